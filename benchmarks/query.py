@@ -1,0 +1,356 @@
+"""Queries over a registry of 10,000 and of 1,000,000 models.
+
+Each shape runs beside the best SQL that can be written by hand for it: several candidates take
+their turns, and the quickest is the raw one. Both answer with the ids of at most 20 models, the
+one updated last first, on a connection that is warm.
+
+Budgets: by name, by key=value and the newest at most 1.5 of raw or 1 ms, whichever is larger;
+tags with "and" and "not" at most 1.3 of raw and 15 ms when a tag is required, 0.5 s when nothing
+is found; the newest as fast with 1,000,000 models as with 10,000. The other shapes are reported.
+
+The registry is written with SQL in one transaction: state as the events would have left it, but
+no events, since queries do not read them. That takes a minute or two for 1,000,000 models;
+``--keep DIR`` leaves the registries there for the next run (delete them when the schema changes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from measure import Finding, Rounds, median, print_table, ratio, take_turns, timed
+from raw_sqlite import DATABASE, connect
+
+from localreg import InputModel, Registry
+from localreg.operations import searching
+
+LIMIT = 20
+NEWEST = "newest 20"
+FLAT = 1.3
+HOPELESS = 3  # a candidate that takes so many times the quickest one's time gets no turns
+NAMES = 10  # models of a name
+PROJECTS = 100
+RARE = 5  # models that the rare tag, and each rare metadata value, have
+# Tags and the share of the models that carry them; beside these "rare" and, disjoint, the halves.
+SHARES = {
+    "verified": 0.5, "production": 0.3, "quantised": 0.2, "nightly": 0.1, "baseline": 0.05,
+    "edge": 0.02, "audited": 0.02, "frozen": 0.02,
+}  # fmt: skip
+
+
+Statement = tuple[str, tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A kind of query.
+
+    Attributes:
+        what: in words.
+        kind: which budget holds: "index", "tags", "empty" or "reported".
+        raw: candidates for the best SQL, each with its parameters.
+        name, tags, metadata: the filters.
+    """
+
+    what: str
+    kind: str
+    raw: tuple[Statement, ...]
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, object] | None = None
+
+
+def main() -> None:
+    """Measure, and print a table for each size, and how the newest fare as it grows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=int, nargs="+", default=[10_000, 1_000_000])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--keep", type=Path, help="where registries are found and left")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        place = options.keep or Path(folder)
+        homes = {models: place / f"{models}-models" for models in sorted(options.models)}
+        for models, home in homes.items():
+            if not home.exists():
+                build(home, models)
+            compare(home, models, options.rounds)
+        if len(homes) > 1:
+            print_table("The newest 20 as the registry grows", [growth(homes, options.rounds)])
+
+
+def growth(homes: dict[int, Path], rounds: int) -> Finding:
+    """Return how the newest of the largest registry compare with those of the smallest."""
+    few, many = min(homes), max(homes)
+    shape = Shape(NEWEST, "index", ())
+    with Registry(homes[few]) as small, Registry(homes[many]) as large:
+        taken = take_turns(
+            {
+                "few": timed(lambda: find(shape, small), 100),
+                "many": timed(lambda: find(shape, large), 100),
+            },
+            rounds,
+        )
+    times = ratio(taken["many"], taken["few"])
+    told = f"{median(taken['few'])} -> {median(taken['many'])}"
+    return Finding(
+        f"{few:,} -> {many:,} models", told, ratio=times, budget=f"<= {FLAT}", met=times <= FLAT
+    )
+
+
+def compare(home: Path, models: int, rounds: int) -> None:
+    """Measure every shape, and print the table."""
+    findings = []
+    with Registry(home) as registry, closing(connect(f"{home}/{DATABASE}", durable=True)) as raw:
+        for shape in shapes(models):
+            check_same(shape, registry, raw)
+            taken = take_turns(cases(shape, registry, raw), rounds)
+            findings.append(finding(shape, taken))
+    print_table(
+        f"Queries over {models:,} models, at most {LIMIT} ids; (…): InputModel.query_models",
+        findings,
+    )
+
+
+def cases(
+    shape: Shape, registry: Registry, raw: sqlite3.Connection
+) -> dict[str, Callable[[], float]]:
+    """Return what takes turns: localreg's operation, its public method, and the candidates."""
+
+    def ours() -> object:
+        return find(shape, registry)
+
+    def public() -> object:
+        return InputModel.query_models(
+            model_name=shape.name, tags=shape.tags, metadata=shape.metadata, max_results=LIMIT
+        )
+
+    # A quick query is timed in bundles, longer than the clock and the scheduler can blur.
+    calls = max(1, min(100, int(0.005 / timed(ours)())))
+    found = {"ours": timed(ours, calls), "public": timed(public, calls)}
+    works = [by_hand(raw, sql, parameters) for sql, parameters in shape.raw]
+    once = [min(timed(work)(), timed(work)()) for work in works]
+    for number, work in enumerate(works):
+        if once[number] <= HOPELESS * min(once):
+            found[f"raw {number}"] = timed(work, calls)
+    return found
+
+
+def by_hand(
+    raw: sqlite3.Connection, sql: str, parameters: tuple[object, ...]
+) -> Callable[[], list[str]]:
+    """Return what runs a statement written by hand."""
+
+    def run() -> list[str]:
+        return [model_id for (model_id,) in raw.execute(sql, parameters)]
+
+    return run
+
+
+def find(shape: Shape, registry: Registry) -> list[str]:
+    """Return what localreg finds."""
+    query = searching.check_query(
+        name=shape.name, tags=shape.tags, metadata=shape.metadata, limit=LIMIT
+    )
+    return searching.find_models(registry._opened, query)
+
+
+def check_same(shape: Shape, registry: Registry, raw: sqlite3.Connection) -> None:
+    """Check that what is compared gives the same answer.
+
+    Raises:
+        SystemExit: it does not.
+    """
+    wanted = find(shape, registry)
+    for sql, parameters in shape.raw:
+        if by_hand(raw, sql, parameters)() != wanted:
+            raise SystemExit(f"{shape.what}: not the same answer from\n{sql}")
+
+
+def finding(shape: Shape, taken: Rounds) -> Finding:
+    """Return how a shape fared against the quickest of its candidates."""
+    ours = taken["ours"]
+    raw = min((taken[name] for name in taken if name.startswith("raw")), key=statistics.median)
+    times, spent = ratio(ours, raw), statistics.median(ours)
+    budget, met = {
+        "index": ("<= 1.5 or 1 ms", times <= 1.5 or spent <= 0.001),
+        "tags": ("<= 1.3 and 15 ms", times <= 1.3 and spent <= 0.015),
+        "empty": ("<= 0.5 s", spent <= 0.5),
+        "reported": ("", None),
+    }[shape.kind]
+    told = f"{median(ours)} ({median(taken['public'])})"
+    return Finding(shape.what, told, median(raw), times, budget, met)
+
+
+def shapes(models: int) -> Iterator[Shape]:
+    """Yield every shape, with the statements that one would write by hand for it."""
+    name, run = f"detector-{models // NAMES // 2:06}", f"run-{models // RARE // 2:06}"
+    by_name = "SELECT id FROM model WHERE name = ? AND archived = 0 ORDER BY updated DESC LIMIT 20"
+    yield Shape("by name", "index", ((by_name, (name,)),), name=name)
+    for what, key, value in (("rare", "run", run), ("common", "stage", "0")):
+        raw = tuple(by_metadata(key, value))
+        yield Shape(f"key=value, {what}", "index", raw, metadata={key: value})
+    newest = "SELECT id FROM model WHERE archived = 0 ORDER BY updated DESC LIMIT 20"
+    yield Shape(NEWEST, "index", ((newest, ()),))
+    yield _tags("one common tag", ["verified"], [], "tags")
+    yield _tags("common AND common NOT common", ["verified", "production"], ["quantised"], "tags")
+    yield _tags("rare AND common", ["verified", "rare"], [], "tags")
+    yield _tags("three 2 % tags", ["edge", "audited", "frozen"], [], "tags")
+    yield _tags("two disjoint halves (empty)", ["even", "odd"], [], "empty")
+    yield _tags("a half NOT low NOT high (empty)", ["even"], ["low", "high"], "empty")
+    yield _tags("NOT common", [], ["verified"], "reported")
+    yield _tags("NOT one half, NOT the other (empty)", [], ["even", "odd"], "reported")
+
+
+def by_metadata(key: str, value: str) -> Iterator[Statement]:
+    """Yield both ways to look for a metadata entry: from it, and along the newest models."""
+    yield (
+        "SELECT m.id FROM metadata d INDEXED BY metadata_value "
+        "CROSS JOIN model m ON m.pk = d.model "
+        "WHERE d.key = ? AND d.value = ? AND m.archived = 0 ORDER BY m.updated DESC LIMIT 20",
+        (key, value),
+    )
+    yield (
+        "SELECT m.id FROM model m INDEXED BY model_updated_active WHERE m.archived = 0 "
+        "AND EXISTS (SELECT 1 FROM metadata WHERE model = m.pk AND key = ? AND value = ?) "
+        "ORDER BY m.updated DESC LIMIT 20",
+        (key, value),
+    )
+
+
+def _tags(what: str, required: list[str], excluded: list[str], kind: str) -> Shape:
+    tags = [*(["__$all", *required] if required else []), *(f"-{tag}" for tag in excluded)]
+    return Shape(what, kind, tuple(by_tags(required, excluded)), tags=tuple(tags))
+
+
+_TAG = "(SELECT pk FROM tag WHERE name = ? AND system = 0)"
+_MEMBERS = f"SELECT model FROM model_tag WHERE tag = {_TAG}"
+# Two ways to ask whether a model has a tag. `updated` is unique, so it names a model as well; the
+# entries of a tag lie in its order, so that such probes walk along with what drives them.
+_BY_MODEL = f"EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {{0}}.{{1}} AND x.tag = {_TAG})"
+_BY_TIME = (
+    "EXISTS (SELECT 1 FROM model_tag x INDEXED BY model_tag_newest "
+    f"WHERE x.updated = {{0}}.updated AND x.tag = {_TAG})"
+)
+
+
+def by_tags(required: list[str], excluded: list[str]) -> Iterator[Statement]:
+    """Yield the ways to look for tags.
+
+    Along the newest models of one required tag (each in turn) or of all, with a probe of either
+    kind for every other tag; or by sets of keys, which are sorted in the end.
+    """
+    along_a_tag = "model_tag d INDEXED BY model_tag_newest CROSS JOIN model m ON m.pk = d.model"
+    drivers = [(along_a_tag, f"d.tag = {_TAG}", ("d", "model"), [first]) for first in required] or [
+        ("model m INDEXED BY model_updated_active", "1", ("m", "pk"), [])
+    ]
+    for source, condition, (driver, key), first in drivers:
+        others = [tag for tag in required if tag not in first]
+        for probe in (_BY_MODEL, _BY_TIME):
+            has = probe.format(driver, key)
+            where = [condition, "m.archived = 0"]
+            where += [has] * len(others) + [f"NOT {has}"] * len(excluded)
+            yield (
+                f"SELECT m.id FROM {source} WHERE {' AND '.join(where)} "
+                f"ORDER BY {driver}.updated DESC LIMIT 20",
+                (*first, *others, *excluded),
+            )
+    if len(required) + len(excluded) > 1:
+        everything = "SELECT pk AS model FROM model WHERE archived = 0"
+        sets = " INTERSECT ".join([_MEMBERS] * len(required) or [everything])
+        sets += "".join(f" EXCEPT {_MEMBERS}" for _ in excluded)
+        yield (
+            f"SELECT m.id FROM ({sets}) d CROSS JOIN model m ON m.pk = d.model "
+            "WHERE m.archived = 0 ORDER BY m.updated DESC LIMIT 20",
+            (*required, *excluded),
+        )
+
+
+def build(home: Path, models: int) -> None:
+    """Make a registry with so many models: one in a hundred archived, one in ten changed later."""
+    started = time.perf_counter()
+    with Registry(home, durability="fast"):
+        pass
+    chance = random.Random(models)
+    with closing(sqlite3.connect(home / DATABASE, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA cache_size = -400000")
+        connection.execute("BEGIN")
+        # Indexes are quicker to make in the end than to keep in order.
+        indexes = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        ).fetchall()
+        for index, _ in indexes:
+            connection.execute(f"DROP INDEX {index}")
+        _fill(connection, models, chance)
+        for _, sql in indexes:
+            connection.execute(sql)
+        connection.execute("COMMIT")
+    print(f"{models:,} models written in {time.perf_counter() - started:.0f} s")
+
+
+def _fill(connection: sqlite3.Connection, models: int, chance: random.Random) -> None:
+    tags = [*SHARES, "rare", "even", "odd", "low", "high"]
+    connection.executemany("INSERT INTO tag VALUES (?, ?, 0)", enumerate(tags, 1))
+    connection.executemany(
+        "INSERT INTO project VALUES (?, ?, ?, 1)",
+        [(pk, f"{pk:032x}", f"project-{pk}") for pk in range(1, PROJECTS + 1)],
+    )
+    updated = list(range(1, models + 1))
+    moved = chance.sample(range(models), models // 10)
+    late = iter(range(models + 1, models + 1 + len(moved)))
+    for index in moved:
+        updated[index] = next(late)
+    connection.executemany(
+        "INSERT INTO model (pk, id, name, project, version, framework, package, published, "
+        "archived, created, updated) VALUES (?, ?, ?, ?, ?, 'PyTorch', 0, 0, ?, ?, ?)",
+        (
+            (pk, f"{chance.getrandbits(128):032x}", f"detector-{pk // NAMES:06}",
+             pk // NAMES % PROJECTS + 1, pk % NAMES + 1, pk % 100 == 0, pk, updated[pk - 1])
+            for pk in range(1, models + 1)
+        ),
+    )  # fmt: skip
+    rare = frozenset(chance.sample(range(1, models + 1), RARE))
+    connection.executemany(
+        "INSERT INTO model_tag VALUES (?, ?, ?)",
+        (
+            (pk, tag, updated[pk - 1])
+            for pk in range(1, models + 1)
+            for tag in sorted(_tags_of(pk, models, pk in rare, chance))
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO metadata VALUES (?, ?, ?, ?)",
+        (
+            (pk, key, value, kind)
+            for pk in range(1, models + 1)
+            for key, value, kind in (
+                ("accuracy", f"{chance.random():.4f}", "float"),
+                ("run", f"run-{pk // RARE:06}", "str"),
+                ("stage", str(pk % 2), "int"),
+            )
+        ),
+    )
+
+
+def _tags_of(pk: int, models: int, rare: bool, chance: random.Random) -> Iterator[int]:
+    """Yield the keys of a model's tags, in the order in which they were made."""
+    for key, share in enumerate(SHARES.values(), 1):
+        if chance.random() < share:
+            yield key
+    first = len(SHARES) + 1
+    if rare:
+        yield first
+    yield first + (1 if pk % 2 == 0 else 2)
+    yield first + (3 if pk <= models // 2 else 4)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""The floor: what localreg writes, written by hand on `sqlite3` with nothing around it.
+
+Same schema, same rows, same durability, same foreign keys. It is for one project of well-formed
+models, holds one connection, and looks up projects and tags by SQL and nothing else: no check of
+what it is given, no search for a model that has the URL already, no error made readable. It
+imports only what a script of its own would, since a fresh process pays for that too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+
+import localreg
+
+SCHEMA = os.path.join(localreg.__path__[0], "store", "schema.sql")
+DATABASE = "registry.db"
+PROJECT = "vision/detectors"
+TAGS = ("baseline", "quantised", "verified")
+METADATA = {"accuracy": 0.91, "dataset": "coco-2017", "epochs": 12, "lr": 0.001, "seed": 7}
+
+
+class Sample:
+    """A model to register: three tags and five metadata entries, like everyone's."""
+
+    __slots__ = ("metadata", "number", "tags")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.tags = TAGS
+        self.metadata: dict[str, object] = {**METADATA}
+
+    @property
+    def name(self) -> str:
+        """Ten models of each name, so that there are versions."""
+        return f"detector-{self.number // 10:06}"
+
+    @property
+    def url(self) -> str:
+        """Where its weights would be."""
+        return f"s3://bucket/weights/{self.number:08}.pt"
+
+
+def make(folder: str, *, durable: bool) -> str:
+    """Make a database from the schema and return its path.
+
+    Args:
+        folder: where; it exists.
+        durable: wait until it is on disk, once: the journal comes after.
+    """
+    path = os.path.join(folder, DATABASE)
+    with open(SCHEMA, encoding="utf-8") as reader:
+        schema = reader.read()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA journal_mode = MEMORY")
+    connection.executescript(f"BEGIN;\n{schema}")
+    connection.execute("INSERT INTO setting VALUES ('registry_id', ?)", (_new_id(),))
+    connection.execute("INSERT INTO setting VALUES ('journal', 'wal')")
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+    if durable:
+        for each in (path, folder):
+            descriptor = os.open(each, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+    return path
+
+
+def connect(path: str, *, durable: bool) -> sqlite3.Connection:
+    """Return a connection with localreg's durability and foreign keys."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30, cached_statements=256)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+    return connection
+
+
+class RawWriter:
+    """Registers models, one transaction each.
+
+    Args:
+        path: a database that `make` made.
+        durable: as in `connect`.
+        actor: who is said to do it.
+    """
+
+    def __init__(self, path: str, *, durable: bool, actor: str = "me@here") -> None:
+        self._connection = connect(path, durable=durable)
+        select = "SELECT value FROM setting WHERE name = 'registry_id'"
+        self._registry_id = self._connection.execute(select).fetchone()[0]
+        self._connection.execute("BEGIN IMMEDIATE")  # others may start at the same time
+        self._actor = self._key("actor", actor)
+        self._connection.execute("COMMIT")
+
+    def register(self, sample: Sample) -> None:
+        """Write one model, its weights, tags and metadata, and the event that tells of them."""
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        seq, at = execute(
+            "SELECT coalesce(max(seq), 0), (SELECT coalesce(max(updated), 0) FROM model) "
+            "FROM event WHERE registry_id = ?",
+            (self._registry_id,),
+        ).fetchone()
+        group = seq + 1
+        at = max(time.time_ns() // 1_000, at + 1)
+        found = execute("SELECT pk, id FROM project WHERE name = ?", (PROJECT,)).fetchone()
+        if found is None:
+            seq += 1
+            found = self._new_project(seq, at)
+        project, project_id = found
+        model_id = _new_id()
+        metadata = {
+            key: [str(value), type(value).__name__] for key, value in sample.metadata.items()
+        }
+        filename = sample.url.rpartition("/")[2]
+        payload = json.dumps(
+            {
+                "name": sample.name, "project": {"id": project_id, "name": PROJECT},
+                "version": None, "comment": None, "framework": "PyTorch", "package": False,
+                "published": False, "archived": False, "task": None, "parent": None,
+                "created": at, "config": "", "labels": {}, "tags": sample.tags,
+                "system_tags": [], "metadata": metadata, "aliases": [],
+                "weights": [
+                    {"revision": 1, "url": sample.url, "filename": filename, "digest": None,
+                     "size": None, "uploaded": False, "current": True, "at": at},
+                ],
+            },
+            ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":"),
+        )  # fmt: skip
+        execute(
+            "INSERT INTO event (event_id, registry_id, seq, grp, at, actor, kind, v, subject, "
+            "payload) VALUES (?, ?, ?, ?, ?, ?, 'model.created', 1, ?, ?)",
+            (_new_id(), self._registry_id, seq + 1, group, at, self._actor, model_id, payload),
+        )
+        version = execute(
+            "INSERT INTO version_counter VALUES (?, ?, 1) "
+            "ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last",
+            (project, sample.name),
+        ).fetchall()[0][0]
+        model = execute(
+            "INSERT INTO model (id, name, project, version, framework, package, published, "
+            "archived, created, updated) VALUES (?, ?, ?, ?, 'PyTorch', 0, 0, 0, ?, ?)",
+            (model_id, sample.name, project, version, at, at),
+        ).lastrowid
+        for tag in sample.tags:
+            key = self._key("tag", tag)
+            execute("INSERT INTO model_tag VALUES (?, ?, ?)", (model, key, at))
+        self._connection.executemany(
+            "INSERT INTO metadata VALUES (?, ?, ?, ?)",
+            [(model, key, *entry) for key, entry in metadata.items()],
+        )
+        execute(
+            "INSERT INTO weights (model, revision, url, filename, uploaded, current, at) "
+            "VALUES (?, 1, ?, ?, 0, 1, ?)",
+            (model, sample.url, filename, at),
+        )
+        execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _new_project(self, seq: int, at: int) -> tuple[int | None, str]:
+        project_id = _new_id()
+        payload = json.dumps({"name": PROJECT}, separators=(",", ":"))
+        self._connection.execute(
+            "INSERT INTO event (event_id, registry_id, seq, grp, at, actor, kind, v, subject, "
+            "payload) VALUES (?, ?, ?, ?, ?, ?, 'project.created', 1, ?, ?)",
+            (_new_id(), self._registry_id, seq, seq, at, self._actor, project_id, payload),
+        )
+        insert = "INSERT INTO project (id, name, created) VALUES (?, ?, ?)"
+        return self._connection.execute(insert, (project_id, PROJECT, at)).lastrowid, project_id
+
+    def _key(self, table: str, name: str) -> int | None:
+        """Return the key of a tag or an actor, made if it is new."""
+        extra, value = (", system", ", 0") if table == "tag" else ("", "")
+        where = "name = ? AND system = 0" if table == "tag" else "name = ?"
+        execute = self._connection.execute
+        row = execute(f"SELECT pk FROM {table} WHERE {where}", (name,)).fetchone()
+        if row is not None:
+            return int(row[0])
+        return execute(f"INSERT INTO {table} (name{extra}) VALUES (?{value})", (name,)).lastrowid
+
+
+def differences(ours: str, raw: str) -> list[str]:
+    """Return in which tables and columns two databases do not hold the same amount.
+
+    Ids, times and texts of one run have the lengths of another's, so that the number of rows and
+    the length of each column say whether the same was written. Actors may differ.
+    """
+    found = []
+    with sqlite3.connect(ours) as first, sqlite3.connect(raw) as second:
+        tables = first.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN "
+            "('actor', 'setting', 'sqlite_sequence') ORDER BY name"
+        ).fetchall()
+        for (table,) in tables:
+            columns = [row[1] for row in first.execute(f"PRAGMA table_info({table})")]
+            lengths = ", ".join(f"sum(length({column}))" for column in columns)
+            sql = f"SELECT count(*), {lengths} FROM {table}"
+            amounts = zip(
+                ("count", *columns),
+                first.execute(sql).fetchone(),
+                second.execute(sql).fetchone(),
+                strict=True,
+            )
+            found += [
+                f"{table}.{column}: {one} and {other}"
+                for column, one, other in amounts
+                if one != other
+            ]
+    first.close()
+    second.close()
+    return found
+
+
+def _new_id() -> str:
+    return os.urandom(16).hex()

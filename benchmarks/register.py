@@ -1,0 +1,137 @@
+"""Registering models, one transaction each: a project, three tags, five metadata, the event.
+
+Budget: at least 0.6 of the models a second that hand-written sqlite3 registers with the same rows
+and durability, and flat: as fast with 10,000 models there as with none. For that a fresh registry
+takes turns with the grown one, since the machine of a minute ago was another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Literal
+
+from measure import Finding, Rounds, median, print_table, ratio
+from raw_sqlite import DATABASE, PROJECT, RawWriter, Sample, differences, make
+
+from localreg import InputModel, Registry
+
+Register = Callable[[Sample], object]
+Durability = Literal["full", "fast"]
+BUDGET = 0.6
+FLAT = 1.3
+AT_ONCE = 25
+
+
+def main() -> None:
+    """Measure, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=int, default=10_000)
+    parser.add_argument("--durability", choices=("full", "fast"), action="append")
+    options = parser.parse_args()
+    for durability in options.durability or ("full", "fast"):
+        with tempfile.TemporaryDirectory() as folder:
+            measure(Path(folder), durability, options.models)
+
+
+def measure(folder: Path, durability: Durability, models: int) -> None:
+    """Grow two registries side by side, then two fresh ones with them, and print the tables."""
+    with ExitStack() as stack:
+        grown = _pair(stack, folder / "grown", durability)
+        growth = in_turns(grown, 0, models)
+        fresh = _pair(stack, folder / "fresh", durability)
+        tenth = max(models // 10, AT_ONCE)
+        late = in_turns({f"{who}, grown": register for who, register in grown.items()}
+                        | {f"{who}, fresh": register for who, register in fresh.items()},
+                        models, models + tenth)  # fmt: skip
+    tables = [
+        speed(f"models 1 to {models:,}", growth["localreg"], growth["raw"]),
+        speed(f"models 1 to {tenth:,}", late["localreg, fresh"], late["raw, fresh"]),
+        speed(
+            f"models {models:,} to {models + tenth:,}",
+            late["localreg, grown"],
+            late["raw, grown"],
+        ),
+    ]
+    print_table(f"durability {durability}: time of a model; ratio: models/s of both", tables)
+    print_table(
+        f"durability {durability}: growth, a model after {models:,} others to one of the first",
+        [flatness(late)],
+    )
+    for difference in differences(
+        f"{folder}/grown/localreg/{DATABASE}", f"{folder}/grown/raw/{DATABASE}"
+    ):
+        print(f"not the same rows: {difference}")
+
+
+def in_turns(registers: dict[str, Register], start: int, stop: int) -> Rounds:
+    """Register the samples from `start` to `stop` in each, a few at once.
+
+    Returns:
+        Seconds of a model, one value for each turn. The first model of all, which makes the
+        project and the tags, has a turn of its own.
+    """
+    taken: Rounds = {name: [] for name in registers}
+    order = list(registers)
+    turns = [1, *range(AT_ONCE, stop - start, AT_ONCE)]
+    for first, last in zip([0, *turns], [*turns, stop - start], strict=True):
+        samples = [Sample(number) for number in range(start + first, start + last)]
+        random.shuffle(order)
+        for name in order:
+            register = registers[name]
+            started = time.perf_counter()
+            for sample in samples:
+                register(sample)
+            taken[name].append((time.perf_counter() - started) / len(samples))
+    return taken
+
+
+def speed(what: str, ours: list[float], raw: list[float]) -> Finding:
+    """Return how fast localreg is beside raw."""
+    share = ratio(raw, ours)
+    return Finding(what, median(ours), median(raw), share, f">= {BUDGET}", share >= BUDGET)
+
+
+def flatness(taken: Rounds) -> Finding:
+    """Return how much slower the grown registries are than the fresh ones."""
+    ours = ratio(taken["localreg, grown"], taken["localreg, fresh"])
+    raw = ratio(taken["raw, grown"], taken["raw, fresh"])
+    return Finding("growth", f"{ours:.2f}", f"{raw:.2f}", ours, f"<= {FLAT}", ours <= FLAT)
+
+
+def _pair(stack: ExitStack, folder: Path, durability: Durability) -> dict[str, Register]:
+    registry = stack.enter_context(closing(Registry(folder / "localreg", durability=durability)))
+    (folder / "raw").mkdir()
+    durable = durability == "full"
+    writer = RawWriter(
+        make(f"{folder}/raw", durable=durable),
+        durable=durable,
+        actor=registry._opened.store.actor(),
+    )
+    stack.enter_context(closing(writer))
+    return {"localreg": into(registry), "raw": writer.register}
+
+
+def into(registry: Registry) -> Register:
+    """Return what registers a sample in a registry."""
+
+    def register(sample: Sample) -> object:
+        return InputModel.import_model(
+            sample.url,
+            name=sample.name,
+            project=PROJECT,
+            tags=sample.tags,
+            metadata=sample.metadata,
+            registry=registry,
+        )
+
+    return register
+
+
+if __name__ == "__main__":
+    main()

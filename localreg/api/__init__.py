@@ -1,0 +1,5 @@
+"""The public face: ClearML's names over the operations.
+
+A handle is a registry and an id, and caches nothing: every property reads the row, so a change by
+another process is seen at the next read. What is current stands in ambient.py alone.
+"""

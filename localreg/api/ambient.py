@@ -1,0 +1,172 @@
+"""What is current: the registry and the task that calls without either one mean.
+
+This is the only state of the package. It belongs to the process, so that threads see it too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+
+from localreg.errors import InvalidValueError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from localreg.registry import OpenRegistry
+    from localreg.store.database import Durability
+
+HOME_VARIABLE = "LOCALREG_HOME"
+DURABILITY_VARIABLE = "LOCALREG_DURABILITY"
+TASK_VARIABLE = "LOCALREG_TASK_ID"
+FOLDER = ".localreg"
+
+_entered: list[OpenRegistry] = []
+_chosen: list[OpenRegistry] = []
+_opened: dict[Path, OpenRegistry] = {}
+_tasks: dict[Path, tuple[OpenRegistry, str]] = {}
+
+
+def locate() -> tuple[Path, str]:
+    """Return where the registry is when nobody names one, and what decided it.
+
+    That is the environment, a ``.localreg`` folder in or above the working directory, or the
+    user's data. A folder that belongs to another user is passed over: whoever can write to a
+    folder above could otherwise choose what is loaded.
+
+    Raises:
+        InvalidValueError: the environment names no directory.
+    """
+    from pathlib import Path
+
+    from localreg.registry import DATABASE
+
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        try:
+            return (Path(home).expanduser().absolute(), HOME_VARIABLE)
+        except RuntimeError as error:  # "~" without a home, or with a user nobody knows
+            raise InvalidValueError(
+                f"{HOME_VARIABLE} names no directory: {home!r}: {error}", argument=HOME_VARIABLE
+            ) from error
+    for folder in _working_folders():
+        candidate = folder / FOLDER
+        # Not Path.is_file: that raises for a folder that this user may not look into.
+        if os.path.isfile(candidate / DATABASE) and _is_mine(candidate):  # noqa: PTH113
+            return (candidate, f"a {FOLDER} folder above the working directory")
+    return (_user_data(), "the user's data directory")
+
+
+def _working_folders() -> list[Path]:
+    """Return the working directory and those above it, nearest first."""
+    from pathlib import Path
+
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was deleted, and nothing is above it
+        return []
+    return [here, *here.parents]
+
+
+def _is_mine(path: Path) -> bool:
+    return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
+
+
+def _user_data() -> Path:
+    from pathlib import Path
+
+    if sys.platform.startswith("linux"):
+        # What platformdirs says there, without the time its import takes.
+        base = os.environ.get("XDG_DATA_HOME", "").strip()
+        return (Path(base) if base else Path.home() / ".local" / "share") / "localreg"
+    from platformdirs import user_data_path
+
+    return user_data_path("localreg", appauthor=False)
+
+
+def default_durability() -> Durability:
+    """Return the durability that the environment asks for, "full" by default."""
+    return os.environ.get(DURABILITY_VARIABLE) or "full"  # type: ignore[return-value]  # checked there
+
+
+def current() -> OpenRegistry:
+    """Return the current registry, opened (and made) if it is not open yet.
+
+    It is the one whose ``with`` block was entered last, else the one given to `use_registry`,
+    else the located one.
+
+    Raises:
+        RegistryError: it cannot be opened.
+    """
+    if _entered:
+        return _entered[-1]
+    if _chosen:
+        return _chosen[-1]
+    from localreg.registry import open_registry
+
+    path, _ = locate()
+    registry = _opened.get(path)
+    if registry is None:
+        registry = _opened[path] = open_registry(path, durability=default_durability())
+    return registry
+
+
+def enter(registry: OpenRegistry) -> None:
+    """Make a registry current until `leave`."""
+    _entered.append(registry)
+
+
+def leave(registry: OpenRegistry) -> bool:
+    """Take back one `enter`, the last one of this registry; return whether it was the only one."""
+    entries = [index for index, each in enumerate(_entered) if each is registry]
+    if entries:
+        del _entered[entries[-1]]
+    return len(entries) <= 1
+
+
+def choose(registry: OpenRegistry) -> None:
+    """Make a registry current where no ``with`` block says otherwise."""
+    _chosen[:] = [registry]
+
+
+def forget(registry: OpenRegistry) -> None:
+    """Take a closed registry out of everything."""
+    while any(each is registry for each in _entered):
+        leave(registry)
+    if _chosen and _chosen[0] is registry:
+        _chosen.clear()
+    if _opened.get(registry.root) is registry:
+        del _opened[registry.root]
+    if registry.root in _tasks and _tasks[registry.root][0] is registry:
+        del _tasks[registry.root]
+
+
+def set_task(registry: OpenRegistry, task_id: str | None) -> None:
+    """Make a task the current one of its registry, or, with None, none."""
+    if task_id is None:
+        _tasks.pop(registry.root, None)
+    else:
+        _tasks[registry.root] = (registry, task_id)
+
+
+def current_task(registry: OpenRegistry) -> str | None:
+    """Return the id of the current task of this registry, or None."""
+    return _tasks[registry.root][1] if registry.root in _tasks else None
+
+
+def has_task() -> bool:
+    """Return whether any registry has a current task."""
+    return bool(_tasks)
+
+
+def remote_task() -> str | None:
+    """Return the id of the task that this process was started to run again, or None."""
+    return os.environ.get(TASK_VARIABLE) or None
+
+
+@atexit.register
+def _close_all() -> None:
+    for registry in list(_opened.values()):
+        registry.close()

@@ -1,0 +1,244 @@
+"""`Registry`: the public face of one registry, and what is current."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from localreg import operations
+from localreg.api import ambient
+from localreg.api.model import Model, handle
+from localreg.errors import InvalidValueError
+from localreg.registry import OpenRegistry, open_registry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+    from localreg.operations.history import HistoryEntry
+    from localreg.store.database import Durability
+
+_ANYTHING = object()
+
+
+class Registry:
+    """A registry in a directory, opened, and made when it is not there.
+
+    As a context manager it is the current registry of the process inside the block, and is
+    closed at the end of the outermost one.
+
+    Args:
+        path: the directory; None for the one that would be current anyway: ``LOCALREG_HOME``,
+            else the nearest ``.localreg`` folder upwards, else the user's data directory.
+        durability: "full" (what a call acknowledged survives a power loss) or "fast" (it
+            survives the end of the process); ``LOCALREG_DURABILITY``, else "full", when None.
+        readonly: never write.
+
+    Raises:
+        RegistryError: (an OSError) it cannot be opened; nothing in it was changed.
+
+    >>> with Registry(path / "experiments", durability="fast") as registry:
+    ...     model = InputModel.import_model("s3://bucket/a.pt", name="a", project="vision")
+    ...     registry.set_alias(model, "prod")
+    ...     registry.model("vision/a@prod").version
+    1
+    """
+
+    __slots__ = ("__weakref__", "_opened")
+
+    _opened: OpenRegistry
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        durability: Durability | None = None,
+        readonly: bool = False,
+    ) -> None:
+        self._opened = open_registry(
+            ambient.locate()[0] if path is None else path,
+            durability=durability or ambient.default_durability(),
+            readonly=readonly,
+        )
+
+    def __enter__(self) -> Registry:
+        ambient.enter(self._opened)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if ambient.leave(self._opened):
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"Registry({str(self.path)!r})"
+
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return self._opened.root
+
+    @property
+    def db(self) -> Database:
+        """The database, as a `sqlite_utils.Database` on a connection of its own, for reading.
+
+        What is written through it is not in the history and is not checked. It is closed with
+        the registry, and before the process forks.
+        """
+        from localreg.store.exploring import explore
+
+        return explore(self._opened.store)
+
+    def models(
+        self,
+        project: str | None = None,
+        name: str | None = None,
+        tags: Sequence[str | None] | None = None,
+        *,
+        published: bool = False,
+        archived: bool = False,
+        limit: int | None = None,
+        metadata: dict[str, object] | None = None,
+    ) -> list[Model]:
+        """Return the models that match every filter, the one updated last first.
+
+        Args:
+            project, name: exact; None for any.
+            tags: see `localreg.tags`.
+            published: leave drafts out.
+            archived: archived models too.
+            limit: at most so many, 1 or more.
+            metadata: ``{key: value}``, compared as text.
+
+        Raises:
+            InvalidValueError: (a ValueError) a filter cannot be used.
+        """
+        query = operations.searching.check_query(
+            project=project,
+            name=name,
+            tags=tags,
+            metadata=metadata,
+            published=published,
+            archived=archived,
+            limit=operations.searching.check_limit("limit", limit),
+        )
+        found = operations.searching.find_models(self._opened, query)
+        return [handle(Model, self._opened, model_id) for model_id in found]
+
+    def model(self, reference: str) -> Model:
+        """Return the model that a reference names.
+
+        Args:
+            reference: an id; ``[project/]name``, with ``:version`` or ``@alias`` behind it, the
+                newest version without; or the first 6 or more digits of an id.
+
+        Raises:
+            ModelNotFoundError: (a LookupError) there is none.
+            AmbiguousReferenceError: (a LookupError) there are several.
+        """
+        return handle(Model, self._opened, operations.lookup.resolve_model(self._opened, reference))
+
+    def set_alias(self, ref: str | Model, alias: str, expect: object = _ANYTHING) -> None:
+        """Point an alias at a model; it moves if it points to another version of it.
+
+        Args:
+            ref: a model, or a reference to one.
+            alias: a name without blanks and ``/ : @``, such as "prod".
+            expect: the model, or a reference to it, that the alias must point to until now;
+                None when it must not exist yet. Of several processes that move an alias away
+                from the same model, one succeeds.
+
+        Raises:
+            AliasConflictError: (a ValueError) the alias is not where `expect` says.
+            ModelNotFoundError: there is no such model.
+        """
+        if expect is _ANYTHING:
+            wanted = operations.aliases.ANYTHING
+        else:
+            wanted = None if expect is None else self._id_of("expect", expect)
+        operations.aliases.set_alias(self._opened, self._id_of("ref", ref), alias, wanted)
+
+    def remove_alias(self, ref: str | Model, alias: str) -> None:
+        """Drop an alias of a model's project and name.
+
+        Args:
+            ref: any version of the model, or a reference to one.
+            alias: the alias.
+
+        Raises:
+            AliasNotFoundError: (a LookupError) there is no such alias.
+        """
+        operations.aliases.remove_alias(self._opened, self._id_of("ref", ref), alias)
+
+    def restore(self, reference: str) -> Model:
+        """Bring a removed model back: record, tags, metadata, configuration, free aliases.
+
+        Args:
+            reference: its id, 6 or more digits of it, or ``[project/]name[:version]``.
+
+        Raises:
+            ModelNotFoundError: (a LookupError) no removed model answers to it.
+        """
+        return handle(
+            Model, self._opened, operations.removal.restore_model(self._opened, reference).model
+        )
+
+    def history(self, limit: int | None = None) -> list[HistoryEntry]:
+        """Return every change of the registry, newest first.
+
+        Args:
+            limit: at most so many.
+        """
+        return operations.history.history(self._opened, None, limit)
+
+    def close(self) -> None:
+        """Close the registry; handles of it raise ClosedRegistryError from here on."""
+        ambient.forget(self._opened)
+        self._opened.close()
+
+    def _id_of(self, argument: str, model: object) -> str:
+        if isinstance(model, Model):
+            stored = model._subject.stored()
+            if stored.registry.root != self.path:
+                raise InvalidValueError(
+                    f"{argument} is a model of {stored.registry.root}, not of {self.path}",
+                    argument=argument,
+                )
+            return stored.id
+        return operations.lookup.resolve_model(self._opened, model, argument)
+
+
+def use_registry(
+    path: str | os.PathLike[str],
+    *,
+    durability: Durability | None = None,
+    readonly: bool = False,
+) -> Registry:
+    """Open a registry and make it the current one, until another one is chosen or it is closed.
+
+    Args:
+        path, durability, readonly: as for `Registry`.
+
+    Raises:
+        RegistryError: it cannot be opened.
+    """
+    registry = Registry(path, durability=durability, readonly=readonly)
+    ambient.choose(registry._opened)
+    return registry
+
+
+def current_registry() -> Registry:
+    """Return the current registry; `Registry` says which one that is.
+
+    Raises:
+        RegistryError: it cannot be opened.
+    """
+    registry = Registry.__new__(Registry)
+    registry._opened = ambient.current()
+    return registry

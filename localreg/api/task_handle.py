@@ -1,0 +1,40 @@
+"""What every handle on a task is: a registry and an id."""
+
+from __future__ import annotations
+
+from localreg import operations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.records import TaskRecord
+    from localreg.registry import OpenRegistry
+
+
+class TaskHandle:
+    """A task of a registry; `Task` gives it its methods."""
+
+    __slots__ = ("_id", "_registry")
+
+    _registry: OpenRegistry
+    _id: str
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, TaskHandle)
+            and self._id == other._id
+            and self._registry.root == other._registry.root
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._id)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._id!r})"
+
+    @property
+    def id(self) -> str:
+        """The task's id, 32 hex digits."""
+        return self._id
+
+    def _row(self) -> TaskRecord:
+        return operations.tracking.task(self._registry, self._id)

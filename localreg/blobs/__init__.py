@@ -1,0 +1,15 @@
+"""The content-addressed store: weights as files named by the sha256 of their bytes.
+
+The decisions that bind this package:
+
+- Bytes are copied to ``tmp/`` and hashed on the way, so the name is that of what was written,
+  also when the source changes meanwhile. They are synced, made read-only, renamed to
+  ``blobs/sha256/ab/cdef…`` and the folder synced; only then a row tells of them.
+- The rename happens inside the write transaction that records the blob, and a blob is deleted
+  only inside one in which nothing refers to it. So SQLite's own lock keeps an ingest and a
+  removal of the same bytes apart, with no lock of ours to fail.
+- ``files/<digest>/<name>`` are hard links under the original name: no symbolic links, which some
+  runtimes refuse to follow, and no second copy. Both are read-only.
+- Nothing in here follows a symbolic link inside the registry. File modes come from the umask.
+- The size is compared on every read; the digest when the environment asks for it.
+"""

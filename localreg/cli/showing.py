@@ -1,0 +1,235 @@
+"""Commands that show: ls, show, history."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import (
+    AS_JSON,
+    IN_REGISTRY,
+    QUIET,
+    model_json,
+    moment,
+    opened,
+    pairs,
+    print_facts,
+    print_json,
+    print_table,
+    say,
+    served,
+    size_text,
+)
+from localreg.errors import ModelNotFoundError
+from localreg.operations import history, searching
+from localreg.operations.lookup import resolve_model, resolve_removed
+from localreg.records import ModelRecord
+from localreg.registry import OpenRegistry
+from localreg.store import model_rows, task_rows
+from localreg.urls import public_url
+
+LIMIT = click.option(
+    "-l",
+    "--limit",
+    type=click.IntRange(0),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="0 for all.",
+)
+
+
+@click.command("ls")
+@click.argument("name", required=False)
+@click.option("-p", "--project", metavar="NAME", help="Only models of this project.")
+@click.option(
+    "-t",
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    help="Any of these tags; -TAG for without it. Operators as in query_models: "
+    "-t '__$all' -t a -t b.",
+)
+@click.option("-m", "--meta", multiple=True, metavar="KEY=VALUE", help="Only with this metadata.")
+@click.option("--published", is_flag=True, help="Only published models.")
+@click.option("-a", "--archived", is_flag=True, help="Archived models too.")
+@LIMIT
+@AS_JSON
+@QUIET
+@IN_REGISTRY
+def ls_command(
+    name: str | None,
+    project: str | None,
+    tags: tuple[str, ...],
+    meta: tuple[str, ...],
+    published: bool,
+    archived: bool,
+    limit: int,
+    as_json: bool,
+    quiet: bool,
+    registry: str | None,
+) -> None:
+    """List models, the one updated last first.
+
+    NAME is a model's name, or project/name.
+    """
+    if name and "/" in name and project is None:
+        project, _, name = name.rpartition("/")
+    query = searching.check_query(
+        project=project,
+        name=name or None,
+        tags=list(tags),
+        metadata=pairs("--meta", meta),
+        published=published,
+        archived=archived,
+        limit=limit + 1 if limit else None,
+    )
+    with opened(registry) as target:
+        found = searching.find_models(target, query)
+        shown = found[:limit] if limit else found
+        if quiet:
+            for model_id in shown:
+                click.echo(model_id)
+        else:
+            with target.store.read() as connection:
+                records = model_rows.records(connection, shown)
+            _print_models(records, as_json)
+    if len(found) > len(shown):
+        say(f"These are the newest {limit}; -l 0 shows all.")
+    elif not found and not as_json:
+        say(f"No models match in {target.root}.")
+
+
+def _print_models(records: list[ModelRecord], as_json: bool) -> None:
+    if as_json:
+        print_json([model_json(record) for record in records])
+        return
+    if records:
+        columns = ("MODEL", "ALIASES", "TAGS", "FRAMEWORK", "SIZE", "STATE", "UPDATED", "ID")
+        print_table(columns, (_row(record) for record in records))
+
+
+def _row(record: ModelRecord) -> tuple[str, ...]:
+    return (
+        record.ref,
+        " ".join(record.aliases),
+        " ".join(record.tags),
+        record.framework or "",
+        size_text(served(record).size),
+        _state(record),
+        moment(record.updated),
+        record.id[:8],
+    )
+
+
+def _state(record: ModelRecord) -> str:
+    states = (("published", record.published), ("archived", record.archived))
+    return " ".join(name for name, holds in states if holds)
+
+
+@click.command("show")
+@click.argument("model")
+@AS_JSON
+@IN_REGISTRY
+def show_command(model: str, as_json: bool, registry: str | None) -> None:
+    """Show all there is to know of a MODEL."""
+    with opened(registry) as target:
+        model_id = resolve_model(target, model)
+        with target.store.read() as connection:
+            record = model_rows.record(connection, model_id)
+            uses = task_rows.uses(connection, model_id)
+        assert record is not None
+        if as_json:
+            tasks = [
+                {"task": task, "task_name": name, "role": role, "name": entry}
+                for task, name, role, entry in uses
+            ]
+            print_json(model_json(record) | {"tasks": tasks})
+            return
+        print_facts([*_facts(target, record), ("tasks", "\n".join(map(_use, uses)))])
+
+
+def _use(use: tuple[str, str, str, str]) -> str:
+    task, name, role, entry = use
+    return f"{role} {entry!r} of {name} ({task[:8]})"
+
+
+def _facts(registry: OpenRegistry, record: ModelRecord) -> list[tuple[str, str]]:
+    weights = served(record)
+    kept = weights.digest is not None and registry.blobs.held(weights.digest, weights.size)
+    held = "kept here" if kept else "MISSING from the registry"
+    digest = f"sha256 {weights.digest}\n{size_text(weights.size)}, {held}"
+    return [
+        ("model", record.ref),
+        ("id", record.id),
+        ("state", _state(record) or "draft"),
+        ("aliases", " ".join(record.aliases)),
+        ("tags", " ".join(record.tags)),
+        ("system tags", " ".join(record.system_tags)),
+        ("framework", record.framework or ""),
+        ("comment", record.comment or ""),
+        ("url", public_url(weights.url) if weights.url else ""),
+        ("weights", digest if weights.digest else "not kept here, only pointed to"),
+        ("package", "yes" if record.package else ""),
+        ("metadata", "\n".join(f"{key} = {each.value}" for key, each in record.metadata.items())),
+        ("labels", "\n".join(f"{value} {label}" for label, value in record.labels.items())),
+        ("configuration", record.config.rstrip("\n")),
+        ("made by task", record.task or ""),
+        ("parent", record.parent or ""),
+        ("created", f"{moment(record.created)} UTC"),
+        ("updated", f"{moment(record.updated)} UTC"),
+    ]
+
+
+@click.command("history")
+@click.argument("model", required=False)
+@LIMIT
+@AS_JSON
+@IN_REGISTRY
+def history_command(model: str | None, limit: int, as_json: bool, registry: str | None) -> None:
+    """Show every change of a MODEL, or of the whole registry, the newest first.
+
+    A removed model is found by its id or its old name.
+    """
+    with opened(registry) as target:
+        subject = None if model is None else _model_or_removed(target, model)
+        entries = history.history(target, subject, limit or None)
+    if as_json:
+        print_json(
+            [
+                {
+                    "seq": each.seq,
+                    "at": each.at.isoformat(),
+                    "actor": each.actor,
+                    "subject": each.subject,
+                    "kind": each.kind,
+                    "field": each.field,
+                    "payload": each.payload,
+                }
+                for each in entries
+            ]
+        )
+        return
+    subjects = [] if model else ["ID"]
+    print_table(
+        ["WHEN (UTC)", "WHO", *subjects, "WHAT"],
+        (
+            (
+                f"{each.at:%Y-%m-%d %H:%M:%S}",
+                each.actor,
+                *([each.subject[:8]] if subjects else []),
+                each.text,
+            )
+            for each in entries
+        ),
+    )
+
+
+def _model_or_removed(registry: OpenRegistry, model: str) -> str:
+    try:
+        return resolve_model(registry, model)
+    except ModelNotFoundError as error:
+        try:
+            return resolve_removed(registry, model)
+        except ModelNotFoundError:
+            raise error from None

@@ -1,0 +1,202 @@
+"""Every error that localreg raises.
+
+Each is a `LocalregError`, and also the built-in class that callers of such code already
+catch::
+
+    LocalregError
+    ├── InvalidValueError              (ValueError)    an argument that cannot be used
+    │   ├── TagFilterError                             a malformed list of tags in a query
+    │   ├── InvalidURLError                            a weights URL that is none
+    │   ├── ConfigTextError                            a configuration that is no configuration
+    │   └── EmptyModelError                            InputModel.empty() asked for what it lacks
+    ├── NotFoundError                  (LookupError, ValueError)
+    │   ├── ModelNotFoundError
+    │   ├── TaskNotFoundError
+    │   ├── AliasNotFoundError
+    │   └── SourceNotFoundError        (OSError)       no file where a path points
+    ├── AmbiguousReferenceError        (LookupError, ValueError)   one reference, several models
+    ├── ConflictError                  (ValueError)    the registry's state forbids it
+    │   ├── AliasConflictError                         an alias is not where it was expected
+    │   ├── PublishedError                             a published model's weights are fixed
+    │   └── ModelInUseError                            a removal that would break a task
+    ├── WeightsError                   (ValueError)    no local file can be given
+    │   ├── NoWeightsError                             the model has no URL, or nothing is there
+    │   ├── NotAPackageError                           a package was wanted
+    │   └── CorruptBlobError           (OSError)       bytes differ from their digest
+    └── RegistryError                  (OSError)       the directory or its database
+        ├── NotARegistryError                          a foreign file, or blobs without a database
+        ├── DamagedRegistryError                       the database cannot be read as one
+        ├── NewerFormatError                           written by a newer localreg
+        ├── SQLiteTooOldError
+        ├── ReadOnlyRegistryError                      a write to what was opened for reading
+        ├── ClosedRegistryError        (ValueError)
+        ├── LockTimeoutError           (TimeoutError)  another process held a lock too long
+        └── StorageError                               disk full, I/O error, no permission
+            └── StorageFullError
+
+The facts of a case (which id, which token, which path) are attributes of the error, named in
+its class; the message says what was wanted, what was found, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class LocalregError(Exception):
+    """The root of the tree.
+
+    Args:
+        message: what was wanted, what was found, what to do.
+        **facts: become attributes of the error.
+    """
+
+    def __init__(self, message: str, **facts: object) -> None:
+        super().__init__(message)
+        for name, fact in facts.items():
+            setattr(self, name, fact)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The default would lose the facts of an OSError on the way to another process.
+        return (type(self), (str(self),), dict(self.__dict__))
+
+    def __str__(self) -> str:
+        # KeyError-like bases print repr(); OSError prints errno. The message is enough.
+        return str(self.args[0]) if self.args else ""
+
+
+class InvalidValueError(LocalregError, ValueError):
+    """An argument cannot be used; `argument` is its name."""
+
+    argument: str
+
+
+class TagFilterError(InvalidValueError):
+    """A list of tags in a query is malformed; `token` is the first token that is."""
+
+    token: object
+
+
+class InvalidURLError(InvalidValueError):
+    """A weights URL that is neither a path nor a URL."""
+
+
+class ConfigTextError(InvalidValueError):
+    """A configuration cannot be read as a dict, or a dict cannot be stored as text."""
+
+
+class EmptyModelError(InvalidValueError):
+    """`InputModel.empty()` stores nothing, so it has nothing that could be changed or fetched."""
+
+
+class NotFoundError(LocalregError, LookupError, ValueError):
+    """Nothing in the registry answers to what was asked for; `reference` is what was asked."""
+
+    reference: str
+
+
+class ModelNotFoundError(NotFoundError):
+    """No such model."""
+
+
+class TaskNotFoundError(NotFoundError):
+    """No such task."""
+
+
+class AliasNotFoundError(NotFoundError):
+    """No such alias."""
+
+
+class SourceNotFoundError(NotFoundError, OSError):
+    """There is no file where a given path points."""
+
+
+class AmbiguousReferenceError(LocalregError, LookupError, ValueError):
+    """A reference names several models; `hits` are their ids."""
+
+    reference: str
+    hits: tuple[str, ...]
+
+
+class ConflictError(LocalregError, ValueError):
+    """The state of the registry forbids the change."""
+
+
+class AliasConflictError(ConflictError):
+    """An alias does not point where `expect` said; `found` is the id it points to, or None."""
+
+    alias: str
+    found: str | None
+
+
+class PublishedError(ConflictError):
+    """Weights, configuration and labels of a published model are fixed; `model` is its id."""
+
+    model: str
+
+
+class ModelInUseError(ConflictError):
+    """A model is not removed while a task needs it; `model` is its id."""
+
+    model: str
+
+
+class WeightsError(LocalregError, ValueError):
+    """No local file of a model's weights can be given; `model` is its id."""
+
+    model: str
+
+
+class NoWeightsError(WeightsError):
+    """The model has no URL, or nothing is where its URL points."""
+
+
+class NotAPackageError(WeightsError):
+    """A package of files was wanted, and the model is a single file."""
+
+
+class CorruptBlobError(WeightsError, OSError):
+    """Bytes the registry holds differ from their digest; `digest` and `path` say which."""
+
+    digest: str
+    path: str
+
+
+class RegistryError(LocalregError, OSError):
+    """The registry's directory or database cannot be used; `path` says which."""
+
+    path: str
+
+
+class NotARegistryError(RegistryError):
+    """What is there is not a registry of localreg, and is left as it is."""
+
+
+class DamagedRegistryError(RegistryError):
+    """The database cannot be read, and is left as it is."""
+
+
+class NewerFormatError(RegistryError):
+    """A newer localreg wrote this registry; this one does not touch it."""
+
+
+class SQLiteTooOldError(RegistryError):
+    """Python's SQLite is older than localreg needs."""
+
+
+class ReadOnlyRegistryError(RegistryError):
+    """A write was asked of a registry that is open for reading only."""
+
+
+class ClosedRegistryError(RegistryError, ValueError):
+    """The registry was closed."""
+
+
+class LockTimeoutError(RegistryError, TimeoutError):
+    """Another process held a lock for longer than the wait is bounded to."""
+
+
+class StorageError(RegistryError):
+    """The operating system refused a read or a write."""
+
+
+class StorageFullError(StorageError):
+    """The disk, or the quota, is full."""

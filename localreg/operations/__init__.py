@@ -1,0 +1,35 @@
+"""What can be done to a registry.
+
+Each operation is a function that takes the open registry, checks its arguments before anything
+is written, and owns its transaction: it happens whole, or not at all.
+
+A module of this package is imported when it is first named: ``operations.edits.rename(...)``.
+Programs start faster for it, and most need few of them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations import aliases as aliases
+    from localreg.operations import catalog as catalog
+    from localreg.operations import edits as edits
+    from localreg.operations import history as history
+    from localreg.operations import labels as labels
+    from localreg.operations import lookup as lookup
+    from localreg.operations import removal as removal
+    from localreg.operations import searching as searching
+    from localreg.operations import tracking as tracking
+    from localreg.operations import weights as weights
+
+_MODULES = frozenset(
+    "aliases catalog edits history labels lookup removal searching tracking weights".split()
+)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")

@@ -1,0 +1,163 @@
+"""The history of a registry: its events, and how a person reads one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from localreg.frozen import Frozen
+from localreg.operations.lookup import check_model_id
+from localreg.operations.searching import check_limit
+from localreg.records import Json, StateChange
+from localreg.registry import OpenRegistry
+from localreg.store import event_rows
+
+SHOWN = 60
+
+
+class HistoryEntry(Frozen):
+    """One change.
+
+    Attributes:
+        seq: counts the changes of a registry.
+        at: when, by the clock of the machine that made it; orders nothing.
+        actor: who, ``user@host``.
+        subject: id of the model, task or project.
+        kind: what changed, such as ``model.tag``.
+        field: the alias, metadata key, tag or column, where one is meant.
+        payload: old and new values.
+        text: the change as a line for people.
+    """
+
+    seq: int
+    at: datetime
+    actor: str
+    subject: str
+    kind: str
+    field: str | None
+    payload: Json
+    text: str
+
+
+def history(
+    registry: OpenRegistry, subject: str | None = None, limit: object = None
+) -> list[HistoryEntry]:
+    """Return what happened, newest first.
+
+    Args:
+        subject: id of one model, task or project, removed ones too; None for all.
+        limit: at most so many changes, 1 or more; None for all.
+
+    Raises:
+        InvalidValueError: it is no such limit.
+        ModelNotFoundError: nothing ever happened to this id.
+    """
+    most = check_limit("limit", limit)
+    with registry.store.read() as connection:
+        found = event_rows.events(connection, subject, most)
+    if not found and subject is not None:
+        check_model_id(registry, subject)  # raises
+    return [
+        HistoryEntry(
+            seq=event.seq,
+            at=datetime.fromtimestamp(event.change.at / 1_000_000, UTC),
+            actor=event.actor,
+            subject=event.change.subject,
+            kind=event.change.kind,
+            field=event.change.field,
+            payload=event.change.payload,
+            text=tell(event.change),
+        )
+        for event in found
+    ]
+
+
+def tell(change: StateChange) -> str:
+    """Return one event as a line of text.
+
+    >>> tell(StateChange("model.tag", 1, "", "prod", {"old": False, "new": True}, 0))
+    'tagged prod'
+    """
+    teller = _TELLERS.get(change.kind) if change.v == 1 else None
+    return f"{change.kind} {change.field or ''}".strip() if teller is None else teller(change)
+
+
+def _created(change: StateChange) -> str:
+    payload = change.payload
+    source = next((_source(each) for each in payload["weights"]), None)
+    published = ", published" if payload["published"] else ""
+    return f"created as {_line(payload)}{published}" + (f" from {source}" if source else "")
+
+
+def _source(weights: Json) -> str | None:
+    digest = weights["digest"]
+    source = weights["url"] or weights["filename"]
+    return f"{source} (sha256 {digest[:12]}…)" if source and digest else source
+
+
+def _line(payload: Json) -> str:
+    project = payload["project"]
+    return f"{project['name']}/{payload['name']}" if project else str(payload["name"])
+
+
+def _changed(change: StateChange) -> str:
+    old, new = change.payload["old"], change.payload["new"]
+    if change.field == "published":
+        return "published"
+    if change.field == "archived":
+        return "archived" if new else "taken out of the archive"
+    if change.field == "ended":
+        return "ended"
+    if change.field == "package":
+        return "marked as a package" if new else "no longer marked as a package"
+    return f"{change.field}: {_value(old)} → {_value(new)}"
+
+
+def _metadata(change: StateChange) -> str:
+    old, new = change.payload["old"], change.payload["new"]
+    if new is None:
+        return f"metadata {change.field} dropped (was {_value(old[0])})"
+    was = "" if old is None else f" (was {_value(old[0])})"
+    return f"metadata {change.field} = {_value(new[0])}{was}"
+
+
+def _alias_dropped(change: StateChange) -> str:
+    target = change.payload["new"]
+    return f"alias {change.field} " + (f"moved to {target[:8]}" if target else "dropped")
+
+
+def _alias_set(change: StateChange) -> str:
+    old = change.payload["old"]
+    return f"alias {change.field} set" + (f", taken from {old[:8]}" if old else "")
+
+
+def _task_model(change: StateChange) -> str:
+    model, role = change.payload["new"], change.payload["role"]
+    return f"{role} {change.field} {'dropped' if model is None else '= ' + model[:8]}"
+
+
+def _value(value: object) -> str:
+    text = "none" if value is None else repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+_TELLERS: dict[str, Callable[[StateChange], str]] = {
+    "project.created": lambda change: f"project {change.payload['name']} created",
+    "model.created": _created,
+    "model.removed": lambda change: f"removed {_line(change.payload)}",
+    "model.restored": lambda change: f"restored as {_line(change.payload)}",
+    "model.changed": _changed,
+    "model.moved": lambda change: (
+        f"moved from {_line(change.payload['old'])} to {_line(change.payload['new'])}"
+    ),
+    "model.tag": lambda change: (
+        f"{'tagged' if change.payload['new'] else 'untagged'} {change.field}"
+    ),
+    "model.metadata": _metadata,
+    "alias.set": _alias_set,
+    "alias.dropped": _alias_dropped,
+    "task.created": lambda change: f"task {change.payload['name']} created",
+    "task.changed": _changed,
+    "task.design": lambda change: "model configuration or labels of the task set",
+    "task.model": _task_model,
+}

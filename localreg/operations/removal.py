@@ -1,0 +1,143 @@
+"""Removing models, and bringing them back."""
+
+from __future__ import annotations
+
+from localreg import log
+from localreg.errors import (
+    ModelInUseError,
+    ModelNotFoundError,
+    NotARegistryError,
+    StorageError,
+)
+from localreg.frozen import Frozen, replace
+from localreg.operations.lookup import require_model, resolve_removed
+from localreg.records import ModelRecord, model_from_payload
+from localreg.registry import OpenRegistry
+from localreg.store import event_rows, model_rows, task_rows
+from localreg.store.change import Change
+from localreg.urls import public_url
+
+
+class Restored(Frozen):
+    """What a restore came to.
+
+    Attributes:
+        model: the id.
+        missing: digests of weights whose bytes are gone.
+    """
+
+    model: str
+    missing: tuple[str, ...]
+
+
+def remove_model(
+    registry: OpenRegistry, model_id: str, *, delete_weights: bool, force: bool = False
+) -> bool:
+    """Remove a model; its history stays, and `restore_model` brings it back.
+
+    Args:
+        delete_weights: also delete the bytes that the registry keeps for it, unless another
+            model needs them. Files that it only points to are never touched.
+        force: also when tasks need it.
+
+    Returns:
+        False when the record is gone and its bytes could not be deleted.
+
+    Raises:
+        ModelNotFoundError: there is no such model.
+        ModelInUseError: tasks need it, and not `force`; nothing was changed.
+    """
+    with registry.store.write() as change:
+        record = model_rows.record(change.connection, model_id)
+        if record is None:
+            require_model(change.connection, model_id)  # raises, and says whether it was removed
+            raise AssertionError(model_id)
+        if not force:
+            _check_unused(change, record)
+        _pull_from_outputs(change, model_id)
+        change.record("model.removed", model_id, _without_private_urls(record).payload())
+    if not delete_weights:
+        return True
+    digests = sorted({each.digest for each in record.weights if each.digest})
+    # A list: every blob is tried, also after one that failed.
+    return all([_delete_unused(registry, digest) for digest in digests])  # noqa: C419
+
+
+def _check_unused(change: Change, record: ModelRecord) -> None:
+    for task_id, task_name, role, entry in task_rows.uses(change.connection, record.id):
+        if role == "input":
+            raise ModelInUseError(
+                f"model {record.ref} ({record.id}) is the input {entry!r} of task {task_name!r} "
+                f"({task_id}); remove it with force=True (--force) all the same",
+                model=record.id,
+            )
+    maker = task_rows.task(change.connection, record.task) if record.task else None
+    if maker is not None and maker.published:
+        raise ModelInUseError(
+            f"model {record.ref} ({record.id}) was made by the published task {maker.name!r} "
+            f"({maker.id}); remove it with force=True (--force) all the same",
+            model=record.id,
+        )
+
+
+def _pull_from_outputs(change: Change, model_id: str) -> None:
+    for task_id, _, role, entry in task_rows.uses(change.connection, model_id):
+        task = task_rows.task(change.connection, task_id)
+        # What a published task made is part of what was published.
+        if role == "output" and task is not None and not task.published:
+            payload = {"role": role, "old": model_id, "new": None}
+            change.record("task.model", task_id, payload, field=entry)
+
+
+def _without_private_urls(record: ModelRecord) -> ModelRecord:
+    def public(url: str | None) -> str | None:
+        return None if url is None or url.startswith("file://") else public_url(url)
+
+    return replace(
+        record, weights=tuple(replace(each, url=public(each.url)) for each in record.weights)
+    )
+
+
+def _delete_unused(registry: OpenRegistry, digest: str) -> bool:
+    """Delete a blob that nothing refers to any more; return False when that failed."""
+    try:
+        with registry.store.write() as change:
+            if not model_rows.blob_in_use(change.connection, digest):
+                change.connection.execute(
+                    "DELETE FROM url WHERE blob = (SELECT pk FROM blob WHERE digest = ?)",
+                    (digest,),
+                )
+                change.connection.execute("DELETE FROM blob WHERE digest = ?", (digest,))
+                registry.blobs.delete(digest)
+    except (StorageError, NotARegistryError) as error:
+        log.warning("the model is removed, but its weights %s… stay: %s", digest[:12], error)
+        return False
+    return True
+
+
+def restore_model(registry: OpenRegistry, reference: object) -> Restored:
+    """Bring a removed model back: record, tags, metadata, configuration and free aliases.
+
+    Args:
+        reference: its id, the first digits of it, or ``project/name[:version]``.
+
+    Raises:
+        ModelNotFoundError: no removed model answers to it.
+        AmbiguousReferenceError: several do.
+    """
+    model_id = resolve_removed(registry, reference)
+    with registry.store.write() as change:
+        gone = event_rows.last_on(change.connection, model_id, "model.removed")
+        if gone is None or model_rows.model_row(change.connection, model_id) is not None:
+            raise ModelNotFoundError(
+                f"there is no removed model {model_id!r}; it may have been restored meanwhile",
+                reference=model_id,
+            )
+        change.record("model.restored", model_id, gone.payload)
+    record = model_from_payload(model_id, gone.payload)
+    missing = [
+        each.digest
+        for each in record.weights
+        if each.digest and not registry.blobs.held(each.digest, each.size)
+    ]
+    return Restored(model_id, tuple(missing))

@@ -1,0 +1,281 @@
+"""Tasks: the runs that make models and use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from localreg.config_text import config_to_text
+from localreg.errors import InvalidValueError, TaskNotFoundError
+from localreg.frozen import Frozen
+from localreg.ids import new_id
+from localreg.operations.labels import check_labels
+from localreg.operations.lookup import (
+    check_project_name,
+    ensure_project,
+    require_model,
+    require_task,
+)
+from localreg.records import TaskRecord, project_payload
+from localreg.registry import OpenRegistry
+from localreg.store import model_rows, task_rows
+from localreg.store.change import Change
+from localreg.tags import check_tags
+from localreg.text import check_comment, check_name, check_text, shown
+
+TASK_TYPES = frozenset(
+    "training testing inference data_processing application monitor controller optimizer "
+    "service qc custom".split()
+)
+UNNAMED_INPUT = "Input Model"
+
+
+class Connection(Frozen):
+    """A model's place on a task: the entry's name, and the id of the model there before."""
+
+    name: str
+    replaced: str | None
+
+
+def create_task(
+    registry: OpenRegistry,
+    *,
+    project: object = None,
+    name: object = None,
+    task_type: object = None,
+    tags: object = None,
+    comment: object = None,
+    parent: str | None = None,
+    status: str = "created",
+) -> str:
+    """Record a task; return its id.
+
+    Args:
+        project: the project's name, made when it is new.
+        name: "Untitled task" when None.
+        task_type: one of ClearML's types; "training" when None.
+        status: "created", or "in_progress" for one that runs now.
+
+    Raises:
+        InvalidValueError: an argument cannot be used.
+    """
+    kind = "training" if task_type is None else task_type
+    if not isinstance(kind, str) or kind not in TASK_TYPES:
+        raise InvalidValueError(
+            f"task_type must be one of {', '.join(sorted(TASK_TYPES))}; not {shown(kind)}",
+            argument="task_type",
+        )
+    payload = {
+        "name": "Untitled task" if name is None else check_name("task_name", name).strip(),
+        "type": kind,
+        "status": status,
+        "comment": check_comment(comment),
+        "parent": parent,
+        "tags": list(check_tags("tags", tags)),
+    }
+    project_name = check_project_name(project, "project_name")
+    task_id = new_id()
+    with registry.store.write() as change:
+        found = ensure_project(change, project_name)
+        change.record("task.created", task_id, payload | {"project": project_payload(found)})
+    return task_id
+
+
+def find_task(
+    registry: OpenRegistry, task_id: object, project: object = None, name: object = None
+) -> str:
+    """Return the id of a task, by id or as the newest of a name.
+
+    Raises:
+        TaskNotFoundError: there is none.
+        InvalidValueError: neither an id nor a name was given.
+    """
+    if task_id:
+        text = check_text("task_id", task_id, nul=False).strip()
+        with registry.store.read() as connection:
+            return require_task(connection, text).id
+    if name is None:
+        raise InvalidValueError("give a task_id, or a task_name", argument="task_name")
+    wanted, within = check_text("task_name", name), check_project_name(project, "project_name")
+    with registry.store.read() as connection:
+        found = task_rows.newest_named(connection, within, wanted)
+    if found is None:
+        place = f" in project {within!r}" if within else ""
+        raise TaskNotFoundError(f"there is no task {wanted!r}{place}", reference=wanted)
+    return found
+
+
+def task(registry: OpenRegistry, task_id: str) -> TaskRecord:
+    """Return a task.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.read() as connection:
+        return require_task(connection, task_id)
+
+
+def set_task(registry: OpenRegistry, task_id: str, column: str, new: object) -> None:
+    """Set one column of a task: comment, name, status, reason or published.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.write() as change:
+        old = getattr(require_task(change.connection, task_id), column)
+        if old != new:
+            change.record("task.changed", task_id, {"old": old, "new": new}, field=column)
+
+
+def set_comment(registry: OpenRegistry, task_id: str, comment: object) -> None:
+    """Set or, with None or "", clear a task's comment.
+
+    Raises:
+        InvalidValueError: it is no text.
+        TaskNotFoundError: the task is gone.
+    """
+    set_task(registry, task_id, "comment", check_comment(comment))
+
+
+def end_task(registry: OpenRegistry, task_id: str, status: str) -> None:
+    """Record that a task ended, and when; nothing happens when it did already.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.write() as change:
+        found = require_task(change.connection, task_id)
+        if found.ended is None:
+            at = change.stamp(task_id)
+            payload = {"old": found.status, "new": status}
+            change.record("task.changed", task_id, payload, field="status")
+            change.record("task.changed", task_id, {"old": None, "new": at}, field="ended")
+
+
+def connect_model(
+    registry: OpenRegistry,
+    task_id: str,
+    model_id: str,
+    name: object = None,
+    *,
+    comment: bool = False,
+) -> Connection:
+    """Make a model an input of a task, which takes over its configuration and labels.
+
+    Args:
+        name: the entry's name; that of the weights file without its ending when None.
+        comment: whether the task's comment tells it too.
+
+    Raises:
+        TaskNotFoundError, ModelNotFoundError: either is gone.
+        InvalidValueError: it is no name.
+    """
+    given = None if name is None else check_name("name", name)
+    with registry.store.write() as change:
+        task_record = require_task(change.connection, task_id)
+        require_model(change.connection, model_id)
+        entry = given or entry_name(change.connection, model_id)
+        old = task_rows.models(change.connection, task_id, "input").get(entry)
+        payload = {"role": "input", "old": old, "new": model_id}
+        change.record("task.model", task_id, payload, field=entry)
+        _adopt_design(
+            change,
+            task_id,
+            model_rows.config(change.connection, model_id),
+            model_rows.labels(change.connection, model_id),
+        )
+        if comment:
+            lines = [task_record.comment, f"Using model id: {model_id}"]
+            new = "\n".join(line for line in lines if line)
+            edit = {"old": task_record.comment, "new": new}
+            change.record("task.changed", task_id, edit, field="comment")
+    return Connection(entry, old if old != model_id else None)
+
+
+def entry_name(connection: model_rows.Connection, model_id: str) -> str:
+    """Return the name that a model gets on a task when none is told."""
+    weights = model_rows.current_weights(connection, model_id)
+    # Nothing else of the URL: it may hold a secret, and this name goes into the event log.
+    filename = weights and weights.filename
+    return filename.rpartition(".")[0] or filename if filename else UNNAMED_INPUT
+
+
+def inputs(registry: OpenRegistry, task_id: str) -> dict[str, str]:
+    """Return ids of the models that a task takes, by their names on it."""
+    with registry.store.read() as connection:
+        return task_rows.models(connection, task_id, "input")
+
+
+def drop_inputs(registry: OpenRegistry, task_id: str, names: object) -> None:
+    """Take input models off a task; names that it has none under are passed over.
+
+    Raises:
+        InvalidValueError: it is no list of names; nothing was changed.
+        TaskNotFoundError: the task is gone.
+    """
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+        raise InvalidValueError(
+            f"names must be a list of str, not {type(names).__name__}: {shown(names)}",
+            argument="names",
+        )
+    entries = [check_name("names", name) for name in names]
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        there = task_rows.models(change.connection, task_id, "input")
+        for entry in dict.fromkeys(entries):
+            if entry in there:
+                payload = {"role": "input", "old": there[entry], "new": None}
+                change.record("task.model", task_id, payload, field=entry)
+
+
+def adopt_design(registry: OpenRegistry, task_id: str, config: str, labels: dict[str, int]) -> None:
+    """Give a task a model's configuration and labels, each unless it has its own.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+    """
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        _adopt_design(change, task_id, config, labels)
+
+
+def _adopt_design(change: Change, task_id: str, config: str, labels: dict[str, int]) -> None:
+    old_config, old_labels = task_rows.design(change.connection, task_id)
+    _set_design(change, task_id, old_config or config, old_labels or labels)
+
+
+def set_design(
+    registry: OpenRegistry,
+    task_id: str,
+    *,
+    config_text: object = None,
+    config_dict: object = None,
+    labels: object = None,
+) -> None:
+    """Set a task's model configuration or label enumeration; what is None stays.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+        InvalidValueError: the configuration or the labels cannot be kept.
+    """
+    given = config_text is not None or config_dict is not None
+    config = config_to_text(config_text, config_dict)
+    checked = check_labels(labels)
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        old_config, old_labels = task_rows.design(change.connection, task_id)
+        _set_design(
+            change,
+            task_id,
+            config if given else old_config,
+            old_labels if labels is None else checked,
+        )
+
+
+def _set_design(change: Change, task_id: str, config: str, labels: dict[str, int]) -> None:
+    old_config, old_labels = task_rows.design(change.connection, task_id)
+    if (old_config, old_labels) != (config, labels):
+        payload = {
+            "old": {"config": old_config, "labels": old_labels},
+            "new": {"config": config, "labels": labels},
+        }
+        change.record("task.design", task_id, payload)

@@ -1,0 +1,129 @@
+"""Making a new registry's database: built aside, then put in place whole.
+
+Many processes may open a fresh directory at once. Each builds a database under a name of its
+own, and one of them gets the real name: a hard link is made only where none is, atomically, also
+over NFS. Where links do not exist, a lock decides.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from localreg.errors import InvalidValueError, NotARegistryError, StorageError
+from localreg.ids import new_id
+from localreg.store.border import BUSY_SECONDS, translated
+from localreg.store.filesystem import is_network
+from localreg.store.opening import APPLICATION_ID, FORMAT_VERSION, waiting_log
+
+JOURNAL_MODES = ("wal", "truncate")
+
+
+def create(path: Path, *, durability: str, journal: str | None = None) -> None:
+    """Make the database `path` unless another process did so first.
+
+    Args:
+        path: where it will be; its directory is made too.
+        durability: "full" to wait until it is on disk.
+        journal: "wal" or "truncate"; by the file system when None.
+
+    Raises:
+        InvalidValueError: it is no journal mode.
+        NotARegistryError: the directory holds weights whose database is gone.
+        StorageError: the directory cannot be made or written to.
+    """
+    if journal is not None and journal not in JOURNAL_MODES:
+        raise InvalidValueError(
+            f"journal must be one of {', '.join(JOURNAL_MODES)}; not {journal!r:.60}",
+            argument="journal",
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _check_not_bereft(path)
+        mode = journal or ("truncate" if is_network(path.parent) else "wal")
+        aside = path.with_name(f"{path.name}.{new_id()}.new")
+        try:
+            with translated(path):
+                _build(aside, mode)
+            if durability == "full":
+                _sync(aside)
+            _put_in_place(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+        if durability == "full":
+            _sync(path.parent)
+    except OSError as error:
+        if isinstance(error, StorageError | NotARegistryError):
+            raise
+        raise StorageError(
+            f"a registry could not be made in {path.parent}: {error.strerror or error}; choose a "
+            "directory that can be written to, with LOCALREG_HOME or -R",
+            path=str(path.parent),
+        ) from error
+
+
+def _check_not_bereft(path: Path) -> None:
+    blobs = path.parent / "blobs" / "sha256"
+    # SQLite would take the log of a database that is gone for one of the new database.
+    left = waiting_log(path) or (blobs if blobs.is_dir() and any(blobs.iterdir()) else None)
+    if left is not None and not path.exists():
+        raise NotARegistryError(
+            f"{left} is there, but the {path.name} it belongs to is gone; restore that from a "
+            f"backup, or move {left.name} away to start anew",
+            path=str(path),
+        )
+
+
+def _build(aside: Path, journal: str) -> None:
+    schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+    # SQLite would make it 0644 at most, where a umask of 002 asks for a file that a group shares.
+    os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    connection = sqlite3.connect(aside, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous = OFF")  # one fsync of the whole follows
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.executescript(f"BEGIN;\n{schema}")
+        connection.executemany(
+            "INSERT INTO setting VALUES (?, ?)",
+            [("registry_id", new_id()), ("journal", journal)],
+        )
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+        connection.execute("COMMIT")
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+    finally:
+        connection.close()
+
+
+def _put_in_place(aside: Path, path: Path) -> None:
+    with suppress(FileExistsError):  # another process was first, and its registry is as good
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            _rename_under_lock(aside, path)
+
+
+def _rename_under_lock(aside: Path, path: Path) -> None:
+    from filelock import FileLock
+
+    locks = path.parent / "locks"
+    if locks.is_symlink():
+        raise NotARegistryError(
+            f"{locks} must be a directory; links inside a registry are not followed",
+            path=str(locks),
+        )
+    with FileLock(locks / "birth.lock", timeout=BUSY_SECONDS):
+        if not path.exists():
+            aside.rename(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

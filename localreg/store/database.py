@@ -1,0 +1,190 @@
+"""The open database of a registry: reading and writing it in transactions."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localreg.errors import DamagedRegistryError, InvalidValueError, ReadOnlyRegistryError
+from localreg.store import opening
+from localreg.store.border import translated
+from localreg.store.connections import Connections
+from localreg.text import shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from localreg.store.change import Change
+
+    Durability = Literal["full", "fast"]
+else:
+    Durability = str
+
+
+class Store:
+    """A registry's database.
+
+    Args:
+        path: the database file; made when there is none, unless `readonly`.
+        durability: "full" survives a power loss, "fast" only the end of the process.
+        readonly: refuse to write, and open what cannot be written to.
+        journal: the journal mode of a database that is made now; by the file system when None.
+
+    Raises:
+        RegistryError: it cannot be opened; nothing was changed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        durability: Durability = "full",
+        readonly: bool = False,
+        journal: str | None = None,
+    ) -> None:
+        if durability not in ("full", "fast"):
+            raise InvalidValueError(
+                f'durability must be "full" or "fast", not {shown(durability)}',
+                argument="durability",
+            )
+        opening.check_sqlite()
+        self.path = path
+        self.durability: Durability = durability
+        self.readonly = readonly
+        if not os.path.lexists(path):
+            self._make(journal)
+        opening.check_file(path)
+        self._connections = Connections(self._connect)
+        # Apart from ours: users may leave transactions open on theirs.
+        self.exploring = Connections(self._connect)
+        settings = self._read_settings()
+        self.registry_id = settings["registry_id"]
+        self._shared_memory = settings["journal"] == "wal"
+        self._actor: str | None = None
+
+    def _make(self, journal: str | None) -> None:
+        if self.readonly:
+            raise ReadOnlyRegistryError(
+                f"there is no registry in {self.path.parent}, and one that is opened for reading "
+                "only is not made",
+                path=str(self.path),
+            )
+        from localreg.store import birth
+
+        birth.create(self.path, durability=self.durability, journal=journal)
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.readonly:
+            return opening.connect_readonly(self.path)
+        return opening.connect(self.path, durability=self.durability)
+
+    def _read_settings(self) -> dict[str, str]:
+        try:
+            with self.read() as connection:
+                version = opening.check_header(connection, self.path)
+            if version < opening.FORMAT_VERSION:
+                self._migrate(version)
+            with self.read() as connection:
+                settings = dict(connection.execute("SELECT name, value FROM setting").fetchall())
+            if not {"registry_id", "journal"} <= settings.keys():
+                raise DamagedRegistryError(
+                    f"{self.path} lacks its settings; restore it from a backup", path=str(self.path)
+                )
+            return settings
+        except BaseException:
+            self.close()
+            raise
+
+    def _migrate(self, version: int) -> None:
+        from localreg.store.migrations import migrate
+
+        if self.readonly:
+            raise ReadOnlyRegistryError(
+                f"{self.path} has format {version} and must be upgraded to "
+                f"{opening.FORMAT_VERSION}; open it once without readonly",
+                path=str(self.path),
+            )
+        with translated(self.path):
+            migrate(self.path)
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection on which every statement sees the same state.
+
+        Inside a `write` of the same thread it is that transaction.
+        """
+        with translated(self.path), self._connections.mine() as connection:
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+
+    @contextmanager
+    def write(self) -> Iterator[Change]:
+        """Yield a write transaction; it is committed at the end, or leaves no trace.
+
+        Raises:
+            ReadOnlyRegistryError: the registry was opened for reading only.
+            LockTimeoutError: another process is writing, and does not end.
+        """
+        if self.readonly:
+            raise ReadOnlyRegistryError(
+                f"{self.path.parent} was opened with readonly=True; nothing can be changed in it",
+                path=str(self.path),
+            )
+        with translated(self.path), self._connections.mine() as connection:
+            from localreg.store.change import Change
+            from localreg.store.locking import begin_write
+
+            if self._shared_memory:
+                begin_write(connection)
+            else:  # a lock over a network costs too much to ask for it every millisecond
+                connection.execute("BEGIN IMMEDIATE")
+            try:
+                change = Change(connection, self.registry_id, self.actor())
+                yield change
+                change.finish()
+                connection.execute("COMMIT")
+            except BaseException:
+                # SQLite itself rolls back on some errors, such as a full disk.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def actor(self) -> str:
+        """Return who changes something from here: ``user@host``."""
+        if self._actor is None:
+            user = os.environ.get("LOGNAME") or os.environ.get("USER") or _login_name()
+            self._actor = f"{user}@{_host_name()}".encode("utf-8", "replace").decode()
+        return self._actor
+
+    def close(self) -> None:
+        """Close every connection of this process; closing twice is fine."""
+        self._connections.close()
+        self.exploring.close()
+
+
+def _host_name() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import platform  # Windows
+
+    return platform.node()
+
+
+def _login_name() -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):  # Windows; a container's user without an entry
+        return f"uid{os.getuid()}" if hasattr(os, "getuid") else "unknown"

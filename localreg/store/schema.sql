@@ -1,0 +1,298 @@
+-- The schema of a fresh registry, version 1. The package docstring of localreg.store says why it
+-- is as it is. A change here needs a migration in migrations.py and a higher FORMAT_VERSION.
+-- Times are microseconds since 1970 in UTC.
+
+-- What a registry is: its id, its journal mode.
+CREATE TABLE setting (
+    name TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Project 0 is "no project": NULL would not be unique in model(project, name, version).
+CREATE TABLE project (
+    pk INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL UNIQUE,
+    created INTEGER NOT NULL
+);
+INSERT INTO project VALUES (0, '', '', 0);
+
+-- A version number is never used again, whatever was removed.
+CREATE TABLE version_counter (
+    project INTEGER NOT NULL REFERENCES project (pk),
+    name TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (project, name)
+) WITHOUT ROWID;
+
+CREATE TABLE model (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE CHECK (length(id) = 32),
+    name TEXT NOT NULL,
+    project INTEGER NOT NULL REFERENCES project (pk),
+    version INTEGER NOT NULL CHECK (version > 0),
+    comment TEXT,
+    framework TEXT,
+    package INTEGER NOT NULL CHECK (package IN (0, 1)),
+    published INTEGER NOT NULL CHECK (published IN (0, 1)),
+    archived INTEGER NOT NULL CHECK (archived IN (0, 1)),
+    task TEXT,
+    parent INTEGER REFERENCES model (pk) ON DELETE SET NULL,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    UNIQUE (project, name, version)
+);
+CREATE UNIQUE INDEX model_updated ON model (updated DESC);
+CREATE UNIQUE INDEX model_updated_active ON model (updated DESC) WHERE archived = 0;
+CREATE INDEX model_name ON model (name, updated DESC);
+CREATE INDEX model_project ON model (project, updated DESC);
+CREATE INDEX model_task ON model (task) WHERE task IS NOT NULL;
+CREATE INDEX model_parent ON model (parent) WHERE parent IS NOT NULL;
+
+-- Removed models: their numbers for `restore`, and proof that an id is gone on purpose.
+CREATE TABLE tombstone (
+    id TEXT NOT NULL PRIMARY KEY,
+    project INTEGER NOT NULL REFERENCES project (pk),
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    removed INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Off the hot row. No row: no configuration and no labels.
+CREATE TABLE design (
+    model INTEGER PRIMARY KEY REFERENCES model (pk) ON DELETE CASCADE,
+    config TEXT NOT NULL,
+    labels TEXT NOT NULL
+);
+
+CREATE TABLE blob (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64 AND digest NOT GLOB '*[^0-9a-f]*'),
+    size INTEGER NOT NULL CHECK (size >= 0),
+    added INTEGER NOT NULL,
+    verified INTEGER,
+    unreferenced INTEGER,
+    facts TEXT
+);
+
+CREATE TABLE weights (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
+    revision INTEGER NOT NULL,
+    url TEXT,
+    blob INTEGER REFERENCES blob (pk),
+    filename TEXT,
+    uploaded INTEGER NOT NULL CHECK (uploaded IN (0, 1)),
+    current INTEGER NOT NULL CHECK (current IN (0, 1)),
+    at INTEGER NOT NULL,
+    UNIQUE (model, revision)
+);
+CREATE UNIQUE INDEX weights_current ON weights (model) WHERE current = 1;
+CREATE INDEX weights_url ON weights (url) WHERE current = 1 AND url IS NOT NULL;
+CREATE INDEX weights_blob ON weights (blob) WHERE blob IS NOT NULL;
+
+-- URLs that no event may hold, since they carry a secret or a path of this machine. They outlive
+-- their model, so that a removed one can be restored whole.
+CREATE TABLE private_url (
+    model TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    url TEXT NOT NULL,
+    PRIMARY KEY (model, revision)
+) WITHOUT ROWID;
+
+CREATE TABLE alias (
+    project INTEGER NOT NULL REFERENCES project (pk),
+    name TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
+    PRIMARY KEY (project, name, alias)
+) WITHOUT ROWID;
+CREATE INDEX alias_model ON alias (model);
+
+CREATE TABLE tag (
+    pk INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    system INTEGER NOT NULL CHECK (system IN (0, 1)),
+    UNIQUE (name, system)
+);
+
+CREATE TABLE model_tag (
+    model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
+    tag INTEGER NOT NULL REFERENCES tag (pk),
+    updated INTEGER NOT NULL,
+    PRIMARY KEY (model, tag)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX model_tag_newest ON model_tag (tag, updated DESC, model);
+
+CREATE TABLE metadata (
+    model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    type TEXT NOT NULL,
+    PRIMARY KEY (model, key)
+) WITHOUT ROWID;
+CREATE INDEX metadata_value ON metadata (key, value, model);
+
+CREATE TABLE task (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE CHECK (length(id) = 32),
+    project INTEGER NOT NULL REFERENCES project (pk),
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    status TEXT NOT NULL,
+    reason TEXT,
+    published INTEGER NOT NULL CHECK (published IN (0, 1)),
+    comment TEXT,
+    parent TEXT,
+    run TEXT NOT NULL,
+    owner TEXT,
+    created INTEGER NOT NULL,
+    ended INTEGER,
+    updated INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX task_updated ON task (updated DESC);
+CREATE INDEX task_name ON task (project, name, updated DESC);
+
+CREATE TABLE task_design (
+    task INTEGER PRIMARY KEY REFERENCES task (pk) ON DELETE CASCADE,
+    config TEXT NOT NULL,
+    labels TEXT NOT NULL
+);
+
+-- The model's id as text: the entry outlives a removed model.
+CREATE TABLE task_model (
+    task INTEGER NOT NULL REFERENCES task (pk) ON DELETE CASCADE,
+    role TEXT NOT NULL CHECK (role IN ('input', 'output')),
+    name TEXT NOT NULL,
+    model TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (task, role, name)
+) WITHOUT ROWID;
+CREATE INDEX task_model_use ON task_model (model, role, at DESC);
+
+CREATE TABLE task_tag (
+    task INTEGER NOT NULL REFERENCES task (pk) ON DELETE CASCADE,
+    tag INTEGER NOT NULL REFERENCES tag (pk),
+    PRIMARY KEY (task, tag)
+) WITHOUT ROWID;
+
+CREATE TABLE parameter (
+    task INTEGER NOT NULL REFERENCES task (pk) ON DELETE CASCADE,
+    section TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    type TEXT NOT NULL,
+    PRIMARY KEY (task, section, name)
+) WITHOUT ROWID;
+
+CREATE TABLE artifact (
+    task INTEGER NOT NULL REFERENCES task (pk) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    blob INTEGER NOT NULL REFERENCES blob (pk),
+    filename TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (task, name)
+) WITHOUT ROWID;
+CREATE INDEX artifact_blob ON artifact (blob);
+
+-- What a URL served.
+CREATE TABLE url (
+    url TEXT NOT NULL PRIMARY KEY,
+    blob INTEGER NOT NULL REFERENCES blob (pk),
+    etag TEXT,
+    modified TEXT,
+    fetched INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX url_blob ON url (blob);
+
+CREATE TABLE series (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    model INTEGER REFERENCES model (pk) ON DELETE CASCADE,
+    task INTEGER REFERENCES task (pk) ON DELETE CASCADE,
+    title TEXT NOT NULL,
+    name TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    points INTEGER NOT NULL,
+    last REAL,
+    low REAL,
+    high REAL,
+    CHECK ((model IS NULL) <> (task IS NULL))
+);
+CREATE UNIQUE INDEX series_model ON series (model, title, name) WHERE model IS NOT NULL;
+CREATE UNIQUE INDEX series_task ON series (task, title, name) WHERE task IS NOT NULL;
+CREATE INDEX series_last ON series (title, name, last);
+
+-- A NULL value is NaN; ms counts from the series' epoch.
+CREATE TABLE scalar (
+    series INTEGER NOT NULL REFERENCES series (pk) ON DELETE CASCADE,
+    iteration INTEGER NOT NULL,
+    value REAL,
+    ms INTEGER NOT NULL,
+    PRIMARY KEY (series, iteration)
+) WITHOUT ROWID;
+
+CREATE TABLE single (
+    model INTEGER REFERENCES model (pk) ON DELETE CASCADE,
+    task INTEGER REFERENCES task (pk) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    value REAL,
+    at INTEGER NOT NULL,
+    CHECK ((model IS NULL) <> (task IS NULL))
+);
+CREATE UNIQUE INDEX single_model ON single (model, name) WHERE model IS NOT NULL;
+CREATE UNIQUE INDEX single_task ON single (task, name) WHERE task IS NOT NULL;
+
+CREATE TABLE plot (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    model INTEGER REFERENCES model (pk) ON DELETE CASCADE,
+    task INTEGER REFERENCES task (pk) ON DELETE CASCADE,
+    title TEXT NOT NULL,
+    series TEXT NOT NULL,
+    iteration INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    data BLOB,
+    blob INTEGER REFERENCES blob (pk),
+    at INTEGER NOT NULL,
+    CHECK ((model IS NULL) <> (task IS NULL))
+);
+CREATE UNIQUE INDEX plot_model ON plot (model, title, series, iteration) WHERE model IS NOT NULL;
+CREATE UNIQUE INDEX plot_task ON plot (task, title, series, iteration) WHERE task IS NOT NULL;
+CREATE INDEX plot_blob ON plot (blob) WHERE blob IS NOT NULL;
+
+CREATE TABLE actor (
+    pk INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+
+-- The truth: every change, in order. `at` informs and orders nothing. `position` is given by a
+-- remote, later.
+CREATE TABLE event (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_id TEXT NOT NULL UNIQUE CHECK (length(event_id) = 32),
+    registry_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    grp INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    actor INTEGER NOT NULL REFERENCES actor (pk),
+    kind TEXT NOT NULL,
+    v INTEGER NOT NULL,
+    subject TEXT NOT NULL,
+    field TEXT,
+    payload TEXT NOT NULL,
+    position INTEGER,
+    UNIQUE (registry_id, seq)
+);
+CREATE INDEX event_subject ON event (subject, pk);
+CREATE TRIGGER event_is_never_changed
+BEFORE UPDATE OF pk, event_id, registry_id, seq, grp, at, actor, kind, v, subject, field, payload
+ON event
+BEGIN
+    SELECT RAISE(ABORT, 'events are never changed');
+END;
+CREATE TRIGGER event_is_never_deleted
+BEFORE DELETE ON event
+BEGIN
+    SELECT RAISE(ABORT, 'events are never deleted');
+END;

@@ -1,0 +1,90 @@
+"""Checks of text that comes from outside: names, tags, keys, comments.
+
+SQLite and JSON hold any text but lone surrogates; names are also shown, compared and put into
+file names, so they hold no NUL either and stay short.
+"""
+
+from __future__ import annotations
+
+from localreg.errors import InvalidValueError
+
+NAME_LIMIT = 1_024
+TEXT_LIMIT = 16_777_216
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """Return the start of `repr(value)`, for messages; also of what Python refuses to print.
+
+    >>> shown("a" * 100, 8), shown(10**5_000)
+    ("'aaaaaaa", 'an int that is too large to print')
+    """
+    try:
+        return repr(value)[:limit]
+    except ValueError:  # an int of thousands of digits, on its own or somewhere inside
+        return f"an {type(value).__name__} that is too large to print"
+    except RecursionError:
+        return f"a {type(value).__name__} that nests too deep to print"
+
+
+def check_text(
+    argument: str, value: object, *, limit: int = TEXT_LIMIT, nul: bool = True, empty: bool = True
+) -> str:
+    """Return `value` when it is text that can be stored.
+
+    Args:
+        argument: the argument's name, for the error.
+        value: what was given.
+        limit: the most characters allowed.
+        nul: whether a NUL character may stand in it.
+        empty: whether it may be empty or blank.
+
+    Raises:
+        InvalidValueError: it is no str, too long, blank, or holds what cannot be stored.
+    """
+    if not isinstance(value, str):
+        raise InvalidValueError(
+            f"{argument} must be a str, not {type(value).__name__}", argument=argument
+        )
+    if len(value) > limit:
+        raise InvalidValueError(
+            f"{argument} has {len(value):,} characters; at most {limit:,} are kept",
+            argument=argument,
+        )
+    if not empty and not value.strip():
+        raise InvalidValueError(f"{argument} must not be empty", argument=argument)
+    if not nul and "\0" in value:
+        raise InvalidValueError(
+            f"{argument} holds a NUL character: {value[:80]!r}", argument=argument
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidValueError(
+            f"{argument} holds a lone surrogate at position {error.start}, which is no text",
+            argument=argument,
+        ) from error
+    return value
+
+
+def check_comment(comment: object) -> str | None:
+    """Return a comment when it can be stored; None and "" are no comment.
+
+    Raises:
+        InvalidValueError: it is no text.
+    """
+    return None if comment is None else check_text("comment", comment) or None
+
+
+def check_name(argument: str, value: object) -> str:
+    """Return `value` when it can name something: not blank, no NUL, at most 1,024 characters.
+
+    Raises:
+        InvalidValueError: it cannot.
+
+    >>> check_name("name", "vision/resnet")
+    'vision/resnet'
+    >>> check_name("name", "  ")
+    Traceback (most recent call last):
+    localreg.errors.InvalidValueError: name must not be empty
+    """
+    return check_text(argument, value, limit=NAME_LIMIT, nul=False, empty=False)

@@ -1,0 +1,474 @@
+"""Bad input of every kind, to every public method and constructor argument.
+
+It is answered by one of localreg's errors that names the argument, and the registry is left
+exactly as it was: its database is dumped, and its files listed, before and after.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from localreg import InputModel, Model, Registry, Task, use_registry
+from localreg.errors import LocalregError
+
+HUGE = "x" * 16_777_217
+LARGE = 10**5_000  # Python refuses to print it
+CYCLE: list[object] = []
+CYCLE.append(CYCLE)
+DEEP: list[object] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+
+
+class BytesPath(os.PathLike):
+    def __fspath__(self):
+        return b"/bytes.pt"
+
+
+def label(value):
+    """Return an id for a value, also for one that cannot be printed."""
+    for known, name in ((HUGE, "huge"), (LARGE, "large int"), (CYCLE, "cycle"), (DEEP, "deep")):
+        if value is known:
+            return name
+    try:
+        text = ascii(value)
+    except (ValueError, RecursionError):
+        text = f"odd {type(value).__name__}"
+    return text.partition(" object at ")[0][:40]
+
+
+NOT_TEXT = [5, 0, 1.5, True, False, b"x", b"", ["a"], [], {"a": 1}, object(), LARGE, CYCLE, DEEP]
+UNSTORABLE = ["\ud800", "a\udfffb"]
+NOT_A_TEXT = [*NOT_TEXT, *UNSTORABLE, HUGE]
+NOT_A_NAME = [*NOT_A_TEXT, "a\0b", "  ", "\n", "x" * 1_025]
+NOT_TAGS = [
+    "a", "", b"a", 5, 0, True, LARGE, object(), [5], [None], ["a", ""], ["a", "\0"], ["\ud800"],
+    ["__$all"], ["x" * 1_025], [["a"]], [LARGE], DEEP, CYCLE,
+]  # fmt: skip
+NOT_A_TAG_FILTER = [
+    "a", "", b"a", 5, 0, {"a"}, {"a": 1}, iter("a"), LARGE, object(), [5], ["a", ""], ["-"], ["\0"],
+    ["__$not"], ["__$bad"], ["__$"], ["__$not", "__$or"], ["\ud800"], ["a"] * 100_000,
+    ["x" * 1_025], [LARGE], DEEP, CYCLE, [["a"]],
+]  # fmt: skip
+NOT_A_URL = [
+    None, "", "  ", 5, 0, b"x", ["a"], [], object(), BytesPath(), LARGE, DEEP, "\0", "s3://b/\0",
+    "s3://b/\ud800", "/a/\udfff", "s3://b/a b", "https://h/a\nb", "http:/one/slash", "s3:bucket",
+    "https://", "s3:///key", "http://[::1", "http://host:port/x", "http://host:99999/x",
+    "file://host/x", "file://relative", "file:///%00", "file:///%ff", "s3://b/" + "x" * 40_000,
+    "x" * 40_000, HUGE,
+]  # fmt: skip
+NOT_LABELS = [
+    5, 0, "a", "", ["a"], [], [("a", 1)], {"a"}, DEEP, {1: 1}, {"": 1}, {None: 1}, {"\0": 1},
+    {"\ud800": 1}, {"x" * 1_025: 1}, {"a": None}, {"a": "1"}, {"a": 1.0}, {"a": True}, {"a": 2**63},
+    {"a": LARGE}, {"a": int}, {"a": [1]}, {"a": DEEP}, {"a": 1, "b": 1}, {("a",): 1},
+]  # fmt: skip
+NOT_A_CONFIG_DICT = [
+    5, 0, ["a"], [], [("a", 1)], {"a"}, b"a", object(), DEEP, CYCLE, {"a": object()}, {"a": {1}},
+    {"a": CYCLE}, {"a": DEEP}, {"a": LARGE}, {"a": b"x"}, {("a",): 1}, {"a": "\ud800"},
+    {"\ud800": 1}, {1: "a", "1": "b"}, {"a": HUGE}, "\ud800", HUGE,
+]  # fmt: skip
+NOT_METADATA_KEYS = [
+    None, "", "  ", "\0", "\ud800", "x" * 1_025, HUGE, 5, 0, True, 1.5, b"x", ("a",),
+    object(), LARGE,
+]  # fmt: skip
+NOT_A_METADATA_VALUE = [
+    "\ud800", CYCLE, DEEP, LARGE, HUGE, {"a": object()}, [{1}], [LARGE], {"a": b"x"},
+    {"a": "\ud800"},
+]  # fmt: skip
+NOT_MAPPINGS = [5, 0, "a", "", ["a"], [], [("a", 1)], {"a"}, b"a", object(), LARGE, DEEP]
+NOT_METADATA = [
+    *NOT_MAPPINGS,
+    *({"good": 1, key: 1} for key in NOT_METADATA_KEYS),
+    *({"good": 1, "a": value} for value in NOT_A_METADATA_VALUE),
+    *({"good": 1, "a": {"value": value, "type": "str"}} for value in NOT_A_METADATA_VALUE),
+    {"good": 1, "a": {"type": "int"}},
+    {"good": 1, "a": {"key": "b", "value": 1}},
+    {"good": 1, 1: "a", "1": "b"},
+    {"good": 1, "a": {"value": 1, "type": "\ud800"}},
+]
+NOT_A_METADATA_FILTER = [
+    *NOT_MAPPINGS,
+    *({key: 1} for key in NOT_METADATA_KEYS),
+    *({"a": value} for value in NOT_A_METADATA_VALUE),
+    {f"k{number}": 1 for number in range(3_000)},
+]
+NOT_A_LIMIT = [0, -1, -(2**70), 2**63, 2**70, LARGE, True, False, 1.0, "1", "", [], object(), DEEP]
+NOT_AN_ID = [*NOT_A_NAME, "f" * 32, "f" * 31, "x" * 5_000, "../" * 20, "'; DROP TABLE model"]
+NOT_A_REFERENCE = [None, *NOT_AN_ID, "", "a/" * 3_000, "m:2", "m@none", "/m", "%", "*"]
+NOT_AN_ALIAS = [None, "", "a/b", "a:b", "a@b", "a b", *NOT_A_NAME]
+NOT_A_REGISTRY = [5, 0, "path", "", [], object(), LARGE, DEEP]
+NOT_A_TASK = [None, 5, "f" * 32, b"x", object(), LARGE, DEEP]
+NOT_A_PATH = [
+    5, 0, b"x", ["a"], BytesPath(), "", "  ", "\0", "\ud800", LARGE, DEEP, "~nobody-here/x",
+    "x" * 5_000, "/x" * 5_000,
+]  # fmt: skip
+NOT_A_LIST_OF_NAMES = [None, "a", b"a", 5, 0, LARGE, [5], [None], [["a"]], [""], ["\ud800"], [b"a"],
+                       DEEP, CYCLE]  # fmt: skip
+
+# (what is called, bad values, what the message names)
+IMPORTS = {
+    "weights_url": NOT_A_URL,
+    "config_text": NOT_A_TEXT,
+    "config_dict": NOT_A_CONFIG_DICT,
+    "label_enumeration": NOT_LABELS,
+    "name": [*NOT_A_NAME, ""],
+    "project": NOT_A_NAME,
+    "tags": NOT_TAGS,
+    "comment": NOT_A_TEXT,
+    "framework": NOT_A_NAME,
+    "metadata": NOT_METADATA,
+    "registry": NOT_A_REGISTRY,
+}
+
+
+def into_import(argument):
+    def call(at, value):
+        return InputModel.import_model(**{"weights_url": "s3://bucket/new.pt", argument: value})
+
+    return call
+
+
+CALLS = {
+    **{
+        f"import_model({name}=)": (into_import(name), values, name)
+        for name, values in IMPORTS.items()
+    },
+    "import_model(copy=)": (
+        lambda at, value: InputModel.import_model(value, copy=True),
+        ["s3://bucket/new.pt", "/dev/null", "/nowhere/at/all", "/", "/" + "x" * 300],
+        "local|device|no file|directory|keeping",
+    ),
+    "InputModel(model_id=)": (lambda at, value: InputModel(value), NOT_AN_ID, "id"),
+    "InputModel(name=)": (lambda at, value: InputModel(name=value), NOT_A_NAME, "name"),
+    "InputModel(project=)": (lambda at, value: InputModel(project=value), NOT_A_NAME, "project"),
+    "InputModel(tags=)": (lambda at, value: InputModel(tags=value), NOT_A_TAG_FILTER, "tag"),
+    "InputModel(registry=)": (
+        lambda at, value: InputModel(registry=value), NOT_A_REGISTRY, "registry",
+    ),
+    "Model(model_id=)": (lambda at, value: Model(value), [None, "", *NOT_AN_ID], "id"),
+    "Model(registry=)": (
+        lambda at, value: Model(at.model.id, registry=value), NOT_A_REGISTRY, "registry",
+    ),
+    "empty(config_text=)": (
+        lambda at, value: InputModel.empty(config_text=value), NOT_A_TEXT, "config_text",
+    ),
+    "empty(config_dict=)": (
+        lambda at, value: InputModel.empty(config_dict=value), NOT_A_CONFIG_DICT, "config_dict",
+    ),
+    "empty(label_enumeration=)": (
+        lambda at, value: InputModel.empty(label_enumeration=value),
+        NOT_LABELS,
+        "label_enumeration",
+    ),
+    "load_model(weights_url=)": (
+        lambda at, value: InputModel.load_model(value), NOT_A_URL, "weights_url",
+    ),
+    "load_model(registry=)": (
+        lambda at, value: InputModel.load_model("s3://b/x", registry=value),
+        NOT_A_REGISTRY,
+        "registry",
+    ),
+    "query_models(project_name=)": (
+        lambda at, value: InputModel.query_models(project_name=value), NOT_A_TEXT, "project_name",
+    ),
+    "query_models(model_name=)": (
+        lambda at, value: InputModel.query_models(model_name=value), NOT_A_TEXT, "model_name",
+    ),
+    "query_models(tags=)": (
+        lambda at, value: InputModel.query_models(tags=value), NOT_A_TAG_FILTER, "tag",
+    ),
+    "query_models(max_results=)": (
+        lambda at, value: InputModel.query_models(max_results=value), NOT_A_LIMIT, "max_results",
+    ),
+    "query_models(metadata=)": (
+        lambda at, value: InputModel.query_models(metadata=value),
+        NOT_A_METADATA_FILTER,
+        "metadata",
+    ),
+    "query_models(registry=)": (
+        lambda at, value: InputModel.query_models(registry=value), NOT_A_REGISTRY, "registry",
+    ),
+    "remove(model=)": (
+        lambda at, value: InputModel.remove(value, raise_on_errors=True),
+        [None, "", *NOT_AN_ID],
+        "model|id",
+    ),
+    "name": (lambda at, value: setattr(at.model, "name", value), [None, "", *NOT_A_NAME], "name"),
+    "project": (lambda at, value: setattr(at.model, "project", value), NOT_A_NAME, "project"),
+    "comment": (lambda at, value: setattr(at.model, "comment", value), NOT_A_TEXT, "comment"),
+    "tags": (lambda at, value: setattr(at.model, "tags", value), NOT_TAGS, "tags"),
+    "system_tags": (
+        lambda at, value: setattr(at.model, "system_tags", value), NOT_TAGS, "system_tags",
+    ),
+    "add_tags": (
+        lambda at, value: at.model.add_tags("good", value),
+        [None, "", *NOT_A_NAME, "__$all"],
+        "tags",
+    ),
+    "remove_tags": (
+        lambda at, value: at.model.remove_tags("t", value), [None, "", *NOT_A_NAME], "tags",
+    ),
+    "set_metadata(key=)": (
+        lambda at, value: at.model.set_metadata(value, "v"),
+        NOT_METADATA_KEYS,
+        "metadata|key",
+    ),
+    "set_metadata(value=)": (
+        lambda at, value: at.model.set_metadata("k", value), NOT_A_METADATA_VALUE, "value",
+    ),
+    "set_metadata(v_type=)": (
+        lambda at, value: at.model.set_metadata("k", "v", value), NOT_A_METADATA_VALUE, "metadata",
+    ),
+    "set_all_metadata(metadata=)": (
+        lambda at, value: at.model.set_all_metadata(value), [None, *NOT_METADATA], "metadata",
+    ),
+    "set_all_metadata(metadata=, replace=False)": (
+        lambda at, value: at.model.set_all_metadata(value, replace=False),
+        [None, *NOT_METADATA],
+        "metadata",
+    ),
+    "get_metadata(key=)": (
+        lambda at, value: at.model.get_metadata(value), [None, *NOT_A_TEXT], "key",
+    ),
+    "get_metadata_casted(key=)": (
+        lambda at, value: at.model.get_metadata_casted(value), [None, *NOT_A_TEXT], "key",
+    ),
+    "empty().get_metadata(key=)": (
+        lambda at, value: InputModel.empty().get_metadata(value), [None, *NOT_A_TEXT], "key",
+    ),
+    "connect(task=)": (lambda at, value: at.model.connect(value), NOT_A_TASK, "task"),
+    "connect(name=)": (
+        lambda at, value: at.model.connect(at.task, name=value), ["", *NOT_A_NAME], "name",
+    ),
+    "Model.history(limit=)": (lambda at, value: at.model.history(value), NOT_A_LIMIT, "limit"),
+    "Task.init(project_name=)": (
+        lambda at, value: Task.init(project_name=value), NOT_A_NAME, "project_name",
+    ),
+    "Task.init(task_name=)": (
+        lambda at, value: Task.init(task_name=value), ["", *NOT_A_NAME], "task_name",
+    ),
+    "Task.init(task_type=)": (
+        lambda at, value: Task.init(task_name="t", task_type=value),
+        ["", "Training", *NOT_A_NAME],
+        "task_type",
+    ),
+    "Task.init(tags=)": (
+        lambda at, value: Task.init(task_name="t", tags=value), NOT_TAGS, "tags",
+    ),
+    "Task.init(registry=)": (
+        lambda at, value: Task.init(task_name="t", registry=value), NOT_A_REGISTRY, "registry",
+    ),
+    "Task.create(project_name=)": (
+        lambda at, value: Task.create(project_name=value), NOT_A_NAME, "project_name",
+    ),
+    "Task.create(task_name=)": (
+        lambda at, value: Task.create(task_name=value), ["", *NOT_A_NAME], "task_name",
+    ),
+    "Task.create(task_type=)": (
+        lambda at, value: Task.create(task_type=value), ["", "Training", *NOT_A_NAME], "task_type",
+    ),
+    "Task.get_task(task_id=)": (
+        lambda at, value: Task.get_task(value), [None, "", *NOT_AN_ID], "task_id|task with id",
+    ),
+    "Task.get_task(task_name=)": (
+        lambda at, value: Task.get_task(task_name=value), ["", *NOT_A_NAME], "task_name|no task",
+    ),
+    "Task.get_task(project_name=)": (
+        lambda at, value: Task.get_task(project_name=value, task_name="train"),
+        [each for each in NOT_A_NAME if each != ""],
+        "project",
+    ),
+    "Task.set_comment": (lambda at, value: at.task.set_comment(value), NOT_A_TEXT, "comment"),
+    "Task.connect(mutable=)": (
+        lambda at, value: at.task.connect(value), [*NOT_A_TASK, Task, InputModel], "InputModel",
+    ),
+    "Task.connect(name=)": (
+        lambda at, value: at.task.connect(at.model, value), ["", *NOT_A_NAME], "name",
+    ),
+    "Task.set_input_model(model_id=)": (
+        lambda at, value: at.task.set_input_model(value), [None, "", *NOT_AN_ID], "id",
+    ),
+    "Task.set_input_model(model_name=)": (
+        lambda at, value: at.task.set_input_model(model_name=value),
+        [None, "", *NOT_A_NAME],
+        "model_name|model named",
+    ),
+    "Task.set_input_model(name=)": (
+        lambda at, value: at.task.set_input_model(at.model.id, name=value),
+        ["", *NOT_A_NAME],
+        "name",
+    ),
+    "Task.remove_input_models(names=)": (
+        lambda at, value: at.task.remove_input_models(value), NOT_A_LIST_OF_NAMES, "name",
+    ),
+    "Task.set_model_label_enumeration": (
+        lambda at, value: at.task.set_model_label_enumeration(value),
+        [None, *NOT_LABELS],
+        "enumeration",
+    ),
+    "Task.set_model_config(config_text=)": (
+        lambda at, value: at.task.set_model_config(config_text=value), NOT_A_TEXT, "config_text",
+    ),
+    "Task.set_model_config(config_dict=)": (
+        lambda at, value: at.task.set_model_config(config_dict=value),
+        NOT_A_CONFIG_DICT,
+        "config_dict",
+    ),
+    "Registry(path=)": (lambda at, value: Registry(value), NOT_A_PATH, "path|cannot|x/x"),
+    "Registry(durability=)": (
+        lambda at, value: Registry(at.registry.path, durability=value),
+        ["slow", "FULL", 5, True, b"full", LARGE, DEEP, ["full"], "\ud800"],
+        "durability",
+    ),
+    "use_registry(path=)": (lambda at, value: use_registry(value), NOT_A_PATH, "path|cannot|x/x"),
+    "Registry.models(project=)": (
+        lambda at, value: at.registry.models(project=value), NOT_A_TEXT, "project",
+    ),
+    "Registry.models(name=)": (
+        lambda at, value: at.registry.models(name=value), NOT_A_TEXT, "name",
+    ),
+    "Registry.models(tags=)": (
+        lambda at, value: at.registry.models(tags=value), NOT_A_TAG_FILTER, "tag",
+    ),
+    "Registry.models(limit=)": (
+        lambda at, value: at.registry.models(limit=value), NOT_A_LIMIT, "limit",
+    ),
+    "Registry.models(metadata=)": (
+        lambda at, value: at.registry.models(metadata=value), NOT_A_METADATA_FILTER, "metadata",
+    ),
+    "Registry.model(reference=)": (
+        lambda at, value: at.registry.model(value), NOT_A_REFERENCE, "reference",
+    ),
+    "Registry.set_alias(ref=)": (
+        lambda at, value: at.registry.set_alias(value, "prod"), NOT_A_REFERENCE, "ref",
+    ),
+    "Registry.set_alias(alias=)": (
+        lambda at, value: at.registry.set_alias(at.model, value), NOT_AN_ALIAS, "alias",
+    ),
+    "Registry.set_alias(expect=)": (
+        lambda at, value: at.registry.set_alias(at.model, "new", expect=value),
+        [each for each in NOT_A_REFERENCE if each is not None],
+        "expect|reference",
+    ),
+    "Registry.remove_alias(ref=)": (
+        lambda at, value: at.registry.remove_alias(value, "prod"), NOT_A_REFERENCE, "ref",
+    ),
+    "Registry.remove_alias(alias=)": (
+        lambda at, value: at.registry.remove_alias(at.model, value),
+        [*NOT_AN_ALIAS, "not set"],
+        "alias",
+    ),
+    "Registry.restore(reference=)": (
+        lambda at, value: at.registry.restore(value), NOT_A_REFERENCE, "reference",
+    ),
+    "Registry.history(limit=)": (
+        lambda at, value: at.registry.history(value), NOT_A_LIMIT, "limit",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory):
+    """One registry for all: nothing here may change it."""
+    folder = tmp_path_factory.mktemp("bad-input")
+    file = folder / "m.pt"
+    file.write_bytes(b"weights")
+    with Registry(folder / "registry", durability="fast") as registry:
+        model = InputModel.import_model(
+            file, config_text="a = 1", label_enumeration={"x": 1}, name="m", project="p",
+            tags=["t"], comment="c", metadata={"k": "v"}, copy=True,
+        )  # fmt: skip
+        task = Task.create("p", "train")
+        model.connect(task, "a")
+        registry.set_alias(model, "prod")
+        yield SimpleNamespace(registry=registry, model=model, task=task, look=registry.db.conn)
+
+
+def state(at):
+    files = sorted(
+        str(path) for path in at.registry.path.rglob("*") if "registry.db" not in path.name
+    )
+    return "\n".join(itertools.chain(at.look.iterdump(), files))
+
+
+def problem_with(at, call, value, named, before):
+    """Return what is wrong with the answer to a bad value, or None."""
+    try:
+        call(at, value)
+    except LocalregError as error:
+        text = str(error)
+        text.encode()  # it can be printed and logged
+        if not re.search(named, text):
+            return f"does not name {named}: {text:.200}"
+        if not isinstance(error, ValueError | LookupError | OSError):
+            return f"is a {type(error).__mro__}"
+        if "defect of localreg" in text or len(text) > 20_000:
+            return f"is no message for users: {text:.200}"
+    except Exception as error:  # noqa: BLE001  (any other error is what the test looks for)
+        return f"raises {type(error).__name__}: {error!s:.200}"
+    else:
+        return "is accepted"
+    return None if state(at) == before else "changes the registry"
+
+
+@pytest.mark.parametrize(("call", "values", "named"), CALLS.values(), ids=CALLS)
+def test_bad_input_is_an_error_that_names_the_argument_and_changes_nothing(
+    call, values, named, at, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    before = state(at)
+    problems = {
+        f"{number} {label(value)}": problem
+        for number, value in enumerate(values)
+        if (problem := problem_with(at, call, value, named, before))
+    }
+    assert problems == {}
+    assert Task.current_task() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_public_method_with_arguments_is_in_the_table():
+    """Reports are not in this version."""
+    without_arguments = {
+        "archive", "unarchive", "publish", "get_all_metadata", "get_all_metadata_casted", "close",
+        "current_task", "get_project_name", "get_tags", "get_labels_enumeration",
+        "get_model_config_text", "get_model_config_dict",
+    }  # fmt: skip
+    flags_only = {"get_local_copy", "get_weights", "get_weights_package"}
+    named = " ".join(CALLS)
+    for kind in (InputModel, Task, Registry):
+        for name in dir(kind):
+            if name.startswith(("_", "report_")) or isinstance(getattr(kind, name), property):
+                continue
+            if name not in without_arguments | flags_only:
+                assert name in named, f"{kind.__name__}.{name}"
+
+
+def test_what_cannot_be_removed_is_false_without_raise_on_errors(at, caplog):
+    before = state(at)
+    for wrong in (None, 5, "", "f" * 32, "\ud800", at.task):
+        caplog.clear()
+        assert InputModel.remove(wrong) is False
+        assert "not removed" in caplog.text
+    assert state(at) == before
+
+
+def test_any_value_serves_as_a_flag(registry):
+    """Flags are taken for what Python takes them for, and never reach the database."""
+    for value in ([], "", 0, None):
+        model = InputModel.import_model(
+            f"s3://bucket/{value!r}.pt", is_package=value, create_as_published=value
+        )
+        assert (model.published, model.system_tags) == (False, [])
+        assert InputModel.load_model("s3://bucket/other.pt", load_archived=value) is None
+        found = InputModel.query_models(only_published=value, include_archived=value)
+        assert model in found
+    model.archive()
+    assert InputModel.load_model(model.url, load_archived=[1]) == model
+    assert InputModel.load_model(model.url, load_archived=None) is None
+    assert model in InputModel.query_models(include_archived="yes")

@@ -1,0 +1,319 @@
+"""The command line: what is printed where, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from localreg.cli.main import _HOMES, cli, main
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run a command in the test's folder; give exit code, stdout, stderr."""
+    monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "registry"))
+    monkeypatch.setenv("LOCALREG_DURABILITY", "fast")
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["localreg", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        return left.value.code or 0, out, err
+
+    return call
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"weights")
+    return path
+
+
+def add(run, weights, *options) -> str:
+    code, out, err = run("add", weights, "-q", *options)
+    assert (code, err) == (0, "")
+    return out.strip()
+
+
+def test_add_keeps_a_file_as_the_next_version(run, weights):
+    code, out, err = run("add", weights, "-n", "vision/resnet", "--tag", "prod")
+    assert code == 0
+    assert out.startswith("vision/resnet:1  ")
+    assert "Kept 7 B" in err
+    add(run, weights, "-n", "vision/resnet")
+    weights.unlink()
+    assert run("ls", "-q")[1].count("\n") == 2
+    path = run("path", "vision/resnet")[1].strip()
+    assert Path(path).name == "model.safetensors"
+    assert Path(path).read_bytes() == b"weights"
+
+
+def test_add_records_all_that_is_told(run, weights, tmp_path):
+    config, labels = tmp_path / "c.toml", tmp_path / "l.json"
+    config.write_text("lr = 0.1\n")
+    labels.write_text('{"cat": 1}')
+    code, out, _ = run(
+        "add", weights, "-p", "a/b", "-n", "c/d", "-t", "x", "-t", "y", "-m", "k=1=2", "-c", "note",
+        "--alias", "best", "--framework", "JAX", "--config", config, "--labels", labels,
+        "--publish", "--json",
+    )  # fmt: skip
+    told = json.loads(out)
+    assert code == 0
+    assert (told["project"], told["name"], told["ref"]) == ("a/b", "c/d", "a/b/c/d:1")
+    assert told["tags"] == ["x", "y"]
+    assert told["metadata"] == {"k": {"value": "1=2", "type": "str"}}
+    assert (told["comment"], told["aliases"], told["framework"]) == ("note", ["best"], "JAX")
+    assert (told["config"], told["labels"]) == ("lr = 0.1\n", {"cat": 1})
+    assert told["published"]
+
+
+def test_add_by_a_task_makes_the_model_its_output(run, weights):
+    from localreg import Registry, Task
+
+    with Registry() as registry:
+        task = Task.create("p", "train")
+    model = add(run, weights, "--task", task.id)
+    with Registry() as registry:
+        assert registry.model(model).original_task == task.id
+        assert Task.get_task(task.id).output_models_id == {"model": model}
+    assert json.loads(run("show", model, "--json")[1])["tasks"][0]["role"] == "output"
+
+
+def test_ls_takes_the_filters_of_queries(run, weights):
+    a = add(run, weights, "-n", "p/a", "-t", "x", "-t", "y", "-m", "k=1")
+    b = add(run, weights, "-n", "p/b", "-t", "x")
+    c = add(run, weights, "-n", "c", "-t", "z", "--publish")
+    assert run("ls", "-q")[1].split() == [c, b, a]
+    assert run("ls", "-q", "-p", "p")[1].split() == [b, a]
+    assert run("ls", "-q", "p/a")[1].split() == [a]
+    assert run("ls", "-q", "c")[1].split() == [c]
+    assert run("ls", "-q", "-t", "x", "-t", "-y")[1].split() == [b]
+    assert run("ls", "-q", "-t", "__$all", "-t", "x", "-t", "y")[1].split() == [a]
+    assert run("ls", "-q", "-m", "k=1")[1].split() == [a]
+    assert run("ls", "-q", "--published")[1].split() == [c]
+    run("archive", a)
+    assert run("ls", "-q")[1].split() == [c, b]
+    assert run("list", "-q", "-a")[1].split() == [a, c, b]
+    code, out, err = run("ls", "-q", "-l", "1")
+    assert (code, out.split()) == (0, [c])
+    assert "-l 0 shows all" in err
+    assert [each["id"] for each in json.loads(run("ls", "--json")[1])] == [c, b]
+
+
+def test_ls_of_nothing_says_so_on_stderr(run):
+    assert run("ls")[1] == ""
+    assert "No models match" in run("ls")[2]
+    assert json.loads(run("ls", "--json")[1]) == []
+
+
+def test_lines_in_a_pipe_have_one_line_a_model_whatever_is_in_it(run, weights):
+    add(run, weights, "-n", "a\tb\nc\x1b[31m")
+    out = run("ls")[1]
+    assert out.count("\n") == 1
+    assert "\x1b" not in out
+
+
+def test_show_tells_everything(run, weights):
+    model = add(
+        run, weights, "-n", "p/a", "-t", "x", "-m", "k=v", "-c", "two\nlines", "--alias", "q"
+    )
+    out = run("show", "p/a@q")[1]
+    for told in (model, "p/a:1", "x", "k = v", "lines", "q", "kept here", "PyTorch", "draft"):
+        assert told in out
+    run("rm", "p/a", "--delete-weights")
+    run("restore", "p/a")
+    assert "MISSING" in run("show", "p/a")[1]
+
+
+def test_tag_untag_meta(run, weights):
+    add(run, weights, "-n", "a")
+    assert run("tag", "a", "x", "y")[0] == 0
+    assert run("untag", "a", "x", "never")[0] == 0
+    assert json.loads(run("show", "a", "--json")[1])["tags"] == ["y"]
+    assert run("meta", "a", "lr=0.1", "n=3", "--type", "float") == (0, "", "")
+    assert run("meta", "a")[1] == "lr\t0.1\tfloat\nn\t3\tfloat\n"
+    assert (
+        run("meta", "a", "--drop", "n", "--drop", "never")[2] == "There is no metadata 'never'.\n"
+    )
+    assert run("meta", "a")[1] == "lr\t0.1\tfloat\n"
+    assert run("meta", "a", "no-equals")[0] == 2
+
+
+def test_alias_moves_and_conflicts_leave_with_5(run, weights):
+    add(run, weights, "-n", "a")
+    add(run, weights, "-n", "a")
+    assert run("alias", "a:1", "prod", "--expect", "none")[0] == 0
+    assert run("alias", "a:2", "prod", "--expect", "none")[0] == 5
+    assert run("alias", "a:2", "prod", "--expect", "a:2")[0] == 5
+    assert run("alias", "a:1")[1] == "prod\n"
+    assert run("alias", "a:2", "prod", "--expect", "a:1")[0] == 0
+    assert run("alias", "a@prod")[1] == "prod\n"
+    assert run("alias", "a", "prod", "--drop")[0] == 0
+    assert run("alias", "a", "prod", "--drop")[0] == 3
+
+
+def test_publish_archive_unarchive_take_several_models(run, weights):
+    add(run, weights, "-n", "a")
+    add(run, weights, "-n", "b")
+    for command, key, value in (("publish", "published", True), ("archive", "archived", True),
+                                ("unarchive", "archived", False)):  # fmt: skip
+        assert run(command, "a", "b") == (0, "", "")
+        told = json.loads(run("ls", "-a", "--json")[1])
+        assert [each[key] for each in told] == [value, value]
+
+
+def test_one_unknown_model_among_several_changes_nothing(run, weights):
+    add(run, weights, "-n", "a")
+    assert run("publish", "a", "nothing")[0] == 3
+    assert not json.loads(run("show", "a", "--json")[1])["published"]
+
+
+def test_rm_keeps_the_bytes_and_restore_brings_the_model_back(run, weights):
+    model = add(run, weights, "-n", "p/a", "-t", "x", "--alias", "prod")
+    assert run("rm", "p/a")[0] == 0
+    code, _, err = run("show", model)
+    assert code == 3
+    assert "restore" in err
+    assert "removed p/a" in run("history", "p/a")[1]
+    assert run("restore", "p/a:1")[2] == "Restored p/a:1.\n"
+    assert run("show", "p/a@prod")[0] == 0
+    assert run("path", "p/a")[0] == 0
+    assert run("restore", "p/a:1")[0] == 3
+
+
+def test_rm_refuses_the_input_of_a_task_without_force(run, weights):
+    from localreg import InputModel, Registry, Task
+
+    model = add(run, weights, "-n", "a")
+    with Registry():
+        InputModel(model).connect(Task.create("p", "t"))
+    code, _, err = run("rm", "a")
+    assert code == 5
+    assert "--force" in err
+    assert run("rm", "a", "--force")[0] == 0
+
+
+def test_get_copies_to_a_place_of_the_users(run, weights, tmp_path):
+    add(run, weights, "-n", "a")
+    weights.unlink()
+    assert run("get", "a")[1] == "model.safetensors\n"
+    assert weights.read_bytes() == b"weights"
+    assert os.access(weights, os.W_OK)
+    weights.write_bytes(b"mine")  # the copy is the user's, the registry keeps its own
+    code, _, err = run("get", "a")
+    assert code == 2
+    assert "-f" in err
+    assert run("get", "a", "-o", tmp_path / "new" / "x.bin")[0] == 0
+    assert (tmp_path / "new" / "x.bin").read_bytes() == b"weights"
+    assert run("get", "a", "-f")[0] == 0
+    assert weights.read_bytes() == b"weights"
+
+
+def test_history_lists_changes_newest_first(run, weights):
+    add(run, weights, "-n", "a")
+    run("tag", "a", "x")
+    lines = run("history", "a")[1].splitlines()
+    assert lines[0].split("\t")[2] == "tagged x"
+    assert "created as a" in lines[1]
+    assert [each["kind"] for each in json.loads(run("history", "--json", "-l", "1")[1])] == [
+        "model.tag"
+    ]
+    assert run("history", "nothing")[0] == 3
+
+
+def test_init_makes_a_registry_that_commands_below_find(run, monkeypatch, tmp_path):
+    monkeypatch.delenv("LOCALREG_HOME")
+    assert "Made a registry" in run("init")[2]
+    assert "already" in run("init")[2]
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    told = json.loads(run("env", "--json")[1])
+    assert told["registry"] == str(tmp_path / ".localreg")
+    assert ".localreg" in told["chosen_by"]
+
+
+def test_init_takes_the_journal(run, tmp_path):
+    run("init", tmp_path / "shared", "--journal", "truncate")
+    assert json.loads(run("-R", tmp_path / "shared", "env", "--json")[1])["journal"] == "truncate"
+
+
+def test_the_registry_is_given_before_or_after_the_command(run, weights, tmp_path):
+    run("-R", tmp_path / "one", "add", weights, "-n", "a")
+    assert run("ls", "-q", "-R", tmp_path / "one")[1].strip()
+    assert run("ls", "-q")[1] == ""
+
+
+def test_a_mistyped_command_is_guessed(run):
+    code, _, err = run("shwo")
+    assert code == 2
+    assert "Did you mean 'show'?" in err
+
+
+def test_a_mistyped_model_is_guessed(run, weights):
+    add(run, weights, "-n", "vision/resnet")
+    code, out, err = run("show", "vision/resnte")
+    assert (code, out) == (3, "")
+    assert "Did you mean vision/resnet?" in err
+
+
+def test_a_damaged_registry_leaves_with_4(run, tmp_path):
+    run("ls")
+    (tmp_path / "registry" / "registry.db").write_bytes(b"garbage" * 1000)
+    assert run("ls")[0] == 4
+
+
+def test_remote_weights_are_told_not_to_be_downloaded_yet(run):
+    from localreg import InputModel, Registry
+
+    with Registry():
+        InputModel.import_model("https://example.org/a.pt", name="a")
+    code, _, err = run("path", "a")
+    assert code == 1
+    assert "does not download" in err
+
+
+@pytest.mark.parametrize("command", list(_HOMES))
+def test_every_command_has_help(run, command):
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert "Usage: localreg" in out
+    assert cli.get_command(None, command).name == command
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path, weights):
+    environment = os.environ | {"LOCALREG_HOME": str(tmp_path / "registry")}
+    command = f"{sys.executable} -m localreg.cli"
+    for _ in range(3):
+        subprocess.run(f"{command} add {weights}", shell=True, env=environment, check=True,
+                       capture_output=True)  # fmt: skip
+    done = subprocess.run(
+        f"{command} history -l 0 | true",
+        shell=True, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+
+
+def test_demo_trains_keeps_and_proves(run, tmp_path):
+    code, out, err = run("demo", "--home", tmp_path / "demo")
+    assert (code, err) == (0, "")
+    assert "held-out accuracy 9" in out
+    assert "gives the same answer for all 2,000 digits" in out
+    assert run("-R", tmp_path / "demo", "show", "demo/digits@prod")[0] == 0
+    assert not (tmp_path / "localreg-demo").exists()
+    assert run("demo", "--home", tmp_path / "demo")[0] == 0  # again: two more versions
+    assert run("-R", tmp_path / "demo", "show", "demo/digits:4")[0] == 0
+
+
+@pytest.mark.parametrize("command", ["ls", "history"])
+def test_a_negative_limit_is_wrong_usage(run, command):
+    code, out, err = run(command, "-l", "-3")
+    assert (code, out) == (2, "")
+    assert "-3" in err

@@ -1,0 +1,380 @@
+"""Decisions about bringing models in: rows 6 to 11, 35, 42, 43 and 46 of the table."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+import localreg.errors
+from localreg import Framework, InputModel, Registry, Task, use_registry
+from localreg.errors import InvalidURLError, InvalidValueError
+
+URL = "s3://bucket/model.pt"
+
+
+def dump(registry):
+    return "\n".join(registry.db.conn.iterdump())
+
+
+# row 6: a URL that is known ----------------------------------------------------------------
+
+
+def test_row_06_a_known_url_gives_its_model_with_a_warning(registry, caplog):
+    first = InputModel.import_model(URL, name="a")
+    before = dump(registry)
+    again = InputModel.import_model(
+        URL, name="b", tags=["t"], comment="c", is_package=True, create_as_published=True
+    )
+    assert again.id == first.id
+    assert dump(registry) == before
+    (record,) = caplog.records
+    assert (record.levelname, record.name) == ("WARNING", "localreg")
+    assert URL in record.getMessage()
+    assert first.id in record.getMessage()
+
+
+def test_row_06_an_archived_model_is_not_matched(registry, caplog):
+    archived = InputModel.import_model(URL)
+    archived.archive()
+    second = InputModel.import_model(URL)
+    assert second.id != archived.id
+    assert caplog.text == ""
+    archived.unarchive()
+    assert len(InputModel.query_models()) == 2
+    # Of two, the newest made: the import goes by the same rule as load_model.
+    assert InputModel.import_model(URL).id == second.id
+
+
+def test_row_06_a_removed_model_is_not_matched(registry):
+    gone = InputModel.import_model(URL, name="a")
+    InputModel.remove(gone)
+    assert InputModel.import_model(URL, name="a").id != gone.id
+
+
+def test_row_06_secrets_of_a_known_url_are_not_logged(registry, caplog):
+    url = "https://me:hunter2@example.org/a.pt?X-Signature=topsecret"
+    InputModel.import_model(url)
+    InputModel.import_model(url)
+    assert "example.org" in caplog.text
+    assert "hunter2" not in caplog.text
+    assert "topsecret" not in caplog.text
+
+
+# row 7: one transaction, nothing read ------------------------------------------------------
+
+
+def test_row_07_an_import_is_one_transaction(registry):
+    InputModel.import_model(
+        URL, config_dict={"a": 1}, label_enumeration={"x": 1}, name="m", project="p",
+        tags=["t", "u"], comment="c", is_package=True, create_as_published=True,
+        framework="PyTorch", metadata={"k": "v"},
+    )  # fmt: skip
+    groups = registry.db.execute("SELECT DISTINCT grp FROM event").fetchall()
+    assert len(groups) == 1
+    assert [entry.kind for entry in registry.history()] == ["model.created", "project.created"]
+
+
+@pytest.mark.parametrize("place", ["nowhere/m.pt", "/nowhere/at/all/m.pt"])
+def test_row_07_a_local_path_becomes_a_file_url_and_need_not_exist(
+    place, registry, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    model = InputModel.import_model(place)
+    assert model.url == (tmp_path / place).as_uri()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_row_07_the_target_is_not_read(registry, tmp_path):
+    """Whoever opened this pipe would wait for ever."""
+    pipe = tmp_path / "pipe.pt"
+    os.mkfifo(pipe)
+    assert InputModel.import_model(pipe).url == pipe.as_uri()
+
+
+# row 8: default name, comment and project --------------------------------------------------
+
+
+def test_row_08_without_a_task_the_name_tells_the_time(registry):
+    before = time.gmtime()
+    model = InputModel.import_model(URL)
+    after = time.gmtime()
+    told = re.fullmatch(r"Anonymous model (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", model.name)
+    form = "%Y-%m-%d %H:%M:%S"
+    assert time.strftime(form, before) <= told[1] <= time.strftime(form, after)
+    assert model.comment is None
+    assert model.project is None
+
+
+def test_row_08_without_a_task_the_comment_is_the_given_one(registry):
+    assert InputModel.import_model(URL, comment="c").comment == "c"
+
+
+def test_row_08_the_current_task_gives_name_comment_and_project(registry):
+    task = Task.init(project_name="vision", task_name="train")
+    model = InputModel.import_model(URL)
+    assert model.name == "Imported by train"
+    assert model.comment == f"Imported by task id: {task.id}"
+    assert model.project == task.project
+    assert model.project_name == "vision"
+    # The task did not make it.
+    assert model.original_task is None
+    assert model.task is None
+
+
+def test_row_08_what_is_given_wins_over_the_task(registry):
+    task = Task.init(project_name="vision", task_name="train")
+    model = InputModel.import_model(URL, name="n", project="audio", comment="given\nlines")
+    assert (model.name, model.project_name) == ("n", "audio")
+    assert model.comment == f"Imported by task id: {task.id}\ngiven\nlines"
+
+
+def test_row_08_a_task_that_is_closed_gives_nothing(registry):
+    Task.init(project_name="vision", task_name="train").close()
+    model = InputModel.import_model(URL)
+    assert model.name.startswith("Anonymous model ")
+    assert (model.comment, model.project) == (None, None)
+
+
+# rows 9 and 43: frameworks -----------------------------------------------------------------
+
+BY_ENDING = {
+    "a.pb": "TensorFlow",
+    "a.meta": "TensorFlow",
+    "a.pbtxt": "TensorFlow",
+    "model.json": "TensorFlow_js",
+    "a.tflite": "TensorFlow_Lite",
+    "a.pth": "PyTorch",
+    "a.pt": "PyTorch",
+    "a.caffemodel": "Caffe",
+    "a.prototxt": "Caffe",
+    "predict_net.pb": "Caffe2",
+    "predict_net.pbtxt": "Caffe2",
+    "a.onnx": "ONNX",
+    "a.h5": "Keras",
+    "a.hdf5": "Keras",
+    "a.keras": "Keras",
+    "a.model": "MXNet",
+    "a-symbol.json": "MXNet",
+    "a.cntk": "CNTK",
+    "a.t7": "Torch",
+    "a.cfg": "Darknet",
+    "__model__": "PaddlePaddle",
+    "a.pkl": "ScikitLearn",
+    "a.parquet": "Parquet",
+    "a.cbm": "CatBoost",
+    "a.plan": "TensorRT",
+    # row 43
+    "a.safetensors": "PyTorch",
+    "a.ckpt": "PyTorch",
+    "a.joblib": "ScikitLearn",
+    "a.npz": "NumPy",
+    "a.gguf": "GGUF",
+    "a.bst": "XGBoost",
+    "a.ubj": "XGBoost",
+    "a.mlmodel": "CoreML",
+    "a.zip": None,
+    "a.tgz": None,
+    "a.tar.gz": None,
+    "a.tar": None,
+    # neither
+    "a.bin": None,
+    "a.json": None,
+    "a": None,
+}
+
+
+@pytest.mark.parametrize(("name", "framework"), BY_ENDING.items(), ids=BY_ENDING)
+def test_row_09_and_43_the_ending_of_the_path_gives_the_framework(name, framework, registry):
+    assert InputModel.import_model(f"s3://bucket/{name}").framework == framework
+    assert InputModel.import_model(f"s3://bucket/up/{name.upper()}").framework == framework
+
+
+def test_row_09_query_and_fragment_are_no_part_of_the_path(registry):
+    for url in ("https://example.org/m.onnx?sig=x.pt", "https://example.org/m.onnx#a.pt"):
+        assert InputModel.import_model(url).framework == "ONNX"
+    assert InputModel.import_model("https://example.org/get?file=m.onnx").framework is None
+
+
+def test_row_09_a_local_file_has_a_framework_too(registry, tmp_path):
+    assert InputModel.import_model(tmp_path / "my model.pt").framework == "PyTorch"
+
+
+@pytest.mark.parametrize("given", ["PyTorch", "pytorch", "my own", "ONNX"])
+def test_row_09_a_given_framework_is_kept_as_it_is(given, registry):
+    assert InputModel.import_model("s3://bucket/a.h5", framework=given).framework == given
+
+
+def test_row_09_a_framework_constant_is_a_str(registry):
+    model = InputModel.import_model("s3://bucket/a.bin", framework=Framework.pytorch)
+    assert model.framework == "PyTorch"
+
+
+# row 10: load_model ------------------------------------------------------------------------
+
+
+def test_row_10_of_several_the_newest_by_creation_is_loaded(registry):
+    first = InputModel.import_model(URL, name="first")
+    first.archive()
+    second = InputModel.import_model(URL, name="second")
+    first.unarchive()
+    first.set_metadata("updated", "last")
+    assert InputModel.load_model(URL).id == second.id
+    second.archive()
+    assert InputModel.load_model(URL).id == first.id
+    assert InputModel.load_model(URL, load_archived=True).id == second.id
+
+
+def test_row_10_not_found_is_none(registry):
+    assert InputModel.load_model(URL) is None
+    assert InputModel.load_model(URL, load_archived=True) is None
+
+
+# row 11: config_text and config_dict -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make", [InputModel.empty, lambda **told: InputModel.import_model(URL, **told)]
+)
+def test_row_11_both_are_a_value_error_and_an_empty_one_does_not_count(make, registry):
+    with pytest.raises(ValueError, match="config_text and config_dict"):
+        make(config_text="a = 1", config_dict={"a": 1})
+    assert make(config_text="a = 1", config_dict={}).config_text == "a = 1"
+
+
+def test_row_11_both_are_refused_even_when_the_url_is_known(registry):
+    InputModel.import_model(URL)
+    with pytest.raises(InvalidValueError):
+        InputModel.import_model(URL, config_text="a = 1", config_dict={"a": 1})
+
+
+def test_row_11_empty_text_beside_a_dict_does_not_count(registry):
+    model = InputModel.import_model(URL, config_text="", config_dict={"a": 1})
+    assert model.config_dict == {"a": 1}
+
+
+# rows 35 and 42: paths ---------------------------------------------------------------------
+
+
+class Where(os.PathLike):
+    def __init__(self, path):
+        self.path = path
+
+    def __fspath__(self):
+        return str(self.path)
+
+
+@pytest.mark.parametrize("kind", [str, Path, Where])
+def test_row_35_every_path_may_be_a_str_or_path_like(kind, registry, tmp_path):
+    file = tmp_path / "m.pt"
+    file.write_bytes(b"x")
+    model = InputModel.import_model(kind(file), copy=True)
+    assert model.url == file.as_uri()
+    assert InputModel.load_model(kind(file)) == model
+    with Registry(kind(tmp_path / "other"), durability="fast") as other:
+        assert other.path == tmp_path / "other"
+    third = use_registry(kind(tmp_path / "third"), durability="fast")
+    assert third.path == tmp_path / "third"
+    third.close()
+
+
+ODD_NAMES = [
+    "my model.pt", "100%.pt", "%20.pt", "a#b.pt", "a?b.pt", "a;b.pt", "größe.pt", "模型.pt",
+    "a&b=c.pt", "a+b.pt", "'\".pt", "~a.pt", "[a].pt", "a\\b.pt",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_row_42_odd_file_names_work_as_path_and_as_url(name, registry, tmp_path):
+    file = tmp_path / name
+    file.write_bytes(b"x")
+    model = InputModel.import_model(str(file))
+    assert model.url == file.as_uri()
+    assert model.get_weights() == str(file)
+    assert InputModel.load_model(file.as_uri()) == model
+    assert InputModel.load_model(str(file)) == model
+    assert InputModel.import_model(file.as_uri()) == model
+
+
+def test_row_42_urls_are_decoded_once(registry, tmp_path):
+    twice, once = tmp_path / "a%20b.pt", tmp_path / "a b.pt"
+    model = InputModel.import_model(twice)
+    assert InputModel.load_model(f"file://{tmp_path}/a%2520b.pt") == model
+    assert InputModel.load_model(f"file://{tmp_path}/a%20b.pt") is None
+    other = InputModel.import_model(once)
+    assert InputModel.load_model(f"file://{tmp_path}/a%20b.pt") == other
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["file://{}/m.pt", "file://localhost{}/m.pt", "FILE://{}/m.pt", "file://{}/%6d.pt",
+     "{}/m.pt", "{}/./m.pt", "{}//m.pt", "{}/sub/../m.pt", " {}/m.pt "],
+)  # fmt: skip
+def test_row_42_spellings_of_one_path_are_one_model(spelling, registry, tmp_path):
+    (tmp_path / "sub").mkdir()
+    model = InputModel.import_model(tmp_path / "m.pt")
+    assert InputModel.load_model(spelling.format(tmp_path)) == model
+
+
+def test_row_42_other_urls_are_kept_as_they_were_given(registry):
+    for url in ("https://Example.org/a/../b%20c.pt?x=1&y#z", "s3://Bucket//a//", "gs://b/%zz"):
+        assert InputModel.import_model(url).url == url
+        assert InputModel.load_model(url) is not None
+    assert InputModel.load_model("https://example.org/a/../b%20c.pt?x=1&y#z") is None
+
+
+# row 46: what names, tags and URLs may hold ------------------------------------------------
+
+UNSTORABLE = ["a\0b", "\ud800", "a\udfffb"]
+
+
+@pytest.mark.parametrize("text", UNSTORABLE, ids=ascii)
+@pytest.mark.parametrize("argument", ["name", "project", "tags", "weights_url", "framework"])
+def test_row_46_nul_and_lone_surrogates_are_refused(argument, text, registry):
+    given = {"weights_url": URL} | {argument: [text] if argument == "tags" else text}
+    if argument == "weights_url":
+        given[argument] = f"s3://bucket/{text}"
+    before = dump(registry)
+    with pytest.raises(InvalidValueError, match=argument) as raised:
+        InputModel.import_model(**given)
+    assert isinstance(raised.value, InvalidURLError) == (argument == "weights_url")
+    assert dump(registry) == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["NUL \0 in it", "\r\nline ends\r", " blanks \t", "\ufeffmark", "emoji 🧪", "x" * 10**6],
+    ids=lambda text: ascii(text)[:20],
+)  # fmt: skip
+def test_row_46_config_text_takes_anything_that_is_text(text, registry):
+    assert InputModel.import_model(URL, config_text=text).config_text == text
+    with pytest.raises(InvalidValueError, match="config_text"):
+        InputModel.import_model("s3://b/c", config_text="\udc80")
+
+
+@pytest.mark.parametrize(
+    "name", ["模型", "a/b:c@d", "  a  ", "-", "a\nb", "{}", "'; DROP TABLE model"]
+)
+def test_row_46_names_hold_any_other_text(name, registry):
+    model = InputModel.import_model(URL, name=name, project=name, tags=[name])
+    assert (model.name, model.project_name, model.tags) == (name.strip(), name.strip(), [name])
+    assert InputModel(name=name.strip(), project=name.strip()).id == model.id
+
+
+def test_names_of_one_and_two_characters_are_fine(registry):
+    """The SDK's server refuses them, after it left an empty record behind."""
+    assert InputModel.import_model(URL, name="a").name == "a"
+
+
+def test_tags_that_look_like_operators_are_refused(registry):
+    with pytest.raises(InvalidValueError, match=re.escape("__$")):
+        InputModel.import_model(URL, tags=["__$all"])
+
+
+def test_every_error_of_an_import_is_a_localreg_error(registry):
+    for given in ({"weights_url": ""}, {"weights_url": URL, "tags": "x"}):
+        with pytest.raises(localreg.errors.LocalregError):
+            InputModel.import_model(**given)

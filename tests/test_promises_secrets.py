@@ -1,0 +1,194 @@
+"""P22: a URL's password and the values of its query stand where they are needed, and only there."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import sys
+import traceback
+from contextlib import closing
+
+import pytest
+
+from localreg import InputModel, Model, Registry, Task
+from localreg.cli.main import main
+from localreg.errors import LocalregError
+
+SECRET = "hunter2"
+URL = (
+    f"https://me:{SECRET}@example.org:8443/models/net.pt"
+    f"?X-Amz-Signature={SECRET}&token={SECRET}&{SECRET}#{SECRET}"
+)
+BARE = f"https://me:{SECRET}@example.org/?sig={SECRET}"  # without a file name
+HIDDEN = "https://***@example.org:8443/models/net.pt?X-Amz-Signature=***&token=***&***"
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Registry("registry", durability="fast") as registry:
+        InputModel.import_model(URL, name="net", project="p", tags=["t"])
+        InputModel.import_model(BARE, name="bare")
+        yield registry
+
+
+def live(registry):
+    """Do everything that has to do with models of secret URLs."""
+    net, bare = InputModel(name="net"), InputModel(name="bare")
+    assert InputModel.import_model(URL, name="again") == net  # with a warning
+    assert InputModel.load_model(BARE) == bare
+    task = Task.create("p", "use")
+    for model in (net, bare):
+        model.connect(task)
+        task.connect(InputModel(model.id))
+        model.comment = "seen"
+        model.publish()
+        model.archive()
+        model.unarchive()
+        registry.set_alias(model, "prod")
+        Model.remove(model, force=True)
+        registry.restore(model.id)
+    assert [net.url, bare.url] == [URL, BARE]
+    return [net, bare, task]
+
+
+def test_secrets_stand_in_two_columns_only(registry):
+    """P22: in the database only the columns that hold the real URL hold it, after all that."""
+    live(registry)
+    registry.close()
+    found = set()
+    with closing(sqlite3.connect(registry.path / "registry.db")) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        for (table,) in tables.fetchall():
+            rows = connection.execute(f"SELECT * FROM {table}")
+            names = [column[0] for column in rows.description]
+            for row in rows:
+                found |= {
+                    (table, name)
+                    for name, value in zip(names, row, strict=True)
+                    if SECRET in str(value)
+                }
+    assert found == {("weights", "url"), ("private_url", "url")}
+
+
+def test_secrets_are_in_no_event_and_no_file_name(registry):
+    """P22: neither the event log, nor its texts, nor a file's or handle's name tells a secret."""
+    handles = live(registry)
+    events = registry.history()
+    assert {"model.created", "model.removed", "model.restored", "task.model"} <= {
+        event.kind for event in events
+    }
+    assert SECRET not in repr(events)
+    assert SECRET not in "".join(f"{event.payload}{event.text}{event.field}" for event in events)
+    assert HIDDEN in str(events)
+    assert SECRET not in "".join(str(path) for path in registry.path.rglob("*"))
+    assert SECRET not in repr([*handles, registry, handles[2].models, handles[2].input_models_id])
+
+
+def test_secrets_are_in_no_log(registry, caplog):
+    """P22: no record of the logger tells a secret, nor do its arguments."""
+    caplog.set_level(logging.DEBUG)
+    live(registry)
+    InputModel()
+    with pytest.raises(NotImplementedError):
+        InputModel(name="net").get_weights()
+    assert HIDDEN in caplog.text
+    assert SECRET not in caplog.text
+    assert SECRET not in repr([record.__dict__ for record in caplog.records])
+
+
+def remote(**options):
+    InputModel.import_model(URL.replace("net", "new"), **options)
+
+
+def refused(registry):
+    """Have SQLite itself refuse a model."""
+    with closing(sqlite3.connect(registry.path / "registry.db")) as connection:
+        connection.execute(
+            "CREATE TRIGGER injected BEFORE INSERT ON weights "
+            "BEGIN SELECT RAISE(ABORT, 'injected'); END"
+        )
+    remote()
+
+
+FAILING_CALLS = {
+    "one slash": lambda r: InputModel.import_model(f"https:/me:{SECRET}@h/m.pt"),
+    "port": lambda r: InputModel.import_model(f"https://me:{SECRET}@h:{SECRET}/m.pt"),
+    "no port": lambda r: InputModel.import_model(f"https://{SECRET}:{SECRET}/m.pt"),
+    "blank": lambda r: InputModel.import_model(f"https://me:{SECRET}@h/a b"),
+    "bracket": lambda r: InputModel.import_model(f"https://me:{SECRET}@[::1/m.pt"),
+    "NFKC": lambda r: InputModel.import_model(f"https://me:{SECRET}@h\u2100/m.pt"),
+    "no host": lambda r: InputModel.import_model(f"https://me:{SECRET}@"),
+    "NUL": lambda r: InputModel.import_model(f"https://me:{SECRET}@h/\0"),
+    "surrogate": lambda r: InputModel.import_model(f"https://me:{SECRET}@h/\ud800"),
+    "long": lambda r: InputModel.import_model(f"https://me:{SECRET}@h/{'x' * 40_000}"),
+    "file host": lambda r: InputModel.import_model(f"file://me:{SECRET}@h/m.pt"),
+    "file encoding": lambda r: InputModel.import_model(f"file:///%ff?{SECRET}"),
+    "load": lambda r: InputModel.load_model(f"https://me:{SECRET}@h:{SECRET}/m.pt"),
+    "copy": lambda r: remote(copy=True),
+    "labels": lambda r: remote(label_enumeration={"a": 1, "b": 1}),
+    "weights": lambda r: InputModel(name="net").get_weights(),
+    "weights raising": lambda r: InputModel(name="net").get_weights(raise_on_error=True),
+    "weights of bare": lambda r: InputModel(name="bare").get_local_copy(raise_on_error=True),
+    "package": lambda r: InputModel(name="net").get_weights_package(),
+    "reference": lambda r: r.model(URL),
+    "removed reference": lambda r: r.restore(URL),
+    "id": lambda r: Model(URL),
+    "input id": lambda r: InputModel(URL),
+    "name": lambda r: InputModel(name=URL),
+    "task's name": lambda r: Task.create().set_input_model(model_name=URL),
+    "remove": lambda r: Model.remove(URL, raise_on_errors=True),
+    "alias": lambda r: r.set_alias(URL, "prod"),
+    "alias expect": lambda r: r.set_alias("p/net", "prod", expect=URL),
+    "in the database": refused,
+}
+
+
+@pytest.mark.parametrize("name", FAILING_CALLS)
+def test_secrets_are_in_no_error(registry, name):
+    """P22: neither a message nor a traceback with all its causes tells a secret, nor do its facts.
+
+    A traceback shows lines of the program, so these hold the secret in a constant only.
+    """
+    with pytest.raises((LocalregError, NotImplementedError)) as raised:
+        FAILING_CALLS[name](registry)
+    error = raised.value
+    assert SECRET not in "".join(traceback.format_exception(error))
+    while error is not None:
+        assert SECRET not in f"{error} {error!r} {vars(error)}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+COMMANDS = [
+    ["ls"],
+    ["ls", "--json"],
+    ["ls", "-q"],
+    ["ls", "p/net"],
+    ["show", "p/net"],
+    ["show", "bare", "--json"],
+    ["history"],
+    ["history", "p/net", "--json"],
+    ["path", "p/net"],
+    ["get", "bare"],
+    ["show", URL],
+    ["add", URL],
+    ["rm", "-f", "p/net"],
+    ["restore", "p/net"],
+    ["history", "--json"],
+    ["alias", "p/net", "prod", "--expect", URL],
+]
+
+
+def test_secrets_are_not_printed(registry, capfd, monkeypatch):
+    """P22: no command prints a secret."""
+    live(registry)
+    codes = []
+    for command in COMMANDS:
+        monkeypatch.setattr(sys, "argv", ["localreg", "-R", str(registry.path), *command])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        codes.append(exit_.value.code or 0)
+    printed = "".join(capfd.readouterr())
+    assert HIDDEN in printed
+    assert SECRET not in printed
+    assert codes == [0] * 8 + [1, 1, 3, 1] + [0] * 3 + [3]
