@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from localreg.api.public_registry import Registry as Registry
     from localreg.api.public_registry import current_registry as current_registry
     from localreg.api.public_registry import use_registry as use_registry
+    from localreg.api.storage_manager import StorageManager as StorageManager
     from localreg.api.task import Task as Task
     from localreg.errors import LocalregError as LocalregError
     from localreg.frameworks import Framework as Framework
@@ -29,6 +30,7 @@ _HOMES = {
     "Logger": "localreg.api.logger",
     "Model": "localreg.api.model",
     "Registry": "localreg.api.public_registry",
+    "StorageManager": "localreg.api.storage_manager",
     "Task": "localreg.api.task",
     "current_registry": "localreg.api.public_registry",
     "use_registry": "localreg.api.public_registry",

@@ -22,6 +22,9 @@ catch::
     ├── WeightsError                   (ValueError)    no local file can be given
     │   ├── NoWeightsError                             the model has no URL, or nothing is there
     │   ├── NotAPackageError                           a package was wanted
+    │   ├── ArchiveError                               an archive that is broken, or unsafe
+    │   ├── DownloadError              (OSError)       a server did not give what was asked for
+    │   ├── DigestMismatchError                        other bytes than were pinned or recorded
     │   └── CorruptBlobError           (OSError)       bytes differ from their digest
     └── RegistryError                  (OSError)       the directory or its database
         ├── NotARegistryError                          a foreign file, or blobs without a database
@@ -151,6 +154,27 @@ class NoWeightsError(WeightsError):
 
 class NotAPackageError(WeightsError):
     """A package of files was wanted, and the model is a single file."""
+
+
+class ArchiveError(WeightsError):
+    """An archive is broken, unsafe or beyond the limits; `path` and `member` say where."""
+
+    path: str
+    member: str | None
+
+
+class DownloadError(WeightsError, OSError):
+    """Remote bytes cannot be had; `url` without its secrets, `status` of HTTP or None."""
+
+    url: str
+    status: int | None
+
+
+class DigestMismatchError(WeightsError):
+    """Bytes are not those that were pinned or recorded; `wanted` and `found` are sha256."""
+
+    wanted: str
+    found: str
 
 
 class CorruptBlobError(WeightsError, OSError):

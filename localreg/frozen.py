@@ -74,22 +74,22 @@ class Frozen(metaclass=_FrozenType):
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return _values(self) == _values(other)
+        return values(self) == values(other)
 
     def __hash__(self) -> int:
-        return hash((type(self), *_values(self).values()))
+        return hash((type(self), *values(self).values()))
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{name}={value!r}" for name, value in _values(self).items())
+        told = ", ".join(f"{name}={value!r}" for name, value in values(self).items())
         return f"{type(self).__name__}({told})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), _values(self))
+        return _rebuild, (type(self), values(self))
 
 
 def replace(record: Record, **changes: object) -> Record:
     """Return a copy of a record with some of its values changed."""
-    return type(record)(**(_values(record) | changes))
+    return type(record)(**(values(record) | changes))
 
 
 def _all_values(
@@ -113,7 +113,8 @@ def _all_values(
     return tuple(whole)
 
 
-def _values(record: Frozen) -> dict[str, object]:
+def values(record: Frozen) -> dict[str, object]:
+    """Return the values of a record by name."""
     return {name: getattr(record, name) for name in type(record)._names}
 
 

@@ -44,6 +44,8 @@ class WeightsRecord(Frozen, kw_only=True):
         filename: the original name.
         digest: sha256 of the bytes, when the registry holds or knows them.
         size: bytes.
+        pinned: the sha256 that was asked for, whatever the URL serves.
+        kept: whether the registry owes the bytes; without, they can be had from `url` again.
         uploaded: whether localreg itself put the object at `url`.
         current: whether this revision is the one served.
         at: when it was recorded, microseconds.
@@ -54,6 +56,8 @@ class WeightsRecord(Frozen, kw_only=True):
     filename: str | None = None
     digest: str | None = None
     size: int | None = None
+    pinned: str | None = None
+    kept: bool = False
     uploaded: bool = False
     current: bool = True
     at: int = 0
@@ -140,6 +144,8 @@ def _weights_payload(weights: WeightsRecord) -> Json:
         "filename": weights.filename,
         "digest": weights.digest,
         "size": weights.size,
+        "pinned": weights.pinned,
+        "kept": weights.kept,
         "uploaded": weights.uploaded,
         "current": weights.current,
         "at": weights.at,

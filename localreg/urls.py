@@ -25,6 +25,8 @@ HIDDEN = "***"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ONE_SLASH = re.compile(r"(https?|file|s3|gs|az|azure|ftp):(?!//)", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+_PIN = re.compile(r"sha256[=:](.*)", re.IGNORECASE)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNSAFE_IN_FILENAMES = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
@@ -37,12 +39,14 @@ class WeightsURL(Frozen):
             elsewhere.
         filename: the last part of its path, usable as a file name; None when it has none.
         path: the local path that a ``file://`` URL names, else None.
+        pinned: the sha256 that its fragment ``#sha256=…`` says the bytes have, else None.
     """
 
     text: str
     public: str | None
     filename: str | None
     path: Path | None
+    pinned: str | None = None
 
 
 def parse_weights_url(url: object) -> WeightsURL:
@@ -68,7 +72,22 @@ def parse_weights_url(url: object) -> WeightsURL:
     if match[1].lower() == "file":
         return _local(_path_of_file_url(text))
     parts = _split(text)
-    return WeightsURL(text, _public(parts), safe_filename(unquote(parts.path)), None)
+    filename = safe_filename(unquote(parts.path))
+    return WeightsURL(text, _public(parts), filename, None, _pinned(text, parts.fragment))
+
+
+def _pinned(text: str, fragment: str) -> str | None:
+    match = _PIN.fullmatch(fragment)
+    if match is None:
+        return None
+    if not is_sha256(match[1].lower()):
+        raise _invalid(text, "a checksum in the fragment is #sha256= and 64 hex digits")
+    return match[1].lower()
+
+
+def is_sha256(text: str) -> bool:
+    """Return whether text is a sha256 in lower-case hex."""
+    return _SHA256.fullmatch(text) is not None
 
 
 def local_url(path: Path) -> str:
@@ -79,6 +98,11 @@ def local_url(path: Path) -> str:
 def local_path(url: str) -> Path | None:
     """Return the path that a stored URL names, or None when it is not a ``file://`` URL."""
     return Path(unquote(url[7:])) if url.startswith("file://") else None
+
+
+def is_folder(path: Path | None) -> bool:
+    """Return whether a path is one of a folder; also for what no file system takes."""
+    return path is not None and os.path.isdir(path)  # noqa: PTH112  (Path.is_dir may raise)
 
 
 def public_url(url: str) -> str:
@@ -191,7 +215,8 @@ def _public(parts: SplitResult) -> str:
         f"{name}={HIDDEN}" if equals else HIDDEN
         for name, equals, _ in (field.partition("=") for field in parts.query.split("&") if field)
     )
-    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+    pin = parts.fragment if _PIN.fullmatch(parts.fragment) else ""  # all else may be a secret
+    return urlunsplit((parts.scheme, netloc, parts.path, query, pin))
 
 
 def _invalid(text: str, reason: str) -> InvalidURLError:

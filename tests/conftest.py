@@ -48,7 +48,8 @@ print(json.dumps(globals()[name](*arguments)))
 """
 _CROWD = """
 import json, multiprocessing, os, sys, traceback
-import localreg.api.input_model, localreg.api.public_registry, localreg.operations.catalog
+import localreg.api.input_model, localreg.api.public_registry, localreg.operations.adding
+import localreg.operations.catalog, localreg.operations.creation
 count, (source, name, arguments) = json.loads(sys.argv[1])
 exec(source)
 barrier = multiprocessing.get_context("fork").Barrier(count)

@@ -6,6 +6,7 @@ exactly as it was: its database is dumped, and its files listed, before and afte
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import re
@@ -13,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from localreg import InputModel, Model, Registry, Task, use_registry
+from localreg import InputModel, Model, Registry, StorageManager, Task, use_registry
 from localreg.errors import LocalregError
 
 HUGE = "x" * 16_777_217
@@ -107,6 +108,10 @@ NOT_A_PATH = [
     5, 0, b"x", ["a"], BytesPath(), "", "  ", "\0", "\ud800", LARGE, DEEP, "~nobody-here/x",
     "x" * 5_000, "/x" * 5_000,
 ]  # fmt: skip
+NOT_A_DIGEST = [5, 0, "", "x", "0" * 63, "0" * 65, "g" * 64, b"0" * 64, [], LARGE, DEEP, "\ud800"]
+NOT_A_FILENAME = [
+    5, 0, b"x", [], "", " ", ".", "..", "a/b", "/a", "a\\b", "a\0b", "x" * 300, LARGE, DEEP,
+]  # fmt: skip
 NOT_A_LIST_OF_NAMES = [None, "a", b"a", 5, 0, LARGE, [5], [None], [["a"]], [""], ["\ud800"], [b"a"],
                        DEEP, CYCLE]  # fmt: skip
 
@@ -133,6 +138,13 @@ def into_import(argument):
     return call
 
 
+def into_add(argument):
+    def call(at, value):
+        return at.registry.add(at.file, **{argument: value})
+
+    return call
+
+
 CALLS = {
     **{
         f"import_model({name}=)": (into_import(name), values, name)
@@ -141,7 +153,71 @@ CALLS = {
     "import_model(copy=)": (
         lambda at, value: InputModel.import_model(value, copy=True),
         ["s3://bucket/new.pt", "/dev/null", "/nowhere/at/all", "/", "/" + "x" * 300],
-        "local|device|no file|directory|keeping",
+        "s3|device|no file|registry itself|keeping",
+    ),
+    "import_model(expected_sha256=)": (
+        lambda at, value: InputModel.import_model("s3://bucket/new.pt", expected_sha256=value),
+        NOT_A_DIGEST,
+        "expected_sha256",
+    ),
+    "get_local_copy(target_folder=)": (
+        lambda at, value: at.model.get_local_copy(target_folder=value, raise_on_error=True),
+        [each for each in NOT_A_PATH if each != "~nobody-here/x"],
+        "target_folder|copying",
+    ),
+    "StorageManager.get_local_copy(remote_url=)": (
+        lambda at, value: StorageManager.get_local_copy(value, raise_on_error=True),
+        [*NOT_A_URL, "s3://bucket/x", "/nowhere/at/all"],
+        "weights_url|s3|not there",
+    ),
+    "StorageManager.get_local_copy(name=)": (
+        lambda at, value: StorageManager.get_local_copy("s3://b/x", name=value),
+        NOT_A_FILENAME,
+        "filename",
+    ),
+    "StorageManager.get_local_copy(expected_sha256=)": (
+        lambda at, value: StorageManager.get_local_copy("s3://b/x", expected_sha256=value),
+        NOT_A_DIGEST,
+        "expected_sha256",
+    ),
+    "StorageManager.get_local_copy(registry=)": (
+        lambda at, value: StorageManager.get_local_copy("s3://b/x", registry=value),
+        NOT_A_REGISTRY,
+        "registry",
+    ),
+    **{
+        f"Registry.add({name}=)": (into_add(name), values, name)
+        for name, values in IMPORTS.items()
+        if name not in ("weights_url", "registry")
+    },
+    "Registry.add(source=)": (
+        lambda at, value: at.registry.add(value),
+        [*(each for each in NOT_A_URL if each not in ("x" * 40_000,)), "s3://bucket/new.pt", "/",
+         "/dev/null", "/nowhere/at/all", io.StringIO("text")],
+        "weights_url|local|registry itself|device|no file|binary",
+    ),
+    "Registry.add(mode=)": (
+        lambda at, value: at.registry.add(at.file, mode=value),
+        [None, "", "Copy", "hardlink", *NOT_A_NAME],
+        "mode",
+    ),
+    "Registry.add(filename=)": (
+        lambda at, value: at.registry.add(at.file, filename=value), NOT_A_FILENAME, "filename",
+    ),
+    "Registry.add(expected_sha256=)": (
+        lambda at, value: at.registry.add(at.file, expected_sha256=value),
+        [*NOT_A_DIGEST, "0" * 64],
+        "expected",
+    ),
+    "Registry.add(alias=)": (
+        lambda at, value: at.registry.add(at.file, alias=value),
+        [each for each in NOT_AN_ALIAS if each is not None],
+        "alias",
+    ),
+    "Registry.gc(grace_seconds=)": (
+        lambda at, value: at.registry.gc(grace_seconds=value),
+        [None, "", "1d", -1, -0.5, float("nan"), float("inf"), True, [], LARGE * -1, object()],
+        "grace_seconds",
     ),
     "InputModel(model_id=)": (lambda at, value: InputModel(value), NOT_AN_ID, "id"),
     "InputModel(name=)": (lambda at, value: InputModel(name=value), NOT_A_NAME, "name"),
@@ -386,7 +462,8 @@ def at(tmp_path_factory):
         task = Task.create("p", "train")
         model.connect(task, "a")
         registry.set_alias(model, "prod")
-        yield SimpleNamespace(registry=registry, model=model, task=task, look=registry.db.conn)
+        look = registry.db.conn
+        yield SimpleNamespace(registry=registry, model=model, task=task, look=look, file=file)
 
 
 def state(at):
@@ -435,13 +512,14 @@ def test_bad_input_is_an_error_that_names_the_argument_and_changes_nothing(
 def test_every_public_method_with_arguments_is_in_the_table():
     """Reports are not in this version."""
     without_arguments = {
+        "du",
         "archive", "unarchive", "publish", "get_all_metadata", "get_all_metadata_casted", "close",
         "current_task", "get_project_name", "get_tags", "get_labels_enumeration",
         "get_model_config_text", "get_model_config_dict",
     }  # fmt: skip
-    flags_only = {"get_local_copy", "get_weights", "get_weights_package"}
+    flags_only = {"get_weights", "get_weights_package", "verify", "repair"}
     named = " ".join(CALLS)
-    for kind in (InputModel, Task, Registry):
+    for kind in (InputModel, Task, Registry, StorageManager):
         for name in dir(kind):
             if name.startswith(("_", "report_")) or isinstance(getattr(kind, name), property):
                 continue

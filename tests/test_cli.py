@@ -270,14 +270,14 @@ def test_a_damaged_registry_leaves_with_4(run, tmp_path):
     assert run("ls")[0] == 4
 
 
-def test_remote_weights_are_told_not_to_be_downloaded_yet(run):
+def test_what_cannot_be_fetched_is_told_not_to_be(run):
     from localreg import InputModel, Registry
 
     with Registry():
-        InputModel.import_model("https://example.org/a.pt", name="a")
+        InputModel.import_model("s3://bucket/a.pt", name="a")
     code, _, err = run("path", "a")
     assert code == 1
-    assert "does not download" in err
+    assert "cannot be fetched" in err
 
 
 @pytest.mark.parametrize("command", list(_HOMES))

@@ -14,7 +14,7 @@ from localreg.errors import (
     ModelInUseError,
     ModelNotFoundError,
 )
-from localreg.operations import catalog, tracking
+from localreg.operations import adding, creation, tracking
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def made_by(registry, task, path, **told):
     opened = registry._opened
     told = {"name": "made"} | told
     return Model(
-        catalog.add_model(
-            opened, path, catalog.describe(**told), task=tracking.task(opened, task.id)
+        adding.add_model(
+            opened, path, creation.describe(**told), task=tracking.task(opened, task.id)
         )
     )
 

@@ -11,7 +11,8 @@ import pytest
 from localreg.errors import RegistryError
 from localreg.frozen import replace
 from localreg.operations import aliases, edits, history, removal
-from localreg.operations.catalog import add_model, describe
+from localreg.operations.adding import add_model
+from localreg.operations.creation import describe
 from localreg.registry import open_registry
 from localreg.store import fold, model_rows
 from localreg.store.exploring import explore

@@ -17,7 +17,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from localreg.errors import LocalregError, RegistryError
 from localreg.operations import aliases, edits, history, removal, tracking
-from localreg.operations.catalog import add_model, describe, import_model
+from localreg.operations.adding import add_model
+from localreg.operations.catalog import import_model
+from localreg.operations.creation import describe
 from localreg.registry import open_registry
 from localreg.store import fold
 

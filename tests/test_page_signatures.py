@@ -172,7 +172,8 @@ def test_the_extensions_are_these():
     }
     assert found == {
         "InputModel": ["registry"],
-        "import_model": ["copy", "metadata", "registry"],
+        "get_local_copy": ["mutable", "target_folder"],
+        "import_model": ["copy", "expected_sha256", "metadata", "registry"],
         "load_model": ["registry"],
         "query_models": ["registry"],
         "remove": ["registry"],
@@ -180,7 +181,7 @@ def test_the_extensions_are_these():
 
 
 # NOT IN THIS VERSION -----------------------------------------------------------------------
-# The issues that bring reports, downloads and archives replace what follows by real tests.
+# The issue that brings reports replaces what follows by real tests.
 
 
 @pytest.mark.parametrize("signature", REPORTS, ids=name_of)
@@ -191,38 +192,6 @@ def test_not_in_this_version_reports(signature, registry):
     with pytest.raises(NotImplementedError, match=f"{name_of(signature)} is not in this version"):
         getattr(model, name_of(signature))(*arguments)
     assert registry.history() == events
-
-
-@pytest.mark.parametrize("url", ["https://domain.com/file.bin", "s3://bucket/file.bin"])
-@pytest.mark.parametrize("raise_on_error", [False, True])
-def test_not_in_this_version_downloads(url, raise_on_error, registry):
-    model = InputModel.import_model(url, name="remote")
-    for get in (model.get_weights, model.get_local_copy):
-        with pytest.raises(NotImplementedError, match="does not download"):
-            get(raise_on_error=raise_on_error)
-        with pytest.raises(NotImplementedError, match="does not download"):
-            get(raise_on_error=raise_on_error, force_download=True)
-
-
-def test_not_in_this_version_downloads_of_packages(registry):
-    model = InputModel.import_model("https://domain.com/files.zip", is_package=True)
-    with pytest.raises(NotImplementedError, match="does not download"):
-        model.get_weights_package()
-
-
-@pytest.mark.parametrize("name", ["a.zip", "a.tgz", "a.tar.gz", "a.tar", "A.ZIP", "a.tar.xz"])
-def test_not_in_this_version_archives(name, registry, tmp_path):
-    archive = tmp_path / name
-    archive.write_bytes(b"packed")
-    model = InputModel.import_model(archive, is_package=True)
-    for get in (
-        model.get_weights_package,
-        model.get_local_copy,
-        lambda: model.get_weights(extract_archive=True),
-        lambda: model.get_local_copy(extract_archive=True),
-    ):
-        with pytest.raises(NotImplementedError, match="does not unpack archives"):
-            get()
 
 
 def test_row_25_logger_import_model_is_that_of_input_model():

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from localreg import InputModel, Model, Registry
-from localreg.operations import catalog
+from localreg.operations import adding, creation
 from localreg.registry import open_registry
 
 
@@ -100,10 +100,10 @@ def race_for_an_alias(number, barrier, root, models):
 def test_of_those_that_move_an_alias_one_wins(tmp_path, children):
     """P11: with `expect` exactly one process wins each round, and the others are told."""
     with Registry(tmp_path, durability="fast") as registry:
-        description = catalog.describe(name="m")
+        description = creation.describe(name="m")
         (tmp_path / "w").write_bytes(b"w")
         models = [
-            catalog.add_model(registry._opened, tmp_path / "w", description) for _ in range(21)
+            adding.add_model(registry._opened, tmp_path / "w", description) for _ in range(21)
         ]
     results = children.crowd(6, race_for_an_alias, tmp_path, models)
     assert sorted(turn for won, _ in results for turn in won) == list(range(20))
@@ -145,13 +145,13 @@ def keep_the_same(number, barrier, root, weights):
     from pathlib import Path
 
     from localreg import Model, Registry
-    from localreg.operations import catalog
+    from localreg.operations import adding, creation
 
     registry = Registry(root, durability="fast")
     barrier.wait()
     for _ in range(15):
-        description = catalog.describe(name=f"m{number}")
-        kept = Model(catalog.add_model(registry._opened, weights, description), registry=registry)
+        description = creation.describe(name=f"m{number}")
+        kept = Model(adding.add_model(registry._opened, weights, description), registry=registry)
         assert Path(kept.get_weights(raise_on_error=True)).read_bytes() == b"shared weights"
         assert Model.remove(kept, registry=registry)
     registry.close()

@@ -11,7 +11,7 @@ import pytest
 
 from localreg import InputModel, Model, Registry, Task
 from localreg.errors import LocalregError, RegistryError
-from localreg.operations import catalog
+from localreg.operations import adding, creation
 
 
 def rows_of(root):
@@ -42,7 +42,7 @@ def acknowledge(root, journal, durability, weights):
     from pathlib import Path
 
     from localreg import InputModel, Model, Registry, Task
-    from localreg.operations import catalog
+    from localreg.operations import adding, creation
     from localreg.registry import open_registry
 
     def told(**fact):
@@ -67,8 +67,8 @@ def acknowledge(root, journal, durability, weights):
         model.archive()
         told(id=model.id, archived=True)
         Path(weights).write_bytes(b"weights %d" % number)
-        description = catalog.describe(name="kept", project="p")
-        kept = Model(catalog.add_model(registry._opened, weights, description), registry=registry)
+        description = creation.describe(name="kept", project="p")
+        kept = Model(adding.add_model(registry._opened, weights, description), registry=registry)
         told(id=kept.id, version=number + 1, digest=kept.digest)
         gone = InputModel.import_model(f"s3://b/gone{number}.pt", registry=registry)
         Model.remove(gone, registry=registry)
@@ -189,9 +189,9 @@ def filled(tmp_path, monkeypatch):
     Path("known.pt").write_bytes(b"new weights")
     with Registry("registry", durability="fast") as registry:
         opened = registry._opened
-        base = catalog.describe(name="m", project="p", tags=["a", "b"], metadata={"k": "v"})
-        first = Model(catalog.add_model(opened, "w.pt", base))
-        catalog.add_model(opened, "known.pt", catalog.describe(name="m", project="p"))
+        base = creation.describe(name="m", project="p", tags=["a", "b"], metadata={"k": "v"})
+        first = Model(adding.add_model(opened, "w.pt", base))
+        adding.add_model(opened, "known.pt", creation.describe(name="m", project="p"))
         registry.set_alias(first, "prod")
         registry.set_alias(first, "first")
         InputModel.import_model("s3://b/x.pt", name="other", label_enumeration={"cat": 1})
@@ -200,7 +200,7 @@ def filled(tmp_path, monkeypatch):
 
 
 def add(registry, path, alias=None, task=None, **told):
-    catalog.add_model(registry._opened, path, catalog.describe(**told), alias=alias, task=task)
+    adding.add_model(registry._opened, path, creation.describe(**told), alias=alias, task=task)
 
 
 def import_(url="s3://b/new.pt", **told):

@@ -20,7 +20,7 @@ from localreg.errors import (
     StorageError,
     StorageFullError,
 )
-from localreg.operations import catalog
+from localreg.operations import adding, creation
 from localreg.registry import open_registry
 from localreg.store.border import as_registry_error
 
@@ -72,7 +72,7 @@ def test_a_disk_full_of_weights(small_disk, tmp_path):
     with Registry(disk / "registry") as registry:
         for call in (
             lambda: InputModel.import_model(large, copy=True, project="new"),
-            lambda: catalog.add_model(registry._opened, large, catalog.describe(project="new")),
+            lambda: adding.add_model(registry._opened, large, creation.describe(project="new")),
         ):
             with pytest.raises(StorageFullError, match="nothing was kept") as raised:
                 call()

@@ -17,7 +17,7 @@ from localreg.errors import (
     ReadOnlyRegistryError,
     RegistryError,
 )
-from localreg.operations import catalog
+from localreg.operations import adding, creation
 from localreg.registry import open_registry
 
 
@@ -25,7 +25,7 @@ def fill(root, weights):
     """Make a registry with a model whose weights are held, and one that is pointed to."""
     weights.write_bytes(b"weights")
     with Registry(root, durability="fast") as registry:
-        kept = catalog.add_model(registry._opened, weights, catalog.describe(name="kept"))
+        kept = adding.add_model(registry._opened, weights, creation.describe(name="kept"))
         InputModel.import_model("s3://b/x.pt", name="pointed", tags=["t"])
         Model(kept).get_weights(raise_on_error=True)
     weights.unlink()
@@ -329,9 +329,9 @@ def test_links_inside_are_not_followed(root, tmp_path, name):
         elsewhere = linked_away(root / name.format(digest=kept.digest))
         before = listing(elsewhere)
         (tmp_path / "w.pt").write_bytes(b"weights")
-        again = catalog.describe(name="kept")
+        again = creation.describe(name="kept")
         with pytest.raises(NotARegistryError, match="links inside a registry"):
-            catalog.add_model(registry._opened, tmp_path / "w.pt", again)
+            adding.add_model(registry._opened, tmp_path / "w.pt", again)
         if name != "tmp":
             with pytest.raises(NotARegistryError, match="links inside a registry"):
                 kept.get_weights(raise_on_error=True)
@@ -354,7 +354,7 @@ def test_a_link_in_the_place_of_weights_is_not_followed(root, tmp_path):
         with pytest.raises(CorruptBlobError):
             kept.get_weights(raise_on_error=True)
         (tmp_path / "w.pt").write_bytes(b"weights")
-        catalog.add_model(registry._opened, tmp_path / "w.pt", catalog.describe(name="again"))
+        adding.add_model(registry._opened, tmp_path / "w.pt", creation.describe(name="again"))
         assert Path(kept.get_weights(raise_on_error=True)).read_bytes() == b"weights"
         assert not blob.is_symlink()
         assert not handed_out.is_symlink()

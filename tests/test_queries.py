@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from localreg.errors import InvalidValueError
 from localreg.ids import new_id
 from localreg.operations import aliases, edits
-from localreg.operations.catalog import describe, import_model
+from localreg.operations.catalog import import_model
+from localreg.operations.creation import describe
 from localreg.operations.searching import check_query, find_models
 from localreg.records import MetadataValue, ModelRecord, Project
 from localreg.registry import OpenRegistry, open_registry

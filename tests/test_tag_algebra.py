@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from localreg.errors import TagFilterError
 from localreg.operations import edits
-from localreg.operations.catalog import describe, import_model
+from localreg.operations.catalog import import_model
+from localreg.operations.creation import describe
 from localreg.operations.searching import check_query, find_models
 from localreg.registry import open_registry
 from localreg.tags import FILTER_LIMIT, AllOf, AnyOf, HasTag, Not, parse_tag_filter

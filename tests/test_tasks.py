@@ -8,7 +8,7 @@ import pytest
 
 from localreg import InputModel, Model, Registry, Task
 from localreg.errors import InvalidValueError, ModelNotFoundError, TaskNotFoundError
-from localreg.operations import catalog, tracking
+from localreg.operations import adding, creation, tracking
 
 
 def imported(name, **told):
@@ -280,8 +280,8 @@ def test_output_models_are_what_the_task_made(registry, tmp_path):
     file.write_bytes(b"weights")
     task = Task.create("vision", "train")
     opened = registry._opened
-    made = catalog.add_model(
-        opened, file, catalog.describe(name="made"), task=tracking.task(opened, task.id)
+    made = adding.add_model(
+        opened, file, creation.describe(name="made"), task=tracking.task(opened, task.id)
     )
     assert task.output_models_id == {"made": made}
     assert task.models["output"]["made"].original_task == task.id

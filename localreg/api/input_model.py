@@ -10,6 +10,7 @@ from localreg.api import ambient
 from localreg.api.model import Model, existing, handle, open_of
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, ModelNotFoundError
+from localreg.progress import shown_progress
 from localreg.text import check_name
 
 TYPE_CHECKING = False
@@ -91,16 +92,19 @@ class InputModel(Model):
         framework: str | None = None,
         *,
         copy: bool = False,
+        expected_sha256: str | None = None,
         metadata: Mapping[str, object] | None = None,
         registry: Registry | None = None,
     ) -> InputModel:
         """Return the model whose weights come from a URL, recorded now when it is new.
 
         A URL that a model which is not archived has already gives that model, with a warning,
-        and everything else is ignored. Nothing is read from the URL, which need not exist yet.
+        and everything else is ignored. Nothing is read from the URL, which need not exist yet,
+        unless `copy`.
 
         Args:
-            weights_url: a URL or a path; a path becomes ``file://`` and its absolute form.
+            weights_url: a URL or a path; a path becomes ``file://`` and its absolute form. A
+                fragment ``#sha256=…`` says which bytes it must give.
             config_text: the configuration, kept byte for byte.
             config_dict: the configuration, kept as JSON; not both.
             label_enumeration: ``{label: integer}``.
@@ -111,14 +115,17 @@ class InputModel(Model):
             is_package: the weights are an archive of several files.
             create_as_published: publish it at once.
             framework: by the URL's ending when None.
-            copy: also keep the bytes of a local file in the registry, so that the model
-                outlives it.
+            copy: also keep the bytes in the registry, so that the model outlives their source:
+                a local file, a folder as a package, or what a URL serves, downloaded now.
+            expected_sha256: 64 hex digits that the bytes must have, whenever they are read.
             metadata: see `set_all_metadata`.
             registry: where to record it; the current registry when None.
 
         Raises:
             InvalidValueError: (a ValueError) an argument cannot be used; nothing was recorded.
             SourceNotFoundError: `copy`, and there is no such file.
+            DownloadError: `copy`, and the server does not give it.
+            DigestMismatchError: other bytes were expected; nothing was recorded.
 
         >>> model = InputModel.import_model("https://example.org/a.onnx", name="detector")
         >>> model.framework, model.url
@@ -127,7 +134,7 @@ class InputModel(Model):
         Source: ``import_model`` of the InputModel page.
         """
         opened = open_of(registry)
-        description = operations.catalog.describe(
+        description = operations.creation.describe(
             config_text=config_text,
             config_dict=config_dict,
             label_enumeration=label_enumeration,
@@ -142,9 +149,16 @@ class InputModel(Model):
         )
         current = ambient.current_task(opened)
         task = None if current is None else operations.tracking.task(opened, current)
-        imported = operations.catalog.import_model(
-            opened, weights_url, description, task=task, copy=copy
-        )
+        with shown_progress("Keeping weights") as progress:
+            imported = operations.catalog.import_model(
+                opened,
+                weights_url,
+                description,
+                task=task,
+                copy=bool(copy),
+                expected=expected_sha256,
+                progress=progress,
+            )
         if imported.known:
             log.warning(
                 "%s is known already as model %s; it is used as it is, and what else was given "

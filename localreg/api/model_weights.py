@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from localreg import log
-from localreg.errors import StorageError, WeightsError
+from localreg.errors import (
+    InvalidValueError,
+    LockTimeoutError,
+    ReadOnlyRegistryError,
+    StorageError,
+    WeightsError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from pathlib import Path
     from typing import TypeVar
 
     from localreg.api.subject import Subject
 
     Given = TypeVar("Given")
+
+# Why a local copy cannot be had: with `raise_on_error=False` a warning and None.
+_CANNOT = (WeightsError, StorageError, LockTimeoutError, ReadOnlyRegistryError)
 
 
 class WeightsMethods:
@@ -33,20 +43,23 @@ class WeightsMethods:
         """Return a local file with the model's weights.
 
         Weights that the registry keeps come as a read-only file under their original name; a
-        ``file://`` URL gives the very file it names.
+        ``file://`` URL gives the very file it names; what a URL serves is downloaded once, and
+        must be the same bytes ever after.
 
         Args:
             raise_on_error: raise when there is no such file, instead of a warning and None.
-            force_download: fetch remote weights again; means nothing for local ones.
-            extract_archive: unpack an archive; not in this version.
+            force_download: fetch remote weights again, and accept other bytes with a warning,
+                unless the model is published or a checksum was given; means nothing for local
+                ones.
+            extract_archive: return the folder that an archive unpacks to, read-only.
 
         Raises:
             WeightsError: (a ValueError) there is none, and `raise_on_error`.
-            NotImplementedError: the weights are remote, or an archive is to be unpacked.
+            StorageError, LockTimeoutError, ReadOnlyRegistryError: (OSErrors) likewise.
 
         Source: ``get_weights`` of the InputModel page.
         """
-        return self._or_none(lambda: self._file(extract_archive), raise_on_error)
+        return or_none(lambda: self._copy(extract_archive, force_download), raise_on_error)
 
     def get_weights_package(
         self,
@@ -55,66 +68,83 @@ class WeightsMethods:
         force_download: bool = False,
         extract_archive: bool = True,
     ) -> str | list[Path] | None:
-        """Return the files of a packaged model; packages are not unpacked in this version.
+        """Return the files of a packaged model, unpacked to a read-only folder.
 
         Args:
-            return_path: return the folder instead of the list of what is in it.
+            return_path: return the folder instead of the sorted list of what is in it.
             raise_on_error: raise when the package cannot be had, instead of a warning and None.
-            force_download: fetch it again.
+            force_download: as in `get_weights`.
             extract_archive: with False, the list is the archive itself.
 
         Raises:
             NotAPackageError: (a ValueError) the model is a single file.
-            NotImplementedError: it is to be unpacked, or is remote.
+            WeightsError: (a ValueError) there is none, and `raise_on_error`.
+            StorageError, LockTimeoutError, ReadOnlyRegistryError: (OSErrors) likewise.
 
         Source: ``get_weights_package`` of the InputModel page.
         """
         self._subject.check_package()
-        path = self._or_none(lambda: self._file(extract_archive), raise_on_error)
+        path = or_none(lambda: self._copy(extract_archive, force_download), raise_on_error)
         if path is None or return_path:
             return path
         from pathlib import Path
 
-        return [Path(path)]
+        place = Path(path)
+        return sorted(place.iterdir()) if place.is_dir() else [place]
 
     def get_local_copy(
         self,
         extract_archive: bool | None = None,
         raise_on_error: bool = False,
         force_download: bool = False,
+        *,
+        mutable: bool = False,
+        target_folder: str | os.PathLike[str] | None = None,
     ) -> str | None:
         """Return a local path of the model: its file, or the folder of a package.
 
         Args:
             extract_archive: unpack an archive; None unpacks packages only.
             raise_on_error: raise when there is none, instead of a warning and None.
-            force_download: fetch remote weights again; means nothing for local ones.
+            force_download: as in `get_weights`.
+            mutable: return a private copy that may be written to, and that nobody else deletes.
+            target_folder: where the private copy goes, under its original name; a temporary
+                folder of its own when None. Implies `mutable`.
 
         Raises:
             WeightsError: (a ValueError) there is none, and `raise_on_error`.
-            NotImplementedError: the weights are remote, or an archive is to be unpacked.
+            StorageError, LockTimeoutError, ReadOnlyRegistryError: (OSErrors) likewise.
+            InvalidValueError: (a ValueError) something of that name is in the target folder.
 
         Source: ``get_local_copy`` of the InputModel page.
         """
-        package = self._subject.row().package
-        extract = package if extract_archive is None else extract_archive
-        return self._or_none(lambda: self._file(extract), raise_on_error)
+        subject = self._subject
 
-    def _file(self, extract: bool) -> str:
-        path = self._subject.local_file()
-        archive = path.lower().endswith((".zip", ".tgz", ".tar", ".tar.gz", ".tar.bz2", ".tar.xz"))
-        if extract and archive:
-            raise NotImplementedError(
-                f"this version of localreg does not unpack archives: {path}; "
-                "extract_archive=False gives the file"
-            )
-        return path
+        def get() -> str:
+            package = extract_archive is None and subject.row().package
+            path = self._copy(package or bool(extract_archive), force_download)
+            if mutable or target_folder is not None:
+                return subject.private_copy(path, target_folder)
+            return path
 
-    def _or_none(self, get: Callable[[], Given], raise_on_error: bool) -> Given | None:
-        try:
-            return get()
-        except (WeightsError, StorageError) as error:
-            if raise_on_error:
-                raise
-            log.warning("%s", error)
-            return None
+        return or_none(get, raise_on_error)
+
+    def _copy(self, extract: bool, force: bool) -> str:
+        return self._subject.local_copy(extract=bool(extract), force=bool(force))
+
+
+def or_none(get: Callable[[], Given], raise_on_error: bool) -> Given | None:
+    """Return what `get` gives; a local copy that cannot be had is a warning and None, or raised.
+
+    Raises:
+        InvalidValueError: an argument cannot be used, whatever `raise_on_error`.
+    """
+    try:
+        return get()
+    except InvalidValueError:
+        raise
+    except _CANNOT as error:
+        if raise_on_error:
+            raise
+        log.warning("%s", error)
+        return None

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from localreg import operations
 from localreg.api import ambient
 from localreg.api.model import Model, handle
+from localreg.api.upkeep import UpkeepMethods
 from localreg.errors import InvalidValueError
+from localreg.progress import shown_progress
 from localreg.registry import OpenRegistry, open_registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from sqlite_utils import Database
 
     from localreg.operations.history import HistoryEntry
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 _ANYTHING = object()
 
 
-class Registry:
+class Registry(UpkeepMethods):
     """A registry in a directory, opened, and made when it is not there.
 
     As a context manager it is the current registry of the process inside the block, and is
@@ -175,6 +179,76 @@ class Registry:
             AliasNotFoundError: (a LookupError) there is no such alias.
         """
         operations.aliases.remove_alias(self._opened, self._id_of("ref", ref), alias)
+
+    def add(
+        self,
+        source: str | os.PathLike[str] | BinaryIO,
+        name: str | None = None,
+        project: str | None = None,
+        *,
+        mode: str = "copy",
+        filename: str | None = None,
+        expected_sha256: str | None = None,
+        alias: str | None = None,
+        tags: Sequence[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        comment: str | None = None,
+        framework: str | None = None,
+        config_text: str | None = None,
+        config_dict: dict[str, object] | None = None,
+        label_enumeration: Mapping[str, int] | None = None,
+    ) -> Model:
+        """Keep weights as the next version of a model, and return it.
+
+        Args:
+            source: a file, a folder (kept as one package), or an open binary file.
+            name: the model's name; the file's without its ending when None.
+            project: made when it is new.
+            mode: "copy"; "move" deletes the source afterwards; "link" shares the bytes with it, by
+                a clone where the file system can, else by a hard link, which makes the source
+                read-only, and through which whoever writes to it damages the registry;
+                "reference" only records where it is.
+            filename: the name it is handed out under; the source's own when None.
+            expected_sha256: 64 hex digits that the bytes must have.
+            alias: points to the new version afterwards.
+            tags, metadata, comment, framework, config_text, config_dict, label_enumeration: as in
+                `InputModel.import_model`.
+
+        Raises:
+            InvalidValueError: (a ValueError) an argument cannot be used; nothing was recorded.
+            SourceNotFoundError: (an OSError, too) there is no such file.
+            DigestMismatchError: (a ValueError) other bytes were expected; nothing was kept.
+            StorageError: (an OSError) the disk is full, or refused something.
+
+        >>> import io
+        >>> with Registry(path / "kept", durability="fast") as registry:
+        ...     model = registry.add(io.BytesIO(b"weights"), "tiny", filename="tiny.bin")
+        ...     model.ref, model.size
+        ('tiny:1', 7)
+        """
+        description = operations.creation.describe(
+            name=name,
+            project=project,
+            tags=tags,
+            metadata=metadata,
+            comment=comment,
+            framework=framework,
+            config_text=config_text,
+            config_dict=config_dict,
+            label_enumeration=label_enumeration,
+        )
+        with shown_progress("Keeping weights") as progress:
+            made = operations.adding.add_model(
+                self._opened,
+                source,
+                description,
+                mode=mode,
+                filename=filename,
+                expected=expected_sha256,
+                alias=alias,
+                progress=progress,
+            )
+        return handle(Model, self._opened, made)
 
     def restore(self, reference: str) -> Model:
         """Bring a removed model back: record, tags, metadata, configuration, free aliases.

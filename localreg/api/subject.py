@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from localreg import operations
 from localreg.errors import EmptyModelError, NotAPackageError, NoWeightsError
 from localreg.frozen import Frozen
 from localreg.operations.lookup import require_model
+from localreg.progress import shown_progress
 from localreg.records import MetadataValue
 from localreg.registry import OpenRegistry
 from localreg.store import model_rows, task_rows
@@ -81,9 +85,17 @@ class Stored(Frozen):
         """Return where the weights come from."""
         return operations.weights.weights_url(self.registry, self.id)
 
-    def local_file(self) -> str:
-        """Return a local file of the weights; see `localreg.operations.weights.local_file`."""
-        return str(operations.weights.local_file(self.registry, self.id))
+    def local_copy(self, *, extract: bool, force: bool) -> str:
+        """Return a local path of the weights; see `localreg.operations.weights.local_copy`."""
+        with shown_progress(f"Fetching model {self.id[:8]}") as progress:
+            path = operations.weights.local_copy(
+                self.registry, self.id, extract=extract, force=force, progress=progress
+            )
+        return str(path)
+
+    def private_copy(self, path: str, folder: str | os.PathLike[str] | None) -> str:
+        """Return a copy of a local path of the weights that is the caller's own."""
+        return str(operations.weights.private_copy(self.registry, self.id, Path(path), folder))
 
     def entry_name(self) -> str:
         """Return the name it gets on a task when none is told."""
@@ -158,9 +170,13 @@ class Empty(Frozen):
         """Return None."""
         return None
 
-    def local_file(self) -> str:
+    def local_copy(self, *, extract: bool, force: bool) -> str:
         """Raise NoWeightsError."""
         raise NoWeightsError("the empty model has no weights", model=EMPTY_ID)
+
+    def private_copy(self, path: str, folder: str | os.PathLike[str] | None) -> str:
+        """Raise: there is no path of it."""
+        raise AssertionError(path)
 
     def entry_name(self) -> str:
         """Return the name that a model without weights gets on a task."""

@@ -10,26 +10,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localreg.blobs.disk_errors import disk_errors
-from localreg.errors import (
-    CorruptBlobError,
-    InvalidValueError,
-    NotARegistryError,
-    SourceNotFoundError,
-)
+from localreg.errors import CorruptBlobError, InvalidValueError, NotARegistryError, StorageError
 from localreg.frozen import Frozen
 from localreg.ids import new_id
 
-BUFFER = 262_144  # measured: 1 MiB falls out of the processor's cache between hash and write
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.blobs.staging import StagedBlob
+
 UNNAMED = "weights"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-
-
-class StagedBlob(Frozen):
-    """Bytes that were written aside: their digest, their size, and where they wait."""
-
-    digest: str
-    size: int
-    path: Path
 
 
 class BlobStore(Frozen):
@@ -54,55 +44,54 @@ class BlobStore(Frozen):
         return self.root / "blobs" / "sha256" / digest[:2] / digest[2:]
 
     @contextmanager
-    def staged(self, source: Path) -> Iterator[StagedBlob]:
-        """Copy a file aside, and yield what came of it; what is not kept is deleted at the end.
+    def aside(self, kind: str = "blob") -> Iterator[Path]:
+        """Yield a new path in ``tmp/``; what is left there at the end is deleted.
 
         Raises:
-            SourceNotFoundError: there is no such file.
-            InvalidValueError: it is a directory, a device or a pipe.
-            StorageError: it cannot be read or copied.
+            StorageError: the operating system refused something in the block.
         """
-        with disk_errors("keeping weights", source):
-            _check_source(source)
-            aside = self._folder("tmp") / f"blob-{new_id()}"
+        with disk_errors("keeping weights", self.root):
+            from localreg.blobs.owners import owner_mark
+
+            path = self.folder("tmp") / f"{kind}-{new_id()}{owner_mark()}"
             try:
-                yield self._copy(source, aside)
+                yield path
             finally:
-                aside.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
-    def _copy(self, source: Path, aside: Path) -> StagedBlob:
-        import hashlib
+    def keep(self, staged: StagedBlob, filename: str | None, *, replace: bool = False) -> int:
+        """Put staged bytes in their place; call it in the transaction that records them.
 
-        digest, size = hashlib.sha256(), 0
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-        buffer = memoryview(bytearray(BUFFER))
-        with (
-            open(source, "rb", buffering=0) as reader,
-            open(os.open(aside, flags, 0o666), "wb", buffering=0) as writer,
-        ):
-            while count := reader.readinto(buffer):
-                digest.update(buffer[:count])
-                _write_all(writer.fileno(), buffer[:count])
-                size += count
-            # The mode it was made with is 0666 less the umask: keep that, without writing.
-            os.fchmod(writer.fileno(), stat.S_IMODE(os.fstat(writer.fileno()).st_mode) & 0o444)
-            if self.durable:
-                os.fsync(writer.fileno())
-        return StagedBlob(digest.hexdigest(), size, aside)
+        Args:
+            filename: the name they are handed out under.
+            replace: also when there are bytes of that size already: those were found damaged.
 
-    def keep(self, staged: StagedBlob) -> None:
-        """Put staged bytes in their place; call it in the transaction that records them."""
+        Returns:
+            The change time of the blob's file, nanoseconds.
+        """
         with disk_errors("keeping weights", staged.path):
-            folder = self._folder("blobs", "sha256", staged.digest[:2])
+            folder = self.folder("blobs", "sha256", staged.digest[:2])
             target = self.path(staged.digest)
-            if _size(target) == staged.size:
-                return
-            staged.path.rename(target)
-            self._sync(folder)
+            if replace or size_of(target) != staged.size:
+                if self.durable and not staged.synced:
+                    _sync_file(staged.path)
+                if os.path.lexists(target):  # damaged; what was handed out of it is damaged too
+                    self._delete_links(staged.digest)
+                # A file that was linked is the user's own until here.
+                staged.path.chmod(stat.S_IMODE(staged.path.stat().st_mode) & 0o444)
+                staged.path.rename(target)
+                self.sync(folder)
+            self.local_file(staged.digest, staged.size, filename)
+            return target.lstat().st_ctime_ns
 
     def held(self, digest: str, size: int | None) -> bool:
         """Return whether the bytes of a digest are here, and as many as they should be."""
-        return _size(self._blob(digest)) == size
+        return size_of(self.blob(digest)) == size
+
+    def witness(self, digest: str) -> int | None:
+        """Return the change time of a blob's file in nanoseconds, or None when there is none."""
+        path = self.blob(digest)
+        return path.lstat().st_ctime_ns if size_of(path) is not None else None
 
     def local_file(self, digest: str, size: int | None, filename: str | None) -> Path:
         """Return a read-only file with these bytes under their original name.
@@ -116,18 +105,18 @@ class BlobStore(Frozen):
             CorruptBlobError: the bytes are missing, or are not as many as they were.
             StorageError: the link cannot be made.
         """
-        blob = self._blob(digest)
-        link = self._real("files", digest) / (filename or UNNAMED)
+        blob = self.blob(digest)
+        link = self.real("files", digest) / (filename or UNNAMED)
         if _same_file(link, blob, size):
             return link
         with disk_errors("handing out weights", link):
-            if _size(blob) != size:
-                raise _corrupt(digest, blob, f"holds {_size(blob)} bytes of {size}")
-            folder = self._folder("files", digest)
+            if size_of(blob) != size:
+                raise _corrupt(digest, blob, f"holds {size_of(blob)} bytes of {size}")
+            folder = self.folder("files", digest)
             aside = folder / f".{new_id()}"
             _link_or_copy(blob, aside)
             aside.replace(link)
-            self._sync(folder)
+            self.sync(folder)
         return link
 
     def check_digest(self, digest: str) -> None:
@@ -138,40 +127,69 @@ class BlobStore(Frozen):
         """
         import hashlib
 
-        path = self._blob(digest)
+        path = self.blob(digest)
         with disk_errors("verifying weights", path), open(path, "rb") as reader:
             found = hashlib.file_digest(reader, "sha256").hexdigest()
         if found != digest:
             raise _corrupt(digest, path, f"has the digest {found[:12]}…")
 
-    def delete(self, digest: str) -> None:
-        """Delete a blob and its links; call it in a transaction in which nothing refers to it.
+    def sound(self, digest: str, size: int) -> bool:
+        """Return whether the bytes of a digest are here and right, by hashing them."""
+        try:
+            self.check_digest(digest)
+        except (CorruptBlobError, StorageError):  # damaged, not there, or not to be read
+            return False
+        return self.held(digest, size)
+
+    def delete(self, digest: str) -> int:
+        """Delete a blob and all that was made of it; return how many bytes that freed.
+
+        Call it in a transaction in which nothing refers to it.
 
         Raises:
             StorageError: a file could not be deleted.
         """
-        path = self._blob(digest)
+        path = self.blob(digest)
         with disk_errors("deleting weights", path):
-            links = self._real("files", digest)
-            if links.is_dir():
-                for link in links.iterdir():
-                    link.unlink()
-                links.rmdir()
+            tree = self.real("trees") / digest
+            freed = 0
+            if tree.is_dir():
+                from localreg.blobs.trees import delete_tree
+
+                freed = delete_tree(tree)
+            self._delete_links(digest)
+            freed += size_of(path) or 0
             path.unlink(missing_ok=True)
+        return freed
+
+    def _delete_links(self, digest: str) -> None:
+        links = self.real("files", digest)
+        if links.is_dir():
+            for link in links.iterdir():
+                link.unlink()
+            links.rmdir()
 
     def digest_of(self, path: Path) -> str | None:
-        """Return the digest of a file that `local_file` handed out, or None."""
+        """Return the digest of what was handed out as `path`, a file or a whole tree, or None."""
         with suppress(ValueError):  # not below the registry
             parts = path.relative_to(self.root).parts
-            if len(parts) == 3 and parts[0] == "files" and _DIGEST.fullmatch(parts[1]):
+            kind = (parts[0], len(parts)) if parts else ("", 0)
+            if kind in (("files", 3), ("trees", 2)) and _DIGEST.fullmatch(parts[1]):
                 return parts[1]
         return None
 
-    def _blob(self, digest: str) -> Path:
-        path = self.path(digest)
-        return self._real("blobs", "sha256", path.parent.name) / path.name
+    def contains(self, path: Path) -> bool:
+        """Return whether a path is one that the registry made; users keep files beside these."""
+        if not path.is_relative_to(self.root):
+            return False
+        return path.relative_to(self.root).parts[:1] in (("blobs",), ("files",), ("trees",))
 
-    def _real(self, *names: str) -> Path:
+    def blob(self, digest: str) -> Path:
+        """Return the path of a blob, which need not be there; no folder above it is a link."""
+        path = self.path(digest)
+        return self.real("blobs", "sha256", path.parent.name) / path.name
+
+    def real(self, *names: str) -> Path:
         """Return a folder of the registry, if it is there none that a link leads to."""
         folder = self.root
         for name in names:
@@ -180,27 +198,23 @@ class BlobStore(Frozen):
                 raise _not_a_folder(folder)
         return folder
 
-    def _folder(self, *names: str) -> Path:
+    def folder(self, *names: str) -> Path:
         """Return a folder of the registry, made if it is not there."""
         folder = self.root
         for name in names:
             parent, folder = folder, folder / name
             try:
                 folder.mkdir()
-                self._sync(parent)
+                self.sync(parent)
             except FileExistsError:
                 if folder.is_symlink() or not folder.is_dir():
                     raise _not_a_folder(folder) from None
         return folder
 
-    def _sync(self, folder: Path) -> None:
-        if not self.durable:
-            return
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    def sync(self, folder: Path) -> None:
+        """Bring a folder's entries to disk, when the registry is durable."""
+        if self.durable:
+            _sync_file(folder)
 
 
 def _not_a_folder(path: Path) -> NotARegistryError:
@@ -209,29 +223,15 @@ def _not_a_folder(path: Path) -> NotARegistryError:
     )
 
 
-def _check_source(source: Path) -> None:
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        mode = source.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceNotFoundError(
-            f"there is no file {source}; check the path", reference=str(source)
-        ) from error
-    if stat.S_ISDIR(mode):
-        raise InvalidValueError(
-            f"{source} is a directory; only single files can be kept", argument="weights_url"
-        )
-    if not stat.S_ISREG(mode):
-        raise InvalidValueError(
-            f"{source} is a device or a pipe; only files can be kept", argument="weights_url"
-        )
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def _write_all(descriptor: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-def _size(path: Path) -> int | None:
+def size_of(path: Path) -> int | None:
     """Return the size of a regular file, or None when there is none; links do not count."""
     try:
         status = path.lstat()
@@ -263,8 +263,8 @@ def _link_or_copy(blob: Path, target: Path) -> None:
 
 def _corrupt(digest: str, path: Path, found: str) -> CorruptBlobError:
     return CorruptBlobError(
-        f"the weights {digest[:12]}… are damaged: {path} {found}; bring the file back from a "
-        "backup, or remove every model that has them with --delete-weights and add them again",
+        f"the weights {digest[:12]}… are damaged: {path} {found}; `localreg repair` fetches them "
+        "again where their source is left, and adding the same file again mends them",
         digest=digest,
         path=str(path),
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import sqlite3
+import sys
 from pathlib import Path
 
 import click
 
 import localreg
 from localreg.api import ambient
+from localreg.blobs.copying_out import copy_out
 from localreg.cli.output import (
     AS_JSON,
     IN_REGISTRY,
@@ -26,13 +27,15 @@ from localreg.cli.output import (
     served,
     size_text,
 )
-from localreg.errors import StorageError
-from localreg.operations import catalog, tracking, weights
+from localreg.operations import adding, creation, tracking, weights
 from localreg.operations.lookup import resolve_model
-from localreg.registry import DATABASE, open_registry
+from localreg.progress import shown_progress
+from localreg.records import WeightsRecord
+from localreg.registry import DATABASE, OpenRegistry, open_registry
 from localreg.store import model_rows
 from localreg.store.filesystem import filesystem_type
 
+ARCHIVE = click.option("--archive", is_flag=True, help="The archive of a package, not unpacked.")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -57,6 +60,26 @@ def init_command(directory: str | None, journal: str | None) -> None:
 
 @click.command("add")
 @click.argument("file")
+@click.option(
+    "--copy", "mode", flag_value="copy", default=True, help="Copy the bytes. This is the default."
+)
+@click.option("--move", "mode", flag_value="move", help="Take the file: it is gone afterwards.")
+@click.option(
+    "--link",
+    "mode",
+    flag_value="link",
+    help="Share the bytes with the file, by a clone or a hard link. A hard link makes FILE "
+    "read-only, and whoever writes to it all the same damages the registry.",
+)
+@click.option(
+    "--reference",
+    "mode",
+    flag_value="reference",
+    help="Only record where the file is: it is not protected against change or loss.",
+)
+@click.option("--hash", "hashed", is_flag=True, help="With --reference, record its sha256 too.")
+@click.option("--sha256", "expected", metavar="HEX", help="What the bytes must have.")
+@click.option("--filename", help="The name it is handed out under; by default the file's own.")
 @click.option("-n", "--name", metavar="[PROJECT/]NAME", help="By default the file's own.")
 @click.option("-p", "--project", metavar="NAME", help="With it, --name is not split at slashes.")
 @click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="May be repeated.")
@@ -73,6 +96,10 @@ def init_command(directory: str | None, journal: str | None) -> None:
 @IN_REGISTRY
 def add_command(
     file: str,
+    mode: str,
+    hashed: bool,
+    expected: str | None,
+    filename: str | None,
     name: str | None,
     project: str | None,
     tags: tuple[str, ...],
@@ -88,10 +115,15 @@ def add_command(
     quiet: bool,
     registry: str | None,
 ) -> None:
-    """Keep a FILE of weights as the next version of a model."""
+    """Keep a FILE of weights as the next version of a model.
+
+    A folder is kept as one package, and "-" reads the standard input.
+    """
+    if hashed and mode != "reference":
+        raise click.UsageError("--hash goes with --reference; what is kept is hashed anyway")
     if name and project is None and "/" in name:
         project, _, name = name.rpartition("/")
-    description = catalog.describe(
+    description = creation.describe(
         name=name,
         project=project,
         tags=list(tags),
@@ -104,7 +136,19 @@ def add_command(
     )
     with opened(registry) as target:
         task = tracking.task(target, tracking.find_task(target, task_id)) if task_id else None
-        model_id = catalog.add_model(target, file, description, task=task, alias=alias)
+        with shown_progress(f"Keeping {file}") as progress:
+            model_id = adding.add_model(
+                target,
+                sys.stdin.buffer if file == "-" else file,
+                description,
+                mode=mode,
+                filename=filename,
+                expected=expected,
+                hashed=hashed,
+                task=task,
+                alias=alias,
+                progress=progress,
+            )
         with target.store.read() as connection:
             record = model_rows.record(connection, model_id)
         assert record is not None
@@ -113,9 +157,15 @@ def add_command(
         elif quiet:
             click.echo(model_id)
         else:
-            kept = served(record)
             click.echo(f"{record.ref}  {model_id}")
-            say(f"Kept {size_text(kept.size)}, sha256 {kept.digest}, in {target.root}")
+            say(_told(served(record), target.root))
+
+
+def _told(kept: WeightsRecord, root: Path) -> str:
+    digest = f", sha256 {kept.digest}" if kept.digest else ""
+    if kept.kept:
+        return f"Kept {size_text(kept.size)}{digest}, in {root}"
+    return f"Recorded where it is{digest}; nothing was copied to {root}"
 
 
 def _read_labels(path: Path) -> object:
@@ -127,42 +177,49 @@ def _read_labels(path: Path) -> object:
 
 @click.command("path")
 @click.argument("model")
+@ARCHIVE
 @IN_REGISTRY
-def path_command(model: str, registry: str | None) -> None:
-    """Print the local path of a MODEL's weights. What the registry keeps is read-only."""
+def path_command(model: str, archive: bool, registry: str | None) -> None:
+    """Print the local path of a MODEL's weights, fetched when they are remote.
+
+    It is a file, or the folder of a package. What the registry keeps is read-only.
+    """
     with opened(registry) as target:
-        click.echo(weights.local_file(target, resolve_model(target, model)))
+        click.echo(_local_copy(target, resolve_model(target, model), archive=archive))
+
+
+def _local_copy(registry: OpenRegistry, model_id: str, *, archive: bool) -> Path:
+    """Return a model's file, or the folder of a package, as `get_local_copy` does."""
+    with registry.store.read() as connection:
+        row = model_rows.model_row(connection, model_id)
+    package = row is not None and row.package
+    with shown_progress(f"Fetching {row.ref if row else model_id}") as progress:
+        return weights.local_copy(
+            registry, model_id, extract=package and not archive, progress=progress
+        )
 
 
 @click.command("get")
 @click.argument("model")
 @click.option("-o", "--output", default=".", metavar="PATH", help="A folder, or a new file's name.")
 @click.option("-f", "--force", is_flag=True, help="Replace a file that is there.")
+@ARCHIVE
 @IN_REGISTRY
-def get_command(model: str, output: str, force: bool, registry: str | None) -> None:
-    """Copy a MODEL's weights to a place of yours, by default here under their own name."""
+def get_command(model: str, output: str, force: bool, archive: bool, registry: str | None) -> None:
+    """Copy a MODEL's weights to a place of yours, by default here under their own name.
+
+    The copy may be written to. A package comes as a folder.
+    """
     with opened(registry) as target:
-        source = weights.local_file(target, resolve_model(target, model))
+        model_id = resolve_model(target, model)
+        source = _local_copy(target, model_id, archive=archive)
         wanted = Path(output)
-        place = wanted / source.name if wanted.is_dir() or output.endswith("/") else wanted
-        if place.exists() and not force:
+        inside = wanted.is_dir() or output.endswith("/")
+        place = wanted / weights.own_name(target, model_id, source) if inside else wanted
+        if os.path.lexists(place) and not force:
             raise click.UsageError(f"{place} is there already; -f replaces it")
-        _copy(source, place)
+        copy_out(source, place.absolute(), replace=True)
     click.echo(place)
-
-
-def _copy(source: Path, place: Path) -> None:
-    aside = place.with_name(f".{place.name}.part")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        # copyfile: the copy is the user's own, and may be written to.
-        shutil.copyfile(source, aside)
-        aside.replace(place)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise StorageError(
-            f"{place} could not be written: {error.strerror or error}", path=str(place)
-        ) from error
 
 
 @click.command("env")

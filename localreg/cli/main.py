@@ -39,6 +39,12 @@ _HOMES = {
     "unarchive": "localreg.cli.changing",
     "rm": "localreg.cli.changing",
     "restore": "localreg.cli.changing",
+    "verify": "localreg.cli.upkeep",
+    "repair": "localreg.cli.upkeep",
+    "gc": "localreg.cli.upkeep",
+    "du": "localreg.cli.upkeep",
+    "cache": "localreg.cli.upkeep",
+    "doctor": "localreg.cli.upkeep",
 }
 _OTHER_NAMES = {"list": "ls", "remove": "rm"}
 _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (

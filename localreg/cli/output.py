@@ -140,6 +140,8 @@ def model_json(record: ModelRecord) -> Json:
         "filename": weights.filename,
         "digest": weights.digest,
         "size": weights.size,
+        "pinned": weights.pinned,
+        "kept": weights.kept,
         "created": iso(record.created),
         "updated": iso(record.updated),
     }

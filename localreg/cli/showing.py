@@ -22,9 +22,10 @@ from localreg.cli.output import (
 from localreg.errors import ModelNotFoundError
 from localreg.operations import history, searching
 from localreg.operations.lookup import resolve_model, resolve_removed
-from localreg.records import ModelRecord
+from localreg.records import ModelRecord, WeightsRecord
 from localreg.registry import OpenRegistry
-from localreg.store import model_rows, task_rows
+from localreg.store import blob_rows, model_rows, task_rows
+from localreg.store.blob_rows import BlobRow
 from localreg.urls import public_url
 
 LIMIT = click.option(
@@ -138,15 +139,17 @@ def show_command(model: str, as_json: bool, registry: str | None) -> None:
         with target.store.read() as connection:
             record = model_rows.record(connection, model_id)
             uses = task_rows.uses(connection, model_id)
+            blob = blob_rows.blob(connection, served(record).digest or "") if record else None
         assert record is not None
         if as_json:
             tasks = [
                 {"task": task, "task_name": name, "role": role, "name": entry}
                 for task, name, role, entry in uses
             ]
-            print_json(model_json(record) | {"tasks": tasks})
+            inside = blob.facts if blob else None
+            print_json(model_json(record) | {"inside": inside, "tasks": tasks})
             return
-        print_facts([*_facts(target, record), ("tasks", "\n".join(map(_use, uses)))])
+        print_facts([*_facts(target, record, blob), ("tasks", "\n".join(map(_use, uses)))])
 
 
 def _use(use: tuple[str, str, str, str]) -> str:
@@ -154,11 +157,30 @@ def _use(use: tuple[str, str, str, str]) -> str:
     return f"{role} {entry!r} of {name} ({task[:8]})"
 
 
-def _facts(registry: OpenRegistry, record: ModelRecord) -> list[tuple[str, str]]:
+def _weights(registry: OpenRegistry, weights: WeightsRecord, blob: BlobRow | None) -> str:
+    if weights.digest is None:
+        where = "only pointed to, not read yet" if weights.url else "none"
+        return where + (f"\nmust be sha256 {weights.pinned}" if weights.pinned else "")
+    held = registry.blobs.held(weights.digest, weights.size)
+    if weights.kept:
+        where = "kept here" if held else "MISSING from the registry; try `localreg repair`"
+    elif weights.url is not None and weights.url.startswith("file://"):
+        where = "only pointed to"
+    else:
+        where = "in the cache" if held else "not in the cache, fetched when wanted"
+    if held and blob is not None and blob.verified:
+        where += f", verified {moment(blob.verified)}"
+    lines = [f"sha256 {weights.digest}{' (pinned)' if weights.pinned else ''}",
+             f"{size_text(weights.size)}, {where}"]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _facts(
+    registry: OpenRegistry, record: ModelRecord, blob: BlobRow | None
+) -> list[tuple[str, str]]:
+    from localreg.blobs.inside import lines
+
     weights = served(record)
-    kept = weights.digest is not None and registry.blobs.held(weights.digest, weights.size)
-    held = "kept here" if kept else "MISSING from the registry"
-    digest = f"sha256 {weights.digest}\n{size_text(weights.size)}, {held}"
     return [
         ("model", record.ref),
         ("id", record.id),
@@ -169,7 +191,8 @@ def _facts(registry: OpenRegistry, record: ModelRecord) -> list[tuple[str, str]]
         ("framework", record.framework or ""),
         ("comment", record.comment or ""),
         ("url", public_url(weights.url) if weights.url else ""),
-        ("weights", digest if weights.digest else "not kept here, only pointed to"),
+        ("weights", _weights(registry, weights, blob)),
+        ("inside", "\n".join(lines(blob.facts)) if blob and blob.facts else ""),
         ("package", "yes" if record.package else ""),
         ("metadata", "\n".join(f"{key} = {each.value}" for key, each in record.metadata.items())),
         ("labels", "\n".join(f"{value} {label}" for label, value in record.labels.items())),

@@ -13,19 +13,30 @@ from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.operations import adding as adding
     from localreg.operations import aliases as aliases
+    from localreg.operations import caching as caching
     from localreg.operations import catalog as catalog
+    from localreg.operations import checkup as checkup
+    from localreg.operations import collecting as collecting
+    from localreg.operations import creation as creation
     from localreg.operations import edits as edits
+    from localreg.operations import fetching as fetching
     from localreg.operations import history as history
+    from localreg.operations import ingest as ingest
     from localreg.operations import labels as labels
     from localreg.operations import lookup as lookup
     from localreg.operations import removal as removal
+    from localreg.operations import repairing as repairing
     from localreg.operations import searching as searching
     from localreg.operations import tracking as tracking
+    from localreg.operations import usage as usage
+    from localreg.operations import verifying as verifying
     from localreg.operations import weights as weights
 
 _MODULES = frozenset(
-    "aliases catalog edits history labels lookup removal searching tracking weights".split()
+    "adding aliases caching catalog checkup collecting creation edits fetching history ingest "
+    "labels lookup removal repairing searching tracking usage verifying weights".split()
 )
 
 

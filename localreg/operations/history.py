@@ -154,6 +154,11 @@ _TELLERS: dict[str, Callable[[StateChange], str]] = {
         f"{'tagged' if change.payload['new'] else 'untagged'} {change.field}"
     ),
     "model.metadata": _metadata,
+    "model.weights": lambda change: (
+        f"the URL serves other weights: sha256 {change.payload['old'][:12]}… → "
+        f"{change.payload['new'][:12]}…"
+    ),
+    "weights.fetched": lambda change: f"weights fetched: sha256 {change.payload['new'][:12]}…",
     "alias.set": _alias_set,
     "alias.dropped": _alias_dropped,
     "task.created": lambda change: f"task {change.payload['name']} created",

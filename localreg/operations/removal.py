@@ -13,7 +13,7 @@ from localreg.frozen import Frozen, replace
 from localreg.operations.lookup import require_model, resolve_removed
 from localreg.records import ModelRecord, model_from_payload
 from localreg.registry import OpenRegistry
-from localreg.store import event_rows, model_rows, task_rows
+from localreg.store import blob_rows, event_rows, model_rows, task_rows
 from localreg.store.change import Change
 from localreg.urls import public_url
 
@@ -56,9 +56,10 @@ def remove_model(
             _check_unused(change, record)
         _pull_from_outputs(change, model_id)
         change.record("model.removed", model_id, _without_private_urls(record).payload())
+        digests = sorted({each.digest for each in record.weights if each.digest})
+        blob_rows.mark_unreferred(change.connection, digests)
     if not delete_weights:
         return True
-    digests = sorted({each.digest for each in record.weights if each.digest})
     # A list: every blob is tried, also after one that failed.
     return all([_delete_unused(registry, digest) for digest in digests])  # noqa: C419
 
@@ -102,12 +103,8 @@ def _delete_unused(registry: OpenRegistry, digest: str) -> bool:
     """Delete a blob that nothing refers to any more; return False when that failed."""
     try:
         with registry.store.write() as change:
-            if not model_rows.blob_in_use(change.connection, digest):
-                change.connection.execute(
-                    "DELETE FROM url WHERE blob = (SELECT pk FROM blob WHERE digest = ?)",
-                    (digest,),
-                )
-                change.connection.execute("DELETE FROM blob WHERE digest = ?", (digest,))
+            if not blob_rows.referred(change.connection, digest):
+                blob_rows.forget(change.connection, digest)
                 registry.blobs.delete(digest)
     except (StorageError, NotARegistryError) as error:
         log.warning("the model is removed, but its weights %s… stay: %s", digest[:12], error)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from localreg.errors import CorruptBlobError, NotAPackageError, NoWeightsError
+from localreg.errors import CorruptBlobError, NotAPackageError, NoWeightsError, WeightsError
+from localreg.frozen import replace
 from localreg.operations.lookup import require_model
 from localreg.records import WeightsRecord
 from localreg.registry import OpenRegistry
 from localreg.store import model_rows
-from localreg.urls import local_path, local_url, public_url
+from localreg.urls import is_folder, local_path, local_url
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.fetching import Wish
+    from localreg.progress import Progress
 
 
 def weights_url(registry: OpenRegistry, model_id: str) -> str | None:
@@ -37,50 +43,153 @@ def current(registry: OpenRegistry, model_id: str) -> WeightsRecord | None:
         ModelNotFoundError: the model is gone.
     """
     with registry.store.read() as connection:
-        require_model(connection, model_id)
-        return model_rows.current_weights(connection, model_id)
+        weights = model_rows.current_weights(connection, model_id)
+        if weights is None:
+            require_model(connection, model_id)
+        return weights
 
 
-def local_file(registry: OpenRegistry, model_id: str) -> Path:
-    """Return a local file of a model's weights: the registry's copy, or the file it points to.
+def local_copy(
+    registry: OpenRegistry,
+    model_id: str,
+    *,
+    extract: bool,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Return a local file of a model's weights, or the folder that its archive unpacks to.
+
+    Args:
+        extract: unpack an archive; what is none is given as it is.
+        force: fetch remote weights again.
+        progress: told of the bytes that are fetched.
 
     Raises:
         NoWeightsError: it has no weights, or they are not where its URL points.
-        CorruptBlobError: the registry's copy is damaged.
-        NotImplementedError: they are remote, which this version does not fetch.
+        CorruptBlobError: the registry's copy is damaged, and cannot be fetched again.
+        DownloadError: they are remote, and cannot be fetched.
+        DigestMismatchError: they are others than recorded.
+        ArchiveError: the archive is broken, unsafe or beyond the limits.
+        StorageError: the disk is full, or refused something.
         ModelNotFoundError: the model is gone.
     """
-    weights = current(registry, model_id)
-    if weights is None or (weights.url is None and weights.digest is None):
-        raise NoWeightsError(
-            f"model {model_id} has no weights: no URL is recorded for it", model=model_id
-        )
-    if weights.digest is not None:
-        return _held_file(registry, model_id, weights, weights.digest)
-    path = local_path(weights.url or "")
-    if path is None:
-        raise NotImplementedError(
-            f"the weights of model {model_id} are remote ({public_url(weights.url or '')}); "
-            "this version of localreg does not download"
-        )
-    if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises for a name that is too long)
-        raise NoWeightsError(
-            f"the weights of model {model_id} are not there any more: {path}; bring the file "
-            "back, or import its new place",
-            model=model_id,
-        )
-    return path
-
-
-def _held_file(registry: OpenRegistry, model_id: str, weights: WeightsRecord, digest: str) -> Path:
     try:
-        path = registry.blobs.local_file(digest, weights.size, weights.filename)
-        if os.environ.get("LOCALREG_VERIFY") == "always":
-            registry.blobs.check_digest(digest)
-    except CorruptBlobError as error:
+        weights = current(registry, model_id)
+        if weights is None or (weights.url is None and weights.digest is None):
+            raise NoWeightsError(f"model {model_id} has no weights: no URL is recorded for it")
+        held, path = _file(registry, model_id, weights, force, progress)
+        return _unpacked(registry, held, path) if extract else path
+    except WeightsError as error:
         error.model = model_id
         raise
-    return path
+
+
+def _file(
+    registry: OpenRegistry,
+    model_id: str,
+    weights: WeightsRecord,
+    force: bool,
+    progress: Progress | None,
+) -> tuple[str | None, Path]:
+    """Return a local file, and its digest when that is known."""
+    if weights.url is None or not weights.url.startswith("file://"):
+        remote = weights.url is not None
+        if remote and (force or not _is_sound(registry, weights)):
+            from localreg.operations.fetching import fetch_weights
+
+            weights = fetch_weights(registry, model_id, weights, force=force, progress=progress)
+    elif not weights.kept:
+        return _outside(registry, model_id, weights, progress)
+    assert weights.digest is not None
+    path = registry.blobs.local_file(weights.digest, weights.size, weights.filename)
+    if os.environ.get("LOCALREG_VERIFY") == "always":
+        registry.blobs.check_digest(weights.digest)
+    return weights.digest, path
+
+
+def _is_sound(registry: OpenRegistry, weights: WeightsRecord) -> bool:
+    if weights.digest is None or not registry.blobs.held(weights.digest, weights.size):
+        return False
+    if os.environ.get("LOCALREG_VERIFY") != "always":
+        return True
+    try:
+        registry.blobs.check_digest(weights.digest)
+    except CorruptBlobError:
+        return False
+    return True
+
+
+def _outside(
+    registry: OpenRegistry, model_id: str, weights: WeightsRecord, progress: Progress | None
+) -> tuple[str | None, Path]:
+    """Return the very file that a ``file://`` URL names, checked where a digest is recorded."""
+    path = local_path(weights.url or "")
+    assert path is not None
+    what = f"the weights of model {model_id} are" if model_id else "it is"
+    if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises for a name that is too long)
+        raise NoWeightsError(
+            f"{what} not there any more: {path}; bring the file back, or import its new place"
+        )
+    wanted = weights.pinned or weights.digest
+    if wanted is None or is_folder(path):
+        return None, path
+    from localreg.operations.ingest import Source, digest_of
+
+    source = Source(path=path, filename=weights.filename, wanted=wanted, progress=progress)
+    return digest_of(registry, source).digest, path
+
+
+def _unpacked(registry: OpenRegistry, digest: str | None, path: Path) -> Path:
+    from localreg.blobs import trees
+    from localreg.blobs.unpacking import is_archive
+
+    if not is_archive(path.name) or is_folder(path):
+        return path
+    if digest is None:
+        from localreg.operations.ingest import Source, digest_of
+
+        digest = digest_of(registry, Source(path=path, filename=path.name)).digest
+    return trees.unpacked(registry.blobs, digest, path, path.name)
+
+
+def check_wish(url: object, *, name: object, expected: object, force: bool) -> Wish:
+    """Return what shall be fetched, checked.
+
+    Raises:
+        InvalidURLError: the URL cannot be used.
+        InvalidValueError: the name or the digest cannot.
+    """
+    from localreg.operations.creation import check_filename, check_pin
+    from localreg.operations.fetching import Wish
+    from localreg.urls import parse_weights_url
+
+    parsed = parse_weights_url(url)
+    return Wish(
+        url=parsed.text,
+        filename=parsed.filename if name is None else check_filename(name),
+        wanted=check_pin(parsed, expected),
+        force=force,
+    )
+
+
+def copy_of_url(registry: OpenRegistry, wish: Wish, *, extract: bool) -> Path:
+    """Return a local file of what a URL serves, or the folder that its archive unpacks to.
+
+    Raises:
+        WeightsError: as `local_copy`.
+        StorageError: the disk is full, or refused something.
+    """
+    if wish.url.startswith("file://"):
+        weights = WeightsRecord(url=wish.url, filename=wish.filename, pinned=wish.wanted)
+        digest, path = _outside(registry, "", weights, None)
+        return _unpacked(registry, digest, path) if extract else path
+    from localreg.operations.fetching import fetch
+    from localreg.progress import shown_progress
+
+    with shown_progress(f"Fetching {wish.filename or 'a file'}") as progress:
+        held = fetch(registry, replace(wish, progress=progress), lambda change, held: held)
+    path = registry.blobs.local_file(held.digest, held.size, held.filename)
+    return _unpacked(registry, held.digest, path) if extract else path
 
 
 def check_package(registry: OpenRegistry, model_id: str) -> None:
@@ -96,3 +205,42 @@ def check_package(registry: OpenRegistry, model_id: str) -> None:
         raise NotAPackageError(
             f"model {model_id} is not a package; get_weights() gives its file", model=model_id
         )
+
+
+def private_copy(
+    registry: OpenRegistry, model_id: str, path: Path, folder: str | os.PathLike[str] | None
+) -> Path:
+    """Return a copy of a local path of a model's weights that the caller may write to.
+
+    Args:
+        path: what `local_copy` returned.
+        folder: where it goes, under its original name; a new temporary folder when None.
+
+    Raises:
+        InvalidValueError: something of that name is there already.
+        StorageError: it cannot be written.
+    """
+    from localreg.blobs.copying_out import copy_out, own_folder
+
+    return copy_out(path, own_folder(folder) / own_name(registry, model_id, path))
+
+
+def own_name(registry: OpenRegistry, model_id: str, path: Path) -> str:
+    """Return what a copy of a local path is called: an unpacked tree by its archive."""
+    if not is_folder(path) or not registry.blobs.contains(path):
+        return path.name
+    weights = current(registry, model_id)
+    return tree_name((weights and weights.filename) or "package")
+
+
+def tree_name(filename: str) -> str:
+    """Return what a folder that was unpacked from an archive of this name is called.
+
+    >>> tree_name("bert.tar.gz"), tree_name("v1.5.zip")
+    ('bert', 'v1.5')
+    """
+    lower = filename.lower()
+    for ending in (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip"):
+        if lower.endswith(ending) and len(filename) > len(ending):
+            return filename[: -len(ending)]
+    return f"{filename}.d"

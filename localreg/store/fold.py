@@ -36,6 +36,9 @@ _KINDS: dict[tuple[str, int], Fold] = {
     ("model.moved", 1): model_fold.moved,
     ("model.tag", 1): model_fold.tagged,
     ("model.metadata", 1): model_fold.described,
+    ("model.weights", 1): model_fold.weights_served,
+    # Not "model.": a fetch tells what the bytes are, and changes nothing about the model.
+    ("weights.fetched", 1): model_fold.weights_served,
     ("alias.set", 1): model_fold.alias_set,
     ("alias.dropped", 1): model_fold.alias_dropped,
     ("task.created", 1): task_fold.created,

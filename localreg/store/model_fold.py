@@ -112,6 +112,17 @@ def alias_dropped(connection: Connection, event: StateChange) -> None:
     )
 
 
+def weights_served(connection: Connection, event: StateChange) -> None:
+    """Set which bytes the URL of a revision of weights served."""
+    found = WeightsRecord(digest=event.payload["new"], size=event.payload["size"], at=event.at)
+    connection.execute(
+        "UPDATE weights SET blob = ?, filename = ? "
+        "WHERE model = (SELECT pk FROM model WHERE id = ?) AND revision = ?",
+        (blob_pk(connection, found), event.payload["filename"], event.subject,
+         event.payload["revision"]),
+    )  # fmt: skip
+
+
 def _insert_model(
     connection: Connection,
     record: ModelRecord,
@@ -154,11 +165,11 @@ def _insert_weights(connection: Connection, model_id: str, pk: int, weights: Wei
         (model_id, weights.revision),
     ).fetchone()
     connection.execute(
-        "INSERT INTO weights (model, revision, url, blob, filename, uploaded, current, at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO weights (model, revision, url, blob, filename, pinned, kept, uploaded, "
+        "current, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (pk, weights.revision, private[0] if private else weights.url,
-         blob_pk(connection, weights), weights.filename, weights.uploaded, weights.current,
-         weights.at),
+         blob_pk(connection, weights), weights.filename, weights.pinned, weights.kept,
+         weights.uploaded, weights.current, weights.at),
     )  # fmt: skip
 
 

@@ -120,16 +120,17 @@ def current_weights(connection: Connection, model_id: str) -> WeightsRecord | No
 
 
 _WEIGHTS = (
-    "w.revision, w.url, w.filename, b.digest, b.size, w.uploaded, w.current, w.at "
+    "w.revision, w.url, w.filename, b.digest, b.size, w.pinned, w.kept, w.uploaded, w.current, "
+    "w.at "
     "FROM model m JOIN weights w ON w.model = m.pk LEFT JOIN blob b ON b.pk = w.blob"
 )
 
 
 def _weights_record(row: Sequence[object]) -> WeightsRecord:
-    revision, url, filename, digest, size, uploaded, current, at = row
+    revision, url, filename, digest, size, pinned, kept, uploaded, current, at = row
     return WeightsRecord(
         revision=revision, url=url, filename=filename, digest=digest, size=size,  # type: ignore[arg-type]  # a row's types are the schema's
-        uploaded=bool(uploaded), current=bool(current), at=at,  # type: ignore[arg-type]
+        pinned=pinned, kept=bool(kept), uploaded=bool(uploaded), current=bool(current), at=at,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -242,17 +243,6 @@ def with_prefix(connection: Connection, table: str, prefix: str, limit: int = 20
         (prefix, f"{prefix}g", limit),  # "g" follows the hex digits
     )
     return [model_id for (model_id,) in rows]
-
-
-def blob_in_use(connection: Connection, digest: str) -> bool:
-    """Return whether anything in the registry still refers to a blob."""
-    row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM weights WHERE blob = b.pk) "
-        "OR EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk) "
-        "OR EXISTS (SELECT 1 FROM plot WHERE blob = b.pk) FROM blob b WHERE digest = ?",
-        (digest,),
-    ).fetchone()
-    return row is not None and bool(row[0])
 
 
 def tombstones(

@@ -65,16 +65,33 @@ CREATE TABLE design (
     labels TEXT NOT NULL
 );
 
+-- Bytes that are, or were, here. `verified` is when they were last hashed, `witness` the change time
+-- that the file had then (nanoseconds): as long as it has it, nobody wrote to it.
 CREATE TABLE blob (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64 AND digest NOT GLOB '*[^0-9a-f]*'),
     size INTEGER NOT NULL CHECK (size >= 0),
     added INTEGER NOT NULL,
     verified INTEGER,
+    witness INTEGER,
     unreferenced INTEGER,
     facts TEXT
 );
+CREATE INDEX blob_size ON blob (size);
 
+-- Digests of files outside, as long as their status is the same: adding one again costs a stat.
+CREATE TABLE known_file (
+    device INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (device, inode)
+) WITHOUT ROWID;
+
+-- `kept`: the registry owes these bytes; without, they are a cache of what `url` serves. `pinned` is
+-- the digest that was asked for.
 CREATE TABLE weights (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
@@ -82,6 +99,8 @@ CREATE TABLE weights (
     url TEXT,
     blob INTEGER REFERENCES blob (pk),
     filename TEXT,
+    pinned TEXT CHECK (length(pinned) = 64),
+    kept INTEGER NOT NULL CHECK (kept IN (0, 1)),
     uploaded INTEGER NOT NULL CHECK (uploaded IN (0, 1)),
     current INTEGER NOT NULL CHECK (current IN (0, 1)),
     at INTEGER NOT NULL,

@@ -1,0 +1,77 @@
+"""The part of `Registry` that keeps it sound and small."""
+
+from __future__ import annotations
+
+from localreg import operations
+from localreg.progress import shown_progress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.collecting import Collection
+    from localreg.operations.repairing import Repair
+    from localreg.operations.usage import Usage
+    from localreg.operations.verifying import Verification
+    from localreg.registry import OpenRegistry
+
+
+class UpkeepMethods:
+    """`verify`, `repair`, `gc` and `du`; mixed into `Registry`."""
+
+    __slots__ = ()
+
+    _opened: OpenRegistry
+
+    def verify(self, full: bool = False) -> Verification:
+        """Check the database, and that all weights are whole and unchanged.
+
+        Args:
+            full: hash every byte, those too whose file nobody touched since that was done last,
+                and compare unpacked packages with their archives.
+
+        Returns:
+            What was found: ``.ok``, and ``.problems`` with digest, models and a text each.
+        """
+        with shown_progress("Verifying") as progress:
+            return operations.verifying.verify(self._opened, full=bool(full), progress=progress)
+
+    def repair(self, full: bool = False) -> Repair:
+        """Verify, and mend what is found from wherever the right bytes still are.
+
+        Damaged files are moved to the folder ``quarantine``. The right ones come from a copy that
+        was handed out, the file they were copied from, or their URL.
+
+        Args:
+            full: as in `verify`.
+
+        Returns:
+            ``.mended``, each with how, and what is ``.lost``.
+        """
+        with shown_progress("Verifying") as progress:
+            return operations.repairing.repair(self._opened, full=bool(full), progress=progress)
+
+    def gc(
+        self,
+        *,
+        grace_seconds: float = 86_400.0,
+        dry_run: bool = True,
+    ) -> Collection:
+        """Delete weights that nothing refers to, and leftovers of processes that are gone.
+
+        Args:
+            grace_seconds: spare what was needed or touched so recently.
+            dry_run: only say what would be deleted.
+
+        Returns:
+            ``.garbage``, how many bytes were or would be ``.freed``, what ``.failed``.
+
+        Raises:
+            InvalidValueError: (a ValueError) `grace_seconds` is no number, or below 0.
+            DamagedRegistryError: (an OSError) the database is not sound; nothing was deleted.
+        """
+        return operations.collecting.collect(
+            self._opened, grace_seconds=grace_seconds, dry_run=dry_run
+        )
+
+    def du(self) -> Usage:
+        """Return where the bytes are: by project, model and blob, what they share told apart."""
+        return operations.usage.usage(self._opened)

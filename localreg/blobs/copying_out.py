@@ -1,0 +1,90 @@
+"""Private copies: the user's own, where the user wants them, free to be written to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.staging import clone
+from localreg.errors import InvalidValueError
+from localreg.ids import new_id
+from localreg.text import check_text
+
+
+def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
+    """Copy a file or a tree that the registry gave out to a new place, whole or not at all.
+
+    A file system that can share bytes between files until one is written to does so.
+
+    Args:
+        source: a file or a folder.
+        place: what becomes the copy; folders above it are made.
+        replace: a file, or an empty folder, that is there already is replaced.
+
+    Raises:
+        InvalidValueError: something is there already.
+        StorageError: the copy cannot be written.
+    """
+    with disk_errors("copying weights", place):
+        if os.path.lexists(place) and not replace:
+            raise InvalidValueError(
+                f"{place} is there already; choose another place, or replace it", argument="output"
+            )
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = place.with_name(f".{place.name[:100]}.{new_id()[:8]}.part")
+        try:
+            _copy(source, aside)
+            aside.replace(place)
+        finally:
+            if os.path.lexists(aside):
+                _remove(aside)
+    return place
+
+
+def own_folder(folder: object) -> Path:
+    """Return where a private copy goes: a folder that was told, or a new temporary one for None.
+
+    Raises:
+        InvalidValueError: it is no path.
+        StorageError: none can be made.
+    """
+    if folder is not None:
+        if not isinstance(folder, (str, os.PathLike)):
+            raise InvalidValueError(
+                f"target_folder must be a str or os.PathLike, not {type(folder).__name__}",
+                argument="target_folder",
+            )
+        text = check_text("target_folder", os.fspath(folder), nul=False, empty=False)
+        return Path(text).absolute()
+    import tempfile
+
+    with disk_errors("copying weights", Path(tempfile.gettempdir())):
+        return Path(tempfile.mkdtemp(prefix="localreg-"))
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not source.is_dir():
+        _copy_file(source, target)
+        return
+    for folder, _, names in os.walk(source):
+        into = target / Path(folder).relative_to(source)
+        into.mkdir()
+        for name in names:
+            _copy_file(Path(folder) / name, into / name)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    import shutil
+
+    if not clone(source, target):
+        shutil.copyfile(source, target)  # without the mode: the copy may be written to
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        import shutil
+
+        shutil.rmtree(path)
+    else:
+        path.unlink()

@@ -1,0 +1,230 @@
+"""What a doctor would look at: the place a registry lies in, its locks, its leftovers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.staging import clone
+from localreg.errors import LocalregError, StorageError
+from localreg.frozen import Frozen
+from localreg.ids import new_id, now
+from localreg.operations.collecting import leftovers
+from localreg.operations.repairing import QUARANTINE
+from localreg.operations.verifying import database_problems
+from localreg.registry import OpenRegistry
+from localreg.store.filesystem import filesystem_type, is_network
+
+LOCK_SECONDS = 2.0
+LITTLE_SPACE = 1_000_000_000  # bytes
+
+# Two of these count together under one lock; if it excludes, no count is lost.
+_COUNT = """
+import sys, time
+from filelock import FileLock
+lock, counter, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+done, end = 0, time.monotonic() + seconds
+while time.monotonic() < end:
+    with FileLock(lock, timeout=60, fallback_to_soft=False, poll_interval=0.001):
+        with open(counter) as file:
+            number = int(file.read())
+        with open(counter, "w") as file:
+            file.write(str(number + 1))
+    done += 1
+print(done)
+"""
+
+
+class Finding(Frozen):
+    """One thing that was looked at.
+
+    Attributes:
+        what: its name.
+        state: "ok", "note" (worth knowing) or "bad" (do something).
+        text: what was found, and what to do.
+    """
+
+    what: str
+    state: str
+    text: str
+
+
+def examine(registry: OpenRegistry, *, lock_seconds: float = LOCK_SECONDS) -> list[Finding]:
+    """Look at a registry and its place.
+
+    Args:
+        lock_seconds: how long two processes contend for a lock.
+    """
+    findings = [_sqlite(), _filesystem(registry), _journal(registry), _space(registry)]
+    findings += [_database(registry), _clock(registry), _permissions(registry)]
+    if registry.store.readonly:
+        return [*findings, Finding("writing", "note", "the registry is open for reading only")]
+    return [*findings, *_links(registry), _locks(registry, lock_seconds), *_leftovers(registry)]
+
+
+def _sqlite() -> Finding:
+    return Finding("SQLite", "ok", sqlite3.sqlite_version)
+
+
+def _filesystem(registry: OpenRegistry) -> Finding:
+    kind = filesystem_type(registry.root) or "of an unknown kind"
+    if is_network(registry.root):
+        return Finding("file system", "note", f"{kind}, which other machines may share")
+    return Finding("file system", "ok", f"{kind}, local")
+
+
+def _journal(registry: OpenRegistry) -> Finding:
+    with registry.store.read() as connection:
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    durability = registry.store.durability
+    if mode == "wal" and is_network(registry.root):
+        return Finding(
+            "journal",
+            "bad",
+            "wal on a network file system: readers on two machines do not see the same; copy the "
+            "models into a registry made there with `localreg init --journal truncate`",
+        )
+    return Finding("journal", "ok", f"{mode}, durability {durability}")
+
+
+def _space(registry: OpenRegistry) -> Finding:
+    with disk_errors("looking at the disk", registry.root):
+        usage = shutil.disk_usage(registry.root)
+    text = f"{usage.free / 1e9:,.1f} GB of {usage.total / 1e9:,.1f} GB free"
+    little = usage.free < max(LITTLE_SPACE, usage.total // 50)
+    return Finding("disk", "bad" if little else "ok", text + (": make room" if little else ""))
+
+
+def _database(registry: OpenRegistry) -> Finding:
+    problem = next(database_problems(registry, full=False), None)
+    if problem is not None:
+        return Finding("database", "bad", f"{problem.text}; restore it from a backup")
+    size = registry.store.path.stat().st_size
+    return Finding("database", "ok", f"sound, {size / 1e6:,.1f} MB")
+
+
+def _clock(registry: OpenRegistry) -> Finding:
+    with registry.store.read() as connection:
+        (newest,) = connection.execute("SELECT max(at) FROM event").fetchone()
+    ahead = ((newest or 0) - now()) / 1e6
+    if ahead > 60:
+        return Finding(
+            "clock",
+            "note",
+            f"the newest change is {ahead:,.0f} s in the future: a clock went back. Order does not "
+            "depend on it",
+        )
+    return Finding("clock", "ok", "no change lies in the future")
+
+
+def _permissions(registry: OpenRegistry) -> Finding:
+    loose = [
+        path.name or str(path)
+        for path in (registry.root, *(registry.root / name for name in ("blobs", "files", "tmp")))
+        if path.exists() and path.stat().st_mode & 0o002
+    ]
+    if loose:
+        return Finding(
+            "permissions", "bad", f"everybody may write to {', '.join(loose)}: chmod o-w"
+        )
+    return Finding("permissions", "ok", "not everybody may write")
+
+
+def _links(registry: OpenRegistry) -> list[Finding]:
+    """Try what the file system can: hard links save space, clones save time."""
+    try:
+        with registry.blobs.aside("doctor") as first:
+            first.write_bytes(b"x" * 4096)
+            second = first.with_name(f"doctor-{new_id()}")
+            try:
+                hard = _can_link(first, second)
+                second.unlink(missing_ok=True)
+                cloned = clone(first, second)
+            finally:
+                second.unlink(missing_ok=True)
+    except LocalregError as error:
+        return [Finding("writing", "bad", str(error))]
+    return [
+        Finding(
+            "hard links",
+            "ok" if hard else "note",
+            "yes" if hard else "no: local copies take their own space",
+        ),
+        Finding("clones", "ok", "yes" if cloned else "no: weights are copied byte by byte"),
+    ]
+
+
+def _can_link(first: Path, second: Path) -> bool:
+    try:
+        os.link(first, second)
+    except OSError:
+        return False
+    return True
+
+
+def _locks(registry: OpenRegistry, seconds: float) -> Finding:
+    """Let two processes count under one lock for a while."""
+    try:
+        with registry.blobs.aside("doctor") as counter:
+            counter.write_text("0")
+            lock = counter.with_name(f"doctor-{new_id()}.lock")
+            try:
+                counts = _contend(lock, counter, seconds)
+            finally:
+                lock.unlink(missing_ok=True)
+            if counts is None:
+                return Finding(
+                    "locks",
+                    "note",
+                    "file locks do not work here; the same may be downloaded twice at once, and "
+                    "nothing else depends on them",
+                )
+            found = int(counter.read_text())
+    except LocalregError as error:
+        return Finding("locks", "bad", str(error))
+    if found != sum(counts) or not all(counts):
+        return Finding(
+            "locks",
+            "note",
+            f"file locks do not exclude: {sum(counts) - found} of {sum(counts)} turns were lost; "
+            "the same may be downloaded twice at once, and nothing else depends on them",
+        )
+    return Finding("locks", "ok", f"exclude: {found:,} turns of two processes, none lost")
+
+
+def _contend(lock: Path, counter: Path, seconds: float) -> list[int] | None:
+    """Return how often each of two processes counted; None when the lock cannot be taken."""
+    command = [sys.executable, "-c", _COUNT, str(lock), str(counter), str(seconds)]
+    pipe = subprocess.PIPE
+    children = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for _ in range(2)]
+    outputs = [child.communicate(timeout=seconds + 120)[0] for child in children]
+    if any(child.returncode for child in children):
+        return None
+    return [int(output) for output in outputs]
+
+
+def _leftovers(registry: OpenRegistry) -> list[Finding]:
+    try:
+        found = list(leftovers(registry))
+    except StorageError as error:
+        return [Finding("leftovers", "bad", str(error))]
+    size = sum(each.size for each in found)
+    text = f"{len(found)} things, {size / 1e6:,.1f} MB: `localreg gc` lists them"
+    findings = [Finding("leftovers", "note", text) if found else Finding("leftovers", "ok", "none")]
+    quarantine = registry.root / QUARANTINE
+    damaged = sorted(quarantine.iterdir()) if quarantine.is_dir() else []
+    if damaged:
+        findings.append(
+            Finding(
+                "quarantine",
+                "bad",
+                f"{len(damaged)} damaged files in {quarantine}, which no source could replace: add "
+                "the right files again, then delete these",
+            )
+        )
+    return findings

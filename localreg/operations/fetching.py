@@ -1,0 +1,245 @@
+"""Fetching what a URL serves: one download, verified, recorded in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from localreg import log
+from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.staging import StagedBlob
+from localreg.errors import DigestMismatchError, ReadOnlyRegistryError
+from localreg.frozen import Frozen, replace
+from localreg.operations.ingest import Held, inside_of, keep
+from localreg.records import Json, WeightsRecord
+from localreg.registry import OpenRegistry
+from localreg.store import blob_rows, model_rows
+from localreg.store.change import Change
+from localreg.urls import public_url
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from localreg.blobs.transfer.http_download import Downloaded
+    from localreg.progress import Progress
+
+    Result = TypeVar("Result")
+
+SCHEMES = ("http", "https")
+
+
+class Wish(Frozen, kw_only=True):
+    """What shall be fetched.
+
+    Attributes:
+        url: with its secrets.
+        filename: the name it is handed out under.
+        wanted: the sha256 that it must have; None for any.
+        force: download it also when it is here.
+        progress: called with the bytes done and, when that is known, how many there are.
+    """
+
+    url: str
+    filename: str | None
+    wanted: str | None = None
+    force: bool = False
+    progress: Progress | None = None
+
+
+def fetch(registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Result]) -> Result:
+    """Hold what a URL serves, and call `act` in the transaction that records it.
+
+    Many processes that want one URL at once download it once.
+
+    Raises:
+        DownloadError: the server does not give it, or the scheme is none that is fetched.
+        DigestMismatchError: it gives other bytes than wanted; nothing was kept.
+        LockTimeoutError: another process downloads it, and does not come further.
+        ReadOnlyRegistryError: the registry is open for reading only.
+        StorageError: the disk is full, or refused something.
+    """
+    check_scheme(wish.url)
+    if registry.store.readonly:
+        raise ReadOnlyRegistryError(
+            f"{public_url(wish.url)} is not here, and {registry.root} is open for reading only; "
+            "open it for writing once to fetch it",
+            path=str(registry.root),
+        )
+    done = None if wish.force else _from_cache(registry, wish, act)
+    if done is not None:
+        return done[0]
+    from localreg.blobs.url_lock import download_folder, sole_download
+
+    with sole_download(registry.blobs, wish.url):
+        done = None if wish.force else _from_cache(registry, wish, act)
+        if done is not None:  # while this process waited
+            return done[0]
+        with download_folder(registry.blobs, wish.url) as part:
+            from localreg.blobs.transfer.http_download import download
+
+            found = download(
+                wish.url,
+                part,
+                wanted=wish.wanted,
+                progress=wish.progress,
+                durable=registry.blobs.durable,
+            )
+            try:
+                return _record(registry, wish, found, part, act)
+            finally:
+                part.unlink(missing_ok=True)
+
+
+def check_scheme(url: str) -> None:
+    """Check that a URL is of a kind that can be fetched.
+
+    Raises:
+        DownloadError: it is not.
+    """
+    scheme = url.partition("://")[0].lower()
+    if scheme not in SCHEMES:
+        from localreg.errors import DownloadError
+
+        raise DownloadError(
+            f"{public_url(url)} cannot be fetched: this version of localreg knows http and https, "
+            f"not {scheme}; download it by other means and add the file",
+            url=public_url(url),
+            status=None,
+        )
+
+
+def _record(
+    registry: OpenRegistry,
+    wish: Wish,
+    found: Downloaded,
+    part: object,
+    act: Callable[[Change, Held], Result],
+) -> Result:
+    from pathlib import Path
+
+    from localreg.blobs import staging
+
+    path = Path(str(part))
+    filename = better_name(wish.filename, found.filename)
+    with disk_errors("keeping weights", path):
+        staging.make_readonly_at(path)
+        staged = StagedBlob(found.digest, found.size, path, registry.blobs.durable)
+        facts = inside_of(staged, filename)
+        damaged = registry.blobs.held(found.digest, found.size) and not registry.blobs.sound(
+            found.digest, found.size
+        )
+        with registry.store.write() as change:
+            held = keep(registry, change, staged, filename, facts, replace=damaged)
+            blob_rows.record_served(
+                change.connection, wish.url, found.digest, found.etag, found.modified
+            )
+            return act(change, replace(held, filename=filename))
+
+
+def _from_cache(
+    registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Result]
+) -> tuple[Result] | None:
+    """Do the whole with what the URL served before, when that is here and is what is wanted."""
+    with registry.store.read() as connection:
+        known = blob_rows.served(connection, wish.url)
+    if known is None or wish.wanted not in (None, known.digest):
+        return None
+    if not registry.blobs.held(known.digest, known.size):
+        return None
+    with registry.store.write() as change:
+        if not registry.blobs.held(known.digest, known.size):  # pruned a moment ago
+            return None
+        registry.blobs.local_file(known.digest, known.size, wish.filename)
+        return (act(change, Held(known.digest, known.size, wish.filename)),)
+
+
+def better_name(own: str | None, told: str | None) -> str | None:
+    """Return the name of a download: the URL's, or the server's where the URL's has no ending.
+
+    >>> better_name("resolve", "model.safetensors"), better_name("m.pt", "x.bin")
+    ('model.safetensors', 'm.pt')
+    """
+    return told if told and (own is None or "." not in own) else own
+
+
+def fetch_weights(
+    registry: OpenRegistry,
+    model_id: str,
+    weights: WeightsRecord,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> WeightsRecord:
+    """Fetch the weights of a model from their URL, and return them as they are now recorded.
+
+    What was recorded before is the truth: other bytes are an error, or with `force` a warning and
+    an event; an error all the same when the model is published, or the digest pinned.
+
+    Raises:
+        DownloadError, DigestMismatchError, LockTimeoutError, StorageError: as `fetch`.
+        ModelNotFoundError: the model was removed meanwhile.
+    """
+    assert weights.url is not None
+    with registry.store.read() as connection:
+        row = model_rows.model_row(connection, model_id)
+    fixed = row is not None and row.published
+    wanted = weights.pinned or (weights.digest if fixed or not force else None)
+    wish = Wish(
+        url=weights.url, filename=weights.filename, wanted=wanted, force=force, progress=progress
+    )
+
+    def record(change: Change, held: Held) -> WeightsRecord:
+        return _record_weights(change, model_id, weights, held)
+
+    try:
+        return fetch(registry, wish, record)
+    except DigestMismatchError as error:
+        raise _other_bytes(error, model_id, weights, published=fixed) from None
+
+
+def _record_weights(
+    change: Change, model_id: str, weights: WeightsRecord, held: Held
+) -> WeightsRecord:
+    from localreg.operations.lookup import require_model
+
+    require_model(change.connection, model_id)
+    before = model_rows.current_weights(change.connection, model_id)
+    if before is None or before.url != weights.url or before.revision != weights.revision:
+        return replace(weights, digest=held.digest, size=held.size)  # changed meanwhile
+    if before.digest == held.digest:
+        return before
+    payload: Json = {
+        "revision": before.revision,
+        "old": before.digest,
+        "new": held.digest,
+        "size": held.size,
+        "filename": held.filename,
+    }
+    change.record(
+        "weights.fetched" if before.digest is None else "model.weights", model_id, payload
+    )
+    if before.digest is not None:
+        blob_rows.mark_unreferred(change.connection, [before.digest])
+        log.warning(
+            "%s serves other bytes than before: the weights of model %s are sha256 %s now, not %s",
+            public_url(weights.url or ""), model_id, held.digest, before.digest,
+        )  # fmt: skip
+    return replace(before, digest=held.digest, size=held.size, filename=held.filename)
+
+
+def _other_bytes(
+    error: DigestMismatchError, model_id: str, weights: WeightsRecord, *, published: bool
+) -> DigestMismatchError:
+    if weights.pinned:
+        why = "its checksum was given when it was imported"
+    elif published:
+        why = "the model is published, so its weights are fixed"
+    else:
+        why = "force_download=True accepts what the URL serves now"
+    return DigestMismatchError(
+        f"{public_url(weights.url or '')} serves other bytes than recorded for model {model_id}: "
+        f"sha256 {error.found}, not {error.wanted}; {why}",
+        model=model_id,
+        wanted=error.wanted,
+        found=error.found,
+    )

@@ -1,0 +1,295 @@
+"""Taking bytes into the registry: staged and hashed first, then recorded in one transaction."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localreg import log
+from localreg.blobs import staging
+from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.staging import StagedBlob
+from localreg.errors import DigestMismatchError, InvalidValueError
+from localreg.frozen import Frozen
+from localreg.records import Json
+from localreg.registry import OpenRegistry
+from localreg.store import blob_rows
+from localreg.store.blob_rows import FileStatus
+from localreg.store.change import Change
+from localreg.urls import is_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO, TypeVar
+
+    from localreg.blobs.staging import Mode
+    from localreg.progress import Progress
+
+    Result = TypeVar("Result")
+
+MODES = ("copy", "move", "link", "reference")
+UNTRUSTED_SECONDS = 2.0  # a file this young may change again without a change of its times
+
+
+class Source(Frozen, kw_only=True):
+    """Where bytes come from.
+
+    Attributes:
+        path: a file or a folder; None for a stream.
+        stream: an open binary file; None for a path.
+        filename: the name they are handed out under.
+        mode: "copy", "move" or "link".
+        wanted: the sha256 that the bytes must have; None for any.
+        progress: called with the bytes done and, when that is known, how many there are.
+    """
+
+    path: Path | None
+    stream: BinaryIO | None = None
+    filename: str | None
+    mode: Mode = "copy"
+    wanted: str | None = None
+    progress: Progress | None = None
+
+    @property
+    def package(self) -> bool:
+        """Whether it is a folder, which becomes one archive."""
+        return is_folder(self.path)
+
+
+class Held(Frozen):
+    """Bytes that the registry holds, or knows; `filename` where it was found out with them."""
+
+    digest: str
+    size: int
+    filename: str | None = None
+
+
+def take_in(
+    registry: OpenRegistry, source: Source, act: Callable[[Change, Held], Result]
+) -> Result:
+    """Hold the bytes of a source, and call `act` in the transaction that records them.
+
+    A file whose status did not change since it was hashed is not read again.
+
+    Raises:
+        SourceNotFoundError: there is no such file.
+        InvalidValueError: it cannot be kept in this mode.
+        DigestMismatchError: the bytes are others than wanted.
+        StorageError: the disk is full, or refused something.
+    """
+    before = None if source.path is None else _status(source.path)
+    done = None if before is None else _without_reading(registry, before, source, act)
+    if done is None:
+        with _staged(registry, source) as blob:
+            check_wanted(source, blob.digest)
+            facts = inside_of(blob, source.filename)
+            damaged = _is_damaged(registry, blob)
+            with registry.store.write() as change:
+                held = keep(registry, change, blob, source.filename, facts, replace=damaged)
+                if before is not None and _is_settled(before) and before == _status(source.path):
+                    blob_rows.remember_file(change.connection, before, blob.digest)
+                done = (act(change, held),)
+    if source.mode == "move" and source.path is not None:
+        _delete_source(source.path, before)
+    return done[0]
+
+
+def keep(
+    registry: OpenRegistry,
+    change: Change,
+    blob: StagedBlob,
+    filename: str | None,
+    facts: Json | None,
+    *,
+    replace: bool,
+) -> Held:
+    """Put staged bytes in their place and record them, within a transaction."""
+    witness = registry.blobs.keep(blob, filename, replace=replace)
+    blob_rows.record(change.connection, blob.digest, blob.size, witness, facts)
+    return Held(blob.digest, blob.size)
+
+
+def digest_of(registry: OpenRegistry, source: Source) -> Held:
+    """Return what a file outside holds, hashed unless it is known from before.
+
+    Raises:
+        SourceNotFoundError: there is no such file.
+        InvalidValueError: it is a folder, a device or a pipe.
+        DigestMismatchError: the bytes are others than wanted.
+        StorageError: it cannot be read.
+    """
+    assert source.path is not None
+    with disk_errors("hashing weights", source.path):
+        size = staging.source_size(source.path)
+        status = _status(source.path)
+        with registry.store.read() as connection:
+            digest = None if status is None else blob_rows.known_digest(connection, status)
+        if digest is None:
+            digest = staging.file_digest(source.path, source.progress)
+            if status is not None and not registry.store.readonly:
+                _remember(registry, source.path, status, digest)
+    check_wanted(source, digest)
+    return Held(digest, size)
+
+
+def _remember(registry: OpenRegistry, path: Path, before: FileStatus, digest: str) -> None:
+    if _is_settled(before) and before == _status(path):
+        with registry.store.write() as change:
+            blob_rows.remember_file(change.connection, before, digest)
+
+
+def check_wanted(source: Source, digest: str) -> None:
+    """Check that bytes are those that were wanted.
+
+    Raises:
+        DigestMismatchError: they are others.
+    """
+    if source.wanted is not None and digest != source.wanted:
+        raise DigestMismatchError(
+            f"{source.path or 'the stream'} has sha256 {digest}, and {source.wanted} was expected; "
+            "nothing was kept",
+            wanted=source.wanted,
+            found=digest,
+        )
+
+
+@contextmanager
+def _staged(registry: OpenRegistry, source: Source) -> Iterator[StagedBlob]:
+    with registry.blobs.aside() as aside:
+        yield _stage(registry, source, aside)
+
+
+def _stage(registry: OpenRegistry, source: Source, aside: Path) -> StagedBlob:
+    blobs = registry.blobs
+    if source.path is None:
+        assert source.stream is not None
+        return staging.stage_stream(
+            source.stream, aside, sync=blobs.durable, progress=source.progress
+        )
+    with disk_errors("keeping weights", source.path):
+        if source.package:
+            return _stage_package(registry, source.path, aside, source)
+        size = staging.source_size(source.path)
+        if source.mode == "copy":
+            staging.check_room(aside.parent, size)
+        with registry.store.read() as connection:
+            # Perhaps the same bytes: then nothing of the copy need go to disk.
+            sync = blobs.durable and not blob_rows.of_size(connection, size)
+        return staging.stage_file(
+            source.path, aside, source.mode, sync=sync, progress=source.progress
+        )
+
+
+def _stage_package(registry: OpenRegistry, folder: Path, aside: Path, source: Source) -> StagedBlob:
+    from localreg.blobs.packing import tree, write_zip
+
+    if source.mode != "copy":
+        raise InvalidValueError(
+            f"{folder} is a folder, which is kept as one archive: copy it", argument="mode"
+        )
+    if Path(os.path.realpath(registry.root)).is_relative_to(os.path.realpath(folder)):
+        raise InvalidValueError(
+            f"{folder} holds the registry itself; keep another folder", argument="weights_url"
+        )
+    entries = tree(folder)
+    size = sum(entry.size for entry in entries)
+    staging.check_room(aside.parent, size)
+    return staging.stage_written(
+        lambda target, told: write_zip(entries, target, advance=told),
+        aside,
+        sync=registry.blobs.durable,
+        size=None,
+        progress=source.progress,
+    )
+
+
+def _without_reading(
+    registry: OpenRegistry,
+    status: FileStatus,
+    source: Source,
+    act: Callable[[Change, Held], Result],
+) -> tuple[Result] | None:
+    """Do the whole when the file is known and its bytes are here, as they were; else None."""
+    with registry.store.read() as connection:
+        digest = blob_rows.known_digest(connection, status)
+        if digest is None or not _is_as_it_was(registry, connection, digest):
+            return None
+    check_wanted(source, digest)
+    with registry.store.write() as change:
+        row = blob_rows.blob(change.connection, digest)
+        if row is None or not registry.blobs.held(digest, row.size):
+            return None  # it was collected a moment ago
+        registry.blobs.local_file(digest, row.size, source.filename)
+        change.connection.execute("UPDATE blob SET unreferenced = NULL WHERE digest = ?", (digest,))
+        return (act(change, Held(digest, row.size)),)
+
+
+def _is_as_it_was(registry: OpenRegistry, connection: blob_rows.Connection, digest: str) -> bool:
+    """Return whether a blob is here, and nobody touched its file since it was hashed."""
+    row = blob_rows.blob(connection, digest)
+    return (
+        row is not None
+        and registry.blobs.held(digest, row.size)
+        and registry.blobs.witness(digest) == row.witness
+    )
+
+
+def _is_damaged(registry: OpenRegistry, blob: StagedBlob) -> bool:
+    """Return whether the registry has these bytes, and they are not any more what they were."""
+    if not registry.blobs.held(blob.digest, blob.size):
+        return False
+    with registry.store.read() as connection:
+        if _is_as_it_was(registry, connection, blob.digest):
+            return False
+    return not registry.blobs.sound(blob.digest, blob.size)
+
+
+def inside_of(blob: StagedBlob, filename: str | None) -> Json:
+    """Return what is inside staged weights, by their headers."""
+    from localreg.blobs.inside import inside
+
+    with disk_errors("keeping weights", blob.path):
+        return inside(blob.path, filename)
+
+
+def _status(path: Path | None) -> FileStatus | None:
+    """Return the status of a plain file; None for what is none."""
+    import stat
+
+    try:
+        found = os.stat(path or "")  # noqa: PTH116  (a link counts as what it leads to)
+    except (OSError, ValueError):
+        return None  # staging says what is wrong
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return FileStatus(
+        found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    )
+
+
+def _is_settled(status: FileStatus) -> bool:
+    age = time.time() - max(status.modified, status.changed) / 1e9
+    return age > UNTRUSTED_SECONDS
+
+
+def _delete_source(path: Path, before: FileStatus | None) -> None:
+    found = _status(path)
+    # Its times may have changed: perhaps it was hard-linked, and made read-only.
+    if (
+        before is None
+        or found is None
+        or (found.device, found.inode)
+        != (
+            before.device,
+            before.inode,
+        )
+    ):
+        log.warning("%s was kept, and is left where it is: it is another file by now", path)
+        return
+    try:
+        path.unlink()
+    except OSError as error:
+        log.warning("%s was kept, and could not be deleted: %s", path, error.strerror or error)

@@ -1,0 +1,224 @@
+"""Checking that a registry still holds what it should: the database, every byte of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from localreg.blobs.blobstore import size_of
+from localreg.blobs.disk_errors import disk_errors
+from localreg.errors import DamagedRegistryError, NotARegistryError, StorageError
+from localreg.frozen import Frozen
+from localreg.registry import OpenRegistry
+from localreg.store import blob_rows, model_rows
+from localreg.store.blob_rows import BlobRow
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.progress import Progress
+
+
+class Problem(Frozen, kw_only=True):
+    """Something that is not as it should be.
+
+    Attributes:
+        kind: "database"; "missing", "size" or "digest" of a blob; "file" that was handed out;
+            "tree" that an archive was unpacked to.
+        digest: of the weights; None for the database.
+        path: where it is, relative to the registry.
+        models: references of the models that have these weights.
+        kept: whether the registry owes the bytes; else they can be fetched again.
+        text: what was found, for people.
+    """
+
+    kind: str
+    digest: str | None
+    path: str
+    models: tuple[str, ...] = ()
+    kept: bool = True
+    text: str
+
+
+class Verification(Frozen):
+    """What a verification came to.
+
+    Attributes:
+        checked: how many blobs were looked at.
+        hashed: how many of them were read and hashed, the others being untouched since that was
+            done last.
+        size: bytes of all.
+        problems: what was found.
+    """
+
+    checked: int
+    hashed: int
+    size: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.problems
+
+
+def verify(
+    registry: OpenRegistry,
+    *,
+    full: bool = False,
+    models: Iterable[str] | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Check the database, and that all weights are here, whole and unchanged.
+
+    Args:
+        full: hash every byte, those too whose file nobody touched since it was hashed, and compare
+            unpacked trees with their archives.
+        models: ids; only the weights of these.
+        progress: called with the bytes checked, and how many there are.
+    """
+    problems = list(database_problems(registry, full=full))
+    if problems:
+        return Verification(0, 0, 0, tuple(problems))
+    with registry.store.read() as connection:
+        rows = _wanted_rows(connection, models)
+        kept = blob_rows.kept_digests(connection)
+        known = {row.digest: _models(connection, row.digest) for row in rows}
+    total, done, hashed = sum(row.size for row in rows), 0, 0
+    for row in rows:
+        checked = _Check(registry, row, row.digest in kept, known[row.digest], full)
+        problems += checked.run()
+        hashed += checked.hashed
+        done += row.size
+        if progress is not None:
+            progress(done, total)
+    return Verification(len(rows), hashed, total, tuple(problems))
+
+
+def database_problems(registry: OpenRegistry, *, full: bool) -> Iterator[Problem]:
+    """Yield what SQLite finds wrong with the database."""
+
+    def problem(text: str) -> Problem:
+        return Problem(kind="database", digest=None, path=registry.store.path.name, text=text)
+
+    try:
+        with registry.store.read() as connection:
+            check = "integrity_check" if full else "quick_check"
+            for (text,) in connection.execute(f"PRAGMA {check}(20)"):
+                if text != "ok":
+                    yield problem(f"the database is damaged: {text}")
+            for table, _, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20):
+                yield problem(f"a row of {table} refers to a row of {parent} that is not there")
+    except DamagedRegistryError as error:
+        yield problem(str(error))
+
+
+def _wanted_rows(connection: blob_rows.Connection, models: Iterable[str] | None) -> list[BlobRow]:
+    if models is None:
+        return blob_rows.blobs(connection)
+    digests = {
+        weights.digest
+        for model_id in models
+        for weights in model_rows.weights(connection, model_id)
+        if weights.digest
+    }
+    found = (blob_rows.blob(connection, digest) for digest in sorted(digests))
+    return [row for row in found if row is not None]
+
+
+def _models(connection: blob_rows.Connection, digest: str) -> tuple[str, ...]:
+    return tuple(each.ref for each in blob_rows.uses(connection, digest))
+
+
+class _Check:
+    """The check of one blob, and of what was made of it."""
+
+    def __init__(
+        self, registry: OpenRegistry, row: BlobRow, kept: bool, models: tuple[str, ...], full: bool
+    ) -> None:
+        self._registry = registry
+        self._blobs = registry.blobs
+        self._row = row
+        self._kept = kept
+        self._models = models
+        self._full = full
+        self.hashed = 0
+
+    def run(self) -> list[Problem]:
+        try:
+            return [*self._blob(), *self._handed_out(), *self._tree()]
+        except (StorageError, NotARegistryError) as error:  # go on with the others
+            return [self._problem("missing", self._blobs.path(self._row.digest), str(error))]
+
+    def _problem(self, kind: str, path: Path, text: str) -> Problem:
+        return Problem(
+            kind=kind,
+            digest=self._row.digest,
+            path=str(path.relative_to(self._registry.root)),
+            models=self._models,
+            kept=self._kept,
+            text=text,
+        )
+
+    def _blob(self) -> Iterator[Problem]:
+        row, path = self._row, self._blobs.blob(self._row.digest)
+        size = size_of(path)
+        if size is None:
+            if path.is_symlink() or path.exists():
+                yield self._problem("missing", path, "something else than a plain file is there")
+            elif self._kept:
+                yield self._problem("missing", path, "the weights are gone")
+        elif size != row.size:
+            yield self._problem("size", path, f"{size:,} bytes are there, of {row.size:,}")
+        elif self._full or self._blobs.witness(row.digest) != row.witness:
+            yield from self._hash(path)
+
+    def _hash(self, path: Path) -> Iterator[Problem]:
+        from localreg.blobs.staging import file_digest
+
+        self.hashed = 1
+        witness = self._blobs.witness(self._row.digest)
+        with disk_errors("verifying weights", path):
+            found = file_digest(path)
+        right = found == self._row.digest
+        if not self._registry.store.readonly:
+            with self._registry.store.write() as change:
+                blob_rows.record_verified(
+                    change.connection, self._row.digest, witness if right else None
+                )
+        if not right:
+            yield self._problem("digest", path, f"the bytes changed: their sha256 is {found}")
+
+    def _handed_out(self) -> Iterator[Problem]:
+        folder = self._blobs.real("files", self._row.digest)
+        blob = self._blobs.blob(self._row.digest)
+        if not folder.is_dir() or size_of(blob) is None:
+            return
+        inode = blob.lstat().st_ino
+        with disk_errors("verifying weights", folder):
+            for path in sorted(folder.iterdir()):
+                if path.name.startswith(".") or (size_of(path) and path.lstat().st_ino == inode):
+                    continue
+                if not self._is_copy(path):
+                    yield self._problem("file", path, "what was handed out is not the weights")
+
+    def _is_copy(self, path: Path) -> bool:
+        """Return whether a file that is no link to the blob has its bytes all the same."""
+        from localreg.blobs.staging import file_digest
+
+        if size_of(path) != self._row.size:
+            return False
+        return not self._full or file_digest(path) == self._row.digest
+
+    def _tree(self) -> Iterator[Problem]:
+        from localreg.blobs import trees
+
+        folder = trees.tree(self._blobs, self._row.digest) if self._full else None
+        if folder is None or not self._blobs.held(self._row.digest, self._row.size):
+            return
+        from localreg.blobs.unpacking import differences
+
+        links = sorted(self._blobs.real("files", self._row.digest).iterdir())
+        if links:
+            found = differences(links[0], links[0].name, folder)
+            if found:
+                yield self._problem("tree", folder, "; ".join(found[:3]))

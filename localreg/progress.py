@@ -1,0 +1,74 @@
+"""A line on the terminal that tells how far a long transfer is; nothing off a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+WAIT = 0.5  # seconds: what is done sooner needs no line
+STEP = 0.1
+WIDTH = 24
+
+Progress = Callable[[int, "int | None"], None]
+
+
+@contextmanager
+def shown_progress(what: str) -> Iterator[Progress | None]:
+    """Yield what a transfer calls with the bytes done and the bytes in all; None off a terminal.
+
+    Args:
+        what: is done, such as "Fetching model.pt".
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    line = _Line(what)
+    try:
+        yield line
+    finally:
+        line.clear()
+
+
+class _Line:
+    def __init__(self, what: str) -> None:
+        self._what = "".join(char if char.isprintable() else "?" for char in what)[:60]
+        self._begun = time.monotonic()
+        self._next = self._begun + WAIT
+        self._drawn = False
+
+    def __call__(self, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + STEP
+            self._drawn = True
+            pace = done / max(now - self._begun, 1e-3)
+            sys.stderr.write(f"\r\x1b[K{self._what}  {progress_text(done, total, pace)}")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def progress_text(done: int, total: int | None, pace: float) -> str:
+    """Return how far a transfer is.
+
+    Args:
+        done, total: bytes; the total is None when nobody knows it.
+        pace: bytes a second.
+
+    >>> progress_text(750_000_000, 1_000_000_000, 50e6)
+    '━━━━━━━━━━━━━━━━━━────── 750 of 1,000 MB, 50 MB/s, 5 s left'
+    >>> progress_text(750_000_000, None, 50e6)
+    '750 MB, 50 MB/s'
+    """
+    speed = f"{pace / 1e6:,.0f} MB/s"
+    if not total:
+        return f"{done / 1e6:,.0f} MB, {speed}"
+    full = min(WIDTH * done // total, WIDTH)
+    left = f", {(total - done) / pace:,.0f} s left" if pace > 0 else ""
+    bar = "━" * full + "─" * (WIDTH - full)
+    return f"{bar} {done / 1e6:,.0f} of {total / 1e6:,.0f} MB, {speed}{left}"

@@ -1,0 +1,518 @@
+"""Upkeep: what is damaged is found and mended, what is not needed is collected, nothing else."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from localreg import InputModel, Model, Registry
+from localreg.blobs.owners import is_alive, owner_mark
+from localreg.errors import (
+    CorruptBlobError,
+    DamagedRegistryError,
+    InvalidValueError,
+    NotFoundError,
+)
+from localreg.operations import caching, checkup
+
+BYTES = bytes(range(256)) * 40
+OTHER = b"other" * 1000
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "user" / "net.pt"
+    path.parent.mkdir()
+    path.write_bytes(BYTES)
+    return path
+
+
+def blob_of(registry, model):
+    return registry.path / "blobs" / "sha256" / model.digest[:2] / model.digest[2:]
+
+
+def flip(path):
+    path.chmod(0o644)
+    with path.open("r+b") as writer:
+        first = writer.read(1)
+        writer.seek(0)
+        writer.write(bytes([first[0] ^ 1]))
+
+
+def cut(path):
+    path.chmod(0o644)
+    os.truncate(path, 100)
+
+
+def through_the_link(path):
+    """Write through the name that was handed out, as a careless root does."""
+    digest = path.parent.name + path.name
+    (link,) = (path.parents[3] / "files" / digest).iterdir()
+    flip(link)
+
+
+DAMAGES = {
+    "a flipped byte": (flip, "digest"),
+    "a cut file": (cut, "size"),
+    "a deleted file": (Path.unlink, "missing"),
+    "a write through the link": (through_the_link, "digest"),
+}
+
+
+# verify ------------------------------------------------------------------------------------
+
+
+def test_a_sound_registry_verifies(registry, file):
+    registry.add(file, "m")
+    registry.add(io.BytesIO(OTHER), "n", filename="n")
+    for full in (False, True):
+        found = registry.verify(full=full)
+        assert found.ok
+        assert (found.checked, found.size) == (2, len(BYTES) + len(OTHER))
+
+
+def test_what_nobody_touched_is_not_hashed_again_unless_all_is(registry, file):
+    registry.add(file, "m")
+    assert registry.verify().hashed == 0
+    assert registry.verify(full=True).hashed == 1
+    assert registry.verify().hashed == 0
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_found_and_told(name, registry, file):
+    damage, kind = DAMAGES[name]
+    model = registry.add(file, "m", "p")
+    sound = registry.add(io.BytesIO(OTHER), "n", filename="n")
+    damage(blob_of(registry, model))
+    found = registry.verify()
+    (problem,) = found.problems
+    assert (problem.kind, problem.digest, problem.models) == (kind, model.digest, ("p/m:1",))
+    assert problem.kept
+    assert not found.ok
+    assert found.checked == 2
+    assert sound.digest not in {each.digest for each in found.problems}
+    # It stays found: a damaged file does not become trusted by having been looked at.
+    assert not registry.verify().ok
+
+
+def test_a_flip_that_hides_its_traces_is_found_by_a_full_verification(registry, file):
+    """Bits rot without a change of any time: the database is made to know the file's new one."""
+    model = registry.add(file, "m")
+    blob = blob_of(registry, model)
+    flip(blob)
+    with registry.db.conn as connection:
+        connection.execute("UPDATE blob SET witness = ?", (blob.stat().st_ctime_ns,))
+    assert registry.verify().ok
+    (problem,) = registry.verify(full=True).problems
+    assert problem.kind == "digest"
+
+
+def test_the_rest_is_verified_when_one_blob_cannot_be(registry, file):
+    first, second = registry.add(file, "m"), registry.add(io.BytesIO(OTHER), "n", filename="n")
+    for model in (first, second):
+        blob_of(registry, model).unlink()
+    blob_of(registry, first).mkdir()
+    shutil.rmtree(blob_of(registry, second).parent)
+    blob_of(registry, second).parent.symlink_to(registry.path)
+    assert {each.digest for each in registry.verify().problems} == {first.digest, second.digest}
+
+
+def test_what_was_handed_out_is_verified_too(registry, file):
+    model = registry.add(file, "m")
+    link = Path(model.get_local_copy())
+    link.unlink()
+    link.write_bytes(b"x" * len(BYTES))
+    (problem,) = registry.verify(full=True).problems
+    assert (problem.kind, problem.path) == ("file", str(link.relative_to(registry.path)))
+    registry.repair(full=True)
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+    assert registry.verify(full=True).ok
+
+
+def test_unpacked_files_are_compared_with_their_archive(registry, tmp_path):
+    folder = tmp_path / "pkg"
+    folder.mkdir()
+    (folder / "a.txt").write_text("right")
+    model = registry.add(folder, "p")
+    tree = Path(model.get_local_copy())
+    (tree / "a.txt").chmod(0o644)
+    (tree / "a.txt").write_text("wrong")
+    assert registry.verify().ok
+    (problem,) = registry.verify(full=True).problems
+    assert problem.kind == "tree"
+    (mended,) = registry.repair(full=True).mended
+    assert mended.problem.kind == "tree"
+    assert (Path(model.get_local_copy()) / "a.txt").read_text() == "right"
+
+
+def test_a_damaged_database_is_a_problem_and_not_an_exception(registry, file):
+    registry.add(file, "m")
+    with registry.db.conn as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("UPDATE model_tag SET tag = 99")
+        connection.execute("UPDATE weights SET blob = 99")
+    (problem,) = registry.verify().problems
+    assert problem.kind == "database"
+    with pytest.raises(DamagedRegistryError, match="nothing is deleted"):
+        registry.gc(dry_run=False)
+
+
+# repair ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_repaired_from_the_file_it_was_copied_from(name, registry, file):
+    model = registry.add(file, "m")
+    link = Path(model.get_local_copy())
+    DAMAGES[name][0](blob_of(registry, model))
+    done = registry.repair()
+    assert [each.problem.digest for each in done.mended] == [model.digest]
+    assert done.lost == ()
+    assert str(file) in done.mended[0].how or "quarantine" in done.mended[0].how
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+    assert link.read_bytes() == BYTES
+    assert registry.verify(full=True).ok
+    assert registry.repair().mended == ()
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_what_no_source_has_any_more_is_told_as_lost(name, registry, file):
+    """Neither a source that is gone nor one that changed is taken for it."""
+    model = registry.add(file, "m")
+    file.write_bytes(OTHER)
+    DAMAGES[name][0](blob_of(registry, model))
+    shutil.rmtree(registry.path / "files")
+    done = registry.repair()
+    (lost,) = done.lost
+    assert (lost.digest, lost.models) == (model.digest, ("m:1",))
+    with pytest.raises(CorruptBlobError):
+        model.get_local_copy(raise_on_error=True)
+    if name != "a deleted file":
+        assert len(list((registry.path / "quarantine").iterdir())) == 1
+    file.write_bytes(BYTES)
+    assert registry.add(file, "m").digest == model.digest
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+
+
+def test_a_copy_that_was_handed_out_repairs_the_blob(registry, file):
+    """Where hard links were lost, as after a copy without them, both hold the bytes."""
+    model = registry.add(file, "m", mode="move")
+    link = Path(model.get_local_copy())
+    link.unlink()
+    link.write_bytes(BYTES)
+    flip(blob_of(registry, model))
+    assert len(registry.repair().mended) >= 1
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+    assert registry.verify(full=True).ok
+
+
+# collecting --------------------------------------------------------------------------------
+
+
+def test_nothing_that_a_model_needs_is_garbage(registry, file):
+    registry.add(file, "m")
+    registry.add(file, "m", mode="reference")
+    assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()
+    assert registry.verify().ok
+
+
+def test_the_weights_of_a_removed_model_are_collected_after_the_grace_period(registry, file):
+    model = registry.add(file, "m")
+    blob = blob_of(registry, model)
+    Model.remove(model, delete_weights_file=False)
+    assert registry.gc().garbage == ()
+    found = registry.gc(grace_seconds=0)
+    assert [(each.kind, each.size) for each in found.garbage] == [("weights", len(BYTES))]
+    assert found.dry_run
+    assert blob.exists()
+    done = registry.gc(grace_seconds=0, dry_run=False)
+    assert (done.freed, done.failed) == (len(BYTES), ())
+    assert not blob.exists()
+    assert not (registry.path / "files" / model.digest).exists()
+    assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()
+
+
+def test_the_grace_period_begins_when_the_model_is_removed(registry, file):
+    model = registry.add(file, "m")
+    with registry.db.conn as connection:
+        connection.execute("UPDATE blob SET added = 0")
+    Model.remove(model, delete_weights_file=False)
+    assert registry.gc().garbage == ()
+    with registry.db.conn as connection:
+        connection.execute("UPDATE blob SET unreferenced = unreferenced - 86400000001")
+    assert len(registry.gc().garbage) == 1
+
+
+def test_a_clock_that_went_back_collects_nothing(registry, file):
+    model = registry.add(file, "m")
+    Model.remove(model, delete_weights_file=False)
+    with registry.db.conn as connection:
+        connection.execute("UPDATE blob SET unreferenced = unreferenced + 9000000000")
+    assert registry.gc(grace_seconds=1).garbage == ()
+
+
+def test_restored_and_readded_weights_are_no_garbage(registry, file):
+    model = registry.add(file, "m")
+    Model.remove(model, delete_weights_file=False)
+    registry.restore(model.id)
+    assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()
+    Model.remove(model, delete_weights_file=False)
+    again = registry.add(file, "m")
+    assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()
+    assert Path(again.get_local_copy()).read_bytes() == BYTES
+    Model.remove(again, delete_weights_file=False)
+    assert registry.gc().garbage == (), "the grace period begins anew"
+
+
+def test_a_blob_that_two_models_have_stays_for_the_second(registry, file):
+    first, second = registry.add(file, "a"), registry.add(file, "b")
+    Model.remove(first)
+    assert Path(second.get_local_copy()).read_bytes() == BYTES
+    assert registry.gc(grace_seconds=0).garbage == ()
+
+
+def test_leftovers_of_dead_processes_are_collected_and_those_of_live_ones_stay(registry, children):
+    registry.path.joinpath("tmp").mkdir(exist_ok=True)
+    dead = children.run(mark_of_a_process)
+    left = registry.path / "tmp" / f"blob-1{dead}"
+    mine = registry.path / "tmp" / f"blob-2{owner_mark()}"
+    elsewhere = registry.path / "tmp" / "blob-3.0123456789ab-1"
+    tree = registry.path / "trees" / f".4{dead}"
+    tree.mkdir(parents=True)
+    (tree / "a").write_bytes(b"12345")
+    for path in (left, mine, elsewhere):
+        path.write_bytes(b"12345")
+    assert [is_alive(each.name) for each in (left, mine, elsewhere)] == [False, True, None]
+    done = registry.gc(dry_run=False)
+    assert {each.path for each in done.garbage} == {f"tmp/{left.name}", f"trees/{tree.name}"}
+    assert done.freed == 10
+    assert registry.gc(grace_seconds=0, dry_run=False).freed == 5  # another machine's, by its age
+    assert [each.name for each in (registry.path / "tmp").iterdir()] == [mine.name]
+
+
+def mark_of_a_process():
+    from localreg.blobs.owners import owner_mark
+
+    return owner_mark()
+
+
+def test_files_the_database_does_not_know_are_collected_after_the_grace_period(registry, file):
+    model = registry.add(file, "m")
+    stray = registry.path / "blobs" / "sha256" / "ab" / ("0" * 62)
+    stray.parent.mkdir(exist_ok=True)
+    stray.write_bytes(b"stray")
+    foreign = registry.path / "blobs" / "README"
+    foreign.write_text("a user's own")
+    assert registry.gc(dry_run=False).garbage == ()
+    (found,) = registry.gc(grace_seconds=0, dry_run=False).garbage
+    assert (found.kind, found.size) == ("stray", 5)
+    assert not stray.exists()
+    assert foreign.exists()
+    assert blob_of(registry, model).exists()
+
+
+def test_the_collection_goes_on_past_what_cannot_be_deleted(registry, file):
+    models = [registry.add(file, "a"), registry.add(io.BytesIO(OTHER), "b", filename="b")]
+    first, second = sorted(models, key=lambda model: model.digest)
+    digests = first.digest, second.digest
+    paths = blob_of(registry, first), blob_of(registry, second)
+    for model in models:
+        Model.remove(model, delete_weights_file=False)
+    paths[0].unlink()
+    paths[0].mkdir()  # unlink refuses it
+    done = registry.gc(grace_seconds=0, dry_run=False)
+    assert len(done.failed) == 1
+    assert digests[0][2:] in done.failed[0]
+    assert not paths[1].exists()
+
+
+def test_nothing_is_collected_without_a_database(tmp_path, file):
+    with Registry(tmp_path / "r", durability="fast") as registry:
+        blob = blob_of(registry, registry.add(file, "m"))
+    (tmp_path / "r" / "registry.db").unlink()
+    with pytest.raises(OSError, match="blobs"):
+        Registry(tmp_path / "r")
+    assert blob.exists()
+
+
+def test_a_registry_that_is_open_for_reading_collects_nothing(tmp_path, file):
+    with Registry(tmp_path / "r", durability="fast") as registry:
+        Model.remove(registry.add(file, "m"), delete_weights_file=False)
+    with Registry(tmp_path / "r", readonly=True) as registry:
+        assert len(registry.gc(grace_seconds=0).garbage) == 1
+        with pytest.raises(OSError, match="readonly"):
+            registry.gc(grace_seconds=0, dry_run=False)
+
+
+def test_verifying_writes_nothing_into_a_registry_that_is_open_for_reading(tmp_path, file):
+    with Registry(tmp_path / "r", durability="fast") as registry:
+        registry.add(file, "m")
+    with Registry(tmp_path / "r", readonly=True) as registry:
+        assert registry.verify(full=True).ok
+
+
+# du ----------------------------------------------------------------------------------------
+
+
+def test_shared_bytes_are_told_apart(registry, file):
+    registry.add(file, "a", "p")
+    registry.add(file, "b", "q")
+    registry.add(io.BytesIO(OTHER), "b", "q", filename="o")
+    registry.add(file, "b", "q", mode="reference")
+    found = registry.du()
+    shares = {each.name: (each.size, each.alone, each.blobs) for each in found.projects}
+    both = len(BYTES) + len(OTHER)
+    assert shares == {"p": (len(BYTES), 0, 1), "q": (both, len(OTHER), 2)}
+    assert [each.name for each in found.lines] == ["q/b", "p/a"]
+    assert [each.models for each in found.blobs] == [2, 1]
+    assert found.kept == both
+    assert found.cached == found.unused == 0
+    assert found.total >= both + found.database
+
+
+def test_bytes_of_no_model_are_told(registry, file):
+    Model.remove(registry.add(file, "a"), delete_weights_file=False)
+    found = registry.du()
+    assert (found.kept, found.unused, found.projects) == (0, len(BYTES), ())
+
+
+# the cache ---------------------------------------------------------------------------------
+
+
+def cached_url(registry, url, data):
+    """Have the registry hold what a URL served, without a server."""
+    model = registry.add(
+        io.BytesIO(data), url.rpartition("/")[2].partition(".")[0], filename="w.pt"
+    )
+    with registry.db.conn as connection:
+        connection.execute("UPDATE weights SET kept = 0, url = ? WHERE url IS NULL", (url,))
+        connection.execute(
+            "INSERT INTO url SELECT ?, pk, NULL, NULL, 0 FROM blob WHERE digest = ?",
+            (url, model.digest),
+        )
+    return model
+
+
+def test_the_cache_holds_what_can_be_had_again_and_nothing_that_is_kept(registry, file, tmp_path):
+    kept = registry.add(file, "m")
+    model = cached_url(registry, "https://me:secret@example.org/a.pt?sig=1", OTHER)
+    folder = tmp_path / "pkg"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"12345")
+    package = registry.add(folder, "pkg")
+    package.get_local_copy()
+    found = caching.cached(registry._opened)
+    assert {(each.kind, each.name, each.size) for each in found} == {
+        ("download", model.digest, len(OTHER)),
+        ("tree", package.digest, 5),
+    }
+    assert "secret" not in repr(found)
+    assert caching.prune(registry._opened, max_size=0, dry_run=False).freed == len(OTHER) + 5
+    assert not blob_of(registry, model).exists()
+    assert blob_of(registry, kept).exists()
+    assert blob_of(registry, package).exists()
+    assert (model.digest, model.size) == (model.digest, len(OTHER)), "what it was stays known"
+    assert registry.verify().ok, "a cache that was pruned is no damage"
+    assert Path(package.get_local_copy()).is_dir()
+
+
+def test_pruning_is_a_dry_run_unless_it_is_told(registry):
+    model = cached_url(registry, "https://example.org/a.pt", OTHER)
+    done = caching.prune(registry._opened, max_size=0)
+    assert (done.dry_run, done.freed) == (True, len(OTHER))
+    assert blob_of(registry, model).exists()
+
+
+def test_what_was_used_last_stays(registry):
+    old = cached_url(registry, "https://example.org/a.pt", OTHER)
+    new = cached_url(registry, "https://example.org/b.pt", BYTES)
+    hour = time.time() - 3_600
+    os.utime(blob_of(registry, old), (hour, hour))
+    done = caching.prune(registry._opened, max_size=len(BYTES), dry_run=False)
+    assert [each.name for each in done.deleted] == [old.digest]
+    assert blob_of(registry, new).exists()
+    os.utime(blob_of(registry, new), (hour, hour))
+    assert caching.prune(registry._opened, older_than="2h").deleted == ()
+    assert len(caching.prune(registry._opened, older_than="30m").deleted) == 1
+
+
+def test_rests_of_downloads_are_pruned_when_that_is_asked(registry):
+    part = registry.path / "tmp" / "get-00.free" / "part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"12345")
+    alive = registry.path / "tmp" / f"get-01{owner_mark()}" / "part"
+    alive.parent.mkdir()
+    alive.write_bytes(b"12345")
+    assert caching.prune(registry._opened, max_size=0, dry_run=False).deleted == ()
+    assert caching.prune(registry._opened, partials=True, dry_run=False).freed == 5
+    assert not part.exists()
+    assert alive.exists()
+
+
+def test_single_things_are_deleted_from_the_cache_by_name(registry, file):
+    kept = registry.add(file, "m")
+    model = cached_url(registry, "https://example.org/a.pt", OTHER)
+    caching.remove(registry._opened, model.digest[:10])
+    assert not blob_of(registry, model).exists()
+    for name in (kept.digest, "", "nothing"):
+        with pytest.raises(NotFoundError):
+            caching.remove(registry._opened, name)
+    assert blob_of(registry, kept).exists()
+
+
+@pytest.mark.parametrize("wrong", ["", "1 PB", "-1", -1, True, "x", 1.5, [], "1e3"])
+def test_what_is_no_size_is_refused(wrong, registry):
+    with pytest.raises(InvalidValueError, match="size"):
+        caching.prune(registry._opened, max_size=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["", "1 y", "-1s", -1, True, "x", [], "1e3s", "10"])
+def test_what_is_no_time_is_refused(wrong, registry):
+    with pytest.raises(InvalidValueError, match="time"):
+        caching.prune(registry._opened, older_than=wrong)
+
+
+def test_pruning_without_saying_what_is_refused(registry):
+    with pytest.raises(InvalidValueError, match="say what"):
+        caching.prune(registry._opened)
+
+
+# doctor ------------------------------------------------------------------------------------
+
+
+def test_a_healthy_registry_is_called_healthy(registry, file):
+    registry.add(file, "m")
+    findings = {each.what: each for each in checkup.examine(registry._opened, lock_seconds=0.2)}
+    assert {each.state for each in findings.values()} <= {"ok", "note"}
+    assert findings["locks"].state == "ok"
+    assert findings["database"].state == "ok"
+    assert findings["leftovers"].text == "none"
+    assert list((registry.path / "tmp").iterdir()) == []
+
+
+def test_what_needs_care_is_told(registry, file):
+    registry.add(file, "m")
+    (registry.path / "quarantine").mkdir()
+    (registry.path / "quarantine" / "x").write_bytes(b"1")
+    (registry.path / "tmp" / "blob-old").write_bytes(b"1")
+    (registry.path / "tmp").chmod(0o777)
+    with closing(sqlite3.connect(registry.path / "registry.db")) as connection, connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("UPDATE weights SET model = 99")
+    states = {each.what: each.state for each in checkup.examine(registry._opened, lock_seconds=0.1)}
+    assert states["quarantine"] == states["permissions"] == states["database"] == "bad"
+
+
+def test_leftovers_are_told(registry):
+    (registry.path / "tmp").mkdir(exist_ok=True)
+    (registry.path / "tmp" / "blob-old").write_bytes(b"1")
+    found = {each.what: each for each in checkup.examine(registry._opened, lock_seconds=0.1)}
+    assert found["leftovers"].state == "note"
+    assert InputModel.query_models() == []
