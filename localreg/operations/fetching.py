@@ -168,12 +168,19 @@ def fetch_weights(
     weights: WeightsRecord,
     *,
     force: bool = False,
+    again: bool = False,
     progress: Progress | None = None,
 ) -> WeightsRecord:
     """Fetch the weights of a model from their URL, and return them as they are now recorded.
 
     What was recorded before is the truth: other bytes are an error, or with `force` a warning and
     an event; an error all the same when the model is published, or the digest pinned.
+
+    Args:
+        weights: the revision that is served.
+        force: download them also when they are here, and accept other bytes.
+        again: download them also when they are here.
+        progress: told of the bytes.
 
     Raises:
         DownloadError, DigestMismatchError, LockTimeoutError, StorageError: as `fetch`.
@@ -185,7 +192,11 @@ def fetch_weights(
     fixed = row is not None and row.published
     wanted = weights.pinned or (weights.digest if fixed or not force else None)
     wish = Wish(
-        url=weights.url, filename=weights.filename, wanted=wanted, force=force, progress=progress
+        url=weights.url,
+        filename=weights.filename,
+        wanted=wanted,
+        force=force or again,
+        progress=progress,
     )
 
     def record(change: Change, held: Held) -> WeightsRecord:

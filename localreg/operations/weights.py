@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from localreg.errors import CorruptBlobError, NotAPackageError, NoWeightsError, WeightsError
+from localreg.errors import NotAPackageError, NoWeightsError, WeightsError
 from localreg.frozen import replace
 from localreg.operations.lookup import require_model
 from localreg.records import WeightsRecord
@@ -93,11 +93,14 @@ def _file(
 ) -> tuple[str | None, Path]:
     """Return a local file, and its digest when that is known."""
     if weights.url is None or not weights.url.startswith("file://"):
-        remote = weights.url is not None
-        if remote and (force or not _is_sound(registry, weights)):
+        held = registry.blobs.held(weights.digest, weights.size) if weights.digest else False
+        damaged = held and not _is_sound(registry, weights)
+        if weights.url is not None and (force or damaged or not held):
             from localreg.operations.fetching import fetch_weights
 
-            weights = fetch_weights(registry, model_id, weights, force=force, progress=progress)
+            weights = fetch_weights(
+                registry, model_id, weights, force=force, again=damaged, progress=progress
+            )
     elif not weights.kept:
         return _outside(registry, model_id, weights, progress)
     assert weights.digest is not None
@@ -108,15 +111,10 @@ def _file(
 
 
 def _is_sound(registry: OpenRegistry, weights: WeightsRecord) -> bool:
-    if weights.digest is None or not registry.blobs.held(weights.digest, weights.size):
-        return False
+    """Return whether weights are what they were; their digest counts when that is asked for."""
     if os.environ.get("LOCALREG_VERIFY") != "always":
         return True
-    try:
-        registry.blobs.check_digest(weights.digest)
-    except CorruptBlobError:
-        return False
-    return True
+    return registry.blobs.sound(weights.digest or "", weights.size or 0)
 
 
 def _outside(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 import requests
@@ -37,7 +37,7 @@ NETWORK_ERRORS = (
 )
 
 
-class BrokenConnection(Exception):
+class BrokenConnectionError(Exception):
     """A try that failed on the way, and may be made again; its text holds no secret."""
 
 
@@ -69,7 +69,7 @@ class Asker:
         """Yield the answer to a request, after its redirects, with the body not yet read.
 
         Raises:
-            BrokenConnection: there was none; another try may do better.
+            BrokenConnectionError: there was none; another try may do better.
             DownloadError: a redirect leads where none is followed, or the watch gave up.
         """
         url, auth = _without_userinfo(self._url)
@@ -101,11 +101,8 @@ class Asker:
             )
 
     def _target(self, url: str, location: str) -> str:
-        try:
-            # Headers are Latin-1 to http.client; servers write UTF-8 into them.
+        with suppress(UnicodeError):  # Latin-1 to http.client; servers write UTF-8 into it
             location = location.encode("latin-1").decode("utf-8")
-        except UnicodeError:
-            pass
         try:
             target = urljoin(url, location)
             parts = urlsplit(target)
@@ -129,7 +126,7 @@ class Asker:
         """Raise what the network raises as errors of ours, without the URLs they carry.
 
         Raises:
-            BrokenConnection: another try may do better.
+            BrokenConnectionError: another try may do better.
             DownloadError: none will.
         """
         try:
@@ -142,7 +139,7 @@ class Asker:
                     "cannot be trusted: its certificate was not accepted (REQUESTS_CA_BUNDLE names "
                     "further ones)"
                 ) from None
-            raise BrokenConnection(_reason(error)) from None
+            raise BrokenConnectionError(_reason(error)) from None
 
     def refused(self, what: str, status: int | None = None) -> DownloadError:
         """Return the error that says what the server did."""
@@ -200,11 +197,11 @@ class _Adapter(HTTPAdapter):
         self._pools = _watched_pools(watch)
         super().__init__()
 
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  (requests')
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  (requests')
         manager = super().proxy_manager_for(proxy, **options)
         if manager.proxy is not None:  # a SOCKS proxy has pools of its own
             manager.pool_classes_by_scheme = self._pools

@@ -15,7 +15,7 @@ import requests
 
 from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.staging import check_room
-from localreg.blobs.transfer.asking import PIECE, Asker, BrokenConnection
+from localreg.blobs.transfer.asking import PIECE, Asker, BrokenConnectionError
 from localreg.blobs.transfer.pace import Pace, Watch, pace_from_environment
 from localreg.blobs.transfer.partial import Part
 from localreg.errors import DigestMismatchError
@@ -28,6 +28,7 @@ RESTARTS = 3
 LONGEST_PAUSE = 120.0  # seconds, whatever Retry-After says
 _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_FILENAME = re.compile(r'filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', re.IGNORECASE)
 _SAYINGS = {
     401: "wants other credentials (in the URL, or in .netrc)",
     403: "refuses it",
@@ -131,7 +132,7 @@ class _Run:
                 if found is not None:
                     return found
                 reason = "it sends other bytes than it began with"
-            except BrokenConnection as error:
+            except BrokenConnectionError as error:
                 reason = str(error)
             finally:
                 self._watch.stop()
@@ -153,7 +154,7 @@ class _Run:
         """Make one try; return None when it has to begin anew.
 
         Raises:
-            BrokenConnection: it was cut, and another try may do better.
+            BrokenConnectionError: it was cut, and another try may do better.
             DownloadError: the server does not give it.
         """
         part, headers = self._part, {}
@@ -163,12 +164,14 @@ class _Run:
             if response.status_code == 416 and headers:
                 if part.note is not None and part.size == part.note.total:
                     return self._finish(response)
-                return self._restart()
+                self._restart()
+                return None
             self._check_status(response)
             self._check_encoding(response)
             if response.status_code == 206:
                 if not headers or not self._continues(response):
-                    return self._restart()
+                    self._restart()
+                    return None
             else:
                 self._begin(response)
             self._read(response)
@@ -186,7 +189,7 @@ class _Run:
             return
         if status in _LATER:
             self._later = _retry_after(response.headers.get("Retry-After"))
-            raise BrokenConnection(f"it answers {status}")
+            raise BrokenConnectionError(f"it answers {status}")
         what = _SAYINGS.get(status, "does not give it")
         raise self._asker.refused(f"{what} (HTTP {status})", status)
 
@@ -222,8 +225,8 @@ class _Run:
         total = self._length(response)
         if total is None and not self._is_chunked(response) and self._wanted is None:
             raise self._asker.refused(
-                "does not tell how long it is, so that it could not be told from a part of it; with "
-                "a checksum (expected_sha256) it could",
+                "does not tell how long it is, so a part would look like the whole; with "
+                "a checksum (expected_sha256) it would not",
                 response.status_code,
             )
         if total is not None:
@@ -259,7 +262,7 @@ class _Run:
         if self._watch.gave_up():
             raise self._asker.refused(f"was given up on: {self._watch.verdict}")
         if total is not None and part.size != total:
-            raise BrokenConnection(f"it sent {part.size - begun:,} bytes of {coming:,}")
+            raise BrokenConnectionError(f"it sent {part.size - begun:,} bytes of {coming:,}")
 
     def _finish(self, response: requests.Response) -> Downloaded:
         self._watch.stop()  # no server is waited for any more
@@ -268,7 +271,8 @@ class _Run:
             self._part.discard()
             shown = public_url(self._url)
             raise DigestMismatchError(
-                f"{shown} serves sha256 {digest}, and {self._wanted} was expected; nothing was kept",
+                f"{shown} serves sha256 {digest}, and {self._wanted} was expected; nothing was "
+                "kept",
                 wanted=self._wanted,
                 found=digest,
             )
@@ -298,7 +302,7 @@ def _retry_after(text: str | None) -> float | None:
 def told_filename(disposition: str) -> str | None:
     """Return the file name in a Content-Disposition header (RFC 6266), or None.
 
-    >>> told_filename('attachment; filename="x.bin"; filename*=UTF-8\\'\\'n%C3%A4t.pt')
+    >>> told_filename("attachment; filename=x.bin; filename*=UTF-8''n%C3%A4t.pt")
     'nät.pt'
     >>> told_filename('attachment; filename="../../etc/passwd"')
     'passwd'
@@ -306,9 +310,8 @@ def told_filename(disposition: str) -> str | None:
     extended = re.search(r"filename\*\s*=\s*([\w-]*)'[^']*'([^;\s]+)", disposition, re.IGNORECASE)
     if extended is not None and extended[1].lower() in ("utf-8", "iso-8859-1"):
         return safe_filename(unquote(extended[2], encoding=extended[1], errors="replace"))
-    plain = re.search(
-        r'filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', disposition, re.IGNORECASE
-    )
+    plain = _FILENAME.search(disposition)
     if plain is None:
         return None
-    return safe_filename(re.sub(r"\\(.)", r"\1", plain[1]) if plain[1] is not None else plain[2])
+    quoted, token = plain.groups()
+    return safe_filename(token if quoted is None else re.sub(r"\\(.)", r"\1", quoted))

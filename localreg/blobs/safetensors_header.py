@@ -1,0 +1,112 @@
+"""The header of a safetensors file: what tensors it holds, checked against the file.
+
+Source: the format's description, https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+from math import prod
+from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+LONGEST_HEADER = 100_000_000  # bytes, the format's own limit
+_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F4": 4, "F6_E2M3": 6,
+    "F6_E3M2": 6, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
+    "C64": 64, "F64": 64, "I64": 64, "U64": 64,
+}  # fmt: skip
+
+
+class HeaderError(ValueError):
+    """What a header says cannot be; the text says what."""
+
+
+def looks_like_safetensors(start: bytes) -> bool:
+    """Return whether a file that begins so may be one: a length, and JSON behind it."""
+    return len(start) >= 9 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 2**40
+
+
+def read_safetensors(path: Path) -> dict[str, object]:
+    """Return how many tensors and parameters of which types a file holds, and its metadata.
+
+    Raises:
+        HeaderError: it is no such file, or its header does not fit it.
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        header, data = _header(file, path.stat().st_size)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict):
+        raise HeaderError("its metadata are no text values by name")
+    dtypes: dict[str, int] = {}
+    spans: list[tuple[int, int]] = []
+    for name, tensor in header.items():
+        dtype, count, span = _tensor(name, tensor)
+        dtypes[dtype] = dtypes.get(dtype, 0) + count
+        spans.append(span)
+    _check_spans(spans, data)
+    return {
+        "tensors": len(header),
+        "parameters": sum(dtypes.values()),
+        "dtypes": dict(sorted(dtypes.items())),
+        "metadata": {str(key): str(value) for key, value in metadata.items()},
+    }
+
+
+def _header(file: BinaryIO, size: int) -> tuple[dict[str, object], int]:
+    """Return the header, and how many bytes of tensors follow it."""
+    length = int.from_bytes(file.read(8), "little")
+    if length > min(LONGEST_HEADER, size - 8):
+        raise HeaderError(f"its header would have {length:,} bytes")
+    try:
+        header = json.loads(file.read(length).decode(), object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise HeaderError("its header is no JSON") from error
+    if not isinstance(header, dict):
+        raise HeaderError("its header is no JSON object")
+    return header, size - 8 - length
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise HeaderError("its header names something twice")
+    return found
+
+
+def _tensor(name: str, tensor: object) -> tuple[str, int, tuple[int, int]]:
+    """Return the type of a tensor, how many numbers it has, and where they are."""
+    if not isinstance(tensor, dict):
+        raise HeaderError(f"its tensor {name!r:.80} is not described")
+    dtype = tensor.get("dtype")
+    if not isinstance(dtype, str) or not dtype.isascii() or not 0 < len(dtype) <= 20:
+        raise HeaderError(f"its tensor {name!r:.80} has no type")
+    shape, span = _numbers(tensor.get("shape")), _numbers(tensor.get("data_offsets"))
+    if shape is None or span is None or len(span) != 2:
+        raise HeaderError(f"its tensor {name!r:.80} has no shape or place that can be")
+    count = prod(shape)
+    # A type that is newer than this list is counted, and its size not checked.
+    if dtype in _BITS and (span[1] - span[0]) * 8 != count * _BITS[dtype]:
+        raise HeaderError(f"its tensor {name!r:.80} does not fit the place it has")
+    return dtype, count, (span[0], span[1])
+
+
+def _numbers(value: object) -> list[int] | None:
+    if not isinstance(value, list) or len(value) > 64:
+        return None
+    return value if all(type(each) is int and 0 <= each < 2**63 for each in value) else None
+
+
+def _check_spans(spans: list[tuple[int, int]], size: int) -> None:
+    """Check that tensors fill the rest of the file, each byte once."""
+    place = 0
+    for start, end in sorted(spans):
+        if start != place or end < start:
+            raise HeaderError("its tensors overlap, or leave a hole")
+        place = end
+    if place != size:
+        raise HeaderError(f"its tensors take {place:,} bytes, and {size:,} are there")
