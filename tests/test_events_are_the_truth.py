@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import shutil
 import tempfile
+import threading
 import time
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -16,7 +18,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from localreg.errors import LocalregError, RegistryError
-from localreg.operations import aliases, edits, history, removal, tracking
+from localreg.operations import (
+    aliases,
+    caching,
+    collecting,
+    edits,
+    history,
+    removal,
+    tracking,
+    weights,
+)
 from localreg.operations.adding import add_model
 from localreg.operations.catalog import import_model
 from localreg.operations.creation import describe
@@ -44,7 +55,7 @@ KNOWN = {
     (kind, 1)
     for kind in (
         *("model.created", "model.removed", "model.restored", "model.changed", "model.moved"),
-        *("model.tag", "model.metadata", "alias.set", "alias.dropped"),
+        *("model.tag", "model.metadata", "model.weights", "alias.set", "alias.dropped"),
     )
 }
 # What no row may be.
@@ -129,6 +140,34 @@ configs = st.sampled_from(
 choices = st.integers(0, 3)
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Serves one body under every path but that of number 1, until it is told to serve another."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.host = f"127.0.0.1:{self.server_port}"
+        self.body = b"served"
+        self.thread = threading.Thread(target=self.serve_forever, args=(0.005,))
+        self.thread.start()
+
+    def end(self):
+        self.shutdown()
+        self.thread.join()
+        self.server_close()
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        there = "1.pt" not in self.path
+        self.send_response(200 if there else 404)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, *_):
+        pass
+
+
 class Registry(RuleBasedStateMachine):
     """Does what users do; after each step the log must be sound, and at times it is folded."""
 
@@ -145,6 +184,7 @@ class Registry(RuleBasedStateMachine):
         self.clock = Clock()
         self.real_clock, time.time_ns = time.time_ns, self.clock
         self.registry = open_registry(self.private / "registry", durability="fast")
+        self.server = Server()
         self.removed = []
         self.last = Logged(*[0] * len(Logged._fields))
         self.high = 0
@@ -157,6 +197,7 @@ class Registry(RuleBasedStateMachine):
             assert not list((self.registry.root / "tmp").glob("*")), "leftovers"
         finally:
             time.time_ns = self.real_clock
+            self.server.end()
             self.registry.close()
             shutil.rmtree(self.folder)
 
@@ -198,9 +239,9 @@ class Registry(RuleBasedStateMachine):
                 "{private}/weights {number}.pt",
                 "{private}/nothing {number}.pt",
                 "file://{private}/nothing%20{number}.pt",
-                "https://me:{secret}@example.org/{number}.pt",
-                "https://example.org/{number}.pt?X-Amz-Signature={secret}",
-                "https://example.org/{number}.pt",
+                "http://me:{secret}@{host}/{number}.pt",
+                "http://{host}/{number}.pt?X-Amz-Signature={secret}",
+                "http://{host}/{number}.pt",
                 "s3://bucket/{number}/model.onnx",
                 "https://{secret}@/",
                 "",
@@ -225,7 +266,9 @@ class Registry(RuleBasedStateMachine):
         copy=st.booleans(),
     )
     def import_a_model(self, source, number, described, config, task, copy):
-        url = source.format(private=self.private, number=number, secret=SECRET)
+        url = source.format(
+            private=self.private, number=number, secret=SECRET, host=self.server.host
+        )
         imported = self.attempt(
             import_model, url, describe(**described, **config), task=self.task(task), copy=copy
         )
@@ -260,6 +303,18 @@ class Registry(RuleBasedStateMachine):
             if restored is not None:
                 assert restored.model == model
                 self.removed.remove(model)
+
+    # Weights are fetched, and pruned.
+
+    @rule(model=models, force=st.booleans(), body=st.sampled_from([b"served", b"other"]))
+    def get(self, model, force, body):
+        self.server.body = body
+        self.attempt(weights.local_copy, model, extract=False, force=force)
+
+    @rule(delete=st.booleans())
+    def clean_up(self, delete):
+        collecting.collect(self.registry, grace_seconds=0, dry_run=not delete)
+        caching.prune(self.registry, max_size=0, dry_run=not delete)
 
     # Models change.
 

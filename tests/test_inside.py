@@ -102,7 +102,8 @@ def test_types_of_half_a_byte_fit(look):
 @pytest.mark.parametrize(
     ("array", "dtype"),
     [(np.zeros((2, 3), "<f4"), "float32"), (np.zeros(5, ">i8"), "int64"),
-     (np.array(1.5), "float64"), (np.zeros(2, "?"), "bool"), (np.zeros(2, "c16"), "complex128"), (np.zeros(2, "U3"), "<U3"),
+     (np.array(1.5), "float64"), (np.zeros(2, "?"), "bool"), (np.zeros(2, "c16"), "complex128"),
+     (np.zeros(2, "U3"), "<U3"),
      (np.zeros(2, [("a", "i4")]), "structured")],
 )  # fmt: skip
 def test_arrays_tell_shape_and_type(array, dtype, look):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import shutil
@@ -86,8 +87,9 @@ def translated(archive: Path) -> Iterator[None]:
     except LocalregError:
         raise
     except OSError as error:
-        # gzip and bz2 raise plain ones, without a number, of bytes that are none of theirs.
-        if error.errno is not None:
+        # gzip and bz2 raise plain ones, without a number, of bytes that are none of theirs; and a
+        # place that a header tells of may be none that a file has.
+        if error.errno not in (None, errno.EINVAL):
             raise
         raise broken(archive, str(error)) from error
     except (
