@@ -91,7 +91,7 @@ class Asker:
         self, url: str, auth: AuthBase | None, headers: Mapping[str, str]
     ) -> requests.Response:
         with self.translated():
-            return self._session.get(
+            response = self._session.get(
                 url,
                 auth=auth,
                 headers={"Accept-Encoding": "identity", "User-Agent": "localreg", **headers},
@@ -99,6 +99,10 @@ class Asker:
                 allow_redirects=False,
                 timeout=(self._pace.connect, self._pace.silence),
             )
+        if self._watch.gave_up():  # headers that were cut off look like whole ones
+            response.close()
+            raise self.refused(f"was given up on: {self._watch.verdict}")
+        return response
 
     def _target(self, url: str, location: str) -> str:
         with suppress(UnicodeError):  # Latin-1 to http.client; servers write UTF-8 into it
