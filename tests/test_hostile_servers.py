@@ -300,7 +300,7 @@ SHORT = {
         b"5\r\nabcde\r\n", length=False, Transfer_Encoding="chunked"
     ),
     "chunks of nonsense": answer(b"zz\r\nabc", length=False, Transfer_Encoding="chunked"),
-    "chunks below zero": answer(b"-5\r\nabc\r\n0\r\n\r\n", length=False, Transfer_Encoding="chunked"),
+    "chunks below zero": answer(b"-5\r\nabc\r\n0", length=False, Transfer_Encoding="chunked"),
     "no answer": b"",
     "half a header": b"HTTP/1.1 200 OK\r\nContent-Le",
     "no HTTP": b"SSH-2.0-OpenSSH_9\r\n",
