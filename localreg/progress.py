@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 WAIT = 0.5  # seconds: what is done sooner needs no line
 STEP = 0.1
@@ -14,21 +13,29 @@ WIDTH = 24
 Progress = Callable[[int, "int | None"], None]
 
 
-@contextmanager
-def shown_progress(what: str) -> Iterator[Progress | None]:
-    """Yield what a transfer calls with the bytes done and the bytes in all; None off a terminal.
+class shown_progress:  # noqa: N801  (used as a function; a class enters in a microsecond)
+    """Gives what a transfer calls with the bytes done and the bytes in all; None off a terminal.
 
     Args:
         what: is done, such as "Fetching model.pt".
+
+    Use it as a context manager, which wipes the line away at the end.
     """
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield None
-        return
-    line = _Line(what)
-    try:
-        yield line
-    finally:
-        line.clear()
+
+    __slots__ = ("_line", "_what")
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._line: _Line | None = None
+
+    def __enter__(self) -> Progress | None:
+        if sys.stderr is not None and sys.stderr.isatty():
+            self._line = _Line(self._what)
+        return self._line
+
+    def __exit__(self, *_: object) -> None:
+        if self._line is not None:
+            self._line.clear()
 
 
 class _Line:

@@ -630,7 +630,10 @@ def secure(serve, tmp_path):
         plain = server.answer
 
         def answer_securely(line):
-            with context.wrap_socket(line, server_side=True) as wrapped:
+            with context.wrap_socket(
+                line, server_side=True, do_handshake_on_connect=False
+            ) as wrapped:
+                wrapped.do_handshake()
                 plain(wrapped)
 
         server.answer = answer_securely

@@ -328,7 +328,8 @@ def test_links_inside_are_not_followed(root, tmp_path, name):
         kept = registry.model("kept")
         elsewhere = linked_away(root / name.format(digest=kept.digest))
         before = listing(elsewhere)
-        (tmp_path / "w.pt").write_bytes(b"weights")
+        # Into tmp/ comes only what is not here already.
+        (tmp_path / "w.pt").write_bytes(b"others!" if name == "tmp" else b"weights")
         again = creation.describe(name="kept")
         with pytest.raises(NotARegistryError, match="links inside a registry"):
             adding.add_model(registry._opened, tmp_path / "w.pt", again)

@@ -59,7 +59,7 @@ class WeightsMethods:
 
         Source: ``get_weights`` of the InputModel page.
         """
-        return or_none(lambda: self._copy(extract_archive, force_download), raise_on_error)
+        return or_none(lambda: self._copy(bool(extract_archive), force_download), raise_on_error)
 
     def get_weights_package(
         self,
@@ -84,7 +84,7 @@ class WeightsMethods:
         Source: ``get_weights_package`` of the InputModel page.
         """
         self._subject.check_package()
-        path = or_none(lambda: self._copy(extract_archive, force_download), raise_on_error)
+        path = or_none(lambda: self._copy(bool(extract_archive), force_download), raise_on_error)
         if path is None or return_path:
             return path
         from pathlib import Path
@@ -121,16 +121,16 @@ class WeightsMethods:
         subject = self._subject
 
         def get() -> str:
-            package = extract_archive is None and subject.row().package
-            path = self._copy(package or bool(extract_archive), force_download)
+            path = self._copy(extract_archive, force_download)
             if mutable or target_folder is not None:
                 return subject.private_copy(path, target_folder)
             return path
 
         return or_none(get, raise_on_error)
 
-    def _copy(self, extract: bool, force: bool) -> str:
-        return self._subject.local_copy(extract=bool(extract), force=bool(force))
+    def _copy(self, extract: bool | None, force: bool) -> str:
+        wanted = None if extract is None else bool(extract)
+        return self._subject.local_copy(extract=wanted, force=bool(force))
 
 
 def or_none(get: Callable[[], Given], raise_on_error: bool) -> Given | None:

@@ -85,7 +85,7 @@ class Stored(Frozen):
         """Return where the weights come from."""
         return operations.weights.weights_url(self.registry, self.id)
 
-    def local_copy(self, *, extract: bool, force: bool) -> str:
+    def local_copy(self, *, extract: bool | None, force: bool) -> str:
         """Return a local path of the weights; see `localreg.operations.weights.local_copy`."""
         with shown_progress(f"Fetching model {self.id[:8]}") as progress:
             path = operations.weights.local_copy(
@@ -170,7 +170,7 @@ class Empty(Frozen):
         """Return None."""
         return None
 
-    def local_copy(self, *, extract: bool, force: bool) -> str:
+    def local_copy(self, *, extract: bool | None, force: bool) -> str:
         """Raise NoWeightsError."""
         raise NoWeightsError("the empty model has no weights", model=EMPTY_ID)
 

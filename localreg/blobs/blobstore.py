@@ -105,10 +105,11 @@ class BlobStore(Frozen):
             CorruptBlobError: the bytes are missing, or are not as many as they were.
             StorageError: the link cannot be made.
         """
+        name = filename or UNNAMED
+        if self._is_linked(digest, size, name):
+            return Path(f"{self.root}/files/{digest}/{name}")
         blob = self.blob(digest)
-        link = self.real("files", digest) / (filename or UNNAMED)
-        if _same_file(link, blob, size):
-            return link
+        link = self.real("files", digest) / name
         with disk_errors("handing out weights", link):
             if size_of(blob) != size:
                 raise _corrupt(digest, blob, f"holds {size_of(blob)} bytes of {size}")
@@ -118,6 +119,28 @@ class BlobStore(Frozen):
             aside.replace(link)
             self.sync(folder)
         return link
+
+    def _is_linked(self, digest: str, size: int | None, name: str) -> bool:
+        """Return whether a file was handed out before, and still is the whole blob.
+
+        On text, which is quicker than paths: most calls end here.
+        """
+        root, head = str(self.root), digest[:2]
+        folders = (
+            f"{root}/blobs", f"{root}/blobs/sha256", f"{root}/blobs/sha256/{head}",
+            f"{root}/files", f"{root}/files/{digest}",
+        )  # fmt: skip
+        try:
+            for folder in folders:
+                if not stat.S_ISDIR(os.lstat(folder).st_mode):
+                    return False
+            first = os.lstat(f"{folders[4]}/{name}")
+            second = os.lstat(f"{folders[2]}/{digest[2:]}")
+        except OSError:
+            return False
+        whole = stat.S_ISREG(first.st_mode) and first.st_size == second.st_size == size
+        # Where hard links do not exist the link is a copy, on an inode of its own.
+        return whole and (first.st_ino == second.st_ino or second.st_nlink == 1)
 
     def check_digest(self, digest: str) -> None:
         """Hash a blob again.
@@ -238,17 +261,6 @@ def size_of(path: Path) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-def _same_file(link: Path, blob: Path, size: int | None) -> bool:
-    """Return whether a link handed out before still is the whole blob."""
-    try:
-        first, second = link.lstat(), blob.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    whole = stat.S_ISREG(first.st_mode) and first.st_size == second.st_size == size
-    # Where hard links do not exist the link is a copy, on an inode of its own.
-    return whole and (first.st_ino == second.st_ino or second.st_nlink == 1)
 
 
 def _link_or_copy(blob: Path, target: Path) -> None:

@@ -209,7 +209,7 @@ def lines(facts: Facts) -> list[str]:
     >>> lines({"format": "safetensors", "tensors": 2, "parameters": 1200, "dtypes": {"F32": 1200}})
     ['safetensors: 1,200 parameters in 2 tensors, F32 1,200']
     >>> lines({"format": "pytorch", "members": 4, "pickles": 1, "pickle": "unscanned"})
-    ['pytorch: 4 members', '1 pickle, unscanned: loading it may run code']
+    ['pytorch: 4 members', '1 pickle, unscanned: loading may run code']
     """
     if not facts:
         return []
@@ -217,11 +217,10 @@ def lines(facts: Facts) -> list[str]:
     if "problem" in facts:
         told.append(f"damaged or not what it seems: {facts['problem']}")
     if "pickle" in facts:
-        count = facts.get("pickles", 1)
         names = facts.get("flagged")
         found = f" ({', '.join(map(str, names))})" if isinstance(names, list) and names else ""
         told.append(
-            f"{count} pickle{'' if count == 1 else 's'}, {facts['pickle']}{found}: loading it may "
+            f"{_count(facts.get('pickles', 1), 'pickles')}, {facts['pickle']}{found}: loading may "
             "run code"
         )
     metadata = facts.get("metadata")
@@ -230,12 +229,15 @@ def lines(facts: Facts) -> list[str]:
     return told
 
 
+def _count(number: object, things: str) -> str:
+    return f"{number:,} {things.removesuffix('s') if number == 1 else things}"
+
+
 def _told(facts: Facts) -> str:
     counted = [
-        f"{facts['parameters']:,} parameters" if "parameters" in facts else "",
-        f"in {facts['tensors']:,} tensors" if "tensors" in facts else "",
-        f"in {facts['arrays']:,} arrays" if "arrays" in facts else "",
-        f"{facts['members']:,} members" if "members" in facts else "",
+        _count(facts["parameters"], "parameters") if "parameters" in facts else "",
+        *(f"in {_count(facts[name], name)}" for name in ("tensors", "arrays") if name in facts),
+        _count(facts["members"], "members") if "members" in facts else "",
     ]
     dtypes = facts.get("dtypes")
     kinds = (

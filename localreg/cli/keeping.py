@@ -7,6 +7,7 @@ import os
 import platform
 import sqlite3
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -32,7 +33,7 @@ from localreg.operations.lookup import resolve_model
 from localreg.progress import shown_progress
 from localreg.records import WeightsRecord
 from localreg.registry import DATABASE, OpenRegistry, open_registry
-from localreg.store import model_rows
+from localreg.store import blob_rows, model_rows
 from localreg.store.filesystem import filesystem_type
 
 ARCHIVE = click.option("--archive", is_flag=True, help="The archive of a package, not unpacked.")
@@ -159,6 +160,8 @@ def add_command(
         else:
             click.echo(f"{record.ref}  {model_id}")
             say(_told(served(record), target.root))
+            for warning in _warnings(target, served(record), file):
+                say(warning)
 
 
 def _told(kept: WeightsRecord, root: Path) -> str:
@@ -166,6 +169,19 @@ def _told(kept: WeightsRecord, root: Path) -> str:
     if kept.kept:
         return f"Kept {size_text(kept.size)}{digest}, in {root}"
     return f"Recorded where it is{digest}; nothing was copied to {root}"
+
+
+def _warnings(registry: OpenRegistry, kept: WeightsRecord, file: str) -> Iterator[str]:
+    if kept.digest is None:
+        return
+    with registry.store.read() as connection:
+        facts = blob_rows.facts(connection, kept.digest) or {}
+    if facts.get("pickle") == "flagged":
+        found = ", ".join(map(str, facts.get("flagged", [])))
+        yield f"Beware: {facts.get('scanner')} flags it ({found}). Loading it may run that."
+    blob = registry.blobs.path(kept.digest)
+    if file != "-" and blob.exists() and Path(file).exists() and blob.samefile(file):
+        yield f"{file} and the registry share these bytes: it is read-only now, do not write to it."
 
 
 def _read_labels(path: Path) -> object:
@@ -192,10 +208,9 @@ def _local_copy(registry: OpenRegistry, model_id: str, *, archive: bool) -> Path
     """Return a model's file, or the folder of a package, as `get_local_copy` does."""
     with registry.store.read() as connection:
         row = model_rows.model_row(connection, model_id)
-    package = row is not None and row.package
     with shown_progress(f"Fetching {row.ref if row else model_id}") as progress:
         return weights.local_copy(
-            registry, model_id, extract=package and not archive, progress=progress
+            registry, model_id, extract=False if archive else None, progress=progress
         )
 
 

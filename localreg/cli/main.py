@@ -14,6 +14,7 @@ from localreg.errors import (
     ConflictError,
     CorruptBlobError,
     DamagedRegistryError,
+    DigestMismatchError,
     LocalregError,
     LockTimeoutError,
     NotFoundError,
@@ -50,6 +51,7 @@ _OTHER_NAMES = {"list": "ls", "remove": "rm"}
 _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (DamagedRegistryError, 4),
     (CorruptBlobError, 4),
+    (DigestMismatchError, 4),
     (LockTimeoutError, 6),
     (NotFoundError, 3),
     (NoWeightsError, 3),

@@ -129,9 +129,9 @@ def _say_deleted(count: int, size: int, failed: Iterable[str], *, dry_run: bool)
     if not count:
         say("Nothing to delete.")
     elif dry_run:
-        say(f"--delete would delete these {count}, {size_text(size)}.")
+        say(f"--delete would free {size_text(size)} ({_things(count)}).")
     else:
-        say(f"Deleted {count}, {size_text(size)}.")
+        say(f"Freed {size_text(size)} ({_things(count)}).")
 
 
 @click.command("du")
@@ -197,7 +197,7 @@ def cache_rm_command(names: tuple[str, ...], registry: str | None) -> None:
     """Delete single things from the cache, each by its NAME or the first digits of it."""
     with opened(registry) as target:
         found = [each for name in names for each in caching.remove(target, name)]
-    say(f"Deleted {len(found)}, {size_text(sum(each.size for each in found))}.")
+    say(f"Freed {size_text(sum(each.size for each in found))} ({_things(len(found))}).")
 
 
 @cache_command.command("prune")
@@ -280,6 +280,10 @@ def _where(problem: verifying.Problem) -> str:
 
 def _count(problems: tuple[verifying.Problem, ...]) -> str:
     return "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+
+
+def _things(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
 
 
 def _seconds(option: str, text: str) -> float:

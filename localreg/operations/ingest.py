@@ -72,7 +72,8 @@ def take_in(
 ) -> Result:
     """Hold the bytes of a source, and call `act` in the transaction that records them.
 
-    A file whose status did not change since it was hashed is not read again.
+    A file whose status did not change since it was hashed is not read again, and bytes that are
+    here already are hashed, but not copied.
 
     Raises:
         SourceNotFoundError: there is no such file.
@@ -81,7 +82,8 @@ def take_in(
         StorageError: the disk is full, or refused something.
     """
     before = None if source.path is None else _status(source.path)
-    done = None if before is None else _without_reading(registry, before, source, act)
+    digest = None if before is None else _known_digest(registry, source, before)
+    done = None if digest is None else _with_held(registry, digest, source, act)
     if done is None:
         with _staged(registry, source) as blob:
             check_wanted(source, blob.digest)
@@ -107,8 +109,9 @@ def keep(
     replace: bool,
 ) -> Held:
     """Put staged bytes in their place and record them, within a transaction."""
+    ends = staging.sample(blob.path)
     witness = registry.blobs.keep(blob, filename, replace=replace)
-    blob_rows.record(change.connection, blob.digest, blob.size, witness, facts)
+    blob_rows.record(change.connection, blob.digest, blob.size, witness, ends, facts)
     return Held(blob.digest, blob.size)
 
 
@@ -175,11 +178,8 @@ def _stage(registry: OpenRegistry, source: Source, aside: Path) -> StagedBlob:
         size = staging.source_size(source.path)
         if source.mode == "copy":
             staging.check_room(aside.parent, size)
-        with registry.store.read() as connection:
-            # Perhaps the same bytes: then nothing of the copy need go to disk.
-            sync = blobs.durable and not blob_rows.of_size(connection, size)
         return staging.stage_file(
-            source.path, aside, source.mode, sync=sync, progress=source.progress
+            source.path, aside, source.mode, sync=blobs.durable, progress=source.progress
         )
 
 
@@ -206,16 +206,34 @@ def _stage_package(registry: OpenRegistry, folder: Path, aside: Path, source: So
     )
 
 
-def _without_reading(
+def _known_digest(registry: OpenRegistry, source: Source, status: FileStatus) -> str | None:
+    """Return the digest of a file that is known, or that looks like bytes that are here."""
+    assert source.path is not None
+    with registry.store.read() as connection:
+        known = blob_rows.known_digest(connection, status)
+    if known is not None or source.mode == "link":
+        return known
+    with disk_errors("keeping weights", source.path):
+        ends = staging.sample(source.path)
+        with registry.store.read() as connection:
+            if not blob_rows.alike(connection, status.size, ends):
+                return None
+        digest = staging.file_digest(source.path, source.progress)
+        if _status(source.path) != status:
+            return None  # it changes; what is copied of it counts
+        _remember(registry, source.path, status, digest)
+        return digest
+
+
+def _with_held(
     registry: OpenRegistry,
-    status: FileStatus,
+    digest: str,
     source: Source,
     act: Callable[[Change, Held], Result],
 ) -> tuple[Result] | None:
-    """Do the whole when the file is known and its bytes are here, as they were; else None."""
+    """Do the whole with bytes that are here, as they were; None when they are not."""
     with registry.store.read() as connection:
-        digest = blob_rows.known_digest(connection, status)
-        if digest is None or not _is_as_it_was(registry, connection, digest):
+        if not _is_as_it_was(registry, connection, digest):
             return None
     check_wanted(source, digest)
     with registry.store.write() as change:

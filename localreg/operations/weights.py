@@ -53,14 +53,14 @@ def local_copy(
     registry: OpenRegistry,
     model_id: str,
     *,
-    extract: bool,
+    extract: bool | None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Return a local file of a model's weights, or the folder that its archive unpacks to.
 
     Args:
-        extract: unpack an archive; what is none is given as it is.
+        extract: unpack an archive; what is none is given as it is. None unpacks packages.
         force: fetch remote weights again.
         progress: told of the bytes that are fetched.
 
@@ -74,9 +74,14 @@ def local_copy(
         ModelNotFoundError: the model is gone.
     """
     try:
-        weights = current(registry, model_id)
+        with registry.store.glance() as connection:
+            weights, package = model_rows.weights_and_package(connection, model_id)
         if weights is None or (weights.url is None and weights.digest is None):
+            with registry.store.read() as connection:
+                require_model(connection, model_id)
             raise NoWeightsError(f"model {model_id} has no weights: no URL is recorded for it")
+        if extract is None:
+            extract = package
         held, path = _file(registry, model_id, weights, force, progress)
         return _unpacked(registry, held, path) if extract else path
     except WeightsError as error:

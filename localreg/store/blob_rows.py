@@ -96,29 +96,44 @@ def facts(connection: Connection, digest: str) -> Json | None:
     return None if found is None else found.facts
 
 
-def of_size(connection: Connection, size: int) -> bool:
-    """Return whether there is a blob of so many bytes."""
-    row = connection.execute("SELECT 1 FROM blob WHERE size = ? LIMIT 1", (size,)).fetchone()
+def alike(connection: Connection, size: int, sample: str) -> bool:
+    """Return whether there is a blob of so many bytes, and with these ends."""
+    row = connection.execute(
+        "SELECT 1 FROM blob WHERE size = ? AND sample = ? LIMIT 1", (size, sample)
+    ).fetchone()
     return row is not None
 
 
 def record(
-    connection: Connection, digest: str, size: int, witness: int, facts: Json | None
+    connection: Connection,
+    digest: str,
+    size: int,
+    witness: int,
+    sample: str,
+    facts: Json | None,
 ) -> None:
     """Tell that the bytes of a digest are here and were hashed just now; in a write transaction.
 
     Args:
         witness: change time of the blob's file, nanoseconds.
+        sample: digest of its ends.
         facts: what is inside; None leaves what is known.
     """
     moment = now()
     text = None if facts is None else json.dumps(facts, ensure_ascii=False)
     connection.execute(
-        "INSERT INTO blob (digest, size, added, verified, witness, facts) "
-        "VALUES (:digest, :size, :now, :now, :witness, :facts) "
+        "INSERT INTO blob (digest, size, added, verified, witness, sample, facts) "
+        "VALUES (:digest, :size, :now, :now, :witness, :sample, :facts) "
         "ON CONFLICT (digest) DO UPDATE SET verified = :now, witness = :witness, "
-        "unreferenced = NULL, facts = COALESCE(:facts, facts)",
-        {"digest": digest, "size": size, "now": moment, "witness": witness, "facts": text},
+        "sample = :sample, unreferenced = NULL, facts = COALESCE(:facts, facts)",
+        {
+            "digest": digest,
+            "size": size,
+            "now": moment,
+            "witness": witness,
+            "sample": sample,
+            "facts": text,
+        },
     )
 
 

@@ -129,6 +129,15 @@ class Store:
                     connection.execute("COMMIT")
 
     @contextmanager
+    def glance(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection for a single statement, which sees one state without a transaction.
+
+        Fetch all its rows: a statement that is left open keeps old states alive.
+        """
+        with translated(self.path), self._connections.mine() as connection:
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Change]:
         """Yield a write transaction; it is committed at the end, or leaves no trace.
 

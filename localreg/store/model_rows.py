@@ -119,11 +119,23 @@ def current_weights(connection: Connection, model_id: str) -> WeightsRecord | No
     return None if row is None else _weights_record(row)
 
 
-_WEIGHTS = (
-    "w.revision, w.url, w.filename, b.digest, b.size, w.pinned, w.kept, w.uploaded, w.current, "
-    "w.at "
-    "FROM model m JOIN weights w ON w.model = m.pk LEFT JOIN blob b ON b.pk = w.blob"
+def weights_and_package(connection: Connection, model_id: str) -> tuple[WeightsRecord | None, bool]:
+    """Return the revision that is served, or None, and whether the model is a package."""
+    rows = connection.execute(
+        f"SELECT {_WEIGHTS_COLUMNS}, m.package {_WEIGHTS_JOIN} WHERE m.id = ? AND w.current = 1",
+        (model_id,),
+    ).fetchall()
+    if not rows:
+        return None, False
+    *weights, package = rows[0]
+    return _weights_record(weights), bool(package)
+
+
+_WEIGHTS_COLUMNS = (
+    "w.revision, w.url, w.filename, b.digest, b.size, w.pinned, w.kept, w.uploaded, w.current, w.at"
 )
+_WEIGHTS_JOIN = "FROM model m JOIN weights w ON w.model = m.pk LEFT JOIN blob b ON b.pk = w.blob"
+_WEIGHTS = f"{_WEIGHTS_COLUMNS} {_WEIGHTS_JOIN}"
 
 
 def _weights_record(row: Sequence[object]) -> WeightsRecord:

@@ -66,7 +66,8 @@ CREATE TABLE design (
 );
 
 -- Bytes that are, or were, here. `verified` is when they were last hashed, `witness` the change time
--- that the file had then (nanoseconds): as long as it has it, nobody wrote to it.
+-- that the file had then (nanoseconds): as long as it has it, nobody wrote to it. `sample` is a digest
+-- of its ends: a file of another size or sample need not be hashed to be told apart.
 CREATE TABLE blob (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64 AND digest NOT GLOB '*[^0-9a-f]*'),
@@ -74,6 +75,7 @@ CREATE TABLE blob (
     added INTEGER NOT NULL,
     verified INTEGER,
     witness INTEGER,
+    sample TEXT,
     unreferenced INTEGER,
     facts TEXT
 );
