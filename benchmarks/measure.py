@@ -8,6 +8,9 @@ Each script beside this one measures one group of the budgets of the design and 
     python benchmarks/register.py         # registering models, one transaction each
     python benchmarks/query.py            # queries, from 10,000 to 1,000,000 models
     python benchmarks/contention.py       # eight processes registering at once
+    python benchmarks/ingest.py           # keeping 1 GiB, and 2,000 small files
+    python benchmarks/download.py         # fetching 1 GiB over loopback
+    python benchmarks/local_copy.py       # local copies of what is here
 
 The rules that bind them:
 

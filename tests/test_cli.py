@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -317,3 +319,111 @@ def test_a_negative_limit_is_wrong_usage(run, command):
     code, out, err = run(command, "-l", "-3")
     assert (code, out) == (2, "")
     assert "-3" in err
+
+
+# weights and their upkeep --------------------------------------------------------------------
+
+
+def test_folders_and_the_standard_input_are_kept(run, tmp_path, monkeypatch):
+    (tmp_path / "bert").mkdir()
+    (tmp_path / "bert" / "config.json").write_text("{}")
+    run("add", "bert", "-n", "nlp/bert")
+    _, tree, _ = run("path", "nlp/bert")
+    assert (Path(tree.strip()) / "config.json").read_text() == "{}"
+    _, archive, _ = run("path", "nlp/bert", "--archive")
+    assert archive.strip().endswith("bert.zip")
+    assert run("get", "nlp/bert", "-o", "out/")[0] == 0
+    (tmp_path / "out" / "bert" / "config.json").write_text("changed")
+    assert run("get", "nlp/bert", "-o", "out/")[0] == 2
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"piped")))
+    assert run("add", "-", "-n", "piped", "--filename", "w.bin")[0] == 0
+    assert Path(run("path", "piped")[1].strip()).read_bytes() == b"piped"
+
+
+def test_modes_are_told_from_each_other(run, tmp_path):
+    for mode in ("copy", "move", "link", "reference"):
+        (tmp_path / f"{mode}.pt").write_bytes(mode.encode())
+        code, _, err = run("add", f"{mode}.pt", f"--{mode}")
+        assert code == 0
+        assert ("Kept" in err) == (mode != "reference")
+        assert (tmp_path / f"{mode}.pt").exists() == (mode != "move")
+    _, out, _ = run("show", "reference")
+    assert "only pointed to" in out
+    assert run("add", "copy.pt", "--hash")[0] == 2
+    assert run("add", "copy.pt", "--sha256", "0" * 64)[0] == 4
+    code, _, err = run("add", "copy.pt", "--reference", "--hash", "-n", "hashed")
+    assert (code, "sha256" in err) == (0, True)
+
+
+def test_damage_is_told_with_its_own_exit_code_and_repaired(run, tmp_path):
+    (tmp_path / "m.pt").write_bytes(b"weights")
+    run("add", "m.pt", "-n", "p/m")
+    assert run("verify")[0] == 0
+    (blob,) = (each for each in (tmp_path / "registry" / "blobs").rglob("*") if each.is_file())
+    blob.chmod(0o644)
+    blob.write_bytes(b"wEIGHTs")
+    for arguments in (["verify"], ["verify", "p/m"], ["verify", "--full"]):
+        code, out, err = run(*arguments)
+        assert code == 4
+        assert "p/m:1" in out
+        assert "1 problem" in err
+    assert json.loads(run("verify", "--json")[1])["problems"][0]["kind"] == "digest"
+    code, out, _ = run("repair")
+    assert (code, "copied from" in out) == (0, True)
+    assert run("verify", "--full")[0] == 0
+    assert run("repair")[2] == "Nothing to repair.\n"
+    shutil.rmtree(tmp_path / "registry" / "files")
+    blob.unlink()
+    (tmp_path / "m.pt").unlink()
+    code, out, err = run("repair")
+    assert code == 4
+    assert "p/m:1" in out
+    assert "no source" in err
+
+
+def test_nothing_is_deleted_in_bulk_unless_that_is_said(run, tmp_path):
+    (tmp_path / "m.pt").write_bytes(b"weights")
+    run("add", "m.pt")
+    run("rm", "-f", "m")
+    assert "Nothing to delete" in run("gc")[2]
+    code, out, err = run("gc", "--grace", "0s")
+    assert (code, "weights" in out, "--delete" in err) == (0, True, True)
+    assert json.loads(run("gc", "--grace", "0s", "--json")[1])["dry_run"] is True
+    assert "Freed 7 B" in run("gc", "--grace", "0s", "--delete")[2]
+    assert "Nothing to delete" in run("gc", "--grace", "0s")[2]
+    assert run("gc", "--grace", "soon")[0] == 2
+
+
+def test_the_cache_is_listed_and_pruned(run, tmp_path):
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "a").write_bytes(b"12345")
+    run("add", "pkg")
+    assert run("cache", "ls")[2] == "The cache is empty.\n"
+    tree = Path(run("path", "pkg")[1].strip())
+    assert tree.name[:12] in run("cache", "ls")[1]
+    assert json.loads(run("cache", "ls", "--json")[1])[0]["kind"] == "tree"
+    assert run("cache", "prune")[0] == 2
+    run("cache", "prune", "--max-size", "0")
+    assert tree.exists()
+    run("cache", "prune", "--max-size", "0", "--delete")
+    assert not tree.exists()
+    run("path", "pkg")
+    assert run("cache", "rm", tree.name[:8])[0] == 0
+    assert not tree.exists()
+    assert run("cache", "rm", tree.name[:8])[0] == 3
+
+
+def test_du_tells_where_the_bytes_are(run, tmp_path):
+    (tmp_path / "m.pt").write_bytes(b"weights")
+    run("add", "m.pt", "-n", "p/a")
+    run("add", "m.pt", "-n", "q/b")
+    assert run("du")[1] == "p\t7 B\t0 B\t1\t1\nq\t7 B\t0 B\t1\t1\n"
+    assert run("du", "--by", "blob")[1].split("\t")[1:] == ["7 B", "7 B", "1", "2\n"]
+    assert "kept 7 B" in run("du", "--by", "model")[2]
+    assert json.loads(run("du", "--json")[1])["kept"] == 7
+
+
+def test_the_doctor_finds_a_healthy_registry_healthy(run):
+    code, out, _ = run("doctor", "--json")
+    assert code == 0
+    assert {each["state"] for each in json.loads(out)} <= {"ok", "note"}

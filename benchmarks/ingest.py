@@ -1,0 +1,191 @@
+"""Keeping weights: one large file, the same again, and a folder of many small ones.
+
+Beside it, in the same run and in an order shuffled each round: hashing alone
+(`hashlib.file_digest`, the floor: what is kept is hashed), copying with and without syncing, and
+``cp``. All of localreg's is durable: synced to disk when the call returns.
+
+    python benchmarks/ingest.py [--size MIB] [--files N] [--rounds N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from measure import Finding, median, print_table, ratio, take_turns
+
+from localreg import Registry
+
+SMALL = 100 * 1024  # bytes of each of many files
+TRUSTED_AFTER = 2.5  # seconds: a file that just changed is not known by its status
+
+_PEAK = """
+import resource, sys
+from localreg import Registry
+with Registry(sys.argv[1]) as registry:
+    registry.add(sys.argv[2], "peak")
+    assert registry.verify(full=True).ok
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def main() -> None:
+    """Measure, and print what came out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=1024, help="MiB of the large file")
+    parser.add_argument("--files", type=int, default=2000, help="how many small ones")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        _large(place, options.size, options.rounds)
+        _many(place, options.files, options.rounds)
+
+
+def _large(place: Path, size: int, rounds: int) -> None:
+    source, other = place / "large.bin", place / "other.bin"
+    with source.open("wb") as writer:
+        for _ in range(size):
+            writer.write(os.urandom(2**20))
+    shutil.copyfile(source, other)
+    os.sync()
+    time.sleep(TRUSTED_AFTER)
+    known = Registry(place / "known")
+    known.add(source, "m")
+
+    def fresh() -> float:
+        with tempfile.TemporaryDirectory(dir=place) as folder, Registry(folder) as registry:
+            return _seconds(lambda: registry.add(source, "m"))
+
+    def other_path() -> float:
+        with known.db.conn as connection:  # as if it had never been seen
+            connection.execute("DELETE FROM known_file")
+        return _seconds(lambda: known.add(other, "m"))
+
+    taken = take_turns(
+        {
+            "digest": lambda: _seconds(lambda: _digest(source)),
+            "copy": lambda: _copied(place, lambda target: shutil.copyfile(source, target)),
+            "cp": lambda: _copied(place, lambda target: subprocess.run(["cp", source, target])),
+            "copy, synced": lambda: _copied(place, lambda target: _synced_copy(source, target)),
+            "add": fresh,
+            "same path": lambda: _seconds(lambda: known.add(source, "m")),
+            "other path": other_path,
+        },
+        rounds,
+    )
+    blobs = sum(path.stat().st_size for path in (place / "known" / "blobs").rglob("*/*/*"))
+    copies = blobs // source.stat().st_size
+    known.close()
+    peak = _peak(place, source)
+    digest = taken["digest"]
+    print_table(
+        f"{size} MiB beside hashing it alone ({rounds} rounds)",
+        [
+            _beside("hashlib.file_digest", digest, digest),
+            _beside("shutil.copyfile", taken["copy"], digest),
+            _beside("cp", taken["cp"], digest),
+            _beside("shutil.copyfile and fsync", taken["copy, synced"], digest),
+            _beside("add, durable", taken["add"], digest, 1.1),
+            _beside(f"another path, same bytes ({copies} blob)", taken["other path"], digest, 1.1),
+            Finding("the same path again", median(taken["same path"]), budget="1 ms",
+                    met=statistics.median(taken["same path"]) <= 1e-3),
+            Finding("peak memory of add and verify", f"{peak:.0f} MB", budget="150 MB",
+                    met=peak <= 150),
+        ],
+    )  # fmt: skip
+
+
+def _many(place: Path, files: int, rounds: int) -> None:
+    source = place / "many"
+    source.mkdir()
+    for number in range(files):
+        (source / f"{number:05}.bin").write_bytes(os.urandom(SMALL))
+    os.sync()
+
+    def add() -> float:
+        with tempfile.TemporaryDirectory(dir=place) as folder, Registry(folder) as registry:
+            return _seconds(lambda: registry.add(source, "m"))
+
+    def copy_and_sync(target: Path) -> None:
+        shutil.copytree(source, target)
+        for path in target.iterdir():
+            _sync(path)
+
+    taken = take_turns(
+        {
+            "copy": lambda: _copied(place, lambda target: shutil.copytree(source, target)),
+            "copy, synced": lambda: _copied(place, copy_and_sync),
+            "add": add,
+        },
+        rounds,
+    )
+    print_table(
+        f"{files} files of {SMALL // 1024} KiB as a package, beside copying them ({rounds} rounds)",
+        [
+            _beside("shutil.copytree, not on disk", taken["copy"], taken["copy"]),
+            _beside("shutil.copytree, each synced", taken["copy, synced"], taken["copy"]),
+            _beside("add, durable", taken["add"], taken["copy"], 1.5),
+        ],
+    )
+
+
+def _beside(
+    what: str, taken: list[float], floor: list[float], budget: float | None = None
+) -> Finding:
+    found = ratio(taken, floor)
+    told = "" if budget is None else f"{budget} x"
+    met = None if budget is None else found <= budget
+    return Finding(what, median(taken), median(floor), found, told, met)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _digest(path: Path) -> None:
+    with path.open("rb") as reader:
+        hashlib.file_digest(reader, "sha256")
+
+
+def _copied(place: Path, copy: Callable[[Path], object]) -> float:
+    target = place / "target"
+    taken = _seconds(lambda: copy(target))
+    if target.is_dir():
+        shutil.rmtree(target)
+    else:
+        target.unlink()
+    return taken
+
+
+def _synced_copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    _sync(target)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def _peak(place: Path, source: Path) -> float:
+    """Return the most memory that a fresh process took to keep and verify a file, in MB."""
+    command = [sys.executable, "-c", _PEAK, str(place / "peak"), str(source)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(done.stdout) * 1024 / 1e6
+
+
+if __name__ == "__main__":
+    main()
