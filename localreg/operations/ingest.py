@@ -130,12 +130,11 @@ def digest_of(registry: OpenRegistry, source: Source) -> Held:
         status = _status(source.path)
         with registry.store.read() as connection:
             digest = None if status is None else blob_rows.known_digest(connection, status)
-        if digest is None:
-            digest = staging.file_digest(source.path, source.progress)
-            if status is not None and not registry.store.readonly:
-                _remember(registry, source.path, status, digest)
-    check_wanted(source, digest)
-    return Held(digest, size)
+        found = digest or staging.file_digest(source.path, source.progress)
+        check_wanted(source, found)
+        if digest is None and status is not None and not registry.store.readonly:
+            _remember(registry, source.path, status, found)
+    return Held(found, size)
 
 
 def _remember(registry: OpenRegistry, path: Path, before: FileStatus, digest: str) -> None:
@@ -221,6 +220,7 @@ def _known_digest(registry: OpenRegistry, source: Source, status: FileStatus) ->
         digest = staging.file_digest(source.path, source.progress)
         if _status(source.path) != status:
             return None  # it changes; what is copied of it counts
+        check_wanted(source, digest)
         _remember(registry, source.path, status, digest)
         return digest
 

@@ -225,6 +225,12 @@ def _watched_pools(watch: Watch) -> dict[str, type[urllib3.HTTPConnectionPool]]:
             watch.attach(line)
             return line
 
+        def _tunnel(self) -> None:
+            super()._tunnel()
+            # A proxy's answer that was cut off looks like a whole one, and TLS would go on.
+            if watch.gave_up():
+                raise ConnectionAbortedError(watch.verdict)
+
     class PlainPool(urllib3.HTTPConnectionPool):
         ConnectionCls = Plain
 

@@ -111,15 +111,19 @@ class Watch:
             self._drop_line()
 
     def attach(self, line: socket.socket) -> None:
-        """Tell which connection there is.
+        """Tell which connection there is; it is closed when there is a verdict already.
 
         The watch has a descriptor of its own for it: TLS takes the first one over.
+
+        Raises:
+            ConnectionAbortedError: nothing shall be asked any more.
         """
         with self._news:
             self._drop_line()
-            self._line = line.dup()
             if self.verdict is not None:
-                self._cut()
+                line.close()  # here: TLS forgets a connection that ends before its handshake
+                raise ConnectionAbortedError(self.verdict)
+            self._line = line.dup()
 
     def arrived(self, count: int) -> None:
         """Tell that bytes arrived."""
