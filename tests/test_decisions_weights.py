@@ -1,10 +1,8 @@
-"""Decisions about weights: rows 15, 16, 18 and 39 of the table, and section 5.
-
-Downloads and unpacking are not in this version; see test_page_signatures.py.
-"""
+"""Decisions about weights: rows 15, 16, 18 and 39 of the table, and section 5."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -167,6 +165,30 @@ def test_row_16_damaged_bytes_are_never_handed_out(registry, file, caplog):
         model.get_local_copy(raise_on_error=True)
     assert isinstance(raised.value, ValueError)
     assert raised.value.model == model.id
+
+
+def test_row_16_a_file_that_somebody_else_put_there_is_not_handed_out(registry, file):
+    """Not even when it is as long as the right one."""
+    model = InputModel.import_model(file, copy=True)
+    handed_out = Path(model.get_weights())
+    handed_out.unlink()
+    handed_out.write_bytes(BYTES[::-1])
+    assert Path(model.get_weights()).read_bytes() == BYTES
+
+
+def test_row_16_without_hard_links_a_copy_is_handed_out_again(registry, file, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(errno.EPERM, "no hard links on this file system")
+
+    monkeypatch.setattr(os, "link", refused)
+    model = InputModel.import_model(file, copy=True)
+    handed_out = Path(model.get_weights())
+    inode = handed_out.stat().st_ino
+    assert Path(model.get_weights()).stat().st_ino == inode
+    assert handed_out.read_bytes() == BYTES
+    handed_out.unlink()
+    handed_out.write_bytes(BYTES[::-1])
+    assert Path(model.get_weights()).read_bytes() == BYTES
 
 
 def test_row_16_always_verifying_finds_a_flipped_bit(registry, file, monkeypatch):

@@ -138,9 +138,10 @@ class BlobStore(Frozen):
             second = os.lstat(f"{folders[2]}/{digest[2:]}")
         except OSError:
             return False
-        whole = stat.S_ISREG(first.st_mode) and first.st_size == second.st_size == size
-        # Where hard links do not exist the link is a copy, on an inode of its own.
-        return whole and (first.st_ino == second.st_ino or second.st_nlink == 1)
+        if not stat.S_ISREG(first.st_mode) or not first.st_size == second.st_size == size:
+            return False
+        # Where hard links do not exist it is a copy, and has the blob's own time of writing.
+        return first.st_ino == second.st_ino or first.st_mtime_ns == second.st_mtime_ns
 
     def check_digest(self, digest: str) -> None:
         """Hash a blob again.
@@ -269,8 +270,12 @@ def _link_or_copy(blob: Path, target: Path) -> None:
     except OSError:  # no hard links here, or too many of this file
         import shutil
 
-        shutil.copyfile(blob, target, follow_symlinks=False)
-        shutil.copymode(blob, target, follow_symlinks=False)
+        from localreg.blobs.staging import clone
+
+        if not clone(blob, target):
+            shutil.copyfile(blob, target, follow_symlinks=False)
+        # With its time of writing: a file that somebody else puts there has another one.
+        shutil.copystat(blob, target, follow_symlinks=False)
 
 
 def _corrupt(digest: str, path: Path, found: str) -> CorruptBlobError:
