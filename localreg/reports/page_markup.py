@@ -1,0 +1,76 @@
+"""The small pieces of text and markup that pages are made of, each safe where it stands."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_IN_SCRIPT = {ord(each): f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_IGNORED_IN_URLS = re.compile(r"[\x00-\x20\x7f-\x9f]")
+LINK_SCHEMES = frozenset({"http", "https", "file"})
+
+
+def clean(text: str) -> str:
+    """Return text without NULs, which HTML cannot hold, and without lone surrogates."""
+    return _UNSTORABLE.sub("", text)
+
+
+def script_json(value: object) -> Markup:
+    """Return `value` as JSON that may stand inside a script element.
+
+    Raises:
+        ValueError: it holds NaN or an infinity, which JSON does not have.
+    """
+    from markupsafe import Markup
+
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    if "\\u0000" in text:
+        text = _ESCAPED_NUL.sub(r"\1", text)
+    return Markup(text.translate(_IN_SCRIPT))
+
+
+def safe_href(href: str | None, *, data: bool = False) -> str | None:
+    """Return where a link may lead, or None: relative, http, https or file and nothing else.
+
+    Args:
+        href: the link; browsers skip blanks and control characters in it, so they are taken out
+            before it is judged.
+        data: whether a ``data:`` URL is good too, as for the source of a picture.
+
+    >>> safe_href("../models/a.html"), safe_href("java\\tscript:alert(1)")
+    ('../models/a.html', None)
+    """
+    if href is None:
+        return None
+    bare = _IGNORED_IN_URLS.sub("", href)
+    scheme = _SCHEME.match(bare)
+    if scheme is None:
+        # Two slashes, of either kind, would name another host.
+        return None if bare[:1] in ("/", "\\") and bare[1:2] in ("/", "\\") else clean(href)
+    name = scheme[1].lower()
+    return clean(href) if name in LINK_SCHEMES or (data and name == "data") else None
+
+
+def number_text(value: float | None) -> str:
+    """Return a number as people read it: five digits that count, an en dash where there is none.
+
+    >>> number_text(0.913456), number_text(1234567.0), number_text(1.5e-07), number_text(None)
+    ('0.91346', '1,234,567', '1.5e-7', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    if float(value).is_integer() and abs(value) < 1e9:
+        return f"{int(value):,}"
+    if 1e-4 <= abs(value) < 1e6:
+        digits = max(0, 4 - math.floor(math.log10(abs(value))))
+        return f"{value:,.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:,.0f}"
+    mantissa, _, exponent = f"{value:.4e}".partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"

@@ -1,0 +1,168 @@
+// Draws Plotly figures in the colours of the page, when they are scrolled to.
+(function () {
+  'use strict';
+
+  const DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot'];
+  const COLOURS = 8;
+  const drawn = new Set(); // elements that show a figure
+  const waiting = new Map(); // elements that will, and how
+
+  /** Return text as Plotly shows it literally; it would take <b> and <a> for markup. */
+  function literal(text) {
+    return String(text).replace(/[\0-\x08]/g, '')
+      .replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+  }
+
+  function shortened(text, limit) {
+    const letters = [...String(text)];
+    return letters.length > limit ? letters.slice(0, limit - 1).join('') + '…' : String(text);
+  }
+
+  function theme() {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(name).trim();
+    const series = [];
+    for (let i = 0; i < COLOURS; i += 1) series.push(colour(`--series-${i}`));
+    return {
+      series,
+      ink: colour('--ink'),
+      dim: colour('--dim'),
+      grid: colour('--grid'),
+      line: colour('--line'),
+      card: colour('--card'),
+      sunk: colour('--sunk'),
+      font: style.fontFamily,
+    };
+  }
+
+  /** Return a Plotly template: what a figure looks like where it does not say so itself. */
+  function template(given) {
+    const t = theme();
+    const axis = {
+      gridcolor: t.grid, linecolor: t.line, zerolinecolor: t.line, tickcolor: t.line,
+      zerolinewidth: 1, automargin: true, tickfont: { color: t.dim, size: 11 },
+      title: { font: { color: t.dim, size: 12 }, standoff: 8 },
+    };
+    const space = { ...axis, backgroundcolor: t.card, showbackground: false };
+    const layout = {
+      paper_bgcolor: 'rgba(0,0,0,0)',
+      plot_bgcolor: 'rgba(0,0,0,0)',
+      font: { color: t.ink, family: t.font, size: 12 },
+      title: { font: { size: 13, color: t.ink } },
+      colorway: t.series,
+      xaxis: axis,
+      yaxis: axis,
+      scene: { xaxis: space, yaxis: space, zaxis: space },
+      polar: { bgcolor: 'rgba(0,0,0,0)', radialaxis: axis, angularaxis: axis },
+      legend: { font: { size: 11, color: t.ink }, bgcolor: 'rgba(0,0,0,0)' },
+      hoverlabel: {
+        bgcolor: t.card, bordercolor: t.line, font: { color: t.ink, size: 12 }, namelength: 60,
+      },
+      modebar: { bgcolor: 'rgba(0,0,0,0)', color: t.dim, activecolor: t.series[0] },
+      colorscale: { sequential: 'Viridis' },
+      margin: { l: 56, r: 20, t: 28, b: 44 },
+    };
+    const bar = { colorbar: { outlinewidth: 0, thickness: 12, tickfont: { color: t.dim } } };
+    const table = {
+      header: {
+        fill: { color: t.sunk }, line: { color: t.line }, font: { color: t.ink, size: 12 },
+        align: 'left', height: 28,
+      },
+      cells: {
+        fill: { color: t.card }, line: { color: t.grid }, font: { color: t.ink, size: 12 },
+        align: 'left', height: 26,
+      },
+    };
+    const own = {
+      table: [table], heatmap: [bar], contour: [bar], surface: [bar], histogram2d: [bar],
+      bar: [{ marker: { line: { width: 0 } } }], histogram: [{ marker: { line: { width: 0 } } }],
+    };
+    // A figure may bring a template: its kinds of traces stay, backgrounds and inks are ours.
+    const base = given && typeof given === 'object' ? given : {};
+    return {
+      data: { ...(base.data || {}), ...own },
+      layout: { ...(base.layout || {}), ...layout },
+    };
+  }
+
+  const CONFIG = {
+    displaylogo: false,
+    responsive: true,
+    displayModeBar: 'hover',
+    showTips: false,
+    plotlyServerURL: '',
+    showEditInChartStudio: false,
+    showSendToCloud: false,
+    modeBarButtonsToRemove: [
+      'select2d', 'lasso2d', 'zoomIn2d', 'zoomOut2d', 'autoScale2d', 'toggleSpikelines',
+      'hoverClosestCartesian', 'hoverCompareCartesian', 'sendDataToCloud', 'tableRotation',
+      'resetCameraLastSave3d', 'orbitRotation', 'hoverClosest3d', 'pan3d', 'zoom3d',
+    ],
+  };
+
+  /** Draw a figure into an element, in place of what it shows. */
+  function draw(into, figure, name) {
+    const layout = { ...(figure.layout || {}) };
+    layout.template = template(layout.template);
+    layout.autosize = true;
+    layout.uirevision = 'kept'; // zoom and camera outlive a change of colours
+    delete layout.width;
+    const config = {
+      ...CONFIG, toImageButtonOptions: { filename: fileName(name), scale: 2 },
+    };
+    into.figure = figure;
+    into.figureName = name;
+    into.classList.remove('waiting');
+    if (!into.classList.contains('js-plotly-plot')) into.replaceChildren();
+    drawn.add(into);
+    return Plotly.react(into, figure.data || [], layout, config);
+  }
+
+  function fileName(name) {
+    const safe = String(name || '').normalize('NFKC').replace(/[^\p{L}\p{N}_-]+/gu, '-');
+    return [...safe.replace(/^-+|-+$/g, '')].slice(0, 80).join('') || 'plot';
+  }
+
+  /** Take a figure out of an element, so that something else can stand there. */
+  function clear(from) {
+    if (drawn.delete(from)) Plotly.purge(from);
+    from.classList.remove('js-plotly-plot', 'waiting');
+    from.replaceChildren();
+  }
+
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting) start(entry.target);
+  }, { rootMargin: '300px' });
+
+  function start(target) {
+    const action = waiting.get(target);
+    if (!action) return;
+    waiting.delete(target);
+    watcher.unobserve(target);
+    action();
+  }
+
+  /** Call `action` when an element comes near to what is in view. */
+  function whenNear(target, action) {
+    target.classList.add('waiting');
+    waiting.set(target, action);
+    watcher.observe(target);
+  }
+
+  const waits = (target) => waiting.has(target);
+
+  document.addEventListener('themechange', () => {
+    for (const each of drawn) draw(each, each.figure, each.figureName);
+  });
+  addEventListener('beforeprint', () => {
+    for (const target of [...waiting.keys()]) start(target);
+  });
+  for (const swatch of document.querySelectorAll('.swatch[data-colour]')) {
+    const number = Number(swatch.dataset.colour) % COLOURS;
+    swatch.style.setProperty('--swatch', `var(--series-${number})`);
+  }
+
+  Object.assign(globalThis.localreg, {
+    draw, clear, whenNear, waits, literal, shortened, theme, DASHES, COLOURS,
+  });
+})();

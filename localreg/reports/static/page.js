@@ -1,0 +1,85 @@
+// What all pages share: building elements, reading data, copy buttons, the section in view.
+(function () {
+  'use strict';
+
+  /** Return a new element; texts become text nodes, never markup. */
+  function element(tag, properties = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(properties)) {
+      if (value === null || value === undefined) continue;
+      if (name === 'class') made.className = value;
+      else made.setAttribute(name, value);
+    }
+    made.append(...children.filter((child) => child !== null && child !== undefined));
+    return made;
+  }
+
+  /** Return what an application/json element of the page holds. */
+  function data(id) {
+    return JSON.parse(document.getElementById(id).textContent);
+  }
+
+  async function copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = element('textarea', { class: 'hidden', 'aria-hidden': 'true' });
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand('copy');
+      area.remove();
+    }
+  }
+
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest('button[data-copy]');
+    if (!button) return;
+    copy(button.dataset.copy);
+    button.classList.add('done');
+    setTimeout(() => button.classList.remove('done'), 1200);
+  });
+
+  // Marks the link of the section that is in view.
+  const links = new Map();
+  for (const link of document.querySelectorAll('nav.sections a')) {
+    const section = document.getElementById(link.hash.slice(1));
+    if (section) links.set(section, link);
+  }
+  function mark() {
+    let current = null;
+    for (const section of links.keys()) {
+      if (section.getBoundingClientRect().top < 140) current = section;
+    }
+    const end = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
+    if (end && scrollY > 0) current = [...links.keys()].at(-1);
+    for (const [section, link] of links) {
+      if (section === current) {
+        if (link.getAttribute('aria-current') === null) {
+          link.setAttribute('aria-current', 'true');
+          const nav = link.parentElement;
+          nav.scrollLeft = link.offsetLeft - nav.clientWidth / 2;
+        }
+      } else link.removeAttribute('aria-current');
+    }
+  }
+  if (links.size) {
+    let waiting = false;
+    addEventListener('scroll', () => {
+      if (waiting) return;
+      waiting = true;
+      requestAnimationFrame(() => {
+        waiting = false;
+        mark();
+      });
+    }, { passive: true });
+    mark();
+  }
+
+  // The version the page is about may stand far to the right of its line.
+  const line = document.querySelector('.versions');
+  const here = line && line.querySelector('.here');
+  if (here) line.scrollLeft = here.offsetLeft - line.clientWidth / 2;
+
+  globalThis.localreg = { element, data };
+})();
