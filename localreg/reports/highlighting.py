@@ -23,9 +23,9 @@ _YAML_KEY = re.compile(r"^\s*(?:- )?[^\s:#\[{][^:\n]*:(?:\s|$)", re.MULTILINE)
 
 
 def language_of(text: str) -> str | None:
-    """Return what a configuration seems to be written in: json, toml, ini, yaml or None.
+    r"""Return what a configuration seems to be written in: json, toml, ini, yaml or None.
 
-    >>> language_of('{"a": 1}'), language_of("a: 1"), language_of("[net]\\nwidth = wide")
+    >>> language_of('{"a": 1}'), language_of("a: 1"), language_of("[net]\nwidth = wide")
     ('json', 'yaml', 'ini')
     """
     if text.lstrip()[:1] in ("{", "["):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 from unicodedata import combining, east_asian_width
 
 from localreg.frozen import Frozen
@@ -14,10 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-WIDTH, HEIGHT = 188, 46  # of a node, in pixels
-ACROSS, DOWN = 92, 18  # the room between columns and between nodes
+WIDTH, HEIGHT = 176, 46  # of a node, in pixels
+ACROSS, DOWN = 78, 18  # the room between columns and between nodes
 MARGIN = 12
-NAME_CELLS, LABEL_CELLS = 22, 13  # how much of a text fits, in letters of middling width
+NAME_CELLS, LABEL_CELLS = 20, 11  # how much of a text fits, in letters of middling width
 
 
 class _Place(Frozen):
@@ -96,7 +97,7 @@ def _ordered(
         columns[place.column].append(place.key)
     near: dict[str, list[str]] = {key: [] for key in places}
     for route, _ in routes:
-        for one, other in zip(route, route[1:], strict=False):
+        for one, other in pairwise(route):
             near[one].append(other)
             near[other].append(one)
     for sweep in range(8):

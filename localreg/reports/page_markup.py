@@ -38,14 +38,14 @@ def script_json(value: object) -> Markup:
 
 
 def safe_href(href: str | None, *, data: bool = False) -> str | None:
-    """Return where a link may lead, or None: relative, http, https or file and nothing else.
+    r"""Return where a link may lead, or None: relative, http, https or file and nothing else.
 
     Args:
         href: the link; browsers skip blanks and control characters in it, so they are taken out
             before it is judged.
         data: whether a ``data:`` URL is good too, as for the source of a picture.
 
-    >>> safe_href("../models/a.html"), safe_href("java\\tscript:alert(1)")
+    >>> safe_href("../models/a.html"), safe_href("java\tscript:alert(1)")
     ('../models/a.html', None)
     """
     if href is None:

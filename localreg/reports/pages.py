@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _PAGE_SCRIPTS = ("theme.js", "page.js")
+_LISTING = ("virtual_table.js", "filter_menu.js", "index.js")
 _DRAWING = ("drawing.js", "charts.js")
 _PLOT_HEIGHT = 400
 
@@ -82,10 +83,9 @@ def compare_page(values: ComparePage, look: Look) -> str:
     for title, parts in comparing.joint_charts(models).items():
         data: dict[str, object] = {"title": title, "lines": []}
         for place, chart in parts:
-            name = f"{place + 1} {models[place].link.text}"
             origin = _origin(models[place].reported)
             data["lines"] += [  # type: ignore[operator]  # it is the list above
-                _line(line, origin, name=f"{name} · {line.name}", colour=place, dash=i)
+                _line(line, origin, name=f"{place + 1} · {line.name}", colour=place, dash=i)
                 for i, line in enumerate(chart.lines)
             ]
         charts.append({"title": title, "data": data, "notes": _notes(c for _, c in parts)})
@@ -284,9 +284,9 @@ def step_data(step: Step) -> dict[str, object]:
 
 
 def plot_height(plot: Plot) -> int:
-    """Return how high the tallest figure of a plot wants to be, in pixels and within reason."""
+    """Return how high the tallest figure of a plot wants to be, in pixels; 0 for pictures."""
     heights = [_height(step.shown) for step in plot.steps if not isinstance(step.shown, Picture)]
-    return int(max(120, min(1_200, max(heights, default=_PLOT_HEIGHT))))
+    return int(max(120, min(1_200, max(heights)))) if heights else 0
 
 
 def _height(figure: Mapping[str, Any]) -> float:

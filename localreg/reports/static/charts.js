@@ -32,13 +32,16 @@
     return line.t.map((second) => (second + line.origin) * 1000);
   }
 
+  const dashOf = (line) => (line.dash + Math.floor(line.colour / COLOURS)) % DASHES.length;
+
   function traces(lines, unit) {
     const { series } = theme();
     const made = [];
     for (const line of lines) {
+      if (line.hidden) continue;
       const x = places(line, unit);
       const colour = series[line.colour % COLOURS];
-      const dash = DASHES[(line.dash + Math.floor(line.colour / COLOURS)) % DASHES.length];
+      const dash = DASHES[dashOf(line)];
       const alone = line.y.some((y, i) => y !== null
         && (line.y[i - 1] ?? null) === null && (line.y[i + 1] ?? null) === null);
       const common = {
@@ -58,7 +61,10 @@
   }
 
   function drawChart(chart) {
-    chart.data ??= data(chart.source);
+    if (!chart.data) {
+      chart.data = data(chart.source);
+      addLegend(chart);
+    }
     const { lines, title } = chart.data;
     const longest = Math.max(0, ...lines.map((line) => line.t.at(-1) ?? 0));
     const unit = unitOf(longest);
@@ -66,22 +72,42 @@
       iteration: '', relative: `time since the first point (${unit[1]})`, wall: 'time (UTC)',
     };
     const layout = {
-      height: 280 + (lines.length > 3 ? Math.min(4, Math.ceil(lines.length / 3)) * 18 : 0),
       margin: { l: 52, r: 14, t: 10, b: 36 },
       hovermode: lines.length <= 12 ? 'x unified' : 'closest',
-      showlegend: lines.length > 1,
-      legend: { orientation: 'h', yref: 'container', y: 0, yanchor: 'bottom', x: 0 },
+      showlegend: false, // the page has its own, which wraps
       xaxis: {
         type: choice.axis === 'wall' ? 'date' : 'linear', title: { text: names[choice.axis] },
         uirevision: choice.axis, showgrid: false, showline: true, nticks: 7,
       },
       yaxis: {
         type: choice.log ? 'log' : 'linear', exponentformat: 'power', uirevision: choice.log,
-        dtick: choice.log ? 'D2' : undefined, nticks: 7, hoverformat: '.6~g',
+        nticks: 7, hoverformat: '.6~g',
       },
     };
-    if (choice.log) delete layout.yaxis.dtick;
     return draw(chart.into, { data: traces(lines, unit), layout }, title);
+  }
+
+  /** Put a legend below a chart; each name in it hides and shows its line. */
+  function addLegend(chart) {
+    const { lines } = chart.data;
+    const made = element('div', { class: 'legend', role: 'group', 'aria-label': 'Lines' });
+    for (const line of lines) {
+      const mark = element('i', { 'aria-hidden': 'true' });
+      mark.style.setProperty('--swatch', `var(--series-${line.colour % COLOURS})`);
+      const dash = dashOf(line);
+      if (dash) mark.style.borderTopStyle = dash % 2 ? 'dashed' : 'dotted';
+      const button = element(
+        'button', { type: 'button', 'aria-pressed': 'true', title: line.full ?? line.name },
+        mark, element('span', {}, line.name || '(no name)'),
+      );
+      button.addEventListener('click', () => {
+        line.hidden = !line.hidden;
+        button.setAttribute('aria-pressed', String(!line.hidden));
+        drawChart(chart);
+      });
+      made.append(button);
+    }
+    chart.into.after(made);
   }
 
   function redraw() {

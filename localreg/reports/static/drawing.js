@@ -104,7 +104,10 @@
   function draw(into, figure, name) {
     const layout = { ...(figure.layout || {}) };
     layout.template = template(layout.template);
-    layout.autosize = true;
+    layout.autosize = true; // into the element, which has the height
+    const height = Number(layout.height) || Number(into.dataset.height) || 0;
+    delete layout.height;
+    if (height) into.style.height = `${Math.max(120, Math.min(1200, height))}px`;
     layout.uirevision = 'kept'; // zoom and camera outlive a change of colours
     delete layout.width;
     const config = {
@@ -127,6 +130,7 @@
   function clear(from) {
     if (drawn.delete(from)) Plotly.purge(from);
     from.classList.remove('js-plotly-plot', 'waiting');
+    from.style.height = '';
     from.replaceChildren();
   }
 

@@ -99,7 +99,7 @@
   }
 
   const time = (columns) => ({
-    key: 'updated', title: 'Updated', width: '138px', number: true,
+    key: 'updated', title: 'Updated', width: '156px', number: true,
     value: (i) => columns.updated[i] ?? null, show: (i) => timeText(columns.updated[i]),
   });
   const text = (columns, key, title, width) => ({

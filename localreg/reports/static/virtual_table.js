@@ -41,6 +41,9 @@
       this.sort = sort;
       const widths = columns.map((column) => column.width).join(' ');
       this.box.style.setProperty('--columns', widths);
+      // Every row is a grid of its own; one least width for all keeps their columns in line.
+      const least = columns.map(({ width }) => Number(/(\d+)px/.exec(width)[1]));
+      this.box.style.setProperty('--least', `${least.reduce((sum, each) => sum + each, 0)}px`);
       this.head.replaceChildren(...columns.map((column) => this.heading(column)));
       this.drawnFrom = -1;
     }
