@@ -53,4 +53,6 @@ def highlighted(text: str) -> Markup:
     from pygments.lexers import get_lexer_by_name
 
     lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-    return Markup(highlight(text, lexer, HtmlFormatter(nowrap=True)))
+    marked = highlight(text, lexer, HtmlFormatter(nowrap=True))
+    # The formatter ends each line, also the last of a text that does not.
+    return Markup(marked if text.endswith(("\n", "\r")) else marked.removesuffix("\n"))

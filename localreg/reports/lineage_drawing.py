@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 176, 46  # of a node, in pixels
 ACROSS, DOWN = 78, 18  # the room between columns and between nodes
 MARGIN = 12
-NAME_CELLS, LABEL_CELLS = 20, 11  # how much of a text fits, in letters of middling width
+NAME_CELLS, LABEL_CELLS = 18, 11  # how much of a text fits, in letters of middling width
 
 
 class _Place(Frozen):

@@ -19,8 +19,8 @@ LINK_SCHEMES = frozenset({"http", "https", "file"})
 
 
 def clean(text: str) -> str:
-    """Return text without NULs, which HTML cannot hold, and without lone surrogates."""
-    return _UNSTORABLE.sub("", text)
+    """Return text, or markup, without NULs, which HTML cannot hold, and lone surrogates."""
+    return type(text)(_UNSTORABLE.sub("", text)) if _UNSTORABLE.search(text) else text
 
 
 def script_json(value: object) -> Markup:

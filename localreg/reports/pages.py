@@ -193,7 +193,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
-        finalize=lambda value: clean(value) if type(value) is str else value,
+        finalize=lambda value: clean(value) if isinstance(value, str) else value,
     )
     environment.filters |= {
         "json": script_json,

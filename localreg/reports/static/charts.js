@@ -72,11 +72,12 @@
       iteration: '', relative: `time since the first point (${unit[1]})`, wall: 'time (UTC)',
     };
     const layout = {
-      margin: { l: 52, r: 14, t: 10, b: 36 },
+      margin: { l: 48, r: 14, t: 10, b: 24 },
       hovermode: lines.length <= 12 ? 'x unified' : 'closest',
       showlegend: false, // the page has its own, which wraps
       xaxis: {
-        type: choice.axis === 'wall' ? 'date' : 'linear', title: { text: names[choice.axis] },
+        type: choice.axis === 'wall' ? 'date' : 'linear',
+        title: names[choice.axis] ? { text: names[choice.axis] } : undefined,
         uirevision: choice.axis, showgrid: false, showline: true, nticks: 7,
       },
       yaxis: {

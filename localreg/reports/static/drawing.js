@@ -110,6 +110,7 @@
     if (height) into.style.height = `${Math.max(120, Math.min(1200, height))}px`;
     layout.uirevision = 'kept'; // zoom and camera outlive a change of colours
     delete layout.width;
+    layout.margin ??= marginOf(figure.data || []);
     const config = {
       ...CONFIG, toImageButtonOptions: { filename: fileName(name), scale: 2 },
     };
@@ -119,6 +120,16 @@
     if (!into.classList.contains('js-plotly-plot')) into.replaceChildren();
     drawn.add(into);
     return Plotly.react(into, figure.data || [], layout, config);
+  }
+
+  /** Return the margin for traces that have no axes along the edges; undefined for others. */
+  function marginOf(traces) {
+    if (traces.length && traces.every(({ type }) => type === 'table')) {
+      return { l: 4, r: 4, t: 10, b: 4 };
+    }
+    const deep = ['scatter3d', 'surface', 'mesh3d'];
+    const all = traces.length && traces.every(({ type }) => deep.includes(type));
+    return all ? { l: 8, r: 8, t: 28, b: 8 } : undefined;
   }
 
   function fileName(name) {

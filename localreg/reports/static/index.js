@@ -84,6 +84,10 @@
   const chips = (texts, kind) => texts.slice(0, 6).map(
     (text) => element('span', { class: `chip ${kind}`, title: text }, text),
   );
+  const COLOURED = ['published', 'archived', 'completed', 'failed', 'running', 'in_progress'];
+  const badge = (text) => element(
+    'span', { class: `badge small ${COLOURED.includes(text) ? text : ''}` }, text,
+  );
   const named = (text, href) => (href
     ? element('a', { href, title: text }, text) : element('span', { title: text }, text));
 
@@ -113,13 +117,14 @@
     return [
       { key: 'pick', title: '', width: '34px', show: box },
       {
-        key: 'ref', title: 'Model', width: 'minmax(190px, 2.4fr)', value: byProject,
+        key: 'ref', title: 'Model', width: 'minmax(200px, 2.4fr)', value: byProject,
+        sticky: true,
         show: (i) => [named(models.ref[i], models.href[i])],
       },
       {
         key: 'marks', title: 'Aliases and state', width: 'minmax(120px, 1.2fr)',
         show: (i) => [...chips(models.aliases[i], 'alias'),
-          ...models.states[i].map((each) => element('span', { class: 'badge small' }, each))],
+          ...models.states[i].map((each) => badge(each))],
       },
       ...[...state.columns].map(metricColumn),
       {
@@ -183,7 +188,7 @@
       {
         key: 'status', title: 'Status', width: '120px',
         value: (i) => folded(tasks.status[i]),
-        show: (i) => [element('span', { class: 'badge small' }, tasks.status[i])],
+        show: (i) => [badge(tasks.status[i])],
       },
       {
         key: 'tags', title: 'Tags', width: 'minmax(120px, 1.4fr)',

@@ -53,6 +53,7 @@
     }
     const end = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
     if (end && scrollY > 0) current = [...links.keys()].at(-1);
+    if (!current) [...links.values()][0].parentElement.scrollLeft = 0;
     for (const [section, link] of links) {
       if (section === current) {
         if (link.getAttribute('aria-current') === null) {

@@ -6,8 +6,10 @@
   const ROW = 36; // pixels, as in page.css
   const SPARE = 10; // rows above and below those in view
 
+  const kind = ({ number, sticky }) => `${number ? 'number' : ''}${sticky ? ' sticky' : ''}`;
+
   /**
-   * Columns are {key, title, width, number, value(i), show(i)}: `value` is what is sorted by
+   * Columns are {key, title, width, number, sticky, value(i), show(i)}: `value` is what is sorted by
    * (null is missing, and comes last), `show` the text or nodes of the cell.
    */
   class VirtualTable {
@@ -52,7 +54,7 @@
       const sorted = this.sort.key === column.key;
       const order = this.sort.down ? 'descending' : 'ascending';
       const cell = element('div', {
-        role: 'columnheader', class: column.number ? 'number' : '',
+        role: 'columnheader', class: kind(column),
         'aria-sort': column.value ? (sorted ? order : 'none') : null,
       });
       if (!column.value) cell.append(column.title);
@@ -137,7 +139,7 @@
       row.style.transform = `translateY(${at * ROW}px)`;
       for (const column of this.columns) {
         const shown = column.show(i);
-        const cell = element('div', { role: 'cell', class: column.number ? 'number' : '' });
+        const cell = element('div', { role: 'cell', class: kind(column) });
         if (Array.isArray(shown)) cell.append(...shown);
         else cell.append(shown);
         if (typeof shown === 'string' && shown.length > 12) cell.title = shown;

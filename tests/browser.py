@@ -1,0 +1,98 @@
+"""A Chromium that opens pages from disk, and what it noticed while it did."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+# What Chromium says about its own drawing, on machines without a graphics card.
+ITS_OWN = ("Canvas2D: Multiple readback", "GPU stall due to ReadPixels", "GL Driver Message")
+
+
+def chromium_path() -> str:
+    """Return where a Chromium is installed; skips the test that asks where none is."""
+    found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if found is None:
+        pytest.skip(f"none of {', '.join(CHROMIUMS)} is installed")
+    return found
+
+
+@contextmanager
+def chromium():
+    """Start a browser; a test module needs one only."""
+    path = chromium_path()
+    from playwright.sync_api import sync_playwright
+
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Visit:
+    """A page that is open, every request it made and everything it complained of.
+
+    Attributes:
+        page: Playwright's.
+        requests: the URLs, ``data:`` and ``blob:`` left out: those ask nobody.
+        complaints: errors, warnings of the console and dialogs.
+    """
+
+    def __init__(self, browser, path, **options):
+        self.requests, self.complaints = [], []
+        self.page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
+        self.page.set_default_timeout(10_000)
+        self.page.on("request", self._asked)
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        self.page.on("dialog", self._opened)
+        self.page.add_init_script(
+            "window.violations = []; document.addEventListener('securitypolicyviolation',"
+            " event => violations.push(event.violatedDirective + ' ' + event.blockedURI))"
+        )
+        self.page.goto(path.as_uri())
+
+    def _asked(self, request):
+        if not request.url.startswith(("data:", "blob:")):
+            self.requests.append(request.url)
+
+    def _said(self, message):
+        its_own = any(each in message.text for each in ITS_OWN)
+        if message.type in ("error", "warning") and not its_own:
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _opened(self, dialog):
+        self.complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def draw_all(self):
+        """Scroll through the page until every figure is drawn."""
+        self.page.evaluate(
+            """async () => {
+                for (const each of document.querySelectorAll('.figure')) {
+                    each.scrollIntoView({ behavior: 'instant' });
+                    const end = Date.now() + 5000;
+                    while (each.classList.contains('waiting') && Date.now() < end)
+                        await new Promise(requestAnimationFrame);
+                }
+            }"""
+        )
+
+    def traces(self, selector):
+        """Return how many traces each figure that matches shows."""
+        return self.page.eval_on_selector_all(
+            selector, "found => found.map(each => each.data ? each.data.length : 0)"
+        )
+
+    def close(self):
+        """Close the page and say what went wrong on it, violations of its policy included."""
+        wrong = self.complaints + self.page.evaluate("window.violations")
+        self.page.close()
+        return wrong
