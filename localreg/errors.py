@@ -26,6 +26,8 @@ catch::
     │   ├── DownloadError              (OSError)       a server did not give what was asked for
     │   ├── DigestMismatchError                        other bytes than were pinned or recorded
     │   └── CorruptBlobError           (OSError)       bytes differ from their digest
+    ├── ExportError                    (RuntimeError)  no image of a figure can be made
+    │   └── BrowserNotFoundError                       images need Chrome or Chromium
     └── RegistryError                  (OSError)       the directory or its database
         ├── NotARegistryError                          a foreign file, or blobs without a database
         ├── DamagedRegistryError                       the database cannot be read as one
@@ -182,6 +184,16 @@ class CorruptBlobError(WeightsError, OSError):
 
     digest: str
     path: str
+
+
+class ExportError(LocalregError, RuntimeError):
+    """No image of a figure can be made; `title` says of which."""
+
+    title: str | None
+
+
+class BrowserNotFoundError(ExportError):
+    """Images of figures are drawn by Chrome or Chromium, and there is none."""
 
 
 class RegistryError(LocalregError, OSError):

@@ -17,13 +17,14 @@ def localreg_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """Yield a fresh registry in the test's temporary folder, current for this test alone.
 
     Processes that the test starts find it too (``LOCALREG_HOME``). It does not wait for the
-    disk (``durability="fast"``).
+    disk (``durability="fast"``), and no pages are written unless the test asks for them.
     """
     from localreg import Registry
 
     home = tmp_path / "localreg"
     monkeypatch.setenv("LOCALREG_HOME", str(home))
     monkeypatch.setenv("LOCALREG_DURABILITY", "fast")
+    monkeypatch.setenv("LOCALREG_AUTO_RENDER", "0")
     for variable in ("LOCALREG_TASK_ID", "LOCALREG_VERIFY"):
         monkeypatch.delenv(variable, raising=False)
     with Registry(home, durability="fast") as registry:

@@ -1,6 +1,6 @@
 """What the user's reference page shows and claims, section by section.
 
-Reports, downloads and archives are not in this version; see test_page_signatures.py.
+The examples of the ``report_*`` methods stand in test_reporting.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The user's reference page, signature by signature: names, order and defaults are kept.
 
 The tables are transcribed from the page by hand. Extensions are keyword-only and stand behind
-what the page has; what this version lacks raises NotImplementedError and says so.
+what the page has.
 """
 
 from __future__ import annotations
@@ -178,20 +178,6 @@ def test_the_extensions_are_these():
         "query_models": ["registry"],
         "remove": ["registry"],
     }
-
-
-# NOT IN THIS VERSION -----------------------------------------------------------------------
-# The issue that brings reports replaces what follows by real tests.
-
-
-@pytest.mark.parametrize("signature", REPORTS, ids=name_of)
-def test_not_in_this_version_reports(signature, registry):
-    model = InputModel.import_model("s3://bucket/a.pt", name="a")
-    arguments = [None for _, default in on_the_page(signature) if default is REQUIRED]
-    events = registry.history()
-    with pytest.raises(NotImplementedError, match=f"{name_of(signature)} is not in this version"):
-        getattr(model, name_of(signature))(*arguments)
-    assert registry.history() == events
 
 
 def test_row_25_logger_import_model_is_that_of_input_model():

@@ -8,6 +8,7 @@ from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.model_metadata import MetadataMethods
 from localreg.api.model_weights import WeightsMethods
+from localreg.api.reported import ReportedMethods
 from localreg.api.reporting import ReportMethods
 from localreg.errors import InvalidValueError, LocalregError
 
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from localreg.api.subject import Stored, Subject
     from localreg.operations.history import HistoryEntry
     from localreg.registry import OpenRegistry
+    from localreg.store.report_rows import Owner
 
     AnyModel = TypeVar("AnyModel", bound="Model")
 
 
-class Model(MetadataMethods, WeightsMethods, ReportMethods):
+class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
     """One model of a registry.
 
     Args:
@@ -45,6 +47,15 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"
+
+    def _repr_html_(self) -> str:
+        from localreg.api.notebook import model_html
+
+        return model_html(self)
+
+    def _reports_to(self) -> tuple[OpenRegistry, Owner]:
+        stored = self._subject.stored()
+        return stored.registry, stored.owner()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Model) and self._subject == other._subject
@@ -291,7 +302,7 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods):
         )
         opened = open_of(registry)
         found = operations.searching.find_models(opened, query)
-        return [handle(Model, opened, model_id) for model_id in found]
+        return FoundModels(handle(Model, opened, model_id) for model_id in found)
 
     @classmethod
     def remove(
@@ -338,6 +349,17 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods):
                 argument="model",
             )
         return gone
+
+
+class FoundModels(list[Model]):
+    """The models that a query found: a list, which shows itself as a table in a notebook."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from localreg.api.notebook import models_html
+
+        return models_html(self)
 
 
 def open_of(registry: Registry | None) -> OpenRegistry:

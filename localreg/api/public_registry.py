@@ -9,7 +9,7 @@ from types import TracebackType
 
 from localreg import operations
 from localreg.api import ambient
-from localreg.api.model import Model, handle
+from localreg.api.model import FoundModels, Model, handle
 from localreg.api.upkeep import UpkeepMethods
 from localreg.errors import InvalidValueError
 from localreg.progress import shown_progress
@@ -133,7 +133,7 @@ class Registry(UpkeepMethods):
             limit=operations.searching.check_limit("limit", limit),
         )
         found = operations.searching.find_models(self._opened, query)
-        return [handle(Model, self._opened, model_id) for model_id in found]
+        return FoundModels(handle(Model, self._opened, model_id) for model_id in found)
 
     def model(self, reference: str) -> Model:
         """Return the model that a reference names.
@@ -270,6 +270,34 @@ class Registry(UpkeepMethods):
             limit: at most so many.
         """
         return operations.history.history(self._opened, None, limit)
+
+    def render(self) -> Path:
+        """Write the pages of all models and tasks, and return the overview, ``reports/index.html``.
+
+        They open from disk, in any browser, without a network. Pages that show already what they
+        would show now are left as they are; of models, and of tasks, the 2,000 that changed last
+        get one each, others get theirs by `Model.report`.
+
+        Raises:
+            ReadOnlyRegistryError: the registry is open for reading only.
+            StorageError: (an OSError) a page cannot be written.
+        """
+        return operations.publishing.write_site(self._opened)
+
+    def compare(self, *models: str | Model, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write a page that shows models side by side, and return where it is.
+
+        Args:
+            models: 2 to 6 models, or references to them.
+            path: where it goes, as one file with everything in it; by default below ``reports/``.
+
+        Raises:
+            InvalidValueError: (a ValueError) there are fewer, or more.
+            ModelNotFoundError: (a LookupError) one of them is not there.
+            StorageError: (an OSError) it cannot be written.
+        """
+        ids = [self._id_of("models", each) for each in models]
+        return operations.publishing.write_comparison(self._opened, ids, path)
 
     def close(self) -> None:
         """Close the registry; handles of it raise ClosedRegistryError from here on."""

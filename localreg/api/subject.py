@@ -16,6 +16,10 @@ from localreg.store import model_rows, task_rows
 from localreg.store.model_rows import ModelRow
 from localreg.text import check_text
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.store.report_rows import Owner
+
 EMPTY_ID = "empty"
 
 
@@ -28,6 +32,12 @@ class Stored(Frozen):
     def stored(self) -> Stored:
         """Return itself: it can be changed."""
         return self
+
+    def owner(self) -> Owner:
+        """Return it as what something is reported to."""
+        from localreg.store.report_rows import Owner
+
+        return Owner("model", self.id)
 
     def row(self) -> ModelRow:
         """Return the model's own row."""

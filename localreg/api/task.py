@@ -8,6 +8,8 @@ from localreg import operations
 from localreg.api import ambient
 from localreg.api.input_model import InputModel, connect
 from localreg.api.model import Model, handle, open_of
+from localreg.api.reported import ReportedMethods
+from localreg.api.reporting import ReportMethods
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, ModelNotFoundError
 from localreg.registry import OpenRegistry
@@ -15,10 +17,11 @@ from localreg.store import model_rows, task_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.api.logger import Logger
     from localreg.api.public_registry import Registry
 
 
-class Task(TaskHandle):
+class Task(TaskHandle, ReportMethods, ReportedMethods):
     """A task of a registry. `Task.init`, `Task.create` and `Task.get_task` give one.
 
     >>> task = Task.init(project_name="vision", task_name="train")
@@ -37,6 +40,11 @@ class Task(TaskHandle):
             "a Task is not made directly; use Task.init, Task.create or Task.get_task",
             argument="Task",
         )
+
+    def _repr_html_(self) -> str:
+        from localreg.api.notebook import task_html
+
+        return task_html(self._row())
 
     @classmethod
     def init(
@@ -200,13 +208,25 @@ class Task(TaskHandle):
         with self._registry.store.read() as connection:
             return task_rows.tags(connection, self._id)
 
+    def get_logger(self) -> Logger:
+        """Return the logger that reports to this task."""
+        from localreg.api.logger import Logger
+
+        return Logger(self)
+
     def publish(self) -> None:
         """Publish the task: the models it made are removed only by force from here on."""
         operations.tracking.set_task(self._registry, self._id, "published", True)
 
     def close(self) -> None:
-        """End the task, and stop it from being the current one."""
+        """End the task, write its pages, and stop it from being the current one.
+
+        The pages are those of the task and of what this process reported to; what hinders them is
+        told in the log. ``LOCALREG_AUTO_RENDER=0`` leaves them to `report` and `localreg site`.
+        """
+        operations.reporting.flush(self._registry)
         operations.tracking.end_task(self._registry, self._id, "completed")
+        operations.publishing.write_reported(self._registry)
         if ambient.current_task(self._registry) == self._id:
             ambient.set_task(self._registry, None)
 

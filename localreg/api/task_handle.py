@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.records import TaskRecord
     from localreg.registry import OpenRegistry
+    from localreg.store.report_rows import Owner
 
 
 class TaskHandle:
@@ -35,6 +36,12 @@ class TaskHandle:
     def id(self) -> str:
         """The task's id, 32 hex digits."""
         return self._id
+
+    def _reports_to(self) -> tuple[OpenRegistry, Owner]:
+        """Return the registry, and the task as what something is reported to."""
+        from localreg.store.report_rows import Owner
+
+        return self._registry, Owner("task", self._id)
 
     def _row(self) -> TaskRecord:
         return operations.tracking.task(self._registry, self._id)

@@ -17,7 +17,8 @@ from localreg.api.model import Model
 from localreg.api.public_registry import Registry
 from localreg.api.task import Task
 from localreg.cli import demo_training as training
-from localreg.cli.output import print_table, size_text
+from localreg.cli.output import print_table
+from localreg.units import size_text
 
 HOME = "localreg-demo"
 MODEL = "digits"

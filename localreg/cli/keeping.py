@@ -26,7 +26,6 @@ from localreg.cli.output import (
     print_json,
     say,
     served,
-    size_text,
 )
 from localreg.operations import adding, creation, tracking, weights
 from localreg.operations.lookup import resolve_model
@@ -35,6 +34,7 @@ from localreg.records import WeightsRecord
 from localreg.registry import DATABASE, OpenRegistry, open_registry
 from localreg.store import blob_rows, model_rows
 from localreg.store.filesystem import filesystem_type
+from localreg.units import size_text
 
 ARCHIVE = click.option("--archive", is_flag=True, help="The archive of a package, not unpacked.")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

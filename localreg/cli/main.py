@@ -31,6 +31,9 @@ _HOMES = {
     "ls": "localreg.cli.showing",
     "show": "localreg.cli.showing",
     "history": "localreg.cli.showing",
+    "report": "localreg.cli.reports",
+    "site": "localreg.cli.reports",
+    "compare": "localreg.cli.reports",
     "tag": "localreg.cli.changing",
     "untag": "localreg.cli.changing",
     "meta": "localreg.cli.changing",
@@ -118,9 +121,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except NotImplementedError as error:
-        click.echo(f"localreg: {error}", err=True)
-        code = 1
     except LocalregError as error:
         click.echo(f"localreg: {error}", err=True)
         code = exit_code(error)

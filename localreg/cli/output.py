@@ -87,26 +87,6 @@ def printable(text: str) -> str:
     )
 
 
-def moment(microseconds: int) -> str:
-    """Return a time of a record for people, in UTC, to the second."""
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def size_text(size: int | None) -> str:
-    """Return a number of bytes for people.
-
-    >>> size_text(1234567)
-    '1.2 MB'
-    """
-    if size is None:
-        return ""
-    amount, units = float(size), ["B", "kB", "MB", "GB", "TB"]
-    while amount >= 1000 and len(units) > 1:
-        amount /= 1000
-        del units[0]
-    return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.1f} {units[0]}"
-
-
 def served(record: ModelRecord) -> WeightsRecord:
     """Return the weights of a model that are served; an empty record when there are none."""
     return next((each for each in record.weights if each.current), WeightsRecord())

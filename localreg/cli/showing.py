@@ -9,7 +9,6 @@ from localreg.cli.output import (
     IN_REGISTRY,
     QUIET,
     model_json,
-    moment,
     opened,
     pairs,
     print_facts,
@@ -17,15 +16,16 @@ from localreg.cli.output import (
     print_table,
     say,
     served,
-    size_text,
 )
 from localreg.errors import ModelNotFoundError
 from localreg.operations import history, searching
 from localreg.operations.lookup import resolve_model, resolve_removed
+from localreg.operations.model_page import where_text
 from localreg.records import ModelRecord, WeightsRecord
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows, model_rows, task_rows
 from localreg.store.blob_rows import BlobRow
+from localreg.units import moment, size_text
 from localreg.urls import public_url
 
 LIMIT = click.option(
@@ -162,12 +162,7 @@ def _weights(registry: OpenRegistry, weights: WeightsRecord, blob: BlobRow | Non
         where = "only pointed to, not read yet" if weights.url else "none"
         return where + (f"\nmust be sha256 {weights.pinned}" if weights.pinned else "")
     held = registry.blobs.held(weights.digest, weights.size)
-    if weights.kept:
-        where = "kept here" if held else "MISSING from the registry; try `localreg repair`"
-    elif weights.url is not None and weights.url.startswith("file://"):
-        where = "only pointed to"
-    else:
-        where = "in the cache" if held else "not in the cache, fetched when wanted"
+    where = where_text(weights, held=held)
     if held and blob is not None and blob.verified:
         where += f", verified {moment(blob.verified)}"
     lines = [f"sha256 {weights.digest}{' (pinned)' if weights.pinned else ''}",

@@ -7,20 +7,13 @@ from collections.abc import Iterable
 
 import click
 
-from localreg.cli.output import (
-    AS_JSON,
-    IN_REGISTRY,
-    opened,
-    print_json,
-    print_table,
-    say,
-    size_text,
-)
+from localreg.cli.output import AS_JSON, IN_REGISTRY, opened, print_json, print_table, say
 from localreg.errors import InvalidValueError
 from localreg.frozen import Frozen, values
 from localreg.operations import caching, checkup, collecting, repairing, usage, verifying
 from localreg.operations.lookup import resolve_model
 from localreg.progress import shown_progress
+from localreg.units import size_text
 
 DELETE = click.option(
     "--delete/--dry-run",

@@ -15,6 +15,11 @@ The decisions that bind this package:
   registry whatever the clock does: within a transaction each subject gets a stamp of its own,
   greater than all that went before. It is repeated in `model_tag`, so that a tag's newest models
   are one range of one index. `created` is the first such stamp.
+- Reported values (series, scalar, single, plot, message) are no events: there are millions. A
+  write of them moves `updated` of its model or task all the same, and `reported` remembers to
+  when, so that a fold of the events gives the same order.
+- Scalars wait in the memory of the process that reports them for at most a second
+  (report_buffer.py), and are written many at a time; plots and single values are written at once.
 - Version numbers come from `version_counter`, and are never used again.
 - Every write is `BEGIN IMMEDIATE`: a read that turns into a write fails at once with "database
   is locked" when another process wrote in between, whatever the timeout.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from localreg.store.change import Change
+    from localreg.store.report_buffer import ReportBuffer
+    from localreg.store.report_rows import Owner
 
     Durability = Literal["full", "fast"]
 else:
     Durability = str
+
+_one_buffer = threading.Lock()
 
 
 class Store:
@@ -58,6 +63,7 @@ class Store:
         if not os.path.lexists(path):
             self._make(journal)
         opening.check_file(path)
+        self._buffer: ReportBuffer | None = None
         self._connections = Connections(self._connect)
         # Apart from ours: users may leave transactions open on theirs.
         self.exploring = Connections(self._connect)
@@ -145,11 +151,7 @@ class Store:
             ReadOnlyRegistryError: the registry was opened for reading only.
             LockTimeoutError: another process is writing, and does not end.
         """
-        if self.readonly:
-            raise ReadOnlyRegistryError(
-                f"{self.path.parent} was opened with readonly=True; nothing can be changed in it",
-                path=str(self.path),
-            )
+        self.check_writable()
         with translated(self.path), self._connections.mine() as connection:
             from localreg.store.change import Change
             from localreg.store.locking import begin_write
@@ -169,6 +171,41 @@ class Store:
                     connection.execute("ROLLBACK")
                 raise
 
+    def check_writable(self) -> None:
+        """Check that the registry may be written to.
+
+        Raises:
+            ReadOnlyRegistryError: it was opened for reading only.
+        """
+        if self.readonly:
+            raise ReadOnlyRegistryError(
+                f"{self.path.parent} was opened with readonly=True; nothing can be changed in it",
+                path=str(self.path),
+            )
+
+    @property
+    def buffer(self) -> ReportBuffer:
+        """What this process reported and has not written yet."""
+        if self._buffer is None:
+            from localreg.store.report_buffer import ReportBuffer
+
+            with _one_buffer:
+                self._buffer = self._buffer or ReportBuffer(self.write)
+        return self._buffer
+
+    def flush(self) -> None:
+        """Write what this process reported and has not written yet.
+
+        Raises:
+            RegistryError: it cannot be written, and waits on.
+        """
+        if self._buffer is not None:
+            self._buffer.flush()
+
+    def take_reported(self) -> set[Owner]:
+        """Return what this process reported to since this was last called."""
+        return set() if self._buffer is None else self._buffer.take_owners()
+
     def actor(self) -> str:
         """Return who changes something from here: ``user@host``."""
         if self._actor is None:
@@ -177,9 +214,18 @@ class Store:
         return self._actor
 
     def close(self) -> None:
-        """Close every connection of this process; closing twice is fine."""
-        self._connections.close()
-        self.exploring.close()
+        """Write what waits, and close every connection of this process; closing twice is fine.
+
+        Raises:
+            RegistryError: what was reported in the last second cannot be written, and is lost.
+        """
+        buffer, self._buffer = self._buffer, None
+        try:
+            if buffer is not None:
+                buffer.close()
+        finally:
+            self._connections.close()
+            self.exploring.close()
 
 
 def _host_name() -> str:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable
 
 from localreg.records import StateChange
-from localreg.store import model_fold, task_fold
+from localreg.store import model_fold, report_rows, task_fold
 
 Connection = sqlite3.Connection
 Fold = Callable[[Connection, StateChange], None]
@@ -25,7 +25,7 @@ STATE_TABLES = (
     "version_counter", "project",
 )  # fmt: skip
 # Reported values hang on models and tasks by key, and no event tells of them.
-REPORT_TABLES = ("series", "single", "plot")
+REPORT_TABLES = ("series", "single", "plot", "message", "reported")
 
 _KINDS: dict[tuple[str, int], Fold] = {
     ("project.created", 1): model_fold.project_created,
@@ -99,6 +99,7 @@ def refold(connection: Connection) -> None:
         folding.apply(StateChange(kind, v, subject, field, json.loads(payload), at))
     folding.finish()
     _negate_owners(connection)
+    report_rows.touch_reported(connection)
 
 
 def _negate_owners(connection: Connection) -> None:

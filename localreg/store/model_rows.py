@@ -248,6 +248,33 @@ def in_line(
     return [model_id for (model_id,) in rows]
 
 
+def line(connection: Connection, model_id: str, limit: int) -> list[tuple[str, int, int]]:
+    """Return id, version and time of creation of the models of a model's line, newest first."""
+    rows = connection.execute(
+        "SELECT o.id, o.version, o.created FROM model m JOIN model o "
+        "ON o.project = m.project AND o.name = m.name WHERE m.id = ? "
+        "ORDER BY o.version DESC LIMIT ?",
+        (model_id, limit),
+    )
+    return list(rows)
+
+
+def children(connection: Connection, model_id: str) -> list[str]:
+    """Return ids of the models that have a model as their parent, newest first."""
+    rows = connection.execute(
+        "SELECT id FROM model WHERE parent = (SELECT pk FROM model WHERE id = ?) "
+        "ORDER BY created DESC",
+        (model_id,),
+    )
+    return [child for (child,) in rows]
+
+
+def made_by(connection: Connection, task_id: str) -> list[str]:
+    """Return ids of the models that a task made, oldest first."""
+    rows = connection.execute("SELECT id FROM model WHERE task = ? ORDER BY created", (task_id,))
+    return [model_id for (model_id,) in rows]
+
+
 def with_prefix(connection: Connection, table: str, prefix: str, limit: int = 20) -> list[str]:
     """Return ids in `table` (model, task or tombstone) that start with `prefix`."""
     rows = connection.execute(

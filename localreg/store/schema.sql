@@ -244,7 +244,7 @@ CREATE UNIQUE INDEX series_model ON series (model, title, name) WHERE model IS N
 CREATE UNIQUE INDEX series_task ON series (task, title, name) WHERE task IS NOT NULL;
 CREATE INDEX series_last ON series (title, name, last);
 
--- A NULL value is NaN; ms counts from the series' epoch.
+-- A NULL value is NaN; ms counts from the series' epoch, which is in ms since 1970.
 CREATE TABLE scalar (
     series INTEGER NOT NULL REFERENCES series (pk) ON DELETE CASCADE,
     iteration INTEGER NOT NULL,
@@ -281,6 +281,29 @@ CREATE TABLE plot (
 CREATE UNIQUE INDEX plot_model ON plot (model, title, series, iteration) WHERE model IS NOT NULL;
 CREATE UNIQUE INDEX plot_task ON plot (task, title, series, iteration) WHERE task IS NOT NULL;
 CREATE INDEX plot_blob ON plot (blob) WHERE blob IS NOT NULL;
+
+-- Lines of a task's log.
+CREATE TABLE message (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    model INTEGER REFERENCES model (pk) ON DELETE CASCADE,
+    task INTEGER REFERENCES task (pk) ON DELETE CASCADE,
+    at INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    CHECK ((model IS NULL) <> (task IS NULL))
+);
+CREATE INDEX message_model ON message (model, pk) WHERE model IS NOT NULL;
+CREATE INDEX message_task ON message (task, pk) WHERE task IS NOT NULL;
+
+-- When something was reported last: no event tells of it, and yet it moves `updated`.
+CREATE TABLE reported (
+    model INTEGER REFERENCES model (pk) ON DELETE CASCADE,
+    task INTEGER REFERENCES task (pk) ON DELETE CASCADE,
+    at INTEGER NOT NULL,
+    CHECK ((model IS NULL) <> (task IS NULL))
+);
+CREATE UNIQUE INDEX reported_model ON reported (model) WHERE model IS NOT NULL;
+CREATE UNIQUE INDEX reported_task ON reported (task) WHERE task IS NOT NULL;
 
 CREATE TABLE actor (
     pk INTEGER PRIMARY KEY,

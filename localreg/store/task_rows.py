@@ -105,3 +105,13 @@ def uses(connection: Connection, model_id: str) -> list[tuple[str, str, str, str
         (model_id,),
     )
     return list(rows)
+
+
+def parameters(connection: Connection, task_id: str) -> list[tuple[str, str, str]]:
+    """Return a task's parameters: section, name and value of each, in this order."""
+    rows = connection.execute(
+        "SELECT x.section, x.name, x.value FROM task t JOIN parameter x ON x.task = t.pk "
+        "WHERE t.id = ? ORDER BY x.section, x.name",
+        (task_id,),
+    )
+    return list(rows)

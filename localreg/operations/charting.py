@@ -1,0 +1,205 @@
+"""What was reported, as charts and figures."""
+
+from __future__ import annotations
+
+import json
+import math
+import mimetypes
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+from localreg.frozen import Frozen
+from localreg.operations.reported import reading
+from localreg.registry import OpenRegistry
+from localreg.reports import figures
+from localreg.reports.drawings import Drawing
+from localreg.reports.page_values import Chart, Line, Picture, Plot, Reported, Step
+from localreg.reports.thinning import POINTS
+from localreg.store import report_rows
+from localreg.store.report_rows import Connection, Owner, PlotRow, SeriesRow
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.reports.page_values import Figure
+
+    # The digest, size and file name of a blob, to the URL that a page has for it.
+    Placed = Callable[[str, int | None, str], str]
+
+
+class Sheet(Frozen):
+    """What is drawn as one plot: the rows of one title and iteration that share a figure."""
+
+    title: str
+    series: str
+    iteration: int
+    rows: tuple[PlotRow, ...]
+
+
+def page_values(registry: OpenRegistry, owner: Owner, placed: Placed) -> Reported:
+    """Return everything that was reported to an owner, thinned for drawing.
+
+    Raises:
+        ModelNotFoundError, TaskNotFoundError: the owner is gone.
+    """
+    with reading(registry, owner) as connection:
+        return Reported(
+            charts=tuple(_charts(connection, owner)),
+            singles=tuple(
+                (name, value if value is not None and math.isfinite(value) else None)
+                for name, value in report_rows.singles(connection, owner)
+            ),
+            plots=tuple(_plots(connection, owner, placed)),
+        )
+
+
+def _charts(connection: Connection, owner: Owner) -> Iterator[Chart]:
+    rows = report_rows.series(connection, owner)
+    for title, members in groupby(rows, key=lambda row: row.title):
+        yield Chart(title, tuple(_line(connection, row) for row in members))
+
+
+def _line(connection: Connection, row: SeriesRow) -> Line:
+    points = report_rows.points(connection, row.pk)
+    drawn = points if len(points) <= POINTS else _thinned(points)
+    return Line(
+        name=row.name,
+        iterations=[iteration for iteration, _, _ in drawn],
+        values=[
+            value if value is not None and math.isfinite(value) else None for _, value, _ in drawn
+        ],
+        seconds=[(row.epoch + ms) / 1000 for _, _, ms in drawn],
+        points=len(points),
+    )
+
+
+def _thinned(
+    points: Sequence[tuple[int, float | None, int]],
+) -> list[tuple[int, float | None, int]]:
+    import numpy as np
+
+    from localreg.reports.thinning import thinned_line
+
+    x = np.fromiter((point[0] for point in points), np.float64, len(points))
+    y = np.fromiter(
+        (math.nan if point[1] is None else point[1] for point in points), np.float64, len(points)
+    )
+    chosen = thinned_line(x, y)
+    return list(points) if chosen is None else [points[place] for place in chosen.tolist()]
+
+
+def _plots(connection: Connection, owner: Owner, placed: Placed) -> Iterator[Plot]:
+    for (title, series), sheets in groupby(
+        sheets_of(connection, owner), key=lambda sheet: (sheet.title, sheet.series)
+    ):
+        steps = tuple(_step(connection, sheet, placed) for sheet in sheets)
+        yield Plot(title, series, steps)
+
+
+def sheets_of(connection: Connection, owner: Owner) -> list[Sheet]:
+    """Return the plots of an owner, by title, series and iteration.
+
+    Points in the plane that were reported under one title and iteration are one chart. Kinds that
+    a newer localreg reported are left out.
+    """
+    known = figures.KINDS | {"media"}
+    together: dict[tuple[str, str, int], list[PlotRow]] = {}
+    rows = [row for row in report_rows.plots(connection, owner) if row.kind in known]
+    shared = _shared_titles(rows)
+    for row in rows:
+        series = shared.get(row.title, row.series) if row.kind == "scatter2d" else row.series
+        together.setdefault((row.title, series, row.iteration), []).append(row)
+    return [Sheet(*key, tuple(together[key])) for key in sorted(together)]
+
+
+def _shared_titles(rows: Sequence[PlotRow]) -> dict[str, str]:
+    """Return the series that stands for all of them in titles with several series of points."""
+    series: dict[str, set[str]] = {}
+    for row in rows:
+        if row.kind == "scatter2d":
+            series.setdefault(row.title, set()).add(row.series)
+    return {title: "" for title, names in series.items() if len(names) > 1}
+
+
+def _step(connection: Connection, sheet: Sheet, placed: Placed) -> Step:
+    first = sheet.rows[0]
+    if first.kind == "media":
+        return Step(iteration=sheet.iteration, shown=_picture(first, placed))
+    figure, notes = _drawn(connection, sheet, full=False)
+    title = figure["layout"].get("title")
+    comment = json.loads(sheet.rows[-1].spec)["options"].get("comment")
+    if isinstance(title, dict) and title.get("text") == figures.title_text(sheet.title, comment):
+        del figure["layout"]["title"]  # the page has it above the figure
+        notes = [each for each in (comment, *notes) if each]
+    return Step(iteration=sheet.iteration, shown=figure, note="\n".join(notes) or None)
+
+
+def _picture(row: PlotRow, placed: Placed) -> Picture:
+    filename = str(json.loads(row.spec)["options"].get("filename") or "file")
+    kind = (mimetypes.guess_type(filename)[0] or "file").partition("/")[0]
+    shown = kind if kind in ("image", "audio", "video") else "file"
+    return Picture(placed(row.digest or "", row.size, filename), shown, filename)
+
+
+def _drawn(connection: Connection, sheet: Sheet, *, full: bool) -> tuple[Figure, list[str]]:
+    drawings = [(row.series, drawing_of(connection, row)) for row in sheet.rows]
+    drawn = figures.overlaid(drawings, sheet.title, full=full)
+    return drawn.figure, [drawn.note] if drawn.note else []
+
+
+def drawing_of(connection: Connection, row: PlotRow) -> Drawing:
+    """Return a plot as it was reported."""
+    from localreg.reports.arrays import unpack
+
+    spec = json.loads(row.spec)
+    parts = unpack(spec["parts"], report_rows.plot_data(connection, row.pk))
+    return Drawing(row.kind, spec["options"], parts)
+
+
+class Named(Frozen):
+    """A figure, and what it shows."""
+
+    title: str
+    series: str
+    iteration: int | None
+    figure: Figure
+
+
+def named_figures(
+    registry: OpenRegistry, owner: Owner, *, full: bool = False, every: bool = False
+) -> list[Named]:
+    """Return everything that was reported as Plotly figures: the charts of scalars, then the plots.
+
+    Args:
+        full: draw every point, however many there are.
+        every: the plots of all iterations, not of the last alone. Pictures are left out.
+
+    Raises:
+        ModelNotFoundError, TaskNotFoundError: the owner is gone.
+    """
+    with reading(registry, owner) as connection:
+        found = [
+            _scalar_chart(connection, *chart, full=full) for chart in _by_title(connection, owner)
+        ]
+        sheets = [s for s in sheets_of(connection, owner) if s.rows[0].kind != "media"]
+        for _, some in groupby(sheets, key=lambda sheet: (sheet.title, sheet.series)):
+            steps = list(some)
+            for sheet in steps if every else steps[-1:]:
+                figure, _ = _drawn(connection, sheet, full=full)
+                found.append(Named(sheet.title, sheet.series, sheet.iteration, figure))
+    return found
+
+
+def _by_title(connection: Connection, owner: Owner) -> list[tuple[str, list[SeriesRow]]]:
+    rows = report_rows.series(connection, owner)
+    return [(title, list(some)) for title, some in groupby(rows, key=lambda row: row.title)]
+
+
+def _scalar_chart(
+    connection: Connection, title: str, rows: Sequence[SeriesRow], *, full: bool
+) -> Named:
+    lines = []
+    for row in rows:
+        points = report_rows.points(connection, row.pk)
+        drawn = points if full or len(points) <= POINTS else _thinned(points)
+        lines.append((row.name, [p[0] for p in drawn], [p[1] for p in drawn]))
+    return Named(title, "", None, figures.scalar_figure(title, lines))

@@ -1,0 +1,223 @@
+"""Reporting: scalars, single values, plots, media and log lines, to a model or a task."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import time
+
+from localreg.errors import InvalidValueError, ModelNotFoundError, TaskNotFoundError
+from localreg.ids import now
+from localreg.registry import OpenRegistry
+from localreg.reports.options import (
+    check_iteration,
+    check_number,
+    check_series,
+    check_title,
+)
+from localreg.store import report_rows
+from localreg.store.report_rows import Message, Owner
+from localreg.text import check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.ingest import Held, Source
+    from localreg.reports.drawings import Drawing
+    from localreg.store.change import Change
+
+_ITERATIONS = 2**53
+_DATA_LIMIT = 500_000_000  # bytes; SQLite holds a billion in one cell
+
+
+def report_scalar(
+    registry: OpenRegistry,
+    owner: Owner,
+    title: object,
+    series: object,
+    value: object,
+    iteration: object,
+) -> None:
+    """Report one point of a scalar series; it is on disk a second later at most.
+
+    Raises:
+        InvalidValueError: an argument cannot be kept.
+        ModelNotFoundError, TaskNotFoundError: the owner is gone.
+        RegistryError: too much waits, and cannot be written.
+    """
+    # A training loop waits for this function: what is right already is not checked again.
+    number = value if type(value) is float else check_number("value", value)
+    step = iteration
+    if type(step) is not int or not -_ITERATIONS <= step <= _ITERATIONS:
+        step = check_iteration(iteration)
+    if type(title) is not str or type(series) is not str:
+        title, series = check_title("title", title), check_series(series)
+
+    def check() -> None:
+        check_title("title", title)
+        check_series(series)
+        require_owner(registry, owner)
+        _note(registry, owner)
+
+    registry.store.buffer.add_point(
+        (owner.kind, owner.id, title, series), (step, number, time.time_ns()), check
+    )
+
+
+def require_owner(registry: OpenRegistry, owner: Owner) -> None:
+    """Check that a model or task is there and that the registry can be written to.
+
+    Raises:
+        ModelNotFoundError, TaskNotFoundError: it is gone.
+        ReadOnlyRegistryError: the registry is open for reading only.
+    """
+    registry.store.check_writable()
+    with registry.store.read() as connection:
+        owner_key(connection, owner)
+
+
+def _note(registry: OpenRegistry, owner: Owner) -> None:
+    """Remember to write the pages of an owner, at the end of the process if not before."""
+    if registry.store.buffer.note(owner):
+        atexit.register(_write_at_exit, registry)
+
+
+def _write_at_exit(registry: OpenRegistry) -> None:
+    from localreg.operations.publishing import write_reported
+
+    write_reported(registry)
+
+
+def owner_key(connection: report_rows.Connection, owner: Owner) -> int:
+    """Return the key of what something is reported to.
+
+    Raises:
+        ModelNotFoundError, TaskNotFoundError: it is gone.
+    """
+    found = report_rows.owner_pk(connection, owner)
+    if found is None:
+        kind = ModelNotFoundError if owner.kind == "model" else TaskNotFoundError
+        raise kind(
+            f"nothing can be reported to {owner.kind} {owner.id}: it is not in the registry",
+            reference=owner.id,
+        )
+    return found
+
+
+def flush(registry: OpenRegistry) -> None:
+    """Write what was reported and waits.
+
+    Raises:
+        RegistryError: it cannot be written, and waits on.
+    """
+    registry.store.flush()
+
+
+def report_single(registry: OpenRegistry, owner: Owner, name: object, value: object) -> None:
+    """Report one value for the whole of a model or task, in the place of one of its name.
+
+    Raises:
+        InvalidValueError: an argument cannot be kept.
+        ModelNotFoundError, TaskNotFoundError: the owner is gone.
+    """
+    title, number = check_title("name", name), check_number("value", value)
+    with registry.store.write() as change:
+        pk = owner_key(change.connection, owner)
+        at = change.stamp(owner.id)
+        report_rows.set_single(change.connection, owner.kind, pk, title, number, at)
+        report_rows.touch(change.connection, owner, pk, at)
+    _note(registry, owner)
+
+
+def report_text(registry: OpenRegistry, owner: Owner, text: object, level: object) -> None:
+    """Report a line of a task's log; it is on disk a second later at most.
+
+    Raises:
+        InvalidValueError: an argument cannot be kept.
+        TaskNotFoundError: the owner is gone.
+    """
+    line = check_text("msg", text, limit=1_000_000)
+    grade = check_iteration(level)
+    require_owner(registry, owner)
+    _note(registry, owner)
+    registry.store.buffer.add_message(owner, Message(now(), grade, line))
+
+
+def report_plot(
+    registry: OpenRegistry,
+    owner: Owner,
+    title: object,
+    series: object,
+    iteration: object,
+    drawing: Drawing,
+) -> None:
+    """Keep a plot, in the place of one of the same title, series and iteration.
+
+    Raises:
+        InvalidValueError: an argument cannot be kept.
+        ModelNotFoundError, TaskNotFoundError: the owner is gone.
+    """
+    from localreg.reports.arrays import pack
+
+    key = (check_title("title", title), check_series(series), check_iteration(iteration))
+    contents, data = pack(drawing.parts)
+    if len(data) > _DATA_LIMIT:
+        raise InvalidValueError(
+            f"the plot takes {len(data):,} bytes; at most {_DATA_LIMIT:,} are kept, report a part "
+            "of it",
+            argument="data",
+        )
+    spec = json.dumps({"options": drawing.options, "parts": contents}, ensure_ascii=False)
+    with registry.store.write() as change:
+        _set_plot(change, owner, key, (drawing.kind, spec, data), None)
+    _note(registry, owner)
+
+
+def report_file(
+    registry: OpenRegistry,
+    owner: Owner,
+    title: object,
+    series: object,
+    iteration: object,
+    source: Source,
+    *,
+    keep: int | None,
+) -> None:
+    """Keep a picture or another file that was reported; its bytes go into the blob store.
+
+    Args:
+        source: where its bytes come from; its file name says of which kind it is.
+        keep: how many iterations of this title and series stay; None for all.
+
+    Raises:
+        InvalidValueError: an argument cannot be kept.
+        SourceNotFoundError: there is no such file.
+        ModelNotFoundError, TaskNotFoundError: the owner is gone.
+        StorageError: the disk is full, or refused something.
+    """
+    from localreg.operations.ingest import take_in
+
+    key = (check_title("title", title), check_series(series), check_iteration(iteration))
+    require_owner(registry, owner)
+    spec = json.dumps({"options": {"filename": source.filename}, "parts": []}, ensure_ascii=False)
+
+    def record(change: Change, held: Held) -> None:
+        pk = _set_plot(change, owner, key, ("media", spec, None), held.digest)
+        if keep is not None:
+            report_rows.forget_old_plots(change.connection, owner.kind, pk, key[0], key[1], keep)
+
+    take_in(registry, source, record)
+    _note(registry, owner)
+
+
+def _set_plot(
+    change: Change,
+    owner: Owner,
+    key: tuple[str, str, int],
+    drawing: tuple[str, str, bytes | None],
+    digest: str | None,
+) -> int:
+    pk = owner_key(change.connection, owner)
+    at = change.stamp(owner.id)
+    report_rows.set_plot(change.connection, owner.kind, pk, key, drawing, digest, at)
+    report_rows.touch(change.connection, owner, pk, at)
+    return pk

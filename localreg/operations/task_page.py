@@ -1,0 +1,92 @@
+"""What the page of a task shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from logging import getLevelName
+
+from localreg.operations.lookup import require_task
+from localreg.operations.page_links import Site
+from localreg.records import TaskRecord
+from localreg.registry import OpenRegistry
+from localreg.reports.page_values import Fact, Link, Reported, TaskPage
+from localreg.store import model_rows, report_rows, task_rows
+from localreg.store.model_rows import Connection
+from localreg.store.report_rows import Owner
+from localreg.units import moment
+
+LOG_LINES = 2_000
+
+
+def task_values(registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
+    """Return what the page of a task shows, without what was reported.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+    """
+    registry.store.flush()
+    with registry.store.read() as connection:
+        record = require_task(connection, task_id)
+        config, labels = task_rows.design(connection, task_id)
+        log, more = report_rows.messages(connection, Owner("task", task_id), LOG_LINES)
+        return TaskPage(
+            id=record.id,
+            name=record.name,
+            project=Link(record.project.name) if record.project else None,
+            status="published" if record.published else record.status,
+            tags=tuple(task_rows.tags(connection, task_id)),
+            comment=record.comment,
+            facts=tuple(_facts(record, site)),
+            inputs=tuple(_models(connection, task_id, "input", site)),
+            outputs=tuple(_models(connection, task_id, "output", site)),
+            config=config,
+            labels=tuple(sorted(labels.items(), key=lambda item: item[1])),
+            parameters=tuple(task_rows.parameters(connection, task_id)),
+            log=tuple((moment(each.at), getLevelName(each.level), each.text) for each in log),
+            more_log=more,
+            reported=Reported(),
+        )
+
+
+def _facts(record: TaskRecord, site: Site) -> Iterator[Fact]:
+    yield Fact("type", record.type)
+    if record.reason:
+        yield Fact("reason", record.reason)
+    if record.parent:
+        yield Fact("parent", record.parent, site.page("task", record.parent))
+    yield Fact("created", f"{moment(record.created)} UTC")
+    if record.ended is not None:
+        yield Fact("ended", f"{moment(record.ended)} UTC")
+        yield Fact("took", _duration((record.ended - record.created) / 1_000_000))
+    yield Fact("id", record.id)
+
+
+def _duration(seconds: float) -> str:
+    """Return how long something took, for people.
+
+    >>> _duration(4.25), _duration(75), _duration(7322)
+    ('4.2 s', '1 min 15 s', '2 h 2 min')
+    """
+    if seconds < 60:
+        return f"{max(seconds, 0):.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def _models(
+    connection: Connection, task_id: str, role: str, site: Site
+) -> Iterator[tuple[str, Link]]:
+    found = dict(task_rows.models(connection, task_id, role))
+    if role == "output":
+        named = set(found.values())
+        for model_id in model_rows.made_by(connection, task_id):
+            if model_id not in named:
+                row = model_rows.model_row(connection, model_id)
+                found.setdefault(row.name if row else model_id, model_id)
+    for name, model_id in found.items():
+        row = model_rows.model_row(connection, model_id)
+        text = row.ref if row else f"{model_id} (removed)"
+        yield name, Link(text, site.page("model", model_id) if row else None)

@@ -1,0 +1,88 @@
+"""Everything that an overview of a registry lists, a column at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+Connection = sqlite3.Connection
+
+
+def newest_models(connection: Connection, limit: int) -> list[tuple[object, ...]]:
+    """Return the models that changed last.
+
+    Of each: pk, id, project, name, version, framework, published, archived, package, updated
+    (microseconds) and size.
+    """
+    return connection.execute(
+        "SELECT m.pk, m.id, p.name, m.name, m.version, m.framework, m.published, m.archived, "
+        "m.package, m.updated, (SELECT b.size FROM weights w JOIN blob b ON b.pk = w.blob "
+        "WHERE w.model = m.pk AND w.current = 1) "
+        "FROM model m JOIN project p ON p.pk = m.project ORDER BY m.updated DESC LIMIT ?",
+        (limit,),
+    ).fetchall()
+
+
+def tags(connection: Connection) -> Iterable[tuple[int, str]]:
+    """Return key of the model and name of each tag, by name."""
+    return connection.execute(
+        "SELECT x.model, t.name FROM tag t JOIN model_tag x ON x.tag = t.pk "
+        "WHERE t.system = 0 ORDER BY t.name"
+    )
+
+
+def aliases(connection: Connection) -> Iterable[tuple[int, str]]:
+    """Return key of the model and name of each alias, by name."""
+    return connection.execute("SELECT model, alias FROM alias ORDER BY alias")
+
+
+def last_values(connection: Connection) -> Iterable[tuple[str, int, float]]:
+    """Return name, key of the model and value of each model's metrics.
+
+    They are the last values of scalar series, named ``title/series``, and the single values.
+    """
+    return connection.execute(
+        "SELECT title || '/' || name, model, last FROM series "
+        "WHERE model IS NOT NULL AND last IS NOT NULL "
+        "UNION ALL SELECT name, model, value FROM single "
+        "WHERE model IS NOT NULL AND value IS NOT NULL"
+    )
+
+
+def newest_tasks(connection: Connection, limit: int) -> list[tuple[object, ...]]:
+    """Return the tasks that changed last.
+
+    Of each: pk, id, project, name, status, published and updated (microseconds).
+    """
+    return connection.execute(
+        "SELECT t.pk, t.id, p.name, t.name, t.status, t.published, t.updated "
+        "FROM task t JOIN project p ON p.pk = t.project ORDER BY t.updated DESC LIMIT ?",
+        (limit,),
+    ).fetchall()
+
+
+def task_tags(connection: Connection) -> Iterable[tuple[int, str]]:
+    """Return key of the task and name of each tag, by name."""
+    return connection.execute(
+        "SELECT x.task, t.name FROM tag t JOIN task_tag x ON x.tag = t.pk ORDER BY t.name"
+    )
+
+
+def projects(connection: Connection) -> list[tuple[str, int, int, int]]:
+    """Return name, number of models, of tasks, and last change of each project, by name."""
+    rows = connection.execute(
+        "SELECT name, (SELECT count(*) FROM model WHERE project = p.pk), "
+        "(SELECT count(*) FROM task WHERE project = p.pk), max(created, "
+        "ifnull((SELECT max(updated) FROM model WHERE project = p.pk), 0), "
+        "ifnull((SELECT max(updated) FROM task WHERE project = p.pk), 0)) "
+        "FROM project p WHERE pk > 0 ORDER BY name"
+    )
+    return list(rows)
+
+
+def counts(connection: Connection) -> tuple[int, int]:
+    """Return how many models and tasks there are."""
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM model), (SELECT count(*) FROM task)"
+    ).fetchone()
+    return int(row[0]), int(row[1])

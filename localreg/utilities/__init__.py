@@ -1,0 +1,1 @@
+"""Names that ClearML scripts import from `clearml.utilities`."""

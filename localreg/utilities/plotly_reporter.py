@@ -1,0 +1,7 @@
+"""`SeriesInfo`, where ClearML scripts import it from."""
+
+from __future__ import annotations
+
+from localreg.reports.line_series import SeriesInfo
+
+__all__ = ["SeriesInfo"]
