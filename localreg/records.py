@@ -7,6 +7,7 @@ path of this machine and no secret of a URL.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Mapping
 
 from localreg.frozen import Frozen
@@ -182,6 +183,24 @@ class TaskRecord(Frozen, kw_only=True):
     created: int = 0
     ended: int | None = None
     updated: int = 0
+
+
+if TYPE_CHECKING:
+    from typing import NamedTuple
+
+    class Owner(NamedTuple):
+        """What something is reported to.
+
+        Attributes:
+            kind: "model" or "task", which is also the name of its table and of columns.
+            id: 32 hex digits.
+        """
+
+        kind: str
+        id: str
+
+else:  # the same, without the import of typing; made for every point that is reported
+    Owner = namedtuple("Owner", ("kind", "id"))
 
 
 class StateChange(Frozen):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import os
     from typing import BinaryIO
 
+    from localreg.records import Owner
     from localreg.registry import OpenRegistry
-    from localreg.store.report_rows import Owner
 
 INFO = 20  # logging.INFO; importing logging would cost time
 

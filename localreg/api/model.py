@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from localreg.api.public_registry import Registry
     from localreg.api.subject import Stored, Subject
     from localreg.operations.history import HistoryEntry
+    from localreg.records import Owner
     from localreg.registry import OpenRegistry
-    from localreg.store.report_rows import Owner
 
     AnyModel = TypeVar("AnyModel", bound="Model")
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from plotly.graph_objects import Figure
 
+    from localreg.records import Owner
     from localreg.registry import OpenRegistry
-    from localreg.store.report_rows import Owner
 
 
 class ReportedMethods:

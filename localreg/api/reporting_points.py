@@ -8,9 +8,9 @@ from localreg import operations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.records import Owner
     from localreg.registry import OpenRegistry
     from localreg.reports.drawings import Drawing
-    from localreg.store.report_rows import Owner
 
 
 class PointReports:

@@ -10,15 +10,11 @@ from localreg.errors import EmptyModelError, NotAPackageError, NoWeightsError
 from localreg.frozen import Frozen
 from localreg.operations.lookup import require_model
 from localreg.progress import shown_progress
-from localreg.records import MetadataValue
+from localreg.records import MetadataValue, Owner
 from localreg.registry import OpenRegistry
 from localreg.store import model_rows, task_rows
 from localreg.store.model_rows import ModelRow
 from localreg.text import check_text
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from localreg.store.report_rows import Owner
 
 EMPTY_ID = "empty"
 
@@ -35,8 +31,6 @@ class Stored(Frozen):
 
     def owner(self) -> Owner:
         """Return it as what something is reported to."""
-        from localreg.store.report_rows import Owner
-
         return Owner("model", self.id)
 
     def row(self) -> ModelRow:

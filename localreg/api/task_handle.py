@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from localreg import operations
+from localreg.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.records import TaskRecord
     from localreg.registry import OpenRegistry
-    from localreg.store.report_rows import Owner
 
 
 class TaskHandle:
@@ -39,8 +39,6 @@ class TaskHandle:
 
     def _reports_to(self) -> tuple[OpenRegistry, Owner]:
         """Return the registry, and the task as what something is reported to."""
-        from localreg.store.report_rows import Owner
-
         return self._registry, Owner("task", self._id)
 
     def _row(self) -> TaskRecord:

@@ -11,9 +11,9 @@ from localreg.cli.output import IN_REGISTRY, opened, say
 from localreg.errors import ModelNotFoundError
 from localreg.operations import imaging, publishing
 from localreg.operations.lookup import resolve_model
+from localreg.records import Owner
 from localreg.registry import OpenRegistry
 from localreg.store import model_rows
-from localreg.store.report_rows import Owner
 
 OPEN = click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 

@@ -10,13 +10,14 @@ from itertools import groupby
 
 from localreg.frozen import Frozen
 from localreg.operations.reported import reading
+from localreg.records import Owner
 from localreg.registry import OpenRegistry
 from localreg.reports import figures
 from localreg.reports.drawings import Drawing
 from localreg.reports.page_values import Chart, Line, Picture, Plot, Reported, Step
 from localreg.reports.thinning import POINTS
 from localreg.store import report_rows
-from localreg.store.report_rows import Connection, Owner, PlotRow, SeriesRow
+from localreg.store.report_rows import Connection, PlotRow, SeriesRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

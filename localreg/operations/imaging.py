@@ -11,10 +11,10 @@ from localreg.blobs.disk_errors import disk_errors
 from localreg.errors import InvalidValueError
 from localreg.ids import new_id
 from localreg.operations.charting import Named, named_figures
+from localreg.records import Owner
 from localreg.registry import OpenRegistry
 from localreg.reports.images import FORMATS, Size, draw_images
 from localreg.reports.options import check_number
-from localreg.store.report_rows import Owner
 from localreg.text import check_text, shown
 
 _LARGEST = 10_000  # pixels

@@ -10,7 +10,7 @@ from localreg.operations.history import history
 from localreg.operations.lineage import Family, family
 from localreg.operations.lookup import require_model
 from localreg.operations.page_links import Site
-from localreg.records import ModelRecord, WeightsRecord
+from localreg.records import ModelRecord, Owner, WeightsRecord
 from localreg.registry import OpenRegistry
 from localreg.reports.page_values import (
     Change,
@@ -25,7 +25,6 @@ from localreg.reports.page_values import (
 )
 from localreg.store import blob_rows, model_rows, task_rows
 from localreg.store.model_rows import Connection
-from localreg.store.report_rows import Owner
 from localreg.units import moment, size_text
 from localreg.urls import public_url
 

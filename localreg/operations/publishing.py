@@ -21,12 +21,12 @@ from localreg.operations.index_page import index_values
 from localreg.operations.model_page import compared_values, model_values
 from localreg.operations.page_links import INDEX, REPORTS, Site, page_name, reports_folder
 from localreg.operations.task_page import task_values
+from localreg.records import Owner
 from localreg.registry import OpenRegistry
 from localreg.reports import pages
 from localreg.reports.assets import asset_names, write_assets
 from localreg.reports.page_values import ComparePage, ModelPage, TaskPage
 from localreg.store import overview_rows
-from localreg.store.report_rows import Owner
 from localreg.text import check_text
 from localreg.units import moment
 

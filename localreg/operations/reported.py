@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from localreg.operations.reporting import owner_key
+from localreg.records import Owner
 from localreg.registry import OpenRegistry
 from localreg.store import report_rows
-from localreg.store.report_rows import Connection, Owner
+from localreg.store.report_rows import Connection
 
 NAN = float("nan")
 

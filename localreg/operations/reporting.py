@@ -8,6 +8,7 @@ import time
 
 from localreg.errors import InvalidValueError, ModelNotFoundError, TaskNotFoundError
 from localreg.ids import now
+from localreg.records import Owner
 from localreg.registry import OpenRegistry
 from localreg.reports.options import (
     check_iteration,
@@ -16,7 +17,7 @@ from localreg.reports.options import (
     check_title,
 )
 from localreg.store import report_rows
-from localreg.store.report_rows import Message, Owner
+from localreg.store.report_rows import Message
 from localreg.text import check_text
 
 TYPE_CHECKING = False
@@ -52,15 +53,14 @@ def report_scalar(
     if type(title) is not str or type(series) is not str:
         title, series = check_title("title", title), check_series(series)
 
-    def check() -> None:
+    key, point = (owner, title, series), (step, number, time.time_ns())
+    buffer = registry.store.buffer
+    if not buffer.add_point(key, point):
         check_title("title", title)
         check_series(series)
         require_owner(registry, owner)
         _note(registry, owner)
-
-    registry.store.buffer.add_point(
-        (owner.kind, owner.id, title, series), (step, number, time.time_ns()), check
-    )
+        buffer.add_first_point(key, point)
 
 
 def require_owner(registry: OpenRegistry, owner: Owner) -> None:

@@ -7,12 +7,11 @@ from logging import getLevelName
 
 from localreg.operations.lookup import require_task
 from localreg.operations.page_links import Site
-from localreg.records import TaskRecord
+from localreg.records import Owner, TaskRecord
 from localreg.registry import OpenRegistry
 from localreg.reports.page_values import Fact, Link, Reported, TaskPage
 from localreg.store import model_rows, report_rows, task_rows
 from localreg.store.model_rows import Connection
-from localreg.store.report_rows import Owner
 from localreg.units import moment
 
 LOG_LINES = 2_000

@@ -19,9 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
+    from localreg.records import Owner
     from localreg.store.change import Change
     from localreg.store.report_buffer import ReportBuffer
-    from localreg.store.report_rows import Owner
 
     Durability = Literal["full", "fast"]
 else:

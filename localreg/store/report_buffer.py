@@ -20,8 +20,9 @@ from collections.abc import Callable
 
 from localreg import log
 from localreg.errors import LocalregError
+from localreg.records import Owner
 from localreg.store import report_rows
-from localreg.store.report_rows import Message, Owner, Point
+from localreg.store.report_rows import Message, Point
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 
 PERIOD = 1.0  # seconds
 IDLE = 30.0
-MOST = 20_000  # points that wait; whoever reports one more writes them
-Key = tuple[str, str, str, str]  # owner's kind and id, title, series
+MANY = 10_000  # points that are written at once, and not after a second
+MOST = 200_000  # points that wait; whoever reports one more writes them
+Key = tuple[Owner, str, str]  # with title and series
 
 
 class ReportBuffer:
@@ -51,12 +53,13 @@ class ReportBuffer:
 
     def _begin(self) -> None:
         self._points: dict[Key, list[Point]] = {}
-        self._messages: dict[tuple[str, str], list[Message]] = {}
+        self._messages: dict[Owner, list[Message]] = {}
         self._count = 0
         self._lock = threading.Lock()
         self._writing = threading.RLock()
         self._news = threading.Event()
-        self._over = threading.Event()
+        self._hurry = threading.Event()
+        self._over = False
         self._thread: threading.Thread | None = None
         self._trouble = ""
         self._owners: set[Owner] = set()
@@ -78,31 +81,34 @@ class ReportBuffer:
             owners, self._owners = self._owners, set()
         return owners
 
-    def add_point(self, key: Key, point: Point, check: Callable[[], None]) -> None:
-        """Keep a point until it is written.
-
-        Args:
-            check: called for a series that has nothing waiting; raises when it cannot be kept.
+    def add_point(self, key: Key, point: Point) -> bool:
+        """Keep a point until it is written, if some of its series wait already; return whether.
 
         Raises:
             LocalregError: too many wait, and they cannot be written.
         """
         with self._lock:
             points = self._points.get(key)
-            if points is not None:
-                points.append(point)
-                self._count += 1
-        if points is None:
-            check()
-            self._add_first(key, point)
-        if self._count >= MOST:
-            self.flush()
+            if points is None:
+                return False
+            points.append(point)
+            self._count += 1
+        if self._count >= MANY:
+            self._relieve()
+        return True
 
-    def _add_first(self, key: Key, point: Point) -> None:
+    def add_first_point(self, key: Key, point: Point) -> None:
+        """Keep a point of a series that was checked until it is written."""
         with self._lock:
             self._points.setdefault(key, []).append(point)
             self._count += 1
             self._start()
+
+    def _relieve(self) -> None:
+        """Have what waits written at once; by the caller when the thread does not keep up."""
+        self._hurry.set()
+        if self._count >= MOST:
+            self.flush()
 
     def add_message(self, owner: Owner, message: Message) -> None:
         """Keep a line of a log until it is written.
@@ -111,11 +117,11 @@ class ReportBuffer:
             LocalregError: too many wait, and they cannot be written.
         """
         with self._lock:
-            self._messages.setdefault((owner.kind, owner.id), []).append(message)
+            self._messages.setdefault(owner, []).append(message)
             self._count += 1
             self._start()
-        if self._count >= MOST:
-            self.flush()
+        if self._count >= MANY:
+            self._relieve()
 
     def _start(self) -> None:
         if self._thread is None:
@@ -125,10 +131,11 @@ class ReportBuffer:
         self._news.set()
 
     def _run(self) -> None:
-        while not self._over.is_set():
+        while not self._over:
             if not self._news.wait(IDLE) and self._rests():
                 return
-            self._over.wait(PERIOD)
+            self._hurry.wait(PERIOD)
+            self._hurry.clear()
             self._news.clear()
             try:
                 self.flush()
@@ -137,6 +144,7 @@ class ReportBuffer:
                     log.warning("reported scalars wait, they cannot be written: %s", error)
                 self._trouble = str(error)
                 self._news.set()
+                self._hurry.clear()
 
     def _rests(self) -> bool:
         """Return whether nothing waits; then the thread ends, and the next point starts another."""
@@ -166,12 +174,12 @@ class ReportBuffer:
                 raise
 
     def _write_all(
-        self, points: dict[Key, list[Point]], messages: dict[tuple[str, str], list[Message]]
+        self, points: dict[Key, list[Point]], messages: dict[Owner, list[Message]]
     ) -> None:
         lost: list[Owner] = []
         with self._write() as change:
             connection = change.connection
-            owners = {Owner(kind, owner): 0 for kind, owner, *_ in [*points, *messages]}
+            owners = dict.fromkeys([*(owner for owner, _, _ in points), *messages], 0)
             for owner in owners:
                 found = report_rows.owner_pk(connection, owner)
                 if found is None:
@@ -179,12 +187,12 @@ class ReportBuffer:
                     continue
                 owners[owner] = found
                 report_rows.touch(connection, owner, found, change.stamp(owner.id))
-            for (kind, owner_id, title, series), some in points.items():
-                if pk := owners[Owner(kind, owner_id)]:
-                    report_rows.add_points(connection, kind, pk, title, series, some)
-            for (kind, owner_id), lines in messages.items():
-                if pk := owners[Owner(kind, owner_id)]:
-                    report_rows.add_messages(connection, kind, pk, lines)
+            for (owner, title, series), some in points.items():
+                if pk := owners[owner]:
+                    report_rows.add_points(connection, owner.kind, pk, title, series, some)
+            for owner, lines in messages.items():
+                if pk := owners[owner]:
+                    report_rows.add_messages(connection, owner.kind, pk, lines)
         for owner in lost:
             self._owners.discard(owner)
             log.warning("what was reported to %s %s is gone: it was removed", owner.kind, owner.id)
@@ -192,7 +200,7 @@ class ReportBuffer:
     def _put_back(
         self,
         points: dict[Key, list[Point]],
-        messages: dict[tuple[str, str], list[Message]],
+        messages: dict[Owner, list[Message]],
         count: int,
     ) -> None:
         with self._lock:
@@ -209,7 +217,8 @@ class ReportBuffer:
         Raises:
             LocalregError: it cannot be written, and is lost.
         """
-        self._over.set()
+        self._over = True
+        self._hurry.set()
         self._news.set()
         self.flush()
 

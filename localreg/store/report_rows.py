@@ -5,24 +5,15 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
+from operator import lt
 
 from localreg.frozen import Frozen
+from localreg.records import Owner
 from localreg.store import model_fold
 
 Connection = sqlite3.Connection
 Point = tuple[int, float, int]  # iteration, value, nanoseconds since 1970
-
-
-class Owner(Frozen):
-    """What something is reported to.
-
-    Attributes:
-        kind: "model" or "task", which is also the name of its table and of columns.
-        id: 32 hex digits.
-    """
-
-    kind: str
-    id: str
 
 
 class SeriesRow(Frozen):
@@ -66,6 +57,10 @@ class Message(Frozen):
     text: str
 
 
+_AT_ONCE = 200
+_INSERT_MANY = "INSERT OR REPLACE INTO scalar VALUES " + ", ".join(["(?, ?, ?, ?)"] * _AT_ONCE)
+
+
 def owner_pk(connection: Connection, owner: Owner) -> int | None:
     """Return the key of a model or task, or None when it is gone."""
     row = connection.execute(f"SELECT pk FROM {owner.kind} WHERE id = ?", (owner.id,)).fetchone()
@@ -107,12 +102,11 @@ def add_points(
         points: at least one, in the order they were reported.
     """
     series, epoch, count, top = _series(connection, kind, pk, title, name, points[0][2])
-    latest = {iteration: (value, at) for iteration, value, at in points}
-    rows = [
-        (series, iteration, value, at // 1_000_000 - epoch)
-        for iteration, (value, at) in sorted(latest.items())
-    ]
-    connection.executemany("INSERT OR REPLACE INTO scalar VALUES (?, ?, ?, ?)", rows)
+    steps = [iteration for iteration, _, _ in points]
+    if not all(map(lt, steps, steps[1:])):  # out of order, or twice the same: the last one counts
+        points = sorted({point[0]: point for point in points}.values())
+    rows = [(series, step, value, at // 1_000_000 - epoch) for step, value, at in points]
+    _insert(connection, rows)
     if top is None or rows[0][1] > top:  # nothing was replaced, as nearly always
         finite = [value for _, _, value, _ in rows if math.isfinite(value)]
         connection.execute(
@@ -136,6 +130,17 @@ def add_points(
         "WHERE pk = :pk",
         {"pk": series},
     )
+
+
+def _insert(connection: Connection, rows: Sequence[tuple[int, int, float, int]]) -> None:
+    """Insert points, many with each statement.
+
+    Python lets go of its lock for every statement, and a training loop may keep it for 5 ms then.
+    """
+    whole = len(rows) - len(rows) % _AT_ONCE
+    for start in range(0, whole, _AT_ONCE):
+        connection.execute(_INSERT_MANY, list(chain.from_iterable(rows[start : start + _AT_ONCE])))
+    connection.executemany("INSERT OR REPLACE INTO scalar VALUES (?, ?, ?, ?)", rows[whole:])
 
 
 def _series(
