@@ -11,6 +11,7 @@ Each script beside this one measures one group of the budgets of the design and 
     python benchmarks/ingest.py           # keeping 1 GiB, and 2,000 small files
     python benchmarks/download.py         # fetching 1 GiB over loopback
     python benchmarks/local_copy.py       # local copies of what is here
+    python benchmarks/reports.py          # scalars, and pages beside Plotly's own
 
 The rules that bind them:
 

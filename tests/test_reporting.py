@@ -685,6 +685,52 @@ def test_a_matplotlib_figure_becomes_a_picture(task):
         task.get_logger().report_matplotlib_figure("x", "s", 5)
 
 
+def test_what_is_too_large_to_be_drawn_is_thinned_and_stays_whole(model):
+    x = np.arange(100_000)
+    y = np.sin(x / 5_000)
+    y[[12_345, 77_777]] = 9.0, -9.0  # peaks
+    y[50_000:50_010] = np.nan  # a gap
+    model.report_line_plot("line", [SeriesInfo("a", np.column_stack([x, y]))], "x", "y")
+    model.report_scatter2d("cloud", "s", np.column_stack([y, x]), mode="markers", comment="c")
+    model.report_matrix("matrix", "m", np.arange(1_000_000).reshape(1_000, 1_000),
+                        xlabels=[f"c{n}" for n in range(1_000)])  # fmt: skip
+    opened, owner = model._reports_to()
+    plots = {plot.title: plot.steps[0] for plot in charting.page_values(
+        opened, owner, lambda *_: "").plots}  # fmt: skip
+    (line,) = plots["line"].shown["data"]
+    drawn_x, drawn_y = np.array(numbers(line["x"])), np.array(numbers(line["y"]))
+    assert len(drawn_x) < 5_000
+    assert (np.diff(drawn_x) > 0).all()
+    assert (np.nanmin(drawn_y), np.nanmax(drawn_y)) == (-9.0, 9.0)
+    assert np.isnan(drawn_y).sum() == 1
+    assert "of 100,000 points are drawn" in plots["line"].note
+    assert plots["cloud"].note.splitlines()[0] == "c"
+    (matrix,) = plots["matrix"].shown["data"]
+    cells = np.array(numbers(matrix["z"]))
+    assert cells.shape == (250, 250)
+    assert cells[0, 0] == np.arange(4).mean() + 1_000 * 1.5
+    assert matrix["x"][0] == 1.5
+    assert "c0" in plots["matrix"].shown["layout"]["xaxis"]["ticktext"]
+    assert "average of 4 × 4 of 1,000 × 1,000" in plots["matrix"].note
+    whole = {
+        figure.layout.title.text.partition("<")[0]: figure for figure in model.figures(full=True)
+    }
+    assert len(numbers(whole["line"].data[0].x)) == 100_000
+    assert drawings(model)["matrix", "m", 0].parts["matrix"].shape == (1_000, 1_000)
+
+
+def test_long_scalar_series_are_thinned_for_pages_and_stay_whole(model):
+    for step in range(20_000):
+        model.report_scalar("t", "s", 100.0 if step == 5_000 else math.sin(step / 900), step)
+    opened, owner = model._reports_to()
+    (chart,) = charting.page_values(opened, owner, lambda *_: "").charts
+    (line,) = chart.lines
+    assert line.points == 20_000
+    assert len(line.iterations) == len(line.values) == len(line.seconds) <= 4_000
+    assert max(line.values) == 100.0
+    assert len(model.get_reported_scalars()["t"]["s"]["x"]) == 20_000
+
+
 def test_figures_are_for_notebooks(model):
     model.report_scalar("loss", "train", 1.0, 0)
     model.report_matrix("m", "s", [[1]], iteration=1)

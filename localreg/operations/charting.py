@@ -125,13 +125,15 @@ def _step(connection: Connection, sheet: Sheet, placed: Placed) -> Step:
     first = sheet.rows[0]
     if first.kind == "media":
         return Step(iteration=sheet.iteration, shown=_picture(first, placed))
-    figure, notes = _drawn(connection, sheet, full=False)
-    title = figure["layout"].get("title")
-    comment = json.loads(sheet.rows[-1].spec)["options"].get("comment")
-    if isinstance(title, dict) and title.get("text") == figures.title_text(sheet.title, comment):
+    drawings = _drawings(connection, sheet, full=False)
+    figure = figures.overlaid(drawings, sheet.title)
+    notes = [drawing.options.get("note") for _, drawing in drawings]
+    comment = drawings[-1][1].options.get("comment")
+    if figure["layout"].get("title") == {"text": figures.title_text(sheet.title, comment)}:
         del figure["layout"]["title"]  # the page has it above the figure
-        notes = [each for each in (comment, *notes) if each]
-    return Step(iteration=sheet.iteration, shown=figure, note="\n".join(notes) or None)
+        notes.insert(0, comment)
+    told = "\n".join(dict.fromkeys(note for note in notes if note))
+    return Step(iteration=sheet.iteration, shown=figure, note=told or None)
 
 
 def _picture(row: PlotRow, placed: Placed) -> Picture:
@@ -141,19 +143,19 @@ def _picture(row: PlotRow, placed: Placed) -> Picture:
     return Picture(placed(row.digest or "", row.size, filename), shown, filename)
 
 
-def _drawn(connection: Connection, sheet: Sheet, *, full: bool) -> tuple[Figure, list[str]]:
-    drawings = [(row.series, drawing_of(connection, row)) for row in sheet.rows]
-    drawn = figures.overlaid(drawings, sheet.title, full=full)
-    return drawn.figure, [drawn.note] if drawn.note else []
+def _drawings(connection: Connection, sheet: Sheet, *, full: bool) -> list[tuple[str, Drawing]]:
+    return [(row.series, drawing_of(connection, row, full=full)) for row in sheet.rows]
 
 
-def drawing_of(connection: Connection, row: PlotRow) -> Drawing:
-    """Return a plot as it was reported."""
+def drawing_of(connection: Connection, row: PlotRow, *, full: bool = True) -> Drawing:
+    """Return a plot as it was reported, or the part of it that is drawn."""
     from localreg.reports.arrays import unpack
 
-    spec = json.loads(row.spec)
-    parts = unpack(spec["parts"], report_rows.plot_data(connection, row.pk))
-    return Drawing(row.kind, spec["options"], parts)
+    told = json.loads(row.spec)
+    part = None if full else told.get("shown")
+    told = part or told
+    data = report_rows.plot_data(connection, row.pk, shown=part is not None)
+    return Drawing(row.kind, told["options"], unpack(told["parts"], data))
 
 
 class Named(Frozen):
@@ -185,7 +187,7 @@ def named_figures(
         for _, some in groupby(sheets, key=lambda sheet: (sheet.title, sheet.series)):
             steps = list(some)
             for sheet in steps if every else steps[-1:]:
-                figure, _ = _drawn(connection, sheet, full=full)
+                figure = figures.overlaid(_drawings(connection, sheet, full=full), sheet.title)
                 found.append(Named(sheet.title, sheet.series, sheet.iteration, figure))
     return found
 

@@ -23,6 +23,7 @@ from localreg.text import check_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.ingest import Held, Source
+    from localreg.records import Json
     from localreg.reports.drawings import Drawing
     from localreg.store.change import Change
 
@@ -157,6 +158,7 @@ def report_plot(
         ModelNotFoundError, TaskNotFoundError: the owner is gone.
     """
     from localreg.reports.arrays import pack
+    from localreg.reports.thinned_drawings import thinned
 
     key = (check_title("title", title), check_series(series), check_iteration(iteration))
     contents, data = pack(drawing.parts)
@@ -166,9 +168,14 @@ def report_plot(
             "of it",
             argument="data",
         )
-    spec = json.dumps({"options": drawing.options, "parts": contents}, ensure_ascii=False)
+    told: Json = {"options": drawing.options, "parts": contents}
+    part, shown = thinned(drawing), None
+    if part is not None:
+        contents, shown = pack(part.parts)
+        told["shown"] = {"options": part.options, "parts": contents}
+    spec = json.dumps(told, ensure_ascii=False)
     with registry.store.write() as change:
-        _set_plot(change, owner, key, (drawing.kind, spec, data), None)
+        _set_plot(change, owner, key, (drawing.kind, spec, data, shown), None)
     _note(registry, owner)
 
 
@@ -201,7 +208,7 @@ def report_file(
     spec = json.dumps({"options": {"filename": source.filename}, "parts": []}, ensure_ascii=False)
 
     def record(change: Change, held: Held) -> None:
-        pk = _set_plot(change, owner, key, ("media", spec, None), held.digest)
+        pk = _set_plot(change, owner, key, ("media", spec, None, None), held.digest)
         if keep is not None:
             report_rows.forget_old_plots(change.connection, owner.kind, pk, key[0], key[1], keep)
 
@@ -213,7 +220,7 @@ def _set_plot(
     change: Change,
     owner: Owner,
     key: tuple[str, str, int],
-    drawing: tuple[str, str, bytes | None],
+    drawing: tuple[str, str, bytes | None, bytes | None],
     digest: str | None,
 ) -> int:
     pk = owner_key(change.connection, owner)

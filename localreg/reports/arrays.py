@@ -84,7 +84,10 @@ def _narrow(found: Array) -> str:
         return "<f4" if found.dtype.itemsize <= 4 else "<f8"
     if found.size == 0:
         return "<i4"
-    low, high = int(found.min()), int(found.max())
+    return _narrow_integers(int(found.min()), int(found.max()))
+
+
+def _narrow_integers(low: int, high: int) -> str:
     for name, lowest, highest in (
         ("|u1", 0, 2**8 - 1),
         ("|i1", -(2**7), 2**7 - 1),
@@ -208,6 +211,8 @@ def typed(array: Array) -> dict[str, Any]:
 
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         array = np.where(np.isfinite(array), array, np.nan).astype(array.dtype)
+    elif array.dtype.kind == "f" and array.size and (np.rint(array) == array).all():
+        array = array.astype(_narrow_integers(int(array.min()), int(array.max())))  # fewer bytes
     told: dict[str, Any] = {
         "dtype": array.dtype.str[1:],
         "bdata": base64.b64encode(np.ascontiguousarray(array).tobytes()).decode(),

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from localreg.frozen import Frozen
 from localreg.reports.arrays import typed
 from localreg.reports.drawings import Drawing
-from localreg.reports.thinning import thinned_cloud, thinned_line, thinned_matrix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,44 +20,27 @@ if TYPE_CHECKING:
     from localreg.reports.arrays import Array
     from localreg.reports.page_values import Figure
 
-TABLE_ROWS = 1_000
 ANNOTATED = 20  # rows and columns of a matrix whose numbers are written into it
 TICKS = 25
 
 
-class Drawn(Frozen):
-    """A figure, and what it leaves out, for people; None when it shows all."""
-
-    figure: Figure
-    note: str | None
-
-
-def figure_of(drawing: Drawing, title: str, series: str, *, full: bool = False) -> Drawn:
-    """Return the figure of a plot.
+def overlaid(drawings: Sequence[tuple[str, Drawing]], title: str) -> Figure:
+    """Return one figure of several plots, each with its series; the last one's layout counts.
 
     Args:
-        title, series: what it was reported under.
-        full: draw every point, however many there are.
+        title: what they were reported under.
     """
-    return overlaid([(series, drawing)], title, full=full)
-
-
-def overlaid(drawings: Sequence[tuple[str, Drawing]], title: str, *, full: bool = False) -> Drawn:
-    """Return one figure of several plots, each with its series; the last one's layout counts."""
     traces: list[Any] = []
-    notes: list[str] = []
     layout: dict[str, Any] = {}
     for series, drawing in drawings:
-        drawn = _KINDS[drawing.kind](drawing, series, full)
-        traces += drawn.figure["data"]
-        _merge(layout, drawn.figure["layout"])
-        if drawn.note:
-            notes.append(drawn.note)
+        figure = _KINDS[drawing.kind](drawing, series)
+        traces += figure["data"]
+        _merge(layout, figure["layout"])
     options = drawings[-1][1].options
     if "title" not in layout:
         layout["title"] = {"text": title_text(title, options.get("comment"))}
     _merge(layout, options.get("extra_layout") or {})
-    return Drawn({"data": traces, "layout": layout}, "; ".join(dict.fromkeys(notes)) or None)
+    return {"data": traces, "layout": layout}
 
 
 def escaped(text: str | None) -> str | None:
@@ -87,7 +69,7 @@ def _axis(title: str | None, **more: object) -> dict[str, Any]:
     return ({"title": {"text": escaped(title)}} if title else {}) | more
 
 
-def _bars(drawing: Drawing, series: str, full: bool) -> Drawn:
+def _bars(drawing: Drawing, series: str) -> Figure:
     values, told = drawing.parts["values"], drawing.options
     several = len(values) > 1
     names = told["labels"] or [
@@ -106,7 +88,7 @@ def _bars(drawing: Drawing, series: str, full: bool) -> Drawn:
         "yaxis": _axis(told["yaxis"]),
         "showlegend": several or bool(told["labels"]),
     }
-    return Drawn({"data": traces, "layout": layout}, None)
+    return {"data": traces, "layout": layout}
 
 
 class _Positions(Frozen):
@@ -136,19 +118,15 @@ def _positions(labels: list[str] | None, count: int) -> _Positions:
     return _Positions(list(range(count)), ticks)
 
 
-def _table(drawing: Drawing, series: str, full: bool) -> Drawn:
+def _table(drawing: Drawing, series: str) -> Figure:
     header, rows = drawing.parts["header"], drawing.parts["rows"]
-    shown = rows if full else rows[:TABLE_ROWS]
-    columns = [[_cell(row[place]) for row in shown] for place in range(len(header))]
+    columns = [[_cell(row[place]) for row in rows] for place in range(len(header))]
     trace = {
         "type": "table",
         "header": {"values": [f"<b>{escaped(name)}</b>" for name in header], "align": "left"},
         "cells": {"values": columns, "align": "left"},
     }
-    note = None
-    if len(shown) < len(rows):
-        note = f"the first {len(shown):,} of {len(rows):,} rows are shown"
-    return Drawn({"data": [trace], "layout": {}}, note)
+    return {"data": [trace], "layout": {}}
 
 
 def _cell(value: Any) -> Any:  # noqa: ANN401  (a cell of JSON)
@@ -157,14 +135,13 @@ def _cell(value: Any) -> Any:  # noqa: ANN401  (a cell of JSON)
     return escaped(value) if isinstance(value, str) else value
 
 
-def _lines(drawing: Drawing, series: str, full: bool) -> Drawn:
-    told, traces, notes = drawing.options, [], []
-    for number, name in enumerate(told["names"]):
-        points = drawing.parts[f"points {number}"]
-        labels = drawing.parts.get(f"labels {number}")
-        trace, note = _points(points, labels, told["mode"], full)
-        traces.append({"type": "scatter", "name": escaped(name)} | trace)
-        notes += [note] if note else []
+def _lines(drawing: Drawing, series: str) -> Figure:
+    told = drawing.options
+    traces = [
+        {"type": "scatter", "name": escaped(name), "mode": told["mode"]}
+        | _points(drawing, f" {number}", "xy")
+        for number, name in enumerate(told["names"])
+    ]
     layout: dict[str, Any] = {
         "xaxis": _axis(told["xaxis"]),
         "yaxis": _axis(told["yaxis"]),
@@ -172,79 +149,46 @@ def _lines(drawing: Drawing, series: str, full: bool) -> Drawn:
     }
     if told["reverse_xaxis"]:
         layout["xaxis"]["autorange"] = "reversed"
-    return Drawn({"data": traces, "layout": layout}, "; ".join(dict.fromkeys(notes)) or None)
+    return {"data": traces, "layout": layout}
 
 
-def _scatter2d(drawing: Drawing, series: str, full: bool) -> Drawn:
+def _scatter2d(drawing: Drawing, series: str) -> Figure:
     told = drawing.options
-    trace, note = _points(
-        drawing.parts["points"],
-        drawing.parts.get("labels"),
-        told["mode"],
-        full,
-    )
+    trace = {"type": "scatter", "name": escaped(series), "mode": told["mode"]}
     layout = {"xaxis": _axis(told["xaxis"]), "yaxis": _axis(told["yaxis"]), "showlegend": True}
-    return Drawn(
-        {"data": [{"type": "scatter", "name": escaped(series)} | trace], "layout": layout}, note
-    )
+    return {"data": [trace | _points(drawing, "", "xy")], "layout": layout}
 
 
-def _points(
-    points: Array, labels: list[str] | None, mode: str, full: bool
-) -> tuple[dict[str, Any], str | None]:
-    """Return the part of a trace that holds its points, and what was left out."""
-    if full:
-        chosen = None
-    elif "lines" in mode:
-        chosen = thinned_line(points[:, 0], points[:, 1])
-    else:
-        chosen = thinned_cloud(points)
-    trace = {"mode": mode} | _chosen(points, labels, chosen, "xy")
-    return trace, _left_out(points, chosen)
-
-
-def _chosen(
-    points: Array, labels: list[str] | None, chosen: Array | None, axes: str
-) -> dict[str, Any]:
-    drawn = points if chosen is None else points[chosen]
-    told: dict[str, Any] = {name: typed(drawn[:, place]) for place, name in enumerate(axes)}
+def _points(drawing: Drawing, which: str, axes: str) -> dict[str, Any]:
+    """Return the part of a trace that holds the points of a plot, and their labels."""
+    points = drawing.parts[f"points{which}"]
+    told: dict[str, Any] = {name: typed(points[:, place]) for place, name in enumerate(axes)}
+    labels = drawing.parts.get(f"labels{which}")
     if labels is not None:
-        texts = labels if chosen is None else [labels[place] for place in chosen]
-        told["text"] = [escaped(text) for text in texts]
+        told["text"] = [escaped(text) for text in labels]
     return told
 
 
-def _left_out(points: Array, chosen: Array | None) -> str | None:
-    if chosen is None:
-        return None
-    return f"{len(chosen):,} of {len(points):,} points are drawn"
-
-
-def _scatter3d(drawing: Drawing, series: str, full: bool) -> Drawn:
-    told, traces, notes = drawing.options, [], []
+def _scatter3d(drawing: Drawing, series: str) -> Figure:
+    told, traces = drawing.options, []
     for number in range(told["groups"]):
-        points = drawing.parts[f"points {number}"]
-        chosen = None if full else thinned_cloud(points)
         name = f"{series} {number + 1}" if told["groups"] > 1 else series
         trace = {"type": "scatter3d", "name": escaped(name), "mode": told["mode"]}
-        trace |= _chosen(points, drawing.parts.get(f"labels {number}"), chosen, "xyz")
+        trace |= _points(drawing, f" {number}", "xyz")
         trace |= {"marker": {"size": 4, "opacity": 0.8}}
         if told["fill"]:
             trace["surfaceaxis"] = 2
         traces.append(trace)
-        note = _left_out(points, chosen)
-        notes += [note] if note else []
-    layout = {"scene": _scene(told), "showlegend": len(traces) > 1}
-    return Drawn({"data": traces, "layout": layout}, "; ".join(dict.fromkeys(notes)) or None)
+    return {"data": traces, "layout": {"scene": _scene(told), "showlegend": len(traces) > 1}}
 
 
 def _scene(told: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _axis(told[name]) for name in ("xaxis", "yaxis", "zaxis")}
 
 
-def _matrix(drawing: Drawing, series: str, full: bool) -> Drawn:
+def _matrix(drawing: Drawing, series: str) -> Figure:
     told = drawing.options
-    cells, across, down, note = _grid(drawing, full)
+    cells, across, down = _grid(drawing)
     trace = {
         "type": "heatmap",
         "name": escaped(series),
@@ -261,12 +205,12 @@ def _matrix(drawing: Drawing, series: str, full: bool) -> Drawn:
     }
     if told["yaxis_reversed"]:
         layout["yaxis"]["autorange"] = "reversed"
-    return Drawn({"data": [trace], "layout": layout}, note)
+    return {"data": [trace], "layout": layout}
 
 
-def _surface(drawing: Drawing, series: str, full: bool) -> Drawn:
+def _surface(drawing: Drawing, series: str) -> Figure:
     told = drawing.options
-    cells, across, down, note = _grid(drawing, full)
+    cells, across, down = _grid(drawing)
     trace = {
         "type": "surface",
         "name": escaped(series),
@@ -280,14 +224,13 @@ def _surface(drawing: Drawing, series: str, full: bool) -> Drawn:
     scene["xaxis"] |= across.axis
     scene["yaxis"] |= down.axis
     scene["camera"] = {"eye": dict(zip("xyz", told["camera"], strict=True))}
-    return Drawn({"data": [trace], "layout": {"scene": scene}}, note)
+    return {"data": [trace], "layout": {"scene": scene}}
 
 
-def _grid(drawing: Drawing, full: bool) -> tuple[Array, _Positions, _Positions, str | None]:
-    """Return the cells to draw, where their columns and rows stand, and what was left out."""
-    told, matrix = drawing.options, drawing.parts["matrix"]
-    rows, columns = matrix.shape
-    cells, down, across = (matrix, 1, 1) if full else thinned_matrix(matrix)
+def _grid(drawing: Drawing) -> tuple[Array, _Positions, _Positions]:
+    """Return the cells of a matrix, and where their columns and rows stand."""
+    told, cells = drawing.options, drawing.parts["matrix"]
+    rows, down, columns, across = told.get("blocks") or (cells.shape[0], 1, cells.shape[1], 1)
     sides = [
         _positions(labels, count) if step == 1 else _blocks(labels, count, step)
         for labels, count, step in (
@@ -295,10 +238,7 @@ def _grid(drawing: Drawing, full: bool) -> tuple[Array, _Positions, _Positions, 
             (told["ylabels"], rows, down),
         )
     ]
-    note = None
-    if down > 1 or across > 1:
-        note = f"each cell is the average of {down} × {across} of {rows:,} × {columns:,}"
-    return cells, sides[0], sides[1], note
+    return cells, sides[0], sides[1]
 
 
 def _blocks(labels: list[str] | None, count: int, step: int) -> _Positions:
@@ -315,11 +255,11 @@ def _blocks(labels: list[str] | None, count: int, step: int) -> _Positions:
     return _Positions(middles, ticks)
 
 
-def _plotly(drawing: Drawing, series: str, full: bool) -> Drawn:
+def _plotly(drawing: Drawing, series: str) -> Figure:
     traces = [dict(trace) for trace in drawing.parts["traces"]]
     layout = dict(drawing.parts["layout"][0])
     layout.pop("template", None)  # pages have their own colours
-    return Drawn({"data": traces, "layout": layout}, None)
+    return {"data": traces, "layout": layout}
 
 
 def scalar_figure(
@@ -350,7 +290,7 @@ def scalar_figure(
     return {"data": traces, "layout": layout}
 
 
-_KINDS: dict[str, Callable[[Drawing, str, bool], Drawn]] = {
+_KINDS: dict[str, Callable[[Drawing, str], Figure]] = {
     "histogram": _bars,
     "vector": _bars,
     "table": _table,

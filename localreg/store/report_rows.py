@@ -178,7 +178,7 @@ def set_plot(
     kind: str,
     pk: int,
     key: tuple[str, str, int],
-    drawing: tuple[str, str, bytes | None],
+    drawing: tuple[str, str, bytes | None, bytes | None],
     digest: str | None,
     at: int,
 ) -> None:
@@ -187,7 +187,7 @@ def set_plot(
     Args:
         kind, pk: the owner's table and key.
         key: title, series, iteration.
-        drawing: the plot's kind, its specification as JSON, its data.
+        drawing: the plot's kind, its specification as JSON, its data, the part that is drawn.
         digest: of the blob with its bytes, for media; None without.
     """
     connection.execute(
@@ -195,8 +195,8 @@ def set_plot(
         (pk, *key),
     )
     connection.execute(
-        f"INSERT INTO plot ({kind}, title, series, iteration, kind, spec, data, blob, at) VALUES "
-        "(?, ?, ?, ?, ?, ?, ?, (SELECT pk FROM blob WHERE digest = ?), ?)",
+        f"INSERT INTO plot ({kind}, title, series, iteration, kind, spec, data, shown, blob, at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT pk FROM blob WHERE digest = ?), ?)",
         (pk, *key, *drawing, digest, at),
     )
 
@@ -260,9 +260,10 @@ def plots(connection: Connection, owner: Owner) -> list[PlotRow]:
     return [PlotRow(*row) for row in rows]
 
 
-def plot_data(connection: Connection, plot_pk: int) -> bytes:
-    """Return the data of a plot."""
-    row = connection.execute("SELECT data FROM plot WHERE pk = ?", (plot_pk,)).fetchone()
+def plot_data(connection: Connection, plot_pk: int, *, shown: bool) -> bytes:
+    """Return the data of a plot; the part of it that is drawn when that is `shown`."""
+    column = "shown" if shown else "data"
+    row = connection.execute(f"SELECT {column} FROM plot WHERE pk = ?", (plot_pk,)).fetchone()
     return b"" if row is None or row[0] is None else bytes(row[0])
 
 

@@ -264,6 +264,8 @@ CREATE TABLE single (
 CREATE UNIQUE INDEX single_model ON single (model, name) WHERE model IS NOT NULL;
 CREATE UNIQUE INDEX single_task ON single (task, name) WHERE task IS NOT NULL;
 
+-- `data` is what was reported, `shown` the part of it that is drawn, where that is not all. They stand
+-- last: SQLite reads through a large value to what stands behind it.
 CREATE TABLE plot (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     model INTEGER REFERENCES model (pk) ON DELETE CASCADE,
@@ -273,9 +275,10 @@ CREATE TABLE plot (
     iteration INTEGER NOT NULL,
     kind TEXT NOT NULL,
     spec TEXT NOT NULL,
-    data BLOB,
     blob INTEGER REFERENCES blob (pk),
     at INTEGER NOT NULL,
+    shown BLOB,
+    data BLOB,
     CHECK ((model IS NULL) <> (task IS NULL))
 );
 CREATE UNIQUE INDEX plot_model ON plot (model, title, series, iteration) WHERE model IS NOT NULL;

@@ -1,0 +1,251 @@
+"""Reports: scalars a second, bytes a point, and a page beside Plotly's own.
+
+Scalars stand beside `executemany` of the same rows into the same table at the same durability, in
+batches of 1,000, and beside tensorboardX where it is installed. The page has 18 lines of 1,000
+points, one of 1,000,000 and a heatmap of 1,000 × 1,000; beside it stand the same figures in one
+page by `plotly.io.to_html`, as numpy arrays. Where there is a Chromium, it is timed until what is on
+the screen is drawn: in ours the plots that are visible, in theirs all of them, since the browser
+shows nothing new before.
+
+    python benchmarks/reports.py [--rounds N] [--points N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import shutil
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import plotly.io as pio
+from measure import Case, Finding, in_fresh_folder, median, print_table, ratio, take_turns, timed
+
+from localreg import InputModel, Registry
+from localreg.utilities.plotly_reporter import SeriesInfo
+
+LONG, SIDE = 1_000_000, 1_000
+CALLS = 5_000  # as many as wait without being written in between
+_TABLE = (
+    "CREATE TABLE scalar (series INTEGER NOT NULL, iteration INTEGER NOT NULL, value REAL, "
+    "ms INTEGER NOT NULL, PRIMARY KEY (series, iteration)) WITHOUT ROWID"
+)
+
+
+def main() -> None:
+    """Measure, and print what came out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--points", type=int, default=100_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        _scalars(Path(folder), options.rounds, options.points)
+        _pages(Path(folder), options.rounds)
+
+
+# scalars -----------------------------------------------------------------------------------
+
+
+def _scalars(place: Path, rounds: int, points: int) -> None:
+    cases: dict[str, Case] = {
+        "localreg": in_fresh_folder(place, lambda folder: _reported(folder, points)),
+        "executemany": in_fresh_folder(place, lambda folder: _executed(folder, points)),
+    }
+    if importlib.util.find_spec("tensorboardX"):
+        cases["tensorboardX"] = in_fresh_folder(place, lambda folder: _written(folder, points))
+    taken = take_turns(cases, rounds)
+    raw = taken["executemany"]
+    findings = [
+        Finding(
+            f"{name}: {points / statistics.median(times):,.0f} points a second",
+            median(times),
+            median(raw),
+            1 / ratio(times, raw),
+            "0.5 of executemany" if name == "localreg" else "",
+            1 / ratio(times, raw) >= 0.5 if name == "localreg" else None,
+        )
+        for name, times in taken.items()
+        if name != "executemany"
+    ]
+    call, size = _call(place, rounds), _bytes_a_point(place, points)
+    findings += [
+        Finding("one call of report_scalar", median(call), budget="2 µs",
+                met=statistics.median(call) <= 2e-6),
+        Finding("bytes a point", f"{size:.1f}", budget="30", met=size <= 30),
+    ]  # fmt: skip
+    print_table(f"{points:,} points of one series, on disk at the end ({rounds} rounds)", findings)
+
+
+def _reported(folder: Path, points: int) -> float:
+    with Registry(folder / "r"):
+        model = InputModel.import_model("s3://bucket/m.pt", name="m")
+        started = time.perf_counter()
+        for step in range(points):
+            model.report_scalar("loss", "train", step * 0.5, step)
+        model.flush()
+        return time.perf_counter() - started
+
+
+def _executed(folder: Path, points: int) -> float:
+    connection = sqlite3.connect(folder / "raw.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(_TABLE)
+    started = time.perf_counter()
+    for first in range(0, points, 1_000):
+        rows = [(1, step, step * 0.5, step) for step in range(first, min(first + 1_000, points))]
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT INTO scalar VALUES (?, ?, ?, ?)", rows)
+        connection.execute("COMMIT")
+    taken = time.perf_counter() - started
+    connection.close()
+    return taken
+
+
+def _written(folder: Path, points: int) -> float:
+    from tensorboardX import SummaryWriter
+
+    writer = SummaryWriter(str(folder))
+    started = time.perf_counter()
+    for step in range(points):
+        writer.add_scalar("loss/train", step * 0.5, step)
+    writer.close()
+    return time.perf_counter() - started
+
+
+def _call(place: Path, rounds: int) -> list[float]:
+    """Return the seconds of one call, as a loop sees it whose points wait."""
+
+    def work(folder: Path) -> float:
+        with Registry(folder / "r"):
+            model = InputModel.import_model("s3://bucket/m.pt", name="m")
+            model.report_scalar("loss", "train", 0.0, -1)
+            started = time.perf_counter()
+            for step in range(CALLS):
+                model.report_scalar("loss", "train", step * 0.5, step)
+            return (time.perf_counter() - started) / CALLS
+
+    return take_turns({"call": in_fresh_folder(place, work)}, rounds)["call"]
+
+
+def _bytes_a_point(place: Path, points: int) -> float:
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        file = Path(folder) / "r" / "registry.db"
+        with Registry(Path(folder) / "r"):
+            model = InputModel.import_model("s3://bucket/m.pt", name="m")
+        before = file.stat().st_size
+        with Registry(Path(folder) / "r"):
+            for step in range(points):
+                InputModel(model.id).report_scalar("loss", "train", step * 0.123, step)
+        return (file.stat().st_size - before) / points
+
+
+# pages -------------------------------------------------------------------------------------
+
+
+def _pages(place: Path, rounds: int) -> None:
+    rng = np.random.default_rng(0)
+    lines = [
+        np.column_stack([np.arange(1_000), rng.normal(size=1_000).cumsum()]) for _ in range(18)
+    ]
+    lines.append(np.column_stack([np.arange(LONG), rng.normal(size=LONG).cumsum()]))
+    matrix = rng.normal(size=(SIDE, SIDE))
+    theirs = place / "theirs"
+    theirs.mkdir()
+    with Registry(place / "pages", durability="fast") as registry:
+        model = registry.model(InputModel.import_model("s3://bucket/m.pt", name="m").id)
+        for number, line in enumerate(lines):
+            model.report_line_plot(f"line {number:02}", [SeriesInfo("y", line)], "x", "y")
+        model.report_matrix("matrix", "m", matrix)
+        model.report()  # the plotly.min.js, once for all pages, is theirs too
+        taken = take_turns(
+            {
+                "localreg": timed(model.report),
+                "plotly": timed(lambda: _plotly(theirs, lines, matrix)),
+            },
+            rounds,
+        )
+        page = model.report()
+        sizes = page.stat().st_size, (theirs / "page.html").stat().st_size
+        findings = [
+            _wanted("writing it", taken["localreg"], taken["plotly"], 0.1),
+            Finding("its bytes", f"{sizes[0] / 1e6:.2f} MB", f"{sizes[1] / 1e6:.1f} MB",
+                    sizes[0] / sizes[1], "0.03", sizes[0] / sizes[1] <= 0.03),
+            *_drawn(page, theirs / "page.html", rounds),
+        ]  # fmt: skip
+    print_table(f"a page of 20 plots, beside plotly.io.to_html ({rounds} rounds)", findings)
+
+
+def _wanted(what: str, ours: list[float], raw: list[float], budget: float) -> Finding:
+    found = ratio(ours, raw)
+    return Finding(what, median(ours), median(raw), found, f"{budget:g}", found <= budget)
+
+
+def _plotly(folder: Path, lines: list[Array], matrix: Array) -> None:
+    figures = [go.Figure(go.Scatter(x=line[:, 0], y=line[:, 1])) for line in lines]
+    figures.append(go.Figure(go.Heatmap(z=matrix)))
+    parts = [
+        pio.to_html(figure, include_plotlyjs="directory" if number == 0 else False, full_html=False)
+        for number, figure in enumerate(figures)
+    ]
+    (folder / "page.html").write_text(
+        f"<!DOCTYPE html><meta charset='utf-8'>{''.join(parts)}", encoding="utf-8"
+    )
+
+
+def _drawn(ours: Path, theirs: Path, rounds: int) -> Iterator[Finding]:
+    """Yield how long it takes until the first plots of both pages are there."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    if browser is None or not importlib.util.find_spec("playwright"):
+        return
+    source = importlib.util.find_spec("plotly")
+    assert source is not None
+    assert source.origin is not None
+    script = Path(source.origin).parent / "package_data" / "plotly.min.js"
+    shutil.copy(script, theirs.with_name("plotly.min.js"))
+    with _chromium(browser) as seconds:
+        taken = take_turns(
+            {"localreg": lambda: seconds(ours, 1), "plotly": lambda: seconds(theirs, 20)}, rounds
+        )
+    yield _wanted("until the screen is drawn", taken["localreg"], taken["plotly"], 0.35)
+
+
+@contextmanager
+def _chromium(path: str) -> Iterator[_Seconds]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+
+        def seconds(page: Path) -> float:
+            tab = browser.new_page()
+            started = time.perf_counter()
+            tab.goto(page.as_uri(), wait_until="commit")
+            tab.wait_for_selector(
+                ".js-plotly-plot .main-svg .trace", timeout=120_000, state="attached"
+            )
+            taken = time.perf_counter() - started
+            tab.close()
+            return taken
+
+        yield seconds
+        browser.close()
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from localreg.reports.arrays import Array
+
+    _Seconds = Callable[[Path, int], float]
+
+if __name__ == "__main__":
+    main()
