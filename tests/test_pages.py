@@ -65,28 +65,28 @@ def shape(outline):
 PLAIN = {name: shape(Outline(html)) for name, html in all_pages("plain").items()}
 
 
-@pytest.mark.parametrize("text", samples.HOSTILE, ids=lambda text: ascii(text[:24]))
-def test_no_text_adds_an_element_or_an_attribute(text):
+def test_no_text_adds_an_element_or_an_attribute():
     """A page of hostile texts has the elements and attributes of one of plain texts."""
-    for name, html in all_pages(text).items():
-        outline = Outline(html)
-        assert shape(outline) == PLAIN[name]
-        assert "\0" not in html
-        html.encode()
-        for data in outline.data:
-            json.loads(data)
+    for text in samples.HOSTILE:
+        for name, html in all_pages(text).items():
+            outline = Outline(html)
+            assert shape(outline) == PLAIN[name], ascii(text)
+            assert "\0" not in html
+            html.encode()
+            for data in outline.data:
+                json.loads(data)
 
 
-@pytest.mark.parametrize("href", samples.HOSTILE, ids=lambda text: ascii(text[:24]))
-def test_links_lead_nowhere_unsafe(href):
+def test_links_lead_nowhere_unsafe():
     """Whatever stands in a link, its scheme is http, https or file, or it is relative."""
-    for html in all_pages("plain", href).values():
-        for tag, attributes in Outline(html).elements:
-            if tag == "a" and "href" in attributes:
-                bare = re.sub(r"[\x00-\x20]", "", attributes["href"])
-                scheme = re.match(r"([a-zA-Z][\w+.-]*):", bare)
-                assert scheme is None or scheme[1] in ("http", "https", "file")
-                assert not bare.startswith(("//", "\\\\"))
+    for href in samples.HOSTILE:
+        for html in all_pages("plain", href).values():
+            for tag, attributes in Outline(html).elements:
+                bare = re.sub(r"[\x00-\x20]", "", attributes.get("href", "")).lower()
+                scheme = re.match(r"([a-z][\w+.-]*):", bare)
+                if tag == "a" and scheme:
+                    assert scheme[1] in ("http", "https", "file"), ascii(href)
+                assert not bare.startswith(("//", "\\\\")), ascii(href)
 
 
 def test_only_http_and_files_are_links():
