@@ -69,20 +69,13 @@ PAGES = ["index.html", "empty.html", "models/1.html", "models/task.html", "model
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_asks_for_nothing_but_its_own_files(visit, site, name):
-    """Every request goes to the page or to the assets beside it, and each is there."""
-    shown = visit(name)
+def test_a_page_asks_for_nothing_but_its_own_files_and_fits_a_telephone(visit, site, name):
+    """Every request goes to the page or its assets; at 400 pixels nothing sticks out."""
+    shown = visit(name, viewport={"width": 400, "height": 800})
     shown.draw_all()
     own = {(site / name).as_uri()} | {each.as_uri() for each in (site / "assets").iterdir()}
     assert set(shown.requests) <= own
     assert shown.page.locator("h1").count() == 1
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_fits_a_telephone(visit, name):
-    """At 400 pixels nothing makes the page wider than the window."""
-    shown = visit(name, viewport={"width": 400, "height": 800})
-    shown.draw_all()
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
@@ -102,32 +95,38 @@ def test_figures_are_drawn_when_scrolled_to(visit):
 
 def test_printing_draws_everything_in_light_colours(visit):
     """Paper shows also what nobody scrolled to."""
-    shown = visit("models/1.html", viewport={"width": 1280, "height": 300}, color_scheme="dark")
+    shown = visit("models/task.html", viewport={"width": 1280, "height": 300}, color_scheme="dark")
     shown.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert shown.page.locator(".figure.waiting").count() == 0
     assert shown.page.evaluate("document.documentElement.dataset.theme") == "light"
 
 
-def test_the_slider_changes_the_iteration(visit):
-    """The last one is shown first; the slider and the buttons go to the others."""
-    shown = visit("models/1.html")
+@pytest.fixture(scope="module")
+def opened(browser, site):
+    """The page of a model with all figures drawn; tests that share it change different parts."""
+    shown = Visit(browser, site / "models/1.html")
     shown.draw_all()
+    yield shown
+    assert shown.close() == []
+
+
+def test_the_slider_changes_the_iteration(opened):
+    """The last one is shown first; the slider and the buttons go to the others."""
+    shown = opened
     card = shown.page.locator(".plot-card").first
     assert "iteration 20" in card.inner_text()
     card.locator("input[type=range]").fill("0")
     assert "iteration 0" in card.inner_text()
     assert shown.traces(".plot")[0] == 1
-    assert "resnet" not in card.locator(".plot-note").inner_text()
     assert card.locator(".plot-note").inner_text() == "loss 0"
     card.get_by_label("Next iteration").click()
     assert "iteration 10" in card.inner_text()
     assert shown.traces(".plot")[0] == 2
 
 
-def test_scalars_are_smoothed_put_on_a_log_axis_and_over_time(visit):
+def test_scalars_are_smoothed_put_on_a_log_axis_and_over_time(opened):
     """Each control of the toolbar redraws every chart; raw values stay behind smoothed ones."""
-    shown = visit("models/1.html")
-    shown.draw_all()
+    shown = opened
     chart = "document.querySelector('.chart')"
     shown.page.locator("#smoothing").fill("0.9")
     shown.page.wait_for_function(f"{chart}.data.length === 4")
@@ -162,7 +161,7 @@ def test_dark_and_light_are_chosen_by_the_system_and_by_a_button(visit):
 
 
 def test_compared_models_share_rows_charts_and_a_slider(visit):
-    """Only differences can be shown, the best is marked, and plots go through iterations together."""
+    """Only differences can be shown, the best is marked, one slider moves all plots of a row."""
     shown = visit("models/compare.html")
     shown.draw_all()
     assert shown.traces(".chart") == [4, 2]
@@ -170,7 +169,7 @@ def test_compared_models_share_rows_charts_and_a_slider(visit):
     rows = shown.page.locator(".compared tbody tr:not(.group):visible")
     before = rows.count()
     shown.page.locator("#only-differences").check()
-    assert rows.count() == before - 2
+    assert (before, rows.count()) == (8, 4)
     assert "-lr = 0" in shown.page.locator(".diff .gone").inner_text()
     shown.page.locator(".joint-stepper input").first.fill("1")
     assert shown.traces(".plot")[:2] == [2, 2]
@@ -189,18 +188,15 @@ def test_the_overview_is_searched_sorted_and_filtered(visit):
     count = page.locator("#count")
     assert count.inner_text() == "50 of 50 models"
     page.locator("#search").fill("NET3 tag1")
-    page.wait_for_function("document.getElementById('count').textContent === '3 of 50 models'")
-    assert (
-        set(rows_of(page)) == {"vision/net3#31", "vision/net3#10", "vision/net3#45"}
-        or len(rows_of(page)) == 3
-    )
+    page.wait_for_function("document.getElementById('count').textContent === '2 of 50 models'")
+    assert rows_of(page) == ["vision/net3#10", "vision/net3#31"]
     page.locator("#search").fill("")
     page.wait_for_function("document.getElementById('count').textContent === '50 of 50 models'")
-    page.get_by_role("button", name="Framework").click()
+    page.locator(".menu-button", has_text="Framework").click()
     page.get_by_label("ONNX 13").check()
     assert count.inner_text() == "13 of 50 models"
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Metrics").click()
+    page.locator(".menu-button", has_text="Metrics").click()
     page.get_by_label("accuracy 25").check()
     page.keyboard.press("Escape")
     header = page.get_by_role("columnheader", name="accuracy")
@@ -281,17 +277,15 @@ def test_a_hundred_thousand_models_do_not_stutter(visit, tmp_path):
 
 def test_a_standalone_page_works_alone(visit, tmp_path):
     """Copied anywhere, it asks for no other file and draws the same."""
-    for name, html in {
-        "model": pages.model_page(samples.model(), pages.Look(standalone=True)),
-        "compare": pages.compare_page(samples.compare(), pages.Look(standalone=True)),
-    }.items():
-        (tmp_path / "made.html").write_text(html, encoding="utf-8")
-        shutil.move(tmp_path / "made.html", tmp_path / f"{name} ünd #1.html")
-        shown = visit(f"{name} ünd #1.html", folder=tmp_path)
-        shown.draw_all()
-        assert len(shown.requests) == 1
-        assert min(shown.traces(".chart")) >= 1
-        shown.page.locator("#theme").click()
+    html = pages.model_page(samples.model(), pages.Look(standalone=True))
+    (tmp_path / "made.html").write_text(html, encoding="utf-8")
+    (tmp_path / "mail").mkdir()
+    shutil.move(tmp_path / "made.html", tmp_path / "mail" / "münchen #1.html")
+    shown = visit("münchen #1.html", folder=tmp_path / "mail")
+    shown.draw_all()
+    assert len(shown.requests) == 1
+    assert shown.traces(".chart") == [2, 1]
+    shown.page.locator("#theme").click()
 
 
 def test_pictures_beside_the_page_are_shown(visit, site):
@@ -313,9 +307,9 @@ WHAT_RAN = """() => {
         for (const { name } of each.attributes) if (name.startsWith('on')) wrong.push(name);
         if (/^(iframe|object|embed|base|form|frame|applet)$/i.test(each.tagName))
             wrong.push(each.tagName);
-        const link = each.href && (each.href.baseVal ?? each.href);
-        if (each.localName === 'a' && link && !/^(https?|file):|^[^:]*$/.test(link)
-            && !each.download) wrong.push(link);
+        if (each.localName !== 'a' || !each.hasAttribute('href') || each.download) continue;
+        const link = new URL(each.getAttribute('href'), location);
+        if (!/^(https?|file):$/.test(link.protocol)) wrong.push(link.href);
     }
     return wrong;
 }"""
@@ -328,11 +322,15 @@ def quiet(text):
 
 
 def test_no_hostile_text_runs_on_any_page(visit, site):
-    """Each of them in every text field and link of every page: nothing runs, all is shown."""
+    """All of them in every text field and link of every page: nothing runs, all is shown.
+
+    Ten stand in a field at once, and plotly is left to the next test: to open a page for each
+    takes minutes. test_pages.py looks at each alone.
+    """
     look = pages.Look(root="", home="index.html")
     shown = visit("empty.html")
-    for text in samples.HOSTILE:
-        # Opening pages with plotly 80 times would take minutes; the next test draws.
+    for first in range(0, len(samples.HOSTILE), 10):
+        text = " ".join(samples.HOSTILE[first : first + 10])
         compared = samples.compare(text, text)
         compared = replace(
             compared, models=tuple(replace(m, reported=quiet(text)) for m in compared.models)
@@ -345,7 +343,6 @@ def test_no_hostile_text_runs_on_any_page(visit, site):
         ):
             (site / "hostile.html").write_text(html, encoding="utf-8")
             shown.page.goto((site / "hostile.html").as_uri())
-            shown.draw_all()
             assert shown.page.evaluate(WHAT_RAN) == [], ascii(text)
             assert shown.page.evaluate("window.violations") == [], ascii(text)
             assert shown.page.locator("#theme").count() == 1

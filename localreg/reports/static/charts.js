@@ -74,6 +74,7 @@
     const layout = {
       margin: { l: 48, r: 14, t: 10, b: 24 },
       hovermode: lines.length <= 12 ? 'x unified' : 'closest',
+      hoverdistance: -1, // the nearest point, however far
       showlegend: false, // the page has its own, which wraps
       xaxis: {
         type: choice.axis === 'wall' ? 'date' : 'linear',
