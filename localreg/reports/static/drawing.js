@@ -60,7 +60,7 @@
       },
       modebar: { bgcolor: 'rgba(0,0,0,0)', color: t.dim, activecolor: t.series[0] },
       colorscale: { sequential: 'Viridis' },
-      margin: { l: 56, r: 20, t: 28, b: 44 },
+      margin: { l: 56, r: 20, t: 20, b: 44 },
     };
     const bar = { colorbar: { outlinewidth: 0, thickness: 12, tickfont: { color: t.dim } } };
     const table = {
@@ -110,7 +110,7 @@
     if (height) into.style.height = `${Math.max(120, Math.min(1200, height))}px`;
     layout.uirevision = 'kept'; // zoom and camera outlive a change of colours
     delete layout.width;
-    layout.margin ??= marginOf(figure.data || []);
+    layout.margin ??= marginOf(figure.data || [], layout.title);
     const config = {
       ...CONFIG, toImageButtonOptions: { filename: fileName(name), scale: 2 },
     };
@@ -123,13 +123,14 @@
   }
 
   /** Return the margin for traces that have no axes along the edges; undefined for others. */
-  function marginOf(traces) {
+  function marginOf(traces, title) {
     if (traces.length && traces.every(({ type }) => type === 'table')) {
       return { l: 4, r: 4, t: 10, b: 4 };
     }
     const deep = ['scatter3d', 'surface', 'mesh3d'];
     const all = traces.length && traces.every(({ type }) => deep.includes(type));
-    return all ? { l: 8, r: 8, t: 28, b: 8 } : undefined;
+    if (all) return { l: 8, r: 8, t: title ? 40 : 8, b: 8 };
+    return title ? { t: 40 } : undefined;
   }
 
   function fileName(name) {

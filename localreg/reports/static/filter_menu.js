@@ -86,7 +86,7 @@
         });
         const number = count === null ? null : element('small', {}, count.toLocaleString('en'));
         const text = element('span', { title: name }, name || '(none)');
-        return element('label', { class: 'menu-row' }, box, text, number);
+        return element('label', { class: 'menu-row' }, box, text, ' ', number);
       });
       if (fitting.length > LISTED) {
         const rest = `${(fitting.length - LISTED).toLocaleString('en')} more: find them above`;
