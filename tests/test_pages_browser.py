@@ -381,7 +381,9 @@ def test_charts_with_hostile_titles_are_drawn_and_run_nothing(visit, site):
     lines = [len(chart.lines) for chart in charts]
     assert shown.traces(".chart") == lines
     assert shown.traces(".plot") == [1] * len(plots)
-    shown.page.locator(".chart").first.hover()
+    shown.page.evaluate(
+        "Plotly.Fx.hover(document.querySelector('.chart'), [{ curveNumber: 0, pointNumber: 0 }])"
+    )
     shown.page.wait_for_selector(".hoverlayer .legend, .hoverlayer .hovertext")
     assert shown.page.evaluate(WHAT_RAN) == []
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 1280

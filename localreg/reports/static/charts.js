@@ -60,6 +60,18 @@
     return made;
   }
 
+  /** Return whether values span so few decades that Plotly would label each digit of them. */
+  function narrow(lines) {
+    let [least, most] = [Infinity, 0];
+    for (const line of lines) {
+      for (const y of line.y) {
+        if (y > 0 && y < least) least = y;
+        if (y > most) most = y;
+      }
+    }
+    return most / least < 200;
+  }
+
   function drawChart(chart) {
     if (!chart.data) {
       chart.data = data(chart.source);
@@ -74,16 +86,16 @@
     const layout = {
       margin: { l: 48, r: 14, t: 10, b: 24 },
       hovermode: lines.length <= 12 ? 'x unified' : 'closest',
-      hoverdistance: -1, // the nearest point, however far
       showlegend: false, // the page has its own, which wraps
       xaxis: {
         type: choice.axis === 'wall' ? 'date' : 'linear',
         title: names[choice.axis] ? { text: names[choice.axis] } : undefined,
-        uirevision: choice.axis, showgrid: false, showline: true, nticks: 7,
+        uirevision: choice.axis, showgrid: false, showline: true, nticks: 7, spikethickness: 1,
+        spikecolor: theme().dim, hoverformat: { iteration: ',d', relative: '.4~g' }[choice.axis],
       },
       yaxis: {
         type: choice.log ? 'log' : 'linear', exponentformat: 'power', uirevision: choice.log,
-        nticks: 7, hoverformat: '.6~g',
+        nticks: 7, hoverformat: '.6~g', dtick: choice.log && narrow(lines) ? 'D2' : undefined,
       },
     };
     return draw(chart.into, { data: traces(lines, unit), layout }, title);

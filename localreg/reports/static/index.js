@@ -131,7 +131,7 @@
         key: 'tags', title: 'Tags', width: 'minmax(120px, 1.4fr)',
         show: (i) => chips(models.tags[i], 'tag'),
       },
-      text(models, 'framework', 'Framework', 'minmax(90px, .7fr)'),
+      text(models, 'framework', 'Framework', 'minmax(112px, .7fr)'),
       {
         key: 'size', title: 'Size', width: '88px', number: true,
         value: (i) => models.size[i] ?? null, show: (i) => sizeText(models.size[i]),
