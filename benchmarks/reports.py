@@ -3,9 +3,9 @@
 Scalars stand beside `executemany` of the same rows into the same table at the same durability, in
 batches of 1,000, and beside tensorboardX where it is installed. The page has 18 lines of 1,000
 points, one of 1,000,000 and a heatmap of 1,000 × 1,000; beside it stand the same figures in one
-page by `plotly.io.to_html`, as numpy arrays. Where there is a Chromium, it is timed until what is on
-the screen is drawn: in ours the plots that are visible, in theirs all of them, since the browser
-shows nothing new before.
+page by `plotly.io.to_html`, as numpy arrays. Where there is a Chromium, it is timed until what is
+on the screen is drawn: in ours the plots that are visible, in theirs all of them, which are drawn
+without a pause.
 
     python benchmarks/reports.py [--rounds N] [--points N]
 """
@@ -224,12 +224,14 @@ def _chromium(path: str) -> Iterator[_Seconds]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
 
-        def seconds(page: Path) -> float:
+        def seconds(page: Path, count: int) -> float:
             tab = browser.new_page()
             started = time.perf_counter()
             tab.goto(page.as_uri(), wait_until="commit")
-            tab.wait_for_selector(
-                ".js-plotly-plot .main-svg .trace", timeout=120_000, state="attached"
+            tab.wait_for_function(
+                "count => document.querySelectorAll('.main-svg .plot').length >= count",
+                arg=count,
+                timeout=120_000,
             )
             taken = time.perf_counter() - started
             tab.close()

@@ -20,7 +20,9 @@ LINK_SCHEMES = frozenset({"http", "https", "file"})
 
 def clean(text: str) -> str:
     """Return text, or markup, without NULs, which HTML cannot hold, and lone surrogates."""
-    return type(text)(_UNSTORABLE.sub("", text)) if _UNSTORABLE.search(text) else text
+    if text.isascii() and "\0" not in text:  # as the data of a page, which is long
+        return text
+    return type(text)(_UNSTORABLE.sub("", text))
 
 
 def script_json(value: object) -> Markup:
