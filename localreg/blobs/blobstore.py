@@ -73,8 +73,6 @@ class BlobStore(Frozen):
             folder = self.folder("blobs", "sha256", staged.digest[:2])
             target = self.path(staged.digest)
             if replace or size_of(target) != staged.size:
-                if self.durable and not staged.synced:
-                    _sync_file(staged.path)
                 if os.path.lexists(target):  # damaged; what was handed out of it is damaged too
                     self._delete_links(staged.digest)
                 # A file that was linked is the user's own until here.

@@ -44,14 +44,12 @@ class StagedBlob(Frozen):
     Attributes:
         digest: their sha256.
         size: how many they are.
-        path: where they wait, read-only.
-        synced: whether they are on the disk already.
+        path: where they wait, read-only; on the disk already when the registry is durable.
     """
 
     digest: str
     size: int
     path: Path
-    synced: bool
 
 
 def source_size(source: Path) -> int:
@@ -186,7 +184,7 @@ def _write_and_hash(
             os.fsync(writer.fileno())
         digest = behind.finish()
         make_readonly(writer.fileno())
-    return StagedBlob(digest, done, aside, sync)
+    return StagedBlob(digest, done, aside)
 
 
 def _copy(reader: BinaryIO, writer: BinaryIO, told: Callable[[int], None], *, sync: bool) -> None:
@@ -272,7 +270,7 @@ def _hash_in_place(path: Path, sync: bool, progress: Progress | None, source: Pa
             f"{source} changed while it was hashed; keep it when it is finished",
             argument="weights_url",
         )
-    return StagedBlob(digest, before.st_size, path, sync)
+    return StagedBlob(digest, before.st_size, path)
 
 
 def sample(path: Path) -> str:

@@ -123,7 +123,7 @@ def _record(
     filename = better_name(wish.filename, found.filename)
     with disk_errors("keeping weights", path):
         staging.make_readonly_at(path)
-        staged = StagedBlob(found.digest, found.size, path, registry.blobs.durable)
+        staged = StagedBlob(found.digest, found.size, path)
         facts = inside_of(staged, filename)
         damaged = registry.blobs.held(found.digest, found.size) and not registry.blobs.sound(
             found.digest, found.size
