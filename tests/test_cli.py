@@ -203,6 +203,18 @@ def test_rm_refuses_the_input_of_a_task_without_force(run, weights):
     assert run("rm", "a", "--force")[0] == 0
 
 
+def test_damage_is_told_by_what_is_there(run, weights):
+    model = add(run, weights, "-n", "a")
+    (blob,) = (each for each in Path("registry/blobs/sha256").rglob("*") if each.is_file())
+    os.truncate(blob, 3)
+    assert "holds 3 bytes of 7" in run("path", model)[2]
+    blob.unlink()
+    assert "is gone" in run("path", model)[2]
+    code, _, err = run("verify")
+    assert code == 4
+    assert "1 blob, 7 B, 0 of them hashed: 1 problem." in err
+
+
 def test_get_copies_to_a_place_of_the_users(run, weights, tmp_path):
     add(run, weights, "-n", "a")
     weights.unlink()
@@ -335,6 +347,13 @@ def test_folders_and_the_standard_input_are_kept(run, tmp_path, monkeypatch):
     assert run("get", "nlp/bert", "-o", "out/")[0] == 0
     (tmp_path / "out" / "bert" / "config.json").write_text("changed")
     assert run("get", "nlp/bert", "-o", "out/")[0] == 2
+    code, _, err = run("get", "nlp/bert", "-o", "out/", "-f")  # a folder may hold anything
+    assert code == 1
+    assert "only a file is replaced" in err
+    assert (tmp_path / "out" / "bert" / "config.json").read_text() == "changed"
+    (tmp_path / "mine").write_text("mine")
+    assert run("get", "nlp/bert", "-o", "mine", "-f")[0] == 1
+    assert (tmp_path / "mine").read_text() == "mine"
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"piped")))
     assert run("add", "-", "-n", "piped", "--filename", "w.bin")[0] == 0
     assert Path(run("path", "piped")[1].strip()).read_bytes() == b"piped"

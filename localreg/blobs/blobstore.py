@@ -110,7 +110,7 @@ class BlobStore(Frozen):
         link = self.real("files", digest) / name
         with disk_errors("handing out weights", link):
             if size_of(blob) != size:
-                raise _corrupt(digest, blob, f"holds {size_of(blob)} bytes of {size}")
+                raise _corrupt(digest, blob, _wrong_size(size_of(blob), size))
             folder = self.folder("files", digest)
             aside = folder / f".{new_id()}"
             _link_or_copy(blob, aside)
@@ -163,8 +163,8 @@ class BlobStore(Frozen):
             return False
         return self.held(digest, size)
 
-    def delete(self, digest: str) -> int:
-        """Delete a blob and all that was made of it; return how many bytes that freed.
+    def delete(self, digest: str) -> None:
+        """Delete a blob and all that was made of it.
 
         Call it in a transaction in which nothing refers to it.
 
@@ -174,15 +174,12 @@ class BlobStore(Frozen):
         path = self.blob(digest)
         with disk_errors("deleting weights", path):
             tree = self.real("trees") / digest
-            freed = 0
             if tree.is_dir():
-                from localreg.blobs.trees import delete_tree
+                from localreg.blobs.unpacking import remove_tree
 
-                freed = delete_tree(tree)
+                remove_tree(tree)
             self._delete_links(digest)
-            freed += size_of(path) or 0
             path.unlink(missing_ok=True)
-        return freed
 
     def _delete_links(self, digest: str) -> None:
         links = self.real("files", digest)
@@ -274,6 +271,10 @@ def _link_or_copy(blob: Path, target: Path) -> None:
             shutil.copyfile(blob, target, follow_symlinks=False)
         # With its time of writing: a file that somebody else puts there has another one.
         shutil.copystat(blob, target, follow_symlinks=False)
+
+
+def _wrong_size(found: int | None, wanted: int | None) -> str:
+    return "is gone" if found is None else f"holds {found:,} bytes of {wanted or 0:,}"
 
 
 def _corrupt(digest: str, path: Path, found: str) -> CorruptBlobError:

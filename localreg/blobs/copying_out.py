@@ -20,17 +20,14 @@ def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
     Args:
         source: a file or a folder.
         place: what becomes the copy; folders above it are made.
-        replace: a file, or an empty folder, that is there already is replaced.
+        replace: a file that is there already is replaced by a file; a folder never is.
 
     Raises:
-        InvalidValueError: something is there already.
+        InvalidValueError: something is there already, and stays as it is.
         StorageError: the copy cannot be written.
     """
     with disk_errors("copying weights", place):
-        if os.path.lexists(place) and not replace:
-            raise InvalidValueError(
-                f"{place} is there already; choose another place, or replace it", argument="output"
-            )
+        _check_free(source, place, replace)
         place.parent.mkdir(parents=True, exist_ok=True)
         aside = place.with_name(f".{place.name[:100]}.{new_id()[:8]}.part")
         try:
@@ -40,6 +37,22 @@ def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
             if os.path.lexists(aside):
                 _remove(aside)
     return place
+
+
+def _check_free(source: Path, place: Path, replace: bool) -> None:
+    if not os.path.lexists(place):
+        return
+    if not replace:
+        raise InvalidValueError(
+            f"{place} is there already; choose another place, or replace it", argument="output"
+        )
+    # What is in a folder may be the only copy of something; a file gives way to a file only.
+    if source.is_dir() or (place.is_dir() and not place.is_symlink()):
+        raise InvalidValueError(
+            f"{place} is there already, and only a file is replaced by a file; delete it first, "
+            "or choose another place",
+            argument="output",
+        )
 
 
 def own_folder(folder: object) -> Path:

@@ -72,13 +72,6 @@ def unpacked(blobs: BlobStore, digest: str, archive: Path, filename: str) -> Pat
     return place
 
 
-def delete_tree(folder: Path) -> int:
-    """Delete an unpacked tree, and return how many bytes that freed."""
-    freed = tree_size(folder)
-    remove_tree(folder)
-    return freed
-
-
 def tree_size(folder: Path) -> int:
     """Return how many bytes the files below a folder have; links are not followed."""
     return sum(

@@ -45,7 +45,7 @@ def verify_command(
     else:
         _print_problems(found.problems)
         say(
-            f"{found.checked:,} blobs, {size_text(found.size)}, {found.hashed:,} of them hashed: "
+            f"{_blobs(found.checked)}, {size_text(found.size)}, {found.hashed:,} of them hashed: "
             + ("all as they should be." if found.ok else f"{_count(found.problems)}.")
         )
     if not found.ok:
@@ -273,6 +273,10 @@ def _where(problem: verifying.Problem) -> str:
 
 def _count(problems: tuple[verifying.Problem, ...]) -> str:
     return "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+
+
+def _blobs(count: int) -> str:
+    return "1 blob" if count == 1 else f"{count:,} blobs"
 
 
 def _things(count: int) -> str:

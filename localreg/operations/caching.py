@@ -210,12 +210,10 @@ def _choose(
 
 def _delete(registry: OpenRegistry, each: Cached) -> bool:
     if each.kind == "tree":
-        trees.delete_tree(registry.blobs.real(trees.FOLDER) / each.name)
+        _remove_tree(registry.blobs.real(trees.FOLDER) / each.name)
         return True
     if each.kind == "partial":
-        from localreg.blobs.unpacking import remove_tree
-
-        remove_tree(registry.blobs.real("tmp") / each.name)
+        _remove_tree(registry.blobs.real("tmp") / each.name)
         return True
     with registry.store.write() as change:
         if blob_rows.kept(change.connection, each.name):
@@ -224,6 +222,13 @@ def _delete(registry: OpenRegistry, each: Cached) -> bool:
             blob_rows.forget(change.connection, each.name)
         registry.blobs.delete(each.name)
     return True
+
+
+def _remove_tree(folder: Path) -> None:
+    from localreg.blobs.unpacking import remove_tree
+
+    with disk_errors("deleting from the cache", folder):
+        remove_tree(folder)
 
 
 def parse_size(value: object) -> int:

@@ -171,6 +171,7 @@ class _Collector:
             if now() - since >= self._grace * 1e6:
                 path = self._blobs.path(row.digest)
                 size = row.size if self._blobs.held(row.digest, row.size) else 0
+                size += trees.tree_size(self._blobs.real(trees.FOLDER) / row.digest)
                 self._take("weights", path, "no model has them", self._forgetting(row.digest), size)
 
     def _forgetting(self, digest: str) -> Callable[[], bool]:

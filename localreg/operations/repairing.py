@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs import trees
 from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.unpacking import remove_tree
 from localreg.errors import LocalregError
 from localreg.frozen import Frozen
 from localreg.ids import new_id
@@ -80,7 +80,8 @@ def _mend(registry: OpenRegistry, problem: Problem) -> str | None:
     if problem.digest is None:
         return None
     if problem.kind == "tree":
-        trees.delete_tree(path)
+        with disk_errors("repairing weights", path):
+            remove_tree(path)
         return "deleted; it is unpacked again when it is wanted"
     if problem.kind == "file":
         with disk_errors("repairing weights", path):
@@ -126,6 +127,8 @@ def _bring_back(registry: OpenRegistry, digest: str) -> str | None:
                 return f"fetched from {public_url(source.url)}"
             if source.path is not None and source.path.is_file():
                 take_in(registry, source, lambda change, held: held)
+                if source.path.parent == registry.root / QUARANTINE:
+                    return "copied from a file that was handed out"
                 return f"copied from {source.path}"
         except LocalregError as error:  # the next source may be better
             log.info("%s", error)
