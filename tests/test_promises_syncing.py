@@ -1,0 +1,137 @@
+"""P2: bytes are on disk before they have their name, and names before a call returns."""
+
+from __future__ import annotations
+
+import http.server
+import io
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from localreg import InputModel, Registry
+
+BYTES = os.urandom(300_000)
+
+
+class Disk:
+    """What the operating system was asked for, in order.
+
+    Attributes:
+        events: ("sync", inode), ("name", path) and ("make", path).
+    """
+
+    def __init__(self, monkeypatch):
+        self.events = []
+        self.watch(monkeypatch, "fsync", lambda number: ("sync", os.fstat(number).st_ino))
+        for name in ("rename", "replace"):
+            self.watch(monkeypatch, name, lambda _, target: ("name", os.fspath(target)))
+        self.watch(monkeypatch, "mkdir", lambda path, *_: ("make", os.fspath(path)))
+
+    def watch(self, monkeypatch, name, event):
+        real = getattr(os, name)
+
+        def watched(*arguments):
+            result = real(*arguments)
+            self.events.append(event(*arguments))
+            return result
+
+        monkeypatch.setattr(os, name, watched)
+
+    def check(self, registry, model):
+        """Check the order of all that was done for a model's weights."""
+        blob = registry.path / "blobs" / "sha256" / model.digest[:2] / model.digest[2:]
+        link = Path(model.get_local_copy(extract_archive=False))
+        named = self.events.index(("name", str(blob)))
+        assert ("sync", blob.stat().st_ino) in self.events[:named], "bytes before the name"
+        for place in (blob, link):
+            named = next(
+                number
+                for number, (what, where) in enumerate(self.events)
+                if (what, where) == ("name", str(place))
+            )
+            assert ("sync", place.parent.stat().st_ino) in self.events[named:], place
+        for number, (what, where) in enumerate(self.events):
+            if what == "make" and Path(where).exists() and registry.path in Path(where).parents:
+                parent = Path(where).parent.stat().st_ino
+                assert ("sync", parent) in self.events[number:], where
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Registry(tmp_path / "r") as registry:
+        yield registry
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "net.pt"
+    path.write_bytes(BYTES)
+    return path
+
+
+@pytest.fixture
+def url():
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(BYTES)))
+            self.end_headers()
+            self.wfile.write(BYTES)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/net.pt"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("mode", ["copy", "move", "link"])
+def test_p2_a_file_is_on_disk_before_it_is_named(mode, store, file, monkeypatch):
+    disk = Disk(monkeypatch)
+    disk.check(store, store.add(file, "m", mode=mode))
+
+
+def test_p2_a_stream_is_on_disk_before_it_is_named(store, monkeypatch):
+    disk = Disk(monkeypatch)
+    disk.check(store, store.add(io.BytesIO(BYTES), "m", filename="w"))
+
+
+def test_p2_a_package_is_on_disk_before_it_is_named(store, file, tmp_path, monkeypatch):
+    (tmp_path / "bert").mkdir()
+    file.rename(tmp_path / "bert" / "net.pt")
+    disk = Disk(monkeypatch)
+    disk.check(store, store.add(tmp_path / "bert", "m"))
+
+
+def test_p2_a_download_is_on_disk_before_it_is_named(store, url, monkeypatch):
+    disk = Disk(monkeypatch)
+    model = InputModel.import_model(url, name="m", copy=True)
+    disk.check(store, model)
+
+
+def test_p2_an_unpacked_tree_is_on_disk_before_it_is_named(store, file, tmp_path, monkeypatch):
+    """Where there is no call for one file system, all of them are synced."""
+    (tmp_path / "bert").mkdir()
+    file.rename(tmp_path / "bert" / "net.pt")
+    model = store.add(tmp_path / "bert", "m")
+    monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: object())
+    disk = Disk(monkeypatch)
+    disk.watch(monkeypatch, "sync", lambda: ("sync", "everything"))
+    tree = Path(model.get_local_copy())
+    named = disk.events.index(("name", str(tree)))
+    assert ("sync", "everything") in disk.events[:named]
+    assert ("sync", tree.parent.stat().st_ino) in disk.events[named:]
+
+
+def test_only_a_fast_registry_saves_the_syncing(tmp_path, file, monkeypatch):
+    with Registry(tmp_path / "fast", durability="fast") as registry:
+        disk = Disk(monkeypatch)
+        registry.add(file, "m")
+        assert [event for event in disk.events if event[0] == "sync"] == []
