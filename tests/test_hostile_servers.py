@@ -224,6 +224,12 @@ def test_the_rest_of_another_url_is_not_taken_up(serve, tmp_path):
     assert ranges_of(server)[-1] == []
 
 
+def test_what_is_left_without_a_note_is_overwritten_to_its_end(serve, tmp_path):
+    (tmp_path / "get").mkdir()
+    (tmp_path / "get" / "part").write_bytes(b"x" * 400_000)
+    assert_got(get(serve(answer()), tmp_path), tmp_path)
+
+
 @pytest.mark.parametrize("etag", [None, 'W/"weak"', "unquoted"])
 def test_without_a_strong_etag_it_begins_anew(etag, serve, tmp_path):
     headers = {"ETag": etag} if etag else {}
