@@ -44,6 +44,28 @@ def made_by(registry, task, path, **told):
     )
 
 
+# what goes --------------------------------------------------------------------------------
+
+
+def test_no_place_on_this_machine_stays_in_the_history_of_what_is_removed(registry, file):
+    model = registry.add(file, "m", mode="reference")
+    Model.remove(model)
+    rows = registry.db.conn.execute("SELECT payload FROM event").fetchall()
+    assert not any(file.parent.name in payload for (payload,) in rows)
+    assert registry.restore(model.id).url == file.as_uri()
+
+
+def test_the_unpacked_tree_goes_with_its_archive(registry, tmp_path):
+    (tmp_path / "bert").mkdir()
+    (tmp_path / "bert" / "vocab.txt").write_text("a")
+    model = registry.add(tmp_path / "bert", "m")
+    tree = Path(model.get_local_copy())
+    assert tree.is_dir()
+    Model.remove(model)
+    assert not tree.exists()
+    assert blobs(registry) == []
+
+
 # when it is refused ------------------------------------------------------------------------
 
 

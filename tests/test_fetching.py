@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from localreg import InputModel, Model, Registry, StorageManager
+from localreg.blobs.url_lock import sole_download
 from localreg.errors import (
     DigestMismatchError,
     DownloadError,
@@ -21,6 +22,9 @@ from localreg.errors import (
     NotAPackageError,
     ReadOnlyRegistryError,
 )
+from localreg.frozen import replace
+from localreg.operations.fetching import fetch_weights
+from localreg.operations.weights import current
 
 BYTES = bytes(range(256)) * 4_000
 OTHER = b"other" * 10_000
@@ -182,6 +186,25 @@ def test_p7_other_bytes_never_replace_the_recorded_ones_in_silence(site, registr
     assert blobs(registry) == []
     site.files["/net.pt"] = BYTES
     assert Path(model.get_local_copy()).read_bytes() == BYTES
+
+
+def test_p7_what_a_checksum_asks_for_is_not_answered_from_the_cache(site, registry):
+    InputModel.import_model(site.url(), name="first").get_local_copy()
+    site.files["/net.pt"] = OTHER
+    second = registry.model(
+        InputModel.import_model(f"{site.url()}#sha256={OTHER_DIGEST}", name="second").id
+    )
+    assert Path(second.get_local_copy(raise_on_error=True)).read_bytes() == OTHER
+    assert second.digest == OTHER_DIGEST
+
+
+def test_a_fetch_does_not_overwrite_weights_that_changed_meanwhile(site, registry):
+    model = InputModel.import_model(site.url(), name="net")
+    before = replace(current(registry._opened, model.id), revision=7)
+    found = fetch_weights(registry._opened, model.id, before)
+    assert (found.digest, found.revision) == (DIGEST, 7)
+    assert model.digest is None
+    assert "weights.fetched" not in kinds(model)
 
 
 def test_p7_also_for_another_model_of_the_url(site, registry):
@@ -464,9 +487,52 @@ def hold_the_url(root, url):
     return
 
 
-def test_p14_a_live_holder_is_named_and_a_dead_ones_lock_is_free(site, registry, children):
-    from localreg.blobs.url_lock import sole_download
+def grow_for_a_second(root, url):
+    import time
+    from pathlib import Path
 
+    from localreg.blobs.blobstore import BlobStore
+    from localreg.blobs.url_lock import download_folder, sole_download
+
+    store = BlobStore(Path(root), False)
+    with sole_download(store, url), download_folder(store, url) as part, part.open("wb", 0) as file:
+        print("held", flush=True)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            file.write(b"1")
+    part.unlink()
+
+
+def test_p14_a_download_that_comes_further_is_waited_for(site, registry, children):
+    holder = children.start(grow_for_a_second, registry.path, site.url())
+    assert holder.stdout.readline() == "held\n"
+    with sole_download(registry._opened.blobs, site.url(), patience=0.3):
+        pass
+    holder.communicate()
+
+
+def get_it_where_locks_fail(root, model_id):
+    import errno
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    fcntl.flock = refuse
+    from localreg import InputModel, Registry
+
+    with Registry(root, durability="fast"):
+        return InputModel(model_id).get_local_copy(raise_on_error=True)
+
+
+def test_p10_a_file_system_without_locks_downloads_all_the_same(site, registry, children):
+    model = InputModel.import_model(site.url(), name="net")
+    path = children.run(get_it_where_locks_fail, registry.path, model.id)
+    assert Path(path).read_bytes() == BYTES
+    assert list((registry.path / "tmp").iterdir()) == []
+
+
+def test_p14_a_live_holder_is_named_and_a_dead_ones_lock_is_free(site, registry, children):
     holder = children.start(hold_the_url, registry.path, site.url())
     assert holder.stdout.readline() == "held\n"
     model = InputModel.import_model(site.url(), name="net")

@@ -230,6 +230,16 @@ def test_what_is_left_without_a_note_is_overwritten_to_its_end(serve, tmp_path):
     assert_got(get(serve(answer()), tmp_path), tmp_path)
 
 
+@pytest.mark.parametrize("note", [b"", b"{", b"[]", b'{"key": 1}', b'"x"', b"\xff"], ids=repr)
+def test_a_note_that_is_broken_is_none(note, serve, tmp_path):
+    (tmp_path / "get").mkdir()
+    (tmp_path / "get" / "part").write_bytes(BODY[:100])
+    (tmp_path / "get" / "part.json").write_bytes(note)
+    server = serve(answer())
+    assert_got(get(server, tmp_path), tmp_path)
+    assert ranges_of(server) == [[]]
+
+
 @pytest.mark.parametrize("etag", [None, 'W/"weak"', "unquoted"])
 def test_without_a_strong_etag_it_begins_anew(etag, serve, tmp_path):
     headers = {"ETag": etag} if etag else {}

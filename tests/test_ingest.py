@@ -251,11 +251,13 @@ def test_a_link_in_a_blobs_place_is_no_blob(registry, file, tmp_path):
     (link,) = (registry.path / "files" / model.digest).iterdir()
     for place in (blob, link):
         place.unlink()
-        place.symlink_to(elsewhere)
-        assert place.lstat().st_size == len(text)
+    blob.symlink_to(elsewhere)
+    os.link(blob, link, follow_symlinks=False)
+    assert link.lstat().st_size == len(text)
     with pytest.raises(CorruptBlobError):
         model.get_local_copy(raise_on_error=True)
-    assert [each.kind for each in registry.verify().problems] == ["missing"]
+    (problem,) = registry.verify().problems
+    assert "something else than a plain file" in problem.text
     registry.add(file, "m")
     assert Path(model.get_local_copy()).read_text() == text
     assert elsewhere.read_text() == text[::-1]
@@ -288,6 +290,17 @@ def test_a_file_that_has_another_name_is_copied_when_it_is_moved(registry, file,
     assert not file.exists()
     assert not other.samefile(blobs(registry)[0])
     assert mode_of(other) & 0o200
+
+
+def test_a_move_by_a_link_copies_the_file_and_deletes_the_link(registry, file, tmp_path):
+    """The file itself stays its owner's, who may write to it."""
+    link = tmp_path / "link.pt"
+    link.symlink_to(file)
+    model = registry.add(link, "m", mode="move")
+    assert not os.path.lexists(link)
+    assert not file.samefile(blobs(registry)[0])
+    assert mode_of(file) & 0o200
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
 
 
 def test_a_move_that_fails_leaves_the_file(registry, file):

@@ -254,7 +254,7 @@ def test_an_encrypted_member_is_refused(place):
     data = bytearray(zip_of([("a", b"12345678901234567890")]))
     data[6] |= 1
     data[data.rindex(b"PK\1\2") + 8] |= 1
-    assert_refused(place, ".zip", bytes(data), "encrypted")
+    assert_refused(place, ".zip", bytes(data), "its member 'a' is encrypted;")
 
 
 def test_a_method_whose_memory_is_not_bounded_is_refused(place):

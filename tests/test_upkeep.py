@@ -158,8 +158,11 @@ def test_a_damaged_database_is_a_problem_and_not_an_exception(registry, file):
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("UPDATE model_tag SET tag = 99")
         connection.execute("UPDATE weights SET blob = 99")
-    (problem,) = registry.verify().problems
+    found = registry.verify()
+    (problem,) = found.problems
     assert problem.kind == "database"
+    assert found.checked == 0, "what such a database tells of blobs is not believed"
+    assert registry.repair().lost == (problem,)
     with pytest.raises(DamagedRegistryError, match="nothing is deleted"):
         registry.gc(dry_run=False)
 
@@ -199,6 +202,32 @@ def test_what_no_source_has_any_more_is_told_as_lost(name, registry, file):
     file.write_bytes(BYTES)
     assert registry.add(file, "m").digest == model.digest
     assert Path(model.get_local_copy()).read_bytes() == BYTES
+
+
+def test_a_repair_goes_on_past_what_cannot_be_mended(registry, file, tmp_path):
+    """Nothing can be put into a quarantine that is a link, and none is followed."""
+    models = [registry.add(file, "a"), registry.add(io.BytesIO(OTHER), "b", filename="b")]
+    first, second = sorted(models, key=lambda model: model.digest)
+    flip(blob_of(registry, first))
+    link = Path(second.get_local_copy())
+    link.unlink()
+    link.write_bytes(b"x")
+    (tmp_path / "outside").mkdir()
+    (registry.path / "quarantine").symlink_to(tmp_path / "outside")
+    done = registry.repair()
+    assert [each.digest for each in done.lost] == [first.digest]
+    assert [each.problem.digest for each in done.mended] == [second.digest]
+    assert list((tmp_path / "outside").iterdir()) == []
+    (registry.path / "quarantine").unlink()
+
+
+def test_damage_under_two_names_is_quarantined_once(registry, file):
+    model = registry.add(file, "m", filename="a.pt")
+    registry.add(file, "m", filename="b.pt")
+    file.unlink()
+    flip(blob_of(registry, model))
+    assert [each.digest for each in registry.repair().lost] == [model.digest]
+    assert len(list((registry.path / "quarantine").iterdir())) == 1
 
 
 def test_a_copy_that_was_handed_out_repairs_the_blob(registry, file):
@@ -323,13 +352,15 @@ def test_files_the_database_does_not_know_are_collected_after_the_grace_period(r
     stray = registry.path / "blobs" / "sha256" / "ab" / ("0" * 62)
     stray.parent.mkdir(exist_ok=True)
     stray.write_bytes(b"stray")
-    foreign = registry.path / "blobs" / "README"
-    foreign.write_text("a user's own")
+    own = [registry.path / name for name in ("blobs/README", "blobs/sha256/ab/README", "files/x")]
+    for path in own:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("a user's own")
     assert registry.gc(dry_run=False).garbage == ()
     (found,) = registry.gc(grace_seconds=0, dry_run=False).garbage
     assert (found.kind, found.size) == ("stray", 5)
     assert not stray.exists()
-    assert foreign.exists()
+    assert all(path.exists() for path in own)
     assert blob_of(registry, model).exists()
 
 

@@ -169,7 +169,7 @@ class _Run:
             self._check_status(response)
             self._check_encoding(response)
             if response.status_code == 206:
-                if not headers or not self._continues(response):
+                if not self._continues(response):
                     self._restart()
                     return None
             else:
