@@ -17,7 +17,7 @@ from email.utils import formatdate
 import pytest
 
 from localreg.blobs.transfer.http_download import download
-from localreg.blobs.transfer.pace import Pace, pace_from_environment
+from localreg.blobs.transfer.pace import Pace, Watch, pace_from_environment
 from localreg.errors import (
     DigestMismatchError,
     DownloadError,
@@ -308,6 +308,13 @@ def test_any_cuts_give_the_right_bytes(serve, tmp_path):
         (tmp_path / "get" / "part").unlink()
 
 
+def test_a_large_body_that_changed_meanwhile_begins_anew(serve, tmp_path):
+    """What was hashed of it, and what stands behind the end of a shorter one, is forgotten."""
+    first, second = os.urandom(9_000_000), os.urandom(5_500_000)
+    server = serve(cut(answer(first, ETag=ETAG), 6_000_000), answer(second, ETag='"two"'))
+    assert_got(get(server, tmp_path), tmp_path, second)
+
+
 # lies --------------------------------------------------------------------------------------
 
 SHORT = {
@@ -474,6 +481,15 @@ def test_the_deadline_bounds_everything(serve, tmp_path):
     assert_fails(server, tmp_path, "deadline", pace=Pace(silence=5.0, deadline=0.5))
     busy = serve(answer(b"", "503 Busy", Retry_After="100"))
     assert_fails(busy, tmp_path, "deadline", pace=Pace(silence=5.0, deadline=0.5))
+
+
+def test_no_connection_is_made_after_it_was_given_up_on():
+    first, second = socket.socketpair()
+    with second, Watch(Pace(deadline=1e-9)) as watch:
+        assert watch.gave_up()
+        with pytest.raises(ConnectionAbortedError, match="deadline"):
+            watch.attach(first)
+        assert second.recv(1) == b"", "it is closed"
 
 
 def test_the_pace_comes_from_the_environment(monkeypatch):

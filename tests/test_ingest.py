@@ -390,6 +390,14 @@ def test_an_open_file_has_its_own_name(registry, file):
     assert Path(model.get_local_copy()).name == "my model.pt"
 
 
+def test_a_stream_of_bytes_that_are_here_leaves_their_blob_as_it_is(registry):
+    registry.add(io.BytesIO(BYTES), "m", filename="a")
+    before = blobs(registry)[0].stat()
+    registry.add(io.BytesIO(BYTES), "m", filename="a")
+    assert blobs(registry)[0].stat().st_ino == before.st_ino
+    assert nothing_is_left_aside(registry)
+
+
 def test_a_stream_that_fails_leaves_nothing(registry):
     class Broken(io.RawIOBase):
         def read(self, size=-1):

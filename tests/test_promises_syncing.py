@@ -19,7 +19,7 @@ class Disk:
     """What the operating system was asked for, in order.
 
     Attributes:
-        events: ("sync", inode), ("name", path) and ("make", path).
+        events: ("sync", inode), ("mode", inode), ("name", path) and ("make", path).
     """
 
     def __init__(self, monkeypatch):
@@ -27,6 +27,7 @@ class Disk:
         self.watch(monkeypatch, "fsync", lambda number: ("sync", os.fstat(number).st_ino))
         for name in ("rename", "replace"):
             self.watch(monkeypatch, name, lambda _, target: ("name", os.fspath(target)))
+        self.watch(monkeypatch, "fchmod", lambda file, _: ("mode", os.fstat(file).st_ino))
         self.watch(monkeypatch, "mkdir", lambda path, *_: ("make", os.fspath(path)))
 
     def watch(self, monkeypatch, name, event):
@@ -100,7 +101,10 @@ def test_p2_a_file_is_on_disk_before_it_is_named(mode, store, file, monkeypatch)
 
 def test_p2_a_stream_is_on_disk_before_it_is_named(store, monkeypatch):
     disk = Disk(monkeypatch)
-    disk.check(store, store.add(io.BytesIO(BYTES), "m", filename="w"))
+    model = store.add(io.BytesIO(BYTES), "m", filename="w")
+    disk.check(store, model)
+    inode = Path(model.get_local_copy()).stat().st_ino
+    assert disk.events.index(("mode", inode)) < disk.events.index(("sync", inode))
 
 
 def test_p2_a_package_is_on_disk_before_it_is_named(store, file, tmp_path, monkeypatch):

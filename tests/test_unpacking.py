@@ -283,7 +283,8 @@ def test_a_bomb_is_refused_by_its_ratio(ending, place, monkeypatch):
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_more_members_than_allowed_are_refused(ending, place):
     data = archive_of(ending, [(f"{number}", b"") for number in range(11)])
-    assert_refused(place, ending, data, "members", SMALL)
+    told = "it has 11 members" if ending == ".zip" else "more than 10 members"
+    assert_refused(place, ending, data, told, SMALL)
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar"])
@@ -347,6 +348,10 @@ def test_a_zip_whose_sizes_lie_is_refused(place):
         lying[central + 24 : central + 28] = struct.pack("<I", size)
         assert_refused(place, ".zip", bytes(lying), "broken|long")
         (place / "archive.zip").unlink()
+
+
+def test_a_folder_of_a_zip_that_has_bytes_is_refused(place):
+    assert_refused(place, ".zip", zip_of([("a", b"1"), ("dir/", b"evil")]), "folder with bytes")
 
 
 def test_a_tar_whose_size_is_longer_than_what_follows_is_refused(place):

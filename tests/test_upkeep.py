@@ -341,6 +341,43 @@ def test_leftovers_of_dead_processes_are_collected_and_those_of_live_ones_stay(r
     assert [each.name for each in (registry.path / "tmp").iterdir()] == [mine.name]
 
 
+def ask_as_somebody_else(name):
+    import os
+
+    from localreg.blobs.owners import is_alive, owner_mark
+
+    mark = owner_mark().rpartition("-")[0]
+    if os.getuid() == 0:
+        os.setuid(65534)
+    return is_alive(f"{name}{mark}-1")
+
+
+def test_p8_a_process_of_somebody_else_is_alive(children):
+    assert children.run(ask_as_somebody_else, "blob-1") is True
+
+
+def test_p8_what_is_being_handed_out_stays_for_the_grace_period(registry, file):
+    model = registry.add(file, "m")
+    begun = Path(model.get_local_copy()).with_name(".begun")
+    begun.write_bytes(b"12345")
+    assert registry.gc(dry_run=False).garbage == ()
+    assert begun.exists()
+    assert registry.gc(grace_seconds=0, dry_run=False).freed == 5
+    assert not begun.exists()
+
+
+def test_a_link_in_the_place_of_a_folder_is_told_and_the_rest_is_collected(registry, file):
+    outside = file.parent
+    model = registry.add(file, "m")
+    Model.remove(model, delete_weights_file=False)
+    (registry.path / "tmp").rmdir()
+    (registry.path / "tmp").symlink_to(outside)
+    done = registry.gc(grace_seconds=0, dry_run=False)
+    assert [each.kind for each in done.garbage] == ["weights"]
+    assert "links inside a registry are not followed" in done.failed[0]
+    assert file.exists()
+
+
 def mark_of_a_process():
     from localreg.blobs.owners import owner_mark
 

@@ -180,10 +180,10 @@ def _write_and_hash(
                 progress(written, size)
 
         write(writer, told)
+        make_readonly(writer.fileno())  # before it is synced, so that this is on disk too
         if sync:
             os.fsync(writer.fileno())
         digest = behind.finish()
-        make_readonly(writer.fileno())
     return StagedBlob(digest, done, aside)
 
 

@@ -217,10 +217,6 @@ def remove_tree(folder: Path) -> None:
         return
     if not folder.is_dir():
         return
-    for place, folders, _ in os.walk(folder):
+    for place, _, _ in os.walk(folder):
         Path(place).chmod(0o700)
-        for name in folders:
-            inner = Path(place) / name
-            if not inner.is_symlink():
-                inner.chmod(0o700)
     shutil.rmtree(folder)

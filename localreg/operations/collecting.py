@@ -222,7 +222,7 @@ def _entries(folder: Path) -> list[Path]:
 
 def _deleting(path: Path) -> Callable[[], bool]:
     def delete() -> bool:
-        if path.is_dir() and not path.is_symlink():
+        if path.is_dir():
             from localreg.blobs.unpacking import remove_tree
 
             remove_tree(path)

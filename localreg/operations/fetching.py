@@ -125,15 +125,14 @@ def _record(
         staging.make_readonly_at(path)
         staged = StagedBlob(found.digest, found.size, path)
         facts = inside_of(staged, filename)
-        damaged = registry.blobs.held(found.digest, found.size) and not registry.blobs.sound(
-            found.digest, found.size
-        )
+        held = registry.blobs.held(found.digest, found.size)
+        damaged = held and not registry.blobs.sound(found.digest)
         with registry.store.write() as change:
-            held = keep(registry, change, staged, filename, facts, replace=damaged)
+            kept = keep(registry, change, staged, filename, facts, replace=damaged)
             blob_rows.record_served(
                 change.connection, wish.url, found.digest, found.etag, found.modified
             )
-            return act(change, replace(held, filename=filename))
+            return act(change, replace(kept, filename=filename))
 
 
 def _from_cache(

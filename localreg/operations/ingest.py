@@ -262,7 +262,7 @@ def _is_damaged(registry: OpenRegistry, blob: StagedBlob) -> bool:
     with registry.store.read() as connection:
         if _is_as_it_was(registry, connection, blob.digest):
             return False
-    return not registry.blobs.sound(blob.digest, blob.size)
+    return not registry.blobs.sound(blob.digest)
 
 
 def inside_of(blob: StagedBlob, filename: str | None) -> Json:

@@ -119,7 +119,7 @@ def _is_sound(registry: OpenRegistry, weights: WeightsRecord) -> bool:
     """Return whether weights are what they were; their digest counts when that is asked for."""
     if os.environ.get("LOCALREG_VERIFY") != "always":
         return True
-    return registry.blobs.sound(weights.digest or "", weights.size or 0)
+    return registry.blobs.sound(weights.digest or "")
 
 
 def _outside(

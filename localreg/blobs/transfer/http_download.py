@@ -145,8 +145,7 @@ class _Run:
     def _pause(self, failed: int) -> None:
         asked, self._later = self._later, None
         pause = self._pace.pause * 2 ** (failed - 1) * random.uniform(0.5, 1.0)
-        pause = min(LONGEST_PAUSE, max(pause, asked or 0.0))
-        time.sleep(min(pause, self._watch.time_left()))
+        time.sleep(min(max(pause, asked or 0.0), self._watch.time_left()))
         if self._watch.gave_up():
             raise self._asker.refused(f"was given up on: {self._watch.verdict}")
 
@@ -265,7 +264,6 @@ class _Run:
             raise BrokenConnectionError(f"it sent {part.size - begun:,} bytes of {coming:,}")
 
     def _finish(self, response: requests.Response) -> Downloaded:
-        self._watch.stop()  # no server is waited for any more
         digest = self._part.finish()
         if self._wanted is not None and digest != self._wanted:
             self._part.discard()
@@ -287,16 +285,23 @@ class _Run:
 
 
 def _retry_after(text: str | None) -> float | None:
-    """Return the seconds that a server asks to wait, given as such or as a date."""
+    """Return the seconds that a server asks to wait, given as such or as a date.
+
+    >>> _retry_after("7"), _retry_after("9" * 400), _retry_after("soon")
+    (7.0, 120.0, None)
+    >>> _retry_after("Fri, 31 Dec 9998 23:59:59 GMT"), _retry_after("Sat, 01 Jan 2000 00:00:00 GMT")
+    (120.0, 0.0)
+    """
     if text is None:
         return None
     if text.strip().isdecimal():
-        return float(min(int(text.strip()[:9]), int(LONGEST_PAUSE)))
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, moment.timestamp() - time.time())
+        seconds = float(text.strip()[:9])
+    else:
+        try:
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(LONGEST_PAUSE, max(0.0, seconds))
 
 
 def told_filename(disposition: str) -> str | None:
