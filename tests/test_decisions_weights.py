@@ -5,13 +5,20 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
 from localreg import InputModel, Registry
-from localreg.errors import CorruptBlobError, NotAPackageError, NoWeightsError
+from localreg.errors import (
+    CorruptBlobError,
+    InvalidValueError,
+    NotAPackageError,
+    NoWeightsError,
+    StorageFullError,
+)
 from localreg.ids import new_id
 from localreg.records import ModelRecord
 
@@ -264,3 +271,51 @@ def test_a_pipe_is_not_copied(registry, tmp_path):
     with pytest.raises(ValueError, match="pipe"):
         InputModel.import_model(pipe, copy=True)
     assert InputModel.query_models() == []
+
+
+# copies of one's own -----------------------------------------------------------------------
+
+
+def test_a_mutable_copy_is_private_and_may_be_written_to(registry, file):
+    model = registry.add(file, "m")
+    paths = [Path(model.get_local_copy(mutable=True)) for _ in range(2)]
+    assert paths[0] != paths[1]
+    for path in paths:
+        assert path.name == "my model.pt"
+        assert path.read_bytes() == BYTES
+        assert not path.is_relative_to(registry.path)
+        path.write_bytes(b"mine")
+        shutil.rmtree(path.parent)
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+    assert registry.verify(full=True).ok
+
+
+def test_a_mutable_copy_of_a_package_is_a_tree_that_may_be_written_to(registry, tmp_path):
+    (tmp_path / "bert" / "tokenizer").mkdir(parents=True)
+    (tmp_path / "bert" / "tokenizer" / "vocab.txt").write_text("a")
+    model = registry.add(tmp_path / "bert", "m")
+    tree = Path(model.get_local_copy(mutable=True, target_folder=tmp_path / "mine"))
+    assert tree == tmp_path / "mine" / "bert"
+    (tree / "tokenizer" / "vocab.txt").write_text("changed")
+    (tree / "tokenizer" / "new").write_text("new")
+    assert (Path(model.get_local_copy()) / "tokenizer" / "vocab.txt").read_text() == "a"
+    assert registry.verify(full=True).ok
+
+
+def test_a_mutable_copy_replaces_nothing(registry, file, tmp_path, caplog):
+    model = registry.add(file, "m")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "my model.pt").write_bytes(b"mine")
+    with pytest.raises(InvalidValueError, match="is there already"):
+        model.get_local_copy(mutable=True, target_folder=tmp_path / "mine", raise_on_error=True)
+    assert [each.name for each in (tmp_path / "mine").iterdir()] == ["my model.pt"]
+    assert (tmp_path / "mine" / "my model.pt").read_bytes() == b"mine"
+
+
+def test_a_mutable_copy_that_does_not_fit_leaves_nothing(registry, tmp_path, small_disk):
+    disk = small_disk("-t", "tmpfs", "-o", "size=1m", "none")
+    (tmp_path / "big.bin").write_bytes(os.urandom(3_000_000))
+    model = registry.add(tmp_path / "big.bin", "m")
+    with pytest.raises(StorageFullError):
+        model.get_local_copy(mutable=True, target_folder=disk, raise_on_error=True)
+    assert list(disk.iterdir()) == []

@@ -22,6 +22,7 @@ from localreg.errors import (
     DigestMismatchError,
     DownloadError,
     InvalidValueError,
+    StorageError,
     StorageFullError,
 )
 
@@ -222,6 +223,15 @@ def test_the_rest_of_another_url_is_not_taken_up(serve, tmp_path):
     server.scripts = [answer()]
     assert_got(get(server, tmp_path, "/other.pt"), tmp_path)
     assert ranges_of(server)[-1] == []
+
+
+def test_a_link_is_not_written_through(serve, tmp_path):
+    (tmp_path / "get").mkdir()
+    (tmp_path / "outside").write_bytes(b"outside")
+    (tmp_path / "get" / "part").symlink_to(tmp_path / "outside")
+    with pytest.raises(StorageError):
+        get(serve(answer()), tmp_path)
+    assert (tmp_path / "outside").read_bytes() == b"outside"
 
 
 def test_what_is_left_without_a_note_is_overwritten_to_its_end(serve, tmp_path):
@@ -447,6 +457,11 @@ def test_a_body_that_drips_is_given_up_on(serve, tmp_path):
     assert len(server.requests) == 1
 
 
+def test_a_body_without_a_length_that_drips_is_given_up_on_and_not_compared(serve, tmp_path):
+    server = serve(dripping(answer(b"", length=False)))
+    assert_fails(server, tmp_path, "slower than", wanted=DIGEST)
+
+
 def test_what_came_before_it_dripped_stays(serve, tmp_path):
     server = serve(dripping(cut(answer(ETag=ETAG), 100_000)))
     with pytest.raises(DownloadError, match="slower than"):
@@ -489,7 +504,7 @@ def test_no_connection_is_made_after_it_was_given_up_on():
         assert watch.gave_up()
         with pytest.raises(ConnectionAbortedError, match="deadline"):
             watch.attach(first)
-        assert second.recv(1) == b"", "it is closed"
+        assert first.fileno() == -1, "it is closed"
 
 
 def test_the_pace_comes_from_the_environment(monkeypatch):
@@ -540,9 +555,16 @@ def test_redirects_to_other_schemes_are_refused(location, serve, tmp_path):
     assert_fails(serve(moved(location)), tmp_path, "only http and https")
 
 
-@pytest.mark.parametrize("location", ["http://", "http://[::1", "http://h:port/", "//"])
+@pytest.mark.parametrize("location", ["http://", "//"])
+def test_redirects_to_nowhere_lead_back_and_end(location, serve, tmp_path):
+    assert_fails(serve(moved(location)), tmp_path, "more than 10 times")
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "http://h:port/", "http://:80/", "http://@/x"])
 def test_redirects_to_nonsense_are_refused(location, serve, tmp_path):
-    assert_fails(serve(moved(location)), tmp_path, "redirects|known|broke")
+    server = serve(moved(location))
+    assert_fails(server, tmp_path, "redirects to")
+    assert len(server.requests) == 1
 
 
 def test_redirects_without_end_are_refused(serve, tmp_path):
@@ -680,7 +702,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(secure, tmp_path, monk
     server, certificate = secure(answer())
     url = server.url().replace("http:", "https:")
     (tmp_path / "get").mkdir()
-    with pytest.raises(DownloadError, match="certificate"):
+    with pytest.raises(DownloadError, match="cannot be trusted: its certificate"):
         download(url, tmp_path / "get" / "part", pace=QUICK)
     assert server.requests == []
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))

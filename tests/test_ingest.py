@@ -324,6 +324,17 @@ def test_a_link_shares_the_bytes_with_the_file(registry, file):
     assert Path(model.get_local_copy()).read_bytes() == BYTES
 
 
+def test_a_link_by_a_link_shares_the_bytes_with_the_file_itself(registry, file, tmp_path):
+    link = tmp_path / "link.pt"
+    link.symlink_to(file)
+    model = registry.add(link, "m", mode="link")
+    (blob,) = blobs(registry)
+    assert not blob.is_symlink()
+    assert link.is_symlink()
+    link.unlink()
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+
+
 def test_a_link_that_cannot_be_made_is_an_error_that_says_copy(registry, file, small_disk):
     disk = small_disk("-t", "tmpfs", "-o", "size=4m", "none")
     there = disk / "w.pt"

@@ -11,6 +11,7 @@ import stat
 import struct
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -348,6 +349,27 @@ def test_a_zip_whose_sizes_lie_is_refused(place):
         lying[central + 24 : central + 28] = struct.pack("<I", size)
         assert_refused(place, ".zip", bytes(lying), "broken|long")
         (place / "archive.zip").unlink()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a/", stat.S_IFREG), ("a", stat.S_IFDIR)])
+def test_a_member_of_a_zip_that_says_to_be_both_is_refused(name, kind, place):
+    assert_refused(place, ".zip", zip_of([(zip_info(name, kind | 0o644), b"")]), "both a file and")
+
+
+def test_a_tar_with_a_size_below_zero_is_refused(place):
+    info = tarfile.TarInfo("a")
+    info.size = -512
+    data = tar_of([("good", b"1")])[:1024] + info.tobuf(tarfile.GNU_FORMAT) + bytes(10_240)
+    assert_refused(place, ".tar", data, "a size that cannot be")
+
+
+def test_an_xz_that_wants_more_memory_than_is_given_is_refused(place):
+    data = bytearray(packed(".tar.xz", tar_of(FILES.items())))
+    end = 12 + (data[12] + 1) * 4 - 4  # of the block's header, before its checksum
+    assert data[14:16] == b"\x21\x01"  # LZMA2, and one byte that tells the dictionary's size
+    data[16] = 37  # 1.5 GB
+    data[end : end + 4] = struct.pack("<I", zlib.crc32(data[12:end]))
+    assert_refused(place, ".tar.xz", bytes(data), "[Mm]emory")
 
 
 def test_a_folder_of_a_zip_that_has_bytes_is_refused(place):

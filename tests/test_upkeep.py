@@ -221,6 +221,24 @@ def test_a_repair_goes_on_past_what_cannot_be_mended(registry, file, tmp_path):
     (registry.path / "quarantine").unlink()
 
 
+def test_a_link_in_a_blobs_place_is_not_kept_in_quarantine(registry, file, tmp_path):
+    model = registry.add(file, "m")
+    blob_of(registry, model).unlink()
+    blob_of(registry, model).symlink_to(file)
+    done = registry.repair()
+    assert done.lost == ()
+    assert not blob_of(registry, model).is_symlink()
+    assert blob_of(registry, model).read_bytes() == BYTES
+    assert file.read_bytes() == BYTES
+
+    shutil.rmtree(registry.path / "files")
+    blob_of(registry, model).unlink()
+    blob_of(registry, model).symlink_to(tmp_path)
+    file.unlink()
+    assert [each.digest for each in registry.repair().lost] == [model.digest]
+    assert list((registry.path / "quarantine").glob("*")) == []
+
+
 def test_damage_under_two_names_is_quarantined_once(registry, file):
     model = registry.add(file, "m", filename="a.pt")
     registry.add(file, "m", filename="b.pt")

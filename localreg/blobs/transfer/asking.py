@@ -56,7 +56,7 @@ class Asker:
         self._pace = pace
         self._watch = watch
         self._pinned = pinned
-        self._session = requests.Session()
+        self._session = _Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(watch))
 
@@ -192,6 +192,12 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return parts.scheme, parts.hostname, port
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return None: `Asker` follows redirects; requests would raise for some all the same."""
+        return None
 
 
 class _Adapter(HTTPAdapter):
