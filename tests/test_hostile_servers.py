@@ -360,6 +360,11 @@ def test_without_a_length_a_checksum_tells_the_whole_from_a_part(serve, tmp_path
     assert left(tmp_path) == []
 
 
+def test_chunks_count_where_a_length_is_told_too(serve, tmp_path):
+    script = answer(b"5\r\nabcde\r\n0\r\n\r\n", length=3, Transfer_Encoding="chunked")
+    assert_got(get(serve(script), tmp_path), tmp_path, b"abcde")
+
+
 def test_more_than_the_length_is_not_taken(serve, tmp_path):
     assert_got(get(serve(answer(length=1_000)), tmp_path), tmp_path, BODY[:1_000])
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from localreg import InputModel
+from localreg.blobs.blobstore import BlobStore
+from localreg.blobs.staging import clone
 from localreg.errors import (
     CorruptBlobError,
     DigestMismatchError,
@@ -19,6 +21,7 @@ from localreg.errors import (
     InvalidValueError,
     NoWeightsError,
     SourceNotFoundError,
+    StorageError,
     StorageFullError,
 )
 from localreg.operations import adding, creation
@@ -229,6 +232,17 @@ def test_adding_the_same_bytes_mends_what_is_damaged(registry, file):
     assert registry.verify(full=True).ok
 
 
+@pytest.mark.parametrize("size", [0, 100, len(BYTES) + 1])
+def test_adding_the_same_bytes_mends_what_has_another_size(size, registry, file):
+    model = registry.add(file, "m")
+    (blob,) = blobs(registry)
+    blob.chmod(0o644)
+    os.truncate(blob, size)
+    registry.add(file, "m")
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+    assert registry.verify(full=True).ok
+
+
 def test_mending_leaves_no_damaged_copy_under_another_name(registry, file):
     first = registry.add(file, "m", filename="first.pt")
     second = registry.add(file, "m", filename="second.pt")
@@ -322,6 +336,20 @@ def test_a_link_shares_the_bytes_with_the_file(registry, file):
     assert mode_of(file) & 0o222 == 0 or not shared
     file.unlink()
     assert Path(model.get_local_copy()).read_bytes() == BYTES
+
+
+def test_a_link_to_a_file_that_changes_while_it_is_hashed_is_refused(registry, file):
+    def change(done, total):
+        file.write_bytes(BYTES + b"more")
+
+    if clone(file, file.with_name("clone")):  # where it can be cloned, the clone does not change
+        assert registry.model(add(registry, file, "link", change)).digest == DIGEST
+        return
+    with pytest.raises(InvalidValueError, match="changed while it was hashed"):
+        add(registry, file, "link", change)
+    assert (registry.models(), blobs(registry)) == ([], [])
+    assert mode_of(file) & 0o200
+    assert nothing_is_left_aside(registry)
 
 
 def test_a_link_by_a_link_shares_the_bytes_with_the_file_itself(registry, file, tmp_path):
@@ -525,6 +553,38 @@ def test_a_file_that_does_not_fit_is_refused_before_it_is_copied(small_disk, tmp
             registry.add(large, "m")
         assert nothing_is_left_aside(registry)
         assert registry.models() == []
+
+
+def test_a_folder_that_does_not_fit_is_refused_before_it_is_packed(small_disk, tmp_path):
+    from localreg import Registry
+
+    disk = small_disk("-t", "tmpfs", "-o", "size=8m", "none")
+    (tmp_path / "pkg").mkdir()
+    with (tmp_path / "pkg" / "large.bin").open("wb") as writer:
+        writer.truncate(50_000_000)
+    with Registry(disk / "registry", durability="fast") as registry:
+        with pytest.raises(StorageFullError, match="50,000,000"):
+            registry.add(tmp_path / "pkg", "m")
+        assert nothing_is_left_aside(registry)
+        assert registry.models() == []
+
+
+@pytest.mark.parametrize("wrong", ["", "a", "A" * 64, "a" * 65, "a" * 64 + "\n", "../" + "a" * 61])
+def test_what_is_no_digest_is_no_path(wrong, tmp_path):
+    with pytest.raises(InvalidValueError, match="not a sha256 digest"):
+        BlobStore(tmp_path, False).path(wrong)
+
+
+def test_a_link_in_the_place_of_a_tree_is_not_handed_out(registry, folder, tmp_path):
+    model = registry.add(folder, "m")
+    tree = Path(model.get_local_copy())
+    outside = tmp_path / "outside"
+    tree.rename(outside)
+    tree.symlink_to(outside)
+    with pytest.raises(StorageError):
+        model.get_local_copy(raise_on_error=True)
+    tree.unlink()
+    assert Path(model.get_local_copy()) == tree
 
 
 def test_the_registry_gives_its_own_files_back_without_a_path(registry, file, folder):

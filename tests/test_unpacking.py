@@ -351,6 +351,13 @@ def test_a_zip_whose_sizes_lie_is_refused(place):
         (place / "archive.zip").unlink()
 
 
+def test_a_zip_that_tells_of_a_place_before_its_beginning_is_refused(place):
+    data = bytearray(zip_of([("a", b"1")]))
+    (offset,) = struct.unpack("<I", data[-6:-2])  # of the list of members
+    data[-6:-2] = struct.pack("<I", offset + 10)
+    assert_refused(place, ".zip", bytes(data), "archive")
+
+
 @pytest.mark.parametrize(("name", "kind"), [("a/", stat.S_IFREG), ("a", stat.S_IFDIR)])
 def test_a_member_of_a_zip_that_says_to_be_both_is_refused(name, kind, place):
     assert_refused(place, ".zip", zip_of([(zip_info(name, kind | 0o644), b"")]), "both a file and")

@@ -374,6 +374,31 @@ def test_p8_a_process_of_somebody_else_is_alive(children):
     assert children.run(ask_as_somebody_else, "blob-1") is True
 
 
+def test_the_rest_of_a_download_is_as_old_as_its_last_byte(registry, children, monkeypatch):
+    folder = registry.path / "tmp" / f"get-1{children.run(mark_of_a_process)}"
+    folder.mkdir(parents=True)
+    part = folder / "part"
+    part.write_bytes(b"12")
+    begun = folder.stat().st_ctime
+    while part.stat().st_ctime <= begun:
+        part.write_bytes(b"34")
+    middle = (begun + part.stat().st_ctime) / 2
+    monkeypatch.setattr("time.time", lambda: middle + 100)
+    assert registry.gc(grace_seconds=100, dry_run=False).garbage == ()
+    assert part.exists()
+    monkeypatch.setattr("time.time", lambda: middle + 200)
+    (found,) = registry.gc(grace_seconds=100, dry_run=False).garbage
+    assert (found.kind, found.size) == ("leftover", 2)
+
+
+def test_p8_a_download_that_stalls_stays_while_its_process_lives(registry):
+    folder = registry.path / "tmp" / f"get-1{owner_mark()}"
+    folder.mkdir(parents=True)
+    (folder / "part").write_bytes(b"12")
+    assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()
+    assert (folder / "part").exists()
+
+
 def test_p8_what_is_being_handed_out_stays_for_the_grace_period(registry, file):
     model = registry.add(file, "m")
     begun = Path(model.get_local_copy()).with_name(".begun")

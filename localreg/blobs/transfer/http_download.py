@@ -266,7 +266,6 @@ class _Run:
     def _finish(self, response: requests.Response) -> Downloaded:
         digest = self._part.finish()
         if self._wanted is not None and digest != self._wanted:
-            self._part.discard()
             shown = public_url(self._url)
             raise DigestMismatchError(
                 f"{shown} serves sha256 {digest}, and {self._wanted} was expected; nothing was "

@@ -96,7 +96,6 @@ class Watch:
             self._over = True
             self._news.notify()
         self._thread.join()
-        self._drop_line()
 
     def start(self) -> None:
         """Begin to look: a request goes out."""
