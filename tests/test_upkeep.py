@@ -233,7 +233,8 @@ def test_a_link_in_a_blobs_place_is_not_kept_in_quarantine(registry, file, tmp_p
 
     shutil.rmtree(registry.path / "files")
     blob_of(registry, model).unlink()
-    blob_of(registry, model).symlink_to(tmp_path)
+    (tmp_path / "other").write_bytes(OTHER)
+    blob_of(registry, model).symlink_to(tmp_path / "other")
     file.unlink()
     assert [each.digest for each in registry.repair().lost] == [model.digest]
     assert list((registry.path / "quarantine").glob("*")) == []
@@ -310,6 +311,16 @@ def test_the_grace_period_begins_when_the_model_is_removed(registry, file):
     with registry.db.conn as connection:
         connection.execute("UPDATE blob SET unreferenced = unreferenced - 86400000001")
     assert len(registry.gc().garbage) == 1
+
+
+def test_p8_the_grace_period_begins_anew_when_what_was_added_again_is_removed_again(registry, file):
+    for _ in range(2):
+        model = registry.add(file, "m")
+        Model.remove(model, delete_weights_file=False)
+        assert registry.gc().garbage == ()
+        with registry.db.conn as connection:
+            connection.execute("UPDATE blob SET unreferenced = unreferenced - 86400000001")
+        assert len(registry.gc().garbage) == 1
 
 
 def test_a_clock_that_went_back_collects_nothing(registry, file):
