@@ -519,6 +519,15 @@ def test_a_file_known_by_its_status_with_other_bytes_than_expected_is_an_error(r
     assert len(registry.models()) == 1
 
 
+def test_bytes_that_are_here_and_were_not_expected_change_nothing(registry, file, monkeypatch):
+    registry.add(io.BytesIO(BYTES), "m", filename="w")
+    real = time.time
+    monkeypatch.setattr("time.time", lambda: real() + 10)
+    with pytest.raises(DigestMismatchError):
+        registry.add(file, "m", expected_sha256="0" * 64)
+    assert known_files(registry) == []
+
+
 def test_what_is_known_with_other_bytes_than_expected_is_an_error(registry, file):
     model = InputModel.import_model(file, copy=True)
     assert InputModel.import_model(file, expected_sha256=DIGEST) == model

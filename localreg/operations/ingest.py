@@ -220,6 +220,7 @@ def _known_digest(registry: OpenRegistry, source: Source, status: FileStatus) ->
         digest = staging.file_digest(source.path, source.progress)
         if _status(source.path) != status:
             return None  # it changes; what is copied of it counts
+        check_wanted(source, digest)  # before anything is written: a failed call changes nothing
         _remember(registry, source.path, status, digest)
         return digest
 
