@@ -110,6 +110,24 @@ def opened(browser, site):
     assert shown.close() == []
 
 
+def test_a_figure_that_cannot_be_drawn_says_so(visit, site):
+    """One that makes plotly raise leaves the others alone."""
+    bad = {
+        "data": [{"type": "scatter", "x": {"dtype": "zz", "bdata": ""}, "y": [1]}],
+        "layout": {},
+    }
+    plots = tuple(
+        Plot(title, "", (Step(iteration=0, shown=shown),))
+        for title, shown in (("bad", bad), ("good", samples.figure()))
+    )
+    html = pages.model_page(samples.model(reported=Reported(plots=plots)), LOOK)
+    (site / "models" / "bad.html").write_text(html, encoding="utf-8")
+    shown = visit("models/bad.html")
+    shown.draw_all()
+    assert shown.traces(".plot") == [0, 1]
+    assert "cannot be drawn" in shown.page.locator(".plot").first.inner_text()
+
+
 def test_the_slider_changes_the_iteration(opened):
     """The last one is shown first; the slider and the buttons go to the others."""
     shown = opened
@@ -145,8 +163,8 @@ def test_scalars_are_smoothed_put_on_a_log_axis_and_over_time(opened):
     shown.page.wait_for_function(f"{chart}.data.length === 2")
 
 
-def test_dark_and_light_are_chosen_by_the_system_and_by_a_button(visit):
-    """Figures change with the page, and the choice outlives a reload."""
+def test_dark_and_light_are_chosen_by_the_system_and_by_a_button(visit, site):
+    """Figures change with the page, and the next page knows the choice."""
     shown = visit("models/1.html", color_scheme="dark")
     shown.draw_all()
     look = "[getComputedStyle(document.body.parentElement).backgroundColor,"
@@ -156,7 +174,7 @@ def test_dark_and_light_are_chosen_by_the_system_and_by_a_button(visit):
     shown.page.locator("#theme").click()
     light = shown.page.evaluate(look)
     assert all(one != other for one, other in zip(dark, light, strict=True))
-    shown.page.reload()
+    shown.page.goto((site / "empty.html").as_uri())
     assert shown.page.evaluate("document.documentElement.dataset.theme") == "light"
 
 
@@ -324,13 +342,13 @@ def quiet(text):
 def test_no_hostile_text_runs_on_any_page(visit, site):
     """All of them in every text field and link of every page: nothing runs, all is shown.
 
-    Ten stand in a field at once, and plotly is left to the next test: to open a page for each
+    Twenty stand in a field at once, and plotly is left to the next test: to open a page for each
     takes minutes. test_pages.py looks at each alone.
     """
     look = pages.Look(root="", home="index.html")
     shown = visit("empty.html")
-    for first in range(0, len(samples.HOSTILE), 10):
-        text = " ".join(samples.HOSTILE[first : first + 10])
+    for first in range(0, len(samples.HOSTILE), 20):
+        text = " ".join(samples.HOSTILE[first : first + 20])
         compared = samples.compare(text, text)
         compared = replace(
             compared, models=tuple(replace(m, reported=quiet(text)) for m in compared.models)

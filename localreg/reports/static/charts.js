@@ -98,7 +98,7 @@
         nticks: 7, hoverformat: '.6~g', dtick: choice.log && narrow(lines) ? 'D2' : undefined,
       },
     };
-    return draw(chart.into, { data: traces(lines, unit), layout }, title);
+    draw(chart.into, { data: traces(lines, unit), layout }, title);
   }
 
   /** Put a legend below a chart; each name in it hides and shows its line. */

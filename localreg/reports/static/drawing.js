@@ -2,6 +2,7 @@
 (function () {
   'use strict';
 
+  const { element } = globalThis.localreg;
   const DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot'];
   const COLOURS = 8;
   const drawn = new Set(); // elements that show a figure
@@ -45,7 +46,7 @@
     };
     const space = { ...axis, backgroundcolor: t.card, showbackground: false };
     const layout = {
-      paper_bgcolor: 'rgba(0,0,0,0)',
+      paper_bgcolor: t.card, // as what is below: Plotly picks contrasts by it, and PNGs have it
       plot_bgcolor: 'rgba(0,0,0,0)',
       font: { color: t.ink, family: t.font, size: 12 },
       title: { font: { size: 13, color: t.ink } },
@@ -100,37 +101,56 @@
     ],
   };
 
-  /** Draw a figure into an element, in place of what it shows. */
-  function draw(into, figure, name) {
-    const layout = { ...(figure.layout || {}) };
-    layout.template = template(layout.template);
-    layout.autosize = true; // into the element, which has the height
-    const height = Number(layout.height) || Number(into.dataset.height) || 0;
-    delete layout.height;
-    if (height) into.style.height = `${Math.max(120, Math.min(1200, height))}px`;
-    layout.uirevision = 'kept'; // zoom and camera outlive a change of colours
-    delete layout.width;
-    layout.margin ??= marginOf(figure.data || [], layout.title);
-    const config = {
-      ...CONFIG, toImageButtonOptions: { filename: fileName(name), scale: 2 },
-    };
-    into.figure = figure;
-    into.figureName = name;
-    into.classList.remove('waiting');
-    if (!into.classList.contains('js-plotly-plot')) into.replaceChildren();
-    drawn.add(into);
-    return Plotly.react(into, figure.data || [], layout, config);
-  }
-
-  /** Return the margin for traces that have no axes along the edges; undefined for others. */
+  /** Return the margin that suits some traces; undefined for the usual one. */
   function marginOf(traces, title) {
     if (traces.length && traces.every(({ type }) => type === 'table')) {
-      return { l: 4, r: 4, t: 10, b: 4 };
+      return { l: 4, r: 4, t: title ? 40 : 10, b: 4 };
     }
     const deep = ['scatter3d', 'surface', 'mesh3d'];
     const all = traces.length && traces.every(({ type }) => deep.includes(type));
     if (all) return { l: 8, r: 8, t: title ? 40 : 8, b: 8 };
     return title ? { t: 40 } : undefined;
+  }
+
+  /** Return the layout of a figure in the colours of the page, to fill an element. */
+  function layoutOf(figure, into) {
+    const layout = { ...(figure.layout || {}) };
+    layout.template = template(layout.template);
+    layout.margin ??= marginOf(figure.data || [], layout.title);
+    layout.autosize = true; // into the element, which has the height
+    layout.uirevision = 'kept'; // zoom and camera outlive a change of colours
+    const height = Number(layout.height) || Number(into.dataset.height) || 0;
+    if (height) into.style.height = `${Math.max(120, Math.min(1200, height))}px`;
+    delete layout.height;
+    delete layout.width;
+    return layout;
+  }
+
+  /** Draw a figure into an element, in place of what it shows. */
+  function draw(into, figure, name) {
+    into.classList.remove('waiting');
+    if (typeof Plotly === 'undefined') {
+      fail(into, 'The folder assets is missing beside this page, so nothing can be drawn.');
+      return;
+    }
+    if (!into.classList.contains('js-plotly-plot')) into.replaceChildren();
+    into.figure = figure;
+    into.figureName = name;
+    drawn.add(into);
+    const config = {
+      ...CONFIG, toImageButtonOptions: { filename: fileName(name), scale: 2 },
+    };
+    const failed = () => fail(into, 'This figure cannot be drawn.');
+    try {
+      Plotly.react(into, figure.data || [], layoutOf(figure, into), config).catch(failed);
+    } catch {
+      failed();
+    }
+  }
+
+  function fail(into, why) {
+    if (drawn.has(into)) clear(into);
+    into.replaceChildren(element('p', { class: 'empty' }, why));
   }
 
   function fileName(name) {
