@@ -193,10 +193,6 @@
   addEventListener('beforeprint', () => {
     for (const target of [...waiting.keys()]) start(target);
   });
-  for (const swatch of document.querySelectorAll('.swatch[data-colour]')) {
-    const number = Number(swatch.dataset.colour) % COLOURS;
-    swatch.style.setProperty('--swatch', `var(--series-${number})`);
-  }
 
   Object.assign(globalThis.localreg, {
     draw, clear, whenNear, waits, literal, shortened, theme, DASHES, COLOURS,
