@@ -321,6 +321,11 @@ def test_demo_trains_keeps_and_proves(run, tmp_path):
     assert "held-out accuracy 9" in out
     assert "gives the same answer for all 2,000 digits" in out
     assert run("-R", tmp_path / "demo", "show", "demo/digits@prod")[0] == 0
+    (comparison,) = (tmp_path / "demo" / "reports" / "compare").glob("*.html")
+    pages = comparison.read_text(encoding="utf-8")
+    for shown in ("demo/digits:1", "demo/digits:2", "loss", "held-out digits", "heatmap"):
+        assert shown in pages
+    assert (tmp_path / "demo" / "reports" / "index.html").exists()
     assert not (tmp_path / "localreg-demo").exists()
     assert run("demo", "--home", tmp_path / "demo")[0] == 0  # again: two more versions
     assert run("-R", tmp_path / "demo", "show", "demo/digits:4")[0] == 0

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,7 +38,8 @@ def demo_command(home: str) -> None:
     """Train a small classifier and keep it: a tour of what localreg does.
 
     Draws digits, learns to read them twice, keeps both models, moves the alias "prod" to the
-    better one, finds it again, and proves that the kept weights predict the same.
+    better one, finds it again, proves that the kept weights predict the same, and writes pages that
+    show how training went and compare the two.
     """
     root = Path(home).expanduser()
     with Registry(root) as registry:
@@ -49,6 +51,7 @@ def demo_command(home: str) -> None:
         _find()
         _prove(registry, held_out, answers)
         task.close()
+        _show(registry, first, second)
         _say_what_is_there(registry, root)
 
 
@@ -102,12 +105,48 @@ def _keep(
             copy=True,
         )
     model.publish()
+    _report(model, trained.losses, answers, held_out)
     click.echo(
         f"{title:<10}  {settings.hidden:>3} hidden units, {settings.epochs:>2} epochs: "
         f"loss {trained.losses[0]:.2f} → {trained.losses[-1]:.3f}, "
         f"held-out accuracy {accuracy:.1%}"
     )
     return model, answers
+
+
+def _report(
+    model: Model,
+    losses: Sequence[float],
+    answers: training.Integers,
+    held_out: training.Digits,
+) -> None:
+    """Report how training went, and what the network mistakes for what."""
+    for epoch, loss in enumerate(losses):
+        model.report_scalar("loss", "train", loss, epoch)
+    model.report_single_value("accuracy", float((answers == held_out.labels).mean()))
+    confusion = [[0] * training.CLASSES for _ in range(training.CLASSES)]
+    for digit, answer in zip(held_out.labels.tolist(), answers.tolist(), strict=True):
+        confusion[digit][answer] += 1
+    digits = [str(digit) for digit in range(training.CLASSES)]
+    model.report_confusion_matrix(
+        "held-out digits",
+        "confusion",
+        confusion,
+        xaxis="the network says",
+        yaxis="it is",
+        xlabels=digits,
+        ylabels=digits,
+        yaxis_reversed=True,
+    )
+
+
+def _show(registry: Registry, first: Model, second: Model) -> None:
+    _heading("Show")
+    overview = registry.render()
+    comparison = registry.compare(first, second)
+    click.echo("Pages that open in any browser, from disk, with no server and no network:")
+    click.echo(f"  {_shown(overview)}   every model")
+    click.echo(f"  {_shown(comparison)}   both tries, side by side")
 
 
 def _promote(registry: Registry, first: Model, second: Model) -> None:
@@ -148,9 +187,10 @@ def _say_what_is_there(registry: Registry, root: Path) -> None:
     _heading("There now")
     click.echo(f"{_shown(registry.path / 'registry.db')}   models, tags, metadata, history")
     click.echo(f"{_shown(registry.path / 'blobs')}         weights, by their sha256")
+    click.echo(f"{_shown(registry.path / 'reports')}       pages")
     _heading("Try next")
     command = f"{_program()} -R {shlex.quote(str(root))}"
-    for words in ("ls", f"show {PROJECT}/{MODEL}@prod", f"history {PROJECT}/{MODEL}"):
+    for words in ("ls", f"show {PROJECT}/{MODEL}@prod", "site --open"):
         click.echo(f"  {command} {words}")
 
 

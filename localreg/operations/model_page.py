@@ -53,7 +53,7 @@ def model_values(registry: OpenRegistry, model_id: str, site: Site) -> ModelPage
             id=record.id,
             ref=record.ref,
             name=record.name,
-            project=Link(record.project.name) if record.project else None,
+            project=site.project(record.project.name) if record.project else None,
             version=row.version,
             states=_states(record),
             aliases=record.aliases,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 from localreg.frozen import Frozen
 from localreg.registry import OpenRegistry
+from localreg.reports.page_values import Link
 
 REPORTS = "reports"
 INDEX = "index.html"
@@ -33,6 +35,11 @@ class Site(Frozen):
     def index(self) -> str | None:
         """Return the way to the overview, None when there is none."""
         return self._way(INDEX)
+
+    def project(self, name: str) -> Link:
+        """Return a project's name, which leads to its models in the overview."""
+        index = self.index()
+        return Link(name, None if index is None else f"{index}#project={quote(name)}")
 
     def _way(self, name: str) -> str | None:
         if self.root is None:

@@ -31,7 +31,7 @@ def task_values(registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
         return TaskPage(
             id=record.id,
             name=record.name,
-            project=Link(record.project.name) if record.project else None,
+            project=site.project(record.project.name) if record.project else None,
             status="published" if record.published else record.status,
             tags=tuple(task_rows.tags(connection, task_id)),
             comment=record.comment,

@@ -110,6 +110,8 @@
       }
       this.rows = rows;
       this.body.style.height = `${rows.length * ROW}px`;
+      // No taller than its rows, with room for a bar to scroll sideways.
+      this.box.style.maxHeight = `${Math.max(rows.length, 4) * ROW + 52}px`;
       this.box.setAttribute('aria-rowcount', rows.length + 1);
       this.empty.hidden = rows.length > 0;
       this.box.scrollTop = 0;
