@@ -169,7 +169,12 @@ def reference(project: Project | None, name: str, version: int | None) -> str:
 
 
 class TaskRecord(Frozen, kw_only=True):
-    """A task: one run of a training script, or a part of one."""
+    """A task: one run of a training script, or a part of one.
+
+    Attributes:
+        run: what is recorded of how it runs: commit, packages and the like; nothing that only
+            one machine can use.
+    """
 
     id: str
     name: str
@@ -180,9 +185,28 @@ class TaskRecord(Frozen, kw_only=True):
     published: bool = False
     comment: str | None = None
     parent: str | None = None
+    run: Mapping[str, Any]
     created: int = 0
     ended: int | None = None
     updated: int = 0
+
+
+class ArtifactRecord(Frozen):
+    """An artifact of a task.
+
+    Attributes:
+        kind: what it was, such as "numpy", "json" or "file".
+        told: further things that were told of it: metadata, preview.
+        at: when it was kept, microseconds.
+    """
+
+    name: str
+    digest: str
+    size: int
+    filename: str
+    kind: str
+    told: Json
+    at: int
 
 
 if TYPE_CHECKING:

@@ -10,8 +10,10 @@ import io
 import itertools
 import os
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from localreg import InputModel, Model, Registry, StorageManager, Task, use_registry
@@ -392,10 +394,130 @@ CALLS = {
     ),
     "Task.set_comment": (lambda at, value: at.task.set_comment(value), NOT_A_TEXT, "comment"),
     "Task.connect(mutable=)": (
-        lambda at, value: at.task.connect(value), [*NOT_A_TASK, Task, InputModel], "InputModel",
+        lambda at, value: at.task.connect(value),
+        [None, 5, 0, "", "a", b"x", [], ["a"], LARGE, {"": 1}, {"\ud800": 1}],
+        "mutable|key",
     ),
     "Task.connect(name=)": (
         lambda at, value: at.task.connect(at.model, value), ["", *NOT_A_NAME], "name",
+    ),
+    **{
+        f"Task.{method}(parameters=)": (
+            lambda at, value, method=method: getattr(at.task, method)(value),
+            [None, 5, "a", ["a"], {"": 1}, {5.5: "\ud800"}, {"a\0": 1}, {"x" * 5_000: 1}],
+            "parameters|name|key",
+        )
+        for method in ("set_parameters", "update_parameters", "set_parameters_as_dict")
+    },
+    "Task.set_parameter(name=)": (
+        lambda at, value: at.task.set_parameter(value, 1), NOT_A_NAME, "name|key",
+    ),
+    "Task.get_parameter(name=)": (
+        lambda at, value: at.task.get_parameter(value), NOT_A_NAME, "name",
+    ),
+    "Task.delete_parameter(name=)": (
+        lambda at, value: at.task.delete_parameter(value), NOT_A_NAME, "name",
+    ),
+    "Task.set_configuration_object(name=)": (
+        lambda at, value: at.task.set_configuration_object(value, "a"), NOT_A_NAME, "name",
+    ),
+    "Task.set_configuration_object(config_text=)": (
+        lambda at, value: at.task.set_configuration_object("a", value), [5, b"x", [], "\ud800"],
+        "configuration",
+    ),
+    "Task.connect_configuration(configuration=)": (
+        lambda at, value: at.task.connect_configuration(value),
+        [None, 5, b"x", {"a": object()}, [object()], "/nowhere/at/all", "/", "\0", {5, 6}],
+        "configuration|no file|cannot be read",
+    ),
+    "Task.connect_label_enumeration(enumeration=)": (
+        lambda at, value: at.task.connect_label_enumeration(value),
+        [5, "a", ["a"], {"a": "b"}, {5: 5}, {"a": 1.5}], "enumeration|label",
+    ),
+    "Task.upload_artifact(name=)": (
+        lambda at, value: at.task.upload_artifact(value, {"a": 1}), NOT_A_NAME, "name",
+    ),
+    "Task.upload_artifact(artifact_object=)": (
+        lambda at, value: at.task.upload_artifact("a", value),
+        [object(), Path("/nowhere/at/all"), Path("/dev/null"), "\ud800", {"a": object()}, {5: 5},
+         np.array([object()])],
+        "artifact_object|no file|device",
+    ),
+    "Task.upload_artifact(metadata=)": (
+        lambda at, value: at.task.upload_artifact("a", 1, value), [object(), {"a": object()}],
+        "metadata",
+    ),
+    "Task.upload_artifact(extension_name=)": (
+        lambda at, value: at.task.upload_artifact("a", 1, extension_name=value),
+        ["", ".", "a/b", "..", " "], "extension_name",
+    ),
+    "Task.delete_artifacts(names)": (
+        lambda at, value: at.task.delete_artifacts(value), [["gone"]], "no artifact",
+    ),
+    "Task.get_tasks(task_name=)": (
+        lambda at, value: Task.get_tasks(task_name=value), [5, b"x", "(", "\ud800"], "task_name",
+    ),
+    "Task.get_tasks(project_name=)": (
+        lambda at, value: Task.get_tasks(project_name=value), [5, b"x", [5], [None]],
+        "project_name",
+    ),
+    "Task.get_tasks(tags=)": (
+        lambda at, value: Task.get_tasks(tags=value), [5, [5], [None], [""], ["-"]], "tags",
+    ),
+    "Task.get_tasks(task_ids=)": (
+        lambda at, value: Task.get_tasks(value), [5, [5], b"x"], "task_ids",
+    ),
+    "Task.query_tasks(task_filter=)": (
+        lambda at, value: Task.query_tasks(task_filter=value), [{"order_by": 1}, {"status": 5}],
+        "task_filter|status",
+    ),
+    "Task.clone(source_task=)": (
+        lambda at, value: Task.clone(value), [None, 5, "a", b"x", "f" * 32], "task",
+    ),
+    "Task.clone(name=)": (
+        lambda at, value: Task.clone(at.task, value),
+        [each for each in NOT_A_NAME if each is not None], "name",
+    ),
+    "Task.clone(parent=)": (
+        lambda at, value: Task.clone(at.task, parent=value), ["f" * 32, "a"], "task",
+    ),
+    **{
+        f"Task.{method}(name=)": (
+            lambda at, value, method=method: getattr(at.task, method)(value), NOT_A_NAME, "name",
+        )
+        for method in ("set_name", "rename")
+    },
+    **{
+        f"Task.{method}(project=)": (
+            lambda at, value, method=method: getattr(at.task, method)(None, value),
+            [5, b"x", [], "\0", "\ud800", "x" * 5_000], "project",
+        )
+        for method in ("set_project", "move_to_project")
+    },
+    "Task.set_parent(parent=)": (
+        lambda at, value: at.task.set_parent(value), [5, "a", "f" * 32], "task",
+    ),
+    **{
+        f"Task.{method}(tags=)": (
+            lambda at, value, method=method: getattr(at.task, method)(value),
+            [5, [5], [None], [""], ["\0"]], "tag",
+        )
+        for method in ("set_tags", "add_tags", "remove_tags")
+    },
+    "Task.set_packages(packages=)": (
+        lambda at, value: at.task.set_packages(value), [None, 5, [5], "/nowhere/at/all", "/"],
+        "packages|requirements",
+    ),
+    "Task.mark_failed(status_reason=)": (
+        lambda at, value: at.task.mark_failed(status_reason=value), ["\ud800"], "status_message",
+    ),
+    "Task.mark_completed(status_message=)": (
+        lambda at, value: at.task.mark_completed(status_message=value), [5, "\ud800"],
+        "status_message",
+    ),
+    "Task.mark_stopped(status_message=)": (
+        lambda at, value: at.task.mark_stopped(status_message=value), [5, "\ud800"],
+        "status_message",
     ),
     "Task.set_input_model(model_id=)": (
         lambda at, value: at.task.set_input_model(value), [None, "", *NOT_AN_ID], "id",
@@ -547,9 +669,24 @@ def test_every_public_method_with_arguments_is_in_the_table():
         "archive", "unarchive", "publish", "get_all_metadata", "get_all_metadata_casted", "close",
         "current_task", "get_project_name", "get_tags", "get_labels_enumeration",
         "get_model_config_text", "get_model_config_dict", "flush", "get_logger",
-        "render", "get_reported_scalars", "get_last_scalar_metrics", "get_reported_single_values",
+        "get_status", "get_status_message", "get_last_iteration", "get_script",
+        "get_requirements", "is_current_task", "TaskTypes", "render",
+        "get_reported_scalars", "get_last_scalar_metrics", "get_reported_single_values",
     }  # fmt: skip
-    flags_only = {"figures", "get_weights", "get_weights_package", "verify", "repair"}
+    flags_only = {
+        "get_parameters",
+        "get_parameters_as_dict",
+        "mark_started",
+        "delete",
+        "execute_remotely",
+        "get_configuration_object",
+        "get_configuration_object_as_dict",
+        "figures",
+        "get_weights",
+        "get_weights_package",
+        "verify",
+        "repair",
+    }
     named = " ".join(CALLS)
     for kind in (InputModel, Task, Registry, StorageManager):
         for name in dir(kind):

@@ -13,6 +13,8 @@ from localreg.errors import InvalidValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
     from pathlib import Path
 
     from localreg.registry import OpenRegistry
@@ -27,6 +29,9 @@ _entered: list[OpenRegistry] = []
 _chosen: list[OpenRegistry] = []
 _opened: dict[Path, OpenRegistry] = {}
 _tasks: dict[Path, tuple[OpenRegistry, str]] = {}
+_told: set[str] = set()
+_parsed: list[tuple[ArgumentParser, Namespace]] = []
+_listeners: dict[str, Callable[[ArgumentParser, Namespace], None]] = {}
 
 
 def locate() -> tuple[Path, str]:
@@ -140,7 +145,7 @@ def forget(registry: OpenRegistry) -> None:
     if _opened.get(registry.root) is registry:
         del _opened[registry.root]
     if registry.root in _tasks and _tasks[registry.root][0] is registry:
-        del _tasks[registry.root]
+        _listeners.pop(_tasks.pop(registry.root)[1], None)
 
 
 def set_task(registry: OpenRegistry, task_id: str | None) -> None:
@@ -156,9 +161,42 @@ def current_task(registry: OpenRegistry) -> str | None:
     return _tasks[registry.root][1] if registry.root in _tasks else None
 
 
+def tasks() -> list[tuple[OpenRegistry, str]]:
+    """Return the current task of each registry that has one."""
+    return list(_tasks.values())
+
+
 def has_task() -> bool:
     """Return whether any registry has a current task."""
     return bool(_tasks)
+
+
+def first_time(what: str) -> bool:
+    """Return whether this is the first time in this process that somebody asks about `what`."""
+    if what in _told:
+        return False
+    _told.add(what)
+    return True
+
+
+def parsed(parser: ArgumentParser, arguments: Namespace) -> None:
+    """Remember what argparse parsed last, and tell whoever listens."""
+    _parsed[:] = [(parser, arguments)]
+    for listener in list(_listeners.values()):
+        listener(parser, arguments)
+
+
+def last_parsed() -> tuple[ArgumentParser, Namespace] | None:
+    """Return what argparse parsed last, since it was hooked; None for nothing."""
+    return _parsed[0] if _parsed else None
+
+
+def listen(whom: str, listener: Callable[[ArgumentParser, Namespace], None] | None) -> None:
+    """Have a task told of what argparse parses from here on; None ends it."""
+    if listener is None:
+        _listeners.pop(whom, None)
+    else:
+        _listeners[whom] = listener
 
 
 def remote_task() -> str | None:

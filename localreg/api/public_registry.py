@@ -78,6 +78,7 @@ class Registry(UpkeepMethods):
         traceback: TracebackType | None,
     ) -> None:
         if ambient.leave(self._opened):
+            self._end_task(error)
             self.close()
 
     def __repr__(self) -> str:
@@ -300,9 +301,22 @@ class Registry(UpkeepMethods):
         return operations.publishing.write_comparison(self._opened, ids, path)
 
     def close(self) -> None:
-        """Close the registry; handles of it raise ClosedRegistryError from here on."""
+        """Close the registry; handles of it raise ClosedRegistryError from here on.
+
+        Its current task, if this process runs it, is completed.
+        """
+        self._end_task(None)
         ambient.forget(self._opened)
         self._opened.close()
+
+    def _end_task(self, error: BaseException | None) -> None:
+        """End the current task of this registry; it failed of the error, if there is one."""
+        for opened, task_id in ambient.tasks():
+            if opened is self._opened:
+                from localreg.api import run_hooks
+
+                reason = None if error is None else run_hooks.reason_of(error)
+                run_hooks.end(opened, task_id, "failed" if error else "completed", reason)
 
     def _id_of(self, argument: str, model: object) -> str:
         if isinstance(model, Model):

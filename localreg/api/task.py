@@ -2,38 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 
-from localreg import operations
+from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.input_model import InputModel, connect
-from localreg.api.model import Model, handle, open_of
+from localreg.api.model import Model, open_of
 from localreg.api.reported import ReportedMethods
 from localreg.api.reporting import ReportMethods
+from localreg.api.task_artifacts import ArtifactMethods
 from localreg.api.task_handle import TaskHandle
-from localreg.errors import InvalidValueError, ModelNotFoundError
+from localreg.api.task_models import ModelMethods
+from localreg.api.task_parameters import ARGUMENTS, ParameterMethods
+from localreg.api.task_search import SearchMethods
+from localreg.api.task_state import StateMethods
+from localreg.errors import InvalidValueError
+from localreg.operations.parameters import GENERAL, check_parameters
 from localreg.registry import OpenRegistry
-from localreg.store import model_rows, task_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from typing import Any
+
     from localreg.api.logger import Logger
     from localreg.api.public_registry import Registry
 
 
-class Task(TaskHandle, ReportMethods, ReportedMethods):
+class TaskTypes:
+    """ClearML's types of tasks, as the texts that `Task.init` takes."""
+
+    training = "training"
+    testing = "testing"
+    inference = "inference"
+    data_processing = "data_processing"
+    application = "application"
+    monitor = "monitor"
+    controller = "controller"
+    optimizer = "optimizer"
+    service = "service"
+    qc = "qc"
+    custom = "custom"
+
+
+class Task(
+    SearchMethods,
+    StateMethods,
+    ModelMethods,
+    ParameterMethods,
+    ArtifactMethods,
+    ReportMethods,
+    ReportedMethods,
+):
     """A task of a registry. `Task.init`, `Task.create` and `Task.get_task` give one.
 
     >>> task = Task.init(project_name="vision", task_name="train")
+    >>> settings = task.connect({"lr": 0.1})
+    >>> settings["lr"] = 0.01
+    >>> task.get_parameters()
+    {'General/lr': '0.01'}
     >>> model = task.connect(InputModel.import_model("s3://bucket/base.pt", name="base"))
     >>> task.input_models_id == {"base": model.id}
     True
     >>> task.close()
+    >>> task.status
+    'completed'
 
-    Source: ClearML's ``Task``, in the part that models need.
+    Source: ClearML's ``Task``.
     """
 
     __slots__ = ()
+
+    TaskTypes = TaskTypes
 
     def __init__(self) -> None:
         raise InvalidValueError(
@@ -53,10 +94,22 @@ class Task(TaskHandle, ReportMethods, ReportedMethods):
         task_name: str | None = None,
         task_type: str = "training",
         tags: Sequence[str] | None = None,
+        reuse_last_task_id: bool | str = True,
+        continue_last_task: bool | str | int = False,
+        output_uri: str | os.PathLike[str] | bool | None = None,
+        auto_connect_arg_parser: bool | Mapping[str, bool] = True,
+        auto_connect_frameworks: bool | Mapping[str, object] = True,
+        auto_resource_monitoring: bool | Mapping[str, object] = True,
+        auto_connect_streams: bool | Mapping[str, bool] = True,
+        deferred_init: bool = False,
         *,
         registry: Registry | None = None,
     ) -> Task:
         """Start a task and make it the current one.
+
+        What is recorded: the script, its arguments and working directory, the git commit and what
+        is not committed, Python, the packages, the machine. A task whose script raises is "failed"
+        with the reason, one that ends is "completed", one that is killed is found "aborted".
 
         A process that runs a task again (``LOCALREG_TASK_ID`` names it) gets that task. One
         that has a current task of the same project and name gets it again.
@@ -66,35 +119,49 @@ class Task(TaskHandle, ReportMethods, ReportedMethods):
             task_name: any name.
             task_type: one of ClearML's, such as "training" or "testing".
             tags: a list of str.
+            reuse_last_task_id: the id of a task to take up again. True starts a new one all the
+                same, where ClearML overwrites the last one: nothing is overwritten here.
+            continue_last_task: take up the last task of this name again (True), or the one with
+                this id.
+            output_uri: where the weights that it makes are uploaded; None, False and True keep them
+                in the registry.
+            auto_connect_arg_parser: record what argparse parses, and give it what a task that is
+                run again says.
+            auto_connect_frameworks, auto_resource_monitoring, auto_connect_streams, deferred_init:
+                mean nothing here: nothing is patched or watched behind your back.
             registry: where to record it; the current registry when None.
 
         Raises:
             InvalidValueError: an argument cannot be used.
-            TaskNotFoundError: ``LOCALREG_TASK_ID`` names no task.
+            TaskNotFoundError: there is no such task to take up.
+
+        Source: ``Task.init`` of the ClearML SDK.
         """
         opened = open_of(registry)
-        remote = ambient.remote_task()
-        current = remote or ambient.current_task(opened)
-        if current is not None:
-            task = _task(opened, operations.tracking.find_task(opened, current))
-            given = (
-                each.strip() if isinstance(each, str) else each
-                for each in (task_name, project_name or None)
-            )
-            same = (task.name, task.get_project_name()) == tuple(given)
-            if remote or same:
-                ambient.set_task(opened, task.id)
-                return task
-        task_id = operations.tracking.create_task(
-            opened,
-            project=project_name,
-            name=task_name,
-            task_type=task_type,
-            tags=tags,
-            status="in_progress",
+        _tell_unused(
+            auto_connect_frameworks=auto_connect_frameworks,
+            auto_resource_monitoring=auto_resource_monitoring,
+            auto_connect_streams=auto_connect_streams,
+            deferred_init=deferred_init,
         )
-        ambient.set_task(opened, task_id)
-        return _task(opened, task_id)
+        current = _current_again(opened, project_name, task_name)
+        task = current or _begun(
+            opened,
+            project_name,
+            task_name,
+            task_type,
+            tags,
+            _to_take_up(opened, project_name, task_name, reuse_last_task_id, continue_last_task),
+        )
+        if output_uri is not None and not isinstance(output_uri, bool):
+            task.output_uri = os.fspath(output_uri)
+        ambient.set_task(opened, task.id)
+        from localreg.api import run_hooks
+
+        run_hooks.install()
+        if auto_connect_arg_parser is not False:
+            task._follow_arguments()
+        return task
 
     @classmethod
     def create(
@@ -102,49 +169,44 @@ class Task(TaskHandle, ReportMethods, ReportedMethods):
         project_name: str | None = None,
         task_name: str | None = None,
         task_type: str | None = None,
+        repo: str | None = None,
+        branch: str | None = None,
+        commit: str | None = None,
+        script: str | os.PathLike[str] | None = None,
+        working_directory: str | os.PathLike[str] | None = None,
+        packages: Sequence[str] | None = None,
         *,
+        argparse_args: Sequence[tuple[str, str]] | None = None,
         registry: Registry | None = None,
     ) -> Task:
         """Record a task without starting it, and without making it the current one.
 
         Args:
             project_name, task_name, task_type, registry: as for `init`.
+            repo, branch, commit: recorded.
+            script: the script that `localreg task run` runs.
+            working_directory: where.
+            packages: recorded.
+            argparse_args: arguments that it gets, (name, value).
 
         Raises:
             InvalidValueError: an argument cannot be used.
+
+        Source: ``Task.create`` of the ClearML SDK, without what concerns containers and queues.
         """
         opened = open_of(registry)
-        return _task(
+        told: dict[str, object] = {"repository": repo, "branch": branch, "commit": commit}
+        run = operations.runs.planned(told, script, working_directory, packages)
+        task = Task._of(
             opened,
             operations.tracking.create_task(
-                opened, project=project_name, name=task_name, task_type=task_type
+                opened, project=project_name, name=task_name, task_type=task_type, run=run
             ),
         )
-
-    @classmethod
-    def get_task(
-        cls,
-        task_id: str | None = None,
-        project_name: str | None = None,
-        task_name: str | None = None,
-        *,
-        registry: Registry | None = None,
-    ) -> Task:
-        """Return a task by its id, or the newest of a name.
-
-        Args:
-            task_id: when given, the rest is ignored.
-            project_name: exact; None looks in all projects.
-            task_name: exact.
-            registry: where to look; the current registry when None.
-
-        Raises:
-            TaskNotFoundError: there is none.
-        """
-        opened = open_of(registry)
-        return _task(
-            opened, operations.tracking.find_task(opened, task_id, project_name, task_name)
-        )
+        if argparse_args:
+            values = check_parameters("argparse_args", dict(argparse_args), ARGUMENTS)
+            operations.parameters.set_parameters(opened, task.id, values)
+        return task
 
     @classmethod
     def current_task(cls) -> Task | None:
@@ -156,57 +218,7 @@ class Task(TaskHandle, ReportMethods, ReportedMethods):
             return None
         opened = ambient.current()
         current = ambient.current_task(opened)
-        return None if current is None else _task(opened, current)
-
-    @property
-    def task_id(self) -> str:
-        """The task's id."""
-        return self._id
-
-    @property
-    def name(self) -> str:
-        """The task's name."""
-        return self._row().name
-
-    @property
-    def project(self) -> str | None:
-        """Id of the task's project, None without one."""
-        project = self._row().project
-        return None if project is None else project.id
-
-    def get_project_name(self) -> str | None:
-        """Return the name of the task's project, None without one."""
-        project = self._row().project
-        return None if project is None else project.name
-
-    @property
-    def status(self) -> str:
-        """``created``, ``in_progress``, ``completed`` or ``published``."""
-        row = self._row()
-        return "published" if row.published else row.status
-
-    @property
-    def published(self) -> bool:
-        """Whether the task is published."""
-        return self._row().published
-
-    @property
-    def comment(self) -> str | None:
-        """The comment of the task, None without one."""
-        return self._row().comment
-
-    def set_comment(self, comment: str | None) -> None:
-        """Set the comment.
-
-        Raises:
-            InvalidValueError: it is no text.
-        """
-        operations.tracking.set_comment(self._registry, self._id, comment)
-
-    def get_tags(self) -> list[str]:
-        """Return the tags, sorted."""
-        with self._registry.store.read() as connection:
-            return task_rows.tags(connection, self._id)
+        return None if current is None else Task._of(opened, current)
 
     def get_logger(self) -> Logger:
         """Return the logger that reports to this task."""
@@ -214,193 +226,137 @@ class Task(TaskHandle, ReportMethods, ReportedMethods):
 
         return Logger(self)
 
-    def publish(self) -> None:
-        """Publish the task: the models it made are removed only by force from here on."""
-        operations.tracking.set_task(self._registry, self._id, "published", True)
-
-    def close(self) -> None:
-        """End the task, write its pages, and stop it from being the current one.
-
-        The pages are those of the task and of what this process reported to; what hinders them is
-        told in the log. ``LOCALREG_AUTO_RENDER=0`` leaves them to `report` and `localreg site`.
-        """
-        operations.reporting.flush(self._registry)
-        operations.tracking.end_task(self._registry, self._id, "completed")
-        operations.publishing.write_reported(self._registry)
-        if ambient.current_task(self._registry) == self._id:
-            ambient.set_task(self._registry, None)
+    @property
+    def logger(self) -> Logger:
+        """The logger that reports to this task."""
+        return self.get_logger()
 
     def connect(
         self,
-        mutable: InputModel,
+        mutable: Any,  # noqa: ANN401  (anything, and the same comes back)
         name: str | None = None,
         ignore_remote_overrides: bool = False,
-    ) -> InputModel:
-        """Make a model an input of the task; see `InputModel.connect`.
+    ) -> Any:  # noqa: ANN401
+        """Record what a script works with, and return it, as a task that is run again has it.
 
-        The task's comment tells of it. In this version only input models can be connected.
-
-        Returns:
-            The model.
+        Args:
+            mutable: an InputModel or OutputModel; a dict, which comes back as one whose changes
+                are recorded; an `argparse.ArgumentParser`, or what it parsed; any other object, or
+                class, whose public attributes are recorded.
+            name: of the entry, for a model; of the section of parameters, for all else: "General",
+                or "Args", when None.
+            ignore_remote_overrides: take it as it is in the code, whatever the task says.
 
         Raises:
-            InvalidValueError: it is no input model.
+            InvalidValueError: (a ValueError) it cannot be recorded.
+
+        Source: ``Task.connect`` of the ClearML SDK.
         """
-        if not isinstance(mutable, InputModel):
+        ignore = bool(ignore_remote_overrides)
+        if isinstance(mutable, InputModel):
+            connect(mutable, self, name, ignore, comment=True)
+            return mutable
+        if isinstance(mutable, Mapping):
+            return self._connect_dict(mutable, name or GENERAL, ignore=ignore)
+        import argparse
+
+        if isinstance(mutable, argparse.ArgumentParser):
+            self._follow_arguments(mutable)
+            return mutable
+        if isinstance(mutable, argparse.Namespace):
+            return self._connect_arguments(mutable, name or ARGUMENTS, ignore=ignore)
+        if isinstance(mutable, Model):
             raise InvalidValueError(
-                f"only an InputModel can be connected, not {type(mutable).__name__}",
+                f"mutable must be an InputModel, not {type(mutable).__name__}: "
+                f"connect InputModel({mutable.id!r})",
                 argument="mutable",
             )
-        connect(mutable, self, name, ignore_remote_overrides, comment=True)
-        return mutable
-
-    def set_input_model(
-        self, model_id: str | None = None, model_name: str | None = None, name: str | None = None
-    ) -> None:
-        """Make a model an input of the task.
-
-        Args:
-            model_id: its id.
-            model_name: its name, without an id: the one of that name updated last.
-            name: of the entry on the task.
-
-        Raises:
-            ModelNotFoundError: there is no such model.
-        """
-        if model_id:
-            found = operations.lookup.check_model_id(self._registry, model_id)
-        else:
-            found = _newest_of(self._registry, model_name)
-        operations.tracking.connect_model(self._registry, self._id, found, name)
-
-    def remove_input_models(self, names: Sequence[str]) -> None:
-        """Take input models off the task, by the names they have on it."""
-        operations.tracking.drop_inputs(self._registry, self._id, names)
-
-    @property
-    def input_models_id(self) -> dict[str, str]:
-        """Ids of the models the task takes, by their names on it."""
-        return self._models("input")
-
-    @property
-    def output_models_id(self) -> dict[str, str]:
-        """Ids of the models the task made, by their names on it."""
-        return self._models("output")
-
-    @property
-    def models(self) -> Mapping[str, TaskModels]:
-        """The models the task takes (``"input"``) and made (``"output"``).
-
-        Each is a list that also answers to the names that models have on the task. Removed
-        models are left out.
-        """
-        return {
-            role: TaskModels(self._registry, self._models(role)) for role in ("input", "output")
-        }
-
-    def _models(self, role: str) -> dict[str, str]:
-        with self._registry.store.read() as connection:
-            return task_rows.models(connection, self._id, role)
-
-    def set_model_label_enumeration(self, enumeration: Mapping[str, int]) -> None:
-        """Set the label enumeration that the task's models get.
-
-        Raises:
-            InvalidValueError: (a ValueError) it is no ``{label: integer}``.
-        """
-        if enumeration is None:  # which means "as it is" further down
+        if isinstance(mutable, TaskHandle | str | bytes | int | float | Iterable | None):
             raise InvalidValueError(
-                "enumeration must be a dict of str to int, not NoneType", argument="enumeration"
+                "mutable must be a model, a dict, an argument parser or an object with "
+                f"attributes, not {type(mutable).__name__}",
+                argument="mutable",
             )
-        operations.tracking.set_design(self._registry, self._id, labels=enumeration)
+        return self._connect_object(mutable, name or GENERAL, ignore=ignore)
 
-    def get_labels_enumeration(self) -> dict[str, int]:
-        """Return the label enumeration of the task."""
-        with self._registry.store.read() as connection:
-            return task_rows.design(connection, self._id)[1]
+    def _follow_arguments(self, parser: ArgumentParser | None = None) -> None:
+        """Record what argparse parses from here on, and what it parsed last."""
+        from localreg.api import argument_hook
 
-    def set_model_config(
-        self, config_text: str | None = None, config_dict: dict[str, object] | None = None
-    ) -> None:
-        """Set the model configuration of the task.
+        def listener(parser: ArgumentParser, found: Namespace) -> None:
+            if self._is_run_again():
+                there = self._parameters()
+                values = {key.name: each for key, each in there.items() if key.section == ARGUMENTS}
+                argument_hook.override(parser, found, values)
+            self._connect_arguments(found, ARGUMENTS, ignore=True)
 
-        Args:
-            config_text: kept byte for byte.
-            config_dict: kept as JSON; not both.
-
-        Raises:
-            InvalidValueError: (a ValueError) it cannot be kept.
-        """
-        operations.tracking.set_design(
-            self._registry, self._id, config_text=config_text, config_dict=config_dict
-        )
-
-    def get_model_config_text(self) -> str:
-        """Return the model configuration of the task, "" without one."""
-        with self._registry.store.read() as connection:
-            return task_rows.design(connection, self._id)[0]
-
-    def get_model_config_dict(self) -> dict[str, object]:
-        """Return the model configuration of the task as a dict.
-
-        Raises:
-            ConfigTextError: (a ValueError) it cannot be read as one.
-        """
-        from localreg.config_text import text_to_config
-
-        return text_to_config(self.get_model_config_text())  # type: ignore[return-value]  # a list, when the text is one
+        argument_hook.install(parser)
+        ambient.listen(self._id, listener)
+        parsed = ambient.last_parsed()
+        if parsed is not None:
+            listener(*parsed)
 
 
-class TaskModels(Sequence[Model]):
-    """Models of a task, in order; by index, or by the name they have on the task."""
-
-    def __init__(self, registry: OpenRegistry, ids: dict[str, str]) -> None:
-        with registry.store.read() as connection:
-            self._models = {
-                name: handle(Model, registry, model_id)
-                for name, model_id in ids.items()
-                if model_rows.model_row(connection, model_id) is not None
-            }
-
-    def __getitem__(self, key: int | str | slice) -> Model:  # type: ignore[override]  # names too
-        if isinstance(key, str):
-            if key not in self._models:
-                raise ModelNotFoundError(
-                    f"the task has no model {key!r}; it has {', '.join(self._models) or 'none'}",
-                    reference=key,
-                )
-            return self._models[key]
-        return list(self._models.values())[key]  # type: ignore[return-value]  # a slice: a list
-
-    def __len__(self) -> int:
-        return len(self._models)
-
-    def __iter__(self) -> Iterator[Model]:
-        return iter(self._models.values())
-
-    def __repr__(self) -> str:
-        return repr(self._models)
-
-    def keys(self) -> list[str]:
-        """Return the names that the models have on the task."""
-        return list(self._models)
+def _tell_unused(**given: object) -> None:
+    """Tell once of arguments that mean nothing here and are set to something."""
+    for name, value in given.items():
+        if value is not True and value is not False and ambient.first_time(f"Task.init {name}"):
+            log.info("%s=%.60r means nothing to localreg, and is passed over", name, value)
 
 
-def _task(registry: OpenRegistry, task_id: str) -> Task:
-    task = Task.__new__(Task)
-    task._registry, task._id = registry, task_id
-    return task
-
-
-def _newest_of(registry: OpenRegistry, name: str | None) -> str:
-    if not name:
-        raise InvalidValueError("give a model_id or a model_name", argument="model_id")
-    found = operations.searching.find_models(
-        registry, operations.searching.check_query(name=name, limit=1)
+def _current_again(opened: OpenRegistry, project: object, name: object) -> Task | None:
+    """Return the current task when it is asked for again, and None else."""
+    current = ambient.current_task(opened)
+    if current is None or ambient.remote_task():
+        return None
+    task = Task._of(opened, operations.tracking.find_task(opened, current))
+    given = tuple(
+        each.strip() if isinstance(each, str) else each for each in (name, project or None)
     )
-    if not found:
-        from localreg.urls import without_secrets
+    same = (task.name, task.get_project_name()) == given
+    return task if same and task._row().ended is None else None
 
-        shown = without_secrets(name)
-        raise ModelNotFoundError(f"there is no model named {shown!r}", reference=shown)
-    return found[0]
+
+def _to_take_up(
+    opened: OpenRegistry,
+    project: str | None,
+    name: str | None,
+    reuse: bool | str,
+    again: bool | str | int,
+) -> str | None:
+    """Return the id of the task that is taken up again, None for a new one."""
+    remote = ambient.remote_task()
+    if remote:
+        return operations.tracking.find_task(opened, remote)
+    for given in (again, reuse):
+        if isinstance(given, str) and given:
+            return operations.tracking.find_task(opened, given)
+    if again is not False:
+        return operations.tracking.find_task(opened, None, project, name)
+    return None
+
+
+def _begun(
+    opened: OpenRegistry,
+    project: str | None,
+    name: str | None,
+    kind: str,
+    tags: Sequence[str] | None,
+    again: str | None,
+) -> Task:
+    run = operations.runs.describe_run()
+    if again is None:
+        again = operations.tracking.create_task(
+            opened,
+            project=project,
+            name=name,
+            task_type=kind,
+            tags=tags,
+            status="in_progress",
+            run=run,
+        )
+    else:
+        operations.tracking.take_up(opened, again, run)
+        if tags:
+            operations.tracking.edit_tags(opened, again, add=tags)
+    return Task._of(opened, again)

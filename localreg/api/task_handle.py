@@ -7,6 +7,8 @@ from localreg.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Self
+
     from localreg.records import TaskRecord
     from localreg.registry import OpenRegistry
 
@@ -18,6 +20,13 @@ class TaskHandle:
 
     _registry: OpenRegistry
     _id: str
+
+    @classmethod
+    def _of(cls, registry: OpenRegistry, task_id: str) -> Self:
+        """Return a handle on a task that is known to exist."""
+        task = cls.__new__(cls)
+        task._registry, task._id = registry, task_id
+        return task
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations import adding as adding
     from localreg.operations import aliases as aliases
+    from localreg.operations import artifacts as artifacts
     from localreg.operations import caching as caching
     from localreg.operations import catalog as catalog
     from localreg.operations import charting as charting
@@ -27,24 +28,29 @@ if TYPE_CHECKING:
     from localreg.operations import imaging as imaging
     from localreg.operations import ingest as ingest
     from localreg.operations import labels as labels
+    from localreg.operations import lineage as lineage
     from localreg.operations import lookup as lookup
     from localreg.operations import media as media
+    from localreg.operations import parameters as parameters
     from localreg.operations import publishing as publishing
     from localreg.operations import removal as removal
     from localreg.operations import repairing as repairing
     from localreg.operations import reported as reported
     from localreg.operations import reporting as reporting
+    from localreg.operations import runs as runs
     from localreg.operations import searching as searching
     from localreg.operations import tabling as tabling
+    from localreg.operations import task_copies as task_copies
     from localreg.operations import tracking as tracking
     from localreg.operations import usage as usage
     from localreg.operations import verifying as verifying
     from localreg.operations import weights as weights
 
 _MODULES = frozenset(
-    "adding aliases caching catalog charting checkup collecting creation edits fetching "
-    "history imaging ingest labels lookup media publishing removal repairing reported "
-    "reporting searching tabling tracking usage verifying weights".split()
+    "adding aliases artifacts caching catalog charting checkup collecting creation edits "
+    "fetching history imaging ingest labels lineage lookup media parameters publishing "
+    "removal repairing reported reporting runs searching tabling task_copies tracking usage "
+    "verifying weights".split()
 )
 
 

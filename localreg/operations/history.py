@@ -136,6 +136,11 @@ def _task_model(change: StateChange) -> str:
     return f"{role} {change.field} {'dropped' if model is None else '= ' + model[:8]}"
 
 
+def _task_parameter(change: StateChange) -> str:
+    name, new = f"{change.payload['section']}/{change.field}", change.payload["new"]
+    return f"parameter {name} dropped" if new is None else f"parameter {name} = {_value(new[0])}"
+
+
 def _value(value: object) -> str:
     text = "none" if value is None else repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
@@ -165,4 +170,19 @@ _TELLERS: dict[str, Callable[[StateChange], str]] = {
     "task.changed": _changed,
     "task.design": lambda change: "model configuration or labels of the task set",
     "task.model": _task_model,
+    "task.moved": lambda change: (
+        f"moved to project {(change.payload['new'] or {'name': 'none'})['name']}"
+    ),
+    "task.tag": lambda change: (
+        f"{'tagged' if change.payload['new'] else 'untagged'} {change.field}"
+    ),
+    "task.run": lambda _: "what is recorded of the run set",
+    "task.parameter": _task_parameter,
+    "task.configuration": lambda change: (
+        f"configuration {change.field} {'set' if change.payload['new'] else 'dropped'}"
+    ),
+    "task.artifact": lambda change: (
+        f"artifact {change.field} {'kept' if change.payload['new'] else 'dropped'}"
+    ),
+    "task.removed": lambda change: f"task {change.payload['name']} removed",
 }

@@ -283,13 +283,18 @@ def better(name: str) -> int:
     return 0
 
 
-def write_reported(registry: OpenRegistry) -> None:
+def write_reported(registry: OpenRegistry, also: str | None = None) -> None:
     """Write the pages of what this process reported to since this was last called.
+
+    Args:
+        also: id of a task whose page is written too, if this process ever reported anything.
 
     What hinders it is told in the log: it is done at the end of a task or a process, which shall
     not fail for the sake of a page. ``LOCALREG_AUTO_RENDER=0`` turns it off.
     """
     owners = registry.store.take_reported()
+    if also is not None and registry.store.has_reported():
+        owners.add(Owner("task", also))
     if not owners or os.environ.get("LOCALREG_AUTO_RENDER") == "0":
         return
     try:

@@ -40,7 +40,10 @@ def task_values(registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
             outputs=tuple(_models(connection, task_id, "output", site)),
             config=config,
             labels=tuple(sorted(labels.items(), key=lambda item: item[1])),
-            parameters=tuple(task_rows.parameters(connection, task_id)),
+            parameters=tuple(
+                (section, name, value)
+                for section, name, value, _ in task_rows.parameters(connection, task_id)
+            ),
             log=tuple((moment(each.at), getLevelName(each.level), each.text) for each in log),
             more_log=more,
             reported=Reported(),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from localreg.blobs.owners import owner_mark
 from localreg.config_text import config_to_text
 from localreg.errors import InvalidValueError, TaskNotFoundError
-from localreg.frozen import Frozen
+from localreg.frozen import Frozen, replace
 from localreg.ids import new_id
 from localreg.operations.labels import check_labels
 from localreg.operations.lookup import (
@@ -15,9 +16,10 @@ from localreg.operations.lookup import (
     require_model,
     require_task,
 )
+from localreg.operations.runs import Run, is_gone
 from localreg.records import TaskRecord, project_payload
 from localreg.registry import OpenRegistry
-from localreg.store import model_rows, task_rows
+from localreg.store import model_rows, project_rows, task_rows
 from localreg.store.change import Change
 from localreg.tags import check_tags
 from localreg.text import check_comment, check_name, check_text, shown
@@ -27,6 +29,7 @@ TASK_TYPES = frozenset(
     "service qc custom".split()
 )
 UNNAMED_INPUT = "Input Model"
+GONE = "its process is gone, without having said that it ended"
 
 
 class Connection(Frozen):
@@ -46,6 +49,7 @@ def create_task(
     comment: object = None,
     parent: str | None = None,
     status: str = "created",
+    run: Run | None = None,
 ) -> str:
     """Record a task; return its id.
 
@@ -54,6 +58,7 @@ def create_task(
         name: "Untitled task" when None.
         task_type: one of ClearML's types; "training" when None.
         status: "created", or "in_progress" for one that runs now.
+        run: how it runs.
 
     Raises:
         InvalidValueError: an argument cannot be used.
@@ -71,13 +76,35 @@ def create_task(
         "comment": check_comment(comment),
         "parent": parent,
         "tags": list(check_tags("tags", tags)),
+        "run": {} if run is None else run.told,
     }
     project_name = check_project_name(project, "project_name")
     task_id = new_id()
     with registry.store.write() as change:
         found = ensure_project(change, project_name)
         change.record("task.created", task_id, payload | {"project": project_payload(found)})
+        if run is not None:
+            task_rows.set_place(change.connection, task_id, run.place)
     return task_id
+
+
+def take_up(registry: OpenRegistry, task_id: str, run: Run) -> None:
+    """Record that this process runs a task that is there.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.write() as change:
+        found = require_task(change.connection, task_id)
+        for column, new in (("status", "in_progress"), ("ended", None), ("reason", None)):
+            old = getattr(found, column)
+            if old != new:
+                change.record("task.changed", task_id, {"old": old, "new": new}, field=column)
+        told = dict(found.run) | run.told
+        if told != found.run:
+            change.record("task.run", task_id, {"old": dict(found.run), "new": told})
+        place = task_rows.place(change.connection, task_id)
+        task_rows.set_place(change.connection, task_id, place | run.place)
 
 
 def find_task(
@@ -136,19 +163,135 @@ def set_comment(registry: OpenRegistry, task_id: str, comment: object) -> None:
     set_task(registry, task_id, "comment", check_comment(comment))
 
 
-def end_task(registry: OpenRegistry, task_id: str, status: str) -> None:
-    """Record that a task ended, and when; nothing happens when it did already.
+ENDED = frozenset({"completed", "failed", "stopped", "aborted"})
+
+
+def end_task(
+    registry: OpenRegistry, task_id: str, status: str, reason: object = None, *, again: bool = False
+) -> None:
+    """Record that a task ended, how and when; nothing happens when it did already.
+
+    Args:
+        status: "completed", "failed", "stopped" or "aborted".
+        reason: why, as a text.
+        again: also when it ended already.
+
+    Raises:
+        InvalidValueError: the reason is no text.
+        TaskNotFoundError: it is gone.
+    """
+    why = None if reason is None else check_text("status_message", reason) or None
+    with registry.store.write() as change:
+        found = require_task(change.connection, task_id)
+        if found.ended is not None and not again:
+            return
+        at = found.ended or change.stamp(task_id)
+        for column, new in (("status", status), ("reason", why), ("ended", at)):
+            old = getattr(found, column)
+            if old != new:
+                change.record("task.changed", task_id, {"old": old, "new": new}, field=column)
+
+
+def settled(registry: OpenRegistry, task_id: str) -> TaskRecord:
+    """Return a task; one whose process is gone without a word is "aborted" from here on.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.read() as connection:
+        found = require_task(connection, task_id)
+        place = task_rows.place(connection, task_id) if found.status == "in_progress" else {}
+    if not place or not is_gone(place):
+        return found
+    if registry.store.readonly:
+        return replace(found, status="aborted", reason=GONE)
+    end_task(registry, task_id, "aborted", GONE)
+    return task(registry, task_id)
+
+
+def is_mine(registry: OpenRegistry, task_id: str) -> bool:
+    """Return whether a task still runs, and it is this process that runs it.
+
+    A forked child has its parent's task as the current one, and must not end it.
+    """
+    with registry.store.read() as connection:
+        found = task_rows.task(connection, task_id)
+        place = task_rows.place(connection, task_id)
+    return found is not None and found.ended is None and place.get("process") == owner_mark()
+
+
+def output_uri(registry: OpenRegistry, task_id: str) -> str | None:
+    """Return where a task uploads the weights it makes; None for the registry itself."""
+    with registry.store.read() as connection:
+        found = task_rows.place(connection, task_id).get("output_uri")
+    return None if found is None else str(found)
+
+
+def set_output_uri(registry: OpenRegistry, task_id: str, uri: str | None) -> None:
+    """Set where a task uploads the weights it makes.
 
     Raises:
         TaskNotFoundError: it is gone.
     """
     with registry.store.write() as change:
-        found = require_task(change.connection, task_id)
-        if found.ended is None:
-            at = change.stamp(task_id)
-            payload = {"old": found.status, "new": status}
-            change.record("task.changed", task_id, payload, field="status")
-            change.record("task.changed", task_id, {"old": None, "new": at}, field="ended")
+        require_task(change.connection, task_id)
+        place = task_rows.place(change.connection, task_id)
+        task_rows.set_place(change.connection, task_id, place | {"output_uri": uri})
+
+
+def project_name(registry: OpenRegistry, project: object) -> str | None:
+    """Return the name of a project that is given by its id or by its name.
+
+    Raises:
+        InvalidValueError: it is neither.
+    """
+    text = check_project_name(project)
+    with registry.store.read() as connection:
+        found = None if text is None else project_rows.by_id(connection, text)
+    return text if found is None else found.name
+
+
+def move_task(registry: OpenRegistry, task_id: str, project: object) -> None:
+    """Move a task to a project, made when it is new; None and "" are no project.
+
+    Raises:
+        InvalidValueError: it is no name.
+        TaskNotFoundError: the task is gone.
+    """
+    name = check_project_name(project, "project")
+    with registry.store.write() as change:
+        old = require_task(change.connection, task_id).project
+        if (old.name if old else None) != name:
+            new = ensure_project(change, name)
+            payload = {"old": project_payload(old), "new": project_payload(new)}
+            change.record("task.moved", task_id, payload)
+
+
+def edit_tags(
+    registry: OpenRegistry,
+    task_id: str,
+    *,
+    add: object = (),
+    drop: object = (),
+    only: bool = False,
+) -> None:
+    """Add tags to a task and take others off.
+
+    Args:
+        only: take off all that are not added.
+
+    Raises:
+        InvalidValueError: they are no tags.
+        TaskNotFoundError: the task is gone.
+    """
+    added, dropped = set(check_tags("tags", add)), set(check_tags("tags", drop))
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        there = set(task_rows.tags(change.connection, task_id))
+        gone = (there if only else there & dropped) - added
+        for tag, new in [*((tag, True) for tag in sorted(added - there)),
+                         *((tag, False) for tag in sorted(gone))]:  # fmt: skip
+            change.record("task.tag", task_id, {"old": not new, "new": new}, field=tag)
 
 
 def connect_model(
@@ -241,6 +384,17 @@ def adopt_design(registry: OpenRegistry, task_id: str, config: str, labels: dict
 def _adopt_design(change: Change, task_id: str, config: str, labels: dict[str, int]) -> None:
     old_config, old_labels = task_rows.design(change.connection, task_id)
     _set_design(change, task_id, old_config or config, old_labels or labels)
+
+
+def design(registry: OpenRegistry, task_id: str) -> tuple[str, dict[str, int]]:
+    """Return the model configuration text and the label enumeration of a task.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+    """
+    with registry.store.read() as connection:
+        require_task(connection, task_id)
+        return task_rows.design(connection, task_id)
 
 
 def set_design(

@@ -202,6 +202,10 @@ class Store:
         if self._buffer is not None:
             self._buffer.flush()
 
+    def has_reported(self) -> bool:
+        """Return whether this process ever reported anything since it was opened."""
+        return self._buffer is not None and self._buffer.noted
+
     def take_reported(self) -> set[Owner]:
         """Return what this process reported to since this was last called."""
         return set() if self._buffer is None else self._buffer.take_owners()

@@ -20,7 +20,7 @@ Fold = Callable[[Connection, StateChange], None]
 
 # Emptied in this order: a table stands before those that it refers to.
 STATE_TABLES = (
-    "task_model", "task_tag", "task_design", "task",
+    "task_model", "task_tag", "task_design", "configuration", "parameter", "artifact", "task",
     "alias", "metadata", "model_tag", "tag", "design", "weights", "tombstone", "model",
     "version_counter", "project",
 )  # fmt: skip
@@ -45,6 +45,13 @@ _KINDS: dict[tuple[str, int], Fold] = {
     ("task.changed", 1): task_fold.changed,
     ("task.design", 1): task_fold.design,
     ("task.model", 1): task_fold.model,
+    ("task.moved", 1): task_fold.moved,
+    ("task.tag", 1): task_fold.tagged,
+    ("task.run", 1): task_fold.run,
+    ("task.parameter", 1): task_fold.parameter,
+    ("task.configuration", 1): task_fold.configuration,
+    ("task.artifact", 1): task_fold.artifact,
+    ("task.removed", 1): task_fold.removed,
 }
 # These set `updated` themselves; after every other event on a model, `finish` does.
 _COMPLETE = frozenset({"model.created", "model.removed", "model.restored"})

@@ -63,7 +63,7 @@ class ReportBuffer:
         self._thread: threading.Thread | None = None
         self._trouble = ""
         self._owners: set[Owner] = set()
-        self._noted = False
+        self.noted = False
 
     def note(self, owner: Owner) -> bool:
         """Remember that something was reported to an owner; return whether this is the first time.
@@ -71,7 +71,7 @@ class ReportBuffer:
         That is once in a process, whatever `take_owners` took.
         """
         with self._lock:
-            first, self._noted = not self._noted, True
+            first, self.noted = not self.noted, True
             self._owners.add(owner)
         return first
 

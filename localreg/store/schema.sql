@@ -166,7 +166,6 @@ CREATE TABLE task (
     comment TEXT,
     parent TEXT,
     run TEXT NOT NULL,
-    owner TEXT,
     created INTEGER NOT NULL,
     ended INTEGER,
     updated INTEGER NOT NULL
@@ -197,6 +196,21 @@ CREATE TABLE task_tag (
     PRIMARY KEY (task, tag)
 ) WITHOUT ROWID;
 
+-- What only this machine can use of a run: paths, arguments, the process. As `private_url`, it is no
+-- part of the events.
+CREATE TABLE task_place (
+    task TEXT NOT NULL PRIMARY KEY,
+    place TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Further configurations of a task, by name; the model's is in task_design.
+CREATE TABLE configuration (
+    task INTEGER NOT NULL REFERENCES task (pk) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (task, name)
+) WITHOUT ROWID;
+
 CREATE TABLE parameter (
     task INTEGER NOT NULL REFERENCES task (pk) ON DELETE CASCADE,
     section TEXT NOT NULL,
@@ -212,6 +226,7 @@ CREATE TABLE artifact (
     blob INTEGER NOT NULL REFERENCES blob (pk),
     filename TEXT NOT NULL,
     kind TEXT NOT NULL,
+    told TEXT NOT NULL,
     at INTEGER NOT NULL,
     PRIMARY KEY (task, name)
 ) WITHOUT ROWID;

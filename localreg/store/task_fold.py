@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from localreg.records import StateChange
-from localreg.store.keys import tag_pk
+from localreg.records import StateChange, WeightsRecord
+from localreg.store.keys import blob_pk, tag_pk
 
 Connection = sqlite3.Connection
 
-TASK_COLUMNS = frozenset({"name", "comment", "status", "reason", "published", "ended"})
+TASK_COLUMNS = frozenset(
+    {"name", "comment", "status", "reason", "published", "ended", "parent", "type"}
+)
 
 
 def created(connection: Connection, event: StateChange) -> None:
@@ -20,9 +22,11 @@ def created(connection: Connection, event: StateChange) -> None:
     cursor = connection.execute(
         "INSERT INTO task (id, project, name, type, status, published, comment, parent, run, "
         "created, updated) "
-        "VALUES (?, (SELECT pk FROM project WHERE id = ?), ?, ?, ?, 0, ?, ?, '{}', ?, ?)",
+        "VALUES (?, (SELECT pk FROM project WHERE id = ?), ?, ?, ?, 0, ?, ?, ?, ?, ?)",
         (event.subject, project["id"] if project else "", told["name"], told["type"],
-         told["status"], told["comment"], told["parent"], event.at, event.at),
+         told["status"], told["comment"], told["parent"],
+         json.dumps(told.get("run") or {}, ensure_ascii=False, sort_keys=True),
+         event.at, event.at),
     )  # fmt: skip
     for tag in told["tags"]:
         key = tag_pk(connection, tag, False)
@@ -66,6 +70,94 @@ def model(connection: Connection, event: StateChange) -> None:
             (event.payload["role"], event.field, event.payload["new"], event.at, event.subject),
         )
     _touch(connection, event.subject, event.at)
+
+
+def moved(connection: Connection, event: StateChange) -> None:
+    """Move a task to another project, or out of any."""
+    project = event.payload["new"]
+    connection.execute(
+        "UPDATE task SET project = (SELECT pk FROM project WHERE id = ?) WHERE id = ?",
+        (project["id"] if project else "", event.subject),
+    )
+    _touch(connection, event.subject, event.at)
+
+
+def tagged(connection: Connection, event: StateChange) -> None:
+    """Add or drop a tag."""
+    tag = tag_pk(connection, str(event.field), False)
+    if event.payload["new"]:
+        sql = "INSERT OR IGNORE INTO task_tag SELECT pk, :tag FROM task WHERE id = :id"
+    else:
+        sql = (
+            "DELETE FROM task_tag WHERE tag = :tag AND task = (SELECT pk FROM task WHERE id = :id)"
+        )
+    connection.execute(sql, {"tag": tag, "id": event.subject})
+    _touch(connection, event.subject, event.at)
+
+
+def run(connection: Connection, event: StateChange) -> None:
+    """Set what is recorded of how a task runs."""
+    text = json.dumps(event.payload["new"], ensure_ascii=False, sort_keys=True)
+    connection.execute("UPDATE task SET run = ? WHERE id = ?", (text, event.subject))
+    _touch(connection, event.subject, event.at)
+
+
+def parameter(connection: Connection, event: StateChange) -> None:
+    """Set or drop a parameter; the field is its name, the payload has its section."""
+    _set_row(
+        connection, event, "parameter", ("section", "name"), (event.payload["section"], event.field)
+    )
+
+
+def configuration(connection: Connection, event: StateChange) -> None:
+    """Set or drop a configuration."""
+    _set_row(connection, event, "configuration", ("name",), (event.field,))
+
+
+def _set_row(
+    connection: Connection,
+    event: StateChange,
+    table: str,
+    names: tuple[str, ...],
+    key: tuple[object, ...],
+) -> None:
+    """Make the row of a key hold the new values of an event; without any, delete it."""
+    where = " AND ".join(f"{name} = ?" for name in names)
+    connection.execute(
+        f"DELETE FROM {table} WHERE task = (SELECT pk FROM task WHERE id = ?) AND {where}",
+        (event.subject, *key),
+    )
+    new = event.payload["new"]
+    if new is not None:
+        marks = ", ".join("?" for _ in (*key, *new))
+        connection.execute(
+            f"INSERT INTO {table} SELECT pk, {marks} FROM task WHERE id = ?",
+            (*key, *new, event.subject),
+        )
+    _touch(connection, event.subject, event.at)
+
+
+def artifact(connection: Connection, event: StateChange) -> None:
+    """Set or drop an artifact."""
+    connection.execute(
+        "DELETE FROM artifact WHERE name = ? AND task = (SELECT pk FROM task WHERE id = ?)",
+        (event.field, event.subject),
+    )
+    new = event.payload["new"]
+    if new is not None:
+        held = WeightsRecord(digest=new["digest"], size=new["size"], at=event.at)
+        told = json.dumps(new["told"], ensure_ascii=False, sort_keys=True)
+        connection.execute(
+            "INSERT INTO artifact SELECT pk, ?, ?, ?, ?, ?, ? FROM task WHERE id = ?",
+            (event.field, blob_pk(connection, held), new["filename"], new["kind"], told, event.at,
+             event.subject),
+        )  # fmt: skip
+    _touch(connection, event.subject, event.at)
+
+
+def removed(connection: Connection, event: StateChange) -> None:
+    """Delete a task, and what hangs on it."""
+    connection.execute("DELETE FROM task WHERE id = ?", (event.subject,))
 
 
 def _touch(connection: Connection, task_id: str, at: int) -> None:

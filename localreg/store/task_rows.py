@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterator, Sequence
 
-from localreg.records import Project, TaskRecord
+from localreg.records import ArtifactRecord, Json, Project, TaskRecord
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Connection = sqlite3.Connection
 
 _SELECT = (
     "SELECT t.id, t.name, p.id, p.name, t.type, t.status, t.reason, t.published, t.comment, "
-    "t.parent, t.created, t.ended, t.updated FROM task t JOIN project p ON p.pk = t.project"
+    "t.parent, t.run, t.created, t.ended, t.updated FROM task t JOIN project p ON p.pk = t.project"
 )
 
 
 def task(connection: Connection, task_id: str) -> TaskRecord | None:
     """Return a task, or None when there is none with this id."""
     row = connection.execute(f"{_SELECT} WHERE t.id = ?", (task_id,)).fetchone()
-    if row is None:
-        return None
-    (id_, name, project_id, project_name, type_, status, reason, published, comment, parent,
+    return None if row is None else _task_record(row)
+
+
+def tasks(connection: Connection, project: str | None = None) -> Iterator[TaskRecord]:
+    """Yield all tasks, or those of one project by its name, the one that changed last first."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE ? IS NULL OR p.name = ? ORDER BY t.updated DESC", (project, project)
+    )
+    return map(_task_record, rows)
+
+
+def _task_record(row: Sequence[Any]) -> TaskRecord:
+    (id_, name, project_id, project_name, type_, status, reason, published, comment, parent, run,
      created, ended, updated) = row  # fmt: skip
     return TaskRecord(
         id=id_,
@@ -31,6 +47,7 @@ def task(connection: Connection, task_id: str) -> TaskRecord | None:
         published=bool(published),
         comment=comment,
         parent=parent,
+        run=json.loads(run),
         created=created,
         ended=ended,
         updated=updated,
@@ -68,8 +85,6 @@ def design(connection: Connection, task_id: str) -> tuple[str, dict[str, int]]:
     ).fetchone()
     if row is None:
         return "", {}
-    import json
-
     return row[0], json.loads(row[1])
 
 
@@ -107,11 +122,59 @@ def uses(connection: Connection, model_id: str) -> list[tuple[str, str, str, str
     return list(rows)
 
 
-def parameters(connection: Connection, task_id: str) -> list[tuple[str, str, str]]:
-    """Return a task's parameters: section, name and value of each, in this order."""
+def parameters(connection: Connection, task_id: str) -> list[tuple[str, str, str, str]]:
+    """Return a task's parameters: section, name, value and type of each, in this order."""
     rows = connection.execute(
-        "SELECT x.section, x.name, x.value FROM task t JOIN parameter x ON x.task = t.pk "
+        "SELECT x.section, x.name, x.value, x.type FROM task t JOIN parameter x ON x.task = t.pk "
         "WHERE t.id = ? ORDER BY x.section, x.name",
         (task_id,),
     )
     return list(rows)
+
+
+def configurations(connection: Connection, task_id: str) -> dict[str, str]:
+    """Return a task's configurations, texts by name; the model's is not among them."""
+    rows = connection.execute(
+        "SELECT x.name, x.text FROM task t JOIN configuration x ON x.task = t.pk "
+        "WHERE t.id = ? ORDER BY x.name",
+        (task_id,),
+    )
+    return dict(rows.fetchall())
+
+
+def artifacts(connection: Connection, task_id: str) -> dict[str, ArtifactRecord]:
+    """Return a task's artifacts, by name."""
+    rows = connection.execute(
+        "SELECT x.name, b.digest, b.size, x.filename, x.kind, x.told, x.at FROM task t "
+        "JOIN artifact x ON x.task = t.pk JOIN blob b ON b.pk = x.blob "
+        "WHERE t.id = ? ORDER BY x.name",
+        (task_id,),
+    )
+    return {
+        name: ArtifactRecord(name, digest, size, filename, kind, json.loads(told), at)
+        for name, digest, size, filename, kind, told, at in rows
+    }
+
+
+def last_iteration(connection: Connection, task_id: str) -> int:
+    """Return the greatest iteration of a scalar of a task, 0 without any."""
+    row = connection.execute(
+        "SELECT max((SELECT max(iteration) FROM scalar WHERE series = s.pk)) "
+        "FROM task t JOIN series s ON s.task = t.pk WHERE t.id = ?",
+        (task_id,),
+    ).fetchone()
+    return int(row[0] or 0)
+
+
+def place(connection: Connection, task_id: str) -> Json:
+    """Return what only the machine of a task can use of it; {} where nothing is known."""
+    row = connection.execute("SELECT place FROM task_place WHERE task = ?", (task_id,)).fetchone()
+    return {} if row is None else dict(json.loads(row[0]))
+
+
+def set_place(connection: Connection, task_id: str, told: Json) -> None:
+    """Note what only this machine can use of a task."""
+    connection.execute(
+        "INSERT OR REPLACE INTO task_place VALUES (?, ?)",
+        (task_id, json.dumps(told, ensure_ascii=False)),
+    )

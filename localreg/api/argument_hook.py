@@ -1,0 +1,75 @@
+"""Recording what argparse parses, and giving it what a task that is run again says instead.
+
+`Task.init` and `Task.connect` put it in, once for a process, where ClearML does so too: scripts
+that only call ``parser.parse_args()`` are recorded, and can be run again with other arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from localreg.api import ambient
+from localreg.operations.parameters import cast_as
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from localreg.records import MetadataValue
+
+    Parsed = tuple[argparse.ArgumentParser, argparse.Namespace]
+    Listener = Callable[[argparse.ArgumentParser, argparse.Namespace], None]
+
+
+def install(parser: argparse.ArgumentParser | None = None) -> None:
+    """Have `parse_args` tell what it parsed from the command line; once is enough.
+
+    `parse_known_args`, which libraries call for purposes of their own, tells of one parser only.
+
+    Args:
+        parser: that parser; None for none.
+    """
+    if parser is not None:
+        parser.localreg_connected = True  # type: ignore[attr-defined]  # the mark
+    if not hasattr(argparse.ArgumentParser.parse_args, "localreg_original"):
+        _hook("parse_args", lambda found: found, always=True)
+        _hook("parse_known_args", lambda found: found[0], always=False)
+
+
+def _hook(method: str, arguments: Callable[[Any], object], *, always: bool) -> None:
+    original = getattr(argparse.ArgumentParser, method)
+
+    def parse(
+        self: argparse.ArgumentParser,
+        args: Sequence[str] | None = None,
+        namespace: Any = None,  # noqa: ANN401  (argparse's own)
+    ) -> Any:  # noqa: ANN401
+        found = original(self, args, namespace)
+        parsed = arguments(found)
+        mine = args is None and (always or hasattr(self, "localreg_connected"))
+        if mine and isinstance(parsed, argparse.Namespace):
+            ambient.parsed(self, parsed)
+        return found
+
+    parse.localreg_original = original  # type: ignore[attr-defined]  # the mark
+    setattr(argparse.ArgumentParser, method, parse)
+
+
+def override(
+    parser: argparse.ArgumentParser,
+    found: argparse.Namespace,
+    values: dict[str, MetadataValue],
+) -> None:
+    """Set arguments as a task says, each as the type that the parser makes of it."""
+    makers = {action.dest: action.type for action in parser._actions}
+    for name, value in values.items():
+        if not hasattr(found, name):
+            continue
+        before = getattr(found, name)
+        new = cast_as(value, before)
+        make = makers.get(name)
+        if isinstance(new, str) and callable(make) and not isinstance(before, str):
+            new = make(new)
+        setattr(found, name, new)
