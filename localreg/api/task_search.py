@@ -8,7 +8,7 @@ from localreg import operations
 from localreg.api import ambient
 from localreg.api.model import open_of
 from localreg.api.task_handle import TaskHandle
-from localreg.errors import InvalidValueError
+from localreg.errors import InvalidValueError, TaskNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,8 +56,13 @@ class SearchMethods(TaskHandle):
             found = cls.get_tasks(
                 None, project_name, name, tags, True, task_filter, registry=registry
             )
-            if found:
-                return found[0]
+            if not found:
+                raise TaskNotFoundError(
+                    f"there is no task with name={task_name!r:.80}, project={project_name!r:.80}, "
+                    f"tags={tags!r:.80}, task_filter={task_filter!r:.80}",
+                    reference=str(task_name),
+                )
+            return found[0]
         return cls._of(
             opened, operations.tracking.find_task(opened, task_id, project_name, task_name)
         )

@@ -269,7 +269,8 @@ def load(path: Path, kind: str) -> object:
     if kind == "image":
         from PIL import Image
 
-        return Image.open(path)
+        with Image.open(path) as image:
+            return image.copy()
     if kind == "custom":
         raise InvalidValueError(
             "the artifact was made by a serialization_function of your own; give get() a "

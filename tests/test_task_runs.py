@@ -1,0 +1,210 @@
+"""How tasks begin and end, and what is recorded of a run."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from localreg import Registry, Task
+
+BEGIN = """
+import sys
+from localreg import Task, use_registry
+use_registry({root!r}, durability="fast")
+task = Task.init(project_name="p", task_name="train")
+print(task.id, flush=True)
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that runs a script which begins a task; gives task and process."""
+    root = tmp_path / "r"
+    Registry(root, durability="fast").close()
+
+    def run(code, *arguments, kill=None):
+        script = tmp_path / "train.py"
+        script.write_text(BEGIN.format(root=str(root)) + code)
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", script, *arguments], cwd=tmp_path, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        task_id = process.stdout.readline().strip()
+        if kill:
+            process.send_signal(kill)
+        output, errors = process.communicate(timeout=60)
+        with Registry(root, durability="fast") as registry:
+            task = Task.get_task(task_id, registry=registry)
+            return task, task.status, task.status_reason, task.get_script(), errors, output
+
+    return run
+
+
+def test_a_script_that_ends_leaves_its_task_completed(run):
+    task, status, reason, *_ = run("task.report_single_value('v', 1)")
+    assert (status, reason) == ("completed", None)
+    page = task._registry.root / "reports" / "tasks" / f"{task.id}.html"
+    assert "completed" in page.read_text(encoding="utf-8")
+
+
+def test_a_script_that_raises_leaves_it_failed_with_the_reason(run):
+    _, status, reason, _, errors, _ = run("raise ValueError('no such data')")
+    assert status == "failed"
+    assert reason.endswith("ValueError: no such data")
+    assert "train.py" in reason
+    assert "ValueError: no such data" in errors, "Python still says so itself"
+
+
+def test_an_interrupted_script_leaves_it_failed(run):
+    _, status, reason, *_ = run("import time\ntime.sleep(60)", kill=signal.SIGINT)
+    assert (status, reason) == ("failed", "interrupted by the user")
+
+
+def test_a_script_that_is_killed_is_found_aborted(run):
+    _, status, reason, *_ = run("sys.stdin.read()", kill=signal.SIGKILL)
+    assert status == "aborted"
+    assert "without having said that it ended" in reason
+
+
+def test_a_task_that_still_runs_is_not_taken_for_aborted(registry):
+    task = Task.init(task_name="train")
+    assert task.status == "in_progress"
+    assert Task.create(task_name="other").status == "created"
+
+
+def test_a_forked_child_does_not_end_its_parents_task(run):
+    code = """
+import os
+child = os.fork()
+if child == 0:
+    task.report_single_value("child", 1)
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print(task.status)
+"""
+    _, status, _, _, errors, output = run(code)
+    assert errors == ""
+    assert output.split() == ["in_progress"]
+    assert status == "completed"
+
+
+def test_what_runs_is_recorded(run, tmp_path):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / "other.py").write_text("a = 1\n")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "-C", tmp_path, "add", "other.py"], check=True)
+    subprocess.run(["git", "-C", tmp_path, *identity, "commit", "-qm", "first"], check=True)
+    subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin",
+                    "https://me:hunter2@example.org/repo.git"], check=True)  # fmt: skip
+    (tmp_path / "other.py").write_text("a = 2\n")
+    task, _, _, script, errors, _ = run("pass", "--lr", "0.1")
+    assert errors == ""
+    assert script["entry_point"] == str(tmp_path / "train.py")
+    assert script["working_dir"] == str(tmp_path)
+    assert script["arguments"] == ["--lr", "0.1"]
+    assert script["binary"] == sys.executable
+    assert len(script["version_num"]) == 40
+    assert "+a = 2" in script["diff"]
+    assert script["repository"] == "https://***@example.org/repo.git"
+    with Registry(task._registry.root, durability="fast") as registry:
+        run_task = Task.get_task(task.id, registry=registry)
+        assert run_task.get_requirements()["numpy"]
+        told = "\n".join(str(each.payload) for each in registry.history())
+    assert "hunter2" not in told
+    assert str(tmp_path) not in told, "no event holds a path of this machine"
+
+
+def test_a_with_block_that_raises_fails_its_task(tmp_path):
+    begun = []
+
+    def fail():
+        with Registry(tmp_path / "r", durability="fast"):
+            begun.append(Task.init(task_name="train").id)
+            raise ValueError("no data")
+
+    with pytest.raises(ValueError, match="no data"):
+        fail()
+    with Registry(tmp_path / "r", durability="fast"):
+        task = Task.get_task(begun[0])
+        assert task.status == "failed"
+        assert task.status_reason.endswith("ValueError: no data")
+        second = Task.init(task_name="second")
+    with Registry(tmp_path / "r", durability="fast"):
+        assert Task.get_task(second.id).status == "completed"
+
+
+def test_ends_are_marked_by_hand(registry):
+    task = Task.create(task_name="train")
+    task.mark_started()
+    assert task.status == "in_progress"
+    task.mark_failed(status_reason="bad", status_message="data")
+    assert (task.status, task.status_reason) == ("failed", "bad\ndata")
+    task.mark_completed(status_message="after all")
+    assert (task.status, task.get_status_message()) == ("completed", "after all")
+    task.mark_stopped()
+    assert (task.get_status(), task.status_reason) == ("stopped", None)
+
+
+def test_a_task_is_taken_up_again_when_that_is_asked(registry):
+    first = Task.init(project_name="p", task_name="train")
+    first.close()
+    again = Task.init(project_name="p", task_name="train", continue_last_task=True)
+    assert (again.id, again.status) == (first.id, "in_progress")
+    again.close()
+    by_id = Task.init(reuse_last_task_id=first.id)
+    assert by_id.id == first.id
+    by_id.close()
+    new = Task.init(project_name="p", task_name="train")
+    assert new.id != first.id, "nothing is overwritten"
+    same = Task.init(project_name="p", task_name="train")
+    assert same.id == new.id, "it runs"
+
+
+def test_arguments_that_mean_nothing_are_told_once(registry, caplog):
+    caplog.set_level("INFO")
+    for _ in range(2):
+        Task.init(task_name="train", auto_connect_frameworks={"pytorch": False}).close()
+    assert caplog.text.count("auto_connect_frameworks") == 1
+    Task.create(task_name="t").execute_remotely("gpu")
+    assert "no queue 'gpu'" in caplog.text
+
+
+def test_the_rest_of_a_task_can_be_set(registry):
+    task = Task.create("p", "train", task_type=Task.TaskTypes.testing)
+    other = Task.create("p", "other")
+    assert task.task_type == "testing"
+    task.name = "renamed"
+    task.comment = "why"
+    task.tags = ["b", "a"]
+    task.add_tags("c")
+    task.remove_tags(["a"])
+    task.parent = other
+    task.output_uri = "/data/models"
+    task.move_to_project(new_project_name="q")
+    task.set_packages(["numpy==2.0", "plotly >= 6"])
+    assert (task.name, task.comment, task.tags) == ("renamed", "why", ["b", "c"])
+    assert (task.parent, task.get_project_name()) == (other.id, "q")
+    assert task.output_uri == "file:///data/models"
+    assert task.get_requirements() == {"numpy": "2.0", "plotly": ">= 6"}
+    for step in (3, 7, 5):
+        task.report_scalar("t", "s", 1, step)
+    assert task.get_last_iteration() == 7
+    assert task.is_current_task() is False
+    task.project  # noqa: B018
+    texts = [each.text for each in registry.history()]
+    assert "moved to project q" in texts
+    assert "tagged c" in texts
+
+
+def test_planned_tasks_have_a_script(registry, tmp_path):
+    task = Task.create(
+        "p", "later", script=tmp_path / "train.py", packages=["numpy"], repo="https://x.org/r",
+        argparse_args=[("lr", "0.1")],
+    )  # fmt: skip
+    assert task.get_script()["entry_point"] == str(tmp_path / "train.py")
+    assert task.get_script()["repository"] == "https://x.org/r"
+    assert task.get_parameters() == {"Args/lr": "0.1"}
+    assert task.status == "created"
