@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.server
 import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,42 @@ def weights(tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"weights")
     return path
+
+
+class Site(http.server.ThreadingHTTPServer):
+    """A loopback server of one content, which notes the paths that it is asked for."""
+
+    def __init__(self):
+        site = self
+        self.gets = []
+        self.told = {}  # headers
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                site.gets.append(self.path)
+                self.send_response(404 if "missing" in self.path else 200)
+                for name, value in {"Content-Length": "7", **site.told}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(b"weights")
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def url(self, path="/models/resnet.onnx"):
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+
+@pytest.fixture
+def site():
+    with Site() as site:
+        thread = threading.Thread(target=site.serve_forever, args=(0.01,))
+        thread.start()
+        yield site
+        site.shutdown()
+        thread.join()
 
 
 def add(run, weights, *options) -> str:
@@ -87,6 +126,114 @@ def test_add_by_a_task_makes_the_model_its_output(run, weights):
         assert registry.model(model).original_task == task.id
         assert Task.get_task(task.id).output_models_id == {"model": model}
     assert json.loads(run("show", model, "--json")[1])["tasks"][0]["role"] == "output"
+
+
+def test_add_downloads_and_keeps_what_a_url_serves(run, site):
+    code, out, err = run("add", site.url(), "-n", "vision/resnet")
+    assert code == 0
+    assert out.startswith("vision/resnet:1  ")
+    assert "Kept 7 B" in err
+    assert site.gets == ["/models/resnet.onnx"]
+    told = json.loads(run("show", "vision/resnet", "--json")[1])
+    assert (told["kept"], told["size"], told["url"]) == (True, 7, site.url())
+    assert told["framework"] == "ONNX"
+    path = Path(run("path", "vision/resnet")[1].strip())
+    assert (path.name, path.read_bytes()) == ("resnet.onnx", b"weights")
+    assert len(site.gets) == 1
+
+
+def test_add_only_records_a_url_by_reference(run, site):
+    code, out, err = run("add", site.url(), "--reference")
+    assert code == 0
+    assert out.startswith("resnet:1  "), "its name is the file's without its ending, as of files"
+    assert "Recorded where it is; nothing was copied" in err
+    assert site.gets == []
+    told = json.loads(run("show", "resnet", "--json")[1])
+    assert (told["kept"], told["digest"], told["url"]) == (False, None, site.url())
+    assert Path(run("path", "resnet")[1].strip()).read_bytes() == b"weights"
+    assert run("add", "s3://bucket/a.pt", "--reference", "-q")[0] == 0
+
+
+@pytest.mark.parametrize("mode", ["--copy", "--reference"])
+def test_add_records_all_that_is_told_of_a_url(mode, run, site, tmp_path):
+    from localreg import Registry, Task
+
+    with Registry():
+        task = Task.create("p", "train")
+    config, labels = tmp_path / "c.toml", tmp_path / "l.json"
+    config.write_text("lr = 0.1\n")
+    labels.write_text('{"cat": 1}')
+    code, out, err = run(
+        "add", site.url("/download?id=7"), mode, "-p", "a/b", "-n", "c/d", "-t", "x", "-m", "k=1",
+        "-c", "note", "--alias", "best", "--framework", "JAX", "--config", config, "--labels",
+        labels, "--publish", "--task", task.id, "--filename", "d.npz", "--json",
+        "--sha256", hashlib.sha256(b"weights").hexdigest(),
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert (told["project"], told["name"], told["ref"]) == ("a/b", "c/d", "a/b/c/d:1")
+    assert (told["tags"], told["comment"], told["aliases"]) == (["x"], "note", ["best"])
+    assert told["metadata"] == {"k": {"value": "1", "type": "str"}}
+    assert (told["framework"], told["config"], told["labels"]) == ("JAX", "lr = 0.1\n", {"cat": 1})
+    assert (told["published"], told["task"], told["filename"]) == (True, task.id, "d.npz")
+    assert told["pinned"] == hashlib.sha256(b"weights").hexdigest()
+    with Registry():
+        assert Task.get_task(task.id).output_models_id == {"c/d": told["id"]}
+
+
+def test_add_hands_a_url_out_under_the_name_that_is_asked_for(run, site):
+    """Not under the server's, nor with it: it counts where nobody says another one."""
+    site.told["Content-Disposition"] = 'attachment; filename="server.pt"'
+    add(run, site.url("/one"), "-n", "asked", "--filename", "weights")
+    add(run, site.url("/two"))
+    for name, filename in (("asked", "weights"), ("server", "server.pt")):
+        assert Path(run("path", name)[1].strip()).name == filename
+
+
+def test_add_prints_the_model_of_a_url_that_is_known(run, site):
+    model = add(run, site.url(), "-n", "p/resnet", "-t", "x")
+    code, out, err = run("add", site.url(), "-n", "other", "-t", "y", "--alias", "new")
+    assert (code, out) == (0, f"p/resnet:1  {model}\n")
+    assert "is known already" in err
+    assert "Kept" not in err
+    for options, read in ((["-q"], str.strip), (["--json"], lambda out: json.loads(out)["id"])):
+        code, out, err = run("add", site.url(), "--reference", *options)
+        assert (code, read(out)) == (0, model)
+        assert "is known already" in err
+    assert run("ls", "-q")[1].split() == [model]
+    assert json.loads(run("show", model, "--json")[1])["tags"] == ["x"]
+    assert run("add", site.url(), "--sha256", "0" * 64)[0] == 4
+    assert len(site.gets) == 1
+
+
+@pytest.mark.parametrize("option", [["--move"], ["--link"], ["--reference", "--hash"]])
+def test_what_a_url_cannot_be_added_with_is_wrong_usage(option, run, site):
+    code, out, err = run("add", site.url(), *option)
+    assert (code, out) == (2, "")
+    assert option[-1] in err
+    assert site.gets == []
+    assert run("ls", "-q")[1] == ""
+
+
+def test_a_url_that_cannot_be_added_is_told_and_nothing_recorded(run, site):
+    code, _, err = run("add", site.url("/missing.pt"))
+    assert (code, "404" in err) == (1, True)
+    code, _, err = run("add", "s3://bucket/a.pt")
+    assert (code, "cannot be fetched" in err) == (1, True)
+    assert run("add", site.url(), "--alias", "a/b")[0] == 1
+    assert run("add", "http://", "-n", "a")[0] == 1
+    assert len(site.gets) == 1
+    assert run("ls", "-q")[1] == ""
+
+
+def test_add_tells_no_secret_of_a_url(run, site):
+    url = site.url("/a.pt?sig=hunter2").replace("//", "//me:hunter2@")
+    for options in ([], [], ["--json"], ["--move"]):
+        assert "hunter2" not in "".join(run("add", url, *options)[1:])
+    assert "hunter2" not in "".join(run("add", url.replace("a.pt", "missing"))[1:])
+    assert "hunter2" not in "".join(
+        run("add", url.replace("a.pt", "b.pt"), "--sha256", "0" * 64)[1:]
+    )
 
 
 def test_ls_takes_the_filters_of_queries(run, weights):

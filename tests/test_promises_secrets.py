@@ -177,6 +177,7 @@ COMMANDS = [
     ["get", "bare"],
     ["show", URL],
     ["add", URL],
+    ["add", URL, "--move"],
     ["rm", "-f", "p/net"],
     ["restore", "p/net"],
     ["history", "--json"],
@@ -196,4 +197,4 @@ def test_secrets_are_not_printed(registry, capfd, monkeypatch):
     printed = "".join(capfd.readouterr())
     assert HIDDEN in printed
     assert SECRET not in printed
-    assert codes == [0] * 8 + [1, 1, 3, 1] + [0] * 3 + [3]
+    assert codes == [0] * 8 + [1, 1, 3, 0, 2] + [0] * 3 + [3]

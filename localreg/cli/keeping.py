@@ -35,6 +35,7 @@ from localreg.registry import DATABASE, OpenRegistry, open_registry
 from localreg.store import blob_rows, model_rows
 from localreg.store.filesystem import filesystem_type
 from localreg.units import size_text
+from localreg.urls import parse_weights_url
 
 ARCHIVE = click.option("--archive", is_flag=True, help="The archive of a package, not unpacked.")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -60,9 +61,13 @@ def init_command(directory: str | None, journal: str | None) -> None:
 
 
 @click.command("add")
-@click.argument("file")
+@click.argument("file", metavar="FILE_OR_URL")
 @click.option(
-    "--copy", "mode", flag_value="copy", default=True, help="Copy the bytes. This is the default."
+    "--copy",
+    "mode",
+    flag_value="copy",
+    default=True,
+    help="Copy the bytes; those of a URL are downloaded now. This is the default.",
 )
 @click.option("--move", "mode", flag_value="move", help="Take the file: it is gone afterwards.")
 @click.option(
@@ -76,11 +81,12 @@ def init_command(directory: str | None, journal: str | None) -> None:
     "--reference",
     "mode",
     flag_value="reference",
-    help="Only record where the file is: it is not protected against change or loss.",
+    help="Only record where the file is: it is not protected against change or loss. What a URL "
+    "serves is downloaded when it is first asked for.",
 )
 @click.option("--hash", "hashed", is_flag=True, help="With --reference, record its sha256 too.")
 @click.option("--sha256", "expected", metavar="HEX", help="What the bytes must have.")
-@click.option("--filename", help="The name it is handed out under; by default the file's own.")
+@click.option("--filename", help="What it is handed out as; by default the file's own name.")
 @click.option("-n", "--name", metavar="[PROJECT/]NAME", help="By default the file's own.")
 @click.option("-p", "--project", metavar="NAME", help="With it, --name is not split at slashes.")
 @click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="May be repeated.")
@@ -116,12 +122,14 @@ def add_command(
     quiet: bool,
     registry: str | None,
 ) -> None:
-    """Keep a FILE of weights as the next version of a model.
+    """Keep weights as the next version of a model: a file, a folder, or what a URL serves.
 
-    A folder is kept as one package, and "-" reads the standard input.
+    A folder is kept as one package, and "-" reads the standard input. A URL that is known already
+    is not added again: its model is printed.
     """
     if hashed and mode != "reference":
         raise click.UsageError("--hash goes with --reference; what is kept is hashed anyway")
+    url = None if file == "-" else _checked_url(file, mode, hashed)
     if name and project is None and "/" in name:
         project, _, name = name.rpartition("/")
     description = creation.describe(
@@ -137,19 +145,36 @@ def add_command(
     )
     with opened(registry) as target:
         task = tracking.task(target, tracking.find_task(target, task_id)) if task_id else None
-        with shown_progress(f"Keeping {file}") as progress:
-            model_id = adding.add_model(
-                target,
-                sys.stdin.buffer if file == "-" else file,
-                description,
-                mode=mode,
-                filename=filename,
-                expected=expected,
-                hashed=hashed,
-                task=task,
-                alias=alias,
-                progress=progress,
-            )
+        with shown_progress(f"Keeping {url or file}") as progress:
+            if url is None:
+                known = False
+                model_id = adding.add_model(
+                    target,
+                    sys.stdin.buffer if file == "-" else file,
+                    description,
+                    mode=mode,
+                    filename=filename,
+                    expected=expected,
+                    hashed=hashed,
+                    task=task,
+                    alias=alias,
+                    progress=progress,
+                )
+            else:
+                added = adding.add_url(
+                    target,
+                    file,
+                    description,
+                    copy=mode == "copy",
+                    filename=filename,
+                    expected=expected,
+                    task=task,
+                    alias=alias,
+                    progress=progress,
+                )
+                model_id, known = added.model, added.known
+        if known:
+            say(f"{url} is known already: its model is used as it is, and all else is ignored.")
         with target.store.read() as connection:
             record = model_rows.record(connection, model_id)
         assert record is not None
@@ -159,19 +184,35 @@ def add_command(
             click.echo(model_id)
         else:
             click.echo(f"{record.ref}  {model_id}")
-            say(_told(served(record), target.root))
-            for warning in _warnings(target, served(record), file):
-                say(warning)
+            for remark in () if known else _remarks(target, served(record), None if url else file):
+                say(remark)
 
 
-def _told(kept: WeightsRecord, root: Path) -> str:
+def _checked_url(file: str, mode: str, hashed: bool) -> str | None:
+    """Return what may be shown of a URL that is to be added; None when it is a local path.
+
+    Raises:
+        click.UsageError: an option is of no use for a URL.
+    """
+    parsed = parse_weights_url(file)
+    if parsed.path is not None:
+        return None
+    if mode in ("move", "link"):
+        raise click.UsageError(f"--{mode} goes with files; a URL is copied, or --reference")
+    if hashed:
+        raise click.UsageError(
+            "--hash goes with files; --sha256 says what a URL that is only recorded must serve"
+        )
+    return parsed.public
+
+
+def _remarks(registry: OpenRegistry, kept: WeightsRecord, file: str | None) -> Iterator[str]:
+    """Yield what is to be said of weights that were added, from a file or from elsewhere."""
     digest = f", sha256 {kept.digest}" if kept.digest else ""
     if kept.kept:
-        return f"Kept {size_text(kept.size)}{digest}, in {root}"
-    return f"Recorded where it is{digest}; nothing was copied to {root}"
-
-
-def _warnings(registry: OpenRegistry, kept: WeightsRecord, file: str) -> Iterator[str]:
+        yield f"Kept {size_text(kept.size)}{digest}, in {registry.root}"
+    else:
+        yield f"Recorded where it is{digest}; nothing was copied to {registry.root}"
     if kept.digest is None:
         return
     with registry.store.read() as connection:
@@ -180,7 +221,7 @@ def _warnings(registry: OpenRegistry, kept: WeightsRecord, file: str) -> Iterato
         found = ", ".join(map(str, facts.get("flagged", [])))
         yield f"Beware: {facts.get('scanner')} flags it ({found}). Loading it may run that."
     blob = registry.blobs.path(kept.digest)
-    if file != "-" and blob.exists() and Path(file).exists() and blob.samefile(file):
+    if file not in (None, "-") and blob.exists() and Path(file).exists() and blob.samefile(file):
         yield f"{file} and the registry share these bytes: it is read-only now, do not write to it."
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from localreg.blobs.blobstore import UNNAMED
 from localreg.errors import InvalidURLError, InvalidValueError
 from localreg.frozen import replace
 from localreg.operations.aliases import check_alias, point_alias
+from localreg.operations.catalog import Imported, find_known, known_in
 from localreg.operations.creation import (
     Description,
     Origin,
@@ -61,13 +65,88 @@ def add_model(
         SourceNotFoundError: there is no such file.
         StorageError: the disk is full, or refused something.
     """
-    pointer = None if alias is None else check_alias(alias)
     taken, origin = _look_at(source, mode, filename, expected)
     taken = replace(taken, progress=progress)
-    plain = (origin.filename or "").split(".")[0] or origin.filename
-    told = replace(description, name=description.name or plain)
+    make = _maker(description, origin, task, alias)
+    if mode != "reference":
+        return take_in(registry, taken, make)
+    held = digest_of(registry, taken) if hashed or origin.pinned else None
+    with registry.store.write() as change:
+        return make(change, held)
 
-    def record(change: Change, held: Held | None) -> str:
+
+def add_url(
+    registry: OpenRegistry,
+    url: object,
+    description: Description,
+    *,
+    copy: bool = True,
+    filename: object = None,
+    expected: object = None,
+    task: TaskRecord | None = None,
+    alias: str | None = None,
+    progress: Progress | None = None,
+) -> Imported:
+    """Make what a URL serves the next version of a model, unless a model of it is known.
+
+    Args:
+        url: none of a local path.
+        description, task, alias: as for `add_model`; ignored when the model is known.
+        copy: download the bytes now, and keep them; else the URL is only recorded.
+        filename: the name they are handed out under, by default the URL's, or the server's.
+        expected: the sha256 that the bytes must have.
+        progress: told of the bytes that are downloaded.
+
+    Raises:
+        InvalidURLError: the URL cannot be used.
+        InvalidValueError: another argument cannot.
+        DigestMismatchError: the bytes are others than expected; nothing was recorded.
+        DownloadError: the server does not give them, or the scheme is none that is fetched.
+        StorageError: the disk is full, or refused something.
+    """
+    name = None if filename is None else check_filename(filename)
+    parsed = parse_weights_url(url)
+    pin = check_pin(parsed, expected)
+    origin = origin_of(parsed, kept=copy, pinned=pin, package=False)
+    origin = replace(origin, filename=name or origin.filename)
+    make = _maker(description, origin, task, alias)
+    known = find_known(registry, parsed, pin)
+    if known is not None:
+        return known
+
+    def record(change: Change, held: Held | None) -> Imported:
+        first = known_in(registry, change.connection, parsed, pin)  # another process may have been
+        shown_url = parsed.public or parsed.text
+        return first or Imported(make(change, held), known=False, url=shown_url)
+
+    if not copy:
+        with registry.store.write() as change:
+            return record(change, None)
+    from localreg.operations.fetching import Wish, fetch
+
+    wish = Wish(
+        url=parsed.text,
+        filename=origin.filename,
+        named=name is not None,
+        wanted=pin,
+        progress=progress,
+    )
+    return fetch(registry, wish, record)
+
+
+def _maker(
+    description: Description, origin: Origin, task: TaskRecord | None, alias: str | None
+) -> Callable[[Change, Held | None], str]:
+    """Return what records the model within a transaction, and returns its id.
+
+    Raises:
+        InvalidValueError: the alias cannot be used.
+    """
+    pointer = None if alias is None else check_alias(alias)
+
+    def make(change: Change, held: Held | None) -> str:
+        filename = (held and held.filename) or origin.filename or UNNAMED
+        told = replace(description, name=description.name or filename.split(".")[0] or filename)
         project = told.project or (task.project.name if task and task.project else None)
         made = create(change, told, origin, held, project=project, maker=task)
         if task is not None:
@@ -78,11 +157,7 @@ def add_model(
             point_alias(change, made, pointer)
         return made
 
-    if mode != "reference":
-        return take_in(registry, taken, record)
-    held = digest_of(registry, taken) if hashed or origin.pinned else None
-    with registry.store.write() as change:
-        return record(change, held)
+    return make
 
 
 def _look_at(
@@ -121,7 +196,7 @@ def _look_at_stream(
     told = getattr(source, "name", None)  # of an open file; of a socket it is a number
     own = safe_filename(told) if isinstance(told, str) and not told.startswith("<") else None
     pin = check_pin(None, expected)
-    filename = name or own or "weights"
+    filename = name or own or UNNAMED
     origin = Origin(url=None, public=None, filename=filename, kept=True, pinned=pin)
     return Source(path=None, stream=source, filename=filename, wanted=pin), origin  # type: ignore[arg-type]  # it has read()
 

@@ -68,10 +68,9 @@ def import_model(
     """
     parsed = parse_weights_url(url)
     pin = check_pin(parsed, expected)
-    with registry.store.read() as connection:
-        known = _known(registry, connection, parsed)
-        if known is not None:
-            return _as_known(connection, known, parsed, pin)
+    known = find_known(registry, parsed, pin)
+    if known is not None:
+        return known
     # What lies in the registry itself has no place of its own: its bytes count.
     own = parsed.path is not None and registry.blobs.contains(parsed.path)
     kept = copy or own
@@ -81,9 +80,9 @@ def import_model(
         origin = replace(origin, url=None)
 
     def record(change: Change, held: Held | None) -> Imported:
-        first = _known(registry, change.connection, parsed)  # another process may have been
+        first = known_in(registry, change.connection, parsed, pin)  # another process may have been
         if first is not None:
-            return _as_known(change.connection, first, parsed, pin)
+            return first
         told = _told_by_task(description, task)
         project = description.project or (task.project.name if task and task.project else None)
         made = create(change, told, origin, held, project=project)
@@ -103,9 +102,23 @@ def import_model(
     return fetch(registry, wish, record)
 
 
-def _as_known(
-    connection: model_rows.Connection, model_id: str, url: WeightsURL, pin: str | None
-) -> Imported:
+def find_known(registry: OpenRegistry, url: WeightsURL, pin: str | None) -> Imported | None:
+    """Return the model whose weights come from a checked URL, or None.
+
+    Raises:
+        DigestMismatchError: its bytes are others than those that must be.
+    """
+    with registry.store.read() as connection:
+        return known_in(registry, connection, url, pin)
+
+
+def known_in(
+    registry: OpenRegistry, connection: model_rows.Connection, url: WeightsURL, pin: str | None
+) -> Imported | None:
+    """Do what `find_known` does, within a transaction."""
+    model_id = _known(registry, connection, url)
+    if model_id is None:
+        return None
     weights = model_rows.current_weights(connection, model_id)
     recorded = weights and (weights.pinned or weights.digest)
     if pin is not None and recorded and recorded != pin:

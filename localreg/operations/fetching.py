@@ -34,6 +34,7 @@ class Wish(Frozen, kw_only=True):
     Attributes:
         url: with its secrets.
         filename: the name it is handed out under.
+        named: whether that name was asked for; else the server may know a better one.
         wanted: the sha256 that it must have; None for any.
         force: download it also when it is here.
         progress: called with the bytes done and, when that is known, how many there are.
@@ -41,6 +42,7 @@ class Wish(Frozen, kw_only=True):
 
     url: str
     filename: str | None
+    named: bool = False
     wanted: str | None = None
     force: bool = False
     progress: Progress | None = None
@@ -120,7 +122,7 @@ def _record(
     from localreg.blobs import staging
 
     path = Path(str(part))
-    filename = better_name(wish.filename, found.filename)
+    filename = wish.filename if wish.named else better_name(wish.filename, found.filename)
     with disk_errors("keeping weights", path):
         staging.make_readonly_at(path)
         staged = StagedBlob(found.digest, found.size, path)
