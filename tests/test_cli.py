@@ -49,10 +49,12 @@ class Site(http.server.ThreadingHTTPServer):
         site = self
         self.gets = []
         self.told = {}  # headers
+        self.first = lambda: None  # done before an answer
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 site.gets.append(self.path)
+                site.first()
                 self.send_response(404 if "missing" in self.path else 200)
                 for name, value in {"Content-Length": "7", **site.told}.items():
                     self.send_header(name, value)
@@ -204,6 +206,20 @@ def test_add_prints_the_model_of_a_url_that_is_known(run, site):
     assert json.loads(run("show", model, "--json")[1])["tags"] == ["x"]
     assert run("add", site.url(), "--sha256", "0" * 64)[0] == 4
     assert len(site.gets) == 1
+
+
+def test_a_url_that_becomes_known_while_it_is_downloaded_is_not_added_again(run, site, tmp_path):
+    from localreg import InputModel, Registry
+
+    def import_it():
+        with Registry(tmp_path / "registry"):
+            models.append(InputModel.import_model(site.url(), name="first").id)
+
+    models, site.first = [], import_it
+    code, out, err = run("add", site.url(), "-q")
+    assert (code, [out.strip()]) == (0, models)
+    assert "is known already" in err
+    assert run("ls", "-q")[1].split() == models
 
 
 @pytest.mark.parametrize("option", [["--move"], ["--link"], ["--reference", "--hash"]])
