@@ -10,6 +10,7 @@ import os
 import stat
 import struct
 import tarfile
+import threading
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,6 +19,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from localreg.blobs import trees
+from localreg.blobs.blobstore import BlobStore
 from localreg.blobs.unpacking import (
     Limits,
     differences,
@@ -383,6 +386,13 @@ def test_a_folder_of_a_zip_that_has_bytes_is_refused(place):
     assert_refused(place, ".zip", zip_of([("a", b"1"), ("dir/", b"evil")]), "folder with bytes")
 
 
+def test_a_folder_of_a_tar_that_has_bytes_is_refused(place):
+    """Where one program takes them for its contents, another finds members in them."""
+    hidden = tar_of([("hidden", b"evil")])[:1024]
+    data = tar_of([(special("dir", tarfile.DIRTYPE), hidden)])
+    assert_refused(place, ".tar", data, "a size that cannot be")
+
+
 def test_a_tar_whose_size_is_longer_than_what_follows_is_refused(place):
     info = tarfile.TarInfo("a")
     info.size = 10_000_000
@@ -476,6 +486,31 @@ def test_any_byte_that_changed_is_an_error_or_does_no_harm(
 
 
 # the rest ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_an_archive_that_changes_while_it_is_unpacked_makes_no_tree(replaced, place):
+    """It is a pipe, so that it is written while it is read; what was read of it is whole."""
+    archive, other, data = place / "a.tar", place / "other", tar_of(FILES.items())
+    os.mkfifo(archive)
+    os.utime(archive, (1, 1))
+    other.write_bytes(data)
+    os.utime(other, (1, 1))
+
+    def write():
+        with archive.open("wb") as writer:
+            if replaced:
+                other.replace(archive)
+            writer.write(data)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with pytest.raises(ArchiveError, match="changed while it was unpacked"):
+            trees.unpacked(BlobStore(place, durable=False), "0" * 64, archive, "a.tar")
+    finally:
+        writer.join()
+    assert list((place / "trees").iterdir()) == []
 
 
 def test_a_folder_that_is_there_is_not_unpacked_into(place):
