@@ -648,6 +648,16 @@ def test_no_error_tells_a_secret(serve, tmp_path):
         assert left(tmp_path) == []
 
 
+@pytest.mark.parametrize("proxied", [False, True])
+def test_the_fragment_of_a_url_is_never_sent(proxied, serve, tmp_path, monkeypatch):
+    server = serve(moved(""), moved("/second"), answer())
+    if proxied:
+        monkeypatch.setenv("http_proxy", server.url(""))
+    assert_got(get(server, tmp_path, "/net.pt#hunter2"), tmp_path)
+    assert len(server.requests) == 3
+    assert "hunter2" not in "".join(server.requests)
+
+
 # the environment ---------------------------------------------------------------------------
 
 
@@ -669,6 +679,22 @@ def test_a_proxy_that_drips_is_given_up_on(serve, tmp_path, monkeypatch):
         with pytest.raises(DownloadError, match="slower than"):
             download(f"{scheme}://weights.invalid/net", tmp_path / "get" / "part", pace=QUICK)
     gc.collect()  # a connection that was left open warns here, and warnings are errors
+
+
+def test_a_proxy_that_drips_is_hung_up_on(serve, tmp_path, monkeypatch):
+    """Else it would be waited for until it has enough."""
+    ended = []
+
+    def drip(line, request):
+        dripping(answer(b"", length=10**6))(line, request)
+        ended.append("of itself")
+
+    proxy = serve(drip)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+    (tmp_path / "get").mkdir()
+    with pytest.raises(DownloadError, match="slower than"):
+        download("http://weights.invalid/net", tmp_path / "get" / "part", pace=QUICK)
+    assert ended == []
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ class Asker:
     """
 
     def __init__(self, url: str, pace: Pace, watch: Watch, *, pinned: bool) -> None:
-        self._url = url.partition("#")[0]
+        self._url = url
         self._pace = pace
         self._watch = watch
         self._pinned = pinned
