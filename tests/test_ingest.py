@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import stat
+import tempfile
 import time
 from pathlib import Path
 
@@ -186,6 +187,16 @@ def test_a_young_file_that_is_only_referred_to_is_not_known_either(registry, fil
     assert known_files(registry) == []
 
 
+@pytest.mark.parametrize("size", [300_000, 9_000_000])
+def test_a_file_that_becomes_shorter_while_it_is_hashed_is_an_error(size, registry, tmp_path):
+    file = tmp_path / "w.bin"
+    file.write_bytes(bytes(size))
+    with pytest.raises(StorageError, match="became shorter while it was hashed"):
+        add(registry, file, "reference", lambda done, total: os.truncate(file, 100))
+    assert registry.models() == []
+    assert known_files(registry) == []
+
+
 def test_a_file_that_is_replaced_while_it_is_compared_is_kept_as_it_is_now(registry, tmp_path):
     """It looked like bytes that are here, and these were read of it."""
     file, new = tmp_path / "w.bin", bytes(300_000)
@@ -326,6 +337,55 @@ def test_a_move_that_fails_leaves_the_file(registry, file):
     assert file.read_bytes() == BYTES
     assert mode_of(file) == before
     assert registry.models() == []
+
+
+def test_a_move_leaves_a_file_that_took_the_place_of_the_one_that_was_kept(registry, file, caplog):
+    new = file.with_name("new.pt")
+    new.write_bytes(b"another")
+
+    def swap(done, total):
+        if new.exists():
+            new.replace(file)
+
+    made = add(registry, file, "move", swap)
+    assert registry.model(made).digest == DIGEST
+    assert file.read_bytes() == b"another"
+    assert "it is another file by now" in caplog.text
+
+
+def stage_as_somebody_else(folder):
+    """Have a file of root's, which anybody may write to, moved and linked by another user."""
+    import hashlib  # noqa: F401  (what is imported later may not be readable then)
+    import os
+    from pathlib import Path
+
+    from localreg.blobs import staging
+    from localreg.errors import InvalidValueError
+
+    folder = Path(folder)
+    source = folder / "w.pt"
+    source.write_bytes(b"weights")
+    source.chmod(0o666)
+    folder.chmod(0o777)
+    os.seteuid(65_534)
+    shared = staging.stage_file(source, folder / "moved", "move", sync=False, progress=None)
+    told = [shared.path.samefile(source)]
+    try:
+        shared = staging.stage_file(source, folder / "linked", "link", sync=False, progress=None)
+        told.append(shared.path.samefile(source))
+    except InvalidValueError as error:
+        told.append(str(error))
+    return told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_no_hard_link_is_made_to_the_file_of_another_user(children):
+    """It could not be made read-only, and its owner could write to the registry through it."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        moved, linked = children.run(stage_as_somebody_else, folder)
+    assert moved is False
+    # A clone, where the file system makes some, is nobody else's.
+    assert linked is False or "another user's file cannot be made read-only" in linked
 
 
 def test_a_link_shares_the_bytes_with_the_file(registry, file):
