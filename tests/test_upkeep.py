@@ -183,6 +183,7 @@ def test_damage_is_repaired_from_the_file_it_was_copied_from(name, registry, fil
     assert link.read_bytes() == BYTES
     assert registry.verify(full=True).ok
     assert registry.repair().mended == ()
+    assert list((registry.path / "quarantine").glob("*")) == []
 
 
 @pytest.mark.parametrize("name", DAMAGES)
@@ -197,6 +198,8 @@ def test_what_no_source_has_any_more_is_told_as_lost(name, registry, file):
     assert (lost.digest, lost.models) == (model.digest, ("m:1",))
     with pytest.raises(CorruptBlobError):
         model.get_local_copy(raise_on_error=True)
+    witness = registry.db.conn.execute("SELECT witness FROM blob").fetchone()[0]
+    assert witness is None, "no file is taken for the one that was hashed once"
     if name != "a deleted file":
         assert len(list((registry.path / "quarantine").iterdir())) == 1
     file.write_bytes(BYTES)
@@ -453,6 +456,50 @@ def test_files_the_database_does_not_know_are_collected_after_the_grace_period(r
     assert not stray.exists()
     assert all(path.exists() for path in own)
     assert blob_of(registry, model).exists()
+
+
+def test_p8_no_link_to_a_folder_is_followed(registry, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in (".begun", "0" * 62, "0" * 64):
+        (outside / name).write_text("a user's own")
+    before = sorted(outside.iterdir())
+    links = ("blobs/sha256/ab", f"files/{'1' * 64}", f"trees/{'2' * 64}", "tmp/get-1", "tmp/blob-1")
+    for name in links:
+        (registry.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (registry.path / name).symlink_to(outside)
+    done = registry.gc(grace_seconds=0, dry_run=False)
+    assert (done.freed, done.failed) == (0, ())
+    assert sorted(outside.iterdir()) == before
+    assert [name for name in links if os.path.lexists(registry.path / name)] == [links[0]]
+
+
+def stray_of(registry):
+    stray = registry.path / "blobs" / "sha256" / "ab" / ("0" * 62)
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"stray")
+    return stray
+
+
+@pytest.mark.parametrize(("days", "grace"), [(-30, 86_400), (30, 0)])
+def test_p8_a_file_is_as_young_as_the_younger_of_its_times(days, grace, registry):
+    """A copy keeps the old time of writing; a clock that went back leaves a later one."""
+    stray = stray_of(registry)
+    moment = time.time() + days * 86_400
+    os.utime(stray, (moment, moment))
+    assert registry.gc(grace_seconds=grace, dry_run=False).garbage == ()
+    assert stray.exists()
+
+
+def test_a_file_that_has_another_name_frees_nothing(registry, file):
+    stray = stray_of(registry)
+    stray.unlink()
+    os.link(file, stray)
+    done = registry.gc(grace_seconds=0, dry_run=False)
+    assert [each.size for each in done.garbage] == [0]
+    assert done.freed == 0
+    assert not stray.exists()
+    assert file.read_bytes() == BYTES
 
 
 def test_the_collection_goes_on_past_what_cannot_be_deleted(registry, file):

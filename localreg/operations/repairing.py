@@ -150,4 +150,4 @@ def _sources(registry: OpenRegistry, digest: str) -> Iterator[Source | Wish]:
         if place is not None:
             yield Source(path=place, filename=name, wanted=digest)
         elif url.partition("://")[0].lower() in SCHEMES:
-            yield Wish(url=url, filename=name, wanted=digest, force=True)
+            yield Wish(url=url, filename=name, wanted=digest)
