@@ -19,8 +19,10 @@ from localreg.errors import (
     DamagedRegistryError,
     InvalidValueError,
     NotFoundError,
+    StorageError,
 )
 from localreg.operations import caching, checkup
+from localreg.registry import open_registry
 
 BYTES = bytes(range(256)) * 40
 OTHER = b"other" * 1000
@@ -165,6 +167,40 @@ def test_a_damaged_database_is_a_problem_and_not_an_exception(registry, file):
     assert registry.repair().lost == (problem,)
     with pytest.raises(DamagedRegistryError, match="nothing is deleted"):
         registry.gc(dry_run=False)
+
+
+def flip_in_the_table_of_models(registry):
+    """Change a byte of the database file, which the open registry has in memory."""
+    path = registry.path / "registry.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'model'"
+        (page,) = connection.execute(query).fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        byte = file.read(1)[0] ^ 0x40
+        file.seek((page - 1) * size)
+        file.write(bytes([byte]))
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_a_database_that_is_damaged_behind_an_open_registry_is_found(journal, file, tmp_path):
+    open_registry(tmp_path / "r", durability="fast", journal=journal).close()
+    with Registry(tmp_path / "r", durability="fast") as registry:
+        Model.remove(registry.add(file, "m"), delete_weights_file=False)
+        assert registry.verify(full=True).ok
+        flip_in_the_table_of_models(registry)
+        for full in (False, True):
+            (problem,) = registry.verify(full=full).problems
+            assert problem.kind == "database"
+        with pytest.raises(DamagedRegistryError, match="nothing is deleted"):
+            registry.gc(grace_seconds=0, dry_run=False)
+        (tmp_path / "r" / "registry.db").rename(tmp_path / "elsewhere")
+        with pytest.raises(StorageError):
+            registry.gc(grace_seconds=0, dry_run=False)
+        (tmp_path / "elsewhere").rename(tmp_path / "r" / "registry.db")
+        assert len(list((tmp_path / "r" / "blobs").rglob("*"))) == 3
 
 
 # repair ------------------------------------------------------------------------------------

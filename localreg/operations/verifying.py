@@ -95,15 +95,15 @@ def verify(
 
 
 def database_problems(registry: OpenRegistry, *, full: bool) -> Iterator[Problem]:
-    """Yield what SQLite finds wrong with the database."""
+    """Yield what SQLite finds wrong with the database, as it is on disk now."""
 
     def problem(text: str) -> Problem:
         return Problem(kind="database", digest=None, path=registry.store.path.name, text=text)
 
     try:
-        with registry.store.read() as connection:
+        with registry.store.anew() as connection:
             check = "integrity_check" if full else "quick_check"
-            for (text,) in connection.execute(f"PRAGMA {check}(20)"):
+            for (text,) in connection.execute(f"PRAGMA {check}(20)").fetchall():
                 if text != "ok":
                     yield problem(f"the database is damaged: {text}")
             for table, _, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20):

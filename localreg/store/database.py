@@ -144,6 +144,25 @@ class Store:
             yield connection
 
     @contextmanager
+    def anew(self) -> Iterator[sqlite3.Connection]:
+        """Yield a new connection, which reads from the disk, without a transaction.
+
+        The others of this process have pages of the file in memory, and do not notice when it is
+        damaged behind their back.
+
+        Raises:
+            DamagedRegistryError: the file cannot be opened any more for what is in it.
+            StorageError: it is gone, or cannot be read.
+        """
+        # Of the kind that knows of forks.
+        connections = Connections(self._connect)
+        try:
+            with translated(self.path), connections.mine() as connection:
+                yield connection
+        finally:
+            connections.close()
+
+    @contextmanager
     def write(self) -> Iterator[Change]:
         """Yield a write transaction; it is committed at the end, or leaves no trace.
 
