@@ -7,10 +7,12 @@ import http.server
 import io
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -50,11 +52,15 @@ class Site(http.server.ThreadingHTTPServer):
         self.gets = []
         self.told = {}  # headers
         self.first = lambda: None  # done before an answer
+        self.answer = None  # gets the handler, and answers by itself
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 site.gets.append(self.path)
                 site.first()
+                if site.answer is not None:
+                    site.answer(self)
+                    return
                 self.send_response(404 if "missing" in self.path else 200)
                 for name, value in {"Content-Length": "7", **site.told}.items():
                     self.send_header(name, value)
@@ -250,6 +256,38 @@ def test_add_tells_no_secret_of_a_url(run, site):
     assert "hunter2" not in "".join(
         run("add", url.replace("a.pt", "b.pt"), "--sha256", "0" * 64)[1:]
     )
+
+
+def test_a_terminal_shows_how_far_a_download_is_and_no_secret(site, tmp_path):
+    """The server goes on until something is shown."""
+    shown = threading.Event()
+
+    def send(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(400):
+            if shown.wait(0.05):
+                break
+            handler.wfile.write(b"40000\r\n" + bytes(0x40000) + b"\r\n")
+        handler.wfile.write(b"0\r\n\r\n")
+
+    site.answer = send
+    url = site.url("/a.pt?sig=hunter2").replace("//", "//me:hunter2@")
+    terminal, end = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "localreg.cli", "-R", tmp_path / "r", "add", url],
+        stderr=end, stdout=subprocess.PIPE, env=os.environ | {"LOCALREG_HTTP_TIMEOUT": "60"},
+    ) as process:  # fmt: skip
+        os.close(end)
+        with open(terminal, "rb", buffering=0) as reader:
+            text = reader.read(1_000)
+            shown.set()
+            with suppress(OSError):  # how Linux tells that the other end was closed
+                while data := reader.read(1_000):
+                    text += data
+        assert process.wait() == 0
+    assert b"Keeping http://***@127.0.0.1" in text
+    assert b"Kept" in text
+    assert b"hunter2" not in text
 
 
 def test_ls_takes_the_filters_of_queries(run, weights):
