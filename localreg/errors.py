@@ -8,6 +8,7 @@ catch::
     │   ├── TagFilterError                             a malformed list of tags in a query
     │   ├── InvalidURLError                            a weights URL that is none
     │   ├── ConfigTextError                            a configuration that is no configuration
+    │   ├── NoTaskError                                a task is needed, and there is none
     │   └── EmptyModelError                            InputModel.empty() asked for what it lacks
     ├── NotFoundError                  (LookupError, ValueError)
     │   ├── ModelNotFoundError
@@ -24,6 +25,7 @@ catch::
     │   ├── NotAPackageError                           a package was wanted
     │   ├── ArchiveError                               an archive that is broken, or unsafe
     │   ├── DownloadError              (OSError)       a server did not give what was asked for
+    │   ├── UploadError                (OSError)       weights did not reach their destination
     │   ├── DigestMismatchError                        other bytes than were pinned or recorded
     │   └── CorruptBlobError           (OSError)       bytes differ from their digest
     ├── ExportError                    (RuntimeError)  no image of a figure can be made
@@ -86,6 +88,10 @@ class InvalidURLError(InvalidValueError):
 
 class ConfigTextError(InvalidValueError):
     """A configuration cannot be read as a dict, or a dict cannot be stored as text."""
+
+
+class NoTaskError(InvalidValueError):
+    """An output model belongs to a task; none was given, and none is current."""
 
 
 class EmptyModelError(InvalidValueError):
@@ -170,6 +176,12 @@ class DownloadError(WeightsError, OSError):
 
     url: str
     status: int | None
+
+
+class UploadError(WeightsError, OSError):
+    """Weights did not reach their destination; `urls` are where they should have gone."""
+
+    urls: tuple[str, ...]
 
 
 class DigestMismatchError(WeightsError):

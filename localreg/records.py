@@ -63,6 +63,21 @@ class WeightsRecord(Frozen, kw_only=True):
     current: bool = True
     at: int = 0
 
+    def payload(self) -> Json:
+        """Return the record as JSON values, for the event log."""
+        return {
+            "revision": self.revision,
+            "url": self.url,
+            "filename": self.filename,
+            "digest": self.digest,
+            "size": self.size,
+            "pinned": self.pinned,
+            "kept": self.kept,
+            "uploaded": self.uploaded,
+            "current": self.current,
+            "at": self.at,
+        }
+
 
 class ModelRecord(Frozen, kw_only=True):
     """The whole of a model, reports apart.
@@ -120,7 +135,7 @@ class ModelRecord(Frozen, kw_only=True):
             "system_tags": list(self.system_tags),
             "metadata": {key: [entry.value, entry.type] for key, entry in self.metadata.items()},
             "aliases": list(self.aliases),
-            "weights": [_weights_payload(weights) for weights in self.weights],
+            "weights": [weights.payload() for weights in self.weights],
         }
 
 
@@ -136,21 +151,6 @@ def model_from_payload(model_id: str, payload: Json) -> ModelRecord:
         "weights": tuple(WeightsRecord(**weights) for weights in payload["weights"]),
     }
     return ModelRecord(id=model_id, **fields)
-
-
-def _weights_payload(weights: WeightsRecord) -> Json:
-    return {
-        "revision": weights.revision,
-        "url": weights.url,
-        "filename": weights.filename,
-        "digest": weights.digest,
-        "size": weights.size,
-        "pinned": weights.pinned,
-        "kept": weights.kept,
-        "uploaded": weights.uploaded,
-        "current": weights.current,
-        "at": weights.at,
-    }
 
 
 def project_payload(project: Project | None) -> Json | None:

@@ -46,6 +46,7 @@ class Origin(Frozen, kw_only=True):
         kept: whether the registry owes the bytes.
         pinned: the sha256 that was asked for.
         package: whether they are a folder's, as one archive.
+        uploaded: whether localreg itself put the object at `url`.
     """
 
     url: str | None
@@ -54,6 +55,7 @@ class Origin(Frozen, kw_only=True):
     kept: bool = False
     pinned: str | None = None
     package: bool = False
+    uploaded: bool = False
 
 
 def origin_of(url: WeightsURL, *, kept: bool, pinned: str | None, package: bool) -> Origin:
@@ -141,7 +143,7 @@ def check_pin(url: WeightsURL | None, expected: object) -> str | None:
     return text
 
 
-def check_filename(filename: object) -> str:
+def check_filename(filename: object, argument: str = "filename") -> str:
     """Return the name of a file when every file system takes it.
 
     Raises:
@@ -150,8 +152,8 @@ def check_filename(filename: object) -> str:
     name = safe_filename(filename) if isinstance(filename, str) else None
     if name is None or name != filename:
         raise InvalidValueError(
-            f"filename must be the name of a file, without a folder, not {shown(filename)}",
-            argument="filename",
+            f"{argument} must be the name of a file, without a folder, not {shown(filename)}",
+            argument=argument,
         )
     return name
 
@@ -159,48 +161,69 @@ def check_filename(filename: object) -> str:
 def create(
     change: Change,
     told: Description,
-    origin: Origin,
+    origin: Origin | None,
     held: Held | None,
     *,
     project: str | None,
     maker: TaskRecord | None = None,
+    parent: str | None = None,
 ) -> str:
     """Record a model, within a transaction; return its id.
 
     Args:
+        origin: where its weights come from; None when it has none yet.
         held: its bytes, when the registry has them or knows their digest.
         maker: the task that made it.
+        parent: id of the model it was made from.
     """
     model_id = new_id()
-    if origin.url is not None and origin.url != origin.public:
-        change.connection.execute(
-            "INSERT INTO private_url VALUES (?, 1, ?)", (model_id, origin.url)
-        )
     at = change.stamp(model_id)
-    weights = WeightsRecord(
+    weights = () if origin is None else (weights_record(change, model_id, origin, held),)
+    source = "" if origin is None else origin.url or origin.filename or ""
+    record = ModelRecord(
+        id=model_id,
+        name=told.name or "",
+        project=ensure_project(change, project),
+        comment=told.comment,
+        framework=told.framework or infer_framework(source),
+        package=told.package or (origin is not None and origin.package),
+        published=told.published,
+        task=maker.id if maker else None,
+        parent=parent,
+        created=at,
+        config=told.config,
+        labels=told.labels,
+        tags=told.tags,
+        metadata=told.metadata,
+        weights=weights,
+    )
+    change.record("model.created", model_id, record.payload())
+    return model_id
+
+
+def weights_record(
+    change: Change, model_id: str, origin: Origin, held: Held | None, revision: int = 1
+) -> WeightsRecord:
+    """Return what an event may hold of a revision of weights; its real URL is noted aside."""
+    note_url(change, model_id, revision, origin.url, origin.public)
+    return WeightsRecord(
+        revision=revision,
         url=origin.public,
         filename=(held and held.filename) or origin.filename,
         digest=held.digest if held else None,
         size=held.size if held else None,
         pinned=origin.pinned,
         kept=origin.kept,
-        at=at,
+        uploaded=origin.uploaded,
+        at=change.stamp(model_id),
     )
-    record = ModelRecord(
-        id=model_id,
-        name=told.name or "",
-        project=ensure_project(change, project),
-        comment=told.comment,
-        framework=told.framework or infer_framework(origin.url or origin.filename or ""),
-        package=told.package or origin.package,
-        published=told.published,
-        task=maker.id if maker else None,
-        created=at,
-        config=told.config,
-        labels=told.labels,
-        tags=told.tags,
-        metadata=told.metadata,
-        weights=(weights,),
-    )
-    change.record("model.created", model_id, record.payload())
-    return model_id
+
+
+def note_url(
+    change: Change, model_id: str, revision: int, url: str | None, public: str | None
+) -> None:
+    """Keep a URL that no event may hold where the fold looks it up."""
+    if url is not None and url != public:
+        change.connection.execute(
+            "INSERT OR REPLACE INTO private_url VALUES (?, ?, ?)", (model_id, revision, url)
+        )

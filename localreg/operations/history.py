@@ -110,7 +110,15 @@ def _changed(change: StateChange) -> str:
         return "ended"
     if change.field == "package":
         return "marked as a package" if new else "no longer marked as a package"
+    if change.field in ("task", "parent"):
+        old, new = (each and each[:8] for each in (old, new))
     return f"{change.field}: {_value(old)} → {_value(new)}"
+
+
+def _weights_added(change: StateChange) -> str:
+    new, iteration = change.payload["new"], change.payload["iteration"]
+    at = "" if iteration is None else f" at iteration {iteration}"
+    return f"weights {new['revision']}{at}: {_source(new) or 'from a place that is not told'}"
 
 
 def _metadata(change: StateChange) -> str:
@@ -163,6 +171,13 @@ _TELLERS: dict[str, Callable[[StateChange], str]] = {
         f"the URL serves other weights: sha256 {change.payload['old'][:12]}… → "
         f"{change.payload['new'][:12]}…"
     ),
+    "model.design": lambda change: "configuration or labels set",
+    "model.weights_added": _weights_added,
+    "model.weights_chosen": lambda change: (
+        f"went back to weights {change.payload['new']['revision']}"
+    ),
+    "model.weights_dropped": lambda change: f"weights {change.payload['revision']} dropped",
+    "model.weights_uploaded": lambda change: f"weights {change.payload['revision']} uploaded",
     "weights.fetched": lambda change: f"weights fetched: sha256 {change.payload['new'][:12]}…",
     "alias.set": _alias_set,
     "alias.dropped": _alias_dropped,

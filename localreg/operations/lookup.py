@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
-from localreg.errors import AmbiguousReferenceError, ModelNotFoundError, TaskNotFoundError
+from localreg.errors import (
+    AmbiguousReferenceError,
+    ModelNotFoundError,
+    PublishedError,
+    TaskNotFoundError,
+)
 from localreg.ids import ID_LENGTH, new_id
 from localreg.records import Project
 from localreg.store import model_rows, project_rows, task_rows
@@ -38,6 +43,23 @@ def require_model(connection: Connection, model_id: str) -> ModelRow:
         told = "; it was removed, `localreg restore` brings it back" if removed else ""
         shown = _shown(model_id)
         raise ModelNotFoundError(f"there is no model with id {shown!r}{told}", reference=shown)
+    return row
+
+
+def require_draft(connection: Connection, model_id: str) -> ModelRow:
+    """Return the row of a model whose weights, configuration and labels may be changed.
+
+    Raises:
+        PublishedError: it is published.
+        ModelNotFoundError: there is none with this id.
+    """
+    row = require_model(connection, model_id)
+    if row.published:
+        raise PublishedError(
+            f"model {row.ref} ({model_id}) is published: its weights, configuration and labels "
+            "are fixed; make another OutputModel for new ones",
+            model=model_id,
+        )
     return row
 
 

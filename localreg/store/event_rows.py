@@ -33,6 +33,18 @@ def events(
     ]
 
 
+def package_before(connection: sqlite3.Connection, model_id: str, revision: int) -> bool:
+    """Return whether a model was a package when another revision took the place of this one."""
+    rows = connection.execute(
+        "SELECT payload FROM event WHERE subject = ? AND v = 1 "
+        "AND kind IN ('model.weights_added', 'model.weights_chosen') ORDER BY pk DESC",
+        (model_id,),
+    )
+    olds = (json.loads(payload)["old"] for (payload,) in rows)
+    found = (bool(old["package"]) for old in olds if old and old["revision"] == revision)
+    return next(found, False)
+
+
 def last_on(connection: sqlite3.Connection, subject: str, kind: str) -> StateChange | None:
     """Return the last event of a kind on a subject, or None; not what a newer localreg wrote."""
     row = connection.execute(

@@ -36,7 +36,12 @@ _KINDS: dict[tuple[str, int], Fold] = {
     ("model.moved", 1): model_fold.moved,
     ("model.tag", 1): model_fold.tagged,
     ("model.metadata", 1): model_fold.described,
+    ("model.design", 1): model_fold.designed,
     ("model.weights", 1): model_fold.weights_served,
+    ("model.weights_added", 1): model_fold.weights_added,
+    ("model.weights_chosen", 1): model_fold.weights_chosen,
+    ("model.weights_dropped", 1): model_fold.weights_dropped,
+    ("model.weights_uploaded", 1): model_fold.weights_uploaded,
     # Not "model.": a fetch tells what the bytes are, and changes nothing about the model.
     ("weights.fetched", 1): model_fold.weights_served,
     ("alias.set", 1): model_fold.alias_set,

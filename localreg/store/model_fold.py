@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 
 from localreg.records import ModelRecord, StateChange, WeightsRecord, model_from_payload
 from localreg.store.keys import blob_pk, next_version, project_pk, tag_pk
 
 Connection = sqlite3.Connection
 
-MODEL_COLUMNS = frozenset({"comment", "published", "archived", "package"})
+MODEL_COLUMNS = frozenset({"comment", "published", "archived", "package", "framework", "task"})
 
 
 def project_created(connection: Connection, event: StateChange) -> None:
@@ -57,6 +58,11 @@ def changed(connection: Connection, event: StateChange) -> None:
     if event.field in MODEL_COLUMNS:
         connection.execute(
             f"UPDATE model SET {event.field} = ? WHERE id = ?",
+            (event.payload["new"], event.subject),
+        )
+    elif event.field == "parent":
+        connection.execute(
+            "UPDATE model SET parent = (SELECT pk FROM model WHERE id = ?) WHERE id = ?",
             (event.payload["new"], event.subject),
         )
 
@@ -123,6 +129,59 @@ def weights_served(connection: Connection, event: StateChange) -> None:
     )  # fmt: skip
 
 
+def designed(connection: Connection, event: StateChange) -> None:
+    """Set the configuration and the label enumeration of a model."""
+    new = event.payload["new"]
+    if new["config"] or new["labels"]:
+        connection.execute(
+            "INSERT OR REPLACE INTO design SELECT pk, ?, ? FROM model WHERE id = ?",
+            (new["config"], _labels(new["labels"]), event.subject),
+        )
+    else:
+        connection.execute(
+            "DELETE FROM design WHERE model = (SELECT pk FROM model WHERE id = ?)",
+            (event.subject,),
+        )
+
+
+def weights_added(connection: Connection, event: StateChange) -> None:
+    """Insert a revision of a model's weights, which is served from here on."""
+    model = connection.execute("SELECT pk FROM model WHERE id = ?", (event.subject,)).fetchone()
+    if model is not None:
+        connection.execute("UPDATE weights SET current = 0 WHERE model = ?", model)
+        weights = WeightsRecord(**event.payload["new"])
+        _insert_weights(connection, event.subject, int(model[0]), weights)
+
+
+def weights_chosen(connection: Connection, event: StateChange) -> None:
+    """Serve another revision of a model's weights."""
+    model = "(SELECT pk FROM model WHERE id = ?)"
+    connection.execute(f"UPDATE weights SET current = 0 WHERE model = {model}", (event.subject,))
+    connection.execute(
+        f"UPDATE weights SET current = 1 WHERE model = {model} AND revision = ?",
+        (event.subject, event.payload["new"]["revision"]),
+    )
+
+
+def weights_dropped(connection: Connection, event: StateChange) -> None:
+    """Delete a revision of a model's weights."""
+    connection.execute(
+        "DELETE FROM weights WHERE model = (SELECT pk FROM model WHERE id = ?) AND revision = ?",
+        (event.subject, event.payload["revision"]),
+    )
+
+
+def weights_uploaded(connection: Connection, event: StateChange) -> None:
+    """Set where a revision of weights was uploaded to; the registry owes its bytes no more."""
+    revision = event.payload["revision"]
+    connection.execute(
+        "UPDATE weights SET url = ?, uploaded = 1, kept = 0 "
+        "WHERE model = (SELECT pk FROM model WHERE id = ?) AND revision = ?",
+        (_real_url(connection, event.subject, revision, event.payload["url"]), event.subject,
+         revision),
+    )  # fmt: skip
+
+
 def _insert_model(
     connection: Connection,
     record: ModelRecord,
@@ -144,8 +203,9 @@ def _insert_model(
     )  # fmt: skip
     pk = int(cursor.lastrowid or 0)
     if record.config or record.labels:
-        labels = json.dumps(dict(record.labels), ensure_ascii=False, sort_keys=True)
-        connection.execute("INSERT INTO design VALUES (?, ?, ?)", (pk, record.config, labels))
+        connection.execute(
+            "INSERT INTO design VALUES (?, ?, ?)", (pk, record.config, _labels(record.labels))
+        )
     tags = [(tag, False) for tag in record.tags] + [(tag, True) for tag in record.system_tags]
     for tag, system in tags:
         key = tag_pk(connection, tag, system)
@@ -160,17 +220,26 @@ def _insert_model(
 
 
 def _insert_weights(connection: Connection, model_id: str, pk: int, weights: WeightsRecord) -> None:
-    private = connection.execute(
-        "SELECT url FROM private_url WHERE model = ? AND revision = ?",
-        (model_id, weights.revision),
-    ).fetchone()
     connection.execute(
         "INSERT INTO weights (model, revision, url, blob, filename, pinned, kept, uploaded, "
         "current, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (pk, weights.revision, private[0] if private else weights.url,
+        (pk, weights.revision, _real_url(connection, model_id, weights.revision, weights.url),
          blob_pk(connection, weights), weights.filename, weights.pinned, weights.kept,
          weights.uploaded, weights.current, weights.at),
     )  # fmt: skip
+
+
+def _real_url(
+    connection: Connection, model_id: str, revision: int, public: str | None
+) -> str | None:
+    private = connection.execute(
+        "SELECT url FROM private_url WHERE model = ? AND revision = ?", (model_id, revision)
+    ).fetchone()
+    return str(private[0]) if private else public
+
+
+def _labels(labels: Mapping[str, int]) -> str:
+    return json.dumps(dict(labels), ensure_ascii=False, sort_keys=True)
 
 
 def touch(connection: Connection, model_id: str, at: int) -> None:
