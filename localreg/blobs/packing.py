@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from localreg.blobs.staging import source_size
 from localreg.errors import InvalidValueError, SourceNotFoundError
 from localreg.frozen import Frozen
 
@@ -56,6 +57,27 @@ def tree(folder: Path) -> list[Entry]:
     if not found:
         raise _cannot(folder, "is empty")
     return found
+
+
+def listed(files: Sequence[Path]) -> list[Entry]:
+    """Return single files under their bare names, sorted by name.
+
+    Raises:
+        SourceNotFoundError: one of them is not there.
+        InvalidValueError: one is no plain file, or two have the same name.
+    """
+    entries: dict[str, Entry] = {}
+    for file in files:
+        size = source_size(file)
+        _check_name(file.parent, file.name)
+        if file.name in entries:
+            raise InvalidValueError(
+                f"{entries[file.name].path} and {file} would both be {file.name!r} in the package; "
+                "give a folder, in which they have names of their own",
+                argument="weights_filenames",
+            )
+        entries[file.name] = Entry(file.name, file, size)
+    return sorted(entries.values(), key=lambda entry: entry.name.encode())
 
 
 def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[Entry]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs import staging
+from localreg.blobs import packing, staging
 from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.staging import StagedBlob
 from localreg.errors import DigestMismatchError, InvalidValueError
@@ -38,8 +38,9 @@ class Source(Frozen, kw_only=True):
     """Where bytes come from.
 
     Attributes:
-        path: a file or a folder; None for a stream.
+        path: a file or a folder; None for a stream, or for several files.
         stream: an open binary file; None for a path.
+        files: single files, which become one archive under their bare names.
         filename: the name they are handed out under.
         mode: "copy", "move" or "link".
         wanted: the sha256 that the bytes must have; None for any.
@@ -48,6 +49,7 @@ class Source(Frozen, kw_only=True):
 
     path: Path | None
     stream: BinaryIO | None = None
+    files: tuple[Path, ...] = ()
     filename: str | None
     mode: Mode = "copy"
     wanted: str | None = None
@@ -55,8 +57,8 @@ class Source(Frozen, kw_only=True):
 
     @property
     def package(self) -> bool:
-        """Whether it is a folder, which becomes one archive."""
-        return is_folder(self.path)
+        """Whether it is a folder, or several files, which become one archive."""
+        return bool(self.files) or is_folder(self.path)
 
 
 class Held(Frozen):
@@ -159,6 +161,24 @@ def check_wanted(source: Source, digest: str) -> None:
 
 
 @contextmanager
+def as_file(registry: OpenRegistry, source: Source) -> Iterator[Path]:
+    """Yield a file with the bytes of a source: itself, or the archive that is made of it.
+
+    Raises:
+        SourceNotFoundError: there is no such file.
+        InvalidValueError: it cannot be made one.
+        StorageError: the disk is full, or refused something.
+    """
+    if source.path is not None and not source.package:
+        with disk_errors("keeping weights", source.path):
+            staging.source_size(source.path)
+        yield source.path
+    else:
+        with _staged(registry, source) as blob:
+            yield blob.path
+
+
+@contextmanager
 def _staged(registry: OpenRegistry, source: Source) -> Iterator[StagedBlob]:
     with registry.blobs.aside() as aside:
         yield _stage(registry, source, aside)
@@ -166,6 +186,9 @@ def _staged(registry: OpenRegistry, source: Source) -> Iterator[StagedBlob]:
 
 def _stage(registry: OpenRegistry, source: Source, aside: Path) -> StagedBlob:
     blobs = registry.blobs
+    if source.files:
+        with disk_errors("keeping weights", source.files[0]):
+            return _stage_archive(registry, packing.listed(source.files), aside, source)
     if source.path is None:
         assert source.stream is not None
         return staging.stage_stream(
@@ -183,8 +206,6 @@ def _stage(registry: OpenRegistry, source: Source, aside: Path) -> StagedBlob:
 
 
 def _stage_package(registry: OpenRegistry, folder: Path, aside: Path, source: Source) -> StagedBlob:
-    from localreg.blobs.packing import tree, write_zip
-
     if source.mode != "copy":
         raise InvalidValueError(
             f"{folder} is a folder, which is kept as one archive: copy it", argument="mode"
@@ -193,11 +214,16 @@ def _stage_package(registry: OpenRegistry, folder: Path, aside: Path, source: So
         raise InvalidValueError(
             f"{folder} holds the registry itself; keep another folder", argument="weights_url"
         )
-    entries = tree(folder)
+    return _stage_archive(registry, packing.tree(folder), aside, source)
+
+
+def _stage_archive(
+    registry: OpenRegistry, entries: list[packing.Entry], aside: Path, source: Source
+) -> StagedBlob:
     size = sum(entry.size for entry in entries)
     staging.check_room(aside.parent, size)
     return staging.stage_written(
-        lambda target, told: write_zip(entries, target, advance=told),
+        lambda target, told: packing.write_zip(entries, target, advance=told),
         aside,
         sync=registry.blobs.durable,
         size=None,

@@ -1,0 +1,181 @@
+"""Bringing weights to a destination outside the registry: the one seam for every kind of place.
+
+An object appears under its name whole, or not at all: it is written beside, synced, and linked or
+renamed. It never takes the place of other bytes, so that the revisions of a model that share a
+file name all stay readable: the second one gets the start of its digest into its name.
+
+Destinations are folders (``file://``) for now.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from localreg.blobs.blobstore import size_of
+from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.staging import StagedBlob, check_room, file_digest, source_size, stage_file
+from localreg.errors import StorageError
+from localreg.frozen import Frozen
+from localreg.ids import new_id
+from localreg.urls import local_path, local_url
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.progress import Progress
+
+_NO_LINKS = frozenset(
+    {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EXDEV}
+)
+
+
+class Uploaded(Frozen):
+    """An object at a destination.
+
+    Attributes:
+        url: where it is.
+        digest: sha256 of its bytes.
+        size: how many they are.
+        made: whether this upload put it there, and not one before.
+    """
+
+    url: str
+    digest: str
+    size: int
+    made: bool
+
+
+def upload(
+    source: Path, destination: str, name: str, *, sync: bool, progress: Progress | None = None
+) -> Uploaded:
+    """Copy a file to a destination.
+
+    Args:
+        source: a plain file.
+        destination: URL of the folder; made when it is not there.
+        name: what the object is called; when other bytes have that name, its digest goes into it.
+        sync: whether it shall be on disk before this returns.
+        progress: told of the bytes.
+
+    Raises:
+        SourceNotFoundError: there is no such file.
+        InvalidValueError: it is no plain file.
+        StorageError: the destination refused something, or is full; nothing is there then.
+    """
+    folder = _folder(destination)
+    with disk_errors("uploading weights", folder):
+        size = source_size(source)
+        _make_folder(folder, sync)
+        check_room(folder, size)
+        aside = folder / f".{new_id()}.part"
+        try:
+            staged = stage_file(source, aside, "copy", sync=sync, progress=progress)
+            target, made = _settle(staged, folder, name)
+            if sync:
+                _sync_folder(folder)
+        finally:
+            aside.unlink(missing_ok=True)
+    return Uploaded(local_url(target), staged.digest, staged.size, made)
+
+
+def expected_url(destination: str, name: str, digest: str, size: int, taken: set[str]) -> str:
+    """Return the URL that bytes will have at a destination, as it looks now.
+
+    Args:
+        taken: URLs that other bytes are on their way to.
+    """
+    folder = _folder(destination)
+    plain = folder / name
+    with disk_errors("uploading weights", folder):
+        free = not os.path.lexists(plain) or _holds(plain, digest, size)
+    return local_url(
+        plain if free and local_url(plain) not in taken else folder / _own(name, digest)
+    )
+
+
+def is_there(uploaded: Uploaded) -> bool:
+    """Return whether an object is there, as large as it should be."""
+    place = local_path(uploaded.url)
+    return place is not None and size_of(place) == uploaded.size
+
+
+def delete(url: str, digest: str | None, size: int | None) -> bool:
+    """Delete an object that was uploaded; return False when others are in its place by now.
+
+    One that is gone already counts as deleted.
+
+    Raises:
+        StorageError: it cannot be deleted.
+    """
+    place = local_path(url)
+    assert place is not None
+    with disk_errors("deleting weights", place):
+        if not os.path.lexists(place):
+            return True
+        if digest is None or size is None or not _holds(place, digest, size):
+            return False
+        place.unlink()
+    return True
+
+
+def _settle(staged: StagedBlob, folder: Path, name: str) -> tuple[Path, bool]:
+    """Give an object its name; return its place, and whether it was not there before."""
+    for target in (folder / name, folder / _own(name, staged.digest)):
+        try:
+            os.link(staged.path, target)  # unlike a rename, it replaces nothing
+        except FileExistsError:
+            pass
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if not os.path.lexists(target):
+                staged.path.rename(target)
+                return target, True
+        else:
+            return target, True
+        if _holds(target, staged.digest, staged.size):
+            return target, False
+    raise StorageError(
+        f"{target} is there, and is not what was uploaded before under this name; move it away",
+        path=str(target),
+    )
+
+
+def _holds(place: Path, digest: str, size: int) -> bool:
+    return size_of(place) == size and file_digest(place) == digest
+
+
+def _own(name: str, digest: str) -> str:
+    """Return a name that no other bytes have.
+
+    >>> _own("net.tar.gz", "0123456789abcdef")
+    'net.0123456789ab.tar.gz'
+    """
+    stem, dot, ending = name.partition(".") if not name.startswith(".") else (name, "", "")
+    return f"{stem}.{digest[:12]}{dot}{ending}"
+
+
+def _folder(destination: str) -> Path:
+    folder = local_path(destination)
+    assert folder is not None  # who checks a destination knows what kinds there are
+    return folder
+
+
+def _make_folder(folder: Path, sync: bool) -> None:
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        if sync:
+            _sync_folder(each.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
