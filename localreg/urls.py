@@ -76,6 +76,19 @@ def parse_weights_url(url: object) -> WeightsURL:
     return WeightsURL(text, _public(parts), filename, None, _pinned(text, parts.fragment))
 
 
+def parse_named_url(argument: str, url: object) -> WeightsURL:
+    """Return the checked form of a path or URL that was given as another argument.
+
+    Raises:
+        InvalidURLError: as `parse_weights_url`, naming the argument.
+    """
+    try:
+        return parse_weights_url(url)
+    except InvalidURLError as error:
+        text = str(error).replace("weights_url", argument, 1)
+        raise InvalidURLError(text, argument=argument) from None
+
+
 def _pinned(text: str, fragment: str) -> str | None:
     match = _PIN.fullmatch(fragment)
     if match is None:

@@ -31,26 +31,29 @@ if TYPE_CHECKING:
     from localreg.operations import lineage as lineage
     from localreg.operations import lookup as lookup
     from localreg.operations import media as media
+    from localreg.operations import outputs as outputs
     from localreg.operations import parameters as parameters
     from localreg.operations import publishing as publishing
     from localreg.operations import removal as removal
     from localreg.operations import repairing as repairing
     from localreg.operations import reported as reported
     from localreg.operations import reporting as reporting
+    from localreg.operations import revising as revising
     from localreg.operations import runs as runs
     from localreg.operations import searching as searching
     from localreg.operations import tabling as tabling
     from localreg.operations import task_copies as task_copies
     from localreg.operations import tracking as tracking
+    from localreg.operations import uploading as uploading
     from localreg.operations import usage as usage
     from localreg.operations import verifying as verifying
     from localreg.operations import weights as weights
 
 _MODULES = frozenset(
     "adding aliases artifacts caching catalog charting checkup collecting creation edits "
-    "fetching history imaging ingest labels lineage lookup media parameters publishing "
-    "removal repairing reported reporting runs searching tabling task_copies tracking usage "
-    "verifying weights".split()
+    "fetching history imaging ingest labels lineage lookup media outputs parameters "
+    "publishing removal repairing reported reporting revising runs searching tabling "
+    "task_copies tracking uploading usage verifying weights".split()
 )
 
 

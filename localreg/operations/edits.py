@@ -27,7 +27,7 @@ def rename(registry: OpenRegistry, model_id: str, name: object) -> None:
     with registry.store.write() as change:
         row = require_model(change.connection, model_id)
         if row.name != new:
-            _move(change, row, row.project, new)
+            move_within(change, row, row.project, new)
 
 
 def move(registry: OpenRegistry, model_id: str, project: object) -> None:
@@ -46,10 +46,13 @@ def move(registry: OpenRegistry, model_id: str, project: object) -> None:
         found = project_rows.by_id(change.connection, name) if name else None
         target = found or ensure_project(change, name)
         if row.project != target:
-            _move(change, row, target, row.name)
+            move_within(change, row, target, row.name)
 
 
-def _move(change: Change, row: model_rows.ModelRow, project: Project | None, name: str) -> None:
+def move_within(
+    change: Change, row: model_rows.ModelRow, project: Project | None, name: str
+) -> None:
+    """Make a model the next version of another project or name, within a transaction."""
     drop_aliases(change, row.id)
     payload = {
         "old": {"project": project_payload(row.project), "name": row.name, "version": row.version},
@@ -104,7 +107,7 @@ def set_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
     with registry.store.write() as change:
         require_model(change.connection, model_id)
         old = set(model_rows.tags(change.connection, model_id, system=False))
-        _change_tags(change, model_id, added=new - old, dropped=old - new)
+        change_tags(change, model_id, added=new - old, dropped=old - new)
 
 
 def edit_tags(
@@ -120,7 +123,7 @@ def edit_tags(
     with registry.store.write() as change:
         require_model(change.connection, model_id)
         old = set(model_rows.tags(change.connection, model_id, system=False))
-        _change_tags(change, model_id, added=added - old - dropped, dropped=dropped & old)
+        change_tags(change, model_id, added=added - old - dropped, dropped=dropped & old)
 
 
 def set_system_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
@@ -137,7 +140,7 @@ def set_system_tags(registry: OpenRegistry, model_id: str, tags: object) -> None
             _set(change, model_id, column, getattr(row, column), tag in wanted)
         new = wanted - set(STATES)
         old = set(model_rows.tags(change.connection, model_id, system=True))
-        _change_tags(change, model_id, added=new - old, dropped=old - new, system=True)
+        change_tags(change, model_id, added=new - old, dropped=old - new, system=True)
 
 
 def set_metadata(
@@ -199,9 +202,10 @@ def _set(change: Change, model_id: str, column: str, old: object, new: object) -
         change.record("model.changed", model_id, {"old": old, "new": new}, field=column)
 
 
-def _change_tags(
+def change_tags(
     change: Change, model_id: str, *, added: set[str], dropped: set[str], system: bool = False
 ) -> None:
+    """Add tags that a model lacks, and drop such as it has, within a transaction."""
     for tag in sorted(dropped):
         payload = {"old": True, "new": False, "system": system}
         change.record("model.tag", model_id, payload, field=tag)

@@ -131,6 +131,8 @@ def where_text(weights: WeightsRecord, *, held: bool) -> str:
     """
     if weights.kept:
         return "kept here" if held else "MISSING from the registry; try `localreg repair`"
+    if weights.uploaded:
+        return "uploaded to the URL"
     if weights.url is not None and weights.url.startswith("file://"):
         return "only pointed to"
     return "in the cache" if held else "not in the cache, fetched when wanted"

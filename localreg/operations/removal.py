@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localreg import log
+from localreg.blobs.blobstore import size_of
 from localreg.errors import (
     ModelInUseError,
     ModelNotFoundError,
@@ -11,11 +12,12 @@ from localreg.errors import (
 )
 from localreg.frozen import Frozen, replace
 from localreg.operations.lookup import require_model, resolve_removed
-from localreg.records import ModelRecord, model_from_payload
+from localreg.operations.uploading import delete_uploaded
+from localreg.records import ModelRecord, WeightsRecord
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows, event_rows, model_rows, task_rows
 from localreg.store.change import Change
-from localreg.urls import public_url
+from localreg.urls import local_path, public_url
 
 
 class Restored(Frozen):
@@ -36,8 +38,9 @@ def remove_model(
     """Remove a model; its history stays, and `restore_model` brings it back.
 
     Args:
-        delete_weights: also delete the bytes that the registry keeps for it, unless another
-            model needs them. Files that it only points to are never touched.
+        delete_weights: also delete the bytes that the registry keeps for it, and what it uploaded
+            of them, unless another model needs them. Files that it only points to are never
+            touched.
         force: also when tasks need it.
 
     Returns:
@@ -60,8 +63,9 @@ def remove_model(
         blob_rows.mark_unreferred(change.connection, digests)
     if not delete_weights:
         return True
-    # A list: every blob is tried, also after one that failed.
-    return all([_delete_unused(registry, digest) for digest in digests])  # noqa: C419
+    # Lists: everything is tried, also after something that failed.
+    uploads = [delete_uploaded(registry, each) for each in record.weights]
+    return all([*uploads, *[_delete_unused(registry, digest) for digest in digests]])
 
 
 def _check_unused(change: Change, record: ModelRecord) -> None:
@@ -131,10 +135,14 @@ def restore_model(registry: OpenRegistry, reference: object) -> Restored:
                 reference=model_id,
             )
         change.record("model.restored", model_id, gone.payload)
-    record = model_from_payload(model_id, gone.payload)
-    missing = [
-        each.digest
-        for each in record.weights
-        if each.digest and not registry.blobs.held(each.digest, each.size)
-    ]
+    with registry.store.read() as connection:
+        weights = model_rows.weights(connection, model_id)
+    missing = [each.digest for each in weights if each.digest and _is_gone(registry, each)]
     return Restored(model_id, tuple(missing))
+
+
+def _is_gone(registry: OpenRegistry, weights: WeightsRecord) -> bool:
+    if weights.uploaded and weights.url is not None:
+        place = local_path(weights.url)
+        return place is None or size_of(place) != weights.size
+    return not registry.blobs.held(weights.digest or "", weights.size)

@@ -220,6 +220,12 @@ def with_url(connection: Connection, url: str, *, archived: bool) -> list[str]:
     return [model_id for (model_id,) in rows]
 
 
+def has_uploaded(connection: Connection, url: str) -> bool:
+    """Return whether any revision of any model has its weights at `url`."""
+    row = connection.execute("SELECT 1 FROM weights WHERE url = ? LIMIT 1", (url,)).fetchone()
+    return row is not None
+
+
 def with_digest(connection: Connection, digest: str, *, archived: bool) -> list[str]:
     """Return ids of the models whose weights are this blob alone, newest created first."""
     rows = connection.execute(

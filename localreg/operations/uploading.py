@@ -1,0 +1,276 @@
+"""Weights at a destination of the user's: where they go, and bringing them there, also behind."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from localreg import log
+from localreg.blobs import outgoing
+from localreg.blobs.outgoing import Uploaded
+from localreg.errors import (
+    InvalidURLError,
+    InvalidValueError,
+    SourceNotFoundError,
+    StorageError,
+    UploadError,
+)
+from localreg.frozen import Frozen
+from localreg.operations.creation import note_url
+from localreg.operations.lookup import require_task
+from localreg.records import TaskRecord, WeightsRecord
+from localreg.registry import OpenRegistry
+from localreg.store import model_rows
+from localreg.store.change import Change
+from localreg.text import shown
+from localreg.urls import local_path, local_url, parse_named_url, public_url, safe_filename
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
+WORKERS = 4
+TRIES = 3
+
+
+def check_destination(argument: str, uri: object) -> str | None:
+    """Return the URL of a folder that weights are uploaded to; None and "" are none.
+
+    Raises:
+        InvalidURLError: it is none, or of a kind that this version cannot upload to.
+    """
+    if uri is None or uri == "":
+        return None
+    parsed = parse_named_url(argument, uri)
+    if parsed.path is None:
+        raise InvalidURLError(
+            f"{argument} is {parsed.public}, and this version uploads to folders only: a path, or "
+            "file:///…; S3, Google Cloud Storage and Azure come with a later version",
+            argument=argument,
+        )
+    return parsed.text
+
+
+def folder_of(registry: OpenRegistry, destination: str, task_id: str) -> str:
+    """Return the URL of the folder that a task's models go to, below a destination.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+    """
+    with registry.store.read() as connection:
+        return task_folder(destination, require_task(connection, task_id))
+
+
+def task_folder(destination: str, task: TaskRecord) -> str:
+    """Return the URL of the folder that a task's models go to, below a destination.
+
+    >>> task_folder("file:///share", TaskRecord(id="0" * 32, name="a/b", project=None))
+    'file:///share/a_b.00000000000000000000000000000000/models'
+    """
+    folder = local_path(destination)
+    assert folder is not None
+    for part in task.project.name.split("/") if task.project else ():
+        folder /= safe_filename(part) or "_"
+    name = safe_filename(task.name.replace("/", "_")) or "_"
+    return local_url(folder / f"{name}.{task.id}" / "models")
+
+
+def upload_at_once(
+    registry: OpenRegistry,
+    source: Path,
+    folder: str,
+    name: str,
+    record: Callable[[Change, Uploaded], Result],
+) -> Result:
+    """Upload a file, and call `record` in the transaction that records where it is.
+
+    Raises:
+        SourceNotFoundError: there is no such file.
+        StorageError: the destination refused something; nothing is there, and nothing recorded.
+    """
+    for _ in range(TRIES):
+        uploaded = outgoing.upload(source, folder, name, sync=registry.blobs.durable)
+        try:
+            with registry.store.write() as change:
+                # Another process may have deleted the last model with these very bytes.
+                if outgoing.is_there(uploaded):
+                    return record(change, uploaded)
+        except BaseException:
+            if uploaded.made:
+                _delete_unused(registry, uploaded.url, uploaded.digest, uploaded.size)
+            raise
+    raise StorageError(f"{folder}/{name} is deleted again and again", path=folder)
+
+
+def record_uploaded(
+    registry: OpenRegistry, model_id: str, revision: int, uploaded: Uploaded
+) -> None:
+    """Record where a revision of weights is now; the registry's own copy becomes a cache.
+
+    When the revision was dropped meanwhile, what was uploaded of it goes as well.
+    """
+    with registry.store.write() as change:
+        there = model_rows.weights(change.connection, model_id)
+        weights = next((each for each in there if each.revision == revision), None)
+        if weights is not None and outgoing.is_there(uploaded):
+            public = parse_named_url("url", uploaded.url).public
+            note_url(change, model_id, revision, uploaded.url, public)
+            payload = {"revision": revision, "url": public, "digest": uploaded.digest}
+            change.record("model.weights_uploaded", model_id, payload)
+            return
+    if uploaded.made:
+        _delete_unused(registry, uploaded.url, uploaded.digest, uploaded.size)
+
+
+def delete_uploaded(registry: OpenRegistry, weights: WeightsRecord) -> bool:
+    """Delete what was uploaded of a revision that is gone, unless another one has it.
+
+    Returns:
+        False when that failed, which the log explains.
+    """
+    if not weights.uploaded or weights.url is None:
+        return True
+    return _delete_unused(registry, weights.url, weights.digest, weights.size)
+
+
+def _delete_unused(registry: OpenRegistry, url: str, digest: str | None, size: int | None) -> bool:
+    try:
+        # In a transaction: nobody can record that it has the object until it is gone.
+        with registry.store.write() as change:
+            if model_rows.has_uploaded(change.connection, url):
+                return True
+            if not outgoing.delete(url, digest, size):
+                log.warning(
+                    "%s is not what was uploaded there any more, and is left", public_url(url)
+                )
+    except StorageError as error:
+        log.warning("%s was uploaded, and could not be deleted: %s", public_url(url), error)
+        return False
+    return True
+
+
+class Behind(Frozen):
+    """An upload that runs behind: of which registry, to which URL."""
+
+    registry: OpenRegistry
+    url: str
+
+
+class Uploads:
+    """The uploads of this process that run behind. Failures are told at once, and raised later."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._executor: ThreadPoolExecutor | None = None
+        self._running: dict[object, Behind] = {}
+        self._failed: list[tuple[str, BaseException]] = []
+
+    def start(
+        self, registry: OpenRegistry, model_id: str, weights: WeightsRecord, folder: str
+    ) -> str:
+        """Begin to upload a revision that the registry keeps; return the URL it will have."""
+        digest, size = str(weights.digest), weights.size or 0
+        with self._changed:
+            if self._executor is None:
+                from concurrent.futures import ThreadPoolExecutor
+
+                self._executor = ThreadPoolExecutor(WORKERS, "localreg-upload")
+            taken = {each.url for each in self._running.values()}
+            name = weights.filename or "weights"
+            url = outgoing.expected_url(folder, name, digest, size, taken)
+            key = object()
+            self._running[key] = Behind(registry, url)
+            self._executor.submit(self._run, key, model_id, weights, folder)
+        return url
+
+    def _run(self, key: object, model_id: str, weights: WeightsRecord, folder: str) -> None:
+        upload = self._running[key]
+        try:
+            _upload_behind(upload, model_id, weights, folder)
+        except BaseException as error:
+            log.warning(
+                "the weights did not reach %s, and are served from the registry: %s",
+                public_url(upload.url), error,
+            )  # fmt: skip
+            self._failed.append((public_url(upload.url), error))
+            raise
+        finally:
+            with self._changed:
+                del self._running[key]
+                self._changed.notify_all()
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        most: int | None = None,
+        registry: OpenRegistry | None = None,
+    ) -> int:
+        """Wait until uploads are done; return how many are not, after `timeout` seconds.
+
+        Args:
+            most: wait for so many of them at most, those that were begun first; None for all.
+            registry: only for those of this one.
+        """
+
+        def left() -> list[object]:
+            return [key for key in mine if key in self._running]
+
+        with self._changed:
+            mine = [
+                key
+                for key, each in self._running.items()
+                if registry is None or each.registry is registry
+            ][:most]
+            self._changed.wait_for(lambda: not left(), timeout)
+            return len(left())
+
+    def raise_failures(self) -> None:
+        """Raise what failed since this was last called.
+
+        Raises:
+            UploadError: something did.
+        """
+        with self._changed:
+            failed, self._failed = self._failed, []
+        if failed:
+            told = "; ".join(f"{url}: {error}" for url, error in failed)
+            raise UploadError(
+                f"{len(failed)} of the uploads failed, and their weights are served from the "
+                f"registry: {told}",
+                urls=tuple(url for url, _ in failed),
+            ) from failed[0][1]
+
+
+def _upload_behind(upload: Behind, model_id: str, weights: WeightsRecord, folder: str) -> None:
+    registry = upload.registry
+    source = registry.blobs.blob(str(weights.digest))
+    name = Path(str(local_path(upload.url))).name
+    try:
+        uploaded = outgoing.upload(source, folder, name, sync=registry.blobs.durable)
+    except SourceNotFoundError:
+        with registry.store.read() as connection:
+            there = model_rows.weights(connection, model_id)
+        if any(each.revision == weights.revision for each in there):
+            raise
+        return  # it was dropped, and its bytes are gone
+    record_uploaded(registry, model_id, weights.revision, uploaded)
+
+
+def check_timeout(timeout: object) -> float | None:
+    """Return a number of seconds; None for no bound.
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout < 1e9:
+        raise InvalidValueError(
+            f"timeout must be a number of seconds, 0 or more, not {shown(timeout)}",
+            argument="timeout",
+        )
+    return float(timeout)
