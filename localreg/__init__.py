@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from localreg.api.input_model import InputModel as InputModel
     from localreg.api.logger import Logger as Logger
     from localreg.api.model import Model as Model
+    from localreg.api.output_model import OutputModel as OutputModel
     from localreg.api.public_registry import Registry as Registry
     from localreg.api.public_registry import current_registry as current_registry
     from localreg.api.public_registry import use_registry as use_registry
@@ -29,6 +30,7 @@ _HOMES = {
     "LocalregError": "localreg.errors",
     "Logger": "localreg.api.logger",
     "Model": "localreg.api.model",
+    "OutputModel": "localreg.api.output_model",
     "Registry": "localreg.api.public_registry",
     "StorageManager": "localreg.api.storage_manager",
     "Task": "localreg.api.task",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from localreg.operations.uploading import Uploads
     from localreg.registry import OpenRegistry
     from localreg.store.database import Durability
 
@@ -32,6 +33,8 @@ _tasks: dict[Path, tuple[OpenRegistry, str]] = {}
 _told: set[str] = set()
 _parsed: list[tuple[ArgumentParser, Namespace]] = []
 _listeners: dict[str, Callable[[ArgumentParser, Namespace], None]] = {}
+_destination: list[str] = []
+_uploads: dict[int, Uploads] = {}  # by process: a fork does not take threads along
 
 
 def locate() -> tuple[Path, str]:
@@ -137,7 +140,8 @@ def choose(registry: OpenRegistry) -> None:
 
 
 def forget(registry: OpenRegistry) -> None:
-    """Take a closed registry out of everything."""
+    """Take a registry that is about to be closed out of everything, once its uploads are done."""
+    finish_uploads(registry)
     while any(each is registry for each in _entered):
         leave(registry)
     if _chosen and _chosen[0] is registry:
@@ -204,7 +208,35 @@ def remote_task() -> str | None:
     return os.environ.get(TASK_VARIABLE) or None
 
 
+def set_default_upload_uri(uri: str | None) -> None:
+    """Set where weights are uploaded to when neither their model nor its task says so."""
+    _destination[:] = [] if uri is None else [uri]
+
+
+def default_upload_uri() -> str | None:
+    """Return what `set_default_upload_uri` set, or None."""
+    return _destination[0] if _destination else None
+
+
+def uploads() -> Uploads:
+    """Return the uploads of this process that run behind."""
+    found = _uploads.get(os.getpid())
+    if found is None:
+        from localreg.operations.uploading import Uploads
+
+        found = _uploads.setdefault(os.getpid(), Uploads())
+    return found
+
+
+def finish_uploads(registry: OpenRegistry | None = None) -> None:
+    """Wait for the uploads of a registry, or of all; what fails is told in the log at once."""
+    found = _uploads.get(os.getpid())
+    if found is not None:
+        found.wait(registry=registry)
+
+
 @atexit.register
 def _close_all() -> None:
+    finish_uploads()
     for registry in list(_opened.values()):
         registry.close()

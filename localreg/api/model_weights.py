@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from localreg import log
+from localreg import log, operations
 from localreg.errors import (
     InvalidValueError,
     LockTimeoutError,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from localreg.api.subject import Subject
+    from localreg.operations.revising import Revision
 
     Given = TypeVar("Given")
 
@@ -127,6 +128,32 @@ class WeightsMethods:
             return path
 
         return or_none(get, raise_on_error)
+
+    def revisions(self) -> list[Revision]:
+        """Return every revision of the model's weights, oldest first.
+
+        Each has `revision` (its number), `current`, `filename`, `digest`, `size`, `url` (where the
+        bytes can be read) and `at` (when it was recorded).
+
+        Raises:
+            ModelNotFoundError: the model is gone.
+        """
+        stored = self._subject.stored()
+        return operations.revising.revisions(stored.registry, stored.id)
+
+    def restore_weights(self, revision: int) -> None:
+        """Serve an earlier revision of the weights again, or go forth to a later one.
+
+        Args:
+            revision: its number, see `revisions`.
+
+        Raises:
+            NotFoundError: (a ValueError) there is no such revision.
+            PublishedError: (a ValueError) the model is published.
+            ModelNotFoundError: the model is gone.
+        """
+        stored = self._subject.stored()
+        operations.revising.restore_weights(stored.registry, stored.id, revision)
 
     def _copy(self, extract: bool | None, force: bool) -> str:
         wanted = None if extract is None else bool(extract)

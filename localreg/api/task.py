@@ -256,6 +256,11 @@ class Task(
         if isinstance(mutable, InputModel):
             connect(mutable, self, name, ignore, comment=True)
             return mutable
+        from localreg.api.output_model import OutputModel
+
+        if isinstance(mutable, OutputModel):
+            mutable.connect(self, name)
+            return mutable
         if isinstance(mutable, Mapping):
             return self._connect_dict(mutable, name or GENERAL, ignore=ignore)
         import argparse

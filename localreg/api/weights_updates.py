@@ -1,0 +1,139 @@
+"""What `OutputModel.update_weights` and its kin have in common: from arguments to a revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from localreg import operations
+from localreg.api.subject import Stored
+from localreg.errors import InvalidValueError
+from localreg.frozen import Frozen, replace
+from localreg.operations.ingest import Source
+from localreg.operations.revising import Update
+from localreg.urls import is_folder
+
+UNNAMED_PACKAGE = "model_package.zip"
+
+
+class NewWeights(Frozen, kw_only=True):
+    """How new weights come, checked.
+
+    Attributes:
+        filename: the name they are handed out under; their file's own when None.
+        destination: URL that they are uploaded to; None for the registry.
+        own_destination: what of it was set on the model.
+        delete: whether the files go afterwards.
+        behind: whether they are uploaded behind.
+        update: the rest.
+    """
+
+    filename: str | None
+    destination: str | None
+    own_destination: str | None
+    delete: bool
+    behind: bool
+    update: Update
+
+
+def update(stored: Stored, new: NewWeights, file: object, url: object) -> str:
+    """Do what `OutputModel.update_weights` does."""
+    if _given(file) == _given(url):
+        raise InvalidValueError(
+            "give either weights_filename, a local file, or register_uri, where weights are "
+            "already; not both",
+            argument="weights_filename",
+        )
+    if _given(url):
+        operations.revising.point_to(stored.registry, stored.id, url, new.update)
+        return stored.url() or ""
+    path = operations.revising.local_source("weights_filename", file)
+    if is_folder(path):
+        return _store(stored, _package(new), _folder_source(path, new), (path,))
+    name = _with_ending(new.filename, path.name)
+    return _store(stored, new, Source(path=path, filename=name), (path,))
+
+
+def update_package(stored: Stored, new: NewWeights, files: object, folder: object) -> str:
+    """Do what `OutputModel.update_weights_package` does."""
+    listed = _listed(files)
+    if bool(listed) == _given(folder):
+        raise InvalidValueError(
+            "give either weights_filenames, a list of files, or weights_path, a folder; not both",
+            argument="weights_filenames",
+        )
+    if listed:
+        name = _with_ending(new.filename, UNNAMED_PACKAGE)
+        return _store(stored, new, Source(path=None, files=listed, filename=name), listed)
+    path = operations.revising.local_source("weights_path", folder)
+    if not is_folder(path):
+        raise InvalidValueError(
+            f"weights_path must be a folder, and {path} is none; give single files as "
+            "weights_filenames",
+            argument="weights_path",
+        )
+    return _store(stored, new, _folder_source(path, new), (path,))
+
+
+def _given(value: object) -> bool:
+    return value is not None and value != ""
+
+
+def _listed(files: object) -> tuple[Path, ...]:
+    if files is None:
+        return ()
+    if isinstance(files, (str, bytes)) or not isinstance(files, Iterable):
+        raise InvalidValueError(
+            f"weights_filenames must be a list of paths, not {type(files).__name__}",
+            argument="weights_filenames",
+        )
+    return tuple(operations.revising.local_source("weights_filenames", each) for each in files)
+
+
+def _folder_source(folder: Path, new: NewWeights) -> Source:
+    name = _with_ending(new.filename, f"{folder.name or 'package'}.zip")
+    return Source(path=folder, filename=name)
+
+
+def _package(new: NewWeights) -> NewWeights:
+    return replace(new, update=replace(new.update, package=True))
+
+
+def _with_ending(wanted: str | None, own: str) -> str:
+    """Return the name that was wanted, with the file's own ending where it has none.
+
+    >>> _with_ending("best", "step-100.pt"), _with_ending("a.ckpt", "b.pt"), _with_ending(None, "c")
+    ('best.pt', 'a.ckpt', 'c')
+    """
+    from localreg.urls import safe_filename
+
+    name = own if wanted is None else wanted
+    if wanted is not None and "." not in wanted and "." in own:
+        name = f"{wanted}.{own.rpartition('.')[2]}"
+    return safe_filename(name) or "weights"
+
+
+def _store(stored: Stored, new: NewWeights, source: Source, given: tuple[Path, ...]) -> str:
+    registry = stored.registry
+    operations.revising.check_draft(registry, stored.id)
+    planned = operations.revising.plan_deletion(registry, given) if new.delete else ()
+    if new.destination is None:
+        operations.revising.keep(registry, stored.id, source, new.update)
+        url = stored.url() or ""
+    elif new.behind:
+        url = _upload_behind(stored, new, source)
+    else:
+        folder = operations.uploading.folder_of(registry, new.destination, new.update.task)
+        url = operations.revising.upload(registry, stored.id, source, folder, new.update)
+    operations.revising.delete_planned(planned)
+    return url
+
+
+def _upload_behind(stored: Stored, new: NewWeights, source: Source) -> str:
+    from localreg.api import ambient
+
+    registry = stored.registry
+    assert new.destination is not None
+    folder = operations.uploading.folder_of(registry, new.destination, new.update.task)
+    added = operations.revising.keep(registry, stored.id, source, new.update)
+    return ambient.uploads().start(registry, stored.id, added.weights, folder)
