@@ -16,7 +16,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from localreg import InputModel, Model, Registry, StorageManager, Task, use_registry
+from localreg import (
+    InputModel,
+    Model,
+    OutputModel,
+    Registry,
+    StorageManager,
+    Task,
+    use_registry,
+)
 from localreg.errors import LocalregError
 
 HUGE = "x" * 16_777_217
@@ -117,6 +125,11 @@ NOT_A_FILENAME = [
 NOT_A_LIST_OF_NAMES = [None, "a", b"a", 5, 0, LARGE, [5], [None], [["a"]], [""], ["\ud800"], [b"a"],
                        DEEP, CYCLE]  # fmt: skip
 
+NOT_A_DESTINATION = [
+    *(each for each in NOT_A_URL if each not in (None, "", "x" * 40_000)),
+    "s3://bucket/folder", "https://example.org/x", "gs://bucket", "azure://account/container",
+]  # fmt: skip
+
 # (what is called, bad values, what the message names)
 IMPORTS = {
     "weights_url": NOT_A_URL,
@@ -147,7 +160,119 @@ def into_add(argument):
     return call
 
 
+def into_output(argument):
+    def call(at, value):
+        return OutputModel(**{"task": at.task, argument: value})
+
+    return call
+
+
+def into_update(argument):
+    def call(at, value):
+        return at.output.update_weights(**{"weights_filename": at.file, argument: value})
+
+    return call
+
+
+def into_package(argument):
+    def call(at, value):
+        return at.output.update_weights_package(**{"weights_filenames": [at.file], argument: value})
+
+    return call
+
+
+# For updates, of a file and of a package.
+UPDATES = {
+    "upload_uri": [each for each in NOT_A_DESTINATION if each not in (None, "")],
+    "target_filename": [each for each in NOT_A_FILENAME if each != ""],
+    "iteration": ["1", "", 1.5, float("nan"), b"1", [], object(), LARGE, 2**54, DEEP],
+    "keep_last": NOT_A_LIMIT,
+}
+
 CALLS = {
+    "OutputModel(task=)": (lambda at, value: OutputModel(value), NOT_A_TASK, "task"),
+    **{
+        f"OutputModel({name}=)": (into_output(name), values, name)
+        for name, values in IMPORTS.items()
+        if name not in ("weights_url", "project", "metadata")
+    },
+    "OutputModel(base_model_id=)": (into_output("base_model_id"), NOT_AN_ID, "id"),
+    **{
+        f"update_weights({name}=)": (into_update(name), values, name)
+        for name, values in UPDATES.items()
+    },
+    "update_weights(weights_filename=)": (
+        lambda at, value: at.output.update_weights(value),
+        [*NOT_A_URL, "s3://bucket/x.pt", "/", "/dev/null", "/nowhere/at/all"],
+        "weights_filename|device|no file|registry itself|keeping",
+    ),
+    "update_weights(register_uri=)": (
+        lambda at, value: at.output.update_weights(register_uri=value), NOT_A_URL, "register_uri",
+    ),
+    "update_weights(both)": (
+        lambda at, value: at.output.update_weights(at.file, register_uri=value),
+        ["s3://b/x.pt", 5],
+        "register_uri",
+    ),
+    **{
+        f"update_weights_package({name}=)": (into_package(name), values, name)
+        for name, values in UPDATES.items()
+    },
+    "update_weights_package(weights_filenames=)": (
+        lambda at, value: at.output.update_weights_package(value),
+        [*NOT_A_LIST_OF_NAMES, [], ["/nowhere"], ["/"], ["/dev/null"], [None], ["s3://b/x"]],
+        "weights_filenames|no file|directory|device|changed",
+    ),
+    "update_weights_package(weights_path=)": (
+        lambda at, value: at.output.update_weights_package(weights_path=value),
+        [*NOT_A_URL, "/nowhere", "/dev/null", "/", "s3://b/x"],
+        "weights_path|registry itself|weights_filenames",
+    ),
+    "update_design(config_text=)": (
+        lambda at, value: at.output.update_design(value), NOT_A_TEXT, "config_text",
+    ),
+    "update_design(config_dict=)": (
+        lambda at, value: at.output.update_design(config_dict=value),
+        NOT_A_CONFIG_DICT,
+        "config_dict",
+    ),
+    "update_labels(labels=)": (
+        lambda at, value: at.output.update_labels(value), [None, *NOT_LABELS], "label",
+    ),
+    "config_text": (
+        lambda at, value: setattr(at.output, "config_text", value), NOT_A_TEXT, "config_text",
+    ),
+    "config_dict": (
+        lambda at, value: setattr(at.output, "config_dict", value),
+        NOT_A_CONFIG_DICT,
+        "config_dict",
+    ),
+    "labels": (lambda at, value: setattr(at.output, "labels", value), [None, *NOT_LABELS], "label"),
+    "set_upload_destination(uri=)": (
+        lambda at, value: at.output.set_upload_destination(value), NOT_A_DESTINATION, "uri",
+    ),
+    "set_default_upload_uri(output_uri=)": (
+        lambda at, value: OutputModel.set_default_upload_uri(value),
+        NOT_A_DESTINATION,
+        "output_uri",
+    ),
+    "wait_for_uploads(timeout=)": (
+        lambda at, value: OutputModel.wait_for_uploads(value),
+        ["", "1", -1, float("nan"), float("inf"), True, [], LARGE, DEEP, object()],
+        "timeout",
+    ),
+    "wait_for_uploads(max_num_uploads=)": (
+        lambda at, value: OutputModel.wait_for_uploads(0, value), NOT_A_LIMIT, "max_num_uploads",
+    ),
+    "OutputModel.connect(task=)": (lambda at, value: at.output.connect(value), NOT_A_TASK, "task"),
+    "OutputModel.connect(name=)": (
+        lambda at, value: at.output.connect(at.task, value), ["", *NOT_A_NAME], "name",
+    ),
+    "restore_weights(revision=)": (
+        lambda at, value: at.model.restore_weights(value),
+        [None, "1", 0, 2, -1, 1.0, True, b"1", [], LARGE, object(), DEEP],
+        "revision",
+    ),
     **{
         f"import_model({name}=)": (into_import(name), values, name)
         for name, values in IMPORTS.items()
@@ -615,8 +740,11 @@ def at(tmp_path_factory):
         task = Task.create("p", "train")
         model.connect(task, "a")
         registry.set_alias(model, "prod")
+        output = OutputModel(task, name="o")
         look = registry.db.conn
-        yield SimpleNamespace(registry=registry, model=model, task=task, look=look, file=file)
+        yield SimpleNamespace(
+            registry=registry, model=model, output=output, task=task, look=look, file=file
+        )
 
 
 def state(at):
@@ -672,6 +800,7 @@ def test_every_public_method_with_arguments_is_in_the_table():
         "get_status", "get_status_message", "get_last_iteration", "get_script",
         "get_requirements", "is_current_task", "TaskTypes", "render",
         "get_reported_scalars", "get_last_scalar_metrics", "get_reported_single_values",
+        "revisions",
     }  # fmt: skip
     flags_only = {
         "get_parameters",
@@ -688,7 +817,7 @@ def test_every_public_method_with_arguments_is_in_the_table():
         "repair",
     }
     named = " ".join(CALLS)
-    for kind in (InputModel, Task, Registry, StorageManager):
+    for kind in (InputModel, OutputModel, Task, Registry, StorageManager):
         for name in dir(kind):
             if name.startswith(("_", "report_")) or isinstance(getattr(kind, name), property):
                 continue

@@ -24,13 +24,18 @@ from localreg.operations import (
     collecting,
     edits,
     history,
+    outputs,
     removal,
+    revising,
     tracking,
+    uploading,
     weights,
 )
 from localreg.operations.adding import add_model
 from localreg.operations.catalog import import_model
 from localreg.operations.creation import describe
+from localreg.operations.ingest import Source
+from localreg.operations.uploading import folder_of
 from localreg.registry import open_registry
 from localreg.store import fold
 
@@ -56,6 +61,8 @@ KNOWN = {
     for kind in (
         *("model.created", "model.removed", "model.restored", "model.changed", "model.moved"),
         *("model.tag", "model.metadata", "model.weights", "alias.set", "alias.dropped"),
+        *("model.design", "model.weights_added", "model.weights_chosen"),
+        *("model.weights_dropped", "model.weights_uploaded"),
     )
 }
 # What no row may be.
@@ -64,6 +71,7 @@ WRONG = [
     "SELECT * FROM alias a JOIN model m ON m.pk = a.model "
     "WHERE (a.project, a.name) <> (m.project, m.name)",
     "SELECT id FROM model INTERSECT SELECT id FROM tombstone",
+    "SELECT model FROM weights GROUP BY model HAVING sum(current) <> 1",
     "PRAGMA foreign_key_check",
 ]
 
@@ -373,6 +381,79 @@ class Registry(RuleBasedStateMachine):
     @rule(model=models, alias=st.sampled_from(["best", "latest"]))
     def remove_alias(self, model, alias):
         self.attempt(aliases.remove_alias, model, alias)
+
+    # Models that tasks make, and their revisions.
+
+    @rule(
+        target=models,
+        task=tasks,
+        name=names | st.none(),
+        config=configs,
+        labels=labels,
+        base=models | st.none(),
+    )
+    def make_an_output(self, task, name, config, labels, base):
+        told = describe(name=name, label_enumeration=labels, **config)
+        if base is None:
+            return self.attempt(outputs.make_output, task, told)
+        self.attempt(outputs.take_over, task, base, told)
+        return multiple()
+
+    @rule(
+        model=models,
+        task=tasks,
+        number=st.integers(0, 2),
+        how=st.sampled_from(["keep", "upload", "behind", "files", "url", "secret url"]),
+        entry=st.sampled_from([None, "m", "base"]),
+        keep_last=st.sampled_from([None, 1, 2]),
+        package=st.booleans(),
+    )
+    def update_weights(self, model, task, number, how, entry, keep_last, package):
+        update = revising.Update(
+            task=task,
+            entry=entry,
+            iteration=number,
+            comment=package,
+            package=package,
+            keep_last=keep_last,
+        )
+        path = self.private / f"weights {number}.pt"  # number 2 is not there
+        source = Source(path=path, filename=path.name)
+        if "url" in how:
+            secret = f"me:{SECRET}@" if how == "secret url" else ""
+            url = f"http://{secret}{self.server.host}/{number}.pt"
+            self.attempt(revising.point_to, model, url, update)
+        elif how == "files":
+            several = Source(path=None, files=(path,), filename="several.zip")
+            self.attempt(revising.keep, model, several, update)
+        elif how == "upload":
+            folder = folder_of(self.registry, (self.private / "share").as_uri(), task)
+            self.attempt(revising.upload, model, source, folder, update)
+        else:
+            added = self.attempt(revising.keep, model, source, update)
+            if added is not None and how == "behind":
+                self.upload_behind(model, task, added)
+
+    def upload_behind(self, model, task, added):
+        uploads = uploading.Uploads()
+        folder = folder_of(self.registry, (self.private / "share").as_uri(), task)
+        uploads.start(self.registry, model, added.weights, folder)
+        uploads.wait()
+        uploads.raise_failures()
+
+    @rule(model=models, revision=st.integers(0, 4))
+    def restore_weights(self, model, revision):
+        self.attempt(revising.restore_weights, model, revision)
+
+    @rule(model=models, task=tasks, name=names | st.none())
+    def connect_an_output(self, model, task, name):
+        self.attempt(outputs.connect_output, task, model, name)
+
+    @rule(model=models, task=tasks, config=configs, labels=labels)
+    def design_a_model(self, model, task, config, labels):
+        told = [config.get(each) for each in ("config_text", "config_dict")]
+        self.attempt(outputs.set_config, model, task, *told)
+        self.attempt(outputs.set_labels, model, task, labels)
 
     # Tasks.
 

@@ -263,12 +263,11 @@ class OutputModel(Model):
         keep_last: object,
     ) -> NewWeights:
         own = operations.uploading.check_destination("upload_uri", upload_uri) or self._destination
-        filename = target_filename or None
         return NewWeights(
             filename=(
                 None
-                if filename is None
-                else operations.creation.check_filename(filename, "target_filename")
+                if target_filename is None or target_filename == ""
+                else operations.creation.check_filename(target_filename, "target_filename")
             ),
             destination=own or self.upload_storage_uri,
             own_destination=own,
