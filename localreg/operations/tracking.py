@@ -348,11 +348,6 @@ def inputs(registry: OpenRegistry, task_id: str) -> dict[str, str]:
         return task_rows.models(connection, task_id, "input")
 
 
-def output_uri(registry: OpenRegistry, task_id: str) -> str | None:
-    """Return where the weights that a task makes are uploaded to, or None for no such place."""
-    return None
-
-
 def drop_inputs(registry: OpenRegistry, task_id: str, names: object) -> None:
     """Take input models off a task; names that it has none under are passed over.
 

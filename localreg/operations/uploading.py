@@ -68,7 +68,7 @@ def folder_of(registry: OpenRegistry, destination: str, task_id: str) -> str:
 def task_folder(destination: str, task: TaskRecord) -> str:
     """Return the URL of the folder that a task's models go to, below a destination.
 
-    >>> task_folder("file:///share", TaskRecord(id="0" * 32, name="a/b", project=None))
+    >>> task_folder("file:///share", TaskRecord(id="0" * 32, name="a/b", run={}))
     'file:///share/a_b.00000000000000000000000000000000/models'
     """
     folder = local_path(destination)
