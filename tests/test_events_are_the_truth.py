@@ -20,13 +20,16 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from localreg.errors import LocalregError, RegistryError
 from localreg.operations import (
     aliases,
+    artifacts,
     caching,
     collecting,
     edits,
     history,
     outputs,
+    parameters,
     removal,
     revising,
+    task_copies,
     tracking,
     uploading,
     weights,
@@ -35,6 +38,7 @@ from localreg.operations.adding import add_model
 from localreg.operations.catalog import import_model
 from localreg.operations.creation import describe
 from localreg.operations.ingest import Source
+from localreg.operations.runs import Run
 from localreg.operations.uploading import folder_of
 from localreg.registry import open_registry
 from localreg.store import fold
@@ -494,9 +498,53 @@ class Registry(RuleBasedStateMachine):
     def change_a_task(self, task, change):
         self.attempt(tracking.set_task, task, *change)
 
-    @rule(task=tasks, status=st.sampled_from(["completed", "failed"]))
-    def end_a_task(self, task, status):
-        self.attempt(tracking.end_task, task, status)
+    @rule(task=tasks, status=st.sampled_from(["completed", "failed"]), again=st.booleans())
+    def end_a_task(self, task, status, again):
+        self.attempt(tracking.end_task, task, status, "why", again=again)
+
+    @rule(task=tasks, told=st.sampled_from([{}, {"commit": "a"}, {"packages": {"numpy": "2"}}]))
+    def take_up_a_task(self, task, told):
+        self.attempt(tracking.take_up, task, Run(told, {"folder": f"/{PRIVATE}"}))
+
+    @rule(task=tasks, project=projects, added=tags, dropped=tags, only=st.booleans())
+    def sort_a_task(self, task, project, added, dropped, only):
+        self.attempt(tracking.move_task, task, project)
+        self.attempt(tracking.edit_tags, task, add=added, drop=dropped, only=only)
+
+    @rule(
+        task=tasks,
+        values=st.dictionaries(st.sampled_from(["a", "Args/b", "x/y/z", "漢"]), values, max_size=3),
+        replace=st.sampled_from([False, True, "Args"]),
+        text=texts,
+    )
+    def set_up_a_task(self, task, values, replace, text):
+        def set_parameters(registry, task, given):
+            checked = parameters.check_parameters("given", given)
+            parameters.set_parameters(registry, task, checked, replace=replace)
+
+        self.attempt(set_parameters, task, values)
+        self.attempt(parameters.set_configuration, task, "net", text)
+
+    @rule(task=tasks, value=st.sampled_from([b"bytes", {"a": 1}, "text", None]), drop=st.booleans())
+    def keep_an_artifact(self, task, value, drop):
+        def keep(registry, task):
+            made = artifacts.prepare("it", value, ending=None, serialize=None, move=False)
+            artifacts.keep_artifact(registry, task, "it", made, metadata={"b": 1})
+
+        self.attempt(keep, task)
+        if drop:
+            self.attempt(artifacts.drop_artifact, task, "it")
+
+    @rule(target=tasks, task=tasks, name=names, project=projects)
+    def clone_a_task(self, task, name, project):
+        return self.attempt(task_copies.clone_task, task, name=name, project=project) or task
+
+    @rule(task=tasks, models=st.booleans(), spare=st.booleans())
+    def delete_a_copy_of_a_task(self, task, models, spare):
+        copy = self.attempt(task_copies.clone_task, task)
+        made = artifacts.prepare("it", b"of the copy", ending=None, serialize=None, move=False)
+        self.attempt(artifacts.keep_artifact, copy, "it", made)
+        self.attempt(task_copies.delete_task, copy, models=models, spare_used=spare)
 
     # What must be refused.
 

@@ -742,3 +742,12 @@ def test_figures_are_for_notebooks(model):
 
 def test_the_module_that_clearml_scripts_import_is_there():
     assert localreg.utilities.plotly_reporter.SeriesInfo is SeriesInfo
+
+
+def test_a_logger_has_what_scripts_ask_it_for(task):
+    logger = task.get_logger()
+    logger.set_flush_period(10)
+    assert logger.get_flush_period() == 1.0
+    assert logger.flush(wait=True) is True
+    assert task.flush(wait_for_uploads=True) is True
+    assert task.logger.SeriesInfo("a", [(0, 1)]).name == "a"

@@ -12,10 +12,12 @@ from localreg.errors import InvalidValueError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
     from typing import BinaryIO
 
     from localreg.records import Owner
     from localreg.registry import OpenRegistry
+    from localreg.reports.line_series import SeriesInfo
 
 INFO = 20  # logging.INFO; importing logging would cost time
 
@@ -61,6 +63,22 @@ class Logger(ReportMethods, ReportedMethods):
 
         task = Task.current_task()
         return None if task is None else cls(task)
+
+    @classmethod
+    def SeriesInfo(  # noqa: N802  (ClearML's name)
+        cls, name: str, data: object, labels: Sequence[str] | None = None
+    ) -> SeriesInfo:
+        """Return one line for `report_line_plot`; see `localreg.utilities.plotly_reporter`."""
+        from localreg.reports.line_series import SeriesInfo
+
+        return SeriesInfo(name, data, labels)
+
+    def set_flush_period(self, period: float) -> None:
+        """Do nothing: what is reported is on disk a second later at most."""
+
+    def get_flush_period(self) -> float:
+        """Return how many seconds a reported point waits at most."""
+        return 1.0
 
     def report_text(self, msg: str, level: int = INFO, print_console: bool = True) -> None:
         """Report a line of the task's log.

@@ -25,13 +25,20 @@ class ReportedMethods:
         """Return the registry, and what is reported to."""
         raise AssertionError("what this is mixed into says so")
 
-    def flush(self) -> None:
+    def flush(self, wait: bool = False) -> bool:
         """Write what was reported and waits; when this returns, it is on disk.
+
+        Args:
+            wait: means nothing here: it is always waited for.
+
+        Returns:
+            True; what cannot be written raises.
 
         Raises:
             RegistryError: (an OSError) it cannot be written; it waits on, and is tried again.
         """
         operations.reporting.flush(self._reports_to()[0])
+        return True
 
     def get_reported_scalars(self) -> dict[str, dict[str, dict[str, list[int] | list[float]]]]:
         """Return every reported point, ``{title: {series: {"x": iterations, "y": values}}}``.

@@ -231,6 +231,24 @@ class Task(
         """The logger that reports to this task."""
         return self.get_logger()
 
+    def flush(self, wait_for_uploads: bool = False) -> bool:
+        """Write what was reported and waits; when this returns, it is on disk.
+
+        Args:
+            wait_for_uploads: also wait for uploads of weights.
+
+        Returns:
+            True; what cannot be written raises.
+
+        Raises:
+            RegistryError: (an OSError) it cannot be written; it waits on, and is tried again.
+        """
+        if wait_for_uploads:
+            from localreg.api.output_model import OutputModel
+
+            OutputModel.wait_for_uploads()
+        return super().flush()
+
     def connect(
         self,
         mutable: Any,  # noqa: ANN401  (anything, and the same comes back)
