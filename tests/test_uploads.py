@@ -18,6 +18,7 @@ from localreg.blobs import outgoing
 from localreg.errors import (
     DigestMismatchError,
     InvalidURLError,
+    ReadOnlyRegistryError,
     StorageError,
     UploadError,
 )
@@ -119,6 +120,29 @@ class TestUploading:
         path_of(url).write_text("changed")
         with pytest.raises(DigestMismatchError):
             model.get_weights(raise_on_error=True)
+
+    def test_what_is_gone_from_there_is_served_from_the_cache(self, model, file, share, registry):
+        url = model.update_weights(file("w.pt", "first"), upload_uri=share)
+        OutputModel.wait_for_uploads()
+        path_of(url).unlink()
+        assert read(model.get_weights()) == "first"
+
+    def test_the_registry_is_sound_without_the_bytes(self, model, file, share, registry):
+        model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+        assert registry.verify().problems == ()
+        assert registry.gc(grace_seconds=0, dry_run=False).freed == 0
+        Model.remove(model, delete_weights_file=False)
+        assert read(registry.restore(model.id).get_weights(raise_on_error=True)) == "weights"
+
+    def test_nothing_is_uploaded_for_a_registry_that_is_read_only(self, tmp_path, file, share):
+        with Registry(tmp_path / "other", durability="fast"):
+            task = Task.create("p", "t")
+            model = OutputModel(task)
+        with Registry(tmp_path / "other", readonly=True):
+            model._subject = Model(model.id)._subject
+            with pytest.raises(ReadOnlyRegistryError):
+                model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+        assert not share.exists()
 
     def test_remove_deletes_what_was_uploaded_and_only_that(self, model, file, share, registry):
         url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)

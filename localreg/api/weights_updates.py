@@ -11,6 +11,7 @@ from localreg.errors import InvalidValueError
 from localreg.frozen import Frozen, replace
 from localreg.operations.ingest import Source
 from localreg.operations.revising import Update
+from localreg.progress import shown_progress
 from localreg.urls import is_folder
 
 UNNAMED_PACKAGE = "model_package.zip"
@@ -117,14 +118,18 @@ def _store(stored: Stored, new: NewWeights, source: Source, given: tuple[Path, .
     registry = stored.registry
     operations.revising.check_draft(registry, stored.id)
     planned = operations.revising.plan_deletion(registry, given) if new.delete else ()
-    if new.destination is None:
-        operations.revising.keep(registry, stored.id, source, new.update)
-        url = stored.url() or ""
-    elif new.behind:
-        url = _upload_behind(stored, new, source)
-    else:
-        folder = operations.uploading.folder_of(registry, new.destination, new.update.task)
-        url = operations.revising.upload(registry, stored.id, source, folder, new.update)
+    if new.destination is None and new.delete and not source.package:
+        source, planned = replace(source, mode="move"), ()  # saves a copy where it can
+    with shown_progress("Keeping weights") as progress:
+        source = replace(source, progress=progress)
+        if new.destination is None:
+            operations.revising.keep(registry, stored.id, source, new.update)
+            url = stored.url() or ""
+        elif new.behind:
+            url = _upload_behind(stored, new, source)
+        else:
+            folder = operations.uploading.folder_of(registry, new.destination, new.update.task)
+            url = operations.revising.upload(registry, stored.id, source, folder, new.update)
     operations.revising.delete_planned(planned)
     return url
 

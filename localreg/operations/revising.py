@@ -135,6 +135,7 @@ def upload(
         SourceNotFoundError, InvalidValueError, StorageError: as `keep`.
         PublishedError, ModelNotFoundError: the model cannot be changed; nothing was uploaded.
     """
+    registry.store.check_writable()  # what was uploaded could not be taken back
     check_draft(registry, model_id)
 
     def record(change: Change, uploaded: Uploaded) -> tuple[str, Added]:
@@ -148,7 +149,8 @@ def upload(
         return uploaded.url, add(change, model_id, origin, held, update)
 
     with as_file(registry, source) as path:
-        url, added = upload_at_once(registry, path, folder, source.filename or "weights", record)
+        name = source.filename or "weights"
+        url, added = upload_at_once(registry, path, folder, name, source.progress, record)
     delete_dropped(registry, added.dropped)
     return url
 

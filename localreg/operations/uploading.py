@@ -11,6 +11,7 @@ from localreg.blobs.outgoing import Uploaded
 from localreg.errors import (
     InvalidURLError,
     InvalidValueError,
+    RegistryError,
     SourceNotFoundError,
     StorageError,
     UploadError,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
     from typing import TypeVar
+
+    from localreg.progress import Progress
 
     Result = TypeVar("Result")
 
@@ -84,6 +87,7 @@ def upload_at_once(
     source: Path,
     folder: str,
     name: str,
+    progress: Progress | None,
     record: Callable[[Change, Uploaded], Result],
 ) -> Result:
     """Upload a file, and call `record` in the transaction that records where it is.
@@ -93,7 +97,9 @@ def upload_at_once(
         StorageError: the destination refused something; nothing is there, and nothing recorded.
     """
     for _ in range(TRIES):
-        uploaded = outgoing.upload(source, folder, name, sync=registry.blobs.durable)
+        uploaded = outgoing.upload(
+            source, folder, name, sync=registry.blobs.durable, progress=progress
+        )
         try:
             with registry.store.write() as change:
                 # Another process may have deleted the last model with these very bytes.
@@ -147,7 +153,7 @@ def _delete_unused(registry: OpenRegistry, url: str, digest: str | None, size: i
                 log.warning(
                     "%s is not what was uploaded there any more, and is left", public_url(url)
                 )
-    except StorageError as error:
+    except RegistryError as error:
         log.warning("%s was uploaded, and could not be deleted: %s", public_url(url), error)
         return False
     return True

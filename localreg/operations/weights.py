@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from localreg.blobs.blobstore import size_of
 from localreg.errors import NotAPackageError, NoWeightsError, WeightsError
 from localreg.frozen import replace
 from localreg.operations.lookup import require_model
@@ -106,13 +107,24 @@ def _file(
             weights = fetch_weights(
                 registry, model_id, weights, force=force, again=damaged, progress=progress
             )
-    elif not weights.kept:
+    elif not weights.kept and not _is_cached(registry, weights):
         return _outside(registry, model_id, weights, progress)
     assert weights.digest is not None
     path = registry.blobs.local_file(weights.digest, weights.size, weights.filename)
     if os.environ.get("LOCALREG_VERIFY") == "always":
         registry.blobs.check_digest(weights.digest)
     return weights.digest, path
+
+
+def _is_cached(registry: OpenRegistry, weights: WeightsRecord) -> bool:
+    """Return whether what was uploaded is gone from there, and is still here."""
+    path = local_path(weights.url or "")
+    return (
+        weights.uploaded
+        and weights.digest is not None
+        and size_of(path or registry.root) != weights.size
+        and registry.blobs.held(weights.digest, weights.size)
+    )
 
 
 def _is_sound(registry: OpenRegistry, weights: WeightsRecord) -> bool:
