@@ -258,6 +258,8 @@ class TestUpdating:
             model.update_weights(file("w.pt", text), keep_last=2)
         assert [each.revision for each in model.revisions()] == [2, 3]
         assert registry.gc(dry_run=False).freed == 0, "the grace period"
+        since = rows(registry, "SELECT count(unreferenced) FROM blob")
+        assert since == [(1,)], "it began when the revision was dropped"
         digest = hashlib.sha256(b"one").hexdigest()
         assert (registry.path / "blobs/sha256" / digest[:2] / digest[2:]).exists()
         registry.gc(grace_seconds=0, dry_run=False)

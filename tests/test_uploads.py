@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from localreg import Model, OutputModel, Registry, Task
+from localreg.api import ambient
 from localreg.blobs import outgoing
 from localreg.errors import (
     DigestMismatchError,
@@ -22,6 +23,7 @@ from localreg.errors import (
     StorageError,
     UploadError,
 )
+from localreg.operations import uploading
 
 
 @pytest.fixture
@@ -250,6 +252,56 @@ class TestUploading:
         assert [read(path_of(each.url)) for each in model.revisions()] == ["7"]
         assert len(below(share)) == 1
 
+    @pytest.fixture
+    def held_up(self, model, file, share):
+        """Keep every worker busy until the event that is yielded is set."""
+        model.update_weights(file("first.pt"), upload_uri=share)
+        OutputModel.wait_for_uploads()
+        go_on = threading.Event()
+        for _ in range(uploading.WORKERS):
+            ambient.uploads()._executor.submit(go_on.wait, 60)
+        yield go_on
+        go_on.set()
+
+    def test_what_is_on_its_way_has_its_name_already(self, held_up, model, file, share):
+        urls = [model.update_weights(file("w.pt", text)) for text in ("one", "two")]
+        assert len(set(urls)) == 2
+        assert read(model.get_weights()) == "two", "from the registry"
+        assert not path_of(urls[0]).exists()
+        held_up.set()
+        OutputModel.wait_for_uploads()
+        assert [read(path_of(each)) for each in urls] == ["one", "two"]
+        assert [each.url for each in model.revisions()[1:]] == urls
+
+    def test_a_timeout_ends_the_waiting(self, held_up, model, file, share, caplog):
+        caplog.set_level(logging.INFO, "localreg")
+        url = model.update_weights(file("w.pt"))
+        OutputModel.wait_for_uploads(timeout=0.01)
+        assert "1 uploads go on" in caplog.text
+        held_up.set()
+        OutputModel.wait_for_uploads()
+        assert path_of(url).exists()
+
+    @pytest.mark.parametrize("collected", [True, False])
+    def test_what_was_dropped_before_its_turn(
+        self, collected, held_up, model, file, share, registry
+    ):
+        before = below(share)
+        model.update_weights(file("w.pt", "one"))
+        model.update_weights(register_uri="s3://b/w.pt", keep_last=1)
+        if collected:
+            registry.gc(grace_seconds=0, dry_run=False)
+        held_up.set()
+        OutputModel.wait_for_uploads()  # without an error
+        assert below(share) == [] != before
+
+    def test_a_published_model_still_gets_where_its_weights_went(self, held_up, model, file):
+        url = model.update_weights(file("w.pt"))
+        model.publish()
+        held_up.set()
+        OutputModel.wait_for_uploads()
+        assert model.url == url
+
     def test_closing_the_registry_waits(self, tmp_path, file):
         with Registry(tmp_path / "other", durability="fast"):
             model = OutputModel(Task.create("p", "t"))
@@ -262,6 +314,18 @@ class TestUploading:
         caplog.set_level(logging.INFO, "localreg")
         OutputModel.wait_for_uploads(timeout=0, max_num_uploads=1)
         assert caplog.text == ""
+
+
+def test_what_cannot_be_recorded_is_not_left_there(registry, tmp_path, file):
+    def fail(change, uploaded):
+        assert read(path_of(uploaded.url)) == "weights"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        uploading.upload_at_once(
+            registry._opened, file("w.pt"), (tmp_path / "share").as_uri(), "w.pt", None, fail
+        )
+    assert below(tmp_path / "share") == []
 
 
 class TestTheSeam:
