@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -16,6 +17,7 @@ import pytest
 from localreg import Model, OutputModel, Registry, Task
 from localreg.api import ambient
 from localreg.blobs import outgoing
+from localreg.blobs.staging import StagedBlob
 from localreg.errors import (
     DigestMismatchError,
     InvalidURLError,
@@ -359,6 +361,25 @@ class TestTheSeam:
         for source, uploaded in found:
             assert read(path_of(uploaded.url)) == read(source)
         assert len(below(place)) == 4
+
+    @pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP])
+    def test_where_there_are_no_hard_links(self, error, tmp_path, file):
+        def link(source, target):
+            raise OSError(error, "no links here")
+
+        for number, text in enumerate(("one", "two", "two")):
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            staged = StagedBlob(digest, 3, file(f"share/.{number}.part", text))
+            place, made = outgoing._settle(staged, tmp_path / "share", "w.pt", link)
+            assert (read(place), made) == (text, number < 2)
+
+    def test_another_error_of_linking_is_raised(self, tmp_path, file):
+        def link(source, target):
+            raise OSError(errno.EIO, "broken")
+
+        staged = StagedBlob("0" * 64, 3, file("share/.part", "one"))
+        with pytest.raises(OSError, match="broken"):
+            outgoing._settle(staged, tmp_path / "share", "w.pt", link)
 
     def test_what_is_in_the_way_of_both_names(self, tmp_path, file):
         place = tmp_path / "share"

@@ -9,7 +9,12 @@ from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.model import Model, existing, open_of
 from localreg.api.task_handle import TaskHandle
-from localreg.api.weights_updates import NewWeights, update, update_package
+from localreg.api.weights_updates import (
+    NewWeights,
+    check_new_weights,
+    update,
+    update_package,
+)
 from localreg.errors import InvalidValueError, NoTaskError
 
 TYPE_CHECKING = False
@@ -250,37 +255,14 @@ class OutputModel(Model):
         self._destination = new.own_destination
         return url
 
-    def _new_weights(
-        self,
-        *,
-        target_filename: object,
-        upload_uri: object,
-        delete: object,
-        iteration: object,
-        comment: object,
-        package: object,
-        behind: object,
-        keep_last: object,
-    ) -> NewWeights:
+    def _new_weights(self, upload_uri: object, **given: object) -> NewWeights:
         own = operations.uploading.check_destination("upload_uri", upload_uri) or self._destination
-        return NewWeights(
-            filename=(
-                None
-                if target_filename is None or target_filename == ""
-                else operations.creation.check_filename(target_filename, "target_filename")
-            ),
+        return check_new_weights(
+            task=self._task_id,
+            entry=self._entry,
+            own=own,
             destination=own or self.upload_storage_uri,
-            own_destination=own,
-            delete=bool(delete),
-            behind=bool(behind),
-            update=operations.revising.Update(
-                task=self._task_id,
-                entry=self._entry,
-                iteration=_checked_iteration(iteration),
-                comment=bool(comment),
-                package=bool(package),
-                keep_last=operations.searching.check_limit("keep_last", keep_last),
-            ),
+            **given,
         )
 
     def update_design(
@@ -388,14 +370,6 @@ class OutputModel(Model):
         ambient.set_default_upload_uri(
             operations.uploading.check_destination("output_uri", output_uri)
         )
-
-
-def _checked_iteration(iteration: object) -> int | None:
-    if iteration is None:
-        return None
-    from localreg.reports.options import check_iteration
-
-    return check_iteration(iteration)
 
 
 def _task_of(task: object, registry: Registry | None) -> tuple[OpenRegistry, str]:

@@ -9,6 +9,7 @@ from localreg import operations
 from localreg.api.subject import Stored
 from localreg.errors import InvalidValueError
 from localreg.frozen import Frozen, replace
+from localreg.operations.creation import check_filename
 from localreg.operations.ingest import Source
 from localreg.operations.revising import Update
 from localreg.progress import shown_progress
@@ -35,6 +36,53 @@ class NewWeights(Frozen, kw_only=True):
     delete: bool
     behind: bool
     update: Update
+
+
+def check_new_weights(
+    *,
+    task: str,
+    entry: str | None,
+    own: str | None,
+    destination: str | None,
+    target_filename: object = None,
+    delete: object = False,
+    iteration: object = None,
+    comment: object = True,
+    package: object = False,
+    behind: object = True,
+    keep_last: object = None,
+) -> NewWeights:
+    """Check what is told of new weights.
+
+    Args:
+        task: id of the task that makes them; `entry` is the name the model has on it.
+        own, destination: URLs, checked before.
+
+    Raises:
+        InvalidValueError: an argument cannot be used.
+    """
+    name = None if target_filename == "" else target_filename
+    return NewWeights(
+        filename=None if name is None else check_filename(name, "target_filename"),
+        destination=destination,
+        own_destination=own,
+        delete=bool(delete),
+        behind=bool(behind),
+        update=Update(
+            task=task,
+            entry=entry,
+            iteration=None if iteration is None else _check_iteration(iteration),
+            comment=bool(comment),
+            package=bool(package),
+            keep_last=operations.searching.check_limit("keep_last", keep_last),
+        ),
+    )
+
+
+def _check_iteration(iteration: object) -> int:
+    from localreg.reports.options import check_iteration
+
+    return check_iteration(iteration)
 
 
 def update(stored: Stored, new: NewWeights, file: object, url: object) -> str:

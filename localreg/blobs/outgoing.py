@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from localreg.blobs.blobstore import size_of
@@ -100,10 +101,20 @@ def is_there(uploaded: Uploaded) -> bool:
     return place is not None and size_of(place) == uploaded.size
 
 
-def delete(url: str, digest: str | None, size: int | None) -> bool:
-    """Delete an object that was uploaded; return False when others are in its place by now.
+def is_whole(url: str, digest: str, size: int) -> bool:
+    """Return whether an object is what was uploaded, by hashing it; also when it is gone.
 
-    One that is gone already counts as deleted.
+    Raises:
+        StorageError: it cannot be read.
+    """
+    place = local_path(url)
+    assert place is not None
+    with disk_errors("looking for what was uploaded", place):
+        return not os.path.lexists(place) or _holds(place, digest, size)
+
+
+def delete(url: str) -> None:
+    """Delete an object; one that is gone already is fine.
 
     Raises:
         StorageError: it cannot be deleted.
@@ -111,19 +122,20 @@ def delete(url: str, digest: str | None, size: int | None) -> bool:
     place = local_path(url)
     assert place is not None
     with disk_errors("deleting weights", place):
-        if not os.path.lexists(place):
-            return True
-        if digest is None or size is None or not _holds(place, digest, size):
-            return False
-        place.unlink()
-    return True
+        place.unlink(missing_ok=True)
 
 
-def _settle(staged: StagedBlob, folder: Path, name: str) -> tuple[Path, bool]:
-    """Give an object its name; return its place, and whether it was not there before."""
+def _settle(
+    staged: StagedBlob, folder: Path, name: str, link: Callable[[Path, Path], None] = os.link
+) -> tuple[Path, bool]:
+    """Give an object its name; return its place, and whether it was not there before.
+
+    Args:
+        link: makes a hard link, which unlike a rename replaces nothing.
+    """
     for target in (folder / name, folder / _own(name, staged.digest)):
         try:
-            os.link(staged.path, target)  # unlike a rename, it replaces nothing
+            link(staged.path, target)
         except FileExistsError:
             pass
         except OSError as error:

@@ -145,17 +145,19 @@ def delete_uploaded(registry: OpenRegistry, weights: WeightsRecord) -> bool:
 
 def _delete_unused(registry: OpenRegistry, url: str, digest: str | None, size: int | None) -> bool:
     try:
+        # Before the transaction: hashing takes long.
+        whole = digest is not None and size is not None and outgoing.is_whole(url, digest, size)
         # In a transaction: nobody can record that it has the object until it is gone.
         with registry.store.write() as change:
             if model_rows.has_uploaded(change.connection, url):
                 return True
-            if not outgoing.delete(url, digest, size):
-                log.warning(
-                    "%s is not what was uploaded there any more, and is left", public_url(url)
-                )
+            if whole:
+                outgoing.delete(url)
+                return True
     except RegistryError as error:
         log.warning("%s was uploaded, and could not be deleted: %s", public_url(url), error)
         return False
+    log.warning("%s is not what was uploaded there any more, and is left", public_url(url))
     return True
 
 
