@@ -21,7 +21,7 @@ def test_python_runs(localreg_registry, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights.pt").write_bytes(b"weights")
     ran = blocks("python")
-    assert len(ran) == 5
+    assert len(ran) == 6
     (tmp_path / "saved_model").mkdir()
     (tmp_path / "saved_model" / "model.bin").write_bytes(b"weights")
     for code in ran:

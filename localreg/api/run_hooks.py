@@ -49,6 +49,7 @@ def end(registry: OpenRegistry, task_id: str, status: str, reason: str | None = 
     """Record that a task ended, when it is this process that runs it; told in the log if not."""
     try:
         if operations.tracking.is_mine(registry, task_id):
+            ambient.finish_uploads(registry)
             operations.reporting.flush(registry)
             operations.tracking.end_task(registry, task_id, status, reason)
             operations.publishing.write_reported(registry, also=task_id)

@@ -309,11 +309,12 @@ class StateMethods(TaskHandle):
         operations.tracking.end_task(self._registry, self._id, status, reason, again=True)
 
     def close(self) -> None:
-        """End the task, write its pages, and stop it from being the current one.
+        """Wait for its uploads, end the task, write its pages, and stop it from being current.
 
         The pages are those of the task and of what this process reported to; what hinders them is
         told in the log. ``LOCALREG_AUTO_RENDER=0`` leaves them to `report` and `localreg site`.
         """
+        ambient.finish_uploads(self._registry)
         operations.reporting.flush(self._registry)
         operations.tracking.end_task(self._registry, self._id, "completed")
         operations.publishing.write_reported(self._registry, also=self._id)
