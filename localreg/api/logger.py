@@ -59,9 +59,7 @@ class Logger(ReportMethods, ReportedMethods):
     @classmethod
     def current_logger(cls) -> Logger | None:
         """Return the logger of the current task, or None when there is no current task."""
-        from localreg.api.task import Task
-
-        task = Task.current_task()
+        task = TaskHandle._current()
         return None if task is None else cls(task)
 
     @classmethod

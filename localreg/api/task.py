@@ -214,11 +214,7 @@ class Task(
 
         It counts only while its registry is the current one.
         """
-        if not ambient.has_task():  # no registry is made to answer this
-            return None
-        opened = ambient.current()
-        current = ambient.current_task(opened)
-        return None if current is None else Task._of(opened, current)
+        return cls._current()
 
     def get_logger(self) -> Logger:
         """Return the logger that reports to this task."""

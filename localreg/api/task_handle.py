@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localreg import operations
+from localreg.api import ambient
 from localreg.records import Owner
 
 TYPE_CHECKING = False
@@ -27,6 +28,15 @@ class TaskHandle:
         task = cls.__new__(cls)
         task._registry, task._id = registry, task_id
         return task
+
+    @classmethod
+    def _current(cls) -> Self | None:
+        """Return the current task of the current registry, or None."""
+        if not ambient.has_task():  # no registry is made to answer this
+            return None
+        opened = ambient.current()
+        current = ambient.current_task(opened)
+        return None if current is None else cls._of(opened, current)
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from localreg.operations.reporting import owner_key
+from localreg.operations.report_owner import owner_key
 from localreg.records import Owner
 from localreg.registry import OpenRegistry
 from localreg.store import report_rows

@@ -6,8 +6,9 @@ import atexit
 import json
 import time
 
-from localreg.errors import InvalidValueError, ModelNotFoundError, TaskNotFoundError
+from localreg.errors import InvalidValueError
 from localreg.ids import now
+from localreg.operations.report_owner import owner_key
 from localreg.records import Owner
 from localreg.registry import OpenRegistry
 from localreg.reports.options import (
@@ -86,22 +87,6 @@ def _write_at_exit(registry: OpenRegistry) -> None:
     from localreg.operations.publishing import write_reported
 
     write_reported(registry)
-
-
-def owner_key(connection: report_rows.Connection, owner: Owner) -> int:
-    """Return the key of what something is reported to.
-
-    Raises:
-        ModelNotFoundError, TaskNotFoundError: it is gone.
-    """
-    found = report_rows.owner_pk(connection, owner)
-    if found is None:
-        kind = ModelNotFoundError if owner.kind == "model" else TaskNotFoundError
-        raise kind(
-            f"nothing can be reported to {owner.kind} {owner.id}: it is not in the registry",
-            reference=owner.id,
-        )
-    return found
 
 
 def flush(registry: OpenRegistry) -> None:
