@@ -269,6 +269,14 @@ class TestUpdating:
         model.update_weights(file("w.pt", "four"), keep_last=1)
         assert [each.revision for each in model.revisions()] == [4], "numbers are not used again"
 
+    def test_the_check_of_a_blob_names_its_model_once(self, model, file, registry):
+        for text in ("one", "two", "one"):
+            model.update_weights(file("w.pt", text))
+        path = registry.path / "blobs/sha256" / model.digest[:2] / model.digest[2:]
+        path.chmod(0o644)
+        path.write_text("bad")
+        assert {each.models for each in registry.verify(full=True).problems} == {(model.ref,)}
+
     def test_a_published_model_is_refused(self, model, file, task):
         model.update_weights(file("w.pt"))
         model.publish()

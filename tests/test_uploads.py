@@ -434,6 +434,35 @@ def test_a_kill_in_the_middle_leaves_no_half_revision(upload, after, tmp_path, c
                 assert len(set(read(share / name))) <= 2, "whole under its name"
 
 
+def upload_and_fork(root, folder):
+    import os
+    from pathlib import Path
+
+    from localreg import OutputModel, Task, use_registry
+
+    use_registry(root, durability="fast")
+    task = Task.create("p", "t")
+    model = OutputModel(task)
+    path = Path(folder) / "w.pt"
+    path.write_bytes(b"x" * 20_000_000)
+    url = model.update_weights(path, upload_uri=f"{folder}/share")
+    child = os.fork()
+    if child == 0:
+        OutputModel.wait_for_uploads()  # its parent's are none of its own
+        path = path.with_name("child.pt")
+        path.write_bytes(b"child")
+        url = OutputModel(task).update_weights(path, upload_uri=f"{folder}/share")
+        OutputModel.wait_for_uploads()
+        os._exit(0 if Path(url.removeprefix("file://")).read_bytes() == b"child" else 1)
+    status = os.waitpid(child, 0)[1]
+    OutputModel.wait_for_uploads()
+    return [status, model.url == url]
+
+
+def test_a_fork_while_uploads_run(tmp_path, children):
+    assert children.run(upload_and_fork, tmp_path / "registry", tmp_path) == [0, True]
+
+
 def upload_and_end(root, folder):
     from pathlib import Path
 

@@ -170,7 +170,10 @@ class OutputModel(Model):
     ) -> str:
         """Give the model new weights, as the next revision; return where they are, or will be.
 
-        The bytes go into the registry, or, where an upload destination is set, there.
+        The bytes go into the registry, or, where an upload destination is set, there. Other
+        bytes are never replaced there: when the name is taken, the start of the digest goes
+        into it. `url` says where they came to be when another process took the name
+        while they were on their way.
 
         Args:
             weights_filename: a local file; a folder becomes a package, as in

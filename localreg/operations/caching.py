@@ -85,7 +85,7 @@ def _told(connection: blob_rows.Connection, digest: str) -> tuple[str, tuple[str
     uses = list(blob_rows.uses(connection, digest))
     urls = [use.url for use in uses if use.url]
     urls += [each.url for each in blob_rows.served_by(connection, digest)]
-    return public_url(urls[0]) if urls else "", tuple(use.ref for use in uses)
+    return public_url(urls[0]) if urls else "", tuple(dict.fromkeys(use.ref for use in uses))
 
 
 def _trees(registry: OpenRegistry) -> list[Cached]:

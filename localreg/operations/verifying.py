@@ -126,7 +126,8 @@ def _wanted_rows(connection: blob_rows.Connection, models: Iterable[str] | None)
 
 
 def _models(connection: blob_rows.Connection, digest: str) -> tuple[str, ...]:
-    return tuple(each.ref for each in blob_rows.uses(connection, digest))
+    # Once, however many revisions of a model have it.
+    return tuple(dict.fromkeys(each.ref for each in blob_rows.uses(connection, digest)))
 
 
 class _Check:

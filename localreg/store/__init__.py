@@ -11,6 +11,9 @@ The decisions that bind this package:
 - An event's payload holds old and new values by id and digest. A URL that carries a secret, or
   that is a path of this machine, stands in `private_url` instead, where the fold looks it up; it
   stays there when its model is removed, so that `restore` is whole.
+- Weights are revisions of their model: `model.weights_added` and `model.weights_chosen` say which
+  one is served, and tell of the one before whether it was a package, so that going back finds that
+  out of the log. Numbers are not used again: only the oldest are dropped, never the newest.
 - `updated` of a model is the time of the last event on it, and strictly increasing over the
   registry whatever the clock does: within a transaction each subject gets a stamp of its own,
   greater than all that went before. It is repeated in `model_tag`, so that a tag's newest models
