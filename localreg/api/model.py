@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from localreg import log, operations
 from localreg.api import ambient
+from localreg.api.model_life import LifeMethods
 from localreg.api.model_metadata import MetadataMethods
 from localreg.api.model_weights import WeightsMethods
 from localreg.api.reported import ReportedMethods
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
 
     from localreg.api.public_registry import Registry
     from localreg.api.subject import Stored, Subject
-    from localreg.operations.history import HistoryEntry
     from localreg.records import Owner
     from localreg.registry import OpenRegistry
 
     AnyModel = TypeVar("AnyModel", bound="Model")
 
 
-class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
+class Model(LifeMethods, MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
     """One model of a registry.
 
     Args:
@@ -223,42 +223,6 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         stored = self._subject.stored()
         operations.edits.edit_tags(stored.registry, stored.id, drop=tags)
 
-    def publish(self) -> None:
-        """Publish the model: weights, configuration and labels are fixed from here on.
-
-        Raises:
-            ModelNotFoundError: the model is gone.
-        """
-        stored = self._subject.stored()
-        operations.edits.publish(stored.registry, stored.id)
-
-    def archive(self) -> None:
-        """Archive the model: queries pass it over unless they are told not to.
-
-        Raises:
-            ModelNotFoundError: the model is gone.
-        """
-        stored = self._subject.stored()
-        operations.edits.set_archived(stored.registry, stored.id, True)
-
-    def unarchive(self) -> None:
-        """Take the model out of the archive.
-
-        Raises:
-            ModelNotFoundError: the model is gone.
-        """
-        stored = self._subject.stored()
-        operations.edits.set_archived(stored.registry, stored.id, False)
-
-    def history(self, limit: int | None = None) -> list[HistoryEntry]:
-        """Return every change of the model, newest first.
-
-        Args:
-            limit: at most so many.
-        """
-        stored = self._subject.stored()
-        return operations.history.history(stored.registry, stored.id, limit)
-
     @classmethod
     def query_models(
         cls,
@@ -270,6 +234,7 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         max_results: int | None = None,
         metadata: dict[str, object] | None = None,
         *,
+        order_by: str = "updated",
         registry: Registry | None = None,
     ) -> list[Model]:
         """Return the models that match every filter, the one updated last first.
@@ -283,13 +248,25 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
             include_archived: archived models too.
             max_results: at most so many, 1 or more.
             metadata: ``{key: value}``, compared as text.
+            order_by: "updated" or "created", newest first; "name", A to Z;
+                ``"metrics.TITLE/SERIES"``, by the last value of a scalar series, or
+                ``"metrics.NAME"``, by a single value: the best first, which is the greatest
+                unless the name says that less is better, as "loss" and "error" do. Models without
+                such a value, or whose value is NaN, are left out. A "-" in front puts the
+                greatest first whatever the name says, a "+" the least.
             registry: where to look; the current registry when None.
 
         Raises:
             TagFilterError: (a ValueError) the tags are malformed.
             InvalidValueError: another filter cannot be used.
 
-        Source: ``query_models`` of the InputModel page.
+        >>> for name, value in (("a", 0.5), ("b", 0.9)):
+        ...     model = InputModel.import_model(f"s3://bucket/{name}.pt", name=name)
+        ...     model.report_scalar("val", "acc", value, 1)
+        >>> [model.name for model in Model.query_models(order_by="metrics.val/acc")]
+        ['b', 'a']
+
+        Source: ``query_models`` of the InputModel page; `order_by` is localreg's own.
         """
         query = operations.searching.check_query(
             project=project_name,
@@ -299,6 +276,7 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
             published=only_published,
             archived=include_archived,
             limit=max_results,
+            order=order_by,
         )
         opened = open_of(registry)
         found = operations.searching.find_models(opened, query)

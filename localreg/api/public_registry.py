@@ -110,6 +110,7 @@ class Registry(UpkeepMethods):
         archived: bool = False,
         limit: int | None = None,
         metadata: dict[str, object] | None = None,
+        order_by: str = "updated",
     ) -> list[Model]:
         """Return the models that match every filter, the one updated last first.
 
@@ -120,6 +121,7 @@ class Registry(UpkeepMethods):
             archived: archived models too.
             limit: at most so many, 1 or more.
             metadata: ``{key: value}``, compared as text.
+            order_by: as for `Model.query_models`.
 
         Raises:
             InvalidValueError: (a ValueError) a filter cannot be used.
@@ -132,6 +134,7 @@ class Registry(UpkeepMethods):
             published=published,
             archived=archived,
             limit=operations.searching.check_limit("limit", limit),
+            order=order_by,
         )
         found = operations.searching.find_models(self._opened, query)
         return FoundModels(handle(Model, self._opened, model_id) for model_id in found)

@@ -31,6 +31,7 @@ _HOMES = {
     "ls": "localreg.cli.showing",
     "show": "localreg.cli.showing",
     "history": "localreg.cli.showing",
+    "lineage": "localreg.cli.tracing",
     "report": "localreg.cli.reports",
     "site": "localreg.cli.reports",
     "compare": "localreg.cli.reports",

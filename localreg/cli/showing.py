@@ -54,6 +54,13 @@ LIMIT = click.option(
 @click.option("-m", "--meta", multiple=True, metavar="KEY=VALUE", help="Only with this metadata.")
 @click.option("--published", is_flag=True, help="Only published models.")
 @click.option("-a", "--archived", is_flag=True, help="Archived models too.")
+@click.option(
+    "--sort",
+    default="updated",
+    metavar="KEY",
+    help="updated (by default), created, name, or metric:TITLE/SERIES, the best first; models "
+    "without it are left out. With - in front the greatest first, with + the least.",
+)
 @LIMIT
 @AS_JSON
 @QUIET
@@ -65,6 +72,7 @@ def ls_command(
     meta: tuple[str, ...],
     published: bool,
     archived: bool,
+    sort: str,
     limit: int,
     as_json: bool,
     quiet: bool,
@@ -84,6 +92,7 @@ def ls_command(
         published=published,
         archived=archived,
         limit=limit + 1 if limit else None,
+        order=_order(sort),
     )
     with opened(registry) as target:
         found = searching.find_models(target, query)
@@ -96,9 +105,16 @@ def ls_command(
                 records = model_rows.records(connection, shown)
             _print_models(records, as_json)
     if len(found) > len(shown):
-        say(f"These are the newest {limit}; -l 0 shows all.")
+        say(f"These are the {'newest' if sort == 'updated' else 'first'} {limit}; -l 0 shows all.")
     elif not found and not as_json:
         say(f"No models match in {target.root}.")
+
+
+def _order(sort: str) -> str:
+    """Return ``--sort`` as `order_by` has it."""
+    sign = sort[:1] if sort[:1] in ("-", "+") else ""
+    key = sort[len(sign) :]
+    return f"{sign}metrics.{key[7:]}" if key.startswith("metric:") else sort
 
 
 def _print_models(records: list[ModelRecord], as_json: bool) -> None:

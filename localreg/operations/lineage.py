@@ -36,10 +36,19 @@ class Relative(Frozen):
 
 
 class Family(Frozen):
-    """A lineage: its members, and (from id, to id, how) for each relation."""
+    """A lineage: its members, and (from id, to id, how) for each relation.
+
+    The first member is the model it is of. Other versions of that are not among the members.
+    """
 
     members: tuple[Relative, ...]
     relations: tuple[tuple[str, str, str], ...]
+    versions: tuple[Relative, ...] = ()
+
+    def __repr__(self) -> str:
+        from localreg.operations.lineage_text import tree
+
+        return tree(self)
 
 
 class _Gathering:
@@ -68,7 +77,7 @@ def lineage(registry: OpenRegistry, model_id: str) -> Family:
     """Return a model's relatives.
 
     They are its parent and children, the task that made it and what that took, the tasks that take
-    it and what they made.
+    it and what they made; and its other versions.
 
     Raises:
         ModelNotFoundError: the model is gone.
@@ -103,7 +112,16 @@ def family(connection: Connection, row: ModelRow) -> Family:
     for child in _some(model_rows.children(connection, row.id)):
         found.model(child, 2)
         found.relate(row.id, child, "parent")
-    return Family(tuple(found.members.values()), tuple(found.relations))
+    return Family(tuple(found.members.values()), tuple(found.relations), _versions(connection, row))
+
+
+def _versions(connection: Connection, row: ModelRow) -> tuple[Relative, ...]:
+    stem = row.ref.rpartition(":")[0]
+    return tuple(
+        Relative("model", model_id, f"{stem}:{version}", 0)
+        for model_id, version, _ in model_rows.line(connection, row.id, MOST + 1)
+        if model_id != row.id
+    )
 
 
 def _outputs(connection: Connection, task_id: str) -> list[tuple[str, str]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from localreg.errors import InvalidValueError
+from localreg.frozen import replace
 from localreg.registry import OpenRegistry
 from localreg.store import model_query
-from localreg.store.model_query import ModelQuery
+from localreg.store.model_query import NEWEST, ModelQuery, Order
 from localreg.tags import FILTER_LIMIT, parse_tag_filter
 from localreg.text import check_name, check_text, shown
 
 LARGEST_LIMIT = 2**63 - 1
+METRIC = "metrics."
 
 
 def check_query(
@@ -21,6 +23,7 @@ def check_query(
     published: object = False,
     archived: object = False,
     limit: object = None,
+    order: object = None,
 ) -> ModelQuery:
     """Check the filters of a query.
 
@@ -31,6 +34,7 @@ def check_query(
         published: only published models.
         archived: archived models too.
         limit: at most so many models, 1 or more.
+        order: see `check_order`; None for those updated last first.
 
     Raises:
         TagFilterError: the tags are malformed.
@@ -48,7 +52,41 @@ def check_query(
         published=bool(published),
         archived=bool(archived),
         limit=check_limit("max_results", limit),
+        order=NEWEST if order is None else check_order(order),
     )
+
+
+def check_order(given: object) -> Order:
+    """Return what models are to be ordered by.
+
+    Args:
+        given: "updated" or "created", newest first; "name", A to Z; ``metrics.TITLE/SERIES``, by
+            the last value of a scalar series, or ``metrics.NAME``, by a single value: the best
+            first, which is the greatest unless the name says that less is better, as "loss" does.
+            A "-" in front asks for the greatest first, a "+" for the least.
+
+    Raises:
+        InvalidValueError: it is nothing of the kind.
+    """
+    text = check_text("order_by", given, limit=2_100, nul=False)
+    key = text[1:] if text[:1] in ("-", "+") else text
+    metric = key[len(METRIC) :] if key.startswith(METRIC) else ""
+    if not metric and key not in ("updated", "created", "name"):
+        raise InvalidValueError(
+            "order_by must be updated, created, name, metrics.TITLE/SERIES or metrics.NAME, with "
+            f"- or + in front at most, not {shown(given)}",
+            argument="order_by",
+        )
+    descending = text[0] == "-" if key != text else _naturally_descending(key, metric)
+    return Order("metric", descending, "", metric) if metric else Order(key, descending)
+
+
+def _naturally_descending(key: str, metric: str) -> bool:
+    if not metric:
+        return key != "name"
+    from localreg.operations.publishing import better
+
+    return better(metric) >= 0
 
 
 def check_limit(argument: str, limit: object) -> int | None:
@@ -81,6 +119,14 @@ def _wanted_metadata(metadata: dict[object, object]) -> tuple[tuple[str, str], .
 
 
 def find_models(registry: OpenRegistry, query: ModelQuery) -> list[str]:
-    """Return the ids of the models that match, the one updated last first."""
+    """Return the ids of the models that match, the one updated last first if no order is asked."""
+    if query.order.by != "metric":
+        with registry.store.read() as connection:
+            return model_query.find(connection, query)
+    registry.store.flush()  # what this process reported a moment ago counts
+    metric = query.order.name
     with registry.store.read() as connection:
-        return model_query.find(connection, query)
+        series = model_query.series_named(connection, metric)
+        by, (title, name) = ("series", series) if series else ("single", ("", metric))
+        order = Order(by, query.order.descending, title, name)
+        return model_query.find(connection, replace(query, order=order))

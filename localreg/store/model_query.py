@@ -1,11 +1,14 @@
 """Finding models: builds the statement, and chooses the index that drives it.
 
-Every answer is ordered by `updated`, newest first, and usually only its head is wanted. An
+An answer is usually ordered by `updated`, newest first, and only its head is wanted. An
 index that holds the models of one tag (name, project) in that order can be read until enough
 are found, and each model it names is probed for the other conditions. The narrowest such index
 is the best one. How narrow one is, a short probe tells: either it ends after a few entries, or
 the age of its 65th entry says how thinly it is spread over time. Metadata has no such order, so
 it drives only when few models match. SQLite's planner would walk all models instead.
+
+By the last value of a scalar series, the index of these values drives: it is read from its best
+end, and the models it names are probed in the same way.
 """
 
 from __future__ import annotations
@@ -23,6 +26,25 @@ PROBE = 64
 FEW = 2_000
 
 
+class Order(Frozen):
+    """What models are ordered by; those that are equal in it by `updated`, newest first.
+
+    Attributes:
+        by: "updated", "created" or "name" of the model, "series" for the last value of a scalar
+            series, "single" for a single value. Models without such a value are left out.
+        descending: from the greatest to the least.
+        title, name: of the series; of a single value, the name.
+    """
+
+    by: str
+    descending: bool
+    title: str = ""
+    name: str = ""
+
+
+NEWEST = Order("updated", True)
+
+
 class ModelQuery(Frozen, kw_only=True):
     """What is asked for; every part that is given must hold.
 
@@ -32,7 +54,8 @@ class ModelQuery(Frozen, kw_only=True):
         metadata: keys and the texts that they must have.
         published: only published models.
         archived: archived models too.
-        limit: at most so many, the newest ones.
+        limit: at most so many, the first ones.
+        order: which ones are first.
     """
 
     project: str | None = None
@@ -42,6 +65,7 @@ class ModelQuery(Frozen, kw_only=True):
     published: bool = False
     archived: bool = False
     limit: int | None = None
+    order: Order = NEWEST
 
 
 class _Driver(Frozen):
@@ -56,10 +80,10 @@ class _Driver(Frozen):
 
 
 def find(connection: Connection, query: ModelQuery) -> list[str]:
-    """Return the ids of the models that match, newest `updated` first."""
+    """Return the ids of the models that match, in the order that is asked for."""
     project = _project(connection, query)
     keys = _keys(connection, query.tags)
-    driver = _driver(connection, query, project, keys)
+    driver = _of_metric(query.order) or _driver(connection, query, project, keys)
     where = [driver.condition, *(["m.archived = 0"] if not query.archived else [])]
     parameters: Parameters = [*driver.parameters]
     if query.tags != ANY_TAGS:
@@ -78,12 +102,55 @@ def find(connection: Connection, query: ModelQuery) -> list[str]:
         where.append("m.published = 1")
     sql = (
         f"SELECT m.id FROM {driver.source} WHERE {' AND '.join(where)} "
-        f"ORDER BY {driver.updated} DESC"
+        f"ORDER BY {_order_sql(query.order, driver)}"
     )
     if query.limit is not None:
         sql += " LIMIT ?"
         parameters.append(query.limit)
     return [model_id for (model_id,) in connection.execute(sql, parameters)]
+
+
+def _order_sql(order: Order, driver: _Driver) -> str:
+    direction = "DESC" if order.descending else "ASC"
+    if order.by == "updated":
+        return f"{driver.updated} {direction}"
+    value = {"created": "m.created", "name": "m.name", "series": "d.last", "single": "d.value"}
+    return f"{value[order.by]} {direction}, {driver.updated} DESC"
+
+
+def _of_metric(order: Order) -> _Driver | None:
+    """Return what holds the values of a metric, None for an order by what models have."""
+    if order.by == "series":
+        return _Driver(
+            "series d INDEXED BY series_last CROSS JOIN model m ON m.pk = d.model",
+            "d.title = ? AND d.name = ? AND d.last IS NOT NULL",
+            (order.title, order.name), "d.model", "m.updated", ordered=False,
+        )  # fmt: skip
+    if order.by == "single":
+        return _Driver(
+            "model m JOIN single d INDEXED BY single_model ON d.model = m.pk",
+            "d.name = ? AND d.value IS NOT NULL",
+            (order.name,), "d.model", "m.updated", ordered=False,
+        )  # fmt: skip
+    return None
+
+
+def series_named(connection: Connection, path: str) -> tuple[str, str] | None:
+    """Return title and name of a scalar series of models whose ``title/name`` is this, or None.
+
+    Both may hold slashes: the one with the shortest title is meant.
+    """
+    parts = path.split("/")
+    for count in range(1, len(parts)):
+        title, name = "/".join(parts[:count]), "/".join(parts[count:])
+        row = connection.execute(
+            "SELECT 1 FROM series INDEXED BY series_last WHERE title = ? AND name = ? "
+            "AND model IS NOT NULL LIMIT 1",
+            (title, name),
+        ).fetchone()
+        if row is not None:
+            return title, name
+    return None
 
 
 _NOWHERE = -1  # a key that no row has
