@@ -28,6 +28,7 @@ catch::
     │   ├── UploadError                (OSError)       weights did not reach their destination
     │   ├── DigestMismatchError                        other bytes than were pinned or recorded
     │   └── CorruptBlobError           (OSError)       bytes differ from their digest
+    ├── NotSupportedError              (NotImplementedError)   ClearML has it, localreg has not
     ├── ExportError                    (RuntimeError)  no image of a figure can be made
     │   └── BrowserNotFoundError                       images need Chrome or Chromium
     └── RegistryError                  (OSError)       the directory or its database
@@ -196,6 +197,12 @@ class CorruptBlobError(WeightsError, OSError):
 
     digest: str
     path: str
+
+
+class NotSupportedError(LocalregError, NotImplementedError):
+    """A part of ClearML that localreg does not have was used; `name` is what ClearML calls it."""
+
+    name: str
 
 
 class ExportError(LocalregError, RuntimeError):

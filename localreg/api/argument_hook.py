@@ -7,6 +7,7 @@ that only call ``parser.parse_args()`` are recorded, and can be run again with o
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 
 from localreg.api import ambient
@@ -62,10 +63,14 @@ def override(
     found: argparse.Namespace,
     values: dict[str, MetadataValue],
 ) -> None:
-    """Set arguments as a task says, each as the type that the parser makes of it."""
+    """Set arguments as a task says, each as the type that the parser makes of it.
+
+    Options that were added for this run, ``localreg task run ID -- --lr 0.1``, stay.
+    """
     makers = {action.dest: action.type for action in parser._actions}
+    added = _added(parser)
     for name, value in values.items():
-        if not hasattr(found, name):
+        if not hasattr(found, name) or name in added:
             continue
         before = getattr(found, name)
         new = cast_as(value, before)
@@ -73,3 +78,11 @@ def override(
         if isinstance(new, str) and callable(make) and not isinstance(before, str):
             new = make(new)
         setattr(found, name, new)
+
+
+def _added(parser: argparse.ArgumentParser) -> set[str]:
+    """Return names of the options that `localreg task run` added to the recorded ones."""
+    words = getattr(sys.modules.get("__main__"), "localreg_added", ())
+    options = parser._option_string_actions
+    given = (options.get(str(word).partition("=")[0]) for word in words)
+    return {action.dest for action in given if action is not None}

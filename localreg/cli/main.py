@@ -32,6 +32,7 @@ _HOMES = {
     "show": "localreg.cli.showing",
     "history": "localreg.cli.showing",
     "lineage": "localreg.cli.tracing",
+    "task": "localreg.cli.tasks",
     "report": "localreg.cli.reports",
     "site": "localreg.cli.reports",
     "compare": "localreg.cli.reports",

@@ -23,6 +23,16 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
 IN_REGISTRY = click.option("-R", "--registry", metavar="DIR", help="The registry to work on.")
 
+LIMIT = click.option(
+    "-l",
+    "--limit",
+    type=click.IntRange(0),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="0 for all.",
+)
+
 
 @contextmanager
 def opened(directory: str | None) -> Iterator[OpenRegistry]:

@@ -7,6 +7,7 @@ import click
 from localreg.cli.output import (
     AS_JSON,
     IN_REGISTRY,
+    LIMIT,
     QUIET,
     model_json,
     opened,
@@ -27,16 +28,6 @@ from localreg.store import blob_rows, model_rows, task_rows
 from localreg.store.blob_rows import BlobRow
 from localreg.units import moment, size_text
 from localreg.urls import public_url
-
-LIMIT = click.option(
-    "-l",
-    "--limit",
-    type=click.IntRange(0),
-    default=50,
-    show_default=True,
-    metavar="N",
-    help="0 for all.",
-)
 
 
 @click.command("ls")

@@ -44,6 +44,7 @@ def describe_run() -> Run:
         "folder": _folder(),
         "executable": sys.executable,
         "arguments": sys.argv[1:],
+        **_launch(),
     }
     if script is not None:
         place["script"] = str(script)
@@ -56,6 +57,16 @@ def _script() -> Path | None:
     """Return the script that runs; None in a notebook, and where code comes from a pipe."""
     file = getattr(sys.modules.get("__main__"), "__file__", None)
     return Path(file).absolute() if isinstance(file, str) and os.path.isfile(file) else None  # noqa: PTH113
+
+
+def _launch() -> Json:
+    """Return the module that ``python -m`` runs, and whether `localreg.run` stands for ClearML."""
+    main = sys.modules.get("__main__")
+    module = getattr(main, "localreg_module", None)
+    if not hasattr(main, "localreg_run"):
+        spec = getattr(main, "__spec__", None)
+        module = None if spec is None else str(spec.name).removesuffix(".__main__")
+    return {"module": module, "clearml": bool(getattr(main, "localreg_run", False))}
 
 
 def _folder() -> str | None:
@@ -132,7 +143,9 @@ def planned(told: dict[str, object], script: object, folder: object, installed: 
     known: Json = {
         name: check_text(name, value) for name, value in told.items() if value is not None
     }
-    place: Json = {"executable": sys.executable, "arguments": []}
+    place: Json = {
+        "executable": sys.executable, "arguments": [], "clearml": _launch()["clearml"],
+    }  # fmt: skip
     for name, value in (("script", script), ("folder", folder)):
         if value is not None:
             if not isinstance(value, (str, os.PathLike)):

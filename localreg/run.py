@@ -1,0 +1,167 @@
+"""``python -m localreg.run script.py …``: runs an unchanged ClearML script.
+
+``import clearml`` is localreg in it, whether the real one is installed or not. All else is as
+``python script.py …`` and ``python -m module …`` have it: the arguments, the import path, what
+``__main__`` is, the exit code. A task that is open when the script leaves with an error, or with
+an exit code that says one, is "failed".
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.abc import InspectLoader, Loader
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import find_spec
+from types import CodeType, ModuleType
+
+from localreg import clearml_shim
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+USAGE = "usage: python -m localreg.run (SCRIPT | -m MODULE) [ARGUMENT ...]"
+VARIABLE = "LOCALREG_RUN"  # what runs, for the processes that multiprocessing starts
+_SPAWNED = "__mp_main__"  # what multiprocessing calls the main module that it makes there
+
+
+class _OwnSpec(ModuleSpec):
+    """The spec of the main module, where Python has another one, or None.
+
+    By its name multiprocessing makes the main module of the processes that it starts. They shall
+    come to `_run_spawned`, so that ``import clearml`` is localreg there as well.
+
+    Args:
+        package: what relative imports in the main module are relative to, "" for nothing.
+    """
+
+    def __init__(self, file: str, loader: Loader, package: str) -> None:
+        super().__init__("localreg.run", loader, origin=file)
+        self._package = package
+
+    @property
+    def parent(self) -> str:
+        return self._package
+
+
+def main(words: list[str]) -> None:
+    """Run what a command line names, as this process's main module.
+
+    Args:
+        words: ``(SCRIPT | -m MODULE) [ARGUMENT ...]``. `localreg task run` puts ``--plain`` in
+            front for a script that was not started from here, whose ``import clearml`` means what
+            it always does; and ``--added N`` when it added the last N arguments.
+    """
+    plain = words[:1] == ["--plain"]
+    rest = words[1:] if plain else words
+    added = 0
+    if rest[:1] == ["--added"]:
+        added, rest = int(rest[1]), rest[2:]
+    if rest[:1] == ["-m"] and len(rest) > 1:
+        what, arguments = ("module", rest[1]), rest[2:]
+    elif rest and not rest[0].startswith("-"):
+        what, arguments = ("script", os.path.abspath(rest[0])), rest[1:]  # noqa: PTH100
+    else:
+        asked = bool({"-h", "--help"} & set(rest[:1]))
+        print(USAGE, file=sys.stdout if asked else sys.stderr)
+        sys.exit(0 if asked else 2)
+    if not plain:
+        clearml_shim.install()
+        os.environ[VARIABLE] = " ".join(what)
+    sys.argv = ["", *arguments]
+    module, code = _main_module(*what, shown=rest[0], plain=plain)
+    module.localreg_run = not plain  # type: ignore[attr-defined]  # recorded by Task.init
+    # These count although the task has recorded values; see api/argument_hook.py.
+    module.localreg_added = arguments[len(arguments) - added :]  # type: ignore[attr-defined]
+    sys.modules["__main__"] = module
+    _execute(module, code)
+
+
+def _execute(module: ModuleType, code: CodeType) -> None:
+    try:
+        exec(code, module.__dict__)
+    except SystemExit as leaving:
+        if leaving.code not in (None, 0):
+            _fail(leaving.code)
+        raise
+
+
+def _fail(code: object) -> None:
+    """Record that the open tasks failed: the hooks at exit would take them for completed."""
+    if "localreg.api.run_hooks" not in sys.modules:  # then there is no task
+        return
+    from localreg.api import ambient, run_hooks
+
+    reason = f"exit code {code}" if isinstance(code, int) else str(code)
+    for registry, task_id in ambient.tasks():
+        run_hooks.end(registry, task_id, "failed", reason[: run_hooks.REASON_LIMIT])
+
+
+def _main_module(kind: str, what: str, shown: str, *, plain: bool) -> tuple[ModuleType, CodeType]:
+    """Return a main module as Python makes it, and the code that fills it."""
+    if kind == "module":
+        sys.path[0] = os.getcwd()  # noqa: PTH109
+        return _of_module(what, plain=plain)
+    sys.path[0] = os.path.dirname(what)  # noqa: PTH120
+    sys.argv[0] = shown
+    loader = SourceFileLoader("__main__", what)
+    try:
+        code = loader.source_to_code(loader.get_data(what), what)
+    except OSError as error:
+        _refuse(f"can't open {shown!r}: {error.strerror}")
+    return _module(what, loader, None if plain else _OwnSpec(what, loader, ""), None), code
+
+
+def _of_module(name: str, *, plain: bool) -> tuple[ModuleType, CodeType]:
+    try:
+        spec = find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = find_spec(f"{name}.__main__")
+    except ModuleNotFoundError as error:
+        _refuse(str(error))
+    if spec is None or not isinstance(spec.loader, InspectLoader):
+        _refuse(f"there is no module {name} that could be run")
+    code = spec.loader.get_code(spec.name)
+    if code is None:
+        _refuse(f"module {name} has no code that could be run")
+    file = str(spec.origin)
+    sys.argv[0] = file
+    own = spec if plain else _OwnSpec(file, spec.loader, spec.parent or "")
+    module = _module(file, spec.loader, own, spec.parent)
+    module.localreg_module = name  # type: ignore[attr-defined]  # recorded by Task.init
+    return module, code
+
+
+def _module(file: str, loader: Loader, spec: ModuleSpec | None, package: str | None) -> ModuleType:
+    module = ModuleType("__main__")
+    module.__dict__.update(
+        __file__=file, __loader__=loader, __spec__=spec, __package__=package, __cached__=None,
+        __builtins__=__builtins__,
+    )  # fmt: skip
+    return module
+
+
+def _refuse(why: str) -> NoReturn:
+    print(f"python -m localreg.run: {why}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)
+
+
+def _run_spawned() -> None:
+    """Make the main module again in a process that multiprocessing started."""
+    kind, _, what = os.environ.get(VARIABLE, "").partition(" ")
+    if not what:  # started with --plain
+        return
+    clearml_shim.install()
+    arguments = list(sys.argv)
+    module, code = _main_module(kind, what, shown=what, plain=False)
+    sys.argv = arguments
+    module.__name__ = _SPAWNED
+    exec(code, module.__dict__)
+    globals().update(module.__dict__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+elif __name__ == _SPAWNED:
+    _run_spawned()

@@ -1,0 +1,325 @@
+"""`localreg task`: listing, showing, copying, running and removing tasks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from localreg import InputModel, Model, Task
+from localreg.cli.main import main
+
+SCRIPT = """
+import argparse, os, sys
+from localreg import InputModel, Task
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=0.1)
+parser.add_argument("--mode", default="train")
+args = parser.parse_args()
+task = Task.init(project_name="vision", task_name="train")
+args = parser.parse_args()
+settings = task.connect({"steps": 2})
+config = task.connect_configuration({"width": 1}, name="net")
+model = InputModel(name="first")
+model.connect(task, name="backbone")
+open("result.txt", "w").write(open(model.get_weights()).read())
+print(args.lr, settings["steps"], config["width"], os.getcwd(), flush=True)
+if args.mode == "exit":
+    sys.exit(7)
+if args.mode == "raise":
+    raise RuntimeError("on purpose")
+if args.mode == "kill":
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def run(registry, monkeypatch, capfd):
+    """Run a command; give exit code, stdout, stderr, those of its children with them."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["localreg", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capfd.readouterr()
+        return left.value.code or 0, out, err
+
+    return call
+
+
+@pytest.fixture
+def models(registry, tmp_path):
+    """Two models whose weights say which one they are."""
+    found = {}
+    for name in ("first", "second"):
+        file = tmp_path / f"{name}.txt"
+        file.write_text(f"weights of {name}")
+        found[name] = registry.add(file, name)
+    return found
+
+
+@pytest.fixture
+def trained(models, tmp_path):
+    """A task that a script has run, in a folder of its own."""
+    script = tmp_path / "work" / "train.py"
+    script.parent.mkdir()
+    script.write_text(SCRIPT)
+    subprocess.run(
+        [sys.executable, "train.py", "--lr", "0.5"], check=True, cwd=script.parent,
+        capture_output=True,
+    )  # fmt: skip
+    return Task.get_task(project_name="vision", task_name="train")
+
+
+def result(trained):
+    return (Path(trained.get_script()["working_dir"]) / "result.txt").read_text()
+
+
+# the whole way -----------------------------------------------------------------------------
+
+
+def test_a_copy_with_another_input_model_uses_the_other_weights(run, trained, models):
+    assert trained.status == "completed"
+    assert result(trained) == "weights of first"
+    code, out, err = run("task", "clone", trained.id[:8], "--set-input", "backbone=second")
+    assert (code, err) == (0, "")
+    copy = Task.get_task(out.strip())
+    assert (copy.status, copy.parent) == ("created", trained.id)
+    code, out, _ = run("task", "run", copy.id[:8])
+    assert code == 0
+    assert result(trained) == "weights of second"
+    assert copy.status == "completed"
+    assert copy.input_models_id == {"backbone": models["second"].id}
+    assert trained.input_models_id == {"backbone": models["first"].id}
+    assert Model(models["second"].id).task == copy.id
+
+
+def test_a_copy_runs_with_other_values(run, trained, tmp_path):
+    file = tmp_path / "net.json"
+    file.write_text('{"width": 9}')
+    code, out, _ = run(
+        "task", "clone", trained.id, "-n", "wider", "--set-param", "Args/lr=0.25",
+        "--set-param", "steps=5", "--set-config", f"net={file}",
+    )  # fmt: skip
+    copy = Task.get_task(out.strip())
+    assert (code, copy.name) == (0, "wider")
+    assert copy.get_parameters(cast=True)["General/steps"] == 5
+    code, out, _ = run("task", "run", copy.id)
+    assert (code, out.split()[:3]) == (0, ["0.25", "5", "9"])
+
+
+def test_a_parameter_is_found_in_whichever_section_it_is(run, trained):
+    copy = Task.get_task(run("task", "clone", trained.id, "--set-param", "lr=2")[1].strip())
+    assert copy.get_parameter("Args/lr") == "2"
+    copy.set_parameter("Other/lr", 1)
+    code, _, err = run("task", "clone", copy.id, "--set-param", "lr=3")
+    assert code == 1
+    assert "Args/lr or Other/lr" in err
+
+
+def test_it_runs_as_it_ran_with_what_is_added(run, trained):
+    folder = trained.get_script()["working_dir"]
+    assert run("task", "run", trained.id)[1].split() == ["0.5", "2", "1", folder]
+    assert run("task", "run", trained.id, "--", "--lr", "3")[1].split()[0] == "3.0"
+    assert trained.get_parameter("Args/lr") == "3.0"
+    assert len(Task.get_tasks()) == 1
+
+
+def test_an_input_that_the_task_does_not_have_is_told(run, trained):
+    code, _, err = run("task", "clone", trained.id, "--set-input", "head=second")
+    assert code == 0
+    assert "no input model 'head'; it has backbone" in err
+
+
+def test_nothing_is_copied_when_an_argument_is_wrong(run, trained, tmp_path):
+    assert run("task", "clone", trained.id, "--set-input", "backbone=nothing")[0] == 3
+    assert run("task", "clone", trained.id, "--set-input", "backbone")[0] == 2
+    assert run("task", "clone", trained.id, "--set-config", f"net={tmp_path}/none")[0] == 2
+    assert run("task", "clone", trained.id, "--set-param", "=1")[0] == 2
+    assert len(Task.get_tasks()) == 1
+
+
+# how it leaves -----------------------------------------------------------------------------
+
+
+def test_the_scripts_exit_code_is_the_commands_and_fails_the_task(run, trained):
+    assert run("task", "run", trained.id, "--", "--mode", "exit")[0] == 7
+    assert (trained.status, trained.status_reason) == ("failed", "exit code 7")
+
+
+def test_an_error_fails_the_task_with_the_reason(run, trained):
+    code, _, err = run("task", "run", trained.id, "--", "--mode", "raise")
+    assert code == 1
+    assert "RuntimeError: on purpose" in err
+    assert trained.status == "failed"
+    assert "RuntimeError: on purpose" in trained.status_reason
+
+
+def test_a_killed_script_leaves_the_task_aborted(run, trained):
+    assert run("task", "run", trained.id, "--", "--mode", "kill")[0] == 128 + 9
+    assert trained.status == "aborted"
+    assert "SIGKILL" in trained.status_reason
+
+
+def test_a_script_that_starts_no_task_still_ends_the_task(run, registry, tmp_path):
+    script = tmp_path / "plain.py"
+    script.write_text("import sys\nsys.exit(int(sys.argv[1]))\n")
+    for code, status in (("0", "completed"), ("3", "failed")):
+        task = Task.create("p", "t", script=script)
+        assert run("task", "run", task.id, "--", code)[0] == int(code)
+        assert task.status == status
+
+
+def test_a_module_is_run_as_a_module_again(run, registry, tmp_path, monkeypatch):
+    package = tmp_path / "pack"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "other.py").write_text("value = 5\n")
+    (package / "train.py").write_text(
+        "from localreg import Task\nfrom .other import value\n"
+        "Task.init(task_name='t')\nprint(__name__, value, flush=True)\n"
+    )
+    subprocess.run([sys.executable, "-m", "pack.train"], check=True, cwd=tmp_path)
+    task = Task.get_task(task_name="t")
+    assert run("task", "run", task.id)[:2] == (0, "__main__ 5\n" * 2)
+    assert task.status == "completed"
+
+
+def test_what_is_gone_is_a_clear_error(run, trained, registry):
+    script = Path(trained.get_script()["entry_point"])
+    script.rename(script.with_name("other.py"))
+    code, _, err = run("task", "run", trained.id)
+    assert code == 3
+    assert f"is gone: {script}" in err
+    script.with_name("other.py").rename(script)
+    code, _, err = run("task", "run", trained.id, "--python", "/no/python")
+    assert (code, trained.status) == (3, "failed")
+    assert "/no/python" in err
+    code, _, err = run("task", "run", Task.create("p", "t").id)
+    assert code == 1
+    assert "no script" in err
+    assert run("task", "run", "abcdef")[0] == 3
+
+
+def start(script, **variables):
+    return subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True,
+        env=os.environ | variables,
+    )  # fmt: skip
+
+
+def test_a_task_that_runs_is_not_run_twice(run, registry, tmp_path):
+    script = "from localreg import Task\nprint(Task.init(task_name='t').id, flush=True)\ninput()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        task_id = running.stdout.readline().strip()
+        code, _, err = run("task", "run", task_id)
+        assert code == 5
+        assert "runs already" in err
+        running.communicate("\n")
+
+
+def test_whoever_ends_the_command_ends_the_script(registry, tmp_path):
+    """As a scheduler does; and both killed at once, the task is found aborted."""
+    script = tmp_path / "wait.py"
+    script.write_text(
+        "import sys\nfrom localreg import Task\n"
+        "print(Task.init(task_name='t').id, flush=True)\nsys.stdin.read()\n"
+    )
+    for signals in ((signal.SIGTERM,), (signal.SIGKILL,)):
+        task = Task.create("p", "t", script=script)
+        with subprocess.Popen(
+            [sys.executable, "-m", "localreg.cli", "task", "run", task.id],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        ) as command:  # fmt: skip
+            assert command.stdout.readline().strip() == task.id
+            if signals == (signal.SIGTERM,):
+                command.send_signal(signal.SIGTERM)
+                assert command.wait() == 128 + signal.SIGTERM
+            else:
+                os.killpg(command.pid, signal.SIGKILL)
+                assert command.wait() == -signal.SIGKILL
+                until = time.monotonic() + 10
+                while task.status == "in_progress" and time.monotonic() < until:
+                    pass  # the killed script's parent is gone: who reaps it takes a moment
+        assert task.status == "aborted"
+
+
+# listing, showing, removing ----------------------------------------------------------------
+
+
+def test_ls_takes_filters(run, registry):
+    a = Task.create("p", "train-1", "training")
+    b = Task.create("p", "eval", "testing")
+    c = Task.create("q", "train-2")
+    a.add_tags(["x"])
+    b.add_tags(["x", "y"])
+    c.mark_failed(status_reason="why")
+    everything = run("task", "ls", "-q")[1].split()
+    assert everything == [c.id, b.id, a.id]
+    assert run("task", "ls", "-q", "-p", "p")[1].split() == [b.id, a.id]
+    assert run("task", "ls", "-q", "-t", "x", "-t", "-y")[1].split() == [a.id]
+    assert run("task", "ls", "-q", "--status", "failed")[1].split() == [c.id]
+    assert run("task", "ls", "-q", "--name", "^train")[1].split() == [c.id, a.id]
+    code, out, err = run("task", "ls", "-q", "-l", "1")
+    assert (code, out.split()) == (0, [c.id])
+    assert "-l 0 shows all" in err
+    assert run("task", "ls", "-p", "q")[1].split("\t")[:4] == [
+        "train-2", "q", "training", "failed",
+    ]  # fmt: skip
+    assert [each["id"] for each in json.loads(run("task", "ls", "--json")[1])] == everything
+    assert run("task", "ls", "--name", "(")[0] == 1
+    assert "No tasks match" in run("task", "ls", "-p", "none")[2]
+
+
+def test_ls_finds_a_killed_task_aborted(run, registry):
+    script = (
+        "import os\nfrom localreg import Task\nTask.init(task_name='t')\nos.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+    assert len(run("task", "ls", "-q", "--status", "aborted")[1].split()) == 1
+
+
+def test_show_tells_what_is_known(run, trained, models):
+    code, out, _ = run("task", "show", trained.id[:6])
+    assert code == 0
+    for part in ("vision/train", "completed", "Args/lr = 0.5", "backbone: first:1", "train.py"):
+        assert part in out
+    told = json.loads(run("task", "show", trained.id, "--json")[1])
+    assert told["id"] == trained.id
+    assert told["inputs"] == {"backbone": models["first"].id}
+    assert told["arguments"] == ["--lr", "0.5"]
+    assert told["configurations"] == ["net"]
+    assert told["ended"] is not None
+
+
+@pytest.mark.parametrize("reference", ["abc", "zzzzzz", "f" * 32])
+def test_an_unknown_task_is_exit_code_3(run, registry, reference):
+    assert run("task", "show", reference)[0] == 3
+
+
+def test_rm_removes_tasks_and_keeps_models_unless_told(run, registry, tmp_path):
+    file = tmp_path / "w.pt"
+    file.write_bytes(b"w")
+    for options, there in ((("--models",), False), ((), True)):
+        task = Task.create("p", "t")
+        model = run("add", file, "-q", "--task", task.id)[1].strip()
+        assert run("task", "rm", *options, task.id[:8])[0] == 0
+        assert Task.get_tasks() == []
+        assert bool(Model.query_models()) is there
+        if there:
+            assert InputModel(model).original_task == task.id
+
+
+def test_help_is_there(run):
+    code, out, _ = run("task", "--help")
+    assert code == 0
+    assert all(name in out for name in ("ls", "show", "clone", "run", "rm"))
