@@ -30,6 +30,7 @@ from localreg.operations import (
     removal,
     revising,
     task_copies,
+    task_inputs,
     tracking,
     uploading,
     weights,
@@ -476,18 +477,18 @@ class Registry(RuleBasedStateMachine):
 
     @rule(task=tasks, model=models, name=names | st.none(), comment=st.booleans())
     def connect(self, task, model, name, comment):
-        self.attempt(tracking.connect_model, task, model, name, comment=comment)
+        self.attempt(task_inputs.connect_model, task, model, name, comment=comment)
 
     @rule(task=tasks, name=names)
     def drop_input(self, task, name):
-        self.attempt(tracking.drop_inputs, task, [name])
+        self.attempt(task_inputs.drop_inputs, task, [name])
 
     @rule(task=tasks, config=configs, labels=labels, adopt=st.booleans())
     def design(self, task, config, labels, adopt):
         if adopt:
-            self.attempt(tracking.adopt_design, task, "adopted = 1", labels or {})
+            self.attempt(task_inputs.adopt_design, task, "adopted = 1", labels or {})
         else:
-            self.attempt(tracking.set_design, task, **config, labels=labels)
+            self.attempt(task_inputs.set_design, task, **config, labels=labels)
 
     @rule(
         task=tasks,

@@ -266,7 +266,7 @@ def connect(
 
     subject = model._subject
     if isinstance(subject, Empty):
-        operations.tracking.adopt_design(
+        operations.task_inputs.adopt_design(
             task._registry, task.id, subject.config(), subject.labels()
         )
         return
@@ -276,7 +276,7 @@ def connect(
             "connects models of its own registry",
             argument="task",
         )
-    made = operations.tracking.connect_model(
+    made = operations.task_inputs.connect_model(
         subject.registry, task.id, subject.id, name, comment=comment
     )
     if made.replaced:
@@ -294,7 +294,7 @@ def _take_override(
     The name that stands for None is that of the code's model, and stays when it is replaced.
     """
     entry = model._subject.entry_name() if name is None else check_name("name", name)
-    inputs = operations.tracking.inputs(registry, task_id)
+    inputs = operations.task_inputs.inputs(registry, task_id)
     if entry in inputs:
         model._subject = existing(registry, inputs[entry])
     elif inputs:

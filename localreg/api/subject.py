@@ -104,7 +104,7 @@ class Stored(Frozen):
     def entry_name(self) -> str:
         """Return the name it gets on a task when none is told."""
         with self.registry.store.read() as connection:
-            return operations.tracking.entry_name(connection, self.id)
+            return operations.task_inputs.entry_name(connection, self.id)
 
     def check_package(self) -> None:
         """Raise NotAPackageError when it is a single file."""
@@ -184,7 +184,7 @@ class Empty(Frozen):
 
     def entry_name(self) -> str:
         """Return the name that a model without weights gets on a task."""
-        return operations.tracking.UNNAMED_INPUT
+        return operations.task_inputs.UNNAMED_INPUT
 
     def check_package(self) -> None:
         """Raise NotAPackageError."""

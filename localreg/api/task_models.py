@@ -34,11 +34,11 @@ class ModelMethods(TaskHandle):
             found = operations.lookup.check_model_id(self._registry, model_id)
         else:
             found = _newest_of(self._registry, model_name)
-        operations.tracking.connect_model(self._registry, self._id, found, name)
+        operations.task_inputs.connect_model(self._registry, self._id, found, name)
 
     def remove_input_models(self, names: Sequence[str]) -> None:
         """Take input models off the task, by the names they have on it."""
-        operations.tracking.drop_inputs(self._registry, self._id, names)
+        operations.task_inputs.drop_inputs(self._registry, self._id, names)
 
     @property
     def input_models_id(self) -> dict[str, str]:
@@ -75,7 +75,7 @@ class ModelMethods(TaskHandle):
             raise InvalidValueError(
                 "enumeration must be a dict of str to int, not NoneType", argument="enumeration"
             )
-        operations.tracking.set_design(self._registry, self._id, labels=enumeration)
+        operations.task_inputs.set_design(self._registry, self._id, labels=enumeration)
 
     def get_labels_enumeration(self) -> dict[str, int]:
         """Return the label enumeration of the task."""
@@ -94,7 +94,7 @@ class ModelMethods(TaskHandle):
         Raises:
             InvalidValueError: (a ValueError) it cannot be kept.
         """
-        operations.tracking.set_design(
+        operations.task_inputs.set_design(
             self._registry, self._id, config_text=config_text, config_dict=config_dict
         )
 

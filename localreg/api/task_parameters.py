@@ -231,10 +231,10 @@ class ParameterMethods(TaskHandle):
         """
         labels = operations.labels.check_labels(enumeration)
         if self._is_run_again() and not ignore_remote_overrides:
-            there = operations.tracking.design(self._registry, self._id)[1]
+            there = operations.task_inputs.design(self._registry, self._id)[1]
             if there:
                 return there
-        operations.tracking.set_design(self._registry, self._id, labels=labels)
+        operations.task_inputs.set_design(self._registry, self._id, labels=labels)
         return labels
 
     # connecting ----------------------------------------------------------------------------

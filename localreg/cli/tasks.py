@@ -20,7 +20,7 @@ from localreg.cli.output import (
     print_table,
     say,
 )
-from localreg.operations import parameters, rerunning, task_copies, tracking
+from localreg.operations import parameters, rerunning, task_copies, task_inputs, tracking
 from localreg.operations.lookup import resolve_model
 from localreg.records import Json, TaskRecord
 from localreg.registry import OpenRegistry
@@ -216,10 +216,10 @@ def clone_command(
             entry: resolve_model(target, reference)
             for entry, reference in pairs("--set-input", inputs).items()
         }
-        there = tracking.inputs(target, source)
+        there = task_inputs.inputs(target, source)
         copy = task_copies.clone_task(target, source, name=name)
         for entry, model_id in models.items():
-            tracking.connect_model(target, copy, model_id, entry)
+            task_inputs.connect_model(target, copy, model_id, entry)
             if entry not in there:
                 say(f"The task has no input model {entry!r}; it has {', '.join(there) or 'none'}.")
         rerunning.set_texts(target, copy, given)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from localreg.operations import searching as searching
     from localreg.operations import tabling as tabling
     from localreg.operations import task_copies as task_copies
+    from localreg.operations import task_inputs as task_inputs
     from localreg.operations import tracking as tracking
     from localreg.operations import uploading as uploading
     from localreg.operations import usage as usage
@@ -53,7 +54,7 @@ _MODULES = frozenset(
     "adding aliases artifacts caching catalog charting checkup collecting creation edits "
     "fetching history imaging ingest labels lineage lookup media outputs parameters "
     "publishing removal repairing reported reporting revising runs searching tabling "
-    "task_copies tracking uploading usage verifying weights".split()
+    "task_copies task_inputs tracking uploading usage verifying weights".split()
 )
 
 

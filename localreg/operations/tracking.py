@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from localreg.blobs.owners import owner_mark
-from localreg.config_text import config_to_text
 from localreg.errors import InvalidValueError, TaskNotFoundError
-from localreg.frozen import Frozen, replace
+from localreg.frozen import replace
 from localreg.ids import new_id
-from localreg.operations.labels import check_labels
 from localreg.operations.lookup import (
     check_project_name,
     ensure_project,
-    require_model,
     require_task,
 )
 from localreg.operations.runs import Run, is_gone
 from localreg.records import TaskRecord, project_payload
 from localreg.registry import OpenRegistry
-from localreg.store import model_rows, project_rows, task_rows
-from localreg.store.change import Change
+from localreg.store import project_rows, task_rows
 from localreg.tags import check_tags
 from localreg.text import check_comment, check_name, check_text, shown
 
@@ -28,15 +22,7 @@ TASK_TYPES = frozenset(
     "training testing inference data_processing application monitor controller optimizer "
     "service qc custom".split()
 )
-UNNAMED_INPUT = "Input Model"
 GONE = "its process is gone, without having said that it ended"
-
-
-class Connection(Frozen):
-    """A model's place on a task: the entry's name, and the id of the model there before."""
-
-    name: str
-    replaced: str | None
 
 
 def create_task(
@@ -161,9 +147,6 @@ def set_comment(registry: OpenRegistry, task_id: str, comment: object) -> None:
         TaskNotFoundError: the task is gone.
     """
     set_task(registry, task_id, "comment", check_comment(comment))
-
-
-ENDED = frozenset({"completed", "failed", "stopped", "aborted"})
 
 
 def end_task(
@@ -292,144 +275,3 @@ def edit_tags(
         for tag, new in [*((tag, True) for tag in sorted(added - there)),
                          *((tag, False) for tag in sorted(gone))]:  # fmt: skip
             change.record("task.tag", task_id, {"old": not new, "new": new}, field=tag)
-
-
-def connect_model(
-    registry: OpenRegistry,
-    task_id: str,
-    model_id: str,
-    name: object = None,
-    *,
-    comment: bool = False,
-) -> Connection:
-    """Make a model an input of a task, which takes over its configuration and labels.
-
-    Args:
-        name: the entry's name; that of the weights file without its ending when None.
-        comment: whether the task's comment tells it too.
-
-    Raises:
-        TaskNotFoundError, ModelNotFoundError: either is gone.
-        InvalidValueError: it is no name.
-    """
-    given = None if name is None else check_name("name", name)
-    with registry.store.write() as change:
-        task_record = require_task(change.connection, task_id)
-        require_model(change.connection, model_id)
-        entry = given or entry_name(change.connection, model_id)
-        old = task_rows.models(change.connection, task_id, "input").get(entry)
-        payload = {"role": "input", "old": old, "new": model_id}
-        change.record("task.model", task_id, payload, field=entry)
-        _adopt_design(
-            change,
-            task_id,
-            model_rows.config(change.connection, model_id),
-            model_rows.labels(change.connection, model_id),
-        )
-        if comment:
-            lines = [task_record.comment, f"Using model id: {model_id}"]
-            new = "\n".join(line for line in lines if line)
-            edit = {"old": task_record.comment, "new": new}
-            change.record("task.changed", task_id, edit, field="comment")
-    return Connection(entry, old if old != model_id else None)
-
-
-def entry_name(connection: model_rows.Connection, model_id: str) -> str:
-    """Return the name that a model gets on a task when none is told."""
-    weights = model_rows.current_weights(connection, model_id)
-    # Nothing else of the URL: it may hold a secret, and this name goes into the event log.
-    filename = weights and weights.filename
-    return filename.rpartition(".")[0] or filename if filename else UNNAMED_INPUT
-
-
-def inputs(registry: OpenRegistry, task_id: str) -> dict[str, str]:
-    """Return ids of the models that a task takes, by their names on it."""
-    with registry.store.read() as connection:
-        return task_rows.models(connection, task_id, "input")
-
-
-def drop_inputs(registry: OpenRegistry, task_id: str, names: object) -> None:
-    """Take input models off a task; names that it has none under are passed over.
-
-    Raises:
-        InvalidValueError: it is no list of names; nothing was changed.
-        TaskNotFoundError: the task is gone.
-    """
-    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
-        raise InvalidValueError(
-            f"names must be a list of str, not {type(names).__name__}: {shown(names)}",
-            argument="names",
-        )
-    entries = [check_name("names", name) for name in names]
-    with registry.store.write() as change:
-        require_task(change.connection, task_id)
-        there = task_rows.models(change.connection, task_id, "input")
-        for entry in dict.fromkeys(entries):
-            if entry in there:
-                payload = {"role": "input", "old": there[entry], "new": None}
-                change.record("task.model", task_id, payload, field=entry)
-
-
-def adopt_design(registry: OpenRegistry, task_id: str, config: str, labels: dict[str, int]) -> None:
-    """Give a task a model's configuration and labels, each unless it has its own.
-
-    Raises:
-        TaskNotFoundError: the task is gone.
-    """
-    with registry.store.write() as change:
-        require_task(change.connection, task_id)
-        _adopt_design(change, task_id, config, labels)
-
-
-def _adopt_design(change: Change, task_id: str, config: str, labels: dict[str, int]) -> None:
-    old_config, old_labels = task_rows.design(change.connection, task_id)
-    _set_design(change, task_id, old_config or config, old_labels or labels)
-
-
-def design(registry: OpenRegistry, task_id: str) -> tuple[str, dict[str, int]]:
-    """Return the model configuration text and the label enumeration of a task.
-
-    Raises:
-        TaskNotFoundError: the task is gone.
-    """
-    with registry.store.read() as connection:
-        require_task(connection, task_id)
-        return task_rows.design(connection, task_id)
-
-
-def set_design(
-    registry: OpenRegistry,
-    task_id: str,
-    *,
-    config_text: object = None,
-    config_dict: object = None,
-    labels: object = None,
-) -> None:
-    """Set a task's model configuration or label enumeration; what is None stays.
-
-    Raises:
-        TaskNotFoundError: the task is gone.
-        InvalidValueError: the configuration or the labels cannot be kept.
-    """
-    given = config_text is not None or config_dict is not None
-    config = config_to_text(config_text, config_dict)
-    checked = check_labels(labels)
-    with registry.store.write() as change:
-        require_task(change.connection, task_id)
-        old_config, old_labels = task_rows.design(change.connection, task_id)
-        _set_design(
-            change,
-            task_id,
-            config if given else old_config,
-            old_labels if labels is None else checked,
-        )
-
-
-def _set_design(change: Change, task_id: str, config: str, labels: dict[str, int]) -> None:
-    old_config, old_labels = task_rows.design(change.connection, task_id)
-    if (old_config, old_labels) != (config, labels):
-        payload = {
-            "old": {"config": old_config, "labels": old_labels},
-            "new": {"config": config, "labels": labels},
-        }
-        change.record("task.design", task_id, payload)
