@@ -150,7 +150,7 @@ def _refuse(why: str) -> NoReturn:
 def _run_spawned() -> None:
     """Make the main module again in a process that multiprocessing started."""
     kind, _, what = os.environ.get(VARIABLE, "").partition(" ")
-    if not what:  # started with --plain
+    if not what:  # the script cleared its environment
         return
     clearml_shim.install()
     arguments = list(sys.argv)

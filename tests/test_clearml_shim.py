@@ -287,6 +287,37 @@ def test_a_pool_reports_to_one_task(method, registry, tmp_path):
     assert len(Task.get_tasks()) == 1
 
 
+TREE = """
+import subprocess, sys
+from clearml import Task
+
+task = Task.init("p", sys.argv[1])
+if sys.argv[1] == "outer":
+    words = [sys.executable, "-m", "localreg.run", __file__, "inner"]
+    inner = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert inner.stdout.readline() == "ready\\n"
+    task.get_logger().report_scalar("loss", "train", 1.0, iteration=1)
+    assert {each.status for each in Task.get_tasks(project_name="p")} == {"in_progress"}
+    inner.communicate("go on\\n")
+else:
+    task.get_logger().report_scalar("loss", "train", 2.0, iteration=1)
+    print("ready", flush=True)
+    input()
+    sys.exit(4)
+"""
+
+
+def test_two_tasks_run_at_once_in_one_tree_of_processes(registry, tmp_path):
+    done = ran(tmp_path, TREE, "outer")
+    assert done.returncode == 0, done.stderr
+    tasks = {task.name: task for task in Task.get_tasks(project_name="p")}
+    assert {name: task.status for name, task in tasks.items()} == {
+        "outer": "completed", "inner": "failed",
+    }  # fmt: skip
+    for name, value in (("outer", 1.0), ("inner", 2.0)):
+        assert tasks[name].get_reported_scalars()["loss"]["train"]["y"] == [value]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [

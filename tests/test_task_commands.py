@@ -192,6 +192,31 @@ def test_a_module_is_run_as_a_module_again(run, registry, tmp_path, monkeypatch)
     assert task.status == "completed"
 
 
+POOL = """
+import multiprocessing
+from localreg import Task
+
+def work(job):
+    task = Task.get_task(task_id=job[0])
+    task.report_scalar("work", "all", job[1], job[1])
+    task.flush()
+
+if __name__ == "__main__":
+    task = Task.init(task_name="pool")
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        pool.map(work, [(task.id, number) for number in range(3)])
+"""
+
+
+def test_a_script_with_a_pool_is_run_again(run, registry, tmp_path):
+    script = tmp_path / "pool.py"
+    script.write_text(POOL)
+    task = Task.create("p", "pool", script=script)
+    assert run("task", "run", task.id)[0] == 0
+    assert task.status == "completed"
+    assert task.get_reported_scalars()["work"]["all"]["y"] == [0.0, 1.0, 2.0]
+
+
 def test_what_is_gone_is_a_clear_error(run, trained, registry):
     script = Path(trained.get_script()["entry_point"])
     script.rename(script.with_name("other.py"))
@@ -206,13 +231,6 @@ def test_what_is_gone_is_a_clear_error(run, trained, registry):
     assert code == 1
     assert "no script" in err
     assert run("task", "run", "abcdef")[0] == 3
-
-
-def start(script, **variables):
-    return subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True,
-        env=os.environ | variables,
-    )  # fmt: skip
 
 
 def test_a_task_that_runs_is_not_run_twice(run, registry, tmp_path):
@@ -234,16 +252,16 @@ def test_whoever_ends_the_command_ends_the_script(registry, tmp_path):
         "import sys\nfrom localreg import Task\n"
         "print(Task.init(task_name='t').id, flush=True)\nsys.stdin.read()\n"
     )
-    for signals in ((signal.SIGTERM,), (signal.SIGKILL,)):
+    for number in (signal.SIGTERM, signal.SIGKILL):
         task = Task.create("p", "t", script=script)
         with subprocess.Popen(
             [sys.executable, "-m", "localreg.cli", "task", "run", task.id],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         ) as command:  # fmt: skip
             assert command.stdout.readline().strip() == task.id
-            if signals == (signal.SIGTERM,):
-                command.send_signal(signal.SIGTERM)
-                assert command.wait() == 128 + signal.SIGTERM
+            if number == signal.SIGTERM:
+                command.send_signal(number)
+                assert command.wait() == 128 + number
             else:
                 os.killpg(command.pid, signal.SIGKILL)
                 assert command.wait() == -signal.SIGKILL
