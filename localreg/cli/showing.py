@@ -98,7 +98,8 @@ def ls_command(
     if len(found) > len(shown):
         say(f"These are the {'newest' if sort == 'updated' else 'first'} {limit}; -l 0 shows all.")
     elif not found and not as_json:
-        say(f"No models match in {target.root}.")
+        metric = f", or none has the metric {sort.partition(':')[2]!r}" if "metric:" in sort else ""
+        say(f"No models match in {target.root}{metric}.")
 
 
 def _order(sort: str) -> str:

@@ -161,9 +161,14 @@ def _facts(registry: OpenRegistry, told: Json) -> list[tuple[str, str]]:
         ("folder", told["folder"] or ""),
         ("commit", told["commit"] or ""),
         ("python", told["python"] or ""),
-        ("created", told["created"]),
-        ("ended", told["ended"] or ""),
+        ("created", _when(told["created"])),
+        ("ended", _when(told["ended"])),
     ]
+
+
+def _when(at: str | None) -> str:
+    """Return a time in ISO 8601, UTC, as the other commands show it."""
+    return f"{at[:19].replace('T', ' ')} UTC" if at else ""
 
 
 def _models(registry: OpenRegistry, ids: dict[str, str]) -> str:
