@@ -419,6 +419,9 @@ CALLS = {
     "query_models(max_results=)": (
         lambda at, value: InputModel.query_models(max_results=value), NOT_A_LIMIT, "max_results",
     ),
+    "query_models(order_by=)": (
+        lambda at, value: InputModel.query_models(order_by=value), NOT_A_TEXT, "order_by",
+    ),
     "query_models(metadata=)": (
         lambda at, value: InputModel.query_models(metadata=value),
         NOT_A_METADATA_FILTER,
@@ -692,6 +695,9 @@ CALLS = {
     "Registry.models(limit=)": (
         lambda at, value: at.registry.models(limit=value), NOT_A_LIMIT, "limit",
     ),
+    "Registry.models(order_by=)": (
+        lambda at, value: at.registry.models(order_by=value), NOT_A_TEXT, "order_by",
+    ),
     "Registry.models(metadata=)": (
         lambda at, value: at.registry.models(metadata=value), NOT_A_METADATA_FILTER, "metadata",
     ),
@@ -793,7 +799,7 @@ def test_bad_input_is_an_error_that_names_the_argument_and_changes_nothing(
 def test_every_public_method_with_arguments_is_in_the_table():
     """Those of reports stand in test_reporting.py."""
     without_arguments = {
-        "du",
+        "du", "lineage",
         "archive", "unarchive", "publish", "get_all_metadata", "get_all_metadata_casted", "close",
         "current_task", "get_project_name", "get_tags", "get_labels_enumeration",
         "get_model_config_text", "get_model_config_dict", "flush", "get_logger",

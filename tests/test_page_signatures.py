@@ -175,7 +175,7 @@ def test_the_extensions_are_these():
         "get_local_copy": ["mutable", "target_folder"],
         "import_model": ["copy", "expected_sha256", "metadata", "registry"],
         "load_model": ["registry"],
-        "query_models": ["registry"],
+        "query_models": ["order_by", "registry"],
         "remove": ["registry"],
     }
 
