@@ -122,6 +122,7 @@ def test_a_parameter_is_found_in_whichever_section_it_is(run, trained):
     code, _, err = run("task", "clone", copy.id, "--set-param", "lr=3")
     assert code == 1
     assert "Args/lr or Other/lr" in err
+    assert len(Task.get_tasks()) == 2
 
 
 def test_it_runs_as_it_ran_with_what_is_added(run, trained):
@@ -143,6 +144,7 @@ def test_nothing_is_copied_when_an_argument_is_wrong(run, trained, tmp_path):
     assert run("task", "clone", trained.id, "--set-input", "backbone")[0] == 2
     assert run("task", "clone", trained.id, "--set-config", f"net={tmp_path}/none")[0] == 2
     assert run("task", "clone", trained.id, "--set-param", "=1")[0] == 2
+    assert run("task", "clone", trained.id, "--set-input", "  =second")[0] == 1
     assert len(Task.get_tasks()) == 1
 
 

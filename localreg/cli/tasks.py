@@ -25,6 +25,7 @@ from localreg.operations.lookup import resolve_model
 from localreg.records import Json, TaskRecord
 from localreg.registry import OpenRegistry
 from localreg.store import model_rows, task_rows
+from localreg.text import check_name
 from localreg.units import moment
 
 
@@ -218,16 +219,17 @@ def clone_command(
     with opened(registry) as target:
         source = rerunning.resolve_task(target, task)
         models = {
-            entry: resolve_model(target, reference)
+            check_name("--set-input", entry): resolve_model(target, reference)
             for entry, reference in pairs("--set-input", inputs).items()
         }
         there = task_inputs.inputs(target, source)
+        changed = rerunning.texts_as_values(target, source, given)
         copy = task_copies.clone_task(target, source, name=name)
         for entry, model_id in models.items():
             task_inputs.connect_model(target, copy, model_id, entry)
             if entry not in there:
                 say(f"The task has no input model {entry!r}; it has {', '.join(there) or 'none'}.")
-        rerunning.set_texts(target, copy, given)
+        parameters.set_parameters(target, copy, changed)
         for key, text in texts.items():
             parameters.set_configuration(target, copy, key, text)
     click.echo(copy)

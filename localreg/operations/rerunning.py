@@ -76,8 +76,10 @@ def resolve_task(registry: OpenRegistry, reference: object) -> str:
     return hits[0]
 
 
-def set_texts(registry: OpenRegistry, task_id: str, given: Mapping[str, str]) -> None:
-    """Set parameters of a task to texts, each of the type that the task has it as.
+def texts_as_values(
+    registry: OpenRegistry, task_id: str, given: Mapping[str, str]
+) -> parameters.Values:
+    """Return parameters given as texts, each of the type that a task has it as.
 
     Args:
         given: by ``section/name``; a name alone is the parameter of that name which the task has,
@@ -88,11 +90,11 @@ def set_texts(registry: OpenRegistry, task_id: str, given: Mapping[str, str]) ->
         TaskNotFoundError: it is gone.
     """
     there = parameters.parameters(registry, task_id)
-    values: dict[Key, MetadataValue] = {}
+    values: parameters.Values = {}
     for path, text in given.items():
         key = _meant(path, there)
         values[key] = MetadataValue(text, there[key].type if key in there else "str")
-    parameters.set_parameters(registry, task_id, values)
+    return values
 
 
 def _meant(path: str, there: Mapping[Key, object]) -> Key:
