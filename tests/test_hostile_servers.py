@@ -28,7 +28,7 @@ from localreg.errors import (
 
 BODY = os.urandom(300_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()
-QUICK = Pace(silence=0.4, connect=5.0, pause=0.001)
+QUICK = Pace(silence=1.0, connect=5.0, pause=0.001)
 ETAG = '"one"'
 
 
