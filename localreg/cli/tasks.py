@@ -254,6 +254,9 @@ def run_command(
 
     It gets the recorded arguments and those behind `--`, in the recorded working directory; and
     the task's models, parameters and configurations wherever it connects its own.
+
+    Script, arguments and interpreter are those that the registry names: run tasks of registries
+    that you trust, as you would run their scripts.
     """
     with opened(registry) as target:
         task_id = rerunning.resolve_task(target, task)
