@@ -153,8 +153,8 @@ class RawWriter:
             [(model, key, *entry) for key, entry in metadata.items()],
         )
         execute(
-            "INSERT INTO weights (model, revision, url, filename, uploaded, current, at) "
-            "VALUES (?, 1, ?, ?, 0, 1, ?)",
+            "INSERT INTO weights (model, revision, url, filename, kept, uploaded, current, at) "
+            "VALUES (?, 1, ?, ?, 0, 0, 1, ?)",
             (model, sample.url, filename, at),
         )
         execute("COMMIT")

@@ -229,7 +229,8 @@ def _chromium(path: str) -> Iterator[_Seconds]:
             started = time.perf_counter()
             tab.goto(page.as_uri(), wait_until="commit")
             tab.wait_for_function(
-                "count => document.querySelectorAll('.main-svg .plot').length >= count",
+                "count => document.querySelectorAll("
+                "'.main-svg .trace, .heatmaplayer image').length >= count",
                 arg=count,
                 timeout=120_000,
             )

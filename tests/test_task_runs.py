@@ -208,3 +208,27 @@ def test_planned_tasks_have_a_script(registry, tmp_path):
     assert task.get_script()["repository"] == "https://x.org/r"
     assert task.get_parameters() == {"Args/lr": "0.1"}
     assert task.status == "created"
+
+
+def test_what_scripts_call_for_clearmls_sake_is_accepted_and_told_once(
+    registry, caplog, monkeypatch
+):
+    caplog.set_level("INFO")
+    for _ in range(2):
+        Task.add_requirements("numpy", "2.0")
+        Task.force_requirements_env_freeze()
+        Task.set_random_seed(7)
+        Task.set_credentials(key="a", secret="hunter2")
+        Task.set_offline(True)
+    assert caplog.text.count("Task.add_requirements") <= 1
+    assert "hunter2" not in caplog.text
+    assert Task.is_offline() is False
+    assert Task.running_locally() is True
+    task = Task.init(task_name="train")
+    assert task.is_main_task() is True
+    task.reload()
+    task.report_single_value("v", 1)
+    assert task.get_reported_single_value("v") == 1.0
+    assert task.get_reported_single_value("w") is None
+    monkeypatch.setenv("LOCALREG_TASK_ID", task.id)
+    assert Task.running_locally() is False

@@ -12,6 +12,7 @@ from localreg.api.model import Model, open_of
 from localreg.api.reported import ReportedMethods
 from localreg.api.reporting import ReportMethods
 from localreg.api.task_artifacts import ArtifactMethods
+from localreg.api.task_courtesies import CourtesyMethods
 from localreg.api.task_handle import TaskHandle
 from localreg.api.task_models import ModelMethods
 from localreg.api.task_parameters import ARGUMENTS, ParameterMethods
@@ -52,6 +53,7 @@ class Task(
     ModelMethods,
     ParameterMethods,
     ArtifactMethods,
+    CourtesyMethods,
     ReportMethods,
     ReportedMethods,
 ):
