@@ -17,6 +17,7 @@ from localreg.errors import (
     InvalidValueError,
     ReadOnlyRegistryError,
 )
+from localreg.operations import charting
 from localreg.operations.publishing import better
 
 BROWSER = (
@@ -169,3 +170,46 @@ def test_notebooks_show_tables_in_which_no_text_is_markup(model, registry):
         assert "<img" not in html
     assert "x&lt;y" in registry.models()._repr_html_()
     assert "p/a:2" in model._repr_html_()
+
+
+def test_one_damaged_picture_stops_no_page(model, registry, caplog):
+    task = Task.init("p", "train")
+    for number in range(2):
+        task.get_logger().report_image(f"i{number}", "s", image=np.full((2, 2), number))
+    for blob in (registry.path / "blobs").rglob("*"):
+        if blob.is_file():
+            blob.unlink()
+            break
+    assert registry.render().exists()
+    text = task.report().read_text(encoding="utf-8")
+    assert "damaged or gone" in text
+    assert text.count("image.png") > 1
+    assert "lacks what was reported" in caplog.text
+
+
+def test_pages_of_what_is_gone_are_deleted(model, registry):
+    registry.render()
+    page = registry.path / "reports" / "models" / f"{model.id}.html"
+    assert page.exists()
+    InputModel.remove(model)
+    registry.render()
+    assert not page.exists()
+
+
+def test_points_and_pictures_of_one_title_are_both_shown(registry):
+    task = Task.init("p", "train")
+    for series in ("a", "b"):
+        task.report_scatter2d("mixed", series, [(0, 1)])
+    task.get_logger().report_image("mixed", "", image=np.zeros((2, 2)))
+    task.report_table("mixed too", "", table_plot=[["a"]])
+    opened, owner = task._reports_to()
+    plots = charting.page_values(opened, owner, lambda *_: "x").plots
+    assert sorted(plot.title for plot in plots) == ["mixed", "mixed", "mixed too"]
+
+
+def test_the_pages_of_what_was_reported_are_written_when_the_registry_is_closed(tmp_path):
+    with Registry(tmp_path / "r", durability="fast") as registry:
+        model = InputModel.import_model("s3://bucket/a.pt", name="a")
+        model.report_scalar("t", "s", 1, 0)
+        page = registry.path / "reports" / "models" / f"{model.id}.html"
+    assert page.exists()

@@ -232,3 +232,103 @@ def test_what_scripts_call_for_clearmls_sake_is_accepted_and_told_once(
     assert task.get_reported_single_value("w") is None
     monkeypatch.setenv("LOCALREG_TASK_ID", task.id)
     assert Task.running_locally() is False
+
+
+# what a review found -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("sys.exit(3)", "exit code 3"),
+        ("sys.exit('no data')", "no data"),
+        ("import argparse; argparse.ArgumentParser().parse_args(['--x'])", "exit code 2"),
+        ("sys.excepthook = lambda *_: None\nraise ValueError('hidden')", "hidden"),
+        ("raise ValueError('a\\udc80b')", "a\\udc80b"),
+        ("raise ValueError('https://me:hunter2@x.org/a?b=hunter2')", "https://***@x.org/a?b=***"),
+    ],
+)
+def test_every_way_to_fail_is_recorded(code, told, run):
+    _, status, reason, *_ = run(code)
+    assert status == "failed"
+    assert told in reason
+    assert "hunter2" not in reason
+
+
+def test_leaving_with_success_is_no_failure(run):
+    assert run("sys.exit(0)")[1] == "completed"
+
+
+def test_a_second_task_leaves_the_first_one_open_until_the_end(registry):
+    first = Task.init(task_name="first")
+    second = Task.init(task_name="second")
+    assert (first.status, second.status) == ("in_progress", "in_progress")
+    second.close()
+    assert Task.current_task() == first
+    third = Task.init(task_name="third")
+    first.close()
+    assert Task.current_task() == third
+    third.close()
+    assert Task.current_task() is None
+
+
+def test_all_open_tasks_are_completed_at_the_end(run):
+    task, status, *_ = run("Task.init(task_name='second')")
+    assert status == "completed"
+    with Registry(task._registry.root, durability="fast") as registry:
+        assert {each.status for each in Task.get_tasks(registry=registry)} == {"completed"}
+
+
+def test_a_task_that_was_removed_does_not_stop_the_next(registry):
+    task = Task.init(task_name="train")
+    Task.get_task(task.id).delete()
+    assert Task.init(task_name="train").id != task.id
+
+
+SPAWN = """
+import multiprocessing
+def work(number):
+    from localreg import Task
+    Task.current_task().report_single_value(f"worker {number}", number)
+    return 1
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        assert pool.map(work, range(4)) == [1] * 4
+"""
+
+
+def test_workers_that_import_the_script_again_report_to_its_task(run):
+    task, status, _, _, errors, _ = run(SPAWN)
+    assert errors == ""
+    assert status == "completed"
+    with Registry(task._registry.root, durability="fast") as registry:
+        assert len(Task.get_tasks(registry=registry)) == 1
+        values = Task.get_task(task.id, registry=registry).get_reported_single_values()
+    assert values == {f"worker {number}": float(number) for number in range(4)}
+
+
+def test_a_part_of_a_run_does_not_end_the_task_that_is_run_again(run):
+    code = """
+import os, subprocess
+os.environ["LOCALREG_TASK_ID"] = task.id
+part = '''
+from localreg import Task, use_registry
+use_registry({root!r}, durability="fast")
+task = Task.init(task_name="a part")
+task.report_single_value("part", 1)
+print(task.id)
+'''.format(root=str(task._registry.root))
+done = subprocess.run([sys.executable, "-c", part], capture_output=True, text=True, check=True)
+assert done.stdout.strip() == task.id, done
+assert task.status == "in_progress"
+"""
+    _, status, reason, _, errors, _ = run(code)
+    assert (status, reason, errors) == ("completed", None, "")
+
+
+def test_arguments_that_are_no_text_and_secrets_are_kept_out(run, registry):
+    assert run("pass", b"\xff")[1] == "completed"
+    task = Task.create("p", "t", repo="https://me:hunter2@x.org/r.git")
+    task.set_packages(["foo @ git+https://hunter2@x.org/a"])
+    told = "\n".join(str(each.payload) for each in registry.history())
+    assert "hunter2" not in told

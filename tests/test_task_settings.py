@@ -7,6 +7,7 @@ import copy
 import io
 import json
 import pickle
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -415,3 +416,90 @@ def test_tasks_are_found_by_everything(task, registry):
     assert Task.get_task(task_name="train", tags=["-x"]) == task
     with pytest.raises(LookupError):
         Task.get_task(task_name="train", tags=["x"])
+
+
+# what a review found -----------------------------------------------------------------------
+
+
+def test_what_is_connected_to_one_section_adds_up(task):
+    first, second = task.connect({"a": 1}), task.connect({"b": 2, "c": 3})
+    task.set_parameter("General/x", 5)
+    first["a"] = 2
+    del second["c"]
+    task.connect({})
+    assert task.get_parameters(cast=True) == {"General/a": 2, "General/b": 2, "General/x": 5}
+
+
+def test_a_change_that_cannot_be_recorded_is_taken_back(task):
+    live = task.connect({"a": 1, "inner": {"b": 1}})
+    for change in (lambda: live.update(x="\udc80"), lambda: live["inner"].update(y="\udc80")):
+        with pytest.raises(InvalidValueError, match="surrogate"):
+            change()
+    live["a"] = 2
+    assert live == {"a": 2, "inner": {"b": 1}}
+    assert task.get_parameters(cast=True) == {"General/a": 2, "General/inner/b": 1}
+    itself = {}
+    itself["itself"] = itself
+    with pytest.raises(InvalidValueError, match="holds itself"):
+        task.connect(itself)
+
+
+def test_a_dict_goes_on_when_its_task_is_gone(task, caplog):
+    live = task.connect({"a": 1})
+    task.delete()
+    live["a"] = 2
+    live["b"] = 3
+    assert live == {"a": 2, "b": 3}
+    assert caplog.text.count("not recorded any more") == 1
+
+
+def test_threads_change_one_dict(task):
+    live = task.connect({})
+
+    def change(number):
+        for step in range(20):
+            live[f"{number}-{step}"] = step
+
+    threads = [threading.Thread(target=change, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(task.get_parameters()) == len(live) == 80
+
+
+def test_arguments_of_any_type_are_recorded_and_a_script_never_fails_of_it(task, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train.py", "--files", "a", "b", "--one", "c"])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--files", type=Path, nargs="+")
+    parser.add_argument("--one", type=Path)
+    assert parser.parse_args().files == [Path("a"), Path("b")]
+    assert task.get_parameters(cast=True) == {"Args/files": ["a", "b"], "Args/one": "c"}
+    task.delete()
+    assert parser.parse_args().one == Path("c")
+
+
+def test_arguments_of_a_task_that_is_run_again_are_made_by_the_parser(task, again, monkeypatch):
+    task.set_parameters({"Args/files": "[1, 2]", "Args/size": "3", "Args/kind": "big"})
+    again(task)
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--files", type=int, nargs="+")
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--kind", choices=["small", "big"])
+    found = parser.parse_args()
+    assert (found.files, found.size, found.kind) == ([1, 2], 3, "big")
+    task.set_parameters({"Args/size": "x"})
+    with pytest.raises(InvalidValueError, match=r"Args/size.*refuses"):
+        parser.parse_args()
+    task.set_parameters({"Args/kind": "huge"})
+    with pytest.raises(InvalidValueError, match="takes small, big"):
+        parser.parse_args()
+
+
+def test_a_text_that_is_there_keeps_its_type_and_one_name_is_given_once(task):
+    task.set_parameters({"a": 1})
+    task.set_parameters(task.get_parameters())
+    assert task.get_parameter("a", cast=True) == 1
+    with pytest.raises(InvalidValueError, match="twice"):
+        task.set_parameters({"a/b": 1, "a": {"b": 2}})

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 HOME_VARIABLE = "LOCALREG_HOME"
 DURABILITY_VARIABLE = "LOCALREG_DURABILITY"
 TASK_VARIABLE = "LOCALREG_TASK_ID"
+RUNNING_VARIABLE = "LOCALREG_TASK_RUNNING"
 FOLDER = ".localreg"
 
 _entered: list[OpenRegistry] = []
 _chosen: list[OpenRegistry] = []
 _opened: dict[Path, OpenRegistry] = {}
-_tasks: dict[Path, tuple[OpenRegistry, str]] = {}
+_tasks: dict[Path, list[tuple[OpenRegistry, str]]] = {}  # those begun here, the current one last
+_left_with: list[object] = []
 _told: set[str] = set()
 _parsed: list[tuple[ArgumentParser, Namespace]] = []
 _listeners: dict[str, Callable[[ArgumentParser, Namespace], None]] = {}
@@ -148,26 +150,46 @@ def forget(registry: OpenRegistry) -> None:
         _chosen.clear()
     if _opened.get(registry.root) is registry:
         del _opened[registry.root]
-    if registry.root in _tasks and _tasks[registry.root][0] is registry:
-        _listeners.pop(_tasks.pop(registry.root)[1], None)
+    for opened, task_id in list(_tasks.get(registry.root, [])):
+        if opened is registry:
+            drop_task(registry, task_id)
 
 
-def set_task(registry: OpenRegistry, task_id: str | None) -> None:
-    """Make a task the current one of its registry, or, with None, none."""
-    if task_id is None:
+def set_task(registry: OpenRegistry, task_id: str) -> None:
+    """Make a task the current one of its registry, until it is dropped."""
+    begun = _tasks.setdefault(registry.root, [])
+    begun[:] = [each for each in begun if each[1] != task_id]
+    begun.append((registry, task_id))
+
+
+def drop_task(registry: OpenRegistry, task_id: str) -> None:
+    """Forget a task that ended; the one that was current before it is current again."""
+    _listeners.pop(task_id, None)
+    begun = _tasks.get(registry.root, [])
+    begun[:] = [each for each in begun if each[1] != task_id]
+    if not begun:
         _tasks.pop(registry.root, None)
-    else:
-        _tasks[registry.root] = (registry, task_id)
 
 
 def current_task(registry: OpenRegistry) -> str | None:
     """Return the id of the current task of this registry, or None."""
-    return _tasks[registry.root][1] if registry.root in _tasks else None
+    begun = _tasks.get(registry.root)
+    return begun[-1][1] if begun else None
 
 
 def tasks() -> list[tuple[OpenRegistry, str]]:
-    """Return the current task of each registry that has one."""
-    return list(_tasks.values())
+    """Return the tasks that this process began and that did not end, of all registries."""
+    return [each for begun in _tasks.values() for each in begun]
+
+
+def leave_with(code: object) -> None:
+    """Remember what `sys.exit` was called with."""
+    _left_with[:] = [code]
+
+
+def left_with() -> object:
+    """Return what `sys.exit` was called with last, None for nothing."""
+    return _left_with[0] if _left_with else None
 
 
 def has_task() -> bool:
@@ -201,6 +223,20 @@ def listen(whom: str, listener: Callable[[ArgumentParser, Namespace], None] | No
         _listeners.pop(whom, None)
     else:
         _listeners[whom] = listener
+
+
+def shared_task() -> str | None:
+    """Return the id of a task that another process runs, of which this one is a part, or None.
+
+    That is one that `run_here` told the processes that are started from there.
+    """
+    task_id, _, process = os.environ.get(RUNNING_VARIABLE, "").partition(":")
+    return task_id if task_id and process != str(os.getpid()) else None
+
+
+def run_here(task_id: str) -> None:
+    """Tell the processes that this one starts which task it runs."""
+    os.environ[RUNNING_VARIABLE] = f"{task_id}:{os.getpid()}"
 
 
 def remote_task() -> str | None:

@@ -11,7 +11,10 @@ import sys
 from collections.abc import Callable
 
 from localreg.api import ambient
+from localreg.errors import InvalidValueError
+from localreg.metadata import cast
 from localreg.operations.parameters import cast_as
+from localreg.text import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,18 +69,52 @@ def override(
     """Set arguments as a task says, each as the type that the parser makes of it.
 
     Options that were added for this run, ``localreg task run ID -- --lr 0.1``, stay.
+
+    Raises:
+        InvalidValueError: the parser refuses what the task says.
     """
-    makers = {action.dest: action.type for action in parser._actions}
+    actions = {action.dest: action for action in parser._actions}
     added = _added(parser)
     for name, value in values.items():
         if not hasattr(found, name) or name in added:
             continue
-        before = getattr(found, name)
-        new = cast_as(value, before)
-        make = makers.get(name)
-        if isinstance(new, str) and callable(make) and not isinstance(before, str):
-            new = make(new)
+        new = cast_as(value, getattr(found, name))
+        if name in actions:
+            new = _made(actions[name], new)
         setattr(found, name, new)
+
+
+def _made(action: argparse.Action, value: object) -> object:
+    """Return a value, or each of a list, as the parser makes it of the text on a command line.
+
+    Raises:
+        InvalidValueError: the parser refuses it.
+    """
+    if action.nargs not in (None, 0, "?") and isinstance(value, str):
+        value = cast(value, "list")
+    if isinstance(value, list | tuple):
+        return [_made_one(action, each) for each in value]
+    return _made_one(action, value)
+
+
+def _made_one(action: argparse.Action, value: object) -> object:
+    new = value
+    try:
+        if isinstance(value, str) and callable(action.type):
+            new = action.type(value)
+    except (TypeError, ValueError, argparse.ArgumentTypeError) as error:
+        raise InvalidValueError(
+            f"parameter Args/{action.dest} of the task is {shown(value)}, which the script's "
+            f"parser refuses: {error}",
+            argument=action.dest,
+        ) from error
+    if action.choices is not None and new not in action.choices:
+        raise InvalidValueError(
+            f"parameter Args/{action.dest} of the task is {shown(value)}, and the script's parser "
+            f"takes {', '.join(map(str, action.choices))[:200]}",
+            argument=action.dest,
+        )
+    return new
 
 
 def _added(parser: argparse.ArgumentParser) -> set[str]:

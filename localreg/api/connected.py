@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
+
+from localreg import log
+from localreg.errors import InvalidValueError, NotFoundError, RegistryError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -11,36 +17,79 @@ _SIMPLE = (str, int, float, bool, list, tuple, dict, type(None))
 _NOTHING = object()
 
 
+class Recorder:
+    """Records a connected dict after each change; one for it and for all dicts inside.
+
+    Attributes:
+        lock: held from a change until it is recorded: two threads' changes are recorded in the
+            order in which they were made.
+
+    Args:
+        record: is given the whole, as plain dicts.
+    """
+
+    def __init__(self, record: Callable[[dict[Any, Any]], None]) -> None:
+        self.lock = threading.RLock()
+        self.whole: ConnectedDict | None = None
+        self._record = record
+        self._lost = False
+
+    def record(self) -> None:
+        """Record the whole; a task or registry that is gone is told once, and then forgotten.
+
+        Raises:
+            InvalidValueError: a value cannot be recorded.
+        """
+        if self.whole is None or self._lost:
+            return
+        try:
+            self._record(plain(self.whole))
+        except (NotFoundError, RegistryError) as error:
+            self._lost = True
+            log.warning("changes of a connected dict are not recorded any more: %s", error)
+
+
 class ConnectedDict(dict[object, object]):
-    """A dict that calls `record` with the whole of itself after each change, also of inner dicts.
+    """A dict that is recorded after each change, also of the dicts inside.
+
+    A change that cannot be recorded raises, and is taken back.
 
     Args:
         values: its first values; dicts among them become connected too.
-        record: called without arguments.
+        recorder: records the whole of which it is a part.
     """
 
-    def __init__(self, values: Mapping[Any, Any], record: Callable[[], None]) -> None:
+    def __init__(self, values: Mapping[Any, Any], recorder: Recorder) -> None:
         super().__init__()
-        self._record = record
+        self._recorder = recorder
         for key, value in values.items():
             super().__setitem__(key, self._connected(value))
 
     def _connected(self, value: object) -> object:
-        return ConnectedDict(value, self._record) if type(value) is dict else value
+        return ConnectedDict(value, self._recorder) if type(value) is dict else value
+
+    def _change(self, act: Callable[[], Any]) -> Any:  # noqa: ANN401  (what it returns)
+        with self._recorder.lock:
+            before = dict(self)
+            result = act()
+            try:
+                self._recorder.record()
+            except InvalidValueError:
+                super().clear()
+                super().update(before)
+                raise
+            return result
 
     def __setitem__(self, key: object, value: object) -> None:
-        super().__setitem__(key, self._connected(value))
-        self._record()
+        self._change(lambda: super(ConnectedDict, self).__setitem__(key, self._connected(value)))
 
     def __delitem__(self, key: object) -> None:
-        super().__delitem__(key)
-        self._record()
+        self._change(lambda: super(ConnectedDict, self).__delitem__(key))
 
     def update(self, *others: Any, **named: Any) -> None:  # noqa: ANN401  (dict's own)
         """Set several values at once, and record them once."""
-        for key, value in dict(*others, **named).items():
-            super().__setitem__(key, self._connected(value))
-        self._record()
+        given = {key: self._connected(value) for key, value in dict(*others, **named).items()}
+        self._change(lambda: super(ConnectedDict, self).update(given))
 
     def __ior__(self, other: Any) -> ConnectedDict:  # type: ignore[misc]  # noqa: ANN401
         self.update(other)
@@ -54,28 +103,54 @@ class ConnectedDict(dict[object, object]):
 
     def pop(self, key: object, default: object = _NOTHING) -> object:
         """Take a value out and return it."""
-        found = super().pop(key) if default is _NOTHING else super().pop(key, default)
-        self._record()
-        return found
+        given = () if default is _NOTHING else (default,)
+        return self._change(lambda: super(ConnectedDict, self).pop(key, *given))
 
     def popitem(self) -> tuple[object, object]:
         """Take the last value out and return it with its key."""
-        found = super().popitem()
-        self._record()
+        found: tuple[object, object] = self._change(super().popitem)
         return found
 
     def clear(self) -> None:
         """Take everything out."""
-        super().clear()
-        self._record()
+        self._change(super().clear)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:  # noqa: ANN401  (object's own)
         return dict, (plain(self),)  # a copy, and what is pickled, are plain dicts
 
 
-def plain(values: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return a connected dict as plain ones."""
-    return {key: plain(each) if isinstance(each, dict) else each for key, each in values.items()}
+def plain(values: Mapping[Any, Any], depth: int = 0) -> dict[Any, Any]:
+    """Return a connected dict as plain ones.
+
+    Raises:
+        InvalidValueError: it nests deeper than 100 levels, as one that holds itself does.
+    """
+    if depth > 100:
+        raise InvalidValueError(
+            "mutable nests deeper than 100 levels; perhaps it holds itself", argument="mutable"
+        )
+    return {
+        key: plain(each, depth + 1) if isinstance(each, dict) else each
+        for key, each in values.items()
+    }
+
+
+def recordable(value: object) -> object:
+    """Return a value as a parameter can hold it: paths and the members of enums as text.
+
+    >>> from pathlib import Path
+    >>> recordable([Path("a"), 1])
+    ['a', 1]
+    """
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, list | tuple):
+        return type(value)([recordable(each) for each in value]) if type(value) in (
+            list, tuple) else [recordable(each) for each in value]  # fmt: skip
+    if isinstance(value, str | int | float | bool | dict | None):
+        return value
+    name = getattr(value, "name", None)
+    return name if isinstance(name, str) else str(value)
 
 
 def attributes(instance: object) -> dict[str, object]:

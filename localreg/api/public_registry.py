@@ -306,9 +306,11 @@ class Registry(UpkeepMethods):
     def close(self) -> None:
         """Close the registry; handles of it raise ClosedRegistryError from here on.
 
-        Its current task, if this process runs it, is completed.
+        Its tasks that this process runs are completed, and the pages of what was reported written.
         """
         self._end_task(None)
+        if self._opened.store.has_reported():
+            operations.publishing.write_reported(self._opened)
         ambient.forget(self._opened)
         self._opened.close()
 

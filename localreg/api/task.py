@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from localreg import log, operations
@@ -18,9 +19,10 @@ from localreg.api.task_models import ModelMethods
 from localreg.api.task_parameters import ARGUMENTS, ParameterMethods
 from localreg.api.task_search import SearchMethods
 from localreg.api.task_state import StateMethods
-from localreg.errors import InvalidValueError
+from localreg.errors import InvalidValueError, LocalregError, TaskNotFoundError
 from localreg.operations.parameters import GENERAL, check_parameters
 from localreg.registry import OpenRegistry
+from localreg.store import task_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,6 +149,7 @@ class Task(
             deferred_init=deferred_init,
         )
         current = _current_again(opened, project_name, task_name)
+        current = current or _of_another_process(opened, project_name, task_name)
         task = current or _begun(
             opened,
             project_name,
@@ -309,7 +312,10 @@ class Task(
                 there = self._parameters()
                 values = {key.name: each for key, each in there.items() if key.section == ARGUMENTS}
                 argument_hook.override(parser, found, values)
-            self._connect_arguments(found, ARGUMENTS, ignore=True)
+            try:
+                self._connect_arguments(found, ARGUMENTS, ignore=True)
+            except LocalregError as error:  # the script only parses its arguments
+                log.warning("the arguments of task %s were not recorded: %s", self._id, error)
 
         argument_hook.install(parser)
         ambient.listen(self._id, listener)
@@ -330,12 +336,46 @@ def _current_again(opened: OpenRegistry, project: object, name: object) -> Task 
     current = ambient.current_task(opened)
     if current is None or ambient.remote_task():
         return None
-    task = Task._of(opened, operations.tracking.find_task(opened, current))
+    try:
+        task = Task._of(opened, operations.tracking.find_task(opened, current))
+        return task if _is_called(task, project, name) and task._row().ended is None else None
+    except TaskNotFoundError:  # somebody removed it
+        ambient.drop_task(opened, current)
+        return None
+
+
+def _of_another_process(opened: OpenRegistry, project: object, name: object) -> Task | None:
+    """Return the task of the process that started this one, when this one is a part of it.
+
+    Such are the workers of multiprocessing, which import the script again, and the processes that
+    a script starts which runs a task again.
+    """
+    shared = ambient.shared_task()
+    if shared is None:
+        return None
+    with opened.store.read() as connection:
+        row = task_rows.task(connection, shared)
+    if row is None or row.ended is not None:
+        return None
+    task = Task._of(opened, shared)
+    again = ambient.remote_task() == shared
+    return task if again or (_is_worker() and _is_called(task, project, name)) else None
+
+
+def _is_called(task: Task, project: object, name: object) -> bool:
     given = tuple(
         each.strip() if isinstance(each, str) else each for each in (name, project or None)
     )
-    same = (task.name, task.get_project_name()) == given
-    return task if same and task._row().ended is None else None
+    return (task.name, task.get_project_name()) == given
+
+
+def _is_worker() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    if process is None:
+        return False
+    # While a spawned one imports the script again, its parent is not known yet, but its name is.
+    named = process.current_process().name != "MainProcess"
+    return named or process.parent_process() is not None
 
 
 def _to_take_up(
@@ -380,4 +420,5 @@ def _begun(
         operations.tracking.take_up(opened, again, run)
         if tags:
             operations.tracking.edit_tags(opened, again, add=tags)
+    ambient.run_here(again)
     return Task._of(opened, again)

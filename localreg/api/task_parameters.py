@@ -10,7 +10,7 @@ from pathlib import Path
 
 from localreg import operations
 from localreg.api import ambient
-from localreg.api.connected import ConnectedDict, attributes, plain
+from localreg.api.connected import ConnectedDict, Recorder, attributes, plain, recordable
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, SourceNotFoundError, StorageError
 from localreg.operations.parameters import (
@@ -246,18 +246,29 @@ class ParameterMethods(TaskHandle):
         self, given: Mapping[str, Any], section: str, *, ignore: bool
     ) -> ConnectedDict:
         values = self._overridden(plain(given), section, ignore=ignore)
-        return self._live(values, lambda now: self._record(section, now))
+        recorded: set[Key] = set()
+
+        def record(now: dict[str, Any]) -> None:
+            checked = check_parameters("mutable", now, section)
+            # What this dict has lost goes; what others put into the section stays.
+            gone = recorded - checked.keys()
+            operations.parameters.set_parameters(self._registry, self._id, checked, drop=gone)
+            recorded.clear()
+            recorded.update(checked)
+
+        return self._live(values, record)
 
     def _live(
         self, values: Mapping[str, Any], record: Callable[[dict[str, Any]], None]
     ) -> ConnectedDict:
-        live = ConnectedDict(plain(values), lambda: record(plain(live)))
+        recorder = Recorder(record)
+        live = recorder.whole = ConnectedDict(plain(values), recorder)
         record(plain(live))
         return live
 
     def _record(self, section: str, values: Mapping[str, Any]) -> None:
         checked = check_parameters("mutable", values, section)
-        operations.parameters.set_parameters(self._registry, self._id, checked, replace=section)
+        operations.parameters.set_parameters(self._registry, self._id, checked)
 
     def _overridden(self, values: dict[str, Any], section: str, *, ignore: bool) -> dict[str, Any]:
         """Return values as the task has them, when this process runs it again."""
@@ -280,12 +291,11 @@ class ParameterMethods(TaskHandle):
         self, given: argparse.Namespace, section: str, *, ignore: bool
     ) -> argparse.Namespace:
         values = {
-            name: value
-            for name, value in vars(given).items()
-            if isinstance(value, str | int | float | bool | list | tuple | dict | None)
+            name: recordable(value) for name, value in vars(given).items() if not callable(value)
         }
         for name, value in self._overridden(values, section, ignore=ignore).items():
-            setattr(given, name, value)
+            if value != values.get(name):
+                setattr(given, name, value)
             values[name] = value
         self._record(section, values)
         return given

@@ -318,9 +318,7 @@ class StateMethods(TaskHandle):
         operations.reporting.flush(self._registry)
         operations.tracking.end_task(self._registry, self._id, "completed")
         operations.publishing.write_reported(self._registry, also=self._id)
-        ambient.listen(self._id, None)
-        if ambient.current_task(self._registry) == self._id:
-            ambient.set_task(self._registry, None)
+        ambient.drop_task(self._registry, self._id)
 
     def delete(
         self,
@@ -355,8 +353,7 @@ class StateMethods(TaskHandle):
                 raise
             log.warning("the task was not removed: %s", error)
             return False
-        if ambient.current_task(self._registry) == self._id:
-            ambient.set_task(self._registry, None)
+        ambient.drop_task(self._registry, self._id)
         if raise_on_error and not gone:
             raise InvalidValueError(
                 f"task {self._id} is removed, but not all that it made; the log says why",

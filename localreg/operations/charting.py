@@ -8,6 +8,8 @@ import mimetypes
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
+from localreg import log
+from localreg.errors import CorruptBlobError, StorageError
 from localreg.frozen import Frozen
 from localreg.operations.reported import reading
 from localreg.records import Owner
@@ -89,11 +91,14 @@ def _thinned(
 
 
 def _plots(connection: Connection, owner: Owner, placed: Placed) -> Iterator[Plot]:
-    for (title, series), sheets in groupby(
-        sheets_of(connection, owner), key=lambda sheet: (sheet.title, sheet.series)
-    ):
+    for (title, series, _), sheets in groupby(sheets_of(connection, owner), key=_plot_of):
         steps = tuple(_step(connection, sheet, placed) for sheet in sheets)
         yield Plot(title, series, steps)
+
+
+def _plot_of(sheet: Sheet) -> tuple[str, str, bool]:
+    """Return what the iterations of one plot have in common."""
+    return sheet.title, sheet.series, sheet.rows[0].kind == "scatter2d"
 
 
 def sheets_of(connection: Connection, owner: Owner) -> list[Sheet]:
@@ -103,13 +108,20 @@ def sheets_of(connection: Connection, owner: Owner) -> list[Sheet]:
     a newer localreg reported are left out.
     """
     known = figures.KINDS | {"media"}
-    together: dict[tuple[str, str, int], list[PlotRow]] = {}
+    together: dict[tuple[str, str, int, bool], list[PlotRow]] = {}
     rows = [row for row in report_rows.plots(connection, owner) if row.kind in known]
     shared = _shared_titles(rows)
     for row in rows:
         series = shared.get(row.title, row.series) if row.kind == "scatter2d" else row.series
-        together.setdefault((row.title, series, row.iteration), []).append(row)
-    return [Sheet(*key, tuple(together[key])) for key in sorted(together)]
+        key = (row.title, series, row.iteration, row.kind == "scatter2d")
+        together.setdefault(key, []).append(row)
+    return [Sheet(*key[:3], tuple(together[key])) for key in sorted(together, key=_place_of)]
+
+
+def _place_of(key: tuple[str, str, int, bool]) -> tuple[str, str, bool, int]:
+    """Return what sorts plots: the iterations of each next to one another."""
+    title, series, iteration, points = key
+    return title, series, points, iteration
 
 
 def _shared_titles(rows: Sequence[PlotRow]) -> dict[str, str]:
@@ -140,7 +152,12 @@ def _picture(row: PlotRow, placed: Placed) -> Picture:
     filename = str(json.loads(row.spec)["options"].get("filename") or "file")
     kind = (mimetypes.guess_type(filename)[0] or "file").partition("/")[0]
     shown = kind if kind in ("image", "audio", "video") else "file"
-    return Picture(placed(row.digest or "", row.size, filename), shown, filename)
+    try:
+        source = placed(row.digest or "", row.size, filename)
+    except (CorruptBlobError, StorageError) as error:  # the rest of the page can be shown
+        log.warning("a page lacks what was reported as %r: %s", row.title, error)
+        return Picture("", "file", f"{filename} (damaged or gone)")
+    return Picture(source, shown, filename)
 
 
 def _drawings(connection: Connection, sheet: Sheet, *, full: bool) -> list[tuple[str, Drawing]]:
@@ -184,7 +201,7 @@ def named_figures(
             _scalar_chart(connection, *chart, full=full) for chart in _by_title(connection, owner)
         ]
         sheets = [s for s in sheets_of(connection, owner) if s.rows[0].kind != "media"]
-        for _, some in groupby(sheets, key=lambda sheet: (sheet.title, sheet.series)):
+        for _, some in groupby(sheets, key=_plot_of):
             steps = list(some)
             for sheet in steps if every else steps[-1:]:
                 figure = figures.overlaid(_drawings(connection, sheet, full=full), sheet.title)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
 
 from localreg.errors import InvalidValueError
 from localreg.frozen import Frozen
@@ -53,6 +54,11 @@ def check_parameters(argument: str, given: object, section: str | None = None) -
     found: Values = {}
     for name, value in _leaves(argument, given, "", 0):
         key = Key(section, name) if section is not None else split_key(name)
+        if key in found:
+            raise InvalidValueError(
+                f"{argument} gives {key.path!r:.80} twice, as nested dicts and with a slash",
+                argument=argument,
+            )
         try:
             stored = entry(name, value)
         except InvalidValueError as error:
@@ -120,12 +126,18 @@ def _there(connection: task_rows.Connection, task_id: str) -> Values:
 
 
 def set_parameters(
-    registry: OpenRegistry, task_id: str, given: Values, *, replace: str | bool = False
+    registry: OpenRegistry,
+    task_id: str,
+    given: Values,
+    *,
+    replace: bool = False,
+    drop: Iterable[Key] = (),
 ) -> None:
-    """Set parameters of a task.
+    """Set parameters of a task; a text that is there already keeps its type.
 
     Args:
-        replace: drop what is not given: of one section when it is a name, of all when True.
+        replace: drop all that are not given.
+        drop: drop these.
 
     Raises:
         TaskNotFoundError: the task is gone.
@@ -135,9 +147,9 @@ def set_parameters(
         there = _there(change.connection, task_id)
         for key, value in given.items():
             _set(change, task_id, key, there.get(key), value)
-        for key, old in there.items():
-            if key not in given and (replace is True or key.section == replace):
-                _set(change, task_id, key, old, None)
+        for key in list(there) if replace else drop:
+            if key in there and key not in given:
+                _set(change, task_id, key, there[key], None)
 
 
 def drop_parameter(registry: OpenRegistry, task_id: str, key: Key) -> bool:
@@ -160,7 +172,8 @@ def _set(
     old: MetadataValue | None,
     new: MetadataValue | None,
 ) -> None:
-    if old != new:
+    same = old == new or (old and new and new.type == "str" and old.value == new.value)
+    if not same:
         payload = {
             "section": key.section,
             "old": None if old is None else [old.value, old.type],
@@ -224,8 +237,9 @@ def set_configuration(registry: OpenRegistry, task_id: str, name: object, text: 
         require_task(change.connection, task_id)
         old = task_rows.configurations(change.connection, task_id).get(key)
         if old != new:
+            # Not the old text: a dict that is connected may change a thousand times.
             payload = {
-                "old": None if old is None else [old],
+                "old": None if old is None else sha256(old.encode()).hexdigest(),
                 "new": None if new is None else [new],
             }
             change.record("task.configuration", task_id, payload, field=key)

@@ -220,7 +220,19 @@ def write_site(registry: OpenRegistry) -> Path:
     site = Site(reports_folder(registry), planned)
     for owner in owners:
         _write_if_there(registry, owner, site)
+    _delete_stale(registry)
     return _write_overview(registry, planned)
+
+
+def _delete_stale(registry: OpenRegistry) -> None:
+    """Delete the pages of models and tasks that are gone."""
+    for kind in ("model", "task"):
+        folder = registry.blobs.folder(REPORTS, f"{kind}s")
+        with registry.store.read() as connection, disk_errors("deleting a page", folder):
+            for page in folder.glob("*.html"):
+                sql = f"SELECT 1 FROM {kind} WHERE id = ?"
+                if connection.execute(sql, (page.stem,)).fetchone() is None:
+                    page.unlink(missing_ok=True)
 
 
 def _write_if_there(registry: OpenRegistry, owner: Owner, site: Site) -> None:

@@ -17,6 +17,7 @@ from localreg.registry import OpenRegistry
 from localreg.text import check_text
 from localreg.urls import without_secrets
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 DIFF_LIMIT = 1_000_000  # characters
 GIT_SECONDS = 10.0
 
@@ -98,7 +99,7 @@ def _commit(script: Path, place: Json) -> Json:
     if script.is_relative_to(top):
         told["script"] = str(script.relative_to(top))
     remote = _git(script.parent, "remote", "get-url", "origin")
-    if remote:
+    if remote and (":" in remote) and not remote.startswith("file:"):  # no path of this machine
         told["repository"] = without_secrets(remote)
     diff = _git(Path(top), "diff", "HEAD", "--", ".") or ""
     told["changed"] = bool(diff)
@@ -141,7 +142,9 @@ def planned(told: dict[str, object], script: object, folder: object, installed: 
         InvalidValueError: an argument is nothing of the kind.
     """
     known: Json = {
-        name: check_text(name, value) for name, value in told.items() if value is not None
+        name: without_secrets(check_text(name, value))
+        for name, value in told.items()
+        if value is not None
     }
     place: Json = {
         "executable": sys.executable, "arguments": [], "clearml": _launch()["clearml"],
@@ -204,5 +207,6 @@ def _requirements(given: object) -> dict[str, str]:
         line = check_text("packages", each, limit=1_000).partition("#")[0].strip()
         if line and not line.startswith("-"):
             name = re.split(r"[\s=<>!~;\[@]", line, maxsplit=1)[0]
-            found[name or line] = line[len(name) :].strip().removeprefix("==")
+            asked = line[len(name) :].strip().removeprefix("==")
+            found[name or line] = _URL.sub(lambda url: without_secrets(url[0]), asked)
     return found

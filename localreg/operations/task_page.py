@@ -13,6 +13,7 @@ from localreg.reports.page_values import Fact, Link, Reported, TaskPage
 from localreg.store import model_rows, report_rows, task_rows
 from localreg.store.model_rows import Connection
 from localreg.units import moment
+from localreg.urls import without_secrets
 
 LOG_LINES = 2_000
 
@@ -41,7 +42,7 @@ def task_values(registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
             config=config,
             labels=tuple(sorted(labels.items(), key=lambda item: item[1])),
             parameters=tuple(
-                (section, name, value)
+                (section, name, without_secrets(value))
                 for section, name, value, _ in task_rows.parameters(connection, task_id)
             ),
             log=tuple((moment(each.at), getLevelName(each.level), each.text) for each in log),

@@ -17,6 +17,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 
 from localreg import log
 from localreg.errors import LocalregError
@@ -124,9 +125,12 @@ class ReportBuffer:
             self._relieve()
 
     def _start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="localreg-reports", daemon=True)
-            self._thread.start()
+        if self._thread is None or not self._thread.is_alive():  # an error may have ended it
+            thread = threading.Thread(target=self._run, name="localreg-reports", daemon=True)
+            # At the end of a process no thread begins any more; our exit handler writes then.
+            with suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
             _flush_at_exit_of_child()
         self._news.set()
 

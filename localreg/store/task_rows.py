@@ -176,5 +176,5 @@ def set_place(connection: Connection, task_id: str, told: Json) -> None:
     """Note what only this machine can use of a task."""
     connection.execute(
         "INSERT OR REPLACE INTO task_place VALUES (?, ?)",
-        (task_id, json.dumps(told, ensure_ascii=False)),
+        (task_id, json.dumps(told)),  # in ASCII: arguments may be no text
     )
