@@ -70,10 +70,12 @@ class HashBehind:
             if self._thread is None:
                 if written - self._hashed < ALONE:
                     return
-                self._thread = threading.Thread(
-                    target=self._follow, name="localreg-hash", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=self._follow, name="localreg-hash", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # a process that ends begins none: `finish` hashes it all
+                    return
+                self._thread = thread
             self._news.notify_all()
             while self._written - self._hashed > AHEAD and self._failure is None:
                 self._news.wait()
