@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -213,3 +215,29 @@ def test_the_pages_of_what_was_reported_are_written_when_the_registry_is_closed(
         model.report_scalar("t", "s", 1, 0)
         page = registry.path / "reports" / "models" / f"{model.id}.html"
     assert page.exists()
+
+
+@needs_browser
+def test_images_fetch_nothing_from_elsewhere(registry, tmp_path):
+    """P24: a figure in a registry of somebody else may name pictures on any server."""
+    asked = []
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        task = Task.init("p", "train")
+        picture = {"source": f"http://127.0.0.1:{server.server_port}/x.png", "x": 0, "y": 1}
+        figure = {"data": [{"type": "bar", "y": [1]}], "layout": {"images": [picture]}}
+        task.get_logger().report_plotly("a", "b", figure)
+        assert len(task.export_images(tmp_path)) == 1
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert asked == []

@@ -149,6 +149,7 @@ def test_ends_are_marked_by_hand(registry):
 
 
 def test_a_task_is_taken_up_again_when_that_is_asked(registry):
+    Task.init(project_name="p", task_name="first run", continue_last_task=True).close()
     first = Task.init(project_name="p", task_name="train")
     first.close()
     again = Task.init(project_name="p", task_name="train", continue_last_task=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from localreg import log, operations
 from localreg.api import ambient
@@ -125,8 +126,8 @@ class Task(
             tags: a list of str.
             reuse_last_task_id: the id of a task to take up again. True starts a new one all the
                 same, where ClearML overwrites the last one: nothing is overwritten here.
-            continue_last_task: take up the last task of this name again (True), or the one with
-                this id.
+            continue_last_task: take up the last task of this name again, if there is one (True), or
+                the one with this id.
             output_uri: where the weights that it makes are uploaded; None, False and True keep them
                 in the registry.
             auto_connect_arg_parser: record what argparse parses, and give it what a task that is
@@ -393,7 +394,8 @@ def _to_take_up(
         if isinstance(given, str) and given:
             return operations.tracking.find_task(opened, given)
     if again is not False:
-        return operations.tracking.find_task(opened, None, project, name)
+        with suppress(TaskNotFoundError):  # the first run has nothing to go on with
+            return operations.tracking.find_task(opened, None, project, name)
     return None
 
 

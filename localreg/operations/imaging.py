@@ -17,6 +17,10 @@ from localreg.reports.images import FORMATS, Size, draw_images
 from localreg.reports.options import check_number
 from localreg.text import check_text, shown
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.reports.page_values import Figure
+
 _LARGEST = 10_000  # pixels
 
 
@@ -64,13 +68,26 @@ def export_images(
 
     names = image_names(figures)
     jobs = [
-        (f"{name}.{kind}", each.figure, kind)
+        (f"{name}.{kind}", _without_links(each.figure), kind)
         for name, each in zip(names, figures, strict=True)
         for kind in kinds
     ]
     if jobs:
         draw_images(jobs, size, keep)
     return written
+
+
+def _without_links(figure: Figure) -> Figure:
+    """Return a figure without pictures from elsewhere, which the browser would fetch."""
+    images = figure["layout"].get("images")
+    if not isinstance(images, list):
+        return figure
+    kept = [
+        each
+        for each in images
+        if isinstance(each, dict) and str(each.get("source", "")).startswith("data:")
+    ]
+    return figure | {"layout": figure["layout"] | {"images": kept}}
 
 
 def _check_formats(formats: object) -> list[str]:
