@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
 CELLS = 1_000_000
 CSV_BYTES = 100_000_000
+
+# Numbers that look the same when they are written again: an article number such as 01234 is a
+# text, and so are nan, inf and what a float would round. The longest whole one has 16 digits.
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,15}")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)")
 
 
 def table_cells(table: object) -> Table:
@@ -121,11 +128,10 @@ def csv_cells(path: Path, *, argument: str = "csv") -> Table:
 
 
 def _number(text: str) -> Cell:
-    for kind in (int, float):
-        try:
-            return kind(text) if text.isascii() and "_" not in text else text
-        except ValueError:
-            continue
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _DECIMAL.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
     return text
 
 
@@ -151,17 +157,37 @@ def _cell(argument: str, value: object) -> Cell:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return int(value) if abs(value) < 2**53 else str(value)
+        return int(value) if abs(value) < 2**53 else _text(value, argument)
     if isinstance(value, float):
-        return float(value) if abs(value) < float("inf") else _text(value)
-    if hasattr(value, "item") and type(value).__module__ == "numpy":
-        return _cell(argument, value.item())
-    return check_text(argument, _text(value))
+        return float(value) if abs(value) < float("inf") else _text(value, argument)
+    if hasattr(value, "item") and type(value).__module__ == "numpy" and not _shape(value):
+        plain = value.item()
+        if type(plain) is not type(value):  # a longdouble's item is a longdouble
+            return _cell(argument, plain)
+    return check_text(argument, _text(value, argument))
 
 
-def _text(value: object) -> str:
+def _shape(value: object) -> object:
+    return getattr(value, "shape", ())
+
+
+def _text(value: object, argument: str = "table_plot") -> str:
     if isinstance(value, str):
         return str(value)
-    if value is None or value != value:  # NaN, and what pandas has for a missing time
+    if _is_missing(value):
         return ""
-    return str(value)
+    try:
+        return str(value)
+    except ValueError as error:  # an int of thousands of digits
+        raise InvalidValueError(
+            f"{argument} has a cell that cannot be written: {shown(value)}", argument=argument
+        ) from error
+
+
+def _is_missing(value: object) -> bool:
+    """Return whether a cell is None, NaN, or what pandas has for a missing value or time."""
+    if value is None or type(value).__name__ == "NAType":  # pd.NA differs from everything, maybe
+        return True
+    differs = value != value
+    # an array, or a frame, in a cell answers with another one
+    return type(differs).__name__ in ("bool", "bool_") and bool(differs)
