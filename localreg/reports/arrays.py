@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import operator
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,17 +27,19 @@ if TYPE_CHECKING:
     Parts = Mapping[str, Any]  # arrays, and lists of JSON values
 
 LARGEST = 20_000_000  # numbers in one plot: 160 MB
+PIXELS = 200_000_000  # numbers in one picture: 8K in RGBA, and some
 _TRIED = 65_536  # bytes that are compressed to see whether it is worth it
 _WORTH_IT = 0.8
 
 
-def as_numbers(argument: str, value: object) -> Array:
+def as_numbers(argument: str, value: object, *, most: int = LARGEST) -> Array:
     """Return what was reported as an array of numbers, whatever its shape.
 
     Args:
         argument: the argument's name, for the error.
         value: an array, (nested) lists, a pandas or polars object, a tensor: anything that
-            numpy takes, or that has ``__array__``.
+            numpy takes, or that has ``__array__``. What a masked array masks is NaN.
+        most: how many numbers are taken.
 
     Raises:
         InvalidValueError: it is ragged, holds something else than numbers, or is too large.
@@ -44,10 +47,18 @@ def as_numbers(argument: str, value: object) -> Array:
     import numpy as np
 
     try:
-        found = np.asarray(_plain_tensor(value))
+        found = np.asarray(_unmasked(plain_tensor(value)))
         if found.dtype == object:  # None among numbers is a gap
             found = found.astype(np.float64)
-    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+    except (
+        # numpy's own, and those of an __array__ of somebody else's
+        ValueError,
+        TypeError,
+        RuntimeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
         raise InvalidValueError(
             f"{argument} must be numbers, in rows of one length; numpy cannot take "
             f"{type(value).__name__} {shown(value)} for that: {str(error)[:200]}",
@@ -58,22 +69,34 @@ def as_numbers(argument: str, value: object) -> Array:
             f"{argument} must be real numbers, not {found.dtype} (shape {found.shape})",
             argument=argument,
         )
-    if found.size > LARGEST:
+    if found.size > most:
         raise InvalidValueError(
-            f"{argument} has {found.size:,} numbers (shape {found.shape}); one plot takes at most "
-            f"{LARGEST:,}, report a part or an average of them",
+            f"{argument} has {found.size:,} numbers (shape {found.shape}); at most {most:,} are "
+            "taken at once, report a part or an average of them",
             argument=argument,
         )
     return np.asarray(found, _narrow(found), order="C")
 
 
-def _plain_tensor(value: object) -> object:
+def plain_tensor(value: object) -> object:
     """Return a tensor that numpy can read: off its device, and out of its graph."""
     detach = getattr(value, "detach", None)
     if detach is None:
         return value
     plain = detach()
     return plain.cpu() if hasattr(plain, "cpu") else plain
+
+
+def _unmasked(value: object) -> object:
+    """Return a masked array's numbers with NaN for what is masked, which may be anything."""
+    import numpy as np
+
+    if not isinstance(value, np.ma.MaskedArray) or not np.ma.is_masked(value):
+        return value
+    if value.dtype.kind not in "fiubO":
+        return value.data
+    floats = value.dtype if value.dtype.kind == "f" else np.float64
+    return np.ma.filled(value.astype(floats), np.nan)
 
 
 def _narrow(found: Array) -> str:
@@ -176,10 +199,8 @@ def unpack(contents: Sequence[Sequence[Any]], data: bytes) -> dict[str, Any]:
     """Return what `pack` was given; arrays cannot be written to.
 
     Raises:
-        InvalidValueError: the bytes are not as long as the table of contents says.
+        InvalidValueError: the bytes are not what the table of contents says.
     """
-    import numpy as np
-
     ends = [0]
     for _, _, _, _, length in contents:
         ends.append(ends[-1] + length)
@@ -194,12 +215,37 @@ def unpack(contents: Sequence[Sequence[Any]], data: bytes) -> dict[str, Any]:
     ):
         raw: bytes | memoryview = view[start:end]
         if length != size:
-            raw = zlib.decompress(raw, bufsize=size)
-        if kind == "json":
-            found[name] = json.loads(bytes(raw))
-        else:
-            found[name] = np.frombuffer(raw, kind).reshape(shape)
+            raw = _decompressed(raw, size)
+        found[name] = json.loads(bytes(raw)) if kind == "json" else _array(raw, kind, shape)
     return found
+
+
+def _decompressed(raw: bytes | memoryview, size: int) -> bytes:
+    """Return so many bytes; a few that were tampered with could else fill the memory."""
+    try:
+        found = zlib.decompressobj().decompress(raw, size + 1)
+    except zlib.error as error:
+        raise InvalidValueError(f"a plot's data is damaged: {error}", argument="data") from error
+    if len(found) != size:
+        raise InvalidValueError(
+            f"a plot's data is damaged: {size:,} bytes were compressed, and "
+            f"{'more' if len(found) > size else format(len(found), ',')} came out",
+            argument="data",
+        )
+    return found
+
+
+def _array(raw: bytes | memoryview, kind: str, shape: Sequence[int]) -> Array:
+    import numpy as np
+
+    try:
+        return np.frombuffer(raw, kind).reshape([operator.index(side) for side in shape])
+    except (ValueError, TypeError) as error:
+        raise InvalidValueError(
+            f"a plot's data is damaged: {len(raw):,} bytes are no {kind!s:.20} of shape "
+            f"{shown(shape)}",
+            argument="data",
+        ) from error
 
 
 def typed(array: Array) -> dict[str, Any]:

@@ -17,6 +17,8 @@ TITLE_LIMIT = 1_024
 LAYOUT_LIMIT = 1_000_000  # characters of JSON
 _ITERATIONS = range(-(2**53), 2**53 + 1)  # what a browser can tell apart
 BAR_MODES = ("group", "stack", "relative")
+# what a __float__ or __index__ of somebody else's raises
+_REFUSED = (TypeError, ValueError, RuntimeError, LookupError, AttributeError, ArithmeticError)
 _DRAWN_AS = ("lines", "markers", "text")
 
 
@@ -51,7 +53,7 @@ def check_iteration(value: object) -> int:
             found = int(value)
         else:
             found = operator.index(value)  # type: ignore[arg-type]  # whatever has __index__
-    except TypeError:
+    except _REFUSED:
         raise InvalidValueError(
             f"iteration must be a whole number, not {type(value).__name__}: {shown(value)}",
             argument="iteration",
@@ -63,6 +65,27 @@ def check_iteration(value: object) -> int:
     return found
 
 
+def check_history(argument: str, value: object) -> int | None:
+    """Return how many iterations are kept; None for all, as for what is negative (ClearML's -1).
+
+    Raises:
+        InvalidValueError: it is no whole number, or 0.
+    """
+    if value is None:
+        return None
+    try:
+        found = operator.index(value)  # type: ignore[arg-type]  # whatever has __index__
+    except _REFUSED:
+        found = 0
+    if found == 0 or isinstance(value, bool):
+        raise InvalidValueError(
+            f"{argument} must be a whole number from 1, or None to keep all, not "
+            f"{type(value).__name__} {shown(value)}",
+            argument=argument,
+        )
+    return min(found, _ITERATIONS.stop) if found > 0 else None
+
+
 def check_number(argument: str, value: object) -> float:
     """Return a number as a float: also a numeric text, a numpy scalar, a tensor of one element.
 
@@ -71,7 +94,7 @@ def check_number(argument: str, value: object) -> float:
     """
     try:
         return float(value)  # type: ignore[arg-type]  # that is what is found out
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+    except _REFUSED as error:
         raise InvalidValueError(
             f"{argument} must be a number, not {type(value).__name__} {shown(value)}: "
             f"{error!s:.100}",
