@@ -17,7 +17,8 @@ CELLS = 300  # rows, or columns, of a matrix
 def thinned_line(x: Array, y: Array) -> NDArray[np.int64] | None:
     """Return which points of a line to draw, in order; None for all of them.
 
-    Peaks are kept, and of each gap (NaN, infinity) one point.
+    Peaks are kept. Between two of the points there is one of the gap (NaN, infinity) that parts
+    them, so that no line is drawn across it.
 
     Args:
         x, y: shape (N,) each.
@@ -30,9 +31,11 @@ def thinned_line(x: Array, y: Array) -> NDArray[np.int64] | None:
     if finite.all():
         return _min_max(x, y, POINTS)
     kept = np.flatnonzero(finite)
-    gaps = np.flatnonzero(~finite & np.roll(finite, 1))[:POINTS]  # where each begins
     if len(kept) > POINTS:
         kept = kept[_min_max(x[kept], y[kept], POINTS)]
+    holes = np.flatnonzero(~finite)
+    parted = np.flatnonzero(np.diff(np.cumsum(~finite)[kept]))  # from the next one
+    gaps = holes[np.searchsorted(holes, kept[parted])]
     return np.sort(np.concatenate([kept, gaps]))
 
 
@@ -76,6 +79,8 @@ def thinned_cloud(points: Array) -> NDArray[np.int64] | None:
 def thinned_matrix(matrix: Array) -> tuple[Array, int, int]:
     """Return a matrix of block averages, and how many rows and columns one block has.
 
+    It is of float32, or of float64 when its numbers ask for it.
+
     Args:
         matrix: shape (rows, columns).
     """
@@ -85,15 +90,19 @@ def thinned_matrix(matrix: Array) -> tuple[Array, int, int]:
     across = -(-matrix.shape[1] // CELLS)
     if down == across == 1:
         return matrix, 1, 1
-    values = np.asarray(matrix, np.float32)
-    known = np.isfinite(values)
+    known = np.isfinite(matrix)  # as they are: a large float64 is no float32
     whole = bool(known.all())
-    sums = _block_sums(values if whole else np.where(known, values, 0), down, across)
+    values = matrix if whole else np.where(known, matrix, 0)
     counts = _block_counts(values.shape, down, across)
     if not whole:
         counts = _block_sums(known.astype(np.float32), down, across)
+    peak = max(abs(float(values.max())), abs(float(values.min())))
+    scale = 2.0**-64 if peak > 1e280 else 1.0  # the sum of some is more than a float64 holds
+    sums = _block_sums(values * scale if scale < 1 else values, down, across)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (sums / counts).astype(np.float32), down, across
+        averages = sums / counts / scale
+    fits = peak <= float(np.finfo(np.float32).max)
+    return averages.astype(np.float32) if fits else averages, down, across
 
 
 def _block_sums(values: Array, down: int, across: int) -> Array:
