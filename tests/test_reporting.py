@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import math
 
@@ -20,6 +21,8 @@ from localreg.errors import (
     SourceNotFoundError,
 )
 from localreg.operations import charting
+from localreg.reports.arrays import as_numbers, pack, unpack
+from localreg.reports.thinning import POINTS, thinned_line, thinned_matrix
 from localreg.utilities.plotly_reporter import SeriesInfo
 
 
@@ -751,3 +754,140 @@ def test_a_logger_has_what_scripts_ask_it_for(task):
     assert logger.flush(wait=True) is True
     assert task.flush(wait_for_uploads=True) is True
     assert task.logger.SeriesInfo("a", [(0, 1)]).name == "a"
+
+
+# what is easily lost -----------------------------------------------------------------------
+
+
+def test_missing_values_and_arrays_in_tables(task):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(
+        {"n": pd.array([1, None], dtype="Int64"), "b": pd.array([None, True], dtype="boolean")}
+    )
+    logger = task.get_logger()
+    logger.report_table("nullable", "s", table_plot=frame)
+    rows = [
+        [np.array([1, 2]), "h", pd.NA],
+        [np.array([1, 2]), np.array(3), pd.NaT],
+        [np.longdouble(1), np.float32("nan"), pd.NA],
+    ]
+    logger.report_table("arrays", "s", table_plot=rows)
+    found = drawings(task)
+    assert found["nullable", "s", 0].parts["rows"] == [[1, ""], ["", True]]
+    arrays = found["arrays", "s", 0].parts
+    assert arrays["header"] == ["[1 2]", "h", ""]
+    assert arrays["rows"][0] == ["[1 2]", 3, ""]
+    assert arrays["rows"][1][1:] == ["", ""]
+    with pytest.raises(InvalidValueError, match="table_plot"):
+        logger.report_table("t", "s", table_plot=[["a"], [10**5_000]])
+
+
+def test_texts_of_a_csv_file_stay_what_they_are(task, tmp_path):
+    texts = ["01234", "nan", "inf", "9" * 5_000, "1e999", "-01.5", "1_000", "12345678901234567"]
+    numbers = ["0", "-5", "1.5", "-0.25", "2e3", "1.5E-3"]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["a", *texts, *numbers]))
+    task.get_logger().report_table("t", "s", csv=path)
+    cells = [row[0] for row in drawings(task)["t", "s", 0].parts["rows"]]
+    assert cells == [*texts, 0, -5, 1.5, -0.25, 2_000, 0.0015]
+
+
+def test_a_mask_is_black_and_white_and_a_large_picture_is_taken(task):
+    image = pytest.importorskip("PIL.Image")
+    task.get_logger().report_image("mask", "s", image=np.array([[True, False]]))
+    found = image.open(io.BytesIO(picture(task, "mask")[0]))
+    assert np.asarray(found).tolist() == [[255, 0]]
+    task.get_logger().report_image("4K", "s", image=np.zeros((2_160, 3_840, 3), "u1"))
+    assert image.open(io.BytesIO(picture(task, "4K")[0])).size == (3_840, 2_160)
+
+
+@pytest.mark.parametrize("given", ["abc", 0.5, 0, True])
+def test_a_history_is_a_whole_number(given, task):
+    logger = task.get_logger()
+    with pytest.raises(InvalidValueError, match="max_image_history"):
+        logger.report_image("i", "s", image=[[1]], max_image_history=given)
+    with pytest.raises(InvalidValueError, match="max_history"):
+        logger.report_media("i", "s", stream=io.BytesIO(b"x"), max_history=given)
+
+
+def test_a_history_of_pictures_leaves_other_plots_and_may_be_endless(task):
+    logger = task.get_logger()
+    logger.report_matrix("i", "s", [[1]], iteration=0)
+    for iteration in (1, 2, 3):
+        logger.report_image("i", "s", iteration, image=[[1]], max_image_history=-1)
+    opened, owner = task._reports_to()
+
+    def iterations():
+        with opened.store.read() as connection:
+            return [each.iteration for each in charting.sheets_of(connection, owner)]
+
+    assert iterations() == [0, 1, 2, 3]
+    logger.report_image("i", "s", 4, image=[[1]], max_image_history=2**80)
+    logger.report_image("i", "s", 5, image=[[1]], max_image_history=2)
+    assert iterations() == [0, 4, 5]
+
+
+def test_a_folder_is_no_media(task, tmp_path):
+    with pytest.raises(InvalidValueError, match="local_path must be one file"):
+        task.get_logger().report_media("m", "s", local_path=tmp_path)
+
+
+def test_no_line_is_drawn_across_a_gap():
+    y = np.sin(np.arange(100_000) / 50)
+    y[::10] = np.nan
+    x = np.arange(len(y), dtype=float)
+    chosen = thinned_line(x, y)
+    assert len(chosen) <= 2 * POINTS
+    finite = np.isfinite(y)
+    for before, after in itertools.pairwise(chosen.tolist()):
+        if finite[before] and finite[after]:
+            assert finite[before : after + 1].all()
+
+
+def test_large_numbers_of_a_matrix_are_averaged():
+    for large in (1e39, 1.5e308):
+        matrix = np.full((600, 2), large)
+        matrix[0, 0] = np.inf
+        found, down, across = thinned_matrix(matrix)
+        assert (down, across) == (2, 1)
+        assert found == pytest.approx(np.full((300, 2), large))
+    assert thinned_matrix(np.ones((600, 2), "u1"))[0].dtype == np.float32
+
+
+def test_what_is_masked_is_a_gap():
+    masked = np.ma.array([1, 2, 3], mask=[False, True, False])
+    assert as_numbers("x", masked).tolist() == pytest.approx([1, math.nan, 3], nan_ok=True)
+    assert as_numbers("x", np.ma.array([1, 2])).dtype == np.uint8
+
+
+@pytest.mark.parametrize("raised", [KeyError, AttributeError, ZeroDivisionError])
+def test_numbers_that_fail_are_named(raised, task):
+    class Failing:
+        def __array__(self, *_args, **_options):
+            raise raised("no")
+
+        def _fail(self):
+            raise raised("no")
+
+        __float__ = __index__ = _fail
+
+    with pytest.raises(InvalidValueError, match="values"):
+        as_numbers("values", Failing())
+    with pytest.raises(InvalidValueError, match="value"):
+        task.get_logger().report_scalar("t", "s", Failing(), 1)
+    with pytest.raises(InvalidValueError, match="iteration"):
+        task.get_logger().report_scalar("t", "s", 1, Failing())
+
+
+def test_damaged_data_of_a_plot_is_refused():
+    contents, data = pack({"x": np.zeros(100_000)})
+    ((name, kind, shape, size, length),) = contents
+    for told, given in [
+        ([name, kind, shape, 8, length], data),  # more comes out
+        ([name, kind, shape, size + 8, length], data),
+        ([name, kind, [7], size, length], data),
+        ([name, "nothing", shape, size, length], data),
+        ([name, kind, shape, size, length], b"x" * length),
+    ]:
+        with pytest.raises(InvalidValueError, match="damaged"):
+            unpack([told], given)

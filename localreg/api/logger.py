@@ -134,7 +134,7 @@ class Logger(ReportMethods, ReportedMethods):
             image: an array of shape (height, width), (height, width, 3) or (height, width, 4):
                 bytes, or floats from 0 to 1; or a PIL image.
             matrix: an older name of `image`.
-            max_image_history: keep only so many iterations; None for all.
+            max_image_history: keep only so many iterations; None or -1 for all.
             delete_after_upload: delete the file at `local_path` once its bytes are kept.
             url: where there is a picture; it is downloaded and kept.
 
@@ -144,11 +144,14 @@ class Logger(ReportMethods, ReportedMethods):
 
         Source: ``Logger.report_image`` of the ClearML SDK.
         """
+        from localreg.reports.options import check_history
+
+        keep = check_history("max_image_history", max_image_history)
         given = {"local_path": local_path, "image": image, "matrix": matrix, "url": url}
         registry, owner = self._reports_to()
         source = operations.media.picture_of(registry, given, move=bool(delete_after_upload))
         operations.reporting.report_file(
-            registry, owner, title, series, iteration, source, keep=max_image_history
+            registry, owner, title, series, iteration, source, keep=keep
         )
 
     def report_media(
@@ -170,7 +173,7 @@ class Logger(ReportMethods, ReportedMethods):
             local_path: the file; its bytes are kept.
             stream: an open binary file, or an `io.StringIO`.
             file_extension: of what `stream` gives, such as ".html".
-            max_history: keep only so many iterations; None for all.
+            max_history: keep only so many iterations; None or -1 for all.
             delete_after_upload: delete the file at `local_path` once its bytes are kept.
             url: where there is a file; it is downloaded and kept.
 
@@ -180,13 +183,16 @@ class Logger(ReportMethods, ReportedMethods):
 
         Source: ``Logger.report_media`` of the ClearML SDK.
         """
+        from localreg.reports.options import check_history
+
+        keep = check_history("max_history", max_history)
         given = {"local_path": local_path, "stream": stream, "url": url}
         registry, owner = self._reports_to()
         source = operations.media.file_of(
             registry, given, ending=file_extension, move=bool(delete_after_upload)
         )
         operations.reporting.report_file(
-            registry, owner, title, series, iteration, source, keep=max_history
+            registry, owner, title, series, iteration, source, keep=keep
         )
 
     def report_matplotlib_figure(

@@ -12,9 +12,9 @@ from pathlib import Path
 from localreg.errors import InvalidValueError
 from localreg.operations.ingest import Source
 from localreg.registry import OpenRegistry
-from localreg.reports.arrays import as_numbers
+from localreg.reports.arrays import PIXELS, as_numbers
 from localreg.text import check_text, shown
-from localreg.urls import safe_filename
+from localreg.urls import is_folder, safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,6 +93,10 @@ def _outside(registry: OpenRegistry, name: str, place: object, *, move: bool) ->
     text = check_text(name, os.fspath(place), nul=False, empty=False)
     if name == "local_path":
         path = Path(text).absolute()
+        if is_folder(path):
+            raise InvalidValueError(
+                f"local_path must be one file, and is a folder: {shown(text)}", argument=name
+            )
         return Source(path=path, filename=safe_filename(text), mode="move" if move else "copy")
     from localreg.operations.weights import check_wish, copy_of_url
 
@@ -107,7 +111,8 @@ def _pixels(name: str, image: object) -> Array:
     mode = getattr(image, "mode", None)
     if isinstance(mode, str) and mode not in ("L", "RGB", "RGBA") and hasattr(image, "convert"):
         image = image.convert("RGBA")  # PIL: palettes, CMYK and the like
-    found = as_numbers(name, image)
+    is_mask = str(getattr(image, "dtype", "")).endswith("bool")  # numpy's, and torch's
+    found = as_numbers(name, image, most=PIXELS)
     if found.ndim == 2:
         found = found[:, :, np.newaxis]
     if found.ndim != 3 or found.shape[2] not in _COLOUR_TYPES or found.size == 0:
@@ -116,6 +121,8 @@ def _pixels(name: str, image: object) -> Array:
             f"(height, width, 4); its shape is {found.shape}",
             argument=name,
         )
+    if is_mask:
+        return np.where(found, 255, 0).astype(np.uint8)
     if found.dtype.kind == "f":  # from 0 to 1
         found = np.nan_to_num(found) * 255
     return np.clip(np.rint(found), 0, 255).astype(np.uint8)

@@ -195,7 +195,7 @@ def report_file(
     def record(change: Change, held: Held) -> None:
         pk = _set_plot(change, owner, key, ("media", spec, None, None), held.digest)
         if keep is not None:
-            report_rows.forget_old_plots(change.connection, owner.kind, pk, key[0], key[1], keep)
+            report_rows.forget_old_media(change.connection, owner.kind, pk, key[0], key[1], keep)
 
     take_in(registry, source, record)
     _note(registry, owner)

@@ -201,14 +201,15 @@ def set_plot(
     )
 
 
-def forget_old_plots(
+def forget_old_media(
     connection: Connection, kind: str, pk: int, title: str, series: str, keep: int
 ) -> None:
-    """Delete all but the last so many iterations of a plot."""
+    """Delete all but the last so many iterations of a picture or another file."""
     connection.execute(
         f"DELETE FROM plot WHERE {kind} = :pk AND title = :title AND series = :series "
-        f"AND iteration NOT IN (SELECT iteration FROM plot WHERE {kind} = :pk "
-        "AND title = :title AND series = :series ORDER BY iteration DESC LIMIT :keep)",
+        f"AND kind = 'media' AND iteration NOT IN (SELECT iteration FROM plot WHERE {kind} = :pk "
+        "AND title = :title AND series = :series AND kind = 'media' "
+        "ORDER BY iteration DESC LIMIT :keep)",
         {"pk": pk, "title": title, "series": series, "keep": keep},
     )
 
