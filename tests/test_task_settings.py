@@ -277,6 +277,109 @@ def test_frames_come_back(task):
     assert "a" in task.artifacts["pandas"].preview
 
 
+def test_the_types_of_a_frame_come_back(task):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(
+        {
+            "text": ["01", "NA", ""],
+            "some": ["1", None, "x"],
+            "nullable": pd.array([1, None, 3], dtype="Int64"),
+            "float": [0.1 + 0.2, float("nan"), 1.0],
+            "flag": [True, False, True],
+            "time": pd.to_datetime(["2024-01-01", None, "2024-01-03 12:00"], format="ISO8601"),
+            "zoned": pd.to_datetime(["2024-01-01", None, "2024-07-03"]).tz_localize(
+                "Europe/Berlin"
+            ),
+            "kind": pd.Categorical(["007", "008", "007"]),
+            7: [1, 2, 3],
+        },
+        index=pd.MultiIndex.from_tuples([("01", 1), ("01", 2), ("02", 1)], names=["a", None]),
+    )
+    task.upload_artifact("it", frame)
+    pd.testing.assert_frame_equal(task.artifacts["it"].get(), frame)
+    series = pd.Series(["01", "02"], name="s")
+    task.upload_artifact("it", series)
+    pd.testing.assert_frame_equal(task.artifacts["it"].get(), series.to_frame())
+    twice = pd.DataFrame([[1, "01"]], columns=["a", "a"])
+    task.upload_artifact("it", twice)
+    pd.testing.assert_frame_equal(task.artifacts["it"].get(), twice)
+    levels = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", "b"), ("a", "c")]))
+    task.upload_artifact("it", levels)
+    pd.testing.assert_frame_equal(task.artifacts["it"].get(), levels)
+    empty = pd.DataFrame({"a": []})
+    task.upload_artifact("it", empty)
+    assert list(task.artifacts["it"].get().columns) == ["a"]
+
+
+def test_the_texts_of_a_polars_frame_come_back(task):
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame({"a": ["01", "", None], "n": [1, None, 3]})
+    task.upload_artifact("it", frame)
+    assert task.artifacts["it"].get().equals(frame)
+    with pytest.raises(InvalidValueError, match="artifact_object cannot be written as CSV"):
+        task.upload_artifact("it", pl.DataFrame({"a": [[1], [2]]}))
+    with pytest.raises(InvalidValueError, match="artifact_object"):
+        task.upload_artifact("it", pytest.importorskip("pandas").DataFrame({"a": ["\ud800"]}))
+
+
+def test_texts_and_numbers_come_back_as_they_were(task):
+    text = "one\r\ntwo\rthree\n"
+    task.upload_artifact("it", text)
+    assert task.artifacts["it"].get() == text
+    task.upload_artifact("it", {1: float("nan"), 0.5: [float("inf")], False: "x\r\n"})
+    found = task.artifacts["it"].get()
+    assert list(found) == ["1", "0.5", "false"]  # as json.dumps has it
+    assert found["0.5"] == [float("inf")]
+    task.upload_artifact("it", [float("nan")])
+    assert np.isnan(task.artifacts["it"].get()).all()
+    with pytest.raises(InvalidValueError, match="two keys"):
+        task.upload_artifact("it", {1: 2, "1": 3})
+
+
+def test_a_word_is_no_folder(task, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "a.txt").write_text("a")
+    (tmp_path / "file").write_bytes(b"x")
+    for value, kind in (("best", "text"), ("./best", "package"), ("file", "file")):
+        task.upload_artifact("it", value)
+        assert task.artifacts["it"].type == kind
+
+
+def test_a_tensor_is_detached(task):
+    class Tensor:
+        dtype = "float32"
+        detached = False
+
+        def detach(self):
+            found = Tensor()
+            found.detached = True
+            return found
+
+        def __array__(self, *_args, **_options):
+            if not self.detached:
+                raise RuntimeError("it requires grad")
+            return np.ones(2)
+
+    task.upload_artifact("it", Tensor())
+    assert task.artifacts["it"].get().tolist() == [1, 1]
+    monkey = Tensor()
+    monkey.detach = lambda: Tensor()
+    with pytest.raises(InvalidValueError, match=r"artifact_object.*requires grad"):
+        task.upload_artifact("it", monkey)
+
+
+def test_endings_and_lists_of_names_are_checked(task):
+    for ending in ("." + "x" * 20, 5, "a/b"):
+        with pytest.raises(InvalidValueError, match="extension_name"):
+            task.upload_artifact("it", 1, extension_name=ending)
+    task.upload_artifact("a", 1)
+    for names in ("a", 5):
+        with pytest.raises(InvalidValueError, match="artifact_names"):
+            task.delete_artifacts(names)
+    assert list(task.artifacts) == ["a"]
+
+
 def test_pictures_come_back(task):
     image = pytest.importorskip("PIL.Image")
     picture = image.fromarray(np.zeros((2, 3, 3), "u1"))

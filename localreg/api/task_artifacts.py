@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from localreg import operations
@@ -123,7 +123,7 @@ class Artifact:
         path = operations.artifacts.local_path(self._registry, record, extract=extract)
         if deserialization_function is not None:
             return deserialization_function(path.read_bytes())
-        return operations.artifacts.load(path, record.kind)
+        return operations.artifacts.load(path, record.kind, record.told)
 
 
 class Artifacts(Mapping[str, Artifact]):
@@ -175,14 +175,16 @@ class ArtifactMethods(TaskHandle):
 
         Args:
             name: of the artifact; one of that name is replaced.
-            artifact_object: the path of a file or folder, bytes, a text, a numpy array, a pandas or
-                polars DataFrame, a PIL image, or what JSON can hold.
+            artifact_object: the path of a file or folder, bytes, a text, a numpy array or tensor, a
+                pandas or polars DataFrame (a Series comes back as one of one column), a PIL image,
+                or what JSON can hold. A str is the path of a folder only with a separator in it,
+                as in "./best".
             metadata: what there is to tell of it, as JSON values.
             delete_after_upload: delete the file at the path once its bytes are kept.
             auto_pickle: means nothing here: nothing is pickled. Give `serialization_function` then.
             preview: its beginning, for people.
             wait_on_upload, retries: mean nothing here.
-            extension_name: the ending of the file's name, such as ".yaml".
+            extension_name: the ending of the file's name, such as ".yaml"; at most 20 characters.
             serialization_function: makes the bytes of anything.
             sort_keys: means nothing here.
 
@@ -195,13 +197,15 @@ class ArtifactMethods(TaskHandle):
 
         Source: ``Task.upload_artifact`` of the ClearML SDK.
         """
-        from localreg.text import check_name
+        from localreg.text import check_name, check_text, shown
 
-        if extension_name is not None and not str(extension_name).strip(".").isalnum():
-            raise InvalidValueError(
-                f"extension_name must be one such as .yaml, not {extension_name!r:.60}",
-                argument="extension_name",
-            )
+        if extension_name is not None:
+            ending = check_text("extension_name", extension_name, limit=20)
+            if not ending.strip(".").isalnum():
+                raise InvalidValueError(
+                    f"extension_name must be one such as .yaml, not {shown(extension_name)}",
+                    argument="extension_name",
+                )
         prepared = operations.artifacts.prepare(
             check_name("name", name),
             artifact_object,
@@ -218,8 +222,16 @@ class ArtifactMethods(TaskHandle):
         """Forget artifacts; `gc` takes the bytes that nothing else needs.
 
         Raises:
+            InvalidValueError: (a ValueError) `artifact_names` is no list.
             NotFoundError: (a LookupError) there is none of a name, with `raise_on_errors`.
         """
+        from localreg.text import shown
+
+        if isinstance(artifact_names, str) or not isinstance(artifact_names, Iterable):
+            raise InvalidValueError(
+                f"artifact_names must be a list of names, not {shown(artifact_names)}",
+                argument="artifact_names",
+            )
         whole = True
         for name in artifact_names:
             try:

@@ -30,6 +30,7 @@ class Prepared(Frozen):
     source: Source
     kind: str
     preview: str | None
+    layout: Json | None = None  # of a frame, to read it back
 
 
 def prepare(
@@ -44,8 +45,9 @@ def prepare(
 
     Args:
         name: of the artifact; its file is named after it.
-        value: a path of a file or folder, bytes, a text, a numpy array, a pandas or polars
-            DataFrame, a PIL image, or what JSON can hold.
+        value: a path of a file or folder, bytes, a text, a numpy array or a tensor, a pandas or
+            polars DataFrame (a Series is kept as one of one column), a PIL image, or what JSON can
+            hold as Python writes it: with NaN, and keys that are numbers as texts.
         ending: of the file name, such as ".yaml"; by the kind when None.
         serialize: makes the bytes of anything.
         move: whether a file at a path goes afterwards.
@@ -75,12 +77,15 @@ def prepare(
 def _path_of(value: object) -> Path | None:
     """Return the existing file or folder that a value names, or None.
 
-    A text may be one by itself; a path may not.
+    A text may be one by itself; a path may not. A word is no path because a folder happens to be
+    called so: "best" beside ./best is a text, and "./best" the folder.
     """
     if isinstance(value, os.PathLike):
         return Path(check_text("artifact_object", os.fspath(value), nul=False)).absolute()
     if isinstance(value, str) and 0 < len(value) < 4_096 and "\0" not in value:
-        there = os.path.exists(value)  # noqa: PTH110  (Path.exists raises for some texts)
+        has_separator = any(each in value for each in (os.sep, os.altsep) if each)
+        # Path's own methods raise for some texts
+        there = os.path.exists(value) if has_separator else os.path.isfile(value)  # noqa: PTH110, PTH113
         return Path(value).absolute() if there else None
     return None
 
@@ -100,7 +105,7 @@ def _prepare_value(stem: str, value: object, ending: str | None) -> Prepared:
         value.save(into, format="PNG")
         return _made(stem, "image", into.getvalue(), ".png", None)
     if isinstance(value, Mapping | Sequence | int | float | bool) or value is None:
-        plain = as_json("artifact_object", value, JSON_LIMIT)
+        plain = as_json("artifact_object", value, JSON_LIMIT, as_python=True)
         text = json.dumps(plain, indent=2, ensure_ascii=False)
         return _made(stem, "json", text.encode(), ending or ".json", text)
     raise InvalidValueError(
@@ -112,20 +117,29 @@ def _prepare_value(stem: str, value: object, ending: str | None) -> Prepared:
 
 
 def _prepare_frame(stem: str, frame: object) -> Prepared:
-    into = io.StringIO()
+    from localreg.operations import frames
+
     if hasattr(frame, "to_csv"):
-        frame.to_csv(into)
-        kind = "pandas"
+        kind, (data, layout) = "pandas", frames.pandas_csv(frame)
     else:
-        frame.write_csv(into)  # type: ignore[attr-defined]  # it has it, or to_csv
-        kind = "polars"
-    return _made(stem, kind, into.getvalue().encode(), ".csv", str(frame))
+        kind, (data, layout) = "polars", frames.polars_csv(frame)
+    made = _made(stem, kind, data, ".csv", str(frame))
+    return Prepared(made.source, kind, made.preview, layout)
 
 
 def _prepare_array(stem: str, array: object) -> Prepared:
     import numpy as np
 
-    found = np.asarray(array)
+    from localreg.reports.arrays import plain_tensor
+
+    try:
+        found = np.asarray(plain_tensor(array))
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InvalidValueError(
+            f"artifact_object is a {type(array).__name__} that numpy cannot take: "
+            f"{str(error)[:200]}",
+            argument="artifact_object",
+        ) from error
     if found.dtype.hasobject:
         raise InvalidValueError(
             "artifact_object is an array of Python objects, which only pickle could hold; make it "
@@ -163,6 +177,8 @@ def keep_artifact(
     """
     key = check_name("name", name)
     told: Json = {"metadata": None, "preview": prepared.preview}
+    if prepared.layout is not None:
+        told["layout"] = prepared.layout
     if metadata is not None:
         told["metadata"] = as_json("metadata", metadata, JSON_LIMIT)
     if preview is not None:
@@ -242,16 +258,20 @@ def local_path(registry: OpenRegistry, found: ArtifactRecord, *, extract: bool) 
     return path
 
 
-def load(path: Path, kind: str) -> object:
+def load(path: Path, kind: str, told: Json) -> object:
     """Return the value of an artifact, as it was before it was kept; never by unpickling.
+
+    Args:
+        path: of its bytes.
+        kind, told: of its record.
 
     Raises:
         InvalidValueError: it was made by a function of the user's.
     """
     if kind == "json":
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_bytes())
     if kind == "text":
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()  # read_text would make \n of \r\n
     if kind == "bytes":
         return path.read_bytes()
     if kind == "numpy":
@@ -259,13 +279,13 @@ def load(path: Path, kind: str) -> object:
 
         return np.load(path, allow_pickle=False)
     if kind == "pandas":
-        import pandas as pd
+        from localreg.operations.frames import read_pandas
 
-        return pd.read_csv(path, index_col=0)
+        return read_pandas(path, told.get("layout") or {})
     if kind == "polars":
-        import polars as pl
+        from localreg.operations.frames import read_polars
 
-        return pl.read_csv(path)
+        return read_polars(path, told.get("layout") or {})
     if kind == "image":
         from PIL import Image
 

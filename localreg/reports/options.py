@@ -215,15 +215,19 @@ def check_plotly_options(argument: str, value: object) -> dict[str, Any] | None:
     return found
 
 
-def as_json(argument: str, value: object, limit: int) -> Any:  # noqa: ANN401  (JSON)
+def as_json(argument: str, value: object, limit: int, *, as_python: bool = False) -> Any:  # noqa: ANN401  (JSON)
     """Return JSON values; arrays become lists, NaN and infinities null, times ISO 8601.
+
+    Args:
+        as_python: NaN and infinities stay, and keys that are numbers become their texts, as
+            Python's `json` has it; browsers read no such file.
 
     Raises:
         InvalidValueError: JSON cannot hold it, or it is larger than `limit` characters.
     """
     try:
-        plain = _jsonable(value, depth=0)
-        text = json.dumps(plain, allow_nan=False)
+        plain = _jsonable(value, 0, as_python)
+        text = json.dumps(plain, allow_nan=as_python)
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidValueError(
@@ -237,7 +241,7 @@ def as_json(argument: str, value: object, limit: int) -> Any:  # noqa: ANN401  (
     return plain
 
 
-def _jsonable(value: object, depth: int) -> object:
+def _jsonable(value: object, depth: int, as_python: bool) -> object:
     if depth > 100:
         raise ValueError("it nests deeper than 100 levels")
     if value is None or isinstance(value, bool):
@@ -247,19 +251,28 @@ def _jsonable(value: object, depth: int) -> object:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
-        return float(value) if abs(value) < float("inf") else None  # NaN is not smaller either
+        # NaN is not smaller either
+        return float(value) if as_python or abs(value) < float("inf") else None
     if isinstance(value, Mapping):
-        return {_key(key): _jsonable(each, depth + 1) for key, each in value.items()}
+        found = {
+            _key(key, as_python): _jsonable(each, depth + 1, as_python)
+            for key, each in value.items()
+        }
+        if len(found) != len(value):
+            raise ValueError("two keys of a dict have one text, such as 1 and '1'")
+        return found
     if hasattr(value, "tolist"):  # numpy arrays and scalars
-        return _jsonable(value.tolist(), depth + 1)
+        return _jsonable(value.tolist(), depth + 1, as_python)
     if hasattr(value, "isoformat"):  # dates and times
         return str(value.isoformat())
     if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes | bytearray):
-        return [_jsonable(each, depth + 1) for each in value]
+        return [_jsonable(each, depth + 1, as_python) for each in value]
     raise TypeError(f"{type(value).__name__} {shown(value)}")
 
 
-def _key(key: object) -> str:
+def _key(key: object, as_python: bool) -> str:
+    if as_python and isinstance(key, bool | int | float):
+        return json.dumps(key)
     if not isinstance(key, str):
         raise TypeError(f"a key that is no text: {shown(key)}")
     return check_text("key", key)
