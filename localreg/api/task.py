@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 
 from localreg import log, operations
-from localreg.api import ambient
+from localreg.api import ambient, task_beginning
 from localreg.api.input_model import InputModel, connect
 from localreg.api.model import Model, open_of
 from localreg.api.reported import ReportedMethods
@@ -20,10 +18,8 @@ from localreg.api.task_models import ModelMethods
 from localreg.api.task_parameters import ARGUMENTS, ParameterMethods
 from localreg.api.task_search import SearchMethods
 from localreg.api.task_state import StateMethods
-from localreg.errors import InvalidValueError, LocalregError, TaskNotFoundError
+from localreg.errors import InvalidValueError, LocalregError
 from localreg.operations.parameters import GENERAL, check_parameters
-from localreg.registry import OpenRegistry
-from localreg.store import task_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,16 +145,16 @@ class Task(
             auto_connect_streams=auto_connect_streams,
             deferred_init=deferred_init,
         )
-        current = _current_again(opened, project_name, task_name)
-        current = current or _of_another_process(opened, project_name, task_name)
-        task = current or _begun(
+        begun = task_beginning.begin(
             opened,
             project_name,
             task_name,
-            task_type,
-            tags,
-            _to_take_up(opened, project_name, task_name, reuse_last_task_id, continue_last_task),
+            kind=task_type,
+            tags=tags,
+            reuse=reuse_last_task_id,
+            again=continue_last_task,
         )
+        task = Task._of(opened, begun)
         if output_uri is not None and not isinstance(output_uri, bool):
             task.output_uri = os.fspath(output_uri)
         ambient.set_task(opened, task.id)
@@ -330,97 +326,3 @@ def _tell_unused(**given: object) -> None:
     for name, value in given.items():
         if value is not True and value is not False and ambient.first_time(f"Task.init {name}"):
             log.info("%s=%.60r means nothing to localreg, and is passed over", name, value)
-
-
-def _current_again(opened: OpenRegistry, project: object, name: object) -> Task | None:
-    """Return the current task when it is asked for again, and None else."""
-    current = ambient.current_task(opened)
-    if current is None or ambient.remote_task():
-        return None
-    try:
-        task = Task._of(opened, operations.tracking.find_task(opened, current))
-        return task if _is_called(task, project, name) and task._row().ended is None else None
-    except TaskNotFoundError:  # somebody removed it
-        ambient.drop_task(opened, current)
-        return None
-
-
-def _of_another_process(opened: OpenRegistry, project: object, name: object) -> Task | None:
-    """Return the task of the process that started this one, when this one is a part of it.
-
-    Such are the workers of multiprocessing, which import the script again, and the processes that
-    a script starts which runs a task again.
-    """
-    shared = ambient.shared_task()
-    if shared is None:
-        return None
-    with opened.store.read() as connection:
-        row = task_rows.task(connection, shared)
-    if row is None or row.ended is not None:
-        return None
-    task = Task._of(opened, shared)
-    again = ambient.remote_task() == shared
-    return task if again or (_is_worker() and _is_called(task, project, name)) else None
-
-
-def _is_called(task: Task, project: object, name: object) -> bool:
-    given = tuple(
-        each.strip() if isinstance(each, str) else each for each in (name, project or None)
-    )
-    return (task.name, task.get_project_name()) == given
-
-
-def _is_worker() -> bool:
-    process = sys.modules.get("multiprocessing.process")
-    if process is None:
-        return False
-    # While a spawned one imports the script again, its parent is not known yet, but its name is.
-    named = process.current_process().name != "MainProcess"
-    return named or process.parent_process() is not None
-
-
-def _to_take_up(
-    opened: OpenRegistry,
-    project: str | None,
-    name: str | None,
-    reuse: bool | str,
-    again: bool | str | int,
-) -> str | None:
-    """Return the id of the task that is taken up again, None for a new one."""
-    remote = ambient.remote_task()
-    if remote:
-        return operations.tracking.find_task(opened, remote)
-    for given in (again, reuse):
-        if isinstance(given, str) and given:
-            return operations.tracking.find_task(opened, given)
-    if again is not False:
-        with suppress(TaskNotFoundError):  # the first run has nothing to go on with
-            return operations.tracking.find_task(opened, None, project, name)
-    return None
-
-
-def _begun(
-    opened: OpenRegistry,
-    project: str | None,
-    name: str | None,
-    kind: str,
-    tags: Sequence[str] | None,
-    again: str | None,
-) -> Task:
-    run = operations.runs.describe_run()
-    if again is None:
-        again = operations.tracking.create_task(
-            opened,
-            project=project,
-            name=name,
-            task_type=kind,
-            tags=tags,
-            status="in_progress",
-            run=run,
-        )
-    else:
-        operations.tracking.take_up(opened, again, run)
-        if tags:
-            operations.tracking.edit_tags(opened, again, add=tags)
-    ambient.run_here(again)
-    return Task._of(opened, again)
