@@ -196,7 +196,7 @@ class ArtifactRecord(Frozen):
 
     Attributes:
         kind: what it was, such as "numpy", "json" or "file".
-        told: further things that were told of it: metadata, preview.
+        told: further things that were told of it: metadata, preview, the layout of a frame.
         at: when it was kept, microseconds.
     """
 

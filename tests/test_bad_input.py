@@ -567,7 +567,7 @@ CALLS = {
     ),
     "Task.upload_artifact(artifact_object=)": (
         lambda at, value: at.task.upload_artifact("a", value),
-        [object(), Path("/nowhere/at/all"), Path("/dev/null"), "\ud800", {"a": object()},
+        [object(), Path("/nowhere/at/all"), Path("/dev/null"), "\ud800", {"a": object()}, {(5,): 5},
          np.array([object()])],
         "artifact_object|no file|device",
     ),

@@ -283,6 +283,8 @@ def test_the_types_of_a_frame_come_back(task):
         {
             "text": ["01", "NA", ""],
             "some": ["1", None, "x"],
+            "lines": ["a\r\nb", "c\rd", 'say "e", f'],
+            "took": pd.to_timedelta([1, None, 2], unit="s"),
             "nullable": pd.array([1, None, 3], dtype="Int64"),
             "float": [0.1 + 0.2, float("nan"), 1.0],
             "flag": [True, False, True],

@@ -6,6 +6,7 @@ JSON, the layout of the frame: names and types of its index and columns, in thei
 
 from __future__ import annotations
 
+import csv
 import io
 from pathlib import Path
 
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 
     from localreg.records import Json
 
+_TEXTS = ("string", "mixed", "mixed-integer", "bytes")  # what pandas calls columns of them
+
 
 def pandas_csv(frame: Any) -> tuple[bytes, Json]:  # noqa: ANN401  (pandas need not be installed)
     """Return a pandas DataFrame as CSV, and its layout; a Series is a frame of one column."""
     if not hasattr(frame, "columns"):
         frame = frame.to_frame()
     into = io.StringIO()
-    frame.to_csv(into)
+    frame.to_csv(into, quoting=csv.QUOTE_NONNUMERIC)  # else a text with \r is two lines
     levels = range(frame.index.nlevels)
     index = [frame.index.get_level_values(level) for level in levels]
     layout: Json = {"levels": len(index), "heads": frame.columns.nlevels}
@@ -42,7 +45,7 @@ def _told(name: object, column: Any) -> list[object]:  # noqa: ANN401  (a pandas
 
     dtype = "category" if hasattr(column, "cat") else str(column.dtype)
     values = column.cat.categories if dtype == "category" else column
-    is_text = infer_dtype(values, skipna=True) == "string"
+    is_text = infer_dtype(values, skipna=True) in _TEXTS
     plain = name if name is None or type(name) in (str, int) else str(name)
     return [plain, dtype, is_text, is_text and bool(column.isna().any())]
 
@@ -83,6 +86,8 @@ def read_pandas(path: Path, layout: Json) -> object:
         if dtype.startswith("datetime64"):
             times = pd.to_datetime(frame[place], utc="," in dtype, format="ISO8601")
             frame[place] = times.astype(dtype)
+        elif dtype.startswith("timedelta64"):
+            frame[place] = pd.to_timedelta(frame[place]).astype(dtype)
         elif dtype in ("category", "string", "object"):
             frame[place] = frame[place].astype(dtype)
     frame = frame.set_index(places[: len(levels)])
