@@ -252,8 +252,9 @@ class Model(LifeMethods, MetadataMethods, WeightsMethods, ReportMethods, Reporte
                 ``"metrics.TITLE/SERIES"``, by the last value of a scalar series, or
                 ``"metrics.NAME"``, by a single value: the best first, which is the greatest
                 unless the name says that less is better, as "loss" and "error" do. Models without
-                such a value, or whose value is NaN, are left out. A "-" in front puts the
-                greatest first whatever the name says, a "+" the least.
+                such a value, or whose value is NaN, are left out; what a task reported is not
+                its model's. A "-" in front puts the greatest first whatever the name says, a
+                "+" the least.
             registry: where to look; the current registry when None.
 
         Raises:

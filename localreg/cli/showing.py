@@ -98,8 +98,16 @@ def ls_command(
     if len(found) > len(shown):
         say(f"These are the {'newest' if sort == 'updated' else 'first'} {limit}; -l 0 shows all.")
     elif not found and not as_json:
-        metric = f", or none has the metric {sort.partition(':')[2]!r}" if "metric:" in sort else ""
-        say(f"No models match in {target.root}{metric}.")
+        _say_none(target, sort)
+
+
+def _say_none(target: OpenRegistry, sort: str) -> None:
+    _, is_metric, metric = sort.partition("metric:")
+    if not is_metric:
+        say(f"No models match in {target.root}.")
+        return
+    say(f"No models match in {target.root}, or none has the metric {metric!r}.")
+    say("What a task or its logger reported is not the model's: report it on the model as well.")
 
 
 def _order(sort: str) -> str:
