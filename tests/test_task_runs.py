@@ -333,3 +333,68 @@ def test_arguments_that_are_no_text_and_secrets_are_kept_out(run, registry):
     task.set_packages(["foo @ git+https://hunter2@x.org/a"])
     told = "\n".join(str(each.payload) for each in registry.history())
     assert "hunter2" not in told
+
+
+GUARDED = """
+import multiprocessing, sys
+from localreg import Logger, OutputModel, Task
+def work(number):
+    task = Task.current_task()
+    Logger.current_logger().report_scalar("work", f"part {number}", number, iteration=1)
+    return task.id, OutputModel(name=f"part {number}").task
+def leave():
+    print(Task.current_task())
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    task = Task.init(project_name="p", task_name="train")
+    print(task.id, flush=True)
+    with context.Pool(2) as pool:
+        assert pool.map(work, range(4)) == [(task.id, task.id)] * 4
+        pool.close()
+        pool.join()
+    task.close()
+    worker = context.Process(target=leave)
+    worker.start()
+    worker.join()
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_workers_know_the_task_of_who_started_them(method, tmp_path, monkeypatch):
+    root = tmp_path / "r"
+    Registry(root, durability="fast").close()
+    monkeypatch.setenv("LOCALREG_HOME", str(root))
+    script = tmp_path / "train.py"
+    script.write_text(GUARDED)
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", script, method],
+        cwd=tmp_path, text=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (0, "")
+    task_id, after = ran.stdout.split()
+    assert after == "None", "a task that ended is nobody's current one"
+    with Registry(root, durability="fast") as registry:
+        task = Task.get_task(task_id, registry=registry)
+        assert task.status == "completed"
+        assert set(task.get_reported_scalars()["work"]) == {f"part {each}" for each in range(4)}
+        assert len(task.output_models_id) == 4
+
+
+def test_a_worker_that_asks_for_the_task_makes_no_registry(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "not there"))
+    script = tmp_path / "train.py"
+    script.write_text(
+        GUARDED.partition("if __name__")[0]
+        + "if __name__ == '__main__':\n"
+        + "    from localreg import Registry\n"
+        + "    with Registry('r', durability='fast'):\n"
+        + "        Task.init(task_name='train')\n"
+        + "        worker = multiprocessing.get_context('spawn').Process(target=leave)\n"
+        + "        worker.start()\n"
+        + "        worker.join()\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, text=True, capture_output=True, timeout=60
+    )
+    assert (ran.returncode, ran.stdout) == (0, "None\n"), ran.stderr
+    assert not (tmp_path / "not there").exists()

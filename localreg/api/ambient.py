@@ -172,9 +172,26 @@ def drop_task(registry: OpenRegistry, task_id: str) -> None:
 
 
 def current_task(registry: OpenRegistry) -> str | None:
-    """Return the id of the current task of this registry, or None."""
+    """Return the id of the current task of this registry, or None.
+
+    In a worker of multiprocessing that is the task of the process which started it, if that runs.
+    """
     begun = _tasks.get(registry.root)
-    return begun[-1][1] if begun else None
+    if begun:
+        return begun[-1][1]
+    shared = shared_task() if is_worker() else None
+    if shared is None or not _runs(registry, shared):
+        return None
+    set_task(registry, shared)
+    return shared
+
+
+def _runs(registry: OpenRegistry, task_id: str) -> bool:
+    from localreg.store import task_rows
+
+    with registry.store.read() as connection:
+        record = task_rows.task(connection, task_id)
+    return record is not None and record.ended is None
 
 
 def tasks() -> list[tuple[OpenRegistry, str]]:
@@ -192,9 +209,25 @@ def left_with() -> object:
     return _left_with[0] if _left_with else None
 
 
-def has_task() -> bool:
-    """Return whether any registry has a current task."""
-    return bool(_tasks)
+def may_have_task() -> bool:
+    """Return whether a registry can have a current task; none is opened or made to know that."""
+    return bool(_tasks) or (is_worker() and shared_task() is not None and _is_there())
+
+
+def _is_there() -> bool:
+    from localreg.registry import DATABASE
+
+    return bool(_entered or _chosen) or (locate()[0] / DATABASE).is_file()
+
+
+def is_worker() -> bool:
+    """Return whether multiprocessing started this process."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is None:
+        return False
+    # While a spawned one imports the script again, its parent is not known yet, but its name is.
+    named = process.current_process().name != "MainProcess"
+    return named or process.parent_process() is not None
 
 
 def first_time(what: str) -> bool:

@@ -214,7 +214,8 @@ class Task(
     def current_task(cls) -> Task | None:
         """Return the task that `init` started in this process, or None.
 
-        It counts only while its registry is the current one.
+        In a worker of multiprocessing it is the task of the process that started the worker. It
+        counts only while its registry is the current one.
         """
         return cls._current()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -89,7 +88,7 @@ def _of_another_process(opened: OpenRegistry, project: object, name: object) -> 
     if record is None:
         return None
     again = ambient.remote_task() == shared
-    return shared if again or (_is_worker() and _is_called(record, project, name)) else None
+    return shared if again or (ambient.is_worker() and _is_called(record, project, name)) else None
 
 
 def _is_called(record: TaskRecord, project: object, name: object) -> bool:
@@ -97,16 +96,6 @@ def _is_called(record: TaskRecord, project: object, name: object) -> bool:
         each.strip() if isinstance(each, str) else each for each in (name, project or None)
     )
     return (record.name, record.project.name if record.project else None) == given
-
-
-def _is_worker() -> bool:
-    """Return whether multiprocessing started this process."""
-    process = sys.modules.get("multiprocessing.process")
-    if process is None:
-        return False
-    # While a spawned one imports the script again, its parent is not known yet, but its name is.
-    named = process.current_process().name != "MainProcess"
-    return named or process.parent_process() is not None
 
 
 def _to_take_up(

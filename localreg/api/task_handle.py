@@ -32,7 +32,7 @@ class TaskHandle:
     @classmethod
     def _current(cls) -> Self | None:
         """Return the current task of the current registry, or None."""
-        if not ambient.has_task():  # no registry is made to answer this
+        if not ambient.may_have_task():  # no registry is made to answer this
             return None
         opened = ambient.current()
         current = ambient.current_task(opened)
