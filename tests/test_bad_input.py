@@ -807,6 +807,7 @@ def test_every_public_method_with_arguments_is_in_the_table():
         "set_offline", "is_offline", "running_locally", "is_main_task", "reload",
         "get_reported_single_value", "get_status", "get_status_message", "get_last_iteration",
         "get_script",
+        "ignore_requirements", "set_base_docker", "get_output_log_web_page",
         "get_requirements", "is_current_task", "TaskTypes", "render",
         "get_reported_scalars", "get_last_scalar_metrics", "get_reported_single_values",
         "revisions",

@@ -751,6 +751,8 @@ def test_a_logger_has_what_scripts_ask_it_for(task):
     logger = task.get_logger()
     logger.set_flush_period(10)
     assert logger.get_flush_period() == 1.0
+    logger.set_default_upload_destination("/share")
+    logger.set_default_debug_sample_history(5)
     assert logger.flush(wait=True) is True
     assert task.flush(wait_for_uploads=True) is True
     assert task.logger.SeriesInfo("a", [(0, 1)]).name == "a"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from localreg import Registry, Task
 
 BEGIN = """
 import sys
+from pathlib import Path
 from localreg import Task, use_registry
 use_registry({root!r}, durability="fast")
 task = Task.init(project_name="p", task_name="train")
@@ -193,6 +195,8 @@ def test_the_rest_of_a_task_can_be_set(registry):
     for step in (3, 7, 5):
         task.report_scalar("t", "s", 1, step)
     assert task.get_last_iteration() == 7
+    task.get_logger().report_histogram("h", "s", values=[1, 2], iteration=9)
+    assert task.get_last_iteration() == 9
     assert task.is_current_task() is False
     task.project  # noqa: B018
     texts = [each.text for each in registry.history()]
@@ -218,6 +222,7 @@ def test_what_scripts_call_for_clearmls_sake_is_accepted_and_told_once(
     for _ in range(2):
         Task.add_requirements("numpy", "2.0")
         Task.force_requirements_env_freeze()
+        Task.ignore_requirements("torch")
         Task.set_random_seed(7)
         Task.set_credentials(key="a", secret="hunter2")
         Task.set_offline(True)
@@ -227,6 +232,7 @@ def test_what_scripts_call_for_clearmls_sake_is_accepted_and_told_once(
     assert Task.running_locally() is True
     task = Task.init(task_name="train")
     assert task.is_main_task() is True
+    task.set_base_docker("nvidia/cuda:12.4")
     task.reload()
     task.report_single_value("v", 1)
     assert task.get_reported_single_value("v") == 1.0
@@ -398,3 +404,11 @@ def test_a_worker_that_asks_for_the_task_makes_no_registry(tmp_path, monkeypatch
     )
     assert (ran.returncode, ran.stdout) == (0, "None\n"), ran.stderr
     assert not (tmp_path / "not there").exists()
+
+
+def test_the_page_that_scripts_ask_for_is_there(registry):
+    task = Task.create(task_name="train")
+    task.report_single_value("accuracy", 0.97)
+    url = task.get_output_log_web_page()
+    assert url == (task._registry.root / "reports" / "tasks" / f"{task.id}.html").as_uri()
+    assert "0.97" in Path(url.removeprefix("file://")).read_text(encoding="utf-8")

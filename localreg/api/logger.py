@@ -78,6 +78,12 @@ class Logger(ReportMethods, ReportedMethods):
         """Return how many seconds a reported point waits at most."""
         return 1.0
 
+    def set_default_upload_destination(self, uri: str) -> None:
+        """Do nothing: pictures and files that are reported stay in the registry."""
+
+    def set_default_debug_sample_history(self, max_history: int) -> None:
+        """Do nothing: `report_image` takes ``max_image_history`` each time."""
+
     def report_text(self, msg: str, level: int = INFO, print_console: bool = True) -> None:
         """Report a line of the task's log.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
-from localreg import log
+from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.task_handle import TaskHandle
 
@@ -28,6 +29,21 @@ class CourtesyMethods(TaskHandle):
     ) -> None:
         """Do nothing: the packages that are installed are recorded by `Task.init`."""
         _tell("Task.force_requirements_env_freeze")
+
+    @classmethod
+    def ignore_requirements(cls, package_name: str) -> None:
+        """Do nothing: the packages that are installed are recorded by `Task.init`."""
+        _tell("Task.ignore_requirements")
+
+    def set_base_docker(
+        self,
+        docker_cmd: str | None = None,
+        docker_image: str | None = None,
+        docker_arguments: Sequence[str] | str | None = None,
+        docker_setup_bash_script: Sequence[str] | str | None = None,
+    ) -> None:
+        """Do nothing: `localreg task run` starts no container."""
+        _tell("Task.set_base_docker")
 
     @classmethod
     def set_random_seed(cls, random_seed: int | None = None) -> None:
@@ -71,9 +87,16 @@ class CourtesyMethods(TaskHandle):
 
     def get_reported_single_value(self, name: str) -> float | None:
         """Return a single value by its name, or None when none was reported."""
-        from localreg import operations
-
         return operations.reported.singles(*self._reports_to()).get(name)
+
+    def get_output_log_web_page(self) -> str:
+        """Write the task's page, and return its ``file://`` URL.
+
+        Raises:
+            ReadOnlyRegistryError: (an OSError) the registry is open for reading only.
+            StorageError: (an OSError) the page cannot be written.
+        """
+        return operations.publishing.write_page(*self._reports_to()).absolute().as_uri()
 
 
 def _tell(what: str) -> None:

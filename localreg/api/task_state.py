@@ -205,7 +205,7 @@ class StateMethods(TaskHandle):
         operations.tracking.set_output_uri(self._registry, self._id, text)
 
     def get_last_iteration(self) -> int:
-        """Return the greatest iteration that a scalar was reported for, 0 without any."""
+        """Return the greatest iteration that anything was reported for, 0 without any."""
         operations.reporting.flush(self._registry)
         with self._registry.store.read() as connection:
             return task_rows.last_iteration(connection, self._id)

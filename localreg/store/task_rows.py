@@ -157,13 +157,14 @@ def artifacts(connection: Connection, task_id: str) -> dict[str, ArtifactRecord]
 
 
 def last_iteration(connection: Connection, task_id: str) -> int:
-    """Return the greatest iteration of a scalar of a task, 0 without any."""
-    row = connection.execute(
-        "SELECT max((SELECT max(iteration) FROM scalar WHERE series = s.pk)) "
-        "FROM task t JOIN series s ON s.task = t.pk WHERE t.id = ?",
+    """Return the greatest iteration of a scalar or plot of a task, 0 without any."""
+    scalars, plots = connection.execute(
+        "SELECT (SELECT max((SELECT max(iteration) FROM scalar WHERE series = s.pk)) "
+        "FROM series s WHERE s.task = t.pk), (SELECT max(iteration) FROM plot WHERE task = t.pk) "
+        "FROM task t WHERE t.id = ?",
         (task_id,),
-    ).fetchone()
-    return int(row[0] or 0)
+    ).fetchone() or (0, 0)
+    return max(scalars or 0, plots or 0)
 
 
 def place(connection: Connection, task_id: str) -> Json:
