@@ -61,6 +61,17 @@ def test_report_writes_the_page_of_a_task(registry):
     assert Path(printed) == registry.path / "reports" / "tasks" / f"{task.id}.html"
 
 
+def test_the_page_of_a_task_shows_what_it_ran_and_kept(registry):
+    task = Task.init("p", "train")
+    task.connect_configuration({"layers": 3}, name="net")
+    artifact = task.upload_artifact("predictions", {"a": 1}) and task.artifacts["predictions"]
+    text = task.report(standalone=True).read_text(encoding="utf-8").partition("<main")[2]
+    for shown in ("Configuration net", "layers", "predictions", artifact.hash, "json", "python"):
+        assert shown in text
+    assert str(registry.path) not in text, "a page shows no path of this machine"
+    task.close()
+
+
 def test_a_page_to_mail_is_one_file(model, registry, tmp_path):
     place = tmp_path / "mail" / "page.html"
     assert run("report", "p/a", "-o", str(place)).stdout.strip() == str(place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from logging import getLevelName
 
 from localreg.operations.lookup import require_task
@@ -12,7 +12,7 @@ from localreg.registry import OpenRegistry
 from localreg.reports.page_values import Fact, Link, Reported, TaskPage
 from localreg.store import model_rows, report_rows, task_rows
 from localreg.store.model_rows import Connection
-from localreg.units import moment
+from localreg.units import moment, size_text
 from localreg.urls import without_secrets
 
 LOG_LINES = 2_000
@@ -45,6 +45,11 @@ def task_values(registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
                 (section, name, without_secrets(value))
                 for section, name, value, _ in task_rows.parameters(connection, task_id)
             ),
+            configurations=tuple(task_rows.configurations(connection, task_id).items()),
+            artifacts=tuple(
+                (each.name, each.kind, size_text(each.size), each.digest)
+                for each in task_rows.artifacts(connection, task_id).values()
+            ),
             log=tuple((moment(each.at), getLevelName(each.level), each.text) for each in log),
             more_log=more,
             reported=Reported(),
@@ -57,11 +62,26 @@ def _facts(record: TaskRecord, site: Site) -> Iterator[Fact]:
         yield Fact("reason", record.reason)
     if record.parent:
         yield Fact("parent", record.parent, site.page("task", record.parent))
+    yield from _run_facts(record.run)
     yield Fact("created", f"{moment(record.created)} UTC")
     if record.ended is not None:
         yield Fact("ended", f"{moment(record.ended)} UTC")
         yield Fact("took", _duration((record.ended - record.created) / 1_000_000))
     yield Fact("id", record.id)
+
+
+def _run_facts(run: Mapping[str, object]) -> Iterator[Fact]:
+    """Yield what travels of how a task ran: no path of a machine is among it."""
+    if run.get("script"):
+        yield Fact("script", str(run["script"]))
+    if run.get("commit"):
+        changed = ", with changes" if run.get("changed") else ""
+        branch = f" on {run['branch']}" if run.get("branch") else ""
+        yield Fact("commit", f"{run['commit']}{branch}{changed}")
+    if run.get("repository"):
+        yield Fact("repository", str(run["repository"]))
+    if run.get("python"):
+        yield Fact("python", str(run["python"]))
 
 
 def _duration(seconds: float) -> str:

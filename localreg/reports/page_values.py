@@ -176,6 +176,8 @@ class TaskPage(Frozen, kw_only=True):
     config: str
     labels: tuple[tuple[str, int], ...]
     parameters: tuple[tuple[str, str, str], ...]  # section, name, value
+    configurations: tuple[tuple[str, str], ...]  # name, text; `config` is the model's
+    artifacts: tuple[tuple[str, str, str, str], ...]  # name, kind, size, sha256
     log: tuple[tuple[str, str, str], ...]  # when, level, text
     more_log: int  # earlier lines that are not listed
     reported: Reported
