@@ -12,7 +12,8 @@ import pytest
 from localreg import Registry, Task
 
 BEGIN = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background have it ignored
 from pathlib import Path
 from localreg import Task, use_registry
 use_registry({root!r}, durability="fast")
