@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from localreg.errors import InvalidURLError, InvalidValueError
 from localreg.frozen import Frozen
@@ -21,6 +21,7 @@ from localreg.text import check_text
 URL_LIMIT = 32_768
 FILENAME_BYTES = 200  # file systems allow 255; the rest is for a suffix of ours
 HIDDEN = "***"
+CLOUDS = ("s3", "gs", "az", "azure")  # the schemes of object stores; the last one is ClearML's
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ONE_SLASH = re.compile(r"(https?|file|s3|gs|az|azure|ftp):(?!//)", re.IGNORECASE)
@@ -111,6 +112,28 @@ def local_url(path: Path) -> str:
 def local_path(url: str) -> Path | None:
     """Return the path that a stored URL names, or None when it is not a ``file://`` URL."""
     return Path(unquote(url[7:])) if url.startswith("file://") else None
+
+
+def scheme_of(url: str) -> str:
+    """Return the scheme of a stored URL, in lower case."""
+    return url.partition("://")[0].lower()
+
+
+def is_cloud(url: str) -> bool:
+    """Return whether a stored URL names an object store."""
+    return scheme_of(url) in CLOUDS
+
+
+def below(folder: str, *names: str) -> str:
+    """Return the URL of what is below the folder that a stored URL names.
+
+    >>> below("file:///share", "a b", "net.pt"), below("s3://bucket/x/", "a b", "net.pt")
+    ('file:///share/a%20b/net.pt', 's3://bucket/x/a%20b/net.pt')
+    """
+    path = local_path(folder)
+    if path is not None:
+        return local_url(path.joinpath(*names))
+    return "/".join([folder.rstrip("/"), *(quote(name, safe="") for name in names)])
 
 
 def is_folder(path: Path | None) -> bool:

@@ -127,7 +127,7 @@ NOT_A_LIST_OF_NAMES = [None, "a", b"a", 5, 0, LARGE, [5], [None], [["a"]], [""],
 
 NOT_A_DESTINATION = [
     *(each for each in NOT_A_URL if each not in (None, "", "x" * 40_000)),
-    "s3://bucket/folder", "https://example.org/x", "gs://bucket", "azure://account/container",
+    "ftp://host/folder", "https://example.org/x", "s3://key:secret@bucket", "gs://bucket/a//b",
 ]  # fmt: skip
 
 # (what is called, bad values, what the message names)
@@ -279,8 +279,8 @@ CALLS = {
     },
     "import_model(copy=)": (
         lambda at, value: InputModel.import_model(value, copy=True),
-        ["s3://bucket/new.pt", "/dev/null", "/nowhere/at/all", "/", "/" + "x" * 300],
-        "s3|device|no file|registry itself|keeping",
+        ["ftp://host/new.pt", "/dev/null", "/nowhere/at/all", "/", "/" + "x" * 300],
+        "ftp|device|no file|registry itself|keeping",
     ),
     "import_model(expected_sha256=)": (
         lambda at, value: InputModel.import_model("s3://bucket/new.pt", expected_sha256=value),
@@ -294,8 +294,8 @@ CALLS = {
     ),
     "StorageManager.get_local_copy(remote_url=)": (
         lambda at, value: StorageManager.get_local_copy(value, raise_on_error=True),
-        [*NOT_A_URL, "s3://bucket/x", "/nowhere/at/all"],
-        "weights_url|s3|not there",
+        [*NOT_A_URL, "ftp://host/x", "/nowhere/at/all"],
+        "weights_url|ftp|not there",
     ),
     "StorageManager.get_local_copy(name=)": (
         lambda at, value: StorageManager.get_local_copy("s3://b/x", name=value),

@@ -17,6 +17,7 @@ import pytest
 from localreg import Model, OutputModel, Registry, Task
 from localreg.api import ambient
 from localreg.blobs import outgoing
+from localreg.blobs.outgoing import folders
 from localreg.blobs.staging import StagedBlob
 from localreg.errors import (
     DigestMismatchError,
@@ -205,18 +206,40 @@ class TestUploading:
         model.update_weights(file("a.pt"), upload_uri=share, async_enable=False)
         assert model.update_weights(file("b.pt"), async_enable=False).startswith(share.as_uri())
 
-    @pytest.mark.parametrize("uri", ["s3://bucket/x", "gs://b", "azure://c/x", "https://h/x"])
-    def test_clouds_come_later(self, uri, model, file):
+    @pytest.mark.parametrize(
+        ("uri", "why"),
+        [
+            ("https://h/x", "no place that weights can be uploaded to"),
+            ("ftp://h/x", "no place that weights can be uploaded to"),
+            ("s3://key:hush@bucket/x", "credentials belong into the environment"),
+            ("s3://bucket/a//b", "empty parts"),
+            ("gs://bucket/../b", "cannot be reached"),
+            ("s3://host:9000/", "names no bucket"),
+            ("s3://bucket/x?acl=private", "of a query only"),
+            ("s3://bucket/x?versionId=3", "names a version"),
+        ],
+    )
+    def test_what_is_no_destination(self, uri, why, model, file):
         before = model.history()
         for call in (
             lambda: model.set_upload_destination(uri),
             lambda: OutputModel.set_default_upload_uri(uri),
             lambda: model.update_weights(file("w.pt"), upload_uri=uri),
         ):
-            with pytest.raises(InvalidURLError, match="later version"):
+            with pytest.raises(InvalidURLError, match=why) as caught:
                 call()
+            assert "hush" not in str(caught.value)
         assert model.history() == before
         assert model.upload_storage_uri is None
+
+    @pytest.mark.parametrize("uri", ["s3://bucket/x", "gs://bucket", "az://c/x", "azure://c/x"])
+    def test_clouds_need_their_extra(self, uri, model, monkeypatch):
+        monkeypatch.setattr("localreg.blobs.cloud.places.find_spec", lambda name: None)
+        with pytest.raises(InvalidURLError, match=r"pip install 'localreg\[cloud\]'"):
+            model.set_upload_destination(uri)
+        monkeypatch.undo()
+        model.set_upload_destination(uri)
+        assert model.upload_storage_uri == uri
 
     def test_names_never_lead_out_of_the_destination(self, file, share, registry):
         task = Task.create("../../out/..", "../a/b")
@@ -335,9 +358,9 @@ class TestTheSeam:
 
     def test_other_bytes_of_the_name_stay(self, tmp_path, file):
         place = tmp_path / "share"
-        first = outgoing.upload(file("a", "one"), place.as_uri(), "w.pt", sync=True)
-        second = outgoing.upload(file("b", "two"), place.as_uri(), "w.pt", sync=True)
-        again = outgoing.upload(file("c", "one"), place.as_uri(), "w.pt", sync=True)
+        first = outgoing.upload(file("a", "one"), (place / "w.pt").as_uri(), sync=True)
+        second = outgoing.upload(file("b", "two"), (place / "w.pt").as_uri(), sync=True)
+        again = outgoing.upload(file("c", "one"), (place / "w.pt").as_uri(), sync=True)
         assert first.url == again.url == (place / "w.pt").as_uri()
         assert (first.made, second.made, again.made) == (True, True, False)
         assert [read(path_of(each.url)) for each in (first, second)] == ["one", "two"]
@@ -350,7 +373,7 @@ class TestTheSeam:
         found = []
 
         def bring(source):
-            found.append((source, outgoing.upload(source, place.as_uri(), "w", sync=False)))
+            found.append((source, outgoing.upload(source, (place / "w").as_uri(), sync=False)))
 
         threads = [threading.Thread(target=bring, args=(each,)) for each in sources]
         for each in threads:
@@ -370,7 +393,7 @@ class TestTheSeam:
         for number, text in enumerate(("one", "two", "two")):
             digest = hashlib.sha256(text.encode()).hexdigest()
             staged = StagedBlob(digest, 3, file(f"share/.{number}.part", text))
-            place, made = outgoing._settle(staged, tmp_path / "share", "w.pt", link)
+            place, made = folders._settle(staged, tmp_path / "share", "w.pt", link)
             assert (read(place), made) == (text, number < 2)
 
     def test_another_error_of_linking_is_raised(self, tmp_path, file):
@@ -379,7 +402,7 @@ class TestTheSeam:
 
         staged = StagedBlob("0" * 64, 3, file("share/.part", "one"))
         with pytest.raises(OSError, match="broken"):
-            outgoing._settle(staged, tmp_path / "share", "w.pt", link)
+            folders._settle(staged, tmp_path / "share", "w.pt", link)
 
     def test_what_is_in_the_way_of_both_names(self, tmp_path, file):
         place = tmp_path / "share"
@@ -387,7 +410,7 @@ class TestTheSeam:
         for name in ("w.pt", f"w.{digest[:12]}.pt"):
             file(f"share/{name}", "other")
         with pytest.raises(StorageError, match="move it away"):
-            outgoing.upload(file("a", "one"), place.as_uri(), "w.pt", sync=False)
+            outgoing.upload(file("a", "one"), (place / "w.pt").as_uri(), sync=False)
         assert len(below(place)) == 2
 
 

@@ -14,18 +14,18 @@ from localreg.records import Json, WeightsRecord
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows, model_rows
 from localreg.store.change import Change
-from localreg.urls import public_url
+from localreg.urls import CLOUDS, is_cloud, public_url, scheme_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    from localreg.blobs.transfer.http_download import Downloaded
+    from localreg.blobs.transfer.downloaded import Downloaded
     from localreg.progress import Progress
 
     Result = TypeVar("Result")
 
-SCHEMES = ("http", "https")
+SCHEMES = ("http", "https", *CLOUDS)
 
 
 class Wish(Frozen, kw_only=True):
@@ -77,9 +77,7 @@ def fetch(registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Resu
         if done is not None:  # while this process waited
             return done[0]
         with download_folder(registry.blobs, wish.url) as part:
-            from localreg.blobs.transfer.http_download import download
-
-            found = download(
+            found = _download_of(wish.url)(
                 wish.url,
                 part,
                 wanted=wish.wanted,
@@ -98,16 +96,26 @@ def check_scheme(url: str) -> None:
     Raises:
         DownloadError: it is not.
     """
-    scheme = url.partition("://")[0].lower()
+    scheme = scheme_of(url)
     if scheme not in SCHEMES:
         from localreg.errors import DownloadError
 
         raise DownloadError(
-            f"{public_url(url)} cannot be fetched: this version of localreg knows http and https, "
-            f"not {scheme}; download it by other means and add the file",
+            f"{public_url(url)} cannot be fetched: localreg knows {', '.join(SCHEMES)}, not "
+            f"{scheme}; download it by other means and add the file",
             url=public_url(url),
             status=None,
         )
+
+
+def _download_of(url: str) -> Callable[..., Downloaded]:
+    if is_cloud(url):
+        from localreg.blobs.cloud import cloud_download
+
+        return cloud_download.download
+    from localreg.blobs.transfer import http_download
+
+    return http_download.download
 
 
 def _record(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from localreg import log
-from localreg.blobs.blobstore import size_of
+from localreg.blobs import outgoing
 from localreg.errors import (
     ModelInUseError,
     ModelNotFoundError,
     NotARegistryError,
     StorageError,
+    WeightsError,
 )
 from localreg.frozen import Frozen, replace
 from localreg.operations.lookup import require_model, resolve_removed
@@ -17,7 +18,7 @@ from localreg.records import ModelRecord, WeightsRecord
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows, event_rows, model_rows, task_rows
 from localreg.store.change import Change
-from localreg.urls import local_path, public_url
+from localreg.urls import public_url
 
 
 class Restored(Frozen):
@@ -142,7 +143,12 @@ def restore_model(registry: OpenRegistry, reference: object) -> Restored:
 
 
 def _is_gone(registry: OpenRegistry, weights: WeightsRecord) -> bool:
-    if weights.uploaded and weights.url is not None:
-        place = local_path(weights.url)
-        return place is None or size_of(place) != weights.size
-    return not registry.blobs.held(weights.digest or "", weights.size)
+    if registry.blobs.held(weights.digest or "", weights.size):
+        return False
+    if not weights.uploaded or weights.url is None:
+        return True
+    try:
+        return not outgoing.is_there(weights.url, weights.size)
+    except WeightsError as error:
+        log.warning("whether %s is still there is not known: %s", public_url(weights.url), error)
+        return False

@@ -16,7 +16,7 @@ from localreg.operations.ingest import Source, take_in
 from localreg.operations.verifying import Problem, verify
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows
-from localreg.urls import local_path, public_url
+from localreg.urls import local_path, public_url, scheme_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,5 +149,5 @@ def _sources(registry: OpenRegistry, digest: str) -> Iterator[Source | Wish]:
         place = local_path(url)
         if place is not None:
             yield Source(path=place, filename=name, wanted=digest)
-        elif url.partition("://")[0].lower() in SCHEMES:
+        elif scheme_of(url) in SCHEMES:
             yield Wish(url=url, filename=name, wanted=digest)

@@ -15,16 +15,17 @@ from localreg.errors import (
     SourceNotFoundError,
     StorageError,
     UploadError,
+    WeightsError,
 )
 from localreg.frozen import Frozen
 from localreg.operations.creation import note_url
 from localreg.operations.lookup import require_task
 from localreg.records import TaskRecord, WeightsRecord
 from localreg.registry import OpenRegistry
-from localreg.store import model_rows
+from localreg.store import blob_rows, model_rows
 from localreg.store.change import Change
 from localreg.text import shown
-from localreg.urls import local_path, local_url, parse_named_url, public_url, safe_filename
+from localreg.urls import below, is_cloud, parse_named_url, public_url, safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,12 +51,27 @@ def check_destination(argument: str, uri: object) -> str | None:
         return None
     parsed = parse_named_url(argument, uri)
     if parsed.path is None:
-        raise InvalidURLError(
-            f"{argument} is {parsed.public}, and this version uploads to folders only: a path, or "
-            "file:///…; S3, Google Cloud Storage and Azure come with a later version",
-            argument=argument,
-        )
+        try:
+            _check_cloud(parsed.text)
+        except InvalidURLError as error:
+            raise InvalidURLError(f"{argument}: {error}", argument=argument) from None
     return parsed.text
+
+
+def _check_cloud(url: str) -> None:
+    if not is_cloud(url):
+        raise InvalidURLError(
+            f"{public_url(url)} is no place that weights can be uploaded to: a path, file:///…, "
+            "s3://bucket/…, gs://bucket/… or az://container/…",
+            argument="weights_url",
+        )
+    from localreg.blobs.cloud.places import check_extra, place_of
+
+    check_extra(url)
+    if place_of(url).version is not None:
+        raise InvalidURLError(
+            f"{public_url(url)} names a version, and is to be a folder", argument="weights_url"
+        )
 
 
 def folder_of(registry: OpenRegistry, destination: str, task_id: str) -> str:
@@ -73,13 +89,13 @@ def task_folder(destination: str, task: TaskRecord) -> str:
 
     >>> task_folder("file:///share", TaskRecord(id="0" * 32, name="a/b", run={}))
     'file:///share/a_b.00000000000000000000000000000000/models'
+    >>> task_folder("s3://bucket", TaskRecord(id="0" * 32, name="net", run={}))
+    's3://bucket/net.00000000000000000000000000000000/models'
     """
-    folder = local_path(destination)
-    assert folder is not None
-    for part in task.project.name.split("/") if task.project else ():
-        folder /= safe_filename(part) or "_"
+    project = task.project.name.split("/") if task.project else []
+    parts = [safe_filename(part) or "_" for part in project]
     name = safe_filename(task.name.replace("/", "_")) or "_"
-    return local_url(folder / f"{name}.{task.id}" / "models")
+    return below(destination, *parts, f"{name}.{task.id}", "models")
 
 
 def upload_at_once(
@@ -94,20 +110,25 @@ def upload_at_once(
 
     Raises:
         SourceNotFoundError: there is no such file.
-        StorageError: the destination refused something; nothing is there, and nothing recorded.
+        StorageError, UploadError: the destination refused something; nothing is there, and nothing
+            recorded.
     """
     for _ in range(TRIES):
         uploaded = outgoing.upload(
-            source, folder, name, sync=registry.blobs.durable, progress=progress
+            source,
+            outgoing.planned_url(folder, name),
+            sync=registry.blobs.durable,
+            progress=progress,
         )
         try:
             with registry.store.write() as change:
-                # Another process may have deleted the last model with these very bytes.
-                if outgoing.is_there(uploaded):
-                    return record(change, uploaded)
+                if _still_there(uploaded):
+                    result = record(change, uploaded)
+                    _note_etag(change, uploaded)
+                    return result
         except BaseException:
             if uploaded.made:
-                _delete_unused(registry, uploaded.url, uploaded.digest, uploaded.size)
+                _delete_unused(registry, uploaded)
             raise
     raise StorageError(f"{folder}/{name} is deleted again and again", path=folder)
 
@@ -122,14 +143,31 @@ def record_uploaded(
     with registry.store.write() as change:
         there = model_rows.weights(change.connection, model_id)
         weights = next((each for each in there if each.revision == revision), None)
-        if weights is not None and outgoing.is_there(uploaded):
+        if weights is not None and _still_there(uploaded):
             public = parse_named_url("url", uploaded.url).public
             note_url(change, model_id, revision, uploaded.url, public)
             payload = {"revision": revision, "url": public, "digest": uploaded.digest}
             change.record("model.weights_uploaded", model_id, payload)
+            _note_etag(change, uploaded)
             return
     if uploaded.made:
-        _delete_unused(registry, uploaded.url, uploaded.digest, uploaded.size)
+        _delete_unused(registry, uploaded)
+
+
+def _still_there(uploaded: Uploaded) -> bool:
+    """Return whether an upload may be recorded, in the transaction that does so.
+
+    In a folder another process may have deleted the last model with these very bytes. In an object
+    store nobody else has the object, and no server is asked while others wait.
+    """
+    return is_cloud(uploaded.url) or outgoing.is_there(uploaded.url, uploaded.size)
+
+
+def _note_etag(change: Change, uploaded: Uploaded) -> None:
+    if uploaded.etag is not None:
+        blob_rows.record_served(
+            change.connection, uploaded.url, uploaded.digest, uploaded.etag, None
+        )
 
 
 def delete_uploaded(registry: OpenRegistry, weights: WeightsRecord) -> bool:
@@ -140,23 +178,34 @@ def delete_uploaded(registry: OpenRegistry, weights: WeightsRecord) -> bool:
     """
     if not weights.uploaded or weights.url is None:
         return True
-    return _delete_unused(registry, weights.url, weights.digest, weights.size)
+    if weights.digest is None or weights.size is None:
+        return _left(weights.url)
+    with registry.store.read() as connection:
+        served = blob_rows.served(connection, weights.url)
+    etag = served.etag if served is not None and served.digest == weights.digest else None
+    return _delete_unused(registry, Uploaded(weights.url, weights.digest, weights.size, True, etag))
 
 
-def _delete_unused(registry: OpenRegistry, url: str, digest: str | None, size: int | None) -> bool:
+def _delete_unused(registry: OpenRegistry, uploaded: Uploaded) -> bool:
+    url = uploaded.url
     try:
-        # Before the transaction: hashing takes long.
-        whole = digest is not None and size is not None and outgoing.is_whole(url, digest, size)
-        # In a transaction: nobody can record that it has the object until it is gone.
+        # Before the transaction: hashing takes long, and a server may take longer.
+        whole = outgoing.is_whole(url, uploaded.digest, uploaded.size, uploaded.etag)
         with registry.store.write() as change:
             if model_rows.has_uploaded(change.connection, url):
                 return True
-            if whole:
+            if whole and not is_cloud(url):
+                # In it: nobody can record that it has the file until it is gone.
                 outgoing.delete(url)
-                return True
-    except RegistryError as error:
+        if whole and is_cloud(url):
+            outgoing.delete(url)
+    except (RegistryError, WeightsError) as error:
         log.warning("%s was uploaded, and could not be deleted: %s", public_url(url), error)
         return False
+    return True if whole else _left(url)
+
+
+def _left(url: str) -> bool:
     log.warning("%s is not what was uploaded there any more, and is left", public_url(url))
     return True
 
@@ -192,13 +241,13 @@ class Uploads:
             url = outgoing.expected_url(folder, name, digest, size, taken)
             key = object()
             self._running[key] = Behind(registry, url)
-            self._executor.submit(self._run, key, model_id, weights, folder)
+            self._executor.submit(self._run, key, model_id, weights)
         return url
 
-    def _run(self, key: object, model_id: str, weights: WeightsRecord, folder: str) -> None:
+    def _run(self, key: object, model_id: str, weights: WeightsRecord) -> None:
         upload = self._running[key]
         try:
-            _upload_behind(upload, model_id, weights, folder)
+            _upload_behind(upload, model_id, weights)
         except BaseException as error:
             log.warning(
                 "the weights did not reach %s, and are served from the registry: %s",
@@ -253,18 +302,20 @@ class Uploads:
             ) from failed[0][1]
 
 
-def _upload_behind(upload: Behind, model_id: str, weights: WeightsRecord, folder: str) -> None:
+def _upload_behind(upload: Behind, model_id: str, weights: WeightsRecord) -> None:
     registry = upload.registry
     source = registry.blobs.blob(str(weights.digest))
-    name = Path(str(local_path(upload.url))).name
     try:
-        uploaded = outgoing.upload(source, folder, name, sync=registry.blobs.durable)
+        uploaded = outgoing.upload(source, upload.url, sync=registry.blobs.durable)
     except SourceNotFoundError:
         with registry.store.read() as connection:
             there = model_rows.weights(connection, model_id)
         if any(each.revision == weights.revision for each in there):
             raise
         return  # it was dropped, and its bytes are gone
+    if uploaded.digest != weights.digest:
+        _delete_unused(registry, uploaded)
+        registry.blobs.check_digest(str(weights.digest))  # says what is damaged
     record_uploaded(registry, model_id, weights.revision, uploaded)
 
 

@@ -16,11 +16,10 @@ import requests
 from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.staging import check_room
 from localreg.blobs.transfer.asking import PIECE, Asker, BrokenConnectionError
+from localreg.blobs.transfer.downloaded import Downloaded, check_wanted
 from localreg.blobs.transfer.pace import Pace, Watch, pace_from_environment
 from localreg.blobs.transfer.partial import Part
-from localreg.errors import DigestMismatchError
-from localreg.frozen import Frozen
-from localreg.urls import public_url, safe_filename
+from localreg.urls import safe_filename
 
 TRIES = 5  # without a new byte in between
 ALL_TRIES = 100
@@ -35,23 +34,6 @@ _SAYINGS = {
     404: "does not have it",
     410: "does not have it any more",
 }
-
-
-class Downloaded(Frozen):
-    """What a download came to.
-
-    Attributes:
-        digest: sha256 of the bytes, as read back from the file.
-        size: how many they are.
-        etag, modified: the server's validators, as it wrote them.
-        filename: the name that the server tells, safe on every file system.
-    """
-
-    digest: str
-    size: int
-    etag: str | None
-    modified: str | None
-    filename: str | None
 
 
 def download(
@@ -265,14 +247,7 @@ class _Run:
 
     def _finish(self, response: requests.Response) -> Downloaded:
         digest = self._part.finish()
-        if self._wanted is not None and digest != self._wanted:
-            shown = public_url(self._url)
-            raise DigestMismatchError(
-                f"{shown} serves sha256 {digest}, and {self._wanted} was expected; nothing was "
-                "kept",
-                wanted=self._wanted,
-                found=digest,
-            )
+        check_wanted(self._url, digest, self._wanted)
         headers = response.headers
         return Downloaded(
             digest,

@@ -1,11 +1,4 @@
-"""Bringing weights to a destination outside the registry: the one seam for every kind of place.
-
-An object appears under its name whole, or not at all: it is written beside, synced, and linked or
-renamed. It never takes the place of other bytes, so that the revisions of a model that share a
-file name all stay readable: the second one gets the start of its digest into its name.
-
-Destinations are folders (``file://``) for now.
-"""
+"""Uploading into folders: written beside, synced, and linked or renamed to its name."""
 
 from __future__ import annotations
 
@@ -16,35 +9,21 @@ from pathlib import Path
 
 from localreg.blobs.blobstore import size_of
 from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.outgoing.uploaded import Uploaded
 from localreg.blobs.staging import StagedBlob, check_room, file_digest, source_size, stage_file
 from localreg.errors import StorageError
-from localreg.frozen import Frozen
 from localreg.ids import new_id
 from localreg.urls import local_path, local_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from localreg.progress import Progress
 
 _NO_LINKS = frozenset(
     {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EXDEV}
 )
-
-
-class Uploaded(Frozen):
-    """An object at a destination.
-
-    Attributes:
-        url: where it is.
-        digest: sha256 of its bytes.
-        size: how many they are.
-        made: whether this upload put it there, and not one before.
-    """
-
-    url: str
-    digest: str
-    size: int
-    made: bool
 
 
 def upload(
@@ -80,7 +59,9 @@ def upload(
     return Uploaded(local_url(target), staged.digest, staged.size, made)
 
 
-def expected_url(destination: str, name: str, digest: str, size: int, taken: set[str]) -> str:
+def expected_url(
+    destination: str, name: str, digest: str, size: int, taken: AbstractSet[str]
+) -> str:
     """Return the URL that bytes will have at a destination, as it looks now.
 
     Args:
@@ -95,10 +76,10 @@ def expected_url(destination: str, name: str, digest: str, size: int, taken: set
     )
 
 
-def is_there(uploaded: Uploaded) -> bool:
+def is_there(url: str, size: int | None) -> bool:
     """Return whether an object is there, as large as it should be."""
-    place = local_path(uploaded.url)
-    return place is not None and size_of(place) == uploaded.size
+    place = local_path(url)
+    return place is not None and size_of(place) == size
 
 
 def is_whole(url: str, digest: str, size: int) -> bool:

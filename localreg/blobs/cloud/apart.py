@@ -1,0 +1,60 @@
+"""Running a transfer in an event loop of its own, on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine
+
+from localreg.errors import RegistryError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
+# obstore's threads do not come along into a forked process, where a transfer would hang for ever.
+_users: list[int] = []
+
+
+def run_apart(begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
+    """Run a coroutine to its end, and return what it returns.
+
+    What interrupts the caller meanwhile, such as Ctrl-C, cancels it.
+
+    Args:
+        begin: makes the coroutine.
+
+    Raises:
+        RegistryError: this process was forked from one that had used object stores.
+    """
+    if _users and _users[0] != os.getpid():
+        raise RegistryError(
+            "object stores cannot be used in a process that was forked from one that used them; "
+            'start it by "spawn" or "forkserver", or use them in one of the two only',
+            path="",
+        )
+    _users[:] = [os.getpid()]
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="localreg-cloud", daemon=True)
+    thread.start()
+    try:
+        return asyncio.run_coroutine_threadsafe(begin(), loop).result()
+    finally:
+        asyncio.run_coroutine_threadsafe(_wind_up(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _wind_up() -> None:
+    """Cancel whatever still runs, and wait until it has ended."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    loop = asyncio.get_running_loop()
+    await loop.shutdown_asyncgens()
+    await loop.shutdown_default_executor()

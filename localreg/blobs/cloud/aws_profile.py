@@ -1,0 +1,104 @@
+"""AWS's own files of settings, ``~/.aws/config`` and ``~/.aws/credentials``, which obstore skips.
+
+By https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html: what the environment says wins,
+then the profile that ``AWS_PROFILE`` names, ``default`` without.
+"""
+
+from __future__ import annotations
+
+import configparser
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from localreg.errors import InvalidURLError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Any of these says where credentials come from.
+_TOLD = (
+    "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)  # fmt: skip
+_KEYS = {
+    "aws_access_key_id": "access_key_id",
+    "aws_secret_access_key": "secret_access_key",
+    "aws_session_token": "session_token",
+}
+# What a profile may have instead of keys: it takes AWS's own library to follow these.
+_INDIRECT = frozenset(
+    {"role_arn", "source_profile", "credential_process", "sso_session", "sso_start_url",
+     "web_identity_token_file", "login_session"}
+)  # fmt: skip
+
+
+def aws_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the profile says and the environment does not, as options of an S3Store.
+
+    Raises:
+        InvalidURLError: a profile is named that there is none of, or that only boto3 understands.
+    """
+    named = environment.get("AWS_PROFILE")
+    profile = _profile(environment, named or "default")
+    if profile is None:
+        if named is not None and not any(environment.get(name) for name in _TOLD):
+            raise InvalidURLError(
+                f"AWS_PROFILE names {named!r:.60}, which neither ~/.aws/config nor "
+                "~/.aws/credentials knows",
+                argument="weights_url",
+            )
+        return {}
+    options: dict[str, Any] = {}
+    if "region" in profile and not (
+        environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    ):
+        options["region"] = profile["region"]
+    if "endpoint_url" in profile and not (
+        environment.get("AWS_ENDPOINT_URL") or environment.get("AWS_ENDPOINT")
+    ):
+        options["endpoint"] = profile["endpoint_url"]
+    if any(environment.get(name) for name in _TOLD):
+        return options
+    if "aws_access_key_id" in profile:
+        return options | {ours: profile[name] for name, ours in _KEYS.items() if name in profile}
+    if _INDIRECT & profile.keys():
+        options["credential_provider"] = _by_boto3(named)
+    return options
+
+
+def _by_boto3(profile: str | None) -> object:
+    if find_spec("boto3") is None:
+        raise InvalidURLError(
+            f"the AWS profile {profile or 'default'!r:.60} gets its credentials by a role, SSO or "
+            "a process, which takes AWS's own library: pip install boto3",
+            argument="weights_url",
+        )
+    import boto3
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+    return Boto3CredentialProvider(boto3.Session(profile_name=profile))
+
+
+def _profile(environment: Mapping[str, str], name: str) -> dict[str, str] | None:
+    """Return the settings of a profile, those of the credentials file last; None without any."""
+    config = environment.get("AWS_CONFIG_FILE") or "~/.aws/config"
+    credentials = environment.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
+    section = name if name == "default" else f"profile {name}"
+    found = [_section(config, section), _section(credentials, name)]
+    told = [each for each in found if each is not None]
+    return {key: value for each in told for key, value in each.items()} if told else None
+
+
+def _section(path: str, name: str) -> dict[str, str] | None:
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read(Path(path).expanduser(), encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError, RuntimeError):  # RuntimeError: there is no home
+        raise InvalidURLError(
+            f"{path} cannot be read as AWS's settings; mend it, or give AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY",
+            argument="weights_url",
+        ) from None  # its text may be a secret
+    return dict(parser[name]) if parser.has_section(name) else None

@@ -1,0 +1,257 @@
+"""Uploading to an object store, looking at what was uploaded, and deleting it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localreg import log
+from localreg.blobs.cloud.apart import run_apart
+from localreg.blobs.cloud.cloud_download import DIGEST_ATTRIBUTE, Seen, look
+from localreg.blobs.cloud.places import Place, check_extra, open_store, place_of
+from localreg.blobs.cloud.troubles import errors_of_obstore, trouble_of
+from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.outgoing.uploaded import Uploaded
+from localreg.blobs.staging import source_size
+from localreg.blobs.transfer.pace import Pace, pace_from_environment
+from localreg.errors import InvalidValueError, UploadError
+from localreg.urls import public_url
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import hashlib
+    from typing import Any
+
+    from obstore.store import ObjectStore
+
+    from localreg.progress import Progress
+
+SMALL = 8 * 1024 * 1024  # up to here an object goes in one piece, and is created only where none is
+MOST_PARTS = 9_000  # of 10,000 that S3 takes
+IN_MEMORY = 64 * 1024 * 1024
+RETRIES = 8
+PATIENCE = 10.0  # times as long as a server may be silent, a part may be on its way
+
+
+def upload(
+    source: Path, url: str, *, progress: Progress | None = None, pace: Pace | None = None
+) -> Uploaded:
+    """Upload a file to an object that is not there yet.
+
+    Args:
+        source: a plain file.
+        url: the object's, which nobody else uses.
+        progress: told of the bytes that were read.
+        pace: how slow the server may be; by the environment when None.
+
+    Raises:
+        SourceNotFoundError, InvalidValueError, StorageError: the file cannot be read, is none, or
+            changed meanwhile; nothing is there then.
+        UploadError: the server did not take it; nothing is there then, unless it fell silent
+            while it was told to delete what it had.
+    """
+    check_extra(url)
+    with disk_errors("uploading weights", source):
+        size = source_size(source)
+        run = _Upload(source, size, url, progress, pace or pace_from_environment())
+        return run_apart(run.to_the_end)
+
+
+def seen(url: str) -> Seen | None:
+    """Return what a look at an object shows; None when there is none.
+
+    Raises:
+        UploadError: the server does not tell.
+    """
+    check_extra(url)
+    asked = _Asked(url, pace_from_environment())
+
+    async def find() -> Seen | None:
+        try:
+            return await look(asked.store(), asked.place, asked.translated)
+        except _MissingError:
+            return None
+
+    return run_apart(find)
+
+
+def delete(url: str) -> None:
+    """Delete an object; one that is gone already is fine.
+
+    Raises:
+        UploadError: the server does not do it.
+    """
+    check_extra(url)
+    asked = _Asked(url, pace_from_environment())
+    run_apart(asked.delete)
+
+
+class _MissingError(Exception):
+    """There is no such object."""
+
+
+class _Asked:
+    """Requests about one object."""
+
+    def __init__(self, url: str, pace: Pace) -> None:
+        self.url = url
+        self.place: Place = place_of(url)
+        self.pace = pace
+
+    def store(self, retries: int = RETRIES, patience: float | None = None) -> ObjectStore:
+        with self.translated():
+            return open_store(
+                self.place,
+                retries=retries,
+                patience=self.pace.silence if patience is None else patience,
+                connect=self.pace.connect,
+                pause=self.pace.pause,
+            )
+
+    async def delete(self) -> None:
+        try:
+            with self.translated("deleted"):
+                await self.store().delete_async(self.place.key)
+        except _MissingError:
+            return
+
+    @contextmanager
+    def translated(self, doing: str = "uploaded to") -> Iterator[None]:
+        try:
+            yield
+        except errors_of_obstore() as error:
+            trouble = trouble_of(error, self.place.scheme)
+            if trouble.missing:
+                raise _MissingError from None
+            raise self.failed(trouble.what, doing) from None
+
+    def failed(self, what: str, doing: str = "uploaded to") -> UploadError:
+        shown = public_url(self.url)
+        return UploadError(f"{shown} cannot be {doing}: {what}", urls=(shown,))
+
+
+class _Upload:
+    """One upload."""
+
+    def __init__(
+        self, source: Path, size: int, url: str, progress: Progress | None, pace: Pace
+    ) -> None:
+        self._source = source
+        self._size = size
+        self._url = url
+        self._progress = progress
+        self._asked = _Asked(url, pace)
+        self._key = self._asked.place.key
+        self._hash: hashlib._Hash
+        self._read = 0
+
+    async def to_the_end(self) -> Uploaded:
+        import hashlib
+
+        self._hash = hashlib.sha256()
+        patience = PATIENCE * self._asked.pace.silence
+        store = self._asked.store(patience=patience)
+        with open(self._source, "rb", buffering=0) as reader:
+            before = os.fstat(reader.fileno())
+            try:
+                await (self._small if self._size <= SMALL else self._large)(store, reader)
+                self._check_unchanged(before, os.fstat(reader.fileno()))
+                etag = await self._check_arrived(store)
+            except BaseException:
+                # Whether it is there may be unknown: an answer that is lost tells nothing.
+                await self._withdraw()
+                raise
+        return Uploaded(self._url, self._hash.hexdigest(), self._size, True, etag)
+
+    async def _small(self, store: ObjectStore, reader: Any) -> None:  # noqa: ANN401  (a raw file)
+        data = b"".join([bytes(piece) async for piece in self._pieces(reader, SMALL)])
+        attributes = {DIGEST_ATTRIBUTE: self._hash.hexdigest()}
+        from obstore.exceptions import AlreadyExistsError, NotSupportedError
+
+        with self._answered():
+            try:
+                await store.put_async(
+                    self._key, data, mode="create", use_multipart=False, attributes=attributes
+                )
+            except AlreadyExistsError:
+                return  # nobody else has this name: a try before, whose answer was lost
+            except errors_of_obstore() as error:
+                status = trouble_of(error, self._asked.place.scheme).status
+                if status != 501 and not isinstance(error, NotSupportedError):
+                    raise
+                # A server that cannot create only where nothing is; there is nothing anyway.
+                await store.put_async(self._key, data, use_multipart=False, attributes=attributes)
+
+    async def _large(self, store: ObjectStore, reader: Any) -> None:  # noqa: ANN401  (a raw file)
+        part = part_size(self._size)
+        with self._answered():
+            await store.put_async(
+                self._key,
+                self._pieces(reader, part),
+                use_multipart=True,
+                chunk_size=part,
+                max_concurrency=max(1, IN_MEMORY // part // 2),
+            )
+
+    async def _pieces(self, reader: Any, step: int) -> AsyncIterator[bytes]:  # noqa: ANN401
+        """Yield the file, hashed; obstore takes more while parts are on their way."""
+        while data := await asyncio.to_thread(self._next, reader, step):
+            yield data
+            if self._progress is not None:
+                self._progress(self._read, self._size)
+
+    def _next(self, reader: Any, step: int) -> bytes:  # noqa: ANN401  (a raw file)
+        with disk_errors("uploading weights", self._source):
+            data: bytes = reader.read(step)
+        self._hash.update(data)
+        self._read += len(data)
+        return data
+
+    def _check_unchanged(self, before: os.stat_result, after: os.stat_result) -> None:
+        facts = [(each.st_size, each.st_mtime_ns) for each in (before, after)]
+        if facts[0] != facts[1] or self._read != self._size:
+            raise InvalidValueError(
+                f"{self._source} changed while it was uploaded; upload it when it is finished",
+                argument="weights_filename",
+            )
+
+    async def _check_arrived(self, store: ObjectStore) -> str | None:
+        try:
+            found = await look(store, self._asked.place, self._asked.translated)
+        except _MissingError:
+            raise self._asked.failed("the server took it, and has not got it") from None
+        if found.size != self._size:
+            raise self._asked.failed(
+                f"the server took {self._size:,} bytes, and has {found.size:,} of them"
+            )
+        return found.etag
+
+    async def _withdraw(self) -> None:
+        asked = _Asked(self._url, self._asked.pace)
+        try:
+            with asked.translated("deleted"):
+                store = asked.store(retries=0, patience=min(10.0, asked.pace.silence))
+                await store.delete_async(self._key)
+        except (_MissingError, UploadError) as error:
+            log.info("what may be left of an upload: %s", error)
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        try:
+            with self._asked.translated():
+                yield
+        except _MissingError:
+            raise self._asked.failed("there is no such bucket") from None
+
+
+def part_size(size: int) -> int:
+    """Return how large the parts are that an object is uploaded in, in bytes.
+
+    >>> part_size(10**9), part_size(10**12)
+    (8388608, 111149056)
+    """
+    mebibyte = 1024 * 1024
+    return max(SMALL, -(-size // MOST_PARTS // mebibyte) * mebibyte)
