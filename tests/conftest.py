@@ -12,6 +12,7 @@ import textwrap
 
 import pytest
 from hypothesis import HealthCheck, settings
+from object_servers import SERVERS, ObjectServers, no_clouds_of_the_user
 
 # One machine's pace is not another's: no deadlines, and the same examples on every run of CI.
 settings.register_profile(
@@ -144,3 +145,36 @@ def small_disk(tmp_path):
     yield mount
     if os.path.ismount(folder):
         subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def object_servers(tmp_path_factory):
+    """Object stores by name, each started when it is first asked for."""
+    servers = ObjectServers(tmp_path_factory.mktemp)
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture
+def no_clouds(monkeypatch):
+    """No variable leads to a cloud, or through a proxy."""
+    no_clouds_of_the_user(monkeypatch)
+
+
+@pytest.fixture
+def new_bucket(object_servers, no_clouds, monkeypatch):
+    """Make empty buckets by the name of their server, and set the variables that lead to it."""
+
+    def new_bucket(server):
+        bucket = object_servers[server].bucket()
+        for name, value in bucket.environment.items():
+            monkeypatch.setenv(name, value)
+        return bucket
+
+    return new_bucket
+
+
+@pytest.fixture(params=SERVERS)
+def object_store(request, new_bucket):
+    """An empty bucket of each object store in turn: what one does, all have to."""
+    return new_bucket(request.param)
