@@ -31,6 +31,7 @@ class Kept:
     data: bytes
     etag: str
     generation: int
+    metadata: dict = field(default_factory=dict)  # of headers x-goog-meta-…
     modified: str = field(default_factory=lambda: formatdate(usegmt=True))
 
 
@@ -63,7 +64,7 @@ class FakeGcs:
         self.objects[name] = {}
         return GcsBucket(self, name)
 
-    def keep(self, bucket, key, data, expected=None):
+    def keep(self, bucket, key, data, expected=None, metadata=None):
         """Keep an object, if what is there has the expected generation, 0 for nothing.
 
         Returns:
@@ -74,7 +75,7 @@ class FakeGcs:
             if expected is not None and expected != (there.generation if there else 0):
                 return None
             self.generations += 1
-            self.objects[bucket][key] = Kept(data, etag_of(data), self.generations)
+            self.objects[bucket][key] = Kept(data, etag_of(data), self.generations, metadata or {})
             return self.objects[bucket][key]
 
     def stop(self):
@@ -185,7 +186,12 @@ class _Answers(BaseHTTPRequestHandler):
                 return self._error(404, "NoSuchKey")
             data = found.data
         expected = self.headers.get("x-goog-if-generation-match")
-        kept = self._gcs.keep(self._bucket, self._key, data, expected and int(expected))
+        metadata = {
+            name: value
+            for name, value in self.headers.items()
+            if name.lower().startswith("x-goog-meta-")
+        }
+        kept = self._gcs.keep(self._bucket, self._key, data, expected and int(expected), metadata)
         if kept is None:
             return self._error(412, "PreconditionFailed")
         body = b"<CopyObjectResult/>" if source else b""
@@ -202,6 +208,7 @@ class _Answers(BaseHTTPRequestHandler):
         if self.headers.get("If-None-Match") == kept.etag:
             return self._answer(304, **self._there(kept))
         told = self._there(kept) | {"Last_Modified": kept.modified, "Accept_Ranges": "bytes"}
+        told |= kept.metadata
         found = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         if found is None:
             return self._answer(200, kept.data, **told)

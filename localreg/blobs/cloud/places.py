@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from localreg.blobs.cloud.aws_profile import aws_settings
+from localreg.blobs.cloud.azure_names import azure_settings
 from localreg.errors import InvalidURLError
 from localreg.frozen import Frozen
 from localreg.urls import public_url
@@ -160,7 +161,9 @@ def open_store(
 
 def _own_options(place: Place) -> dict[str, Any]:
     if place.scheme == "az":
-        return {} if place.account is None else {"account_name": place.account}
+        return azure_settings(os.environ) | (
+            {} if place.account is None else {"account_name": place.account}
+        )
     if place.scheme == "gs":
         return {}
     options = aws_settings(os.environ)

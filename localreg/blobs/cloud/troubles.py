@@ -9,13 +9,18 @@ from localreg.frozen import Frozen
 _STATUS = re.compile(r"status code: (\d{3})\b")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
-_METADATA_SERVICE = ("169.254.169.254", "metadata.google.internal")
+# Asked for credentials when nothing else tells them; there on the cloud's own machines only.
+_METADATA_SERVICE = (
+    "169.254.169.254", "metadata.google.internal", "/latest/api/token", "/latest/meta-data/",
+    "/metadata/identity/", "Account must be specified",
+)  # fmt: skip
 _CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; AWS_SKIP_SIGNATURE=true "
     "for what everybody may read",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS, the path of a service account's JSON file; "
     "GOOGLE_SKIP_SIGNATURE=true for what everybody may read",
-    "az": "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN; "
+    "az": "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, "
+    "or AZURE_STORAGE_CONNECTION_STRING; "
     "AZURE_SKIP_SIGNATURE=true for what everybody may read",
 }
 
@@ -47,7 +52,7 @@ def trouble_of(error: BaseException, scheme: str) -> Trouble:
     match, code = _STATUS.search(text), _CODE.search(text)
     status = int(match[1]) if match else None
     named = f" ({code[1]})" if code else ""
-    if any(host in text for host in _METADATA_SERVICE) or "Account must be specified" in text:
+    if any(sign in text for sign in _METADATA_SERVICE):
         return Trouble(what=f"no credentials were found: set {_CREDENTIALS[scheme]}")
     if isinstance(error, FileNotFoundError):
         bucket = code is not None and code[1] in ("NoSuchBucket", "ContainerNotFound")
