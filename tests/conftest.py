@@ -12,6 +12,7 @@ import textwrap
 
 import pytest
 from hypothesis import HealthCheck, settings
+from object_proxy import ObjectProxy
 from object_servers import SERVERS, ObjectServers, no_clouds_of_the_user
 
 # One machine's pace is not another's: no deadlines, and the same examples on every run of CI.
@@ -178,3 +179,19 @@ def new_bucket(object_servers, no_clouds, monkeypatch):
 def object_store(request, new_bucket):
     """An empty bucket of each object store in turn: what one does, all have to."""
     return new_bucket(request.param)
+
+
+@pytest.fixture
+def behind_proxy(monkeypatch):
+    """Put a middleman before the server of a bucket, and set the variables that lead to it."""
+    proxies = []
+
+    def behind_proxy(bucket):
+        proxies.append(ObjectProxy(bucket))
+        for name, value in proxies[-1].environment.items():
+            monkeypatch.setenv(name, value)
+        return proxies[-1]
+
+    yield behind_proxy
+    for proxy in proxies:
+        proxy.down()
