@@ -195,3 +195,4 @@ def behind_proxy(monkeypatch):
     yield behind_proxy
     for proxy in proxies:
         proxy.down()
+        assert proxy.failures == []

@@ -77,12 +77,13 @@ class ObjectProxy:
         url: where it listens.
         environment: the bucket's variables, leading here.
         requests: every request since it was made, as `Asked`.
+        failures: what misbehaviours raised; to the other side it looks like a connection's end.
     """
 
     def __init__(self, bucket):
         self.bucket = bucket
         self.upstream = re.search(r"127\.0\.0\.1:\d+", " ".join(bucket.environment.values()))[0]
-        self.requests, self.rules = [], []
+        self.requests, self.rules, self.failures = [], [], []
         self.lock = threading.Lock()
         self.over = threading.Event()
         self.port = 0
@@ -186,8 +187,9 @@ class _Listener(ThreadingHTTPServer):
         super().__init__(*arguments)
 
     def handle_error(self, request, client_address):
-        if not isinstance(sys.exception(), OSError):  # the other side had enough, or we had
-            super().handle_error(request, client_address)
+        # Others are a side that had enough: the client, or the server.
+        if not isinstance(sys.exception(), (OSError, http.client.HTTPException)):
+            self.proxy.failures.append(sys.exception())
 
     def process_request(self, request, client_address):
         self.connections.add(request)

@@ -275,32 +275,40 @@ def test_it_tells_other_headers(bucket, proxy, ask, store):
     assert (found["size"], found["e_tag"]) == (5, '"another"')
 
 
-def test_it_ignores_the_range(bucket, proxy, ask, store):
-    bucket.put("net.pt", b"0123456789")
+def test_it_ignores_the_range(object_store, behind_proxy):
+    object_store.put("net.pt", b"0123456789")
+    proxy = behind_proxy(object_store)
     proxy.misbehave("get", ignores_the_range)
-    answer = ask(headers={"Range": "bytes=2-4"})
-    assert (answer.status_code, answer.content) == (200, b"0123456789")
-    assert proxy.requests[-1].range == "bytes=2-4"
-    with pytest.raises(BaseError):
+    store = store_of(object_store)
+    with pytest.raises(BaseError, match="non-partial response"):
         obstore.get_range(store, "net.pt", start=2, end=5)
+    assert [(each.range, each.status) for each in proxy.requests] == [("bytes=2-4", 200)]
 
 
-def test_it_answers_another_range(bucket, proxy, ask, store):
-    bucket.put("net.pt", b"0123456789")
-    proxy.misbehave("get", answers_another_range(3), times=2)
-    answer = ask(headers={"Range": "bytes=2-4"})
-    assert (answer.status_code, answer.content) == (206, b"567")
-    assert answer.headers["Content-Range"] == "bytes 5-7/10"
-    with pytest.raises(BaseError):
-        obstore.get_range(store, "net.pt", start=2, end=5)
+def test_it_answers_another_range(object_store, behind_proxy):
+    object_store.put("net.pt", b"0123456789")
+    behind_proxy(object_store).misbehave("get", answers_another_range(3))
+    with pytest.raises(BaseError, match=r"Requested 2\.\.5, got 5\.\.8"):
+        obstore.get_range(store_of(object_store), "net.pt", start=2, end=5)
 
 
-def test_it_answers_another_range_and_denies_it(bucket, proxy, ask, store):
-    bucket.put("net.pt", b"0123456789")
-    proxy.misbehave("get", answers_another_range(3, admits=False))
-    answer = ask(headers={"Range": "bytes=2-"})
-    assert (answer.content, answer.headers["Content-Range"]) == (b"56789", "bytes 2-6/10")
-    assert bytes(obstore.get_range(store, "net.pt", start=2, end=5)) == b"567"
+def test_it_answers_another_range_and_denies_it(object_store, behind_proxy):
+    object_store.put("net.pt", b"0123456789")
+    behind_proxy(object_store).misbehave("get", answers_another_range(3, admits=False))
+    found = obstore.get_range(store_of(object_store), "net.pt", start=2, end=5)
+    assert bytes(found) == b"567"
+
+
+def test_what_a_misbehaviour_raises_is_kept(bucket, proxy, store):
+    def breaks(middleman):
+        raise LookupError("not as meant")
+
+    proxy.misbehave("get", breaks)
+    with pytest.raises(BaseError, match="error sending request"):
+        obstore.get(store, "net.pt")
+    proxy.down()
+    assert [str(proxy.failures.pop())] == ["not as meant"]
+    proxy.up()
 
 
 @pytest.mark.parametrize("server", SERVERS)
