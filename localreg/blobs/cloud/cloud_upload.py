@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from localreg import log
@@ -16,6 +17,7 @@ from localreg.blobs.cloud.troubles import errors_of_obstore, trouble_of
 from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.outgoing.uploaded import Uploaded
 from localreg.blobs.staging import source_size
+from localreg.blobs.transfer.http_download import TRIES
 from localreg.blobs.transfer.pace import Pace, pace_from_environment
 from localreg.errors import InvalidValueError, UploadError
 from localreg.urls import public_url
@@ -57,7 +59,12 @@ def upload(
     with disk_errors("uploading weights", source):
         size = source_size(source)
         run = _Upload(source, size, url, progress, pace or pace_from_environment())
-        return run_apart(run.to_the_end)
+        try:
+            return run_apart(run.to_the_end)
+        except BaseException:
+            if run.arrived:  # interrupted between its end and here: nobody will know of it
+                run_apart(run.withdraw)
+            raise
 
 
 def seen(url: str) -> Seen | None:
@@ -147,6 +154,7 @@ class _Upload:
         self._key = self._asked.place.key
         self._hash: hashlib._Hash
         self._read = 0
+        self.arrived = False
 
     async def to_the_end(self) -> Uploaded:
         import hashlib
@@ -157,33 +165,52 @@ class _Upload:
         with open(self._source, "rb", buffering=0) as reader:
             before = os.fstat(reader.fileno())
             try:
-                await (self._small if self._size <= SMALL else self._large)(store, reader)
+                await self._put(store, reader)
                 self._check_unchanged(before, os.fstat(reader.fileno()))
                 etag = await self._check_arrived(store)
             except BaseException:
-                # Whether it is there may be unknown: an answer that is lost tells nothing.
-                await self._withdraw()
+                await self.withdraw()
                 raise
+        self.arrived = True
         return Uploaded(self._url, self._hash.hexdigest(), self._size, True, etag)
 
+    async def _put(self, store: ObjectStore, reader: Any) -> None:  # noqa: ANN401  (a raw file)
+        try:
+            await (self._small if self._size <= SMALL else self._large)(store, reader)
+        except UploadError as error:
+            # An answer that is lost tells nothing: it may be there all the same.
+            if self._read != self._size or not await self._is_there(store):
+                raise
+            log.info("%s; but it is there", error)
+
     async def _small(self, store: ObjectStore, reader: Any) -> None:  # noqa: ANN401  (a raw file)
-        data = b"".join([bytes(piece) async for piece in self._pieces(reader, SMALL)])
-        attributes = {DIGEST_ATTRIBUTE: self._hash.hexdigest()}
+        data = b"".join([piece async for piece in self._pieces(reader, SMALL)])
+        with self._answered():
+            for failed in range(1, TRIES + 1):
+                try:
+                    await self._create(store, data)
+                except errors_of_obstore() as error:
+                    # obstore itself tries again what is in parts, and not what is created.
+                    if failed == TRIES or not trouble_of(error, self._asked.place.scheme).passing:
+                        raise
+                    await asyncio.sleep(self._asked.pace.pause * 2 ** (failed - 1))
+                else:
+                    return
+
+    async def _create(self, store: ObjectStore, data: bytes) -> None:
         from obstore.exceptions import AlreadyExistsError, NotSupportedError
 
-        with self._answered():
-            try:
-                await store.put_async(
-                    self._key, data, mode="create", use_multipart=False, attributes=attributes
-                )
-            except AlreadyExistsError:
-                return  # nobody else has this name: a try before, whose answer was lost
-            except errors_of_obstore() as error:
-                status = trouble_of(error, self._asked.place.scheme).status
-                if status != 501 and not isinstance(error, NotSupportedError):
-                    raise
-                # A server that cannot create only where nothing is; there is nothing anyway.
-                await store.put_async(self._key, data, use_multipart=False, attributes=attributes)
+        attributes = {DIGEST_ATTRIBUTE: self._hash.hexdigest()}
+        put = partial(store.put_async, self._key, data, use_multipart=False, attributes=attributes)
+        try:
+            await put(mode="create")
+        except AlreadyExistsError:
+            return  # nobody else has this name: a try before, whose answer was lost
+        except errors_of_obstore() as error:
+            status = trouble_of(error, self._asked.place.scheme).status
+            if status != 501 and not isinstance(error, NotSupportedError):
+                raise
+            await put()  # a server that cannot create only where nothing is; there is nothing
 
     async def _large(self, store: ObjectStore, reader: Any) -> None:  # noqa: ANN401  (a raw file)
         part = part_size(self._size)
@@ -218,6 +245,13 @@ class _Upload:
                 argument="weights_filename",
             )
 
+    async def _is_there(self, store: ObjectStore) -> bool:
+        try:
+            found = await look(store, self._asked.place, self._asked.translated)
+        except (_MissingError, UploadError):
+            return False
+        return found.size == self._size
+
     async def _check_arrived(self, store: ObjectStore) -> str | None:
         try:
             found = await look(store, self._asked.place, self._asked.translated)
@@ -229,7 +263,7 @@ class _Upload:
             )
         return found.etag
 
-    async def _withdraw(self) -> None:
+    async def withdraw(self) -> None:
         asked = _Asked(self._url, self._asked.pace)
         try:
             with asked.translated("deleted"):
