@@ -102,14 +102,12 @@ def answers_with(data, etag=None):
 def tells(**headers):
     """Answer with other headers, spelled with underscores: ``Content_Length="5"``."""
     changed = {name.replace("_", "-"): value for name, value in headers.items()}
+    length = changed.pop("Content-Length", None)
 
     def lies(middleman):
         answer = middleman.forward()
-        told = dict(answer.headers)
-        for name, value in changed.items():
-            told[_spelled(answer, name)] = value
-        length = changed.get("Content-Length", answer.length)
-        middleman.send(replace(answer, headers=told, length=length))
+        told = answer.headers | {_spelled(answer, name): each for name, each in changed.items()}
+        middleman.send(replace(answer, headers=told, length=length or answer.length))
 
     return lies
 

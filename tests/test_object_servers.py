@@ -15,6 +15,7 @@ from pathlib import Path
 
 import obstore
 import pytest
+import requests
 from object_servers import CLOUD_VARIABLES, no_clouds_of_the_user
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import from_url
@@ -126,6 +127,19 @@ def test_an_upload_that_was_only_begun_is_seen(object_store):
     assert object_store.get("net.pt") == b"whole"
 
 
+def test_the_fake_completes_only_parts_that_it_has(new_bucket):
+    bucket = new_bucket("gcs")
+    bucket.begin("net.pt", b"half")
+    (upload,) = bucket.gcs.parts
+    url = f"{bucket.gcs.url}/{bucket.name}/net.pt"
+    parts = "<Part><PartNumber>1</PartNumber><ETag>&quot;other&quot;</ETag></Part>"
+    told = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>"
+    for query, status, code in [(upload, 400, "InvalidPart"), ("another", 404, "NoSuchUpload")]:
+        answer = requests.post(f"{url}?uploadId={query}", told, timeout=10)
+        assert (answer.status_code, code in answer.text) == (status, True)
+    assert (bucket.keys(), bucket.uploads()) == ([], ["net.pt"])
+
+
 def test_ranges(store, object_store):
     object_store.put("net.pt", b"0123456789")
     assert bytes(obstore.get_range(store, "net.pt", start=2, end=5)) == b"234"
@@ -225,7 +239,9 @@ _A_SESSION = """
 import sys
 from pathlib import Path
 from server_process import ServerProcess
-print(ServerProcess(Path(sys.argv[1]), "/bin/sleep", "600").pid, flush=True)
+server = ServerProcess(Path(sys.argv[1]), "/bin/sh", "-c", "echo It serves; exec sleep 600")
+server.wait_for(lambda: server.said("It (serves)"))
+print(server.pid, flush=True)
 input()
 """
 
