@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import urllib.parse
 from datetime import timedelta
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def test_an_upload_that_was_only_begun_is_seen(object_store):
 def test_the_fake_completes_only_parts_that_it_has(new_bucket):
     bucket = new_bucket("gcs")
     bucket.begin("net.pt", b"half")
-    (upload,) = bucket.gcs.parts
+    upload = next(each for each, (place, _) in bucket.gcs.parts.items() if bucket.name in place)
     url = f"{bucket.gcs.url}/{bucket.name}/net.pt"
     parts = "<Part><PartNumber>1</PartNumber><ETag>&quot;other&quot;</ETag></Part>"
     told = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>"
@@ -222,6 +223,101 @@ def test_another_key_is_refused(new_bucket, monkeypatch, server, variable):
     with pytest.raises(BaseError, match="403"):
         obstore.put(store_of(bucket), "net.pt", b"weights")
     assert bucket.keys() == []
+
+
+# What else obstore takes from the environment, and what it does not: each replaces or unsets some
+# of a server's variables. {} stands for the value of the first.
+ALSO_READ = [
+    ("seaweedfs", ["AWS_ENDPOINT_URL"], {"AWS_ENDPOINT_URL_S3": "{}"}),
+    ("seaweedfs", ["AWS_ENDPOINT_URL"], {"AWS_ENDPOINT": "{}"}),
+    ("seaweedfs", ["AWS_REGION"], {"AWS_DEFAULT_REGION": "eu-central-1"}),
+    ("seaweedfs", ["AWS_REGION"], {}),
+    ("seaweedfs", [], {"AWS_PROFILE": "another", "AWS_BUCKET": "another"}),
+    ("azurite", ["AZURE_STORAGE_ENDPOINT"], {"AZURE_ENDPOINT": "{}"}),
+    ("azurite", ["AZURE_STORAGE_ACCOUNT_KEY"], {"AZURE_STORAGE_ACCESS_KEY": "{}"}),
+    ("gcs", ["GOOGLE_ALLOW_HTTP"], {}),
+]
+NOT_READ = [
+    ("seaweedfs", ["AWS_ALLOW_HTTP"], {}, "builder error"),
+    ("azurite", ["AZURE_ALLOW_HTTP"], {}, "builder error"),
+    ("azurite", ["AZURE_STORAGE_ACCOUNT_NAME"], {"AZURE_STORAGE_ACCOUNT": "{}"}, "Account must be"),
+]
+
+
+@pytest.fixture
+def change_variables(monkeypatch):
+    def change(unset, told):
+        value = os.environ[unset[0]] if unset else ""
+        for name in unset:
+            monkeypatch.delenv(name)
+        for name, text in told.items():
+            monkeypatch.setenv(name, text.replace("{}", value))
+
+    return change
+
+
+@pytest.mark.parametrize(("server", "unset", "told"), ALSO_READ)
+def test_other_variables_lead_there_too(new_bucket, change_variables, server, unset, told):
+    bucket = new_bucket(server)
+    change_variables(unset, told)
+    obstore.put(store_of(bucket), "net.pt", b"weights")
+    assert bucket.get("net.pt") == b"weights"
+
+
+@pytest.mark.parametrize(("server", "unset", "told", "error"), NOT_READ)
+def test_variables_that_do_not_lead_there(new_bucket, change_variables, server, unset, told, error):
+    bucket = new_bucket(server)
+    change_variables(unset, told)
+    with pytest.raises(BaseError, match=error):
+        obstore.put(store_of(bucket), "net.pt", b"weights")
+
+
+def test_keys_in_the_files_of_aws_are_not_found(new_bucket, monkeypatch, tmp_path):
+    """Nor is a profile: without keys in the environment, a machine's own service is asked."""
+    bucket = new_bucket("seaweedfs")
+    keys = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    lines = [f"{name.lower()} = {value}" for name, value in keys.items()]
+    (tmp_path / "credentials").write_text("\n".join(["[default]", *lines]))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    for name in keys:
+        monkeypatch.delenv(name)
+    with pytest.raises(BaseError, match=r"127\.0\.0\.1:9/latest/api/token"):
+        obstore.put(store_of(bucket), "net.pt", b"weights")
+
+
+def test_a_shared_access_signature_is_enough_and_stays_secret(new_bucket, monkeypatch):
+    bucket = new_bucket("azurite")
+    signature = bucket.azurite.signature
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_KEY")
+    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", urllib.parse.urlencode(signature))
+    store = store_of(bucket)
+    obstore.put(store, "net.pt", b"weights")
+    assert bucket.get("net.pt") == b"weights"
+    with pytest.raises(FileNotFoundError) as raised:
+        obstore.get(store, "nothing")
+    said = str(raised.value)
+    assert "REDACTED" in said
+    assert signature["sig"] not in urllib.parse.unquote(said)
+
+
+def test_a_service_account_may_be_a_file(new_bucket, monkeypatch, tmp_path):
+    bucket = new_bucket("gcs")
+    (tmp_path / "account.json").write_text(os.environ["GOOGLE_SERVICE_ACCOUNT_KEY"])
+    monkeypatch.delenv("GOOGLE_SERVICE_ACCOUNT_KEY")
+    for name in ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, str(tmp_path / "account.json"))
+            obstore.put(store_of(bucket), name, b"weights")
+    assert len(bucket.keys()) == 2
+
+
+def test_what_code_tells_of_the_client_hides_the_environment(object_store):
+    """Whoever sets a timeout has to allow http again."""
+    hidden = store_of(object_store, client_options={"timeout": "5s"})
+    with pytest.raises(BaseError, match="builder error"):
+        obstore.put(hidden, "net.pt", b"weights")
+    allowed = store_of(object_store, client_options={"timeout": "5s", "allow_http": True})
+    obstore.put(allowed, "net.pt", b"weights")
 
 
 def test_clouds_of_the_user_are_out_of_reach(monkeypatch):
