@@ -230,13 +230,15 @@ class Azurite:
         self.signature = self._signature()
 
     def _signature(self):
-        """The parameters that allow a request everything, of a form that has no name for itself."""
-        signed = {"sp": "rwdlac", "ss": "b", "srt": "sco", "se": "2100-01-01T00:00:00Z"}
-        told = signed | {"spr": "https,http", "sv": "2020-10-02"}
-        text = [self.ACCOUNT, *signed.values(), "", told["spr"], told["sv"], ""]
-        text.insert(4, "")  # when it begins
-        key = hmac.new(base64.b64decode(self.KEY), "\n".join(text).encode(), hashlib.sha256)
-        return told | {"sig": base64.b64encode(key.digest()).decode()}
+        """Return the parameters that allow a request everything: a shared access signature."""
+        fields = {
+            "sp": "rwdlac", "ss": "b", "srt": "sco", "st": "", "se": "2100-01-01T00:00:00Z",
+            "sip": "", "spr": "https,http", "sv": "2020-10-02",
+        }  # fmt: skip
+        text = "\n".join([self.ACCOUNT, *fields.values(), ""]).encode()
+        key = hmac.digest(base64.b64decode(self.KEY), text, hashlib.sha256)
+        told = {name: value for name, value in fields.items() if value}
+        return told | {"sig": base64.b64encode(key).decode()}
 
     def ask(self, method, path, data=None, headers=None, **parameters):
         """Return the answer to a signed request."""

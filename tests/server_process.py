@@ -64,11 +64,12 @@ class ServerProcess:
         """Return what `answer()` returns, once that is true.
 
         Raises:
-            ServerDiedError: the program ended, or took too long.
+            ServerDiedError: the program ended, or took too long and was ended.
         """
         end = time.monotonic() + STARTS_WITHIN
         while not (found := answer()):
             if self._ended_within(0.05) or time.monotonic() > end:
+                self.stop()
                 raise ServerDiedError(self.log.read_text(errors="replace")[-3000:])
         return found
 

@@ -20,6 +20,7 @@ import requests
 from object_servers import CLOUD_VARIABLES, no_clouds_of_the_user
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import from_url
+from server_process import ServerDiedError, ServerProcess
 
 MIB = 1 << 20
 ONCE = {"max_retries": 0, "retry_timeout": timedelta(seconds=5)}
@@ -354,3 +355,9 @@ def test_a_server_ends_with_the_session_that_is_killed(tmp_path):
     ended, _, _ = select.select([server], [], [], 30)
     os.close(server)
     assert ended
+
+
+def test_a_server_that_does_not_start_tells_what_it_said(tmp_path):
+    server = ServerProcess(tmp_path, "/bin/sh", "-c", "echo the port is taken; exit 1")
+    with pytest.raises(ServerDiedError, match="the port is taken"):
+        server.wait_for(lambda: server.said("It (serves)"))
