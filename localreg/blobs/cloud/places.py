@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from obstore.store import ObjectStore
 
+_HTTP = re.compile(r"https?://[^\s/?#]+(/\S*)?", re.IGNORECASE)
 EXTRA = "pip install 'localreg[cloud]'"
 AZURE_HOST = ".blob.core.windows.net"
 # What obstore reads of its client's settings from the environment, and forgets when it is given
@@ -137,6 +139,11 @@ def open_store(
     environment = os.environ
     client: dict[str, Any] = _client_settings(place.scheme, environment)
     endpoint = str(options.get("endpoint", "")) or _endpoint(place.scheme, environment)
+    if endpoint and not _HTTP.match(endpoint):  # obstore would panic
+        raise InvalidURLError(
+            "the endpoint in the environment, or in AWS's files, is no http:// or https:// URL",
+            argument="weights_url",
+        )
     # As the providers' own tools do: who writes http:// means it.
     if endpoint.lower().startswith("http://"):
         client["allow_http"] = True

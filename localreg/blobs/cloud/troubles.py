@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from localreg.errors import InvalidURLError
 from localreg.frozen import Frozen
 
 _STATUS = re.compile(r"status code: (\d{3})\b")
@@ -49,6 +50,8 @@ def trouble_of(error: BaseException, scheme: str) -> Trouble:
         scheme: "s3", "gs" or "az".
     """
     text = str(error)
+    if isinstance(error, InvalidURLError):  # ours, of a setting
+        return Trouble(what=text)
     match, code = _STATUS.search(text), _CODE.search(text)
     status = int(match[1]) if match else None
     named = f" ({code[1]})" if code else ""
