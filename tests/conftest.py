@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from object_proxy import ObjectProxy
 from object_servers import SERVERS, ObjectServers, no_clouds_of_the_user
+from vfat import Vfat
 
 # One machine's pace is not another's: no deadlines, and the same examples on every run of CI.
 settings.register_profile(
@@ -196,3 +198,29 @@ def behind_proxy(monkeypatch):
     for proxy in proxies:
         proxy.down()
         assert proxy.failures == []
+
+
+@pytest.fixture
+def made_disk(tmp_path, small_disk):
+    """Make a file system in a file, and mount it in a folder; only root can."""
+
+    def make(kind, megabytes):
+        if shutil.which(f"mkfs.{kind}") is None:
+            pytest.skip(f"mkfs.{kind} is missing")
+        image = tmp_path / f"{kind}.img"
+        with open(image, "wb") as file:
+            file.truncate(megabytes * 1_000_000)
+        subprocess.run([f"mkfs.{kind}", image], check=True, capture_output=True)
+        return small_disk("-t", kind, "-o", "loop", image)
+
+    return make
+
+
+@pytest.fixture
+def vfat(tmp_path):
+    """Return a FAT file system of so many megabytes, as on a USB stick."""
+
+    def make(megabytes=100):
+        return Vfat(tmp_path, megabytes)
+
+    return make

@@ -10,6 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.odd_filesystems import (
+    REFUSED_NAME,
+    make_readonly_at,
+    portable_name,
+    sync_folder,
+)
 from localreg.errors import CorruptBlobError, InvalidValueError, NotARegistryError, StorageError
 from localreg.frozen import Frozen
 from localreg.ids import new_id
@@ -76,7 +82,7 @@ class BlobStore(Frozen):
                 if os.path.lexists(target):  # damaged; what was handed out of it is damaged too
                     self._delete_links(staged.digest)
                 # A file that was linked is the user's own until here.
-                staged.path.chmod(stat.S_IMODE(staged.path.stat().st_mode) & 0o444)
+                make_readonly_at(staged.path)
                 staged.path.rename(target)
                 self.sync(folder)
             self.local_file(staged.digest, staged.size, filename)
@@ -111,12 +117,55 @@ class BlobStore(Frozen):
         with disk_errors("handing out weights", link):
             if size_of(blob) != size:
                 raise _corrupt(digest, blob, _wrong_size(size_of(blob), size))
-            folder = self.folder("files", digest)
-            aside = folder / f".{new_id()}"
-            _link_or_copy(blob, aside)
+            self.folder("files", digest)
+            try:
+                return self._hand_out(digest, link)
+            except OSError as error:
+                portable = portable_name(name)
+                if error.errno not in REFUSED_NAME or portable == name:
+                    raise
+            if not self._is_linked(digest, size, portable):
+                self._hand_out(digest, link.with_name(portable))
+            return link.with_name(portable)
+
+    def _hand_out(self, digest: str, link: Path) -> Path:
+        blob = self.blob(digest)
+        # With its name in it: one that is refused here is so before a byte is copied.
+        aside = link.with_name(f".{new_id()}-{link.name}")
+        try:
+            if not _link(blob, aside):
+                if self._adopt(digest, link):
+                    return link
+                _copy(blob, aside)
             aside.replace(link)
-            self.sync(folder)
+        finally:
+            aside.unlink(missing_ok=True)
+        self.sync(link.parent)
         return link
+
+    def _adopt(self, digest: str, link: Path) -> bool:
+        """Return whether a copy is whole that came here with another time of writing.
+
+        A registry that was copied is like that. Reading is cheaper than writing it again.
+        """
+        blob = self.blob(digest)
+        if size_of(link) != size_of(blob):
+            return False
+        from localreg.blobs.staging import file_digest
+
+        if file_digest(link) != digest:
+            return False
+        make_readonly_at(link)
+        _same_time(blob, link)
+        return True
+
+    def own_copies(self, digest: str) -> int:
+        """Return how many bytes the files have that were handed out and are no links."""
+        folder = self.real("files", digest)
+        if not folder.is_dir():
+            return 0
+        found = (path.lstat() for path in folder.iterdir())
+        return sum(each.st_size for each in found if each.st_nlink == 1)
 
     def _is_linked(self, digest: str, size: int | None, name: str) -> bool:
         """Return whether a file was handed out before, and still is the whole blob.
@@ -154,6 +203,21 @@ class BlobStore(Frozen):
             found = hashlib.file_digest(reader, "sha256").hexdigest()
         if found != digest:
             raise _corrupt(digest, path, f"has the digest {found[:12]}…")
+
+    def check_handed_out(self, digest: str, path: Path) -> None:
+        """Hash a blob, and what was handed out of it; a copy that changed is made again.
+
+        Raises:
+            CorruptBlobError: the blob's bytes are not those it is named after.
+            StorageError: something cannot be read, or the copy cannot be written.
+        """
+        from localreg.blobs.staging import file_digest
+
+        self.check_digest(digest)
+        with disk_errors("handing out weights", path):
+            is_link = path.lstat().st_ino == self.blob(digest).lstat().st_ino
+            if not is_link and file_digest(path) != digest:
+                self._hand_out(digest, path)
 
     def sound(self, digest: str) -> bool:
         """Return whether the bytes of a digest that is held are right, by hashing them."""
@@ -233,21 +297,13 @@ class BlobStore(Frozen):
     def sync(self, folder: Path) -> None:
         """Bring a folder's entries to disk, when the registry is durable."""
         if self.durable:
-            _sync_file(folder)
+            sync_folder(folder)
 
 
 def _not_a_folder(path: Path) -> NotARegistryError:
     return NotARegistryError(
         f"{path} must be a directory; links inside a registry are not followed", path=str(path)
     )
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def size_of(path: Path) -> int | None:
@@ -259,18 +315,29 @@ def size_of(path: Path) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def _link_or_copy(blob: Path, target: Path) -> None:
+def _link(blob: Path, target: Path) -> bool:
     try:
         os.link(blob, target, follow_symlinks=False)
     except OSError:  # no hard links here, or too many of this file
-        import shutil
+        return False
+    return True
 
-        from localreg.blobs.staging import clone
 
-        if not clone(blob, target):
-            shutil.copyfile(blob, target, follow_symlinks=False)
-        # With its time of writing: a file that somebody else puts there has another one.
-        shutil.copystat(blob, target, follow_symlinks=False)
+def _copy(blob: Path, target: Path) -> None:
+    import shutil
+
+    from localreg.blobs.staging import clone
+
+    if not clone(blob, target):
+        shutil.copyfile(blob, target, follow_symlinks=False)
+    make_readonly_at(target)
+    _same_time(blob, target)
+
+
+def _same_time(blob: Path, copy: Path) -> None:
+    """Give a copy its blob's time of writing: a file that somebody else puts there has another."""
+    status = blob.lstat()
+    os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
 
 
 def _wrong_size(found: int | None, wanted: int | None) -> str:

@@ -37,4 +37,9 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
                 "again",
                 path=where,
             ) from error
+        if error.errno == errno.EFBIG:
+            reason += (
+                "; the file system, or a limit of this process, takes no file that large (FAT "
+                "takes 4 GiB at most), and nothing was kept: use another one"
+            )
         raise StorageError(f"{doing} failed at {where}: {reason}", path=where) from error

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from localreg.blobs.hash_behind import BUFFER, HashBehind
+from localreg.blobs.odd_filesystems import make_readonly, make_readonly_at
 from localreg.errors import InvalidValueError, SourceNotFoundError, StorageFullError
 from localreg.frozen import Frozen
 
@@ -30,6 +31,7 @@ else:
 STEP = 1024 * 1024  # bytes that the kernel copies at once
 SYNC_STEP = 128 * 1024 * 1024  # a large file goes to disk while it is hashed, not afterwards
 SAMPLE = 65_536
+FAT_LIMIT = 2**32 - 1  # bytes of a file
 _FICLONE = 0x4004_9409
 # Not here, not between these two file systems, not of this kind of file, not by this user.
 _CANNOT = frozenset(
@@ -179,12 +181,20 @@ def _write_and_hash(
             if progress is not None:
                 progress(written, size)
 
+        if size is not None and size > FAT_LIMIT:
+            _check_size_allowed(writer, size)
         write(writer, told)
         make_readonly(writer.fileno())  # before it is synced, so that this is on disk too
         if sync:
             os.fsync(writer.fileno())
         digest = behind.finish()
     return StagedBlob(digest, done, aside)
+
+
+def _check_size_allowed(writer: BinaryIO, size: int) -> None:
+    """Raise EFBIG now where a file cannot be so large, and not after 4 GiB were copied."""
+    os.ftruncate(writer.fileno(), size)
+    os.ftruncate(writer.fileno(), 0)
 
 
 def _copy(reader: BinaryIO, writer: BinaryIO, told: Callable[[int], None], *, sync: bool) -> None:
@@ -302,20 +312,6 @@ def file_digest(path: Path, progress: Progress | None = None) -> str:
             if progress is not None:
                 progress(min(done, size), size)
         return behind.finish()
-
-
-def make_readonly(descriptor: int) -> None:
-    """Take the right to write from a file; what the umask left of the others stays."""
-    os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o444)
-
-
-def make_readonly_at(path: Path) -> None:
-    """Take the right to write from the file at a path."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        make_readonly(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: memoryview) -> None:

@@ -10,15 +10,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.blobs.archive_members import Member, broken, members, refused
 from localreg.blobs.disk_errors import disk_errors
-from localreg.errors import ArchiveError, InvalidValueError
+from localreg.blobs.odd_filesystems import REFUSED_NAME, make_readonly, set_folder_mode
+from localreg.errors import ArchiveError, InvalidValueError, StorageError
 from localreg.frozen import Frozen
 
 BUFFER = 262_144
@@ -131,7 +134,9 @@ class _Unpacking:
         self._files.add(member.name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         place = self._target / member.name
-        with open(os.open(place, flags, 0o666), "wb", buffering=0) as writer:
+        with self._made_for(member.name):
+            descriptor = os.open(place, flags, 0o666)
+        with open(descriptor, "wb", buffering=0) as writer:
             for data in member.pieces():
                 self._bytes += len(data)
                 if self._bytes > self._most:
@@ -139,7 +144,7 @@ class _Unpacking:
                 rest = memoryview(data)
                 while rest:
                     rest = rest[os.write(writer.fileno(), rest) :]
-            os.fchmod(writer.fileno(), stat.S_IMODE(os.fstat(writer.fileno()).st_mode) & 0o444)
+            make_readonly(writer.fileno())
 
     def _make_folders(self, name: str, member: Member) -> None:
         if name in self._folders:
@@ -150,13 +155,31 @@ class _Unpacking:
             raise refused(self._archive, member.name, "is both a file and a folder")
         if len(self._folders) + len(self._files) > 2 * self._limits.members:
             raise self._beyond(f"{self._limits.members:,} members", "MEMBERS")
-        (self._target / name).mkdir()
+        with self._made_for(name):
+            (self._target / name).mkdir()
         self._folders.add(name)
+
+    @contextmanager
+    def _made_for(self, name: str) -> Iterator[None]:
+        """Say of which member it is that a file system takes no file of its name."""
+        try:
+            yield
+        except OSError as error:
+            # There already, under a name that was not seen: upper and lower case are one here.
+            if error.errno not in REFUSED_NAME | {errno.EEXIST}:
+                raise
+            raise StorageError(
+                f"{self._archive} cannot be unpacked on this file system: its member {name!r} has "
+                f"a name that it does not take, or takes for that of another ({error.strerror}); "
+                "nothing was written. Ask for the archive itself (extract_archive=False), or "
+                "move the registry to another file system",
+                path=str(self._archive),
+            ) from error
 
     def _make_readonly(self) -> None:
         for name in sorted(self._folders, reverse=True):  # those inside first
             place = self._target / name
-            place.chmod(stat.S_IMODE(place.stat().st_mode) & 0o555)
+            set_folder_mode(place, stat.S_IMODE(place.stat().st_mode) & 0o555)
 
     def _beyond(self, what: str, variable: str) -> ArchiveError:
         return broken(
@@ -218,5 +241,5 @@ def remove_tree(folder: Path) -> None:
     if not folder.is_dir():
         return
     for place, _, _ in os.walk(folder):
-        Path(place).chmod(0o700)
+        set_folder_mode(Path(place), 0o700)
     shutil.rmtree(folder)

@@ -154,6 +154,7 @@ def du_command(by: str, as_json: bool, registry: str | None) -> None:
     parts = [
         ("kept", found.kept),
         ("cache", found.cached),
+        ("local copies", found.copies),
         ("unpacked", found.trees),
         ("in no model", found.unused),
         ("temporary", found.temporary),

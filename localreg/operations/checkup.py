@@ -18,6 +18,7 @@ from localreg.operations.collecting import leftovers
 from localreg.operations.repairing import QUARANTINE
 from localreg.operations.verifying import database_problems
 from localreg.registry import OpenRegistry
+from localreg.store import blob_rows
 from localreg.store.filesystem import filesystem_type, is_network
 
 LOCK_SECONDS = 2.0
@@ -64,7 +65,13 @@ def examine(registry: OpenRegistry, *, lock_seconds: float = LOCK_SECONDS) -> li
     findings += [_database(registry), _clock(registry), _permissions(registry)]
     if registry.store.readonly:
         return [*findings, Finding("writing", "note", "the registry is open for reading only")]
-    return [*findings, *_links(registry), _locks(registry, lock_seconds), *_leftovers(registry)]
+    return [
+        *findings,
+        *_links(registry),
+        *_copies(registry),
+        _locks(registry, lock_seconds),
+        *_leftovers(registry),
+    ]
 
 
 def _sqlite() -> Finding:
@@ -157,6 +164,22 @@ def _links(registry: OpenRegistry) -> list[Finding]:
         ),
         Finding("clones", "ok", "yes" if cloned else "no: weights are copied byte by byte"),
     ]
+
+
+def _copies(registry: OpenRegistry) -> list[Finding]:
+    """Tell what local copies cost that are no links: a directory that was copied may have them."""
+    with registry.store.read() as connection:
+        digests = [row.digest for row in blob_rows.blobs(connection)]
+    with disk_errors("looking at local copies", registry.root):
+        size = sum(map(registry.blobs.own_copies, digests))
+    if not size:
+        return []
+    text = (
+        f"{size / 1e6:,.1f} MB in {registry.root / 'files'} are there twice: they are no links. "
+        "Delete that folder while nobody uses the registry, if you need the space; what is wanted "
+        "of it is made again"
+    )
+    return [Finding("local copies", "note", text)]
 
 
 def _can_link(first: Path, second: Path) -> bool:

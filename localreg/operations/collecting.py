@@ -171,6 +171,7 @@ class _Collector:
             if now() - since >= self._grace * 1e6:
                 path = self._blobs.path(row.digest)
                 size = row.size if self._blobs.held(row.digest, row.size) else 0
+                size += self._blobs.own_copies(row.digest)
                 size += trees.tree_size(self._blobs.real(trees.FOLDER) / row.digest)
                 self._take("weights", path, "no model has them", self._forgetting(row.digest), size)
 

@@ -127,12 +127,12 @@ def _record(
 ) -> Result:
     from pathlib import Path
 
-    from localreg.blobs import staging
+    from localreg.blobs.odd_filesystems import make_readonly_at
 
     path = Path(str(part))
     filename = wish.filename if wish.named else better_name(wish.filename, found.filename)
     with disk_errors("keeping weights", path):
-        staging.make_readonly_at(path)
+        make_readonly_at(path)
         staged = StagedBlob(found.digest, found.size, path)
         facts = inside_of(staged, filename)
         held = registry.blobs.held(found.digest, found.size)

@@ -39,6 +39,8 @@ class Usage(Frozen):
         kept: bytes that the registry owes.
         cached: bytes of downloads that can be fetched again.
         unused: bytes of weights that no model has; `gc` deletes them in time.
+        copies: bytes of local copies that are no links to what is kept or cached: the file system
+            has none, or the directory came here without them. They are made again when deleted.
         trees: bytes of unpacked archives.
         temporary: bytes in ``tmp/`` and ``quarantine/``.
         database: bytes of the database.
@@ -50,6 +52,7 @@ class Usage(Frozen):
     kept: int
     cached: int
     unused: int
+    copies: int
     trees: int
     temporary: int
     database: int
@@ -57,7 +60,8 @@ class Usage(Frozen):
     @property
     def total(self) -> int:
         """All of it."""
-        return self.kept + self.cached + self.unused + self.trees + self.temporary + self.database
+        held = self.kept + self.cached + self.unused
+        return held + self.copies + self.trees + self.temporary + self.database
 
 
 def usage(registry: OpenRegistry) -> Usage:
@@ -78,6 +82,7 @@ def usage(registry: OpenRegistry) -> Usage:
         kept=sum(size for digest, size in sizes.items() if digest in kept),
         cached=sum(sizes[each] for each in sizes if each not in kept and each not in unused),
         unused=sum(sizes[each] for each in sizes if each in unused),
+        copies=sum(map(registry.blobs.own_copies, sizes)),
         trees=_below(registry.root / trees.FOLDER),
         temporary=_below(registry.root / "tmp") + _below(registry.root / QUARANTINE),
         database=sum(_size(path) for path in registry.root.glob(f"{registry.store.path.name}*")),

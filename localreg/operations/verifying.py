@@ -218,8 +218,18 @@ class _Check:
             return
         from localreg.blobs.unpacking import differences
 
-        links = sorted(self._blobs.real("files", self._row.digest).iterdir())
-        if links:
-            found = differences(links[0], links[0].name, folder)
+        name = self._archive_name()
+        if name is not None:
+            found = differences(self._blobs.blob(self._row.digest), name, folder)
             if found:
                 yield self._problem("tree", folder, "; ".join(found[:3]))
+
+    def _archive_name(self) -> str | None:
+        """Return a name that tells the archive's format; nobody needs to have a local copy."""
+        from localreg.blobs.unpacking import is_archive
+
+        folder = self._blobs.real("files", self._row.digest)
+        with self._registry.store.read() as connection:
+            names = [each.filename or "" for each in blob_rows.uses(connection, self._row.digest)]
+        names += sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        return next(filter(is_archive, names), None)

@@ -112,7 +112,7 @@ def _file(
     assert weights.digest is not None
     path = registry.blobs.local_file(weights.digest, weights.size, weights.filename)
     if os.environ.get("LOCALREG_VERIFY") == "always":
-        registry.blobs.check_digest(weights.digest)
+        registry.blobs.check_handed_out(weights.digest, path)
     return weights.digest, path
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -72,7 +73,8 @@ def _write(target: Path, content: bytes) -> None:
     try:
         with open(number, "wb") as file:
             file.write(content)
-            os.fchmod(file.fileno(), 0o644)  # mkstemp lets nobody else read it
+            with suppress(OSError):  # a file system without modes
+                os.fchmod(file.fileno(), 0o644)  # mkstemp lets nobody else read it
         Path(temporary).replace(target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from localreg.blobs.blobstore import size_of
 from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.odd_filesystems import sync_folder
 from localreg.blobs.outgoing.uploaded import Uploaded
 from localreg.blobs.staging import StagedBlob, check_room, file_digest, source_size, stage_file
 from localreg.errors import StorageError
@@ -53,7 +54,7 @@ def upload(
             staged = stage_file(source, aside, "copy", sync=sync, progress=progress)
             target, made = _settle(staged, folder, name)
             if sync:
-                _sync_folder(folder)
+                sync_folder(folder)
         finally:
             aside.unlink(missing_ok=True)
     return Uploaded(local_url(target), staged.digest, staged.size, made)
@@ -163,12 +164,4 @@ def _make_folder(folder: Path, sync: bool) -> None:
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
         if sync:
-            _sync_folder(each.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync_folder(each.parent)
