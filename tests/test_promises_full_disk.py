@@ -267,3 +267,43 @@ def test_a_lock_that_is_held_too_long_is_told(tmp_path):
     assert "30 s" in str(told)
     with Registry(tmp_path) as registry, registry._opened.store.read() as connection:
         assert connection.execute("PRAGMA busy_timeout").fetchone() == (30_000,)
+
+
+def use_where_folders_cannot_be_synced(root, weights):
+    """Use a registry while fsync refuses folders, as some network file systems do."""
+    import errno
+    import os
+    import stat
+    from pathlib import Path
+
+    import localreg
+
+    sync, refused = os.fsync, []
+
+    def sync_files_only(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            refused.append(descriptor)
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(descriptor)
+
+    os.fsync = sync_files_only
+    with localreg.Registry(root) as registry:
+        model = registry.add(weights, "m")
+        output = localreg.OutputModel(
+            task=localreg.Task.init(project_name="p", task_name="t"), name="uploaded"
+        )
+        output.update_weights(weights, target_filename="w.pt", upload_uri=f"{root}-uploads")
+        output.wait_for_uploads()
+        text = Path(model.get_local_copy()).read_text()
+        return [text, bool(refused), os.listdir(f"{root}-uploads"), registry.verify(full=True).ok]
+
+
+def test_folders_that_cannot_be_synced(tmp_path, children):
+    """P5: where fsync takes files only, the files are synced, and all works."""
+    (tmp_path / "w.pt").write_bytes(b"weights")
+    told = children.run(
+        use_where_folders_cannot_be_synced, tmp_path / "registry", tmp_path / "w.pt"
+    )
+    assert told[:2] == ["weights", True]
+    assert told[2]
+    assert told[3]
