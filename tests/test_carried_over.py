@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from localreg import Registry
+from localreg import Registry, Task
 from localreg.operations.checkup import examine
 
 # How a directory is copied, and whether two names of one file stay one file, with its times.
@@ -177,3 +177,25 @@ def test_bytes_are_shared_where_the_file_system_can(made_disk, kind):
         assert registry.verify(full=True).ok
         told = {each.what: each.text for each in examine(registry._opened, lock_seconds=0.01)}
         assert told["clones"] == "yes"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_unpacked_tree_is_compared_with_its_archive(tmp_path, kept):
+    """P6: whether a model or an artifact has it, and for a model also when ``files/`` is gone."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/inside").write_bytes(b"inside")
+    with Registry(tmp_path / "registry", durability="fast") as registry:
+        if kept:
+            tree = Path(registry.add(tmp_path / "folder", "package").get_local_copy())
+            shutil.rmtree(registry.path / "files")
+        else:
+            task = Task.init(project_name="p", task_name="t")
+            task.upload_artifact("package", tmp_path / "folder")
+            tree = Path(task.artifacts["package"].get_local_copy())
+            task.close()
+        assert registry.verify(full=True).ok
+        (tree / "inside").chmod(0o644)
+        (tree / "inside").write_bytes(b"others")
+        (problem,) = registry.verify(full=True).problems
+        assert problem.kind == "tree"
+        assert "inside has other bytes" in problem.text

@@ -37,6 +37,9 @@ def use_in_place(stick, sources, journal):
             model = registry.add(source, source.stem, "usb", tags=["t"])
             first, second = Path(model.get_local_copy()), Path(model.get_local_copy())
             told["same"].append(first == second)
+            # Settled: another local copy is a look at two files, and reads nothing.
+            blobs, name = registry._opened.blobs, first.name if first.is_file() else "pkg.zip"
+            told["same"].append(blobs._is_linked(model.digest, model.size, name))
             if source.is_file():
                 told["copies"][source.name] = first.name
                 told["same"].append(first.read_bytes() == source.read_bytes())
@@ -136,6 +139,38 @@ def test_processes_share_a_registry_on_fat(vfat):
     """P10, P11: made at once by several processes, it has what all of them added, once."""
     disk = vfat()
     assert disk.run(use_at_once, disk.place, 4) == [[], 20, 5, True, []]
+
+
+def fill_up(stick, weights):
+    """Add what fits once and not twice; return what was said, what is left, and how it goes on."""
+    from pathlib import Path
+
+    from localreg import Registry
+    from localreg.errors import StorageFullError
+
+    with Registry(Path(stick) / "registry") as registry:
+        try:
+            registry.add(weights, "large")
+        except StorageFullError as error:
+            told = [str(error)]
+        root = registry.path
+        told.append([path.name for path in root.rglob("*") if path.stat().st_size > 1_000_000])
+        told.append([path.name for path in [*root.glob("files/*/.*"), *root.glob("tmp/*")]])
+        told.append(len(registry.models()))
+        (Path(stick) / "small.pt").write_bytes(b"small")
+        small = registry.add(Path(stick) / "small.pt", "small")
+        return [*told, Path(small.get_local_copy()).read_text()]
+
+
+def test_a_stick_that_is_full_with_the_local_copy(vfat, tmp_path):
+    """P5: weights for whose local copy no room is left are not kept, and leave nothing."""
+    with open(tmp_path / "large.bin", "wb") as file:
+        file.truncate(60_000_000)
+    disk = vfat()
+    said, large, left, models, small = disk.run(fill_up, disk.place, tmp_path / "large.bin")
+    assert "nothing was kept" in said
+    assert (large, left, models) == ([], [], 0)
+    assert small == "small"
 
 
 def edit_a_copy(stick):

@@ -78,6 +78,7 @@ class BlobStore(Frozen):
         with disk_errors("keeping weights", staged.path):
             folder = self.folder("blobs", "sha256", staged.digest[:2])
             target = self.path(staged.digest)
+            new = not os.path.lexists(target)
             if replace or size_of(target) != staged.size:
                 if os.path.lexists(target):  # damaged; what was handed out of it is damaged too
                     self._delete_links(staged.digest)
@@ -85,7 +86,12 @@ class BlobStore(Frozen):
                 make_readonly_at(staged.path)
                 staged.path.rename(target)
                 self.sync(folder)
-            self.local_file(staged.digest, staged.size, filename)
+            try:
+                self.local_file(staged.digest, staged.size, filename)
+            except BaseException:
+                if new:  # no row will tell of it; where links do not exist the disk may be full
+                    target.unlink(missing_ok=True)
+                raise
             return target.lstat().st_ctime_ns
 
     def held(self, digest: str, size: int | None) -> bool:
