@@ -170,8 +170,12 @@ def backslash(folder):
     (folder / "a\\b").touch()
 
 
+def drive(folder):
+    (folder / "F:1").touch()  # would be packed, and never unpacked again
+
+
 @pytest.mark.parametrize(
-    "spoil", [circle, broken_link, pipe, a_socket, odd_name, name_that_is_no_text, backslash]
+    "spoil", [circle, broken_link, pipe, a_socket, odd_name, name_that_is_no_text, backslash, drive]
 )
 def test_what_no_archive_can_hold_is_refused_by_name(spoil, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

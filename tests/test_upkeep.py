@@ -341,6 +341,18 @@ def test_what_a_collection_frees_is_told_with_the_unpacked_tree(registry, tmp_pa
     assert not tree.exists()
 
 
+def test_what_a_collection_frees_is_told_with_local_copies_that_are_no_links(registry, file):
+    """Where links do not exist, or were not kept by a copy of the directory."""
+    model = registry.add(file, "m")
+    path = Path(model.get_local_copy())
+    path.unlink()
+    path.write_bytes(BYTES)
+    Model.remove(model, delete_weights_file=False)
+    assert registry.gc(grace_seconds=0).freed == 2 * len(BYTES)
+    assert registry.gc(grace_seconds=0, dry_run=False).freed == 2 * len(BYTES)
+    assert not path.exists()
+
+
 def test_the_grace_period_begins_when_the_model_is_removed(registry, file):
     model = registry.add(file, "m")
     with registry.db.conn as connection:

@@ -7,6 +7,7 @@ read in place. Names are sorted, times are 1980, modes are fixed.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 BUFFER = 262_144
 TELL_STEP = 4 * 1024 * 1024
 FILE_MODE, FOLDER_MODE = 0o100644, 0o40755
+_DRIVE = re.compile(r"[A-Za-z]:")
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # what a zip can say
 
 
@@ -90,7 +92,7 @@ def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iter
         children = list(found)
     for child in children:
         empty = False
-        _check_name(folder, child.name)
+        _check_name(folder, child.name, top=not prefix)
         path, name = folder / child.name, prefix + child.name
         try:
             mode = path.stat()
@@ -106,11 +108,13 @@ def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iter
         yield Entry(prefix, folder, 0)
 
 
-def _check_name(folder: Path, name: str) -> None:
+def _check_name(folder: Path, name: str, *, top: bool = True) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
         raise _cannot(folder, f"holds a name that is no UTF-8: {name!r}") from None
+    if top and _DRIVE.match(name):  # no archive that holds it is unpacked
+        raise _cannot(folder, f"holds a name that other systems take for a drive: {name!r}")
     if "\\" in name or any(ord(char) < 32 or ord(char) == 127 for char in name):
         raise _cannot(folder, f"holds a name that not every system takes: {name!r}")
 
