@@ -13,6 +13,7 @@ from localreg.text import check_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.blobs.blobstore import BlobStore
+    from localreg.group_modes import Group
     from localreg.store.database import Durability
 
 DATABASE = "registry.db"
@@ -41,7 +42,9 @@ class OpenRegistry(Frozen):
         """Its weights."""
         from localreg.blobs.blobstore import BlobStore
 
-        return BlobStore(self.root, self.store.durability == "full")
+        store = self.store
+        spare = store.registry_id if store.readonly else None
+        return BlobStore(self.root, store.durability == "full", store.group, spare)
 
     def close(self) -> None:
         """Close the database; closing twice is fine."""
@@ -54,15 +57,17 @@ def open_registry(
     durability: Durability = "full",
     readonly: bool = False,
     journal: str | None = None,
+    group: Group | None = None,
 ) -> OpenRegistry:
     """Open the registry in a directory, and make it when there is none.
 
     Args:
         path: the directory; it and its parents are made too.
         durability: "full" survives a power loss, "fast" only the end of the process.
-        readonly: never write.
+        readonly: never write; a place that cannot be written to is opened so by itself.
         journal: the journal mode of a registry that is made now, "wal" or "truncate"; by the
             file system when None.
+        group: the group that shares a registry that is made now.
 
     Raises:
         RegistryError: it cannot be opened; nothing in it was changed.
@@ -88,5 +93,7 @@ def open_registry(
         raise NotARegistryError(
             f"{root} is a file; a registry is a directory, choose another path", path=str(root)
         )
-    store = Store(root / DATABASE, durability=durability, readonly=readonly, journal=journal)
+    store = Store(
+        root / DATABASE, durability=durability, readonly=readonly, journal=journal, group=group
+    )
     return OpenRegistry(root, store)

@@ -38,7 +38,8 @@ class Registry(UpkeepMethods):
             else the nearest ``.localreg`` folder upwards, else the user's data directory.
         durability: "full" (what a call acknowledged survives a power loss) or "fast" (it
             survives the end of the process); ``LOCALREG_DURABILITY``, else "full", when None.
-        readonly: never write.
+        readonly: never write. A directory that cannot be written to (a read-only mount, another
+            user's) is opened so by itself.
 
     Raises:
         RegistryError: (an OSError) it cannot be opened; nothing in it was changed.
@@ -83,6 +84,14 @@ class Registry(UpkeepMethods):
 
     def __repr__(self) -> str:
         return f"Registry({str(self.path)!r})"
+
+    @property
+    def readonly(self) -> bool:
+        """Whether nothing can be changed: ``readonly=True`` asked for it, or the place does.
+
+        Writes raise a ReadOnlyRegistryError, which says why.
+        """
+        return self._opened.store.readonly
 
     @property
     def path(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -18,6 +19,7 @@ from localreg.blobs.odd_filesystems import (
 )
 from localreg.errors import CorruptBlobError, InvalidValueError, NotARegistryError, StorageError
 from localreg.frozen import Frozen
+from localreg.group_modes import share_at
 from localreg.ids import new_id
 
 TYPE_CHECKING = False
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from localreg.blobs.staging import StagedBlob
 
 UNNAMED = "weights"
+NEW_FOLDER = ".new-"  # begins the name of a folder that is not in its place yet
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -34,10 +37,15 @@ class BlobStore(Frozen):
     Attributes:
         root: the registry's directory.
         durable: whether bytes are synced to disk before a call returns.
+        group: the group that shares the registry, by number; None where nobody does.
+        spare: what to call the place that local copies are made in when nothing can be written
+            here; None where it can.
     """
 
     root: Path
     durable: bool
+    group: int | None = None
+    spare: str | None = None
 
     def path(self, digest: str) -> Path:
         """Return where the blob of a digest is, or would be.
@@ -83,7 +91,7 @@ class BlobStore(Frozen):
                 if os.path.lexists(target):  # damaged; what was handed out of it is damaged too
                     self._delete_links(staged.digest)
                 # A file that was linked is the user's own until here.
-                make_readonly_at(staged.path)
+                make_readonly_at(staged.path, self.group)
                 staged.path.rename(target)
                 self.sync(folder)
             try:
@@ -123,6 +131,10 @@ class BlobStore(Frozen):
         with disk_errors("handing out weights", link):
             if size_of(blob) != size:
                 raise _corrupt(digest, blob, _wrong_size(size_of(blob), size))
+            if self.spare is not None:
+                from localreg.blobs.elsewhere import copy_elsewhere
+
+                return copy_elsewhere(blob, self.spare, digest, name)
             self.folder("files", digest)
             try:
                 return self._hand_out(digest, link)
@@ -135,14 +147,16 @@ class BlobStore(Frozen):
             return link.with_name(portable)
 
     def _hand_out(self, digest: str, link: Path) -> Path:
+        from localreg.blobs.owners import owner_mark
+
         blob = self.blob(digest)
         # With its name in it: one that is refused here is so before a byte is copied.
-        aside = link.with_name(f".{new_id()}-{link.name}")
+        aside = link.with_name(f".{new_id()}-{link.name}{owner_mark()}")
         try:
             if not _link(blob, aside):
                 if self._adopt(digest, link):
                     return link
-                _copy(blob, aside)
+                copy_file(blob, aside, self.group)
             aside.replace(link)
         finally:
             aside.unlink(missing_ok=True)
@@ -161,7 +175,7 @@ class BlobStore(Frozen):
 
         if file_digest(link) != digest:
             return False
-        make_readonly_at(link)
+        make_readonly_at(link, self.group)
         _same_time(blob, link)
         return True
 
@@ -269,6 +283,11 @@ class BlobStore(Frozen):
 
     def contains(self, path: Path) -> bool:
         """Return whether a path is one that the registry made; users keep files beside these."""
+        if self.spare is not None:
+            from localreg.blobs.elsewhere import is_elsewhere
+
+            if is_elsewhere(path, self.spare):
+                return True
         if not path.is_relative_to(self.root):
             return False
         return path.relative_to(self.root).parts[:1] in (("blobs",), ("files",), ("trees",))
@@ -293,12 +312,43 @@ class BlobStore(Frozen):
         for name in names:
             parent, folder = folder, folder / name
             try:
-                folder.mkdir()
+                self._make_folder(folder)
                 self.sync(parent)
             except FileExistsError:
                 if folder.is_symlink() or not folder.is_dir():
                     raise _not_a_folder(folder) from None
         return folder
+
+    def _make_folder(self, folder: Path) -> None:
+        if self.group is None:
+            folder.mkdir()
+            return
+        if os.path.lexists(folder):
+            raise FileExistsError(folder)
+        from localreg.blobs.owners import owner_mark
+
+        # Another member who met it before the group may use it would be refused.
+        aside = self.root / f"{NEW_FOLDER}{new_id()}{owner_mark()}"
+        aside.mkdir()
+        try:
+            share_at(aside, self.group)
+            aside.rename(folder)  # also onto another's new one, as long as that is empty
+        except OSError as error:
+            aside.rmdir()
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise FileExistsError(folder) from error
+            raise
+
+    def lock_file(self, name: str) -> Path:
+        """Return the path of a lock; where a group shares it, each member can take it."""
+        path = self.folder("locks") / name
+        if self.group is not None and not os.path.lexists(path):
+            with self.aside("lock") as aside:
+                aside.touch(0o660)
+                share_at(aside, self.group)
+                with suppress(FileExistsError):  # another process was first, and did the same
+                    os.link(aside, path)
+        return path
 
     def sync(self, folder: Path) -> None:
         """Bring a folder's entries to disk, when the registry is durable."""
@@ -321,22 +371,29 @@ def size_of(path: Path) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
+def link_or_copy(blob: Path, target: Path) -> None:
+    """Put a blob's bytes under another name, as read-only as it is."""
+    if not _link(blob, target):
+        copy_file(blob, target, None)
+
+
 def _link(blob: Path, target: Path) -> bool:
     try:
         os.link(blob, target, follow_symlinks=False)
-    except OSError:  # no hard links here, or too many of this file
+    except OSError:  # no hard links here, too many of this file, or it is another user's
         return False
     return True
 
 
-def _copy(blob: Path, target: Path) -> None:
+def copy_file(blob: Path, target: Path, group: int | None) -> None:
+    """Copy a blob, which shares its bytes where that can be; with its own time of writing."""
     import shutil
 
     from localreg.blobs.staging import clone
 
     if not clone(blob, target):
         shutil.copyfile(blob, target, follow_symlinks=False)
-    make_readonly_at(target)
+    make_readonly_at(target, group)
     _same_time(blob, target)
 
 

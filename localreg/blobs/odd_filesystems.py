@@ -12,6 +12,8 @@ import re
 import stat
 from pathlib import Path
 
+from localreg.group_modes import share
+
 # What is said to a mode: not by this user, or not here. FAT and exFAT just ignore it.
 _NO_MODES = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP})
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
@@ -20,8 +22,12 @@ _REFUSED = re.compile(r'[<>:"|?*]')
 _SHORT = 80  # bytes; eCryptfs and gocryptfs allow little more than a hundred
 
 
-def make_readonly(descriptor: int) -> None:
-    """Take the right to write from a file; what the umask left of the others stays."""
+def make_readonly(descriptor: int, group: int | None = None) -> None:
+    """Take the right to write from a file; what the umask left of the others stays.
+
+    Args:
+        group: the group that shall be able to read it.
+    """
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
     try:
         os.fchmod(descriptor, mode & 0o444)
@@ -31,13 +37,14 @@ def make_readonly(descriptor: int) -> None:
     except OSError as error:
         if error.errno not in _NO_MODES:
             raise
+    share(descriptor, group)
 
 
-def make_readonly_at(path: Path) -> None:
-    """Take the right to write from the file at a path."""
+def make_readonly_at(path: Path, group: int | None = None) -> None:
+    """Take the right to write from the file at a path, as `make_readonly`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        make_readonly(descriptor)
+        make_readonly(descriptor, group)
     finally:
         os.close(descriptor)
 

@@ -39,6 +39,11 @@ def is_alive(name: str) -> bool | None:
     return True
 
 
+def is_marked(name: str) -> bool:
+    """Return whether a name ends in the mark of a process, of whatever machine."""
+    return _MARK.search(name) is not None
+
+
 def free_mark() -> str:
     """Return what the name of something ends in that any process of this boot may take over."""
     return f".{_machine()}-free"

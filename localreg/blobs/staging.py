@@ -90,7 +90,13 @@ def check_room(folder: Path, size: int) -> None:
 
 
 def stage_file(
-    source: Path, aside: Path, mode: Mode, *, sync: bool, progress: Progress | None
+    source: Path,
+    aside: Path,
+    mode: Mode,
+    *,
+    sync: bool,
+    progress: Progress | None,
+    group: int | None = None,
 ) -> StagedBlob:
     """Bring a file aside and hash what came of it.
 
@@ -101,6 +107,7 @@ def stage_file(
             "move" makes a hard link where it can: the caller deletes the source afterwards.
         sync: whether what is copied shall be on disk.
         progress: called with the bytes done, and how many there are.
+        group: the group that shall be able to read it; None for no one in particular.
 
     Raises:
         InvalidValueError: a hard link was wanted and cannot be made, or the file changed
@@ -108,7 +115,7 @@ def stage_file(
         OSError: it cannot be read or copied.
     """
     if clone(source, aside):
-        make_readonly_at(aside)
+        make_readonly_at(aside, group)
         return _hash_in_place(aside, sync, progress, source)
     if mode != "copy" and _alone(source, mode) and _hard_link(source, aside, mode):
         return _hash_in_place(aside, sync, progress, source)
@@ -120,11 +127,17 @@ def stage_file(
             sync=sync,
             size=size,
             progress=progress,
+            group=group,
         )
 
 
 def stage_stream(
-    stream: BinaryIO, aside: Path, *, sync: bool, progress: Progress | None
+    stream: BinaryIO,
+    aside: Path,
+    *,
+    sync: bool,
+    progress: Progress | None,
+    group: int | None = None,
 ) -> StagedBlob:
     """Write what a stream gives aside and hash it; otherwise as `stage_file`."""
 
@@ -140,7 +153,7 @@ def stage_stream(
             done += len(data)
             told(done)
 
-    return _write_and_hash(aside, copy, sync=sync, size=None, progress=progress)
+    return _write_and_hash(aside, copy, sync=sync, size=None, progress=progress, group=group)
 
 
 def stage_written(
@@ -150,13 +163,14 @@ def stage_written(
     sync: bool,
     size: int | None,
     progress: Progress | None,
+    group: int | None = None,
 ) -> StagedBlob:
     """Let `write` fill a file aside, which tells how far it is final, and hash it meanwhile."""
 
     def fill(writer: BinaryIO, told: Callable[[int], None]) -> None:
         write(aside, told)
 
-    return _write_and_hash(aside, fill, sync=sync, size=size, progress=progress)
+    return _write_and_hash(aside, fill, sync=sync, size=size, progress=progress, group=group)
 
 
 def _write_and_hash(
@@ -166,6 +180,7 @@ def _write_and_hash(
     sync: bool,
     size: int | None,
     progress: Progress | None,
+    group: int | None,
 ) -> StagedBlob:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     done = 0
@@ -184,7 +199,7 @@ def _write_and_hash(
         if size is not None and size > FAT_LIMIT:
             _check_size_allowed(writer, size)
         write(writer, told)
-        make_readonly(writer.fileno())  # before it is synced, so that this is on disk too
+        make_readonly(writer.fileno(), group)  # before it is synced, so that this is on disk too
         if sync:
             os.fsync(writer.fileno())
         digest = behind.finish()

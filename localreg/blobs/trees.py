@@ -24,7 +24,20 @@ FOLDER = "trees"
 def tree(blobs: BlobStore, digest: str) -> Path | None:
     """Return the folder that an archive was unpacked to, or None."""
     folder = blobs.real(FOLDER) / digest
-    return folder if folder.is_dir() and not folder.is_symlink() else None
+    return folder if _is_tree(folder) else None
+
+
+def _is_tree(folder: Path) -> bool:
+    return folder.is_dir() and not folder.is_symlink()
+
+
+def _folder(blobs: BlobStore) -> Path:
+    """Return where trees are made: in the registry, or elsewhere when it cannot be written to."""
+    if blobs.spare is None:
+        return blobs.folder(FOLDER)
+    from localreg.blobs.elsewhere import place_elsewhere
+
+    return place_elsewhere(blobs.spare, FOLDER)
 
 
 def unpacked(blobs: BlobStore, digest: str, archive: Path, filename: str) -> Path:
@@ -46,10 +59,12 @@ def unpacked(blobs: BlobStore, digest: str, archive: Path, filename: str) -> Pat
 
     limits = limits_from_environment()
     with disk_errors("unpacking weights", archive):
-        folder = blobs.folder(FOLDER)
+        folder = _folder(blobs)
+        if _is_tree(folder / digest):  # elsewhere
+            return folder / digest
         aside = folder / f".{new_id()}{owner_mark()}"
         before = archive.stat()
-        unpack(archive, filename, aside, limits)
+        unpack(archive, filename, aside, limits, blobs.group)
         place = folder / digest
         try:
             after = archive.stat()
@@ -64,7 +79,7 @@ def unpacked(blobs: BlobStore, digest: str, archive: Path, filename: str) -> Pat
             try:
                 aside.rename(place)
             except OSError:
-                if tree(blobs, digest) is None:  # else another process was first
+                if not _is_tree(place):  # else another process was first
                     raise
             blobs.sync(folder)
         finally:

@@ -23,6 +23,7 @@ from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.odd_filesystems import REFUSED_NAME, make_readonly, set_folder_mode
 from localreg.errors import ArchiveError, InvalidValueError, StorageError
 from localreg.frozen import Frozen
+from localreg.group_modes import share_at
 
 BUFFER = 262_144
 MODEST = 100_000_000  # below that much no ratio is suspicious
@@ -78,7 +79,9 @@ def is_archive(filename: str) -> bool:
     return filename.lower().endswith(_ENDINGS)
 
 
-def unpack(archive: Path, filename: str, target: Path, limits: Limits) -> None:
+def unpack(
+    archive: Path, filename: str, target: Path, limits: Limits, group: int | None = None
+) -> None:
     """Unpack an archive into a new folder, read-only.
 
     Args:
@@ -86,6 +89,8 @@ def unpack(archive: Path, filename: str, target: Path, limits: Limits) -> None:
         filename: its original name, whose ending tells the format.
         target: the folder, which must not be there; the one above it must.
         limits: what it may unpack to.
+        group: the group that shares it, whose members can delete it: its folders, unlike its files,
+            are not read-only then.
 
     Raises:
         ArchiveError: it is broken, unsafe or beyond the limits; the folder is gone again.
@@ -95,7 +100,8 @@ def unpack(archive: Path, filename: str, target: Path, limits: Limits) -> None:
     with disk_errors("unpacking weights", target):
         target.mkdir()
         try:
-            _Unpacking(archive, target, limits).run(filename)
+            share_at(target, group)
+            _Unpacking(archive, target, limits, group).run(filename)
         except BaseException:
             remove_tree(target)
             raise
@@ -104,10 +110,11 @@ def unpack(archive: Path, filename: str, target: Path, limits: Limits) -> None:
 class _Unpacking:
     """One run through an archive: what was made so far, and how much."""
 
-    def __init__(self, archive: Path, target: Path, limits: Limits) -> None:
+    def __init__(self, archive: Path, target: Path, limits: Limits, group: int | None) -> None:
         self._archive = archive
         self._target = target
         self._limits = limits
+        self._group = group
         size = archive.stat().st_size
         self._most = min(limits.bytes, max(MODEST, size * limits.ratio))
         self._bytes = 0
@@ -144,7 +151,7 @@ class _Unpacking:
                 rest = memoryview(data)
                 while rest:
                     rest = rest[os.write(writer.fileno(), rest) :]
-            make_readonly(writer.fileno())
+            make_readonly(writer.fileno(), self._group)
 
     def _make_folders(self, name: str, member: Member) -> None:
         if name in self._folders:
@@ -157,6 +164,7 @@ class _Unpacking:
             raise self._beyond(f"{self._limits.members:,} members", "MEMBERS")
         with self._made_for(name):
             (self._target / name).mkdir()
+            share_at(self._target / name, self._group)
         self._folders.add(name)
 
     @contextmanager
@@ -177,6 +185,8 @@ class _Unpacking:
             ) from error
 
     def _make_readonly(self) -> None:
+        if self._group is not None:  # members that own none of it delete what is in it
+            return
         for name in sorted(self._folders, reverse=True):  # those inside first
             place = self._target / name
             set_folder_mode(place, stat.S_IMODE(place.stat().st_mode) & 0o555)
@@ -241,5 +251,6 @@ def remove_tree(folder: Path) -> None:
     if not folder.is_dir():
         return
     for place, _, _ in os.walk(folder):
-        set_folder_mode(Path(place), 0o700)
+        # Another member's folder stays as it is: it lets the group delete.
+        set_folder_mode(Path(place), stat.S_IMODE(Path(place).stat().st_mode) | 0o700)
     shutil.rmtree(folder)

@@ -27,7 +27,7 @@ from localreg.cli.output import (
     say,
     served,
 )
-from localreg.operations import adding, creation, tracking, weights
+from localreg.operations import adding, checkup, creation, sharing, tracking, weights
 from localreg.operations.lookup import resolve_model
 from localreg.progress import shown_progress
 from localreg.records import WeightsRecord
@@ -49,15 +49,31 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="SQLite's journal; truncate for directories that several machines share. "
     "By the file system by default.",
 )
-def init_command(directory: str | None, journal: str | None) -> None:
+@click.option(
+    "--shared",
+    metavar="GROUP",
+    help="Let the members of this group of users use it together, whatever their umask. Of a "
+    "registry that is there, this gives the group all that is yours in it.",
+)
+def init_command(directory: str | None, journal: str | None, shared: str | None) -> None:
     """Make a registry in DIRECTORY, by default .localreg here, where commands below find it."""
     path = directory or click.get_current_context().find_root().obj or ambient.FOLDER
     existed = (Path(path).expanduser() / DATABASE).exists()
-    registry = open_registry(path, durability=ambient.default_durability(), journal=journal)
-    registry.close()
+    durability = ambient.default_durability()
+    if shared is None:
+        registry = open_registry(path, durability=durability, journal=journal)
+    else:
+        group = sharing.group_named(shared)
+        registry = sharing.make_shared(Path(path), group, durability=durability, journal=journal)
     say(f"{'There is a registry already' if existed else 'Made a registry'} in {registry.root}")
     if existed and journal:
         say("Its journal stays what it is: that is chosen when a registry is made.")
+    findings = checkup.examine_sharing(registry) if shared else []
+    registry.close()
+    for each in findings:
+        say(f"{each.what}: {each.text}")
+    if any(each.state == "bad" for each in findings):
+        sys.exit(1)
 
 
 @click.command("add")
@@ -293,7 +309,10 @@ def env_command(as_json: bool, registry: str | None) -> None:
             "chosen by": reason,
             "registry id": settings["registry_id"],
             "models": str(count),
+            "writable": f"no: {target.store.refusal}" if target.store.readonly else "yes",
+            "shared": f"by the group {target.store.shared}" if target.store.shared else "no",
             "file system": filesystem_type(target.root) or "unknown",
+            "locks": checkup.kind_of_locks(target),
             "journal": settings["journal"],
             "durability": target.store.durability,
             "localreg": localreg.__version__,

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from localreg.operations import revising as revising
     from localreg.operations import runs as runs
     from localreg.operations import searching as searching
+    from localreg.operations import sharing as sharing
     from localreg.operations import tabling as tabling
     from localreg.operations import task_copies as task_copies
     from localreg.operations import task_inputs as task_inputs
@@ -53,8 +54,8 @@ if TYPE_CHECKING:
 _MODULES = frozenset(
     "adding aliases artifacts caching catalog charting checkup collecting creation edits "
     "fetching history imaging ingest labels lineage lookup media outputs parameters "
-    "publishing removal repairing reported reporting revising runs searching tabling "
-    "task_copies task_inputs tracking uploading usage verifying weights".split()
+    "publishing removal repairing reported reporting revising runs searching sharing "
+    "tabling task_copies task_inputs tracking uploading usage verifying weights".split()
 )
 
 

@@ -138,6 +138,7 @@ def remove(registry: OpenRegistry, name: str) -> list[Cached]:
     Raises:
         NotFoundError: nothing in the cache answers to it.
         InvalidValueError: several do.
+        ReadOnlyRegistryError: nothing can be written.
         StorageError: it cannot be deleted.
     """
     found = [each for each in cached(registry) if each.name.startswith(name)]
@@ -149,6 +150,7 @@ def remove(registry: OpenRegistry, name: str) -> list[Cached]:
         raise InvalidValueError(
             f"{name!r} names {len(found)} things in the cache; give more digits", argument="name"
         )
+    registry.store.check_writable()
     for each in found:
         _delete(registry, each)
     return found
@@ -180,6 +182,8 @@ def prune(
         raise InvalidValueError(
             "say what to delete: max_size, older_than or partials", argument="max_size"
         )
+    if not dry_run:
+        registry.store.check_writable()
     chosen = _choose(cached(registry), most, oldest, partials)
     deleted, failed = [], []
     for each in chosen:

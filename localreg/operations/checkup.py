@@ -11,9 +11,11 @@ from pathlib import Path
 
 from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.staging import clone
+from localreg.blobs.url_lock import NO_LOCKS
 from localreg.errors import LocalregError, StorageError
 from localreg.frozen import Frozen
 from localreg.ids import new_id, now
+from localreg.operations import sharing
 from localreg.operations.collecting import leftovers
 from localreg.operations.repairing import QUARANTINE
 from localreg.operations.verifying import database_problems
@@ -63,8 +65,9 @@ def examine(registry: OpenRegistry, *, lock_seconds: float = LOCK_SECONDS) -> li
     """
     findings = [_sqlite(), _filesystem(registry), _journal(registry), _space(registry)]
     findings += [_database(registry), _clock(registry), _permissions(registry)]
+    findings += examine_sharing(registry)
     if registry.store.readonly:
-        return [*findings, Finding("writing", "note", "the registry is open for reading only")]
+        return [*findings, Finding("writing", "note", f"not possible: {registry.store.refusal}")]
     return [
         *findings,
         *_links(registry),
@@ -142,6 +145,76 @@ def _permissions(registry: OpenRegistry) -> Finding:
     return Finding("permissions", "ok", "not everybody may write")
 
 
+def examine_sharing(registry: OpenRegistry) -> list[Finding]:
+    """Look whether the members of the group that shares a registry can use it; [] without one."""
+    group, name = registry.store.group, registry.store.shared
+    if group is None or name is None:
+        return []
+    found = list(sharing.flaws(registry, group))
+    blocked = sharing.blocked_above(registry, group)
+    findings = []
+    here = sharing.group_name(group)
+    if here != name:
+        findings.append(
+            Finding(
+                "shared",
+                "note",
+                f"by the group {here} here; it was made for {name}, and was copied, or groups are "
+                f"called otherwise on this machine: `localreg init --shared GROUP {registry.root}`",
+            )
+        )
+    if found:
+        first = "; ".join(f"{each.path} {each.text}" for each in found[:3])
+        findings.append(
+            Finding(
+                "shared",
+                "bad",
+                f"{len(found)} things keep the group {here} out: {first}. Each owner mends their "
+                f"own by `localreg init --shared {here} {registry.root}`, root all",
+            )
+        )
+    if blocked:
+        findings.append(
+            Finding(
+                "shared",
+                "bad",
+                f"not all members of {here} may pass {blocked[-1]}: `chmod o+x` it, or choose a "
+                "place that they can reach",
+            )
+        )
+    return findings or [Finding("shared", "ok", f"by the group {here}, who can use all of it")]
+
+
+def kind_of_locks(registry: OpenRegistry) -> str:
+    """Return what keeps processes from downloading the same at once: locks, leases or nothing."""
+    if registry.store.readonly:
+        return "not needed: nothing can be written"
+    import filelock
+
+    try:
+        with registry.blobs.aside("doctor") as path:
+            try:
+                with filelock.FileLock(path, fallback_to_soft=False, timeout=0):
+                    return "file locks"
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    return f"none ({error.strerror or error})"
+                reason = error.strerror
+            return _leases(path.with_name(f"doctor-{new_id()}.lease"), str(reason))
+    except StorageError as error:
+        return f"none ({error})"
+
+
+def _leases(path: Path, reason: str) -> str:
+    import filelock
+
+    try:
+        with filelock.SoftFileLease(path, timeout=0):
+            return f"leases (no file locks: {reason})"
+    except OSError as error:
+        return f"none ({reason}; {error.strerror or error})"
+
+
 def _links(registry: OpenRegistry) -> list[Finding]:
     """Try what the file system can: hard links save space, clones save time."""
     try:
@@ -204,8 +277,8 @@ def _locks(registry: OpenRegistry, seconds: float) -> Finding:
                 return Finding(
                     "locks",
                     "note",
-                    "file locks do not work here; the same may be downloaded twice at once, and "
-                    "nothing else depends on them",
+                    f"file locks do not work here; instead: {kind_of_locks(registry)}. Without "
+                    "any, the same may be downloaded twice at once; nothing else depends on them",
                 )
             found = int(counter.read_text())
     except LocalregError as error:

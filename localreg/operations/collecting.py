@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from localreg.blobs import trees
-from localreg.blobs.blobstore import size_of
+from localreg.blobs.blobstore import NEW_FOLDER, size_of
 from localreg.blobs.disk_errors import disk_errors
-from localreg.blobs.owners import is_alive
+from localreg.blobs.owners import is_alive, is_marked
 from localreg.errors import (
     DamagedRegistryError,
     InvalidValueError,
@@ -28,6 +28,7 @@ from localreg.text import shown
 from localreg.urls import is_sha256
 
 GRACE_SECONDS = 86_400.0  # a reader, or a second thought, has a day
+ELSEWHERE_SECONDS = 3_600.0  # at least, for what a process of another machine may be writing
 
 
 class Garbage(Frozen):
@@ -143,16 +144,22 @@ class _Collector:
                 self._take("leftover", path, "its process is gone", _deleting(path))
         for folder in self._entries("files"):
             for path in _entries(folder):
-                if path.name.startswith(".") and self._is_old(path):
+                if path.name.startswith(".") and self._is_left(path, wait=False):
                     self._take("leftover", path, "its process is gone", _deleting(path))
+        for path in self._entries():
+            if path.name.startswith(NEW_FOLDER) and self._is_left(path, wait=False):
+                self._take("leftover", path, "its process is gone", _deleting(path))
 
     def _is_left(self, path: Path, *, wait: bool) -> bool:
         alive = is_alive(path.name)
+        if alive is None and is_marked(path.name):
+            # Of another machine, or container: a process that nobody here can ask for.
+            return self._is_old(path, max(self._grace, ELSEWHERE_SECONDS))
         if alive is None or wait:
             return alive is not True and self._is_old(path)
         return not alive
 
-    def _is_old(self, path: Path) -> bool:
+    def _is_old(self, path: Path, grace: float | None = None) -> bool:
         """Return whether nobody touched it for the grace period; never by a clock gone back."""
         try:
             status = path.lstat()
@@ -161,7 +168,7 @@ class _Collector:
                 newest = max([newest, *(each.lstat().st_ctime for each in _entries(path))])
         except FileNotFoundError:  # it is gone by now
             return False
-        return time.time() - newest >= self._grace
+        return time.time() - newest >= (self._grace if grace is None else grace)
 
     def _unreferred(self) -> None:
         with self._registry.store.read() as connection:

@@ -63,7 +63,7 @@ def fetch(registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Resu
     check_scheme(wish.url)
     if registry.store.readonly:
         raise ReadOnlyRegistryError(
-            f"{public_url(wish.url)} is not here, and {registry.root} is open for reading only; "
+            f"{public_url(wish.url)} is not here, and cannot be kept: {registry.store.refusal}; "
             "open it for writing once to fetch it",
             path=str(registry.root),
         )
@@ -132,7 +132,7 @@ def _record(
     path = Path(str(part))
     filename = wish.filename if wish.named else better_name(wish.filename, found.filename)
     with disk_errors("keeping weights", path):
-        make_readonly_at(path)
+        make_readonly_at(path, registry.blobs.group)
         staged = StagedBlob(found.digest, found.size, path)
         facts = inside_of(staged, filename)
         held = registry.blobs.held(found.digest, found.size)

@@ -81,8 +81,10 @@ def take_in(
         SourceNotFoundError: there is no such file.
         InvalidValueError: it cannot be kept in this mode.
         DigestMismatchError: the bytes are others than wanted.
+        ReadOnlyRegistryError: nothing can be written.
         StorageError: the disk is full, or refused something.
     """
+    registry.store.check_writable()  # before it is copied
     before = None if source.path is None else _status(source.path)
     digest = None if before is None else _known_digest(registry, source, before)
     done = None if digest is None else _with_held(registry, digest, source, act)
@@ -192,7 +194,11 @@ def _stage(registry: OpenRegistry, source: Source, aside: Path) -> StagedBlob:
     if source.path is None:
         assert source.stream is not None
         return staging.stage_stream(
-            source.stream, aside, sync=blobs.durable, progress=source.progress
+            source.stream,
+            aside,
+            sync=blobs.durable,
+            progress=source.progress,
+            group=blobs.group,
         )
     with disk_errors("keeping weights", source.path):
         if source.package:
@@ -201,7 +207,12 @@ def _stage(registry: OpenRegistry, source: Source, aside: Path) -> StagedBlob:
         if source.mode == "copy":
             staging.check_room(aside.parent, size)
         return staging.stage_file(
-            source.path, aside, source.mode, sync=blobs.durable, progress=source.progress
+            source.path,
+            aside,
+            source.mode,
+            sync=blobs.durable,
+            progress=source.progress,
+            group=blobs.group,
         )
 
 
@@ -228,6 +239,7 @@ def _stage_archive(
         sync=registry.blobs.durable,
         size=None,
         progress=source.progress,
+        group=registry.blobs.group,
     )
 
 

@@ -13,8 +13,14 @@ from urllib.parse import quote
 import localreg
 from localreg import log
 from localreg.blobs.disk_errors import disk_errors
-from localreg.errors import InvalidValueError, LocalregError, NotFoundError
+from localreg.errors import (
+    InvalidValueError,
+    LocalregError,
+    NotFoundError,
+    ReadOnlyRegistryError,
+)
 from localreg.frozen import replace
+from localreg.group_modes import share_at
 from localreg.ids import new_id, now
 from localreg.operations.charting import page_values
 from localreg.operations.index_page import index_values
@@ -60,8 +66,9 @@ def write_page(
         place = _own_place(registry, path, name)
         site = Site(reports_folder(registry), root=None)
         values = _values(registry, owner, site)
-        return _write(place, _drawn(registry, owner, values, site))
-    registry.store.check_writable()
+        group = registry.store.group if path is None else None
+        return _write(place, _drawn(registry, owner, values, site), group)
+    _check_writable(registry, "model.report(path=…) or `localreg report -o FILE` writes one")
     _prepare(registry)
     return _write_in_place(registry, owner, Site(reports_folder(registry)), fresh=True)
 
@@ -69,7 +76,7 @@ def write_page(
 def _own_place(registry: OpenRegistry, path: object, name: str) -> Path:
     """Return where a page that stands alone goes."""
     if path is None:
-        registry.store.check_writable()
+        _check_writable(registry, "path=… or `-o FILE` writes one")
         return registry.blobs.folder(REPORTS, "standalone") / name
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidValueError(
@@ -85,12 +92,28 @@ def _own_place(registry: OpenRegistry, path: object, name: str) -> Path:
     return place
 
 
+def _check_writable(registry: OpenRegistry, instead: str) -> None:
+    """Check that pages can be written into a registry.
+
+    Args:
+        instead: what writes pages elsewhere.
+    """
+    try:
+        registry.store.check_writable()
+    except ReadOnlyRegistryError as error:
+        raise ReadOnlyRegistryError(
+            f"{registry.store.refusal}; no pages can be written there. {instead} elsewhere, and "
+            "the pages that are there open as before",
+            path=str(reports_folder(registry)),
+        ) from error
+
+
 def _prepare(registry: OpenRegistry) -> None:
     """Make the folders of the pages, and put there what all of them need."""
     with disk_errors("writing pages", registry.root):
         for names in ((REPORTS, "models"), (REPORTS, "tasks"), (REPORTS, "compare")):
             registry.blobs.folder(*names)
-        write_assets(registry.blobs.folder(REPORTS, "assets"))
+        write_assets(registry.blobs.folder(REPORTS, "assets"), registry.store.group)
 
 
 def _values(registry: OpenRegistry, owner: Owner, site: Site) -> ModelPage | TaskPage:
@@ -134,11 +157,13 @@ def _placing(registry: OpenRegistry, site: Site) -> Placed:
     return inlined if site.root is None else linked
 
 
-def _write(place: Path, text: str) -> Path:
+def _write(place: Path, text: str, group: int | None) -> Path:
+    """Write a page whole, and for the group that shares the registry, where it is in that."""
     with disk_errors("writing a page", place):
         aside = place.with_name(f".{new_id()}.part")
         try:
             aside.write_text(text, encoding="utf-8")
+            share_at(aside, group)
             aside.replace(place)
         finally:
             aside.unlink(missing_ok=True)
@@ -155,7 +180,8 @@ def _write_in_place(registry: OpenRegistry, owner: Owner, site: Site, *, fresh: 
     values = _values(registry, owner, site)
     stamp = _stamp(registry, owner, values)
     if fresh or _stamp_of(place) != stamp:
-        _write(place, f"{_drawn(registry, owner, values, site)}<!-- {stamp} -->\n")
+        text = f"{_drawn(registry, owner, values, site)}<!-- {stamp} -->\n"
+        _write(place, text, registry.store.group)
     return place
 
 
@@ -186,14 +212,15 @@ def write_index(registry: OpenRegistry) -> Path:
         ReadOnlyRegistryError: the registry is open for reading only.
         StorageError: it cannot be written.
     """
-    registry.store.check_writable()
+    _check_writable(registry, "`localreg report -o FILE` writes one")
     _prepare(registry)
     return _write_overview(registry, frozenset())
 
 
 def _write_overview(registry: OpenRegistry, planned: frozenset[str]) -> Path:
     site = Site(reports_folder(registry), planned | {INDEX}, root="")
-    return _write(site.folder / INDEX, pages.index_page(index_values(registry, site), _look(site)))
+    text = pages.index_page(index_values(registry, site), _look(site))
+    return _write(site.folder / INDEX, text, registry.store.group)
 
 
 def write_site(registry: OpenRegistry) -> Path:
@@ -206,7 +233,7 @@ def write_site(registry: OpenRegistry) -> Path:
         ReadOnlyRegistryError: the registry is open for reading only.
         StorageError: a page cannot be written.
     """
-    registry.store.check_writable()
+    _check_writable(registry, "model.report(path=…) or `localreg report -o FILE` writes one")
     _prepare(registry)
     registry.store.flush()
     with registry.store.read() as connection:
@@ -261,7 +288,7 @@ def write_comparison(registry: OpenRegistry, model_ids: Sequence[str], path: obj
         )
     name = f"{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:16]}.html"
     if path is None:
-        registry.store.check_writable()
+        _check_writable(registry, "path=… or `localreg compare -o FILE` writes one")
         _prepare(registry)
         site = Site(reports_folder(registry))
         place = site.folder / "compare" / name
@@ -273,7 +300,8 @@ def write_comparison(registry: OpenRegistry, model_ids: Sequence[str], path: obj
     names = {name for each in compared for name in each.metadata}
     names |= {name for each in compared for name, _ in each.reported.singles}
     values = ComparePage(compared, {name: better(name) for name in names})
-    return _write(place, pages.compare_page(values, _look(site)))
+    group = registry.store.group if path is None else None
+    return _write(place, pages.compare_page(values, _look(site)), group)
 
 
 _MORE = "acc auc f1 precision recall map score iou dice r2 psnr ssim bleu rouge reward".split()

@@ -57,7 +57,11 @@ def repair(
     Args:
         full: hash every byte.
         progress: told of the bytes checked.
+
+    Raises:
+        ReadOnlyRegistryError: nothing can be written.
     """
+    registry.store.check_writable()
     found = verify(registry, full=full, progress=progress)
     mended: list[Mended] = []
     lost: list[Problem] = []

@@ -7,11 +7,11 @@ written for. plotly is found without being imported.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from localreg.group_modes import share
+from localreg.ids import new_id
 
 STATIC = Path(__file__).parent / "static"
 OWN = (
@@ -56,26 +56,26 @@ def asset_path(name: str) -> Path:
     return Path(found.origin).parent / "package_data" / "plotly.min.js"
 
 
-def write_assets(folder: Path) -> None:
+def write_assets(folder: Path, group: int | None = None) -> None:
     """Put the assets that `folder` lacks into it; each appears whole or not at all.
 
     Args:
         folder: made when it is not there; pages look for it as ``assets`` in their root.
+        group: the group that shares it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, file_name in asset_names().items():
         if not (folder / file_name).exists():
-            _write(folder / file_name, asset_path(name).read_bytes())
+            _write(folder / file_name, asset_path(name).read_bytes(), group)
 
 
-def _write(target: Path, content: bytes) -> None:
-    number, temporary = tempfile.mkstemp(dir=target.parent, prefix=".asset-")
+def _write(target: Path, content: bytes, group: int | None) -> None:
+    temporary = target.with_name(f".asset-{new_id()}")
     try:
-        with open(number, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
-            with suppress(OSError):  # a file system without modes
-                os.fchmod(file.fileno(), 0o644)  # mkstemp lets nobody else read it
-        Path(temporary).replace(target)
+            share(file.fileno(), group)
+        temporary.replace(target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -65,10 +65,20 @@ def _close_all(slots: dict[int, _Slot]) -> None:
 
 
 class Connections:
-    """Opens a connection for each thread that asks, and closes them all in the end."""
+    """Opens a connection for each thread that asks, and closes them all in the end.
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    Args:
+        connect: opens one.
+        is_outdated: whether one is to be replaced before it is used again; None for never.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        is_outdated: Callable[[sqlite3.Connection], bool] | None = None,
+    ) -> None:
         self._connect = connect
+        self._is_outdated = is_outdated
         self._local = threading.local()
         self._slots: dict[int, _Slot] = {}
         self._closed = False
@@ -86,10 +96,20 @@ class Connections:
         while True:
             slot = self._slot()
             with slot.in_use:
+                if self._is_outdated is not None:
+                    self._renew(slot, self._is_outdated)
                 if slot.connection is not None:
                     yield slot.connection
                     return
             # Another thread forked between the two lines and closed it: open it again.
+
+    def _renew(self, slot: _Slot, is_outdated: Callable[[sqlite3.Connection], bool]) -> None:
+        connection = slot.connection
+        if connection is None or _in_transaction(connection) or not is_outdated(connection):
+            return
+        connection.close()
+        slot.connection = None  # so that whoever asked asks again
+        slot.end.detach()
 
     def _slot(self) -> _Slot:
         slot: _Slot | None = getattr(self._local, "slot", None)
@@ -105,6 +125,12 @@ class Connections:
             before.close()
         self._local.slot = slot
         return slot
+
+    def drop(self) -> None:
+        """Close this thread's connection, if it is idle; its next use opens a new one."""
+        slot: _Slot | None = getattr(self._local, "slot", None)
+        if slot is not None:
+            slot.close()
 
     def close(self) -> None:
         """Close every connection of this process; from here on `mine` raises."""

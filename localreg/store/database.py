@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.errors import DamagedRegistryError, InvalidValueError, ReadOnlyRegistryError
-from localreg.store import opening
+from localreg.store import opening, reading_only
 from localreg.store.border import translated
 from localreg.store.connections import Connections
 from localreg.text import shown
@@ -19,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
+    from localreg.group_modes import Group
     from localreg.records import Owner
     from localreg.store.change import Change
     from localreg.store.report_buffer import ReportBuffer
@@ -38,6 +40,12 @@ class Store:
         durability: "full" survives a power loss, "fast" only the end of the process.
         readonly: refuse to write, and open what cannot be written to.
         journal: the journal mode of a database that is made now; by the file system when None.
+        group: the group that shares a database that is made now.
+
+    Attributes:
+        refusal: why nothing can be written, as the end of a sentence; None where it can.
+        shared: the name of the group that shares the registry; None where nobody does.
+        group: its number on this machine.
 
     Raises:
         RegistryError: it cannot be opened; nothing was changed.
@@ -50,6 +58,7 @@ class Store:
         durability: Durability = "full",
         readonly: bool = False,
         journal: str | None = None,
+        group: Group | None = None,
     ) -> None:
         if durability not in ("full", "fast"):
             raise InvalidValueError(
@@ -59,20 +68,34 @@ class Store:
         opening.check_sqlite()
         self.path = path
         self.durability: Durability = durability
-        self.readonly = readonly
+        self.refusal = f"{path.parent} was opened with readonly=True" if readonly else None
         if not os.path.lexists(path):
-            self._make(journal)
+            self._make(journal, group)
         opening.check_file(path)
+        if not readonly:
+            self.refusal = reading_only.refusal(path)
         self._buffer: ReportBuffer | None = None
-        self._connections = Connections(self._connect)
+        outdated = self._is_outdated if self.readonly else None
+        self._connections = Connections(self._connect, outdated)
         # Apart from ours: users may leave transactions open on theirs.
-        self.exploring = Connections(self._connect)
+        self.exploring = Connections(self._connect, outdated)
         settings = self._read_settings()
         self.registry_id = settings["registry_id"]
         self._shared_memory = settings["journal"] == "wal"
+        self.shared = settings.get("shared")
+        # The folder's own group: numbers, and names, may differ from one machine to the next.
+        self.group = path.parent.stat().st_gid if self.shared and os.name == "posix" else None
         self._actor: str | None = None
 
-    def _make(self, journal: str | None) -> None:
+    @property
+    def readonly(self) -> bool:
+        """Whether nothing can be written: that was asked for, or the place does not allow it."""
+        return self.refusal is not None
+
+    def _is_outdated(self, connection: sqlite3.Connection) -> bool:
+        return reading_only.is_outdated(connection, self.path)
+
+    def _make(self, journal: str | None, group: Group | None) -> None:
         if self.readonly:
             raise ReadOnlyRegistryError(
                 f"there is no registry in {self.path.parent}, and one that is opened for reading "
@@ -81,11 +104,11 @@ class Store:
             )
         from localreg.store import birth
 
-        birth.create(self.path, durability=self.durability, journal=journal)
+        birth.create(self.path, durability=self.durability, journal=journal, group=group)
 
     def _connect(self) -> sqlite3.Connection:
         if self.readonly:
-            return opening.connect_readonly(self.path)
+            return reading_only.connect_readonly(self.path)
         return opening.connect(self.path, durability=self.durability)
 
     def _read_settings(self) -> dict[str, str]:
@@ -111,7 +134,7 @@ class Store:
         if self.readonly:
             raise ReadOnlyRegistryError(
                 f"{self.path} has format {version} and must be upgraded to "
-                f"{opening.FORMAT_VERSION}; open it once without readonly",
+                f"{opening.FORMAT_VERSION}, but {self.refusal}; open it once for writing",
                 path=str(self.path),
             )
         with translated(self.path):
@@ -133,6 +156,8 @@ class Store:
             finally:
                 if connection.in_transaction:
                     connection.execute("COMMIT")
+            if self.readonly:
+                reading_only.check_unchanged(connection, self.path)
 
     @contextmanager
     def glance(self) -> Iterator[sqlite3.Connection]:
@@ -142,6 +167,8 @@ class Store:
         """
         with translated(self.path), self._connections.mine() as connection:
             yield connection
+            if self.readonly:
+                reading_only.check_unchanged(connection, self.path)
 
     @contextmanager
     def anew(self) -> Iterator[sqlite3.Connection]:
@@ -171,14 +198,9 @@ class Store:
             LockTimeoutError: another process is writing, and does not end.
         """
         self.check_writable()
-        with translated(self.path), self._connections.mine() as connection:
+        with translated(self.path), self._begun() as connection:
             from localreg.store.change import Change
-            from localreg.store.locking import begin_write
 
-            if self._shared_memory:
-                begin_write(connection)
-            else:  # a lock over a network costs too much to ask for it every millisecond
-                connection.execute("BEGIN IMMEDIATE")
             try:
                 change = Change(connection, self.registry_id, self.actor())
                 yield change
@@ -190,16 +212,42 @@ class Store:
                     connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def _begun(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection on which a write transaction has begun."""
+        for tries_left in reversed(range(opening.LOOKS)):
+            with self._connections.mine() as connection:
+                try:
+                    self._begin(connection)
+                except sqlite3.OperationalError as error:
+                    readonly = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY
+                    if self.group is None or not readonly or tries_left == 0:
+                        raise
+                else:
+                    yield connection
+                    return
+            # It was opened in the moment after another member made the log, before the group
+            # might write to that, and would stay so.
+            self._connections.drop()
+            time.sleep(opening.LOOK_SECONDS)
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        from localreg.store.locking import begin_write
+
+        if self._shared_memory:
+            begin_write(connection)
+        else:  # a lock over a network costs too much to ask for it every millisecond
+            connection.execute("BEGIN IMMEDIATE")
+
     def check_writable(self) -> None:
         """Check that the registry may be written to.
 
         Raises:
-            ReadOnlyRegistryError: it was opened for reading only.
+            ReadOnlyRegistryError: that was not asked for, or the place does not allow it.
         """
-        if self.readonly:
+        if self.refusal is not None:
             raise ReadOnlyRegistryError(
-                f"{self.path.parent} was opened with readonly=True; nothing can be changed in it",
-                path=str(self.path),
+                f"{self.refusal}; nothing can be changed in this registry", path=str(self.path)
             )
 
     @property

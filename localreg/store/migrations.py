@@ -8,6 +8,7 @@ it.
 from __future__ import annotations
 
 import sqlite3
+import stat
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
@@ -51,5 +52,6 @@ def _back_up(path: Path, version: int) -> None:
     finally:
         target.close()
         source.close()
+    aside.chmod(stat.S_IMODE(path.stat().st_mode))  # no one may read it who may not read that
     # Whole, or not there under this name; a link that was there is replaced, not followed.
     aside.replace(path.with_name(f"{path.name}.format-{version}.backup"))

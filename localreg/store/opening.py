@@ -18,7 +18,6 @@ from localreg.errors import (
     DamagedRegistryError,
     NewerFormatError,
     NotARegistryError,
-    ReadOnlyRegistryError,
     SQLiteTooOldError,
 )
 from localreg.store.border import BUSY_SECONDS, translated
@@ -135,8 +134,23 @@ def connect(path: Path, *, durability: str) -> sqlite3.Connection:
         path: an existing database.
         durability: "full", or "fast" to leave writing out to the operating system.
     """
+    for tries_left in reversed(range(LOOKS)):
+        try:
+            return _connect(path, durability)
+        except sqlite3.OperationalError as error:
+            # A log has the mode of its database a moment after it is there: until then other
+            # members of a group that shares it are refused.
+            if tries_left == 0 or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
+                raise
+            if not path.exists():
+                raise
+        time.sleep(LOOK_SECONDS)
+    raise AssertionError
+
+
+def _connect(path: Path, durability: str) -> sqlite3.Connection:
     # mode=rw: a file that disappeared is an error, and not made again, empty.
-    connection = _open(path, "mode=rw")
+    connection = open_uri(path, "mode=rw")
     with _closed_on_error(connection):
         mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
         if mode != "wal":
@@ -147,32 +161,7 @@ def connect(path: Path, *, durability: str) -> sqlite3.Connection:
     return connection
 
 
-def connect_readonly(path: Path) -> sqlite3.Connection:
-    """Return a connection that cannot write; it also works on a read-only mount.
-
-    Raises:
-        ReadOnlyRegistryError: what a killed process left in a log has to be dealt with first.
-    """
-    try:
-        return _probed(_open(path, "mode=ro"))
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-            raise
-        log = waiting_log(path)
-        if log is not None:
-            raise ReadOnlyRegistryError(
-                f"{log} holds what a killed process left, and it cannot be dealt with while only "
-                "reading; open the registry once where it can be written to, and without "
-                "readonly (`localreg env` is enough)",
-                path=str(log),
-            ) from error
-        # In WAL mode SQLite must make a shared-memory file beside the database.
-        if os.access(path.parent, os.W_OK):
-            raise
-    return _probed(_open(path, "mode=ro&immutable=1"))
-
-
-def _probed(connection: sqlite3.Connection) -> sqlite3.Connection:
+def probed(connection: sqlite3.Connection) -> sqlite3.Connection:
     """Return the connection after its first read, which is where opening really happens."""
     with _closed_on_error(connection):
         connection.execute("PRAGMA user_version").fetchone()
@@ -188,7 +177,15 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _open(path: Path, options: str) -> sqlite3.Connection:
+def open_uri(
+    path: Path, options: str, factory: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
+    """Return a connection, set up as all are.
+
+    Args:
+        options: of SQLite's URI.
+        factory: what it is one of.
+    """
     connection = sqlite3.connect(
         _uri(path, options),
         uri=True,
@@ -197,6 +194,7 @@ def _open(path: Path, options: str) -> sqlite3.Connection:
         # Closed by whichever thread closes the registry; used by one thread only.
         check_same_thread=False,
         cached_statements=256,
+        factory=factory,
     )
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE deletes: events guard against it

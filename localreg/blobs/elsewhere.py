@@ -1,0 +1,91 @@
+"""Local copies of a registry that cannot be written to: made in the temporary folder of the user.
+
+What such a registry handed out before, it goes on handing out. Only what it never gave under this
+name, and archives that nobody unpacked yet, are made elsewhere:
+``<temporary folder>/localreg-<user>/<registry id>/``, once, as long as that stays. TMPDIR says
+where that is. Other users can neither look into it nor have made it beforehand.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from localreg.blobs.blobstore import link_or_copy
+from localreg.blobs.disk_errors import disk_errors
+from localreg.errors import StorageError
+from localreg.ids import new_id
+
+
+def place_elsewhere(spare: str, *names: str) -> Path:
+    """Return a folder for local copies that only this user can use; made when it is not there.
+
+    Args:
+        spare: what stands for the registry.
+        names: of the folders below.
+
+    Raises:
+        StorageError: it cannot be made, or is not this user's alone.
+    """
+    folder = _base()
+    with disk_errors("making a place for local copies", folder):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _check_private(folder)
+        for name in (spare, *names):
+            folder = folder / name
+            folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _base() -> Path:
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"localreg-{user}"
+
+
+def _check_private(folder: Path) -> None:
+    status = folder.lstat()
+    mine = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    if not stat.S_ISDIR(status.st_mode) or not mine or (mine and status.st_mode & 0o022):
+        raise StorageError(
+            f"{folder} must be a folder that only you can write to; set TMPDIR to a folder of your "
+            "own, so that local copies can be made there",
+            path=str(folder),
+        )
+
+
+def is_elsewhere(path: Path, spare: str) -> bool:
+    """Return whether a path is a local copy that was made elsewhere."""
+    return path.is_relative_to(_base() / spare)
+
+
+def copy_elsewhere(blob: Path, spare: str, digest: str, name: str) -> Path:
+    """Return a read-only file with the bytes of a blob, under a name of its own.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    folder = place_elsewhere(spare, "files", digest)
+    target = folder / name
+    with disk_errors("making a local copy", target):
+        if not _is_same(target, blob):
+            aside = folder / f".{new_id()}"
+            try:
+                link_or_copy(blob, aside)
+                aside.replace(target)
+            finally:
+                aside.unlink(missing_ok=True)
+    return target
+
+
+def _is_same(target: Path, blob: Path) -> bool:
+    """Return whether a copy is the blob's: it has its size, and its time of writing."""
+    try:
+        first, second = target.lstat(), blob.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(first.st_mode) and (first.st_size, first.st_mtime_ns) == (
+        second.st_size,
+        second.st_mtime_ns,
+    )

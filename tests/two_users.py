@@ -1,0 +1,67 @@
+"""Several users in the tests: a child of root becomes one of them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+GROUP = 41_000  # numbers that nobody has: the kernel does not mind
+ALICE, BOB, STRANGER = 41_001, 41_002, 41_003
+_SLOW = ("__main__", "clearml_shim", "demo", "exploring", "migrations", "pytest_plugin", "run",
+         "utilities")  # fmt: skip
+
+
+def become(user: int, umask: int, *, pages: bool = False) -> None:
+    """Go on as another user; all but the stranger are in the group.
+
+    Python and localreg may be where that user cannot look, so everything is imported before.
+
+    Args:
+        pages: also what pages need.
+    """
+    import filelock
+
+    import localreg
+
+    for package in (localreg, filelock):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not any(part.startswith(_SLOW) for part in module.name.split(".")[1:]):
+                importlib.import_module(module.name)
+    for name in ("click.testing", "ctypes", "grp", "idna", "pwd", "requests", "zipfile"):
+        importlib.import_module(name)
+    "a".encode("cp437")  # for the names in archives
+    with tempfile.TemporaryDirectory() as folder:
+        _rehearse(Path(folder), pages)
+    os.setgroups([] if user == STRANGER else [GROUP])
+    os.setgid(user)
+    os.setuid(user)
+    os.umask(umask)
+
+
+def _rehearse(folder: Path, pages: bool) -> None:
+    """Use a registry, so that what is loaded at its first use is loaded."""
+    import localreg
+
+    (folder / "a").mkdir()
+    (folder / "a" / "a.txt").write_text("a")
+    with localreg.Registry(folder / "r", durability="fast") as registry:
+        registry.add(folder / "a", "a").get_local_copy(raise_on_error=True)
+        if pages:
+            task = localreg.Task.init(project_name="p", task_name="t")
+            task.get_logger().report_scalar("loss", "train", 1.0, 0)
+            registry.model("a").report()
+            registry.render()
+            task.close()
+        registry.model("a").remove("a")
+        registry.gc(grace_seconds=0, dry_run=False)
+
+
+def need_root() -> None:
+    """Skip a test where nobody can become another user."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("only root can become other users")
