@@ -138,16 +138,19 @@ def small_disk(tmp_path):
     """Mount a file system of a few megabytes in a folder; only root can."""
     folder = tmp_path / "disk"
     folder.mkdir()
+    mounted = []
 
     def mount(*options):
         done = subprocess.run(["mount", *options, folder], capture_output=True, text=True)
         if done.returncode != 0:
             pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
+        if not any("remount" in str(option) for option in options):
+            mounted.append(folder)
         return folder
 
     yield mount
-    if os.path.ismount(folder):
-        subprocess.run(["umount", folder], check=True)
+    for each in mounted:  # not by os.path.ismount, which sees no bind mount
+        subprocess.run(["umount", each], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -364,9 +364,10 @@ def init_without_modes(here, root, group):
 
     become(ALICE, 0o077)
     os.fchmod = os.fchown = os.chown = refuse
+    from pathlib import Path
+
     from localreg import LocalregError
     from localreg.operations.sharing import group_named, make_shared
-    from pathlib import Path
 
     try:
         make_shared(Path(root), group_named(str(group)), durability="full", journal=None)

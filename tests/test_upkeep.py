@@ -419,7 +419,7 @@ def test_leftovers_of_dead_processes_are_collected_and_those_of_live_ones_stay(
     done = registry.gc(dry_run=False)
     assert {each.path for each in done.garbage} == {f"tmp/{left.name}", f"trees/{tree.name}"}
     assert done.freed == 10
-    # Nobody here can tell whether another machine's process lives: it has an hour, whatever is asked.
+    # Whether another machine's process lives nobody here can tell: it has an hour.
     assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()
     later = time.time() + 3_601
     monkeypatch.setattr("time.time", lambda: later)

@@ -63,18 +63,13 @@ def examine(registry: OpenRegistry, *, lock_seconds: float = LOCK_SECONDS) -> li
     Args:
         lock_seconds: how long two processes contend for a lock.
     """
-    findings = [_sqlite(), _filesystem(registry), _journal(registry), _space(registry)]
+    findings = [_sqlite(), _filesystem(registry), _journal(registry)]
     findings += [_database(registry), _clock(registry), _permissions(registry)]
     findings += examine_sharing(registry)
     if registry.store.readonly:
         return [*findings, Finding("writing", "note", f"not possible: {registry.store.refusal}")]
-    return [
-        *findings,
-        *_links(registry),
-        *_copies(registry),
-        _locks(registry, lock_seconds),
-        *_leftovers(registry),
-    ]
+    findings += [_space(registry), *_links(registry), *_copies(registry)]
+    return [*findings, _locks(registry, lock_seconds), *_leftovers(registry)]
 
 
 def _sqlite() -> Finding:
@@ -91,6 +86,9 @@ def _filesystem(registry: OpenRegistry) -> Finding:
 def _journal(registry: OpenRegistry) -> Finding:
     with registry.store.read() as connection:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        if registry.store.readonly:  # read as a file that never changes, it seems to have none
+            sql = "SELECT value FROM setting WHERE name = 'journal'"
+            (mode,) = connection.execute(sql).fetchone()
     durability = registry.store.durability
     if mode == "wal" and is_network(registry.root):
         return Finding(

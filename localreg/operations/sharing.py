@@ -187,7 +187,7 @@ def _entries(registry: OpenRegistry) -> Iterator[tuple[Path, bool, int]]:
     """Yield what the registry made, whether it is a folder, and what of a file the group needs."""
     root, read, write = registry.root, 0o040, 0o060
     yield root, True, 0
-    for file in sorted(root.glob(f"{registry.store.path.name}*")):
+    for file in sorted(set(root.glob(f"{registry.store.path.name}*")) - set(root.glob("*.new"))):
         yield file, False, read if file.name.endswith(".backup") else write
     for top in (*(names[0] for names in FOLDERS), QUARANTINE):
         yield root / top, True, 0

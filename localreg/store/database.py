@@ -72,8 +72,10 @@ class Store:
         if not os.path.lexists(path):
             self._make(journal, group)
         opening.check_file(path)
+        self._instead = "open it without that"
         if not readonly:
             self.refusal = reading_only.refusal(path)
+            self._instead = "LOCALREG_HOME or -R names one that you may write to"
         self._buffer: ReportBuffer | None = None
         outdated = self._is_outdated if self.readonly else None
         self._connections = Connections(self._connect, outdated)
@@ -152,12 +154,11 @@ class Store:
                 return
             connection.execute("BEGIN")
             try:
-                yield connection
+                with reading_only.one_state(connection, self.path):
+                    yield connection
             finally:
                 if connection.in_transaction:
                     connection.execute("COMMIT")
-            if self.readonly:
-                reading_only.check_unchanged(connection, self.path)
 
     @contextmanager
     def glance(self) -> Iterator[sqlite3.Connection]:
@@ -165,10 +166,12 @@ class Store:
 
         Fetch all its rows: a statement that is left open keeps old states alive.
         """
-        with translated(self.path), self._connections.mine() as connection:
+        with (
+            translated(self.path),
+            self._connections.mine() as connection,
+            reading_only.one_state(connection, self.path),
+        ):
             yield connection
-            if self.readonly:
-                reading_only.check_unchanged(connection, self.path)
 
     @contextmanager
     def anew(self) -> Iterator[sqlite3.Connection]:
@@ -247,7 +250,8 @@ class Store:
         """
         if self.refusal is not None:
             raise ReadOnlyRegistryError(
-                f"{self.refusal}; nothing can be changed in this registry", path=str(self.path)
+                f"{self.refusal}, so nothing can be changed in this registry; {self._instead}",
+                path=str(self.path),
             )
 
     @property

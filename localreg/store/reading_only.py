@@ -67,12 +67,33 @@ def is_outdated(connection: sqlite3.Connection, path: Path) -> bool:
     return isinstance(connection, UnlockedConnection) and connection.seen != _state(path)
 
 
-def check_unchanged(connection: sqlite3.Connection, path: Path) -> None:
-    """Check that what was read just now was of one state.
+class one_state:  # noqa: N801  (used like a function; a generator costs more on every read)
+    """Check that all that is read within a block is of one state, as SQLite's locks do elsewhere.
+
+    Args:
+        connection: what is read by; one that takes locks is not checked.
+        path: its database.
 
     Raises:
         StorageError: the file changed meanwhile, and nothing kept its writer waiting.
     """
+
+    __slots__ = ("_connection", "_path")
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Half of a change may also look like damage.
+        if kind is None or issubclass(kind, sqlite3.Error):
+            _check_unchanged(self._connection, self._path)
+
+
+def _check_unchanged(connection: sqlite3.Connection, path: Path) -> None:
     if is_outdated(connection, path):
         raise StorageError(
             f"{path} was changed by another process in the middle of being read, without any right "
