@@ -25,7 +25,7 @@ def localreg_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("LOCALREG_HOME", str(home))
     monkeypatch.setenv("LOCALREG_DURABILITY", "fast")
     monkeypatch.setenv("LOCALREG_AUTO_RENDER", "0")
-    for variable in ("LOCALREG_TASK_ID", "LOCALREG_VERIFY"):
+    for variable in ("LOCALREG_TASK_ID", "LOCALREG_VERIFY", "LOCALREG_UPSTREAM"):
         monkeypatch.delenv(variable, raising=False)
     with Registry(home, durability="fast") as registry:
         yield registry

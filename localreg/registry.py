@@ -1,22 +1,31 @@
-"""The open registry: one directory, its database and its blobs."""
+"""The open registry: one directory, its database and its blobs, and what stands behind it."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from localreg.errors import InvalidValueError, NotARegistryError, StorageError
-from localreg.frozen import Frozen
+from localreg.errors import InvalidValueError, NotARegistryError, RegistryError, StorageError
+from localreg.frozen import Frozen, replace
 from localreg.store.database import Store
 from localreg.text import check_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from localreg.blobs.blobstore import BlobStore
     from localreg.group_modes import Group
     from localreg.store.database import Durability
 
 DATABASE = "registry.db"
+
+
+class Absent(Frozen):
+    """An upstream registry that could not be opened: its directory, and why."""
+
+    root: Path
+    why: str
 
 
 class OpenRegistry(Frozen):
@@ -25,10 +34,17 @@ class OpenRegistry(Frozen):
     Attributes:
         root: the directory, absolute.
         store: its database.
+        upstream: the registries behind it, which are only read, in the order they are asked.
+        absent: those that should be there as well.
+        front: of an upstream one the registry that it stands behind, where whatever reading it
+            needs goes: links, downloads, unpacked archives.
     """
 
     root: Path
     store: Store
+    upstream: tuple[OpenRegistry, ...] = ()
+    absent: tuple[Absent, ...] = ()
+    front: OpenRegistry | None = None
 
     def __eq__(self, other: object) -> bool:
         """Return whether both are of one directory: handles on one model are equal then."""
@@ -46,9 +62,23 @@ class OpenRegistry(Frozen):
         spare = store.registry_id if store.readonly else None
         return BlobStore(self.root, store.durability == "full", store.group, spare)
 
+    @property
+    def base(self) -> OpenRegistry:
+        """The registry that is asked first, and written to: itself, unless it is upstream."""
+        return self.front or self
+
+    @property
+    def chain(self) -> tuple[OpenRegistry, ...]:
+        """All registries that are looked through, in order: this one, and those upstream."""
+        return (self, *self.upstream)
+
     def close(self) -> None:
-        """Close the database; closing twice is fine."""
-        self.store.close()
+        """Close the database, and those upstream; closing twice is fine."""
+        try:
+            for each in self.upstream:
+                each.store.close()
+        finally:
+            self.store.close()
 
 
 def open_registry(
@@ -73,21 +103,12 @@ def open_registry(
         RegistryError: it cannot be opened; nothing in it was changed.
         InvalidValueError: an argument cannot be used.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidValueError(
-            f"path must be a str or os.PathLike, not {type(path).__name__}", argument="path"
-        )
-    text = check_text("path", os.fspath(path), nul=False, empty=False)
+    root = check_directory("path", path)
     try:
-        root = Path(text).expanduser().absolute()
         is_file = root.exists() and not root.is_dir()
-    except RuntimeError as error:  # "~" without a home, or with a user nobody knows
-        raise InvalidValueError(
-            f"path {text!r} names no directory: {error}", argument="path"
-        ) from error
     except OSError as error:
         raise StorageError(
-            f"{text[:200]} cannot be looked at: {error.strerror or error}", path=text
+            f"{str(root)[:200]} cannot be looked at: {error.strerror or error}", path=str(root)
         ) from error
     if is_file:
         raise NotARegistryError(
@@ -97,3 +118,56 @@ def open_registry(
         root / DATABASE, durability=durability, readonly=readonly, journal=journal, group=group
     )
     return OpenRegistry(root, store)
+
+
+def check_directory(argument: str, path: object) -> Path:
+    """Return the absolute path of a directory, which need not be there.
+
+    Raises:
+        InvalidValueError: it is no path, or starts with a ``~`` of nobody.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidValueError(
+            f"{argument} must be a str or os.PathLike, not {type(path).__name__}", argument=argument
+        )
+    text = check_text(argument, os.fspath(path), nul=False, empty=False)
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:  # "~" without a home, or with a user nobody knows
+        raise InvalidValueError(
+            f"{argument} {text!r} names no directory: {error}", argument=argument
+        ) from error
+
+
+def with_upstream(first: OpenRegistry, roots: Iterable[Path]) -> OpenRegistry:
+    """Return a registry with others behind it, which are only read.
+
+    One that cannot be opened is among those `absent`; a directory that was named before, or is
+    that of the first, is passed over.
+
+    Args:
+        roots: directories, in the order they are asked.
+    """
+    found: list[OpenRegistry] = []
+    absent: list[Absent] = []
+    known = {os.path.realpath(first.root)}
+    try:
+        for root in roots:
+            place = os.path.realpath(root)
+            if place in known:
+                continue
+            known.add(place)
+            try:
+                store = Store(root / DATABASE, readonly=True, behind=first.root)
+            except RegistryError as error:
+                absent.append(Absent(root, str(error)))
+            else:
+                found.append(OpenRegistry(root, store))
+    except BaseException:
+        for each in found:
+            each.close()
+        raise
+    # Whoever reads one of those upstream needs the first, which needs all of them: values cannot
+    # refer to each other, so the first is there twice.
+    front = replace(first, upstream=tuple(found), absent=tuple(absent))
+    return replace(front, upstream=tuple(replace(each, front=front) for each in found))

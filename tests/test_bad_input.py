@@ -799,7 +799,7 @@ def test_bad_input_is_an_error_that_names_the_argument_and_changes_nothing(
 def test_every_public_method_with_arguments_is_in_the_table():
     """Those of reports stand in test_reporting.py."""
     without_arguments = {
-        "du", "lineage",
+        "adopt", "du", "lineage",
         "archive", "unarchive", "publish", "get_all_metadata", "get_all_metadata_casted", "close",
         "current_task", "get_project_name", "get_tags", "get_labels_enumeration",
         "get_model_config_text", "get_model_config_dict", "flush", "get_logger",

@@ -426,7 +426,7 @@ class TestEntries:
         base = InputModel.import_model("s3://b/best.pt", name="base")
         base.connect(task, "best")
         model.update_weights(file("other.pt"))
-        parent = "SELECT (SELECT id FROM model WHERE pk = m.parent) FROM model m WHERE id = '{}'"
+        parent = "SELECT parent FROM model WHERE id = '{}'"
         assert rows(registry, parent.format(model.id)) == [(None,)]
         model.update_weights(file("best.pt"))
         assert rows(registry, parent.format(model.id)) == [(base.id,)]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from localreg.store.database import Durability
 
 HOME_VARIABLE = "LOCALREG_HOME"
+UPSTREAM_VARIABLE = "LOCALREG_UPSTREAM"
 DURABILITY_VARIABLE = "LOCALREG_DURABILITY"
 TASK_VARIABLE = "LOCALREG_TASK_ID"
 RUNNING_VARIABLE = "LOCALREG_TASK_RUNNING"
@@ -114,13 +115,37 @@ def current() -> OpenRegistry:
         return _entered[-1]
     if _chosen:
         return _chosen[-1]
-    from localreg.registry import open_registry
-
     path, _ = locate()
     registry = _opened.get(path)
     if registry is None:
-        registry = _opened[path] = open_registry(path, durability=default_durability())
+        registry = _opened[path] = open_located()
     return registry
+
+
+def open_located(*, durability: Durability | None = None, readonly: bool = False) -> OpenRegistry:
+    """Open the registry that is meant when nobody names one, with those upstream of it.
+
+    Args:
+        durability, readonly: as for `open_registry`; by the environment when None.
+
+    Raises:
+        RegistryError: it cannot be opened.
+        InvalidValueError: the environment names no directories.
+    """
+    from localreg.registry import open_registry
+
+    upstream = os.environ.get(UPSTREAM_VARIABLE)
+    if not upstream:
+        return open_registry(
+            locate()[0], durability=durability or default_durability(), readonly=readonly
+        )
+    from localreg.api.upstreams import put_behind, roots_in
+
+    roots = roots_in(upstream)  # what it cannot mean is told before anything is made
+    first = open_registry(
+        locate()[0], durability=durability or default_durability(), readonly=readonly
+    )
+    return put_behind(first, roots)
 
 
 def enter(registry: OpenRegistry) -> None:

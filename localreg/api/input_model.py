@@ -61,7 +61,7 @@ class InputModel(Model):
         query = operations.searching.check_query(
             project=project, name=name, tags=tags, published=only_published, limit=1
         )
-        found = operations.searching.find_models(opened, query)
+        found = operations.chain.search(opened, query)
         if not found:
             from localreg.urls import without_secrets
 
@@ -72,9 +72,10 @@ class InputModel(Model):
                 f"only_published={only_published}; `localreg ls` lists what is there",
                 reference=str(shown),
             )
+        first = found[0]
         if name is None and project is None and not tags:
-            log.info("InputModel() was told nothing, and took the model updated last: %s", found[0])
-        self._subject = existing(opened, found[0])
+            log.info("InputModel() was told nothing, and took the model updated last: %s", first.id)
+        self._subject = existing(first.registry, first.id)
 
     @classmethod
     def import_model(
@@ -99,7 +100,8 @@ class InputModel(Model):
         """Return the model whose weights come from a URL, recorded now when it is new.
 
         A URL that a model which is not archived has already gives that model, with a warning,
-        and everything else is ignored. Nothing is read from the URL, which need not exist yet,
+        and everything else is ignored; of an upstream registry, too, where it cannot be changed.
+        Nothing is read from the URL, which need not exist yet,
         unless `copy`.
 
         Args:
@@ -166,7 +168,7 @@ class InputModel(Model):
                 imported.url,
                 imported.model,
             )
-        return handle(InputModel, opened, imported.model)
+        return handle(InputModel, imported.registry, imported.model)
 
     @classmethod
     def load_model(
@@ -193,7 +195,7 @@ class InputModel(Model):
         """
         opened = open_of(registry)
         found = operations.catalog.find_by_url(opened, weights_url, archived=load_archived)
-        return None if found is None else handle(InputModel, opened, found)
+        return None if found is None else handle(InputModel, found.registry, found.id)
 
     @classmethod
     def empty(
@@ -270,14 +272,14 @@ def connect(
             task._registry, task.id, subject.config(), subject.labels()
         )
         return
-    if subject.registry.root != task._registry.root:
+    if subject.registry not in task._registry.chain:
         raise InvalidValueError(
             f"the model is in {subject.registry.root}, the task in {task._registry.root}; a task "
-            "connects models of its own registry",
+            "connects models of its own registry, and of those upstream of it",
             argument="task",
         )
     made = operations.task_inputs.connect_model(
-        subject.registry, task.id, subject.id, name, comment=comment
+        task._registry, task.id, subject.id, name, comment=comment
     )
     if made.replaced:
         log.warning(

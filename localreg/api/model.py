@@ -279,9 +279,8 @@ class Model(LifeMethods, MetadataMethods, WeightsMethods, ReportMethods, Reporte
             limit=max_results,
             order=order_by,
         )
-        opened = open_of(registry)
-        found = operations.searching.find_models(opened, query)
-        return FoundModels(handle(Model, opened, model_id) for model_id in found)
+        found = operations.chain.search(open_of(registry), query)
+        return FoundModels(handle(Model, each.registry, each.id) for each in found)
 
     @classmethod
     def remove(
@@ -367,21 +366,22 @@ def handle(kind: type[AnyModel], registry: OpenRegistry, model_id: str) -> AnyMo
 
 
 def existing(registry: OpenRegistry, model_id: object) -> Stored:
-    """Return what stands for a model of a registry, once it is known to exist.
+    """Return what stands for a model of a registry, or of one upstream, known to exist.
 
     Raises:
         ModelNotFoundError: there is no model with this id.
     """
     from localreg.api.subject import Stored
 
-    return Stored(registry, operations.lookup.check_model_id(registry, model_id))
+    found = operations.lookup.find_model(registry, model_id)
+    return Stored(found.registry, found.id)
 
 
 def _stored(model: str | Model, registry: Registry | None) -> Stored:
     if not isinstance(model, Model):
         return existing(open_of(registry), model)
     stored = model._subject.stored()
-    if registry is not None and stored.registry != open_of(registry):
+    if registry is not None and stored.registry not in open_of(registry).chain:
         raise InvalidValueError(
             f"the model is one of {stored.registry.root}, and the registry is "
             f"{open_of(registry).root}",

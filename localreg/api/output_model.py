@@ -43,6 +43,7 @@ class OutputModel(Model):
         NoTaskError: (a ValueError) no task is given, and none is current.
         InvalidValueError: (a ValueError) an argument cannot be used; nothing was recorded.
         ModelNotFoundError, PublishedError: (ValueErrors) of `base_model_id`.
+        ReadOnlyRegistryError: (an OSError) it is a model of an upstream registry.
 
     >>> task = Task.init(project_name="vision", task_name="train")
     >>> model = OutputModel(label_enumeration={"cat": 1}, tags=["first"])

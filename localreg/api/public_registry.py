@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
+    from localreg.operations.chain import Found
     from localreg.operations.history import HistoryEntry
     from localreg.store.database import Durability
 
@@ -40,9 +41,13 @@ class Registry(UpkeepMethods):
             survives the end of the process); ``LOCALREG_DURABILITY``, else "full", when None.
         readonly: never write. A directory that cannot be written to (a read-only mount, another
             user's) is opened so by itself.
+        upstream: directories of registries behind it, which are only read: queries and local
+            copies see what is there, and bytes that they have are not kept again. Of a registry
+            that `path` does not name, what ``LOCALREG_UPSTREAM`` says, when None.
 
     Raises:
         RegistryError: (an OSError) it cannot be opened; nothing in it was changed.
+        InvalidValueError: (a ValueError) an argument cannot be used.
 
     >>> with Registry(path / "experiments", durability="fast") as registry:
     ...     model = InputModel.import_model("s3://bucket/a.pt", name="a", project="vision")
@@ -61,12 +66,21 @@ class Registry(UpkeepMethods):
         *,
         durability: Durability | None = None,
         readonly: bool = False,
+        upstream: Sequence[str | os.PathLike[str]] | None = None,
     ) -> None:
+        if path is None and upstream is None:
+            self._opened = ambient.open_located(durability=durability, readonly=readonly)
+            return
+        roots = _roots(upstream)  # checked before anything is made
         self._opened = open_registry(
             ambient.locate()[0] if path is None else path,
             durability=durability or ambient.default_durability(),
             readonly=readonly,
         )
+        if roots:
+            from localreg.api.upstreams import put_behind
+
+            self._opened = put_behind(self._opened, roots)
 
     def __enter__(self) -> Registry:
         ambient.enter(self._opened)
@@ -97,6 +111,11 @@ class Registry(UpkeepMethods):
     def path(self) -> Path:
         """The directory."""
         return self._opened.root
+
+    @property
+    def upstream(self) -> tuple[Path, ...]:
+        """The directories of the registries behind it that are open, in the order of look-ups."""
+        return tuple(each.root for each in self._opened.upstream)
 
     @property
     def db(self) -> Database:
@@ -145,8 +164,8 @@ class Registry(UpkeepMethods):
             limit=operations.searching.check_limit("limit", limit),
             order=order_by,
         )
-        found = operations.searching.find_models(self._opened, query)
-        return FoundModels(handle(Model, self._opened, model_id) for model_id in found)
+        found = operations.chain.search(self._opened, query)
+        return FoundModels(handle(Model, each.registry, each.id) for each in found)
 
     def model(self, reference: str) -> Model:
         """Return the model that a reference names.
@@ -159,7 +178,8 @@ class Registry(UpkeepMethods):
             ModelNotFoundError: (a LookupError) there is none.
             AmbiguousReferenceError: (a LookupError) there are several.
         """
-        return handle(Model, self._opened, operations.lookup.resolve_model(self._opened, reference))
+        found = operations.lookup.resolve_model(self._opened, reference)
+        return handle(Model, found.registry, found.id)
 
     def set_alias(self, ref: str | Model, alias: str, expect: object = _ANYTHING) -> None:
         """Point an alias at a model; it moves if it points to another version of it.
@@ -178,8 +198,9 @@ class Registry(UpkeepMethods):
         if expect is _ANYTHING:
             wanted = operations.aliases.ANYTHING
         else:
-            wanted = None if expect is None else self._id_of("expect", expect)
-        operations.aliases.set_alias(self._opened, self._id_of("ref", ref), alias, wanted)
+            wanted = None if expect is None else self._found("expect", expect).id
+        found = self._found("ref", ref)
+        operations.aliases.set_alias(found.registry, found.id, alias, wanted)
 
     def remove_alias(self, ref: str | Model, alias: str) -> None:
         """Drop an alias of a model's project and name.
@@ -191,7 +212,8 @@ class Registry(UpkeepMethods):
         Raises:
             AliasNotFoundError: (a LookupError) there is no such alias.
         """
-        operations.aliases.remove_alias(self._opened, self._id_of("ref", ref), alias)
+        found = self._found("ref", ref)
+        operations.aliases.remove_alias(found.registry, found.id, alias)
 
     def add(
         self,
@@ -309,8 +331,8 @@ class Registry(UpkeepMethods):
             ModelNotFoundError: (a LookupError) one of them is not there.
             StorageError: (an OSError) it cannot be written.
         """
-        ids = [self._id_of("models", each) for each in models]
-        return operations.publishing.write_comparison(self._opened, ids, path)
+        found = [self._found("models", each) for each in models]
+        return operations.publishing.write_comparison(self._opened, found, path)
 
     def close(self) -> None:
         """Close the registry; handles of it raise ClosedRegistryError from here on.
@@ -332,16 +354,25 @@ class Registry(UpkeepMethods):
                 reason = None if error is None else run_hooks.reason_of(error)
                 run_hooks.end(opened, task_id, "failed" if error else "completed", reason)
 
-    def _id_of(self, argument: str, model: object) -> str:
+    def _found(self, argument: str, model: object) -> Found:
+        """Return a model of this registry, or of one upstream, by a handle or a reference."""
         if isinstance(model, Model):
             stored = model._subject.stored()
-            if stored.registry.root != self.path:
+            if stored.registry not in self._opened.chain:
                 raise InvalidValueError(
                     f"{argument} is a model of {stored.registry.root}, not of {self.path}",
                     argument=argument,
                 )
-            return stored.id
+            return operations.chain.Found(stored.registry, stored.id)
         return operations.lookup.resolve_model(self._opened, model, argument)
+
+
+def _roots(upstream: object) -> tuple[Path, ...]:
+    if upstream is None:
+        return ()
+    from localreg.api.upstreams import roots_of
+
+    return roots_of(upstream)
 
 
 def use_registry(

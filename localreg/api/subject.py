@@ -12,7 +12,7 @@ from localreg.operations.lookup import require_model
 from localreg.progress import shown_progress
 from localreg.records import MetadataValue, Owner
 from localreg.registry import OpenRegistry
-from localreg.store import model_rows, task_rows
+from localreg.store import model_rows
 from localreg.store.model_rows import ModelRow
 from localreg.text import check_text
 
@@ -83,7 +83,9 @@ class Stored(Frozen):
         """Return the id of the task that took it as input last, else of the one that made it."""
         with self.registry.store.read() as connection:
             row = require_model(connection, self.id)
-            return task_rows.last_user(connection, self.id) or row.task
+            found = operations.chain.Found(self.registry, self.id)
+            last = operations.chain.last_user(found)
+        return row.task if last is None else last
 
     def url(self) -> str | None:
         """Return where the weights come from."""

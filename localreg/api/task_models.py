@@ -9,7 +9,7 @@ from localreg.api.model import Model, handle
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, ModelNotFoundError
 from localreg.registry import OpenRegistry
-from localreg.store import model_rows, task_rows
+from localreg.store import task_rows
 
 
 class ModelMethods(TaskHandle):
@@ -31,7 +31,7 @@ class ModelMethods(TaskHandle):
             ModelNotFoundError: there is no such model.
         """
         if model_id:
-            found = operations.lookup.check_model_id(self._registry, model_id)
+            found = operations.lookup.find_model(self._registry, model_id).id
         else:
             found = _newest_of(self._registry, model_name)
         operations.task_inputs.connect_model(self._registry, self._id, found, name)
@@ -118,12 +118,10 @@ class TaskModels(Sequence[Model]):
     """Models of a task, in order; by index, or by the name they have on the task."""
 
     def __init__(self, registry: OpenRegistry, ids: dict[str, str]) -> None:
-        with registry.store.read() as connection:
-            self._models = {
-                name: handle(Model, registry, model_id)
-                for name, model_id in ids.items()
-                if model_rows.model_row(connection, model_id) is not None
-            }
+        found = {name: operations.chain.model_row(registry, each) for name, each in ids.items()}
+        self._models = {
+            name: handle(Model, hit[0], hit[1].id) for name, hit in found.items() if hit is not None
+        }
 
     def __getitem__(self, key: int | str | slice) -> Model:  # type: ignore[override]  # names too
         if isinstance(key, str):
@@ -152,12 +150,10 @@ class TaskModels(Sequence[Model]):
 def _newest_of(registry: OpenRegistry, name: str | None) -> str:
     if not name:
         raise InvalidValueError("give a model_id or a model_name", argument="model_id")
-    found = operations.searching.find_models(
-        registry, operations.searching.check_query(name=name, limit=1)
-    )
+    found = operations.chain.search(registry, operations.searching.check_query(name=name, limit=1))
     if not found:
         from localreg.urls import without_secrets
 
         shown = without_secrets(name)
         raise ModelNotFoundError(f"there is no model named {shown!r}", reference=shown)
-    return found[0]
+    return found[0].id

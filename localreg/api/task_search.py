@@ -63,9 +63,8 @@ class SearchMethods(TaskHandle):
                     reference=str(task_name),
                 )
             return found[0]
-        return cls._of(
-            opened, operations.tracking.find_task(opened, task_id, project_name, task_name)
-        )
+        hit = operations.tracking.look_up_task(opened, task_id, project_name, task_name)
+        return cls._of(hit.registry, hit.id)
 
     @classmethod
     def get_tasks(
@@ -94,7 +93,7 @@ class SearchMethods(TaskHandle):
             InvalidValueError: (a ValueError) a filter cannot be used.
         """
         opened = open_of(registry)
-        found = operations.task_copies.find_tasks(
+        found = operations.task_copies.search_tasks(
             opened,
             ids=task_ids,
             project=project_name,
@@ -102,7 +101,7 @@ class SearchMethods(TaskHandle):
             tags=tags,
             status=_status_filter(task_filter),
         )
-        return [cls._of(opened, task_id) for task_id in found]
+        return [cls._of(each.registry, each.id) for each in found]
 
     @classmethod
     def query_tasks(

@@ -7,6 +7,7 @@ from localreg.progress import shown_progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.operations.adopting import Adoption
     from localreg.operations.collecting import Collection
     from localreg.operations.repairing import Repair
     from localreg.operations.usage import Usage
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class UpkeepMethods:
-    """`verify`, `repair`, `gc` and `du`; mixed into `Registry`."""
+    """`verify`, `repair`, `adopt`, `gc` and `du`; mixed into `Registry`."""
 
     __slots__ = ()
 
@@ -48,6 +49,20 @@ class UpkeepMethods:
         """
         with shown_progress("Verifying") as progress:
             return operations.repairing.repair(self._opened, full=bool(full), progress=progress)
+
+    def adopt(self) -> Adoption:
+        """Copy here what this registry's models, tasks and reports have only upstream.
+
+        Then it needs none of the registries behind it any more.
+
+        Returns:
+            ``.adopted``, each with digest, models and where it was, and what ``.failed``.
+
+        Raises:
+            ReadOnlyRegistryError: the registry is open for reading only.
+        """
+        with shown_progress("Adopting") as progress:
+            return operations.adopting.adopt(self._opened, progress=progress)
 
     def gc(
         self,

@@ -21,6 +21,7 @@ from localreg.errors import CorruptBlobError, InvalidValueError, NotARegistryErr
 from localreg.frozen import Frozen
 from localreg.group_modes import share_at
 from localreg.ids import new_id
+from localreg.urls import safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class BlobStore(Frozen):
             CorruptBlobError: the bytes are missing, or are not as many as they were.
             StorageError: the link cannot be made.
         """
-        name = filename or UNNAMED
+        name = _own_name(filename)
         if self._is_linked(digest, size, name):
             return Path(f"{self.root}/files/{digest}/{name}")
         blob = self.blob(digest)
@@ -186,6 +187,46 @@ class BlobStore(Frozen):
             return 0
         found = (path.lstat() for path in folder.iterdir())
         return sum(each.st_size for each in found if each.st_nlink == 1)
+
+    def handed_out(self, digest: str, size: int | None, filename: str | None) -> Path | None:
+        """Return the file that was handed out under a name before, if it still is whole."""
+        name = _own_name(filename)
+        linked = self._is_linked(digest, size, name)
+        return Path(f"{self.root}/files/{digest}/{name}") if linked else None
+
+    def copy_from(self, blob: Path, digest: str, size: int | None, filename: str | None) -> Path:
+        """Return a read-only file, below ``files/``, with the bytes of another registry's blob.
+
+        It is a clone where the file system can, else a copy: a hard link would change the other's
+        file, if only the number of its links.
+
+        Args:
+            blob: that of the other registry, whole.
+            digest, size, filename: as for `local_file`.
+
+        Raises:
+            StorageError: the file cannot be made.
+        """
+        copy = self.real("files", digest) / _own_name(filename)
+        with disk_errors("handing out weights", copy):
+            if _is_copy(copy, blob, size):
+                return copy
+            if self.spare is not None:
+                from localreg.blobs.elsewhere import copy_elsewhere
+
+                return copy_elsewhere(blob, self.spare, digest, copy.name)
+            from localreg.blobs.owners import owner_mark
+
+            folder = self.folder("files", digest)
+            aside = folder / f".{new_id()}-{copy.name}{owner_mark()}"
+            try:
+                copy_file(blob, aside, self.group)
+                self.sync(aside)
+                aside.replace(copy)
+            finally:
+                aside.unlink(missing_ok=True)
+            self.sync(folder)
+        return copy
 
     def _is_linked(self, digest: str, size: int | None, name: str) -> bool:
         """Return whether a file was handed out before, and still is the whole blob.
@@ -362,6 +403,16 @@ def _not_a_folder(path: Path) -> NotARegistryError:
     )
 
 
+def _own_name(filename: str | None) -> str:
+    """Return the name of a file to hand out, never one that leads to another folder.
+
+    It is checked when it is recorded; the record may be of a database that somebody else wrote.
+    """
+    if filename and "/" not in filename and "\\" not in filename and filename.strip("."):
+        return filename
+    return safe_filename(filename or "") or UNNAMED
+
+
 def size_of(path: Path) -> int | None:
     """Return the size of a regular file, or None when there is none; links do not count."""
     try:
@@ -401,6 +452,11 @@ def _same_time(blob: Path, copy: Path) -> None:
     """Give a copy its blob's time of writing: a file that somebody else puts there has another."""
     status = blob.lstat()
     os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
+
+
+def _is_copy(path: Path, blob: Path, size: int | None) -> bool:
+    """Return whether a file is what `copy_file` made of a blob."""
+    return size_of(path) == size and path.lstat().st_mtime_ns == blob.lstat().st_mtime_ns
 
 
 def _wrong_size(found: int | None, wanted: int | None) -> str:

@@ -20,7 +20,8 @@ MODELS = click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 def tag_command(model: str, tags: tuple[str, ...], registry: str | None) -> None:
     """Add tags to a MODEL."""
     with opened(registry) as target:
-        edits.edit_tags(target, resolve_model(target, model), add=tags)
+        found = resolve_model(target, model)
+        edits.edit_tags(found.registry, found.id, add=tags)
 
 
 @click.command("untag")
@@ -30,7 +31,8 @@ def tag_command(model: str, tags: tuple[str, ...], registry: str | None) -> None
 def untag_command(model: str, tags: tuple[str, ...], registry: str | None) -> None:
     """Take tags off a MODEL."""
     with opened(registry) as target:
-        edits.edit_tags(target, resolve_model(target, model), drop=tags)
+        found = resolve_model(target, model)
+        edits.edit_tags(found.registry, found.id, drop=tags)
 
 
 @click.command("meta")
@@ -49,17 +51,17 @@ def meta_command(
     """Set metadata of a MODEL, or show it."""
     given = pairs("meta", values)
     with opened(registry) as target:
-        model_id = resolve_model(target, model)
+        found = resolve_model(target, model)
         if given:
             entries = {key: {"value": value, "type": v_type} for key, value in given.items()}
-            edits.set_all_metadata(target, model_id, entries, replace=False)
+            edits.set_all_metadata(found.registry, found.id, entries, replace=False)
         for key in drop:
-            if not edits.drop_metadata(target, model_id, key):
+            if not edits.drop_metadata(found.registry, found.id, key):
                 say(f"There is no metadata {key!r}.")
         if not given and not drop:
-            with target.store.read() as connection:
-                found = model_rows.metadata(connection, model_id)
-            rows = ((key, each.value, each.type) for key, each in found.items())
+            with found.registry.store.read() as connection:
+                told = model_rows.metadata(connection, found.id)
+            rows = ((key, each.value, each.type) for key, each in told.items())
             print_table(("KEY", "VALUE", "TYPE"), rows)
 
 
@@ -78,18 +80,18 @@ def alias_command(
 ) -> None:
     """Point an ALIAS at a MODEL, or show its aliases."""
     with opened(registry) as target:
-        model_id = resolve_model(target, model)
+        found = resolve_model(target, model)
         if alias is None:
-            with target.store.read() as connection:
-                for each in model_rows.aliases(connection, model_id):
+            with found.registry.store.read() as connection:
+                for each in model_rows.aliases(connection, found.id):
                     click.echo(each)
         elif drop:
-            aliases.remove_alias(target, model_id, alias)
+            aliases.remove_alias(found.registry, found.id, alias)
         else:
             wanted = aliases.ANYTHING
             if expect is not None:
-                wanted = None if expect == "none" else resolve_model(target, expect)
-            aliases.set_alias(target, model_id, alias, wanted)
+                wanted = None if expect == "none" else resolve_model(target, expect).id
+            aliases.set_alias(found.registry, found.id, alias, wanted)
 
 
 @click.command("publish")
@@ -98,8 +100,8 @@ def alias_command(
 def publish_command(models: tuple[str, ...], registry: str | None) -> None:
     """Publish models: their weights, configuration and labels are fixed from here on."""
     with opened(registry) as target:
-        for model_id in [resolve_model(target, model) for model in models]:
-            edits.publish(target, model_id)
+        for found in [resolve_model(target, model) for model in models]:
+            edits.publish(found.registry, found.id)
 
 
 @click.command("archive")
@@ -108,8 +110,8 @@ def publish_command(models: tuple[str, ...], registry: str | None) -> None:
 def archive_command(models: tuple[str, ...], registry: str | None) -> None:
     """Archive models: lists pass them over."""
     with opened(registry) as target:
-        for model_id in [resolve_model(target, model) for model in models]:
-            edits.set_archived(target, model_id, True)
+        for found in [resolve_model(target, model) for model in models]:
+            edits.set_archived(found.registry, found.id, True)
 
 
 @click.command("unarchive")
@@ -118,8 +120,8 @@ def archive_command(models: tuple[str, ...], registry: str | None) -> None:
 def unarchive_command(models: tuple[str, ...], registry: str | None) -> None:
     """Take models out of the archive."""
     with opened(registry) as target:
-        for model_id in [resolve_model(target, model) for model in models]:
-            edits.set_archived(target, model_id, False)
+        for found in [resolve_model(target, model) for model in models]:
+            edits.set_archived(found.registry, found.id, False)
 
 
 @click.command("rm")
@@ -136,9 +138,11 @@ def rm_command(
 ) -> None:
     """Remove models. `localreg restore` brings them back."""
     with opened(registry) as target:
-        for model_id in dict.fromkeys(resolve_model(target, model) for model in models):
-            removal.remove_model(target, model_id, delete_weights=delete_weights, force=force)
-            say(f"Removed {model_id}; `localreg restore {model_id[:8]}` brings it back.")
+        for found in dict.fromkeys(resolve_model(target, model) for model in models):
+            removal.remove_model(
+                found.registry, found.id, delete_weights=delete_weights, force=force
+            )
+            say(f"Removed {found.id}; `localreg restore {found.id[:8]}` brings it back.")
 
 
 @click.command("restore")

@@ -28,6 +28,8 @@ from localreg.cli.output import (
     served,
 )
 from localreg.operations import adding, checkup, creation, sharing, tracking, weights
+from localreg.operations.chain import Found
+from localreg.operations.holding import holder
 from localreg.operations.lookup import resolve_model
 from localreg.progress import shown_progress
 from localreg.records import WeightsRecord
@@ -162,6 +164,7 @@ def add_command(
     with opened(registry) as target:
         task = tracking.task(target, tracking.find_task(target, task_id)) if task_id else None
         with shown_progress(f"Keeping {url or file}") as progress:
+            home = target
             if url is None:
                 known = False
                 model_id = adding.add_model(
@@ -188,14 +191,15 @@ def add_command(
                     alias=alias,
                     progress=progress,
                 )
-                model_id, known = added.model, added.known
+                home, model_id, known = added.registry, added.model, added.known
         if known:
-            say(f"{url} is known already: its model is used as it is, and all else is ignored.")
-        with target.store.read() as connection:
+            where = "" if home is target else f", in the upstream registry {home.root}"
+            say(f"{url} is known already{where}: its model is used as it is, and all else ignored.")
+        with home.store.read() as connection:
             record = model_rows.record(connection, model_id)
         assert record is not None
         if as_json:
-            print_json(model_json(record))
+            print_json(model_json(record, home))
         elif quiet:
             click.echo(model_id)
         else:
@@ -225,7 +229,10 @@ def _checked_url(file: str, mode: str, hashed: bool) -> str | None:
 def _remarks(registry: OpenRegistry, kept: WeightsRecord, file: str | None) -> Iterator[str]:
     """Yield what is to be said of weights that were added, from a file or from elsewhere."""
     digest = f", sha256 {kept.digest}" if kept.digest else ""
-    if kept.kept:
+    home = holder(registry, kept.digest, kept.size)
+    if kept.kept and home is not None and home != registry:
+        yield f"{size_text(kept.size)}{digest}: left in the upstream registry {home.root}"
+    elif kept.kept:
         yield f"Kept {size_text(kept.size)}{digest}, in {registry.root}"
     else:
         yield f"Recorded where it is{digest}; nothing was copied to {registry.root}"
@@ -258,16 +265,16 @@ def path_command(model: str, archive: bool, registry: str | None) -> None:
     It is a file, or the folder of a package. What the registry keeps is read-only.
     """
     with opened(registry) as target:
-        click.echo(_local_copy(target, resolve_model(target, model), archive=archive))
+        click.echo(_local_copy(resolve_model(target, model), archive=archive))
 
 
-def _local_copy(registry: OpenRegistry, model_id: str, *, archive: bool) -> Path:
+def _local_copy(found: Found, *, archive: bool) -> Path:
     """Return a model's file, or the folder of a package, as `get_local_copy` does."""
-    with registry.store.read() as connection:
-        row = model_rows.model_row(connection, model_id)
-    with shown_progress(f"Fetching {row.ref if row else model_id}") as progress:
+    with found.registry.store.read() as connection:
+        row = model_rows.model_row(connection, found.id)
+    with shown_progress(f"Fetching {row.ref if row else found.id}") as progress:
         return weights.local_copy(
-            registry, model_id, extract=False if archive else None, progress=progress
+            found.registry, found.id, extract=False if archive else None, progress=progress
         )
 
 
@@ -283,11 +290,11 @@ def get_command(model: str, output: str, force: bool, archive: bool, registry: s
     The copy may be written to. A package comes as a folder.
     """
     with opened(registry) as target:
-        model_id = resolve_model(target, model)
-        source = _local_copy(target, model_id, archive=archive)
+        found = resolve_model(target, model)
+        source = _local_copy(found, archive=archive)
         wanted = Path(output)
         inside = wanted.is_dir() or output.endswith("/")
-        place = wanted / weights.own_name(target, model_id, source) if inside else wanted
+        place = wanted / weights.own_name(found.registry, found.id, source) if inside else wanted
         if os.path.lexists(place) and not force:
             raise click.UsageError(f"{place} is there already; -f replaces it")
         copy_out(source, place.absolute(), replace=True)
@@ -319,10 +326,16 @@ def env_command(as_json: bool, registry: str | None) -> None:
             "python": platform.python_version(),
             "sqlite": sqlite3.sqlite_version,
         }
+    upstream = [str(each.root) for each in target.upstream]
+    absent = {str(each.root): each.why for each in target.absent}
     variables = {
         name: os.environ[name] for name in sorted(os.environ) if name.startswith("LOCALREG_")
     }
     if as_json:
-        print_json({name.replace(" ", "_"): fact for name, fact in (facts | variables).items()})
+        told: dict[str, object] = {"upstream": upstream, "upstream_left_out": absent}
+        told |= {name.replace(" ", "_"): fact for name, fact in (facts | variables).items()}
+        print_json(told)
         return
-    print_facts([*facts.items(), *variables.items()])
+    left_out = "\n".join(f"{root}: {why}" for root, why in absent.items())
+    behind = [("upstream", "\n".join(upstream)), ("left out", left_out)]
+    print_facts([*facts.items(), *behind, *variables.items()])

@@ -47,6 +47,7 @@ _HOMES = {
     "restore": "localreg.cli.changing",
     "verify": "localreg.cli.upkeep",
     "repair": "localreg.cli.upkeep",
+    "adopt": "localreg.cli.upkeep",
     "gc": "localreg.cli.upkeep",
     "du": "localreg.cli.upkeep",
     "cache": "localreg.cli.upkeep",

@@ -38,7 +38,10 @@ LIMIT = click.option(
 def opened(directory: str | None) -> Iterator[OpenRegistry]:
     """Yield the registry of ``-R``, given before or after the command, else the current one."""
     chosen = directory or click.get_current_context().find_root().obj
-    registry = open_registry(chosen or ambient.locate()[0], durability=ambient.default_durability())
+    if chosen:
+        registry = open_registry(chosen, durability=ambient.default_durability())
+    else:
+        registry = ambient.open_located()
     try:
         yield registry
     finally:
@@ -102,8 +105,8 @@ def served(record: ModelRecord) -> WeightsRecord:
     return next((each for each in record.weights if each.current), WeightsRecord())
 
 
-def model_json(record: ModelRecord) -> Json:
-    """Return a model as JSON values; URLs without their secrets."""
+def model_json(record: ModelRecord, registry: OpenRegistry) -> Json:
+    """Return a model of a registry as JSON values; URLs without their secrets."""
     weights = served(record)
     return {
         "id": record.id,
@@ -134,6 +137,7 @@ def model_json(record: ModelRecord) -> Json:
         "kept": weights.kept,
         "created": iso(record.created),
         "updated": iso(record.updated),
+        "registry": str(registry.root),
     }
 
 

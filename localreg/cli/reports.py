@@ -50,23 +50,24 @@ def report_command(
     needs no network and no server.
     """
     with opened(registry) as target:
-        owner = _owner(target, model)
+        home, owner = _owner(target, model)
         if images is not None:
-            _export(target, owner, images, output)
+            _export(home, owner, images, output)
             return
-        page = publishing.write_page(target, owner, standalone=standalone, path=output)
+        page = publishing.write_page(home, owner, standalone=standalone, path=output)
     _tell(page, show)
 
 
-def _owner(registry: OpenRegistry, reference: str) -> Owner:
-    """Return the model, or else the task, that a reference names."""
+def _owner(registry: OpenRegistry, reference: str) -> tuple[OpenRegistry, Owner]:
+    """Return the model, or else the task, that a reference names, and whose it is."""
     try:
-        return Owner("model", resolve_model(registry, reference))
+        found = resolve_model(registry, reference)
+        return found.registry, Owner("model", found.id)
     except ModelNotFoundError:
         with registry.store.read() as connection:
             tasks = model_rows.with_prefix(connection, "task", reference) if reference else []
         if len(tasks) == 1 and len(reference) >= 6:
-            return Owner("task", tasks[0])
+            return registry, Owner("task", tasks[0])
         raise
 
 
@@ -101,8 +102,8 @@ def compare_command(
 ) -> None:
     """Write a page that shows 2 to 6 MODELs side by side, and print where it is."""
     with opened(registry) as target:
-        ids = [resolve_model(target, each) for each in models]
-        page = publishing.write_comparison(target, ids, output)
+        found = [resolve_model(target, each) for each in models]
+        page = publishing.write_comparison(target, found, output)
     _tell(page, show)
 
 

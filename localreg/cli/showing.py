@@ -19,12 +19,14 @@ from localreg.cli.output import (
     served,
 )
 from localreg.errors import ModelNotFoundError
-from localreg.operations import history, searching
+from localreg.operations import chain, history, searching
+from localreg.operations.chain import Found
+from localreg.operations.holding import holder
 from localreg.operations.lookup import resolve_model, resolve_removed
 from localreg.operations.model_page import where_text
 from localreg.records import ModelRecord, WeightsRecord
 from localreg.registry import OpenRegistry
-from localreg.store import blob_rows, model_rows, task_rows
+from localreg.store import blob_rows, model_rows
 from localreg.store.blob_rows import BlobRow
 from localreg.units import moment, size_text
 from localreg.urls import public_url
@@ -86,15 +88,13 @@ def ls_command(
         order=_order(sort),
     )
     with opened(registry) as target:
-        found = searching.find_models(target, query)
+        found = chain.search(target, query)
         shown = found[:limit] if limit else found
         if quiet:
-            for model_id in shown:
-                click.echo(model_id)
+            for each in shown:
+                click.echo(each.id)
         else:
-            with target.store.read() as connection:
-                records = model_rows.records(connection, shown)
-            _print_models(records, as_json)
+            _print_models(target, chain.records(shown), as_json)
     if len(found) > len(shown):
         say(f"These are the {'newest' if sort == 'updated' else 'first'} {limit}; -l 0 shows all.")
     elif not found and not as_json:
@@ -117,13 +117,18 @@ def _order(sort: str) -> str:
     return f"{sign}metrics.{key[7:]}" if key.startswith("metric:") else sort
 
 
-def _print_models(records: list[ModelRecord], as_json: bool) -> None:
+def _print_models(
+    target: OpenRegistry, told: list[tuple[OpenRegistry, ModelRecord]], as_json: bool
+) -> None:
     if as_json:
-        print_json([model_json(record) for record in records])
+        print_json([model_json(record, home) for home, record in told])
         return
-    if records:
-        columns = ("MODEL", "ALIASES", "TAGS", "FRAMEWORK", "SIZE", "STATE", "UPDATED", "ID")
-        print_table(columns, (_row(record) for record in records))
+    columns = ("MODEL", "ALIASES", "TAGS", "FRAMEWORK", "SIZE", "STATE", "UPDATED", "ID")
+    if not target.upstream:
+        print_table(columns, (_row(record) for _, record in told))
+    elif told:
+        rows = ((*_row(record), "" if home is target else str(home.root)) for home, record in told)
+        print_table((*columns, "UPSTREAM"), rows)
 
 
 def _row(record: ModelRecord) -> tuple[str, ...]:
@@ -151,11 +156,11 @@ def _state(record: ModelRecord) -> str:
 def show_command(model: str, as_json: bool, registry: str | None) -> None:
     """Show all there is to know of a MODEL."""
     with opened(registry) as target:
-        model_id = resolve_model(target, model)
-        with target.store.read() as connection:
-            record = model_rows.record(connection, model_id)
-            uses = task_rows.uses(connection, model_id)
+        found = resolve_model(target, model)
+        with found.registry.store.read() as connection:
+            record = model_rows.record(connection, found.id)
             blob = blob_rows.blob(connection, served(record).digest or "") if record else None
+        uses = chain.uses(found)
         assert record is not None
         if as_json:
             tasks = [
@@ -163,9 +168,9 @@ def show_command(model: str, as_json: bool, registry: str | None) -> None:
                 for task, name, role, entry in uses
             ]
             inside = blob.facts if blob else None
-            print_json(model_json(record) | {"inside": inside, "tasks": tasks})
+            print_json(model_json(record, found.registry) | {"inside": inside, "tasks": tasks})
             return
-        print_facts([*_facts(target, record, blob), ("tasks", "\n".join(map(_use, uses)))])
+        print_facts([*_facts(found.registry, record, blob), ("tasks", "\n".join(map(_use, uses)))])
 
 
 def _use(use: tuple[str, str, str, str]) -> str:
@@ -177,8 +182,10 @@ def _weights(registry: OpenRegistry, weights: WeightsRecord, blob: BlobRow | Non
     if weights.digest is None:
         where = "only pointed to, not read yet" if weights.url else "none"
         return where + (f"\nmust be sha256 {weights.pinned}" if weights.pinned else "")
-    held = registry.blobs.held(weights.digest, weights.size)
-    where = where_text(weights, held=held)
+    home = holder(registry, weights.digest, weights.size)
+    held = home == registry
+    upstream = None if home is None or held else f"the registry {home.root}"
+    where = where_text(weights, held=held, upstream=upstream)
     if held and blob is not None and blob.verified:
         where += f", verified {moment(blob.verified)}"
     lines = [f"sha256 {weights.digest}{' (pinned)' if weights.pinned else ''}",
@@ -226,8 +233,11 @@ def history_command(model: str | None, limit: int, as_json: bool, registry: str 
     A removed model is found by its id or its old name.
     """
     with opened(registry) as target:
-        subject = None if model is None else _model_or_removed(target, model)
-        entries = history.history(target, subject, limit or None)
+        if model is None:
+            entries = history.history(target, None, limit or None)
+        else:
+            found = _model_or_removed(target, model)
+            entries = history.history(found.registry, found.id, limit or None)
     if as_json:
         print_json(
             [
@@ -259,11 +269,11 @@ def history_command(model: str | None, limit: int, as_json: bool, registry: str 
     )
 
 
-def _model_or_removed(registry: OpenRegistry, model: str) -> str:
+def _model_or_removed(registry: OpenRegistry, model: str) -> Found:
     try:
         return resolve_model(registry, model)
     except ModelNotFoundError as error:
         try:
-            return resolve_removed(registry, model)
+            return Found(registry, resolve_removed(registry, model))
         except ModelNotFoundError:
             raise error from None

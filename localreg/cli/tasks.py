@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -21,10 +22,11 @@ from localreg.cli.output import (
     say,
 )
 from localreg.operations import parameters, rerunning, task_copies, task_inputs, tracking
+from localreg.operations.chain import model_row
 from localreg.operations.lookup import resolve_model
 from localreg.records import Json, TaskRecord
 from localreg.registry import OpenRegistry
-from localreg.store import model_rows, task_rows
+from localreg.store import task_rows
 from localreg.text import check_name
 from localreg.units import moment
 
@@ -63,18 +65,18 @@ def ls_command(
     with opened(registry) as target:
         for running in task_copies.find_tasks(target, status="in_progress"):
             tracking.settled(target, running)  # one whose process is gone is aborted
-        found = task_copies.find_tasks(
+        found = task_copies.search_tasks(
             target, project=project, name=name, tags=list(tags) or None, status=status
         )
         shown = found[:limit] if limit else found
         if quiet:
-            for task_id in shown:
-                click.echo(task_id)
+            for each in shown:
+                click.echo(each.id)
         elif as_json:
-            print_json([_task_json(target, task_id) for task_id in shown])
+            print_json([_task_json(each.registry, each.id) for each in shown])
         elif shown:
             columns = ("TASK", "PROJECT", "TYPE", "STATUS", "UPDATED", "ID")
-            print_table(columns, (_row(tracking.task(target, each)) for each in shown))
+            print_table(columns, (_row(tracking.task(each.registry, each.id)) for each in shown))
     if len(found) > len(shown):
         say(f"These are the {limit} that changed last; -l 0 shows all.")
     elif not found and not as_json:
@@ -97,13 +99,13 @@ def _status(task: TaskRecord) -> str:
 def show_command(task: str, as_json: bool, registry: str | None) -> None:
     """Show all there is to know of a task."""
     with opened(registry) as target:
-        task_id = rerunning.resolve_task(target, task)
-        tracking.settled(target, task_id)
-        told = _task_json(target, task_id)
+        found = rerunning.look_up_task(target, task)
+        tracking.settled(found.registry, found.id)
+        told = _task_json(found.registry, found.id)
         if as_json:
             print_json(told)
             return
-        print_facts(_facts(target, told))
+        print_facts(_facts(found.registry, told))
 
 
 def _task_json(registry: OpenRegistry, task_id: str) -> Json:
@@ -173,10 +175,10 @@ def _when(at: str | None) -> str:
 
 
 def _models(registry: OpenRegistry, ids: dict[str, str]) -> str:
-    with registry.store.read() as connection:
-        rows = {name: model_rows.model_row(connection, each) for name, each in ids.items()}
+    found = {name: model_row(registry.base, each) for name, each in ids.items()}
     return "\n".join(
-        f"{name}: {row.ref if row else 'removed'} ({ids[name][:8]})" for name, row in rows.items()
+        f"{name}: {hit[1].ref if hit else 'removed'} ({ids[name][:8]})"
+        for name, hit in found.items()
     )
 
 
@@ -219,7 +221,7 @@ def clone_command(
     with opened(registry) as target:
         source = rerunning.resolve_task(target, task)
         models = {
-            check_name("--set-input", entry): resolve_model(target, reference)
+            check_name("--set-input", entry): resolve_model(target, reference).id
             for entry, reference in pairs("--set-input", inputs).items()
         }
         there = task_inputs.inputs(target, source)
@@ -263,6 +265,8 @@ def run_command(
         environment = {
             ambient.TASK_VARIABLE: task_id,
             ambient.HOME_VARIABLE: str(target.root),
+            # Those of this command alone: with -R there are none.
+            ambient.UPSTREAM_VARIABLE: os.pathsep.join(str(each.root) for each in target.upstream),
         }
         return rerunning.run_task(
             target, task_id, python=python, extra=arguments, environment=environment

@@ -21,8 +21,9 @@ def lineage_command(model: str, as_dot: bool, as_json: bool, registry: str | Non
     if as_dot and as_json:
         raise click.UsageError("give --dot or --json, not both")
     with opened(registry) as target:
-        found = lineage(target, resolve_model(target, model))
+        found = resolve_model(target, model)
+        family = lineage(found.registry, found.id)
     if as_json:
-        print_json(lineage_text.as_json(found))
+        print_json(lineage_text.as_json(family))
     else:
-        click.echo(printable(lineage_text.dot(found) if as_dot else lineage_text.tree(found)))
+        click.echo(printable(lineage_text.dot(family) if as_dot else lineage_text.tree(family)))

@@ -1,4 +1,4 @@
-"""Commands that keep a registry sound and small: verify, repair, gc, du, cache, doctor."""
+"""Commands that keep a registry sound and small: verify, repair, adopt, gc, du, cache, doctor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from localreg.cli.output import AS_JSON, IN_REGISTRY, opened, print_json, print_table, say
 from localreg.errors import InvalidValueError
 from localreg.frozen import Frozen, values
-from localreg.operations import caching, checkup, collecting, repairing, usage, verifying
+from localreg.operations import adopting, caching, checkup, collecting, repairing, usage, verifying
 from localreg.operations.lookup import resolve_model
 from localreg.progress import shown_progress
 from localreg.units import size_text
@@ -39,7 +39,7 @@ def verify_command(
     """
     with opened(registry) as target, shown_progress("Verifying") as progress:
         chosen = [resolve_model(target, model) for model in models] if models else None
-        found = verifying.verify(target, full=full, models=chosen, progress=progress)
+        found = verifying.verify_chosen(target, chosen, full=full, progress=progress)
     if as_json:
         print_json(_json(found) | {"ok": found.ok})
     else:
@@ -85,6 +85,36 @@ def _repaired(done: repairing.Repair) -> str:
             "same file brings them back."
         )
     )
+
+
+@click.command("adopt")
+@AS_JSON
+@IN_REGISTRY
+def adopt_command(as_json: bool, registry: str | None) -> None:
+    """Copy here what the registry's models have only in upstream registries.
+
+    Then it needs none of those any more. Leaves with 4 when something cannot be had.
+    """
+    with opened(registry) as target, shown_progress("Adopting") as progress:
+        done = adopting.adopt(target, progress=progress)
+    if as_json:
+        print_json(_json(done))
+    else:
+        print_table(
+            ("WEIGHTS", "SIZE", "FROM", "MODELS"),
+            (
+                (each.digest[:12], size_text(each.size), each.upstream, " ".join(each.models))
+                for each in done.adopted
+            ),
+        )
+        for each in done.failed:
+            say(f"Not adopted: {each}")
+        if done.adopted:
+            say(f"Copied {size_text(done.size)} ({_blobs(len(done.adopted))}) to {target.root}.")
+        elif not done.failed:
+            say("Nothing to adopt: no weights are only upstream.")
+    if done.failed:
+        sys.exit(CORRUPT)
 
 
 @click.command("gc")
@@ -162,6 +192,8 @@ def du_command(by: str, as_json: bool, registry: str | None) -> None:
     ]
     told = ", ".join(f"{name} {size_text(size)}" for name, size in parts if size)
     say(f"{size_text(found.total)} in all: {told}.")
+    if found.upstream:
+        say(f"{size_text(found.upstream)} more are left to upstream registries.")
 
 
 @click.group("cache")

@@ -14,10 +14,12 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations import adding as adding
+    from localreg.operations import adopting as adopting
     from localreg.operations import aliases as aliases
     from localreg.operations import artifacts as artifacts
     from localreg.operations import caching as caching
     from localreg.operations import catalog as catalog
+    from localreg.operations import chain as chain
     from localreg.operations import charting as charting
     from localreg.operations import checkup as checkup
     from localreg.operations import collecting as collecting
@@ -52,10 +54,10 @@ if TYPE_CHECKING:
     from localreg.operations import weights as weights
 
 _MODULES = frozenset(
-    "adding aliases artifacts caching catalog charting checkup collecting creation edits "
-    "fetching history imaging ingest labels lineage lookup media outputs parameters "
-    "publishing removal repairing reported reporting revising runs searching sharing "
-    "tabling task_copies task_inputs tracking uploading usage verifying weights".split()
+    "adding adopting aliases artifacts caching catalog chain charting checkup collecting creation "
+    "edits fetching history imaging ingest labels lineage lookup media outputs parameters "
+    "publishing removal repairing reported reporting revising runs searching sharing tabling "
+    "task_copies task_inputs tracking uploading usage verifying weights".split()
 )
 
 

@@ -117,7 +117,7 @@ def add_url(
     def record(change: Change, held: Held | None) -> Imported:
         first = known_in(registry, change.connection, parsed, pin)  # another process may have been
         shown_url = parsed.public or parsed.text
-        return first or Imported(make(change, held), known=False, url=shown_url)
+        return first or Imported(registry, make(change, held), known=False, url=shown_url)
 
     if not copy:
         with registry.store.write() as change:

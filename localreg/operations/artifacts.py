@@ -10,6 +10,7 @@ from pathlib import Path
 
 from localreg.errors import InvalidValueError, NotFoundError
 from localreg.frozen import Frozen
+from localreg.operations.holding import local_file, unpacked
 from localreg.operations.ingest import Held, Source, take_in
 from localreg.operations.lookup import require_task
 from localreg.records import ArtifactRecord, Json
@@ -249,12 +250,11 @@ def local_path(registry: OpenRegistry, found: ArtifactRecord, *, extract: bool) 
         ArchiveError: the archive is broken, unsafe or beyond the limits.
         StorageError: the disk is full, or refused something.
     """
-    from localreg.blobs import trees
     from localreg.blobs.unpacking import is_archive
 
-    path = registry.blobs.local_file(found.digest, found.size, found.filename)
+    path = local_file(registry, found.digest, found.size, found.filename)
     if extract and is_archive(path.name):
-        return trees.unpacked(registry.blobs, found.digest, path, path.name)
+        return unpacked(registry, found.digest, path, path.name)
     return path
 
 

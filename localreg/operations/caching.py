@@ -15,10 +15,11 @@ from localreg.errors import (
     NotFoundError,
 )
 from localreg.frozen import Frozen
+from localreg.operations.holding import is_left
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows
 from localreg.text import shown
-from localreg.urls import public_url
+from localreg.urls import is_sha256, public_url
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)
@@ -30,7 +31,8 @@ class Cached(Frozen, kw_only=True):
     """Something in the cache.
 
     Attributes:
-        kind: "download", "tree" (what an archive unpacked to) or "partial" (of a download).
+        kind: "download", "tree" (what an archive unpacked to), "copy" (of what an upstream registry
+            has, under another name) or "partial" (of a download).
         name: the digest; of a partial its folder.
         size: bytes on disk.
         used: when it was read last, as far as the file system tells; seconds since 1970.
@@ -57,7 +59,9 @@ class Pruned(Frozen):
 
 def cached(registry: OpenRegistry) -> list[Cached]:
     """Return what is in the cache, used last first; what the registry owes is not in it."""
-    found = [*_downloads(registry), *_trees(registry), *_partials(registry)]
+    found = [
+        *_downloads(registry), *_trees(registry), *_copies(registry), *_partials(registry)
+    ]  # fmt: skip
     return sorted(found, key=lambda each: each.used, reverse=True)
 
 
@@ -102,6 +106,22 @@ def _trees(registry: OpenRegistry) -> list[Cached]:
             )
             for path in _folders(folder)
             if not path.name.startswith(".")
+        ]
+
+
+def _copies(registry: OpenRegistry) -> list[Cached]:
+    with registry.store.read() as connection:
+        return [
+            Cached(
+                kind="copy",
+                name=path.name,
+                size=trees.tree_size(path),
+                used=max((_used(each) for each in path.iterdir()), default=_used(path)),
+                source=_told(connection, path.name)[0],
+                models=_told(connection, path.name)[1],
+            )
+            for path in _folders(registry.blobs.real("files"))
+            if is_sha256(path.name) and is_left(registry, path.name)
         ]
 
 
@@ -215,6 +235,9 @@ def _choose(
 def _delete(registry: OpenRegistry, each: Cached) -> bool:
     if each.kind == "tree":
         _remove_tree(registry.blobs.real(trees.FOLDER) / each.name)
+        return True
+    if each.kind == "copy":
+        _remove_tree(registry.blobs.real("files") / each.name)
         return True
     if each.kind == "partial":
         _remove_tree(registry.blobs.real("tmp") / each.name)

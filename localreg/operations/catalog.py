@@ -6,6 +6,7 @@ import time
 
 from localreg.errors import DigestMismatchError
 from localreg.frozen import Frozen, replace
+from localreg.operations.chain import Found, asked, hidden
 from localreg.operations.creation import (
     Description,
     check_pin,
@@ -28,11 +29,13 @@ class Imported(Frozen):
     """What an import came to.
 
     Attributes:
+        registry: the one that has the model: that which was asked, or one upstream.
         model: the id.
         known: whether it had been there before.
         url: what may be shown of where the weights come from.
     """
 
+    registry: OpenRegistry
     model: str
     known: bool
     url: str
@@ -86,7 +89,7 @@ def import_model(
         told = _told_by_task(description, task)
         project = description.project or (task.project.name if task and task.project else None)
         made = create(change, told, origin, held, project=project)
-        return Imported(made, known=False, url=parsed.public or parsed.text)
+        return Imported(registry, made, known=False, url=parsed.public or parsed.text)
 
     if not kept:
         with registry.store.write() as change:
@@ -105,22 +108,42 @@ def import_model(
 def find_known(registry: OpenRegistry, url: WeightsURL, pin: str | None) -> Imported | None:
     """Return the model whose weights come from a checked URL, or None.
 
+    A registry's own comes before those upstream. One upstream whose bytes are others than those
+    that must be is not the one that is meant.
+
     Raises:
-        DigestMismatchError: its bytes are others than those that must be.
+        DigestMismatchError: that is so of its own one.
     """
-    with registry.store.read() as connection:
-        return known_in(registry, connection, url, pin)
+
+    def look(each: OpenRegistry) -> Imported | None:
+        with each.store.read() as connection:
+            if each is registry:
+                return known_in(each, connection, url, pin)
+            found = _known(each, connection, url)
+            if found is None or hidden(registry, each, [found]):
+                return None
+            recorded = _recorded(connection, found)
+            if pin is not None and recorded is not None and recorded != pin:
+                return None
+            return Imported(each, found, known=True, url=url.public or url.text)
+
+    return next((found for _, found in asked(registry, look) if found is not None), None)
+
+
+def _recorded(connection: model_rows.Connection, model_id: str) -> str | None:
+    """Return the sha256 that a model's weights have, as far as that is known."""
+    weights = model_rows.current_weights(connection, model_id)
+    return None if weights is None else weights.pinned or weights.digest
 
 
 def known_in(
     registry: OpenRegistry, connection: model_rows.Connection, url: WeightsURL, pin: str | None
 ) -> Imported | None:
-    """Do what `find_known` does, within a transaction."""
+    """Do what `find_known` does for the models of one registry, within a transaction."""
     model_id = _known(registry, connection, url)
     if model_id is None:
         return None
-    weights = model_rows.current_weights(connection, model_id)
-    recorded = weights and (weights.pinned or weights.digest)
+    recorded = _recorded(connection, model_id)
     if pin is not None and recorded and recorded != pin:
         raise DigestMismatchError(
             f"{url.public or url.text} is known as model {model_id} with sha256 {recorded}, and "
@@ -129,7 +152,7 @@ def known_in(
             wanted=pin,
             found=recorded,
         )
-    return Imported(model_id, known=True, url=url.public or url.text)
+    return Imported(registry, model_id, known=True, url=url.public or url.text)
 
 
 def _known(
@@ -161,8 +184,8 @@ def _told_by_task(description: Description, task: TaskRecord | None) -> Descript
     )
 
 
-def find_by_url(registry: OpenRegistry, url: object, *, archived: bool) -> str | None:
-    """Return the id of the newest model whose weights come from `url`, or None.
+def find_by_url(registry: OpenRegistry, url: object, *, archived: bool) -> Found | None:
+    """Return the newest model whose weights come from `url`, also from upstream, or None.
 
     Args:
         archived: whether archived models count too.
@@ -171,5 +194,14 @@ def find_by_url(registry: OpenRegistry, url: object, *, archived: bool) -> str |
         InvalidURLError: the URL cannot be used.
     """
     parsed = parse_weights_url(url)
-    with registry.store.read() as connection:
-        return _known(registry, connection, parsed, archived=bool(archived))
+
+    def look(each: OpenRegistry) -> tuple[int, Found] | None:
+        with each.store.read() as connection:
+            found = _known(each, connection, parsed, archived=bool(archived))
+            if found is None or (each is not registry and hidden(registry, each, [found])):
+                return None
+            row = model_rows.model_row(connection, found)
+            return (row.created if row else 0, Found(each, found))
+
+    hits = [hit for _, hit in asked(registry, look) if hit is not None]
+    return max(hits, key=lambda hit: hit[0])[1] if hits else None

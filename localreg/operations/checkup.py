@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from localreg.blobs.disk_errors import disk_errors
@@ -17,10 +18,12 @@ from localreg.frozen import Frozen
 from localreg.ids import new_id, now
 from localreg.operations import sharing
 from localreg.operations.collecting import leftovers
+from localreg.operations.holding import holder
 from localreg.operations.repairing import QUARANTINE
 from localreg.operations.verifying import database_problems
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows
+from localreg.store.blob_rows import BlobRow
 from localreg.store.filesystem import filesystem_type, is_network
 
 LOCK_SECONDS = 2.0
@@ -66,6 +69,7 @@ def examine(registry: OpenRegistry, *, lock_seconds: float = LOCK_SECONDS) -> li
     findings = [_sqlite(), _filesystem(registry), _journal(registry)]
     findings += [_database(registry), _clock(registry), _permissions(registry)]
     findings += examine_sharing(registry)
+    findings += _upstream(registry)
     if registry.store.readonly:
         return [*findings, Finding("writing", "note", f"not possible: {registry.store.refusal}")]
     findings += [_space(registry), *_links(registry), *_copies(registry)]
@@ -211,6 +215,30 @@ def _leases(path: Path, reason: str) -> str:
             return f"leases (no file locks: {reason})"
     except OSError as error:
         return f"none ({reason}; {error.strerror or error})"
+
+
+def _upstream(registry: OpenRegistry) -> Iterator[Finding]:
+    """Yield what is to be said of each upstream registry, and of bytes that are left to others."""
+    with registry.store.read() as connection:
+        rows = [row for row in blob_rows.blobs(connection) if row.upstream is not None]
+        rows = [row for row in rows if blob_rows.kept(connection, row.digest)]
+    homes = [(row, holder(registry, row.digest, row.size)) for row in rows]
+    for each in registry.upstream:
+        own = [row for row, home in homes if home == each]
+        text = f"{each.root}: has {_bytes_of(own)} for this one; `localreg adopt` copies them here"
+        yield Finding("upstream", "ok", text if own else f"{each.root}: nothing depends on it")
+    for absent in registry.absent:
+        yield Finding("upstream", "note", f"{absent.root} is left out: {absent.why}")
+    lost = [row for row, home in homes if home is None]
+    if lost:
+        places = ", ".join(sorted({str(row.upstream) for row in lost}))
+        text = f"{_bytes_of(lost)} missing, which {places} should have: make that available"
+        yield Finding("upstream", "bad", text)
+
+
+def _bytes_of(rows: list[BlobRow]) -> str:
+    size = sum(row.size for row in rows)
+    return f"{len(rows)} blob{'' if len(rows) == 1 else 's'} of {size / 1e6:,.1f} MB"
 
 
 def _links(registry: OpenRegistry) -> list[Finding]:

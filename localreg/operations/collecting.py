@@ -21,6 +21,7 @@ from localreg.errors import (
 )
 from localreg.frozen import Frozen
 from localreg.ids import now
+from localreg.operations.holding import is_left
 from localreg.operations.verifying import database_problems
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows
@@ -204,7 +205,8 @@ class _Collector:
             for path in _entries(folder):
                 self._stray(path, folder.name + path.name, known)
         for path in (*self._entries("files"), *self._entries(trees.FOLDER)):
-            if not path.name.startswith("."):
+            # What was made of an upstream registry's weights is a cache, and `caching.prune`'s.
+            if is_sha256(path.name) and not is_left(self._registry, path.name):
                 self._stray(path, path.name, known)
 
     def _stray(self, path: Path, digest: str, known: set[str]) -> None:

@@ -9,6 +9,8 @@ from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.staging import StagedBlob
 from localreg.errors import DigestMismatchError, ReadOnlyRegistryError
 from localreg.frozen import Frozen, replace
+from localreg.operations.chain import reading
+from localreg.operations.holding import keeper, leave
 from localreg.operations.ingest import Held, inside_of, keep
 from localreg.records import Json, WeightsRecord
 from localreg.registry import OpenRegistry
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from localreg.blobs.transfer.downloaded import Downloaded
     from localreg.progress import Progress
+    from localreg.store.blob_rows import Served
 
     Result = TypeVar("Result")
 
@@ -137,8 +140,9 @@ def _record(
         facts = inside_of(staged, filename)
         held = registry.blobs.held(found.digest, found.size)
         damaged = held and not registry.blobs.sound(found.digest)
+        left = keeper(registry, found.digest, found.size)
         with registry.store.write() as change:
-            kept = keep(registry, change, staged, filename, facts, replace=damaged)
+            kept = keep(registry, change, staged, filename, facts, left=left, replace=damaged)
             blob_rows.record_served(
                 change.connection, wish.url, found.digest, found.etag, found.modified
             )
@@ -148,17 +152,35 @@ def _record(
 def _from_cache(
     registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Result]
 ) -> tuple[Result] | None:
-    """Do the whole with what the URL served before, when that is here and is what is wanted."""
-    with registry.store.read() as connection:
-        known = blob_rows.served(connection, wish.url)
-    if known is None or wish.wanted not in (None, known.digest):
-        return None
-    if not registry.blobs.held(known.digest, known.size):
+    """Do the whole with what the URL served before, when it is what is wanted.
+
+    That must be here, or upstream, where the URL may have been fetched as well.
+    """
+    looks = reading(registry, lambda connection: blob_rows.served(connection, wish.url))
+    for _, known in looks:
+        if known is not None and wish.wanted in (None, known.digest):
+            done = _with_served(registry, wish, known, act)
+            if done is not None:
+                return done
+    return None
+
+
+def _with_served(
+    registry: OpenRegistry, wish: Wish, known: Served, act: Callable[[Change, Held], Result]
+) -> tuple[Result] | None:
+    left = keeper(registry, known.digest, known.size)
+    if left is None and not registry.blobs.held(known.digest, known.size):
         return None
     with registry.store.write() as change:
-        if not registry.blobs.held(known.digest, known.size):  # pruned a moment ago
+        if left is not None:
+            leave(change, left, known.digest, known.size)
+            blob_rows.record_served(
+                change.connection, wish.url, known.digest, known.etag, known.modified
+            )
+        elif not registry.blobs.held(known.digest, known.size):  # pruned a moment ago
             return None
-        registry.blobs.local_file(known.digest, known.size, wish.filename)
+        else:
+            registry.blobs.local_file(known.digest, known.size, wish.filename)
         return (act(change, Held(known.digest, known.size, wish.filename)),)
 
 
@@ -211,10 +233,45 @@ def fetch_weights(
     def record(change: Change, held: Held) -> WeightsRecord:
         return _record_weights(change, model_id, weights, held)
 
+    why = "force_download=True accepts what the URL serves now"
+    if fixed:
+        why = "the model is published, so its weights are fixed"
     try:
         return fetch(registry, wish, record)
     except DigestMismatchError as error:
-        raise _other_bytes(error, model_id, weights, published=fixed) from None
+        raise _other_bytes(error, model_id, weights, why) from None
+
+
+def fetch_for_upstream(
+    registry: OpenRegistry,
+    model_id: str,
+    weights: WeightsRecord,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> WeightsRecord:
+    """Fetch the weights of an upstream model into the cache of the registry before it.
+
+    Nothing is recorded of the model, which is not ours: what its registry tells stays the truth.
+
+    Raises:
+        DownloadError, DigestMismatchError, LockTimeoutError, StorageError: as `fetch`.
+    """
+    assert weights.url is not None
+    wish = Wish(
+        url=weights.url,
+        filename=weights.filename,
+        wanted=weights.pinned or weights.digest,
+        force=force,
+        progress=progress,
+    )
+    try:
+        held = fetch(registry.base, wish, lambda change, held: held)
+    except DigestMismatchError as error:
+        why = f"only its own registry, {registry.root}, may accept what the URL serves now"
+        raise _other_bytes(error, model_id, weights, why) from None
+    filename = held.filename or weights.filename
+    return replace(weights, digest=held.digest, size=held.size, filename=filename)
 
 
 def _record_weights(
@@ -248,14 +305,10 @@ def _record_weights(
 
 
 def _other_bytes(
-    error: DigestMismatchError, model_id: str, weights: WeightsRecord, *, published: bool
+    error: DigestMismatchError, model_id: str, weights: WeightsRecord, why: str
 ) -> DigestMismatchError:
     if weights.pinned:
         why = "its checksum was given when it was imported"
-    elif published:
-        why = "the model is published, so its weights are fixed"
-    else:
-        why = "force_download=True accepts what the URL serves now"
     return DigestMismatchError(
         f"{public_url(weights.url or '')} serves other bytes than recorded for model {model_id}: "
         f"sha256 {error.found}, not {error.wanted}; {why}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,12 @@ from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.staging import StagedBlob
 from localreg.errors import DigestMismatchError, InvalidValueError
 from localreg.frozen import Frozen
+from localreg.operations.chain import reading
+from localreg.operations.hashing import digest_at, is_settled, remember, status_of
+from localreg.operations.holding import Left, keeper, leave
 from localreg.records import Json
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows
-from localreg.store.blob_rows import FileStatus
 from localreg.store.change import Change
 from localreg.urls import is_folder
 
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 
     from localreg.blobs.staging import Mode
     from localreg.progress import Progress
+    from localreg.store.blob_rows import FileStatus
 
     Result = TypeVar("Result")
 
 MODES = ("copy", "move", "link", "reference")
-UNTRUSTED_SECONDS = 2.0  # a file this young may change again without a change of its times
 
 
 class Source(Frozen, kw_only=True):
@@ -85,17 +86,22 @@ def take_in(
         StorageError: the disk is full, or refused something.
     """
     registry.store.check_writable()  # before it is copied
-    before = None if source.path is None else _status(source.path)
+    before = None if source.path is None else status_of(source.path)
     digest = None if before is None else _known_digest(registry, source, before)
-    done = None if digest is None else _with_held(registry, digest, source, act)
+    done = None
+    if digest is not None and before is not None:
+        done = _with_held(registry, Held(digest, before.size), source, act)
     if done is None:
         with _staged(registry, source) as blob:
             check_wanted(source, blob.digest)
             facts = inside_of(blob, source.filename)
+            left = keeper(registry, blob.digest, blob.size)
             damaged = _is_damaged(registry, blob)
             with registry.store.write() as change:
-                held = keep(registry, change, blob, source.filename, facts, replace=damaged)
-                if before is not None and _is_settled(before) and before == _status(source.path):
+                held = keep(
+                    registry, change, blob, source.filename, facts, left=left, replace=damaged
+                )
+                if before is not None and is_settled(before) and before == status_of(source.path):
                     blob_rows.remember_file(change.connection, before, blob.digest)
                 done = (act(change, held),)
     if source.mode == "move" and source.path is not None:
@@ -110,9 +116,18 @@ def keep(
     filename: str | None,
     facts: Json | None,
     *,
+    left: Left | None,
     replace: bool,
 ) -> Held:
-    """Put staged bytes in their place and record them, within a transaction."""
+    """Put staged bytes in their place and record them, within a transaction.
+
+    Args:
+        left: the one upstream that has them; then they are only recorded.
+        replace: also when there are such bytes already: those were found damaged.
+    """
+    if left is not None:
+        leave(change, left, blob.digest, blob.size, facts)
+        return Held(blob.digest, blob.size)
     ends = staging.sample(blob.path)
     witness = registry.blobs.keep(blob, filename, replace=replace)
     blob_rows.record(change.connection, blob.digest, blob.size, witness, ends, facts)
@@ -131,20 +146,9 @@ def digest_of(registry: OpenRegistry, source: Source) -> Held:
     assert source.path is not None
     with disk_errors("hashing weights", source.path):
         size = staging.source_size(source.path)
-        status = _status(source.path)
-        with registry.store.read() as connection:
-            digest = None if status is None else blob_rows.known_digest(connection, status)
-        found = digest or staging.file_digest(source.path, source.progress)
+        found = digest_at(registry, source.path, source.progress)
         check_wanted(source, found)
-        if digest is None and status is not None and not registry.store.readonly:
-            _remember(registry, source.path, status, found)
     return Held(found, size)
-
-
-def _remember(registry: OpenRegistry, path: Path, before: FileStatus, digest: str) -> None:
-    if _is_settled(before) and before == _status(path):
-        with registry.store.write() as change:
-            blob_rows.remember_file(change.connection, before, digest)
 
 
 def check_wanted(source: Source, digest: str) -> None:
@@ -252,29 +256,35 @@ def _known_digest(registry: OpenRegistry, source: Source, status: FileStatus) ->
         return known
     with disk_errors("keeping weights", source.path):
         ends = staging.sample(source.path)
-        with registry.store.read() as connection:
-            if not blob_rows.alike(connection, status.size, ends):
-                return None
+        looks = reading(registry, lambda each: blob_rows.alike(each, status.size, ends))
+        if not any(alike for _, alike in looks):
+            return None
         digest = staging.file_digest(source.path, source.progress)
-        if _status(source.path) != status:
+        if status_of(source.path) != status:
             return None  # it changes; what is copied of it counts
         check_wanted(source, digest)  # before anything is written: a failed call changes nothing
-        _remember(registry, source.path, status, digest)
+        remember(registry, source.path, status, digest)
         return digest
 
 
 def _with_held(
     registry: OpenRegistry,
-    digest: str,
+    known: Held,
     source: Source,
     act: Callable[[Change, Held], Result],
 ) -> tuple[Result] | None:
-    """Do the whole with bytes that are here, as they were; None when they are not."""
+    """Do the whole with bytes that are here or upstream, as they were; None when they are not."""
+    digest = known.digest
     with registry.store.read() as connection:
-        if not _is_as_it_was(registry, connection, digest):
-            return None
+        here = _is_as_it_was(registry, connection, digest)
+    left = None if here else keeper(registry, digest, known.size)
+    if not here and left is None:
+        return None
     check_wanted(source, digest)
     with registry.store.write() as change:
+        if left is not None:
+            leave(change, left, digest, known.size)
+            return (act(change, known),)
         row = blob_rows.blob(change.connection, digest)
         if row is None or not registry.blobs.held(digest, row.size):
             return None  # it was collected a moment ago
@@ -311,28 +321,8 @@ def inside_of(blob: StagedBlob, filename: str | None) -> Json:
         return inside(blob.path, filename)
 
 
-def _status(path: Path | None) -> FileStatus | None:
-    """Return the status of a plain file; None for what is none."""
-    import stat
-
-    try:
-        found = os.stat(path or "")  # noqa: PTH116  (a link counts as what it leads to)
-    except (OSError, ValueError):
-        return None  # staging says what is wrong
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    return FileStatus(
-        found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-    )
-
-
-def _is_settled(status: FileStatus) -> bool:
-    age = time.time() - max(status.modified, status.changed) / 1e9
-    return age > UNTRUSTED_SECONDS
-
-
 def _delete_source(path: Path, before: FileStatus | None) -> None:
-    found = _status(path)
+    found = status_of(path)
     # Its times may have changed: perhaps it was hard-linked, and made read-only.
     if (
         before is None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from localreg.frozen import Frozen
+from localreg.operations.chain import Found, model_row, reading
+from localreg.operations.chain import uses as chain_uses
 from localreg.operations.lookup import require_model
 from localreg.registry import OpenRegistry
 from localreg.store import model_rows, task_rows
@@ -14,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
 
+    Answer = TypeVar("Answer")
     Item = TypeVar("Item")
 
 MOST = 12  # neighbours of one kind
@@ -52,22 +55,29 @@ class Family(Frozen):
 
 
 class _Gathering:
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    """A lineage that grows, out of the databases of a registry and of those upstream."""
+
+    def __init__(self, registry: OpenRegistry) -> None:
+        self.registry = registry.base
         self.members: dict[str, Relative] = {}
         self.relations: dict[tuple[str, str, str], None] = {}
 
     def model(self, model_id: str, distance: int) -> None:
         if model_id not in self.members:
-            row = model_rows.model_row(self.connection, model_id)
-            text = row.ref if row else f"{model_id[:8]}… (removed)"
+            found = model_row(self.registry, model_id)
+            text = found[1].ref if found else f"{model_id[:8]}… (removed)"
             self.members[model_id] = Relative("model", model_id, text, distance)
 
     def task(self, task_id: str, distance: int) -> None:
         if task_id not in self.members:
-            found = task_rows.task(self.connection, task_id)
+            look = self.each(lambda connection: task_rows.task(connection, task_id))
+            found = next((task for task in look if task is not None), None)
             text = found.name if found else f"{task_id[:8]}… (removed)"
             self.members[task_id] = Relative("task", task_id, text, distance)
+
+    def each(self, question: Callable[[Connection], Answer]) -> Iterator[Answer]:
+        """Yield what each database answers."""
+        return (answer for _, answer in reading(self.registry, question))
 
     def relate(self, source: str, target: str, how: str) -> None:
         self.relations[source, target, how] = None
@@ -82,14 +92,13 @@ def lineage(registry: OpenRegistry, model_id: str) -> Family:
     Raises:
         ModelNotFoundError: the model is gone.
     """
-    with registry.store.read() as connection:
+    with registry.store.read() as connection:  # around all of it: it is of one state
         row = require_model(connection, model_id)
-        return family(connection, row)
+        return _family(registry, row, _versions(connection, row))
 
 
-def family(connection: Connection, row: ModelRow) -> Family:
-    """Return the relatives of a model, as `lineage`."""
-    found = _Gathering(connection)
+def _family(registry: OpenRegistry, row: ModelRow, versions: tuple[Relative, ...]) -> Family:
+    found = _Gathering(registry)
     found.members[row.id] = Relative("model", row.id, row.ref, 0)
     if row.parent:
         found.model(row.parent, -2)
@@ -97,22 +106,23 @@ def family(connection: Connection, row: ModelRow) -> Family:
     if row.task:
         found.task(row.task, -1)
         found.relate(row.task, row.id, "made")
-        for name, source in _some(task_rows.models(connection, row.task, "input").items()):
+        for name, source in _some(_taken(found, row.task)):
             found.model(source, -2)
             found.relate(source, row.task, name)
-    uses = [(task, name) for task, _, role, name in task_rows.uses(connection, row.id)
+    uses = [(task, name) for task, _, role, name in chain_uses(Found(registry, row.id))
             if role == "input"]  # fmt: skip
     for task, name in _some(reversed(uses)):  # the latest
         found.task(task, 1)
         found.relate(row.id, task, name)
-        for made, label in _some(_outputs(connection, task)):
+        for made, label in _some(_outputs(found, task)):
             if made != row.id:
                 found.model(made, 2)
                 found.relate(task, made, label)
-    for child in _some(model_rows.children(connection, row.id)):
+    children = found.each(lambda connection: model_rows.children(connection, row.id))
+    for child in _some(dict.fromkeys(child for some in children for child in some)):
         found.model(child, 2)
         found.relate(row.id, child, "parent")
-    return Family(tuple(found.members.values()), tuple(found.relations), _versions(connection, row))
+    return Family(tuple(found.members.values()), tuple(found.relations), versions)
 
 
 def _versions(connection: Connection, row: ModelRow) -> tuple[Relative, ...]:
@@ -124,10 +134,21 @@ def _versions(connection: Connection, row: ModelRow) -> tuple[Relative, ...]:
     )
 
 
-def _outputs(connection: Connection, task_id: str) -> list[tuple[str, str]]:
+def _taken(found: _Gathering, task_id: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the id of each model that a task takes."""
+    for models in found.each(lambda connection: task_rows.models(connection, task_id, "input")):
+        yield from models.items()
+
+
+def _outputs(found: _Gathering, task_id: str) -> list[tuple[str, str]]:
     """Return the models that a task made, each with the name it has on it."""
-    made = {model: name for name, model in task_rows.models(connection, task_id, "output").items()}
-    return list((dict.fromkeys(model_rows.made_by(connection, task_id), "made") | made).items())
+
+    def look(connection: Connection) -> dict[str, str]:
+        outputs = task_rows.models(connection, task_id, "output")
+        made = dict.fromkeys(model_rows.made_by(connection, task_id), "made")
+        return made | {model: name for name, model in outputs.items()}
+
+    return [pair for made in found.each(look) for pair in made.items()]
 
 
 def _some(items: Iterable[Item]) -> list[Item]:

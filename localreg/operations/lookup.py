@@ -10,7 +10,9 @@ from localreg.errors import (
     PublishedError,
     TaskNotFoundError,
 )
+from localreg.frozen import Frozen
 from localreg.ids import ID_LENGTH, new_id
+from localreg.operations.chain import Found, model_row, reading
 from localreg.records import Project
 from localreg.store import model_rows, project_rows, task_rows
 from localreg.text import check_name, check_text
@@ -75,6 +77,20 @@ def check_model_id(registry: OpenRegistry, model_id: object) -> str:
         return require_model(connection, text).id
 
 
+def find_model(registry: OpenRegistry, model_id: object) -> Found:
+    """Return a model by its id, of a registry or of the first one upstream that has it.
+
+    Raises:
+        InvalidValueError: it is no text.
+        ModelNotFoundError: none has it.
+    """
+    text = check_text("model_id", model_id, limit=REFERENCE_LIMIT, nul=False, empty=False).strip()
+    found = model_row(registry, text) if registry.upstream else None
+    return (
+        Found(registry, check_model_id(registry, text)) if found is None else Found(found[0], text)
+    )
+
+
 def require_task(connection: Connection, task_id: str) -> TaskRecord:
     """Return a task.
 
@@ -87,12 +103,13 @@ def require_task(connection: Connection, task_id: str) -> TaskRecord:
     return task
 
 
-def resolve_model(registry: OpenRegistry, reference: object, argument: str = "reference") -> str:
-    """Return the id of the model that a reference names.
+def resolve_model(registry: OpenRegistry, reference: object, argument: str = "reference") -> Found:
+    """Return the model that a reference names, of a registry or of one upstream.
 
     A reference is an id, or ``[project/]name`` with ``:version`` or ``@alias`` behind it (the
     newest version without), or the first 6 or more digits of an id. Names may hold these signs
-    themselves, so every reading is tried.
+    themselves, so every reading is tried. A name means the models of the first registry that has
+    any of it.
 
     Args:
         reference: what was given.
@@ -104,11 +121,57 @@ def resolve_model(registry: OpenRegistry, reference: object, argument: str = "re
     """
     text = check_text(argument, reference, limit=REFERENCE_LIMIT, nul=False, empty=False)
     text = text.strip()
-    with registry.store.read() as connection:
-        if len(text) == ID_LENGTH and model_rows.model_row(connection, text):
-            return text
-        hits = _hits(connection, text, model_rows.in_line, "model")
-        return _one("model", text, hits, "" if hits else _hint(connection, text))
+    several = bool(registry.upstream)
+    prefixed: dict[str, OpenRegistry] = {}
+    for each, hits in reading(registry, lambda connection: _answer(connection, text, several)):
+        if hits.named:
+            hint = "" if hits.ids else _hint_upstream(registry, each, text)
+            return Found(each, _one("model", text, hits.ids, hint))
+        for model_id in hits.ids:
+            prefixed.setdefault(model_id, each)
+    ids = list(prefixed)
+    model_id = _one("model", text, ids, "" if ids else _chain_hint(registry, text))
+    return Found(prefixed[model_id], model_id)
+
+
+class _Hits(Frozen):
+    """What one registry answers to a reference.
+
+    Attributes:
+        ids: of the models it may mean.
+        named: whether a name or a whole id was found, so that no other registry is asked.
+    """
+
+    ids: list[str]
+    named: bool
+
+
+def _answer(connection: Connection, text: str, several: bool) -> _Hits:
+    if len(text) == ID_LENGTH and model_rows.model_row(connection, text):
+        return _Hits([text], named=True)
+    found = _named(connection, text, model_rows.in_line)
+    if found:
+        return _Hits(found, named=True)
+    if several and _has_line(connection, text):
+        return _Hits([], named=True)
+    return _Hits(_prefixed(connection, text, "model"), named=False)
+
+
+def _hint_upstream(registry: OpenRegistry, first: OpenRegistry, text: str) -> str:
+    """Return what to say when a registry has other models of a name than the one that is meant."""
+    looks = reading(registry, lambda connection: _named(connection, text, model_rows.in_line))
+    found = next(((each, ids[0]) for each, ids in looks if ids), None)
+    meant = f"; one that is meant so is in {found[0].root}, with the id {found[1]}" if found else ""
+    return f". Its name stands for the models in {first.root}{meant}"
+
+
+def _has_line(connection: Connection, text: str) -> bool:
+    """Return whether there are models of a name, whatever version or alias is asked for."""
+    return any(
+        model_rows.in_line(connection, project, name, None)
+        for rest, _, _ in _selectors(text)
+        for project, name in _splits(rest)
+    )
 
 
 def resolve_removed(registry: OpenRegistry, reference: object) -> str:
@@ -125,6 +188,14 @@ def resolve_removed(registry: OpenRegistry, reference: object) -> str:
 
 
 def _hits(connection: Connection, text: str, line: Line, table: str) -> list[str]:
+    return _named(connection, text, line) or _prefixed(connection, text, table)
+
+
+def _prefixed(connection: Connection, text: str, table: str) -> list[str]:
+    return model_rows.with_prefix(connection, table, text) if _PREFIX.fullmatch(text) else []
+
+
+def _named(connection: Connection, text: str, line: Line) -> list[str]:
     found = [
         hit
         for rest, version, alias in _selectors(text)
@@ -135,8 +206,6 @@ def _hits(connection: Connection, text: str, line: Line, table: str) -> list[str
             else line(connection, project, name, version)
         )
     ]
-    if not found and _PREFIX.fullmatch(text):
-        found = model_rows.with_prefix(connection, table, text)
     return list(dict.fromkeys(found))
 
 
@@ -196,16 +265,14 @@ def _removed(connection: Connection, text: str) -> list[str]:
     return _hits(connection, text, model_rows.tombstones, "tombstone")
 
 
-def _hint(connection: Connection, text: str) -> str:
-    if _removed(connection, text):
-        return ". It was removed; `localreg restore` brings it back"
-    return _similar(connection, text)
-
-
-def _similar(connection: Connection, text: str) -> str:
+def _chain_hint(registry: OpenRegistry, text: str) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(text, model_rows.some_references(connection), n=3, cutoff=0.6)
+    with registry.store.read() as connection:
+        if _removed(connection, text):
+            return ". It was removed; `localreg restore` brings it back"
+    known = [name for _, some in reading(registry, model_rows.some_references) for name in some]
+    close = get_close_matches(text, dict.fromkeys(known), n=3, cutoff=0.6)
     return f". Did you mean {' or '.join(close)}?" if close else ""
 
 

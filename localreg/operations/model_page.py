@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from localreg.blobs.inside import lines
+from localreg.operations.chain import model_row
 from localreg.operations.charting import page_values
 from localreg.operations.history import history
-from localreg.operations.lineage import Family, family
+from localreg.operations.holding import holder
+from localreg.operations.lineage import Family, lineage
 from localreg.operations.lookup import require_model
 from localreg.operations.page_links import Site
 from localreg.records import ModelRecord, Owner, WeightsRecord
@@ -59,14 +61,14 @@ def model_values(registry: OpenRegistry, model_id: str, site: Site) -> ModelPage
             aliases=record.aliases,
             tags=record.tags,
             comment=record.comment,
-            facts=tuple(_facts(connection, record, site)),
+            facts=tuple(_facts(registry, record, site)),
             weights=tuple(_weights(registry, weights, blob)),
             inside=tuple(_inside(blob)),
             metadata=tuple((key, each.value, each.type) for key, each in record.metadata.items()),
             labels=tuple(sorted(record.labels.items(), key=lambda item: item[1])),
             config=record.config,
             versions=tuple(_versions(connection, record, site)),
-            lineage=lineage_values(family(connection, row), model_id, site),
+            lineage=lineage_values(lineage(registry, model_id), model_id, site),
             history=tuple(
                 Change(f"{each.at:%Y-%m-%d %H:%M:%S}", each.actor, each.text)
                 for each in changes[:CHANGES]
@@ -85,15 +87,16 @@ def _states(record: ModelRecord) -> tuple[str, ...]:
     return tuple(name for name, holds in states if holds)
 
 
-def _facts(connection: Connection, record: ModelRecord, site: Site) -> Iterator[Fact]:
+def _facts(registry: OpenRegistry, record: ModelRecord, site: Site) -> Iterator[Fact]:
     if record.framework:
         yield Fact("framework", record.framework)
     if record.task:
-        task = task_rows.task(connection, record.task)
+        with registry.store.read() as connection:
+            task = task_rows.task(connection, record.task)
         yield Fact("made by", task.name if task else record.task, site.page("task", record.task))
     if record.parent:
-        parent = model_rows.model_row(connection, record.parent)
-        text = parent.ref if parent else record.parent
+        parent = model_row(registry.base, record.parent)
+        text = parent[1].ref if parent else record.parent
         yield Fact("parent", text, site.page("model", record.parent))
     if record.system_tags:
         yield Fact("system tags", ", ".join(record.system_tags))
@@ -111,8 +114,10 @@ def _weights(
         yield Fact("size", f"{size_text(weights.size)} ({weights.size:,} bytes)")
     if weights.digest:
         yield Fact("sha256", weights.digest)
-        held = registry.blobs.held(weights.digest, weights.size)
-        yield Fact("where", where_text(weights, held=held))
+        home = holder(registry, weights.digest, weights.size)
+        held = home == registry
+        upstream = None if home is None or held else "an upstream registry"
+        yield Fact("where", where_text(weights, held=held, upstream=upstream))
         if held and blob is not None and blob.verified:
             yield Fact("verified", f"{moment(blob.verified)} UTC")
     elif weights.url:
@@ -123,12 +128,15 @@ def _weights(
         yield Fact("url", public_url(weights.url))
 
 
-def where_text(weights: WeightsRecord, *, held: bool) -> str:
+def where_text(weights: WeightsRecord, *, held: bool, upstream: str | None = None) -> str:
     """Return where the bytes of weights are, whose digest is known.
 
     Args:
         held: whether they are in the registry.
+        upstream: what has them instead, as it is shown.
     """
+    if upstream is not None and (weights.kept or weights.url is None):
+        return f"kept by {upstream}"
     if weights.kept:
         return "kept here" if held else "MISSING from the registry; try `localreg repair`"
     if weights.uploaded:

@@ -7,7 +7,7 @@ from localreg.errors import InvalidValueError
 from localreg.frozen import replace
 from localreg.operations.creation import Description, create
 from localreg.operations.labels import check_labels
-from localreg.operations.lookup import require_draft, require_model, require_task
+from localreg.operations.lookup import find_model, require_draft, require_model, require_task
 from localreg.records import Json, TaskRecord
 from localreg.registry import OpenRegistry
 from localreg.store import model_rows, task_rows
@@ -68,8 +68,11 @@ def take_over(registry: OpenRegistry, task_id: str, model_id: object, told: Desc
     Raises:
         TaskNotFoundError, ModelNotFoundError: either is gone.
         PublishedError: the model is published.
+        ReadOnlyRegistryError: it is one of an upstream registry.
     """
     wanted = check_text("base_model_id", model_id, nul=False, empty=False).strip()
+    if registry.upstream:
+        find_model(registry, wanted).registry.store.check_writable()
     with registry.store.write() as change:
         connection = change.connection
         task, row = require_task(connection, task_id), require_draft(connection, wanted)

@@ -23,6 +23,7 @@ from localreg.frozen import replace
 from localreg.group_modes import share_at
 from localreg.ids import new_id, now
 from localreg.operations.charting import page_values
+from localreg.operations.holding import holder, local_file
 from localreg.operations.index_page import index_values
 from localreg.operations.model_page import compared_values, model_values
 from localreg.operations.page_links import INDEX, REPORTS, Site, page_name, reports_folder
@@ -38,6 +39,7 @@ from localreg.units import moment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.operations.chain import Found
     from localreg.operations.charting import Placed
 
 PAGES = 2_000  # models, and tasks, that get a page when all are written
@@ -102,8 +104,8 @@ def _check_writable(registry: OpenRegistry, instead: str) -> None:
         registry.store.check_writable()
     except ReadOnlyRegistryError as error:
         raise ReadOnlyRegistryError(
-            f"{registry.store.refusal}; no pages can be written there. {instead} elsewhere, and "
-            "the pages that are there open as before",
+            f"no pages can be written there: {error}. {instead} elsewhere, and the pages that are "
+            "there open as before",
             path=str(reports_folder(registry)),
         ) from error
 
@@ -143,7 +145,7 @@ def _placing(registry: OpenRegistry, site: Site) -> Placed:
     """Return what gives the URL that a page has for the file of a blob."""
 
     def linked(digest: str, size: int | None, filename: str) -> str:
-        path = registry.blobs.local_file(digest, size, filename)
+        path = local_file(registry, digest, size, filename, here=True)  # pages move with it
         return f"{site.root}../files/{digest}/{quote(path.name)}"
 
     def inlined(digest: str, size: int | None, filename: str) -> str:
@@ -151,7 +153,8 @@ def _placing(registry: OpenRegistry, site: Site) -> Placed:
             return ""
         kind = mimetypes.guess_type(filename)[0] or "application/octet-stream"
         with disk_errors("reading a reported file", registry.root):
-            data = registry.blobs.blob(digest).read_bytes()
+            home = holder(registry, digest, size) or registry
+            data = home.blobs.blob(digest).read_bytes()
         return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
     return inlined if site.root is None else linked
@@ -269,11 +272,11 @@ def _write_if_there(registry: OpenRegistry, owner: Owner, site: Site) -> None:
         (site.folder / page_name(owner.kind, owner.id)).unlink(missing_ok=True)
 
 
-def write_comparison(registry: OpenRegistry, model_ids: Sequence[str], path: object = None) -> Path:
+def write_comparison(registry: OpenRegistry, models: Sequence[Found], path: object = None) -> Path:
     """Write a page that shows models side by side, and return where it is.
 
     Args:
-        model_ids: 2 to 6 of them.
+        models: 2 to 6 of them, of the registry or upstream.
         path: where it goes, and then it stands alone; in the folder of the pages when None.
 
     Raises:
@@ -281,12 +284,14 @@ def write_comparison(registry: OpenRegistry, model_ids: Sequence[str], path: obj
         ModelNotFoundError: one of them is gone.
         StorageError: it cannot be written.
     """
-    ids = list(dict.fromkeys(model_ids))
-    if not 2 <= len(ids) <= COMPARED:
+    chosen = list({each.id: each for each in models}.values())
+    if not 2 <= len(chosen) <= COMPARED:
         raise InvalidValueError(
-            f"2 to {COMPARED} different models can be compared, not {len(ids)}", argument="models"
+            f"2 to {COMPARED} different models can be compared, not {len(chosen)}",
+            argument="models",
         )
-    name = f"{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:16]}.html"
+    ids = " ".join(each.id for each in chosen)
+    name = f"{hashlib.sha256(ids.encode()).hexdigest()[:16]}.html"
     if path is None:
         _check_writable(registry, "path=… or `localreg compare -o FILE` writes one")
         _prepare(registry)
@@ -296,7 +301,7 @@ def write_comparison(registry: OpenRegistry, model_ids: Sequence[str], path: obj
         site = Site(reports_folder(registry), root=None)
         place = _own_place(registry, path, f"compare-{name}")
     placed = _placing(registry, site)
-    compared = tuple(compared_values(registry, each, site, placed) for each in ids)
+    compared = tuple(compared_values(each.registry, each.id, site, placed) for each in chosen)
     names = {name for each in compared for name in each.metadata}
     names |= {name for each in compared for name, _ in each.reported.singles}
     values = ComparePage(compared, {name: better(name) for name in names})

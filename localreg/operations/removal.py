@@ -12,6 +12,7 @@ from localreg.errors import (
     WeightsError,
 )
 from localreg.frozen import Frozen, replace
+from localreg.operations.holding import holder
 from localreg.operations.lookup import require_model, resolve_removed
 from localreg.operations.uploading import delete_uploaded
 from localreg.records import ModelRecord, WeightsRecord
@@ -143,7 +144,7 @@ def restore_model(registry: OpenRegistry, reference: object) -> Restored:
 
 
 def _is_gone(registry: OpenRegistry, weights: WeightsRecord) -> bool:
-    if registry.blobs.held(weights.digest or "", weights.size):
+    if holder(registry, weights.digest, weights.size) is not None:
         return False
     if not weights.uploaded or weights.url is None:
         return True

@@ -23,6 +23,7 @@ from localreg.errors import (
 )
 from localreg.frozen import Frozen
 from localreg.operations import parameters, tracking
+from localreg.operations.chain import Found, asked
 from localreg.operations.lookup import PREFIX_MINIMUM
 from localreg.operations.parameters import Key, split_key
 from localreg.operations.runs import Run
@@ -46,6 +47,28 @@ class Order(Frozen):
     words: tuple[str, ...]
     folder: str
     environment: Mapping[str, str]
+
+
+def look_up_task(registry: OpenRegistry, reference: object) -> Found:
+    """Return the task that `resolve_task` finds, in a registry or the first upstream that has it.
+
+    Raises:
+        TaskNotFoundError: none has it.
+        AmbiguousReferenceError: one has several.
+    """
+
+    def look(each: OpenRegistry) -> str | None:
+        try:
+            return resolve_task(each, reference)
+        except TaskNotFoundError:
+            if not registry.upstream:
+                raise
+            return None
+
+    for each, task_id in asked(registry, look):
+        if task_id is not None:
+            return Found(each, task_id)
+    return Found(registry, resolve_task(registry, reference))  # which raises
 
 
 def resolve_task(registry: OpenRegistry, reference: object) -> str:

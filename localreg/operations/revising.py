@@ -12,6 +12,7 @@ from localreg.errors import InvalidURLError, InvalidValueError, NotFoundError
 from localreg.frameworks import infer_framework
 from localreg.frozen import Frozen
 from localreg.operations.creation import Origin, origin_of, weights_record
+from localreg.operations.holding import holder, local_file
 from localreg.operations.ingest import Held, Source, as_file, take_in
 from localreg.operations.lookup import require_draft, require_model
 from localreg.operations.outputs import enter, entry_of, set_columns
@@ -197,11 +198,9 @@ def _with_snapshot(comment: str | None, name: str) -> str:
 
 
 def _parent(change: Change, task_id: str, row: model_rows.ModelRow, entry: str) -> str | None:
-    """Return the task's input of the same name, if it is there and not the model itself."""
+    """Return the id of the task's input of the same name, unless it is the model itself."""
     found = task_rows.models(change.connection, task_id, "input").get(entry)
-    if found in (None, row.id) or model_rows.model_row(change.connection, str(found)) is None:
-        return row.parent
-    return found
+    return row.parent if found in (None, row.id) else found
 
 
 def _drop(
@@ -281,9 +280,9 @@ def revisions(registry: OpenRegistry, model_id: str) -> list[Revision]:
 
 def _own_url(registry: OpenRegistry, weights: WeightsRecord) -> str | None:
     digest, size = weights.digest, weights.size
-    if digest is None or not registry.blobs.held(digest, size):
+    if digest is None or holder(registry, digest, size) is None:
         return None
-    return local_url(registry.blobs.local_file(digest, size, weights.filename))
+    return local_url(local_file(registry, digest, size, weights.filename))
 
 
 def local_source(argument: str, given: object) -> Path:
@@ -312,7 +311,8 @@ def plan_deletion(registry: OpenRegistry, paths: tuple[Path, ...]) -> tuple[Path
     """
     planned: list[Path] = []
     for path in paths:
-        if registry.blobs.contains(path) or registry.root.is_relative_to(path):
+        own = any(each.blobs.contains(path) for each in registry.chain)
+        if own or any(each.root.is_relative_to(path) for each in registry.chain):
             raise InvalidValueError(
                 f"auto_delete_file would delete {path}, which is the registry's own; leave it "
                 "False, and give copies where files shall go",

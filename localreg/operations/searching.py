@@ -10,6 +10,15 @@ from localreg.store.model_query import NEWEST, ModelQuery, Order
 from localreg.tags import FILTER_LIMIT, parse_tag_filter
 from localreg.text import check_name, check_text, shown
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from localreg.store.model_query import Ranked
+
+    Match = TypeVar("Match")
+
 LARGEST_LIMIT = 2**63 - 1
 METRIC = "metrics."
 
@@ -119,14 +128,27 @@ def _wanted_metadata(metadata: dict[object, object]) -> tuple[tuple[str, str], .
 
 
 def find_models(registry: OpenRegistry, query: ModelQuery) -> list[str]:
-    """Return the ids of the models that match, the one updated last first if no order is asked."""
+    """Return the ids of the models of one registry that match, in the order that is asked for."""
+    return _find(registry, query, model_query.find)
+
+
+def rank_models(registry: OpenRegistry, query: ModelQuery) -> list[Ranked]:
+    """Return the models of one registry that match, with what they are ordered by."""
+    return _find(registry, query, model_query.rank)
+
+
+def _find(
+    registry: OpenRegistry,
+    query: ModelQuery,
+    find: Callable[[model_query.Connection, ModelQuery], list[Match]],
+) -> list[Match]:
     if query.order.by != "metric":
         with registry.store.read() as connection:
-            return model_query.find(connection, query)
+            return find(connection, query)
     registry.store.flush()  # what this process reported a moment ago counts
     metric = query.order.name
     with registry.store.read() as connection:
         series = model_query.series_named(connection, metric)
         by, (title, name) = ("series", series) if series else ("single", ("", metric))
         order = Order(by, query.order.descending, title, name)
-        return model_query.find(connection, replace(query, order=order))
+        return find(connection, replace(query, order=order))

@@ -8,7 +8,7 @@ from localreg.config_text import config_to_text
 from localreg.errors import InvalidValueError
 from localreg.frozen import Frozen
 from localreg.operations.labels import check_labels
-from localreg.operations.lookup import require_model, require_task
+from localreg.operations.lookup import find_model, require_model, require_task
 from localreg.registry import OpenRegistry
 from localreg.store import model_rows, task_rows
 from localreg.store.change import Change
@@ -35,6 +35,7 @@ def connect_model(
     """Make a model an input of a task, which takes over its configuration and labels.
 
     Args:
+        model_id: of a model of the registry, or of one upstream.
         name: the entry's name; that of the weights file without its ending when None.
         comment: whether the task's comment tells it too.
 
@@ -43,25 +44,47 @@ def connect_model(
         InvalidValueError: it is no name.
     """
     given = None if name is None else check_name("name", name)
+    upstream = _told_upstream(registry, model_id)
     with registry.store.write() as change:
         task_record = require_task(change.connection, task_id)
-        require_model(change.connection, model_id)
-        entry = given or entry_name(change.connection, model_id)
+        told = upstream or _told_of(change.connection, model_id)
+        entry = given or told.entry
         old = task_rows.models(change.connection, task_id, "input").get(entry)
         payload = {"role": "input", "old": old, "new": model_id}
         change.record("task.model", task_id, payload, field=entry)
-        _adopt_design(
-            change,
-            task_id,
-            model_rows.config(change.connection, model_id),
-            model_rows.labels(change.connection, model_id),
-        )
+        _adopt_design(change, task_id, told.config, told.labels)
         if comment:
             lines = [task_record.comment, f"Using model id: {model_id}"]
             new = "\n".join(line for line in lines if line)
             edit = {"old": task_record.comment, "new": new}
             change.record("task.changed", task_id, edit, field="comment")
     return Connection(entry, old if old != model_id else None)
+
+
+class _Told(Frozen):
+    """What a task takes over of a model, and the name it gives to it."""
+
+    entry: str
+    config: str
+    labels: dict[str, int]
+
+
+def _told_of(connection: model_rows.Connection, model_id: str) -> _Told:
+    require_model(connection, model_id)
+    return _Told(
+        entry_name(connection, model_id),
+        model_rows.config(connection, model_id),
+        model_rows.labels(connection, model_id),
+    )
+
+
+def _told_upstream(registry: OpenRegistry, model_id: str) -> _Told | None:
+    """Return what an upstream registry tells of a model, None where the first one has it."""
+    home = find_model(registry, model_id).registry if registry.upstream else registry
+    if home is registry:
+        return None
+    with home.store.read() as connection:
+        return _told_of(connection, model_id)
 
 
 def entry_name(connection: model_rows.Connection, model_id: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from logging import getLevelName
 
+from localreg.operations.chain import model_row
 from localreg.operations.lookup import require_task
 from localreg.operations.page_links import Site
 from localreg.records import Owner, TaskRecord
 from localreg.registry import OpenRegistry
 from localreg.reports.page_values import Fact, Link, Reported, TaskPage
 from localreg.store import model_rows, report_rows, task_rows
-from localreg.store.model_rows import Connection
 from localreg.units import moment, size_text
 from localreg.urls import without_secrets
 
@@ -37,8 +37,8 @@ def task_values(registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
             tags=tuple(task_rows.tags(connection, task_id)),
             comment=record.comment,
             facts=tuple(_facts(record, site)),
-            inputs=tuple(_models(connection, task_id, "input", site)),
-            outputs=tuple(_models(connection, task_id, "output", site)),
+            inputs=tuple(_models(registry, task_id, "input", site)),
+            outputs=tuple(_models(registry, task_id, "output", site)),
             config=config,
             labels=tuple(sorted(labels.items(), key=lambda item: item[1])),
             parameters=tuple(
@@ -100,16 +100,17 @@ def _duration(seconds: float) -> str:
 
 
 def _models(
-    connection: Connection, task_id: str, role: str, site: Site
+    registry: OpenRegistry, task_id: str, role: str, site: Site
 ) -> Iterator[tuple[str, Link]]:
-    found = dict(task_rows.models(connection, task_id, role))
-    if role == "output":
-        named = set(found.values())
-        for model_id in model_rows.made_by(connection, task_id):
-            if model_id not in named:
-                row = model_rows.model_row(connection, model_id)
-                found.setdefault(row.name if row else model_id, model_id)
+    with registry.store.read() as connection:
+        found = dict(task_rows.models(connection, task_id, role))
+        if role == "output":
+            named = set(found.values())
+            for model_id in model_rows.made_by(connection, task_id):
+                if model_id not in named:
+                    row = model_rows.model_row(connection, model_id)
+                    found.setdefault(row.name if row else model_id, model_id)
     for name, model_id in found.items():
-        row = model_rows.model_row(connection, model_id)
-        text = row.ref if row else f"{model_id} (removed)"
-        yield name, Link(text, site.page("model", model_id) if row else None)
+        hit = model_row(registry.base, model_id)
+        text = hit[1].ref if hit else f"{model_id} (removed)"
+        yield name, Link(text, site.page("model", model_id) if hit else None)

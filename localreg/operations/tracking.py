@@ -6,6 +6,7 @@ from localreg.blobs.owners import owner_mark
 from localreg.errors import InvalidValueError, TaskNotFoundError
 from localreg.frozen import replace
 from localreg.ids import new_id
+from localreg.operations.chain import Found, asked
 from localreg.operations.lookup import (
     check_project_name,
     ensure_project,
@@ -115,6 +116,30 @@ def find_task(
         place = f" in project {within!r}" if within else ""
         raise TaskNotFoundError(f"there is no task {wanted!r}{place}", reference=wanted)
     return found
+
+
+def look_up_task(
+    registry: OpenRegistry, task_id: object, project: object = None, name: object = None
+) -> Found:
+    """Return the task that `find_task` finds, in a registry or the first upstream that has it.
+
+    Raises:
+        TaskNotFoundError: none has it.
+        InvalidValueError: neither an id nor a name was given.
+    """
+
+    def look(each: OpenRegistry) -> str | None:
+        try:
+            return find_task(each, task_id, project, name)
+        except TaskNotFoundError:
+            if not registry.upstream:
+                raise
+            return None
+
+    for each, found in asked(registry, look):
+        if found is not None:
+            return Found(each, found)
+    return Found(registry, find_task(registry, task_id, project, name))  # which raises
 
 
 def task(registry: OpenRegistry, task_id: str) -> TaskRecord:

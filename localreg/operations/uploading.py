@@ -19,6 +19,7 @@ from localreg.errors import (
 )
 from localreg.frozen import Frozen
 from localreg.operations.creation import note_url
+from localreg.operations.holding import holder
 from localreg.operations.lookup import require_task
 from localreg.records import TaskRecord, WeightsRecord
 from localreg.registry import OpenRegistry
@@ -304,7 +305,8 @@ class Uploads:
 
 def _upload_behind(upload: Behind, model_id: str, weights: WeightsRecord) -> None:
     registry = upload.registry
-    source = registry.blobs.blob(str(weights.digest))
+    home = holder(registry, weights.digest, weights.size) or registry
+    source = home.blobs.blob(str(weights.digest))
     try:
         uploaded = outgoing.upload(source, upload.url, sync=registry.blobs.durable)
     except SourceNotFoundError:

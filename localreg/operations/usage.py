@@ -41,6 +41,7 @@ class Usage(Frozen):
         unused: bytes of weights that no model has; `gc` deletes them in time.
         copies: bytes of local copies that are no links to what is kept or cached: the file system
             has none, or the directory came here without them. They are made again when deleted.
+        upstream: bytes of weights that are left to upstream registries, and not part of the total.
         trees: bytes of unpacked archives.
         temporary: bytes in ``tmp/`` and ``quarantine/``.
         database: bytes of the database.
@@ -56,6 +57,7 @@ class Usage(Frozen):
     trees: int
     temporary: int
     database: int
+    upstream: int
 
     @property
     def total(self) -> int:
@@ -67,12 +69,12 @@ class Usage(Frozen):
 def usage(registry: OpenRegistry) -> Usage:
     """Return where the bytes of a registry are."""
     with registry.store.read() as connection:
-        rows = [
-            row for row in blob_rows.blobs(connection) if registry.blobs.held(row.digest, row.size)
-        ]
+        known = blob_rows.blobs(connection)
+        rows = [row for row in known if registry.blobs.held(row.digest, row.size)]
         kept = blob_rows.kept_digests(connection)
         unused = {row.digest for row in blob_rows.unreferred(connection)}
         uses = list(blob_rows.uses(connection))
+    here = {row.digest for row in rows}
     sizes = {row.digest: row.size for row in rows}
     uses = [use for use in uses if use.digest in sizes]
     return Usage(
@@ -86,6 +88,7 @@ def usage(registry: OpenRegistry) -> Usage:
         trees=_below(registry.root / trees.FOLDER),
         temporary=_below(registry.root / "tmp") + _below(registry.root / QUARANTINE),
         database=sum(_size(path) for path in registry.root.glob(f"{registry.store.path.name}*")),
+        upstream=sum(row.size for row in known if row.upstream and row.digest not in here),
     )
 
 

@@ -9,12 +9,14 @@ from localreg.blobs.blobstore import size_of
 from localreg.blobs.disk_errors import disk_errors
 from localreg.errors import DamagedRegistryError, NotARegistryError, StorageError
 from localreg.frozen import Frozen
+from localreg.operations.holding import holder, where_left
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows, model_rows
 from localreg.store.blob_rows import BlobRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.operations.chain import Found
     from localreg.progress import Progress
 
 
@@ -22,10 +24,10 @@ class Problem(Frozen, kw_only=True):
     """Something that is not as it should be.
 
     Attributes:
-        kind: "database"; "missing", "size" or "digest" of a blob; "file" that was handed out;
-            "tree" that an archive was unpacked to.
+        kind: "database"; "missing", "size" or "digest" of a blob; "upstream" of one that is damaged
+            where it was left; "file" that was handed out; "tree" that an archive was unpacked to.
         digest: of the weights; None for the database.
-        path: where it is, relative to the registry.
+        path: where it is, relative to the registry; of what is upstream, absolute.
         models: references of the models that have these weights.
         kept: whether the registry owes the bytes; else they can be fetched again.
         text: what was found, for people.
@@ -68,11 +70,11 @@ def verify(
     models: Iterable[str] | None = None,
     progress: Progress | None = None,
 ) -> Verification:
-    """Check the database, and that all weights are here, whole and unchanged.
+    """Check the database, and that all weights are here or upstream, whole and unchanged.
 
     Args:
-        full: hash every byte, those too whose file nobody touched since it was hashed, and compare
-            unpacked trees with their archives.
+        full: hash every byte, those too whose file nobody touched since it was hashed, or that
+            are upstream, and compare unpacked trees with their archives.
         models: ids; only the weights of these.
         progress: called with the bytes checked, and how many there are.
     """
@@ -92,6 +94,28 @@ def verify(
         if progress is not None:
             progress(done, total)
     return Verification(len(rows), hashed, total, tuple(problems))
+
+
+def verify_chosen(
+    registry: OpenRegistry,
+    models: Iterable[Found] | None,
+    *,
+    full: bool,
+    progress: Progress | None = None,
+) -> Verification:
+    """Check the weights of some models, each in its own registry; of None, a whole registry."""
+    if models is None:
+        return verify(registry, full=full, progress=progress)
+    chosen: dict[OpenRegistry, list[str]] = {}
+    for each in models:
+        chosen.setdefault(each.registry, []).append(each.id)
+    done = [verify(home, full=full, models=ids, progress=progress) for home, ids in chosen.items()]
+    return Verification(
+        sum(each.checked for each in done),
+        sum(each.hashed for each in done),
+        sum(each.size for each in done),
+        tuple(problem for each in done for problem in each.problems),
+    )
 
 
 def database_problems(registry: OpenRegistry, *, full: bool) -> Iterator[Problem]:
@@ -151,10 +175,11 @@ class _Check:
             return [self._problem("missing", self._blobs.path(self._row.digest), str(error))]
 
     def _problem(self, kind: str, path: Path, text: str) -> Problem:
+        root = self._registry.root
         return Problem(
             kind=kind,
             digest=self._row.digest,
-            path=str(path.relative_to(self._registry.root)),
+            path=str(path.relative_to(root) if path.is_relative_to(root) else path),
             models=self._models,
             kept=self._kept,
             text=text,
@@ -166,12 +191,30 @@ class _Check:
         if size is None:
             if path.is_symlink() or path.exists():
                 yield self._problem("missing", path, "something else than a plain file is there")
-            elif self._kept:
-                yield self._problem("missing", path, "the weights are gone")
+            else:
+                yield from self._upstream(path)
         elif size != row.size:
             yield self._problem("size", path, f"{size:,} bytes are there, of {row.size:,}")
         elif self._full or self._blobs.witness(row.digest) != row.witness:
             yield from self._hash(path)
+
+    def _upstream(self, path: Path) -> Iterator[Problem]:
+        """Look for bytes that are not here; reading them all is left to `full`."""
+        from localreg.blobs.staging import file_digest
+
+        row = self._row
+        home = holder(self._registry, row.digest, row.size)
+        if home is None and self._kept:
+            left = row.upstream and where_left(self._registry, row.upstream)
+            yield self._problem("missing", path, left or "the weights are gone")
+        elif home is not None and self._full:
+            self.hashed = 1
+            there = home.blobs.blob(row.digest)
+            with disk_errors("verifying weights upstream", there):
+                found = file_digest(there)
+            if found != row.digest:
+                text = f"the bytes upstream, in {home.root}, changed: their sha256 is {found}"
+                yield self._problem("upstream", there, text)
 
     def _hash(self, path: Path) -> Iterator[Problem]:
         from localreg.blobs.staging import file_digest
@@ -214,13 +257,14 @@ class _Check:
         from localreg.blobs import trees
 
         folder = trees.tree(self._blobs, self._row.digest) if self._full else None
-        if folder is None or not self._blobs.held(self._row.digest, self._row.size):
+        home = None if folder is None else holder(self._registry, self._row.digest, self._row.size)
+        if folder is None or home is None:
             return
         from localreg.blobs.unpacking import differences
 
         name = self._archive_name()
         if name is not None:
-            found = differences(self._blobs.blob(self._row.digest), name, folder)
+            found = differences(home.blobs.blob(self._row.digest), name, folder)
             if found:
                 yield self._problem("tree", folder, "; ".join(found[:3]))
 

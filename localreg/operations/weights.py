@@ -8,11 +8,12 @@ from pathlib import Path
 from localreg.blobs.blobstore import size_of
 from localreg.errors import NotAPackageError, NoWeightsError, WeightsError
 from localreg.frozen import replace
+from localreg.operations.holding import check_handed_out, holder, local_file, unpacked
 from localreg.operations.lookup import require_model
 from localreg.records import WeightsRecord
 from localreg.registry import OpenRegistry
 from localreg.store import model_rows
-from localreg.urls import is_folder, local_path, local_url
+from localreg.urls import is_folder, local_path, local_url, safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def weights_url(registry: OpenRegistry, model_id: str) -> str | None:
     if weights is None:
         return None
     if weights.url is None and weights.digest is not None:
-        return local_url(registry.blobs.local_file(weights.digest, weights.size, weights.filename))
+        return local_url(local_file(registry, weights.digest, weights.size, weights.filename))
     return weights.url
 
 
@@ -99,21 +100,36 @@ def _file(
 ) -> tuple[str | None, Path]:
     """Return a local file, and its digest when that is known."""
     if weights.url is None or not weights.url.startswith("file://"):
-        held = registry.blobs.held(weights.digest, weights.size) if weights.digest else False
-        damaged = held and not _is_sound(registry, weights)
-        if weights.url is not None and (force or damaged or not held):
-            from localreg.operations.fetching import fetch_weights
-
-            weights = fetch_weights(
-                registry, model_id, weights, force=force, again=damaged, progress=progress
-            )
+        home = holder(registry, weights.digest, weights.size)
+        damaged = home is not None and not _is_sound(home, weights)
+        if weights.url is not None and (force or damaged or home is None):
+            weights = _fetched(registry, model_id, weights, force, damaged, progress)
     elif not weights.kept and not _is_cached(registry, weights):
         return _outside(registry, model_id, weights, progress)
     assert weights.digest is not None
-    path = registry.blobs.local_file(weights.digest, weights.size, weights.filename)
+    path = local_file(registry, weights.digest, weights.size, weights.filename)
     if os.environ.get("LOCALREG_VERIFY") == "always":
-        registry.blobs.check_handed_out(weights.digest, path)
+        check_handed_out(registry, weights.digest, weights.size, path)
     return weights.digest, path
+
+
+def _fetched(
+    registry: OpenRegistry,
+    model_id: str,
+    weights: WeightsRecord,
+    force: bool,
+    damaged: bool,
+    progress: Progress | None,
+) -> WeightsRecord:
+    from localreg.operations import fetching
+
+    if registry.front is not None:
+        return fetching.fetch_for_upstream(
+            registry, model_id, weights, force=force or damaged, progress=progress
+        )
+    return fetching.fetch_weights(
+        registry, model_id, weights, force=force, again=damaged, progress=progress
+    )
 
 
 def _is_cached(registry: OpenRegistry, weights: WeightsRecord) -> bool:
@@ -121,9 +137,8 @@ def _is_cached(registry: OpenRegistry, weights: WeightsRecord) -> bool:
     path = local_path(weights.url or "")
     return (
         weights.uploaded
-        and weights.digest is not None
         and size_of(path or registry.root) != weights.size
-        and registry.blobs.held(weights.digest, weights.size)
+        and holder(registry, weights.digest, weights.size) is not None
     )
 
 
@@ -151,11 +166,10 @@ def _outside(
     from localreg.operations.ingest import Source, digest_of
 
     source = Source(path=path, filename=weights.filename, wanted=wanted, progress=progress)
-    return digest_of(registry, source).digest, path
+    return digest_of(registry.base, source).digest, path
 
 
 def _unpacked(registry: OpenRegistry, digest: str | None, path: Path) -> Path:
-    from localreg.blobs import trees
     from localreg.blobs.unpacking import is_archive
 
     if not is_archive(path.name) or is_folder(path):
@@ -163,8 +177,8 @@ def _unpacked(registry: OpenRegistry, digest: str | None, path: Path) -> Path:
     if digest is None:
         from localreg.operations.ingest import Source, digest_of
 
-        digest = digest_of(registry, Source(path=path, filename=path.name)).digest
-    return trees.unpacked(registry.blobs, digest, path, path.name)
+        digest = digest_of(registry.base, Source(path=path, filename=path.name)).digest
+    return unpacked(registry, digest, path, path.name)
 
 
 def check_wish(url: object, *, name: object, expected: object, force: bool) -> Wish:
@@ -203,7 +217,7 @@ def copy_of_url(registry: OpenRegistry, wish: Wish, *, extract: bool) -> Path:
 
     with shown_progress(f"Fetching {wish.filename or 'a file'}") as progress:
         held = fetch(registry, replace(wish, progress=progress), lambda change, held: held)
-    path = registry.blobs.local_file(held.digest, held.size, held.filename)
+    path = local_file(registry, held.digest, held.size, held.filename)
     return _unpacked(registry, held.digest, path) if extract else path
 
 
@@ -242,10 +256,12 @@ def private_copy(
 
 def own_name(registry: OpenRegistry, model_id: str, path: Path) -> str:
     """Return what a copy of a local path is called: an unpacked tree by its archive."""
-    if not is_folder(path) or not registry.blobs.contains(path):
+    own = any(each.blobs.contains(path) for each in registry.base.chain)
+    if not is_folder(path) or not own:
         return path.name
     weights = current(registry, model_id)
-    return tree_name((weights and weights.filename) or "package")
+    name = safe_filename(weights.filename) if weights and weights.filename else None
+    return tree_name(name or "package")
 
 
 def tree_name(filename: str) -> str:

@@ -21,6 +21,7 @@ class BlobRow(Frozen):
         witness: change time of its file then, nanoseconds.
         unreferenced: since when nothing refers to it, microseconds, as far as somebody looked.
         facts: what is inside, by its headers; None when nobody looked.
+        upstream: directory of the registry that its bytes were left in; None when they came here.
     """
 
     digest: str
@@ -30,6 +31,7 @@ class BlobRow(Frozen):
     witness: int | None
     unreferenced: int | None
     facts: Json | None
+    upstream: str | None
 
 
 class Served(Frozen):
@@ -58,7 +60,8 @@ class FileStatus(Frozen):
     changed: int
 
 
-_BLOB = "SELECT digest, size, added, verified, witness, unreferenced, facts FROM blob"
+_COLUMNS = "digest, size, added, verified, witness, unreferenced, upstream, facts"
+_BLOB = f"SELECT {_COLUMNS} FROM blob"
 _REFERRED = (
     "(EXISTS (SELECT 1 FROM weights WHERE blob = b.pk) "
     "OR EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk) "
@@ -83,10 +86,11 @@ def blobs(connection: Connection) -> list[BlobRow]:
 
 
 def _blob_row(row: sqlite3.Row | tuple[object, ...]) -> BlobRow:
-    digest, size, added, verified, witness, unreferenced, facts = row
+    digest, size, added, verified, witness, unreferenced, upstream, facts = row
     return BlobRow(
         digest, size, added, verified, witness, unreferenced,  # type: ignore[arg-type]  # a row's types are the schema's
         None if facts is None else json.loads(str(facts)),
+        upstream,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -125,7 +129,7 @@ def record(
         "INSERT INTO blob (digest, size, added, verified, witness, sample, facts) "
         "VALUES (:digest, :size, :now, :now, :witness, :sample, :facts) "
         "ON CONFLICT (digest) DO UPDATE SET verified = :now, witness = :witness, "
-        "sample = :sample, unreferenced = NULL, facts = COALESCE(:facts, facts)",
+        "sample = :sample, unreferenced = NULL, facts = COALESCE(:facts, facts), upstream = NULL",
         {
             "digest": digest,
             "size": size,
@@ -134,6 +138,24 @@ def record(
             "sample": sample,
             "facts": text,
         },
+    )
+
+
+def record_upstream(
+    connection: Connection, digest: str, size: int, place: str, facts: Json | None
+) -> None:
+    """Tell that the bytes of a digest are left in an upstream registry; in a write transaction.
+
+    Args:
+        place: its directory.
+        facts: what is inside; None leaves what is known.
+    """
+    text = None if facts is None else json.dumps(facts, ensure_ascii=False)
+    connection.execute(
+        "INSERT INTO blob (digest, size, added, facts, upstream) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (digest) DO UPDATE SET verified = NULL, witness = NULL, unreferenced = NULL, "
+        "facts = COALESCE(excluded.facts, facts), upstream = excluded.upstream",
+        (digest, size, now(), text, place),
     )
 
 
@@ -171,7 +193,7 @@ def unreferred(connection: Connection) -> list[BlobRow]:
     return [
         _blob_row(row)
         for row in connection.execute(
-            f"SELECT digest, size, added, verified, witness, unreferenced, facts FROM blob b "
+            f"SELECT {_COLUMNS} FROM blob b "
             f"WHERE NOT {_REFERRED} AND NOT EXISTS (SELECT 1 FROM url WHERE blob = b.pk) "
             "ORDER BY digest"
         )

@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from localreg.errors import DamagedRegistryError, InvalidValueError, ReadOnlyRegistryError
+from localreg.errors import (
+    DamagedRegistryError,
+    InvalidValueError,
+    NotARegistryError,
+    ReadOnlyRegistryError,
+)
 from localreg.store import opening, reading_only
 from localreg.store.border import translated
 from localreg.store.connections import Connections
@@ -39,6 +44,7 @@ class Store:
         path: the database file; made when there is none, unless `readonly`.
         durability: "full" survives a power loss, "fast" only the end of the process.
         readonly: refuse to write, and open what cannot be written to.
+        behind: of an upstream registry, the directory of the one that it stands behind.
         journal: the journal mode of a database that is made now; by the file system when None.
         group: the group that shares a database that is made now.
 
@@ -57,6 +63,7 @@ class Store:
         *,
         durability: Durability = "full",
         readonly: bool = False,
+        behind: Path | None = None,
         journal: str | None = None,
         group: Group | None = None,
     ) -> None:
@@ -69,6 +76,7 @@ class Store:
         self.path = path
         self.durability: Durability = durability
         self.refusal = f"{path.parent} was opened with readonly=True" if readonly else None
+        self._behind = behind
         if not os.path.lexists(path):
             self._make(journal, group)
         opening.check_file(path)
@@ -76,6 +84,15 @@ class Store:
         if not readonly:
             self.refusal = reading_only.refusal(path)
             self._instead = "LOCALREG_HOME or -R names one that you may write to"
+        if behind is not None:
+            here = path.parent
+            self.refusal = f"this belongs to the upstream registry {here}, which is only read " + (
+                f"behind {behind}"
+            )
+            self._instead = (
+                f"change it in its own registry (`localreg -R {here} …`, Registry({str(here)!r})), "
+                "or make a model of your own with the same weights"
+            )
         self._buffer: ReportBuffer | None = None
         outdated = self._is_outdated if self.readonly else None
         self._connections = Connections(self._connect, outdated)
@@ -98,6 +115,11 @@ class Store:
         return reading_only.is_outdated(connection, self.path)
 
     def _make(self, journal: str | None, group: Group | None) -> None:
+        if self._behind is not None:
+            raise NotARegistryError(
+                f"there is no registry in {self.path.parent}; is that where it is, and mounted?",
+                path=str(self.path),
+            )
         if self.readonly:
             raise ReadOnlyRegistryError(
                 f"there is no registry in {self.path.parent}, and one that is opened for reading "

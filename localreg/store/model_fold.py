@@ -11,7 +11,9 @@ from localreg.store.keys import blob_pk, next_version, project_pk, tag_pk
 
 Connection = sqlite3.Connection
 
-MODEL_COLUMNS = frozenset({"comment", "published", "archived", "package", "framework", "task"})
+MODEL_COLUMNS = frozenset(
+    {"comment", "published", "archived", "package", "framework", "task", "parent"}
+)
 
 
 def project_created(connection: Connection, event: StateChange) -> None:
@@ -58,11 +60,6 @@ def changed(connection: Connection, event: StateChange) -> None:
     if event.field in MODEL_COLUMNS:
         connection.execute(
             f"UPDATE model SET {event.field} = ? WHERE id = ?",
-            (event.payload["new"], event.subject),
-        )
-    elif event.field == "parent":
-        connection.execute(
-            "UPDATE model SET parent = (SELECT pk FROM model WHERE id = ?) WHERE id = ?",
             (event.payload["new"], event.subject),
         )
 
@@ -190,16 +187,12 @@ def _insert_model(
     created: int,
     updated: int,
 ) -> int:
-    parent = (
-        record.parent
-        and connection.execute("SELECT pk FROM model WHERE id = ?", (record.parent,)).fetchone()
-    )
     cursor = connection.execute(
         "INSERT INTO model (id, name, project, version, comment, framework, package, published, "
         "archived, task, parent, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (record.id, record.name, project, version, record.comment, record.framework,
          record.package, record.published, record.archived, record.task,
-         parent[0] if parent else None, created, updated),
+         record.parent, created, updated),
     )  # fmt: skip
     pk = int(cursor.lastrowid or 0)
     if record.config or record.labels:

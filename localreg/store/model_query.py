@@ -14,7 +14,7 @@ end, and the models it names are probed in the same way.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from localreg.frozen import Frozen
 from localreg.tags import ANY_TAGS, AllOf, AnyOf, HasTag, Not, TagCondition
@@ -68,6 +68,14 @@ class ModelQuery(Frozen, kw_only=True):
     order: Order = NEWEST
 
 
+class Ranked(Frozen):
+    """A match, with what places it among those of other registries."""
+
+    id: str
+    value: object
+    updated: int
+
+
 class _Driver(Frozen):
     """Where the statement starts: FROM and WHERE of one index, and how it names a model."""
 
@@ -81,6 +89,21 @@ class _Driver(Frozen):
 
 def find(connection: Connection, query: ModelQuery) -> list[str]:
     """Return the ids of the models that match, in the order that is asked for."""
+    return [model_id for (model_id,) in _rows(connection, query, lambda _: "m.id")]
+
+
+def rank(connection: Connection, query: ModelQuery) -> list[Ranked]:
+    """Return the models that match, in the order that is asked for."""
+
+    def columns(driver: _Driver) -> str:
+        return f"m.id, {_value_sql(query.order, driver)}, m.updated"
+
+    return [Ranked(*row) for row in _rows(connection, query, columns)]
+
+
+def _rows(
+    connection: Connection, query: ModelQuery, columns: Callable[[_Driver], str]
+) -> sqlite3.Cursor:
     project = _project(connection, query)
     keys = _keys(connection, query.tags)
     driver = _of_metric(query.order) or _driver(connection, query, project, keys)
@@ -101,21 +124,24 @@ def find(connection: Connection, query: ModelQuery) -> list[str]:
     if query.published:
         where.append("m.published = 1")
     sql = (
-        f"SELECT m.id FROM {driver.source} WHERE {' AND '.join(where)} "
+        f"SELECT {columns(driver)} FROM {driver.source} WHERE {' AND '.join(where)} "
         f"ORDER BY {_order_sql(query.order, driver)}"
     )
     if query.limit is not None:
         sql += " LIMIT ?"
         parameters.append(query.limit)
-    return [model_id for (model_id,) in connection.execute(sql, parameters)]
+    return connection.execute(sql, parameters)
 
 
 def _order_sql(order: Order, driver: _Driver) -> str:
     direction = "DESC" if order.descending else "ASC"
-    if order.by == "updated":
-        return f"{driver.updated} {direction}"
+    value = f"{_value_sql(order, driver)} {direction}"
+    return value if order.by == "updated" else f"{value}, {driver.updated} DESC"
+
+
+def _value_sql(order: Order, driver: _Driver) -> str:
     value = {"created": "m.created", "name": "m.name", "series": "d.last", "single": "d.value"}
-    return f"{value[order.by]} {direction}, {driver.updated} DESC"
+    return driver.updated if order.by == "updated" else value[order.by]
 
 
 def _of_metric(order: Order) -> _Driver | None:

@@ -12,9 +12,10 @@ Connection = sqlite3.Connection
 
 _COLUMNS = (
     "m.id, m.name, p.id, p.name, m.version, m.comment, m.framework, m.package, m.published, "
-    "m.archived, m.task, (SELECT id FROM model WHERE pk = m.parent), m.created, m.updated"
+    "m.archived, m.task, m.parent, m.created, m.updated"
 )
 _JOIN = "FROM model m JOIN project p ON p.pk = m.project"
+_AT_ONCE = 500  # parameters of a statement; SQLite takes 999 at least
 
 
 class ModelRow(Frozen):
@@ -54,6 +55,17 @@ def _model_row(row: Sequence[object]) -> ModelRow:
         id_, name, project, version, comment, framework, bool(package), bool(published),  # type: ignore[arg-type]  # a row's types are the schema's
         bool(archived), task, parent, created, updated,  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def present(connection: Connection, model_ids: Sequence[str]) -> set[str]:
+    """Return which of some models there are."""
+    there: set[str] = set()
+    for start in range(0, len(model_ids), _AT_ONCE):
+        some = model_ids[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(some))
+        rows = connection.execute(f"SELECT id FROM model WHERE id IN ({marks})", tuple(some))
+        there.update(model_id for (model_id,) in rows)
+    return there
 
 
 def config(connection: Connection, model_id: str) -> str:
@@ -268,9 +280,7 @@ def line(connection: Connection, model_id: str, limit: int) -> list[tuple[str, i
 def children(connection: Connection, model_id: str) -> list[str]:
     """Return ids of the models that have a model as their parent, newest first."""
     rows = connection.execute(
-        "SELECT id FROM model WHERE parent = (SELECT pk FROM model WHERE id = ?) "
-        "ORDER BY created DESC",
-        (model_id,),
+        "SELECT id FROM model WHERE parent = ? ORDER BY created DESC", (model_id,)
     )
     return [child for (child,) in rows]
 

@@ -131,7 +131,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
             log = opening.waiting_log(path)
             if log is None:
                 # In WAL mode SQLite must make a shared-memory file beside the database.
-                if _may_write(path.parent):
+                if _may_write(path.parent) or not os.path.lexists(path):
                     raise
                 return _connect_unlocked(path)
             if tries_left == 0:

@@ -25,6 +25,8 @@ CREATE TABLE version_counter (
     PRIMARY KEY (project, name)
 ) WITHOUT ROWID;
 
+-- Task and parent are ids as text: both outlive what they name, and a parent may be a model of an
+-- upstream registry.
 CREATE TABLE model (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE CHECK (length(id) = 32),
@@ -37,7 +39,7 @@ CREATE TABLE model (
     published INTEGER NOT NULL CHECK (published IN (0, 1)),
     archived INTEGER NOT NULL CHECK (archived IN (0, 1)),
     task TEXT,
-    parent INTEGER REFERENCES model (pk) ON DELETE SET NULL,
+    parent TEXT,
     created INTEGER NOT NULL,
     updated INTEGER NOT NULL,
     UNIQUE (project, name, version)
@@ -67,7 +69,8 @@ CREATE TABLE design (
 
 -- Bytes that are, or were, here. `verified` is when they were last hashed, `witness` the change time
 -- that the file had then (nanoseconds): as long as it has it, nobody wrote to it. `sample` is a digest
--- of its ends: a file of another size or sample need not be hashed to be told apart.
+-- of its ends: a file of another size or sample need not be hashed to be told apart. `upstream` is the
+-- directory of the registry that had the bytes when they were left there; NULL when they came here.
 CREATE TABLE blob (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64 AND digest NOT GLOB '*[^0-9a-f]*'),
@@ -77,7 +80,8 @@ CREATE TABLE blob (
     witness INTEGER,
     sample TEXT,
     unreferenced INTEGER,
-    facts TEXT
+    facts TEXT,
+    upstream TEXT
 );
 CREATE INDEX blob_size ON blob (size);
 

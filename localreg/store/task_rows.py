@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 
+from localreg.frozen import Frozen
 from localreg.records import ArtifactRecord, Json, Project, TaskRecord
 
 TYPE_CHECKING = False
@@ -102,14 +103,21 @@ def models(connection: Connection, task_id: str, role: str) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
-def last_user(connection: Connection, model_id: str) -> str | None:
-    """Return the id of the task that took a model as input last, or None."""
+class Use(Frozen):
+    """That a task took a model as input, and when, in microseconds."""
+
+    task: str
+    at: int
+
+
+def last_user(connection: Connection, model_id: str) -> Use | None:
+    """Return which task took a model as input last, or None."""
     row = connection.execute(
-        "SELECT t.id FROM task_model x JOIN task t ON t.pk = x.task "
+        "SELECT t.id, x.at FROM task_model x JOIN task t ON t.pk = x.task "
         "WHERE x.model = ? AND x.role = 'input' ORDER BY x.at DESC LIMIT 1",
         (model_id,),
     ).fetchone()
-    return None if row is None else str(row[0])
+    return None if row is None else Use(*row)
 
 
 def uses(connection: Connection, model_id: str) -> list[tuple[str, str, str, str]]:

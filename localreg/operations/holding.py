@@ -1,0 +1,195 @@
+"""Where bytes are: in a registry itself, or left in one upstream that has them.
+
+Bytes that one upstream has are not kept a second time. It is only read, so nothing in it changes,
+not even the number of links to a file: under another name its bytes are cloned, or copied.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from localreg import log
+from localreg.blobs.disk_errors import disk_errors
+from localreg.errors import CorruptBlobError
+from localreg.frozen import Frozen
+from localreg.operations.hashing import digest_at
+from localreg.registry import OpenRegistry
+from localreg.store import blob_rows
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.records import Json
+    from localreg.store.change import Change
+
+
+class Left(Frozen):
+    """Bytes that one upstream keeps for a registry: its directory, and what is inside them."""
+
+    place: str
+    facts: Json | None
+
+
+def holder(registry: OpenRegistry, digest: str | None, size: int | None) -> OpenRegistry | None:
+    """Return the first registry that holds the bytes of a digest, here or upstream, or None."""
+    base = registry.base
+    if digest is None:
+        return None
+    if base.blobs.held(digest, size):
+        return base
+    for each in base.upstream:
+        try:
+            if each.blobs.held(digest, size):
+                return each
+        except OSError:  # it cannot be read any more, so it holds nothing
+            continue
+    return None
+
+
+def keeper(registry: OpenRegistry, digest: str, size: int) -> Left | None:
+    """Return the one upstream that bytes can be left to, None when they are to be kept here.
+
+    It must have them as they were when it hashed them; where it cannot tell, as in a copy of a
+    directory, they are hashed again, once.
+    """
+    if not registry.upstream or registry.blobs.held(digest, size):
+        return None
+    for each in registry.upstream:
+        try:
+            with each.store.read() as connection:
+                row = blob_rows.blob(connection, digest)
+            if row is None or not each.blobs.held(digest, size):
+                continue
+            path = each.blobs.blob(digest)
+            with disk_errors("hashing weights upstream", path):
+                if each.blobs.witness(digest) == row.witness or (
+                    digest_at(registry, path) == digest
+                ):
+                    return Left(str(each.root), row.facts)
+            log.warning("%s is damaged; its bytes are kept here, too", path)
+        except OSError as error:  # the next one may have them
+            log.warning("the upstream registry %s is passed over: %s", each.root, error)
+    return None
+
+
+def leave(change: Change, left: Left, digest: str, size: int, facts: Json | None = None) -> None:
+    """Record, within a transaction, that bytes are left to one upstream."""
+    told = left.facts if facts is None else facts
+    blob_rows.record_upstream(change.connection, digest, size, left.place, told)
+
+
+def is_left(registry: OpenRegistry, digest: str) -> bool:
+    """Return whether the bytes of a digest are not here, and one upstream has them, whole."""
+    if registry.blobs.witness(digest) is not None:
+        return False
+    for each in registry.upstream:
+        try:
+            with each.store.read() as connection:
+                row = blob_rows.blob(connection, digest)
+            if row is not None and each.blobs.held(digest, row.size):
+                return True
+        except OSError:  # it cannot be read any more
+            continue
+    return False
+
+
+def local_file(
+    registry: OpenRegistry,
+    digest: str,
+    size: int | None,
+    filename: str | None,
+    *,
+    here: bool = False,
+) -> Path:
+    """Return a read-only file with the bytes of a digest under their original name.
+
+    Args:
+        registry: that of what has these bytes; they may be upstream of it, or before it.
+        size: how many they are.
+        filename: the original name.
+        here: never hand out a file of one upstream, but a copy.
+
+    Raises:
+        CorruptBlobError: they are nowhere, or are not as many as they were.
+        StorageError: the file cannot be made.
+    """
+    base = registry.base
+    home = holder(base, digest, size) if base.upstream else base
+    if home is None or home is base:
+        try:
+            return base.blobs.local_file(digest, size, filename)
+        except CorruptBlobError as error:
+            gone = _gone(base, digest, error.path)
+            if gone is None:
+                raise
+            raise gone from error
+    found = None if here else home.blobs.handed_out(digest, size, filename)
+    if found is not None:
+        return found
+    return base.blobs.copy_from(home.blobs.blob(digest), digest, size, filename)
+
+
+def check_handed_out(registry: OpenRegistry, digest: str, size: int | None, path: Path) -> None:
+    """Hash bytes where they are, and what was handed out; a copy that changed is made again.
+
+    Raises:
+        CorruptBlobError: they are not those that they are named after.
+        StorageError: something cannot be read, or the copy cannot be written.
+    """
+    from localreg.blobs.staging import file_digest
+
+    base = registry.base
+    home = holder(base, digest, size) or base
+    if home is base:
+        base.blobs.check_handed_out(digest, path)
+        return
+    home.blobs.check_digest(digest)
+    with disk_errors("handing out weights", path):
+        if base.blobs.contains(path) and file_digest(path) != digest:
+            path.unlink()
+            base.blobs.copy_from(home.blobs.blob(digest), digest, size, path.name)
+
+
+def _gone(registry: OpenRegistry, digest: str, path: str) -> CorruptBlobError | None:
+    """Return the error that tells which registry should have bytes; None when it is this one."""
+    with registry.store.read() as connection:
+        row = blob_rows.blob(connection, digest)
+    if row is None or row.upstream is None:
+        return None
+    return CorruptBlobError(
+        f"the weights {digest[:12]}… are not here: {where_left(registry, row.upstream)}; make it "
+        "available again (LOCALREG_UPSTREAM), or add the same file again",
+        digest=digest,
+        path=path,
+    )
+
+
+def where_left(registry: OpenRegistry, place: str) -> str:
+    """Return a sentence on the upstream registry that bytes were left to and are missing from."""
+    why = next((each.why for each in registry.absent if str(each.root) == place), None)
+    if why is not None:
+        state = f"could not be opened ({why})"
+    elif any(str(each.root) == place for each in registry.upstream):
+        state = "does not have them any more"
+    else:
+        state = "is not upstream of this one now"
+    return f"their bytes are kept by the upstream registry {place}, which {state}"
+
+
+def unpacked(registry: OpenRegistry, digest: str, archive: Path, filename: str) -> Path:
+    """Return the folder that an archive unpacks to: one that is there, here or upstream, or new.
+
+    Raises:
+        ArchiveError: it is broken, unsafe or beyond the limits; nothing was made.
+        StorageError: the disk is full, or refused something.
+    """
+    from localreg.blobs import trees
+
+    base = registry.base
+    for each in base.chain if base.upstream else ():
+        try:
+            known = trees.tree(each.blobs, digest)
+        except OSError:  # it cannot be read any more
+            continue
+        if known is not None:
+            return known
+    return trees.unpacked(base.blobs, digest, archive, filename)
