@@ -199,3 +199,73 @@ def test_an_unpacked_tree_is_compared_with_its_archive(tmp_path, kept):
         (problem,) = registry.verify(full=True).problems
         assert problem.kind == "tree"
         assert "inside has other bytes" in problem.text
+
+
+def hand_out_without_links(root, weights, durability):
+    """Keep weights where no links can be made; return what was done to the local copy, in order."""
+    import os
+    from pathlib import Path
+
+    import localreg
+
+    def no_link(*args, **kwargs):
+        raise PermissionError(1, "Operation not permitted")
+
+    sync, rename, done = os.fsync, os.replace, []
+
+    def told_sync(descriptor):
+        sync(descriptor)
+        done.append(["sync", os.fstat(descriptor).st_ino])
+
+    def told_rename(source, target):
+        rename(source, target)
+        done.append(["rename", Path(target).stat().st_ino])
+
+    with localreg.Registry(root, durability=durability) as registry:
+        os.link, os.fsync, os.replace = no_link, told_sync, told_rename
+        path = Path(registry.add(weights, "m").get_local_copy())
+        ours = path.stat().st_ino
+        assert ours != registry._opened.blobs.path(registry.model("m").digest).stat().st_ino
+        return [what for what, inode in done if inode == ours]
+
+
+@pytest.mark.parametrize(
+    ("durability", "wanted"), [("full", ["sync", "rename"]), ("fast", ["rename"])]
+)
+def test_a_local_copy_that_is_no_link_is_on_disk_before_it_counts(
+    tmp_path, children, durability, wanted
+):
+    """P2: it is known by its size and time, which after a power loss may be there without bytes."""
+    (tmp_path / "w.pt").write_bytes(b"weights")
+    arguments = (tmp_path / "registry", tmp_path / "w.pt", durability)
+    assert children.run(hand_out_without_links, *arguments) == wanted
+
+
+def copy_of_somebody_else(root):
+    """Ask for a local copy that came with another time, and is another user's."""
+    import os
+    from pathlib import Path
+
+    import localreg
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(1, "Operation not permitted")
+
+    with localreg.Registry(root) as registry:
+        model = registry.model("kept/a.pt")
+        path = Path(model.get_local_copy())
+        path.unlink()
+        path.write_bytes(b"a.pt" * 10_000)
+        os.utime(path, (1, 1))
+        theirs, utime = path.stat().st_ino, os.utime
+        os.link = refuse
+        os.utime = lambda each, **times: (
+            refuse() if Path(each).stat().st_ino == theirs else utime(each, **times)
+        )
+        again = Path(model.get_local_copy())
+        return [again == path, again.stat().st_ino == theirs, again.stat().st_mode & 0o222]
+
+
+def test_a_local_copy_of_somebody_else_gives_way(filled, children):
+    """P15: whose time cannot be set is not hashed at each call, but replaced by a copy once."""
+    assert children.run(copy_of_somebody_else, filled) == [True, False, 0]

@@ -157,7 +157,7 @@ class BlobStore(Frozen):
             if not _link(blob, aside):
                 if self._adopt(digest, link):
                     return link
-                copy_file(blob, aside, self.group)
+                copy_file(blob, aside, self.group, sync=self.durable)
             aside.replace(link)
         finally:
             aside.unlink(missing_ok=True)
@@ -176,8 +176,11 @@ class BlobStore(Frozen):
 
         if file_digest(link) != digest:
             return False
-        make_readonly_at(link, self.group)
-        _same_time(blob, link)
+        try:
+            make_readonly_at(link, self.group)
+            _same_time(blob, link)
+        except PermissionError:  # somebody else's file: it gives way to one of our own
+            return False
         return True
 
     def own_copies(self, digest: str) -> int:
@@ -220,8 +223,7 @@ class BlobStore(Frozen):
             folder = self.folder("files", digest)
             aside = folder / f".{new_id()}-{copy.name}{owner_mark()}"
             try:
-                copy_file(blob, aside, self.group)
-                self.sync(aside)
+                copy_file(blob, aside, self.group, sync=self.durable)
                 aside.replace(copy)
             finally:
                 aside.unlink(missing_ok=True)
@@ -425,7 +427,7 @@ def size_of(path: Path) -> int | None:
 def link_or_copy(blob: Path, target: Path) -> None:
     """Put a blob's bytes under another name, as read-only as it is."""
     if not _link(blob, target):
-        copy_file(blob, target, None)
+        copy_file(blob, target, None, sync=False)
 
 
 def _link(blob: Path, target: Path) -> bool:
@@ -436,7 +438,7 @@ def _link(blob: Path, target: Path) -> bool:
     return True
 
 
-def copy_file(blob: Path, target: Path, group: int | None) -> None:
+def copy_file(blob: Path, target: Path, group: int | None, *, sync: bool) -> None:
     """Copy a blob, which shares its bytes where that can be; with its own time of writing."""
     import shutil
 
@@ -446,6 +448,9 @@ def copy_file(blob: Path, target: Path, group: int | None) -> None:
         shutil.copyfile(blob, target, follow_symlinks=False)
     make_readonly_at(target, group)
     _same_time(blob, target)
+    if sync:  # its size and time alone will say that it is whole
+        with open(target, "rb") as file:
+            os.fsync(file.fileno())
 
 
 def _same_time(blob: Path, copy: Path) -> None:

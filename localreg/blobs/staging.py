@@ -197,7 +197,7 @@ def _write_and_hash(
                 progress(written, size)
 
         if size is not None and size > FAT_LIMIT:
-            _check_size_allowed(writer, size)
+            _check_size_allowed(aside, writer, size)
         write(writer, told)
         make_readonly(writer.fileno(), group)  # before it is synced, so that this is on disk too
         if sync:
@@ -206,10 +206,16 @@ def _write_and_hash(
     return StagedBlob(digest, done, aside)
 
 
-def _check_size_allowed(writer: BinaryIO, size: int) -> None:
-    """Raise EFBIG now where a file cannot be so large, and not after 4 GiB were copied."""
-    os.ftruncate(writer.fileno(), size)
-    os.ftruncate(writer.fileno(), 0)
+def _check_size_allowed(path: Path, writer: BinaryIO, size: int) -> None:
+    """Raise EFBIG now where a file cannot be so large, and not after 4 GiB were copied.
+
+    Linux refuses a place beyond what the file system can hold. Nothing is written to ask.
+    """
+    try:
+        os.lseek(writer.fileno(), size, os.SEEK_SET)
+    except OSError as error:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path)) from error
+    os.lseek(writer.fileno(), 0, os.SEEK_SET)
 
 
 def _copy(reader: BinaryIO, writer: BinaryIO, told: Callable[[int], None], *, sync: bool) -> None:
