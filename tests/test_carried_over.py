@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -269,3 +270,33 @@ def copy_of_somebody_else(root):
 def test_a_local_copy_of_somebody_else_gives_way(filled, children):
     """P15: whose time cannot be set is not hashed at each call, but replaced by a copy once."""
     assert children.run(copy_of_somebody_else, filled) == [True, False, 0]
+
+
+def hand_out_under_a_refused_name(root, code):
+    """Ask for a local copy where no file may have a colon in its name."""
+    import os
+    from pathlib import Path
+
+    import localreg
+
+    make = os.open
+
+    def refuse(path, *arguments, **options):
+        if ":" in Path(path).name:
+            raise OSError(code, os.strerror(code), path)
+        return make(path, *arguments, **options)
+
+    def no_link(*args, **kwargs):
+        raise PermissionError(1, "Operation not permitted")
+
+    with localreg.Registry(root) as registry:
+        model = registry.model("kept/b:c?.pt")
+        Path(model.get_local_copy()).unlink()
+        os.open, os.link = refuse, no_link
+        return [Path(model.get_local_copy()).name for _ in range(2)]
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOENT, errno.EILSEQ])
+def test_a_name_that_a_file_system_refuses(filled, children, code):
+    """P18: in whichever way it does so, the local copy has a name that it takes."""
+    assert children.run(hand_out_under_a_refused_name, filled, code) == ["b_c_.pt"] * 2

@@ -17,7 +17,8 @@ from localreg.group_modes import share
 # What is said to a mode: not by this user, or not here. FAT and exFAT just ignore it.
 _NO_MODES = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP})
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
-REFUSED_NAME = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG})
+# ENOENT: exFAT by FUSE calls a name so that it cannot hold.
+REFUSED_NAME = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.ENOENT})
 _REFUSED = re.compile(r'[<>:"|?*]')
 _SHORT = 80  # bytes; eCryptfs and gocryptfs allow little more than a hundred
 

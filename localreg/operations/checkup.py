@@ -142,7 +142,10 @@ def _permissions(registry: OpenRegistry) -> Finding:
     ]
     if loose:
         return Finding(
-            "permissions", "bad", f"everybody may write to {', '.join(loose)}: chmod o-w"
+            "permissions",
+            "bad",
+            f"everybody may write to {', '.join(loose)}: chmod o-w, or where there are no modes "
+            "(FAT, exFAT) mount with umask=022",
         )
     return Finding("permissions", "ok", "not everybody may write")
 
