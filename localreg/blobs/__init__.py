@@ -10,6 +10,8 @@ The decisions that bind this package:
   removal of the same bytes apart, with no lock of ours to fail.
 - ``files/<digest>/<name>`` are hard links under the original name: no symbolic links, which some
   runtimes refuse to follow, and no second copy. Both are read-only.
+- Where links do not exist a local copy is a copy with its blob's time of writing, by which it is
+  known. Modes, names and syncing that a file system lacks are left out, never the bytes.
 - Nothing in here follows a symbolic link inside the registry. File modes come from the umask.
 - The size is compared on every read; the digest when the environment asks for it.
 """
