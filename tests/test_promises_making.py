@@ -230,9 +230,11 @@ def version_colours_models(database):
 def test_a_migration_comes_after_a_backup(old):
     """A database of an older format is backed up, and then brought to the newer one, once."""
     backup = old.with_name("registry.db.format-0.backup")
+    old.chmod(0o600)
     migrate(old, COLOUR)
     assert version_colours_models(old) == (1, 1, 1)
     assert version_colours_models(backup) == (0, 0, 1)
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600, "P17: read by nobody but who reads that"
     migrate(old, COLOUR)  # finds nothing to do
     assert version_colours_models(old) == (1, 1, 1)
     assert version_colours_models(backup) == (0, 0, 1)

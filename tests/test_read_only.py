@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -172,6 +175,28 @@ def test_readonly_that_was_asked_for_is_told_as_such(tmp_path, temporary):
         assert not registry.readonly
 
 
+def run(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "localreg.cli", *arguments], capture_output=True, text=True
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_line_reads_and_says_why_it_does_not_write(mounted, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    here = f"{mounted} lies on a read-only file system"
+    assert "kept:1" in run("-R", str(mounted), "ls")[1]
+    assert Path(run("-R", str(mounted), "path", "kept")[1].strip()).read_bytes() == b"weights"
+    assert json.loads(run("-R", str(mounted), "env", "--json")[1])["writable"] == f"no: {here}"
+    assert f"writing\tnote\tnot possible: {here}\n" in run("-R", str(mounted), "doctor")[1]
+    for arguments in (["tag", "kept", "new"], ["site"], ["report", "kept"], ["repair"]):
+        code, _, said = run("-R", str(mounted), *arguments)
+        assert code == 1
+        assert here in said, arguments
+    page = tmp_path / "page.html"
+    assert run("-R", str(mounted), "report", "kept", "-o", str(page)) == (0, f"{page}\n", "")
+
+
 def as_reader(here, root, folder):
     """Use a registry as somebody who may only read; return what came of it."""
     import sys
@@ -286,8 +311,6 @@ def read_meanwhile(here, root, rounds):
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
 def test_who_may_only_read_sees_what_others_write(public_folder, children, journal):
     """P11, P15: opened while nobody wrote, it goes on with what writers commit and clear away."""
-    import json
-
     root = public_folder / "registry"
     open_registry(root, journal=journal).close()
     with children.start(read_meanwhile, HERE, root, 3) as child:
@@ -359,3 +382,43 @@ def test_who_may_only_read_never_sees_half_of_anything(public_folder, children, 
     for seen in readers:
         assert seen == sorted(seen)
         assert seen[-1] == 60
+
+
+def read_in_the_middle(here, root, damaged):
+    """Read while the file is changed between two statements; return what comes of it."""
+    import sqlite3
+    import sys
+
+    sys.path.insert(0, here)
+    from two_users import STRANGER, become
+
+    become(STRANGER, 0o022)
+    from localreg import LocalregError, Registry
+
+    with Registry(root) as registry:
+        try:
+            with registry._opened.store.read() as connection:
+                connection.execute("SELECT count(*) FROM model").fetchone()
+                print("reading", flush=True)
+                sys.stdin.readline()
+                if damaged:
+                    raise sqlite3.DatabaseError("database disk image is malformed")
+        except LocalregError as error:
+            return [type(error).__name__, str(error)]
+    return ["", ""]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_was_read_while_the_file_changed_does_not_count(public_folder, children, damaged):
+    """P11: who cannot lock a file is told that it changed, also where that looks like damage."""
+    root = public_folder / "registry"
+    open_registry(root, journal="wal").close()
+    with children.start(read_in_the_middle, HERE, root, damaged) as child:
+        assert child.stdout.readline() == "reading\n", child.stderr.read()
+        with Registry(root):
+            InputModel.import_model("s3://b/x", name="m")
+        output, errors = child.communicate("go\n")
+    assert child.returncode == 0, errors
+    kind, said = json.loads(output.splitlines()[-1])
+    assert kind == "StorageError"
+    assert "try again" in said

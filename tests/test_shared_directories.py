@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.server
+import json
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -82,11 +85,12 @@ def init(here, user, umask, arguments):
     return [done.exit_code, f"{done.output}{text}"]
 
 
-@pytest.fixture(params=["wal", "truncate"])
+@pytest.fixture
 def root(place, children, request):
     """A registry that Alice made, whose umask lets nobody else do anything."""
     root = place / "registry"
-    arguments = ["--shared", str(GROUP), "--journal", request.param, str(root)]
+    journal = getattr(request, "param", "wal")
+    arguments = ["--shared", str(GROUP), "--journal", journal, str(root)]
     code, said = children.run(init, HERE, ALICE, 0o077, arguments)
     assert code == 0, said
     return root
@@ -148,7 +152,9 @@ def modes(root):
     return {path.relative_to(root).as_posix(): path.lstat() for path in found}
 
 
-@pytest.mark.parametrize("umask", [0o022, 0o077, 0o000])
+@pytest.mark.parametrize(
+    ("root", "umask"), [("wal", 0o022), ("truncate", 0o077), ("wal", 0o000)], indirect=["root"]
+)
 def test_members_use_what_the_others_made(root, children, umask):
     """Two users in turns: read, add the same bytes, remove each other's models, collect, draw."""
     assert children.run(work, HERE, ALICE, 0o077, root, "alice") == {"readonly": False}
@@ -214,6 +220,7 @@ def work_at_once(number, barrier, here, root, users):
     return True
 
 
+@pytest.mark.parametrize("root", ["wal", "truncate"], indirect=True)
 def test_members_use_it_at_once(root, children):
     """Four processes of two users lose nothing, and nobody is refused anything."""
     assert children.crowd(4, work_at_once, HERE, root, [ALICE, BOB]) == [True] * 4
@@ -350,6 +357,49 @@ def test_a_group_that_cannot_be_shared_with_is_an_error_before_anything_is_made(
     assert list(place.iterdir()) == []
 
 
+def test_only_its_owner_gives_a_registry_to_a_group(place, children):
+    """Another user's is not said to be shared while its folder is not the group's."""
+    root = place / "registry"
+    place.chmod(0o777)
+    assert children.run(init, HERE, ALICE, 0o000, [str(root)])[0] == 0
+    code, said = children.run(init, HERE, BOB, 0o022, ["--shared", str(GROUP), str(root)])
+    assert code == 1
+    assert f"belongs to user {ALICE}" in said
+    with Registry(root) as registry:
+        assert registry._opened.store.shared is None
+
+
+def lock_without_links(here, users, root):
+    """Take the lock of a URL as Alice and then, in another process, as Bob; without hard links."""
+    import os
+    import sys
+
+    sys.path.insert(0, here)
+    from lockless import no_links
+    from two_users import become
+
+    from localreg import Registry
+    from localreg.blobs.url_lock import sole_download
+
+    no_links()
+    for user in users:
+        child = os.fork()
+        if child == 0:
+            become(user, 0o077)
+            with (
+                Registry(root) as registry,
+                sole_download(registry._opened.blobs, "http://x/y", patience=1),
+            ):
+                os._exit(0)
+        if os.waitpid(child, 0)[1] != 0:
+            return user
+    return 0
+
+
+def test_a_lock_is_every_members_also_without_hard_links(root, children):
+    assert children.run(lock_without_links, HERE, [ALICE, BOB], root) == 0
+
+
 def init_without_modes(here, root, group):
     """Run `localreg init --shared` where modes and groups cannot be changed, as on vfat."""
     import errno
@@ -430,9 +480,107 @@ def test_files_that_keep_the_group_out_are_told_and_mended_by_their_owner(root, 
     assert code == 0, said
 
 
+def repair(here, root):
+    """Repair as Bob; return how."""
+    import sys
+
+    sys.path.insert(0, here)
+    from two_users import BOB, become
+
+    become(BOB, 0o077)
+    from localreg import Registry
+
+    with Registry(root) as registry:
+        done = registry.repair(full=True)
+    return [[each.how for each in done.mended], [each.text for each in done.lost]]
+
+
+def test_a_member_repairs_what_another_kept(root, children):
+    """Damaged weights of Alice are moved away and kept anew by Bob, from where they came from."""
+    source = root.parent / "source.pt"
+    source.write_text("the right bytes")
+    with Registry(root) as registry:
+        model = registry.add(source, "m")
+        blob = registry._opened.blobs.path(model.digest)
+    for path in (blob, *(root / "files").rglob("*.pt")):
+        os.chown(path, ALICE, GROUP)
+    blob.chmod(0o640)
+    blob.write_text("the wrong bytes")
+    blob.chmod(0o440)
+    assert children.run(repair, HERE, root) == [[f"copied from {source}"], []]
+    assert blob.read_text() == "the right bytes"
+    assert blob.stat().st_uid == BOB
+    assert not list((root / "quarantine").iterdir())
+
+
+def run(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "localreg.cli", *arguments], capture_output=True, text=True
+    )
+    return done.returncode, done.stdout
+
+
+def test_doctor_and_env_tell_who_shares_it(root):
+    told = json.loads(run("-R", str(root), "env", "--json")[1])
+    assert told["shared"] == f"by the group {GROUP}"
+    assert told["writable"] == "yes"
+    assert told["locks"] == "file locks"
+    (root / "blobs").chmod(0o3770)  # sticky: members could not delete what is others'
+    (root / "files").chmod(0o700)
+    code, said = run("-R", str(root), "doctor")
+    assert code == 1
+    assert f"shared\tBAD\t2 things keep the group {GROUP} out: blobs has mode 3770" in said
+    assert "files has mode 0700, not 2770" in said
+
+
 def test_a_folder_above_that_members_cannot_pass_is_told(root):
     root.parent.chmod(0o700)
     with Registry(root) as registry:
         (finding,) = examine_sharing(registry._opened)
     assert finding.state == "bad"
     assert f"pass {root.parent}" in finding.text
+
+
+# the moment in which a log is there, and has not yet the mode of its database -------------------
+
+
+def open_too_early(here, root):
+    """Open a registry and write to it; tell each time that it has to be tried again."""
+    import sys
+    import time
+
+    sys.path.insert(0, here)
+    from two_users import BOB, become
+
+    become(BOB, 0o077)
+    from localreg import InputModel, Registry
+
+    def sleep(seconds):
+        print("again", flush=True)
+        sys.stdin.readline()
+
+    time.sleep = sleep
+    with Registry(root) as registry:
+        InputModel.import_model("s3://b/x", name="m", registry=registry)
+        return len(registry.models())
+
+
+@pytest.mark.parametrize(("narrow", "mode"), [("-wal", 0o600), ("-shm", 0o600), ("-shm", 0o640)])
+def test_a_log_that_the_group_may_not_use_yet_is_waited_for(place, children, narrow, mode):
+    """P11: SQLite makes its logs with the umask, and widens them a moment later."""
+    root = place / "registry"
+    arguments = ["--shared", str(GROUP), "--journal", "wal", str(root)]
+    assert children.run(init, HERE, ALICE, 0o077, arguments)[0] == 0
+    for ending in ("-wal", "-shm"):
+        log = root / f"registry.db{ending}"
+        log.touch()
+        os.chown(log, ALICE, GROUP)
+        log.chmod(mode if ending == narrow else 0o660)
+    with children.start(open_too_early, HERE, root) as child:
+        assert child.stdout.readline() == "again\n", child.stderr.read()
+        log = root / f"registry.db{narrow}"
+        if log.exists():
+            log.chmod(0o660)
+        output, errors = child.communicate("go\n" * 20)
+    assert child.returncode == 0, errors
+    assert json.loads(output.splitlines()[-1]) == 1

@@ -413,11 +413,17 @@ def test_leftovers_of_dead_processes_are_collected_and_those_of_live_ones_stay(
     tree = registry.path / "trees" / f".4{dead}"
     tree.mkdir(parents=True)
     (tree / "a").write_bytes(b"12345")
+    folder = registry.path / f".new-5{dead}"
+    folder.mkdir()
     for path in (left, mine, elsewhere):
         path.write_bytes(b"12345")
     assert [is_alive(each.name) for each in (left, mine, elsewhere)] == [False, True, None]
     done = registry.gc(dry_run=False)
-    assert {each.path for each in done.garbage} == {f"tmp/{left.name}", f"trees/{tree.name}"}
+    assert {each.path for each in done.garbage} == {
+        f"tmp/{left.name}",
+        f"trees/{tree.name}",
+        folder.name,
+    }
     assert done.freed == 10
     # Whether another machine's process lives nobody here can tell: it has an hour.
     assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()

@@ -176,6 +176,33 @@ def check_birth(children, root, answer, links, renames):
     assert not list(root.glob("*.new"))
 
 
+def birth_without_byte_locks(root):
+    """Make a registry where SQLite finds no locks; return the error."""
+    import errno
+    import fcntl
+    import os
+
+    def lockf(*arguments):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    fcntl.lockf = lockf
+    from localreg import LocalregError, Registry
+
+    try:
+        Registry(root)
+    except LocalregError as error:
+        return [type(error).__name__, str(error)]
+    return ["", ""]
+
+
+def test_without_the_locks_that_sqlite_needs_no_registry_is_made(tmp_path, children):
+    """It would seem to be locked by somebody, for ever."""
+    kind, said = children.run(birth_without_byte_locks, tmp_path / "new")
+    assert kind == "StorageError"
+    assert "No locks available" in said
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 @pytest.mark.parametrize("name", WITHOUT)
 def test_who_is_killed_leaves_nobody_waiting(tmp_path, children, site, name):
     """P14: a lease of this machine is free as soon as its process is gone."""

@@ -8,12 +8,10 @@ import pkgutil
 import tempfile
 from pathlib import Path
 
-import pytest
-
 GROUP = 41_000  # numbers that nobody has: the kernel does not mind
 ALICE, BOB, STRANGER = 41_001, 41_002, 41_003
 _SLOW = ("__main__", "clearml_shim", "demo", "exploring", "migrations", "pytest_plugin", "run",
-         "utilities")  # fmt: skip
+         "utilities", "_async", "asyncio", "_read_write", "_sqlite", "_strict", "_win")  # fmt: skip
 
 
 def become(user: int, umask: int, *, pages: bool = False) -> None:
@@ -63,5 +61,7 @@ def _rehearse(folder: Path, pages: bool) -> None:
 
 def need_root() -> None:
     """Skip a test where nobody can become another user."""
+    import pytest  # not in the children, which this would cost a third of their time
+
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         pytest.skip("only root can become other users")

@@ -45,7 +45,8 @@ def locate() -> tuple[Path, str]:
 
     That is the environment, a ``.localreg`` folder in or above the working directory, or the
     user's data. A folder that belongs to another user is passed over: whoever can write to a
-    folder above could otherwise choose what is loaded.
+    folder above could otherwise choose what is loaded. So could each member of a group that
+    shares one: such a registry is named by the environment, or by hand.
 
     Raises:
         InvalidValueError: the environment names no directory.

@@ -12,6 +12,12 @@ The decisions that bind this package:
   runtimes refuse to follow, and no second copy. Both are read-only.
 - Where links do not exist a local copy is a copy with its blob's time of writing, by which it is
   known. Modes, names and syncing that a file system lacks are left out, never the bytes.
-- Nothing in here follows a symbolic link inside the registry. File modes come from the umask.
+- Nothing in here follows a symbolic link inside the registry. File modes come from the umask; where
+  a group shares the registry it gets what the owner has (group_modes.py), and since nobody can make
+  another user's file read-only, or link to it everywhere, such files are copied or made anew.
+- Locks only save bandwidth; where there are none, leases stand in for them, or nothing
+  (url_lock.py).
+- Of a registry that cannot be written to, what it has not handed out yet is made in a folder of the
+  user's (elsewhere.py).
 - The size is compared on every read; the digest when the environment asks for it.
 """

@@ -389,8 +389,13 @@ class BlobStore(Frozen):
             with self.aside("lock") as aside:
                 aside.touch(0o660)
                 share_at(aside, self.group)
-                with suppress(FileExistsError):  # another process was first, and did the same
+                try:
                     os.link(aside, path)
+                except FileExistsError:  # another process was first, and did the same
+                    pass
+                except OSError:  # no hard links here: it is too narrow for a moment
+                    path.touch(0o660)
+                    share_at(path, self.group)
         return path
 
     def sync(self, folder: Path) -> None:

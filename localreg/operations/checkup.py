@@ -170,11 +170,12 @@ def examine_sharing(registry: OpenRegistry) -> list[Finding]:
         )
     if found:
         first = "; ".join(f"{each.path} {each.text}" for each in found[:3])
+        count = "1 thing keeps" if len(found) == 1 else f"{len(found):,} things keep"
         findings.append(
             Finding(
                 "shared",
                 "bad",
-                f"{len(found)} things keep the group {here} out: {first}. Each owner mends their "
+                f"{count} the group {here} out: {first}. Each owner mends their "
                 f"own by `localreg init --shared {here} {registry.root}`, root all",
             )
         )

@@ -173,6 +173,7 @@ def as_file(registry: OpenRegistry, source: Source) -> Iterator[Path]:
     Raises:
         SourceNotFoundError: there is no such file.
         InvalidValueError: it cannot be made one.
+        ReadOnlyRegistryError: nothing can be written.
         StorageError: the disk is full, or refused something.
     """
     if source.path is not None and not source.package:
@@ -180,6 +181,7 @@ def as_file(registry: OpenRegistry, source: Source) -> Iterator[Path]:
             staging.source_size(source.path)
         yield source.path
     else:
+        registry.store.check_writable()  # the archive is made in it
         with _staged(registry, source) as blob:
             yield blob.path
 

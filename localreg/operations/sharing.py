@@ -120,11 +120,11 @@ def make_shared(
 
 
 def _check_place(path: Path, group: Group) -> None:
-    """Check on a folder of no consequence that the group can be given something there."""
-    place = path
-    while not place.is_dir():
-        place = place.parent
-    with disk_errors("sharing a registry", place):
+    """Check, on a folder of no consequence, that the group can be given something there."""
+    with disk_errors("sharing a registry", path):
+        place = next(folder for folder in (path, *path.parents) if folder.is_dir())
+        if place == path:
+            _check_owner(path, group)
         probe = Path(tempfile.mkdtemp(prefix=".localreg-probe-", dir=place))
         try:
             share_at(probe, group.number)
@@ -132,12 +132,23 @@ def _check_place(path: Path, group: Group) -> None:
         finally:
             probe.rmdir()
     if status.st_gid != group.number or status.st_mode & FOLDER_BITS != FOLDER_BITS:
-        kind = filesystem_type(place) or "there"
+        kind = filesystem_type(place) or "of an unknown kind"
         raise StorageError(
             f"a folder in {place} cannot be given to the group {group.name}: the file system "
             f"({kind}) keeps no groups and modes, or does not let you set them; nothing was made. "
             "Choose another directory",
             path=str(place),
+        )
+
+
+def _check_owner(root: Path, group: Group) -> None:
+    status = root.stat()
+    ready = status.st_gid == group.number and status.st_mode & FOLDER_BITS == FOLDER_BITS
+    if not ready and os.geteuid() not in (0, status.st_uid):
+        raise StorageError(
+            f"{root} belongs to user {status.st_uid}, and only that user, or root, can give it to "
+            f"the group {group.name}: have them run `localreg init --shared`",
+            path=str(root),
         )
 
 
@@ -175,6 +186,8 @@ def flaws(registry: OpenRegistry, group: int) -> Iterator[Flaw]:
                 continue
             mode = stat.S_IMODE(status.st_mode)
             wanted = (mode | (FOLDER_BITS if folder else needs)) & ~0o002
+            if folder:
+                wanted &= ~stat.S_ISVTX  # in a sticky folder only owners delete
             told = [] if status.st_gid == group else [f"belongs to {group_name(status.st_gid)}"]
             if mode != wanted:
                 told.append(f"has mode {mode:04o}, not {wanted:04o}")

@@ -34,6 +34,10 @@ The decisions that bind this package:
   record of the locks a process holds is wrong in its child (connections.py).
 - WAL with synchronous FULL on local disks, a truncated rollback journal with EXTRA on network
   file systems. The mode is chosen when the registry is made and is part of it.
+- What cannot be written to is opened read-only by itself. Whoever reads it without any right to
+  write, and so without locks, notices what others change (reading_only.py).
+- Where a group shares the registry, SQLite's logs are narrow for the moment after they are made:
+  who meets one then tries again (opening.py, database.py).
 - A query chooses its own driving index from short probes (model_query.py): SQLite's planner
   walks a million models for a tag that five have.
 - No STRICT tables, no jsonb, no ->>: SQLite 3.35 is the floor.

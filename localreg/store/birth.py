@@ -98,6 +98,7 @@ def _build(aside: Path, journal: str, group: Group | None) -> None:
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         share(descriptor, None if group is None else group.number)  # its logs get the same mode
+        _check_locks(descriptor, aside.parent)
     finally:
         os.close(descriptor)
     connection = sqlite3.connect(aside, isolation_level=None)
@@ -116,6 +117,27 @@ def _build(aside: Path, journal: str, group: Group | None) -> None:
         connection.execute(f"PRAGMA journal_mode = {journal}")
     finally:
         connection.close()
+
+
+def _check_locks(descriptor: int, folder: Path) -> None:
+    """Check that the file system has the locks that SQLite needs.
+
+    Raises:
+        StorageError: it has not. SQLite would take that for a lock that somebody holds.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise StorageError(
+            f"no registry can be made in {folder}: its file system has no byte-range locks "
+            f"({error.strerror or error}), which SQLite needs. Mount it with them (NFS: with its "
+            "lock service), or choose another directory",
+            path=str(folder),
+        ) from error
 
 
 def _put_in_place(aside: Path, path: Path) -> None:

@@ -23,7 +23,8 @@ _Outcome = tuple[type[RegistryError], str]
 _LOCKED: _Outcome = (
     LockTimeoutError,
     f"another process kept {{path}} locked for more than {BUSY_SECONDS:.0f} s; "
-    "look for one that hangs in the middle of a write",
+    "look for one that hangs in the middle of a write, or on a network file system whether its "
+    "locks work",
 )
 _DAMAGED: _Outcome = (
     DamagedRegistryError,
