@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from localreg import Registry, Task
+from localreg.blobs.handing_out import is_linked
 from localreg.operations.checkup import examine
 
 # How a directory is copied, and whether two names of one file stay one file, with its times.
@@ -73,7 +74,7 @@ def check_whole(root, copies):
         # Settled: from here on a local copy is a look at two files, however they came here.
         settled = inodes(root / "files")
         assert all(
-            registry._opened.blobs._is_linked(model.digest, model.size, model.name)
+            is_linked(registry._opened.blobs, model.digest, model.size, model.name)
             for model in registry.models(project="kept")
         )
         registry.add(b_like(root), "new", "kept")

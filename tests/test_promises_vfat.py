@@ -27,6 +27,7 @@ def use_in_place(stick, sources, journal):
     from pathlib import Path
 
     from localreg import InputModel, Model, Registry
+    from localreg.blobs.handing_out import is_linked
     from localreg.registry import open_registry
 
     root = Path(stick) / journal
@@ -39,7 +40,7 @@ def use_in_place(stick, sources, journal):
             told["same"].append(first == second)
             # Settled: another local copy is a look at two files, and reads nothing.
             blobs, name = registry._opened.blobs, first.name if first.is_file() else "pkg.zip"
-            told["same"].append(blobs._is_linked(model.digest, model.size, name))
+            told["same"].append(is_linked(blobs, model.digest, model.size, name))
             if source.is_file():
                 told["copies"][source.name] = first.name
                 told["same"].append(first.read_bytes() == source.read_bytes())

@@ -13,8 +13,8 @@ import stat
 import tempfile
 from pathlib import Path
 
-from localreg.blobs.blobstore import link_or_copy
 from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.handing_out import link_or_copy
 from localreg.errors import StorageError
 from localreg.ids import new_id
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from localreg.blobs.blobstore import UNNAMED
+from localreg.blobs.handing_out import UNNAMED
 from localreg.errors import InvalidURLError, InvalidValueError
 from localreg.frozen import replace
 from localreg.operations.aliases import check_alias, point_alias

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.handing_out import own_copies
 from localreg.blobs.staging import clone
 from localreg.blobs.url_lock import NO_LOCKS
 from localreg.errors import LocalregError, StorageError
@@ -274,7 +275,7 @@ def _copies(registry: OpenRegistry) -> list[Finding]:
     with registry.store.read() as connection:
         digests = [row.digest for row in blob_rows.blobs(connection)]
     with disk_errors("looking at local copies", registry.root):
-        size = sum(map(registry.blobs.own_copies, digests))
+        size = sum(own_copies(registry.blobs, digest) for digest in digests)
     if not size:
         return []
     text = (

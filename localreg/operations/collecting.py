@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from localreg.blobs import trees
-from localreg.blobs.blobstore import NEW_FOLDER, size_of
+from localreg.blobs.blob_files import size_of
+from localreg.blobs.blobstore import NEW_FOLDER
 from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.handing_out import own_copies
 from localreg.blobs.owners import is_alive, is_marked
 from localreg.errors import (
     DamagedRegistryError,
@@ -179,7 +181,7 @@ class _Collector:
             if now() - since >= self._grace * 1e6:
                 path = self._blobs.path(row.digest)
                 size = row.size if self._blobs.held(row.digest, row.size) else 0
-                size += self._blobs.own_copies(row.digest)
+                size += own_copies(self._blobs, row.digest)
                 size += trees.tree_size(self._blobs.real(trees.FOLDER) / row.digest)
                 self._take("weights", path, "no model has them", self._forgetting(row.digest), size)
 

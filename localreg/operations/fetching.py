@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from localreg import log
 from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.handing_out import local_file
 from localreg.blobs.staging import StagedBlob
 from localreg.errors import DigestMismatchError, ReadOnlyRegistryError
 from localreg.frozen import Frozen, replace
@@ -180,7 +181,7 @@ def _with_served(
         elif not registry.blobs.held(known.digest, known.size):  # pruned a moment ago
             return None
         else:
-            registry.blobs.local_file(known.digest, known.size, wish.filename)
+            local_file(registry.blobs, known.digest, known.size, wish.filename)
         return (act(change, Held(known.digest, known.size, wish.filename)),)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from localreg import log
+from localreg.blobs import handing_out
 from localreg.blobs.disk_errors import disk_errors
 from localreg.errors import CorruptBlobError
 from localreg.frozen import Frozen
@@ -116,16 +117,16 @@ def local_file(
     home = holder(base, digest, size) if base.upstream else base
     if home is None or home is base:
         try:
-            return base.blobs.local_file(digest, size, filename)
+            return handing_out.local_file(base.blobs, digest, size, filename)
         except CorruptBlobError as error:
             gone = _gone(base, digest, error.path)
             if gone is None:
                 raise
             raise gone from error
-    found = None if here else home.blobs.handed_out(digest, size, filename)
+    found = None if here else handing_out.handed_out(home.blobs, digest, size, filename)
     if found is not None:
         return found
-    return base.blobs.copy_from(home.blobs.blob(digest), digest, size, filename)
+    return handing_out.copy_from(base.blobs, home.blobs.blob(digest), digest, size, filename)
 
 
 def check_handed_out(registry: OpenRegistry, digest: str, size: int | None, path: Path) -> None:
@@ -140,13 +141,13 @@ def check_handed_out(registry: OpenRegistry, digest: str, size: int | None, path
     base = registry.base
     home = holder(base, digest, size) or base
     if home is base:
-        base.blobs.check_handed_out(digest, path)
+        handing_out.check_handed_out(base.blobs, digest, path)
         return
     home.blobs.check_digest(digest)
     with disk_errors("handing out weights", path):
         if base.blobs.contains(path) and file_digest(path) != digest:
             path.unlink()
-            base.blobs.copy_from(home.blobs.blob(digest), digest, size, path.name)
+            handing_out.copy_from(base.blobs, home.blobs.blob(digest), digest, size, path.name)
 
 
 def _gone(registry: OpenRegistry, digest: str, path: str) -> CorruptBlobError | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from localreg import log
 from localreg.blobs import packing, staging
 from localreg.blobs.disk_errors import disk_errors
+from localreg.blobs.handing_out import local_file
 from localreg.blobs.staging import StagedBlob
 from localreg.errors import DigestMismatchError, InvalidValueError
 from localreg.frozen import Frozen
@@ -290,7 +291,7 @@ def _with_held(
         row = blob_rows.blob(change.connection, digest)
         if row is None or not registry.blobs.held(digest, row.size):
             return None  # it was collected a moment ago
-        registry.blobs.local_file(digest, row.size, source.filename)
+        local_file(registry.blobs, digest, row.size, source.filename)
         change.connection.execute("UPDATE blob SET unreferenced = NULL WHERE digest = ?", (digest,))
         return (act(change, Held(digest, row.size)),)
 

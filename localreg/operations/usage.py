@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from localreg.blobs import trees
+from localreg.blobs.handing_out import own_copies
 from localreg.frozen import Frozen
 from localreg.operations.repairing import QUARANTINE
 from localreg.registry import OpenRegistry
@@ -84,7 +85,7 @@ def usage(registry: OpenRegistry) -> Usage:
         kept=sum(size for digest, size in sizes.items() if digest in kept),
         cached=sum(sizes[each] for each in sizes if each not in kept and each not in unused),
         unused=sum(sizes[each] for each in sizes if each in unused),
-        copies=sum(map(registry.blobs.own_copies, sizes)),
+        copies=sum(own_copies(registry.blobs, digest) for digest in sizes),
         trees=_below(registry.root / trees.FOLDER),
         temporary=_below(registry.root / "tmp") + _below(registry.root / QUARANTINE),
         database=sum(_size(path) for path in registry.root.glob(f"{registry.store.path.name}*")),

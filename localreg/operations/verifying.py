@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from localreg.blobs.blobstore import size_of
+from localreg.blobs.blob_files import size_of
 from localreg.blobs.disk_errors import disk_errors
 from localreg.errors import DamagedRegistryError, NotARegistryError, StorageError
 from localreg.frozen import Frozen

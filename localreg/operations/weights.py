@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from localreg.blobs.blobstore import size_of
+from localreg.blobs.blob_files import size_of
 from localreg.errors import NotAPackageError, NoWeightsError, WeightsError
 from localreg.frozen import replace
 from localreg.operations.holding import check_handed_out, holder, local_file, unpacked

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from localreg.blobs.blobstore import size_of
+from localreg.blobs.blob_files import size_of
 from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.odd_filesystems import sync_folder
 from localreg.blobs.outgoing.uploaded import Uploaded
