@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
+from localreg.blobs.handing_out import handed_out
 from localreg.errors import NotAPackageError, NoWeightsError, WeightsError
 from localreg.frozen import replace
 from localreg.operations.holding import check_handed_out, holder, local_file, unpacked
@@ -99,7 +100,14 @@ def _file(
     progress: Progress | None,
 ) -> tuple[str | None, Path]:
     """Return a local file, and its digest when that is known."""
-    if weights.url is None or not weights.url.startswith("file://"):
+    remote = weights.url is None or not weights.url.startswith("file://")
+    thorough = os.environ.get("LOCALREG_VERIFY") == "always"
+    if weights.digest is not None and (remote or weights.kept) and not force and not thorough:
+        blobs = registry.base.blobs
+        path = handed_out(blobs, weights.digest, weights.size, weights.filename)
+        if path is not None:  # most calls end here
+            return weights.digest, path
+    if remote:
         home = holder(registry, weights.digest, weights.size)
         damaged = home is not None and not _is_sound(home, weights)
         if weights.url is not None and (force or damaged or home is None):
@@ -108,7 +116,7 @@ def _file(
         return _outside(registry, model_id, weights, progress)
     assert weights.digest is not None
     path = local_file(registry, weights.digest, weights.size, weights.filename)
-    if os.environ.get("LOCALREG_VERIFY") == "always":
+    if thorough:
         check_handed_out(registry, weights.digest, weights.size, path)
     return weights.digest, path
 
