@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
-from localreg import InputModel, Model, OutputModel, StorageManager, Task
+from localreg import InputModel, Model, OutputModel, Registry, StorageManager, Task
 from localreg.blobs.cloud import cloud_download, cloud_upload
 from localreg.errors import (
     DigestMismatchError,
@@ -177,6 +177,29 @@ class TestUploading:
         )  # fmt: skip
         assert told == sorted(told)
         assert told[-1] == (size, size)
+
+
+def update_and_end(root, url, path):
+    import sys
+
+    from localreg import OutputModel, Task, use_registry
+
+    use_registry(root)
+    Task.init(project_name="p", task_name="t", output_uri=url)
+    model = OutputModel(name="net")
+    url = model.update_weights(path)
+    print(url, file=sys.stderr)  # nothing waits for it but the end of the process
+    return [model.id, url]
+
+
+def test_uploads_behind_are_finished_before_a_process_ends(object_store, file, tmp_path, children):
+    data = noise(MANY_PARTS)
+    model_id, url = children.run(
+        update_and_end, tmp_path / "registry", object_store.url, file("w.pt", data)
+    )
+    assert object_store.get(key_of(url, object_store)) == data
+    with Registry(tmp_path / "registry", durability="fast") as registry:
+        assert registry.model(model_id).history(1)[0].text == "weights 1 uploaded"
 
 
 class TestDownloading:

@@ -39,7 +39,11 @@ def run_apart(begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
     _users[:] = [os.getpid()]
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="localreg-cloud", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # a process that ends begins none (Python 3.12); this one waits for us
+        loop.close()
+        return asyncio.run(begin())
     try:
         return asyncio.run_coroutine_threadsafe(begin(), loop).result()
     finally:
@@ -49,12 +53,47 @@ def run_apart(begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
         loop.close()
 
 
+async def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
+    """Do what blocks on a thread of its own, and return what it returns.
+
+    A cancellation waits for its end. `asyncio.to_thread` would not do: at the end of a process,
+    when what runs behind is finished, Python lets nobody use its pools any more.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Result] = loop.create_future()
+    outcome: list[Result] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work(*arguments))
+        except BaseException as error:  # noqa: BLE001  (raised where it is waited for)
+            failure.append(error)
+        loop.call_soon_threadsafe(tell)
+
+    def tell() -> None:
+        if done.cancelled():
+            return
+        if failure:
+            done.set_exception(failure[0])
+        else:
+            done.set_result(outcome[0])
+
+    thread = threading.Thread(target=run, name="localreg-cloud-work", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # as above
+        return work(*arguments)
+    try:
+        return await done
+    finally:
+        thread.join()
+
+
 async def _wind_up() -> None:
     """Cancel whatever still runs, and wait until it has ended."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
-    loop = asyncio.get_running_loop()
-    await loop.shutdown_asyncgens()
-    await loop.shutdown_default_executor()
+    await asyncio.get_running_loop().shutdown_asyncgens()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from localreg.blobs.cloud.apart import run_apart
+from localreg.blobs.cloud.apart import in_thread, run_apart
 from localreg.blobs.cloud.places import Place, check_extra, open_store, place_of
 from localreg.blobs.cloud.troubles import Trouble, errors_of_obstore, trouble_of
 from localreg.blobs.disk_errors import disk_errors
@@ -182,7 +182,7 @@ class _Run:
                 pieces = await coming[0]
                 coming.popleft()
                 coming.extend(self._coming(start, seen) for start in islice(starts, 1))
-                await asyncio.to_thread(self._write, pieces, seen.size)
+                await in_thread(self._write, pieces, seen.size)
         finally:
             for each in coming:
                 each.cancel()
@@ -218,7 +218,7 @@ class _Run:
         return pieces
 
     async def _finish(self, seen: Seen) -> Downloaded:
-        digest = await asyncio.to_thread(self._part.finish)
+        digest = await in_thread(self._part.finish)
         told = seen.attributes.get(DIGEST_ATTRIBUTE, "").lower()
         check_wanted(self._url, digest, self._wanted or (told if is_sha256(told) else None))
         filename = told_filename(seen.attributes.get("Content-Disposition", ""))

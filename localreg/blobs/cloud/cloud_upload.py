@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs.cloud.apart import run_apart
+from localreg.blobs.cloud.apart import in_thread, run_apart
 from localreg.blobs.cloud.cloud_download import DIGEST_ATTRIBUTE, Seen, look
 from localreg.blobs.cloud.places import Place, check_extra, open_store, place_of
 from localreg.blobs.cloud.troubles import errors_of_obstore, trouble_of
@@ -225,7 +225,7 @@ class _Upload:
 
     async def _pieces(self, reader: Any, step: int) -> AsyncIterator[bytes]:  # noqa: ANN401
         """Yield the file, hashed; obstore takes more while parts are on their way."""
-        while data := await asyncio.to_thread(self._next, reader, step):
+        while data := await in_thread(self._next, reader, step):
             yield data
             if self._progress is not None:
                 self._progress(self._read, self._size)
