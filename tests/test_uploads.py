@@ -232,6 +232,24 @@ class TestUploading:
         assert model.history() == before
         assert model.upload_storage_uri is None
 
+    @pytest.mark.parametrize("uri", ["s3://key:hush@bucket/x", "gs://bucket/a//b", "http:/x", 5])
+    def test_a_task_is_not_begun_with_what_is_no_destination(self, uri, registry):
+        before = registry.history()
+        with pytest.raises(InvalidURLError, match="output_uri") as caught:
+            Task.init(project_name="p", task_name="t", output_uri=uri)
+        assert "hush" not in str(caught.value)
+        assert registry.history() == before
+
+    def test_a_server_that_only_clearml_has_is_told_of(self, registry, caplog, file):
+        """A script that never uploads anything runs on."""
+        task = Task.init(
+            project_name="p", task_name="t", output_uri="https://key:hush@files.clear.ml"
+        )
+        assert "https://***@files.clear.ml, where no weights can be uploaded to" in caplog.text
+        with pytest.raises(InvalidURLError, match="no place that weights can be uploaded to"):
+            OutputModel().update_weights(file("w.pt"))
+        task.close()
+
     @pytest.mark.parametrize("uri", ["s3://bucket/x", "gs://bucket", "az://c/x", "azure://c/x"])
     def test_clouds_need_their_extra(self, uri, model, monkeypatch):
         monkeypatch.setattr("localreg.blobs.cloud.places.find_spec", lambda name: None)

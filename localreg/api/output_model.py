@@ -131,11 +131,12 @@ class OutputModel(Model):
         """Set where weights go that this object updates from here on.
 
         Args:
-            uri: a folder, as a path or ``file://`` URL; below it each task has a folder of its
-                own. None for the task's, or the default.
+            uri: a folder, as a path or ``file://`` URL, or in an object store: ``s3://``,
+                ``gs://``, ``az://``; below it each task has a folder of its own. None for the
+                task's, or the default.
 
         Raises:
-            InvalidURLError: (a ValueError) this version cannot upload to it.
+            InvalidURLError: (a ValueError) nothing can be uploaded to it.
             PublishedError: (a ValueError) the model is published.
         """
         stored = self._subject.stored()
@@ -364,10 +365,11 @@ class OutputModel(Model):
         """Set where weights go when neither their model nor its task says so.
 
         Args:
-            output_uri: a folder, as a path or ``file://`` URL; None for the registry.
+            output_uri: a folder, as a path or ``file://`` URL, or in an object store: ``s3://``,
+                ``gs://``, ``az://``; None for the registry.
 
         Raises:
-            InvalidURLError: (a ValueError) this version cannot upload to it.
+            InvalidURLError: (a ValueError) nothing can be uploaded to it.
 
         Source: ``set_default_upload_uri`` of ClearML's ``OutputModel``.
         """

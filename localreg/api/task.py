@@ -124,8 +124,8 @@ class Task(
                 same, where ClearML overwrites the last one: nothing is overwritten here.
             continue_last_task: take up the last task of this name again, if there is one (True), or
                 the one with this id.
-            output_uri: where the weights that it makes are uploaded; None, False and True keep them
-                in the registry.
+            output_uri: where the weights that it makes are uploaded: a folder, or an object store
+                (``s3://bucket/…``); None, False and True keep them in the registry.
             auto_connect_arg_parser: record what argparse parses, and give it what a task that is
                 run again says.
             auto_connect_frameworks, auto_resource_monitoring, auto_connect_streams, deferred_init:
@@ -139,6 +139,7 @@ class Task(
         Source: ``Task.init`` of the ClearML SDK.
         """
         opened = open_of(registry)
+        destination = operations.uploading.check_output_uri(output_uri)
         _tell_unused(
             auto_connect_frameworks=auto_connect_frameworks,
             auto_resource_monitoring=auto_resource_monitoring,
@@ -155,8 +156,8 @@ class Task(
             again=continue_last_task,
         )
         task = Task._of(opened, begun)
-        if output_uri is not None and not isinstance(output_uri, bool):
-            task.output_uri = os.fspath(output_uri)
+        if destination is not None:
+            operations.tracking.set_output_uri(opened, begun, destination)
         ambient.set_task(opened, task.id)
         from localreg.api import run_hooks
 

@@ -199,9 +199,7 @@ class StateMethods(TaskHandle):
 
     @output_uri.setter
     def output_uri(self, uri: str | os.PathLike[str] | None) -> None:
-        from localreg.urls import parse_weights_url
-
-        text = None if uri is None else parse_weights_url(uri).text
+        text = operations.uploading.check_output_uri(uri)
         operations.tracking.set_output_uri(self._registry, self._id, text)
 
     def get_last_iteration(self) -> int:

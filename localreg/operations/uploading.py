@@ -46,7 +46,7 @@ def check_destination(argument: str, uri: object) -> str | None:
     """Return the URL of a folder that weights are uploaded to; None and "" are none.
 
     Raises:
-        InvalidURLError: it is none, or of a kind that this version cannot upload to.
+        InvalidURLError: it is none, or names no place that can be uploaded to.
     """
     if uri is None or uri == "":
         return None
@@ -57,6 +57,31 @@ def check_destination(argument: str, uri: object) -> str | None:
         except InvalidURLError as error:
             raise InvalidURLError(f"{argument}: {error}", argument=argument) from None
     return parsed.text
+
+
+def check_output_uri(uri: object) -> str | None:
+    """Return the URL of the folder that a task's weights are uploaded to; None keeps them.
+
+    Scripts name servers here that only ClearML has, and may never upload anything: these are told
+    of in the log, and are an error once they do.
+
+    Args:
+        uri: a path or URL; None, "" and a bool keep the weights in the registry.
+
+    Raises:
+        InvalidURLError: it is no URL, or none of an object store that can be used.
+    """
+    if uri is None or uri == "" or isinstance(uri, bool):
+        return None
+    parsed = parse_named_url("output_uri", uri)
+    if parsed.path is None and not is_cloud(parsed.text):
+        log.warning(
+            "output_uri is %s, where no weights can be uploaded to: name a path, file:///…, "
+            "s3://bucket/…, gs://bucket/… or az://container/…, or leave it out",
+            parsed.public,
+        )
+        return parsed.text
+    return check_destination("output_uri", uri)
 
 
 def _check_cloud(url: str) -> None:
