@@ -318,6 +318,11 @@ class TestDownloads:
         assert replaced.is_set()
         assert (tmp_path / "part").read_bytes() == LARGE[::-1]
 
+    def test_a_range_that_the_object_has_no_more(self, bucket, proxy, tmp_path):
+        proxy.misbehave("get", answers(416, "InvalidRange"), times=1)
+        download(bucket, tmp_path / "part")
+        assert (tmp_path / "part").read_bytes() == LARGE
+
     def test_another_range_than_was_asked_for(self, bucket, proxy, tmp_path):
         for behaviour in (answers_another_range(5), answers_another_range(5, admits=True)):
             proxy.misbehave("get", behaviour)

@@ -259,6 +259,23 @@ class TestUploading:
         model.set_upload_destination(uri)
         assert model.upload_storage_uri == uri
 
+    def test_bytes_that_rotted_in_the_registry_are_not_uploaded(
+        self, model, file, share, registry, monkeypatch
+    ):
+        upload = outgoing.upload
+
+        def rot_and_upload(source, url, **options):
+            source.chmod(0o644)
+            source.write_bytes(b"wEIGHTs")
+            return upload(source, url, **options)
+
+        monkeypatch.setattr(outgoing, "upload", rot_and_upload)
+        model.update_weights(file("w.pt"), upload_uri=share)
+        with pytest.raises(UploadError, match="are damaged"):
+            OutputModel.wait_for_uploads()
+        assert below(share) == []
+        assert rows(registry, "SELECT uploaded, kept FROM weights") == [(0, 1)]
+
     def test_names_never_lead_out_of_the_destination(self, file, share, registry):
         task = Task.create("../../out/..", "../a/b")
         model = OutputModel(task)
