@@ -584,3 +584,61 @@ def test_a_log_that_the_group_may_not_use_yet_is_waited_for(place, children, nar
         output, errors = child.communicate("go\n" * 20)
     assert child.returncode == 0, errors
     assert json.loads(output.splitlines()[-1]) == 1
+
+
+def look_through(here, user, root):
+    """Look through a registry as somebody; return the names, and what lies beside the database."""
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from two_users import become
+
+    become(user, 0o022)
+    from localreg import Registry
+
+    with Registry(root) as registry:
+        names = sorted(model.name for model in registry.models())
+        beside = sorted(each.name for each in Path(root).glob("registry.db-*"))
+    return [registry.readonly, names, beside]
+
+
+def add(here, user, root, name):
+    """Add a model as somebody; return what refuses it."""
+    import io
+    import sys
+
+    sys.path.insert(0, here)
+    from two_users import become
+
+    become(user, 0o022)
+    from localreg import Registry
+    from localreg.errors import LocalregError
+
+    try:
+        with Registry(root) as registry:
+            registry.add(io.BytesIO(name.encode()), name, filename="a.bin")
+    except LocalregError as error:
+        return str(error)
+    return None
+
+
+def test_a_member_who_only_reads_does_not_keep_the_owner_from_writing(root, children):
+    """A database that its owner copied back from a backup is theirs alone to write to."""
+    assert children.run(add, HERE, ALICE, root, "first") is None
+    (root / "registry.db").chmod(0o644)
+    assert children.run(look_through, HERE, BOB, root) == [True, ["first"], []]
+    assert children.run(add, HERE, ALICE, root, "second") is None
+    assert children.run(look_through, HERE, BOB, root)[1] == ["first", "second"]
+
+
+def test_a_log_that_somebody_else_keeps_to_themselves_is_named(root, children):
+    assert children.run(add, HERE, ALICE, root, "first") is None
+    for ending in ("-wal", "-shm"):
+        file = root / f"registry.db{ending}"
+        file.touch()
+        file.chmod(0o644)
+        os.chown(file, BOB, GROUP)
+    said = children.run(add, HERE, ALICE, root, "second")
+    assert f"you may not write to {root}/registry.db-wal (mode 0644, user {BOB}" in said
+    assert "file system is read-only" not in said

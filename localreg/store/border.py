@@ -16,6 +16,7 @@ from localreg.errors import (
     StorageError,
     StorageFullError,
 )
+from localreg.store import write_rights
 
 BUSY_SECONDS = 30.0
 
@@ -44,7 +45,7 @@ _BY_CODE: dict[int, _Outcome] = {
     ),
     sqlite3.SQLITE_READONLY: (
         ReadOnlyRegistryError,
-        "{path} cannot be written to ({reason}): the directory or its file system is read-only",
+        "{path} cannot be written to ({reason}): {refused}",
     ),
     sqlite3.SQLITE_IOERR: _REFUSED,
     sqlite3.SQLITE_CANTOPEN: _REFUSED,
@@ -83,4 +84,5 @@ def as_registry_error(error: sqlite3.Error, path: Path) -> RegistryError:
     # The low byte is the primary code; sqlite3 raises some errors of its own without any.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     kind, text = _BY_CODE.get(code, _UNEXPECTED)
-    return kind(text.format(path=path, reason=error), path=str(path))
+    refused = write_rights.refused(path) or "the directory or its file system is read-only"
+    return kind(text.format(path=path, reason=error, refused=refused), path=str(path))

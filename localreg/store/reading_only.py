@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import time
-from contextlib import suppress
+from contextlib import closing
 from pathlib import Path
 
 from localreg.errors import ReadOnlyRegistryError, StorageError
 from localreg.store import opening
+from localreg.store.write_rights import may_write, why_not
 
 _FINEST_NS = 20_000_000  # two changes within that time may leave the same time of writing
 _State = tuple[int, ...]
@@ -33,27 +33,9 @@ def refusal(path: Path) -> str | None:
         path: an existing database.
     """
     for place in (path.parent, path):
-        if not _may_write(place):
-            return _why(place)
+        if not may_write(place):
+            return why_not(place)
     return None
-
-
-def _may_write(place: Path) -> bool:
-    # With the rights that count when a file is opened, where these can be asked about.
-    return os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
-
-
-def _why(place: Path) -> str:
-    if hasattr(os, "statvfs"):
-        with suppress(OSError):
-            if os.statvfs(place).f_flag & os.ST_RDONLY:
-                return f"{place} lies on a read-only file system"
-    status = place.stat()
-    mode = stat.S_IMODE(status.st_mode)
-    return (
-        f"you may not write to {place} (mode {mode:04o}, user {status.st_uid}, group "
-        f"{status.st_gid})"
-    )
 
 
 class UnlockedConnection(sqlite3.Connection):
@@ -122,22 +104,41 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
         ReadOnlyRegistryError: what a killed process left in a log has to be dealt with first.
     """
     for tries_left in reversed(range(opening.LOOKS)):
+        refused: sqlite3.OperationalError | None = None
         try:
-            return opening.probed(opening.open_uri(path, "mode=ro"))
+            if not _log_would_be_ours(path):
+                return opening.probed(opening.open_uri(path, "mode=ro"))
         except sqlite3.OperationalError as error:
             code = error.sqlite_errorcode & 0xFF
             if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
                 raise
-            log = opening.waiting_log(path)
-            if log is None:
-                # In WAL mode SQLite must make a shared-memory file beside the database.
-                if _may_write(path.parent) or not os.path.lexists(path):
-                    raise
-                return _connect_unlocked(path)
-            if tries_left == 0:
-                raise _left_behind(log) from error
+            # In WAL mode SQLite must make a shared-memory file beside the database.
+            unclear = may_write(path.parent) or not os.path.lexists(path)
+            if unclear and opening.waiting_log(path) is None:
+                raise
+            refused = error
+        log = opening.waiting_log(path)
+        if log is None:
+            return _connect_unlocked(path)
+        if tries_left == 0:
+            raise _left_behind(log) from refused
         time.sleep(opening.LOOK_SECONDS)  # its writer may be about to open or to close it
     raise AssertionError
+
+
+def _log_would_be_ours(path: Path) -> bool:
+    """Return whether SQLite would make a log, only to read, that keeps the owner from writing.
+
+    In WAL mode, where the folder can be written to and the database cannot, it would be a file of
+    the reader's own; and only who may write to the database ever takes it away again.
+    """
+    if may_write(path) or not may_write(path.parent) or not os.path.lexists(path):
+        return False
+    if any(os.path.lexists(path.with_name(path.name + each)) for each in ("-shm", "-journal")):
+        return False
+    with closing(_connect_unlocked(path)) as connection:
+        sql = "SELECT value FROM setting WHERE name = 'journal'"
+        return bool(connection.execute(sql).fetchone() == ("wal",))
 
 
 def _connect_unlocked(path: Path) -> sqlite3.Connection:
