@@ -7,6 +7,7 @@ import http.server
 import io
 import os
 import shutil
+import tempfile
 import threading
 import time
 import zipfile
@@ -51,6 +52,15 @@ def registry(tmp_path, shared):
     """A registry in front of that one."""
     with Registry(tmp_path / "mine", upstream=[shared], durability="fast") as registry:
         yield registry
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The user's temporary folder, on the file system of the registries."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
 def blobs(root):
@@ -296,6 +306,24 @@ def test_a_read_only_front_hands_out_all_of_it(registry, shared, file, tmp_path)
         assert elsewhere.read_bytes() == BYTES
         assert not elsewhere.is_relative_to(tmp_path)
         assert not (registry.path / "files" / other.digest).exists()
+
+
+def test_a_read_only_front_makes_no_link_to_any_blob(registry, shared, file, temporary):
+    """On one file system, where a link could be made: writing to it would damage the blob."""
+    registry.add(file, "mine", filename="other.pt")
+    own = registry.add(io.BytesIO(OTHER), "own", filename="own.pt")
+    shutil.rmtree(registry.path / "files")
+    originals = blob_of(shared), blob_of(registry.path, own.digest)
+    before = [path.stat() for path in originals]
+    with Registry(registry.path, upstream=[shared], readonly=True) as reader:
+        for name in ("mine", "own"):
+            copy = Path(reader.model(name).get_local_copy(raise_on_error=True))
+            damage(copy)
+    after = [path.stat() for path in originals]
+    assert [(each.st_nlink, each.st_ctime_ns) for each in after] == [
+        (each.st_nlink, each.st_ctime_ns) for each in before
+    ]
+    assert registry.verify(full=True).ok
 
 
 # URLs --------------------------------------------------------------------------------------

@@ -14,9 +14,8 @@ import tempfile
 from pathlib import Path
 
 from localreg.blobs.disk_errors import disk_errors
-from localreg.blobs.handing_out import link_or_copy
+from localreg.blobs.handing_out import copy_file, is_copy, replacing
 from localreg.errors import StorageError
-from localreg.ids import new_id
 
 
 def place_elsewhere(spare: str, *names: str) -> Path:
@@ -63,29 +62,15 @@ def is_elsewhere(path: Path, spare: str) -> bool:
 def copy_elsewhere(blob: Path, spare: str, digest: str, name: str) -> Path:
     """Return a read-only file with the bytes of a blob, under a name of its own.
 
+    It is never a hard link: a user who writes to it all the same would change the blob, and the
+    number of its links alone changes a registry that is only read.
+
     Raises:
         StorageError: it cannot be made.
     """
-    folder = place_elsewhere(spare, "files", digest)
-    target = folder / name
+    target = place_elsewhere(spare, "files", digest) / name
     with disk_errors("making a local copy", target):
-        if not _is_same(target, blob):
-            aside = folder / f".{new_id()}"
-            try:
-                link_or_copy(blob, aside)
-                aside.replace(target)
-            finally:
-                aside.unlink(missing_ok=True)
+        if not is_copy(target, blob):
+            with replacing(target) as aside:
+                copy_file(blob, aside, None, sync=False)
     return target
-
-
-def _is_same(target: Path, blob: Path) -> bool:
-    """Return whether a copy is the blob's: it has its size, and its time of writing."""
-    try:
-        first, second = target.lstat(), blob.lstat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISREG(first.st_mode) and (first.st_size, first.st_mtime_ns) == (
-        second.st_size,
-        second.st_mtime_ns,
-    )

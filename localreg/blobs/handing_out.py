@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.blobs.blob_files import damaged, size_of
@@ -85,21 +87,15 @@ def copy_from(
     """
     copy = store.real("files", digest) / _own_name(filename)
     with disk_errors("handing out weights", copy):
-        if _is_copy(copy, blob, size):
+        if is_copy(copy, blob):
             return copy
         if store.spare is not None:
             from localreg.blobs.elsewhere import copy_elsewhere
 
             return copy_elsewhere(blob, store.spare, digest, copy.name)
-        from localreg.blobs.owners import owner_mark
-
         folder = store.folder("files", digest)
-        aside = folder / f".{new_id()}-{copy.name}{owner_mark()}"
-        try:
+        with replacing(copy) as aside:
             copy_file(blob, aside, store.group, sync=store.durable)
-            aside.replace(copy)
-        finally:
-            aside.unlink(missing_ok=True)
         store.sync(folder)
     return copy
 
@@ -163,21 +159,27 @@ def is_linked(store: BlobStore, digest: str, size: int | None, name: str) -> boo
 
 
 def _hand_out(store: BlobStore, digest: str, link: Path) -> Path:
-    from localreg.blobs.owners import owner_mark
-
     blob = store.blob(digest)
-    # With its name in it: one that is refused here is so before a byte is copied.
-    aside = link.with_name(f".{new_id()}-{link.name}{owner_mark()}")
-    try:
-        if not _link(blob, aside):
-            if _adopt(store, digest, link):
-                return link
+    with replacing(link) as aside:
+        if not _link(blob, aside) and not _adopt(store, digest, link):
             copy_file(blob, aside, store.group, sync=store.durable)
-        aside.replace(link)
-    finally:
-        aside.unlink(missing_ok=True)
     store.sync(link.parent)
     return link
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield where to make a file, which then takes the place of another; unless none was made."""
+    from localreg.blobs.owners import owner_mark
+
+    # With its name in it: one that is refused here is so before a byte is copied.
+    aside = path.with_name(f".{new_id()}-{path.name}{owner_mark()}")
+    try:
+        yield aside
+        if os.path.lexists(aside):
+            aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _adopt(store: BlobStore, digest: str, link: Path) -> bool:
@@ -210,12 +212,6 @@ def _own_name(filename: str | None) -> str:
     return safe_filename(filename or "") or UNNAMED
 
 
-def link_or_copy(blob: Path, target: Path) -> None:
-    """Put a blob's bytes under another name, as read-only as it is."""
-    if not _link(blob, target):
-        copy_file(blob, target, None, sync=False)
-
-
 def _link(blob: Path, target: Path) -> bool:
     try:
         os.link(blob, target, follow_symlinks=False)
@@ -245,9 +241,12 @@ def _same_time(blob: Path, copy: Path) -> None:
     os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
 
 
-def _is_copy(path: Path, blob: Path, size: int | None) -> bool:
+def is_copy(path: Path, blob: Path) -> bool:
     """Return whether a file is what `copy_file` made of a blob."""
-    return size_of(path) == size and path.lstat().st_mtime_ns == blob.lstat().st_mtime_ns
+    size = size_of(blob)
+    if size is None or size_of(path) != size:
+        return False
+    return path.lstat().st_mtime_ns == blob.lstat().st_mtime_ns
 
 
 def _wrong_size(found: int | None, wanted: int | None) -> str:
