@@ -135,12 +135,12 @@ def children():
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Mount a file system of a few megabytes in a folder; only root can."""
+    """Mount a file system of a few megabytes in a folder, or another; only root can."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = []
 
-    def mount(*options):
+    def mount(*options, folder=folder):
         done = subprocess.run(["mount", *options, folder], capture_output=True, text=True)
         if done.returncode != 0:
             pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
@@ -149,7 +149,7 @@ def small_disk(tmp_path):
         return folder
 
     yield mount
-    for each in mounted:  # not by os.path.ismount, which sees no bind mount
+    for each in reversed(mounted):  # not by os.path.ismount, which sees no bind mount
         subprocess.run(["umount", each], check=True)
 
 

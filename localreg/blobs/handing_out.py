@@ -120,9 +120,14 @@ def check_handed_out(store: BlobStore, digest: str, path: Path) -> None:
 
     store.check_digest(digest)
     with disk_errors("handing out weights", path):
-        is_link = path.lstat().st_ino == store.blob(digest).lstat().st_ino
-        if not is_link and file_digest(path) != digest:
+        is_link = os.path.samestat(path.lstat(), store.blob(digest).lstat())
+        if is_link or file_digest(path) == digest:
+            return
+        if store.spare is None:
             _hand_out(store, digest, path)
+        else:
+            with replacing(path) as aside:
+                copy_file(store.blob(digest), aside, None, sync=False)
 
 
 def delete_handed_out(store: BlobStore, digest: str) -> None:
@@ -155,7 +160,7 @@ def is_linked(store: BlobStore, digest: str, size: int | None, name: str) -> boo
     if not stat.S_ISREG(first.st_mode) or not first.st_size == second.st_size == size:
         return False
     # Where hard links do not exist it is a copy, and has the blob's own time of writing.
-    return first.st_ino == second.st_ino or first.st_mtime_ns == second.st_mtime_ns
+    return os.path.samestat(first, second) or first.st_mtime_ns == second.st_mtime_ns
 
 
 def _hand_out(store: BlobStore, digest: str, link: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -237,10 +238,10 @@ class _Check:
         blob = self._blobs.blob(self._row.digest)
         if not folder.is_dir() or size_of(blob) is None:
             return
-        inode = blob.lstat().st_ino
+        status = blob.lstat()
         with disk_errors("verifying weights", folder):
             for path in sorted(folder.iterdir()):
-                if path.name.startswith(".") or (size_of(path) and path.lstat().st_ino == inode):
+                if path.name.startswith(".") or os.path.samestat(path.lstat(), status):
                     continue
                 if not self._is_copy(path):
                     yield self._problem("file", path, "what was handed out is not the weights")

@@ -1,0 +1,77 @@
+"""Local copies that are no links to their blobs: told apart from links, and known again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from localreg import Registry
+
+BYTES = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def registry(small_disk, tmp_path):
+    """A registry on a disk of its own, with a model whose file has a number that is not small."""
+    disk = small_disk("-t", "tmpfs", "-o", "size=16m", "none")
+    for number in range(100):
+        (disk / str(number)).touch()
+    (tmp_path / "net.pt").write_bytes(BYTES)
+    with Registry(disk / "registry") as registry:
+        registry.add(tmp_path / "net.pt", "net")
+        yield registry
+
+
+def blob_of(registry):
+    digest = registry.model("net").digest
+    return registry.path / "blobs" / "sha256" / digest[:2] / digest[2:]
+
+
+def forge(path, blob):
+    """Put other bytes in place of a copy, which have the number of their blob on another disk."""
+    path.unlink()
+    wanted, numbers = blob.stat(), []
+    while not path.exists():
+        path.touch()
+        numbers.append(path.stat().st_ino)
+        if numbers[-1] > wanted.st_ino:
+            pytest.skip(f"this file system numbers its files otherwise: {numbers}")
+        if numbers[-1] != wanted.st_ino:
+            path.rename(path.with_name(f".{len(numbers)}"))
+    path.write_bytes(b"x" * len(BYTES))
+    os.utime(path, ns=(wanted.st_atime_ns, wanted.st_mtime_ns))
+
+
+@pytest.fixture
+def other_disk(registry, small_disk):
+    """The folder of what is handed out, on another disk than the blobs."""
+    folder = registry.path / "files" / registry.model("net").digest
+    shutil.rmtree(folder)
+    folder.mkdir()
+    return small_disk("-t", "tmpfs", "-o", "size=16m", "none", folder=folder)
+
+
+def test_a_file_with_the_number_of_its_blob_on_another_disk_is_no_link(registry, other_disk):
+    path = Path(registry.model("net").get_local_copy())
+    assert path.is_relative_to(other_disk)
+    forge(path, blob_of(registry))
+    (problem,) = registry.verify(full=True).problems
+    assert problem.kind == "file"
+    os.utime(path, ns=(0, 0))
+    assert Path(registry.model("net").get_local_copy()).read_bytes() == BYTES
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_verifying_always_hands_out_nothing_else(registry, other_disk, monkeypatch, readonly):
+    monkeypatch.setenv("LOCALREG_VERIFY", "always")
+    if readonly:
+        monkeypatch.setattr(tempfile, "tempdir", str(other_disk))
+    with Registry(registry.path, readonly=readonly) as again:
+        path = Path(again.model("net").get_local_copy())
+        assert path.is_relative_to(other_disk)
+        forge(path, blob_of(registry))
+        assert Path(again.model("net").get_local_copy()).read_bytes() == BYTES
