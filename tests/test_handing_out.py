@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -75,3 +76,34 @@ def test_verifying_always_hands_out_nothing_else(registry, other_disk, monkeypat
         assert path.is_relative_to(other_disk)
         forge(path, blob_of(registry))
         assert Path(again.model("net").get_local_copy()).read_bytes() == BYTES
+
+
+def test_a_copy_is_made_once_where_times_are_coarse(small_disk, tmp_path):
+    """In front of a registry on another disk; a small ext2 knows seconds only."""
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(8_000_000)
+    if shutil.which("mkfs.ext2") is None:
+        pytest.skip("there is no mkfs.ext2 here")
+    subprocess.run(["mkfs.ext2", "-q", "-I", "128", image], check=True, capture_output=True)
+    disk = small_disk("-o", "loop", image)
+    (tmp_path / "net.pt").write_bytes(BYTES)
+    with Registry(tmp_path / "shared") as shared:
+        shared.add(tmp_path / "net.pt", "net")
+        blob = blob_of(shared)
+    blob.chmod(0o644)
+    os.utime(blob, ns=(0, 1_700_000_001_123_456_789))
+    with Registry(disk / "registry", upstream=[tmp_path / "shared"]) as registry:
+        registry.add(tmp_path / "net.pt", "mine", filename="mine.pt")
+    seen = set()
+    for _ in range(2):
+        with Registry(disk / "registry", upstream=[tmp_path / "shared"]) as registry:
+            copy = Path(registry.model("mine").get_local_copy(raise_on_error=True))
+            assert copy.is_relative_to(disk)
+            seen.add((copy.stat().st_ino, copy.stat().st_ctime_ns))
+            written = copy.stat().st_mtime_ns
+            assert copy.read_bytes() == BYTES
+        small_disk("-o", "remount,ro")
+        small_disk("-o", "remount,rw")
+    assert len(seen) == 1
+    assert written != blob.stat().st_mtime_ns

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from localreg.blobs.blobstore import BlobStore
 
 UNNAMED = "weights"
+# Nanoseconds: Linux's own file systems, NTFS and CIFS, some by FUSE, exFAT, ext2, FAT.
+_TIME_STEPS = (1, 100, 1_000, 10_000_000, 1_000_000_000, 2_000_000_000)
 
 
 def local_file(store: BlobStore, digest: str, size: int | None, filename: str | None) -> Path:
@@ -251,7 +253,20 @@ def is_copy(path: Path, blob: Path) -> bool:
     size = size_of(blob)
     if size is None or size_of(path) != size:
         return False
-    return path.lstat().st_mtime_ns == blob.lstat().st_mtime_ns
+    return _is_time_of(path.lstat().st_mtime_ns, blob.lstat().st_mtime_ns)
+
+
+def _is_time_of(copied: int, time: int) -> bool:
+    """Return whether a time, in nanoseconds, is another as coarsely as some file system has it.
+
+    >>> _is_time_of(1_700_000_000_000_000_000, 1_700_000_001_123_456_789)  # FAT
+    True
+    >>> _is_time_of(1_700_000_001_000_000_000, 1_700_000_001_123_456_000)  # ext2
+    True
+    >>> _is_time_of(1_700_000_001_000_000_001, 1_700_000_001_123_456_000)
+    False
+    """
+    return any(copied == time - time % step for step in _TIME_STEPS)
 
 
 def _wrong_size(found: int | None, wanted: int | None) -> str:
