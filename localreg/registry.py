@@ -7,6 +7,7 @@ from pathlib import Path
 
 from localreg.errors import InvalidValueError, NotARegistryError, RegistryError, StorageError
 from localreg.frozen import Frozen, replace
+from localreg.rights import barrier
 from localreg.store.database import Store
 from localreg.text import check_text
 
@@ -107,8 +108,9 @@ def open_registry(
     try:
         is_file = root.exists() and not root.is_dir()
     except OSError as error:
+        reason = barrier(root) or error.strerror or str(error)
         raise StorageError(
-            f"{str(root)[:200]} cannot be looked at: {error.strerror or error}", path=str(root)
+            f"{str(root)[:200]} cannot be looked at: {reason}", path=str(root)
         ) from error
     if is_file:
         raise NotARegistryError(

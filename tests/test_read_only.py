@@ -422,3 +422,58 @@ def test_what_was_read_while_the_file_changed_does_not_count(public_folder, chil
     kind, said = json.loads(output.splitlines()[-1])
     assert kind == "StorageError"
     assert "try again" in said
+
+
+def ask(here, root, folder):
+    """Ask for all that looks at weights, as somebody who may only read; return what is told."""
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from two_users import STRANGER, become
+
+    become(STRANGER, 0o022, pages=True)
+    tempfile.tempdir = str(folder)
+    from localreg import LocalregError, Registry
+    from localreg.operations import caching
+    from localreg.operations.checkup import examine
+
+    with Registry(root) as registry:
+        kept, package = registry.model("kept"), registry.model("package")
+        asked = {
+            "local copy": lambda: kept.get_local_copy(raise_on_error=True),
+            "tree": lambda: package.get_local_copy(raise_on_error=True),
+            "verify": lambda: [each.text for each in registry.verify(full=True).problems],
+            "du": registry.du,
+            "gc": registry.gc,
+            "cache": lambda: caching.cached(registry._opened),
+            "page": lambda: kept.report(path=Path(folder) / "page.html"),
+            "doctor": lambda: [
+                f"{each.text}" for each in examine(registry._opened) if each.state == "bad"
+            ],
+        }
+        told = {}
+        for name, act in asked.items():
+            try:
+                told[name] = str(act())
+            except LocalregError as error:
+                told[name] = f"{type(error).__name__}: {error}"
+    return told
+
+
+@pytest.mark.parametrize("closed", ["blobs", "blobs/sha256", "files", "trees"])
+def test_a_folder_that_one_may_not_enter_is_named(public_folder, children, closed):
+    """No error of the system comes through, whatever is asked."""
+    root = public_folder / "registry"
+    fill(root, public_folder)
+    with Registry(root) as registry:
+        registry.model("package").get_local_copy(raise_on_error=True)
+    (root / closed).chmod(0o700)
+    told = children.run(ask, HERE, root, public_folder / "free")
+    why = f"you may not enter {root / closed} (mode 0700, user 0, group 0): only its owner may"
+    assert why in told["tree"]
+    assert why in told["doctor"]
+    assert why in told["verify"]
+    if closed != "trees":
+        assert why in told["local copy"]

@@ -332,8 +332,31 @@ def test_whoever_is_not_in_the_group_gets_nothing(root, children):
     before = {name: status.st_mtime_ns for name, status in modes(root).items()}
     kind, said = children.run(look, HERE, STRANGER, root)
     assert kind == "StorageError", said
-    assert str(root) in said
+    assert f"you may not enter {root} (mode 2770, user {ALICE}, group {GROUP}): members of" in said
     assert {name: status.st_mtime_ns for name, status in modes(root).items()} == before
+
+
+def look_before(here, user, first, upstream):
+    """Open a registry in front of one that one may not enter; return what is said of that."""
+    import sys
+
+    sys.path.insert(0, here)
+    from two_users import become
+
+    become(user, 0o022)
+    from localreg import Registry
+
+    with Registry(first, upstream=[upstream]) as registry:
+        return [each.why for each in registry._opened.absent]
+
+
+def test_an_upstream_that_one_may_not_enter_is_told_as_such(root, place, children):
+    first = place / "first"
+    first.mkdir()
+    os.chown(first, STRANGER, STRANGER)
+    (why,) = children.run(look_before, HERE, STRANGER, first, root)
+    assert f"members of the group {GROUP} may" in why
+    assert "mounted" not in why
 
 
 # making one ------------------------------------------------------------------------------------

@@ -5,15 +5,21 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from localreg.blobs.disk_errors import disk_errors
 from localreg.errors import CorruptBlobError
 
 
 def size_of(path: Path) -> int | None:
-    """Return the size of a regular file, or None when there is none; links do not count."""
-    try:
-        status = path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    """Return the size of a regular file, or None when there is none; links do not count.
+
+    Raises:
+        StorageError: it cannot be looked at, as in a folder that this user may not enter.
+    """
+    with disk_errors("looking for weights", path):
+        try:
+            status = path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 

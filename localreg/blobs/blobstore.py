@@ -172,12 +172,18 @@ class BlobStore(Frozen):
         return self.real("blobs", "sha256", path.parent.name) / path.name
 
     def real(self, *names: str) -> Path:
-        """Return a folder of the registry, if it is there none that a link leads to."""
+        """Return a folder of the registry, if it is there none that a link leads to.
+
+        Raises:
+            NotARegistryError: it, or one above it, is a link.
+            StorageError: it cannot be looked at, as in a folder that this user may not enter.
+        """
         folder = self.root
         for name in names:
             folder = folder / name
-            if folder.is_symlink():
-                raise _not_a_folder(folder)
+            with disk_errors("looking for weights", folder):
+                if folder.is_symlink():
+                    raise _not_a_folder(folder)
         return folder
 
     def folder(self, *names: str) -> Path:

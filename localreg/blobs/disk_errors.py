@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.errors import LocalregError, StorageError, StorageFullError
+from localreg.rights import barrier
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -42,4 +43,6 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
                 "; the file system, or a limit of this process, takes no file that large (FAT "
                 "takes 4 GiB at most), and nothing was kept: use another one"
             )
+        if error.errno == errno.EACCES:
+            reason = barrier(Path(where)) or reason
         raise StorageError(f"{doing} failed at {where}: {reason}", path=where) from error

@@ -24,7 +24,8 @@ FOLDER = "trees"
 def tree(blobs: BlobStore, digest: str) -> Path | None:
     """Return the folder that an archive was unpacked to, or None."""
     folder = blobs.real(FOLDER) / digest
-    return folder if _is_tree(folder) else None
+    with disk_errors("looking for weights", folder):
+        return folder if _is_tree(folder) else None
 
 
 def _is_tree(folder: Path) -> bool:

@@ -23,11 +23,13 @@ from localreg.operations.holding import holder
 from localreg.operations.repairing import QUARANTINE
 from localreg.operations.verifying import database_problems
 from localreg.registry import OpenRegistry
+from localreg.rights import barrier
 from localreg.store import blob_rows
 from localreg.store.blob_rows import BlobRow
 from localreg.store.filesystem import filesystem_type, is_network
 
 LOCK_SECONDS = 2.0
+WEIGHTS = ("blobs/sha256", "files", "trees")  # folders of weights
 LITTLE_SPACE = 1_000_000_000  # bytes
 
 # Two of these count together under one lock; if it excludes, no count is lost.
@@ -148,6 +150,10 @@ def _permissions(registry: OpenRegistry) -> Finding:
             f"everybody may write to {', '.join(loose)}: chmod o-w, or where there are no modes "
             "(FAT, exFAT) mount with umask=022",
         )
+    shut = [barrier(registry.root / name / "x") for name in WEIGHTS]
+    closed = next((each for each in shut if each is not None), None)
+    if closed is not None:
+        return Finding("permissions", "bad", f"{closed}, so weights there are out of reach")
     return Finding("permissions", "ok", "not everybody may write")
 
 

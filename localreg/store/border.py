@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from localreg.errors import (
     StorageError,
     StorageFullError,
 )
-from localreg.store import write_rights
+from localreg.rights import may_write, why_not_written
 
 BUSY_SECONDS = 30.0
 
@@ -84,5 +85,16 @@ def as_registry_error(error: sqlite3.Error, path: Path) -> RegistryError:
     # The low byte is the primary code; sqlite3 raises some errors of its own without any.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     kind, text = _BY_CODE.get(code, _UNEXPECTED)
-    refused = write_rights.refused(path) or "the directory or its file system is read-only"
-    return kind(text.format(path=path, reason=error, refused=refused), path=str(path))
+    return kind(text.format(path=path, reason=error, refused=_why_refused(path)), path=str(path))
+
+
+def _why_refused(path: Path) -> str:
+    """Return why a database cannot be written to, as it lies there.
+
+    Beside it may be a log of SQLite's that somebody made who kept it to themselves.
+    """
+    beside = (path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal"))
+    for place in (path.parent, path, *beside):
+        if os.path.lexists(place) and not may_write(place):
+            return why_not_written(place)
+    return "the directory or its file system is read-only"

@@ -15,7 +15,9 @@ from localreg.errors import (
     InvalidValueError,
     NotARegistryError,
     ReadOnlyRegistryError,
+    StorageError,
 )
+from localreg.rights import barrier
 from localreg.store import opening, reading_only
 from localreg.store.border import translated
 from localreg.store.connections import Connections
@@ -77,7 +79,7 @@ class Store:
         self.durability: Durability = durability
         self.refusal = f"{path.parent} was opened with readonly=True" if readonly else None
         self._behind = behind
-        if not os.path.lexists(path):
+        if not _is_there(path):
             self._make(journal, group)
         opening.check_file(path)
         self._instead = "open it without that"
@@ -323,6 +325,24 @@ class Store:
         finally:
             self._connections.close()
             self.exploring.close()
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is a database, or anything of its name.
+
+    Raises:
+        StorageError: that cannot be told, as in a folder that this user may not enter.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        reason = barrier(path) or error.strerror or str(error)
+        raise StorageError(
+            f"the registry in {path.parent} cannot be opened: {reason}", path=str(path)
+        ) from error
+    return True
 
 
 def _host_name() -> str:

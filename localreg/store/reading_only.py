@@ -19,8 +19,8 @@ from contextlib import closing
 from pathlib import Path
 
 from localreg.errors import ReadOnlyRegistryError, StorageError
+from localreg.rights import may_write, why_not_written
 from localreg.store import opening
-from localreg.store.write_rights import may_write, why_not
 
 _FINEST_NS = 20_000_000  # two changes within that time may leave the same time of writing
 _State = tuple[int, ...]
@@ -34,7 +34,7 @@ def refusal(path: Path) -> str | None:
     """
     for place in (path.parent, path):
         if not may_write(place):
-            return why_not(place)
+            return why_not_written(place)
     return None
 
 

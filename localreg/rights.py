@@ -1,0 +1,57 @@
+"""What this user may do with a file or folder, and if not, why."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+
+def may_write(place: Path) -> bool:
+    """Return whether this user may write to a place."""
+    return _may(place, os.W_OK)
+
+
+def why_not_written(place: Path) -> str:
+    """Return why a place may not be written to, as the end of a sentence."""
+    if hasattr(os, "statvfs"):
+        with suppress(OSError):
+            if os.statvfs(place).f_flag & os.ST_RDONLY:
+                return f"{place} lies on a read-only file system"
+    return f"you may not write to {place} ({_owner(place.stat())})"
+
+
+def barrier(path: Path) -> str | None:
+    """Return which folder above a path this user may not enter, and who may, as a sentence's end.
+
+    None when each can be entered, or is not there.
+    """
+    for folder in reversed(path.absolute().parents):
+        if not os.path.lexists(folder):
+            return None
+        if not _may(folder, os.X_OK):
+            status = folder.stat()
+            who = "only its owner may"
+            if status.st_mode & stat.S_IXGRP:
+                who = f"members of the group {_group_name(status.st_gid)} may"
+            return f"you may not enter {folder} ({_owner(status)}): {who}"
+    return None
+
+
+def _may(place: Path, what: int) -> bool:
+    # With the rights that count when a file is opened, where these can be asked about.
+    return os.access(place, what, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _owner(status: os.stat_result) -> str:
+    return f"mode {stat.S_IMODE(status.st_mode):04o}, user {status.st_uid}, group {status.st_gid}"
+
+
+def _group_name(number: int) -> str:
+    try:
+        import grp
+
+        return grp.getgrgid(number).gr_name
+    except (ImportError, KeyError):  # Windows; a group of another machine
+        return str(number)
