@@ -25,14 +25,21 @@ def digest_at(registry: OpenRegistry, path: Path, progress: Progress | None = No
         OSError: it cannot be read.
     """
     status = status_of(path)
-    with registry.store.read() as connection:
-        known = None if status is None else blob_rows.known_digest(connection, status)
+    known = known_digest(registry, status)
     if known is not None or status is None:
         return known or staging.file_digest(path, progress)
     found = staging.file_digest(path, progress)
     if not registry.store.readonly:
         remember(registry, path, status, found)
     return found
+
+
+def known_digest(registry: OpenRegistry, status: FileStatus | None) -> str | None:
+    """Return the digest of a file whose status is the one of when it was hashed, or None."""
+    if status is None:
+        return None
+    with registry.store.read() as connection:
+        return blob_rows.known_digest(connection, status)
 
 
 def remember(registry: OpenRegistry, path: Path, before: FileStatus, digest: str) -> None:

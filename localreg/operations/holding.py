@@ -13,12 +13,14 @@ from localreg.blobs import handing_out
 from localreg.blobs.disk_errors import disk_errors
 from localreg.errors import CorruptBlobError
 from localreg.frozen import Frozen
-from localreg.operations.hashing import digest_at
+from localreg.operations.hashing import digest_at, known_digest, status_of
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from localreg.records import Json
     from localreg.store.change import Change
 
@@ -37,13 +39,20 @@ def holder(registry: OpenRegistry, digest: str | None, size: int | None) -> Open
         return None
     if base.blobs.held(digest, size):
         return base
-    for each in base.upstream:
+    return next(upstream_holders(base, digest, size), None)
+
+
+def upstream_holders(
+    registry: OpenRegistry, digest: str, size: int | None
+) -> Iterator[OpenRegistry]:
+    """Yield the upstream registries that hold the bytes of a digest."""
+    for each in registry.upstream:
         try:
-            if each.blobs.held(digest, size):
-                return each
+            held = each.blobs.held(digest, size)
         except OSError:  # it cannot be read any more, so it holds nothing
             continue
-    return None
+        if held:
+            yield each
 
 
 def keeper(registry: OpenRegistry, digest: str, size: int) -> Left | None:
@@ -62,14 +71,49 @@ def keeper(registry: OpenRegistry, digest: str, size: int) -> Left | None:
                 continue
             path = each.blobs.blob(digest)
             with disk_errors("hashing weights upstream", path):
-                if each.blobs.witness(digest) == row.witness or (
-                    digest_at(registry, path) == digest
+                if not is_known_damaged(registry, each, digest) and (
+                    each.blobs.witness(digest) == row.witness or digest_at(registry, path) == digest
                 ):
                     return Left(str(each.root), row.facts)
             log.warning("%s is damaged; its bytes are kept here, too", path)
         except OSError as error:  # the next one may have them
             log.warning("the upstream registry %s is passed over: %s", each.root, error)
     return None
+
+
+def is_known_damaged(registry: OpenRegistry, home: OpenRegistry, digest: str) -> bool:
+    """Return whether `check_upstream` found bytes upstream damaged, and nobody touched them since.
+
+    Their own registry need not know: it hashed them when they were right.
+    """
+    found = known_digest(registry, status_of(home.blobs.blob(digest)))
+    return found is not None and found != digest
+
+
+def check_upstream(registry: OpenRegistry, home: OpenRegistry, digest: str) -> None:
+    """Hash the bytes that another registry holds, and remember it when they are damaged.
+
+    Raises:
+        CorruptBlobError: they are.
+        StorageError: they cannot be read.
+    """
+    from localreg.blobs.staging import file_digest
+
+    path = home.blobs.blob(digest)
+    with disk_errors("verifying weights upstream", path):
+        status, found = status_of(path), file_digest(path)
+    if found == digest:
+        return
+    if status is not None and not registry.store.readonly:
+        with registry.store.write() as change:
+            blob_rows.remember_file(change.connection, status, found)
+    raise CorruptBlobError(
+        f"the weights {digest[:12]}… are damaged upstream: {path} has the sha256 {found}; "
+        "`localreg repair` brings them here where their source is left, and so does adding the "
+        "same file again",
+        digest=digest,
+        path=str(path),
+    )
 
 
 def leave(change: Change, left: Left, digest: str, size: int, facts: Json | None = None) -> None:
@@ -143,7 +187,7 @@ def check_handed_out(registry: OpenRegistry, digest: str, size: int | None, path
     if home is base:
         handing_out.check_handed_out(base.blobs, digest, path)
         return
-    home.blobs.check_digest(digest)
+    check_upstream(base, home, digest)
     with disk_errors("handing out weights", path):
         if base.blobs.contains(path) and file_digest(path) != digest:
             path.unlink()

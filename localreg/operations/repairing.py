@@ -9,9 +9,10 @@ from localreg import log
 from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.unpacking import remove_tree
 from localreg.errors import LocalregError
-from localreg.frozen import Frozen
+from localreg.frozen import Frozen, replace
 from localreg.ids import new_id
 from localreg.operations.fetching import SCHEMES, Wish, fetch
+from localreg.operations.holding import upstream_holders
 from localreg.operations.ingest import Source, take_in
 from localreg.operations.verifying import Problem, verify
 from localreg.registry import OpenRegistry
@@ -51,8 +52,8 @@ def repair(
     """Verify, and mend what is found.
 
     Damaged bytes are moved to ``quarantine`` first. The right ones come from a copy that was handed
-    out, from the file they were copied from, or from their URL; whatever the source gives is
-    hashed before it counts.
+    out, from upstream, from the file they were copied from, or from their URL; whatever the source
+    gives is hashed before it counts.
 
     Args:
         full: hash every byte.
@@ -93,6 +94,8 @@ def _mend(registry: OpenRegistry, problem: Problem) -> str | None:
         return "deleted; it is linked again when it is wanted"
     aside = _quarantine(registry, problem.digest)
     how = _bring_back(registry, problem.digest)
+    if how is not None and not registry.blobs.sound(problem.digest):
+        return None  # what was moved aside may be all that is left
     if how is None and not problem.kept:
         how = "deleted from the cache; it is fetched again when it is wanted"
     if how is not None:
@@ -123,14 +126,18 @@ def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
 
 
 def _bring_back(registry: OpenRegistry, digest: str) -> str | None:
-    """Hold the right bytes again, from the first source that gives them; return which, or None."""
+    """Hold the right bytes again, from the first source that gives them; return which, or None.
+
+    As if nothing were upstream: or they would be left there, where they may be damaged.
+    """
+    alone = replace(registry, upstream=())
     for source in _sources(registry, digest):
         try:
             if isinstance(source, Wish):
-                fetch(registry, source, lambda change, held: held)
+                fetch(alone, source, lambda change, held: held)
                 return f"fetched from {public_url(source.url)}"
             if source.path is not None and source.path.is_file():
-                take_in(registry, source, lambda change, held: held)
+                take_in(alone, source, lambda change, held: held)
                 if source.path.parent == registry.root / QUARANTINE:
                     return "copied from a file that was handed out"
                 return f"copied from {source.path}"
@@ -143,11 +150,14 @@ def _sources(registry: OpenRegistry, digest: str) -> Iterator[Source | Wish]:
     with registry.store.read() as connection:
         uses = list(blob_rows.uses(connection, digest))
         served = blob_rows.served_by(connection, digest)
+        row = blob_rows.blob(connection, digest)
     folder = registry.root / QUARANTINE
     name = next((use.filename for use in uses), None)
     # A copy that was handed out may be whole, where links do not exist or were not kept.
     for path in sorted(folder.glob(f"{digest}.*")):
         yield Source(path=path, filename=name, wanted=digest)
+    for each in upstream_holders(registry, digest, row and row.size):
+        yield Source(path=each.blobs.blob(digest), filename=name, wanted=digest)
     urls = dict.fromkeys([use.url for use in uses if use.url] + [each.url for each in served])
     for url in urls:
         place = local_path(url)

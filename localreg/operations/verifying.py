@@ -8,9 +8,9 @@ from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
 from localreg.blobs.disk_errors import disk_errors
-from localreg.errors import DamagedRegistryError, NotARegistryError, StorageError
+from localreg.errors import CorruptBlobError, DamagedRegistryError, NotARegistryError, StorageError
 from localreg.frozen import Frozen
-from localreg.operations.holding import holder, where_left
+from localreg.operations.holding import check_upstream, holder, is_known_damaged, where_left
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows, model_rows
 from localreg.store.blob_rows import BlobRow
@@ -201,21 +201,19 @@ class _Check:
 
     def _upstream(self, path: Path) -> Iterator[Problem]:
         """Look for bytes that are not here; reading them all is left to `full`."""
-        from localreg.blobs.staging import file_digest
-
         row = self._row
         home = holder(self._registry, row.digest, row.size)
         if home is None and self._kept:
             left = row.upstream and where_left(self._registry, row.upstream)
             yield self._problem("missing", path, left or "the weights are gone")
-        elif home is not None and self._full:
+        elif home is not None and (
+            self._full or is_known_damaged(self._registry, home, row.digest)
+        ):
             self.hashed = 1
-            there = home.blobs.blob(row.digest)
-            with disk_errors("verifying weights upstream", there):
-                found = file_digest(there)
-            if found != row.digest:
-                text = f"the bytes upstream, in {home.root}, changed: their sha256 is {found}"
-                yield self._problem("upstream", there, text)
+            try:
+                check_upstream(self._registry, home, row.digest)
+            except CorruptBlobError as error:
+                yield self._problem("upstream", home.blobs.blob(row.digest), str(error))
 
     def _hash(self, path: Path) -> Iterator[Problem]:
         from localreg.blobs.staging import file_digest

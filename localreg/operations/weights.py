@@ -7,9 +7,21 @@ from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
 from localreg.blobs.handing_out import handed_out
-from localreg.errors import NotAPackageError, NoWeightsError, WeightsError
+from localreg.errors import (
+    CorruptBlobError,
+    NotAPackageError,
+    NoWeightsError,
+    StorageError,
+    WeightsError,
+)
 from localreg.frozen import replace
-from localreg.operations.holding import check_handed_out, holder, local_file, unpacked
+from localreg.operations.holding import (
+    check_handed_out,
+    check_upstream,
+    holder,
+    local_file,
+    unpacked,
+)
 from localreg.operations.lookup import require_model
 from localreg.records import WeightsRecord
 from localreg.registry import OpenRegistry
@@ -109,7 +121,7 @@ def _file(
             return weights.digest, path
     if remote:
         home = holder(registry, weights.digest, weights.size)
-        damaged = home is not None and not _is_sound(home, weights)
+        damaged = home is not None and not _is_sound(registry.base, home, weights)
         if weights.url is not None and (force or damaged or home is None):
             weights = _fetched(registry, model_id, weights, force, damaged, progress)
     elif not weights.kept and not _is_cached(registry, weights):
@@ -150,11 +162,17 @@ def _is_cached(registry: OpenRegistry, weights: WeightsRecord) -> bool:
     )
 
 
-def _is_sound(registry: OpenRegistry, weights: WeightsRecord) -> bool:
+def _is_sound(registry: OpenRegistry, home: OpenRegistry, weights: WeightsRecord) -> bool:
     """Return whether weights are what they were; their digest counts when that is asked for."""
     if os.environ.get("LOCALREG_VERIFY") != "always":
         return True
-    return registry.blobs.sound(weights.digest or "")
+    if home == registry:
+        return home.blobs.sound(weights.digest or "")
+    try:
+        check_upstream(registry, home, weights.digest or "")
+    except (CorruptBlobError, StorageError):  # damaged, or not to be read
+        return False
+    return True
 
 
 def _outside(
