@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from localreg import Registry
+from localreg import InputModel, Registry, Task
 from localreg.errors import CorruptBlobError
+from localreg.operations import chain, searching
 
 BYTES = bytes(range(256)) * 40
 DIGEST = hashlib.sha256(BYTES).hexdigest()
@@ -111,3 +115,65 @@ def test_repair_alone_mends_what_was_found_damaged_upstream(registry, shared, fi
     assert [each.kind for each in registry.verify().problems] == ["upstream"]
     assert len(registry.repair().mended) == 1
     assert registry.verify(full=True).ok
+
+
+# registries that go away -------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(tmp_path):
+    """A registry in front of two, each with a model and a task of its own."""
+    for name in ("one", "two", "first"):
+        with Registry(tmp_path / name, durability="fast") as each:
+            each.add(io.BytesIO(name.encode()), name)
+            Task.create(project_name="p", task_name=name)
+    upstream = [tmp_path / "one", tmp_path / "two"]
+    with Registry(tmp_path / "first", upstream=upstream, durability="fast") as registry:
+        yield registry
+
+
+def anew(question):
+    """Return what a thread is told: it opens the databases anew, and so notices what is gone."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(question).result()
+
+
+def test_one_that_goes_away_takes_no_other_with_it(three, tmp_path, caplog):
+    shutil.rmtree(tmp_path / "one")
+    assert {model.name for model in anew(three.models)} == {"first", "two"}
+    assert f"{tmp_path / 'one'} is passed over" in caplog.text
+    assert f"{tmp_path / 'two'} is passed over" not in caplog.text
+    assert anew(lambda: three.model("two").name) == "two"
+
+
+def test_one_that_goes_away_takes_no_tasks_of_another_with_it(three, tmp_path):
+    shutil.rmtree(tmp_path / "one")
+    found = anew(lambda: [task.name for task in Task.get_tasks(project_name="p")])
+    assert sorted(found) == ["first", "two"]
+
+
+def test_a_model_by_its_url_is_found_behind_one_that_goes_away(tmp_path):
+    for name in ("one", "two", "first"):
+        with Registry(tmp_path / name, durability="fast"):
+            if name == "two":
+                InputModel.import_model("https://host.invalid/a.bin", name="net")
+    upstream = [tmp_path / "one", tmp_path / "two"]
+    with Registry(tmp_path / "first", upstream=upstream, durability="fast"):
+        shutil.rmtree(tmp_path / "one")
+        found = anew(lambda: InputModel.load_model("https://host.invalid/a.bin"))
+        assert found is not None
+        assert found.name == "net"
+
+
+def test_a_model_whose_registry_goes_away_after_it_was_found_is_left_out_of_the_list(
+    three, tmp_path
+):
+    opened = three._opened
+    found = chain.search(opened, searching.check_query())
+    assert len(found) == 3
+    shutil.rmtree(tmp_path / "one")
+    told = anew(lambda: chain.records(opened, found))
+    assert {record.name for _, record in told} == {"first", "two"}
+    assert [record.id for _, record in told] == [
+        each.id for each in found if each.registry.root.name != "one"
+    ]

@@ -94,7 +94,7 @@ def ls_command(
             for each in shown:
                 click.echo(each.id)
         else:
-            _print_models(target, chain.records(shown), as_json)
+            _print_models(target, chain.records(target, shown), as_json)
     if len(found) > len(shown):
         say(f"These are the {'newest' if sort == 'updated' else 'first'} {limit}; -l 0 shows all.")
     elif not found and not as_json:

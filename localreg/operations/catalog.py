@@ -198,7 +198,7 @@ def find_by_url(registry: OpenRegistry, url: object, *, archived: bool) -> Found
     def look(each: OpenRegistry) -> tuple[int, Found] | None:
         with each.store.read() as connection:
             found = _known(each, connection, parsed, archived=bool(archived))
-            if found is None or (each is not registry and hidden(registry, each, [found])):
+            if found is None or hidden(registry, each, [found]):
                 return None
             row = model_rows.model_row(connection, found)
             return (row.created if row else 0, Found(each, found))

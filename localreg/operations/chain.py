@@ -7,6 +7,8 @@ it. What is found belongs to its own registry: its handle reads there, and canno
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from localreg import log
 from localreg.errors import RegistryError
 from localreg.frozen import Frozen, replace
@@ -91,15 +93,24 @@ def last_user(found: Found) -> str | None:
     return max(taken, key=lambda last: last.at).task if taken else None
 
 
-def hidden(registry: OpenRegistry, upstream: OpenRegistry, ids: Sequence[str]) -> set[str]:
-    """Return which of the models of one upstream a registry that is asked before it has, too."""
-    there: set[str] = set()
-    for each in registry.chain:
-        if each == upstream or not ids:
-            break
-        with each.store.read() as connection:
-            there |= model_rows.present(connection, ids)
-    return there
+def hidden(
+    registry: OpenRegistry,
+    upstream: OpenRegistry,
+    ids: Sequence[str],
+    present: Callable[[Connection, Sequence[str]], set[str]] = model_rows.present,
+) -> set[str]:
+    """Return which of the ids of one upstream a registry that is asked before it has, too.
+
+    Args:
+        upstream: it; one before it that cannot be read any more hides nothing.
+        present: returns which of some ids a database has: of models, or of tasks.
+    """
+    if upstream == registry or not ids:
+        return set()
+    before = takewhile(lambda each: each != upstream, registry.upstream)
+    asked_before = replace(registry, upstream=tuple(before))
+    answers = reading(asked_before, lambda connection: present(connection, ids))
+    return {each for _, there in answers for each in there}
 
 
 def search(registry: OpenRegistry, query: ModelQuery) -> list[Found]:
@@ -122,19 +133,31 @@ def _visible(registry: OpenRegistry, one: OpenRegistry, query: ModelQuery) -> li
     limit = query.limit
     while True:
         rows = searching.rank_models(one, replace(query, limit=limit))
-        gone = set() if one is registry else hidden(registry, one, [row.id for row in rows])
+        gone = hidden(registry, one, [row.id for row in rows])
         shown = [row for row in rows if row.id not in gone]
         if limit is None or len(rows) < limit or len(shown) >= (query.limit or 0):
             return shown
         limit *= MORE
 
 
-def records(found: Iterable[Found]) -> list[tuple[OpenRegistry, ModelRecord]]:
-    """Return the whole of models, each with its registry; missing ones are left out."""
-    told = []
-    for each in found:
-        with each.registry.store.read() as connection:
-            record = model_rows.record(connection, each.id)
-        if record is not None:
-            told.append((each.registry, record))
-    return told
+def records(
+    registry: OpenRegistry, found: Iterable[Found]
+) -> list[tuple[OpenRegistry, ModelRecord]]:
+    """Return the whole of models that a registry found, each with its registry.
+
+    Those that are gone are left out, and those of one upstream that is.
+    """
+    wanted = list(found)
+
+    def read(home: OpenRegistry) -> dict[str, ModelRecord | None]:
+        with home.store.read() as connection:
+            ids = [each.id for each in wanted if each.registry == home]
+            return {each: model_rows.record(connection, each) for each in ids}
+
+    homes = {each.registry for each in wanted}
+    answers = asked(
+        replace(registry, upstream=tuple(u for u in registry.upstream if u in homes)), read
+    )
+    known = {(home, each): record for home, told in answers for each, record in told.items()}
+    told = ((each.registry, known.get((each.registry, each.id))) for each in wanted)
+    return [(home, record) for home, record in told if record is not None]

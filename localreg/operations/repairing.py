@@ -156,7 +156,7 @@ def _sources(registry: OpenRegistry, digest: str) -> Iterator[Source | Wish]:
     # A copy that was handed out may be whole, where links do not exist or were not kept.
     for path in sorted(folder.glob(f"{digest}.*")):
         yield Source(path=path, filename=name, wanted=digest)
-    for each in upstream_holders(registry, digest, row and row.size):
+    for each in upstream_holders(registry, digest, None if row is None else row.size):
         yield Source(path=each.blobs.blob(digest), filename=name, wanted=digest)
     urls = dict.fromkeys([use.url for use in uses if use.url] + [each.url for each in served])
     for url in urls:

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from localreg import log
 from localreg.errors import InvalidValueError, ModelInUseError, NotFoundError
 from localreg.ids import new_id
-from localreg.operations.chain import Found, asked
+from localreg.operations.chain import Found, asked, hidden
 from localreg.operations.lookup import ensure_project, require_task
 from localreg.operations.removal import remove_model
-from localreg.records import project_payload
+from localreg.records import TaskRecord, project_payload
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows, model_rows, task_rows
 from localreg.store.change import Change
@@ -63,26 +63,20 @@ def search_tasks(registry: OpenRegistry, **filters: object) -> list[Found]:
     """Return the tasks that match everything, also those upstream, as `find_tasks`."""
     if not registry.upstream:
         return [Found(registry, task_id) for task_id in find_tasks(registry, **filters)]
-    found: dict[str, tuple[int, Found]] = {}
-    for each, ids in asked(registry, lambda one: find_tasks(one, **filters)):
-        with each.store.read() as connection:
-            for task_id in ids:
-                task = task_rows.task(connection, task_id)
-                if task is not None and not _is_before(registry, each, task_id):
-                    found[task_id] = (task.updated, Found(each, task_id))
-    ordered = sorted(found.values(), key=lambda pair: pair[0], reverse=True)
-    return [task for _, task in ordered]
 
+    def look(one: OpenRegistry) -> list[TaskRecord]:
+        ids = find_tasks(one, **filters)
+        gone = hidden(registry, one, ids, task_rows.present)
+        with one.store.read() as connection:
+            rows = (task_rows.task(connection, each) for each in ids if each not in gone)
+            return [row for row in rows if row is not None]
 
-def _is_before(registry: OpenRegistry, upstream: OpenRegistry, task_id: str) -> bool:
-    """Return whether a registry that is asked before another has a task of the same id."""
-    for each in registry.chain:
-        if each == upstream:
-            break
-        with each.store.read() as connection:
-            if task_rows.task(connection, task_id) is not None:
-                return True
-    return False
+    found = [
+        (task.updated, Found(home, task.id))
+        for home, tasks in asked(registry, look)
+        for task in tasks
+    ]
+    return [task for _, task in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
 def _has_tags(

@@ -27,6 +27,11 @@ def task(connection: Connection, task_id: str) -> TaskRecord | None:
     return None if row is None else _task_record(row)
 
 
+def present(connection: Connection, task_ids: Sequence[str]) -> set[str]:
+    """Return which of some tasks there are."""
+    return {each for each in task_ids if task(connection, each) is not None}
+
+
 def tasks(connection: Connection, project: str | None = None) -> Iterator[TaskRecord]:
     """Yield all tasks, or those of one project by its name, the one that changed last first."""
     rows = connection.execute(
