@@ -177,3 +177,39 @@ def test_a_model_whose_registry_goes_away_after_it_was_found_is_left_out_of_the_
     assert [record.id for _, record in told] == [
         each.id for each in found if each.registry.root.name != "one"
     ]
+
+
+# what is left here then --------------------------------------------------------------------
+
+
+def left_alone(registry, shared, file):
+    """Return a model whose bytes one upstream kept, once that is gone; a local copy is left."""
+    model = registry.add(file, "mine", mode="move")
+    path = Path(model.get_local_copy(raise_on_error=True))
+    assert path.is_relative_to(registry.path)
+    shared.rename(shared.with_name("gone"))
+    return model, path
+
+
+def test_a_whole_copy_is_handed_out_when_the_upstream_is_gone(registry, shared, file):
+    model, path = left_alone(registry, shared, file)
+    assert model.get_local_copy(raise_on_error=True) == str(path)
+    assert path.read_bytes() == BYTES
+
+
+def test_a_copy_that_changed_is_not_handed_out_when_the_upstream_is_gone(registry, shared, file):
+    model, path = left_alone(registry, shared, file)
+    path.chmod(0o644)
+    path.write_bytes(b"\xff" + BYTES[1:])
+    with pytest.raises(CorruptBlobError, match="make it available again"):
+        model.get_local_copy(raise_on_error=True)
+
+
+def test_a_whole_copy_is_adopted_when_the_upstream_is_gone(registry, shared, file):
+    model, path = left_alone(registry, shared, file)
+    done = registry.adopt()
+    assert [each.upstream for each in done.adopted] == [str(registry.path)]
+    assert done.failed == ()
+    assert blob_of(registry.path).read_bytes() == BYTES
+    assert registry.verify(full=True).ok
+    assert model.get_local_copy(raise_on_error=True) == str(path)

@@ -21,7 +21,7 @@ from localreg.cli.output import (
 from localreg.errors import ModelNotFoundError
 from localreg.operations import chain, history, searching
 from localreg.operations.chain import Found
-from localreg.operations.holding import holder
+from localreg.operations.holding import holder, where_left
 from localreg.operations.lookup import resolve_model, resolve_removed
 from localreg.operations.model_page import where_text
 from localreg.records import ModelRecord, WeightsRecord
@@ -185,7 +185,8 @@ def _weights(registry: OpenRegistry, weights: WeightsRecord, blob: BlobRow | Non
     home = holder(registry, weights.digest, weights.size)
     held = home == registry
     upstream = None if home is None or held else f"the registry {home.root}"
-    where = where_text(weights, held=held, upstream=upstream)
+    lost = where_left(registry, blob.upstream) if blob is not None and blob.upstream else None
+    where = where_text(weights, held=held, upstream=upstream, lost=lost)
     if held and blob is not None and blob.verified:
         where += f", verified {moment(blob.verified)}"
     lines = [f"sha256 {weights.digest}{' (pinned)' if weights.pinned else ''}",

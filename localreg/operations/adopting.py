@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from localreg.errors import CorruptBlobError, LocalregError
 from localreg.frozen import Frozen, replace
-from localreg.operations.holding import holder, where_left
+from localreg.operations.holding import holder, last_copy, where_left
 from localreg.operations.ingest import Source, take_in
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Adopted(Frozen):
-    """One blob that was left upstream: how many bytes, where, and the models that have it."""
+    """One blob that was left upstream: how many bytes, where, and the models that have it.
+
+    Where that is the registry's own directory, a local copy was all that was left.
+    """
 
     digest: str
     size: int
@@ -86,14 +91,17 @@ def _bring(registry: OpenRegistry, row: BlobRow, filename: str | None) -> str:
         StorageError: it cannot be kept.
     """
     home = holder(registry, row.digest, row.size)
-    if home is None:
+    if home is not None:
+        path: Path | None = home.blobs.blob(row.digest)
+    else:
+        path = last_copy(registry, row.digest, row.size)
+    if path is None:
         raise CorruptBlobError(
             where_left(registry, str(row.upstream)),
             digest=row.digest,
             path=str(registry.blobs.path(row.digest)),
         )
-    path = home.blobs.blob(row.digest)
     source = Source(path=path, filename=filename, wanted=row.digest)
     # As if nothing were upstream: or it would be left there again.
     take_in(replace(registry, upstream=()), source, lambda change, held: held)
-    return str(home.root)
+    return str(registry.root if home is None else home.root)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from localreg import log
 from localreg.blobs import handing_out
+from localreg.blobs.blob_files import size_of
 from localreg.blobs.disk_errors import disk_errors
 from localreg.errors import CorruptBlobError
 from localreg.frozen import Frozen
@@ -163,6 +164,9 @@ def local_file(
         try:
             return handing_out.local_file(base.blobs, digest, size, filename)
         except CorruptBlobError as error:
+            left = None if base.blobs.held(digest, size) else last_copy(base, digest, size)
+            if left is not None:
+                return handing_out.copy_from(base.blobs, left, digest, size, filename)
             gone = _gone(base, digest, error.path)
             if gone is None:
                 raise
@@ -171,6 +175,32 @@ def local_file(
     if found is not None:
         return found
     return handing_out.copy_from(base.blobs, home.blobs.blob(digest), digest, size, filename)
+
+
+def copies(registry: OpenRegistry, digest: str) -> list[Path]:
+    """Return every file that was handed out of bytes, wherever these are."""
+    folder = registry.blobs.real("files", digest)
+    with disk_errors("looking for local copies", folder):
+        if not folder.is_dir():
+            return []
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def last_copy(registry: OpenRegistry, digest: str, size: int | None) -> Path | None:
+    """Return a file that was handed out of bytes that are nowhere any more, if it is whole.
+
+    It is hashed, and not again while nobody touches it. Where one that was handed out is not whole,
+    none is returned: which of them is, a repair tells.
+
+    Raises:
+        StorageError: one cannot be read.
+    """
+    found = copies(registry, digest)
+    with disk_errors("looking for a local copy", registry.root):
+        whole = [
+            path for path in found if size_of(path) == size and digest_at(registry, path) == digest
+        ]
+    return whole[0] if whole and whole == found else None
 
 
 def check_handed_out(registry: OpenRegistry, digest: str, size: int | None, path: Path) -> None:

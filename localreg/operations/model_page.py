@@ -117,7 +117,9 @@ def _weights(
         home = holder(registry, weights.digest, weights.size)
         held = home == registry
         upstream = None if home is None or held else "an upstream registry"
-        yield Fact("where", where_text(weights, held=held, upstream=upstream))
+        left = blob is not None and blob.upstream is not None
+        lost = "an upstream registry should have them" if left else None  # pages name no folders
+        yield Fact("where", where_text(weights, held=held, upstream=upstream, lost=lost))
         if held and blob is not None and blob.verified:
             yield Fact("verified", f"{moment(blob.verified)} UTC")
     elif weights.url:
@@ -128,17 +130,22 @@ def _weights(
         yield Fact("url", public_url(weights.url))
 
 
-def where_text(weights: WeightsRecord, *, held: bool, upstream: str | None = None) -> str:
+def where_text(
+    weights: WeightsRecord, *, held: bool, upstream: str | None = None, lost: str | None = None
+) -> str:
     """Return where the bytes of weights are, whose digest is known.
 
     Args:
         held: whether they are in the registry.
         upstream: what has them instead, as it is shown.
+        lost: what to say when nothing has them; None where they should be here.
     """
     if upstream is not None and (weights.kept or weights.url is None):
         return f"kept by {upstream}"
     if weights.kept:
-        return "kept here" if held else "MISSING from the registry; try `localreg repair`"
+        if held:
+            return "kept here"
+        return f"MISSING: {lost or 'they should be in the registry; try `localreg repair`'}"
     if weights.uploaded:
         return "uploaded to the URL"
     if weights.url is not None and weights.url.startswith("file://"):
