@@ -37,6 +37,7 @@ class OpenRegistry(Frozen):
         store: its database.
         upstream: the registries behind it, which are only read, in the order they are asked.
         absent: those that should be there as well.
+        behind: the directories of both, in the order they were named.
         front: of an upstream one the registry that it stands behind, where whatever reading it
             needs goes: links, downloads, unpacked archives.
     """
@@ -45,6 +46,7 @@ class OpenRegistry(Frozen):
     store: Store
     upstream: tuple[OpenRegistry, ...] = ()
     absent: tuple[Absent, ...] = ()
+    behind: tuple[Path, ...] = ()
     front: OpenRegistry | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -152,6 +154,7 @@ def with_upstream(first: OpenRegistry, roots: Iterable[Path]) -> OpenRegistry:
     """
     found: list[OpenRegistry] = []
     absent: list[Absent] = []
+    behind: list[Path] = []
     known = {os.path.realpath(first.root)}
     try:
         for root in roots:
@@ -159,6 +162,7 @@ def with_upstream(first: OpenRegistry, roots: Iterable[Path]) -> OpenRegistry:
             if place in known:
                 continue
             known.add(place)
+            behind.append(root)
             try:
                 store = Store(root / DATABASE, readonly=True, behind=first.root)
             except RegistryError as error:
@@ -171,5 +175,5 @@ def with_upstream(first: OpenRegistry, roots: Iterable[Path]) -> OpenRegistry:
         raise
     # Whoever reads one of those upstream needs the first, which needs all of them: values cannot
     # refer to each other, so the first is there twice.
-    front = replace(first, upstream=tuple(found), absent=tuple(absent))
+    front = replace(first, upstream=tuple(found), absent=tuple(absent), behind=tuple(behind))
     return replace(front, upstream=tuple(replace(each, front=front) for each in found))

@@ -349,7 +349,9 @@ def test_a_url_that_is_known_upstream_gives_that_model_with_a_warning(chain, cap
     registry = chain(nothing, named("net"))
     model = InputModel.import_model("s3://second/net.pt", name="mine")
     assert (model.name, model._subject.registry.root.name) == ("net", "second")
-    assert "is known already as model" in caplog.text
+    home = registry.path.with_name("second")
+    told = f"is known already as model {model.id} of the upstream registry {home};"
+    assert told in caplog.text
     assert len(registry.models()) == 1
 
 
@@ -785,6 +787,13 @@ def test_tasks_of_the_command_line(run, located, tmp_path):
     assert "base: behind:1" in run("task", "show", copy)[1]
 
 
+def test_env_tells_that_the_variable_does_not_count_for_a_registry_that_is_named(run, located):
+    assert "LOCALREG_UPSTREAM" in run("env")[1]
+    assert "does not count" not in run("env")[1]
+    line = re.search(r"^LOCALREG_UPSTREAM.*$", run("-R", located / "home", "env")[1], re.MULTILINE)
+    assert "does not count with -R" in line[0]
+
+
 def test_a_task_that_is_run_has_the_same_registries_behind_it(run, located, monkeypatch):
     script = located / "script.py"
     script.write_text(
@@ -797,3 +806,26 @@ def test_a_task_that_is_run_has_the_same_registries_behind_it(run, located, monk
     assert (located / "seen").read_text() == str(located / "behind")
     assert run("-R", located / "home", "task", "run", task.id)[0] == 0
     assert (located / "seen").read_text() == ""
+
+
+def test_a_task_that_is_run_is_told_of_the_absent_ones_in_their_order(run, located, monkeypatch):
+    """A stick that is pulled out may come back while the task runs; or the child warns of it."""
+    places = [located / "stick", located / "behind", located / "other"]
+    monkeypatch.setenv("LOCALREG_UPSTREAM", os.pathsep.join(map(str, places)))
+    script = located / "script.py"
+    script.write_text("import os\nopen('seen', 'w').write(os.environ['LOCALREG_UPSTREAM'])\n")
+    with Registry(located / "home", durability="fast"):
+        task = Task.create(task_name="t", script=script, working_directory=located)
+    assert run("task", "run", task.id)[0] == 0
+    assert (located / "seen").read_text().split(os.pathsep) == [str(each) for each in places]
+
+
+def test_show_names_the_registry_that_missing_weights_were_left_in(run, located, tmp_path):
+    (tmp_path / "w.bin").write_bytes(b"weights")
+    with Registry(located / "behind", durability="fast") as behind:
+        behind.add(tmp_path / "w.bin", "theirs")
+    assert run("add", tmp_path / "w.bin", "-n", "mine")[0] == 0
+    shutil.rmtree(located / "behind")
+    out = run("show", "mine")[1]
+    assert f"MISSING: their bytes are kept by the upstream registry {located / 'behind'}" in out
+    assert "repair" not in out

@@ -162,11 +162,13 @@ class InputModel(Model):
                 progress=progress,
             )
         if imported.known:
+            home = imported.registry
             log.warning(
-                "%s is known already as model %s; it is used as it is, and what else was given "
+                "%s is known already as model %s%s; it is used as it is, and what else was given "
                 "is ignored",
                 imported.url,
                 imported.model,
+                "" if home.front is None else f" of the upstream registry {home.root}",
             )
         return handle(InputModel, imported.registry, imported.model)
 

@@ -336,6 +336,8 @@ def env_command(as_json: bool, registry: str | None) -> None:
         told |= {name.replace(" ", "_"): fact for name, fact in (facts | variables).items()}
         print_json(told)
         return
+    if chosen and ambient.UPSTREAM_VARIABLE in variables:
+        variables[ambient.UPSTREAM_VARIABLE] += "  (does not count with -R)"
     left_out = "\n".join(f"{root}: {why}" for root, why in absent.items())
     behind = [("upstream", "\n".join(upstream)), ("left out", left_out)]
     print_facts([*facts.items(), *behind, *variables.items()])

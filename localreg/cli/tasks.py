@@ -265,8 +265,9 @@ def run_command(
         environment = {
             ambient.TASK_VARIABLE: task_id,
             ambient.HOME_VARIABLE: str(target.root),
-            # Those of this command alone: with -R there are none.
-            ambient.UPSTREAM_VARIABLE: os.pathsep.join(str(each.root) for each in target.upstream),
+            # Those of this command alone, with -R there are none; and those that are absent, which
+            # may come back, or are told of.
+            ambient.UPSTREAM_VARIABLE: os.pathsep.join(map(str, target.behind)),
         }
         return rerunning.run_task(
             target, task_id, python=python, extra=arguments, environment=environment
