@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from localreg import InputModel, Registry, Task
-from localreg.errors import CorruptBlobError
+from localreg import InputModel, OutputModel, Registry, Task
+from localreg.errors import CorruptBlobError, UploadError
 from localreg.operations import chain, searching
 
 BYTES = bytes(range(256)) * 40
@@ -213,3 +213,14 @@ def test_a_whole_copy_is_adopted_when_the_upstream_is_gone(registry, shared, fil
     assert blob_of(registry.path).read_bytes() == BYTES
     assert registry.verify(full=True).ok
     assert model.get_local_copy(raise_on_error=True) == str(path)
+
+
+def test_an_upload_of_bytes_that_rotted_upstream_says_where_they_are(
+    registry, shared, file, tmp_path
+):
+    rot(shared)
+    model = OutputModel(Task.create(task_name="t"), name="mine")
+    model.update_weights(file, upload_uri=str(tmp_path / "out"))
+    with pytest.raises(UploadError, match=f"damaged upstream: {blob_of(shared)}"):
+        OutputModel.wait_for_uploads()
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []

@@ -19,7 +19,7 @@ from localreg.errors import (
 )
 from localreg.frozen import Frozen
 from localreg.operations.creation import note_url
-from localreg.operations.holding import holder
+from localreg.operations.holding import check_upstream, holder
 from localreg.operations.lookup import require_task
 from localreg.records import TaskRecord, WeightsRecord
 from localreg.registry import OpenRegistry
@@ -342,7 +342,10 @@ def _upload_behind(upload: Behind, model_id: str, weights: WeightsRecord) -> Non
         return  # it was dropped, and its bytes are gone
     if uploaded.digest != weights.digest:
         _delete_unused(registry, uploaded)
-        registry.blobs.check_digest(str(weights.digest))  # says what is damaged
+        if home == registry:
+            home.blobs.check_digest(str(weights.digest))  # says what is damaged
+        else:
+            check_upstream(registry, home, str(weights.digest))
     record_uploaded(registry, model_id, weights.revision, uploaded)
 
 
