@@ -20,6 +20,7 @@ from localreg.errors import (
     CorruptBlobError,
     DigestMismatchError,
     InvalidValueError,
+    ReadOnlyRegistryError,
 )
 from localreg.operations import caching, checkup, removal
 
@@ -387,6 +388,24 @@ def test_a_model_upstream_that_was_never_fetched_is_fetched_into_the_first(tmp_p
         assert model.digest is None, "its record is its own registry's"
         assert [each.kind for each in caching.cached(registry._opened)] == ["download"]
         assert blobs(owner.path) == []
+
+
+def test_a_read_only_front_serves_what_one_upstream_fetched(tmp_path, site):
+    """Of its own model, of one upstream, and of no model; other bytes than wanted are refused."""
+    with Registry(tmp_path / "shared", durability="fast") as owner:
+        StorageManager.get_local_copy(site.url)
+        InputModel.import_model(site.url, name="theirs")
+    with Registry(tmp_path / "mine", durability="fast") as registry:
+        InputModel.import_model(site.url, name="mine")
+    with Registry(registry.path, upstream=[owner.path], readonly=True) as front:
+        for name in ("mine", "theirs"):
+            path = Path(front.model(name).get_local_copy(raise_on_error=True))
+            assert path.read_bytes() == BYTES
+        assert Path(StorageManager.get_local_copy(site.url)).read_bytes() == BYTES
+        for again in ({"expected_sha256": "0" * 64}, {"force_download": True}):
+            with pytest.raises(ReadOnlyRegistryError):
+                StorageManager.get_local_copy(site.url, raise_on_error=True, **again)
+    assert site.gets == ["/net.pt"]
 
 
 def test_a_url_upstream_that_serves_other_bytes_is_an_error(tmp_path, site):

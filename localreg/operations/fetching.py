@@ -11,7 +11,7 @@ from localreg.blobs.staging import StagedBlob
 from localreg.errors import DigestMismatchError, ReadOnlyRegistryError
 from localreg.frozen import Frozen, replace
 from localreg.operations.chain import reading
-from localreg.operations.holding import keeper, leave
+from localreg.operations.holding import holder, keeper, leave
 from localreg.operations.ingest import Held, inside_of, keep
 from localreg.records import Json, WeightsRecord
 from localreg.registry import OpenRegistry
@@ -92,6 +92,21 @@ def fetch(registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Resu
                 return _record(registry, wish, found, part, act)
             finally:
                 part.unlink(missing_ok=True)
+
+
+def find_served(registry: OpenRegistry, wish: Wish) -> Held | None:
+    """Return what a URL served before, when it is what is wanted and is here or upstream.
+
+    For a registry that cannot be written to, where nothing can be recorded: else `fetch` does both.
+    """
+    if wish.force or not registry.store.readonly:
+        return None
+    for _, known in reading(registry, lambda connection: blob_rows.served(connection, wish.url)):
+        if known is None or wish.wanted not in (None, known.digest):
+            continue
+        if holder(registry, known.digest, known.size) is not None:
+            return Held(known.digest, known.size, wish.filename)
+    return None
 
 
 def check_scheme(url: str) -> None:
@@ -237,6 +252,9 @@ def fetch_weights(
     why = "force_download=True accepts what the URL serves now"
     if fixed:
         why = "the model is published, so its weights are fixed"
+    found = find_served(registry, wish)
+    if found is not None:
+        return replace(weights, digest=found.digest, size=found.size)
     try:
         return fetch(registry, wish, record)
     except DigestMismatchError as error:
@@ -267,7 +285,9 @@ def fetch_for_upstream(
         progress=progress,
     )
     try:
-        held = fetch(registry.base, wish, lambda change, held: held)
+        held = find_served(registry.base, wish) or fetch(
+            registry.base, wish, lambda change, held: held
+        )
     except DigestMismatchError as error:
         why = f"only its own registry, {registry.root}, may accept what the URL serves now"
         raise _other_bytes(error, model_id, weights, why) from None

@@ -238,11 +238,13 @@ def copy_of_url(registry: OpenRegistry, wish: Wish, *, extract: bool) -> Path:
         weights = WeightsRecord(url=wish.url, filename=wish.filename, pinned=wish.wanted)
         digest, path = _outside(registry, "", weights, None)
         return _unpacked(registry, digest, path) if extract else path
-    from localreg.operations.fetching import fetch
+    from localreg.operations.fetching import fetch, find_served
     from localreg.progress import shown_progress
 
-    with shown_progress(f"Fetching {wish.filename or 'a file'}") as progress:
-        held = fetch(registry, replace(wish, progress=progress), lambda change, held: held)
+    held = find_served(registry, wish)
+    if held is None:
+        with shown_progress(f"Fetching {wish.filename or 'a file'}") as progress:
+            held = fetch(registry, replace(wish, progress=progress), lambda change, held: held)
     path = local_file(registry, held.digest, held.size, held.filename)
     return _unpacked(registry, held.digest, path) if extract else path
 
