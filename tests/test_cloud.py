@@ -71,6 +71,10 @@ class TestUploading:
         assert object_store.uploads() == []
         assert key.startswith(f"base dir/vision/nets/train it.{model.task}/models/")
         assert key.endswith("/w.pt")
+        if size <= cloud_upload.SMALL:
+            seen = cloud_upload.seen(url)
+            told = {name.lower(): value for name, value in seen.attributes.items()}
+            assert told[cloud_download.DIGEST_ATTRIBUTE] == hashlib.sha256(data).hexdigest()
         (weights,) = model.revisions()
         assert (weights.size, weights.digest) == (size, hashlib.sha256(data).hexdigest())
         assert list(registry.path.glob("blobs/sha256/*/*")) == [], "no second copy"

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import http.server
 import os
+import re
+import ssl
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from localreg import InputModel, StorageManager
+from localreg import InputModel, Model, OutputModel, StorageManager, Task
 from localreg.blobs.cloud import aws_profile
 from localreg.blobs.cloud.aws_profile import aws_settings
 from localreg.blobs.cloud.azure_names import azure_settings
 from localreg.blobs.cloud.places import place_of
-from localreg.errors import DownloadError, InvalidURLError
+from localreg.cli.main import cli
+from localreg.errors import DownloadError, InvalidURLError, UploadError
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -60,6 +67,10 @@ class TestS3:
         host = s3.environment["AWS_ENDPOINT_URL"].removeprefix("http://")
         monkeypatch.delenv("AWS_ENDPOINT_URL")
         monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+        with pytest.raises(DownloadError, match="AWS_ENDPOINT_URL_S3 names another server"):
+            fetch(f"s3://{host}/{s3.name}/net.pt")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}/")
         assert fetch(f"s3://{host}/{s3.name}/net.pt") == b"weights"
 
     def test_keys_of_a_profile(self, s3, registry, files, monkeypatch):
@@ -88,6 +99,20 @@ class TestS3:
         )
         with pytest.raises(DownloadError, match="pip install boto3"):
             fetch(f"{s3.url}/net.pt")
+
+    def test_a_process_that_gives_none(self, s3, registry, files, monkeypatch):
+        for name in CREDENTIALS:
+            monkeypatch.delenv(name)
+        files(config="[default]\ncredential_process = /bin/false\n")
+        with pytest.raises(DownloadError, match="'default' gives no credentials") as caught:
+            fetch(f"{s3.url}/net.pt")
+        assert caught.value.__cause__ is None
+
+    def test_a_profile_with_a_blank_in_its_name(self, no_clouds, files):
+        files(config='[profile "my lab"]\nregion = here\n')
+        assert aws_settings({"AWS_PROFILE": "my lab", **environment_of_files()}) == {
+            "region": "here"
+        }
 
     def test_the_environment_comes_first(self, files):
         files(
@@ -127,10 +152,48 @@ class TestS3:
         assert caught.value.status == 403
         assert "hush" not in str(caught.value)
 
-    def test_a_setting_that_makes_no_sense(self, s3, registry, monkeypatch):
-        monkeypatch.setenv("AWS_ENDPOINT_URL", "not a url")
-        with pytest.raises(DownloadError, match="is no http:// or https:// URL"):
+    @pytest.mark.parametrize(
+        ("name", "value", "told"),
+        [
+            ("AWS_ENDPOINT_URL", "not a url", "is no http:// or https:// URL"),
+            ("AWS_ENDPOINT_URL", "http://[::1", "is no http:// or https:// URL"),
+            ("AWS_ENDPOINT_URL", "http://host:99999", "is no http:// or https:// URL"),
+            ("AWS_ENDPOINT_URL", "http://exa<mple", "is no http:// or https:// URL"),
+            ("AWS_SECRET_ACCESS_KEY", "hush\n", "AWS_SECRET_ACCESS_KEY holds a line break"),
+            ("AWS_CONNECT_TIMEOUT", "abc", "AWS_CONNECT_TIMEOUT"),
+            ("AWS_CA_BUNDLE", "/nowhere/ca.pem", "AWS_CA_BUNDLE names '/nowhere/ca.pem': No such"),
+            ("REQUESTS_CA_BUNDLE", "/etc", "REQUESTS_CA_BUNDLE names '/etc': Is a directory"),
+            ("AWS_CA_BUNDLE", "/etc/hostname", "holds no certificate in PEM"),
+        ],
+    )
+    def test_a_setting_that_makes_no_sense(self, name, value, told, s3, registry, monkeypatch):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(DownloadError, match=re.escape(told)) as caught:
             fetch(f"{s3.url}/net.pt")
+        assert "hush" not in str(caught.value)
+        model = OutputModel(Task.create("p", "t"))
+        with pytest.raises(UploadError, match=re.escape(told)):
+            model.update_weights(__file__, upload_uri=s3.url, async_enable=False)
+        assert s3.keys() == ["net.pt"]
+
+    def test_a_setting_that_makes_no_sense_deletes_nothing(self, s3, registry, monkeypatch, caplog):
+        model = OutputModel(Task.create("p", "t"))
+        model.update_weights(__file__, upload_uri=s3.url, async_enable=False)
+        monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere/ca.pem")
+        assert Model.remove(model) is False
+        assert "could not be deleted" in caplog.text
+        assert len(s3.keys()) == 2
+
+    def test_the_command_says_by_its_exit_code_that_a_deletion_failed(
+        self, s3, registry, monkeypatch
+    ):
+        model = OutputModel(Task.create("p", "t"), name="net")
+        model.update_weights(__file__, upload_uri=s3.url, async_enable=False)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        command = ["-R", str(registry.path), "rm", "--delete-weights", model.id]
+        done = CliRunner().invoke(cli, command)
+        assert done.exit_code == 1
+        assert "Removed" in done.output
 
     def test_a_version_of_an_object(self, new_bucket, registry):
         import boto3
@@ -193,6 +256,71 @@ class TestAzure:
         assert place.scheme == "az"
 
 
+class OneObject(http.server.BaseHTTPRequestHandler):
+    """Has the object ``net.pt`` in every bucket, as S3 has it."""
+
+    DATA = b"weights"
+
+    def do_HEAD(self):
+        self.answer(200, b"")
+
+    def do_GET(self):
+        self.answer(206, self.DATA)
+
+    def answer(self, status, body):
+        self.send_response(status)
+        for name, value in (
+            ("Content-Length", len(self.DATA)),
+            ("Content-Range", f"bytes 0-{len(self.DATA) - 1}/{len(self.DATA)}"),
+            ("ETag", '"one"'),
+            ("Last-Modified", "Thu, 26 Nov 2026 00:00:00 GMT"),
+        ):
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def secure(no_clouds, monkeypatch, tmp_path):
+    """Serve it by TLS, under a certificate that nobody has signed; return where that is."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-keyout", key,
+         "-out", certificate, "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), OneObject)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{server.server_port}")
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    yield certificate
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class TestCertificates:
+    @pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+    def test_one_that_nobody_vouches_for(self, variable, secure, registry, monkeypatch):
+        with pytest.raises(DownloadError, match="certificate was not accepted"):
+            fetch("s3://bucket/net.pt")
+        monkeypatch.setenv(variable, str(secure))
+        assert fetch("s3://bucket/net.pt") == b"weights"
+
+    def test_a_name_that_sounds_like_it(self, s3, registry, monkeypatch):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        with pytest.raises(DownloadError, match=r"after 5 tries: .*(reached|broke off)"):
+            fetch(f"{s3.url}/certificates/net.pt")
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [
@@ -201,6 +329,8 @@ class TestAzure:
         ("gs://bucket/a//b", "empty parts"),
         ("az://container/a/../b", "cannot be reached"),
         ("s3://bucket/net.pt?hush=1", "of a query only"),
+        ("s3://bucket//net.pt", "empty parts"),
+        ("s3://bucket/net%FF.pt", "no UTF-8"),
     ],
 )
 def test_urls_that_name_no_object(url, why, registry):

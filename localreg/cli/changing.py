@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from localreg.cli.output import IN_REGISTRY, opened, pairs, print_table, say
@@ -136,13 +138,19 @@ def unarchive_command(models: tuple[str, ...], registry: str | None) -> None:
 def rm_command(
     models: tuple[str, ...], force: bool, delete_weights: bool, registry: str | None
 ) -> None:
-    """Remove models. `localreg restore` brings them back."""
+    """Remove models. `localreg restore` brings them back.
+
+    Leaves with 1 when weights that were to be deleted could not be.
+    """
+    done = True
     with opened(registry) as target:
         for found in dict.fromkeys(resolve_model(target, model) for model in models):
-            removal.remove_model(
+            done &= removal.remove_model(
                 found.registry, found.id, delete_weights=delete_weights, force=force
             )
             say(f"Removed {found.id}; `localreg restore {found.id[:8]}` brings it back.")
+    if not done:
+        sys.exit(1)
 
 
 @click.command("restore")

@@ -7,8 +7,6 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 
-from localreg.errors import RegistryError
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -19,23 +17,29 @@ if TYPE_CHECKING:
 _users: list[int] = []
 
 
+class ForkedError(Exception):
+    """This process was forked from one that had used object stores."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "object stores cannot be used in a process that was forked from one that used them; "
+            'start it by "spawn" or "forkserver", or use them in one of the two only'
+        )
+
+
 def run_apart(begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
     """Run a coroutine to its end, and return what it returns.
 
-    What interrupts the caller meanwhile, such as Ctrl-C, cancels it.
+    What interrupts the caller meanwhile, such as Ctrl-C, cancels it, and waits until it has ended.
 
     Args:
         begin: makes the coroutine.
 
     Raises:
-        RegistryError: this process was forked from one that had used object stores.
+        ForkedError: it would wait for ever.
     """
     if _users and _users[0] != os.getpid():
-        raise RegistryError(
-            "object stores cannot be used in a process that was forked from one that used them; "
-            'start it by "spawn" or "forkserver", or use them in one of the two only',
-            path="",
-        )
+        raise ForkedError
     _users[:] = [os.getpid()]
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="localreg-cloud", daemon=True)
@@ -44,10 +48,18 @@ def run_apart(begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
     except RuntimeError:  # a process that ends begins none (Python 3.12); this one waits for us
         loop.close()
         return asyncio.run(begin())
+    tasks: list[asyncio.Task[object]] = []
+
+    async def main() -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(task)
+        return await begin()
+
     try:
-        return asyncio.run_coroutine_threadsafe(begin(), loop).result()
+        return asyncio.run_coroutine_threadsafe(main(), loop).result()
     finally:
-        asyncio.run_coroutine_threadsafe(_wind_up(), loop).result()
+        asyncio.run_coroutine_threadsafe(_wind_up(tasks), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -90,10 +102,10 @@ async def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
         thread.join()
 
 
-async def _wind_up() -> None:
-    """Cancel whatever still runs, and wait until it has ended."""
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
+async def _wind_up(tasks: list[asyncio.Task[object]]) -> None:
+    """Cancel what still runs, the given ones before what they began, and wait for their end."""
+    for left in (set(tasks), asyncio.all_tasks() - {asyncio.current_task()}):
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
     await asyncio.get_running_loop().shutdown_asyncgens()

@@ -7,7 +7,8 @@ then the profile that ``AWS_PROFILE`` names, ``default`` without.
 from __future__ import annotations
 
 import configparser
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -75,10 +76,36 @@ def _by_boto3(profile: str | None) -> object:
             "a process, which takes AWS's own library: pip install boto3",
             argument="weights_url",
         )
-    import boto3
-    from obstore.auth.boto3 import Boto3CredentialProvider
+    return _ByBoto3(profile)
 
-    return Boto3CredentialProvider(boto3.Session(profile_name=profile))
+
+class _ByBoto3:
+    """Gives credentials that AWS's own library finds, asked again when they run out."""
+
+    def __init__(self, profile: str | None) -> None:
+        import boto3
+        from obstore.auth.boto3 import Boto3CredentialProvider
+
+        self._profile = profile or "default"
+        with self._translated():
+            self._provider = Boto3CredentialProvider(boto3.Session(profile_name=profile))
+
+    def __call__(self) -> object:
+        with self._translated():
+            return self._provider()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            yield
+        except (BotoCoreError, ValueError, TypeError, AttributeError) as error:
+            raise InvalidURLError(
+                f"the AWS profile {self._profile!r:.60} gives no credentials "
+                f"({type(error).__name__}); try `aws sts get-caller-identity`, or `aws sso login`",
+                argument="weights_url",
+            ) from None
 
 
 def _profile(environment: Mapping[str, str], name: str) -> dict[str, str] | None:
@@ -101,4 +128,6 @@ def _section(path: str, name: str) -> dict[str, str] | None:
             "AWS_SECRET_ACCESS_KEY",
             argument="weights_url",
         ) from None  # its text may be a secret
-    return dict(parser[name]) if parser.has_section(name) else None
+    found = (each for each in parser.sections() if each.replace('"', "") == name)
+    section = next(found, None)  # the AWS CLI writes names with blanks in quotes
+    return None if section is None else dict(parser[section])

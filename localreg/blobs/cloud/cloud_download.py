@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from localreg.blobs.cloud.apart import in_thread, run_apart
+from localreg.blobs.cloud.apart import ForkedError, in_thread, run_apart
 from localreg.blobs.cloud.places import Place, check_extra, open_store, place_of
 from localreg.blobs.cloud.troubles import Trouble, errors_of_obstore, trouble_of
 from localreg.blobs.disk_errors import disk_errors
@@ -84,6 +84,8 @@ def download(
         try:
             run = _Run(url, place, part, pace, wanted, progress)
             return run_apart(run.to_the_end)
+        except ForkedError as error:
+            raise run.failed(str(error)) from None
         except BaseException:
             if part.note is None or not 0 < part.size < part.note.total:
                 part.discard()
@@ -118,7 +120,7 @@ class _Run:
         try:
             await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                raise self._failed(f"the server was given up on: {watch.result()}")
+                raise self.failed(f"the server was given up on: {watch.result()}")
             return work.result()
         finally:
             watch.cancel()
@@ -160,7 +162,7 @@ class _Run:
                 self._part.restart()
                 continue
             return await self._finish(seen)
-        raise self._failed("the server has another object there each time")
+        raise self.failed("the server has another object there each time")
 
     async def _look(self) -> Seen:
         return await look(self._store, self._place, self._translated)
@@ -234,7 +236,7 @@ class _Run:
             if failed < TRIES:
                 pause = self._pace.pause * 2 ** (failed - 1) * random.uniform(0.5, 1.0)
                 await asyncio.sleep(pause)
-        raise self._failed(f"given up on after {TRIES} tries: {reason}")
+        raise self.failed(f"given up on after {TRIES} tries: {reason}")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -256,9 +258,10 @@ class _Run:
             self._requests -= 1
 
     def _refused(self, trouble: Trouble) -> DownloadError:
-        return self._failed(trouble.what, trouble.status)
+        return self.failed(trouble.what, trouble.status)
 
-    def _failed(self, what: str, status: int | None = None) -> DownloadError:
+    def failed(self, what: str, status: int | None = None) -> DownloadError:
+        """Return the error that says why nothing came of it."""
         shown = public_url(self._url)
         return DownloadError(f"{shown} cannot be fetched: {what}", url=shown, status=status)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs.cloud.apart import in_thread, run_apart
+from localreg.blobs.cloud.apart import ForkedError, in_thread, run_apart
 from localreg.blobs.cloud.cloud_download import DIGEST_ATTRIBUTE, Seen, look
 from localreg.blobs.cloud.places import Place, check_extra, open_store, place_of
 from localreg.blobs.cloud.troubles import errors_of_obstore, trouble_of
@@ -25,17 +26,22 @@ from localreg.urls import public_url
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
-    from typing import Any
+    from typing import Any, TypeVar
 
     from obstore.store import ObjectStore
 
     from localreg.progress import Progress
 
+    Result = TypeVar("Result")
+
 SMALL = 8 * 1024 * 1024  # up to here an object goes in one piece, and is created only where none is
 MOST_PARTS = 9_000  # of 10,000 that S3 takes
-IN_MEMORY = 64 * 1024 * 1024
-RETRIES = 8
+IN_MEMORY = 32 * 1024 * 1024  # of parts that are on their way; as much waits to be
+RETRIES = 6  # of a part
+FEW_RETRIES = 2  # of a question
 PATIENCE = 10.0  # times as long as a server may be silent, a part may be on its way
+ABORT_SECONDS = 10.0
+_one_large = threading.Lock()  # at a time: each sends several parts at once, and has them in memory
 
 
 def upload(
@@ -59,12 +65,13 @@ def upload(
     with disk_errors("uploading weights", source):
         size = source_size(source)
         run = _Upload(source, size, url, progress, pace or pace_from_environment())
-        try:
-            return run_apart(run.to_the_end)
-        except BaseException:
-            if run.arrived:  # interrupted between its end and here: nobody will know of it
-                run_apart(run.withdraw)
-            raise
+        with _one_large if size > SMALL else nullcontext():
+            try:
+                return run.asked.apart(run.to_the_end)
+            except BaseException:
+                if run.arrived:  # interrupted between its end and here: nobody will know of it
+                    run_apart(run.withdraw)
+                raise
 
 
 def seen(url: str) -> Seen | None:
@@ -78,11 +85,11 @@ def seen(url: str) -> Seen | None:
 
     async def find() -> Seen | None:
         try:
-            return await look(asked.store(), asked.place, asked.translated)
+            return await look(asked.store(), asked.place, partial(asked.translated, "looked at"))
         except _MissingError:
             return None
 
-    return run_apart(find)
+    return asked.apart(find)
 
 
 def delete(url: str) -> None:
@@ -93,7 +100,7 @@ def delete(url: str) -> None:
     """
     check_extra(url)
     asked = _Asked(url, pace_from_environment())
-    run_apart(asked.delete)
+    asked.apart(asked.delete)
 
 
 class _MissingError(Exception):
@@ -108,12 +115,19 @@ class _Asked:
         self.place: Place = place_of(url)
         self.pace = pace
 
-    def store(self, retries: int = RETRIES, patience: float | None = None) -> ObjectStore:
+    def apart(self, begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
+        try:
+            return run_apart(begin)
+        except ForkedError as error:
+            raise self.failed(str(error)) from None
+
+    def store(self, retries: int = FEW_RETRIES, patience: float = 1.0) -> ObjectStore:
+        """Return the store; patience counts in times that a server may be silent."""
         with self.translated():
             return open_store(
                 self.place,
                 retries=retries,
-                patience=self.pace.silence if patience is None else patience,
+                patience=self.pace.silence * patience,
                 connect=self.pace.connect,
                 pause=self.pace.pause,
             )
@@ -150,18 +164,20 @@ class _Upload:
         self._size = size
         self._url = url
         self._progress = progress
-        self._asked = _Asked(url, pace)
-        self._key = self._asked.place.key
+        self.asked = _Asked(url, pace)
+        self._key = self.asked.place.key
         self._hash: hashlib._Hash
         self._read = 0
+        self._stopped = False
+        self._failure: BaseException | None = None
         self.arrived = False
 
     async def to_the_end(self) -> Uploaded:
         import hashlib
 
         self._hash = hashlib.sha256()
-        patience = PATIENCE * self._asked.pace.silence
-        store = self._asked.store(patience=patience)
+        large = self._size > SMALL
+        store = self.asked.store(RETRIES, PATIENCE) if large else self.asked.store(0)
         with open(self._source, "rb", buffering=0) as reader:
             before = os.fstat(reader.fileno())
             try:
@@ -178,8 +194,10 @@ class _Upload:
         try:
             await (self._small if self._size <= SMALL else self._large)(store, reader)
         except UploadError as error:
+            if self._failure is not None:  # not the server's
+                raise self._failure from None
             # An answer that is lost tells nothing: it may be there all the same.
-            if self._read != self._size or not await self._is_there(store):
+            if self._read != self._size or not await self._is_there():
                 raise
             log.info("%s; but it is there", error)
 
@@ -191,9 +209,9 @@ class _Upload:
                     await self._create(store, data)
                 except errors_of_obstore() as error:
                     # obstore itself tries again what is in parts, and not what is created.
-                    if failed == TRIES or not trouble_of(error, self._asked.place.scheme).passing:
+                    if failed == TRIES or not trouble_of(error, self.asked.place.scheme).passing:
                         raise
-                    await asyncio.sleep(self._asked.pace.pause * 2 ** (failed - 1))
+                    await asyncio.sleep(self.asked.pace.pause * 2 ** (failed - 1))
                 else:
                     return
 
@@ -207,30 +225,47 @@ class _Upload:
         except AlreadyExistsError:
             return  # nobody else has this name: a try before, whose answer was lost
         except errors_of_obstore() as error:
-            status = trouble_of(error, self._asked.place.scheme).status
+            status = trouble_of(error, self.asked.place.scheme).status
             if status != 501 and not isinstance(error, NotSupportedError):
                 raise
             await put()  # a server that cannot create only where nothing is; there is nothing
 
     async def _large(self, store: ObjectStore, reader: Any) -> None:  # noqa: ANN401  (a raw file)
         part = part_size(self._size)
-        with self._answered():
-            await store.put_async(
+        put = asyncio.ensure_future(
+            store.put_async(
                 self._key,
                 self._pieces(reader, part),
                 use_multipart=True,
                 chunk_size=part,
-                max_concurrency=max(1, IN_MEMORY // part // 2),
+                max_concurrency=max(1, IN_MEMORY // part),
             )
+        )
+        try:
+            with self._answered():
+                await asyncio.shield(put)
+        except asyncio.CancelledError:
+            self._stopped = True  # by a failing file obstore takes back what the server has of it
+            await asyncio.wait({put}, timeout=ABORT_SECONDS)
+            put.cancel()
+            raise
 
     async def _pieces(self, reader: Any, step: int) -> AsyncIterator[bytes]:  # noqa: ANN401
         """Yield the file, hashed; obstore takes more while parts are on their way."""
-        while data := await in_thread(self._next, reader, step):
-            yield data
-            if self._progress is not None:
-                self._progress(self._read, self._size)
+        try:
+            while data := await in_thread(self._next, reader, step):
+                yield data
+                if self._progress is not None:
+                    self._progress(self._read, self._size)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._failure = error
+            raise
 
     def _next(self, reader: Any, step: int) -> bytes:  # noqa: ANN401  (a raw file)
+        if self._stopped:
+            raise InterruptedError
         with disk_errors("uploading weights", self._source):
             data: bytes = reader.read(step)
         self._hash.update(data)
@@ -245,29 +280,29 @@ class _Upload:
                 argument="weights_filename",
             )
 
-    async def _is_there(self, store: ObjectStore) -> bool:
+    async def _is_there(self) -> bool:
         try:
-            found = await look(store, self._asked.place, self._asked.translated)
+            found = await look(self.asked.store(), self.asked.place, self.asked.translated)
         except (_MissingError, UploadError):
             return False
         return found.size == self._size
 
     async def _check_arrived(self, store: ObjectStore) -> str | None:
         try:
-            found = await look(store, self._asked.place, self._asked.translated)
+            found = await look(store, self.asked.place, self.asked.translated)
         except _MissingError:
-            raise self._asked.failed("the server took it, and has not got it") from None
+            raise self.asked.failed("the server took it, and has not got it") from None
         if found.size != self._size:
-            raise self._asked.failed(
+            raise self.asked.failed(
                 f"the server took {self._size:,} bytes, and has {found.size:,} of them"
             )
         return found.etag
 
     async def withdraw(self) -> None:
-        asked = _Asked(self._url, self._asked.pace)
+        asked = _Asked(self._url, self.asked.pace)
         try:
             with asked.translated("deleted"):
-                store = asked.store(retries=0, patience=min(10.0, asked.pace.silence))
+                store = asked.store(0, min(1.0, ABORT_SECONDS / asked.pace.silence))
                 await store.delete_async(self._key)
         except (_MissingError, UploadError) as error:
             log.info("what may be left of an upload: %s", error)
@@ -275,10 +310,10 @@ class _Upload:
     @contextmanager
     def _answered(self) -> Iterator[None]:
         try:
-            with self._asked.translated():
+            with self.asked.translated():
                 yield
         except _MissingError:
-            raise self._asked.failed("there is no such bucket") from None
+            raise self.asked.failed("there is no such bucket") from None
 
 
 def part_size(size: int) -> int:

@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
     from obstore.store import ObjectStore
 
-_HTTP = re.compile(r"https?://[^\s/?#]+(/\S*)?", re.IGNORECASE)
+_HOST = re.compile(r"[A-Za-z0-9._~-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 EXTRA = "pip install 'localreg[cloud]'"
 AZURE_HOST = ".blob.core.windows.net"
 # What obstore reads of its client's settings from the environment, and forgets when it is given
 # any: they are read here, and given with ours.
 _CLIENT_SETTINGS = (
-    "allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_url", "proxy_excludes",
-    "proxy_ca_certificate", "user_agent",
+    "allow_http", "allow_invalid_certificates", "connect_timeout", "http1_only", "http2_only",
+    "pool_idle_timeout", "pool_max_idle_per_host", "proxy_url", "proxy_excludes",
+    "proxy_ca_certificate", "randomize_addresses", "user_agent",
 )  # fmt: skip
 _PREFIXES = {"s3": ("AWS_",), "gs": ("GOOGLE_",), "az": ("AZURE_", "AZURE_STORAGE_")}
 _ENDPOINTS = {
@@ -75,7 +77,10 @@ def place_of(url: str) -> Place:
     parts = urlsplit(url)
     scheme = "az" if parts.scheme.lower() == "azure" else parts.scheme.lower()
     bucket, host, account = parts.netloc, None, None
-    key = unquote(parts.path).lstrip("/")
+    try:
+        key = unquote(parts.path, errors="strict").removeprefix("/")
+    except UnicodeDecodeError:
+        raise _unusable(url, "its percent-encoding is no UTF-8") from None
     if "@" in parts.netloc:
         raise _unusable(url, "credentials belong into the environment, not into it")
     if scheme == "s3" and parts.port is not None:
@@ -139,18 +144,13 @@ def open_store(
     environment = os.environ
     client: dict[str, Any] = _client_settings(place.scheme, environment)
     endpoint = str(options.get("endpoint", "")) or _endpoint(place.scheme, environment)
-    if endpoint and not _HTTP.match(endpoint):  # obstore would panic
-        raise InvalidURLError(
-            "the endpoint in the environment, or in AWS's files, is no http:// or https:// URL",
-            argument="weights_url",
-        )
+    _check_settings(place.scheme, environment, endpoint)
     # As the providers' own tools do: who writes http:// means it.
     if endpoint.lower().startswith("http://"):
         client["allow_http"] = True
-    bundle = next((environment[name] for name in _CA_BUNDLES if environment.get(name)), None)
-    if bundle is not None:
-        with open(bundle, "rb") as file:
-            client["root_certificate"] = file.read()
+    certificates = _certificates(environment)
+    if certificates is not None:
+        client["root_certificate"] = certificates
     client.setdefault("connect_timeout", timedelta(seconds=connect))
     client |= {
         "timeout": timedelta(seconds=patience),
@@ -166,6 +166,51 @@ def open_store(
     )
 
 
+def _check_settings(scheme: str, environment: Mapping[str, str], endpoint: str) -> None:
+    """Check what obstore would panic at, or tell of in words that name nothing.
+
+    Raises:
+        InvalidURLError: a variable cannot be used.
+    """
+    for name, value in environment.items():
+        if name.startswith(_PREFIXES[scheme]) and _CONTROL.search(value):
+            raise _setting(f"{name} holds a line break, or another control character")
+    if endpoint:
+        try:
+            parts = urlsplit(endpoint)
+            good = parts.scheme in ("http", "https") and _HOST.fullmatch(parts.netloc) is not None
+            parts.port  # noqa: B018  (reading it checks it)
+        except ValueError:
+            good = False
+        if not good:
+            raise _setting(
+                "the endpoint in the environment, or in AWS's files, is no http:// or https:// URL"
+            )
+    account = environment.get("GOOGLE_APPLICATION_CREDENTIALS")
+    if scheme == "gs" and account and not os.path.isfile(account):  # noqa: PTH113  (may not raise)
+        raise _setting(f"GOOGLE_APPLICATION_CREDENTIALS names no file: {account!r:.200}")
+
+
+def _certificates(environment: Mapping[str, str]) -> bytes | None:
+    for name in _CA_BUNDLES:
+        path = environment.get(name)
+        if not path:
+            continue
+        try:
+            with open(path, "rb") as file:
+                found = file.read()
+        except OSError as error:
+            raise _setting(f"{name} names {path!r:.200}: {error.strerror or error}") from None
+        if b"-----BEGIN CERTIFICATE-----" not in found:
+            raise _setting(f"{name} names {path!r:.200}, which holds no certificate in PEM")
+        return found
+    return None
+
+
+def _setting(what: str) -> InvalidURLError:
+    return InvalidURLError(what, argument="weights_url")
+
+
 def _own_options(place: Place) -> dict[str, Any]:
     if place.scheme == "az":
         return azure_settings(os.environ) | (
@@ -177,6 +222,12 @@ def _own_options(place: Place) -> dict[str, Any]:
     if place.host is not None:
         plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true", "yes", "on")
         options["endpoint"] = f"{'http' if plain else 'https'}://{place.host}"
+        told = os.environ.get("AWS_ENDPOINT_URL_S3", options["endpoint"])
+        if told.rstrip("/") != options["endpoint"]:  # in obstore nothing wins over this variable
+            raise _setting(
+                "AWS_ENDPOINT_URL_S3 names another server than the URL does; unset it, or leave "
+                "the server out of the URL"
+            )
         options["virtual_hosted_style_request"] = False
     return options
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from localreg.errors import InvalidURLError
 from localreg.frozen import Frozen
 
 _STATUS = re.compile(r"status code: (\d{3})\b")
+_TLS = re.compile(r"invalid peer certificate|UnknownIssuer|certificate verify failed")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Asked for credentials when nothing else tells them; there on the cloud's own machines only.
@@ -15,6 +17,7 @@ _METADATA_SERVICE = (
     "169.254.169.254", "metadata.google.internal", "/latest/api/token", "/latest/meta-data/",
     "/metadata/identity/", "Account must be specified",
 )  # fmt: skip
+_PREFIXES = {"s3": ("AWS_",), "gs": ("GOOGLE_",), "az": ("AZURE_",)}
 _CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; AWS_SKIP_SIGNATURE=true "
     "for what everybody may read",
@@ -76,12 +79,12 @@ def trouble_of(error: BaseException, scheme: str) -> Trouble:
         return Trouble(what=f"the server answers {status}{named}", status=status, passing=True)
     if status is not None:
         return Trouble(what=f"the server answers {status}{named}", status=status)
-    return _unanswered(text)
+    return _unanswered(text, scheme)
 
 
-def _unanswered(text: str) -> Trouble:
+def _unanswered(text: str, scheme: str) -> Trouble:
     lower = text.lower()
-    if "certificate" in lower:
+    if _TLS.search(text):
         return Trouble(
             what="the server cannot be trusted: its certificate was not accepted (AWS_CA_BUNDLE "
             "or REQUESTS_CA_BUNDLE names further ones)"
@@ -99,7 +102,11 @@ def _unanswered(text: str) -> Trouble:
         return Trouble(what="the server cannot be reached: connection refused", passing=True)
     if "http error" in lower or "connection" in lower or "body" in lower or "eof" in lower:
         return Trouble(what="the connection broke off", passing=True)
-    return Trouble(what="the server's answer, or a setting in the environment, makes no sense")
+    named = sorted(name for name in os.environ if name.startswith(_PREFIXES[scheme]))
+    return Trouble(
+        what="the server's answer makes no sense, or one of these variables does not: "
+        + (", ".join(named) or f"none of {_PREFIXES[scheme][0]}… is set")
+    )
 
 
 def errors_of_obstore() -> tuple[type[BaseException], ...]:
