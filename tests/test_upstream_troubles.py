@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import pytest
 
 from localreg import InputModel, OutputModel, Registry, Task
 from localreg.errors import CorruptBlobError, UploadError
-from localreg.operations import chain, searching
+from localreg.operations import chain, checkup, searching
 
 BYTES = bytes(range(256)) * 40
 DIGEST = hashlib.sha256(BYTES).hexdigest()
@@ -224,3 +225,53 @@ def test_an_upload_of_bytes_that_rotted_upstream_says_where_they_are(
     with pytest.raises(UploadError, match=f"damaged upstream: {blob_of(shared)}"):
         OutputModel.wait_for_uploads()
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+# local copies ------------------------------------------------------------------------------
+
+
+def spoil(path, content):
+    """Change a file and no time that could tell of it but that of the change."""
+    before = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("whose", ["mine", "theirs"])
+def test_local_copies_of_what_is_upstream_are_verified(whose, registry, shared, file):
+    """Those of models of one upstream, too, of which there is no row here."""
+    if whose == "mine":
+        model = registry.add(file, "mine")
+    else:
+        shutil.rmtree(shared / "files")
+        model = registry.model("net")
+    path = Path(model.get_local_copy(raise_on_error=True))
+    assert path.is_relative_to(registry.path)
+    assert registry.verify(full=True).ok
+    spoil(path, b"\xff" + BYTES[1:])
+    found = registry.verify(full=True).problems
+    assert [(each.kind, registry.path / each.path) for each in found] == [("file", path)]
+    assert len(registry.repair(full=True).mended) == 1
+    assert registry.verify(full=True).ok
+    assert Path(model.get_local_copy(raise_on_error=True)).read_bytes() == BYTES
+
+
+def test_a_local_copy_that_was_cut_is_found_without_reading_it(registry, file):
+    path = Path(registry.add(file, "mine").get_local_copy(raise_on_error=True))
+    spoil(path, b"short")
+    assert [each.kind for each in registry.verify().problems] == ["file"]
+
+
+@pytest.mark.parametrize("whose", ["mine", "theirs"])
+def test_local_copies_of_what_is_upstream_are_counted(whose, registry, shared, file):
+    if whose == "mine":
+        registry.add(file, "mine").get_local_copy(raise_on_error=True)
+    else:
+        shutil.rmtree(shared / "files")
+        registry.model("net").get_local_copy(raise_on_error=True)
+    assert registry.du().copies == len(BYTES)
+    told = [each.text for each in checkup.examine(registry._opened, lock_seconds=0.01)]
+    (text,) = [each for each in told if str(registry.path / "files") in each]
+    assert "copies of what upstream registries keep" in text
+    assert "Delete that folder" not in text, "they may be all that is left"

@@ -19,7 +19,7 @@ from localreg.frozen import Frozen
 from localreg.ids import new_id, now
 from localreg.operations import sharing
 from localreg.operations.collecting import leftovers
-from localreg.operations.holding import holder
+from localreg.operations.holding import handed_out, holder
 from localreg.operations.repairing import QUARANTINE
 from localreg.operations.verifying import database_problems
 from localreg.registry import OpenRegistry
@@ -278,18 +278,32 @@ def _links(registry: OpenRegistry) -> list[Finding]:
 
 def _copies(registry: OpenRegistry) -> list[Finding]:
     """Tell what local copies cost that are no links: a directory that was copied may have them."""
-    with registry.store.read() as connection:
-        digests = [row.digest for row in blob_rows.blobs(connection)]
+    twice = upstream = 0
     with disk_errors("looking at local copies", registry.root):
-        size = sum(own_copies(registry.blobs, digest) for digest in digests)
-    if not size:
-        return []
-    text = (
-        f"{size / 1e6:,.1f} MB in {registry.root / 'files'} are there twice: they are no links. "
-        "Delete that folder while nobody uses the registry, if you need the space; what is wanted "
-        "of it is made again"
-    )
-    return [Finding("local copies", "note", text)]
+        for digest in handed_out(registry):
+            size = own_copies(registry.blobs, digest)
+            if registry.blobs.witness(digest) is not None:
+                twice += size
+            else:
+                upstream += size
+    findings = []
+    if twice:
+        text = (
+            f"{twice / 1e6:,.1f} MB in {registry.root / 'files'} are there twice: they are no "
+            "links. Delete that folder while nobody uses the registry, if you need the space; what "
+            "is wanted of it is made again"
+        )
+        if upstream:
+            text += ", as long as all upstream registries are there"
+        findings.append(Finding("local copies", "note", text))
+    if upstream:
+        text = (
+            f"{upstream / 1e6:,.1f} MB in {registry.root / 'files'} are copies of what upstream "
+            "registries keep: `localreg cache ls` lists those that can be made again, and "
+            "`localreg cache prune` deletes them by age or size"
+        )
+        findings.append(Finding("local copies", "note", text))
+    return findings
 
 
 def _can_link(first: Path, second: Path) -> bool:

@@ -17,6 +17,7 @@ from localreg.frozen import Frozen
 from localreg.operations.hashing import digest_at, known_digest, status_of
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows
+from localreg.urls import is_sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,6 +176,15 @@ def local_file(
     if found is not None:
         return found
     return handing_out.copy_from(base.blobs, home.blobs.blob(digest), digest, size, filename)
+
+
+def handed_out(registry: OpenRegistry) -> list[str]:
+    """Return the digests of all that local copies were handed out of, in order."""
+    folder = registry.blobs.real("files")
+    with disk_errors("looking for local copies", folder):
+        if not folder.is_dir():
+            return []
+        return sorted(path.name for path in folder.iterdir() if is_sha256(path.name))
 
 
 def copies(registry: OpenRegistry, digest: str) -> list[Path]:

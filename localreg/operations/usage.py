@@ -9,6 +9,7 @@ from pathlib import Path
 from localreg.blobs import trees
 from localreg.blobs.handing_out import own_copies
 from localreg.frozen import Frozen
+from localreg.operations.holding import handed_out
 from localreg.operations.repairing import QUARANTINE
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows
@@ -41,7 +42,8 @@ class Usage(Frozen):
         cached: bytes of downloads that can be fetched again.
         unused: bytes of weights that no model has; `gc` deletes them in time.
         copies: bytes of local copies that are no links to what is kept or cached: the file system
-            has none, or the directory came here without them. They are made again when deleted.
+            has none, the directory came here without them, or the weights are upstream. They are
+            made again when deleted, as long as those are there.
         upstream: bytes of weights that are left to upstream registries, and not part of the total.
         trees: bytes of unpacked archives.
         temporary: bytes in ``tmp/`` and ``quarantine/``.
@@ -85,7 +87,7 @@ def usage(registry: OpenRegistry) -> Usage:
         kept=sum(size for digest, size in sizes.items() if digest in kept),
         cached=sum(sizes[each] for each in sizes if each not in kept and each not in unused),
         unused=sum(sizes[each] for each in sizes if each in unused),
-        copies=sum(own_copies(registry.blobs, digest) for digest in sizes),
+        copies=sum(own_copies(registry.blobs, each) for each in handed_out(registry)),
         trees=_below(registry.root / trees.FOLDER),
         temporary=_below(registry.root / "tmp") + _below(registry.root / QUARANTINE),
         database=sum(_size(path) for path in registry.root.glob(f"{registry.store.path.name}*")),

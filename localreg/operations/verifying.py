@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
 from localreg.blobs.disk_errors import disk_errors
 from localreg.errors import CorruptBlobError, DamagedRegistryError, NotARegistryError, StorageError
 from localreg.frozen import Frozen
-from localreg.operations.holding import check_upstream, holder, is_known_damaged, where_left
+from localreg.operations.holding import (
+    check_upstream,
+    copies,
+    handed_out,
+    holder,
+    is_known_damaged,
+    where_left,
+)
 from localreg.registry import OpenRegistry
 from localreg.store import blob_rows, model_rows
 from localreg.store.blob_rows import BlobRow
@@ -94,7 +101,27 @@ def verify(
         done += row.size
         if progress is not None:
             progress(done, total)
+    if full and models is None:
+        problems += _copies_of_others(registry, known)
     return Verification(len(rows), hashed, total, tuple(problems))
+
+
+def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator[Problem]:
+    """Hash the local copies of what only upstream registries know: models of theirs."""
+    from localreg.blobs.staging import file_digest
+
+    for digest in handed_out(registry):
+        for path in copies(registry, digest) if digest not in known else ():
+            with disk_errors("verifying local copies", path):
+                whole = size_of(path) is not None and file_digest(path) == digest
+            if not whole:
+                yield Problem(
+                    kind="file",
+                    digest=digest,
+                    path=str(path.relative_to(registry.root)),
+                    kept=False,
+                    text="what was handed out is not the weights",
+                )
 
 
 def verify_chosen(
@@ -234,12 +261,15 @@ class _Check:
     def _handed_out(self) -> Iterator[Problem]:
         folder = self._blobs.real("files", self._row.digest)
         blob = self._blobs.blob(self._row.digest)
-        if not folder.is_dir() or size_of(blob) is None:
+        if not folder.is_dir():
             return
-        status = blob.lstat()
+        # Without the blob they are copies of what is upstream, or was.
+        status = None if size_of(blob) is None else blob.lstat()
         with disk_errors("verifying weights", folder):
             for path in sorted(folder.iterdir()):
-                if path.name.startswith(".") or os.path.samestat(path.lstat(), status):
+                if path.name.startswith("."):
+                    continue
+                if status is not None and os.path.samestat(path.lstat(), status):
                     continue
                 if not self._is_copy(path):
                     yield self._problem("file", path, "what was handed out is not the weights")
