@@ -29,6 +29,7 @@ catch::
     │   ├── DigestMismatchError                        other bytes than were pinned or recorded
     │   └── CorruptBlobError           (OSError)       bytes differ from their digest
     ├── NotSupportedError              (NotImplementedError)   ClearML has it, localreg has not
+    ├── NotPicklableError              (TypeError)     a handle is of this process
     ├── ExportError                    (RuntimeError)  no image of a figure can be made
     │   └── BrowserNotFoundError                       images need Chrome or Chromium
     └── RegistryError                  (OSError)       the directory or its database
@@ -203,6 +204,12 @@ class NotSupportedError(LocalregError, NotImplementedError):
     """A part of ClearML that localreg does not have was used; `name` is what ClearML calls it."""
 
     name: str
+
+
+class NotPicklableError(LocalregError, TypeError):
+    """A handle cannot be sent elsewhere; `path` is the registry that it reads."""
+
+    path: str
 
 
 class ExportError(LocalregError, RuntimeError):

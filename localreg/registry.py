@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from localreg.errors import InvalidValueError, NotARegistryError, RegistryError, StorageError
+from localreg.errors import (
+    InvalidValueError,
+    NotARegistryError,
+    NotPicklableError,
+    RegistryError,
+    StorageError,
+)
 from localreg.frozen import Frozen, replace
 from localreg.rights import barrier
 from localreg.store.database import Store
@@ -55,6 +61,18 @@ class OpenRegistry(Frozen):
 
     def __hash__(self) -> int:
         return hash(self.root)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Refuse: every handle has one of these, which is open in this process.
+
+        Raises:
+            NotPicklableError: always.
+        """
+        raise NotPicklableError(
+            f"what belongs to the open registry {self.root} cannot be pickled or deep-copied; pass "
+            "the id of the model or task, and open the registry by its path where it is needed",
+            path=str(self.root),
+        )
 
     @property
     def blobs(self) -> BlobStore:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-from localreg import InputModel, Registry
+import pytest
+
+from localreg import InputModel, Registry, Task
+from localreg.errors import NotPicklableError
 
 
 def check_whole(root, *, events):
@@ -171,3 +176,17 @@ def test_a_child_that_ends_inside_its_parents_transaction_harms_nothing(tmp_path
     with Registry(tmp_path) as registry:
         assert [each.kind for each in registry.history()] == ["model.created", "project.created"]
     check_whole(tmp_path, events=2)
+
+
+@pytest.mark.parametrize("send", [pickle.dumps, copy.deepcopy])
+def test_a_handle_that_is_sent_elsewhere_says_what_to_send_instead(send, tmp_path):
+    """It reads an open database: another process opens the directory itself."""
+    with Registry(tmp_path / "registry", durability="fast") as registry:
+        model = InputModel.import_model("s3://b/a.pt", name="a")
+        task = Task.create(task_name="t")
+        for handle in (registry, model, task):
+            with pytest.raises(
+                NotPicklableError, match=r"registry .* cannot be pickled .*pass the id"
+            ) as told:
+                send(handle)
+            assert isinstance(told.value, TypeError)
