@@ -275,3 +275,24 @@ def test_local_copies_of_what_is_upstream_are_counted(whose, registry, shared, f
     (text,) = [each for each in told if str(registry.path / "files") in each]
     assert "copies of what upstream registries keep" in text
     assert "Delete that folder" not in text, "they may be all that is left"
+
+
+@pytest.mark.parametrize("whose", ["mine", "theirs"])
+def test_bytes_that_cannot_be_read_upstream_are_told_with_the_reason(
+    whose, registry, shared, file, tmp_path
+):
+    """Of a model upstream its own registry is named, whatever the first has left elsewhere."""
+    registry.add(file, "mine", filename="mine.pt")
+    with Registry(tmp_path / "other", durability="fast") as other:
+        (tmp_path / "net.pt").write_bytes(BYTES)
+        other.add(tmp_path / "net.pt", "theirs")
+    first = [tmp_path / "other"] if whose == "theirs" else [shared]
+    (first[0] / "blobs").rename(first[0] / "moved")
+    (first[0] / "blobs").symlink_to("moved")
+    with (
+        Registry(registry.path, upstream=first, durability="fast") as front,
+        pytest.raises(CorruptBlobError) as told,
+    ):
+        front.model(whose).get_local_copy(raise_on_error=True)
+    said = f"upstream registry {first[0]}, which cannot be read ({first[0] / 'blobs'} must be a"
+    assert said in str(told.value)

@@ -185,7 +185,11 @@ def _weights(registry: OpenRegistry, weights: WeightsRecord, blob: BlobRow | Non
     home = holder(registry, weights.digest, weights.size)
     held = home == registry
     upstream = None if home is None or held else f"the registry {home.root}"
-    lost = where_left(registry, blob.upstream) if blob is not None and blob.upstream else None
+    lost = (
+        where_left(registry, blob.upstream, blob.digest)
+        if blob is not None and blob.upstream
+        else None
+    )
     where = where_text(weights, held=held, upstream=upstream, lost=lost)
     if held and blob is not None and blob.verified:
         where += f", verified {moment(blob.verified)}"

@@ -97,7 +97,7 @@ def _bring(registry: OpenRegistry, row: BlobRow, filename: str | None) -> str:
         path = last_copy(registry, row.digest, row.size)
     if path is None:
         raise CorruptBlobError(
-            where_left(registry, str(row.upstream)),
+            where_left(registry, str(row.upstream), row.digest),
             digest=row.digest,
             path=str(registry.blobs.path(row.digest)),
         )

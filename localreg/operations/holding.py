@@ -168,7 +168,7 @@ def local_file(
             left = None if base.blobs.held(digest, size) else last_copy(base, digest, size)
             if left is not None:
                 return handing_out.copy_from(base.blobs, left, digest, size, filename)
-            gone = _gone(base, digest, error.path)
+            gone = _gone(registry, digest, error.path)
             if gone is None:
                 raise
             raise gone from error
@@ -235,29 +235,50 @@ def check_handed_out(registry: OpenRegistry, digest: str, size: int | None, path
 
 
 def _gone(registry: OpenRegistry, digest: str, path: str) -> CorruptBlobError | None:
-    """Return the error that tells which registry should have bytes; None when it is this one."""
-    with registry.store.read() as connection:
-        row = blob_rows.blob(connection, digest)
-    if row is None or row.upstream is None:
-        return None
+    """Return the error that tells which registry should have bytes; None when it is the first.
+
+    Args:
+        registry: that of what has these bytes.
+        path: where they would be in the first.
+    """
+    if registry.front is not None:
+        where = f"they are of the upstream registry {registry.root}, which " + _why_not(
+            registry, digest
+        )
+    else:
+        with registry.store.read() as connection:
+            row = blob_rows.blob(connection, digest)
+        if row is None or row.upstream is None:
+            return None
+        where = where_left(registry, row.upstream, digest)
     return CorruptBlobError(
-        f"the weights {digest[:12]}… are not here: {where_left(registry, row.upstream)}; make it "
-        "available again (LOCALREG_UPSTREAM), or add the same file again",
+        f"the weights {digest[:12]}… are not here: {where}; make it available again "
+        "(LOCALREG_UPSTREAM), or add the same file again",
         digest=digest,
         path=path,
     )
 
 
-def where_left(registry: OpenRegistry, place: str) -> str:
+def where_left(registry: OpenRegistry, place: str, digest: str) -> str:
     """Return a sentence on the upstream registry that bytes were left to and are missing from."""
     why = next((each.why for each in registry.absent if str(each.root) == place), None)
+    there = next((each for each in registry.upstream if str(each.root) == place), None)
     if why is not None:
         state = f"could not be opened ({why})"
-    elif any(str(each.root) == place for each in registry.upstream):
-        state = "does not have them any more"
+    elif there is not None:
+        state = _why_not(there, digest)
     else:
         state = "is not upstream of this one now"
     return f"their bytes are kept by the upstream registry {place}, which {state}"
+
+
+def _why_not(home: OpenRegistry, digest: str) -> str:
+    """Return why one upstream, which was opened, does not give bytes."""
+    try:
+        home.blobs.witness(digest)
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+    return "does not have them any more"
 
 
 def unpacked(registry: OpenRegistry, digest: str, archive: Path, filename: str) -> Path:

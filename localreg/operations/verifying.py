@@ -231,7 +231,7 @@ class _Check:
         row = self._row
         home = holder(self._registry, row.digest, row.size)
         if home is None and self._kept:
-            left = row.upstream and where_left(self._registry, row.upstream)
+            left = row.upstream and where_left(self._registry, row.upstream, row.digest)
             yield self._problem("missing", path, left or "the weights are gone")
         elif home is not None and (
             self._full or is_known_damaged(self._registry, home, row.digest)
