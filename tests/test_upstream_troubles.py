@@ -105,6 +105,18 @@ def test_adding_the_same_file_again_mends_what_rotted_upstream(registry, shared,
     assert Path(model.get_local_copy(raise_on_error=True)).read_bytes() == BYTES
 
 
+def test_of_two_upstreams_the_one_with_whole_bytes_is_taken(shared, file, tmp_path):
+    with Registry(tmp_path / "second", durability="fast") as second:
+        second.add(file, "net")
+    upstream = [shared, second.path]
+    with Registry(tmp_path / "mine", upstream=upstream, durability="fast") as front:
+        model = front.add(file, "mine")
+        rot(shared)
+        assert not front.verify(full=True).ok
+        assert front.verify(full=True).ok
+        assert Path(model.get_local_copy(raise_on_error=True)).is_relative_to(second.path)
+
+
 def test_repair_alone_mends_what_was_found_damaged_upstream(registry, shared, file, monkeypatch):
     """What a reader met needs no second search of every byte."""
     model = registry.add(file, "mine")

@@ -423,6 +423,24 @@ def test_a_url_upstream_that_serves_other_bytes_is_an_error(tmp_path, site):
         assert Path(fetched.get_local_copy()).read_bytes() == BYTES
 
 
+def test_what_rotted_upstream_is_fetched_again_and_kept_here(tmp_path, site, monkeypatch):
+    """Its own registry takes it for whole: the bytes are not left there once more."""
+    with Registry(tmp_path / "shared", durability="fast") as owner:
+        StorageManager.get_local_copy(site.url)
+        damage(blob_of(owner.path))
+        with owner.db.conn as connection:
+            connection.execute(
+                "UPDATE blob SET witness = ?", (blob_of(owner.path).stat().st_ctime_ns,)
+            )
+    monkeypatch.setenv("LOCALREG_VERIFY", "always")
+    with Registry(tmp_path / "mine", upstream=[owner.path], durability="fast") as registry:
+        model = InputModel.import_model(site.url, name="mine", copy=True)
+        assert blobs(registry.path) == []
+        assert Path(model.get_local_copy(raise_on_error=True)).read_bytes() == BYTES
+        assert blobs(registry.path) == [DIGEST[2:]]
+    assert site.gets == ["/net.pt"] * 2
+
+
 def test_what_is_downloaded_and_is_upstream_under_another_url_is_not_kept(tmp_path, site, shared):
     with Registry(tmp_path / "mine", upstream=[shared], durability="fast") as registry:
         model = InputModel.import_model(site.url, name="net", copy=True)

@@ -35,13 +35,19 @@ class Left(Frozen):
 
 
 def holder(registry: OpenRegistry, digest: str | None, size: int | None) -> OpenRegistry | None:
-    """Return the first registry that holds the bytes of a digest, here or upstream, or None."""
+    """Return the first registry that holds the bytes of a digest, here or upstream, or None.
+
+    Of several upstream, one whose bytes were found damaged comes last.
+    """
     base = registry.base
     if digest is None:
         return None
     if base.blobs.held(digest, size):
         return base
-    return next(upstream_holders(base, digest, size), None)
+    found = list(upstream_holders(base, digest, size))
+    if len(found) > 1:
+        found.sort(key=lambda each: is_known_damaged(base, each, digest))
+    return found[0] if found else None
 
 
 def upstream_holders(
