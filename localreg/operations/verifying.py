@@ -261,7 +261,7 @@ class _Check:
     def _handed_out(self) -> Iterator[Problem]:
         folder = self._blobs.real("files", self._row.digest)
         blob = self._blobs.blob(self._row.digest)
-        if not folder.is_dir():
+        if not folder.is_dir() or (size_of(blob) is None and os.path.lexists(blob)):
             return
         # Without the blob they are copies of what is upstream, or was.
         status = None if size_of(blob) is None else blob.lstat()
