@@ -261,7 +261,7 @@ class _Check:
     def _handed_out(self) -> Iterator[Problem]:
         folder = self._blobs.real("files", self._row.digest)
         blob = self._blobs.blob(self._row.digest)
-        if not folder.is_dir() or (size_of(blob) is None and os.path.lexists(blob)):
+        if not folder.is_dir() or (size_of(blob) is None and not self._is_upstream(blob)):
             return
         # Without the blob they are copies of what is upstream, or was.
         status = None if size_of(blob) is None else blob.lstat()
@@ -273,6 +273,12 @@ class _Check:
                     continue
                 if not self._is_copy(path):
                     yield self._problem("file", path, "what was handed out is not the weights")
+
+    def _is_upstream(self, blob: Path) -> bool:
+        """Return whether bytes are upstream, or were left there; others are told as missing."""
+        row = self._row
+        home = holder(self._registry, row.digest, row.size)
+        return not os.path.lexists(blob) and (row.upstream is not None or home is not None)
 
     def _is_copy(self, path: Path) -> bool:
         """Return whether a file that is no link to the blob has its bytes all the same."""
