@@ -66,8 +66,8 @@ def nothing(registry):
 def bytes_in(root):
     """Return what files a directory holds, byte for byte, and the times of their last change.
 
-    Whoever reads a database with a log makes an empty log and an index of it, if he may, and
-    SQLite leaves them there.
+    Whoever reads a database with a log makes an empty log and an index of it, if he may, which
+    SQLite deletes when the last one closes it.
     """
     return {
         path: (path.stat().st_mtime_ns, path.read_bytes())
@@ -615,6 +615,7 @@ def test_reading_one_upstream_changes_nothing_in_it(tmp_path):
         registry.add(io.BytesIO(b"weights"), "mine", filename="mine.pt").get_local_copy()
         registry.gc(dry_run=False), registry.verify(full=True), registry.repair(), registry.du()
     assert bytes_in(tmp_path / "second") == before
+    assert not list((tmp_path / "second").glob("registry.db-*")), "as its owner left it"
 
 
 def test_one_on_a_read_only_mount_is_read(chain, small_disk, tmp_path):

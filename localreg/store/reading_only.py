@@ -103,6 +103,9 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     Raises:
         ReadOnlyRegistryError: what a killed process left in a log has to be dealt with first.
     """
+    # What a killed process left is only told of: dealing with it would be writing.
+    if may_write(path.parent) and may_write(path) and opening.waiting_log(path) is None:
+        return _connect_and_leave_nothing(path)
     for tries_left in reversed(range(opening.LOOKS)):
         refused: sqlite3.OperationalError | None = None
         try:
@@ -124,6 +127,17 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
             raise _left_behind(log) from refused
         time.sleep(opening.LOOK_SECONDS)  # its writer may be about to open or to close it
     raise AssertionError
+
+
+def _connect_and_leave_nothing(path: Path) -> sqlite3.Connection:
+    """Return a connection that only reads, where this user may write.
+
+    SQLite makes its log and its index also to read, and lets the last one who may write take them
+    away again: of a connection that may not they would stay for good.
+    """
+    connection = opening.probed(opening.open_uri(path, "mode=rw"))
+    connection.execute("PRAGMA query_only = ON")
+    return connection
 
 
 def _log_would_be_ours(path: Path) -> bool:
