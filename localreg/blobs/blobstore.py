@@ -12,8 +12,9 @@ from pathlib import Path
 from localreg.blobs.blob_files import damaged, size_of
 from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.handing_out import delete_handed_out, local_file
-from localreg.blobs.odd_filesystems import make_readonly_at, sync_folder
+from localreg.blobs.odd_filesystems import make_readonly_at
 from localreg.errors import CorruptBlobError, InvalidValueError, NotARegistryError, StorageError
+from localreg.filesystem_gaps import sync_folder
 from localreg.frozen import Frozen
 from localreg.group_modes import share_at
 from localreg.ids import new_id

@@ -1,7 +1,7 @@
 """What file systems need that lack something: FAT and exFAT of USB sticks, some FUSE and CIFS.
 
-They have no modes, or two; no links; names without certain characters and without case; or no
-syncing of folders. The bytes are what counts: what is only a safeguard is left out there.
+They have no modes, or two; no links; names without certain characters and without case. The bytes
+are what counts: what is only a safeguard is left out there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from localreg.group_modes import share
 
 # What is said to a mode: not by this user, or not here. FAT and exFAT just ignore it.
 _NO_MODES = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP})
-_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 # ENOENT: exFAT by FUSE calls a name so that it cannot hold.
 REFUSED_NAME = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.ENOENT})
 _REFUSED = re.compile(r'[<>:"|?*]')
@@ -57,18 +56,6 @@ def set_folder_mode(folder: Path, mode: int) -> None:
     except OSError as error:
         if error.errno not in _NO_MODES:
             raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to disk, where folders can be synced."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def portable_name(name: str) -> str:

@@ -7,7 +7,6 @@ folder, which only one process can do.
 
 from __future__ import annotations
 
-import errno
 import os
 import platform
 import time
@@ -19,6 +18,7 @@ from localreg import log
 from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.owners import free_mark, is_alive, owner_mark, process_id
 from localreg.errors import LockTimeoutError
+from localreg.filesystem_gaps import NO_LOCKS
 from localreg.group_modes import share_at
 from localreg.ids import new_id
 
@@ -32,7 +32,6 @@ PART = "part"
 PATIENCE = 60.0  # seconds to wait for a download that does not grow
 LEASE_SECONDS = 30.0
 POLL = 0.05
-NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})
 
 
 def url_key(url: str) -> str:

@@ -13,8 +13,8 @@ from pathlib import Path
 from localreg.blobs.disk_errors import disk_errors
 from localreg.blobs.handing_out import own_copies
 from localreg.blobs.staging import clone
-from localreg.blobs.url_lock import NO_LOCKS
 from localreg.errors import LocalregError, StorageError
+from localreg.filesystem_gaps import NO_LOCKS
 from localreg.frozen import Frozen
 from localreg.ids import new_id, now
 from localreg.operations import sharing

@@ -22,6 +22,7 @@ from localreg.errors import (
     RegistryError,
     StorageError,
 )
+from localreg.filesystem_gaps import NO_LOCKS, sync_folder
 from localreg.group_modes import Group, share, share_at
 from localreg.ids import new_id
 from localreg.store.border import BUSY_SECONDS, translated
@@ -69,7 +70,7 @@ def create(
         finally:
             aside.unlink(missing_ok=True)
         if durability == "full":
-            _sync(path.parent)
+            sync_folder(path.parent)
     except OSError as error:
         if isinstance(error, RegistryError):
             raise
@@ -202,7 +203,7 @@ def birth_lock(path: Path, lease_seconds: float = BUSY_SECONDS / 3) -> Iterator[
         try:
             lock.acquire(timeout=BUSY_SECONDS)
         except OSError as error:
-            if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            if error.errno not in NO_LOCKS:
                 raise
             lock = filelock.SoftFileLease(path.with_suffix(".lease"), lease_duration=lease_seconds)
             lock.acquire(timeout=BUSY_SECONDS)
@@ -222,9 +223,5 @@ def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    except OSError as error:
-        # A file system whose folders cannot be synced, CIFS for one, says so of folders only.
-        if error.errno != errno.EINVAL or not path.is_dir():
-            raise
     finally:
         os.close(descriptor)

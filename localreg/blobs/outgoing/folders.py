@@ -9,10 +9,10 @@ from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
 from localreg.blobs.disk_errors import disk_errors
-from localreg.blobs.odd_filesystems import sync_folder
 from localreg.blobs.outgoing.uploaded import Uploaded
 from localreg.blobs.staging import StagedBlob, check_room, file_digest, source_size, stage_file
 from localreg.errors import StorageError
+from localreg.filesystem_gaps import sync_folder
 from localreg.ids import new_id
 from localreg.urls import local_path, local_url
 
