@@ -16,7 +16,10 @@ import pytest
 from two_users import ALICE, BOB, GROUP, STRANGER, need_root
 
 from localreg import Registry
+from localreg.errors import ReadOnlyRegistryError
+from localreg.group_modes import Group
 from localreg.operations.checkup import examine_sharing
+from localreg.operations.sharing import make_shared
 
 HERE = str(Path(__file__).parent)
 
@@ -447,6 +450,13 @@ def init_without_modes(here, root, group):
     except LocalregError as error:
         return [type(error).__name__, str(error)]
     return ["", ""]
+
+
+def test_a_read_only_mount_is_told_before_anything_is_made(small_disk):
+    need_root()
+    disk = small_disk("-t", "tmpfs", "-o", "size=1m,ro", "none")
+    with pytest.raises(ReadOnlyRegistryError, match=f"{disk} lies on a read-only file system"):
+        make_shared(disk / "new", Group("g", GROUP), durability="fast", journal=None)
 
 
 def test_a_file_system_without_modes_is_an_error_before_anything_is_made(place, children):

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from localreg.blobs import trees
 from localreg.blobs.disk_errors import disk_errors
-from localreg.errors import InvalidValueError, StorageError
+from localreg.errors import InvalidValueError, ReadOnlyRegistryError, StorageError
 from localreg.frozen import Frozen
 from localreg.group_modes import FOLDER_BITS, Group, share, share_at
 from localreg.operations.page_links import REPORTS
 from localreg.operations.repairing import QUARANTINE
 from localreg.registry import OpenRegistry, open_registry
+from localreg.rights import may_write, why_not_written
 from localreg.store.filesystem import filesystem_type
 
 TYPE_CHECKING = False
@@ -125,6 +126,12 @@ def _check_place(path: Path, group: Group) -> None:
         place = next(folder for folder in (path, *path.parents) if folder.is_dir())
         if place == path:
             _check_owner(path, group)
+        if not may_write(place):
+            raise ReadOnlyRegistryError(
+                f"{why_not_written(place)}, so nothing there can be given to the group "
+                f"{group.name}; choose another directory",
+                path=str(place),
+            )
         probe = Path(tempfile.mkdtemp(prefix=".localreg-probe-", dir=place))
         try:
             share_at(probe, group.number)
