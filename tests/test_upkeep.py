@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import sqlite3
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -760,3 +761,16 @@ def test_leftovers_are_told(registry):
     found = {each.what: each for each in checkup.examine(registry._opened, lock_seconds=0.1)}
     assert found["leftovers"].state == "note"
     assert InputModel.query_models() == []
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["not started", "started"])
+def test_a_python_that_cannot_be_run_is_no_fault_of_locks(registry, tmp_path, monkeypatch, ends):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho no filelock here >&2; exit 1\n")
+    program.chmod(0o755 if ends else 0o644)
+    monkeypatch.setattr(sys, "executable", str(program))
+    found = {each.what: each for each in checkup.examine(registry._opened, lock_seconds=0.1)}
+    assert found["locks"].state == "note"
+    assert "file locks can be taken; whether they exclude" in found["locks"].text
+    why = "no filelock here" if ends else f"{program} cannot be started: Permission denied"
+    assert found["locks"].text.endswith(why)

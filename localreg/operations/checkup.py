@@ -28,6 +28,7 @@ from localreg.store import blob_rows
 from localreg.store.blob_rows import BlobRow
 from localreg.store.filesystem import filesystem_type, is_network
 
+FILE_LOCKS = "file locks"
 LOCK_SECONDS = 2.0
 WEIGHTS = ("blobs/sha256", "files", "trees")  # folders of weights
 LITTLE_SPACE = 1_000_000_000  # bytes
@@ -208,7 +209,7 @@ def kind_of_locks(registry: OpenRegistry) -> str:
         with registry.blobs.aside("doctor") as path:
             try:
                 with filelock.FileLock(path, fallback_to_soft=False, timeout=0):
-                    return "file locks"
+                    return FILE_LOCKS
             except OSError as error:
                 if error.errno not in NO_LOCKS:
                     return f"none ({error.strerror or error})"
@@ -321,16 +322,11 @@ def _locks(registry: OpenRegistry, seconds: float) -> Finding:
             counter.write_text("0")
             lock = counter.with_name(f"doctor-{new_id()}.lock")
             try:
-                counts = _contend(lock, counter, seconds)
+                counts, why = _contend(lock, counter, seconds)
             finally:
                 lock.unlink(missing_ok=True)
-            if counts is None:
-                return Finding(
-                    "locks",
-                    "note",
-                    f"file locks do not work here; instead: {kind_of_locks(registry)}. Without "
-                    "any, the same may be downloaded twice at once; nothing else depends on them",
-                )
+            if not counts:
+                return _untried(registry, why)
             found = int(counter.read_text())
     except LocalregError as error:
         return Finding("locks", "bad", str(error))
@@ -344,15 +340,38 @@ def _locks(registry: OpenRegistry, seconds: float) -> Finding:
     return Finding("locks", "ok", f"exclude: {found:,} turns of two processes, none lost")
 
 
-def _contend(lock: Path, counter: Path, seconds: float) -> list[int] | None:
-    """Return how often each of two processes counted; None when the lock cannot be taken."""
+def _untried(registry: OpenRegistry, why: str) -> Finding:
+    kind = kind_of_locks(registry)
+    if kind == FILE_LOCKS:  # so it was not for them that the processes did not count
+        text = f"{kind} can be taken; whether they exclude could not be tried: {why}"
+        return Finding("locks", "note", text)
+    return Finding(
+        "locks",
+        "note",
+        f"file locks do not work here; instead: {kind}. Without any, the same may be downloaded "
+        "twice at once; nothing else depends on them",
+    )
+
+
+def _contend(lock: Path, counter: Path, seconds: float) -> tuple[list[int], str]:
+    """Return how often each of two processes counted; or [], and why they did not."""
     command = [sys.executable, "-c", _COUNT, str(lock), str(counter), str(seconds)]
     pipe = subprocess.PIPE
-    children = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for _ in range(2)]
-    outputs = [child.communicate(timeout=seconds + 120)[0] for child in children]
-    if any(child.returncode for child in children):
-        return None
-    return [int(output) for output in outputs]
+    children: list[subprocess.Popen[str]] = []
+    try:
+        while len(children) < 2:
+            children.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True))
+    except OSError as error:  # no right to run this Python, or no room for another process
+        for child in children:
+            child.kill()
+            child.communicate()
+        return [], f"{sys.executable} cannot be started: {error.strerror or error}"
+    told = [child.communicate(timeout=seconds + 120) for child in children]
+    for child, (_, errors) in zip(children, told, strict=True):
+        if child.returncode:
+            said = errors.strip().rpartition("\n")[2]
+            return [], said or f"{sys.executable} ends with {child.returncode}"
+    return [int(output) for output, _ in told], ""
 
 
 def _leftovers(registry: OpenRegistry) -> list[Finding]:
