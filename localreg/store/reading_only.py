@@ -4,7 +4,9 @@
   opened again.
 - With SQLite's log and its index beside it (``-wal``, ``-shm``), a reader without any right to
   write sees what the writers commit, as every reader does.
-- Without them nobody has the database open, and nothing can be made beside it: it is read as a
+- Who may write makes them to read, and takes them away again. Who may write to the folder and not
+  to the database must not: they would be the reader's own files, and keep the owner from writing.
+- Without them nobody has the database open, and nothing is to be made beside it: it is read as a
   file that does not change ("immutable"). Such a connection takes no locks, and no writer waits
   for it. So it is given up as soon as the file, or a log beside it, is not what it was; and what
   was read while that changed counts for nothing.
