@@ -110,14 +110,15 @@ def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
     with disk_errors("repairing weights", registry.root), registry.store.write() as change:
         folder = blobs.real("files", digest)
         places = [blobs.blob(digest), *(sorted(folder.iterdir()) if folder.is_dir() else [])]
-        inodes: set[int] = set()
+        seen: set[tuple[int, int]] = set()
         for place in places:
             if place.is_dir() or not (place.exists() or place.is_symlink()):
                 continue
-            if place.is_symlink() or place.lstat().st_ino in inodes:
+            file = place.lstat()
+            if place.is_symlink() or (file.st_dev, file.st_ino) in seen:
                 place.unlink()
                 continue
-            inodes.add(place.lstat().st_ino)
+            seen.add((file.st_dev, file.st_ino))
             aside = blobs.folder(QUARANTINE) / f"{digest}.{new_id()[:8]}"
             place.rename(aside)
             moved.append(aside)
