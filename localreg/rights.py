@@ -23,12 +23,13 @@ def why_not_written(place: Path) -> str:
 
 
 def barrier(path: Path) -> str | None:
-    """Return which folder above a path this user may not enter, and who may, as a sentence's end.
+    """Return which folder on a path this user may not enter, and who may, as a sentence's end.
 
     None when each can be entered, or is not there.
     """
-    for folder in reversed(path.absolute().parents):
-        if not os.path.lexists(folder):
+    place = path.absolute()
+    for folder in (*reversed(place.parents), place):
+        if not os.path.isdir(folder):  # noqa: PTH112  (Path.is_dir may raise)
             return None
         if not _may(folder, os.X_OK):
             status = folder.stat()

@@ -189,10 +189,10 @@ def test_one_damaged_picture_stops_no_page(model, registry, caplog):
     task = Task.init("p", "train")
     for number in range(2):
         task.get_logger().report_image(f"i{number}", "s", image=np.full((2, 2), number))
-    for blob in (registry.path / "blobs").rglob("*"):
-        if blob.is_file():
-            blob.unlink()
-            break
+    blob = next(path for path in (registry.path / "blobs").rglob("*") if path.is_file())
+    for copy in registry.path.glob(f"files/{blob.parent.name}{blob.name}/*"):
+        copy.unlink()  # or it would take the blob's place
+    blob.unlink()
     assert registry.render().exists()
     text = task.report().read_text(encoding="utf-8")
     assert "damaged or gone" in text
