@@ -48,6 +48,8 @@ def verify_command(
             f"{_blobs(found.checked)}, {size_text(found.size)}, {found.hashed:,} of them hashed: "
             + ("all as they should be." if found.ok else f"{_count(found.problems)}.")
         )
+        if found.elsewhere:
+            say(f"{_blobs(found.elsewhere)} more at URLs only, where nobody looked.")
     if not found.ok:
         sys.exit(CORRUPT)
 

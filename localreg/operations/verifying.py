@@ -58,12 +58,14 @@ class Verification(Frozen):
             done last.
         size: bytes of all.
         problems: what was found.
+        elsewhere: how many more are at their URLs only, where nobody looked.
     """
 
     checked: int
     hashed: int
     size: int
     problems: tuple[Problem, ...]
+    elsewhere: int = 0
 
     @property
     def ok(self) -> bool:
@@ -94,6 +96,7 @@ def verify(
         kept = blob_rows.kept_digests(connection)
         known = {row.digest: _models(connection, row.digest) for row in rows}
     total, done, hashed = sum(row.size for row in rows), 0, 0
+    away = [row for row in rows if row.digest not in kept and _is_away(registry, row)]
     for row in rows:
         checked = _Check(registry, row, row.digest in kept, known[row.digest], full)
         problems += checked.run()
@@ -103,7 +106,14 @@ def verify(
             progress(done, total)
     if full and models is None:
         problems += _copies_of_others(registry, known)
-    return Verification(len(rows), hashed, total, tuple(problems))
+    size = total - sum(row.size for row in away)
+    return Verification(len(rows) - len(away), hashed, size, tuple(problems), len(away))
+
+
+def _is_away(registry: OpenRegistry, row: BlobRow) -> bool:
+    """Return whether the bytes of a row are neither here, in whatever state, nor upstream."""
+    here = registry.blobs.witness(row.digest) is not None
+    return not here and holder(registry, row.digest, row.size) is None
 
 
 def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator[Problem]:
@@ -143,6 +153,7 @@ def verify_chosen(
         sum(each.hashed for each in done),
         sum(each.size for each in done),
         tuple(problem for each in done for problem in each.problems),
+        sum(each.elsewhere for each in done),
     )
 
 
