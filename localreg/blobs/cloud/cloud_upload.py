@@ -196,7 +196,8 @@ class _Upload:
         except UploadError as error:
             if self._failure is not None:  # not the server's
                 raise self._failure from None
-            # An answer that is lost tells nothing: it may be there all the same.
+            # An answer that is lost tells nothing: it may be there all the same, from a try before
+            # too, which a later one meets. Nobody else has its name.
             if self._read != self._size or not await self._is_there():
                 raise
             log.info("%s; but it is there", error)
@@ -216,14 +217,12 @@ class _Upload:
                     return
 
     async def _create(self, store: ObjectStore, data: bytes) -> None:
-        from obstore.exceptions import AlreadyExistsError, NotSupportedError
+        from obstore.exceptions import NotSupportedError
 
         attributes = {DIGEST_ATTRIBUTE: self._hash.hexdigest()}
         put = partial(store.put_async, self._key, data, use_multipart=False, attributes=attributes)
         try:
             await put(mode="create")
-        except AlreadyExistsError:
-            return  # nobody else has this name: a try before, whose answer was lost
         except errors_of_obstore() as error:
             status = trouble_of(error, self.asked.place.scheme).status
             if status != 501 and not isinstance(error, NotSupportedError):
