@@ -131,9 +131,8 @@ class OutputModel(Model):
         """Set where weights go that this object updates from here on.
 
         Args:
-            uri: a folder, as a path or ``file://`` URL, or in an object store: ``s3://``,
-                ``gs://``, ``az://``; below it each task has a folder of its own. None for the
-                task's, or the default.
+            uri: a folder (path, ``file://``), or one in an object store (``s3://…``); below it each
+                task has its own. None for the task's, or the default.
 
         Raises:
             InvalidURLError: (a ValueError) nothing can be uploaded to it.
@@ -365,8 +364,7 @@ class OutputModel(Model):
         """Set where weights go when neither their model nor its task says so.
 
         Args:
-            output_uri: a folder, as a path or ``file://`` URL, or in an object store: ``s3://``,
-                ``gs://``, ``az://``; None for the registry.
+            output_uri: as `set_upload_destination` takes it; None for the registry.
 
         Raises:
             InvalidURLError: (a ValueError) nothing can be uploaded to it.

@@ -71,15 +71,17 @@ class Registry(UpkeepMethods):
         if path is None and upstream is None:
             self._opened = ambient.open_located(durability=durability, readonly=readonly)
             return
-        roots = _roots(upstream)  # checked before anything is made
+        roots: tuple[Path, ...] = ()
+        if upstream is not None:
+            from localreg.api.upstreams import put_behind, roots_of
+
+            roots = roots_of(upstream)  # checked before anything is made
         self._opened = open_registry(
             ambient.locate()[0] if path is None else path,
             durability=durability or ambient.default_durability(),
             readonly=readonly,
         )
         if roots:
-            from localreg.api.upstreams import put_behind
-
             self._opened = put_behind(self._opened, roots)
 
     def __enter__(self) -> Registry:
@@ -365,14 +367,6 @@ class Registry(UpkeepMethods):
                 )
             return operations.chain.Found(stored.registry, stored.id)
         return operations.lookup.resolve_model(self._opened, model, argument)
-
-
-def _roots(upstream: object) -> tuple[Path, ...]:
-    if upstream is None:
-        return ()
-    from localreg.api.upstreams import roots_of
-
-    return roots_of(upstream)
 
 
 def use_registry(
