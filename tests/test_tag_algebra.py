@@ -1,4 +1,4 @@
-"""Tag filters mean what semantics.md section 7 says, as parsed and as SQL finds models by them."""
+"""Tag filters mean what the README says, as parsed and as SQL finds models by them."""
 
 from __future__ import annotations
 
