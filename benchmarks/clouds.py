@@ -27,12 +27,12 @@ from obstore.store import ObjectStore, from_url
 from localreg import InputModel, OutputModel, Registry, Task
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from object_servers import SeaweedFS
+from support.object_servers import SeaweedFS
 
 _PEAK = """
 import sys
 from pathlib import Path
-from localreg.blobs.cloud import cloud_download, cloud_upload
+from localreg.blobs.transfer.cloud import cloud_download, cloud_upload
 source, url, place = sys.argv[1:]
 if source:
     cloud_upload.upload(Path(source), url)

@@ -30,7 +30,7 @@ from measure import Finding, Rounds, median, print_table, ratio, take_turns, tim
 from raw_sqlite import DATABASE, connect
 
 from localreg import InputModel, Registry
-from localreg.operations import searching
+from localreg.operations.finding import queries
 
 LIMIT = 20
 NEWEST = "newest 20"
@@ -156,10 +156,10 @@ def by_hand(
 
 def find(shape: Shape, registry: Registry) -> list[str]:
     """Return what localreg finds."""
-    query = searching.check_query(
+    query = queries.check_query(
         name=shape.name, tags=shape.tags, metadata=shape.metadata, limit=LIMIT
     )
-    return searching.find_models(registry._opened, query)
+    return queries.find_models(registry._opened, query)
 
 
 def check_same(shape: Shape, registry: Registry, raw: sqlite3.Connection) -> None:

@@ -246,7 +246,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from localreg.reports.arrays import Array
+    from localreg.plots.arrays import Array
 
     _Seconds = Callable[[Path, int], float]
 

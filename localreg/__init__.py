@@ -10,32 +10,32 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # type checkers take it for True; importing typing would cost time
 if TYPE_CHECKING:
-    from localreg.api.input_model import InputModel as InputModel
-    from localreg.api.logger import Logger as Logger
-    from localreg.api.model import Model as Model
-    from localreg.api.output_model import OutputModel as OutputModel
-    from localreg.api.public_registry import Registry as Registry
-    from localreg.api.public_registry import current_registry as current_registry
-    from localreg.api.public_registry import use_registry as use_registry
+    from localreg.api.models.input_model import InputModel as InputModel
+    from localreg.api.models.model import Model as Model
+    from localreg.api.models.output_model import OutputModel as OutputModel
+    from localreg.api.registry import Registry as Registry
+    from localreg.api.registry import current_registry as current_registry
+    from localreg.api.registry import use_registry as use_registry
     from localreg.api.storage_manager import StorageManager as StorageManager
-    from localreg.api.task import Task as Task
+    from localreg.api.tasks.logger import Logger as Logger
+    from localreg.api.tasks.task import Task as Task
     from localreg.errors import LocalregError as LocalregError
-    from localreg.frameworks import Framework as Framework
+    from localreg.values.frameworks import Framework as Framework
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Framework": "localreg.frameworks",
-    "InputModel": "localreg.api.input_model",
+    "Framework": "localreg.values.frameworks",
+    "InputModel": "localreg.api.models.input_model",
     "LocalregError": "localreg.errors",
-    "Logger": "localreg.api.logger",
-    "Model": "localreg.api.model",
-    "OutputModel": "localreg.api.output_model",
-    "Registry": "localreg.api.public_registry",
+    "Logger": "localreg.api.tasks.logger",
+    "Model": "localreg.api.models.model",
+    "OutputModel": "localreg.api.models.output_model",
+    "Registry": "localreg.api.registry",
     "StorageManager": "localreg.api.storage_manager",
-    "Task": "localreg.api.task",
-    "current_registry": "localreg.api.public_registry",
-    "use_registry": "localreg.api.public_registry",
+    "Task": "localreg.api.tasks.task",
+    "current_registry": "localreg.api.registry",
+    "use_registry": "localreg.api.registry",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -29,7 +29,7 @@ _MODEL_NAMES = ("InputModel", "OutputModel", "Model", "Framework")
 _PRESENT: dict[str, dict[str, str]] = {
     _TOP: {
         "Task": "localreg",
-        "TaskTypes": "localreg.api.task",
+        "TaskTypes": "localreg.api.tasks.task",
         "InputModel": "localreg",
         "OutputModel": "localreg",
         "Model": "localreg",
@@ -37,7 +37,7 @@ _PRESENT: dict[str, dict[str, str]] = {
         "StorageManager": "localreg",
         "UsageError": "localreg.errors:InvalidValueError",
     },
-    "clearml.task": {"Task": "localreg", "TaskTypes": "localreg.api.task"},
+    "clearml.task": {"Task": "localreg", "TaskTypes": "localreg.api.tasks.task"},
     "clearml.model": dict.fromkeys(_MODEL_NAMES, "localreg"),
     "clearml.logger": {"Logger": "localreg"},
     "clearml.storage": {"StorageManager": "localreg"},
@@ -45,7 +45,7 @@ _PRESENT: dict[str, dict[str, str]] = {
     "clearml.errors": {"UsageError": "localreg.errors:InvalidValueError"},
     "clearml.version": {},
     "clearml.utilities": {},
-    "clearml.utilities.plotly_reporter": {"SeriesInfo": "localreg.reports.line_series"},
+    "clearml.utilities.plotly_reporter": {"SeriesInfo": "localreg.plots.line_series"},
     "clearml.datasets": {},
     "clearml.datasets.dataset": {},
     "clearml.automation": {},
@@ -100,17 +100,17 @@ def install() -> None:
     >>> install()
     >>> from clearml import Task
     >>> Task.__module__
-    'localreg.api.task'
+    'localreg.api.tasks.task'
     >>> uninstall()
     """
     if any(isinstance(each, _Finder) for each in sys.meta_path):
         return
-    from localreg.api import argument_hook
+    from localreg.api.tasks import argparse_hook
 
     for name in _loaded():
         _aside[name] = sys.modules.pop(name)
     sys.meta_path.insert(0, _Finder())
-    argument_hook.install()
+    argparse_hook.install()
 
 
 def uninstall() -> None:

@@ -12,18 +12,18 @@ from localreg.errors import (
     RegistryError,
     StorageError,
 )
-from localreg.frozen import Frozen, replace
-from localreg.rights import barrier
-from localreg.store.database import Store
-from localreg.text import check_text
+from localreg.filesystem.access_rights import barrier
+from localreg.store.database.store import Store
+from localreg.values.checks import check_text
+from localreg.values.frozen import Frozen, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from localreg.blobs.blobstore import BlobStore
-    from localreg.group_modes import Group
-    from localreg.store.database import Durability
+    from localreg.filesystem.group_modes import Group
+    from localreg.store.database.store import Durability
 
 DATABASE = "registry.db"
 

@@ -89,13 +89,14 @@ def _execute(module: ModuleType, code: CodeType) -> None:
 
 def _fail(code: object) -> None:
     """Record that the open tasks failed: the hooks at exit would take them for completed."""
-    if "localreg.api.run_hooks" not in sys.modules:  # then there is no task
+    if "localreg.api.tasks.exit_hooks" not in sys.modules:  # then there is no task
         return
-    from localreg.api import ambient, run_hooks
+    from localreg.api import ambient
+    from localreg.api.tasks import exit_hooks
 
     reason = f"exit code {code}" if isinstance(code, int) else str(code)
     for registry, task_id in ambient.tasks():
-        run_hooks.end(registry, task_id, "failed", reason[: run_hooks.REASON_LIMIT])
+        exit_hooks.end(registry, task_id, "failed", reason[: exit_hooks.REASON_LIMIT])
 
 
 def _main_module(kind: str, what: str, shown: str, *, plain: bool) -> tuple[ModuleType, CodeType]:

@@ -13,9 +13,9 @@ import textwrap
 
 import pytest
 from hypothesis import HealthCheck, settings
-from object_proxy import ObjectProxy
-from object_servers import SERVERS, ObjectServers, no_clouds_of_the_user
-from vfat import Vfat
+from support.object_proxy import ObjectProxy
+from support.object_servers import SERVERS, ObjectServers, no_clouds_of_the_user
+from support.vfat import Vfat
 
 # One machine's pace is not another's: no deadlines, and the same examples on every run of CI.
 settings.register_profile(
@@ -52,8 +52,8 @@ print(json.dumps(globals()[name](*arguments)))
 """
 _CROWD = """
 import json, multiprocessing, os, sys, traceback
-import localreg.api.input_model, localreg.api.public_registry, localreg.operations.adding
-import localreg.operations.catalog, localreg.operations.creation
+import localreg.api.models.input_model, localreg.api.registry, localreg.operations.models.adding
+import localreg.operations.models.importing, localreg.operations.models.recording
 count, (source, name, arguments) = json.loads(sys.argv[1])
 exec(source)
 barrier = multiprocessing.get_context("fork").Barrier(count)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from localreg.operations.uploading import Uploads
+    from localreg.operations.weights.uploading import Uploads
     from localreg.registry import OpenRegistry
-    from localreg.store.database import Durability
+    from localreg.store.database.store import Durability
 
 HOME_VARIABLE = "LOCALREG_HOME"
 UPSTREAM_VARIABLE = "LOCALREG_UPSTREAM"
@@ -213,7 +213,7 @@ def current_task(registry: OpenRegistry) -> str | None:
 
 
 def _runs(registry: OpenRegistry, task_id: str) -> bool:
-    from localreg.store import task_rows
+    from localreg.store.rows import task_rows
 
     with registry.store.read() as connection:
         record = task_rows.task(connection, task_id)
@@ -317,7 +317,7 @@ def uploads() -> Uploads:
     """Return the uploads of this process that run behind."""
     found = _uploads.get(os.getpid())
     if found is None:
-        from localreg.operations.uploading import Uploads
+        from localreg.operations.weights.uploading import Uploads
 
         found = _uploads.setdefault(os.getpid(), Uploads())
     return found

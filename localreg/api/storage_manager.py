@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 
 from localreg import log, operations
-from localreg.api.model import open_of
-from localreg.api.model_weights import or_none
+from localreg.api.models.local_copies import or_none
+from localreg.api.models.model import open_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.api.public_registry import Registry
+    from localreg.api.registry import Registry
 
 
 class StorageManager:
@@ -56,12 +56,14 @@ class StorageManager:
         opened = open_of(registry)
         if cache_context is not None:
             log.info("cache_context=%r means nothing here: there is one cache", cache_context)
-        wish = operations.weights.check_wish(
+        wish = operations.weights.local_copies.check_wish(
             remote_url, name=name, expected=expected_sha256, force=bool(force_download)
         )
         return or_none(
             lambda: str(
-                operations.weights.copy_of_url(opened, wish, extract=bool(extract_archive))
+                operations.weights.local_copies.copy_of_url(
+                    opened, wish, extract=bool(extract_archive)
+                )
             ),
             raise_on_error,
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from localreg import operations
 from localreg.api import ambient
-from localreg.records import Owner
+from localreg.values.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
-    from localreg.records import TaskRecord
     from localreg.registry import OpenRegistry
+    from localreg.values.records import TaskRecord
 
 
 class TaskHandle:
@@ -61,4 +61,4 @@ class TaskHandle:
         return self._registry, Owner("task", self._id)
 
     def _row(self) -> TaskRecord:
-        return operations.tracking.task(self._registry, self._id)
+        return operations.tasks.lifecycle.task(self._registry, self._id)

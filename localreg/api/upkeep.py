@@ -7,11 +7,11 @@ from localreg.progress import shown_progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.operations.adopting import Adoption
-    from localreg.operations.collecting import Collection
-    from localreg.operations.repairing import Repair
-    from localreg.operations.usage import Usage
-    from localreg.operations.verifying import Verification
+    from localreg.operations.upkeep.adopt import Adoption
+    from localreg.operations.upkeep.du import Usage
+    from localreg.operations.upkeep.gc import Collection
+    from localreg.operations.upkeep.repair import Repair
+    from localreg.operations.upkeep.verify import Verification
     from localreg.registry import OpenRegistry
 
 
@@ -33,7 +33,7 @@ class UpkeepMethods:
             What was found: ``.ok``, and ``.problems`` with digest, models and a text each.
         """
         with shown_progress("Verifying") as progress:
-            return operations.verifying.verify(self._opened, full=bool(full), progress=progress)
+            return operations.upkeep.verify.verify(self._opened, full=bool(full), progress=progress)
 
     def repair(self, full: bool = False) -> Repair:
         """Verify, and mend what is found from wherever the right bytes still are.
@@ -48,7 +48,7 @@ class UpkeepMethods:
             ``.mended``, each with how, and what is ``.lost``.
         """
         with shown_progress("Verifying") as progress:
-            return operations.repairing.repair(self._opened, full=bool(full), progress=progress)
+            return operations.upkeep.repair.repair(self._opened, full=bool(full), progress=progress)
 
     def adopt(self) -> Adoption:
         """Copy here what this registry's models, tasks and reports have only upstream.
@@ -62,7 +62,7 @@ class UpkeepMethods:
             ReadOnlyRegistryError: the registry is open for reading only.
         """
         with shown_progress("Adopting") as progress:
-            return operations.adopting.adopt(self._opened, progress=progress)
+            return operations.upkeep.adopt.adopt(self._opened, progress=progress)
 
     def gc(
         self,
@@ -83,10 +83,10 @@ class UpkeepMethods:
             InvalidValueError: (a ValueError) `grace_seconds` is no number, or below 0.
             DamagedRegistryError: (an OSError) the database is not sound; nothing was deleted.
         """
-        return operations.collecting.collect(
+        return operations.upkeep.gc.collect(
             self._opened, grace_seconds=grace_seconds, dry_run=dry_run
         )
 
     def du(self) -> Usage:
         """Return where the bytes are: by project, model and blob, what they share told apart."""
-        return operations.usage.usage(self._opened)
+        return operations.upkeep.du.usage(self._opened)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from localreg.blobs.disk_errors import disk_errors
 from localreg.errors import CorruptBlobError
+from localreg.filesystem.disk_errors import disk_errors
 
 
 def size_of(path: Path) -> int | None:

@@ -10,18 +10,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localreg.blobs.blob_files import damaged, size_of
-from localreg.blobs.disk_errors import disk_errors
-from localreg.blobs.handing_out import delete_handed_out, local_file
-from localreg.blobs.odd_filesystems import make_readonly_at
+from localreg.blobs.local_files.handed_out import delete_handed_out, local_file
 from localreg.errors import CorruptBlobError, InvalidValueError, NotARegistryError, StorageError
-from localreg.filesystem_gaps import sync_folder
-from localreg.frozen import Frozen
-from localreg.group_modes import share_at
-from localreg.ids import new_id
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.folder_sync import sync_folder
+from localreg.filesystem.group_modes import share_at
+from localreg.filesystem.portable_files import make_readonly_at
+from localreg.values.frozen import Frozen
+from localreg.values.ids import new_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.blobs.staging import StagedBlob
+    from localreg.blobs.staging.staging import StagedBlob
 
 NEW_FOLDER = ".new-"  # begins the name of a folder that is not in its place yet
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -61,7 +61,7 @@ class BlobStore(Frozen):
             StorageError: the operating system refused something in the block.
         """
         with disk_errors("keeping weights", self.root):
-            from localreg.blobs.owners import owner_mark
+            from localreg.filesystem.temporary_owners import owner_mark
 
             path = self.folder("tmp") / f"{kind}-{new_id()}{owner_mark()}"
             try:
@@ -141,7 +141,7 @@ class BlobStore(Frozen):
         with disk_errors("deleting weights", path):
             tree = self.real("trees") / digest
             if tree.is_dir():
-                from localreg.blobs.unpacking import remove_tree
+                from localreg.blobs.archives.unpacking import remove_tree
 
                 remove_tree(tree)
             delete_handed_out(self, digest)
@@ -159,7 +159,7 @@ class BlobStore(Frozen):
     def contains(self, path: Path) -> bool:
         """Return whether a path is one that the registry made; users keep files beside these."""
         if self.spare is not None:
-            from localreg.blobs.elsewhere import is_elsewhere
+            from localreg.blobs.local_files.readonly_registry import is_elsewhere
 
             if is_elsewhere(path, self.spare):
                 return True
@@ -206,7 +206,7 @@ class BlobStore(Frozen):
             return
         if os.path.lexists(folder):
             raise FileExistsError(folder)
-        from localreg.blobs.owners import owner_mark
+        from localreg.filesystem.temporary_owners import owner_mark
 
         # Another member who met it before the group may use it would be refused.
         aside = self.root / f"{NEW_FOLDER}{new_id()}{owner_mark()}"

@@ -13,9 +13,9 @@ from typing import TypeVar
 import click
 
 from localreg.api import ambient
-from localreg.records import Json, ModelRecord, WeightsRecord
 from localreg.registry import OpenRegistry, open_registry
-from localreg.urls import public_url
+from localreg.values.records import Json, ModelRecord, WeightsRecord
+from localreg.values.urls import public_url
 
 Command = TypeVar("Command", bound=Callable[..., object])
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from localreg.reports.line_series import SeriesInfo
+from localreg.plots.line_series import SeriesInfo
 
 __all__ = ["SeriesInfo"]

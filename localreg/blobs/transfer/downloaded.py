@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from localreg.errors import DigestMismatchError
-from localreg.frozen import Frozen
-from localreg.urls import public_url
+from localreg.values.frozen import Frozen
+from localreg.values.urls import public_url
 
 
 class Downloaded(Frozen):

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 
 from localreg.errors import InvalidValueError
-from localreg.frozen import Frozen
+from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

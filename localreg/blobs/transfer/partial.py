@@ -6,9 +6,9 @@ import json
 import os
 from pathlib import Path
 
-from localreg.blobs.disk_errors import disk_errors
-from localreg.blobs.hash_behind import HashBehind
-from localreg.frozen import Frozen, values
+from localreg.blobs.staging.hash_behind import HashBehind
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.values.frozen import Frozen, values
 
 SYNC_STEP = 128 * 1024 * 1024
 

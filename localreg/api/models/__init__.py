@@ -1,0 +1,1 @@
+"""Handles of models: `Model`, `InputModel`, `OutputModel`."""

@@ -1,0 +1,310 @@
+"""`InputModel`: a model that a task starts from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from localreg import log, operations
+from localreg.api import ambient
+from localreg.api.models.model import Model, existing, handle, open_of
+from localreg.api.task_handle import TaskHandle
+from localreg.errors import InvalidValueError, ModelNotFoundError
+from localreg.progress import shown_progress
+from localreg.values.checks import check_name
+from localreg.values.labels import check_labels
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.api.registry import Registry
+    from localreg.registry import OpenRegistry
+
+
+class InputModel(Model):
+    """An existing model, found by its id, or by name, project and tags.
+
+    Args:
+        model_id: the model's id; when given, everything else is ignored.
+        name: exact name to look for.
+        project: exact name of the project to look in.
+        tags: see `query_models`.
+        only_published: leave drafts out.
+        registry: where to look; the current registry when None.
+
+    Raises:
+        ModelNotFoundError: (also a ValueError) nothing is found.
+
+    Without an id it is the first that `query_models` finds: the one updated last.
+
+    >>> first = InputModel.import_model("s3://bucket/resnet.pt", name="resnet", tags=["vision"])
+    >>> InputModel(name="resnet").id == first.id
+    True
+
+    Source: the InputModel page.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        model_id: str | None = None,
+        name: str | None = None,
+        project: str | None = None,
+        tags: Sequence[str | None] | None = None,
+        only_published: bool = False,
+        *,
+        registry: Registry | None = None,
+    ) -> None:
+        opened = open_of(registry)
+        if model_id is not None and model_id != "":
+            self._subject = existing(opened, model_id)
+            return
+        query = operations.finding.queries.check_query(
+            project=project, name=name, tags=tags, published=only_published, limit=1
+        )
+        found = operations.finding.upstream.search(opened, query)
+        if not found:
+            from localreg.values.urls import without_secrets
+
+            shown = None if name is None else without_secrets(name)
+            raise ModelNotFoundError(
+                f"there is no model with name={shown!r:.200}, project={project!r:.200}, "
+                f"tags={tags!r:.200}, "
+                f"only_published={only_published}; `localreg ls` lists what is there",
+                reference=str(shown),
+            )
+        first = found[0]
+        if name is None and project is None and not tags:
+            log.info("InputModel() was told nothing, and took the model updated last: %s", first.id)
+        self._subject = existing(first.registry, first.id)
+
+    @classmethod
+    def import_model(
+        cls,
+        weights_url: str | os.PathLike[str],
+        config_text: str | None = None,
+        config_dict: dict[str, object] | None = None,
+        label_enumeration: Mapping[str, int] | None = None,
+        name: str | None = None,
+        project: str | None = None,
+        tags: Sequence[str] | None = None,
+        comment: str | None = None,
+        is_package: bool = False,
+        create_as_published: bool = False,
+        framework: str | None = None,
+        *,
+        copy: bool = False,
+        expected_sha256: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        registry: Registry | None = None,
+    ) -> InputModel:
+        """Return the model whose weights come from a URL, recorded now when it is new.
+
+        A URL that a model which is not archived has already gives that model, with a warning,
+        and everything else is ignored; of an upstream registry, too, where it cannot be changed.
+        Nothing is read from the URL, which need not exist yet,
+        unless `copy`.
+
+        Args:
+            weights_url: a URL or a path; a path becomes ``file://`` and its absolute form. A
+                fragment ``#sha256=…`` says which bytes it must give.
+            config_text: the configuration, kept byte for byte.
+            config_dict: the configuration, kept as JSON; not both.
+            label_enumeration: ``{label: integer}``.
+            name: by the current task, or the time, when None.
+            project: made when it is new; the current task's when None.
+            tags: a list of str.
+            comment: any text.
+            is_package: the weights are an archive of several files.
+            create_as_published: publish it at once.
+            framework: by the URL's ending when None.
+            copy: also keep the bytes in the registry, so that the model outlives their source:
+                a local file, a folder as a package, or what a URL serves, downloaded now.
+            expected_sha256: 64 hex digits that the bytes must have, whenever they are read.
+            metadata: see `set_all_metadata`.
+            registry: where to record it; the current registry when None.
+
+        Raises:
+            InvalidValueError: (a ValueError) an argument cannot be used; nothing was recorded.
+            SourceNotFoundError: `copy`, and there is no such file.
+            DownloadError: `copy`, and the server does not give it.
+            DigestMismatchError: other bytes were expected; nothing was recorded.
+
+        >>> model = InputModel.import_model("https://example.org/a.onnx", name="detector")
+        >>> model.framework, model.url
+        ('ONNX', 'https://example.org/a.onnx')
+
+        Source: ``import_model`` of the InputModel page.
+        """
+        opened = open_of(registry)
+        description = operations.models.recording.describe(
+            config_text=config_text,
+            config_dict=config_dict,
+            label_enumeration=label_enumeration,
+            name=name,
+            project=project,
+            tags=tags,
+            comment=comment,
+            metadata=metadata,
+            is_package=is_package,
+            create_as_published=create_as_published,
+            framework=framework,
+        )
+        current = ambient.current_task(opened)
+        task = None if current is None else operations.tasks.lifecycle.task(opened, current)
+        with shown_progress("Keeping weights") as progress:
+            imported = operations.models.importing.import_model(
+                opened,
+                weights_url,
+                description,
+                task=task,
+                copy=bool(copy),
+                expected=expected_sha256,
+                progress=progress,
+            )
+        if imported.known:
+            home = imported.registry
+            log.warning(
+                "%s is known already as model %s%s; it is used as it is, and what else was given "
+                "is ignored",
+                imported.url,
+                imported.model,
+                "" if home.front is None else f" of the upstream registry {home.root}",
+            )
+        return handle(InputModel, imported.registry, imported.model)
+
+    @classmethod
+    def load_model(
+        cls,
+        weights_url: str | os.PathLike[str],
+        load_archived: bool = False,
+        *,
+        registry: Registry | None = None,
+    ) -> InputModel | None:
+        """Return the model whose weights come from a URL, or None when there is none.
+
+        Args:
+            weights_url: a URL or a path, as in `import_model`.
+            load_archived: archived models count too.
+            registry: where to look; the current registry when None.
+
+        Returns:
+            The newest by creation, when several have this URL.
+
+        Raises:
+            InvalidURLError: (a ValueError) the URL is empty or malformed.
+
+        Source: ``load_model`` of the InputModel page.
+        """
+        opened = open_of(registry)
+        found = operations.models.importing.find_by_url(opened, weights_url, archived=load_archived)
+        return None if found is None else handle(InputModel, found.registry, found.id)
+
+    @classmethod
+    def empty(
+        cls,
+        config_text: str | None = None,
+        config_dict: dict[str, object] | None = None,
+        label_enumeration: Mapping[str, int] | None = None,
+    ) -> InputModel:
+        """Return a model that is in no registry: a configuration and labels, nothing else.
+
+        Args:
+            config_text: the configuration.
+            config_dict: the configuration, kept as JSON; not both.
+            label_enumeration: ``{label: integer}``.
+
+        Raises:
+            InvalidValueError: (a ValueError) an argument cannot be used.
+
+        >>> InputModel.empty(config_dict={"layers": 3}).config_dict
+        {'layers': 3}
+
+        Source: ``empty`` of the InputModel page.
+        """
+        from localreg.api.models.stored_model import Empty
+        from localreg.values.config_text import config_to_text
+
+        model = cls.__new__(cls)
+        model._subject = Empty(
+            config_to_text(config_text, config_dict),
+            check_labels(label_enumeration),
+        )
+        return model
+
+    def connect(
+        self, task: object, name: str | None = None, ignore_remote_overrides: bool = False
+    ) -> None:
+        """Make the model an input of a task, which takes over its configuration and labels.
+
+        When the process runs a task again (``LOCALREG_TASK_ID`` names it), this object becomes
+        the model that the task has under `name` instead.
+
+        Args:
+            task: a `Task`.
+            name: of the entry on the task; the weights' file name without its ending, or
+                "Input Model", when None.
+            ignore_remote_overrides: use this model whatever the task says.
+
+        Raises:
+            InvalidValueError: (a ValueError) `task` is no task.
+            ModelNotFoundError: the model is gone.
+
+        Source: ``connect`` of the InputModel page.
+        """
+        connect(self, task, name, ignore_remote_overrides, comment=False)
+
+
+def connect(
+    model: InputModel, task: object, name: str | None, ignore: bool, *, comment: bool
+) -> None:
+    """Do what `InputModel.connect` and `Task.connect` have in common.
+
+    Args:
+        comment: whether the task's comment tells of the model.
+    """
+    if not isinstance(task, TaskHandle):
+        raise InvalidValueError(f"task must be a Task, not {type(task).__name__}", argument="task")
+    if task.id == ambient.remote_task() and not ignore:
+        name = _take_override(model, task._registry, task.id, name)
+    from localreg.api.models.stored_model import Empty
+
+    subject = model._subject
+    if isinstance(subject, Empty):
+        operations.tasks.inputs.adopt_design(
+            task._registry, task.id, subject.config(), subject.labels()
+        )
+        return
+    if subject.registry not in task._registry.chain:
+        raise InvalidValueError(
+            f"the model is in {subject.registry.root}, the task in {task._registry.root}; a task "
+            "connects models of its own registry, and of those upstream of it",
+            argument="task",
+        )
+    made = operations.tasks.inputs.connect_model(
+        task._registry, task.id, subject.id, name, comment=comment
+    )
+    if made.replaced:
+        log.warning(
+            "task %s had model %s as %r; it is %s now",
+            task.id, made.replaced, made.name, subject.id,
+        )  # fmt: skip
+
+
+def _take_override(
+    model: InputModel, registry: OpenRegistry, task_id: str, name: str | None
+) -> str:
+    """Make `model` the one that a task which is run again has under `name`; return the name.
+
+    The name that stands for None is that of the code's model, and stays when it is replaced.
+    """
+    entry = model._subject.entry_name() if name is None else check_name("name", name)
+    inputs = operations.tasks.inputs.inputs(registry, task_id)
+    if entry in inputs:
+        model._subject = existing(registry, inputs[entry])
+    elif inputs:
+        log.warning(
+            "task %s has no input model %r (it has %s); the one in the code is used",
+            task_id, entry, ", ".join(inputs),
+        )  # fmt: skip
+    return entry

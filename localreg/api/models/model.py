@@ -1,0 +1,390 @@
+"""`Model`: a handle on one model of a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from localreg import log, operations
+from localreg.api import ambient
+from localreg.api.models.life import LifeMethods
+from localreg.api.models.local_copies import WeightsMethods
+from localreg.api.models.metadata import MetadataMethods
+from localreg.api.reports.report_methods import ReportMethods
+from localreg.api.reports.reported_methods import ReportedMethods
+from localreg.errors import InvalidValueError, LocalregError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from localreg.api.models.stored_model import Stored, Subject
+    from localreg.api.registry import Registry
+    from localreg.registry import OpenRegistry
+    from localreg.values.records import Owner
+
+    AnyModel = TypeVar("AnyModel", bound="Model")
+
+
+class Model(LifeMethods, MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
+    """One model of a registry.
+
+    Args:
+        model_id: its id.
+        registry: where it is; the current registry when None.
+
+    Raises:
+        ModelNotFoundError: (also a ValueError) there is no such model.
+
+    Source: ClearML's ``Model``, and the properties of the InputModel page.
+    """
+
+    __slots__ = ("_subject",)
+
+    _subject: Subject
+
+    def __init__(self, model_id: str, *, registry: Registry | None = None) -> None:
+        self._subject = existing(open_of(registry), model_id)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id!r})"
+
+    def _repr_html_(self) -> str:
+        from localreg.api.models.notebook import model_html
+
+        return model_html(self)
+
+    def _reports_to(self) -> tuple[OpenRegistry, Owner]:
+        stored = self._subject.stored()
+        return stored.registry, stored.owner()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Model) and self._subject == other._subject
+
+    def __hash__(self) -> int:
+        return hash((type(self._subject), self.id))
+
+    @property
+    def id(self) -> str:
+        """The model's id, 32 hex digits; ``"empty"`` for `InputModel.empty()`."""
+        return self._subject.id
+
+    @property
+    def name(self) -> str:
+        """The model's name. Setting it makes the model the next version under the new one."""
+        return self._subject.row().name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        stored = self._subject.stored()
+        operations.models.edits.rename(stored.registry, stored.id, name)
+
+    @property
+    def project(self) -> str | None:
+        """Id of the model's project, None without one. Set it to an id, or to a name."""
+        project = self._subject.row().project
+        return None if project is None else project.id
+
+    @project.setter
+    def project(self, project: str | None) -> None:
+        stored = self._subject.stored()
+        operations.models.edits.move(stored.registry, stored.id, project)
+
+    @property
+    def project_name(self) -> str | None:
+        """Name of the model's project, None without one."""
+        project = self._subject.row().project
+        return None if project is None else project.name
+
+    @property
+    def comment(self) -> str | None:
+        """The comment, or description, of the model; None without one."""
+        return self._subject.row().comment
+
+    @comment.setter
+    def comment(self, comment: str | None) -> None:
+        stored = self._subject.stored()
+        operations.models.edits.set_comment(stored.registry, stored.id, comment)
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags, sorted. Set it to replace them; changing the list changes nothing."""
+        return self._subject.tags(system=False)
+
+    @tags.setter
+    def tags(self, tags: Sequence[str]) -> None:
+        stored = self._subject.stored()
+        operations.models.edits.set_tags(stored.registry, stored.id, tags)
+
+    @property
+    def system_tags(self) -> list[str]:
+        """The system tags, sorted; "archived" and "package" show, and set, these states."""
+        return self._subject.tags(system=True)
+
+    @system_tags.setter
+    def system_tags(self, tags: Sequence[str]) -> None:
+        stored = self._subject.stored()
+        operations.models.edits.set_system_tags(stored.registry, stored.id, tags)
+
+    @property
+    def config_text(self) -> str:
+        """The configuration as it was given, "" without one."""
+        return self._subject.config()
+
+    @property
+    def config_dict(self) -> dict[str, object]:
+        """The configuration read as JSON, TOML, INI, YAML or HOCON; ``{}`` without one.
+
+        Raises:
+            ConfigTextError: (a ValueError) it is none of these.
+        """
+        from localreg.values.config_text import text_to_config
+
+        return text_to_config(self._subject.config())  # type: ignore[return-value]  # a list, when the text is one
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """The label enumeration, ``{label: integer}``."""
+        return self._subject.labels()
+
+    @property
+    def framework(self) -> str | None:
+        """The framework the weights are of, such as ``"PyTorch"``; None when unknown."""
+        return self._subject.row().framework
+
+    @property
+    def task(self) -> str | None:
+        """Id of the task that took the model as input last, else of the one that made it."""
+        return self._subject.task()
+
+    @property
+    def original_task(self) -> str | None:
+        """Id of the task that made the model; None for an imported one."""
+        return self._subject.row().task
+
+    @property
+    def url(self) -> str | None:
+        """Where the weights come from; for those only the registry holds, its own copy."""
+        return self._subject.url()
+
+    @property
+    def published(self) -> bool:
+        """Whether the model is published."""
+        return self._subject.row().published
+
+    @property
+    def archived(self) -> bool:
+        """Whether the model is archived."""
+        return self._subject.row().archived
+
+    @property
+    def version(self) -> int:
+        """Its number among the models of one project and name, from 1."""
+        return self._subject.stored().row().version
+
+    @property
+    def ref(self) -> str:
+        """The reference that names it, ``project/name:version``."""
+        return self._subject.stored().row().ref
+
+    @property
+    def aliases(self) -> list[str]:
+        """The aliases that point to it, sorted."""
+        return self._subject.stored().aliases()
+
+    @property
+    def digest(self) -> str | None:
+        """sha256 of the weights, as 64 hex digits; None while the registry does not know it."""
+        stored = self._subject.stored()
+        found = operations.weights.local_copies.current(stored.registry, stored.id)
+        return None if found is None else found.digest
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the weights; None while the registry does not know them."""
+        stored = self._subject.stored()
+        found = operations.weights.local_copies.current(stored.registry, stored.id)
+        return None if found is None else found.size
+
+    def add_tags(self, *tags: str) -> None:
+        """Add tags; those that are there already stay.
+
+        Raises:
+            InvalidValueError: they are no tags.
+        """
+        stored = self._subject.stored()
+        operations.models.edits.edit_tags(stored.registry, stored.id, add=tags)
+
+    def remove_tags(self, *tags: str) -> None:
+        """Take tags off; those that are not there are passed over.
+
+        Raises:
+            InvalidValueError: they are no tags.
+        """
+        stored = self._subject.stored()
+        operations.models.edits.edit_tags(stored.registry, stored.id, drop=tags)
+
+    @classmethod
+    def query_models(
+        cls,
+        project_name: str | None = None,
+        model_name: str | None = None,
+        tags: Sequence[str | None] | None = None,
+        only_published: bool = False,
+        include_archived: bool = False,
+        max_results: int | None = None,
+        metadata: dict[str, object] | None = None,
+        *,
+        order_by: str = "updated",
+        registry: Registry | None = None,
+    ) -> list[Model]:
+        """Return the models that match every filter, the one updated last first.
+
+        Args:
+            project_name: exact name; a project that does not exist has no models.
+            model_name: exact name.
+            tags: any of these, without those that a ``-`` precedes; or with operators, see
+                `localreg.values.tags`.
+            only_published: leave drafts out.
+            include_archived: archived models too.
+            max_results: at most so many, 1 or more.
+            metadata: ``{key: value}``, compared as text.
+            order_by: "updated" or "created", newest first; "name", A to Z;
+                ``"metrics.TITLE/SERIES"``, by the last value of a scalar series, or
+                ``"metrics.NAME"``, by a single value: the best first, which is the greatest
+                unless the name says that less is better, as "loss" and "error" do. Models without
+                such a value, or whose value is NaN, are left out; what a task reported is not
+                its model's. A "-" in front puts the greatest first whatever the name says, a
+                "+" the least.
+            registry: where to look; the current registry when None.
+
+        Raises:
+            TagFilterError: (a ValueError) the tags are malformed.
+            InvalidValueError: another filter cannot be used.
+
+        >>> for name, value in (("a", 0.5), ("b", 0.9)):
+        ...     model = InputModel.import_model(f"s3://bucket/{name}.pt", name=name)
+        ...     model.report_scalar("val", "acc", value, 1)
+        >>> [model.name for model in Model.query_models(order_by="metrics.val/acc")]
+        ['b', 'a']
+
+        Source: ``query_models`` of the InputModel page; `order_by` is localreg's own.
+        """
+        query = operations.finding.queries.check_query(
+            project=project_name,
+            name=model_name,
+            tags=tags,
+            metadata=metadata,
+            published=only_published,
+            archived=include_archived,
+            limit=max_results,
+            order=order_by,
+        )
+        found = operations.finding.upstream.search(open_of(registry), query)
+        return FoundModels(handle(Model, each.registry, each.id) for each in found)
+
+    @classmethod
+    def remove(
+        cls,
+        model: str | Model,
+        delete_weights_file: bool = True,
+        force: bool = False,
+        raise_on_errors: bool = False,
+        *,
+        registry: Registry | None = None,
+    ) -> bool:
+        """Remove a model; `localreg restore` brings back the record.
+
+        Args:
+            model: a model, or its id.
+            delete_weights_file: also delete the bytes that the registry keeps for it alone.
+                A file that it only points to is never deleted.
+            force: also when tasks need the model.
+            raise_on_errors: raise what went wrong, instead of a warning and False.
+            registry: where it is; the current registry when None.
+
+        Returns:
+            True when all is gone; False when it is not, which the log explains.
+
+        Raises:
+            ModelNotFoundError, ModelInUseError: (ValueErrors) with `raise_on_errors`.
+
+        Source: ``remove`` of the InputModel page.
+        """
+        try:
+            stored = _stored(model, registry)
+            gone = operations.models.removal.remove_model(
+                stored.registry, stored.id, delete_weights=delete_weights_file, force=force
+            )
+        except (LookupError, ValueError) as error:
+            if raise_on_errors or not isinstance(error, LocalregError):
+                raise
+            log.warning("the model was not removed: %s", error)
+            return False
+        if raise_on_errors and not gone:
+            raise InvalidValueError(
+                f"model {stored.id} is removed, but not all of its weights could be deleted; the "
+                "log says why",
+                argument="model",
+            )
+        return gone
+
+
+class FoundModels(list[Model]):
+    """The models that a query found: a list, which shows itself as a table in a notebook."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from localreg.api.models.notebook import models_html
+
+        return models_html(self)
+
+
+def open_of(registry: Registry | None) -> OpenRegistry:
+    """Return the open registry behind a public one, the current one for None.
+
+    Raises:
+        InvalidValueError: it is no registry.
+    """
+    if registry is None:
+        return ambient.current()
+    opened: OpenRegistry | None = getattr(registry, "_opened", None)
+    if opened is None:
+        raise InvalidValueError(
+            f"registry must be a Registry, not {type(registry).__name__}", argument="registry"
+        )
+    return opened
+
+
+def handle(kind: type[AnyModel], registry: OpenRegistry, model_id: str) -> AnyModel:
+    """Return a handle of a kind on a model that is known to exist."""
+    from localreg.api.models.stored_model import Stored
+
+    model = kind.__new__(kind)
+    model._subject = Stored(registry, model_id)
+    return model
+
+
+def existing(registry: OpenRegistry, model_id: object) -> Stored:
+    """Return what stands for a model of a registry, or of one upstream, known to exist.
+
+    Raises:
+        ModelNotFoundError: there is no model with this id.
+    """
+    from localreg.api.models.stored_model import Stored
+
+    found = operations.finding.references.find_model(registry, model_id)
+    return Stored(found.registry, found.id)
+
+
+def _stored(model: str | Model, registry: Registry | None) -> Stored:
+    if not isinstance(model, Model):
+        return existing(open_of(registry), model)
+    stored = model._subject.stored()
+    if registry is not None and stored.registry not in open_of(registry).chain:
+        raise InvalidValueError(
+            f"the model is one of {stored.registry.root}, and the registry is "
+            f"{open_of(registry).root}",
+            argument="registry",
+        )
+    return stored

@@ -1,0 +1,198 @@
+"""What `OutputModel.update_weights` and its kin have in common: from arguments to a revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from localreg import operations
+from localreg.api.models.stored_model import Stored
+from localreg.errors import InvalidValueError
+from localreg.operations.models.recording import check_filename
+from localreg.operations.models.revisions import Update
+from localreg.operations.weights.ingest import Source
+from localreg.progress import shown_progress
+from localreg.values.frozen import Frozen, replace
+from localreg.values.urls import is_folder
+
+UNNAMED_PACKAGE = "model_package.zip"
+
+
+class NewWeights(Frozen, kw_only=True):
+    """How new weights come, checked.
+
+    Attributes:
+        filename: the name they are handed out under; their file's own when None.
+        destination: URL that they are uploaded to; None for the registry.
+        own_destination: what of it was set on the model.
+        delete: whether the files go afterwards.
+        behind: whether they are uploaded behind.
+        update: the rest.
+    """
+
+    filename: str | None
+    destination: str | None
+    own_destination: str | None
+    delete: bool
+    behind: bool
+    update: Update
+
+
+def check_new_weights(
+    *,
+    task: str,
+    entry: str | None,
+    own: str | None,
+    destination: str | None,
+    target_filename: object = None,
+    delete: object = False,
+    iteration: object = None,
+    comment: object = True,
+    package: object = False,
+    behind: object = True,
+    keep_last: object = None,
+) -> NewWeights:
+    """Check what is told of new weights.
+
+    Args:
+        task: id of the task that makes them; `entry` is the name the model has on it.
+        own, destination: URLs, checked before.
+
+    Raises:
+        InvalidValueError: an argument cannot be used.
+    """
+    name = None if target_filename == "" else target_filename
+    return NewWeights(
+        filename=None if name is None else check_filename(name, "target_filename"),
+        destination=destination,
+        own_destination=own,
+        delete=bool(delete),
+        behind=bool(behind),
+        update=Update(
+            task=task,
+            entry=entry,
+            iteration=None if iteration is None else _check_iteration(iteration),
+            comment=bool(comment),
+            package=bool(package),
+            keep_last=operations.finding.queries.check_limit("keep_last", keep_last),
+        ),
+    )
+
+
+def _check_iteration(iteration: object) -> int:
+    from localreg.plots.options import check_iteration
+
+    return check_iteration(iteration)
+
+
+def update(stored: Stored, new: NewWeights, file: object, url: object) -> str:
+    """Do what `OutputModel.update_weights` does."""
+    if _given(file) == _given(url):
+        raise InvalidValueError(
+            "give either weights_filename, a local file, or register_uri, where weights are "
+            "already; not both",
+            argument="weights_filename",
+        )
+    if _given(url):
+        operations.models.revisions.point_to(stored.registry, stored.id, url, new.update)
+        return stored.url() or ""
+    path = operations.models.revisions.local_source("weights_filename", file)
+    if is_folder(path):
+        return _store(stored, _package(new), _folder_source(path, new), (path,))
+    name = _with_ending(new.filename, path.name)
+    return _store(stored, new, Source(path=path, filename=name), (path,))
+
+
+def update_package(stored: Stored, new: NewWeights, files: object, folder: object) -> str:
+    """Do what `OutputModel.update_weights_package` does."""
+    listed = _listed(files)
+    if bool(listed) == _given(folder):
+        raise InvalidValueError(
+            "give either weights_filenames, a list of files, or weights_path, a folder; not both",
+            argument="weights_filenames",
+        )
+    if listed:
+        name = _with_ending(new.filename, UNNAMED_PACKAGE)
+        return _store(stored, new, Source(path=None, files=listed, filename=name), listed)
+    path = operations.models.revisions.local_source("weights_path", folder)
+    if not is_folder(path):
+        raise InvalidValueError(
+            f"weights_path must be a folder, and {path} is none; give single files as "
+            "weights_filenames",
+            argument="weights_path",
+        )
+    return _store(stored, new, _folder_source(path, new), (path,))
+
+
+def _given(value: object) -> bool:
+    return value is not None and value != ""
+
+
+def _listed(files: object) -> tuple[Path, ...]:
+    if files is None:
+        return ()
+    if isinstance(files, (str, bytes)) or not isinstance(files, Iterable):
+        raise InvalidValueError(
+            f"weights_filenames must be a list of paths, not {type(files).__name__}",
+            argument="weights_filenames",
+        )
+    return tuple(
+        operations.models.revisions.local_source("weights_filenames", each) for each in files
+    )
+
+
+def _folder_source(folder: Path, new: NewWeights) -> Source:
+    name = _with_ending(new.filename, f"{folder.name or 'package'}.zip")
+    return Source(path=folder, filename=name)
+
+
+def _package(new: NewWeights) -> NewWeights:
+    return replace(new, update=replace(new.update, package=True))
+
+
+def _with_ending(wanted: str | None, own: str) -> str:
+    """Return the name that was wanted, with the file's own ending where it has none.
+
+    >>> _with_ending("best", "step-100.pt"), _with_ending("a.ckpt", "b.pt"), _with_ending(None, "c")
+    ('best.pt', 'a.ckpt', 'c')
+    """
+    from localreg.values.urls import safe_filename
+
+    name = own if wanted is None else wanted
+    if wanted is not None and "." not in wanted and "." in own:
+        name = f"{wanted}.{own.rpartition('.')[2]}"
+    return safe_filename(name) or "weights"
+
+
+def _store(stored: Stored, new: NewWeights, source: Source, given: tuple[Path, ...]) -> str:
+    registry = stored.registry
+    operations.models.revisions.check_draft(registry, stored.id)
+    planned = operations.models.revisions.plan_deletion(registry, given) if new.delete else ()
+    if new.destination is None and new.delete and not source.package:
+        source, planned = replace(source, mode="move"), ()  # saves a copy where it can
+    with shown_progress("Keeping weights") as progress:
+        source = replace(source, progress=progress)
+        if new.destination is None:
+            operations.models.revisions.keep(registry, stored.id, source, new.update)
+            url = stored.url() or ""
+        elif new.behind:
+            url = _upload_behind(stored, new, source)
+        else:
+            folder = operations.weights.uploading.folder_of(
+                registry, new.destination, new.update.task
+            )
+            url = operations.models.revisions.upload(
+                registry, stored.id, source, folder, new.update
+            )
+    operations.models.revisions.delete_planned(planned)
+    return url
+
+
+def _upload_behind(stored: Stored, new: NewWeights, source: Source) -> str:
+    from localreg.api import ambient
+
+    registry = stored.registry
+    assert new.destination is not None
+    folder = operations.weights.uploading.folder_of(registry, new.destination, new.update.task)
+    added = operations.models.revisions.keep(registry, stored.id, source, new.update)
+    return ambient.uploads().start(registry, stored.id, added.weights, folder)

@@ -1,0 +1,1 @@
+"""The `report_*` methods of handles, and what reads reports back."""

@@ -1,0 +1,243 @@
+"""`Artifact`, and the part of `Task` that keeps artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+
+from localreg import operations
+from localreg.api.models.local_copies import or_none
+from localreg.api.task_handle import TaskHandle
+from localreg.errors import InvalidValueError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.registry import OpenRegistry
+    from localreg.values.records import ArtifactRecord
+
+
+class Artifact:
+    """One artifact of a task; every property reads the registry.
+
+    Source: ``Artifact`` of the ClearML SDK.
+    """
+
+    __slots__ = ("_name", "_registry", "_task")
+
+    def __init__(self, registry: OpenRegistry, task: str, name: str) -> None:
+        self._registry, self._task, self._name = registry, task, name
+
+    def __repr__(self) -> str:
+        return f"Artifact({self._name!r} of task {self._task!r})"
+
+    def _record(self) -> ArtifactRecord:
+        return operations.tasks.artifacts.artifact(self._registry, self._task, self._name)
+
+    @property
+    def name(self) -> str:
+        """Its name on the task."""
+        return self._name
+
+    @property
+    def type(self) -> str:
+        """What it was: "file", "package", "json", "text", "bytes", "numpy", "pandas", …."""
+        return self._record().kind
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self._record().size
+
+    @property
+    def hash(self) -> str:
+        """sha256 of its bytes, as 64 hex digits."""
+        return self._record().digest
+
+    @property
+    def url(self) -> str:
+        """The ``file://`` URL of the registry's own copy, which moves with the directory."""
+        return operations.tasks.artifacts.local_path(
+            self._registry, self._record(), extract=False
+        ).as_uri()
+
+    @property
+    def timestamp(self) -> datetime:
+        """When it was kept, UTC."""
+        return datetime.fromtimestamp(self._record().at / 1_000_000, UTC)
+
+    @property
+    def metadata(self) -> object:
+        """What was told of it, or None."""
+        return self._record().told.get("metadata")
+
+    @property
+    def preview(self) -> str | None:
+        """Its beginning as text, None where there is none."""
+        preview = self._record().told.get("preview")
+        return None if preview is None else str(preview)
+
+    def get_local_copy(
+        self,
+        extract_archive: bool = True,
+        raise_on_error: bool = False,
+        force_download: bool = False,
+    ) -> str | None:
+        """Return a read-only local file, or the folder that a package unpacks to.
+
+        Args:
+            extract_archive: unpack an archive.
+            raise_on_error: raise when there is none, instead of a warning and None.
+            force_download: means nothing here: it is in the registry.
+
+        Raises:
+            CorruptBlobError, ArchiveError: (ValueErrors) with `raise_on_error`.
+        """
+        record = self._record()
+        return or_none(
+            lambda: str(
+                operations.tasks.artifacts.local_path(
+                    self._registry, record, extract=bool(extract_archive)
+                )
+            ),
+            raise_on_error,
+        )
+
+    def get(
+        self,
+        force_download: bool = False,
+        deserialization_function: Callable[[bytes], object] | None = None,
+    ) -> object:
+        """Return the value that was kept; of a file its path.
+
+        Args:
+            force_download: means nothing here.
+            deserialization_function: makes the value of the bytes.
+
+        Raises:
+            InvalidValueError: (a ValueError) it was made by a function of your own: give
+                `deserialization_function`.
+            CorruptBlobError: (a ValueError) its bytes are damaged or gone.
+        """
+        record = self._record()
+        extract = record.kind == "package"
+        path = operations.tasks.artifacts.local_path(self._registry, record, extract=extract)
+        if deserialization_function is not None:
+            return deserialization_function(path.read_bytes())
+        return operations.tasks.artifacts.load(path, record.kind, record.told)
+
+
+class Artifacts(Mapping[str, Artifact]):
+    """The artifacts of a task, by name."""
+
+    def __init__(self, registry: OpenRegistry, task: str) -> None:
+        self._registry, self._task = registry, task
+
+    def __getitem__(self, name: str) -> Artifact:
+        if name not in operations.tasks.artifacts.artifacts(self._registry, self._task):
+            raise KeyError(name)
+        return Artifact(self._registry, self._task, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(operations.tasks.artifacts.artifacts(self._registry, self._task))
+
+    def __len__(self) -> int:
+        return len(operations.tasks.artifacts.artifacts(self._registry, self._task))
+
+    def __repr__(self) -> str:
+        return f"Artifacts({', '.join(self)})"
+
+
+class ArtifactMethods(TaskHandle):
+    """Keeping artifacts; mixed into `Task`."""
+
+    __slots__ = ()
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The artifacts of the task, by name."""
+        return Artifacts(self._registry, self._id)
+
+    def upload_artifact(
+        self,
+        name: str,
+        artifact_object: object,
+        metadata: Mapping[str, object] | None = None,
+        delete_after_upload: bool = False,
+        auto_pickle: bool | None = None,
+        preview: object = None,
+        wait_on_upload: bool = False,
+        extension_name: str | None = None,
+        serialization_function: Callable[[object], bytes | bytearray] | None = None,
+        retries: int = 0,
+        sort_keys: bool = True,
+    ) -> bool:
+        """Keep a file or a value under a name; it is in the registry when this returns.
+
+        Args:
+            name: of the artifact; one of that name is replaced.
+            artifact_object: the path of a file or folder, bytes, a text, a numpy array or tensor, a
+                pandas or polars DataFrame (a Series comes back as one of one column), a PIL image,
+                or what JSON can hold. A str is the path of a folder only with a separator in it,
+                as in "./best".
+            metadata: what there is to tell of it, as JSON values.
+            delete_after_upload: delete the file at the path once its bytes are kept.
+            auto_pickle: means nothing here: nothing is pickled. Give `serialization_function` then.
+            preview: its beginning, for people.
+            wait_on_upload, retries: mean nothing here.
+            extension_name: the ending of the file's name, such as ".yaml"; at most 20 characters.
+            serialization_function: makes the bytes of anything.
+            sort_keys: means nothing here.
+
+        Returns:
+            True; what cannot be kept raises.
+
+        Raises:
+            InvalidValueError: (a ValueError) it cannot be kept.
+            StorageError: (an OSError) the disk is full, or refused something.
+
+        Source: ``Task.upload_artifact`` of the ClearML SDK.
+        """
+        from localreg.values.checks import check_name, check_text, shown
+
+        if extension_name is not None:
+            ending = check_text("extension_name", extension_name, limit=20)
+            if not ending.strip(".").isalnum():
+                raise InvalidValueError(
+                    f"extension_name must be one such as .yaml, not {shown(extension_name)}",
+                    argument="extension_name",
+                )
+        prepared = operations.tasks.artifacts.prepare(
+            check_name("name", name),
+            artifact_object,
+            ending=extension_name,
+            serialize=serialization_function,
+            move=bool(delete_after_upload),
+        )
+        operations.tasks.artifacts.keep_artifact(
+            self._registry, self._id, name, prepared, metadata=metadata, preview=preview
+        )
+        return True
+
+    def delete_artifacts(self, artifact_names: list[str], raise_on_errors: bool = True) -> bool:
+        """Forget artifacts; `gc` takes the bytes that nothing else needs.
+
+        Raises:
+            InvalidValueError: (a ValueError) `artifact_names` is no list.
+            NotFoundError: (a LookupError) there is none of a name, with `raise_on_errors`.
+        """
+        from localreg.values.checks import shown
+
+        if isinstance(artifact_names, str) or not isinstance(artifact_names, Iterable):
+            raise InvalidValueError(
+                f"artifact_names must be a list of names, not {shown(artifact_names)}",
+                argument="artifact_names",
+            )
+        whole = True
+        for name in artifact_names:
+            try:
+                operations.tasks.artifacts.drop_artifact(self._registry, self._id, name)
+            except LookupError:
+                if raise_on_errors:
+                    raise
+                whole = False
+        return whole

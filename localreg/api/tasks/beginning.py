@@ -1,0 +1,118 @@
+"""Which task `Task.init` begins: a new one, one to take up again, or that of another process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from localreg import operations
+from localreg.api import ambient
+from localreg.errors import TaskNotFoundError
+from localreg.registry import OpenRegistry
+from localreg.store.rows import task_rows
+from localreg.values.records import TaskRecord
+
+
+def begin(
+    opened: OpenRegistry,
+    project: str | None,
+    name: str | None,
+    *,
+    kind: str,
+    tags: Sequence[str] | None,
+    reuse: bool | str,
+    again: bool | str | int,
+) -> str:
+    """Begin a task, and return its id.
+
+    Args:
+        project, name: what it is called.
+        kind: its type.
+        tags: a list of str.
+        reuse: the id of a task to take up again.
+        again: likewise, or True for the last one of this name.
+
+    Raises:
+        InvalidValueError: an argument cannot be used.
+        TaskNotFoundError: there is no such task to take up.
+    """
+    there = _current(opened, project, name) or _of_another_process(opened, project, name)
+    if there is not None:
+        return there
+    found = _to_take_up(opened, project, name, reuse, again)
+    run = operations.tasks.run_facts.describe_run()
+    if found is None:
+        found = operations.tasks.lifecycle.create_task(
+            opened,
+            project=project,
+            name=name,
+            task_type=kind,
+            tags=tags,
+            status="in_progress",
+            run=run,
+        )
+    else:
+        operations.tasks.lifecycle.take_up(opened, found, run)
+        if tags:
+            operations.tasks.lifecycle.edit_tags(opened, found, add=tags)
+    ambient.run_here(found)
+    return found
+
+
+def _current(opened: OpenRegistry, project: object, name: object) -> str | None:
+    """Return the current task when it is asked for again, and None else."""
+    current = ambient.current_task(opened)
+    if current is None or ambient.remote_task():
+        return None
+    record = _running(opened, current)
+    if record is None:  # it ended, or somebody removed it
+        return None
+    return current if _is_called(record, project, name) else None
+
+
+def _running(opened: OpenRegistry, task_id: str) -> TaskRecord | None:
+    """Return a task that did not end; None for one that did, or that is gone."""
+    with opened.store.read() as connection:
+        record = task_rows.task(connection, task_id)
+    return None if record is None or record.ended is not None else record
+
+
+def _of_another_process(opened: OpenRegistry, project: object, name: object) -> str | None:
+    """Return the task of the process that started this one, when this one is a part of it.
+
+    Such are the workers of multiprocessing, which import the script again, and the processes that
+    a script starts which runs a task again.
+    """
+    shared = ambient.shared_task()
+    record = None if shared is None else _running(opened, shared)
+    if record is None:
+        return None
+    again = ambient.remote_task() == shared
+    return shared if again or (ambient.is_worker() and _is_called(record, project, name)) else None
+
+
+def _is_called(record: TaskRecord, project: object, name: object) -> bool:
+    given = tuple(
+        each.strip() if isinstance(each, str) else each for each in (name, project or None)
+    )
+    return (record.name, record.project.name if record.project else None) == given
+
+
+def _to_take_up(
+    opened: OpenRegistry,
+    project: str | None,
+    name: str | None,
+    reuse: bool | str,
+    again: bool | str | int,
+) -> str | None:
+    """Return the id of the task that is taken up again, None for a new one."""
+    remote = ambient.remote_task()
+    if remote:
+        return operations.tasks.lifecycle.find_task(opened, remote)
+    for given in (again, reuse):
+        if isinstance(given, str) and given:
+            return operations.tasks.lifecycle.find_task(opened, given)
+    if again is not False:
+        with suppress(TaskNotFoundError):  # the first run has nothing to go on with
+            return operations.tasks.lifecycle.find_task(opened, None, project, name)
+    return None

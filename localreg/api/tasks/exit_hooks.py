@@ -1,0 +1,99 @@
+"""How a process that runs a task leaves: what it failed of is recorded, and that it ended."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import sys
+import traceback
+
+from localreg import log, operations
+from localreg.api import ambient
+from localreg.errors import LocalregError
+from localreg.values.urls import without_secrets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import NoReturn
+
+    from localreg.registry import OpenRegistry
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>)\]]+")
+_FILE = re.compile(r'File "([^"]+)"')
+REASON_LIMIT = 4_000  # characters of the end of a traceback
+
+
+def install() -> None:
+    """Watch how this process ends; once is enough."""
+    if hasattr(sys.excepthook, "localreg_original"):
+        return
+    original = sys.excepthook
+
+    def excepthook(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        for registry, task_id in ambient.tasks():
+            end(registry, task_id, "failed", reason_of(error))
+        original(kind, error, trace)
+
+    excepthook.localreg_original = original  # type: ignore[attr-defined]  # the mark
+    sys.excepthook = excepthook
+    _watch_exit()
+    atexit.register(_end_all)
+
+
+def _watch_exit() -> None:
+    """Remember what `sys.exit` is called with: no hook sees it otherwise."""
+    original = sys.exit
+
+    def leave(status: object = None, /) -> NoReturn:
+        ambient.leave_with(status)
+        original(status)  # type: ignore[arg-type]  # whatever it was given
+
+    sys.exit = leave  # the same, but watched
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what a task failed of: the error, and where it came from.
+
+    It goes into the event log, so it holds no secret of a URL and no folder of this machine.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted by the user"
+    text = "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace").decode()
+    text = _URL.sub(lambda url: without_secrets(url[0]), text)
+    text = _FILE.sub(lambda path: f'File "{os.path.basename(path[1])}"', text)  # noqa: PTH119
+    return text[-REASON_LIMIT:].strip()
+
+
+def end(registry: OpenRegistry, task_id: str, status: str, reason: str | None = None) -> None:
+    """Record that a task ended, when it is this process that runs it; told in the log if not."""
+    try:
+        if operations.tasks.lifecycle.is_mine(registry, task_id):
+            ambient.finish_uploads(registry)
+            operations.reports.writing.flush(registry)
+            operations.tasks.lifecycle.end_task(registry, task_id, status, reason)
+            operations.reports.pages.write_reported(registry, also=task_id)
+    except LocalregError as error:
+        log.warning("the end of task %s was not recorded: %s", task_id, error)
+
+
+def _end_all() -> None:
+    status, reason = _verdict()
+    for registry, task_id in ambient.tasks():
+        end(registry, task_id, status, reason)
+
+
+def _verdict() -> tuple[str, str | None]:
+    """Return how the tasks that are open at the end of the process went."""
+    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    # Of an interactive session, an error that was shown is not the end.
+    if isinstance(error, BaseException) and not hasattr(sys, "ps1"):
+        return "failed", reason_of(error)
+    code = ambient.left_with()
+    if code is None or code == 0:
+        return "completed", None
+    told = f"exit code {code}" if isinstance(code, int) else str(code)
+    return "failed", _URL.sub(lambda url: without_secrets(url[0]), told)[:REASON_LIMIT]

@@ -1,0 +1,164 @@
+"""The part of `Task` that holds its models, their configuration and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from localreg import operations
+from localreg.api.models.model import Model, handle
+from localreg.api.task_handle import TaskHandle
+from localreg.errors import InvalidValueError, ModelNotFoundError
+from localreg.registry import OpenRegistry
+from localreg.store.rows import task_rows
+
+
+class ModelMethods(TaskHandle):
+    """The models a task takes and makes; mixed into `Task`."""
+
+    __slots__ = ()
+
+    def set_input_model(
+        self, model_id: str | None = None, model_name: str | None = None, name: str | None = None
+    ) -> None:
+        """Make a model an input of the task.
+
+        Args:
+            model_id: its id.
+            model_name: its name, without an id: the one of that name updated last.
+            name: of the entry on the task.
+
+        Raises:
+            ModelNotFoundError: there is no such model.
+        """
+        if model_id:
+            found = operations.finding.references.find_model(self._registry, model_id).id
+        else:
+            found = _newest_of(self._registry, model_name)
+        operations.tasks.inputs.connect_model(self._registry, self._id, found, name)
+
+    def remove_input_models(self, names: Sequence[str]) -> None:
+        """Take input models off the task, by the names they have on it."""
+        operations.tasks.inputs.drop_inputs(self._registry, self._id, names)
+
+    @property
+    def input_models_id(self) -> dict[str, str]:
+        """Ids of the models the task takes, by their names on it."""
+        return self._models("input")
+
+    @property
+    def output_models_id(self) -> dict[str, str]:
+        """Ids of the models the task made, by their names on it."""
+        return self._models("output")
+
+    @property
+    def models(self) -> Mapping[str, TaskModels]:
+        """The models the task takes (``"input"``) and made (``"output"``).
+
+        Each is a list that also answers to the names that models have on the task. Removed
+        models are left out.
+        """
+        return {
+            role: TaskModels(self._registry, self._models(role)) for role in ("input", "output")
+        }
+
+    def _models(self, role: str) -> dict[str, str]:
+        with self._registry.store.read() as connection:
+            return task_rows.models(connection, self._id, role)
+
+    def set_model_label_enumeration(self, enumeration: Mapping[str, int]) -> None:
+        """Set the label enumeration that the task's models get.
+
+        Raises:
+            InvalidValueError: (a ValueError) it is no ``{label: integer}``.
+        """
+        if enumeration is None:  # which means "as it is" further down
+            raise InvalidValueError(
+                "enumeration must be a dict of str to int, not NoneType", argument="enumeration"
+            )
+        operations.tasks.inputs.set_design(self._registry, self._id, labels=enumeration)
+
+    def get_labels_enumeration(self) -> dict[str, int]:
+        """Return the label enumeration of the task."""
+        with self._registry.store.read() as connection:
+            return task_rows.design(connection, self._id)[1]
+
+    def set_model_config(
+        self, config_text: str | None = None, config_dict: dict[str, object] | None = None
+    ) -> None:
+        """Set the model configuration of the task.
+
+        Args:
+            config_text: kept byte for byte.
+            config_dict: kept as JSON; not both.
+
+        Raises:
+            InvalidValueError: (a ValueError) it cannot be kept.
+        """
+        operations.tasks.inputs.set_design(
+            self._registry, self._id, config_text=config_text, config_dict=config_dict
+        )
+
+    def get_model_config_text(self) -> str:
+        """Return the model configuration of the task, "" without one."""
+        with self._registry.store.read() as connection:
+            return task_rows.design(connection, self._id)[0]
+
+    def get_model_config_dict(self) -> dict[str, object]:
+        """Return the model configuration of the task as a dict.
+
+        Raises:
+            ConfigTextError: (a ValueError) it cannot be read as one.
+        """
+        from localreg.values.config_text import text_to_config
+
+        return text_to_config(self.get_model_config_text())  # type: ignore[return-value]  # a list, when the text is one
+
+
+class TaskModels(Sequence[Model]):
+    """Models of a task, in order; by index, or by the name they have on the task."""
+
+    def __init__(self, registry: OpenRegistry, ids: dict[str, str]) -> None:
+        found = {
+            name: operations.finding.upstream.model_row(registry, each)
+            for name, each in ids.items()
+        }
+        self._models = {
+            name: handle(Model, hit[0], hit[1].id) for name, hit in found.items() if hit is not None
+        }
+
+    def __getitem__(self, key: int | str | slice) -> Model:  # type: ignore[override]  # names too
+        if isinstance(key, str):
+            if key not in self._models:
+                raise ModelNotFoundError(
+                    f"the task has no model {key!r}; it has {', '.join(self._models) or 'none'}",
+                    reference=key,
+                )
+            return self._models[key]
+        return list(self._models.values())[key]  # type: ignore[return-value]  # a slice: a list
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self._models.values())
+
+    def __repr__(self) -> str:
+        return repr(self._models)
+
+    def keys(self) -> list[str]:
+        """Return the names that the models have on the task."""
+        return list(self._models)
+
+
+def _newest_of(registry: OpenRegistry, name: str | None) -> str:
+    if not name:
+        raise InvalidValueError("give a model_id or a model_name", argument="model_id")
+    found = operations.finding.upstream.search(
+        registry, operations.finding.queries.check_query(name=name, limit=1)
+    )
+    if not found:
+        from localreg.values.urls import without_secrets
+
+        shown = without_secrets(name)
+        raise ModelNotFoundError(f"there is no model named {shown!r}", reference=shown)
+    return found[0].id

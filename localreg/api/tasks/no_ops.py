@@ -1,0 +1,104 @@
+"""The part of `Task` that ClearML scripts call for ClearML's sake: accepted, and told once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from localreg import log, operations
+from localreg.api import ambient
+from localreg.api.task_handle import TaskHandle
+
+
+class CourtesyMethods(TaskHandle):
+    """Methods that have nothing to do here; mixed into `Task`.
+
+    Source: ``Task`` of the ClearML SDK.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def add_requirements(cls, package_name: str, package_version: str | None = None) -> None:
+        """Do nothing: the packages that are installed are recorded by `Task.init`."""
+        _tell("Task.add_requirements")
+
+    @classmethod
+    def force_requirements_env_freeze(
+        cls, force: bool = True, requirements_file: str | os.PathLike[str] | None = None
+    ) -> None:
+        """Do nothing: the packages that are installed are recorded by `Task.init`."""
+        _tell("Task.force_requirements_env_freeze")
+
+    @classmethod
+    def ignore_requirements(cls, package_name: str) -> None:
+        """Do nothing: the packages that are installed are recorded by `Task.init`."""
+        _tell("Task.ignore_requirements")
+
+    def set_base_docker(
+        self,
+        docker_cmd: str | None = None,
+        docker_image: str | None = None,
+        docker_arguments: Sequence[str] | str | None = None,
+        docker_setup_bash_script: Sequence[str] | str | None = None,
+    ) -> None:
+        """Do nothing: `localreg task run` starts no container."""
+        _tell("Task.set_base_docker")
+
+    @classmethod
+    def set_random_seed(cls, random_seed: int | None = None) -> None:
+        """Do nothing: localreg touches no random generator, and so sets no seed."""
+        _tell("Task.set_random_seed")
+
+    @classmethod
+    def set_credentials(
+        cls,
+        api_host: str | None = None,
+        web_host: str | None = None,
+        files_host: str | None = None,
+        key: str | None = None,
+        secret: str | None = None,
+        store_conf_file: bool = False,
+    ) -> None:
+        """Do nothing: there is no server."""
+        _tell("Task.set_credentials")
+
+    @classmethod
+    def set_offline(cls, offline_mode: bool = False) -> None:
+        """Do nothing: localreg is always offline."""
+        _tell("Task.set_offline")
+
+    @classmethod
+    def is_offline(cls) -> bool:
+        """Return False: nothing waits to be sent to a server."""
+        return False
+
+    @classmethod
+    def running_locally(cls) -> bool:
+        """Return whether this process runs a task for the first time, and not again."""
+        return ambient.remote_task() is None
+
+    def is_main_task(self) -> bool:
+        """Return whether it is the current task of this process."""
+        return ambient.current_task(self._registry) == self._id
+
+    def reload(self) -> None:
+        """Do nothing: every property reads the registry."""
+
+    def get_reported_single_value(self, name: str) -> float | None:
+        """Return a single value by its name, or None when none was reported."""
+        return operations.reports.reading.singles(*self._reports_to()).get(name)
+
+    def get_output_log_web_page(self) -> str:
+        """Write the task's page, and return its ``file://`` URL.
+
+        Raises:
+            ReadOnlyRegistryError: (an OSError) the registry is open for reading only.
+            StorageError: (an OSError) the page cannot be written.
+        """
+        return operations.reports.pages.write_page(*self._reports_to()).absolute().as_uri()
+
+
+def _tell(what: str) -> None:
+    if ambient.first_time(what):
+        log.info("%s has nothing to do in localreg, and is passed over", what)

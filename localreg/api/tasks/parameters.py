@@ -1,0 +1,359 @@
+"""The part of `Task` that holds parameters and configurations, and connects what scripts have."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from localreg import operations
+from localreg.api import ambient
+from localreg.api.task_handle import TaskHandle
+from localreg.api.tasks.connected_dict import ConnectedDict, Recorder, attributes, plain, recordable
+from localreg.errors import InvalidValueError, SourceNotFoundError, StorageError
+from localreg.operations.tasks.parameters import (
+    GENERAL,
+    Key,
+    as_text,
+    cast_as,
+    check_parameters,
+    nested,
+    split_key,
+)
+from localreg.values.labels import check_labels
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    from localreg.values.records import MetadataValue
+
+    Anything = TypeVar("Anything")
+
+ARGUMENTS = "Args"
+
+
+class ParameterMethods(TaskHandle):
+    """Parameters, configurations and `connect`; mixed into `Task`."""
+
+    __slots__ = ()
+
+    def get_parameters(
+        self, backwards_compatibility: bool = True, cast: bool = False
+    ) -> dict[str, Any]:
+        """Return the parameters, ``{"section/name": value}``.
+
+        Args:
+            backwards_compatibility: means nothing here.
+            cast: give values as their types, and not as text.
+
+        Source: ``Task.get_parameters`` of the ClearML SDK.
+        """
+        from localreg.values.metadata import cast as casted
+
+        return {
+            key.path: casted(value.value, value.type) if cast else value.value
+            for key, value in self._parameters().items()
+        }
+
+    def get_parameters_as_dict(self, cast: bool = False) -> dict[str, Any]:
+        """Return the parameters as nested dicts, by section and the slashes in names."""
+        return nested(self.get_parameters(cast=cast))
+
+    def get_parameter(self, name: str, default: object = None, cast: bool = False) -> Any:  # noqa: ANN401
+        """Return one parameter, or `default` when there is none.
+
+        Args:
+            name: ``section/name``; the section is "General" without one.
+            default: what is returned when there is none.
+            cast: give the value as its type, and not as text.
+        """
+        found = self.get_parameters(cast=cast)
+        return found.get(split_key(name).path, default)
+
+    def set_parameters(self, *args: Mapping[str, object], **kwargs: object) -> None:
+        """Replace all parameters by these, ``{"section/name": value}``.
+
+        Raises:
+            InvalidValueError: (a ValueError) they cannot be kept.
+        """
+        self._set(_merged(args, kwargs), replace=True)
+
+    def update_parameters(self, *args: Mapping[str, object], **kwargs: object) -> None:
+        """Set these parameters, and leave the others.
+
+        Raises:
+            InvalidValueError: (a ValueError) they cannot be kept.
+        """
+        self._set(_merged(args, kwargs), replace=False)
+
+    def set_parameters_as_dict(self, dictionary: Mapping[str, object]) -> None:
+        """Replace all parameters by these, nested by section."""
+        self._set(dictionary, replace=True)
+
+    def set_parameter(
+        self,
+        name: str,
+        value: object,
+        description: str | None = None,
+        value_type: object = None,
+    ) -> None:
+        """Set one parameter.
+
+        Args:
+            name: ``section/name``; the section is "General" without one.
+            value: kept as text, with its type.
+            description: means nothing here.
+            value_type: the type, when it is not the value's.
+        """
+        from localreg.values.metadata import entry
+        from localreg.values.records import MetadataValue
+
+        key = split_key(name)
+        stored = entry(key.name, value, value_type)
+        values = {key: MetadataValue(stored.value, stored.type)}
+        operations.tasks.parameters.set_parameters(self._registry, self._id, values)
+
+    def delete_parameter(self, name: str, force: bool = False) -> bool:
+        """Drop a parameter; return whether there was one."""
+        return operations.tasks.parameters.drop_parameter(self._registry, self._id, split_key(name))
+
+    def _parameters(self) -> dict[Key, MetadataValue]:
+        return operations.tasks.parameters.parameters(self._registry, self._id)
+
+    def _set(self, given: Mapping[str, object], *, replace: bool) -> None:
+        checked = check_parameters("parameters", given)
+        operations.tasks.parameters.set_parameters(
+            self._registry, self._id, checked, replace=replace
+        )
+
+    # configurations ------------------------------------------------------------------------
+
+    def get_configuration_object(self, name: str) -> str | None:
+        """Return a configuration as text, or None when there is none of this name."""
+        return operations.tasks.parameters.configurations(self._registry, self._id).get(name)
+
+    def get_configuration_object_as_dict(self, name: str) -> Any:  # noqa: ANN401  (a dict, or a list)
+        """Return a configuration read as JSON, TOML, INI, YAML or HOCON, or None.
+
+        Raises:
+            ConfigTextError: (a ValueError) it is none of these.
+        """
+        from localreg.values.config_text import text_to_config
+
+        text = self.get_configuration_object(name)
+        return None if text is None else text_to_config(text)
+
+    def set_configuration_object(
+        self,
+        name: str,
+        config_text: str | None = None,
+        description: str | None = None,
+        config_type: str | None = None,
+        config_dict: Mapping[str, object] | list[object] | None = None,
+    ) -> None:
+        """Set a configuration, as text or as a dict; not both.
+
+        Raises:
+            InvalidValueError: (a ValueError) it cannot be kept.
+        """
+        if config_text is not None and config_dict is not None:
+            raise InvalidValueError(
+                "give config_text or config_dict, not both", argument="config_text"
+            )
+        text = config_text if config_dict is None else as_text(config_dict)
+        operations.tasks.parameters.set_configuration(self._registry, self._id, name, text)
+
+    def connect_configuration(
+        self,
+        configuration: Mapping[str, object] | list[object] | str | os.PathLike[str],
+        name: str | None = None,
+        description: str | None = None,
+        ignore_remote_overrides: bool = False,
+    ) -> Any:  # noqa: ANN401  (what was given)
+        """Record a configuration, a dict, a list or a file, under a name.
+
+        In a process that runs the task again, what the task has under this name is returned
+        instead: a dict or list, or the path of a file that holds it.
+
+        Args:
+            configuration: a dict, a list, or the path of a file.
+            name: "General" when None.
+            description: means nothing here.
+            ignore_remote_overrides: use this one whatever the task says.
+
+        Raises:
+            InvalidValueError: (a ValueError) it cannot be kept.
+            SourceNotFoundError: there is no such file.
+
+        Source: ``Task.connect_configuration`` of the ClearML SDK.
+        """
+        key = GENERAL if name is None else name
+        if self._is_run_again() and not ignore_remote_overrides:
+            text = self.get_configuration_object(key)
+            if text is not None:
+                return self._other_configuration(configuration, key, text)
+        if isinstance(configuration, Mapping | list):
+            text = as_text(configuration)
+            operations.tasks.parameters.set_configuration(self._registry, self._id, key, text)
+            if isinstance(configuration, list):
+                return configuration
+            return self._live(
+                configuration,
+                lambda now: operations.tasks.parameters.set_configuration(
+                    self._registry, self._id, key, as_text(now)
+                ),
+            )
+        text = _text_of(configuration)
+        operations.tasks.parameters.set_configuration(self._registry, self._id, key, text)
+        return configuration
+
+    def _other_configuration(self, given: object, name: str, text: str) -> object:
+        if isinstance(given, Mapping | list):
+            return json.loads(text)
+        import tempfile
+
+        ending = Path(os.fspath(given)).suffix  # type: ignore[call-overload]  # a path
+        with tempfile.NamedTemporaryFile(
+            "w", suffix=ending, prefix="localreg-", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(text)
+        return type(given)(file.name) if isinstance(given, str | Path) else file.name
+
+    def connect_label_enumeration(
+        self, enumeration: Mapping[str, int], ignore_remote_overrides: bool = False
+    ) -> dict[str, int]:
+        """Record the label enumeration that the task's models get, and return it.
+
+        In a process that runs the task again, the task's own is returned instead.
+
+        Raises:
+            InvalidValueError: (a ValueError) it is no ``{label: integer}``.
+        """
+        labels = check_labels(enumeration)
+        if self._is_run_again() and not ignore_remote_overrides:
+            there = operations.tasks.inputs.design(self._registry, self._id)[1]
+            if there:
+                return there
+        operations.tasks.inputs.set_design(self._registry, self._id, labels=labels)
+        return labels
+
+    # connecting ----------------------------------------------------------------------------
+
+    def _is_run_again(self) -> bool:
+        return ambient.remote_task() == self._id
+
+    def _connect_dict(
+        self, given: Mapping[str, Any], section: str, *, ignore: bool
+    ) -> ConnectedDict:
+        values = self._overridden(plain(given), section, ignore=ignore)
+        recorded: set[Key] = set()
+
+        def record(now: dict[str, Any]) -> None:
+            checked = check_parameters("mutable", now, section)
+            # What this dict has lost goes; what others put into the section stays.
+            gone = recorded - checked.keys()
+            operations.tasks.parameters.set_parameters(self._registry, self._id, checked, drop=gone)
+            recorded.clear()
+            recorded.update(checked)
+
+        return self._live(values, record)
+
+    def _live(
+        self, values: Mapping[str, Any], record: Callable[[dict[str, Any]], None]
+    ) -> ConnectedDict:
+        recorder = Recorder(record)
+        live = recorder.whole = ConnectedDict(plain(values), recorder)
+        record(plain(live))
+        return live
+
+    def _record(self, section: str, values: Mapping[str, Any]) -> None:
+        checked = check_parameters("mutable", values, section)
+        operations.tasks.parameters.set_parameters(self._registry, self._id, checked)
+
+    def _overridden(self, values: dict[str, Any], section: str, *, ignore: bool) -> dict[str, Any]:
+        """Return values as the task has them, when this process runs it again."""
+        if ignore or not self._is_run_again():
+            return values
+        there = {
+            key.name: each for key, each in self._parameters().items() if key.section == section
+        }
+        return _with(values, there, "")
+
+    def _connect_object(self, instance: Anything, section: str, *, ignore: bool) -> Anything:
+        values = attributes(instance)
+        for name, value in self._overridden(values, section, ignore=ignore).items():
+            if value is not values.get(name) and value != values.get(name):
+                setattr(instance, name, value)
+        self._record(section, attributes(instance))
+        return instance
+
+    def _connect_arguments(
+        self, given: argparse.Namespace, section: str, *, ignore: bool
+    ) -> argparse.Namespace:
+        values = {
+            name: recordable(value) for name, value in vars(given).items() if not callable(value)
+        }
+        for name, value in self._overridden(values, section, ignore=ignore).items():
+            if value != values.get(name):
+                setattr(given, name, value)
+            values[name] = value
+        self._record(section, values)
+        return given
+
+
+def _with(
+    values: dict[str, Any], there: Mapping[str, MetadataValue], prefix: str
+) -> dict[str, Any]:
+    """Return nested values with those that are there under their paths, as their types."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, dict) and value:
+            found[name] = _with(value, there, f"{path}/")
+        else:
+            found[name] = cast_as(there[path], value) if path in there else value
+    if not prefix:  # what somebody added to the task, and the code does not know
+        known = {str(name) for name in values}
+        added = {path: cast_as(each, None) for path, each in there.items()
+                 if path.partition("/")[0] not in known}  # fmt: skip
+        found |= nested(added)
+    return found
+
+
+def _merged(args: tuple[Mapping[str, object], ...], kwargs: dict[str, object]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for each in (*args, kwargs):
+        if not isinstance(each, Mapping):
+            raise InvalidValueError(
+                f"parameters must be dicts, not {type(each).__name__}", argument="parameters"
+            )
+        found |= each
+    return found
+
+
+def _text_of(path: object) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidValueError(
+            f"configuration must be a dict, a list or a path, not {type(path).__name__}",
+            argument="configuration",
+        )
+    file = Path(os.fspath(path))
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SourceNotFoundError(
+            f"there is no file {file}; check the path", reference=str(file)
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidValueError(
+            f"{file} is no text in UTF-8: {error}", argument="configuration"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{file} cannot be read: {error}", path=str(file)) from error
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable

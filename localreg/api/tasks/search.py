@@ -1,0 +1,185 @@
+"""The part of `Task` that finds tasks, and copies them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from localreg import operations
+from localreg.api import ambient
+from localreg.api.models.model import open_of
+from localreg.api.task_handle import TaskHandle
+from localreg.errors import InvalidValueError, TaskNotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from localreg.api.registry import Registry
+
+
+class SearchMethods(TaskHandle):
+    """Finding and copying tasks; mixed into `Task`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def get_task(
+        cls,
+        task_id: str | None = None,
+        project_name: str | None = None,
+        task_name: str | None = None,
+        tags: Sequence[str] | None = None,
+        allow_archived: bool = True,
+        task_filter: Mapping[str, object] | None = None,
+        *,
+        registry: Registry | None = None,
+    ) -> Self:
+        """Return a task by its id, or the newest of a name.
+
+        Args:
+            task_id: when given, the rest is ignored.
+            project_name: exact; None looks in all projects.
+            task_name: exact.
+            tags: any of these, and none that a ``-`` precedes.
+            allow_archived: means nothing here.
+            task_filter: ``{"status": [...]}``, other keys are errors.
+            registry: where to look; the current registry when None.
+
+        Raises:
+            TaskNotFoundError: there is none.
+        """
+        opened = open_of(registry)
+        if not task_id and (tags or task_filter):
+            import re
+
+            name = None if task_name is None else f"^{re.escape(task_name)}$"
+            found = cls.get_tasks(
+                None, project_name, name, tags, True, task_filter, registry=registry
+            )
+            if not found:
+                raise TaskNotFoundError(
+                    f"there is no task with name={task_name!r:.80}, project={project_name!r:.80}, "
+                    f"tags={tags!r:.80}, task_filter={task_filter!r:.80}",
+                    reference=str(task_name),
+                )
+            return found[0]
+        hit = operations.tasks.lifecycle.look_up_task(opened, task_id, project_name, task_name)
+        return cls._of(hit.registry, hit.id)
+
+    @classmethod
+    def get_tasks(
+        cls,
+        task_ids: Sequence[str] | None = None,
+        project_name: str | Sequence[str] | None = None,
+        task_name: str | None = None,
+        tags: Sequence[str] | None = None,
+        allow_archived: bool = True,
+        task_filter: Mapping[str, object] | None = None,
+        *,
+        registry: Registry | None = None,
+    ) -> list[Self]:
+        """Return the tasks that match everything, the one that changed last first.
+
+        Args:
+            task_ids: only these.
+            project_name: exact, or a list of names.
+            task_name: a regular expression, found anywhere in the name.
+            tags: any of these, and none that a ``-`` precedes.
+            allow_archived: means nothing here.
+            task_filter: ``{"status": [...]}``, other keys are errors.
+            registry: where to look; the current registry when None.
+
+        Raises:
+            InvalidValueError: (a ValueError) a filter cannot be used.
+        """
+        opened = open_of(registry)
+        found = operations.tasks.listing.search_tasks(
+            opened,
+            ids=task_ids,
+            project=project_name,
+            name=task_name,
+            tags=tags,
+            status=_status_filter(task_filter),
+        )
+        return [cls._of(each.registry, each.id) for each in found]
+
+    @classmethod
+    def query_tasks(
+        cls,
+        project_name: str | Sequence[str] | None = None,
+        task_name: str | None = None,
+        tags: Sequence[str] | None = None,
+        additional_return_fields: Sequence[str] | None = None,
+        task_filter: Mapping[str, object] | None = None,
+        *,
+        registry: Registry | None = None,
+    ) -> list[str] | list[dict[str, Any]]:
+        """Return ids of the tasks that match everything; see `get_tasks`.
+
+        Args:
+            additional_return_fields: names of properties; then dicts with "id" and these.
+            project_name, task_name, tags, task_filter, registry: as for `get_tasks`.
+        """
+        found = cls.get_tasks(
+            None, project_name, task_name, tags, True, task_filter, registry=registry
+        )
+        if not additional_return_fields:
+            return [task.id for task in found]
+        return [
+            {"id": task.id} | {name: getattr(task, name) for name in additional_return_fields}
+            for task in found
+        ]
+
+    @classmethod
+    def clone(
+        cls,
+        source_task: TaskHandle | str | None = None,
+        name: str | None = None,
+        comment: str | None = None,
+        parent: str | None = None,
+        project: str | None = None,
+        *,
+        registry: Registry | None = None,
+    ) -> Self:
+        """Record a copy of a task that has not run yet: `localreg task run` runs it.
+
+        It has the parameters, configurations, labels, tags and input models of the first, not what
+        that reported or made.
+
+        Args:
+            source_task: a task, or its id; the current one when None.
+            name: "Clone of …" when None.
+            comment: that of the first when None.
+            parent: id of a task; the one that is copied when None.
+            project: id or name of a project; that of the first when None.
+            registry: where it is; the current registry when None.
+
+        Raises:
+            TaskNotFoundError: there is no such task.
+            InvalidValueError: (a ValueError) an argument cannot be used.
+
+        Source: ``Task.clone`` of the ClearML SDK.
+        """
+        if isinstance(source_task, TaskHandle):
+            opened, source = source_task._registry, source_task.id
+        else:
+            opened = open_of(registry)
+            source = source_task or ambient.current_task(opened) or ""
+            source = operations.tasks.lifecycle.find_task(opened, source or None)
+        into = None if project is None else operations.tasks.lifecycle.project_name(opened, project)
+        return cls._of(
+            opened,
+            operations.tasks.listing.clone_task(
+                opened, source, name=name, comment=comment, parent=parent, project=into
+            ),
+        )
+
+
+def _status_filter(given: Mapping[str, object] | None) -> object:
+    unknown = set(given or {}) - {"status"}
+    if unknown:
+        raise InvalidValueError(
+            f"task_filter takes the key status, not {', '.join(map(str, unknown))[:100]}",
+            argument="task_filter",
+        )
+    return (given or {}).get("status")

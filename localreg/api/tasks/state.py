@@ -1,0 +1,362 @@
+"""The part of `Task` that says what it is, and how it goes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from localreg import log, operations
+from localreg.api import ambient
+from localreg.api.task_handle import TaskHandle
+from localreg.errors import InvalidValueError, LocalregError
+from localreg.store.rows import task_rows
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class StateMethods(TaskHandle):
+    """Names, tags, status and end of a task; mixed into `Task`."""
+
+    __slots__ = ()
+
+    @property
+    def task_id(self) -> str:
+        """The task's id."""
+        return self._id
+
+    @property
+    def name(self) -> str:
+        """The task's name. Setting it renames the task."""
+        return self._row().name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.set_name(name)
+
+    def set_name(self, name: str) -> None:
+        """Rename the task.
+
+        Raises:
+            InvalidValueError: it is no name.
+        """
+        from localreg.values.checks import check_name
+
+        plain = check_name("name", name).strip()
+        operations.tasks.lifecycle.set_task(self._registry, self._id, "name", plain)
+
+    def rename(self, new_name: str) -> bool:
+        """Rename the task, and return True."""
+        self.set_name(new_name)
+        return True
+
+    @property
+    def project(self) -> str | None:
+        """Id of the task's project, None without one."""
+        project = self._row().project
+        return None if project is None else project.id
+
+    def get_project_name(self) -> str | None:
+        """Return the name of the task's project, None without one."""
+        project = self._row().project
+        return None if project is None else project.name
+
+    def set_project(self, project_id: str | None = None, project_name: str | None = None) -> None:
+        """Move the task to a project, by its id or by its name, made when that is new.
+
+        Raises:
+            InvalidValueError: it is no project.
+        """
+        name = project_name
+        if project_id is not None:
+            name = operations.tasks.lifecycle.project_name(self._registry, project_id)
+        operations.tasks.lifecycle.move_task(self._registry, self._id, name)
+
+    def move_to_project(
+        self,
+        new_project_id: str | None = None,
+        new_project_name: str | None = None,
+        system_tags: Sequence[str] | None = None,
+    ) -> bool:
+        """Move the task to a project, and return True; see `set_project`."""
+        self.set_project(new_project_id, new_project_name)
+        return True
+
+    @property
+    def task_type(self) -> str:
+        """The task's type, such as "training"."""
+        return self._row().type
+
+    @property
+    def parent(self) -> str | None:
+        """Id of the task it was made from, None without one. It can be set."""
+        return self._row().parent
+
+    @parent.setter
+    def parent(self, parent: str | TaskHandle | None) -> None:
+        self.set_parent(parent)
+
+    def set_parent(self, parent: str | TaskHandle | None) -> None:
+        """Set which task it was made from.
+
+        Raises:
+            TaskNotFoundError: there is no such task.
+        """
+        given = parent.id if isinstance(parent, TaskHandle) else parent
+        found = operations.tasks.lifecycle.find_task(self._registry, given) if given else None
+        operations.tasks.lifecycle.set_task(self._registry, self._id, "parent", found)
+
+    @property
+    def status(self) -> str:
+        """How it goes.
+
+        ``created``, ``in_progress``, ``completed``, ``failed``, ``stopped``, ``published``; or
+        ``aborted``, when the process that ran it is gone without a word.
+        """
+        row = operations.tasks.lifecycle.settled(self._registry, self._id)
+        return "published" if row.published else row.status
+
+    def get_status(self) -> str:
+        """Return how it goes; see `status`."""
+        return self.status
+
+    @property
+    def status_reason(self) -> str | None:
+        """Why it ended, as far as anybody said."""
+        return operations.tasks.lifecycle.settled(self._registry, self._id).reason
+
+    def get_status_message(self) -> str | None:
+        """Return why it ended, as far as anybody said."""
+        return self.status_reason
+
+    @property
+    def published(self) -> bool:
+        """Whether the task is published."""
+        return self._row().published
+
+    @property
+    def comment(self) -> str | None:
+        """The comment of the task, None without one. It can be set."""
+        return self._row().comment
+
+    @comment.setter
+    def comment(self, comment: str | None) -> None:
+        self.set_comment(comment)
+
+    def set_comment(self, comment: str | None) -> None:
+        """Set the comment.
+
+        Raises:
+            InvalidValueError: it is no text.
+        """
+        operations.tasks.lifecycle.set_comment(self._registry, self._id, comment)
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags, sorted. Set it to replace them; changing the list changes nothing."""
+        return self.get_tags()
+
+    @tags.setter
+    def tags(self, tags: Sequence[str]) -> None:
+        self.set_tags(tags)
+
+    def get_tags(self) -> list[str]:
+        """Return the tags, sorted."""
+        with self._registry.store.read() as connection:
+            return task_rows.tags(connection, self._id)
+
+    def set_tags(self, tags: Sequence[str]) -> None:
+        """Replace the tags.
+
+        Raises:
+            InvalidValueError: they are no tags.
+        """
+        operations.tasks.lifecycle.edit_tags(self._registry, self._id, add=tags, only=True)
+
+    def add_tags(self, tags: Sequence[str] | str) -> None:
+        """Add tags.
+
+        Raises:
+            InvalidValueError: they are no tags.
+        """
+        given = [tags] if isinstance(tags, str) else tags
+        operations.tasks.lifecycle.edit_tags(self._registry, self._id, add=given)
+
+    def remove_tags(self, tags: Sequence[str] | str) -> None:
+        """Take tags off; those that are not there are passed over.
+
+        Raises:
+            InvalidValueError: they are no tags.
+        """
+        given = [tags] if isinstance(tags, str) else tags
+        operations.tasks.lifecycle.edit_tags(self._registry, self._id, drop=given)
+
+    @property
+    def output_uri(self) -> str | None:
+        """Where the weights it makes are uploaded; None keeps them in the registry."""
+        return operations.tasks.lifecycle.output_uri(self._registry, self._id)
+
+    @output_uri.setter
+    def output_uri(self, uri: str | os.PathLike[str] | None) -> None:
+        text = operations.weights.uploading.check_output_uri(uri)
+        operations.tasks.lifecycle.set_output_uri(self._registry, self._id, text)
+
+    def get_last_iteration(self) -> int:
+        """Return the greatest iteration that anything was reported for, 0 without any."""
+        operations.reports.writing.flush(self._registry)
+        with self._registry.store.read() as connection:
+            return task_rows.last_iteration(connection, self._id)
+
+    def get_script(self) -> dict[str, Any]:
+        """Return what is recorded of the script: path, arguments, commit, what is not committed."""
+        row = self._row()
+        with self._registry.store.read() as connection:
+            place = task_rows.place(connection, self._id)
+        return {
+            "entry_point": place.get("script") or row.run.get("script"),
+            "working_dir": place.get("folder"),
+            "arguments": place.get("arguments", []),
+            "binary": place.get("executable"),
+            "repository": row.run.get("repository"),
+            "branch": row.run.get("branch"),
+            "version_num": row.run.get("commit"),
+            "diff": place.get("diff"),
+            "python": row.run.get("python"),
+        }
+
+    def get_requirements(self) -> dict[str, str]:
+        """Return the packages that were installed, and their versions, by name."""
+        return dict(self._row().run.get("packages") or {})
+
+    def set_packages(self, packages: Sequence[str] | str | os.PathLike[str]) -> None:
+        """Set the packages that are recorded.
+
+        Args:
+            packages: such as ``["numpy==2.0"]``, or the path of a requirements file.
+
+        Raises:
+            InvalidValueError: it is nothing of the kind.
+            SourceNotFoundError: there is no such file.
+        """
+        operations.tasks.run_facts.set_packages(self._registry, self._id, packages)
+
+    def execute_remotely(
+        self, queue_name: str | None = None, clone: bool = False, exit_process: bool = True
+    ) -> None:
+        """Say how the task could run elsewhere, and go on here: there is no queue.
+
+        Args:
+            queue_name, clone, exit_process: mean nothing here.
+        """
+        log.warning(
+            "there is no queue %sto run in; the task goes on here. Any scheduler can run it: "
+            "`localreg task run %s`",
+            f"{queue_name!r:.60} " if queue_name else "",
+            self._id,
+        )
+
+    def is_current_task(self) -> bool:
+        """Return whether it is the current task of this process."""
+        return ambient.current_task(self._registry) == self._id
+
+    def publish(self) -> None:
+        """Publish the task: the models it made are removed only by force from here on."""
+        operations.tasks.lifecycle.set_task(self._registry, self._id, "published", True)
+
+    def mark_started(self, force: bool = False) -> None:
+        """Record that this process runs the task."""
+        operations.tasks.lifecycle.take_up(
+            self._registry, self._id, operations.tasks.run_facts.describe_run()
+        )
+
+    def mark_completed(
+        self,
+        ignore_errors: bool = True,
+        status_message: str | None = None,
+        force: bool = False,
+    ) -> None:
+        """Record that the task is completed.
+
+        Args:
+            ignore_errors: means nothing here.
+            status_message: why, for people.
+            force: means nothing here: it may have ended before.
+        """
+        self._mark("completed", status_message)
+
+    def mark_failed(
+        self,
+        ignore_errors: bool = True,
+        status_reason: str | None = None,
+        status_message: str | None = None,
+        force: bool = False,
+    ) -> None:
+        """Record that the task failed.
+
+        Args:
+            status_reason, status_message: why, for people.
+            ignore_errors, force: as for `mark_completed`.
+        """
+        told = [each for each in (status_reason, status_message) if each is not None]
+        self._mark("failed", "\n".join(told) if told else None)
+
+    def mark_stopped(self, force: bool = False, status_message: str | None = None) -> None:
+        """Record that the task was stopped."""
+        self._mark("stopped", status_message)
+
+    def _mark(self, status: str, reason: str | None) -> None:
+        operations.tasks.lifecycle.end_task(self._registry, self._id, status, reason, again=True)
+
+    def close(self) -> None:
+        """Wait for its uploads, end the task, write its pages, and stop it from being current.
+
+        The pages are those of the task and of what this process reported to; what hinders them is
+        told in the log. ``LOCALREG_AUTO_RENDER=0`` leaves them to `report` and `localreg site`.
+        """
+        ambient.finish_uploads(self._registry)
+        operations.reports.writing.flush(self._registry)
+        operations.tasks.lifecycle.end_task(self._registry, self._id, "completed")
+        operations.reports.pages.write_reported(self._registry, also=self._id)
+        ambient.drop_task(self._registry, self._id)
+
+    def delete(
+        self,
+        delete_artifacts_and_models: bool = True,
+        skip_models_used_by_other_tasks: bool = True,
+        raise_on_error: bool = False,
+        callback: Callable[[str, str], bool] | None = None,
+    ) -> bool:
+        """Remove the task, what it reported and its artifacts.
+
+        Args:
+            delete_artifacts_and_models: also remove the models it made.
+            skip_models_used_by_other_tasks: but not those that other tasks take.
+            raise_on_error: raise what went wrong, instead of a warning and False.
+            callback: means nothing here.
+
+        Returns:
+            Whether all of that is gone.
+
+        Raises:
+            TaskNotFoundError: it is gone already, with `raise_on_error`.
+        """
+        try:
+            gone = operations.tasks.listing.delete_task(
+                self._registry,
+                self._id,
+                models=bool(delete_artifacts_and_models),
+                spare_used=bool(skip_models_used_by_other_tasks),
+            )
+        except LocalregError as error:
+            if raise_on_error:
+                raise
+            log.warning("the task was not removed: %s", error)
+            return False
+        ambient.drop_task(self._registry, self._id)
+        if raise_on_error and not gone:
+            raise InvalidValueError(
+                f"task {self._id} is removed, but not all that it made; the log says why",
+                argument="delete_artifacts_and_models",
+            )
+        return gone

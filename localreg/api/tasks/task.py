@@ -1,0 +1,331 @@
+"""`Task`: one run of a training script, with the models it takes and makes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from localreg import log, operations
+from localreg.api import ambient
+from localreg.api.models.input_model import InputModel, connect
+from localreg.api.models.model import Model, open_of
+from localreg.api.reports.report_methods import ReportMethods
+from localreg.api.reports.reported_methods import ReportedMethods
+from localreg.api.task_handle import TaskHandle
+from localreg.api.tasks import beginning
+from localreg.api.tasks.artifacts import ArtifactMethods
+from localreg.api.tasks.models import ModelMethods
+from localreg.api.tasks.no_ops import CourtesyMethods
+from localreg.api.tasks.parameters import ARGUMENTS, ParameterMethods
+from localreg.api.tasks.search import SearchMethods
+from localreg.api.tasks.state import StateMethods
+from localreg.errors import InvalidValueError, LocalregError
+from localreg.operations.tasks.parameters import GENERAL, check_parameters
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from typing import Any
+
+    from localreg.api.registry import Registry
+    from localreg.api.tasks.logger import Logger
+
+
+class TaskTypes:
+    """ClearML's types of tasks, as the texts that `Task.init` takes."""
+
+    training = "training"
+    testing = "testing"
+    inference = "inference"
+    data_processing = "data_processing"
+    application = "application"
+    monitor = "monitor"
+    controller = "controller"
+    optimizer = "optimizer"
+    service = "service"
+    qc = "qc"
+    custom = "custom"
+
+
+class Task(
+    SearchMethods,
+    StateMethods,
+    ModelMethods,
+    ParameterMethods,
+    ArtifactMethods,
+    CourtesyMethods,
+    ReportMethods,
+    ReportedMethods,
+):
+    """A task of a registry. `Task.init`, `Task.create` and `Task.get_task` give one.
+
+    >>> task = Task.init(project_name="vision", task_name="train")
+    >>> settings = task.connect({"lr": 0.1})
+    >>> settings["lr"] = 0.01
+    >>> task.get_parameters()
+    {'General/lr': '0.01'}
+    >>> model = task.connect(InputModel.import_model("s3://bucket/base.pt", name="base"))
+    >>> task.input_models_id == {"base": model.id}
+    True
+    >>> task.close()
+    >>> task.status
+    'completed'
+
+    Source: ClearML's ``Task``.
+    """
+
+    __slots__ = ()
+
+    TaskTypes = TaskTypes
+
+    def __init__(self) -> None:
+        raise InvalidValueError(
+            "a Task is not made directly; use Task.init, Task.create or Task.get_task",
+            argument="Task",
+        )
+
+    def _repr_html_(self) -> str:
+        from localreg.api.models.notebook import task_html
+
+        return task_html(self._row())
+
+    @classmethod
+    def init(
+        cls,
+        project_name: str | None = None,
+        task_name: str | None = None,
+        task_type: str = "training",
+        tags: Sequence[str] | None = None,
+        reuse_last_task_id: bool | str = True,
+        continue_last_task: bool | str | int = False,
+        output_uri: str | os.PathLike[str] | bool | None = None,
+        auto_connect_arg_parser: bool | Mapping[str, bool] = True,
+        auto_connect_frameworks: bool | Mapping[str, object] = True,
+        auto_resource_monitoring: bool | Mapping[str, object] = True,
+        auto_connect_streams: bool | Mapping[str, bool] = True,
+        deferred_init: bool = False,
+        *,
+        registry: Registry | None = None,
+    ) -> Task:
+        """Start a task and make it the current one.
+
+        What is recorded: the script, its arguments and working directory, the git commit and what
+        is not committed, Python, the packages, the machine. A task whose script raises is "failed"
+        with the reason, one that ends is "completed", one that is killed is found "aborted".
+
+        A process that runs a task again (``LOCALREG_TASK_ID`` names it) gets that task. One
+        that has a current task of the same project and name gets it again.
+
+        Args:
+            project_name: made when it is new; None for no project.
+            task_name: any name.
+            task_type: one of ClearML's, such as "training" or "testing".
+            tags: a list of str.
+            reuse_last_task_id: the id of a task to take up again. True starts a new one all the
+                same, where ClearML overwrites the last one: nothing is overwritten here.
+            continue_last_task: take up the last task of this name again, if there is one (True), or
+                the one with this id.
+            output_uri: where the weights that it makes are uploaded: a folder, or an object store
+                (``s3://bucket/…``); None, False and True keep them in the registry.
+            auto_connect_arg_parser: record what argparse parses, and give it what a task that is
+                run again says.
+            auto_connect_frameworks, auto_resource_monitoring, auto_connect_streams, deferred_init:
+                mean nothing here: nothing is patched or watched behind your back.
+            registry: where to record it; the current registry when None.
+
+        Raises:
+            InvalidValueError: an argument cannot be used.
+            TaskNotFoundError: there is no such task to take up.
+
+        Source: ``Task.init`` of the ClearML SDK.
+        """
+        opened = open_of(registry)
+        destination = operations.weights.uploading.check_output_uri(output_uri)
+        _tell_unused(
+            auto_connect_frameworks=auto_connect_frameworks,
+            auto_resource_monitoring=auto_resource_monitoring,
+            auto_connect_streams=auto_connect_streams,
+            deferred_init=deferred_init,
+        )
+        begun = beginning.begin(
+            opened,
+            project_name,
+            task_name,
+            kind=task_type,
+            tags=tags,
+            reuse=reuse_last_task_id,
+            again=continue_last_task,
+        )
+        task = Task._of(opened, begun)
+        if destination is not None:
+            operations.tasks.lifecycle.set_output_uri(opened, begun, destination)
+        ambient.set_task(opened, task.id)
+        from localreg.api.tasks import exit_hooks
+
+        exit_hooks.install()
+        if auto_connect_arg_parser is not False:
+            task._follow_arguments()
+        return task
+
+    @classmethod
+    def create(
+        cls,
+        project_name: str | None = None,
+        task_name: str | None = None,
+        task_type: str | None = None,
+        repo: str | None = None,
+        branch: str | None = None,
+        commit: str | None = None,
+        script: str | os.PathLike[str] | None = None,
+        working_directory: str | os.PathLike[str] | None = None,
+        packages: Sequence[str] | None = None,
+        *,
+        argparse_args: Sequence[tuple[str, str]] | None = None,
+        registry: Registry | None = None,
+    ) -> Task:
+        """Record a task without starting it, and without making it the current one.
+
+        Args:
+            project_name, task_name, task_type, registry: as for `init`.
+            repo, branch, commit: recorded.
+            script: the script that `localreg task run` runs.
+            working_directory: where.
+            packages: recorded.
+            argparse_args: arguments that it gets, (name, value).
+
+        Raises:
+            InvalidValueError: an argument cannot be used.
+
+        Source: ``Task.create`` of the ClearML SDK, without what concerns containers and queues.
+        """
+        opened = open_of(registry)
+        told: dict[str, object] = {"repository": repo, "branch": branch, "commit": commit}
+        run = operations.tasks.run_facts.planned(told, script, working_directory, packages)
+        task = Task._of(
+            opened,
+            operations.tasks.lifecycle.create_task(
+                opened, project=project_name, name=task_name, task_type=task_type, run=run
+            ),
+        )
+        if argparse_args:
+            values = check_parameters("argparse_args", dict(argparse_args), ARGUMENTS)
+            operations.tasks.parameters.set_parameters(opened, task.id, values)
+        return task
+
+    @classmethod
+    def current_task(cls) -> Task | None:
+        """Return the task that `init` started in this process, or None.
+
+        In a worker of multiprocessing it is the task of the process that started the worker. It
+        counts only while its registry is the current one.
+        """
+        return cls._current()
+
+    def get_logger(self) -> Logger:
+        """Return the logger that reports to this task."""
+        from localreg.api.tasks.logger import Logger
+
+        return Logger(self)
+
+    @property
+    def logger(self) -> Logger:
+        """The logger that reports to this task."""
+        return self.get_logger()
+
+    def flush(self, wait_for_uploads: bool = False) -> bool:
+        """Write what was reported and waits; when this returns, it is on disk.
+
+        Args:
+            wait_for_uploads: also wait for uploads of weights.
+
+        Returns:
+            True; what cannot be written raises.
+
+        Raises:
+            RegistryError: (an OSError) it cannot be written; it waits on, and is tried again.
+        """
+        if wait_for_uploads:
+            from localreg.api.models.output_model import OutputModel
+
+            OutputModel.wait_for_uploads()
+        return super().flush()
+
+    def connect(
+        self,
+        mutable: Any,  # noqa: ANN401  (anything, and the same comes back)
+        name: str | None = None,
+        ignore_remote_overrides: bool = False,
+    ) -> Any:  # noqa: ANN401
+        """Record what a script works with, and return it, as a task that is run again has it.
+
+        Args:
+            mutable: an InputModel or OutputModel; a dict, which comes back as one whose changes
+                are recorded; an `argparse.ArgumentParser`, or what it parsed; any other object, or
+                class, whose public attributes are recorded.
+            name: of the entry, for a model; of the section of parameters, for all else: "General",
+                or "Args", when None.
+            ignore_remote_overrides: take it as it is in the code, whatever the task says.
+
+        Raises:
+            InvalidValueError: (a ValueError) it cannot be recorded.
+
+        Source: ``Task.connect`` of the ClearML SDK.
+        """
+        ignore = bool(ignore_remote_overrides)
+        if isinstance(mutable, InputModel):
+            connect(mutable, self, name, ignore, comment=True)
+            return mutable
+        from localreg.api.models.output_model import OutputModel
+
+        if isinstance(mutable, OutputModel):
+            mutable.connect(self, name)
+            return mutable
+        if isinstance(mutable, Mapping):
+            return self._connect_dict(mutable, name or GENERAL, ignore=ignore)
+        import argparse
+
+        if isinstance(mutable, argparse.ArgumentParser):
+            self._follow_arguments(mutable)
+            return mutable
+        if isinstance(mutable, argparse.Namespace):
+            return self._connect_arguments(mutable, name or ARGUMENTS, ignore=ignore)
+        if isinstance(mutable, Model):
+            raise InvalidValueError(
+                f"mutable must be an InputModel, not {type(mutable).__name__}: "
+                f"connect InputModel({mutable.id!r})",
+                argument="mutable",
+            )
+        if isinstance(mutable, TaskHandle | str | bytes | int | float | Iterable | None):
+            raise InvalidValueError(
+                "mutable must be a model, a dict, an argument parser or an object with "
+                f"attributes, not {type(mutable).__name__}",
+                argument="mutable",
+            )
+        return self._connect_object(mutable, name or GENERAL, ignore=ignore)
+
+    def _follow_arguments(self, parser: ArgumentParser | None = None) -> None:
+        """Record what argparse parses from here on, and what it parsed last."""
+        from localreg.api.tasks import argparse_hook
+
+        def listener(parser: ArgumentParser, found: Namespace) -> None:
+            if self._is_run_again():
+                there = self._parameters()
+                values = {key.name: each for key, each in there.items() if key.section == ARGUMENTS}
+                argparse_hook.override(parser, found, values)
+            try:
+                self._connect_arguments(found, ARGUMENTS, ignore=True)
+            except LocalregError as error:  # the script only parses its arguments
+                log.warning("the arguments of task %s were not recorded: %s", self._id, error)
+
+        argparse_hook.install(parser)
+        ambient.listen(self._id, listener)
+        parsed = ambient.last_parsed()
+        if parsed is not None:
+            listener(*parsed)
+
+
+def _tell_unused(**given: object) -> None:
+    """Tell once of arguments that mean nothing here and are set to something."""
+    for name, value in given.items():
+        if value is not True and value is not False and ambient.first_time(f"Task.init {name}"):
+            log.info("%s=%.60r means nothing to localreg, and is passed over", name, value)

@@ -1,0 +1,1 @@
+"""Archives: folders packed, members checked, packages unpacked safely."""

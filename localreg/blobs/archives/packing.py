@@ -1,0 +1,200 @@
+"""A folder as one archive: the same tree gives the same bytes, wherever and whenever it is packed.
+
+The archive is a zip with stored members, which any tool reads and from which single files could be
+read in place. Names are sorted, times are 1980, modes are fixed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from localreg.blobs.staging.staging import source_size
+from localreg.errors import InvalidValueError, SourceNotFoundError
+from localreg.values.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+    from zipfile import ZipFile, ZipInfo
+
+BUFFER = 262_144
+TELL_STEP = 4 * 1024 * 1024
+FILE_MODE, FOLDER_MODE = 0o100644, 0o40755
+_DRIVE = re.compile(r"[A-Za-z]:")
+EARLIEST = (1980, 1, 1, 0, 0, 0)  # what a zip can say
+
+
+class Entry(Frozen):
+    """What becomes one member of an archive.
+
+    Attributes:
+        name: relative, with slashes; that of an empty folder ends in one.
+        path: where it is.
+        size: bytes.
+    """
+
+    name: str
+    path: Path
+    size: int
+
+
+def tree(folder: Path) -> list[Entry]:
+    """Return what is in a folder, sorted by name: its files, and its empty folders.
+
+    A link counts as what it leads to: folders of the Hugging Face hub consist of them.
+
+    Raises:
+        SourceNotFoundError: there is no such folder.
+        InvalidValueError: it is empty, goes in circles, or holds what no archive can.
+    """
+    if not folder.is_dir():
+        raise SourceNotFoundError(
+            f"there is no folder {folder}; check the path", reference=str(folder)
+        )
+    found = sorted(_walk(folder, "", ()), key=lambda entry: entry.name.encode())
+    if not found:
+        raise _cannot(folder, "is empty")
+    return found
+
+
+def listed(files: Sequence[Path]) -> list[Entry]:
+    """Return single files under their bare names, sorted by name.
+
+    Raises:
+        SourceNotFoundError: one of them is not there.
+        InvalidValueError: one is no plain file, or two have the same name.
+    """
+    entries: dict[str, Entry] = {}
+    for file in files:
+        size = source_size(file)
+        _check_name(file.parent, file.name)
+        if file.name in entries:
+            raise InvalidValueError(
+                f"{entries[file.name].path} and {file} would both be {file.name!r} in the package; "
+                "give a folder, in which they have names of their own",
+                argument="weights_filenames",
+            )
+        entries[file.name] = Entry(file.name, file, size)
+    return sorted(entries.values(), key=lambda entry: entry.name.encode())
+
+
+def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[Entry]:
+    status = folder.stat()
+    place = (status.st_dev, status.st_ino)
+    if place in above:
+        raise _cannot(folder, "is a link to a folder that it is in, so it never ends")
+    empty = True
+    with os.scandir(folder) as found:
+        children = list(found)
+    for child in children:
+        empty = False
+        _check_name(folder, child.name, top=not prefix)
+        path, name = folder / child.name, prefix + child.name
+        try:
+            mode = path.stat()
+        except FileNotFoundError:
+            raise _cannot(path, "is a link to nothing") from None
+        if stat.S_ISDIR(mode.st_mode):
+            yield from _walk(path, f"{name}/", (*above, place))
+        elif stat.S_ISREG(mode.st_mode):
+            yield Entry(name, path, mode.st_size)
+        else:
+            raise _cannot(path, "is a device, a pipe or a socket")
+    if empty and prefix:
+        yield Entry(prefix, folder, 0)
+
+
+def _check_name(folder: Path, name: str, *, top: bool = True) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise _cannot(folder, f"holds a name that is no UTF-8: {name!r}") from None
+    if top and _DRIVE.match(name):  # no archive that holds it is unpacked
+        raise _cannot(folder, f"holds a name that other systems take for a drive: {name!r}")
+    if "\\" in name or any(ord(char) < 32 or ord(char) == 127 for char in name):
+        raise _cannot(folder, f"holds a name that not every system takes: {name!r}")
+
+
+def _cannot(path: Path, why: str) -> InvalidValueError:
+    shown = str(path).encode("utf-8", "backslashreplace").decode()
+    return InvalidValueError(
+        f"{shown} {why}; such a folder cannot be kept as a package", argument="weights_url"
+    )
+
+
+def write_zip(entries: list[Entry], target: Path, *, advance: Callable[[int], None]) -> None:
+    """Write an archive.
+
+    Args:
+        entries: sorted by name.
+        target: an existing, empty file.
+        advance: called with the number of bytes that are final; the last time with all.
+
+    Raises:
+        InvalidValueError: a file changed while it was read.
+        OSError: one cannot be read, or the archive not be written.
+    """
+    from zipfile import ZipFile
+
+    told = 0
+    with open(target, "r+b", buffering=0) as file:
+        with ZipFile(file, "w", allowZip64=True) as archive:
+            buffer = memoryview(bytearray(BUFFER))
+            for entry in entries:
+                _write_entry(archive, entry, buffer)
+                # The header of a member is written again once its checksum is known.
+                if file.tell() - told >= TELL_STEP:
+                    told = file.tell()
+                    advance(told)
+        advance(file.seek(0, os.SEEK_END))
+
+
+def _write_entry(archive: ZipFile, entry: Entry, buffer: memoryview) -> None:
+    if entry.name.endswith("/"):
+        archive.writestr(_info(entry, FOLDER_MODE), b"")
+        return
+    with open(entry.path, "rb", buffering=0) as reader:
+        if entry.size <= BUFFER:
+            count = _fill(reader, buffer)
+            _check_size(entry, count, more=count == BUFFER and bool(reader.read(1)))
+            archive.writestr(_info(entry, FILE_MODE), buffer[:count])
+            return
+        written = 0
+        with archive.open(_info(entry, FILE_MODE), "w") as writer:
+            while count := _fill(reader, buffer):
+                writer.write(buffer[:count])
+                written += count
+                if written > entry.size:  # it may grow for ever
+                    break
+    _check_size(entry, written, more=False)
+
+
+def _fill(reader: BinaryIO, buffer: memoryview) -> int:
+    """Read until the buffer is full, or the file ends."""
+    done = 0
+    while done < len(buffer) and (count := reader.readinto(buffer[done:])):  # type: ignore[attr-defined]  # raw, so it has it
+        done += count
+    return done
+
+
+def _check_size(entry: Entry, found: int, *, more: bool) -> None:
+    if found != entry.size or more:
+        raise InvalidValueError(
+            f"{entry.path} changed while it was packed; keep the folder when it is finished",
+            argument="weights_url",
+        )
+
+
+def _info(entry: Entry, mode: int) -> ZipInfo:
+    from zipfile import ZIP_STORED, ZipInfo
+
+    info = ZipInfo(entry.name, EARLIEST)
+    info.create_system = 3  # Unix, whatever packs it
+    info.external_attr = mode << 16 | (0x10 if entry.name.endswith("/") else 0)
+    info.compress_type = ZIP_STORED
+    info.file_size = entry.size
+    return info

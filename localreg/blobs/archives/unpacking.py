@@ -1,0 +1,256 @@
+"""Unpacking archives that nobody vouches for: all of one, inside its own folder, or none of it.
+
+- Members are walked one by one; only plain files and folders are made. No call that unpacks by
+  itself is used: each of those has been talked into writing elsewhere.
+- Everything is made in a new folder, without following a link, and the folder is deleted when
+  anything is wrong.
+- Limits on bytes, members and the ratio to the archive's size are counted while unpacking, since
+  headers lie.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localreg.blobs.archives.members import Member, broken, members, refused
+from localreg.errors import ArchiveError, InvalidValueError, StorageError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.group_modes import share_at
+from localreg.filesystem.portable_files import REFUSED_NAME, make_readonly, set_folder_mode
+from localreg.values.frozen import Frozen
+
+BUFFER = 262_144
+MODEST = 100_000_000  # below that much no ratio is suspicious
+MOST_DIFFERENCES = 20
+_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+
+
+class Limits(Frozen, kw_only=True):
+    """What an archive may unpack to.
+
+    Attributes:
+        bytes: in all.
+        members: files and folders.
+        ratio: bytes for each byte of the archive, above 100 MB.
+    """
+
+    bytes: int = 2**40
+    members: int = 100_000
+    ratio: int = 200
+
+
+def limits_from_environment() -> Limits:
+    """Return the limits that ``LOCALREG_UNPACK_BYTES``, ``_MEMBERS`` and ``_RATIO`` ask for.
+
+    Raises:
+        InvalidValueError: one of them is no whole number above 0.
+    """
+    usual = Limits()
+    return Limits(
+        bytes=_number("LOCALREG_UNPACK_BYTES", usual.bytes),
+        members=_number("LOCALREG_UNPACK_MEMBERS", usual.members),
+        ratio=_number("LOCALREG_UNPACK_RATIO", usual.ratio),
+    )
+
+
+def _number(variable: str, usual: int) -> int:
+    text = os.environ.get(variable, "")
+    if not text:
+        return usual
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) > 0):
+        raise InvalidValueError(
+            f"{variable} must be a whole number above 0, not {text!r:.40}", argument=variable
+        )
+    return int(text)
+
+
+def is_archive(filename: str) -> bool:
+    """Return whether a file of this name is an archive that can be unpacked.
+
+    >>> is_archive("model.tar.gz"), is_archive("MODEL.ZIP"), is_archive("model.pt")
+    (True, True, False)
+    """
+    return filename.lower().endswith(_ENDINGS)
+
+
+def unpack(
+    archive: Path, filename: str, target: Path, limits: Limits, group: int | None = None
+) -> None:
+    """Unpack an archive into a new folder, read-only.
+
+    Args:
+        archive: the file.
+        filename: its original name, whose ending tells the format.
+        target: the folder, which must not be there; the one above it must.
+        limits: what it may unpack to.
+        group: the group that shares it, whose members can delete it: its folders, unlike its files,
+            are not read-only then.
+
+    Raises:
+        ArchiveError: it is broken, unsafe or beyond the limits; the folder is gone again.
+        StorageFullError: it does not fit on the disk; likewise.
+        StorageError: the file system refused something; likewise.
+    """
+    with disk_errors("unpacking weights", target):
+        target.mkdir()
+        try:
+            share_at(target, group)
+            _Unpacking(archive, target, limits, group).run(filename)
+        except BaseException:
+            remove_tree(target)
+            raise
+
+
+class _Unpacking:
+    """One run through an archive: what was made so far, and how much."""
+
+    def __init__(self, archive: Path, target: Path, limits: Limits, group: int | None) -> None:
+        self._archive = archive
+        self._target = target
+        self._limits = limits
+        self._group = group
+        size = archive.stat().st_size
+        self._most = min(limits.bytes, max(MODEST, size * limits.ratio))
+        self._bytes = 0
+        self._folders = {""}
+        self._files: set[str] = set()
+
+    def run(self, filename: str) -> None:
+        for number, member in enumerate(
+            members(self._archive, filename, self._target, self._limits.members), 1
+        ):
+            if number > self._limits.members:
+                raise self._beyond(f"{self._limits.members:,} members", "MEMBERS")
+            if member.is_folder:
+                self._make_folders(member.name, member)
+            else:
+                self._write(member)
+        self._make_readonly()
+
+    def _write(self, member: Member) -> None:
+        above, _, _ = member.name.rpartition("/")
+        self._make_folders(above, member)
+        if member.name in self._files or member.name in self._folders:
+            raise refused(self._archive, member.name, "is in it twice")
+        self._files.add(member.name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        place = self._target / member.name
+        with self._made_for(member.name):
+            descriptor = os.open(place, flags, 0o666)
+        with open(descriptor, "wb", buffering=0) as writer:
+            for data in member.pieces():
+                self._bytes += len(data)
+                if self._bytes > self._most:
+                    raise self._beyond(f"{self._most:,} bytes", "BYTES or _RATIO")
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[os.write(writer.fileno(), rest) :]
+            make_readonly(writer.fileno(), self._group)
+
+    def _make_folders(self, name: str, member: Member) -> None:
+        if name in self._folders:
+            return
+        above, _, _ = name.rpartition("/")
+        self._make_folders(above, member)
+        if name in self._files:
+            raise refused(self._archive, member.name, "is both a file and a folder")
+        if len(self._folders) + len(self._files) > 2 * self._limits.members:
+            raise self._beyond(f"{self._limits.members:,} members", "MEMBERS")
+        with self._made_for(name):
+            (self._target / name).mkdir()
+            share_at(self._target / name, self._group)
+        self._folders.add(name)
+
+    @contextmanager
+    def _made_for(self, name: str) -> Iterator[None]:
+        """Say of which member it is that a file system takes no file of its name."""
+        try:
+            yield
+        except OSError as error:
+            # There already, under a name that was not seen: upper and lower case are one here.
+            if error.errno not in REFUSED_NAME | {errno.EEXIST}:
+                raise
+            raise StorageError(
+                f"{self._archive} cannot be unpacked on this file system: its member {name!r} has "
+                f"a name that it does not take, or takes for that of another ({error.strerror}); "
+                "nothing was written. Ask for the archive itself (extract_archive=False), or "
+                "move the registry to another file system",
+                path=str(self._archive),
+            ) from error
+
+    def _make_readonly(self) -> None:
+        if self._group is not None:  # members that own none of it delete what is in it
+            return
+        for name in sorted(self._folders, reverse=True):  # those inside first
+            place = self._target / name
+            set_folder_mode(place, stat.S_IMODE(place.stat().st_mode) & 0o555)
+
+    def _beyond(self, what: str, variable: str) -> ArchiveError:
+        return broken(
+            self._archive,
+            f"it unpacks to more than {what}; LOCALREG_UNPACK_{variable} allows more, if you trust "
+            "it",
+        )
+
+
+def differences(archive: Path, filename: str, folder: Path) -> list[str]:
+    """Return what in an unpacked folder is not as in its archive, at most 20 lines.
+
+    Raises:
+        ArchiveError: the archive cannot be read.
+        StorageError: the folder cannot.
+    """
+    found: list[str] = []
+    with disk_errors("comparing unpacked weights", folder):
+        there = set(_files_below(folder))
+        for member in members(archive, filename, folder, 2**63):
+            if member.is_folder:
+                continue
+            if member.name not in there:
+                found.append(f"{member.name} is missing")
+            elif not _same(folder / member.name, member):
+                found.append(f"{member.name} has other bytes")
+            there.discard(member.name)
+        found += [f"{name} is not in the archive" for name in sorted(there)]
+    return found[:MOST_DIFFERENCES]
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    """Yield the names of all that is no folder, links too."""
+    for place, folders, names in os.walk(folder):
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        for name in (*names, *links):
+            yield (Path(place) / name).relative_to(folder).as_posix()
+
+
+def _same(path: Path, member: Member) -> bool:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return False
+    with open(path, "rb") as reader:
+        for data in member.pieces():
+            if reader.read(len(data)) != data:
+                return False
+        return reader.read(1) == b""
+
+
+def remove_tree(folder: Path) -> None:
+    """Delete a folder and what is in it, read-only as it may be; links are not followed.
+
+    Raises:
+        OSError: something could not be deleted.
+    """
+    if folder.is_symlink():
+        folder.unlink()
+        return
+    if not folder.is_dir():
+        return
+    for place, _, _ in os.walk(folder):
+        # Another member's folder stays as it is: it lets the group delete.
+        set_folder_mode(Path(place), stat.S_IMODE(Path(place).stat().st_mode) | 0o700)
+    shutil.rmtree(folder)

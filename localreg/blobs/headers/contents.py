@@ -1,0 +1,248 @@
+"""What is inside weights, by their headers: nothing is unpickled, imported or evaluated.
+
+What a file says of itself is not believed further than its bytes go, and a file that is broken is a
+fact like others: nothing here raises for it.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+from localreg.blobs.headers.numpy_header import MAGIC, read_npy
+from localreg.blobs.headers.pickle_scan import (
+    LEGACY_TORCH,
+    MOST_BYTES,
+    UNSCANNED,
+    Scanner,
+    installed_scanner,
+    is_pickle,
+    verdict,
+)
+from localreg.blobs.headers.safetensors_header import (
+    HeaderError,
+    looks_like_safetensors,
+    read_safetensors,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+Facts = dict[str, object]
+
+MOST_MEMBERS = 100_000
+MOST_METADATA = 32
+LONGEST_VALUE = 200
+_BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, KeyError)
+_BY_ENDING = {".onnx": "onnx", ".h5": "hdf5", ".hdf5": "hdf5"}
+_ASK = object()
+
+
+def inside(path: Path, filename: str | None, scanner: object = _ASK) -> Facts:
+    """Return what is inside a file of weights, as JSON values; {} when its format is not known.
+
+    Args:
+        path: the file.
+        filename: its original name, which tells the format where the bytes do not.
+        scanner: what looks at pickles, as in `pickle_scan.verdict`; picklescan by default.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        start = file.read(64)
+    name = (filename or "").lower()
+    try:
+        return _by_content(path, start, name, scanner)
+    except HeaderError as error:
+        return {"format": _claimed(start, name), "problem": str(error)}
+
+
+def _claimed(start: bytes, name: str) -> str:
+    if start.startswith(MAGIC):
+        return "npy"
+    return (
+        "zip"
+        if start.startswith(b"PK\3\4") and not name.endswith(".npz")
+        else ("npz" if start.startswith(b"PK\3\4") else "safetensors")
+    )
+
+
+def _by_content(path: Path, start: bytes, name: str, scanner: object) -> Facts:
+    if start.startswith(MAGIC):
+        with open(path, "rb") as file:
+            return {"format": "npy"} | _array(read_npy(file))
+    if start.startswith(b"PK\3\4"):
+        return _zip(path, name, scanner)
+    if name.endswith(".safetensors") or looks_like_safetensors(start):
+        return {"format": "safetensors"} | _shortened(read_safetensors(path))
+    if is_pickle(start):
+        return _plain_pickle(path, start, scanner)
+    if start.startswith(b"GGUF"):
+        version, tensors = (
+            int.from_bytes(start[at:end], "little") for at, end in ((4, 8), (8, 16))
+        )
+        return {"format": "gguf", "version": version, "tensors": tensors}
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        return {"format": "hdf5"}
+    ending = name[name.rfind(".") :] if "." in name else ""
+    return {"format": _BY_ENDING[ending]} if ending in _BY_ENDING else {}
+
+
+def _array(facts: Facts) -> Facts:
+    if facts["dtype"] == "object":
+        facts |= {"pickles": 1, "pickle": UNSCANNED}
+    return facts
+
+
+def _shortened(facts: Facts) -> Facts:
+    metadata = facts["metadata"]
+    assert isinstance(metadata, dict)
+    kept = sorted(metadata.items())[:MOST_METADATA]
+    facts["metadata"] = {_text(key): _text(value) for key, value in kept}
+    dtypes = facts["dtypes"]
+    assert isinstance(dtypes, dict)
+    facts["dtypes"] = dict(list(dtypes.items())[:MOST_METADATA])
+    return facts
+
+
+def _text(value: object) -> str:
+    """Return text short enough to keep, and without what no database keeps."""
+    text = str(value).encode("utf-8", "replace").decode()
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+
+
+def _plain_pickle(path: Path, start: bytes, scanner: object) -> Facts:
+    legacy = start.startswith(LEGACY_TORCH)
+    facts: Facts = {"format": "pytorch" if legacy else "pickle", "pickles": 1}
+    if path.stat().st_size > MOST_BYTES:
+        return facts | {"pickle": UNSCANNED}
+    return facts | verdict([lambda: open(path, "rb")], _chosen(scanner), legacy=legacy)
+
+
+def _chosen(scanner: object) -> tuple[Scanner, str] | None:
+    return installed_scanner() if scanner is _ASK else scanner  # type: ignore[return-value]  # a test's own
+
+
+class _Limited(io.BufferedReader):
+    """A file of which no more is read at once than a list of members can take."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MOST_BYTES:
+            raise ValueError("its list of members is longer than any honest one")
+        return super().read(size)
+
+
+def _zip(path: Path, name: str, scanner: object) -> Facts:
+    try:
+        with _Limited(io.FileIO(path)) as reader, zipfile.ZipFile(reader) as archive:
+            names = archive.namelist()
+            if len(names) > MOST_MEMBERS:
+                raise HeaderError(f"it has {len(names):,} members")
+            if names and all(each.endswith(".npy") for each in names):
+                return {"format": "npz"} | _arrays(archive, names)
+            if any(each.endswith("/data.pkl") or each == "data.pkl" for each in names):
+                return _torch(archive, names, scanner)
+            if "config.json" in names and name.endswith(".keras"):
+                return {"format": "keras", "members": len(names)}
+            return {"format": "zip", "members": len(names)}
+    except HeaderError:
+        raise
+    except _BROKEN as error:
+        raise HeaderError("it is a broken archive") from error
+
+
+def _arrays(archive: zipfile.ZipFile, names: list[str]) -> Facts:
+    dtypes: dict[str, int] = {}
+    pickles = 0
+    for name in names:
+        with archive.open(name) as member:
+            facts = read_npy(member)
+        dtype, count = str(facts["dtype"]), facts["parameters"]
+        pickles += dtype == "object"
+        assert isinstance(count, int)
+        dtypes[dtype] = dtypes.get(dtype, 0) + count
+    found: Facts = {
+        "arrays": len(names),
+        "parameters": sum(dtypes.values()),
+        "dtypes": dict(sorted(dtypes.items())[:MOST_METADATA]),
+    }
+    return found | ({"pickles": pickles, "pickle": UNSCANNED} if pickles else {})
+
+
+def _torch(archive: zipfile.ZipFile, names: list[str], scanner: object) -> Facts:
+    pickles = [
+        name for name in names if name.endswith((".pkl", ".pickle")) or _begins(archive, name)
+    ]
+    script = any(name.endswith("/constants.pkl") for name in names)
+    facts: Facts = {
+        "format": "torchscript" if script else "pytorch",
+        "members": len(names),
+        "pickles": len(pickles),
+    }
+    sizes = [archive.getinfo(name).file_size for name in pickles]
+    if sum(sizes) > MOST_BYTES:
+        return facts | {"pickle": UNSCANNED}
+    opened = [_opening(archive, name) for name in pickles]
+    return facts | verdict(opened, _chosen(scanner))
+
+
+def _begins(archive: zipfile.ZipFile, name: str) -> bool:
+    """Return whether a member is a pickle, whatever it is called."""
+    info = archive.getinfo(name)
+    if info.is_dir() or info.file_size < 2 or info.file_size > MOST_BYTES:
+        return False
+    with archive.open(info) as member:
+        return is_pickle(member.read(2))
+
+
+def _opening(archive: zipfile.ZipFile, name: str) -> Callable[[], IO[bytes]]:
+    return lambda: io.BytesIO(archive.open(name).read(MOST_BYTES))
+
+
+def lines(facts: Facts) -> list[str]:
+    """Return what is inside weights as lines for a terminal.
+
+    >>> lines({"format": "safetensors", "tensors": 2, "parameters": 1200, "dtypes": {"F32": 1200}})
+    ['safetensors: 1,200 parameters in 2 tensors, F32 1,200']
+    >>> lines({"format": "pytorch", "members": 4, "pickles": 1, "pickle": "unscanned"})
+    ['pytorch: 4 members', '1 pickle, unscanned: loading may run code']
+    """
+    if not facts:
+        return []
+    told = [f"{facts['format']}: {_told(facts)}".removesuffix(": ")]
+    if "problem" in facts:
+        told.append(f"damaged or not what it seems: {facts['problem']}")
+    if "pickle" in facts:
+        names = facts.get("flagged")
+        found = f" ({', '.join(map(str, names))})" if isinstance(names, list) and names else ""
+        told.append(
+            f"{_count(facts.get('pickles', 1), 'pickles')}, {facts['pickle']}{found}: loading may "
+            "run code"
+        )
+    metadata = facts.get("metadata")
+    if isinstance(metadata, dict):
+        told += [f"{key} = {value}" for key, value in metadata.items()]
+    return told
+
+
+def _count(number: object, things: str) -> str:
+    return f"{number:,} {things.removesuffix('s') if number == 1 else things}"
+
+
+def _told(facts: Facts) -> str:
+    counted = [
+        _count(facts["parameters"], "parameters") if "parameters" in facts else "",
+        *(f"in {_count(facts[name], name)}" for name in ("tensors", "arrays") if name in facts),
+        _count(facts["members"], "members") if "members" in facts else "",
+    ]
+    dtypes = facts.get("dtypes")
+    kinds = (
+        [f"{name} {count:,}" for name, count in dtypes.items()] if isinstance(dtypes, dict) else []
+    )
+    if "shape" in facts:
+        kinds.append(f"{facts['dtype']} of shape {facts['shape']}")
+    return ", ".join(filter(None, [" ".join(filter(None, counted)), *kinds]))

@@ -1,0 +1,1 @@
+"""Local copies of blobs: links where they can be, copies elsewhere."""

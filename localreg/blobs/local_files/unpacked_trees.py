@@ -1,0 +1,110 @@
+"""Unpacked archives: ``trees/<digest>/``, made once for each content, shared and read-only.
+
+A tree is made under another name beside its place and renamed, so there is a whole one or none.
+It can be made again from its archive, so it is a cache and nothing more.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from localreg.blobs.archives.unpacking import limits_from_environment, remove_tree, unpack
+from localreg.errors import ArchiveError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.values.ids import new_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.blobs.blobstore import BlobStore
+
+FOLDER = "trees"
+
+
+def tree(blobs: BlobStore, digest: str) -> Path | None:
+    """Return the folder that an archive was unpacked to, or None."""
+    folder = blobs.real(FOLDER) / digest
+    with disk_errors("looking for weights", folder):
+        return folder if _is_tree(folder) else None
+
+
+def _is_tree(folder: Path) -> bool:
+    return folder.is_dir() and not folder.is_symlink()
+
+
+def _folder(blobs: BlobStore) -> Path:
+    """Return where trees are made: in the registry, or elsewhere when it cannot be written to."""
+    if blobs.spare is None:
+        return blobs.folder(FOLDER)
+    from localreg.blobs.local_files.readonly_registry import place_elsewhere
+
+    return place_elsewhere(blobs.spare, FOLDER)
+
+
+def unpacked(blobs: BlobStore, digest: str, archive: Path, filename: str) -> Path:
+    """Return the folder that holds what is in an archive, unpacked now when it was not.
+
+    Args:
+        digest: sha256 of the archive.
+        archive: where it is.
+        filename: its original name, whose ending tells the format.
+
+    Raises:
+        ArchiveError: it is broken, unsafe or beyond the limits; nothing was made.
+        StorageError: the disk is full, or refused something.
+    """
+    known = tree(blobs, digest)
+    if known is not None:
+        return known
+    from localreg.filesystem.temporary_owners import owner_mark
+
+    limits = limits_from_environment()
+    with disk_errors("unpacking weights", archive):
+        folder = _folder(blobs)
+        if _is_tree(folder / digest):  # elsewhere
+            return folder / digest
+        aside = folder / f".{new_id()}{owner_mark()}"
+        before = archive.stat()
+        unpack(archive, filename, aside, limits, blobs.group)
+        place = folder / digest
+        try:
+            after = archive.stat()
+            if (before.st_ino, before.st_mtime_ns) != (after.st_ino, after.st_mtime_ns):
+                raise ArchiveError(
+                    f"{archive} changed while it was unpacked; try again when it is finished",
+                    path=str(archive),
+                    member=None,
+                )
+            if blobs.durable:
+                _sync_filesystem(folder)
+            try:
+                aside.rename(place)
+            except OSError:
+                if not _is_tree(place):  # else another process was first
+                    raise
+            blobs.sync(folder)
+        finally:
+            remove_tree(aside)
+    return place
+
+
+def tree_size(folder: Path) -> int:
+    """Return how many bytes the files below a folder have; links are not followed."""
+    return sum(
+        (Path(place) / name).lstat().st_size
+        for place, _, names in os.walk(folder)
+        for name in names
+    )
+
+
+def _sync_filesystem(folder: Path) -> None:
+    """Bring all that was written to a file system to disk: one call, however many files."""
+    import ctypes
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if syncfs is None or syncfs(descriptor) != 0:  # no Linux, or an error that sync hides
+            os.sync()
+    finally:
+        os.close(descriptor)

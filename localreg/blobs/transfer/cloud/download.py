@@ -1,0 +1,283 @@
+"""Downloading an object: in ranges of one and the same version, several at a time, verified."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from localreg.blobs.staging.staging import check_room
+from localreg.blobs.transfer.cloud.errors import Trouble, errors_of_obstore, trouble_of
+from localreg.blobs.transfer.cloud.event_loop import ForkedError, in_thread, run_apart
+from localreg.blobs.transfer.cloud.stores import Place, check_extra, open_store, place_of
+from localreg.blobs.transfer.downloaded import Downloaded, check_wanted
+from localreg.blobs.transfer.http.download import RESTARTS, TRIES, told_filename
+from localreg.blobs.transfer.pace import SLOWEST, Pace, pace_from_environment
+from localreg.blobs.transfer.partial import Part
+from localreg.errors import DownloadError, InvalidURLError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.values.frozen import Frozen
+from localreg.values.urls import is_sha256, public_url
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from obstore.store import ObjectStore
+
+RANGE = 8 * 1024 * 1024
+AT_ONCE = 6
+PIECE = 64 * 1024  # at least so much is told of at a time: less costs, more looks like silence
+A_DAY = 86_400.0  # no bound of obstore's own: the pace bounds
+DIGEST_ATTRIBUTE = "localregsha256"  # Azure takes no hyphens in names, proxies no underscores
+
+
+class _ChangedError(Exception):
+    """The object is another one than at the first look."""
+
+
+class _BrokenError(Exception):
+    """A try failed on the way, and another may do better."""
+
+
+class Seen(Frozen):
+    """What a look at an object showed.
+
+    Attributes:
+        size: bytes.
+        etag: its ETag, None where the server has none.
+        version: its version, None where there are none.
+        modified: when it was written.
+        attributes: its headers and metadata.
+    """
+
+    size: int
+    etag: str | None
+    version: str | None
+    modified: str
+    attributes: dict[str, str]
+
+
+def download(
+    url: str,
+    path: Path,
+    *,
+    wanted: str | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+    pace: Pace | None = None,
+    durable: bool = True,
+) -> Downloaded:
+    """Download an object to a file; as `localreg.blobs.transfer.http.download.download`."""
+    pace = pace or pace_from_environment()
+    try:
+        check_extra(url)
+        place = place_of(url)
+    except InvalidURLError as error:
+        raise DownloadError(str(error), url=public_url(url), status=None) from None
+    key = hashlib.sha256(url.encode()).hexdigest()
+    with disk_errors("downloading weights", path), Part(path, key, durable=durable) as part:
+        try:
+            run = _Run(url, place, part, pace, wanted, progress)
+            return run_apart(run.to_the_end)
+        except ForkedError as error:
+            raise run.failed(str(error)) from None
+        except BaseException:
+            if part.note is None or not 0 < part.size < part.note.total:
+                part.discard()
+            raise
+
+
+class _Run:
+    """One download: its requests, and what they brought."""
+
+    def __init__(
+        self,
+        url: str,
+        place: Place,
+        part: Part,
+        pace: Pace,
+        wanted: str | None,
+        progress: Callable[[int, int | None], None] | None,
+    ) -> None:
+        self._url = url
+        self._place = place
+        self._part = part
+        self._pace = pace
+        self._wanted = wanted
+        self._progress = progress
+        self._requests = 0  # on the way
+        self._arrived = 0
+        self._store: ObjectStore
+
+    async def to_the_end(self) -> Downloaded:
+        watch = asyncio.ensure_future(self._verdict())
+        work = asyncio.ensure_future(self._all_of_it())
+        try:
+            await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise self.failed(f"the server was given up on: {watch.result()}")
+            return work.result()
+        finally:
+            watch.cancel()
+            work.cancel()
+            await asyncio.gather(watch, work, return_exceptions=True)
+
+    async def _verdict(self) -> str:
+        """Return why the server is given up on, once it is."""
+        clock = asyncio.get_running_loop().time
+        deadline = self._pace.deadline
+        begun = window = clock()
+        while True:
+            await asyncio.sleep(min(1.0, self._pace.silence / 8, (deadline or 8.0) / 8))
+            now = clock()
+            if deadline is not None and now - begun >= deadline:
+                return f"it took longer than the deadline of {deadline:g} s"
+            passed = now - window
+            if self._requests and passed >= self._pace.silence:
+                if self._arrived < SLOWEST * passed:
+                    return (
+                        f"{self._arrived:,} bytes came in {passed:.0f} s; slower than {SLOWEST} "
+                        f"bytes a second for {self._pace.silence:g} s is given up on"
+                    )
+                window, self._arrived = now, 0
+            elif not self._requests:
+                window, self._arrived = now, 0
+
+    async def _all_of_it(self) -> Downloaded:
+        with self._translated():
+            self._store = open_store(
+                self._place, retries=0, patience=A_DAY, connect=self._pace.connect, pause=0.1
+            )
+        for _ in range(RESTARTS + 1):
+            seen = await self._again(self._look)
+            self._begin(seen)
+            try:
+                await self._ranges(seen)
+            except _ChangedError:
+                self._part.restart()
+                continue
+            return await self._finish(seen)
+        raise self.failed("the server has another object there each time")
+
+    async def _look(self) -> Seen:
+        return await look(self._store, self._place, self._translated)
+
+    def _begin(self, seen: Seen) -> None:
+        part = self._part
+        if part.note is not None and (part.note.etag, part.note.total) == (seen.etag, seen.size):
+            return
+        part.restart()
+        check_room(part.path.parent, seen.size)
+        part.begin(seen.etag, seen.size)
+
+    async def _ranges(self, seen: Seen) -> None:
+        """Bring what is not there yet, in its order."""
+        starts = iter(range(self._part.size, seen.size, RANGE))
+        coming = deque(self._coming(start, seen) for start in islice(starts, AT_ONCE))
+        try:
+            while coming:
+                pieces = await coming[0]
+                coming.popleft()
+                coming.extend(self._coming(start, seen) for start in islice(starts, 1))
+                await in_thread(self._write, pieces, seen.size)
+        finally:
+            for each in coming:
+                each.cancel()
+            await asyncio.gather(*coming, return_exceptions=True)
+
+    def _write(self, pieces: list[bytes], total: int) -> None:
+        for piece in pieces:
+            self._part.write(piece)
+        if self._progress is not None:
+            self._progress(self._part.size, total)
+
+    def _coming(self, start: int, seen: Seen) -> asyncio.Task[list[bytes]]:
+        end = min(start + RANGE, seen.size)
+        return asyncio.ensure_future(self._again(lambda: self._range(start, end, seen)))
+
+    async def _range(self, start: int, end: int, seen: Seen) -> list[bytes]:
+        options: dict[str, Any] = {"range": (start, end)}
+        if seen.etag is not None:
+            options["if_match"] = seen.etag
+        if self._place.version is not None:
+            options["version"] = self._place.version
+        pieces: list[bytes] = []
+        with self._translated():
+            result = await self._store.get_async(self._place.key, options=options)  # type: ignore[arg-type]
+            if tuple(result.range) != (start, end) or result.meta["size"] != seen.size:
+                raise _ChangedError
+            async for piece in result.stream(min_chunk_size=PIECE):
+                pieces.append(bytes(piece))
+                self._arrived += len(piece)
+        came = sum(map(len, pieces))
+        if came != end - start:
+            raise _BrokenError(f"it sent {came:,} bytes of {end - start:,}")
+        return pieces
+
+    async def _finish(self, seen: Seen) -> Downloaded:
+        digest = await in_thread(self._part.finish)
+        told = seen.attributes.get(DIGEST_ATTRIBUTE, "").lower()
+        check_wanted(self._url, digest, self._wanted or (told if is_sha256(told) else None))
+        filename = told_filename(seen.attributes.get("Content-Disposition", ""))
+        return Downloaded(digest, seen.size, seen.etag, seen.modified, filename)
+
+    async def _again(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401  (what `ask` returns)
+        """Return what comes of asking, over as many tries as are worth it."""
+        for failed in range(1, TRIES + 1):
+            try:
+                return await ask()
+            except _BrokenError as error:
+                reason = str(error)
+            if failed < TRIES:
+                pause = self._pace.pause * 2 ** (failed - 1) * random.uniform(0.5, 1.0)
+                await asyncio.sleep(pause)
+        raise self.failed(f"given up on after {TRIES} tries: {reason}")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        self._requests += 1
+        try:
+            yield
+        except errors_of_obstore() as error:
+            from obstore.exceptions import PreconditionError
+
+            if isinstance(error, PreconditionError):
+                raise _ChangedError from None
+            trouble = trouble_of(error, self._place.scheme)
+            if trouble.status == 416:
+                raise _ChangedError from None
+            if trouble.passing:
+                raise _BrokenError(trouble.what) from None
+            raise self._refused(trouble) from None
+        finally:
+            self._requests -= 1
+
+    def _refused(self, trouble: Trouble) -> DownloadError:
+        return self.failed(trouble.what, trouble.status)
+
+    def failed(self, what: str, status: int | None = None) -> DownloadError:
+        """Return the error that says why nothing came of it."""
+        shown = public_url(self._url)
+        return DownloadError(f"{shown} cannot be fetched: {what}", url=shown, status=status)
+
+
+async def look(store: ObjectStore, place: Place, translated: Callable[[], Any]) -> Seen:
+    """Look at an object without its bytes.
+
+    Args:
+        translated: makes a context in which obstore's errors become ours.
+    """
+    options: dict[str, Any] = {"head": True}
+    if place.version is not None:
+        options["version"] = place.version
+    with translated():
+        result = await store.get_async(place.key, options=options)  # type: ignore[arg-type]
+        meta = result.meta
+        attributes = {str(name): str(told) for name, told in result.attributes.items()}
+    modified = meta["last_modified"].isoformat()
+    return Seen(meta["size"], meta["e_tag"] or None, meta["version"], modified, attributes)

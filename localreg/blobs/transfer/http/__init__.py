@@ -1,0 +1,1 @@
+"""Downloads over http and https."""

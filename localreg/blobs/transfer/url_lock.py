@@ -1,0 +1,210 @@
+"""One download of a URL at a time, to save bandwidth; nothing is wrong when the lock does nothing.
+
+Each download writes into a folder of its own, ``tmp/get-<url>.<owner>``, which no other process
+touches while its owner lives. What a killed or failed one left is taken over by renaming the
+folder, which only one process can do.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from localreg import log
+from localreg.errors import LockTimeoutError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.folder_sync import NO_LOCKS
+from localreg.filesystem.group_modes import share_at
+from localreg.filesystem.temporary_owners import free_mark, is_alive, owner_mark, process_id
+from localreg.values.ids import new_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import filelock
+
+    from localreg.blobs.blobstore import BlobStore
+
+PART = "part"
+PATIENCE = 60.0  # seconds to wait for a download that does not grow
+LEASE_SECONDS = 30.0
+POLL = 0.05
+
+
+def url_key(url: str) -> str:
+    """Return what stands for a URL in file names; no secret can be read off it."""
+    import hashlib
+
+    return hashlib.sha256(url.encode()).hexdigest()[:32]
+
+
+@contextmanager
+def sole_download(
+    blobs: BlobStore,
+    url: str,
+    *,
+    patience: float = PATIENCE,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Iterator[None]:
+    """Wait until no other process downloads `url`, and keep others waiting inside the block.
+
+    Where the file system has no locks, a lease stands in; where that cannot be had either, nobody
+    waits.
+
+    Args:
+        patience: seconds to wait for another's download that does not grow.
+        lease_seconds: how long the lease of a machine that died keeps others waiting; the same for
+            all.
+
+    Raises:
+        LockTimeoutError: it did not grow for that long; the message names its process.
+        StorageError: the lock file cannot be made.
+    """
+    lock = _lock(blobs, url, patience, lease_seconds)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            # Nothing rests on it: a lease may have been lost while this process was stopped.
+            with suppress(OSError):
+                lock.release()
+
+
+def _lock(
+    blobs: BlobStore, url: str, patience: float, lease_seconds: float
+) -> filelock.BaseFileLock | None:
+    """Return the lock of a URL, taken; None where there are no locks."""
+    import filelock
+
+    with disk_errors("locking a download", blobs.root):
+        path = blobs.lock_file(f"url-{url_key(url)}.lock")
+    # thread_local: the default, since threads of one process wait for each other too.
+    lock: filelock.BaseFileLock = filelock.FileLock(path, fallback_to_soft=False)
+    try:
+        with disk_errors("locking a download", path):
+            _wait(blobs, url, lock, path, patience)
+        return lock
+    except OSError as error:
+        cause = error.__cause__
+        if not isinstance(cause, OSError) or cause.errno not in NO_LOCKS:
+            raise
+        reason = cause.strerror
+    log.info("%s has no file locks (%s); leases stand in for them", path.parent, reason)
+    path = path.with_suffix(".lease")
+    lease = filelock.SoftFileLease(path, lease_duration=lease_seconds)
+    if blobs.group is not None:  # its members read whose it is, whatever the umask
+        lease = filelock.SoftFileLease(path, lease_duration=lease_seconds, mode=0o640)
+    try:
+        _wait(blobs, url, lease, path, patience)
+    except LockTimeoutError:
+        raise
+    except (OSError, RuntimeError) as error:  # RuntimeError: a process that ends begins no thread
+        log.info("%s: %s; the same may be downloaded twice at once", path, error)
+        return None
+    return lease
+
+
+def _wait(
+    blobs: BlobStore, url: str, lock: filelock.BaseFileLock, path: Path, patience: float
+) -> None:
+    import filelock
+
+    grown, deadline = -1, time.monotonic() + patience
+    while True:
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            size = sum(_size(folder) for folder in _folders(blobs, url))
+            if size != grown:
+                grown, deadline = size, time.monotonic() + patience
+            elif time.monotonic() > deadline:
+                raise _timeout(blobs, url, path, patience) from None
+            time.sleep(POLL)
+        else:
+            return
+
+
+def _timeout(blobs: BlobStore, url: str, path: Path, patience: float) -> LockTimeoutError:
+    return LockTimeoutError(
+        f"{_holder(blobs, url, path)} downloads the same and has not come further for "
+        f"{patience:.0f} s; stop it and try again (it holds {path})",
+        path=str(path),
+    )
+
+
+def _holder(blobs: BlobStore, url: str, path: Path) -> str:
+    """Return who holds a lock, as far as that can be told."""
+    holders = [folder.name for folder in _folders(blobs, url) if is_alive(folder.name)]
+    if holders:
+        return f"process {process_id(holders[0])} on {platform.node()}"
+    try:  # a lease says it
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # let go just now, or another user's
+        lines = []
+    told = dict(line.partition("=")[::2] for line in lines)
+    known = {"pid", "host"} <= told.keys()
+    return f"process {told['pid']} on {told['host']}" if known else "a process"
+
+
+@contextmanager
+def download_folder(blobs: BlobStore, url: str) -> Iterator[Path]:
+    """Yield the file to download to, with what an earlier try left; a rest stays for the next.
+
+    Raises:
+        StorageError: the folder cannot be made.
+    """
+    with disk_errors("downloading weights", blobs.root):
+        mine = blobs.folder("tmp") / f"get-{url_key(url)}-{new_id()[:8]}{owner_mark()}"
+        if not _take_over(blobs, url, mine):
+            mine.mkdir()
+            share_at(mine, blobs.group)
+    try:
+        yield mine / PART
+    finally:
+        with disk_errors("downloading weights", mine):
+            _let_go(mine, url)
+
+
+def _take_over(blobs: BlobStore, url: str, mine: Path) -> bool:
+    for folder in _folders(blobs, url):
+        # Of this boot: what was not on disk when the machine stopped is not what was written.
+        gone = folder.name.endswith(free_mark()) or is_alive(folder.name) is False
+        if gone and _is_own(folder):
+            try:
+                folder.rename(mine)
+            except OSError:  # another process was first
+                continue
+            return True
+    return False
+
+
+def _is_own(folder: Path) -> bool:
+    """Return whether this user made a folder: nobody else can make what is in it read-only."""
+    try:
+        return not hasattr(os, "geteuid") or folder.lstat().st_uid == os.geteuid()
+    except FileNotFoundError:  # another process was first
+        return False
+
+
+def _let_go(mine: Path, url: str) -> None:
+    left = list(mine.iterdir())
+    if mine / PART in left:
+        mine.rename(mine.with_name(f"get-{url_key(url)}-{new_id()[:8]}{free_mark()}"))
+        return
+    for path in left:
+        path.unlink()
+    mine.rmdir()
+
+
+def _folders(blobs: BlobStore, url: str) -> list[Path]:
+    return sorted(blobs.real("tmp").glob(f"get-{url_key(url)}-*"))
+
+
+def _size(folder: Path) -> int:
+    try:
+        return (folder / PART).stat().st_size
+    except OSError:  # not begun, or just finished
+        return 0

@@ -1,0 +1,29 @@
+"""The command that shows where a model comes from: lineage."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import AS_JSON, IN_REGISTRY, opened, print_json, printable
+from localreg.operations.finding.references import resolve_model
+from localreg.operations.models.lineage import lineage
+
+
+@click.command("lineage")
+@click.argument("model")
+@click.option("--dot", "as_dot", is_flag=True, help="Print a graph for Graphviz.")
+@AS_JSON
+@IN_REGISTRY
+def lineage_command(model: str, as_dot: bool, as_json: bool, registry: str | None) -> None:
+    """Show where a MODEL comes from, which tasks take it, and what they made."""
+    from localreg.operations.models import lineage_text
+
+    if as_dot and as_json:
+        raise click.UsageError("give --dot or --json, not both")
+    with opened(registry) as target:
+        found = resolve_model(target, model)
+        family = lineage(found.registry, found.id)
+    if as_json:
+        print_json(lineage_text.as_json(family))
+    else:
+        click.echo(printable(lineage_text.dot(family) if as_dot else lineage_text.tree(family)))

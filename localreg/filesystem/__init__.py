@@ -1,0 +1,1 @@
+"""What file systems lack or add: modes, rights, syncing, odd names, errors of disks."""

@@ -1,0 +1,48 @@
+"""Where errors of the operating system become localreg's own, for everything below blobs/."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localreg.errors import LocalregError, StorageError, StorageFullError
+from localreg.filesystem.access_rights import barrier
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@contextmanager
+def disk_errors(doing: str, path: Path) -> Iterator[None]:
+    """Raise errors of the operating system as StorageError.
+
+    Args:
+        doing: what failed, as in "keeping weights".
+        path: where; the error's own path wins.
+
+    Raises:
+        StorageFullError: no space, or no quota, is left.
+        StorageError: anything else the operating system refused.
+    """
+    try:
+        yield
+    except LocalregError:
+        raise
+    except OSError as error:
+        where = str(error.filename or path)
+        reason = error.strerror or str(error)
+        if error.errno in _FULL:
+            raise StorageFullError(
+                f"{doing} failed at {where}: {reason}; nothing was kept, free some space and try "
+                "again",
+                path=where,
+            ) from error
+        if error.errno == errno.EFBIG:
+            reason += (
+                "; the file system, or a limit of this process, takes no file that large (FAT "
+                "takes 4 GiB at most), and nothing was kept: use another one"
+            )
+        if error.errno == errno.EACCES:
+            reason = barrier(Path(where)) or reason
+        raise StorageError(f"{doing} failed at {where}: {reason}", path=where) from error

@@ -1,0 +1,154 @@
+"""Queries: which models match."""
+
+from __future__ import annotations
+
+from localreg.errors import InvalidValueError
+from localreg.registry import OpenRegistry
+from localreg.store.rows import model_query
+from localreg.store.rows.model_query import NEWEST, ModelQuery, Order
+from localreg.values.checks import check_name, check_text, shown
+from localreg.values.frozen import replace
+from localreg.values.tags import FILTER_LIMIT, parse_tag_filter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from localreg.store.rows.model_query import Ranked
+
+    Match = TypeVar("Match")
+
+LARGEST_LIMIT = 2**63 - 1
+METRIC = "metrics."
+
+
+def check_query(
+    *,
+    project: object = None,
+    name: object = None,
+    tags: object = None,
+    metadata: object = None,
+    published: object = False,
+    archived: object = False,
+    limit: object = None,
+    order: object = None,
+) -> ModelQuery:
+    """Check the filters of a query.
+
+    Args:
+        project, name: exact; None, and "" for the project, for any.
+        tags: see `localreg.values.tags`.
+        metadata: dict of key to the value it must have, compared as text.
+        published: only published models.
+        archived: archived models too.
+        limit: at most so many models, 1 or more.
+        order: see `check_order`; None for those updated last first.
+
+    Raises:
+        TagFilterError: the tags are malformed.
+        InvalidValueError: another filter cannot be used.
+    """
+    if metadata is not None and not isinstance(metadata, dict):
+        raise InvalidValueError(
+            f"metadata must be a dict, not {type(metadata).__name__}", argument="metadata"
+        )
+    return ModelQuery(
+        project=None if project is None or project == "" else check_text("project_name", project),
+        name=None if name is None else check_text("model_name", name),
+        tags=parse_tag_filter(tags),
+        metadata=_wanted_metadata(metadata) if metadata else (),
+        published=bool(published),
+        archived=bool(archived),
+        limit=check_limit("max_results", limit),
+        order=NEWEST if order is None else check_order(order),
+    )
+
+
+def check_order(given: object) -> Order:
+    """Return what models are to be ordered by.
+
+    Args:
+        given: "updated" or "created", newest first; "name", A to Z; ``metrics.TITLE/SERIES``, by
+            the last value of a scalar series, or ``metrics.NAME``, by a single value: the best
+            first, which is the greatest unless the name says that less is better, as "loss" does.
+            A "-" in front asks for the greatest first, a "+" for the least.
+
+    Raises:
+        InvalidValueError: it is nothing of the kind.
+    """
+    text = check_text("order_by", given, limit=2_100, nul=False)
+    key = text[1:] if text[:1] in ("-", "+") else text
+    metric = key[len(METRIC) :] if key.startswith(METRIC) else ""
+    if not metric and key not in ("updated", "created", "name"):
+        raise InvalidValueError(
+            "order_by must be updated, created, name, metrics.TITLE/SERIES or metrics.NAME, with "
+            f"- or + in front at most, not {shown(given)}",
+            argument="order_by",
+        )
+    descending = text[0] == "-" if key != text else _naturally_descending(key, metric)
+    return Order("metric", descending, "", metric) if metric else Order(key, descending)
+
+
+def _naturally_descending(key: str, metric: str) -> bool:
+    if not metric:
+        return key != "name"
+    from localreg.operations.reports.pages import better
+
+    return better(metric) >= 0
+
+
+def check_limit(argument: str, limit: object) -> int | None:
+    """Return `limit` when it is a number of results, or None for all of them.
+
+    Raises:
+        InvalidValueError: it is neither.
+    """
+    if limit is None:
+        return None
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= LARGEST_LIMIT:
+        raise InvalidValueError(
+            f"{argument} must be an int of 1 or more, not {shown(limit)}", argument=argument
+        )
+    return limit
+
+
+def _wanted_metadata(metadata: dict[object, object]) -> tuple[tuple[str, str], ...]:
+    from localreg.values.metadata import to_text
+
+    if len(metadata) > FILTER_LIMIT:
+        raise InvalidValueError(
+            f"metadata asks for {len(metadata):,} keys; at most {FILTER_LIMIT} are taken",
+            argument="metadata",
+        )
+    return tuple(
+        (check_name("metadata key", key), check_text("metadata value", to_text(value)))
+        for key, value in metadata.items()
+    )
+
+
+def find_models(registry: OpenRegistry, query: ModelQuery) -> list[str]:
+    """Return the ids of the models of one registry that match, in the order that is asked for."""
+    return _find(registry, query, model_query.find)
+
+
+def rank_models(registry: OpenRegistry, query: ModelQuery) -> list[Ranked]:
+    """Return the models of one registry that match, with what they are ordered by."""
+    return _find(registry, query, model_query.rank)
+
+
+def _find(
+    registry: OpenRegistry,
+    query: ModelQuery,
+    find: Callable[[model_query.Connection, ModelQuery], list[Match]],
+) -> list[Match]:
+    if query.order.by != "metric":
+        with registry.store.read() as connection:
+            return find(connection, query)
+    registry.store.flush()  # what this process reported a moment ago counts
+    metric = query.order.name
+    with registry.store.read() as connection:
+        series = model_query.series_named(connection, metric)
+        by, (title, name) = ("series", series) if series else ("single", ("", metric))
+        order = Order(by, query.order.descending, title, name)
+        return find(connection, replace(query, order=order))

@@ -1,0 +1,300 @@
+"""Finding what a reference, an id or a name means."""
+
+from __future__ import annotations
+
+import re
+
+from localreg.errors import (
+    AmbiguousReferenceError,
+    ModelNotFoundError,
+    PublishedError,
+    TaskNotFoundError,
+)
+from localreg.operations.finding.upstream import Found, model_row, reading
+from localreg.store.rows import model_rows, project_rows, task_rows
+from localreg.values.checks import check_name, check_text
+from localreg.values.frozen import Frozen
+from localreg.values.ids import ID_LENGTH, new_id
+from localreg.values.records import Project
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from localreg.registry import OpenRegistry
+    from localreg.store.events.change import Change
+    from localreg.store.rows.model_rows import Connection, ModelRow
+    from localreg.values.records import TaskRecord
+
+    Line = Callable[[Connection, str | None, str, int | None], list[str]]
+
+REFERENCE_LIMIT = 4_096
+PREFIX_MINIMUM = 6
+_PREFIX = re.compile(r"[0-9a-f]{6,31}")
+
+
+def require_model(connection: Connection, model_id: str) -> ModelRow:
+    """Return a model's row.
+
+    Raises:
+        ModelNotFoundError: there is none with this id.
+    """
+    row = model_rows.model_row(connection, model_id)
+    if row is None:
+        removed = model_rows.with_prefix(connection, "tombstone", model_id, 1) == [model_id]
+        told = "; it was removed, `localreg restore` brings it back" if removed else ""
+        shown = _shown(model_id)
+        raise ModelNotFoundError(f"there is no model with id {shown!r}{told}", reference=shown)
+    return row
+
+
+def require_draft(connection: Connection, model_id: str) -> ModelRow:
+    """Return the row of a model whose weights, configuration and labels may be changed.
+
+    Raises:
+        PublishedError: it is published.
+        ModelNotFoundError: there is none with this id.
+    """
+    row = require_model(connection, model_id)
+    if row.published:
+        raise PublishedError(
+            f"model {row.ref} ({model_id}) is published: its weights, configuration and labels "
+            "are fixed; make another OutputModel for new ones",
+            model=model_id,
+        )
+    return row
+
+
+def check_model_id(registry: OpenRegistry, model_id: object) -> str:
+    """Return a model's id, stripped of blanks, once it is known to exist.
+
+    Raises:
+        InvalidValueError: it is no text.
+        ModelNotFoundError: there is none with this id.
+    """
+    text = check_text("model_id", model_id, limit=REFERENCE_LIMIT, nul=False, empty=False).strip()
+    with registry.store.read() as connection:
+        return require_model(connection, text).id
+
+
+def find_model(registry: OpenRegistry, model_id: object) -> Found:
+    """Return a model by its id, of a registry or of the first one upstream that has it.
+
+    Raises:
+        InvalidValueError: it is no text.
+        ModelNotFoundError: none has it.
+    """
+    text = check_text("model_id", model_id, limit=REFERENCE_LIMIT, nul=False, empty=False).strip()
+    found = model_row(registry, text) if registry.upstream else None
+    return (
+        Found(registry, check_model_id(registry, text)) if found is None else Found(found[0], text)
+    )
+
+
+def require_task(connection: Connection, task_id: str) -> TaskRecord:
+    """Return a task.
+
+    Raises:
+        TaskNotFoundError: there is none with this id.
+    """
+    task = task_rows.task(connection, task_id)
+    if task is None:
+        raise TaskNotFoundError(f"there is no task with id {task_id!r}", reference=task_id)
+    return task
+
+
+def resolve_model(registry: OpenRegistry, reference: object, argument: str = "reference") -> Found:
+    """Return the model that a reference names, of a registry or of one upstream.
+
+    A reference is an id, or ``[project/]name`` with ``:version`` or ``@alias`` behind it (the
+    newest version without), or the first 6 or more digits of an id. Names may hold these signs
+    themselves, so every reading is tried. A name means the models of the first registry that has
+    any of it.
+
+    Args:
+        reference: what was given.
+        argument: the argument's name, for the error.
+
+    Raises:
+        ModelNotFoundError: no reading finds a model.
+        AmbiguousReferenceError: several do.
+    """
+    text = check_text(argument, reference, limit=REFERENCE_LIMIT, nul=False, empty=False)
+    text = text.strip()
+    several = bool(registry.upstream)
+    prefixed: dict[str, OpenRegistry] = {}
+    for each, hits in reading(registry, lambda connection: _answer(connection, text, several)):
+        if hits.named:
+            hint = "" if hits.ids else _hint_upstream(registry, each, text)
+            return Found(each, _one("model", text, hits.ids, hint))
+        for model_id in hits.ids:
+            prefixed.setdefault(model_id, each)
+    ids = list(prefixed)
+    model_id = _one("model", text, ids, "" if ids else _chain_hint(registry, text))
+    return Found(prefixed[model_id], model_id)
+
+
+class _Hits(Frozen):
+    """What one registry answers to a reference.
+
+    Attributes:
+        ids: of the models it may mean.
+        named: whether a name or a whole id was found, so that no other registry is asked.
+    """
+
+    ids: list[str]
+    named: bool
+
+
+def _answer(connection: Connection, text: str, several: bool) -> _Hits:
+    if len(text) == ID_LENGTH and model_rows.model_row(connection, text):
+        return _Hits([text], named=True)
+    found = _named(connection, text, model_rows.in_line)
+    if found:
+        return _Hits(found, named=True)
+    if several and _has_line(connection, text):
+        return _Hits([], named=True)
+    return _Hits(_prefixed(connection, text, "model"), named=False)
+
+
+def _hint_upstream(registry: OpenRegistry, first: OpenRegistry, text: str) -> str:
+    """Return what to say when a registry has other models of a name than the one that is meant."""
+    looks = reading(registry, lambda connection: _named(connection, text, model_rows.in_line))
+    found = next(((each, ids[0]) for each, ids in looks if ids), None)
+    meant = f"; one that is meant so is in {found[0].root}, with the id {found[1]}" if found else ""
+    return f". Its name stands for the models in {first.root}{meant}"
+
+
+def _has_line(connection: Connection, text: str) -> bool:
+    """Return whether there are models of a name, whatever version or alias is asked for."""
+    return any(
+        model_rows.in_line(connection, project, name, None)
+        for rest, _, _ in _selectors(text)
+        for project, name in _splits(rest)
+    )
+
+
+def resolve_removed(registry: OpenRegistry, reference: object) -> str:
+    """Return the id of the removed model that a reference names; see `resolve_model`.
+
+    Raises:
+        ModelNotFoundError: no removed model answers to it.
+        AmbiguousReferenceError: several do.
+    """
+    text = check_text("reference", reference, limit=REFERENCE_LIMIT, nul=False, empty=False)
+    text = text.strip()
+    with registry.store.read() as connection:
+        return _one("removed model", text, _removed(connection, text), "")
+
+
+def _hits(connection: Connection, text: str, line: Line, table: str) -> list[str]:
+    return _named(connection, text, line) or _prefixed(connection, text, table)
+
+
+def _prefixed(connection: Connection, text: str, table: str) -> list[str]:
+    return model_rows.with_prefix(connection, table, text) if _PREFIX.fullmatch(text) else []
+
+
+def _named(connection: Connection, text: str, line: Line) -> list[str]:
+    found = [
+        hit
+        for rest, version, alias in _selectors(text)
+        for project, name in _splits(rest)
+        for hit in (
+            _aliased(connection, project, name, alias)
+            if alias is not None
+            else line(connection, project, name, version)
+        )
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _selectors(text: str) -> Iterator[tuple[str, int | None, str | None]]:
+    """Yield the readings of what stands behind the name: nothing, a version, an alias."""
+    yield text, None, None
+    rest, colon, version = text.rpartition(":")
+    if colon and version.isascii() and version.isdigit() and len(version) < 19:
+        yield rest, int(version), None
+    rest, at, alias = text.rpartition("@")
+    if at:
+        yield rest, None, alias
+
+
+def _splits(text: str) -> Iterator[tuple[str | None, str]]:
+    """Yield the readings of ``project/name``: without a project, and one for each slash."""
+    yield None, text
+    parts = text.split("/")
+    for count in range(1, len(parts)):
+        yield "/".join(parts[:count]), "/".join(parts[count:])
+
+
+def _aliased(connection: Connection, project: str | None, name: str, alias: str) -> list[str]:
+    found = project_rows.by_name(connection, project) if project is not None else None
+    if project is not None and found is None:
+        return []
+    target = model_rows.alias_target(connection, (found.id if found else "", name), alias)
+    return [] if target is None else [target]
+
+
+def _one(what: str, text: str, hits: list[str], similar: str) -> str:
+    if len(hits) == 1:
+        return hits[0]
+    shown = _shown(text)
+    if not hits:
+        raise ModelNotFoundError(
+            f"there is no {what} {shown!r}; a reference is [project/]name, with :version or "
+            f"@alias behind it, or an id{similar}",
+            reference=shown,
+        )
+    raise AmbiguousReferenceError(
+        f"{shown!r} may mean {len(hits)} models; give one of these ids: {', '.join(hits[:10])}",
+        reference=shown,
+        hits=tuple(hits),
+    )
+
+
+def _shown(text: str) -> str:
+    from localreg.values.urls import without_secrets
+
+    return without_secrets(text)
+
+
+def _removed(connection: Connection, text: str) -> list[str]:
+    if len(text) == ID_LENGTH and model_rows.with_prefix(connection, "tombstone", text):
+        return [text]
+    return _hits(connection, text, model_rows.tombstones, "tombstone")
+
+
+def _chain_hint(registry: OpenRegistry, text: str) -> str:
+    from difflib import get_close_matches
+
+    with registry.store.read() as connection:
+        if _removed(connection, text):
+            return ". It was removed; `localreg restore` brings it back"
+    known = [name for _, some in reading(registry, model_rows.some_references) for name in some]
+    close = get_close_matches(text, dict.fromkeys(known), n=3, cutoff=0.6)
+    return f". Did you mean {' or '.join(close)}?" if close else ""
+
+
+def ensure_project(change: Change, name: str | None) -> Project | None:
+    """Return the project of a name, made if it is new; None and "" are no project."""
+    if not name:
+        return None
+    project = project_rows.by_name(change.connection, name)
+    if project is None:
+        project = Project(new_id(), name)
+        change.record("project.created", project.id, {"name": name})
+    return project
+
+
+def check_project_name(project: object, argument: str = "project") -> str | None:
+    """Return a project's name; None and "" are no project.
+
+    Args:
+        project: what was given.
+        argument: the argument's name, for the error.
+
+    Raises:
+        InvalidValueError: it is no name.
+    """
+    return None if project is None or project == "" else check_name(argument, project).strip()

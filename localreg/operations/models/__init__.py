@@ -1,0 +1,30 @@
+"""Models: record, import, change, publish, alias, remove and restore them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.models import adding as adding
+    from localreg.operations.models import aliases as aliases
+    from localreg.operations.models import edits as edits
+    from localreg.operations.models import history as history
+    from localreg.operations.models import importing as importing
+    from localreg.operations.models import lineage as lineage
+    from localreg.operations.models import lineage_text as lineage_text
+    from localreg.operations.models import outputs as outputs
+    from localreg.operations.models import recording as recording
+    from localreg.operations.models import removal as removal
+    from localreg.operations.models import revisions as revisions
+
+_MODULES = frozenset(
+    "adding aliases edits history importing lineage lineage_text outputs recording removal "
+    "revisions".split()
+)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")

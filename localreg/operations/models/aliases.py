@@ -1,0 +1,107 @@
+"""Aliases: names that move between the versions of a model."""
+
+from __future__ import annotations
+
+from localreg.errors import (
+    AliasConflictError,
+    AliasNotFoundError,
+    InvalidValueError,
+)
+from localreg.operations.finding.references import require_model
+from localreg.registry import OpenRegistry
+from localreg.store.events.change import Change
+from localreg.store.rows import model_rows
+from localreg.store.rows.model_rows import ModelRow
+from localreg.values.checks import check_name
+
+ANYTHING = object()
+"""What `set_alias` expects when it is not told: nothing in particular."""
+
+
+def check_alias(alias: object) -> str:
+    """Return `alias` when it can be one.
+
+    Raises:
+        InvalidValueError: it is no name, or holds one of ``/ : @`` or blanks, which would make
+            references unclear.
+    """
+    name = check_name("alias", alias)
+    if any(sign in name for sign in "/:@") or name.split() != [name]:
+        raise InvalidValueError(
+            f"alias must not hold blanks or any of / : @, as references do: {name!r}",
+            argument="alias",
+        )
+    return name
+
+
+def set_alias(
+    registry: OpenRegistry, model_id: str, alias: object, expect: object = ANYTHING
+) -> None:
+    """Point an alias of a model's project and name at the model.
+
+    Args:
+        expect: id of the model it must point to until now, or None when there must be none.
+
+    Raises:
+        AliasConflictError: it points elsewhere; nothing was changed.
+        ModelNotFoundError: the model is gone.
+    """
+    name = check_alias(alias)
+    with registry.store.write() as change:
+        row = require_model(change.connection, model_id)
+        found = _target(change, row, name)
+        if expect is not ANYTHING and found != expect:
+            raise AliasConflictError(
+                f"alias {name!r} of {_line(row)} was expected to be {_told(expect)}, and is "
+                f"{_told(found)}; look again with `localreg show` and decide anew",
+                alias=name,
+                found=found,
+            )
+        point_alias(change, model_id, name)
+
+
+def point_alias(change: Change, model_id: str, alias: str) -> None:
+    """Point an alias at a model, within a transaction."""
+    row = require_model(change.connection, model_id)
+    found = _target(change, row, alias)
+    if found == model_id:
+        return
+    if found is not None:
+        change.record("alias.dropped", found, {"old": found, "new": model_id}, field=alias)
+    change.record("alias.set", model_id, {"old": found, "new": model_id}, field=alias)
+
+
+def remove_alias(registry: OpenRegistry, model_id: str, alias: object) -> None:
+    """Drop an alias of a model's project and name, wherever in it the alias points.
+
+    Raises:
+        AliasNotFoundError: there is no such alias.
+    """
+    name = check_alias(alias)
+    with registry.store.write() as change:
+        row = require_model(change.connection, model_id)
+        found = _target(change, row, name)
+        if found is None:
+            raise AliasNotFoundError(
+                f"{_line(row)} has no alias {name!r}; `localreg show` lists them", reference=name
+            )
+        change.record("alias.dropped", found, {"old": found, "new": None}, field=name)
+
+
+def drop_aliases(change: Change, model_id: str) -> None:
+    """Drop every alias that points to a model, within a transaction."""
+    for alias in model_rows.aliases(change.connection, model_id):
+        change.record("alias.dropped", model_id, {"old": model_id, "new": None}, field=alias)
+
+
+def _target(change: Change, row: ModelRow, alias: str) -> str | None:
+    project = row.project.id if row.project else ""
+    return model_rows.alias_target(change.connection, (project, row.name), alias)
+
+
+def _line(row: ModelRow) -> str:
+    return f"{row.project.name}/{row.name}" if row.project else row.name
+
+
+def _told(target: object) -> str:
+    return "not set" if target is None else f"at {target}"

@@ -1,0 +1,230 @@
+"""Changing what is recorded of a model. What is the same as before makes no event."""
+
+from __future__ import annotations
+
+from localreg.operations.finding.references import check_project_name, ensure_project, require_model
+from localreg.operations.models.aliases import drop_aliases
+from localreg.registry import OpenRegistry
+from localreg.store.events.change import Change
+from localreg.store.rows import model_rows, project_rows
+from localreg.values.checks import check_comment, check_name
+from localreg.values.metadata import entries, entry
+from localreg.values.records import MetadataValue, Project, project_payload
+from localreg.values.tags import check_tags
+
+# System tags that are states of the model, with a column of their own.
+STATES = {"archived": "archived", "package": "package"}
+
+
+def rename(registry: OpenRegistry, model_id: str, name: object) -> None:
+    """Give a model another name: it becomes the next version under it, and loses its aliases.
+
+    Raises:
+        InvalidValueError: it is no name.
+        ModelNotFoundError: the model is gone.
+    """
+    new = check_name("name", name).strip()
+    with registry.store.write() as change:
+        row = require_model(change.connection, model_id)
+        if row.name != new:
+            move_within(change, row, row.project, new)
+
+
+def move(registry: OpenRegistry, model_id: str, project: object) -> None:
+    """Move a model to another project: it becomes the next version there, without its aliases.
+
+    Args:
+        project: a project's id, else its name (made when it is new); None for no project.
+
+    Raises:
+        InvalidValueError: it is neither.
+        ModelNotFoundError: the model is gone.
+    """
+    name = check_project_name(project)
+    with registry.store.write() as change:
+        row = require_model(change.connection, model_id)
+        found = project_rows.by_id(change.connection, name) if name else None
+        target = found or ensure_project(change, name)
+        if row.project != target:
+            move_within(change, row, target, row.name)
+
+
+def move_within(
+    change: Change, row: model_rows.ModelRow, project: Project | None, name: str
+) -> None:
+    """Make a model the next version of another project or name, within a transaction."""
+    drop_aliases(change, row.id)
+    payload = {
+        "old": {"project": project_payload(row.project), "name": row.name, "version": row.version},
+        "new": {"project": project_payload(project), "name": name},
+    }
+    change.record("model.moved", row.id, payload)
+
+
+def set_comment(registry: OpenRegistry, model_id: str, comment: object) -> None:
+    """Set or, with None or "", clear a model's comment.
+
+    Raises:
+        InvalidValueError: it is no text.
+        ModelNotFoundError: the model is gone.
+    """
+    new = check_comment(comment)
+    with registry.store.write() as change:
+        row = require_model(change.connection, model_id)
+        _set(change, model_id, "comment", row.comment, new)
+
+
+def publish(registry: OpenRegistry, model_id: str) -> None:
+    """Publish a model; nothing happens when it is published.
+
+    Raises:
+        ModelNotFoundError: the model is gone.
+    """
+    with registry.store.write() as change:
+        row = require_model(change.connection, model_id)
+        _set(change, model_id, "published", row.published, True)
+
+
+def set_archived(registry: OpenRegistry, model_id: str, archived: bool) -> None:
+    """Archive a model, or take it out of the archive; nothing happens when it is so already.
+
+    Raises:
+        ModelNotFoundError: the model is gone.
+    """
+    with registry.store.write() as change:
+        row = require_model(change.connection, model_id)
+        _set(change, model_id, "archived", row.archived, archived)
+
+
+def set_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
+    """Replace a model's tags.
+
+    Raises:
+        InvalidValueError: they are no tags.
+        ModelNotFoundError: the model is gone.
+    """
+    new = set(check_tags("tags", tags))
+    with registry.store.write() as change:
+        require_model(change.connection, model_id)
+        old = set(model_rows.tags(change.connection, model_id, system=False))
+        change_tags(change, model_id, added=new - old, dropped=old - new)
+
+
+def edit_tags(
+    registry: OpenRegistry, model_id: str, *, add: object = (), drop: object = ()
+) -> None:
+    """Add tags to a model's and drop others; those that are there or absent already stay so.
+
+    Raises:
+        InvalidValueError: they are no tags.
+        ModelNotFoundError: the model is gone.
+    """
+    added, dropped = set(check_tags("tags", add)), set(check_tags("tags", drop))
+    with registry.store.write() as change:
+        require_model(change.connection, model_id)
+        old = set(model_rows.tags(change.connection, model_id, system=False))
+        change_tags(change, model_id, added=added - old - dropped, dropped=dropped & old)
+
+
+def set_system_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
+    """Replace a model's system tags; "archived" and "package" set these states.
+
+    Raises:
+        InvalidValueError: they are no tags.
+        ModelNotFoundError: the model is gone.
+    """
+    wanted = set(check_tags("system_tags", tags))
+    with registry.store.write() as change:
+        row = require_model(change.connection, model_id)
+        for tag, column in STATES.items():
+            _set(change, model_id, column, getattr(row, column), tag in wanted)
+        new = wanted - set(STATES)
+        old = set(model_rows.tags(change.connection, model_id, system=True))
+        change_tags(change, model_id, added=new - old, dropped=old - new, system=True)
+
+
+def set_metadata(
+    registry: OpenRegistry, model_id: str, key: object, value: object, v_type: object = None
+) -> None:
+    """Set one metadata entry; the others stay.
+
+    Raises:
+        InvalidValueError: key or value cannot be kept.
+        ModelNotFoundError: the model is gone.
+    """
+    new = entry(key, value, v_type)
+    with registry.store.write() as change:
+        require_model(change.connection, model_id)
+        old = model_rows.metadata_value(change.connection, model_id, new.key)
+        _describe(change, model_id, new.key, old, (new.value, new.type))
+
+
+def set_all_metadata(
+    registry: OpenRegistry, model_id: str, metadata: object, *, replace: bool
+) -> None:
+    """Set many metadata entries.
+
+    Args:
+        metadata: dict of key to value, or to ``{"value": …, "type": …}``.
+        replace: drop the entries that are not named.
+
+    Raises:
+        InvalidValueError: a key or value cannot be kept; nothing was changed.
+        ModelNotFoundError: the model is gone.
+    """
+    new = entries(metadata)
+    with registry.store.write() as change:
+        require_model(change.connection, model_id)
+        old = model_rows.metadata(change.connection, model_id)
+        for key in old.keys() - new.keys() if replace else ():
+            _describe(change, model_id, key, old[key], None)
+        for key, each in new.items():
+            _describe(change, model_id, key, old.get(key), (each.value, each.type))
+
+
+def drop_metadata(registry: OpenRegistry, model_id: str, key: object) -> bool:
+    """Drop one metadata entry; return whether it was there.
+
+    Raises:
+        InvalidValueError: it is no key.
+        ModelNotFoundError: the model is gone.
+    """
+    name = check_name("metadata key", key)
+    with registry.store.write() as change:
+        require_model(change.connection, model_id)
+        old = model_rows.metadata_value(change.connection, model_id, name)
+        _describe(change, model_id, name, old, None)
+    return old is not None
+
+
+def _set(change: Change, model_id: str, column: str, old: object, new: object) -> None:
+    if old != new:
+        change.record("model.changed", model_id, {"old": old, "new": new}, field=column)
+
+
+def change_tags(
+    change: Change, model_id: str, *, added: set[str], dropped: set[str], system: bool = False
+) -> None:
+    """Add tags that a model lacks, and drop such as it has, within a transaction."""
+    for tag in sorted(dropped):
+        payload = {"old": True, "new": False, "system": system}
+        change.record("model.tag", model_id, payload, field=tag)
+    for tag in sorted(added):
+        payload = {"old": False, "new": True, "system": system}
+        change.record("model.tag", model_id, payload, field=tag)
+
+
+def _describe(
+    change: Change,
+    model_id: str,
+    key: str,
+    old: MetadataValue | None,
+    new: tuple[str, str] | None,
+) -> None:
+    before = None if old is None else (old.value, old.type)
+    if before != new:
+        payload = {
+            "old": None if before is None else list(before),
+            "new": None if new is None else list(new),
+        }
+        change.record("model.metadata", model_id, payload, field=key)

@@ -1,0 +1,203 @@
+"""The history of a registry: its events, and how a person reads one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from localreg.operations.finding.queries import check_limit
+from localreg.operations.finding.references import check_model_id
+from localreg.registry import OpenRegistry
+from localreg.store.rows import event_rows
+from localreg.values.frozen import Frozen
+from localreg.values.records import Json, StateChange
+
+SHOWN = 60
+
+
+class HistoryEntry(Frozen):
+    """One change.
+
+    Attributes:
+        seq: counts the changes of a registry.
+        at: when, by the clock of the machine that made it; orders nothing.
+        actor: who, ``user@host``.
+        subject: id of the model, task or project.
+        kind: what changed, such as ``model.tag``.
+        field: the alias, metadata key, tag or column, where one is meant.
+        payload: old and new values.
+        text: the change as a line for people.
+    """
+
+    seq: int
+    at: datetime
+    actor: str
+    subject: str
+    kind: str
+    field: str | None
+    payload: Json
+    text: str
+
+
+def history(
+    registry: OpenRegistry, subject: str | None = None, limit: object = None
+) -> list[HistoryEntry]:
+    """Return what happened, newest first.
+
+    Args:
+        subject: id of one model, task or project, removed ones too; None for all.
+        limit: at most so many changes, 1 or more; None for all.
+
+    Raises:
+        InvalidValueError: it is no such limit.
+        ModelNotFoundError: nothing ever happened to this id.
+    """
+    most = check_limit("limit", limit)
+    with registry.store.read() as connection:
+        found = event_rows.events(connection, subject, most)
+    if not found and subject is not None:
+        check_model_id(registry, subject)  # raises
+    return [
+        HistoryEntry(
+            seq=event.seq,
+            at=datetime.fromtimestamp(event.change.at / 1_000_000, UTC),
+            actor=event.actor,
+            subject=event.change.subject,
+            kind=event.change.kind,
+            field=event.change.field,
+            payload=event.change.payload,
+            text=tell(event.change),
+        )
+        for event in found
+    ]
+
+
+def tell(change: StateChange) -> str:
+    """Return one event as a line of text.
+
+    >>> tell(StateChange("model.tag", 1, "", "prod", {"old": False, "new": True}, 0))
+    'tagged prod'
+    """
+    teller = _TELLERS.get(change.kind) if change.v == 1 else None
+    return f"{change.kind} {change.field or ''}".strip() if teller is None else teller(change)
+
+
+def _created(change: StateChange) -> str:
+    payload = change.payload
+    source = next((_source(each) for each in payload["weights"]), None)
+    published = ", published" if payload["published"] else ""
+    return f"created as {_line(payload)}{published}" + (f" from {source}" if source else "")
+
+
+def _source(weights: Json) -> str | None:
+    digest = weights["digest"]
+    source = weights["url"] or weights["filename"]
+    return f"{source} (sha256 {digest[:12]}…)" if source and digest else source
+
+
+def _line(payload: Json) -> str:
+    project = payload["project"]
+    return f"{project['name']}/{payload['name']}" if project else str(payload["name"])
+
+
+def _changed(change: StateChange) -> str:
+    old, new = change.payload["old"], change.payload["new"]
+    if change.field == "published":
+        return "published"
+    if change.field == "archived":
+        return "archived" if new else "taken out of the archive"
+    if change.field == "ended":
+        return "ended"
+    if change.field == "package":
+        return "marked as a package" if new else "no longer marked as a package"
+    if change.field in ("task", "parent"):
+        old, new = (each and each[:8] for each in (old, new))
+    return f"{change.field}: {_value(old)} → {_value(new)}"
+
+
+def _weights_added(change: StateChange) -> str:
+    new, iteration = change.payload["new"], change.payload["iteration"]
+    at = "" if iteration is None else f" at iteration {iteration}"
+    return f"weights {new['revision']}{at}: {_source(new) or 'from a place that is not told'}"
+
+
+def _metadata(change: StateChange) -> str:
+    old, new = change.payload["old"], change.payload["new"]
+    if new is None:
+        return f"metadata {change.field} dropped (was {_value(old[0])})"
+    was = "" if old is None else f" (was {_value(old[0])})"
+    return f"metadata {change.field} = {_value(new[0])}{was}"
+
+
+def _alias_dropped(change: StateChange) -> str:
+    target = change.payload["new"]
+    return f"alias {change.field} " + (f"moved to {target[:8]}" if target else "dropped")
+
+
+def _alias_set(change: StateChange) -> str:
+    old = change.payload["old"]
+    return f"alias {change.field} set" + (f", taken from {old[:8]}" if old else "")
+
+
+def _task_model(change: StateChange) -> str:
+    model, role = change.payload["new"], change.payload["role"]
+    return f"{role} {change.field} {'dropped' if model is None else '= ' + model[:8]}"
+
+
+def _task_parameter(change: StateChange) -> str:
+    name, new = f"{change.payload['section']}/{change.field}", change.payload["new"]
+    return f"parameter {name} dropped" if new is None else f"parameter {name} = {_value(new[0])}"
+
+
+def _value(value: object) -> str:
+    text = "none" if value is None else repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+_TELLERS: dict[str, Callable[[StateChange], str]] = {
+    "project.created": lambda change: f"project {change.payload['name']} created",
+    "model.created": _created,
+    "model.removed": lambda change: f"removed {_line(change.payload)}",
+    "model.restored": lambda change: f"restored as {_line(change.payload)}",
+    "model.changed": _changed,
+    "model.moved": lambda change: (
+        f"moved from {_line(change.payload['old'])} to {_line(change.payload['new'])}"
+    ),
+    "model.tag": lambda change: (
+        f"{'tagged' if change.payload['new'] else 'untagged'} {change.field}"
+    ),
+    "model.metadata": _metadata,
+    "model.weights": lambda change: (
+        f"the URL serves other weights: sha256 {change.payload['old'][:12]}… → "
+        f"{change.payload['new'][:12]}…"
+    ),
+    "model.design": lambda change: "configuration or labels set",
+    "model.weights_added": _weights_added,
+    "model.weights_chosen": lambda change: (
+        f"went back to weights {change.payload['new']['revision']}"
+    ),
+    "model.weights_dropped": lambda change: f"weights {change.payload['revision']} dropped",
+    "model.weights_uploaded": lambda change: f"weights {change.payload['revision']} uploaded",
+    "weights.fetched": lambda change: f"weights fetched: sha256 {change.payload['new'][:12]}…",
+    "alias.set": _alias_set,
+    "alias.dropped": _alias_dropped,
+    "task.created": lambda change: f"task {change.payload['name']} created",
+    "task.changed": _changed,
+    "task.design": lambda change: "model configuration or labels of the task set",
+    "task.model": _task_model,
+    "task.moved": lambda change: (
+        f"moved to project {(change.payload['new'] or {'name': 'none'})['name']}"
+    ),
+    "task.tag": lambda change: (
+        f"{'tagged' if change.payload['new'] else 'untagged'} {change.field}"
+    ),
+    "task.run": lambda _: "what is recorded of the run set",
+    "task.parameter": _task_parameter,
+    "task.configuration": lambda change: (
+        f"configuration {change.field} {'set' if change.payload['new'] else 'dropped'}"
+    ),
+    "task.artifact": lambda change: (
+        f"artifact {change.field} {'kept' if change.payload['new'] else 'dropped'}"
+    ),
+    "task.removed": lambda change: f"task {change.payload['name']} removed",
+}

@@ -1,0 +1,155 @@
+"""Removing models, and bringing them back."""
+
+from __future__ import annotations
+
+from localreg import log
+from localreg.blobs.transfer import uploading
+from localreg.errors import (
+    ModelInUseError,
+    ModelNotFoundError,
+    NotARegistryError,
+    StorageError,
+    WeightsError,
+)
+from localreg.operations.finding.references import require_model, resolve_removed
+from localreg.operations.weights.locations import holder
+from localreg.operations.weights.uploading import delete_uploaded
+from localreg.registry import OpenRegistry
+from localreg.store.events.change import Change
+from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows
+from localreg.values.frozen import Frozen, replace
+from localreg.values.records import ModelRecord, WeightsRecord
+from localreg.values.urls import public_url
+
+
+class Restored(Frozen):
+    """What a restore came to.
+
+    Attributes:
+        model: the id.
+        missing: digests of weights whose bytes are gone.
+    """
+
+    model: str
+    missing: tuple[str, ...]
+
+
+def remove_model(
+    registry: OpenRegistry, model_id: str, *, delete_weights: bool, force: bool = False
+) -> bool:
+    """Remove a model; its history stays, and `restore_model` brings it back.
+
+    Args:
+        delete_weights: also delete the bytes that the registry keeps for it, and what it uploaded
+            of them, unless another model needs them. Files that it only points to are never
+            touched.
+        force: also when tasks need it.
+
+    Returns:
+        False when the record is gone and its bytes could not be deleted.
+
+    Raises:
+        ModelNotFoundError: there is no such model.
+        ModelInUseError: tasks need it, and not `force`; nothing was changed.
+    """
+    with registry.store.write() as change:
+        record = model_rows.record(change.connection, model_id)
+        if record is None:
+            require_model(change.connection, model_id)  # raises, and says whether it was removed
+            raise AssertionError(model_id)
+        if not force:
+            _check_unused(change, record)
+        _pull_from_outputs(change, model_id)
+        change.record("model.removed", model_id, _without_private_urls(record).payload())
+        digests = sorted({each.digest for each in record.weights if each.digest})
+        blob_rows.mark_unreferred(change.connection, digests)
+    if not delete_weights:
+        return True
+    # Lists: everything is tried, also after something that failed.
+    uploads = [delete_uploaded(registry, each) for each in record.weights]
+    return all([*uploads, *[_delete_unused(registry, digest) for digest in digests]])
+
+
+def _check_unused(change: Change, record: ModelRecord) -> None:
+    for task_id, task_name, role, entry in task_rows.uses(change.connection, record.id):
+        if role == "input":
+            raise ModelInUseError(
+                f"model {record.ref} ({record.id}) is the input {entry!r} of task {task_name!r} "
+                f"({task_id}); remove it with force=True (--force) all the same",
+                model=record.id,
+            )
+    maker = task_rows.task(change.connection, record.task) if record.task else None
+    if maker is not None and maker.published:
+        raise ModelInUseError(
+            f"model {record.ref} ({record.id}) was made by the published task {maker.name!r} "
+            f"({maker.id}); remove it with force=True (--force) all the same",
+            model=record.id,
+        )
+
+
+def _pull_from_outputs(change: Change, model_id: str) -> None:
+    for task_id, _, role, entry in task_rows.uses(change.connection, model_id):
+        task = task_rows.task(change.connection, task_id)
+        # What a published task made is part of what was published.
+        if role == "output" and task is not None and not task.published:
+            payload = {"role": role, "old": model_id, "new": None}
+            change.record("task.model", task_id, payload, field=entry)
+
+
+def _without_private_urls(record: ModelRecord) -> ModelRecord:
+    def public(url: str | None) -> str | None:
+        return None if url is None or url.startswith("file://") else public_url(url)
+
+    return replace(
+        record, weights=tuple(replace(each, url=public(each.url)) for each in record.weights)
+    )
+
+
+def _delete_unused(registry: OpenRegistry, digest: str) -> bool:
+    """Delete a blob that nothing refers to any more; return False when that failed."""
+    try:
+        with registry.store.write() as change:
+            if not blob_rows.referred(change.connection, digest):
+                blob_rows.forget(change.connection, digest)
+                registry.blobs.delete(digest)
+    except (StorageError, NotARegistryError) as error:
+        log.warning("the model is removed, but its weights %s… stay: %s", digest[:12], error)
+        return False
+    return True
+
+
+def restore_model(registry: OpenRegistry, reference: object) -> Restored:
+    """Bring a removed model back: record, tags, metadata, configuration and free aliases.
+
+    Args:
+        reference: its id, the first digits of it, or ``project/name[:version]``.
+
+    Raises:
+        ModelNotFoundError: no removed model answers to it.
+        AmbiguousReferenceError: several do.
+    """
+    model_id = resolve_removed(registry, reference)
+    with registry.store.write() as change:
+        gone = event_rows.last_on(change.connection, model_id, "model.removed")
+        if gone is None or model_rows.model_row(change.connection, model_id) is not None:
+            raise ModelNotFoundError(
+                f"there is no removed model {model_id!r}; it may have been restored meanwhile",
+                reference=model_id,
+            )
+        change.record("model.restored", model_id, gone.payload)
+    with registry.store.read() as connection:
+        weights = model_rows.weights(connection, model_id)
+    missing = [each.digest for each in weights if each.digest and _is_gone(registry, each)]
+    return Restored(model_id, tuple(missing))
+
+
+def _is_gone(registry: OpenRegistry, weights: WeightsRecord) -> bool:
+    if holder(registry, weights.digest, weights.size) is not None:
+        return False
+    if not weights.uploaded or weights.url is None:
+        return True
+    try:
+        return not uploading.is_there(weights.url, weights.size)
+    except WeightsError as error:
+        log.warning("whether %s is still there is not known: %s", public_url(weights.url), error)
+        return False

@@ -1,0 +1,107 @@
+"""What the overview of a registry shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from localreg.operations.reports.page_links import Site
+from localreg.pages.page_values import IndexPage
+from localreg.registry import OpenRegistry
+from localreg.store.rows import overview_rows
+from localreg.store.rows.model_rows import Connection
+from localreg.values.records import Project, reference
+
+MODELS = 200_000
+TASKS = 50_000
+METRICS = 200
+
+
+def index_values(registry: OpenRegistry, site: Site) -> IndexPage:
+    """Return what the overview shows: the models and tasks that changed last."""
+    registry.store.flush()
+    with registry.store.read() as connection:
+        models, places = _models(connection, site)
+        tasks = _tasks(connection, site)
+        return IndexPage(
+            name=registry.root.name,
+            models=models,
+            metrics=_metrics(connection, places),
+            tasks=tasks,
+            projects=tuple(
+                (name, models, tasks, updated / 1_000_000)
+                for name, models, tasks, updated in overview_rows.projects(connection)
+            ),
+            note=_note(*overview_rows.counts(connection)),
+        )
+
+
+def _note(models: int, tasks: int) -> str | None:
+    if models <= MODELS and tasks <= TASKS:
+        return None
+    return (
+        f"The {MODELS:,} models and {TASKS:,} tasks that changed last are listed, of "
+        f"{models:,} and {tasks:,}."
+    )
+
+
+def _models(connection: Connection, site: Site) -> tuple[dict[str, list[object]], dict[int, int]]:
+    """Return the columns of the models, and the position of each by its key."""
+    rows = overview_rows.newest_models(connection, MODELS)
+    places = {int(str(row[0])): place for place, row in enumerate(rows)}
+    columns: dict[str, list[object]] = {
+        name: []
+        for name in "id ref project name version framework states updated size href".split()
+    }
+    for _, id_, project, name, version, framework, *states, updated, size in rows:
+        in_project = Project("", str(project)) if project else None
+        columns["id"].append(id_)
+        columns["ref"].append(reference(in_project, str(name), int(str(version))))
+        columns["project"].append(project)
+        columns["name"].append(name)
+        columns["version"].append(version)
+        columns["framework"].append(framework or "")
+        named = zip(("published", "archived", "package"), states, strict=True)
+        columns["states"].append([state for state, holds in named if holds])
+        columns["updated"].append(int(str(updated)) / 1_000_000)
+        columns["size"].append(size)
+        columns["href"].append(site.page("model", str(id_)))
+    columns["tags"] = _gathered(overview_rows.tags(connection), places)
+    columns["aliases"] = _gathered(overview_rows.aliases(connection), places)
+    return columns, places
+
+
+def _gathered(found: Iterable[tuple[int, str]], places: dict[int, int]) -> list[object]:
+    """Return for each place the names that its key has."""
+    names: list[list[str]] = [[] for _ in places]
+    for key, name in found:
+        if key in places:
+            names[places[key]].append(name)
+    return list(names)
+
+
+def _metrics(connection: Connection, places: dict[int, int]) -> dict[str, dict[int, float]]:
+    """Return the last values by metric and place, of the metrics that most models have."""
+    found: dict[str, dict[int, float]] = {}
+    for name, key, value in overview_rows.last_values(connection):
+        if key in places and math.isfinite(value):
+            found.setdefault(name, {})[places[key]] = value
+    common = sorted(found, key=lambda name: (-len(found[name]), name))[:METRICS]
+    return {name: found[name] for name in sorted(common)}
+
+
+def _tasks(connection: Connection, site: Site) -> dict[str, list[object]]:
+    rows = overview_rows.newest_tasks(connection, TASKS)
+    places = {int(str(row[0])): place for place, row in enumerate(rows)}
+    columns: dict[str, list[object]] = {
+        name: [] for name in "id project name status updated href".split()
+    }
+    for _, id_, project, name, status, published, updated in rows:
+        columns["id"].append(id_)
+        columns["project"].append(project)
+        columns["name"].append(name)
+        columns["status"].append("published" if published else status)
+        columns["updated"].append(int(str(updated)) / 1_000_000)
+        columns["href"].append(site.page("task", str(id_)))
+    columns["tags"] = _gathered(overview_rows.task_tags(connection), places)
+    return columns

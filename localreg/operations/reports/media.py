@@ -1,0 +1,171 @@
+"""Pictures and other files that are reported, as sources for the blob store."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from localreg.errors import InvalidValueError
+from localreg.operations.weights.ingest import Source
+from localreg.plots.arrays import PIXELS, as_numbers
+from localreg.registry import OpenRegistry
+from localreg.values.checks import check_text, shown
+from localreg.values.urls import is_folder, safe_filename
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.plots.arrays import Array
+
+_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # PNG's numbers for grey, RGB and RGBA
+
+
+def picture_of(registry: OpenRegistry, given: Mapping[str, object], *, move: bool) -> Source:
+    """Return the one picture that is given.
+
+    Args:
+        given: "local_path", "url", "image" and "matrix"; all but one are None.
+        move: whether the file at a path goes afterwards.
+
+    Raises:
+        InvalidValueError: not exactly one is given, or it is no picture.
+        DownloadError: it cannot be fetched.
+    """
+    name = _only(given)
+    if name in ("image", "matrix"):
+        pixels = _pixels(name, given[name])
+        return _bytes_source(png(pixels), "image.png")
+    return _outside(registry, name, given[name], move=move)
+
+
+def file_of(
+    registry: OpenRegistry, given: Mapping[str, object], *, ending: object, move: bool
+) -> Source:
+    """Return the one file that is given: "local_path", "url" or "stream".
+
+    Args:
+        ending: of the file name of what a stream gives; ".txt" or ".bin" when None.
+
+    Raises:
+        InvalidValueError: not exactly one is given, or it cannot be used.
+        DownloadError: it cannot be fetched.
+    """
+    name = _only(given)
+    stream = given[name]
+    if name != "stream":
+        return _outside(registry, name, stream, move=move)
+    if not hasattr(stream, "read"):
+        raise InvalidValueError(
+            f"stream must be an open file, not {type(stream).__name__}", argument="stream"
+        )
+    is_text = isinstance(stream, io.TextIOBase)
+    if is_text:
+        stream = io.BytesIO(stream.read().encode())
+    told = check_text("file_extension", ending, limit=20, nul=False) if ending is not None else ""
+    plain = told.strip().lstrip(".") or ("txt" if is_text else "bin")
+    if not plain.isalnum():
+        raise InvalidValueError(
+            f"file_extension must be one such as .html, not {shown(ending)}",
+            argument="file_extension",
+        )
+    return Source(path=None, stream=stream, filename=f"media.{plain}")  # type: ignore[arg-type]  # it has read()
+
+
+def _only(given: Mapping[str, object]) -> str:
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        raise InvalidValueError(
+            f"give exactly one of {', '.join(given)}, not {' and '.join(named) or 'none'}",
+            argument=named[0] if named else next(iter(given)),
+        )
+    return named[0]
+
+
+def _outside(registry: OpenRegistry, name: str, place: object, *, move: bool) -> Source:
+    if not isinstance(place, (str, os.PathLike)):
+        raise InvalidValueError(
+            f"{name} must be a str or os.PathLike, not {type(place).__name__}: {shown(place)}",
+            argument=name,
+        )
+    text = check_text(name, os.fspath(place), nul=False, empty=False)
+    if name == "local_path":
+        path = Path(text).absolute()
+        if is_folder(path):
+            raise InvalidValueError(
+                f"local_path must be one file, and is a folder: {shown(text)}", argument=name
+            )
+        return Source(path=path, filename=safe_filename(text), mode="move" if move else "copy")
+    from localreg.operations.weights.local_copies import check_wish, copy_of_url
+
+    wish = check_wish(text, name=None, expected=None, force=False)
+    return Source(path=copy_of_url(registry, wish, extract=False), filename=wish.filename)
+
+
+def _pixels(name: str, image: object) -> Array:
+    """Return a picture as bytes of shape (height, width, 1, 3 or 4)."""
+    import numpy as np
+
+    mode = getattr(image, "mode", None)
+    if isinstance(mode, str) and mode not in ("L", "RGB", "RGBA") and hasattr(image, "convert"):
+        image = image.convert("RGBA")  # PIL: palettes, CMYK and the like
+    is_mask = str(getattr(image, "dtype", "")).endswith("bool")  # numpy's, and torch's
+    found = as_numbers(name, image, most=PIXELS)
+    if found.ndim == 2:
+        found = found[:, :, np.newaxis]
+    if found.ndim != 3 or found.shape[2] not in _COLOUR_TYPES or found.size == 0:
+        raise InvalidValueError(
+            f"{name} must have the shape (height, width), (height, width, 3) or "
+            f"(height, width, 4); its shape is {found.shape}",
+            argument=name,
+        )
+    if is_mask:
+        return np.where(found, 255, 0).astype(np.uint8)
+    if found.dtype.kind == "f":  # from 0 to 1
+        found = np.nan_to_num(found) * 255
+    return np.clip(np.rint(found), 0, 255).astype(np.uint8)
+
+
+def png(pixels: Array) -> bytes:
+    """Return a picture as a PNG file.
+
+    Args:
+        pixels: bytes of shape (height, width, channels); 1 channel is grey, 3 RGB, 4 RGBA.
+
+    Source: PNG (ISO/IEC 15948), 5.3 and 11.2; every row with filter 0.
+    """
+    height, width, channels = pixels.shape
+    rows = pixels.reshape(height, -1)
+    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+    head = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(raw, 6)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def drawn_by_matplotlib(figure: object) -> Source:
+    """Return the picture that a matplotlib figure draws.
+
+    Raises:
+        InvalidValueError: it is no such figure.
+    """
+    current = getattr(figure, "gcf", None)  # matplotlib.pyplot itself was given
+    if current is not None:
+        figure = current()
+    save = getattr(figure, "savefig", None)
+    if save is None:
+        raise InvalidValueError(
+            f"figure must be a matplotlib figure, not {type(figure).__name__}", argument="figure"
+        )
+    into = io.BytesIO()
+    save(into, format="png", bbox_inches="tight")
+    return _bytes_source(into.getvalue(), "figure.png")
+
+
+def _bytes_source(data: bytes, filename: str) -> Source:
+    return Source(path=None, stream=io.BytesIO(data), filename=filename)

@@ -1,0 +1,212 @@
+"""What the page of a model, and a comparison of models, show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from localreg.blobs.headers.contents import lines
+from localreg.operations.finding.references import require_model
+from localreg.operations.finding.upstream import model_row
+from localreg.operations.models.history import history
+from localreg.operations.models.lineage import Family, lineage
+from localreg.operations.reports.charts import page_values
+from localreg.operations.reports.page_links import Site
+from localreg.operations.weights.locations import holder
+from localreg.pages.page_values import (
+    Change,
+    Compared,
+    Fact,
+    Lineage,
+    Link,
+    ModelPage,
+    Node,
+    Reported,
+    Version,
+)
+from localreg.registry import OpenRegistry
+from localreg.store.rows import blob_rows, model_rows, task_rows
+from localreg.store.rows.model_rows import Connection
+from localreg.values.records import ModelRecord, Owner, WeightsRecord
+from localreg.values.units import moment, size_text
+from localreg.values.urls import public_url
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.reports.charts import Placed
+
+VERSIONS = 200
+CHANGES = 200
+
+
+def model_values(registry: OpenRegistry, model_id: str, site: Site) -> ModelPage:
+    """Return what the page of a model shows, without what was reported.
+
+    Raises:
+        ModelNotFoundError: the model is gone.
+    """
+    changes = history(registry, model_id)
+    with registry.store.read() as connection:
+        row = require_model(connection, model_id)
+        record = model_rows.record(connection, model_id)
+        assert record is not None
+        weights = next((each for each in record.weights if each.current), WeightsRecord())
+        blob = blob_rows.blob(connection, weights.digest or "")
+        return ModelPage(
+            id=record.id,
+            ref=record.ref,
+            name=record.name,
+            project=site.project(record.project.name) if record.project else None,
+            version=row.version,
+            states=_states(record),
+            aliases=record.aliases,
+            tags=record.tags,
+            comment=record.comment,
+            facts=tuple(_facts(registry, record, site)),
+            weights=tuple(_weights(registry, weights, blob)),
+            inside=tuple(_inside(blob)),
+            metadata=tuple((key, each.value, each.type) for key, each in record.metadata.items()),
+            labels=tuple(sorted(record.labels.items(), key=lambda item: item[1])),
+            config=record.config,
+            versions=tuple(_versions(connection, record, site)),
+            lineage=lineage_values(lineage(registry, model_id), model_id, site),
+            history=tuple(
+                Change(f"{each.at:%Y-%m-%d %H:%M:%S}", each.actor, each.text)
+                for each in changes[:CHANGES]
+            ),
+            more_history=max(0, len(changes) - CHANGES),
+            reported=Reported(),
+        )
+
+
+def _states(record: ModelRecord) -> tuple[str, ...]:
+    states = (
+        ("published", record.published),
+        ("archived", record.archived),
+        ("package", record.package),
+    )
+    return tuple(name for name, holds in states if holds)
+
+
+def _facts(registry: OpenRegistry, record: ModelRecord, site: Site) -> Iterator[Fact]:
+    if record.framework:
+        yield Fact("framework", record.framework)
+    if record.task:
+        with registry.store.read() as connection:
+            task = task_rows.task(connection, record.task)
+        yield Fact("made by", task.name if task else record.task, site.page("task", record.task))
+    if record.parent:
+        parent = model_row(registry.base, record.parent)
+        text = parent[1].ref if parent else record.parent
+        yield Fact("parent", text, site.page("model", record.parent))
+    if record.system_tags:
+        yield Fact("system tags", ", ".join(record.system_tags))
+    yield Fact("created", f"{moment(record.created)} UTC")
+    yield Fact("updated", f"{moment(record.updated)} UTC")
+    yield Fact("id", record.id)
+
+
+def _weights(
+    registry: OpenRegistry, weights: WeightsRecord, blob: blob_rows.BlobRow | None
+) -> Iterator[Fact]:
+    if weights.filename:
+        yield Fact("file", weights.filename)
+    if weights.size is not None:
+        yield Fact("size", f"{size_text(weights.size)} ({weights.size:,} bytes)")
+    if weights.digest:
+        yield Fact("sha256", weights.digest)
+        home = holder(registry, weights.digest, weights.size)
+        held = home == registry
+        upstream = None if home is None or held else "an upstream registry"
+        left = blob is not None and blob.upstream is not None
+        lost = "an upstream registry should have them" if left else None  # pages name no folders
+        yield Fact("where", where_text(weights, held=held, upstream=upstream, lost=lost))
+        if held and blob is not None and blob.verified:
+            yield Fact("verified", f"{moment(blob.verified)} UTC")
+    elif weights.url:
+        yield Fact("where", "only pointed to, not read yet")
+    if weights.pinned and weights.pinned != weights.digest:
+        yield Fact("must be", weights.pinned)
+    if weights.url:
+        yield Fact("url", public_url(weights.url))
+
+
+def where_text(
+    weights: WeightsRecord, *, held: bool, upstream: str | None = None, lost: str | None = None
+) -> str:
+    """Return where the bytes of weights are, whose digest is known.
+
+    Args:
+        held: whether they are in the registry.
+        upstream: what has them instead, as it is shown.
+        lost: what to say when nothing has them; None where they should be here.
+    """
+    if upstream is not None and (weights.kept or weights.url is None):
+        return f"kept by {upstream}"
+    if weights.kept:
+        if held:
+            return "kept here"
+        return f"MISSING: {lost or 'they should be in the registry; try `localreg repair`'}"
+    if weights.uploaded:
+        return "uploaded to the URL"
+    if weights.url is not None and weights.url.startswith("file://"):
+        return "only pointed to"
+    return "in the cache" if held else "not in the cache, fetched when wanted"
+
+
+def _inside(blob: blob_rows.BlobRow | None) -> Iterator[Fact]:
+    for line in lines(blob.facts) if blob and blob.facts else ():
+        name, colon, value = line.partition(": ")
+        yield Fact(name, value) if colon else Fact("", line)
+
+
+def _versions(connection: Connection, record: ModelRecord, site: Site) -> Iterator[Version]:
+    for model_id, version, created in model_rows.line(connection, record.id, VERSIONS):
+        here = model_id == record.id
+        yield Version(
+            link=Link(f"{version}", None if here else site.page("model", model_id)),
+            aliases=tuple(model_rows.aliases(connection, model_id)),
+            created=moment(created),
+            here=here,
+        )
+
+
+def lineage_values(found: Family, here: str, site: Site) -> Lineage:
+    """Return a lineage as a page draws it; without relatives there is nothing to draw."""
+    if len(found.members) == 1:
+        return Lineage((), ())
+    first = min(member.distance for member in found.members)
+    nodes = tuple(
+        Node(
+            key=each.id,
+            kind=each.kind,
+            link=Link(each.text, None if each.id == here else site.page(each.kind, each.id)),
+            column=each.distance - first,
+            here=each.id == here,
+        )
+        for each in found.members
+    )
+    return Lineage(nodes, found.relations)
+
+
+def compared_values(registry: OpenRegistry, model_id: str, site: Site, placed: Placed) -> Compared:
+    """Return what a comparison shows of a model.
+
+    Raises:
+        ModelNotFoundError: the model is gone.
+    """
+    page = model_values(registry, model_id, site)
+    facts = {each.name: each.value for each in (*page.facts, *page.weights) if each.name != "id"}
+    facts |= {
+        "state": ", ".join(page.states),
+        "aliases": ", ".join(page.aliases),
+        "tags": ", ".join(page.tags),
+        "comment": page.comment or "",
+        "labels": ", ".join(f"{number} {label}" for label, number in page.labels),
+    }
+    return Compared(
+        link=Link(page.ref, site.page("model", model_id)),
+        facts=facts,
+        metadata={key: value for key, value, _ in page.metadata},
+        config=page.config,
+        reported=page_values(registry, Owner("model", model_id), placed),
+    )

@@ -1,0 +1,354 @@
+"""Writing pages: of a model, a task, a comparison, and all of a registry."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import mimetypes
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import localreg
+from localreg import log
+from localreg.errors import (
+    InvalidValueError,
+    LocalregError,
+    NotFoundError,
+    ReadOnlyRegistryError,
+)
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.group_modes import share_at
+from localreg.operations.reports.charts import page_values
+from localreg.operations.reports.index_page import index_values
+from localreg.operations.reports.model_page import compared_values, model_values
+from localreg.operations.reports.page_links import INDEX, REPORTS, Site, page_name, reports_folder
+from localreg.operations.reports.task_page import task_values
+from localreg.operations.weights.locations import holder, local_file
+from localreg.pages import pages
+from localreg.pages.assets import asset_names, write_assets
+from localreg.pages.page_values import ComparePage, ModelPage, TaskPage
+from localreg.registry import OpenRegistry
+from localreg.store.rows import overview_rows
+from localreg.values.checks import check_text
+from localreg.values.frozen import replace
+from localreg.values.ids import new_id, now
+from localreg.values.records import Owner
+from localreg.values.units import moment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.finding.upstream import Found
+    from localreg.operations.reports.charts import Placed
+
+PAGES = 2_000  # models, and tasks, that get a page when all are written
+COMPARED = 6
+_INLINED = 50_000_000  # bytes of a file that a standalone page holds
+_STAMP = 64  # hex digits at the end of a page: what it was made from
+
+
+def write_page(
+    registry: OpenRegistry, owner: Owner, *, standalone: bool = False, path: object = None
+) -> Path:
+    """Write the page of a model or task, and return where it is.
+
+    Args:
+        standalone: one file with everything in it.
+        path: where it goes, and then it stands alone; in the folder of the pages when None.
+
+    Raises:
+        ModelNotFoundError, TaskNotFoundError: the owner is gone.
+        InvalidValueError: it is no path.
+        ReadOnlyRegistryError: the registry is open for reading only, and no path is given.
+        StorageError: it cannot be written.
+    """
+    if standalone or path is not None:
+        name = page_name(owner.kind, owner.id).replace("/", "-")
+        place = _own_place(registry, path, name)
+        site = Site(reports_folder(registry), root=None)
+        values = _values(registry, owner, site)
+        group = registry.store.group if path is None else None
+        return _write(place, _drawn(registry, owner, values, site), group)
+    _check_writable(registry, "model.report(path=…) or `localreg report -o FILE` writes one")
+    _prepare(registry)
+    return _write_in_place(registry, owner, Site(reports_folder(registry)), fresh=True)
+
+
+def _own_place(registry: OpenRegistry, path: object, name: str) -> Path:
+    """Return where a page that stands alone goes."""
+    if path is None:
+        _check_writable(registry, "path=… or `-o FILE` writes one")
+        return registry.blobs.folder(REPORTS, "standalone") / name
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidValueError(
+            f"path must be a str or os.PathLike, not {type(path).__name__}", argument="path"
+        )
+    text = check_text("path", os.fspath(path), nul=False, empty=False)
+    place = Path(text).absolute()
+    with disk_errors("writing a page", place):
+        if place.is_dir() or text.endswith("/"):
+            place.mkdir(parents=True, exist_ok=True)
+            return place / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _check_writable(registry: OpenRegistry, instead: str) -> None:
+    """Check that pages can be written into a registry.
+
+    Args:
+        instead: what writes pages elsewhere.
+    """
+    try:
+        registry.store.check_writable()
+    except ReadOnlyRegistryError as error:
+        raise ReadOnlyRegistryError(
+            f"no pages can be written there: {error}. {instead} elsewhere, and the pages that are "
+            "there open as before",
+            path=str(reports_folder(registry)),
+        ) from error
+
+
+def _prepare(registry: OpenRegistry) -> None:
+    """Make the folders of the pages, and put there what all of them need."""
+    with disk_errors("writing pages", registry.root):
+        for names in ((REPORTS, "models"), (REPORTS, "tasks"), (REPORTS, "compare")):
+            registry.blobs.folder(*names)
+        write_assets(registry.blobs.folder(REPORTS, "assets"), registry.store.group)
+
+
+def _values(registry: OpenRegistry, owner: Owner, site: Site) -> ModelPage | TaskPage:
+    if owner.kind == "model":
+        return model_values(registry, owner.id, site)
+    return task_values(registry, owner.id, site)
+
+
+def _drawn(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage, site: Site) -> str:
+    reported = page_values(registry, owner, _placing(registry, site))
+    look = _look(site)
+    if isinstance(values, ModelPage):
+        return pages.model_page(replace(values, reported=reported), look)
+    return pages.task_page(replace(values, reported=reported), look)
+
+
+def _look(site: Site) -> pages.Look:
+    return pages.Look(
+        root=site.root or "",
+        standalone=site.root is None,
+        home=site.index(),
+        generated=f"{moment(now())} UTC",
+    )
+
+
+def _placing(registry: OpenRegistry, site: Site) -> Placed:
+    """Return what gives the URL that a page has for the file of a blob."""
+
+    def linked(digest: str, size: int | None, filename: str) -> str:
+        path = local_file(registry, digest, size, filename, here=True)  # pages move with it
+        return f"{site.root}../files/{digest}/{quote(path.name)}"
+
+    def inlined(digest: str, size: int | None, filename: str) -> str:
+        if size is None or size > _INLINED:
+            return ""
+        kind = mimetypes.guess_type(filename)[0] or "application/octet-stream"
+        with disk_errors("reading a reported file", registry.root):
+            home = holder(registry, digest, size) or registry
+            data = home.blobs.blob(digest).read_bytes()
+        return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+    return inlined if site.root is None else linked
+
+
+def _write(place: Path, text: str, group: int | None) -> Path:
+    """Write a page whole, and for the group that shares the registry, where it is in that."""
+    with disk_errors("writing a page", place):
+        aside = place.with_name(f".{new_id()}.part")
+        try:
+            aside.write_text(text, encoding="utf-8")
+            share_at(aside, group)
+            aside.replace(place)
+        finally:
+            aside.unlink(missing_ok=True)
+    return place
+
+
+def _write_in_place(registry: OpenRegistry, owner: Owner, site: Site, *, fresh: bool) -> Path:
+    """Write a page below the folder of the pages.
+
+    Args:
+        fresh: write it also when it shows already what it would show now.
+    """
+    place = site.folder / page_name(owner.kind, owner.id)
+    values = _values(registry, owner, site)
+    stamp = _stamp(registry, owner, values)
+    if fresh or _stamp_of(place) != stamp:
+        text = f"{_drawn(registry, owner, values, site)}<!-- {stamp} -->\n"
+        _write(place, text, registry.store.group)
+    return place
+
+
+def _stamp(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage) -> str:
+    """Return a digest of all that a page is made from; reports move `updated`, which is in it."""
+    with registry.store.read() as connection:
+        updated = connection.execute(
+            f"SELECT updated FROM {owner.kind} WHERE id = ?", (owner.id,)
+        ).fetchone()
+    made_from = f"{localreg.__version__} {asset_names()} {updated} {values!r}"
+    return hashlib.sha256(made_from.encode("utf-8", "replace")).hexdigest()
+
+
+def _stamp_of(place: Path) -> str:
+    """Return the stamp of a page that is there, "" when there is none."""
+    try:
+        with place.open("rb") as reader:
+            reader.seek(-(_STAMP + 5), os.SEEK_END)  # and " -->\n"
+            return reader.read(_STAMP).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def write_index(registry: OpenRegistry) -> Path:
+    """Write the overview alone, and return where it is.
+
+    Raises:
+        ReadOnlyRegistryError: the registry is open for reading only.
+        StorageError: it cannot be written.
+    """
+    _check_writable(registry, "`localreg report -o FILE` writes one")
+    _prepare(registry)
+    return _write_overview(registry, frozenset())
+
+
+def _write_overview(registry: OpenRegistry, planned: frozenset[str]) -> Path:
+    site = Site(reports_folder(registry), planned | {INDEX}, root="")
+    text = pages.index_page(index_values(registry, site), _look(site))
+    return _write(site.folder / INDEX, text, registry.store.group)
+
+
+def write_site(registry: OpenRegistry) -> Path:
+    """Write the overview and the pages of all models and tasks; return the overview.
+
+    Pages that show already what they would show now are left as they are. Of models and of tasks,
+    the 2,000 that changed last get a page each; others get one when they are asked for.
+
+    Raises:
+        ReadOnlyRegistryError: the registry is open for reading only.
+        StorageError: a page cannot be written.
+    """
+    _check_writable(registry, "model.report(path=…) or `localreg report -o FILE` writes one")
+    _prepare(registry)
+    registry.store.flush()
+    with registry.store.read() as connection:
+        owners = [
+            Owner("model", str(row[1])) for row in overview_rows.newest_models(connection, PAGES)
+        ]
+        owners += [
+            Owner("task", str(row[1])) for row in overview_rows.newest_tasks(connection, PAGES)
+        ]
+    planned = frozenset(page_name(owner.kind, owner.id) for owner in owners) | {INDEX}
+    site = Site(reports_folder(registry), planned)
+    for owner in owners:
+        _write_if_there(registry, owner, site)
+    _delete_stale(registry)
+    return _write_overview(registry, planned)
+
+
+def _delete_stale(registry: OpenRegistry) -> None:
+    """Delete the pages of models and tasks that are gone."""
+    for kind in ("model", "task"):
+        folder = registry.blobs.folder(REPORTS, f"{kind}s")
+        with registry.store.read() as connection, disk_errors("deleting a page", folder):
+            for page in folder.glob("*.html"):
+                sql = f"SELECT 1 FROM {kind} WHERE id = ?"
+                if connection.execute(sql, (page.stem,)).fetchone() is None:
+                    page.unlink(missing_ok=True)
+
+
+def _write_if_there(registry: OpenRegistry, owner: Owner, site: Site) -> None:
+    try:
+        _write_in_place(registry, owner, site, fresh=False)
+    except NotFoundError:  # removed by another process in the meantime
+        (site.folder / page_name(owner.kind, owner.id)).unlink(missing_ok=True)
+
+
+def write_comparison(registry: OpenRegistry, models: Sequence[Found], path: object = None) -> Path:
+    """Write a page that shows models side by side, and return where it is.
+
+    Args:
+        models: 2 to 6 of them, of the registry or upstream.
+        path: where it goes, and then it stands alone; in the folder of the pages when None.
+
+    Raises:
+        InvalidValueError: there are fewer or more, or it is no path.
+        ModelNotFoundError: one of them is gone.
+        StorageError: it cannot be written.
+    """
+    chosen = list({each.id: each for each in models}.values())
+    if not 2 <= len(chosen) <= COMPARED:
+        raise InvalidValueError(
+            f"2 to {COMPARED} different models can be compared, not {len(chosen)}",
+            argument="models",
+        )
+    ids = " ".join(each.id for each in chosen)
+    name = f"{hashlib.sha256(ids.encode()).hexdigest()[:16]}.html"
+    if path is None:
+        _check_writable(registry, "path=… or `localreg compare -o FILE` writes one")
+        _prepare(registry)
+        site = Site(reports_folder(registry))
+        place = site.folder / "compare" / name
+    else:
+        site = Site(reports_folder(registry), root=None)
+        place = _own_place(registry, path, f"compare-{name}")
+    placed = _placing(registry, site)
+    compared = tuple(compared_values(each.registry, each.id, site, placed) for each in chosen)
+    names = {name for each in compared for name in each.metadata}
+    names |= {name for each in compared for name, _ in each.reported.singles}
+    values = ComparePage(compared, {name: better(name) for name in names})
+    group = registry.store.group if path is None else None
+    return _write(place, pages.compare_page(values, _look(site)), group)
+
+
+_MORE = "acc auc f1 precision recall map score iou dice r2 psnr ssim bleu rouge reward".split()
+_LESS = "loss err mse mae rmse mape perplexity ppl wer cer fid latency time".split()
+
+
+def better(name: str) -> int:
+    """Return whether more of a metric is better (1), less (-1), or nobody can tell (0).
+
+    >>> better("val/accuracy"), better("test loss"), better("layers")
+    (1, -1, 0)
+    """
+    words = "".join(char if char.isalnum() else " " for char in name.lower()).split()
+    for word in reversed(words):  # "val loss", "accuracy (test)"
+        if any(word.startswith(each) for each in _LESS):
+            return -1
+        if any(word.startswith(each) for each in _MORE):
+            return 1
+    return 0
+
+
+def write_reported(registry: OpenRegistry, also: str | None = None) -> None:
+    """Write the pages of what this process reported to since this was last called.
+
+    Args:
+        also: id of a task whose page is written too, if this process ever reported anything.
+
+    What hinders it is told in the log: it is done at the end of a task or a process, which shall
+    not fail for the sake of a page. ``LOCALREG_AUTO_RENDER=0`` turns it off.
+    """
+    owners = registry.store.take_reported()
+    if also is not None and registry.store.has_reported():
+        owners.add(Owner("task", also))
+    if not owners or os.environ.get("LOCALREG_AUTO_RENDER") == "0":
+        return
+    try:
+        _prepare(registry)
+        site = Site(
+            reports_folder(registry),
+            frozenset(page_name(owner.kind, owner.id) for owner in owners),
+        )
+        for owner in sorted(owners, key=lambda owner: (owner.kind, owner.id)):
+            _write_if_there(registry, owner, site)
+    except LocalregError as error:
+        log.warning("the pages of what was reported were not written: %s", error)

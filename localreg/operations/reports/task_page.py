@@ -1,0 +1,116 @@
+"""What the page of a task shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from logging import getLevelName
+
+from localreg.operations.finding.references import require_task
+from localreg.operations.finding.upstream import model_row
+from localreg.operations.reports.page_links import Site
+from localreg.pages.page_values import Fact, Link, Reported, TaskPage
+from localreg.registry import OpenRegistry
+from localreg.store.rows import model_rows, report_rows, task_rows
+from localreg.values.records import Owner, TaskRecord
+from localreg.values.units import moment, size_text
+from localreg.values.urls import without_secrets
+
+LOG_LINES = 2_000
+
+
+def task_values(registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
+    """Return what the page of a task shows, without what was reported.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+    """
+    registry.store.flush()
+    with registry.store.read() as connection:
+        record = require_task(connection, task_id)
+        config, labels = task_rows.design(connection, task_id)
+        log, more = report_rows.messages(connection, Owner("task", task_id), LOG_LINES)
+        return TaskPage(
+            id=record.id,
+            name=record.name,
+            project=site.project(record.project.name) if record.project else None,
+            status="published" if record.published else record.status,
+            tags=tuple(task_rows.tags(connection, task_id)),
+            comment=record.comment,
+            facts=tuple(_facts(record, site)),
+            inputs=tuple(_models(registry, task_id, "input", site)),
+            outputs=tuple(_models(registry, task_id, "output", site)),
+            config=config,
+            labels=tuple(sorted(labels.items(), key=lambda item: item[1])),
+            parameters=tuple(
+                (section, name, without_secrets(value))
+                for section, name, value, _ in task_rows.parameters(connection, task_id)
+            ),
+            configurations=tuple(task_rows.configurations(connection, task_id).items()),
+            artifacts=tuple(
+                (each.name, each.kind, size_text(each.size), each.digest)
+                for each in task_rows.artifacts(connection, task_id).values()
+            ),
+            log=tuple((moment(each.at), getLevelName(each.level), each.text) for each in log),
+            more_log=more,
+            reported=Reported(),
+        )
+
+
+def _facts(record: TaskRecord, site: Site) -> Iterator[Fact]:
+    yield Fact("type", record.type)
+    if record.reason:
+        yield Fact("reason", record.reason)
+    if record.parent:
+        yield Fact("parent", record.parent, site.page("task", record.parent))
+    yield from _run_facts(record.run)
+    yield Fact("created", f"{moment(record.created)} UTC")
+    if record.ended is not None:
+        yield Fact("ended", f"{moment(record.ended)} UTC")
+        yield Fact("took", _duration((record.ended - record.created) / 1_000_000))
+    yield Fact("id", record.id)
+
+
+def _run_facts(run: Mapping[str, object]) -> Iterator[Fact]:
+    """Yield what travels of how a task ran: no path of a machine is among it."""
+    if run.get("script"):
+        yield Fact("script", str(run["script"]))
+    if run.get("commit"):
+        changed = ", with changes" if run.get("changed") else ""
+        branch = f" on {run['branch']}" if run.get("branch") else ""
+        yield Fact("commit", f"{run['commit']}{branch}{changed}")
+    if run.get("repository"):
+        yield Fact("repository", str(run["repository"]))
+    if run.get("python"):
+        yield Fact("python", str(run["python"]))
+
+
+def _duration(seconds: float) -> str:
+    """Return how long something took, for people.
+
+    >>> _duration(4.25), _duration(75), _duration(7322)
+    ('4.2 s', '1 min 15 s', '2 h 2 min')
+    """
+    if seconds < 60:
+        return f"{max(seconds, 0):.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def _models(
+    registry: OpenRegistry, task_id: str, role: str, site: Site
+) -> Iterator[tuple[str, Link]]:
+    with registry.store.read() as connection:
+        found = dict(task_rows.models(connection, task_id, role))
+        if role == "output":
+            named = set(found.values())
+            for model_id in model_rows.made_by(connection, task_id):
+                if model_id not in named:
+                    row = model_rows.model_row(connection, model_id)
+                    found.setdefault(row.name if row else model_id, model_id)
+    for name, model_id in found.items():
+        hit = model_row(registry.base, model_id)
+        text = hit[1].ref if hit else f"{model_id} (removed)"
+        yield name, Link(text, site.page("model", model_id) if hit else None)

@@ -1,0 +1,215 @@
+"""Reporting: scalars, single values, plots, media and log lines, to a model or a task."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import time
+
+from localreg.errors import InvalidValueError
+from localreg.operations.reports.report_owner import owner_key
+from localreg.plots.options import (
+    check_iteration,
+    check_number,
+    check_series,
+    check_title,
+)
+from localreg.registry import OpenRegistry
+from localreg.store.rows import report_rows
+from localreg.store.rows.report_rows import Message
+from localreg.values.checks import check_text
+from localreg.values.ids import now
+from localreg.values.records import Owner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.weights.ingest import Held, Source
+    from localreg.plots.drawings import Drawing
+    from localreg.store.events.change import Change
+    from localreg.values.records import Json
+
+_ITERATIONS = 2**53
+_DATA_LIMIT = 500_000_000  # bytes; SQLite holds a billion in one cell
+
+
+def report_scalar(
+    registry: OpenRegistry,
+    owner: Owner,
+    title: object,
+    series: object,
+    value: object,
+    iteration: object,
+) -> None:
+    """Report one point of a scalar series; it is on disk a second later at most.
+
+    Raises:
+        InvalidValueError: an argument cannot be kept.
+        ModelNotFoundError, TaskNotFoundError: the owner is gone.
+        RegistryError: too much waits, and cannot be written.
+    """
+    # A training loop waits for this function: what is right already is not checked again.
+    number = value if type(value) is float else check_number("value", value)
+    step = iteration
+    if type(step) is not int or not -_ITERATIONS <= step <= _ITERATIONS:
+        step = check_iteration(iteration)
+    if type(title) is not str or type(series) is not str:
+        title, series = check_title("title", title), check_series(series)
+
+    key, point = (owner, title, series), (step, number, time.time_ns())
+    buffer = registry.store.buffer
+    if not buffer.add_point(key, point):
+        check_title("title", title)
+        check_series(series)
+        require_owner(registry, owner)
+        _note(registry, owner)
+        buffer.add_first_point(key, point)
+
+
+def require_owner(registry: OpenRegistry, owner: Owner) -> None:
+    """Check that a model or task is there and that the registry can be written to.
+
+    Raises:
+        ModelNotFoundError, TaskNotFoundError: it is gone.
+        ReadOnlyRegistryError: the registry is open for reading only.
+    """
+    registry.store.check_writable()
+    with registry.store.read() as connection:
+        owner_key(connection, owner)
+
+
+def _note(registry: OpenRegistry, owner: Owner) -> None:
+    """Remember to write the pages of an owner, at the end of the process if not before."""
+    if registry.store.buffer.note(owner):
+        atexit.register(_write_at_exit, registry)
+
+
+def _write_at_exit(registry: OpenRegistry) -> None:
+    from localreg.operations.reports.pages import write_reported
+
+    write_reported(registry)
+
+
+def flush(registry: OpenRegistry) -> None:
+    """Write what was reported and waits.
+
+    Raises:
+        RegistryError: it cannot be written, and waits on.
+    """
+    registry.store.flush()
+
+
+def report_single(registry: OpenRegistry, owner: Owner, name: object, value: object) -> None:
+    """Report one value for the whole of a model or task, in the place of one of its name.
+
+    Raises:
+        InvalidValueError: an argument cannot be kept.
+        ModelNotFoundError, TaskNotFoundError: the owner is gone.
+    """
+    title, number = check_title("name", name), check_number("value", value)
+    with registry.store.write() as change:
+        pk = owner_key(change.connection, owner)
+        at = change.stamp(owner.id)
+        report_rows.set_single(change.connection, owner.kind, pk, title, number, at)
+        report_rows.touch(change.connection, owner, pk, at)
+    _note(registry, owner)
+
+
+def report_text(registry: OpenRegistry, owner: Owner, text: object, level: object) -> None:
+    """Report a line of a task's log; it is on disk a second later at most.
+
+    Raises:
+        InvalidValueError: an argument cannot be kept.
+        TaskNotFoundError: the owner is gone.
+    """
+    line = check_text("msg", text, limit=1_000_000)
+    grade = check_iteration(level)
+    require_owner(registry, owner)
+    _note(registry, owner)
+    registry.store.buffer.add_message(owner, Message(now(), grade, line))
+
+
+def report_plot(
+    registry: OpenRegistry,
+    owner: Owner,
+    title: object,
+    series: object,
+    iteration: object,
+    drawing: Drawing,
+) -> None:
+    """Keep a plot, in the place of one of the same title, series and iteration.
+
+    Raises:
+        InvalidValueError: an argument cannot be kept.
+        ModelNotFoundError, TaskNotFoundError: the owner is gone.
+    """
+    from localreg.plots.arrays import pack
+    from localreg.plots.thinned_drawings import thinned
+
+    key = (check_title("title", title), check_series(series), check_iteration(iteration))
+    contents, data = pack(drawing.parts)
+    if len(data) > _DATA_LIMIT:
+        raise InvalidValueError(
+            f"the plot takes {len(data):,} bytes; at most {_DATA_LIMIT:,} are kept, report a part "
+            "of it",
+            argument="data",
+        )
+    told: Json = {"options": drawing.options, "parts": contents}
+    part, shown = thinned(drawing), None
+    if part is not None:
+        contents, shown = pack(part.parts)
+        told["shown"] = {"options": part.options, "parts": contents}
+    spec = json.dumps(told, ensure_ascii=False)
+    with registry.store.write() as change:
+        _set_plot(change, owner, key, (drawing.kind, spec, data, shown), None)
+    _note(registry, owner)
+
+
+def report_file(
+    registry: OpenRegistry,
+    owner: Owner,
+    title: object,
+    series: object,
+    iteration: object,
+    source: Source,
+    *,
+    keep: int | None,
+) -> None:
+    """Keep a picture or another file that was reported; its bytes go into the blob store.
+
+    Args:
+        source: where its bytes come from; its file name says of which kind it is.
+        keep: how many iterations of this title and series stay; None for all.
+
+    Raises:
+        InvalidValueError: an argument cannot be kept.
+        SourceNotFoundError: there is no such file.
+        ModelNotFoundError, TaskNotFoundError: the owner is gone.
+        StorageError: the disk is full, or refused something.
+    """
+    from localreg.operations.weights.ingest import take_in
+
+    key = (check_title("title", title), check_series(series), check_iteration(iteration))
+    require_owner(registry, owner)
+    spec = json.dumps({"options": {"filename": source.filename}, "parts": []}, ensure_ascii=False)
+
+    def record(change: Change, held: Held) -> None:
+        pk = _set_plot(change, owner, key, ("media", spec, None, None), held.digest)
+        if keep is not None:
+            report_rows.forget_old_media(change.connection, owner.kind, pk, key[0], key[1], keep)
+
+    take_in(registry, source, record)
+    _note(registry, owner)
+
+
+def _set_plot(
+    change: Change,
+    owner: Owner,
+    key: tuple[str, str, int],
+    drawing: tuple[str, str, bytes | None, bytes | None],
+    digest: str | None,
+) -> int:
+    pk = owner_key(change.connection, owner)
+    at = change.stamp(owner.id)
+    report_rows.set_plot(change.connection, owner.kind, pk, key, drawing, digest, at)
+    report_rows.touch(change.connection, owner, pk, at)
+    return pk

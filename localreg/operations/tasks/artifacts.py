@@ -1,0 +1,300 @@
+"""Artifacts of tasks: files and values that are kept in the blob store under a name."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from localreg.errors import InvalidValueError, NotFoundError
+from localreg.operations.finding.references import require_task
+from localreg.operations.weights.ingest import Held, Source, take_in
+from localreg.operations.weights.locations import local_file, unpacked
+from localreg.plots.options import as_json
+from localreg.registry import OpenRegistry
+from localreg.store.events.change import Change
+from localreg.store.rows import task_rows
+from localreg.values.checks import check_name, check_text
+from localreg.values.frozen import Frozen
+from localreg.values.records import ArtifactRecord, Json
+from localreg.values.urls import is_folder, safe_filename
+
+JSON_LIMIT = 100_000_000
+PREVIEW = 10_000  # characters
+
+
+class Prepared(Frozen):
+    """An artifact that is ready to be kept: where its bytes come from, and what it is."""
+
+    source: Source
+    kind: str
+    preview: str | None
+    layout: Json | None = None  # of a frame, to read it back
+
+
+def prepare(
+    name: str,
+    value: object,
+    *,
+    ending: str | None,
+    serialize: Callable[[object], bytes | bytearray] | None,
+    move: bool,
+) -> Prepared:
+    """Return an artifact ready to be kept.
+
+    Args:
+        name: of the artifact; its file is named after it.
+        value: a path of a file or folder, bytes, a text, a numpy array or a tensor, a pandas or
+            polars DataFrame (a Series is kept as one of one column), a PIL image, or what JSON can
+            hold as Python writes it: with NaN, and keys that are numbers as texts.
+        ending: of the file name, such as ".yaml"; by the kind when None.
+        serialize: makes the bytes of anything.
+        move: whether a file at a path goes afterwards.
+
+    Raises:
+        InvalidValueError: it is nothing of the kind.
+    """
+    stem = (safe_filename(name) or "artifact").replace(".", "_")
+    if serialize is not None:
+        data = serialize(value)
+        if not isinstance(data, bytes | bytearray):
+            raise InvalidValueError(
+                f"serialization_function must return bytes, not {type(data).__name__}",
+                argument="serialization_function",
+            )
+        return _made(stem, "custom", bytes(data), ending or ".bin", None)
+    path = _path_of(value)
+    if path is not None:
+        moved = move and not is_folder(path)
+        filename = safe_filename(str(path))
+        filename = f"{filename}.zip" if is_folder(path) else filename
+        source = Source(path=path, filename=filename, mode="move" if moved else "copy")
+        return Prepared(source, "package" if is_folder(path) else "file", None)
+    return _prepare_value(stem, value, ending)
+
+
+def _path_of(value: object) -> Path | None:
+    """Return the existing file or folder that a value names, or None.
+
+    A text may be one by itself; a path may not. A word is no path because a folder happens to be
+    called so: "best" beside ./best is a text, and "./best" the folder.
+    """
+    if isinstance(value, os.PathLike):
+        return Path(check_text("artifact_object", os.fspath(value), nul=False)).absolute()
+    if isinstance(value, str) and 0 < len(value) < 4_096 and "\0" not in value:
+        has_separator = any(each in value for each in (os.sep, os.altsep) if each)
+        # Path's own methods raise for some texts
+        there = os.path.exists(value) if has_separator else os.path.isfile(value)  # noqa: PTH110, PTH113
+        return Path(value).absolute() if there else None
+    return None
+
+
+def _prepare_value(stem: str, value: object, ending: str | None) -> Prepared:
+    if isinstance(value, str):
+        text = check_text("artifact_object", value)
+        return _made(stem, "text", text.encode(), ending or ".txt", text)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _made(stem, "bytes", bytes(value), ending or ".bin", None)
+    if hasattr(value, "to_csv") or hasattr(value, "write_csv"):  # pandas, polars
+        return _prepare_frame(stem, value)
+    if hasattr(value, "dtype") and hasattr(value, "__array__"):
+        return _prepare_array(stem, value)
+    if hasattr(value, "save") and hasattr(value, "mode") and hasattr(value, "size"):  # PIL
+        into = io.BytesIO()
+        value.save(into, format="PNG")
+        return _made(stem, "image", into.getvalue(), ".png", None)
+    if isinstance(value, Mapping | Sequence | int | float | bool) or value is None:
+        plain = as_json("artifact_object", value, JSON_LIMIT, as_python=True)
+        text = json.dumps(plain, indent=2, ensure_ascii=False)
+        return _made(stem, "json", text.encode(), ending or ".json", text)
+    raise InvalidValueError(
+        f"artifact_object is a {type(value).__name__}, which is kept only with a "
+        "serialization_function, such as pickle.dumps: localreg itself pickles nothing, since "
+        "whoever unpickles it runs what is in it",
+        argument="artifact_object",
+    )
+
+
+def _prepare_frame(stem: str, frame: object) -> Prepared:
+    from localreg.operations.tasks import dataframes
+
+    if hasattr(frame, "to_csv"):
+        kind, (data, layout) = "pandas", dataframes.pandas_csv(frame)
+    else:
+        kind, (data, layout) = "polars", dataframes.polars_csv(frame)
+    made = _made(stem, kind, data, ".csv", str(frame))
+    return Prepared(made.source, kind, made.preview, layout)
+
+
+def _prepare_array(stem: str, array: object) -> Prepared:
+    import numpy as np
+
+    from localreg.plots.arrays import plain_tensor
+
+    try:
+        found = np.asarray(plain_tensor(array))
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InvalidValueError(
+            f"artifact_object is a {type(array).__name__} that numpy cannot take: "
+            f"{str(error)[:200]}",
+            argument="artifact_object",
+        ) from error
+    if found.dtype.hasobject:
+        raise InvalidValueError(
+            "artifact_object is an array of Python objects, which only pickle could hold; make it "
+            "one of numbers or texts",
+            argument="artifact_object",
+        )
+    into = io.BytesIO()
+    np.save(into, found, allow_pickle=False)
+    told = f"{found.dtype} {found.shape}\n{found}"
+    return _made(stem, "numpy", into.getvalue(), ".npy", told)
+
+
+def _made(stem: str, kind: str, data: bytes, ending: str, preview: str | None) -> Prepared:
+    dot = ending if ending.startswith(".") else f".{ending}"
+    source = Source(path=None, stream=io.BytesIO(data), filename=f"{stem}{dot}")
+    return Prepared(source, kind, None if preview is None else preview[:PREVIEW])
+
+
+def keep_artifact(
+    registry: OpenRegistry,
+    task_id: str,
+    name: object,
+    prepared: Prepared,
+    *,
+    metadata: object = None,
+    preview: object = None,
+) -> None:
+    """Keep an artifact, in the place of one of the same name.
+
+    Raises:
+        InvalidValueError: an argument cannot be kept.
+        SourceNotFoundError: there is no such file.
+        TaskNotFoundError: the task is gone.
+        StorageError: the disk is full, or refused something.
+    """
+    key = check_name("name", name)
+    told: Json = {"metadata": None, "preview": prepared.preview}
+    if prepared.layout is not None:
+        told["layout"] = prepared.layout
+    if metadata is not None:
+        told["metadata"] = as_json("metadata", metadata, JSON_LIMIT)
+    if preview is not None:
+        told["preview"] = check_text("preview", str(preview))[:PREVIEW]
+
+    def record(change: Change, held: Held) -> None:
+        require_task(change.connection, task_id)
+        old = task_rows.artifacts(change.connection, task_id).get(key)
+        new = {
+            "digest": held.digest,
+            "size": held.size,
+            "filename": held.filename or prepared.source.filename or "artifact",
+            "kind": prepared.kind,
+            "told": told,
+        }
+        payload = {"old": None if old is None else old.digest, "new": new}
+        change.record("task.artifact", task_id, payload, field=key)
+
+    take_in(registry, prepared.source, record)
+
+
+def artifacts(registry: OpenRegistry, task_id: str) -> dict[str, ArtifactRecord]:
+    """Return a task's artifacts, by name.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.read() as connection:
+        require_task(connection, task_id)
+        return task_rows.artifacts(connection, task_id)
+
+
+def artifact(registry: OpenRegistry, task_id: str, name: str) -> ArtifactRecord:
+    """Return an artifact of a task.
+
+    Raises:
+        NotFoundError: the task has none of this name.
+    """
+    there = artifacts(registry, task_id)
+    if name not in there:
+        raise NotFoundError(
+            f"the task has no artifact {name!r:.80}; it has {', '.join(there) or 'none'}",
+            reference=str(name),
+        )
+    return there[name]
+
+
+def drop_artifact(registry: OpenRegistry, task_id: str, name: str) -> None:
+    """Forget an artifact; gc takes its bytes when nothing else needs them.
+
+    Raises:
+        NotFoundError: the task has none of this name.
+    """
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        old = task_rows.artifacts(change.connection, task_id).get(name)
+        if old is None:
+            raise NotFoundError(f"the task has no artifact {name!r:.80}", reference=str(name))
+        payload = {"old": old.digest, "new": None}
+        change.record("task.artifact", task_id, payload, field=name)
+
+
+def local_path(registry: OpenRegistry, found: ArtifactRecord, *, extract: bool) -> Path:
+    """Return a read-only file with an artifact's bytes, or the folder that a package unpacks to.
+
+    Raises:
+        CorruptBlobError: the bytes are damaged or gone.
+        ArchiveError: the archive is broken, unsafe or beyond the limits.
+        StorageError: the disk is full, or refused something.
+    """
+    from localreg.blobs.archives.unpacking import is_archive
+
+    path = local_file(registry, found.digest, found.size, found.filename)
+    if extract and is_archive(path.name):
+        return unpacked(registry, found.digest, path, path.name)
+    return path
+
+
+def load(path: Path, kind: str, told: Json) -> object:
+    """Return the value of an artifact, as it was before it was kept; never by unpickling.
+
+    Args:
+        path: of its bytes.
+        kind, told: of its record.
+
+    Raises:
+        InvalidValueError: it was made by a function of the user's.
+    """
+    if kind == "json":
+        return json.loads(path.read_bytes())
+    if kind == "text":
+        return path.read_bytes().decode()  # read_text would make \n of \r\n
+    if kind == "bytes":
+        return path.read_bytes()
+    if kind == "numpy":
+        import numpy as np
+
+        return np.load(path, allow_pickle=False)
+    if kind == "pandas":
+        from localreg.operations.tasks.dataframes import read_pandas
+
+        return read_pandas(path, told.get("layout") or {})
+    if kind == "polars":
+        from localreg.operations.tasks.dataframes import read_polars
+
+        return read_polars(path, told.get("layout") or {})
+    if kind == "image":
+        from PIL import Image
+
+        with Image.open(path) as image:
+            return image.copy()
+    if kind == "custom":
+        raise InvalidValueError(
+            "the artifact was made by a serialization_function of your own; give get() a "
+            "deserialization_function, which gets its bytes",
+            argument="deserialization_function",
+        )
+    return path

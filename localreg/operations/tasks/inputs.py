@@ -1,0 +1,188 @@
+"""What a task takes: its input models, and the configuration and labels that its models get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from localreg.errors import InvalidValueError
+from localreg.operations.finding.references import find_model, require_model, require_task
+from localreg.registry import OpenRegistry
+from localreg.store.events.change import Change
+from localreg.store.rows import model_rows, task_rows
+from localreg.values.checks import check_name, shown
+from localreg.values.config_text import config_to_text
+from localreg.values.frozen import Frozen
+from localreg.values.labels import check_labels
+
+UNNAMED_INPUT = "Input Model"
+
+
+class Connection(Frozen):
+    """A model's place on a task: the entry's name, and the id of the model there before."""
+
+    name: str
+    replaced: str | None
+
+
+def connect_model(
+    registry: OpenRegistry,
+    task_id: str,
+    model_id: str,
+    name: object = None,
+    *,
+    comment: bool = False,
+) -> Connection:
+    """Make a model an input of a task, which takes over its configuration and labels.
+
+    Args:
+        model_id: of a model of the registry, or of one upstream.
+        name: the entry's name; that of the weights file without its ending when None.
+        comment: whether the task's comment tells it too.
+
+    Raises:
+        TaskNotFoundError, ModelNotFoundError: either is gone.
+        InvalidValueError: it is no name.
+    """
+    given = None if name is None else check_name("name", name)
+    upstream = _told_upstream(registry, model_id)
+    with registry.store.write() as change:
+        task_record = require_task(change.connection, task_id)
+        told = upstream or _told_of(change.connection, model_id)
+        entry = given or told.entry
+        old = task_rows.models(change.connection, task_id, "input").get(entry)
+        payload = {"role": "input", "old": old, "new": model_id}
+        change.record("task.model", task_id, payload, field=entry)
+        _adopt_design(change, task_id, told.config, told.labels)
+        if comment:
+            lines = [task_record.comment, f"Using model id: {model_id}"]
+            new = "\n".join(line for line in lines if line)
+            edit = {"old": task_record.comment, "new": new}
+            change.record("task.changed", task_id, edit, field="comment")
+    return Connection(entry, old if old != model_id else None)
+
+
+class _Told(Frozen):
+    """What a task takes over of a model, and the name it gives to it."""
+
+    entry: str
+    config: str
+    labels: dict[str, int]
+
+
+def _told_of(connection: model_rows.Connection, model_id: str) -> _Told:
+    require_model(connection, model_id)
+    return _Told(
+        entry_name(connection, model_id),
+        model_rows.config(connection, model_id),
+        model_rows.labels(connection, model_id),
+    )
+
+
+def _told_upstream(registry: OpenRegistry, model_id: str) -> _Told | None:
+    """Return what an upstream registry tells of a model, None where the first one has it."""
+    home = find_model(registry, model_id).registry if registry.upstream else registry
+    if home is registry:
+        return None
+    with home.store.read() as connection:
+        return _told_of(connection, model_id)
+
+
+def entry_name(connection: model_rows.Connection, model_id: str) -> str:
+    """Return the name that a model gets on a task when none is told."""
+    weights = model_rows.current_weights(connection, model_id)
+    # Nothing else of the URL: it may hold a secret, and this name goes into the event log.
+    filename = weights and weights.filename
+    return filename.rpartition(".")[0] or filename if filename else UNNAMED_INPUT
+
+
+def inputs(registry: OpenRegistry, task_id: str) -> dict[str, str]:
+    """Return ids of the models that a task takes, by their names on it."""
+    with registry.store.read() as connection:
+        return task_rows.models(connection, task_id, "input")
+
+
+def drop_inputs(registry: OpenRegistry, task_id: str, names: object) -> None:
+    """Take input models off a task; names that it has none under are passed over.
+
+    Raises:
+        InvalidValueError: it is no list of names; nothing was changed.
+        TaskNotFoundError: the task is gone.
+    """
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+        raise InvalidValueError(
+            f"names must be a list of str, not {type(names).__name__}: {shown(names)}",
+            argument="names",
+        )
+    entries = [check_name("names", name) for name in names]
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        there = task_rows.models(change.connection, task_id, "input")
+        for entry in dict.fromkeys(entries):
+            if entry in there:
+                payload = {"role": "input", "old": there[entry], "new": None}
+                change.record("task.model", task_id, payload, field=entry)
+
+
+def adopt_design(registry: OpenRegistry, task_id: str, config: str, labels: dict[str, int]) -> None:
+    """Give a task a model's configuration and labels, each unless it has its own.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+    """
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        _adopt_design(change, task_id, config, labels)
+
+
+def _adopt_design(change: Change, task_id: str, config: str, labels: dict[str, int]) -> None:
+    old_config, old_labels = task_rows.design(change.connection, task_id)
+    _set_design(change, task_id, old_config or config, old_labels or labels)
+
+
+def design(registry: OpenRegistry, task_id: str) -> tuple[str, dict[str, int]]:
+    """Return the model configuration text and the label enumeration of a task.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+    """
+    with registry.store.read() as connection:
+        require_task(connection, task_id)
+        return task_rows.design(connection, task_id)
+
+
+def set_design(
+    registry: OpenRegistry,
+    task_id: str,
+    *,
+    config_text: object = None,
+    config_dict: object = None,
+    labels: object = None,
+) -> None:
+    """Set a task's model configuration or label enumeration; what is None stays.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+        InvalidValueError: the configuration or the labels cannot be kept.
+    """
+    given = config_text is not None or config_dict is not None
+    config = config_to_text(config_text, config_dict)
+    checked = check_labels(labels)
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        old_config, old_labels = task_rows.design(change.connection, task_id)
+        _set_design(
+            change,
+            task_id,
+            config if given else old_config,
+            old_labels if labels is None else checked,
+        )
+
+
+def _set_design(change: Change, task_id: str, config: str, labels: dict[str, int]) -> None:
+    old_config, old_labels = task_rows.design(change.connection, task_id)
+    if (old_config, old_labels) != (config, labels):
+        payload = {
+            "old": {"config": old_config, "labels": old_labels},
+            "new": {"config": config, "labels": labels},
+        }
+        change.record("task.design", task_id, payload)

@@ -1,0 +1,302 @@
+"""Tasks: the runs that make models and use them."""
+
+from __future__ import annotations
+
+from localreg.errors import InvalidValueError, TaskNotFoundError
+from localreg.filesystem.temporary_owners import owner_mark
+from localreg.operations.finding.references import (
+    check_project_name,
+    ensure_project,
+    require_task,
+)
+from localreg.operations.finding.upstream import Found, asked
+from localreg.operations.tasks.run_facts import Run, is_gone
+from localreg.registry import OpenRegistry
+from localreg.store.rows import project_rows, task_rows
+from localreg.values.checks import check_comment, check_name, check_text, shown
+from localreg.values.frozen import replace
+from localreg.values.ids import new_id
+from localreg.values.records import TaskRecord, project_payload
+from localreg.values.tags import check_tags
+
+TASK_TYPES = frozenset(
+    "training testing inference data_processing application monitor controller optimizer "
+    "service qc custom".split()
+)
+GONE = "its process is gone, without having said that it ended"
+
+
+def create_task(
+    registry: OpenRegistry,
+    *,
+    project: object = None,
+    name: object = None,
+    task_type: object = None,
+    tags: object = None,
+    comment: object = None,
+    parent: str | None = None,
+    status: str = "created",
+    run: Run | None = None,
+) -> str:
+    """Record a task; return its id.
+
+    Args:
+        project: the project's name, made when it is new.
+        name: "Untitled task" when None.
+        task_type: one of ClearML's types; "training" when None.
+        status: "created", or "in_progress" for one that runs now.
+        run: how it runs.
+
+    Raises:
+        InvalidValueError: an argument cannot be used.
+    """
+    kind = "training" if task_type is None else task_type
+    if not isinstance(kind, str) or kind not in TASK_TYPES:
+        raise InvalidValueError(
+            f"task_type must be one of {', '.join(sorted(TASK_TYPES))}; not {shown(kind)}",
+            argument="task_type",
+        )
+    payload = {
+        "name": "Untitled task" if name is None else check_name("task_name", name).strip(),
+        "type": kind,
+        "status": status,
+        "comment": check_comment(comment),
+        "parent": parent,
+        "tags": list(check_tags("tags", tags)),
+        "run": {} if run is None else run.told,
+    }
+    project_name = check_project_name(project, "project_name")
+    task_id = new_id()
+    with registry.store.write() as change:
+        found = ensure_project(change, project_name)
+        change.record("task.created", task_id, payload | {"project": project_payload(found)})
+        if run is not None:
+            task_rows.set_place(change.connection, task_id, run.place)
+    return task_id
+
+
+def take_up(registry: OpenRegistry, task_id: str, run: Run) -> None:
+    """Record that this process runs a task that is there.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.write() as change:
+        found = require_task(change.connection, task_id)
+        for column, new in (("status", "in_progress"), ("ended", None), ("reason", None)):
+            old = getattr(found, column)
+            if old != new:
+                change.record("task.changed", task_id, {"old": old, "new": new}, field=column)
+        told = dict(found.run) | run.told
+        if told != found.run:
+            change.record("task.run", task_id, {"old": dict(found.run), "new": told})
+        place = task_rows.place(change.connection, task_id)
+        task_rows.set_place(change.connection, task_id, place | run.place)
+
+
+def find_task(
+    registry: OpenRegistry, task_id: object, project: object = None, name: object = None
+) -> str:
+    """Return the id of a task, by id or as the newest of a name.
+
+    Raises:
+        TaskNotFoundError: there is none.
+        InvalidValueError: neither an id nor a name was given.
+    """
+    if task_id:
+        text = check_text("task_id", task_id, nul=False).strip()
+        with registry.store.read() as connection:
+            return require_task(connection, text).id
+    if name is None:
+        raise InvalidValueError("give a task_id, or a task_name", argument="task_name")
+    wanted, within = check_text("task_name", name), check_project_name(project, "project_name")
+    with registry.store.read() as connection:
+        found = task_rows.newest_named(connection, within, wanted)
+    if found is None:
+        place = f" in project {within!r}" if within else ""
+        raise TaskNotFoundError(f"there is no task {wanted!r}{place}", reference=wanted)
+    return found
+
+
+def look_up_task(
+    registry: OpenRegistry, task_id: object, project: object = None, name: object = None
+) -> Found:
+    """Return the task that `find_task` finds, in a registry or the first upstream that has it.
+
+    Raises:
+        TaskNotFoundError: none has it.
+        InvalidValueError: neither an id nor a name was given.
+    """
+
+    def look(each: OpenRegistry) -> str | None:
+        try:
+            return find_task(each, task_id, project, name)
+        except TaskNotFoundError:
+            if not registry.upstream:
+                raise
+            return None
+
+    for each, found in asked(registry, look):
+        if found is not None:
+            return Found(each, found)
+    return Found(registry, find_task(registry, task_id, project, name))  # which raises
+
+
+def task(registry: OpenRegistry, task_id: str) -> TaskRecord:
+    """Return a task.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.read() as connection:
+        return require_task(connection, task_id)
+
+
+def set_task(registry: OpenRegistry, task_id: str, column: str, new: object) -> None:
+    """Set one column of a task: comment, name, status, reason or published.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.write() as change:
+        old = getattr(require_task(change.connection, task_id), column)
+        if old != new:
+            change.record("task.changed", task_id, {"old": old, "new": new}, field=column)
+
+
+def set_comment(registry: OpenRegistry, task_id: str, comment: object) -> None:
+    """Set or, with None or "", clear a task's comment.
+
+    Raises:
+        InvalidValueError: it is no text.
+        TaskNotFoundError: the task is gone.
+    """
+    set_task(registry, task_id, "comment", check_comment(comment))
+
+
+def end_task(
+    registry: OpenRegistry, task_id: str, status: str, reason: object = None, *, again: bool = False
+) -> None:
+    """Record that a task ended, how and when; nothing happens when it did already.
+
+    Args:
+        status: "completed", "failed", "stopped" or "aborted".
+        reason: why, as a text.
+        again: also when it ended already.
+
+    Raises:
+        InvalidValueError: the reason is no text.
+        TaskNotFoundError: it is gone.
+    """
+    why = None if reason is None else check_text("status_message", reason) or None
+    with registry.store.write() as change:
+        found = require_task(change.connection, task_id)
+        if found.ended is not None and not again:
+            return
+        at = found.ended or change.stamp(task_id)
+        for column, new in (("status", status), ("reason", why), ("ended", at)):
+            old = getattr(found, column)
+            if old != new:
+                change.record("task.changed", task_id, {"old": old, "new": new}, field=column)
+
+
+def settled(registry: OpenRegistry, task_id: str) -> TaskRecord:
+    """Return a task; one whose process is gone without a word is "aborted" from here on.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.read() as connection:
+        found = require_task(connection, task_id)
+        place = task_rows.place(connection, task_id) if found.status == "in_progress" else {}
+    if not place or not is_gone(place):
+        return found
+    if registry.store.readonly:
+        return replace(found, status="aborted", reason=GONE)
+    end_task(registry, task_id, "aborted", GONE)
+    return task(registry, task_id)
+
+
+def is_mine(registry: OpenRegistry, task_id: str) -> bool:
+    """Return whether a task still runs, and it is this process that runs it.
+
+    A forked child has its parent's task as the current one, and must not end it.
+    """
+    with registry.store.read() as connection:
+        found = task_rows.task(connection, task_id)
+        place = task_rows.place(connection, task_id)
+    return found is not None and found.ended is None and place.get("process") == owner_mark()
+
+
+def output_uri(registry: OpenRegistry, task_id: str) -> str | None:
+    """Return where a task uploads the weights it makes; None for the registry itself."""
+    with registry.store.read() as connection:
+        found = task_rows.place(connection, task_id).get("output_uri")
+    return None if found is None else str(found)
+
+
+def set_output_uri(registry: OpenRegistry, task_id: str, uri: str | None) -> None:
+    """Set where a task uploads the weights it makes.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        place = task_rows.place(change.connection, task_id)
+        task_rows.set_place(change.connection, task_id, place | {"output_uri": uri})
+
+
+def project_name(registry: OpenRegistry, project: object) -> str | None:
+    """Return the name of a project that is given by its id or by its name.
+
+    Raises:
+        InvalidValueError: it is neither.
+    """
+    text = check_project_name(project)
+    with registry.store.read() as connection:
+        found = None if text is None else project_rows.by_id(connection, text)
+    return text if found is None else found.name
+
+
+def move_task(registry: OpenRegistry, task_id: str, project: object) -> None:
+    """Move a task to a project, made when it is new; None and "" are no project.
+
+    Raises:
+        InvalidValueError: it is no name.
+        TaskNotFoundError: the task is gone.
+    """
+    name = check_project_name(project, "project")
+    with registry.store.write() as change:
+        old = require_task(change.connection, task_id).project
+        if (old.name if old else None) != name:
+            new = ensure_project(change, name)
+            payload = {"old": project_payload(old), "new": project_payload(new)}
+            change.record("task.moved", task_id, payload)
+
+
+def edit_tags(
+    registry: OpenRegistry,
+    task_id: str,
+    *,
+    add: object = (),
+    drop: object = (),
+    only: bool = False,
+) -> None:
+    """Add tags to a task and take others off.
+
+    Args:
+        only: take off all that are not added.
+
+    Raises:
+        InvalidValueError: they are no tags.
+        TaskNotFoundError: the task is gone.
+    """
+    added, dropped = set(check_tags("tags", add)), set(check_tags("tags", drop))
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        there = set(task_rows.tags(change.connection, task_id))
+        gone = (there if only else there & dropped) - added
+        for tag, new in [*((tag, True) for tag in sorted(added - there)),
+                         *((tag, False) for tag in sorted(gone))]:  # fmt: skip
+            change.record("task.tag", task_id, {"old": not new, "new": new}, field=tag)

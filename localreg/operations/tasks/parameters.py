@@ -1,0 +1,259 @@
+"""Parameters and configurations of tasks: names in sections, values as text with their types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
+from localreg.errors import InvalidValueError
+from localreg.operations.finding.references import require_task
+from localreg.registry import OpenRegistry
+from localreg.store.events.change import Change
+from localreg.store.rows import task_rows
+from localreg.values.checks import NAME_LIMIT, check_text, shown
+from localreg.values.frozen import Frozen
+from localreg.values.metadata import cast, entry
+from localreg.values.records import MetadataValue
+
+GENERAL = "General"
+MOST = 10_000
+
+
+class Key(Frozen):
+    """Section and name of a parameter."""
+
+    section: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        """Both, as ``section/name``."""
+        return f"{self.section}/{self.name}"
+
+
+Values = dict[Key, MetadataValue]
+
+
+def check_parameters(argument: str, given: object, section: str | None = None) -> Values:
+    """Return parameters as they are stored.
+
+    Args:
+        argument: the argument's name, for errors.
+        given: a dict; nested ones make names such as ``optimizer/lr``.
+        section: of all of them; None reads it from the names, ``section/name``.
+
+    Raises:
+        InvalidValueError: it is no dict, or holds what cannot be stored.
+    """
+    if not isinstance(given, Mapping):
+        raise InvalidValueError(
+            f"{argument} must be a dict, not {type(given).__name__}: {shown(given)}",
+            argument=argument,
+        )
+    found: Values = {}
+    for name, value in _leaves(argument, given, "", 0):
+        key = Key(section, name) if section is not None else split_key(name)
+        if key in found:
+            raise InvalidValueError(
+                f"{argument} gives {key.path!r:.80} twice, as nested dicts and with a slash",
+                argument=argument,
+            )
+        try:
+            stored = entry(name, value)
+        except InvalidValueError as error:
+            raise InvalidValueError(
+                f"{argument}[{shown(name)}] cannot be kept: {error}", argument=argument
+            ) from error
+        found[key] = MetadataValue(stored.value, stored.type)
+    if len(found) > MOST:
+        raise InvalidValueError(
+            f"{argument} has {len(found):,} values; at most {MOST:,} are kept", argument=argument
+        )
+    return found
+
+
+def _leaves(
+    argument: str, given: Mapping[object, object], prefix: str, depth: int
+) -> list[tuple[str, object]]:
+    if depth > 20:
+        raise InvalidValueError(f"{argument} nests deeper than 20 levels", argument=argument)
+    found: list[tuple[str, object]] = []
+    for key, value in given.items():
+        name = f"{prefix}{_name(argument, key)}"
+        if isinstance(value, Mapping) and value:
+            found += _leaves(argument, value, f"{name}/", depth + 1)
+        else:
+            found.append((name, value))
+    return found
+
+
+def _name(argument: str, key: object) -> str:
+    if isinstance(key, bool | int | float):
+        key = str(key)
+    return check_text(argument, key, limit=NAME_LIMIT, nul=False, empty=False)
+
+
+def split_key(path: object) -> Key:
+    """Return section and name of ``section/name``; without a section it is "General".
+
+    >>> split_key("Args/lr"), split_key("lr")
+    (Key(section='Args', name='lr'), Key(section='General', name='lr'))
+    """
+    text = check_text("name", path, limit=2 * NAME_LIMIT, nul=False, empty=False)
+    section, slash, name = text.partition("/")
+    key = Key(section, name) if slash and section and name else Key(GENERAL, text)
+    check_text("name", key.name, limit=NAME_LIMIT)
+    return key
+
+
+def parameters(registry: OpenRegistry, task_id: str) -> Values:
+    """Return a task's parameters.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.read() as connection:
+        require_task(connection, task_id)
+        return _there(connection, task_id)
+
+
+def _there(connection: task_rows.Connection, task_id: str) -> Values:
+    return {
+        Key(section, name): MetadataValue(value, type_)
+        for section, name, value, type_ in task_rows.parameters(connection, task_id)
+    }
+
+
+def set_parameters(
+    registry: OpenRegistry,
+    task_id: str,
+    given: Values,
+    *,
+    replace: bool = False,
+    drop: Iterable[Key] = (),
+) -> None:
+    """Set parameters of a task; a text that is there already keeps its type.
+
+    Args:
+        replace: drop all that are not given.
+        drop: drop these.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+    """
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        there = _there(change.connection, task_id)
+        for key, value in given.items():
+            _set(change, task_id, key, there.get(key), value)
+        for key in list(there) if replace else drop:
+            if key in there and key not in given:
+                _set(change, task_id, key, there[key], None)
+
+
+def drop_parameter(registry: OpenRegistry, task_id: str, key: Key) -> bool:
+    """Drop a parameter; return whether there was one.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+    """
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        old = _there(change.connection, task_id).get(key)
+        _set(change, task_id, key, old, None)
+    return old is not None
+
+
+def _set(
+    change: Change,
+    task_id: str,
+    key: Key,
+    old: MetadataValue | None,
+    new: MetadataValue | None,
+) -> None:
+    same = old == new or (old and new and new.type == "str" and old.value == new.value)
+    if not same:
+        payload = {
+            "section": key.section,
+            "old": None if old is None else [old.value, old.type],
+            "new": None if new is None else [new.value, new.type],
+        }
+        change.record("task.parameter", task_id, payload, field=key.name)
+
+
+def nested(values: Mapping[str, object]) -> dict[str, object]:
+    """Return names with slashes as nested dicts.
+
+    >>> nested({"a/b": 1, "a/c/d": 2, "e": 3})
+    {'a': {'b': 1, 'c': {'d': 2}}, 'e': 3}
+    """
+    found: dict[str, object] = {}
+    for path, value in values.items():
+        *folders, name = path.split("/")
+        into = found
+        for folder in folders:
+            inner = into.setdefault(folder, {})
+            if not isinstance(inner, dict):
+                inner = into[folder] = {"": inner}
+            into = inner
+        into[name] = value
+    return found
+
+
+def cast_as(value: MetadataValue, like: object) -> object:
+    """Return a stored value as the type that a default has, else as its own.
+
+    >>> cast_as(MetadataValue("3", "str"), 1.5), cast_as(MetadataValue("x", "str"), 1)
+    (3.0, 'x')
+    """
+    own = cast(value.value, value.type)
+    if like is None or isinstance(own, type(like)):
+        return own
+    return cast(value.value, type(like).__name__)
+
+
+def configurations(registry: OpenRegistry, task_id: str) -> dict[str, str]:
+    """Return a task's configurations, texts by name.
+
+    Raises:
+        TaskNotFoundError: it is gone.
+    """
+    with registry.store.read() as connection:
+        require_task(connection, task_id)
+        return task_rows.configurations(connection, task_id)
+
+
+def set_configuration(registry: OpenRegistry, task_id: str, name: object, text: object) -> None:
+    """Set a configuration of a task; None drops it.
+
+    Raises:
+        InvalidValueError: it is no text, or no name.
+        TaskNotFoundError: the task is gone.
+    """
+    key = check_text("name", name, limit=NAME_LIMIT, nul=False, empty=False)
+    new = None if text is None else check_text("configuration", text)
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        old = task_rows.configurations(change.connection, task_id).get(key)
+        if old != new:
+            # Not the old text: a dict that is connected may change a thousand times.
+            payload = {
+                "old": None if old is None else sha256(old.encode()).hexdigest(),
+                "new": None if new is None else [new],
+            }
+            change.record("task.configuration", task_id, payload, field=key)
+
+
+def as_text(configuration: object) -> str:
+    """Return a dict or list of JSON values as text.
+
+    Raises:
+        InvalidValueError: JSON cannot hold it.
+    """
+    try:
+        return json.dumps(configuration, indent=2, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidValueError(
+            f"configuration holds what JSON cannot: {str(error)[:200]}", argument="configuration"
+        ) from error

@@ -1,0 +1,212 @@
+"""What is recorded of a run: the script, the commit, the packages; and whether it still runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from localreg.errors import InvalidValueError, SourceNotFoundError
+from localreg.filesystem.temporary_owners import is_alive, owner_mark
+from localreg.operations.finding.references import require_task
+from localreg.registry import OpenRegistry
+from localreg.values.checks import check_text
+from localreg.values.frozen import Frozen
+from localreg.values.records import Json
+from localreg.values.urls import without_secrets
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+DIFF_LIMIT = 1_000_000  # characters
+GIT_SECONDS = 10.0
+
+
+class Run(Frozen):
+    """How this process runs.
+
+    Attributes:
+        told: what means something on any machine; it goes into the event log.
+        place: what only this machine can use: paths, arguments, the uncommitted changes.
+    """
+
+    told: Json
+    place: Json
+
+
+def describe_run() -> Run:
+    """Return how this process runs."""
+    import platform
+
+    script = _script()
+    told: Json = {"python": platform.python_version(), "packages": packages()}
+    place: Json = {
+        "process": owner_mark(),
+        "folder": _folder(),
+        "executable": sys.executable,
+        "arguments": sys.argv[1:],
+        **_launch(),
+    }
+    if script is not None:
+        place["script"] = str(script)
+        told["script"] = script.name
+        told |= _commit(script, place)
+    return Run(told, place)
+
+
+def _script() -> Path | None:
+    """Return the script that runs; None in a notebook, and where code comes from a pipe."""
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    return Path(file).absolute() if isinstance(file, str) and os.path.isfile(file) else None  # noqa: PTH113
+
+
+def _launch() -> Json:
+    """Return the module that ``python -m`` runs, and whether `localreg.run` stands for ClearML."""
+    main = sys.modules.get("__main__")
+    module = getattr(main, "localreg_module", None)
+    if not hasattr(main, "localreg_run"):
+        spec = getattr(main, "__spec__", None)
+        module = None if spec is None else str(spec.name).removesuffix(".__main__")
+    return {"module": module, "clearml": bool(getattr(main, "localreg_run", False))}
+
+
+def _folder() -> str | None:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:  # it was deleted
+        return None
+
+
+def packages() -> dict[str, str]:
+    """Return the installed packages and their versions, by name."""
+    from importlib.metadata import distributions
+
+    found = {}
+    for each in distributions():
+        name = each.metadata["Name"]
+        if name:  # a broken installation has none
+            found[name] = each.version
+    return dict(sorted(found.items()))
+
+
+def _commit(script: Path, place: Json) -> Json:
+    """Return commit, branch and repository of a script, and note what is not committed."""
+    top = _git(script.parent, "rev-parse", "--show-toplevel")
+    commit = top and _git(script.parent, "rev-parse", "HEAD")
+    if not top or not commit:
+        return {}
+    told: Json = {"commit": commit, "branch": _git(script.parent, "branch", "--show-current")}
+    if script.is_relative_to(top):
+        told["script"] = str(script.relative_to(top))
+    remote = _git(script.parent, "remote", "get-url", "origin")
+    if remote and (":" in remote) and not remote.startswith("file:"):  # no path of this machine
+        told["repository"] = without_secrets(remote)
+    diff = _git(Path(top), "diff", "HEAD", "--", ".") or ""
+    told["changed"] = bool(diff)
+    place["diff"] = diff[:DIFF_LIMIT]
+    return told
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """Return what git says, None when it says nothing or is not there."""
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            timeout=GIT_SECONDS,
+            check=True,
+            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode(errors="replace").strip() or None
+
+
+def is_gone(place: Json) -> bool:
+    """Return whether the process of a task is known to have ended."""
+    return is_alive(str(place.get("process") or "")) is False
+
+
+def planned(told: dict[str, object], script: object, folder: object, installed: object) -> Run:
+    """Return how a task shall run that nobody started yet.
+
+    Args:
+        told: what is known of it, by name; None where nothing is.
+        script: the path of the script.
+        folder: the working directory.
+        installed: packages, such as ``["numpy==2.0"]``.
+
+    Raises:
+        InvalidValueError: an argument is nothing of the kind.
+    """
+    known: Json = {
+        name: without_secrets(check_text(name, value))
+        for name, value in told.items()
+        if value is not None
+    }
+    place: Json = {
+        "executable": sys.executable, "arguments": [], "clearml": _launch()["clearml"],
+    }  # fmt: skip
+    for name, value in (("script", script), ("folder", folder)):
+        if value is not None:
+            if not isinstance(value, (str, os.PathLike)):
+                raise InvalidValueError(
+                    f"{name} must be a path, not {type(value).__name__}", argument=name
+                )
+            place[name] = str(Path(check_text(name, os.fspath(value), nul=False)).absolute())
+    if script is not None:
+        known["script"] = Path(place["script"]).name
+        place.setdefault("folder", _folder())
+    if installed is not None:
+        known["packages"] = _requirements(installed)
+    return Run(known, place)
+
+
+def set_packages(registry: OpenRegistry, task_id: str, given: object) -> None:
+    """Set the packages that are recorded of a task.
+
+    Args:
+        given: such as ``["numpy==2.0"]``, or the path of a requirements file.
+
+    Raises:
+        InvalidValueError: it is nothing of the kind.
+        SourceNotFoundError: there is no such file.
+        TaskNotFoundError: the task is gone.
+    """
+    if isinstance(given, (str, os.PathLike)):
+        path = Path(os.fspath(given))
+        try:
+            given = path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise SourceNotFoundError(
+                f"the requirements file {path} cannot be read: {error.strerror}",
+                reference=str(path),
+            ) from error
+        except ValueError as error:
+            raise InvalidValueError(
+                f"the requirements file {path} is no text: {error}", argument="packages"
+            ) from error
+    found = _requirements(given)
+    with registry.store.write() as change:
+        old = dict(require_task(change.connection, task_id).run)
+        new = old | {"packages": found}
+        if new != old:
+            change.record("task.run", task_id, {"old": old, "new": new})
+
+
+def _requirements(given: object) -> dict[str, str]:
+    """Return packages and what is asked of their versions, by name."""
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        raise InvalidValueError(
+            f"packages must be a list of str, not {type(given).__name__}", argument="packages"
+        )
+    found: dict[str, str] = {}
+    for each in given:
+        line = check_text("packages", each, limit=1_000).partition("#")[0].strip()
+        if line and not line.startswith("-"):
+            name = re.split(r"[\s=<>!~;\[@]", line, maxsplit=1)[0]
+            asked = line[len(name) :].strip().removeprefix("==")
+            found[name or line] = _URL.sub(lambda url: without_secrets(url[0]), asked)
+    return found

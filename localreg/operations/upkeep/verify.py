@@ -1,0 +1,325 @@
+"""Checking that a registry still holds what it should: the database, every byte of weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterable, Iterator
+from pathlib import Path
+
+from localreg.blobs.blob_files import size_of
+from localreg.errors import CorruptBlobError, DamagedRegistryError, NotARegistryError, StorageError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.operations.weights.locations import (
+    check_upstream,
+    copies,
+    handed_out,
+    holder,
+    is_known_damaged,
+    where_left,
+)
+from localreg.registry import OpenRegistry
+from localreg.store.rows import blob_rows, model_rows
+from localreg.store.rows.blob_rows import BlobRow
+from localreg.values.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.finding.upstream import Found
+    from localreg.progress import Progress
+
+
+class Problem(Frozen, kw_only=True):
+    """Something that is not as it should be.
+
+    Attributes:
+        kind: "database"; "missing", "size" or "digest" of a blob; "upstream" of one that is damaged
+            where it was left; "file" that was handed out; "tree" that an archive was unpacked to.
+        digest: of the weights; None for the database.
+        path: where it is, relative to the registry; of what is upstream, absolute.
+        models: references of the models that have these weights.
+        kept: whether the registry owes the bytes; else they can be fetched again.
+        text: what was found, for people.
+    """
+
+    kind: str
+    digest: str | None
+    path: str
+    models: tuple[str, ...] = ()
+    kept: bool = True
+    text: str
+
+
+class Verification(Frozen):
+    """What a verification came to.
+
+    Attributes:
+        checked: how many blobs were looked at.
+        hashed: how many of them were read and hashed, the others being untouched since that was
+            done last.
+        size: bytes of all.
+        problems: what was found.
+        elsewhere: how many more are at their URLs only, where nobody looked.
+    """
+
+    checked: int
+    hashed: int
+    size: int
+    problems: tuple[Problem, ...]
+    elsewhere: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.problems
+
+
+def verify(
+    registry: OpenRegistry,
+    *,
+    full: bool = False,
+    models: Iterable[str] | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Check the database, and that all weights are here or upstream, whole and unchanged.
+
+    Args:
+        full: hash every byte, those too whose file nobody touched since it was hashed, or that
+            are upstream, and compare unpacked trees with their archives.
+        models: ids; only the weights of these.
+        progress: called with the bytes checked, and how many there are.
+    """
+    problems = list(database_problems(registry, full=full))
+    if problems:
+        return Verification(0, 0, 0, tuple(problems))
+    with registry.store.read() as connection:
+        rows = _wanted_rows(connection, models)
+        kept = blob_rows.kept_digests(connection)
+        known = {row.digest: _models(connection, row.digest) for row in rows}
+    total, done, hashed = sum(row.size for row in rows), 0, 0
+    away = [row for row in rows if row.digest not in kept and _is_away(registry, row)]
+    for row in rows:
+        checked = _Check(registry, row, row.digest in kept, known[row.digest], full)
+        problems += checked.run()
+        hashed += checked.hashed
+        done += row.size
+        if progress is not None:
+            progress(done, total)
+    if full and models is None:
+        problems += _copies_of_others(registry, known)
+    size = total - sum(row.size for row in away)
+    return Verification(len(rows) - len(away), hashed, size, tuple(problems), len(away))
+
+
+def _is_away(registry: OpenRegistry, row: BlobRow) -> bool:
+    """Return whether the bytes of a row are neither here, in whatever state, nor upstream."""
+    here = registry.blobs.witness(row.digest) is not None
+    return not here and holder(registry, row.digest, row.size) is None
+
+
+def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator[Problem]:
+    """Hash the local copies of what only upstream registries know: models of theirs."""
+    from localreg.blobs.staging.staging import file_digest
+
+    for digest in handed_out(registry):
+        for path in copies(registry, digest) if digest not in known else ():
+            with disk_errors("verifying local copies", path):
+                whole = size_of(path) is not None and file_digest(path) == digest
+            if not whole:
+                yield Problem(
+                    kind="file",
+                    digest=digest,
+                    path=str(path.relative_to(registry.root)),
+                    kept=False,
+                    text="what was handed out is not the weights",
+                )
+
+
+def verify_chosen(
+    registry: OpenRegistry,
+    models: Iterable[Found] | None,
+    *,
+    full: bool,
+    progress: Progress | None = None,
+) -> Verification:
+    """Check the weights of some models, each in its own registry; of None, a whole registry."""
+    if models is None:
+        return verify(registry, full=full, progress=progress)
+    chosen: dict[OpenRegistry, list[str]] = {}
+    for each in models:
+        chosen.setdefault(each.registry, []).append(each.id)
+    done = [verify(home, full=full, models=ids, progress=progress) for home, ids in chosen.items()]
+    return Verification(
+        sum(each.checked for each in done),
+        sum(each.hashed for each in done),
+        sum(each.size for each in done),
+        tuple(problem for each in done for problem in each.problems),
+        sum(each.elsewhere for each in done),
+    )
+
+
+def database_problems(registry: OpenRegistry, *, full: bool) -> Iterator[Problem]:
+    """Yield what SQLite finds wrong with the database, as it is on disk now."""
+
+    def problem(text: str) -> Problem:
+        return Problem(kind="database", digest=None, path=registry.store.path.name, text=text)
+
+    try:
+        with registry.store.anew() as connection:
+            check = "integrity_check" if full else "quick_check"
+            for (text,) in connection.execute(f"PRAGMA {check}(20)").fetchall():
+                if text != "ok":
+                    yield problem(f"the database is damaged: {text}")
+            for table, _, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20):
+                yield problem(f"a row of {table} refers to a row of {parent} that is not there")
+    except DamagedRegistryError as error:
+        yield problem(str(error))
+
+
+def _wanted_rows(connection: blob_rows.Connection, models: Iterable[str] | None) -> list[BlobRow]:
+    if models is None:
+        return blob_rows.blobs(connection)
+    digests = {
+        weights.digest
+        for model_id in models
+        for weights in model_rows.weights(connection, model_id)
+        if weights.digest
+    }
+    found = (blob_rows.blob(connection, digest) for digest in sorted(digests))
+    return [row for row in found if row is not None]
+
+
+def _models(connection: blob_rows.Connection, digest: str) -> tuple[str, ...]:
+    # Once, however many revisions of a model have it.
+    return tuple(dict.fromkeys(each.ref for each in blob_rows.uses(connection, digest)))
+
+
+class _Check:
+    """The check of one blob, and of what was made of it."""
+
+    def __init__(
+        self, registry: OpenRegistry, row: BlobRow, kept: bool, models: tuple[str, ...], full: bool
+    ) -> None:
+        self._registry = registry
+        self._blobs = registry.blobs
+        self._row = row
+        self._kept = kept
+        self._models = models
+        self._full = full
+        self.hashed = 0
+
+    def run(self) -> list[Problem]:
+        try:
+            return [*self._blob(), *self._handed_out(), *self._tree()]
+        except (StorageError, NotARegistryError) as error:  # go on with the others
+            return [self._problem("missing", self._blobs.path(self._row.digest), str(error))]
+
+    def _problem(self, kind: str, path: Path, text: str) -> Problem:
+        root = self._registry.root
+        return Problem(
+            kind=kind,
+            digest=self._row.digest,
+            path=str(path.relative_to(root) if path.is_relative_to(root) else path),
+            models=self._models,
+            kept=self._kept,
+            text=text,
+        )
+
+    def _blob(self) -> Iterator[Problem]:
+        row, path = self._row, self._blobs.blob(self._row.digest)
+        size = size_of(path)
+        if size is None:
+            if path.is_symlink() or path.exists():
+                yield self._problem("missing", path, "something else than a plain file is there")
+            else:
+                yield from self._upstream(path)
+        elif size != row.size:
+            yield self._problem("size", path, f"{size:,} bytes are there, of {row.size:,}")
+        elif self._full or self._blobs.witness(row.digest) != row.witness:
+            yield from self._hash(path)
+
+    def _upstream(self, path: Path) -> Iterator[Problem]:
+        """Look for bytes that are not here; reading them all is left to `full`."""
+        row = self._row
+        home = holder(self._registry, row.digest, row.size)
+        if home is None and self._kept:
+            left = row.upstream and where_left(self._registry, row.upstream, row.digest)
+            yield self._problem("missing", path, left or "the weights are gone")
+        elif home is not None and (
+            self._full or is_known_damaged(self._registry, home, row.digest)
+        ):
+            self.hashed = 1
+            try:
+                check_upstream(self._registry, home, row.digest)
+            except CorruptBlobError as error:
+                yield self._problem("upstream", home.blobs.blob(row.digest), str(error))
+
+    def _hash(self, path: Path) -> Iterator[Problem]:
+        from localreg.blobs.staging.staging import file_digest
+
+        self.hashed = 1
+        witness = self._blobs.witness(self._row.digest)
+        with disk_errors("verifying weights", path):
+            found = file_digest(path)
+        right = found == self._row.digest
+        if not self._registry.store.readonly:
+            with self._registry.store.write() as change:
+                blob_rows.record_verified(
+                    change.connection, self._row.digest, witness if right else None
+                )
+        if not right:
+            yield self._problem("digest", path, f"the bytes changed: their sha256 is {found}")
+
+    def _handed_out(self) -> Iterator[Problem]:
+        folder = self._blobs.real("files", self._row.digest)
+        blob = self._blobs.blob(self._row.digest)
+        if not folder.is_dir() or (size_of(blob) is None and not self._is_upstream(blob)):
+            return
+        # Without the blob they are copies of what is upstream, or was.
+        status = None if size_of(blob) is None else blob.lstat()
+        with disk_errors("verifying weights", folder):
+            for path in sorted(folder.iterdir()):
+                if path.name.startswith("."):
+                    continue
+                if status is not None and os.path.samestat(path.lstat(), status):
+                    continue
+                if not self._is_copy(path):
+                    yield self._problem("file", path, "what was handed out is not the weights")
+
+    def _is_upstream(self, blob: Path) -> bool:
+        """Return whether bytes are upstream, or were left there; others are told as missing."""
+        row = self._row
+        home = holder(self._registry, row.digest, row.size)
+        return not os.path.lexists(blob) and (row.upstream is not None or home is not None)
+
+    def _is_copy(self, path: Path) -> bool:
+        """Return whether a file that is no link to the blob has its bytes all the same."""
+        from localreg.blobs.staging.staging import file_digest
+
+        if size_of(path) != self._row.size:
+            return False
+        return not self._full or file_digest(path) == self._row.digest
+
+    def _tree(self) -> Iterator[Problem]:
+        from localreg.blobs.local_files import unpacked_trees
+
+        folder = unpacked_trees.tree(self._blobs, self._row.digest) if self._full else None
+        home = None if folder is None else holder(self._registry, self._row.digest, self._row.size)
+        if folder is None or home is None:
+            return
+        from localreg.blobs.archives.unpacking import differences
+
+        name = self._archive_name()
+        if name is not None:
+            found = differences(home.blobs.blob(self._row.digest), name, folder)
+            if found:
+                yield self._problem("tree", folder, "; ".join(found[:3]))
+
+    def _archive_name(self) -> str | None:
+        """Return a name that tells the archive's format; nobody needs to have a local copy."""
+        from localreg.blobs.archives.unpacking import is_archive
+
+        folder = self._blobs.real("files", self._row.digest)
+        with self._registry.store.read() as connection:
+            names = [each.filename or "" for each in blob_rows.uses(connection, self._row.digest)]
+        names += sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        return next(filter(is_archive, names), None)

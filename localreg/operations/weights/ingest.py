@@ -1,0 +1,345 @@
+"""Taking bytes into the registry: staged and hashed first, then recorded in one transaction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localreg import log
+from localreg.blobs.archives import packing
+from localreg.blobs.local_files.handed_out import local_file
+from localreg.blobs.staging import staging
+from localreg.blobs.staging.staging import StagedBlob
+from localreg.errors import DigestMismatchError, InvalidValueError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.operations.finding.upstream import reading
+from localreg.operations.weights.known_digests import digest_at, is_settled, remember, status_of
+from localreg.operations.weights.locations import Left, keeper, leave
+from localreg.registry import OpenRegistry
+from localreg.store.events.change import Change
+from localreg.store.rows import blob_rows
+from localreg.values.frozen import Frozen
+from localreg.values.records import Json
+from localreg.values.urls import is_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO, TypeVar
+
+    from localreg.blobs.staging.staging import Mode
+    from localreg.progress import Progress
+    from localreg.store.rows.blob_rows import FileStatus
+
+    Result = TypeVar("Result")
+
+MODES = ("copy", "move", "link", "reference")
+
+
+class Source(Frozen, kw_only=True):
+    """Where bytes come from.
+
+    Attributes:
+        path: a file or a folder; None for a stream, or for several files.
+        stream: an open binary file; None for a path.
+        files: single files, which become one archive under their bare names.
+        filename: the name they are handed out under.
+        mode: "copy", "move" or "link".
+        wanted: the sha256 that the bytes must have; None for any.
+        progress: called with the bytes done and, when that is known, how many there are.
+    """
+
+    path: Path | None
+    stream: BinaryIO | None = None
+    files: tuple[Path, ...] = ()
+    filename: str | None
+    mode: Mode = "copy"
+    wanted: str | None = None
+    progress: Progress | None = None
+
+    @property
+    def package(self) -> bool:
+        """Whether it is a folder, or several files, which become one archive."""
+        return bool(self.files) or is_folder(self.path)
+
+
+class Held(Frozen):
+    """Bytes that the registry holds, or knows; `filename` where it was found out with them."""
+
+    digest: str
+    size: int
+    filename: str | None = None
+
+
+def take_in(
+    registry: OpenRegistry, source: Source, act: Callable[[Change, Held], Result]
+) -> Result:
+    """Hold the bytes of a source, and call `act` in the transaction that records them.
+
+    A file whose status did not change since it was hashed is not read again, and bytes that are
+    here already are hashed, but not copied.
+
+    Raises:
+        SourceNotFoundError: there is no such file.
+        InvalidValueError: it cannot be kept in this mode.
+        DigestMismatchError: the bytes are others than wanted.
+        ReadOnlyRegistryError: nothing can be written.
+        StorageError: the disk is full, or refused something.
+    """
+    registry.store.check_writable()  # before it is copied
+    before = None if source.path is None else status_of(source.path)
+    digest = None if before is None else _known_digest(registry, source, before)
+    done = None
+    if digest is not None and before is not None:
+        done = _with_held(registry, Held(digest, before.size), source, act)
+    if done is None:
+        with _staged(registry, source) as blob:
+            check_wanted(source, blob.digest)
+            facts = inside_of(blob, source.filename)
+            left = keeper(registry, blob.digest, blob.size)
+            damaged = _is_damaged(registry, blob)
+            with registry.store.write() as change:
+                held = keep(
+                    registry, change, blob, source.filename, facts, left=left, replace=damaged
+                )
+                if before is not None and is_settled(before) and before == status_of(source.path):
+                    blob_rows.remember_file(change.connection, before, blob.digest)
+                done = (act(change, held),)
+    if source.mode == "move" and source.path is not None:
+        _delete_source(source.path, before)
+    return done[0]
+
+
+def keep(
+    registry: OpenRegistry,
+    change: Change,
+    blob: StagedBlob,
+    filename: str | None,
+    facts: Json | None,
+    *,
+    left: Left | None,
+    replace: bool,
+) -> Held:
+    """Put staged bytes in their place and record them, within a transaction.
+
+    Args:
+        left: the one upstream that has them; then they are only recorded.
+        replace: also when there are such bytes already: those were found damaged.
+    """
+    if left is not None:
+        leave(change, left, blob.digest, blob.size, facts)
+        return Held(blob.digest, blob.size)
+    ends = staging.sample(blob.path)
+    witness = registry.blobs.keep(blob, filename, replace=replace)
+    blob_rows.record(change.connection, blob.digest, blob.size, witness, ends, facts)
+    return Held(blob.digest, blob.size)
+
+
+def digest_of(registry: OpenRegistry, source: Source) -> Held:
+    """Return what a file outside holds, hashed unless it is known from before.
+
+    Raises:
+        SourceNotFoundError: there is no such file.
+        InvalidValueError: it is a folder, a device or a pipe.
+        DigestMismatchError: the bytes are others than wanted.
+        StorageError: it cannot be read.
+    """
+    assert source.path is not None
+    with disk_errors("hashing weights", source.path):
+        size = staging.source_size(source.path)
+        found = digest_at(registry, source.path, source.progress)
+        check_wanted(source, found)
+    return Held(found, size)
+
+
+def check_wanted(source: Source, digest: str) -> None:
+    """Check that bytes are those that were wanted.
+
+    Raises:
+        DigestMismatchError: they are others.
+    """
+    if source.wanted is not None and digest != source.wanted:
+        raise DigestMismatchError(
+            f"{source.path or 'the stream'} has sha256 {digest}, and {source.wanted} was expected; "
+            "nothing was kept",
+            wanted=source.wanted,
+            found=digest,
+        )
+
+
+@contextmanager
+def as_file(registry: OpenRegistry, source: Source) -> Iterator[Path]:
+    """Yield a file with the bytes of a source: itself, or the archive that is made of it.
+
+    Raises:
+        SourceNotFoundError: there is no such file.
+        InvalidValueError: it cannot be made one.
+        ReadOnlyRegistryError: nothing can be written.
+        StorageError: the disk is full, or refused something.
+    """
+    if source.path is not None and not source.package:
+        with disk_errors("keeping weights", source.path):
+            staging.source_size(source.path)
+        yield source.path
+    else:
+        registry.store.check_writable()  # the archive is made in it
+        with _staged(registry, source) as blob:
+            yield blob.path
+
+
+@contextmanager
+def _staged(registry: OpenRegistry, source: Source) -> Iterator[StagedBlob]:
+    with registry.blobs.aside() as aside:
+        yield _stage(registry, source, aside)
+
+
+def _stage(registry: OpenRegistry, source: Source, aside: Path) -> StagedBlob:
+    blobs = registry.blobs
+    if source.files:
+        with disk_errors("keeping weights", source.files[0]):
+            return _stage_archive(registry, packing.listed(source.files), aside, source)
+    if source.path is None:
+        assert source.stream is not None
+        return staging.stage_stream(
+            source.stream,
+            aside,
+            sync=blobs.durable,
+            progress=source.progress,
+            group=blobs.group,
+        )
+    with disk_errors("keeping weights", source.path):
+        if source.package:
+            return _stage_package(registry, source.path, aside, source)
+        size = staging.source_size(source.path)
+        if source.mode == "copy":
+            staging.check_room(aside.parent, size)
+        return staging.stage_file(
+            source.path,
+            aside,
+            source.mode,
+            sync=blobs.durable,
+            progress=source.progress,
+            group=blobs.group,
+        )
+
+
+def _stage_package(registry: OpenRegistry, folder: Path, aside: Path, source: Source) -> StagedBlob:
+    if source.mode != "copy":
+        raise InvalidValueError(
+            f"{folder} is a folder, which is kept as one archive: copy it", argument="mode"
+        )
+    if Path(os.path.realpath(registry.root)).is_relative_to(os.path.realpath(folder)):
+        raise InvalidValueError(
+            f"{folder} holds the registry itself; keep another folder", argument="weights_url"
+        )
+    return _stage_archive(registry, packing.tree(folder), aside, source)
+
+
+def _stage_archive(
+    registry: OpenRegistry, entries: list[packing.Entry], aside: Path, source: Source
+) -> StagedBlob:
+    size = sum(entry.size for entry in entries)
+    staging.check_room(aside.parent, size)
+    return staging.stage_written(
+        lambda target, told: packing.write_zip(entries, target, advance=told),
+        aside,
+        sync=registry.blobs.durable,
+        size=None,
+        progress=source.progress,
+        group=registry.blobs.group,
+    )
+
+
+def _known_digest(registry: OpenRegistry, source: Source, status: FileStatus) -> str | None:
+    """Return the digest of a file that is known, or that looks like bytes that are here."""
+    assert source.path is not None
+    with registry.store.read() as connection:
+        known = blob_rows.known_digest(connection, status)
+    if known is not None or source.mode == "link":
+        return known
+    with disk_errors("keeping weights", source.path):
+        ends = staging.sample(source.path)
+        looks = reading(registry, lambda each: blob_rows.alike(each, status.size, ends))
+        if not any(alike for _, alike in looks):
+            return None
+        digest = staging.file_digest(source.path, source.progress)
+        if status_of(source.path) != status:
+            return None  # it changes; what is copied of it counts
+        check_wanted(source, digest)  # before anything is written: a failed call changes nothing
+        remember(registry, source.path, status, digest)
+        return digest
+
+
+def _with_held(
+    registry: OpenRegistry,
+    known: Held,
+    source: Source,
+    act: Callable[[Change, Held], Result],
+) -> tuple[Result] | None:
+    """Do the whole with bytes that are here or upstream, as they were; None when they are not."""
+    digest = known.digest
+    with registry.store.read() as connection:
+        here = _is_as_it_was(registry, connection, digest)
+    left = None if here else keeper(registry, digest, known.size)
+    if not here and left is None:
+        return None
+    check_wanted(source, digest)
+    with registry.store.write() as change:
+        if left is not None:
+            leave(change, left, digest, known.size)
+            return (act(change, known),)
+        row = blob_rows.blob(change.connection, digest)
+        if row is None or not registry.blobs.held(digest, row.size):
+            return None  # it was collected a moment ago
+        local_file(registry.blobs, digest, row.size, source.filename)
+        change.connection.execute("UPDATE blob SET unreferenced = NULL WHERE digest = ?", (digest,))
+        return (act(change, Held(digest, row.size)),)
+
+
+def _is_as_it_was(registry: OpenRegistry, connection: blob_rows.Connection, digest: str) -> bool:
+    """Return whether a blob is here, and nobody touched its file since it was hashed."""
+    row = blob_rows.blob(connection, digest)
+    return (
+        row is not None
+        and registry.blobs.held(digest, row.size)
+        and registry.blobs.witness(digest) == row.witness
+    )
+
+
+def _is_damaged(registry: OpenRegistry, blob: StagedBlob) -> bool:
+    """Return whether the registry has these bytes, and they are not any more what they were."""
+    if not registry.blobs.held(blob.digest, blob.size):
+        return False
+    with registry.store.read() as connection:
+        if _is_as_it_was(registry, connection, blob.digest):
+            return False
+    return not registry.blobs.sound(blob.digest)
+
+
+def inside_of(blob: StagedBlob, filename: str | None) -> Json:
+    """Return what is inside staged weights, by their headers."""
+    from localreg.blobs.headers.contents import inside
+
+    with disk_errors("keeping weights", blob.path):
+        return inside(blob.path, filename)
+
+
+def _delete_source(path: Path, before: FileStatus | None) -> None:
+    found = status_of(path)
+    # Its times may have changed: perhaps it was hard-linked, and made read-only.
+    if (
+        before is None
+        or found is None
+        or (found.device, found.inode)
+        != (
+            before.device,
+            before.inode,
+        )
+    ):
+        log.warning("%s was kept, and is left where it is: it is another file by now", path)
+        return
+    try:
+        path.unlink()
+    except OSError as error:
+        log.warning("%s was kept, and could not be deleted: %s", path, error.strerror or error)

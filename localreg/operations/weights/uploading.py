@@ -1,0 +1,365 @@
+"""Weights at a destination of the user's: where they go, and bringing them there, also behind."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from localreg import log
+from localreg.blobs.transfer import uploading
+from localreg.blobs.transfer.uploading import Uploaded
+from localreg.errors import (
+    InvalidURLError,
+    InvalidValueError,
+    RegistryError,
+    SourceNotFoundError,
+    StorageError,
+    UploadError,
+    WeightsError,
+)
+from localreg.operations.finding.references import require_task
+from localreg.operations.models.recording import note_url
+from localreg.operations.weights.locations import check_upstream, holder
+from localreg.registry import OpenRegistry
+from localreg.store.events.change import Change
+from localreg.store.rows import blob_rows, model_rows
+from localreg.values.checks import shown
+from localreg.values.frozen import Frozen
+from localreg.values.records import TaskRecord, WeightsRecord
+from localreg.values.urls import below, is_cloud, parse_named_url, public_url, safe_filename
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
+    from typing import TypeVar
+
+    from localreg.progress import Progress
+
+    Result = TypeVar("Result")
+
+WORKERS = 4
+TRIES = 3
+
+
+def check_destination(argument: str, uri: object) -> str | None:
+    """Return the URL of a folder that weights are uploaded to; None and "" are none.
+
+    Raises:
+        InvalidURLError: it is none, or names no place that can be uploaded to.
+    """
+    if uri is None or uri == "":
+        return None
+    parsed = parse_named_url(argument, uri)
+    if parsed.path is None:
+        try:
+            _check_cloud(parsed.text)
+        except InvalidURLError as error:
+            raise InvalidURLError(f"{argument}: {error}", argument=argument) from None
+    return parsed.text
+
+
+def check_output_uri(uri: object) -> str | None:
+    """Return the URL of the folder that a task's weights are uploaded to; None keeps them.
+
+    Scripts name servers here that only ClearML has, and may never upload anything: these are told
+    of in the log, and are an error once they do.
+
+    Args:
+        uri: a path or URL; None, "" and a bool keep the weights in the registry.
+
+    Raises:
+        InvalidURLError: it is no URL, or none of an object store that can be used.
+    """
+    if uri is None or uri == "" or isinstance(uri, bool):
+        return None
+    parsed = parse_named_url("output_uri", uri)
+    if parsed.path is None and not is_cloud(parsed.text):
+        log.warning(
+            "output_uri is %s, where no weights can be uploaded to: name a path, file:///…, "
+            "s3://bucket/…, gs://bucket/… or az://container/…, or leave it out",
+            parsed.public,
+        )
+        return parsed.text
+    return check_destination("output_uri", uri)
+
+
+def _check_cloud(url: str) -> None:
+    if not is_cloud(url):
+        raise InvalidURLError(
+            f"{public_url(url)} is no place that weights can be uploaded to: a path, file:///…, "
+            "s3://bucket/…, gs://bucket/… or az://container/…",
+            argument="weights_url",
+        )
+    from localreg.blobs.transfer.cloud.stores import check_extra, place_of
+
+    check_extra(url)
+    if place_of(url).version is not None:
+        raise InvalidURLError(
+            f"{public_url(url)} names a version, and is to be a folder", argument="weights_url"
+        )
+
+
+def folder_of(registry: OpenRegistry, destination: str, task_id: str) -> str:
+    """Return the URL of the folder that a task's models go to, below a destination.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+    """
+    with registry.store.read() as connection:
+        return task_folder(destination, require_task(connection, task_id))
+
+
+def task_folder(destination: str, task: TaskRecord) -> str:
+    """Return the URL of the folder that a task's models go to, below a destination.
+
+    >>> task_folder("file:///share", TaskRecord(id="0" * 32, name="a/b", run={}))
+    'file:///share/a_b.00000000000000000000000000000000/models'
+    >>> task_folder("s3://bucket", TaskRecord(id="0" * 32, name="net", run={}))
+    's3://bucket/net.00000000000000000000000000000000/models'
+    """
+    project = task.project.name.split("/") if task.project else []
+    parts = [safe_filename(part) or "_" for part in project]
+    name = safe_filename(task.name.replace("/", "_")) or "_"
+    return below(destination, *parts, f"{name}.{task.id}", "models")
+
+
+def upload_at_once(
+    registry: OpenRegistry,
+    source: Path,
+    folder: str,
+    name: str,
+    progress: Progress | None,
+    record: Callable[[Change, Uploaded], Result],
+) -> Result:
+    """Upload a file, and call `record` in the transaction that records where it is.
+
+    Raises:
+        SourceNotFoundError: there is no such file.
+        StorageError, UploadError: the destination refused something; nothing is there, and nothing
+            recorded.
+    """
+    for _ in range(TRIES):
+        uploaded = uploading.upload(
+            source,
+            uploading.planned_url(folder, name),
+            sync=registry.blobs.durable,
+            progress=progress,
+        )
+        try:
+            with registry.store.write() as change:
+                if _still_there(uploaded):
+                    result = record(change, uploaded)
+                    _note_etag(change, uploaded)
+                    return result
+        except BaseException:
+            if uploaded.made:
+                _delete_unused(registry, uploaded)
+            raise
+    raise StorageError(f"{folder}/{name} is deleted again and again", path=folder)
+
+
+def record_uploaded(
+    registry: OpenRegistry, model_id: str, revision: int, uploaded: Uploaded
+) -> None:
+    """Record where a revision of weights is now; the registry's own copy becomes a cache.
+
+    When the revision was dropped meanwhile, what was uploaded of it goes as well.
+    """
+    with registry.store.write() as change:
+        there = model_rows.weights(change.connection, model_id)
+        weights = next((each for each in there if each.revision == revision), None)
+        if weights is not None and _still_there(uploaded):
+            public = parse_named_url("url", uploaded.url).public
+            note_url(change, model_id, revision, uploaded.url, public)
+            payload = {"revision": revision, "url": public, "digest": uploaded.digest}
+            change.record("model.weights_uploaded", model_id, payload)
+            _note_etag(change, uploaded)
+            return
+    if uploaded.made:
+        _delete_unused(registry, uploaded)
+
+
+def _still_there(uploaded: Uploaded) -> bool:
+    """Return whether an upload may be recorded, in the transaction that does so.
+
+    In a folder another process may have deleted the last model with these very bytes. In an object
+    store nobody else has the object, and no server is asked while others wait.
+    """
+    return is_cloud(uploaded.url) or uploading.is_there(uploaded.url, uploaded.size)
+
+
+def _note_etag(change: Change, uploaded: Uploaded) -> None:
+    if uploaded.etag is not None:
+        blob_rows.record_served(
+            change.connection, uploaded.url, uploaded.digest, uploaded.etag, None
+        )
+
+
+def delete_uploaded(registry: OpenRegistry, weights: WeightsRecord) -> bool:
+    """Delete what was uploaded of a revision that is gone, unless another one has it.
+
+    Returns:
+        False when that failed, which the log explains.
+    """
+    if not weights.uploaded or weights.url is None:
+        return True
+    if weights.digest is None or weights.size is None:
+        return _left(weights.url)
+    with registry.store.read() as connection:
+        served = blob_rows.served(connection, weights.url)
+    etag = served.etag if served is not None and served.digest == weights.digest else None
+    return _delete_unused(registry, Uploaded(weights.url, weights.digest, weights.size, True, etag))
+
+
+def _delete_unused(registry: OpenRegistry, uploaded: Uploaded) -> bool:
+    url = uploaded.url
+    try:
+        # Before the transaction: hashing takes long, and a server may take longer.
+        whole = uploading.is_whole(url, uploaded.digest, uploaded.size, uploaded.etag)
+        with registry.store.write() as change:
+            if model_rows.has_uploaded(change.connection, url):
+                return True
+            if whole and not is_cloud(url):
+                # In it: nobody can record that it has the file until it is gone.
+                uploading.delete(url)
+        if whole and is_cloud(url):
+            uploading.delete(url)
+    except (RegistryError, WeightsError) as error:
+        log.warning("%s was uploaded, and could not be deleted: %s", public_url(url), error)
+        return False
+    return True if whole else _left(url)
+
+
+def _left(url: str) -> bool:
+    log.warning("%s is not what was uploaded there any more, and is left", public_url(url))
+    return True
+
+
+class Behind(Frozen):
+    """An upload that runs behind: of which registry, to which URL."""
+
+    registry: OpenRegistry
+    url: str
+
+
+class Uploads:
+    """The uploads of this process that run behind. Failures are told at once, and raised later."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._executor: ThreadPoolExecutor | None = None
+        self._running: dict[object, Behind] = {}
+        self._failed: list[tuple[str, BaseException]] = []
+
+    def start(
+        self, registry: OpenRegistry, model_id: str, weights: WeightsRecord, folder: str
+    ) -> str:
+        """Begin to upload a revision that the registry keeps; return the URL it will have."""
+        digest, size = str(weights.digest), weights.size or 0
+        with self._changed:
+            if self._executor is None:
+                from concurrent.futures import ThreadPoolExecutor
+
+                self._executor = ThreadPoolExecutor(WORKERS, "localreg-upload")
+            taken = {each.url for each in self._running.values()}
+            name = weights.filename or "weights"
+            url = uploading.expected_url(folder, name, digest, size, taken)
+            key = object()
+            self._running[key] = Behind(registry, url)
+            self._executor.submit(self._run, key, model_id, weights)
+        return url
+
+    def _run(self, key: object, model_id: str, weights: WeightsRecord) -> None:
+        upload = self._running[key]
+        try:
+            _upload_behind(upload, model_id, weights)
+        except BaseException as error:
+            log.warning(
+                "the weights did not reach %s, and are served from the registry: %s",
+                public_url(upload.url), error,
+            )  # fmt: skip
+            self._failed.append((public_url(upload.url), error))
+            raise
+        finally:
+            with self._changed:
+                del self._running[key]
+                self._changed.notify_all()
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        most: int | None = None,
+        registry: OpenRegistry | None = None,
+    ) -> int:
+        """Wait until uploads are done; return how many are not, after `timeout` seconds.
+
+        Args:
+            most: wait for so many of them at most, those that were begun first; None for all.
+            registry: only for those of this one.
+        """
+
+        def left() -> list[object]:
+            return [key for key in mine if key in self._running]
+
+        with self._changed:
+            mine = [
+                key
+                for key, each in self._running.items()
+                if registry is None or each.registry is registry
+            ][:most]
+            self._changed.wait_for(lambda: not left(), timeout)
+            return len(left())
+
+    def raise_failures(self) -> None:
+        """Raise what failed since this was last called.
+
+        Raises:
+            UploadError: something did.
+        """
+        with self._changed:
+            failed, self._failed = self._failed, []
+        if failed:
+            told = "; ".join(f"{url}: {error}" for url, error in failed)
+            raise UploadError(
+                f"{len(failed)} of the uploads failed, and their weights are served from the "
+                f"registry: {told}",
+                urls=tuple(url for url, _ in failed),
+            ) from failed[0][1]
+
+
+def _upload_behind(upload: Behind, model_id: str, weights: WeightsRecord) -> None:
+    registry = upload.registry
+    home = holder(registry, weights.digest, weights.size) or registry
+    source = home.blobs.blob(str(weights.digest))
+    try:
+        uploaded = uploading.upload(source, upload.url, sync=registry.blobs.durable)
+    except SourceNotFoundError:
+        with registry.store.read() as connection:
+            there = model_rows.weights(connection, model_id)
+        if any(each.revision == weights.revision for each in there):
+            raise
+        return  # it was dropped, and its bytes are gone
+    if uploaded.digest != weights.digest:
+        _delete_unused(registry, uploaded)
+        if home == registry:
+            home.blobs.check_digest(str(weights.digest))  # says what is damaged
+        else:
+            check_upstream(registry, home, str(weights.digest))
+    record_uploaded(registry, model_id, weights.revision, uploaded)
+
+
+def check_timeout(timeout: object) -> float | None:
+    """Return a number of seconds; None for no bound.
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout < 1e9:
+        raise InvalidValueError(
+            f"timeout must be a number of seconds, 0 or more, not {shown(timeout)}",
+            argument="timeout",
+        )
+    return float(timeout)

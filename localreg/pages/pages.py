@@ -1,0 +1,301 @@
+"""HTML pages of the values in page_values.py: every text is escaped, every script is known.
+
+Data stands in ``application/json`` elements, one for each chart and plot, so that a browser
+reads only what is scrolled to. A Content-Security-Policy allows our own script files, or, in a
+page that holds everything itself, the scripts with the hashes it lists.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+from localreg.pages import comparing
+from localreg.pages.assets import asset_names, asset_path
+from localreg.pages.highlighting import highlighted
+from localreg.pages.lineage_drawing import lineage_svg
+from localreg.pages.markup import clean, number_text, safe_href, script_json
+from localreg.pages.page_values import (
+    Chart,
+    ComparePage,
+    IndexPage,
+    Line,
+    ModelPage,
+    Picture,
+    Plot,
+    Reported,
+    Step,
+    TaskPage,
+)
+from localreg.values.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from jinja2 import Environment
+
+_PAGE_SCRIPTS = ("theme.js", "page.js")
+_LISTING = ("virtual_table.js", "filter_menu.js", "index.js")
+_DRAWING = ("drawing.js", "charts.js")
+_PLOT_HEIGHT = 400
+
+
+class Look(Frozen, kw_only=True):
+    """Where a page stands and how it is packed.
+
+    Attributes:
+        root: the way from the page to the folder that holds ``assets``: "" or "../".
+        standalone: whether everything is put into the page itself.
+        home: the way to the index page, or None where there is none.
+        generated: when the page was made, as text in UTC.
+    """
+
+    root: str = ""
+    standalone: bool = False
+    home: str | None = None
+    generated: str = ""
+
+
+class _Script(Frozen):
+    """A script of a page: where it is, or its text."""
+
+    source: str | None
+    text: str | None
+
+
+def model_page(values: ModelPage, look: Look) -> str:
+    """Return the page of one model."""
+    return _rendered("model_page.html", look, _has_figures(values.reported), *_DRAWING, page=values)
+
+
+def task_page(values: TaskPage, look: Look) -> str:
+    """Return the page of one task."""
+    return _rendered("task_page.html", look, _has_figures(values.reported), *_DRAWING, page=values)
+
+
+def compare_page(values: ComparePage, look: Look) -> str:
+    """Return the page that shows two or more models side by side."""
+    models = values.models
+    charts = []
+    for title, parts in comparing.joint_charts(models).items():
+        data: dict[str, object] = {"title": title, "lines": []}
+        for place, chart in parts:
+            origin = _origin(models[place].reported)
+            data["lines"] += [  # type: ignore[operator]  # it is the list above
+                _line(line, origin, name=f"{place + 1} · {line.name}", colour=place, dash=i)
+                for i, line in enumerate(chart.lines)
+            ]
+        charts.append({"title": title, "data": data, "notes": _notes(c for _, c in parts)})
+    return _rendered(
+        "compare_page.html",
+        look,
+        any(_has_figures(model.reported) for model in models),
+        *_DRAWING,
+        "compare.js",
+        page=values,
+        facts=comparing.text_rows([model.facts for model in models], {}),
+        metadata=comparing.text_rows([model.metadata for model in models], values.directions),
+        singles=comparing.single_rows(models, values.directions),
+        diffs=[
+            (place + 1, model, comparing.config_diff(models[0].config, model.config))
+            for place, model in enumerate(models)
+            if place
+        ],
+        charts=charts,
+        joints=comparing.joint_plots(models),
+    )
+
+
+def index_page(values: IndexPage, look: Look) -> str:
+    """Return the page that lists the models, projects and tasks of a registry."""
+    models = dict(values.models) | {"href": _hrefs(values.models)}
+    tasks = dict(values.tasks) | {"href": _hrefs(values.tasks)}
+    data = {
+        "models": models,
+        "tasks": tasks,
+        "projects": values.projects,
+        # As pairs: a name such as __proto__ is a key of no object then.
+        "metrics": [
+            (name, list(column), [_finite(value) for value in column.values()])
+            for name, column in values.metrics.items()
+        ],
+    }
+    return _rendered(
+        "index_page.html",
+        look,
+        False,
+        "virtual_table.js",
+        "filter_menu.js",
+        "index.js",
+        page=values,
+        data=data,
+    )
+
+
+def _hrefs(columns: Mapping[str, Sequence[object]]) -> list[str | None]:
+    return [safe_href(each) if isinstance(each, str) else None for each in columns.get("href", ())]
+
+
+def _rendered(template: str, look: Look, figures: bool, *scripts: str, **values: object) -> str:
+    names = (*_PAGE_SCRIPTS, *(("plotly",) if figures else ()), *scripts)
+    loaded = [_script(name, look) for name in names]
+    texts = [script.text for script in loaded if script.text is not None]
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            look=look,
+            scripts=loaded,
+            policy=_policy(texts),
+            style=asset_path("page.css").read_text("utf-8") if look.standalone else None,
+            style_source=f"{look.root}assets/{asset_names()['page.css']}",
+            figures=figures,
+            **values,
+        )
+    )
+
+
+def _script(name: str, look: Look) -> _Script:
+    if not look.standalone:
+        return _Script(f"{look.root}assets/{asset_names()[name]}", None)
+    text = asset_path(name).read_text("utf-8")
+    if "</script" in text.lower() or "<!--" in text:  # either would end it early, or never
+        raise ValueError(f"{asset_path(name)} cannot stand in a page: it holds HTML's own marks")
+    return _Script(None, text)
+
+
+def _policy(scripts: Iterable[str]) -> str:
+    hashes = "".join(
+        f" 'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for text in scripts
+    )
+    return (
+        # WebGL traces of Plotly compile code of their own, hence 'unsafe-eval'.
+        f"default-src 'none'; script-src 'self' 'unsafe-eval'{hashes}; "
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data:; "
+        "font-src data:; connect-src 'none'; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _templates() -> Environment:
+    """Return the templates, which are compiled once."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("localreg.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        finalize=lambda value: clean(value) if isinstance(value, str) else value,
+    )
+    environment.filters |= {
+        "json": script_json,
+        "href": safe_href,
+        "number": number_text,
+        "highlighted": highlighted,
+        "svg": lineage_svg,
+        "trusted": Markup,  # for our own scripts and styles, and nothing else
+    }
+    environment.globals |= {
+        "chart_data": chart_data,
+        "chart_notes": lambda chart: _notes([chart]),
+        "plot_data": plot_data,
+        "step_data": step_data,
+        "plot_groups": plot_groups,
+        "origin_of": _origin,
+        "plot_height": plot_height,
+    }
+    return environment
+
+
+def chart_data(chart: Chart, origin: float) -> dict[str, object]:
+    """Return what charts.js draws of a chart; relative time counts from `origin`."""
+    lines = [_line(line, origin, colour=i) for i, line in enumerate(chart.lines)]
+    return {"title": chart.title, "lines": lines}
+
+
+def _line(
+    line: Line, origin: float, *, name: str | None = None, colour: int = 0, dash: int = 0
+) -> dict[str, object]:
+    return {
+        "name": line.name if name is None else name,
+        "x": list(line.iterations),
+        "y": [_finite(value) for value in line.values],
+        "t": [round(second - origin, 3) for second in line.seconds],
+        "origin": origin,
+        "colour": colour,
+        "dash": dash,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    """Return a number that JSON has, None for NaN and infinities; floats come out as floats."""
+    return value if value is None or value - value == 0 else None
+
+
+def _origin(reported: Reported) -> float:
+    """Return the time of the first scalar."""
+    times = (line.seconds[0] for chart in reported.charts for line in chart.lines if line.seconds)
+    return min(times, default=0.0)
+
+
+def _notes(charts: Iterable[Chart]) -> list[str]:
+    """Return a note for each line of which not every point is drawn."""
+    return [
+        f"{line.name}: {line.points:,} points, {len(line.values):,} drawn"
+        for chart in charts
+        for line in chart.lines
+        if line.points > len(line.values)
+    ]
+
+
+def plot_groups(plots: Sequence[Plot]) -> list[tuple[str, list[tuple[int, Plot]]]]:
+    """Return the plots by title, each with its place among all."""
+    groups: dict[str, list[tuple[int, Plot]]] = {}
+    for place, plot in enumerate(plots):
+        groups.setdefault(plot.title, []).append((place, plot))
+    return list(groups.items())
+
+
+def plot_data(plot: Plot) -> dict[str, object]:
+    """Return the names and iterations of a plot; its steps stand in elements of their own."""
+    return {
+        "title": plot.title,
+        "series": plot.series,
+        "iterations": [step.iteration for step in plot.steps],
+        "notes": [step.note for step in plot.steps],
+    }
+
+
+def step_data(step: Step) -> dict[str, object]:
+    """Return the figure or picture of a step as charts.js takes it."""
+    shown = step.shown
+    if isinstance(shown, Picture):
+        source = safe_href(shown.source, data=True)
+        return {"kind": shown.kind, "source": source, "filename": shown.filename}
+    return {"kind": "figure", "figure": shown}
+
+
+def plot_height(plot: Plot) -> int:
+    """Return how high the tallest figure of a plot wants to be, in pixels; 0 for pictures."""
+    heights = [_height(step.shown) for step in plot.steps if not isinstance(step.shown, Picture)]
+    return int(max(120, min(1_200, max(heights)))) if heights else 0
+
+
+def _height(figure: Mapping[str, Any]) -> float:
+    layout = figure.get("layout")
+    height = layout.get("height") if isinstance(layout, Mapping) else None
+    return height if isinstance(height, (int, float)) and height == height else _PLOT_HEIGHT
+
+
+def _has_figures(reported: Reported) -> bool:
+    return bool(reported.charts) or any(
+        not isinstance(step.shown, Picture) for plot in reported.plots for step in plot.steps
+    )

@@ -1,0 +1,1 @@
+"""Reported values to Plotly figures. Pure, but for the export of images."""

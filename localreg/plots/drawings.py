@@ -1,0 +1,311 @@
+"""What was reported for one plot, checked: a kind, options, and arrays.
+
+One function for each kind of plot takes what a `report_*` method was given. What comes out can be
+stored, and figures.py makes a Plotly figure of it, now or in years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from localreg.errors import InvalidValueError
+from localreg.plots.arrays import as_numbers, matrix_of, table_of
+from localreg.plots.line_series import as_line_series
+from localreg.plots.options import (
+    as_json,
+    check_axis,
+    check_bar_mode,
+    check_camera,
+    check_labels,
+    check_plotly_options,
+    check_point_mode,
+)
+from localreg.values.checks import check_comment, shown
+from localreg.values.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from localreg.plots.arrays import Array, Parts
+    from localreg.plots.tables import Table
+    from localreg.values.records import Json
+
+FIGURE_LIMIT = 100_000_000  # characters of JSON
+
+
+class Drawing(Frozen):
+    """One plot, as it was reported.
+
+    Attributes:
+        kind: which function here made it.
+        options: labels, axes and the like, as JSON values.
+        parts: its numbers, and lists of texts that belong to them, by name.
+    """
+
+    kind: str
+    options: Json
+    parts: Parts
+
+
+def bars(
+    kind: str,
+    values: object,
+    *,
+    series: str,
+    labels: object,
+    xlabels: object,
+    xaxis: object,
+    yaxis: object,
+    mode: object,
+    data_args: object = None,
+    extra_layout: object,
+) -> Drawing:
+    """Return a histogram (or vector): a row of `values` is one group of bars.
+
+    Args:
+        kind: "histogram" or "vector".
+        values: shape (bars,) or (rows, bars).
+        labels: one for each row, or one for all of them.
+        xlabels: one for each bar of a row.
+    """
+    found = as_numbers("values", values)
+    if found.ndim not in (1, 2) or found.size == 0:
+        raise InvalidValueError(
+            "values must have the shape (bars,) or (rows, bars), neither of them 0; its shape is "
+            f"{found.shape}",
+            argument="values",
+        )
+    rows = found.reshape(1, -1) if found.ndim == 1 else found
+    alone = labels if isinstance(labels, list | tuple) and len(labels) == 1 else None
+    names = check_labels("labels", alone * len(rows) if alone else labels, len(rows), "row")
+    options = {
+        "labels": names,
+        "xlabels": check_labels("xlabels", xlabels, rows.shape[1], "bar of a row"),
+        "xaxis": check_axis("xaxis", xaxis),
+        "yaxis": check_axis("yaxis", yaxis),
+        "mode": check_bar_mode(mode),
+        "data_args": check_plotly_options("data_args", data_args),
+        "extra_layout": check_plotly_options("extra_layout", extra_layout),
+        "series": series,
+    }
+    return Drawing(kind, options, {"values": rows})
+
+
+def table(cells: Table, *, extra_layout: object) -> Drawing:
+    """Return a table of a header and rows."""
+    header, rows = cells
+    options = {
+        "columns": len(header),
+        "rows": len(rows),
+        "extra_layout": check_plotly_options("extra_layout", extra_layout),
+    }
+    return Drawing("table", options, {"header": header, "rows": rows})
+
+
+def lines(
+    series: object,
+    *,
+    xaxis: object,
+    yaxis: object,
+    mode: object,
+    reverse_xaxis: object,
+    comment: object,
+    extra_layout: object,
+) -> Drawing:
+    """Return lines, each with its own points; see `as_line_series`."""
+    found = as_line_series(series)
+    parts: dict[str, Any] = {}
+    for number, each in enumerate(found):
+        parts[f"points {number}"] = each.data
+        if each.labels is not None:
+            parts[f"labels {number}"] = each.labels
+    options = {
+        "names": [each.name for each in found],
+        "xaxis": check_axis("xaxis", xaxis),
+        "yaxis": check_axis("yaxis", yaxis),
+        "mode": check_point_mode(mode),
+        "reverse_xaxis": bool(reverse_xaxis),
+        "comment": check_comment(comment),
+        "extra_layout": check_plotly_options("extra_layout", extra_layout),
+    }
+    return Drawing("line", options, parts)
+
+
+def scatter2d(
+    scatter: object,
+    *,
+    xaxis: object,
+    yaxis: object,
+    labels: object,
+    mode: object,
+    comment: object,
+    extra_layout: object,
+) -> Drawing:
+    """Return points in the plane."""
+    points = table_of("scatter", scatter, 2, "the points (x, y)")
+    parts: dict[str, Any] = {"points": points}
+    texts = check_labels("labels", labels, len(points), "point")
+    if texts is not None:
+        parts["labels"] = texts
+    options = {
+        "xaxis": check_axis("xaxis", xaxis),
+        "yaxis": check_axis("yaxis", yaxis),
+        "mode": check_point_mode(mode),
+        "comment": check_comment(comment),
+        "extra_layout": check_plotly_options("extra_layout", extra_layout),
+    }
+    return Drawing("scatter2d", options, parts)
+
+
+def scatter3d(
+    scatter: object,
+    *,
+    xaxis: object,
+    yaxis: object,
+    zaxis: object,
+    labels: object,
+    mode: object,
+    fill: object,
+    comment: object,
+    extra_layout: object,
+) -> Drawing:
+    """Return points in space, of one series or of several.
+
+    Args:
+        scatter: points (x, y, z), an array of shape (N, 3), or a list of these.
+        labels: a text for each point; for several series a list of these.
+    """
+    groups = _groups(scatter)
+    parts: dict[str, Any] = {}
+    for number, points in enumerate(groups):
+        parts[f"points {number}"] = points
+    for number, texts in enumerate(_grouped_labels(labels, groups)):
+        if texts is not None:
+            parts[f"labels {number}"] = texts
+    options = {
+        "groups": len(groups),
+        "xaxis": check_axis("xaxis", xaxis),
+        "yaxis": check_axis("yaxis", yaxis),
+        "zaxis": check_axis("zaxis", zaxis),
+        "mode": check_point_mode(mode),
+        "fill": bool(fill),
+        "comment": check_comment(comment),
+        "extra_layout": check_plotly_options("extra_layout", extra_layout),
+    }
+    return Drawing("scatter3d", options, parts)
+
+
+def _groups(scatter: object) -> list[Array]:
+    """Return the series of points: a nested list is several, everything else is one."""
+    if not hasattr(scatter, "__array__") and isinstance(scatter, Iterable):
+        scatter = list(scatter)
+        first = scatter[0] if scatter else None
+        point = next(iter(first), None) if isinstance(first, list | tuple) else None
+        if getattr(first, "ndim", 1) == 2 or isinstance(point, list | tuple):
+            what = "a list of series, each of them points (x, y, z)"
+            return [table_of("scatter", each, 3, what) for each in scatter]
+    elif getattr(scatter, "ndim", 2) == 3:  # an array of series of the same length
+        what = "points (x, y, z)"
+        return [table_of("scatter", each, 3, what) for each in scatter]  # type: ignore[attr-defined]  # an array
+    return [table_of("scatter", scatter, 3, "the points (x, y, z)")]
+
+
+def _grouped_labels(labels: object, groups: list[Array]) -> list[list[str] | None]:
+    if labels is None or len(groups) == 1:
+        nested = (
+            isinstance(labels, list | tuple)
+            and len(labels) == 1
+            and isinstance(labels[0], list | tuple)
+        )
+        mine = labels[0] if nested else labels  # type: ignore[index]  # nested: a list
+        first = check_labels("labels", mine, len(groups[0]), "point")
+        return [first, *(None for _ in groups[1:])]
+    if not isinstance(labels, list | tuple) or len(labels) != len(groups):
+        raise InvalidValueError(
+            f"labels must be a list of labels for each of the {len(groups)} series, not "
+            f"{shown(labels)}",
+            argument="labels",
+        )
+    return [
+        check_labels("labels", mine, len(points), "point")
+        for mine, points in zip(labels, groups, strict=True)
+    ]
+
+
+def matrix(
+    value: object,
+    *,
+    xaxis: object,
+    yaxis: object,
+    xlabels: object,
+    ylabels: object,
+    yaxis_reversed: object,
+    comment: object,
+    extra_layout: object,
+) -> Drawing:
+    """Return a matrix, drawn as a heatmap: its row 0 is at the bottom unless that is reversed."""
+    found = matrix_of("matrix", value)
+    options = _axes_of(found, xaxis, yaxis, xlabels, ylabels) | {
+        "yaxis_reversed": bool(yaxis_reversed),
+        "comment": check_comment(comment),
+        "extra_layout": check_plotly_options("extra_layout", extra_layout),
+    }
+    return Drawing("matrix", options, {"matrix": found})
+
+
+def surface(
+    value: object,
+    *,
+    xaxis: object,
+    yaxis: object,
+    zaxis: object,
+    xlabels: object,
+    ylabels: object,
+    camera: object,
+    comment: object,
+    extra_layout: object,
+) -> Drawing:
+    """Return a matrix, drawn as a surface in space."""
+    found = matrix_of("matrix", value)
+    options = _axes_of(found, xaxis, yaxis, xlabels, ylabels) | {
+        "zaxis": check_axis("zaxis", zaxis),
+        "camera": check_camera(camera),
+        "comment": check_comment(comment),
+        "extra_layout": check_plotly_options("extra_layout", extra_layout),
+    }
+    return Drawing("surface", options, {"matrix": found})
+
+
+def _axes_of(found: Array, xaxis: object, yaxis: object, xlabels: object, ylabels: object) -> Json:
+    rows, columns = found.shape
+    return {
+        "xaxis": check_axis("xaxis", xaxis),
+        "yaxis": check_axis("yaxis", yaxis),
+        "xlabels": check_labels("xlabels", xlabels, columns, "column of the matrix"),
+        "ylabels": check_labels("ylabels", ylabels, rows, "row of the matrix"),
+    }
+
+
+def plotly(figure: object) -> Drawing:
+    """Return a finished Plotly figure, a `plotly.graph_objects.Figure` or its dict.
+
+    Raises:
+        InvalidValueError: it is no figure, or JSON cannot hold it.
+    """
+    to_dict = getattr(figure, "to_plotly_json", None)
+    plain = to_dict() if callable(to_dict) else figure
+    if not isinstance(plain, Mapping) or "data" not in plain:
+        raise InvalidValueError(
+            "figure must be a plotly Figure, or a dict with its data and layout, not "
+            f"{type(figure).__name__}: {shown(figure)}",
+            argument="figure",
+        )
+    kept = {"data": plain["data"], "layout": plain.get("layout") or {}}
+    found = as_json("figure", kept, FIGURE_LIMIT)
+    traces = found["data"] if isinstance(found["data"], list) else [found["data"]]
+    if not all(isinstance(each, dict) for each in [*traces, found["layout"]]):
+        raise InvalidValueError(
+            "figure's data must be a list of traces, and its layout a dict", argument="figure"
+        )
+    return Drawing("plotly", {}, {"traces": traces, "layout": [found["layout"]]})

@@ -1,0 +1,85 @@
+"""`SeriesInfo`: one line of a line plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from localreg.errors import InvalidValueError
+from localreg.plots.arrays import table_of
+from localreg.plots.options import check_labels, check_series
+from localreg.values.checks import shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.plots.arrays import Array
+
+_KEYS = {"name", "data", "labels"}
+
+
+class SeriesInfo:
+    """One line of `report_line_plot`.
+
+    Args:
+        name: what the legend calls it.
+        data: its points, an array of shape (N, 2) or a list of (x, y).
+        labels: a text for each point, shown when the mouse is over it.
+
+    Raises:
+        InvalidValueError: (a ValueError) the data has another shape, or not as many labels.
+
+    >>> SeriesInfo("loss", [(0, 1.0), (1, 0.5)]).data.shape
+    (2, 2)
+
+    Source: ``clearml.utilities.plotly_reporter.SeriesInfo``.
+    """
+
+    __slots__ = ("data", "labels", "name")
+
+    def __init__(self, name: str, data: object, labels: Sequence[str] | None = None) -> None:
+        self.name = check_series(name)
+        self.data: Array = table_of("data", data, 2, f"the points (x, y) of series {name!r:.60}")
+        self.labels = check_labels("labels", labels, len(self.data), "point")
+
+    def __repr__(self) -> str:
+        return f"SeriesInfo({self.name!r}, {len(self.data)} points)"
+
+
+def as_line_series(series: object) -> list[SeriesInfo]:
+    """Return what `report_line_plot` was given as its lines.
+
+    Args:
+        series: a list, each of which is a SeriesInfo, a dict of its arguments, or an array of
+            shape (N, 2); or one of these alone.
+
+    Raises:
+        InvalidValueError: it is nothing of the kind.
+    """
+    if isinstance(series, SeriesInfo | Mapping) or getattr(series, "ndim", None) == 2:
+        series = [series]
+    if isinstance(series, str | bytes) or not hasattr(series, "__iter__"):
+        raise InvalidValueError(
+            f"series must be a list of SeriesInfo, dicts or arrays of shape (N, 2), not "
+            f"{type(series).__name__}: {shown(series)}",
+            argument="series",
+        )
+    found = [_as_series(each, number) for number, each in enumerate(series, start=1)]
+    if not found:
+        raise InvalidValueError("series must hold at least one series", argument="series")
+    return found
+
+
+def _as_series(given: object, number: int) -> SeriesInfo:
+    if isinstance(given, SeriesInfo):
+        return given
+    if isinstance(given, Mapping):
+        if not {"name", "data"} <= set(given) <= _KEYS:
+            raise InvalidValueError(
+                f"a series that is a dict has the keys name, data and, if need be, labels; series "
+                f"{number} has {', '.join(map(str, given))[:200] or 'none'}",
+                argument="series",
+            )
+        return SeriesInfo(**given)
+    name, data, labels = (getattr(given, key, None) for key in ("name", "data", "labels"))
+    if isinstance(name, str) and data is not None:  # ClearML's own SeriesInfo
+        return SeriesInfo(name, data, labels)
+    return SeriesInfo(f"series {number}", given)

@@ -1,0 +1,120 @@
+"""Fewer points for drawing, with the peaks kept: a screen is a few thousand points wide."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from localreg.plots.arrays import Array
+
+POINTS = 4_000
+CLOUD = 10_000  # points without an order, drawn as markers
+CELLS = 300  # rows, or columns, of a matrix
+
+
+def thinned_line(x: Array, y: Array) -> NDArray[np.int64] | None:
+    """Return which points of a line to draw, in order; None for all of them.
+
+    Peaks are kept. Between two of the points there is one of the gap (NaN, infinity) that parts
+    them, so that no line is drawn across it.
+
+    Args:
+        x, y: shape (N,) each.
+    """
+    import numpy as np
+
+    if len(y) <= POINTS:
+        return None
+    finite = np.isfinite(x) & np.isfinite(y)
+    if finite.all():
+        return _min_max(x, y, POINTS)
+    kept = np.flatnonzero(finite)
+    if len(kept) > POINTS:
+        kept = kept[_min_max(x[kept], y[kept], POINTS)]
+    holes = np.flatnonzero(~finite)
+    parted = np.flatnonzero(np.diff(np.cumsum(~finite)[kept]))  # from the next one
+    gaps = holes[np.searchsorted(holes, kept[parted])]
+    return np.sort(np.concatenate([kept, gaps]))
+
+
+def _min_max(x: Array, y: Array, count: int) -> NDArray[np.int64]:
+    """Return which `count` points tell most, by the largest triangles among the extremes."""
+    import numpy as np
+    from tsdownsample import MinMaxLTTBDownsampler
+
+    values = np.ascontiguousarray(y, np.float64)
+    places = np.ascontiguousarray(x, np.float64)
+    downsampler = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call]  # theirs
+    if bool((np.diff(places) >= 0).all()):
+        chosen = downsampler.downsample(places, values, n_out=count)
+    else:  # no function of x: by the order of the points
+        chosen = downsampler.downsample(values, n_out=count)
+    return np.asarray(chosen, np.int64)
+
+
+def thinned_cloud(points: Array) -> NDArray[np.int64] | None:
+    """Return which points of a cloud to draw; None for all of them.
+
+    Every so-manieth point, and those that lie farthest out in each direction.
+
+    Args:
+        points: shape (N, 2) or (N, 3).
+    """
+    import numpy as np
+
+    if len(points) <= CLOUD:
+        return None
+    some = np.linspace(0, len(points) - 1, CLOUD).astype(np.int64)
+    finite = np.isfinite(points).all(axis=1)
+    if finite.any():
+        places = np.flatnonzero(finite)
+        inner = points[places]
+        outer = np.concatenate([inner.argmin(axis=0), inner.argmax(axis=0)])
+        some = np.concatenate([some, places[outer]])
+    return np.unique(some)
+
+
+def thinned_matrix(matrix: Array) -> tuple[Array, int, int]:
+    """Return a matrix of block averages, and how many rows and columns one block has.
+
+    It is of float32, or of float64 when its numbers ask for it.
+
+    Args:
+        matrix: shape (rows, columns).
+    """
+    import numpy as np
+
+    down = -(-matrix.shape[0] // CELLS)
+    across = -(-matrix.shape[1] // CELLS)
+    if down == across == 1:
+        return matrix, 1, 1
+    known = np.isfinite(matrix)  # as they are: a large float64 is no float32
+    whole = bool(known.all())
+    values = matrix if whole else np.where(known, matrix, 0)
+    counts = _block_counts(values.shape, down, across)
+    if not whole:
+        counts = _block_sums(known.astype(np.float32), down, across)
+    peak = max(abs(float(values.max())), abs(float(values.min())))
+    scale = 2.0**-64 if peak > 1e280 else 1.0  # the sum of some is more than a float64 holds
+    sums = _block_sums(values * scale if scale < 1 else values, down, across)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        averages = sums / counts / scale
+    fits = peak <= float(np.finfo(np.float32).max)
+    return averages.astype(np.float32) if fits else averages, down, across
+
+
+def _block_sums(values: Array, down: int, across: int) -> Array:
+    import numpy as np
+
+    rows = np.add.reduceat(values, np.arange(0, values.shape[0], down), axis=0, dtype=np.float64)
+    return np.add.reduceat(rows, np.arange(0, values.shape[1], across), axis=1)
+
+
+def _block_counts(shape: tuple[int, ...], down: int, across: int) -> Array:
+    import numpy as np
+
+    heights = np.diff(np.append(np.arange(0, shape[0], down), shape[0]))
+    widths = np.diff(np.append(np.arange(0, shape[1], across), shape[1]))
+    return np.outer(heights, widths)

@@ -1,0 +1,31 @@
+"""The database as users get it, for looking around with sqlite-utils."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlite_utils import Database
+
+from localreg.store.database.sqlite_errors import translated
+from localreg.store.database.store import Store
+
+
+def explore(store: Store) -> Database:
+    """Return a `sqlite_utils.Database` on a connection of its own, one for each thread.
+
+    It is closed with the store, and before the process forks; ask for it again then.
+    """
+    with translated(store.path):
+        while True:
+            with store.exploring.mine() as connection:
+                if _is_open(connection):
+                    return Database(connection)
+            store.exploring.release()  # its user closed it; the next one is new
+
+
+def _is_open(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except sqlite3.ProgrammingError:
+        return False
+    return True

@@ -1,0 +1,40 @@
+"""Taking the write lock, in turns that are fair enough."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+
+from localreg.store.database.sqlite_errors import BUSY_SECONDS
+
+SHORTEST, LONGEST = 0.000_2, 0.001_5  # seconds between two tries
+
+
+def begin_write(connection: sqlite3.Connection) -> None:
+    """Begin a write transaction, and wait for the lock at most `BUSY_SECONDS`.
+
+    SQLite's own waiting sleeps longer with every try, up to 100 ms, so that whoever waited longest
+    comes last: with eight writers single calls took seconds. Here all try again at the same pace.
+
+    Raises:
+        sqlite3.OperationalError: the lock was held all the time.
+    """
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        deadline = time.monotonic() + BUSY_SECONDS
+        while not _try(connection, deadline):
+            time.sleep(random.uniform(SHORTEST, LONGEST))
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+
+
+def _try(connection: sqlite3.Connection, deadline: float) -> bool:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+        if not busy or time.monotonic() > deadline:
+            raise
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Events: recorded in a transaction, and folded into the rows."""

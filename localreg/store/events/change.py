@@ -1,0 +1,96 @@
+"""A write transaction: events are recorded in it, and take effect at once."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from localreg.store.events.fold import Folding
+from localreg.values.ids import new_id, now
+from localreg.values.records import Json, StateChange
+
+_canonical = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":")
+).encode
+
+
+class Change:
+    """An open write transaction.
+
+    All its events carry one group number. Each subject gets one stamp in it, greater than every
+    stamp before, whatever the clock says.
+
+    Attributes:
+        connection: for reading, and for the tables that no event tells of.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, registry_id: str, actor: str) -> None:
+        self.connection = connection
+        self._registry_id = registry_id
+        self._actor_name = actor
+        self._actor = 0
+        self._group = 0
+        self._seq = 0
+        self._stamp = 0
+        self._stamps: dict[str, int] = {}
+        self._folding = Folding(connection)
+
+    def record(
+        self, kind: str, subject: str, payload: Json, *, field: str | None = None, v: int = 1
+    ) -> int:
+        """Write an event and apply it.
+
+        Args:
+            kind: what changes, such as ``model.tag``.
+            subject: id of the model, task or project.
+            payload: old and new values, as JSON values.
+            field: the alias, metadata key, tag or column, where one is meant.
+            v: the version of the kind's payload.
+
+        Returns:
+            The stamp of the change, microseconds.
+        """
+        at = self.stamp(subject)
+        self._seq += 1
+        text = _canonical(payload)
+        self.connection.execute(
+            "INSERT INTO event (event_id, registry_id, seq, grp, at, actor, kind, v, subject, "
+            "field, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (new_id(), self._registry_id, self._seq, self._group, at, self._actor, kind, v,
+             subject, field, text),
+        )  # fmt: skip
+        self._folding.apply(StateChange(kind, v, subject, field, payload, at))
+        return at
+
+    def stamp(self, subject: str) -> int:
+        """Return the time that the changes of `subject` in this transaction carry."""
+        if not self._stamps:
+            self._begin()
+        at = self._stamps.get(subject)
+        if at is None:
+            self._stamp += 1
+            at = self._stamps[subject] = self._stamp
+        return at
+
+    def finish(self) -> None:
+        """Complete what the events of the whole transaction imply; the commit follows."""
+        self._folding.finish()
+
+    def _begin(self) -> None:
+        """Find out where the log stands: a transaction without an event need not know."""
+        # The last event of a group need not have its greatest stamp.
+        seq, at, models, tasks, actor = self.connection.execute(
+            "SELECT max(seq), max(at), (SELECT max(updated) FROM model), "
+            "(SELECT max(updated) FROM task), (SELECT pk FROM actor WHERE name = :actor) "
+            "FROM event WHERE registry_id = :id AND seq >= "
+            "(SELECT grp FROM event WHERE registry_id = :id ORDER BY seq DESC LIMIT 1)",
+            {"id": self._registry_id, "actor": self._actor_name},
+        ).fetchone()
+        self._seq = seq or 0
+        self._group = self._seq + 1
+        self._stamp = max(now() - 1, at or 0, models or 0, tasks or 0)
+        self._actor = actor or self._new_actor()
+
+    def _new_actor(self) -> int:
+        cursor = self.connection.execute("INSERT INTO actor (name) VALUES (?)", (self._actor_name,))
+        return int(cursor.lastrowid or 0)

@@ -1,0 +1,120 @@
+"""Applying events to the state tables.
+
+The functions behind it (model_fold.py, task_fold.py) take one event and change the tables as it
+says; none reads a clock, makes an id or looks at a file, so folding the same events again gives
+the same tables. Kinds, and versions of kinds, that are not known here are kept in the log and
+not folded.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+
+from localreg.store.events import model_fold, task_fold
+from localreg.store.rows import report_rows
+from localreg.values.records import StateChange
+
+Connection = sqlite3.Connection
+Fold = Callable[[Connection, StateChange], None]
+
+# Emptied in this order: a table stands before those that it refers to.
+STATE_TABLES = (
+    "task_model", "task_tag", "task_design", "configuration", "parameter", "artifact", "task",
+    "alias", "metadata", "model_tag", "tag", "design", "weights", "tombstone", "model",
+    "version_counter", "project",
+)  # fmt: skip
+# Reported values hang on models and tasks by key, and no event tells of them.
+REPORT_TABLES = ("series", "single", "plot", "message", "reported")
+
+_KINDS: dict[tuple[str, int], Fold] = {
+    ("project.created", 1): model_fold.project_created,
+    ("model.created", 1): model_fold.created,
+    ("model.removed", 1): model_fold.removed,
+    ("model.restored", 1): model_fold.restored,
+    ("model.changed", 1): model_fold.changed,
+    ("model.moved", 1): model_fold.moved,
+    ("model.tag", 1): model_fold.tagged,
+    ("model.metadata", 1): model_fold.described,
+    ("model.design", 1): model_fold.designed,
+    ("model.weights", 1): model_fold.weights_served,
+    ("model.weights_added", 1): model_fold.weights_added,
+    ("model.weights_chosen", 1): model_fold.weights_chosen,
+    ("model.weights_dropped", 1): model_fold.weights_dropped,
+    ("model.weights_uploaded", 1): model_fold.weights_uploaded,
+    # Not "model.": a fetch tells what the bytes are, and changes nothing about the model.
+    ("weights.fetched", 1): model_fold.weights_served,
+    ("alias.set", 1): model_fold.alias_set,
+    ("alias.dropped", 1): model_fold.alias_dropped,
+    ("task.created", 1): task_fold.created,
+    ("task.changed", 1): task_fold.changed,
+    ("task.design", 1): task_fold.design,
+    ("task.model", 1): task_fold.model,
+    ("task.moved", 1): task_fold.moved,
+    ("task.tag", 1): task_fold.tagged,
+    ("task.run", 1): task_fold.run,
+    ("task.parameter", 1): task_fold.parameter,
+    ("task.configuration", 1): task_fold.configuration,
+    ("task.artifact", 1): task_fold.artifact,
+    ("task.removed", 1): task_fold.removed,
+}
+# These set `updated` themselves; after every other event on a model, `finish` does.
+_COMPLETE = frozenset({"model.created", "model.removed", "model.restored"})
+
+
+class Folding:
+    """Applies events in order; `finish` ends each group, that is each transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._touched: dict[str, int] = {}
+
+    def apply(self, change: StateChange) -> None:
+        """Apply one event."""
+        fold = _KINDS.get((change.kind, change.v))
+        if fold is None:
+            return
+        fold(self._connection, change)
+        if change.kind.startswith(("model.", "alias.")) and change.kind not in _COMPLETE:
+            self._touched[change.subject] = change.at
+
+    def finish(self) -> None:
+        """Move `updated` of every model that an event of the group was about."""
+        for subject, at in self._touched.items():
+            model_fold.touch(self._connection, subject, at)
+        self._touched.clear()
+
+
+def refold(connection: Connection) -> None:
+    """Empty the state tables and fold every event again.
+
+    Args:
+        connection: in a write transaction.
+    """
+    # The keys come back the same. Until then reported values hang on none that is in use, since
+    # they would go with their owners.
+    connection.execute("PRAGMA defer_foreign_keys = ON")
+    _negate_owners(connection)
+    for table in STATE_TABLES:
+        connection.execute(f"DELETE FROM {table}")
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+    connection.execute("INSERT INTO project VALUES (0, '', '', 0)")
+    folding = Folding(connection)
+    group = None
+    rows = connection.execute(
+        "SELECT registry_id, grp, kind, v, subject, field, payload, at FROM event ORDER BY pk"
+    )
+    for registry_id, grp, kind, v, subject, field, payload, at in rows:
+        if group != (registry_id, grp):
+            folding.finish()
+            group = (registry_id, grp)
+        folding.apply(StateChange(kind, v, subject, field, json.loads(payload), at))
+    folding.finish()
+    _negate_owners(connection)
+    report_rows.touch_reported(connection)
+
+
+def _negate_owners(connection: Connection) -> None:
+    for table in REPORT_TABLES:
+        connection.execute(f"UPDATE {table} SET model = -model, task = -task")

@@ -1,0 +1,1 @@
+"""Rows: what is read from, and written to, each table."""

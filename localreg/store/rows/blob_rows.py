@@ -1,0 +1,296 @@
+"""What the database knows of blobs, of what URLs served, and of files outside."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+
+from localreg.values.frozen import Frozen
+from localreg.values.ids import now
+from localreg.values.records import Json
+
+Connection = sqlite3.Connection
+
+
+class BlobRow(Frozen):
+    """A blob.
+
+    Attributes:
+        added: when its row was made, microseconds; `verified` when its bytes were last hashed.
+        witness: change time of its file then, nanoseconds.
+        unreferenced: since when nothing refers to it, microseconds, as far as somebody looked.
+        facts: what is inside, by its headers; None when nobody looked.
+        upstream: directory of the registry that its bytes were left in; None when they came here.
+    """
+
+    digest: str
+    size: int
+    added: int
+    verified: int | None
+    witness: int | None
+    unreferenced: int | None
+    facts: Json | None
+    upstream: str | None
+
+
+class Served(Frozen):
+    """What a URL served.
+
+    Attributes:
+        etag, modified: the validators of the server, as it wrote them.
+        fetched: when, microseconds.
+    """
+
+    url: str
+    digest: str
+    size: int
+    etag: str | None
+    modified: str | None
+    fetched: int
+
+
+class FileStatus(Frozen):
+    """What tells that a file is the one of before: its place on the disk, its size, its times."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+_COLUMNS = "digest, size, added, verified, witness, unreferenced, upstream, facts"
+_BLOB = f"SELECT {_COLUMNS} FROM blob"
+_REFERRED = (
+    "(EXISTS (SELECT 1 FROM weights WHERE blob = b.pk) "
+    "OR EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk) "
+    "OR EXISTS (SELECT 1 FROM plot WHERE blob = b.pk))"
+)
+_KEPT = (
+    "(EXISTS (SELECT 1 FROM weights WHERE blob = b.pk AND kept = 1) "
+    "OR EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk) "
+    "OR EXISTS (SELECT 1 FROM plot WHERE blob = b.pk))"
+)
+
+
+def blob(connection: Connection, digest: str) -> BlobRow | None:
+    """Return the row of a blob, or None."""
+    row = connection.execute(f"{_BLOB} WHERE digest = ?", (digest,)).fetchone()
+    return None if row is None else _blob_row(row)
+
+
+def blobs(connection: Connection) -> list[BlobRow]:
+    """Return the rows of all blobs, by digest."""
+    return [_blob_row(row) for row in connection.execute(f"{_BLOB} ORDER BY digest")]
+
+
+def _blob_row(row: sqlite3.Row | tuple[object, ...]) -> BlobRow:
+    digest, size, added, verified, witness, unreferenced, upstream, facts = row
+    return BlobRow(
+        digest, size, added, verified, witness, unreferenced,  # type: ignore[arg-type]  # a row's types are the schema's
+        None if facts is None else json.loads(str(facts)),
+        upstream,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def facts(connection: Connection, digest: str) -> Json | None:
+    """Return what is inside a blob, or None when nobody looked."""
+    found = blob(connection, digest)
+    return None if found is None else found.facts
+
+
+def alike(connection: Connection, size: int, sample: str) -> bool:
+    """Return whether there is a blob of so many bytes, and with these ends."""
+    row = connection.execute(
+        "SELECT 1 FROM blob WHERE size = ? AND sample = ? LIMIT 1", (size, sample)
+    ).fetchone()
+    return row is not None
+
+
+def record(
+    connection: Connection,
+    digest: str,
+    size: int,
+    witness: int,
+    sample: str,
+    facts: Json | None,
+) -> None:
+    """Tell that the bytes of a digest are here and were hashed just now; in a write transaction.
+
+    Args:
+        witness: change time of the blob's file, nanoseconds.
+        sample: digest of its ends.
+        facts: what is inside; None leaves what is known.
+    """
+    moment = now()
+    text = None if facts is None else json.dumps(facts, ensure_ascii=False)
+    connection.execute(
+        "INSERT INTO blob (digest, size, added, verified, witness, sample, facts) "
+        "VALUES (:digest, :size, :now, :now, :witness, :sample, :facts) "
+        "ON CONFLICT (digest) DO UPDATE SET verified = :now, witness = :witness, "
+        "sample = :sample, unreferenced = NULL, facts = COALESCE(:facts, facts), upstream = NULL",
+        {
+            "digest": digest,
+            "size": size,
+            "now": moment,
+            "witness": witness,
+            "sample": sample,
+            "facts": text,
+        },
+    )
+
+
+def record_upstream(
+    connection: Connection, digest: str, size: int, place: str, facts: Json | None
+) -> None:
+    """Tell that the bytes of a digest are left in an upstream registry; in a write transaction.
+
+    Args:
+        place: its directory.
+        facts: what is inside; None leaves what is known.
+    """
+    text = None if facts is None else json.dumps(facts, ensure_ascii=False)
+    connection.execute(
+        "INSERT INTO blob (digest, size, added, facts, upstream) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (digest) DO UPDATE SET verified = NULL, witness = NULL, unreferenced = NULL, "
+        "facts = COALESCE(excluded.facts, facts), upstream = excluded.upstream",
+        (digest, size, now(), text, place),
+    )
+
+
+def record_verified(connection: Connection, digest: str, witness: int | None) -> None:
+    """Tell that a blob was hashed again, and its change time; None when it was found damaged."""
+    connection.execute(
+        "UPDATE blob SET verified = ?, witness = ? WHERE digest = ?",
+        (None if witness is None else now(), witness, digest),
+    )
+
+
+def referred(connection: Connection, digest: str) -> bool:
+    """Return whether weights, artifacts or plots refer to a blob, kept or as a cache."""
+    return _holds(connection, _REFERRED, digest)
+
+
+def kept(connection: Connection, digest: str) -> bool:
+    """Return whether the registry owes the bytes of a blob."""
+    return _holds(connection, _KEPT, digest)
+
+
+def _holds(connection: Connection, condition: str, digest: str) -> bool:
+    sql = f"SELECT {condition} FROM blob b WHERE digest = ?"
+    row = connection.execute(sql, (digest,)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def kept_digests(connection: Connection) -> set[str]:
+    """Return the digests of the blobs that the registry owes."""
+    return {digest for (digest,) in connection.execute(f"SELECT digest FROM blob b WHERE {_KEPT}")}
+
+
+def unreferred(connection: Connection) -> list[BlobRow]:
+    """Return the blobs that nothing refers to, and that no URL served."""
+    return [
+        _blob_row(row)
+        for row in connection.execute(
+            f"SELECT {_COLUMNS} FROM blob b "
+            f"WHERE NOT {_REFERRED} AND NOT EXISTS (SELECT 1 FROM url WHERE blob = b.pk) "
+            "ORDER BY digest"
+        )
+    ]
+
+
+def mark_unreferred(connection: Connection, digests: list[str]) -> None:
+    """Note since when nothing refers to these blobs, where that is so and was not noted yet."""
+    connection.executemany(
+        f"UPDATE blob AS b SET unreferenced = ? WHERE digest = ? AND unreferenced IS NULL "
+        f"AND NOT {_REFERRED}",
+        [(now(), digest) for digest in digests],
+    )
+
+
+def forget(connection: Connection, digest: str) -> None:
+    """Delete the row of a blob that nothing refers to, and that it was served by a URL."""
+    connection.execute(
+        "DELETE FROM url WHERE blob = (SELECT pk FROM blob WHERE digest = ?)", (digest,)
+    )
+    connection.execute("DELETE FROM blob WHERE digest = ?", (digest,))
+
+
+_SERVED = (
+    "SELECT u.url, b.digest, b.size, u.etag, u.modified, u.fetched "
+    "FROM url u JOIN blob b ON b.pk = u.blob"
+)
+
+
+def served(connection: Connection, url: str) -> Served | None:
+    """Return what a URL served last, or None when it was never fetched."""
+    row = connection.execute(f"{_SERVED} WHERE u.url = ?", (url,)).fetchone()
+    return None if row is None else Served(*row)
+
+
+def served_by(connection: Connection, digest: str) -> list[Served]:
+    """Return the URLs that served a blob."""
+    rows = connection.execute(f"{_SERVED} WHERE b.digest = ? ORDER BY u.url", (digest,))
+    return [Served(*row) for row in rows]
+
+
+def record_served(
+    connection: Connection, url: str, digest: str, etag: str | None, modified: str | None
+) -> None:
+    """Note what a URL served just now; its blob has a row."""
+    connection.execute(
+        "INSERT OR REPLACE INTO url SELECT ?, pk, ?, ?, ? FROM blob WHERE digest = ?",
+        (url, etag, modified, now(), digest),
+    )
+
+
+def known_digest(connection: Connection, status: FileStatus) -> str | None:
+    """Return the digest of a file outside that has not changed since it was hashed, or None."""
+    row = connection.execute(
+        "SELECT digest FROM known_file WHERE device = ? AND inode = ? AND size = ? "
+        "AND modified = ? AND changed = ?",
+        (status.device, status.inode, status.size, status.modified, status.changed),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def remember_file(connection: Connection, status: FileStatus, digest: str) -> None:
+    """Note the digest of a file outside."""
+    connection.execute(
+        "INSERT OR REPLACE INTO known_file VALUES (?, ?, ?, ?, ?, ?)",
+        (status.device, status.inode, status.size, status.modified, status.changed, digest),
+    )
+
+
+class Use(Frozen):
+    """That a model has a blob: one row of `uses`."""
+
+    digest: str
+    size: int
+    kept: bool
+    model: str
+    project: str
+    name: str
+    version: int
+    filename: str | None
+    url: str | None
+
+    @property
+    def ref(self) -> str:
+        """The model's reference: ``project/name:version``."""
+        return f"{self.project}/{self.name}:{self.version}".lstrip("/")
+
+
+def uses(connection: Connection, digest: str | None = None) -> Iterator[Use]:
+    """Yield which models have which blobs; of one blob, or of all by project and name."""
+    rows = connection.execute(
+        "SELECT b.digest, b.size, w.kept, m.id, p.name, m.name, m.version, w.filename, w.url "
+        "FROM blob b JOIN weights w ON w.blob = b.pk JOIN model m ON m.pk = w.model "
+        "JOIN project p ON p.pk = m.project WHERE ? IS NULL OR b.digest = ? "
+        "ORDER BY p.name, m.name, m.version, w.revision",
+        (digest, digest),
+    )
+    for row in rows:
+        digest_, size, kept_, *rest = row
+        yield Use(digest_, size, bool(kept_), *rest)

@@ -1,0 +1,58 @@
+"""Reading the event log."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from localreg.values.records import Event, StateChange
+
+_SELECT = (
+    "SELECT e.seq, e.grp, a.name, e.kind, e.v, e.subject, e.field, e.payload, e.at "
+    "FROM event e JOIN actor a ON a.pk = e.actor"
+)
+
+
+def events(
+    connection: sqlite3.Connection, subject: str | None = None, limit: int | None = None
+) -> list[Event]:
+    """Return events, newest first.
+
+    Args:
+        subject: only those on the model, task or project with this id.
+        limit: at most so many.
+    """
+    where, parameters = ("WHERE e.subject = ?", [subject]) if subject else ("", [])
+    rows = connection.execute(
+        f"{_SELECT} {where} ORDER BY e.pk DESC LIMIT ?",
+        [*parameters, -1 if limit is None else limit],
+    )
+    return [
+        Event(seq, grp, actor, StateChange(kind, v, about, field, json.loads(payload), at))
+        for seq, grp, actor, kind, v, about, field, payload, at in rows
+    ]
+
+
+def package_before(connection: sqlite3.Connection, model_id: str, revision: int) -> bool:
+    """Return whether a model was a package when another revision took the place of this one."""
+    rows = connection.execute(
+        "SELECT payload FROM event WHERE subject = ? AND v = 1 "
+        "AND kind IN ('model.weights_added', 'model.weights_chosen') ORDER BY pk DESC",
+        (model_id,),
+    )
+    olds = (json.loads(payload)["old"] for (payload,) in rows)
+    found = (bool(old["package"]) for old in olds if old and old["revision"] == revision)
+    return next(found, False)
+
+
+def last_on(connection: sqlite3.Connection, subject: str, kind: str) -> StateChange | None:
+    """Return the last event of a kind on a subject, or None; not what a newer localreg wrote."""
+    row = connection.execute(
+        "SELECT kind, v, subject, field, payload, at FROM event "
+        "WHERE subject = ? AND kind = ? AND v = 1 ORDER BY pk DESC LIMIT 1",
+        (subject, kind),
+    ).fetchone()
+    if row is None:
+        return None
+    kind, v, about, field, payload, at = row
+    return StateChange(kind, v, about, field, json.loads(payload), at)

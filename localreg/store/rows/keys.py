@@ -1,0 +1,52 @@
+"""Finding the integer keys of the tables, and making those that are named for the first time."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from localreg.values.records import WeightsRecord
+
+Connection = sqlite3.Connection
+
+
+def project_pk(connection: Connection, project_id: str) -> int:
+    """Return the key of a project; id "" is no project."""
+    if project_id == "":
+        return 0
+    row = connection.execute("SELECT pk FROM project WHERE id = ?", (project_id,)).fetchone()
+    return int(row[0])
+
+
+def next_version(connection: Connection, project: int, name: str) -> int:
+    """Take the next version number of a line of models."""
+    row = connection.execute(
+        "INSERT INTO version_counter VALUES (?, ?, 1) "
+        "ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last",
+        (project, name),
+    ).fetchall()
+    return int(row[0][0])
+
+
+def tag_pk(connection: Connection, name: str, system: bool) -> int:
+    """Return the key of a tag, made if it is new."""
+    select = "SELECT pk FROM tag WHERE name = ? AND system = ?"
+    row = connection.execute(select, (name, system)).fetchone()
+    if row is None:
+        cursor = connection.execute("INSERT INTO tag (name, system) VALUES (?, ?)", (name, system))
+        return int(cursor.lastrowid or 0)
+    return int(row[0])
+
+
+def blob_pk(connection: Connection, weights: WeightsRecord) -> int | None:
+    """Return the key of the blob of some weights, made if it is new; None without a digest."""
+    if weights.digest is None:
+        return None
+    select = "SELECT pk FROM blob WHERE digest = ?"
+    row = connection.execute(select, (weights.digest,)).fetchone()
+    if row is None:
+        connection.execute(
+            "INSERT INTO blob (digest, size, added) VALUES (?, ?, ?)",
+            (weights.digest, weights.size, weights.at),
+        )
+        row = connection.execute(select, (weights.digest,)).fetchone()
+    return int(row[0])

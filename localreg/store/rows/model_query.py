@@ -1,0 +1,340 @@
+"""Finding models: builds the statement, and chooses the index that drives it.
+
+An answer is usually ordered by `updated`, newest first, and only its head is wanted. An
+index that holds the models of one tag (name, project) in that order can be read until enough
+are found, and each model it names is probed for the other conditions. The narrowest such index
+is the best one. How narrow one is, a short probe tells: either it ends after a few entries, or
+the age of its 65th entry says how thinly it is spread over time. Metadata has no such order, so
+it drives only when few models match. SQLite's planner would walk all models instead.
+
+By the last value of a scalar series, the index of these values drives: it is read from its best
+end, and the models it names are probed in the same way.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+
+from localreg.values.frozen import Frozen
+from localreg.values.tags import ANY_TAGS, AllOf, AnyOf, HasTag, Not, TagCondition
+
+Connection = sqlite3.Connection
+Parameters = list[object]
+
+PROBE = 64
+FEW = 2_000
+
+
+class Order(Frozen):
+    """What models are ordered by; those that are equal in it by `updated`, newest first.
+
+    Attributes:
+        by: "updated", "created" or "name" of the model, "series" for the last value of a scalar
+            series, "single" for a single value. Models without such a value are left out.
+        descending: from the greatest to the least.
+        title, name: of the series; of a single value, the name.
+    """
+
+    by: str
+    descending: bool
+    title: str = ""
+    name: str = ""
+
+
+NEWEST = Order("updated", True)
+
+
+class ModelQuery(Frozen, kw_only=True):
+    """What is asked for; every part that is given must hold.
+
+    Attributes:
+        project, name: exact.
+        tags: see `localreg.values.tags`.
+        metadata: keys and the texts that they must have.
+        published: only published models.
+        archived: archived models too.
+        limit: at most so many, the first ones.
+        order: which ones are first.
+    """
+
+    project: str | None = None
+    name: str | None = None
+    tags: TagCondition = ANY_TAGS
+    metadata: tuple[tuple[str, str], ...] = ()
+    published: bool = False
+    archived: bool = False
+    limit: int | None = None
+    order: Order = NEWEST
+
+
+class Ranked(Frozen):
+    """A match, with what places it among those of other registries."""
+
+    id: str
+    value: object
+    updated: int
+
+
+class _Driver(Frozen):
+    """Where the statement starts: FROM and WHERE of one index, and how it names a model."""
+
+    source: str
+    condition: str
+    parameters: tuple[object, ...]
+    model: str
+    updated: str
+    ordered: bool = True
+
+
+def find(connection: Connection, query: ModelQuery) -> list[str]:
+    """Return the ids of the models that match, in the order that is asked for."""
+    return [model_id for (model_id,) in _rows(connection, query, lambda _: "m.id")]
+
+
+def rank(connection: Connection, query: ModelQuery) -> list[Ranked]:
+    """Return the models that match, in the order that is asked for."""
+
+    def columns(driver: _Driver) -> str:
+        return f"m.id, {_value_sql(query.order, driver)}, m.updated"
+
+    return [Ranked(*row) for row in _rows(connection, query, columns)]
+
+
+def _rows(
+    connection: Connection, query: ModelQuery, columns: Callable[[_Driver], str]
+) -> sqlite3.Cursor:
+    project = _project(connection, query)
+    keys = _keys(connection, query.tags)
+    driver = _of_metric(query.order) or _driver(connection, query, project, keys)
+    where = [driver.condition, *(["m.archived = 0"] if not query.archived else [])]
+    parameters: Parameters = [*driver.parameters]
+    if query.tags != ANY_TAGS:
+        where.append(_tag_sql(query.tags, keys, driver, parameters))
+    for key, value in query.metadata:
+        where.append(
+            f"EXISTS (SELECT 1 FROM metadata x WHERE x.model = {driver.model} "
+            "AND x.key = ? AND x.value = ?)"
+        )
+        parameters += [key, value]
+    for column, wanted in (("project", project), ("name", query.name)):
+        if wanted is not None:
+            where.append(f"m.{column} = ?")
+            parameters.append(wanted)
+    if query.published:
+        where.append("m.published = 1")
+    sql = (
+        f"SELECT {columns(driver)} FROM {driver.source} WHERE {' AND '.join(where)} "
+        f"ORDER BY {_order_sql(query.order, driver)}"
+    )
+    if query.limit is not None:
+        sql += " LIMIT ?"
+        parameters.append(query.limit)
+    return connection.execute(sql, parameters)
+
+
+def _order_sql(order: Order, driver: _Driver) -> str:
+    direction = "DESC" if order.descending else "ASC"
+    value = f"{_value_sql(order, driver)} {direction}"
+    return value if order.by == "updated" else f"{value}, {driver.updated} DESC"
+
+
+def _value_sql(order: Order, driver: _Driver) -> str:
+    value = {"created": "m.created", "name": "m.name", "series": "d.last", "single": "d.value"}
+    return driver.updated if order.by == "updated" else value[order.by]
+
+
+def _of_metric(order: Order) -> _Driver | None:
+    """Return what holds the values of a metric, None for an order by what models have."""
+    if order.by == "series":
+        return _Driver(
+            "series d INDEXED BY series_last CROSS JOIN model m ON m.pk = d.model",
+            "d.title = ? AND d.name = ? AND d.last IS NOT NULL",
+            (order.title, order.name), "d.model", "m.updated", ordered=False,
+        )  # fmt: skip
+    if order.by == "single":
+        return _Driver(
+            "model m JOIN single d INDEXED BY single_model ON d.model = m.pk",
+            "d.name = ? AND d.value IS NOT NULL",
+            (order.name,), "d.model", "m.updated", ordered=False,
+        )  # fmt: skip
+    return None
+
+
+def series_named(connection: Connection, path: str) -> tuple[str, str] | None:
+    """Return title and name of a scalar series of models whose ``title/name`` is this, or None.
+
+    Both may hold slashes: the one with the shortest title is meant.
+    """
+    parts = path.split("/")
+    for count in range(1, len(parts)):
+        title, name = "/".join(parts[:count]), "/".join(parts[count:])
+        row = connection.execute(
+            "SELECT 1 FROM series INDEXED BY series_last WHERE title = ? AND name = ? "
+            "AND model IS NOT NULL LIMIT 1",
+            (title, name),
+        ).fetchone()
+        if row is not None:
+            return title, name
+    return None
+
+
+_NOWHERE = -1  # a key that no row has
+
+
+def _project(connection: Connection, query: ModelQuery) -> int | None:
+    if query.project is None:
+        return None
+    row = connection.execute("SELECT pk FROM project WHERE name = ?", (query.project,)).fetchone()
+    return _NOWHERE if row is None else int(row[0])
+
+
+def _keys(connection: Connection, condition: TagCondition) -> dict[str | None, int]:
+    """Return the keys of all tags that a condition names, `_NOWHERE` for those nobody has."""
+    match condition:
+        case HasTag(None):
+            return {}
+        case HasTag(name):
+            row = connection.execute(
+                "SELECT pk FROM tag WHERE name = ? AND system = 0", (name,)
+            ).fetchone()
+            return {name: _NOWHERE if row is None else int(row[0])}
+        case Not(part):
+            return _keys(connection, part)
+        case AllOf(parts) | AnyOf(parts):
+            found: dict[str | None, int] = {}
+            for each in parts:
+                found |= _keys(connection, each)
+            return found
+
+
+def _tag_sql(
+    condition: TagCondition, keys: dict[str | None, int], driver: _Driver, parameters: Parameters
+) -> str:
+    match condition:
+        case HasTag(None):
+            return (
+                f"NOT EXISTS (SELECT 1 FROM model_tag x CROSS JOIN tag t ON t.pk = x.tag "
+                f"WHERE x.model = {driver.model} AND t.system = 0)"
+            )
+        case HasTag(name):
+            parameters.append(keys[name])
+            if not driver.ordered:
+                return (
+                    "EXISTS (SELECT 1 FROM model_tag x "
+                    f"WHERE x.model = {driver.model} AND x.tag = ?)"
+                )
+            # `updated` names one model, and this index lies in the order the driver is read in:
+            # the probes run along it instead of jumping.
+            return (
+                "EXISTS (SELECT 1 FROM model_tag x INDEXED BY model_tag_newest "
+                f"WHERE x.tag = ? AND x.updated = {driver.updated})"
+            )
+        case Not(part):
+            return f"NOT {_tag_sql(part, keys, driver, parameters)}"
+        case AllOf(parts) | AnyOf(parts):
+            joiner = " AND " if isinstance(condition, AllOf) else " OR "
+            return f"({joiner.join(_tag_sql(part, keys, driver, parameters) for part in parts)})"
+
+
+def _required(condition: TagCondition) -> tuple[TagCondition, ...]:
+    return condition.parts if isinstance(condition, AllOf) else (condition,)
+
+
+def _driver(
+    connection: Connection, query: ModelQuery, project: int | None, keys: dict[str | None, int]
+) -> _Driver:
+    candidates = list(_ordered(query, project, keys))
+    few_tags = _small_unions(connection, query, keys)
+    if not query.metadata and not few_tags and len(candidates) <= 1:
+        return candidates[0] if candidates else _walk(query)
+    measured = [(_spread(connection, candidate), candidate) for candidate in candidates]
+    measured += few_tags
+    # A narrow index found already is as good as what the metadata could offer.
+    if not any(spread < (0, PROBE) for spread, _ in measured):
+        measured += _matching_metadata(connection, query)
+    best = min(measured, key=lambda pair: pair[0], default=None)
+    return best[1] if best else _walk(query)
+
+
+# (0, count) when an index ends early; (1, updated of its PROBE-th entry) when it does not.
+_Spread = tuple[int, int]
+
+
+def _ordered(
+    query: ModelQuery, project: int | None, keys: dict[str | None, int]
+) -> Iterator[_Driver]:
+    """Yield every index that a required condition selects and that is ordered by `updated`."""
+    if query.name is not None:
+        yield _Driver(
+            "model m INDEXED BY model_name", "m.name = ?", (query.name,), "m.pk", "m.updated"
+        )
+    if project is not None:
+        yield _Driver(
+            "model m INDEXED BY model_project", "m.project = ?", (project,), "m.pk", "m.updated"
+        )
+    for part in _required(query.tags):
+        if isinstance(part, HasTag) and part.tag is not None:
+            yield _Driver(
+                "model_tag d INDEXED BY model_tag_newest CROSS JOIN model m ON m.pk = d.model",
+                "d.tag = ?", (keys[part.tag],), "d.model", "d.updated",
+            )  # fmt: skip
+
+
+def _walk(query: ModelQuery) -> _Driver:
+    index = "model_updated" if query.archived else "model_updated_active"
+    return _Driver(f"model m INDEXED BY {index}", "1", (), "m.pk", "m.updated")
+
+
+def _spread(connection: Connection, driver: _Driver) -> _Spread:
+    source = driver.source.partition(" CROSS")[0]
+    count, oldest = connection.execute(
+        f"SELECT count(*), min(updated) FROM (SELECT updated FROM {source} "
+        f"WHERE {driver.condition} ORDER BY updated DESC LIMIT {PROBE + 1})",
+        driver.parameters,
+    ).fetchone()
+    return (0, count) if count <= PROBE else (1, oldest)
+
+
+def _small_unions(
+    connection: Connection, query: ModelQuery, keys: dict[str | None, int]
+) -> list[tuple[_Spread, _Driver]]:
+    """Return a driver for each required "any of these tags" that few models fulfil."""
+    found = []
+    for part in _required(query.tags):
+        either = part.parts if isinstance(part, AnyOf) else ()
+        tags = [keys[each.tag] for each in either if isinstance(each, HasTag) and each.tag]
+        if not tags or len(tags) < len(either):
+            continue
+        marks = ", ".join("?" * len(tags))
+        count = _count(connection, f"model_tag WHERE tag IN ({marks})", tags)
+        if count <= FEW:
+            source = f"(SELECT DISTINCT model FROM model_tag WHERE tag IN ({marks})) d"
+            driver = _Driver(
+                f"{source} CROSS JOIN model m ON m.pk = d.model",
+                "1", tuple(tags), "d.model", "m.updated", ordered=False,
+            )  # fmt: skip
+            found.append(((0, count), driver))
+    return found
+
+
+def _matching_metadata(
+    connection: Connection, query: ModelQuery
+) -> Iterator[tuple[_Spread, _Driver]]:
+    for key, value in query.metadata:
+        condition = "metadata INDEXED BY metadata_value WHERE key = ? AND value = ?"
+        count = _count(connection, condition, [key, value])
+        if count <= FEW:
+            driver = _Driver(
+                "metadata d INDEXED BY metadata_value CROSS JOIN model m ON m.pk = d.model",
+                "d.key = ? AND d.value = ?", (key, value), "d.model", "m.updated", ordered=False,
+            )  # fmt: skip
+            yield (0, count), driver
+
+
+def _count(connection: Connection, source: str, parameters: Sequence[object]) -> int:
+    """Count the rows of `source`, up to one more than `FEW`."""
+    row = connection.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT {FEW + 1})", parameters
+    ).fetchone()
+    return int(row[0])

@@ -1,0 +1,322 @@
+"""Reading models: rows to records."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from localreg.values.frozen import Frozen
+from localreg.values.records import MetadataValue, ModelRecord, Project, WeightsRecord, reference
+
+Connection = sqlite3.Connection
+
+_COLUMNS = (
+    "m.id, m.name, p.id, p.name, m.version, m.comment, m.framework, m.package, m.published, "
+    "m.archived, m.task, m.parent, m.created, m.updated"
+)
+_JOIN = "FROM model m JOIN project p ON p.pk = m.project"
+_AT_ONCE = 500  # parameters of a statement; SQLite takes 999 at least
+
+
+class ModelRow(Frozen):
+    """A model's own row, without what hangs on it."""
+
+    id: str
+    name: str
+    project: Project | None
+    version: int
+    comment: str | None
+    framework: str | None
+    package: bool
+    published: bool
+    archived: bool
+    task: str | None
+    parent: str | None
+    created: int
+    updated: int
+
+    @property
+    def ref(self) -> str:
+        """The reference a person would write: ``project/name:version``."""
+        return reference(self.project, self.name, self.version)
+
+
+def model_row(connection: Connection, model_id: str) -> ModelRow | None:
+    """Return a model's row, or None when there is no such model."""
+    row = connection.execute(f"SELECT {_COLUMNS} {_JOIN} WHERE m.id = ?", (model_id,)).fetchone()
+    return None if row is None else _model_row(row)
+
+
+def _model_row(row: Sequence[object]) -> ModelRow:
+    (id_, name, project_id, project_name, version, comment, framework, package, published,
+     archived, task, parent, created, updated) = row  # fmt: skip
+    project = Project(str(project_id), str(project_name)) if project_id else None
+    return ModelRow(
+        id_, name, project, version, comment, framework, bool(package), bool(published),  # type: ignore[arg-type]  # a row's types are the schema's
+        bool(archived), task, parent, created, updated,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def present(connection: Connection, model_ids: Sequence[str]) -> set[str]:
+    """Return which of some models there are."""
+    there: set[str] = set()
+    for start in range(0, len(model_ids), _AT_ONCE):
+        some = model_ids[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(some))
+        rows = connection.execute(f"SELECT id FROM model WHERE id IN ({marks})", tuple(some))
+        there.update(model_id for (model_id,) in rows)
+    return there
+
+
+def config(connection: Connection, model_id: str) -> str:
+    """Return a model's configuration text, "" when it has none."""
+    return _design(connection, model_id)[0]
+
+
+def labels(connection: Connection, model_id: str) -> dict[str, int]:
+    """Return a model's label enumeration."""
+    return _design(connection, model_id)[1]
+
+
+def _design(connection: Connection, model_id: str) -> tuple[str, dict[str, int]]:
+    row = connection.execute(
+        "SELECT config, labels FROM design JOIN model ON pk = model WHERE id = ?", (model_id,)
+    ).fetchone()
+    if row is None:
+        return "", {}
+    import json
+
+    return row[0], json.loads(row[1])
+
+
+def tags(connection: Connection, model_id: str, *, system: bool) -> list[str]:
+    """Return a model's tags, sorted."""
+    rows = connection.execute(
+        "SELECT t.name FROM model m JOIN model_tag x ON x.model = m.pk JOIN tag t ON t.pk = x.tag "
+        "WHERE m.id = ? AND t.system = ?",
+        (model_id, system),
+    )
+    return sorted(name for (name,) in rows)
+
+
+def metadata(connection: Connection, model_id: str) -> dict[str, MetadataValue]:
+    """Return a model's metadata, by key, in the order of the keys."""
+    rows = connection.execute(
+        "SELECT key, value, type FROM metadata JOIN model ON pk = model WHERE id = ? ORDER BY key",
+        (model_id,),
+    )
+    return {key: MetadataValue(value, type_) for key, value, type_ in rows}
+
+
+def metadata_value(connection: Connection, model_id: str, key: str) -> MetadataValue | None:
+    """Return one metadata entry, or None when the model has none under `key`."""
+    row = connection.execute(
+        "SELECT value, type FROM metadata JOIN model ON pk = model WHERE id = ? AND key = ?",
+        (model_id, key),
+    ).fetchone()
+    return None if row is None else MetadataValue(*row)
+
+
+def weights(connection: Connection, model_id: str) -> tuple[WeightsRecord, ...]:
+    """Return every revision of a model's weights, oldest first, with their real URLs."""
+    rows = connection.execute(f"SELECT {_WEIGHTS} WHERE m.id = ? ORDER BY w.revision", (model_id,))
+    return tuple(_weights_record(row) for row in rows)
+
+
+def current_weights(connection: Connection, model_id: str) -> WeightsRecord | None:
+    """Return the revision that is served, or None when the model has no weights."""
+    row = connection.execute(
+        f"SELECT {_WEIGHTS} WHERE m.id = ? AND w.current = 1", (model_id,)
+    ).fetchone()
+    return None if row is None else _weights_record(row)
+
+
+def weights_and_package(connection: Connection, model_id: str) -> tuple[WeightsRecord | None, bool]:
+    """Return the revision that is served, or None, and whether the model is a package."""
+    rows = connection.execute(
+        f"SELECT {_WEIGHTS_COLUMNS}, m.package {_WEIGHTS_JOIN} WHERE m.id = ? AND w.current = 1",
+        (model_id,),
+    ).fetchall()
+    if not rows:
+        return None, False
+    *weights, package = rows[0]
+    return _weights_record(weights), bool(package)
+
+
+_WEIGHTS_COLUMNS = (
+    "w.revision, w.url, w.filename, b.digest, b.size, w.pinned, w.kept, w.uploaded, w.current, w.at"
+)
+_WEIGHTS_JOIN = "FROM model m JOIN weights w ON w.model = m.pk LEFT JOIN blob b ON b.pk = w.blob"
+_WEIGHTS = f"{_WEIGHTS_COLUMNS} {_WEIGHTS_JOIN}"
+
+
+def _weights_record(row: Sequence[object]) -> WeightsRecord:
+    revision, url, filename, digest, size, pinned, kept, uploaded, current, at = row
+    return WeightsRecord(
+        revision=revision, url=url, filename=filename, digest=digest, size=size,  # type: ignore[arg-type]  # a row's types are the schema's
+        pinned=pinned, kept=bool(kept), uploaded=bool(uploaded), current=bool(current), at=at,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def aliases(connection: Connection, model_id: str) -> list[str]:
+    """Return the aliases that point to a model, sorted."""
+    rows = connection.execute(
+        "SELECT a.alias FROM model m JOIN alias a ON a.model = m.pk WHERE m.id = ?", (model_id,)
+    )
+    return sorted(alias for (alias,) in rows)
+
+
+def alias_target(connection: Connection, line: tuple[str, str], alias: str) -> str | None:
+    """Return the id of the model that an alias points to, or None.
+
+    Args:
+        line: id of the project ("" for none) and name of the models.
+    """
+    row = connection.execute(
+        "SELECT m.id FROM project p JOIN alias a ON a.project = p.pk "
+        "JOIN model m ON m.pk = a.model WHERE p.id = ? AND a.name = ? AND a.alias = ?",
+        (*line, alias),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def record(connection: Connection, model_id: str) -> ModelRecord | None:
+    """Return the whole of a model, with its real URLs, or None when there is none."""
+    row = model_row(connection, model_id)
+    return None if row is None else _complete(connection, row)
+
+
+def records(connection: Connection, model_ids: Iterable[str]) -> list[ModelRecord]:
+    """Return the whole of several models, in their order; missing ones are left out."""
+    found = (record(connection, model_id) for model_id in model_ids)
+    return [each for each in found if each is not None]
+
+
+def _complete(connection: Connection, row: ModelRow) -> ModelRecord:
+    text, enumeration = _design(connection, row.id)
+    return ModelRecord(
+        id=row.id,
+        name=row.name,
+        project=row.project,
+        version=row.version,
+        comment=row.comment,
+        framework=row.framework,
+        package=row.package,
+        published=row.published,
+        archived=row.archived,
+        task=row.task,
+        parent=row.parent,
+        created=row.created,
+        updated=row.updated,
+        config=text,
+        labels=enumeration,
+        tags=tuple(tags(connection, row.id, system=False)),
+        system_tags=tuple(tags(connection, row.id, system=True)),
+        metadata=metadata(connection, row.id),
+        aliases=tuple(aliases(connection, row.id)),
+        weights=weights(connection, row.id),
+    )
+
+
+def with_url(connection: Connection, url: str, *, archived: bool) -> list[str]:
+    """Return ids of the models whose weights come from `url`, newest created first.
+
+    Args:
+        archived: whether archived models count too.
+    """
+    rows = connection.execute(
+        "SELECT m.id FROM weights w JOIN model m ON m.pk = w.model "
+        "WHERE w.current = 1 AND w.url = ? AND m.archived <= ? ORDER BY m.created DESC",
+        (url, archived),
+    )
+    return [model_id for (model_id,) in rows]
+
+
+def has_uploaded(connection: Connection, url: str) -> bool:
+    """Return whether any revision of any model has its weights at `url`."""
+    row = connection.execute("SELECT 1 FROM weights WHERE url = ? LIMIT 1", (url,)).fetchone()
+    return row is not None
+
+
+def with_digest(connection: Connection, digest: str, *, archived: bool) -> list[str]:
+    """Return ids of the models whose weights are this blob alone, newest created first."""
+    rows = connection.execute(
+        "SELECT m.id FROM blob b JOIN weights w ON w.blob = b.pk JOIN model m ON m.pk = w.model "
+        "WHERE w.current = 1 AND b.digest = ? AND m.archived <= ? ORDER BY m.created DESC",
+        (digest, archived),
+    )
+    return [model_id for (model_id,) in rows]
+
+
+def in_line(
+    connection: Connection, project: str | None, name: str, version: int | None
+) -> list[str]:
+    """Return ids of the models of one name, newest version first.
+
+    Args:
+        project: the project's name; None for no project.
+        version: only this one.
+    """
+    rows = connection.execute(
+        "SELECT m.id FROM project p JOIN model m ON m.project = p.pk "
+        "WHERE p.name = ? AND m.name = ? AND (? IS NULL OR m.version = ?) "
+        "ORDER BY m.archived, m.version DESC LIMIT 1",
+        (project or "", name, version, version),
+    )
+    return [model_id for (model_id,) in rows]
+
+
+def line(connection: Connection, model_id: str, limit: int) -> list[tuple[str, int, int]]:
+    """Return id, version and time of creation of the models of a model's line, newest first."""
+    rows = connection.execute(
+        "SELECT o.id, o.version, o.created FROM model m JOIN model o "
+        "ON o.project = m.project AND o.name = m.name WHERE m.id = ? "
+        "ORDER BY o.version DESC LIMIT ?",
+        (model_id, limit),
+    )
+    return list(rows)
+
+
+def children(connection: Connection, model_id: str) -> list[str]:
+    """Return ids of the models that have a model as their parent, newest first."""
+    rows = connection.execute(
+        "SELECT id FROM model WHERE parent = ? ORDER BY created DESC", (model_id,)
+    )
+    return [child for (child,) in rows]
+
+
+def made_by(connection: Connection, task_id: str) -> list[str]:
+    """Return ids of the models that a task made, oldest first."""
+    rows = connection.execute("SELECT id FROM model WHERE task = ? ORDER BY created", (task_id,))
+    return [model_id for (model_id,) in rows]
+
+
+def with_prefix(connection: Connection, table: str, prefix: str, limit: int = 20) -> list[str]:
+    """Return ids in `table` (model, task or tombstone) that start with `prefix`."""
+    rows = connection.execute(
+        f"SELECT id FROM {table} WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+        (prefix, f"{prefix}g", limit),  # "g" follows the hex digits
+    )
+    return [model_id for (model_id,) in rows]
+
+
+def tombstones(
+    connection: Connection, project: str | None, name: str, version: int | None
+) -> list[str]:
+    """Return ids of the removed models of one name, removed last first."""
+    rows = connection.execute(
+        "SELECT t.id FROM project p JOIN tombstone t ON t.project = p.pk "
+        "WHERE p.name = ? AND t.name = ? AND (? IS NULL OR t.version = ?) ORDER BY removed DESC",
+        (project or "", name, version, version),
+    )
+    return [model_id for (model_id,) in rows]
+
+
+def some_references(connection: Connection, limit: int = 1_000) -> list[str]:
+    """Return ``project/name`` of the models that changed last, to guess what was meant."""
+    rows = connection.execute(
+        "SELECT DISTINCT p.name, m.name FROM (SELECT project, name FROM model "
+        "ORDER BY updated DESC LIMIT ?) m JOIN project p ON p.pk = m.project",
+        (limit,),
+    )
+    return [f"{project}/{name}" if project else name for project, name in rows]

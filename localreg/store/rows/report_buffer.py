@@ -1,0 +1,256 @@
+"""Scalars and log lines that wait, for a second at most, to be written many at a time.
+
+A training loop reports a point every few milliseconds and must not wait for the disk. What is
+reported goes into memory; a thread, started with the first point, writes what is there once a
+second. Nothing waits longer than that, and `flush`, closing the registry and the end of the
+process write at once. What cannot be written (a full disk) stays, is tried again every second, and
+is told: in the log, and by the next `flush`.
+
+A forked child begins with nothing: what waited belongs to its parent, which writes it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+
+from localreg import log
+from localreg.errors import LocalregError
+from localreg.store.rows import report_rows
+from localreg.store.rows.report_rows import Message, Point
+from localreg.values.records import Owner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from localreg.store.events.change import Change
+
+    Write = Callable[[], AbstractContextManager[Change]]
+
+PERIOD = 1.0  # seconds
+IDLE = 30.0
+MANY = 10_000  # points that are written at once, and not after a second
+MOST = 200_000  # points that wait; whoever reports one more writes them
+Key = tuple[Owner, str, str]  # with title and series
+
+
+class ReportBuffer:
+    """What one process reported to one registry and has not written yet.
+
+    Args:
+        write: opens a write transaction, as `Store.write`.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._begin()
+        _every.add(self)
+
+    def _begin(self) -> None:
+        self._points: dict[Key, list[Point]] = {}
+        self._messages: dict[Owner, list[Message]] = {}
+        self._count = 0
+        self._lock = threading.Lock()
+        self._writing = threading.RLock()
+        self._news = threading.Event()
+        self._hurry = threading.Event()
+        self._over = False
+        self._thread: threading.Thread | None = None
+        self._trouble = ""
+        self._owners: set[Owner] = set()
+        self.noted = False
+
+    def note(self, owner: Owner) -> bool:
+        """Remember that something was reported to an owner; return whether this is the first time.
+
+        That is once in a process, whatever `take_owners` took.
+        """
+        with self._lock:
+            first, self.noted = not self.noted, True
+            self._owners.add(owner)
+        return first
+
+    def take_owners(self) -> set[Owner]:
+        """Return what was reported to since this was last called."""
+        with self._lock:
+            owners, self._owners = self._owners, set()
+        return owners
+
+    def add_point(self, key: Key, point: Point) -> bool:
+        """Keep a point until it is written, if some of its series wait already; return whether.
+
+        Raises:
+            LocalregError: too many wait, and they cannot be written.
+        """
+        with self._lock:
+            points = self._points.get(key)
+            if points is None:
+                return False
+            points.append(point)
+            self._count += 1
+        if self._count >= MANY:
+            self._relieve()
+        return True
+
+    def add_first_point(self, key: Key, point: Point) -> None:
+        """Keep a point of a series that was checked until it is written."""
+        with self._lock:
+            self._points.setdefault(key, []).append(point)
+            self._count += 1
+            self._start()
+
+    def _relieve(self) -> None:
+        """Have what waits written at once; by the caller when the thread does not keep up."""
+        self._hurry.set()
+        if self._count >= MOST:
+            self.flush()
+
+    def add_message(self, owner: Owner, message: Message) -> None:
+        """Keep a line of a log until it is written.
+
+        Raises:
+            LocalregError: too many wait, and they cannot be written.
+        """
+        with self._lock:
+            self._messages.setdefault(owner, []).append(message)
+            self._count += 1
+            self._start()
+        if self._count >= MANY:
+            self._relieve()
+
+    def _start(self) -> None:
+        if self._thread is None or not self._thread.is_alive():  # an error may have ended it
+            thread = threading.Thread(target=self._run, name="localreg-reports", daemon=True)
+            # At the end of a process no thread begins any more; our exit handler writes then.
+            with suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
+            _flush_at_exit_of_child()
+        self._news.set()
+
+    def _run(self) -> None:
+        while not self._over:
+            if not self._news.wait(IDLE) and self._rests():
+                return
+            self._hurry.wait(PERIOD)
+            self._hurry.clear()
+            self._news.clear()
+            try:
+                self.flush()
+            except LocalregError as error:
+                if str(error) != self._trouble:
+                    log.warning("reported scalars wait, they cannot be written: %s", error)
+                self._trouble = str(error)
+                self._news.set()
+                self._hurry.clear()
+
+    def _rests(self) -> bool:
+        """Return whether nothing waits; then the thread ends, and the next point starts another."""
+        with self._lock:
+            if self._count == 0:
+                self._thread = None
+            return self._count == 0
+
+    def flush(self) -> None:
+        """Write what waits; when this returns, all that was reported before is in the database.
+
+        Raises:
+            LocalregError: it cannot be written, and waits on.
+        """
+        with self._writing:
+            with self._lock:
+                points, self._points = self._points, {}
+                messages, self._messages = self._messages, {}
+                count, self._count = self._count, 0
+            if not count:
+                return
+            try:
+                self._write_all(points, messages)
+                self._trouble = ""
+            except BaseException:
+                self._put_back(points, messages, count)
+                raise
+
+    def _write_all(
+        self, points: dict[Key, list[Point]], messages: dict[Owner, list[Message]]
+    ) -> None:
+        lost: list[Owner] = []
+        with self._write() as change:
+            connection = change.connection
+            owners = dict.fromkeys([*(owner for owner, _, _ in points), *messages], 0)
+            for owner in owners:
+                found = report_rows.owner_pk(connection, owner)
+                if found is None:
+                    lost.append(owner)
+                    continue
+                owners[owner] = found
+                report_rows.touch(connection, owner, found, change.stamp(owner.id))
+            for (owner, title, series), some in points.items():
+                if pk := owners[owner]:
+                    report_rows.add_points(connection, owner.kind, pk, title, series, some)
+            for owner, lines in messages.items():
+                if pk := owners[owner]:
+                    report_rows.add_messages(connection, owner.kind, pk, lines)
+        for owner in lost:
+            self._owners.discard(owner)
+            log.warning("what was reported to %s %s is gone: it was removed", owner.kind, owner.id)
+
+    def _put_back(
+        self,
+        points: dict[Key, list[Point]],
+        messages: dict[Owner, list[Message]],
+        count: int,
+    ) -> None:
+        with self._lock:
+            for key, later in self._points.items():
+                points.setdefault(key, []).extend(later)
+            for whom, lines in self._messages.items():
+                messages.setdefault(whom, []).extend(lines)
+            self._points, self._messages = points, messages
+            self._count += count
+
+    def close(self) -> None:
+        """Write what waits, and end the thread.
+
+        Raises:
+            LocalregError: it cannot be written, and is lost.
+        """
+        self._over = True
+        self._hurry.set()
+        self._news.set()
+        self.flush()
+
+
+_every: weakref.WeakSet[ReportBuffer] = weakref.WeakSet()
+
+
+@atexit.register
+def _flush_all() -> None:
+    for buffer in list(_every):
+        try:
+            buffer.flush()
+        except LocalregError as error:
+            log.warning("what was reported in the last second is lost: %s", error)
+
+
+def _flush_at_exit_of_child() -> None:
+    """Have a child of multiprocessing write too: it ends without Python's own exit handlers."""
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, _flush_all, exitpriority=100)
+
+
+def _after_fork_in_child() -> None:
+    for buffer in list(_every):
+        buffer._begin()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,283 @@
+"""Reported values: writing them, within a write transaction, and reading them."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from itertools import chain
+from operator import lt
+
+from localreg.store.events import model_fold
+from localreg.values.frozen import Frozen
+from localreg.values.records import Owner
+
+Connection = sqlite3.Connection
+Point = tuple[int, float, int]  # iteration, value, nanoseconds since 1970
+
+
+class SeriesRow(Frozen):
+    """A scalar series.
+
+    Attributes:
+        epoch: what the times of its points count from, milliseconds since 1970.
+        points: how many it has.
+        last: the value of the greatest iteration; low and high over all. None is NaN, or none.
+    """
+
+    pk: int
+    title: str
+    name: str
+    epoch: int
+    points: int
+    last: float | None
+    low: float | None
+    high: float | None
+
+
+class PlotRow(Frozen):
+    """A plot, without its data."""
+
+    pk: int
+    title: str
+    series: str
+    iteration: int
+    kind: str
+    spec: str
+    digest: str | None
+    size: int | None
+    at: int
+
+
+class Message(Frozen):
+    """A line of a log; `at` in microseconds, `level` as in `logging`."""
+
+    at: int
+    level: int
+    text: str
+
+
+_AT_ONCE = 200
+_INSERT_MANY = "INSERT OR REPLACE INTO scalar VALUES " + ", ".join(["(?, ?, ?, ?)"] * _AT_ONCE)
+
+
+def owner_pk(connection: Connection, owner: Owner) -> int | None:
+    """Return the key of a model or task, or None when it is gone."""
+    row = connection.execute(f"SELECT pk FROM {owner.kind} WHERE id = ?", (owner.id,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def touch(connection: Connection, owner: Owner, pk: int, at: int) -> None:
+    """Move `updated` of what was reported to."""
+    _touch(connection, owner, at)
+    connection.execute(f"DELETE FROM reported WHERE {owner.kind} = ?", (pk,))
+    connection.execute(f"INSERT INTO reported ({owner.kind}, at) VALUES (?, ?)", (pk, at))
+
+
+def _touch(connection: Connection, owner: Owner, at: int) -> None:
+    if owner.kind == "model":
+        model_fold.touch(connection, owner.id, at)
+    else:
+        connection.execute("UPDATE task SET updated = ? WHERE id = ?", (at, owner.id))
+
+
+def touch_reported(connection: Connection) -> None:
+    """Move `updated` of everything to where reports had moved it, after a fold of the events."""
+    for kind in ("model", "task"):
+        rows = connection.execute(
+            f"SELECT o.id, r.at FROM reported r JOIN {kind} o ON o.pk = r.{kind} "
+            "WHERE r.at > o.updated"
+        ).fetchall()
+        for owner_id, at in rows:
+            _touch(connection, Owner(kind, owner_id), at)
+
+
+def add_points(
+    connection: Connection, kind: str, pk: int, title: str, name: str, points: Sequence[Point]
+) -> None:
+    """Write points of a series; one of an iteration that is there replaces it.
+
+    Args:
+        kind, pk: the owner's table and key.
+        points: at least one, in the order they were reported.
+    """
+    series, epoch, count, top = _series(connection, kind, pk, title, name, points[0][2])
+    steps = [iteration for iteration, _, _ in points]
+    if not all(map(lt, steps, steps[1:])):  # out of order, or twice the same: the last one counts
+        points = sorted({point[0]: point for point in points}.values())
+    rows = [(series, step, value, at // 1_000_000 - epoch) for step, value, at in points]
+    _insert(connection, rows)
+    if top is None or rows[0][1] > top:  # nothing was replaced, as nearly always
+        finite = [value for _, _, value, _ in rows if math.isfinite(value)]
+        connection.execute(
+            "UPDATE series SET points = :points, last = :last, "
+            "low = min(ifnull(low, :low), ifnull(:low, low)), "
+            "high = max(ifnull(high, :high), ifnull(:high, high)) WHERE pk = :pk",
+            {
+                "points": count + len(rows),
+                "last": rows[-1][2],
+                "low": min(finite, default=None),
+                "high": max(finite, default=None),
+                "pk": series,
+            },
+        )
+        return
+    connection.execute(
+        "UPDATE series SET (points, low, high) = (SELECT count(*), "
+        "min(value) FILTER (WHERE abs(value) < 9e999), "
+        "max(value) FILTER (WHERE abs(value) < 9e999) FROM scalar WHERE series = :pk), "
+        "last = (SELECT value FROM scalar WHERE series = :pk ORDER BY iteration DESC LIMIT 1) "
+        "WHERE pk = :pk",
+        {"pk": series},
+    )
+
+
+def _insert(connection: Connection, rows: Sequence[tuple[int, int, float, int]]) -> None:
+    """Insert points, many with each statement.
+
+    Python lets go of its lock for every statement, and a training loop may keep it for 5 ms then.
+    """
+    whole = len(rows) - len(rows) % _AT_ONCE
+    for start in range(0, whole, _AT_ONCE):
+        connection.execute(_INSERT_MANY, list(chain.from_iterable(rows[start : start + _AT_ONCE])))
+    connection.executemany("INSERT OR REPLACE INTO scalar VALUES (?, ?, ?, ?)", rows[whole:])
+
+
+def _series(
+    connection: Connection, kind: str, owner: int, title: str, name: str, at: int
+) -> tuple[int, int, int, int | None]:
+    """Return key, epoch, number of points and greatest iteration of a series, made if it is new."""
+    row = connection.execute(
+        "SELECT pk, epoch, points, (SELECT max(iteration) FROM scalar WHERE series = pk) "
+        f"FROM series WHERE {kind} = ? AND title = ? AND name = ?",
+        (owner, title, name),
+    ).fetchone()
+    if row is not None:
+        pk, epoch, points, top = row
+        return pk, epoch, points, top
+    epoch = at // 1_000_000
+    cursor = connection.execute(
+        f"INSERT INTO series ({kind}, title, name, epoch, points) VALUES (?, ?, ?, ?, 0)",
+        (owner, title, name, epoch),
+    )
+    return int(cursor.lastrowid or 0), epoch, 0, None
+
+
+def set_single(
+    connection: Connection, kind: str, pk: int, name: str, value: float, at: int
+) -> None:
+    """Write a single value, in the place of one of the same name."""
+    connection.execute(f"DELETE FROM single WHERE {kind} = ? AND name = ?", (pk, name))
+    connection.execute(
+        f"INSERT INTO single ({kind}, name, value, at) VALUES (?, ?, ?, ?)", (pk, name, value, at)
+    )
+
+
+def set_plot(
+    connection: Connection,
+    kind: str,
+    pk: int,
+    key: tuple[str, str, int],
+    drawing: tuple[str, str, bytes | None, bytes | None],
+    digest: str | None,
+    at: int,
+) -> None:
+    """Write a plot, in the place of one of the same title, series and iteration.
+
+    Args:
+        kind, pk: the owner's table and key.
+        key: title, series, iteration.
+        drawing: the plot's kind, its specification as JSON, its data, the part that is drawn.
+        digest: of the blob with its bytes, for media; None without.
+    """
+    connection.execute(
+        f"DELETE FROM plot WHERE {kind} = ? AND title = ? AND series = ? AND iteration = ?",
+        (pk, *key),
+    )
+    connection.execute(
+        f"INSERT INTO plot ({kind}, title, series, iteration, kind, spec, data, shown, blob, at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT pk FROM blob WHERE digest = ?), ?)",
+        (pk, *key, *drawing, digest, at),
+    )
+
+
+def forget_old_media(
+    connection: Connection, kind: str, pk: int, title: str, series: str, keep: int
+) -> None:
+    """Delete all but the last so many iterations of a picture or another file."""
+    connection.execute(
+        f"DELETE FROM plot WHERE {kind} = :pk AND title = :title AND series = :series "
+        f"AND kind = 'media' AND iteration NOT IN (SELECT iteration FROM plot WHERE {kind} = :pk "
+        "AND title = :title AND series = :series AND kind = 'media' "
+        "ORDER BY iteration DESC LIMIT :keep)",
+        {"pk": pk, "title": title, "series": series, "keep": keep},
+    )
+
+
+def add_messages(connection: Connection, kind: str, pk: int, messages: Sequence[Message]) -> None:
+    """Write lines of a log."""
+    connection.executemany(
+        f"INSERT INTO message ({kind}, at, level, text) VALUES (?, ?, ?, ?)",
+        [(pk, each.at, each.level, each.text) for each in messages],
+    )
+
+
+def series(connection: Connection, owner: Owner) -> list[SeriesRow]:
+    """Return the scalar series of a model or task, by title and name."""
+    rows = connection.execute(
+        "SELECT s.pk, s.title, s.name, s.epoch, s.points, s.last, s.low, s.high "
+        f"FROM {owner.kind} o JOIN series s ON s.{owner.kind} = o.pk WHERE o.id = ? "
+        "ORDER BY s.title, s.name",
+        (owner.id,),
+    )
+    return [SeriesRow(*row) for row in rows]
+
+
+def points(connection: Connection, series_pk: int) -> list[tuple[int, float | None, int]]:
+    """Return iteration, value and milliseconds since the epoch of each point of a series."""
+    return connection.execute(
+        "SELECT iteration, value, ms FROM scalar WHERE series = ? ORDER BY iteration", (series_pk,)
+    ).fetchall()
+
+
+def singles(connection: Connection, owner: Owner) -> list[tuple[str, float | None]]:
+    """Return the single values of a model or task, in the order of their names."""
+    rows = connection.execute(
+        f"SELECT s.name, s.value FROM {owner.kind} o JOIN single s ON s.{owner.kind} = o.pk "
+        "WHERE o.id = ? ORDER BY s.name",
+        (owner.id,),
+    )
+    return list(rows)
+
+
+def plots(connection: Connection, owner: Owner) -> list[PlotRow]:
+    """Return the plots of a model or task, as they were first reported, without their data."""
+    rows = connection.execute(
+        "SELECT p.pk, p.title, p.series, p.iteration, p.kind, p.spec, b.digest, b.size, p.at "
+        f"FROM {owner.kind} o JOIN plot p ON p.{owner.kind} = o.pk LEFT JOIN blob b "
+        "ON b.pk = p.blob WHERE o.id = ? ORDER BY p.title, p.series, p.iteration",
+        (owner.id,),
+    )
+    return [PlotRow(*row) for row in rows]
+
+
+def plot_data(connection: Connection, plot_pk: int, *, shown: bool) -> bytes:
+    """Return the data of a plot; the part of it that is drawn when that is `shown`."""
+    column = "shown" if shown else "data"
+    row = connection.execute(f"SELECT {column} FROM plot WHERE pk = ?", (plot_pk,)).fetchone()
+    return b"" if row is None or row[0] is None else bytes(row[0])
+
+
+def messages(connection: Connection, owner: Owner, limit: int) -> tuple[list[Message], int]:
+    """Return the last lines of a log, oldest first, and how many came before them."""
+    rows = connection.execute(
+        f"SELECT m.at, m.level, m.text FROM {owner.kind} o JOIN message m "
+        f"ON m.{owner.kind} = o.pk WHERE o.id = ? ORDER BY m.pk DESC LIMIT ?",
+        (owner.id, limit),
+    ).fetchall()
+    count = connection.execute(
+        f"SELECT count(*) FROM {owner.kind} o JOIN message m ON m.{owner.kind} = o.pk "
+        "WHERE o.id = ?",
+        (owner.id,),
+    ).fetchone()[0]
+    return [Message(*row) for row in reversed(rows)], count - len(rows)

@@ -1,0 +1,213 @@
+"""Metadata: values as text with the name of a type, and the way back.
+
+An entry holds two texts. `to_text` alone decides how a value becomes text, so that a query finds
+what was stored; `cast` reads by the type's name, and gives the text itself for what it cannot
+read. Neither evaluates anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from localreg.errors import InvalidValueError
+from localreg.values.checks import check_name, check_text
+from localreg.values.frozen import Frozen
+
+LITERAL_LIMIT = 1_048_576
+"""The most characters that are read as a Python literal: its parser needs 100 times as much."""
+
+_ENTRY_FIELDS = frozenset({"key", "value", "type"})
+_BOOLS = {"true": True, "1": True, "false": False, "0": False}
+_CONTAINERS = frozenset({"list", "tuple", "dict", "none", "nonetype"})
+# Only the escapes that repr() writes: at any other ast.literal_eval may print a warning.
+_REPR_TEXT = r"(?:[^\\]|\\[\\'\"nrtxuU])*"
+
+
+class MetadataEntry(Frozen):
+    """One entry of a model's metadata.
+
+    Args:
+        key: its name.
+        value: its value as text.
+        type: the name of the value's type, which `cast` reads it by.
+    """
+
+    key: str
+    value: str
+    type: str
+
+
+def to_text(value: object) -> str:
+    """Return a value as metadata keeps it, and as a query compares it.
+
+    Args:
+        value: text stays as it is; int, float and bool become `str(value)`; list, tuple, dict
+            and None become JSON, and arrays like NumPy's what they hold; anything else becomes
+            `str(value)`.
+
+    Raises:
+        InvalidValueError: JSON cannot hold what is in the list or dict.
+
+    >>> to_text(True), to_text([1, "é"]), to_text(None)
+    ('True', '[1, "é"]', 'null')
+    """
+    return _text_and_type(value)[0]
+
+
+def entry(key: object, value: object, v_type: object = None) -> MetadataEntry:
+    """Return the entry of a key, value and type.
+
+    Args:
+        key: its name: text that is not blank, at most 1,024 characters.
+        value: its value; see `to_text`.
+        v_type: its type, as text or as a type; None takes that of `value`.
+
+    Raises:
+        InvalidValueError: one of them cannot be stored.
+
+    >>> entry("epochs", 3)
+    MetadataEntry(key='epochs', value='3', type='int')
+    >>> entry("classes", "[1, 2]", "list/int").type
+    'list/int'
+    """
+    name = check_name("metadata key", key)
+    text, type_name = _text_and_type(value)
+    if isinstance(v_type, type):
+        type_name = v_type.__name__
+    elif v_type is not None:
+        type_name = to_text(v_type)
+    return MetadataEntry(
+        name, check_text("metadata value", text), check_text("metadata type", type_name)
+    )
+
+
+def entries(metadata: object) -> dict[str, MetadataEntry]:
+    """Return the entries of all metadata of a model, by key.
+
+    Args:
+        metadata: `{key: {"value": …, "type": …}}`, where "type" may miss and "key" may stand
+            again, or `{key: value}`. A dict with any other key is a value.
+
+    Raises:
+        InvalidValueError: it is no mapping, an entry has a type and no value or another key than
+            its own, or a part cannot be stored.
+
+    >>> entries({"epochs": {"value": "3", "type": "int"}})["epochs"].type
+    'int'
+    >>> entries({"size": {"h": 2}})["size"].value
+    '{"h": 2}'
+    """
+    if not isinstance(metadata, Mapping):
+        raise InvalidValueError(
+            f"metadata must be a dict, not {type(metadata).__name__}", argument="metadata"
+        )
+    made = (_entry_given(key, given) for key, given in metadata.items())
+    return {each.key: each for each in made}
+
+
+def cast(value: str, type_name: str) -> object:
+    """Return a stored value as its type, or the text itself where it is none of it.
+
+    Args:
+        value: the text.
+        type_name: `int`, `float`, `str`, `bool`, `list`, `tuple`, `dict` or `NoneType` in any
+            case; `list/int` reads as `list`. Any other name leaves the text.
+
+    >>> cast("3", "int"), cast("3.7", "int"), cast("TRUE", "bool")
+    (3, '3.7', True)
+    >>> cast("(1, 2)", "list"), cast("[1, 2]", "tuple"), cast("3", "list")
+    ([1, 2], (1, 2), '3')
+    """
+    name = re.split(r"[/\[]", type_name, maxsplit=1)[0].strip().lower()
+    if name == "bool":
+        return _BOOLS.get(value.strip().lower(), value)
+    if name in ("int", "float"):
+        try:
+            return int(value) if name == "int" else float(value)
+        except ValueError:
+            return value
+    if name in _CONTAINERS:
+        for read in (json.loads, _literal):
+            try:
+                found = read(value)
+            # What the two parsers raise for text that is broken, too deep or too large.
+            except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+                continue
+            match name, found:
+                case "list", list() | tuple():
+                    return list(found)
+                case "tuple", list() | tuple():
+                    return tuple(found)
+                case ("dict", dict()) | ("none" | "nonetype", None):
+                    return found
+    return value
+
+
+def _literal(text: str) -> object:
+    import ast
+
+    if len(text) > LITERAL_LIMIT or not re.fullmatch(_REPR_TEXT, text):
+        raise ValueError("no literal that repr() writes")
+    return ast.literal_eval(text)
+
+
+def _entry_given(key: object, given: object) -> MetadataEntry:
+    if not isinstance(given, Mapping) or not given.keys() <= _ENTRY_FIELDS:
+        return entry(key, given)
+    if "value" not in given:
+        if "type" not in given:
+            return entry(key, given)
+        raise InvalidValueError(f"metadata {key!r} has a type and no value", argument="metadata")
+    if given.get("key", key) != key:
+        raise InvalidValueError(
+            f"metadata {key!r} names another key: {given['key']!r}", argument="metadata"
+        )
+    return entry(key, given["value"], given.get("type"))
+
+
+def _text_and_type(value: object) -> tuple[str, str]:
+    value = _python_value(value)
+    if value is None:
+        return "null", "NoneType"
+    if isinstance(value, str):
+        return str.__str__(value), "str"
+    try:
+        for kind in (bool, int, float):
+            if isinstance(value, kind):
+                # An enum's str() would be its name, which no cast reads.
+                return kind.__repr__(value), kind.__name__
+        for name, container in (("dict", Mapping), ("list", list), ("tuple", tuple)):
+            if isinstance(value, container):
+                return json.dumps(value, ensure_ascii=False, default=_json_value), name
+    except (TypeError, ValueError, RecursionError) as error:
+        # JSON knows no such type; a cycle, or an int of thousands of digits; nesting too deep.
+        raise InvalidValueError(
+            f"metadata value of type {type(value).__name__} cannot be written as text: {error}",
+            argument="metadata value",
+        ) from error
+    return str(value), type(value).__name__
+
+
+def _python_value(value: object) -> object:
+    """Return the scalar or list that NumPy, PyTorch and others wrap; else `value`."""
+    if isinstance(value, str | int | float | list | tuple | Mapping | None):
+        return value
+    for name in ("tolist", "item"):
+        method = getattr(value, name, None)
+        if callable(method):
+            try:
+                found = method()
+            except (TypeError, ValueError, RuntimeError):
+                continue  # another kind of item(), which wants arguments, or several values
+            if isinstance(found, str | int | float | list | None):
+                return found
+    return value
+
+
+def _json_value(value: object) -> object:
+    found = dict(value) if isinstance(value, Mapping) else _python_value(value)
+    if found is value:
+        raise TypeError(f"JSON has no form for {type(value).__name__}")
+    return found

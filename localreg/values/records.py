@@ -1,0 +1,263 @@
+"""The values that pass between the layers: frozen, complete, free of I/O.
+
+`ModelRecord` is the whole of a model. It goes into the event log when a model is made, removed
+or restored, and comes back out of it, so its payload form holds no integer key of a database, no
+path of this machine and no secret of a URL.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Mapping
+
+from localreg.values.frozen import Frozen
+
+TYPE_CHECKING = False  # type checkers take it for True; importing typing would cost time
+if TYPE_CHECKING:
+    from typing import Any
+
+    Json = dict[str, Any]
+else:
+    Json = dict
+
+
+class Project(Frozen):
+    """A project: its id and its name."""
+
+    id: str
+    name: str
+
+
+class MetadataValue(Frozen):
+    """A metadata value as it is stored: its text and the name of its type."""
+
+    value: str
+    type: str
+
+
+class WeightsRecord(Frozen, kw_only=True):
+    """One revision of a model's weights.
+
+    Attributes:
+        revision: counts from 1 within the model.
+        url: where the bytes come from, or None when only the registry has them. In an event it
+            is the public form (see `localreg.values.urls`).
+        filename: the original name.
+        digest: sha256 of the bytes, when the registry holds or knows them.
+        size: bytes.
+        pinned: the sha256 that was asked for, whatever the URL serves.
+        kept: whether the registry owes the bytes; without, they can be had from `url` again.
+        uploaded: whether localreg itself put the object at `url`.
+        current: whether this revision is the one served.
+        at: when it was recorded, microseconds.
+    """
+
+    revision: int = 1
+    url: str | None = None
+    filename: str | None = None
+    digest: str | None = None
+    size: int | None = None
+    pinned: str | None = None
+    kept: bool = False
+    uploaded: bool = False
+    current: bool = True
+    at: int = 0
+
+    def payload(self) -> Json:
+        """Return the record as JSON values, for the event log."""
+        return {
+            "revision": self.revision,
+            "url": self.url,
+            "filename": self.filename,
+            "digest": self.digest,
+            "size": self.size,
+            "pinned": self.pinned,
+            "kept": self.kept,
+            "uploaded": self.uploaded,
+            "current": self.current,
+            "at": self.at,
+        }
+
+
+class ModelRecord(Frozen, kw_only=True):
+    """The whole of a model, reports apart.
+
+    Attributes:
+        version: its number among the models of one project and name; None until it is given one.
+        task: id of the task that made it.
+        parent: id of the model it was made from.
+        created: microseconds; `updated` likewise, and strictly increasing in a registry.
+    """
+
+    id: str
+    name: str
+    project: Project | None = None
+    version: int | None = None
+    comment: str | None = None
+    framework: str | None = None
+    package: bool = False
+    published: bool = False
+    archived: bool = False
+    task: str | None = None
+    parent: str | None = None
+    created: int = 0
+    updated: int = 0
+    config: str = ""
+    labels: Mapping[str, int]
+    tags: tuple[str, ...] = ()
+    system_tags: tuple[str, ...] = ()
+    metadata: Mapping[str, MetadataValue]
+    aliases: tuple[str, ...] = ()
+    weights: tuple[WeightsRecord, ...] = ()
+
+    @property
+    def ref(self) -> str:
+        """The reference a person would write: ``project/name:version``."""
+        return reference(self.project, self.name, self.version)
+
+    def payload(self) -> Json:
+        """Return the record as JSON values, for the event log."""
+        return {
+            "name": self.name,
+            "project": project_payload(self.project),
+            "version": self.version,
+            "comment": self.comment,
+            "framework": self.framework,
+            "package": self.package,
+            "published": self.published,
+            "archived": self.archived,
+            "task": self.task,
+            "parent": self.parent,
+            "created": self.created,
+            "config": self.config,
+            "labels": dict(self.labels),
+            "tags": list(self.tags),
+            "system_tags": list(self.system_tags),
+            "metadata": {key: [entry.value, entry.type] for key, entry in self.metadata.items()},
+            "aliases": list(self.aliases),
+            "weights": [weights.payload() for weights in self.weights],
+        }
+
+
+def model_from_payload(model_id: str, payload: Json) -> ModelRecord:
+    """Return the record that `ModelRecord.payload` wrote."""
+    project = payload["project"]
+    fields = payload | {
+        "project": Project(project["id"], project["name"]) if project else None,
+        "tags": tuple(payload["tags"]),
+        "system_tags": tuple(payload["system_tags"]),
+        "aliases": tuple(payload["aliases"]),
+        "metadata": {key: MetadataValue(*entry) for key, entry in payload["metadata"].items()},
+        "weights": tuple(WeightsRecord(**weights) for weights in payload["weights"]),
+    }
+    return ModelRecord(id=model_id, **fields)
+
+
+def project_payload(project: Project | None) -> Json | None:
+    """Return a project as JSON values."""
+    return None if project is None else {"id": project.id, "name": project.name}
+
+
+def reference(project: Project | None, name: str, version: int | None) -> str:
+    """Return ``project/name:version``, without the project where there is none.
+
+    >>> reference(Project("", "vision"), "resnet", 3)
+    'vision/resnet:3'
+    """
+    line = name if project is None else f"{project.name}/{name}"
+    return line if version is None else f"{line}:{version}"
+
+
+class TaskRecord(Frozen, kw_only=True):
+    """A task: one run of a training script, or a part of one.
+
+    Attributes:
+        run: what is recorded of how it runs: commit, packages and the like; nothing that only
+            one machine can use.
+    """
+
+    id: str
+    name: str
+    project: Project | None = None
+    type: str = "training"
+    status: str = "created"
+    reason: str | None = None
+    published: bool = False
+    comment: str | None = None
+    parent: str | None = None
+    run: Mapping[str, Any]
+    created: int = 0
+    ended: int | None = None
+    updated: int = 0
+
+
+class ArtifactRecord(Frozen):
+    """An artifact of a task.
+
+    Attributes:
+        kind: what it was, such as "numpy", "json" or "file".
+        told: further things that were told of it: metadata, preview, the layout of a frame.
+        at: when it was kept, microseconds.
+    """
+
+    name: str
+    digest: str
+    size: int
+    filename: str
+    kind: str
+    told: Json
+    at: int
+
+
+if TYPE_CHECKING:
+    from typing import NamedTuple
+
+    class Owner(NamedTuple):
+        """What something is reported to.
+
+        Attributes:
+            kind: "model" or "task", which is also the name of its table and of columns.
+            id: 32 hex digits.
+        """
+
+        kind: str
+        id: str
+
+else:  # the same, without the import of typing; made for every point that is reported
+    Owner = namedtuple("Owner", ("kind", "id"))
+
+
+class StateChange(Frozen):
+    """What an event says of the state: the part of it that is folded.
+
+    Attributes:
+        kind: what changed, such as ``model.tag``.
+        v: the version of the kind's payload.
+        subject: id of the model, task or project that changed.
+        field: the alias, metadata key, tag or column, where one is meant.
+        payload: old and new values.
+        at: microseconds, UTC.
+    """
+
+    kind: str
+    v: int
+    subject: str
+    field: str | None
+    payload: Json
+    at: int
+
+
+class Event(Frozen):
+    """One change, as the event log holds it.
+
+    Attributes:
+        seq: counts the events of a registry, without gaps.
+        group: the same for all events of one transaction.
+        actor: who made the change, ``user@host``.
+        change: what it changed.
+    """
+
+    seq: int
+    group: int
+    actor: str
+    change: StateChange

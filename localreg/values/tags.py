@@ -1,0 +1,226 @@
+"""Tags, and the filters over them that queries take.
+
+A filter is a list of tokens, read in groups (ClearML's model SDK guide and the docstring of
+`query_models` define the tokens; where the two differ, the docstring's grouped reading counts):
+
+- Tags before any operator form the opening group: the tags listed are or-ed, and every
+  ``-tag`` or ``__$not tag`` is excluded from that.
+- ``__$all`` (or ``__$and``) and ``__$any`` (or ``__$or``) open a group of their own, in which all
+  or any of its tags must hold; ``-tag`` and ``__$not tag`` are members of it, negated.
+- ``__$not`` negates the next token only, and that token is literal: ``["__$not", "-x"]``
+  excludes the tag ``-x``.
+- ``None`` stands for "has no tags at all".
+- ``__$nop`` opens a group that is read like the opening one.
+- Groups are joined by the first operator of the list, or by "and" when the list starts
+  with a tag or ``__$nop``. A group without tags says nothing, nor does a list of such groups.
+
+>>> str(parse_tag_filter(["prod", "verified", "-qa"]))
+"('prod' or 'verified') and not 'qa'"
+>>> str(parse_tag_filter(
+...     ["__$all", "a", "b", "c", "__$or", "d", "__$not", "e", "__$and", "__$or", "f", "g"]))
+"'a' and 'b' and 'c' and ('d' or not 'e') and ('f' or 'g')"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from localreg.errors import InvalidValueError, TagFilterError
+from localreg.values.checks import check_name, shown
+from localreg.values.frozen import Frozen
+
+OPERATOR_PREFIX = "__$"
+FILTER_LIMIT = 200  # tokens, or keys; SQLite's parser takes expressions of 1,000 levels
+_JOINERS = {"__$all": "and", "__$and": "and", "__$any": "or", "__$or": "or"}
+_NOT = "__$not"
+_NOP = "__$nop"
+
+
+def check_tag(argument: str, tag: object) -> str:
+    """Return `tag` when a model can carry it.
+
+    Raises:
+        InvalidValueError: it is no name, or starts with the prefix of query operators.
+    """
+    name = check_name(argument, tag)
+    if name.startswith(OPERATOR_PREFIX):
+        raise InvalidValueError(
+            f"{argument} must not start with {OPERATOR_PREFIX!r}, which marks query operators: "
+            f"{name!r}",
+            argument=argument,
+        )
+    return name
+
+
+def check_tags(argument: str, tags: object) -> tuple[str, ...]:
+    """Return `tags` sorted and unique; None counts as no tags.
+
+    Raises:
+        InvalidValueError: it is a bare str, no collection, or holds what is no tag.
+
+    >>> check_tags("tags", ["b", "a", "b"])
+    ('a', 'b')
+    """
+    if tags is None:
+        return ()
+    if isinstance(tags, (str, bytes, Mapping)) or not isinstance(tags, Collection):
+        raise InvalidValueError(
+            f"{argument} must be a list of str, not {type(tags).__name__}; "
+            f"for one tag write [{shown(tags)}]",
+            argument=argument,
+        )
+    return tuple(sorted({check_tag(argument, tag) for tag in tags}))
+
+
+class HasTag(Frozen):
+    """Holds for a model with this tag; with `tag` None, for a model without any."""
+
+    tag: str | None
+
+    def __str__(self) -> str:
+        return "untagged" if self.tag is None else repr(self.tag)
+
+
+class Not(Frozen):
+    """Holds where its part does not."""
+
+    part: HasTag
+
+    def __str__(self) -> str:
+        return f"not {self.part}"
+
+
+class AllOf(Frozen):
+    """Holds where every part does; without parts, always."""
+
+    parts: tuple[TagCondition, ...]
+
+    def __str__(self) -> str:
+        return _joined(" and ", self.parts)
+
+
+class AnyOf(Frozen):
+    """Holds where at least one part does."""
+
+    parts: tuple[TagCondition, ...]
+
+    def __str__(self) -> str:
+        return _joined(" or ", self.parts)
+
+
+TagCondition = HasTag | Not | AllOf | AnyOf
+ANY_TAGS = AllOf(())
+
+
+def parse_tag_filter(tokens: object) -> TagCondition:
+    """Return the condition that a list of tags in a query states.
+
+    Args:
+        tokens: None or an empty list (no condition), or a list or tuple of str and None.
+
+    Raises:
+        TagFilterError: it is no list, or holds what is no tag and no operator.
+    """
+    if tokens is None:
+        return ANY_TAGS
+    if not isinstance(tokens, (list, tuple)):
+        raise TagFilterError(
+            f"tags must be a list or tuple of str, not {type(tokens).__name__}: {shown(tokens)}",
+            argument="tags",
+            token=tokens,
+        )
+    if len(tokens) > FILTER_LIMIT:
+        raise TagFilterError(
+            f"tags has {len(tokens):,} tokens; at most {FILTER_LIMIT} are taken",
+            argument="tags",
+            token=tokens[FILTER_LIMIT],
+        )
+    groups, joiner = _read_groups(tokens)
+    conditions = [condition for group in groups if (condition := group.condition()) is not None]
+    return _join(joiner, conditions) if conditions else ANY_TAGS
+
+
+class _Group:
+    """The tokens that one operator governs; `joiner` None is the opening group's reading."""
+
+    def __init__(self, joiner: str | None) -> None:
+        self.joiner = joiner
+        self.includes: list[TagCondition] = []
+        self.members: list[TagCondition] = []
+
+    def add(self, part: HasTag, *, negated: bool) -> None:
+        if self.joiner is None and not negated:
+            self.includes.append(part)
+        else:
+            self.members.append(Not(part) if negated else part)
+
+    def condition(self) -> TagCondition | None:
+        if self.joiner is None:
+            either = [_join("or", self.includes)] if self.includes else []
+            return _join("and", either + self.members) if either or self.members else None
+        return _join(self.joiner, self.members) if self.members else None
+
+
+def _read_groups(tokens: Iterable[object]) -> tuple[list[_Group], str]:
+    groups = [_Group(None)]
+    joiner: str | None = None
+    negate = False
+    for token in tokens:
+        operator = isinstance(token, str) and token.startswith(OPERATOR_PREFIX)
+        if negate and operator:
+            raise _malformed(token, f"{_NOT!r} must be followed by a tag")
+        if operator and token != _NOT:
+            if token != _NOP:
+                _check_operator(token)
+            joiner = joiner or _JOINERS.get(str(token), "and")
+            groups.append(_Group(_JOINERS.get(str(token))))
+        elif operator:
+            negate = True
+            joiner = joiner or "and"
+        else:
+            tag, negated = _literal(token, negate)
+            groups[-1].add(HasTag(tag), negated=negated)
+            negate = False
+            joiner = joiner or "and"
+    if negate:
+        raise _malformed(_NOT, f"{_NOT!r} must be followed by a tag")
+    return groups, joiner or "and"
+
+
+def _check_operator(token: object) -> None:
+    if token not in _JOINERS:
+        known = ", ".join([*_JOINERS, _NOT, _NOP])
+        raise _malformed(token, f"operators are {known}")
+
+
+def _literal(token: object, negate: bool) -> tuple[str | None, bool]:
+    """Return the tag that a token names, and whether it is excluded."""
+    if token is None:
+        return None, negate
+    if not isinstance(token, str):
+        raise _malformed(token, "tags are str")
+    excluded = not negate and token.startswith("-")
+    try:
+        return check_tag("tags", token[1:] if excluded else token), negate or excluded
+    except InvalidValueError as error:
+        raise _malformed(token, str(error)) from error
+
+
+def _malformed(token: object, reason: str) -> TagFilterError:
+    return TagFilterError(
+        f"malformed tag filter at {shown(token, 80)}: {reason}", argument="tags", token=token
+    )
+
+
+def _join(joiner: str, parts: Iterable[TagCondition]) -> TagCondition:
+    """Return the parts under one joiner, nested ones of the same joiner merged."""
+    merge = AllOf if joiner == "and" else AnyOf
+    flat: list[TagCondition] = []
+    for part in parts:
+        flat.extend(part.parts if isinstance(part, merge) else [part])
+    return flat[0] if len(flat) == 1 else merge(tuple(flat))
+
+
+def _joined(word: str, parts: tuple[TagCondition, ...]) -> str:
+    texts = (f"({part})" if isinstance(part, AllOf | AnyOf) else str(part) for part in parts)
+    return word.join(texts) or "any tags"

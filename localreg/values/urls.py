@@ -1,0 +1,264 @@
+"""Weights URLs: what is accepted, how one is compared, and what of it may be shown.
+
+- A path becomes ``file://`` and its absolute form; a ``file://`` URL is decoded once and encoded
+  again, so that two spellings of one path compare equal (`Path.as_uri`, RFC 8089).
+- Every other URL is kept as it was given.
+- A URL may hold secrets: a password, or a signature or token in its query. The public form,
+  which goes into errors, logs, pages and the event log, shows neither.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+
+from localreg.errors import InvalidURLError, InvalidValueError
+from localreg.values.checks import check_text
+from localreg.values.frozen import Frozen
+
+URL_LIMIT = 32_768
+FILENAME_BYTES = 200  # file systems allow 255; the rest is for a suffix of ours
+HIDDEN = "***"
+CLOUDS = ("s3", "gs", "az", "azure")  # the schemes of object stores; the last one is ClearML's
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_ONE_SLASH = re.compile(r"(https?|file|s3|gs|az|azure|ftp):(?!//)", re.IGNORECASE)
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+_PIN = re.compile(r"sha256[=:](.*)", re.IGNORECASE)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_UNSAFE_IN_FILENAMES = re.compile(r"[\x00-\x1f\x7f/\\]")
+
+
+class WeightsURL(Frozen):
+    """A weights URL that was checked.
+
+    Attributes:
+        text: the URL as it is stored and compared.
+        public: what may be shown of it; None for a path of this machine, which means nothing
+            elsewhere.
+        filename: the last part of its path, usable as a file name; None when it has none.
+        path: the local path that a ``file://`` URL names, else None.
+        pinned: the sha256 that its fragment ``#sha256=…`` says the bytes have, else None.
+    """
+
+    text: str
+    public: str | None
+    filename: str | None
+    path: Path | None
+    pinned: str | None = None
+
+
+def parse_weights_url(url: object) -> WeightsURL:
+    """Return the checked form of a path or URL.
+
+    Args:
+        url: a str or `os.PathLike`.
+
+    Raises:
+        InvalidURLError: it is empty, holds what no URL holds, or is malformed.
+
+    >>> parse_weights_url("/data/my model.pt").text
+    'file:///data/my%20model.pt'
+    >>> parse_weights_url("https://me:secret@example.org/m.pt?sig=abc").public
+    'https://***@example.org/m.pt?sig=***'
+    """
+    text = _as_text(url)
+    match = _SCHEME.match(text)
+    if match is None:
+        if _ONE_SLASH.match(text):
+            raise _invalid(text, "after the scheme, two slashes are missing")
+        return _local(Path(text))
+    if match[1].lower() == "file":
+        return _local(_path_of_file_url(text))
+    parts = _split(text)
+    filename = safe_filename(unquote(parts.path))
+    return WeightsURL(text, _public(parts), filename, None, _pinned(text, parts.fragment))
+
+
+def parse_named_url(argument: str, url: object) -> WeightsURL:
+    """Return the checked form of a path or URL that was given as another argument.
+
+    Raises:
+        InvalidURLError: as `parse_weights_url`, naming the argument.
+    """
+    try:
+        return parse_weights_url(url)
+    except InvalidURLError as error:
+        text = str(error).replace("weights_url", argument, 1)
+        raise InvalidURLError(text, argument=argument) from None
+
+
+def _pinned(text: str, fragment: str) -> str | None:
+    match = _PIN.fullmatch(fragment)
+    if match is None:
+        return None
+    if not is_sha256(match[1].lower()):
+        raise _invalid(text, "a checksum in the fragment is #sha256= and 64 hex digits")
+    return match[1].lower()
+
+
+def is_sha256(text: str) -> bool:
+    """Return whether text is a sha256 in lower-case hex."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def local_url(path: Path) -> str:
+    """Return the ``file://`` URL of an absolute path."""
+    return path.as_uri()
+
+
+def local_path(url: str) -> Path | None:
+    """Return the path that a stored URL names, or None when it is not a ``file://`` URL."""
+    return Path(unquote(url[7:])) if url.startswith("file://") else None
+
+
+def scheme_of(url: str) -> str:
+    """Return the scheme of a stored URL, in lower case."""
+    return url.partition("://")[0].lower()
+
+
+def is_cloud(url: str) -> bool:
+    """Return whether a stored URL names an object store."""
+    return scheme_of(url) in CLOUDS
+
+
+def below(folder: str, *names: str) -> str:
+    """Return the URL of what is below the folder that a stored URL names.
+
+    >>> below("file:///share", "a b", "net.pt"), below("s3://bucket/x/", "a b", "net.pt")
+    ('file:///share/a%20b/net.pt', 's3://bucket/x/a%20b/net.pt')
+    """
+    path = local_path(folder)
+    if path is not None:
+        return local_url(path.joinpath(*names))
+    return "/".join([folder.rstrip("/"), *(quote(name, safe="") for name in names)])
+
+
+def is_folder(path: Path | None) -> bool:
+    """Return whether a path is one of a folder; also for what no file system takes."""
+    return path is not None and os.path.isdir(path)  # noqa: PTH112  (Path.is_dir may raise)
+
+
+def public_url(url: str) -> str:
+    """Return what may be shown of a stored URL: no password, no value of its query.
+
+    >>> public_url("https://example.org/m.pt?X-Amz-Signature=1f&v=2")
+    'https://example.org/m.pt?X-Amz-Signature=***&v=***'
+    """
+    return url if url.startswith("file://") else _public(urlsplit(url))
+
+
+def without_secrets(text: str) -> str:
+    """Return what may be shown of a name or reference, which may be a URL given by mistake.
+
+    >>> without_secrets("https://me:secret@example.org/m.pt")
+    'https://***@example.org/m.pt'
+    >>> without_secrets("vision/resnet@prod")
+    'vision/resnet@prod'
+    """
+    match = _SCHEME.match(text)
+    if match is None:
+        return text
+    try:
+        return public_url(text)
+    except ValueError:
+        return f"{match[1]}:…"
+
+
+def safe_filename(path: str) -> str | None:
+    """Return the last part of `path` as a name that every file system takes, or None.
+
+    >>> safe_filename("models/resnet.pt")
+    'resnet.pt'
+    >>> safe_filename("models/..") is None
+    True
+    """
+    name = _UNSAFE_IN_FILENAMES.sub("_", path.rstrip("/").rpartition("/")[2]).strip()
+    if name.strip(".") == "":
+        return None
+    if len(name.encode()) <= FILENAME_BYTES:
+        return name
+    stem, dot, ending = name.rpartition(".")
+    kept = (dot + ending) if stem and len(ending.encode()) <= 20 else ""
+    room = FILENAME_BYTES - len(kept.encode())
+    return name.encode()[:room].decode(errors="ignore") + kept
+
+
+def _as_text(url: object) -> str:
+    if not isinstance(url, (str, os.PathLike)):
+        raise InvalidURLError(
+            f"weights_url must be a path or URL, not {type(url).__name__}", argument="weights_url"
+        )
+    try:
+        text = check_text("weights_url", os.fspath(url), limit=URL_LIMIT, empty=False)
+    except InvalidValueError as error:
+        # Not "from error": Python's own error behind that one holds the text, secrets included.
+        raise InvalidURLError(f"{error}; give a path or URL", argument="weights_url") from None
+    if "\0" in text:
+        raise _invalid(text, "it holds a NUL character")
+    return text.strip() if isinstance(url, str) else text
+
+
+def _local(path: Path) -> WeightsURL:
+    try:
+        absolute = path.absolute()
+    except FileNotFoundError:
+        raise _invalid(str(path), "the working directory it starts from is gone") from None
+    if absolute.root == "//":
+        # POSIX leaves the meaning of two slashes open; Linux and macOS take them for one.
+        absolute = Path("/", *absolute.parts[1:])
+    if ".." in absolute.parts:
+        # Only the file system knows what ".." after a symbolic link means.
+        absolute = Path(os.path.realpath(absolute.parent)) / absolute.name
+        if absolute.name == "..":
+            absolute = Path(os.path.realpath(absolute))
+    return WeightsURL(absolute.as_uri(), None, safe_filename(str(absolute)), absolute)
+
+
+def _path_of_file_url(text: str) -> Path:
+    host, slash, rest = text[7:].partition("/")
+    if host.lower() not in ("", "localhost") or not slash:
+        raise _invalid(text, "a file URL is file:// and an absolute path: file:///home/me/model.pt")
+    try:
+        decoded = unquote(f"/{rest}", errors="strict")
+    except UnicodeDecodeError:
+        raise _invalid(text, "its percent-encoding is no UTF-8") from None
+    if "\0" in decoded:
+        raise _invalid(text, "it holds a NUL character")
+    return Path(decoded)
+
+
+def _split(text: str) -> SplitResult:
+    if _UNPRINTABLE.search(text):
+        raise _invalid(text, "blanks and control characters must be percent-encoded")
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018  (reading it checks it)
+    except ValueError:
+        # The parser's own words may repeat a password, so they are not passed on.
+        raise _invalid(text, "its host or port is malformed") from None
+    if not parts.hostname:
+        raise _invalid(text, "it names no host or bucket")
+    return parts
+
+
+def _public(parts: SplitResult) -> str:
+    host = parts.netloc.rpartition("@")
+    netloc = f"{HIDDEN}@{host[2]}" if host[1] else parts.netloc
+    query = "&".join(
+        f"{name}={HIDDEN}" if equals else HIDDEN
+        for name, equals, _ in (field.partition("=") for field in parts.query.split("&") if field)
+    )
+    pin = parts.fragment if _PIN.fullmatch(parts.fragment) else ""  # all else may be a secret
+    return urlunsplit((parts.scheme, netloc, parts.path, query, pin))
+
+
+def _invalid(text: str, reason: str) -> InvalidURLError:
+    # The text may hold a secret where no parser can find it; only its scheme is shown.
+    shown = _SCHEME.match(text) or _ONE_SLASH.match(text)
+    start = f"{shown[1]}:…" if shown else "a path"
+    return InvalidURLError(
+        f"weights_url is not a URL that can be used ({start!r}): {reason}", argument="weights_url"
+    )

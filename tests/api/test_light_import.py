@@ -1,0 +1,134 @@
+"""What an import, and the first query of a program, load: nothing that is not Python's own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from localreg import InputModel
+
+HEAVY = (
+    "numpy", "plotly", "requests", "sqlite_utils", "filelock", "platformdirs", "jinja2", "rich",
+    "click", "kaleido", "pandas", "yaml", "pyhocon", "urllib3", "pytest", "hypothesis",
+)  # fmt: skip
+
+REPORT = """
+import json, sys
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def modules_after(script, tmp_path):
+    """Return the names of all modules that a fresh interpreter has loaded after `script`."""
+    done = subprocess.run(
+        [sys.executable, "-c", script + REPORT],
+        check=True, capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture
+def added(tmp_path):
+    """Return a function that tells which modules a script loads beyond those of an empty one."""
+    # Without -S a start of Python loads what .pth files of the environment name; that is not ours.
+    bare = modules_after("", tmp_path)
+    return lambda script: modules_after(script, tmp_path) - bare
+
+
+def foreign(modules):
+    """Return the top-level names that are neither the standard library's nor ours."""
+    tops = {name.partition(".")[0] for name in modules}
+    return tops - set(sys.stdlib_module_names) - {"localreg", "__main__", "__mp_main__"}
+
+
+SCRIPTS = {
+    "import localreg": "import localreg",
+    "from localreg import InputModel": "from localreg import InputModel",
+    "every public name": "from localreg import *",
+    "open and query": (
+        "from localreg import InputModel\nassert len(InputModel.query_models(tags=['t'])) == 1"
+    ),
+    "open by path and query": (
+        "import os\nfrom localreg import Registry\n"
+        "with Registry(os.environ['LOCALREG_HOME']) as registry:\n"
+        "    assert registry.model('vision/resnet@prod').tags == ['t']"
+    ),
+    "read everything": (
+        "from localreg import InputModel\nmodel = InputModel(name='resnet')\n"
+        "for name in ('name', 'project', 'tags', 'system_tags', 'config_dict', 'labels', 'url', \n"
+        "             'task', 'comment', 'framework', 'aliases', 'digest', 'ref'):\n"
+        "    getattr(model, name)\n"
+        "model.get_all_metadata_casted(), model.history(), model.get_weights()"
+    ),
+    "import a model": (
+        "from localreg import InputModel\n"
+        "InputModel.import_model('s3://bucket/new.pt', tags=['t'], metadata={'k': 1})"
+    ),
+    "run a task": (
+        "from localreg import InputModel, Task\ntask = Task.init(task_name='t')\n"
+        "task.connect(InputModel(name='resnet'))\ntask.close()"
+    ),
+}
+
+
+@pytest.fixture
+def filled(registry, tmp_path):
+    file = tmp_path / "resnet.pt"
+    file.write_bytes(b"weights")
+    model = InputModel.import_model(
+        file, name="resnet", project="vision", tags=["t"], config_dict={"a": 1}, copy=True
+    )
+    model.set_metadata("k", 1)
+    registry.set_alias(model, "prod")
+    return registry
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+def test_nothing_but_pythons_own_modules_is_loaded(script, added, filled):
+    modules = added(script)
+    assert "localreg" in modules
+    assert foreign(modules) == set()
+    assert not {name.partition(".")[0] for name in modules} & set(HEAVY)
+
+
+def test_importing_localreg_loads_no_other_module_of_it(added):
+    """Each name is loaded when it is first used."""
+    assert {name for name in added("import localreg") if name.startswith("localreg")} == {
+        "localreg"
+    }
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["cli", "store.database.migrations", "values.config_text", "values.urls"],
+)
+def test_a_query_loads_only_what_it_needs(module, added, filled):
+    assert f"localreg.{module}" not in added(SCRIPTS["open and query"])
+
+
+def test_the_list_of_heavy_modules_is_of_real_ones(added):
+    """The test would be blind if a module had another name."""
+    assert "sqlite_utils" in added("from localreg import Registry\nRegistry('x').db")
+    assert "click" in added("import localreg.cli.main")
+
+
+def test_importing_neither_makes_files_nor_needs_a_home(tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    subprocess.run(
+        [sys.executable, "-c", "from localreg import *"], check=True, cwd=empty, env={"HOME": "/x"}
+    )
+    assert list(empty.iterdir()) == []
+
+
+def test_every_public_name_is_found_and_others_are_not(tmp_path):
+    import localreg
+
+    for name in localreg.__all__:
+        assert getattr(localreg, name) is not None
+        assert name in dir(localreg)
+    with pytest.raises(AttributeError, match="Tusk"):
+        _ = localreg.Tusk

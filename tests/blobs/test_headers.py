@@ -1,0 +1,289 @@
+"""What is inside weights, by their headers; nothing is loaded, and no header is believed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localreg import Registry
+from localreg.blobs.headers.contents import inside, lines
+from localreg.blobs.headers.pickle_scan import LEGACY_TORCH, installed_scanner
+
+NO_SCANNER = None
+
+
+def safetensors(header, data=b"", length=None):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+TENSORS = {
+    "a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+    "b": {"dtype": "I64", "shape": [], "data_offsets": [24, 32]},
+    "__metadata__": {"format": "pt", "long": "x" * 1_000},
+}
+
+
+def npy(array, **options):
+    buffer = io.BytesIO()
+    np.save(buffer, array, **options)
+    return buffer.getvalue()
+
+
+def zip_of(**files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name.replace("__", "/"), data)
+    return buffer.getvalue()
+
+
+def torch_of(data, **more):
+    return zip_of(net__data_pkl=data, **more).replace(b"data_pkl", b"data.pkl")
+
+
+class Harm:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.fixture
+def look(tmp_path):
+    def look(data, name="weights", **options):
+        path = tmp_path / "file"
+        path.write_bytes(data)
+        facts = inside(path, name, **options)
+        json.dumps(facts, allow_nan=False)
+        assert "safe" not in {facts.get("pickle")}
+        lines(facts)
+        return facts
+
+    return look
+
+
+# formats -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["net.safetensors", "blob", None])
+def test_safetensors_tell_parameters_types_and_metadata(name, look):
+    facts = look(safetensors(TENSORS, bytes(32)), name)
+    metadata = facts.pop("metadata")
+    assert facts == {
+        "format": "safetensors", "tensors": 2, "parameters": 7, "dtypes": {"F32": 6, "I64": 1},
+    }  # fmt: skip
+    assert metadata["format"] == "pt"
+    assert len(metadata["long"]) == 200
+
+
+def test_a_type_of_tomorrow_is_counted(look):
+    tensor = {"a": {"dtype": "F2", "shape": [8], "data_offsets": [0, 2]}}
+    assert look(safetensors(tensor, b"12"))["dtypes"] == {"F2": 8}
+
+
+def test_types_of_half_a_byte_fit(look):
+    tensor = {"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}
+    assert look(safetensors(tensor, b"1234"))["parameters"] == 8
+
+
+@pytest.mark.parametrize(
+    ("array", "dtype"),
+    [(np.zeros((2, 3), "<f4"), "float32"), (np.zeros(5, ">i8"), "int64"),
+     (np.array(1.5), "float64"), (np.zeros(2, "?"), "bool"), (np.zeros(2, "c16"), "complex128"),
+     (np.zeros(2, "U3"), "<U3"),
+     (np.zeros(2, [("a", "i4")]), "structured")],
+)  # fmt: skip
+def test_arrays_tell_shape_and_type(array, dtype, look):
+    facts = look(npy(array))
+    assert (facts["format"], facts["dtype"]) == ("npy", dtype)
+    assert (facts["shape"], facts["parameters"]) == (list(array.shape), array.size)
+
+
+def test_an_array_of_objects_is_a_pickle(look):
+    facts = look(npy(np.array([{}, None], dtype=object), allow_pickle=True))
+    assert (facts["dtype"], facts["pickle"]) == ("object", "unscanned")
+
+
+def test_archives_of_arrays_are_counted(look):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, a=np.zeros((1000, 10), "f4"), b=np.zeros(3, "i8"))
+    facts = look(buffer.getvalue(), "a.npz")
+    assert (facts["format"], facts["arrays"], facts["parameters"]) == ("npz", 2, 10_003)
+    assert facts["dtypes"] == {"float32": 10_000, "int64": 3}
+
+
+def test_pytorch_tells_its_members_and_pickles(look):
+    facts = look(torch_of(pickle.dumps({}), net__version="3", net__data__0=b"1234"))
+    assert (facts["format"], facts["members"], facts["pickles"]) == ("pytorch", 3, 1)
+    script = zip_of(net__data_pkl=b"\x80\x02}.", net__constants_pkl=b"\x80\x02).")
+    script = script.replace(b"data_pkl", b"data.pkl").replace(b"constants_pkl", b"constants.pkl")
+    assert look(script)["format"] == "torchscript"
+
+
+def test_a_pickle_under_another_name_is_one(look):
+    assert look(torch_of(pickle.dumps({}), net__extra=pickle.dumps([])))["pickles"] == 2
+
+
+def test_other_formats_are_named(look):
+    assert look(b"GGUF" + struct.pack("<IQQ", 3, 291, 24))["tensors"] == 291
+    assert look(b"\x89HDF\r\n\x1a\n123")["format"] == "hdf5"
+    assert look(b"\x08\x01", "net.onnx") == {"format": "onnx"}
+    assert look(zip_of(a=b"1"), "pkg.zip") == {"format": "zip", "members": 1}
+    assert look(pickle.dumps([1]), "m.pkl")["format"] == "pickle"
+    for unknown in (b"", b"x", b"\0" * 100, b"\x80", b"PK"):
+        assert look(unknown) == {}
+
+
+# lies --------------------------------------------------------------------------------------
+
+ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+LIES = {
+    "a header without end": safetensors(b"{}", length=2**39),
+    "a header of another kind": safetensors(b"[1]"),
+    "no JSON": safetensors(b"{nonsense"),
+    "depth": safetensors(b'{"a":' * 50_000),
+    "one name twice": safetensors(b'{"a":%b,"a":%b}' % ((json.dumps(ONE).encode(),) * 2), b"1234"),
+    "an offset below 0": safetensors({"a": ONE | {"data_offsets": [-4, 0]}}, b""),
+    "an offset behind the end": safetensors({"a": ONE}, b""),
+    "a hole": safetensors({"a": ONE | {"data_offsets": [4, 8]}}, bytes(8)),
+    "an overlap": safetensors({"a": ONE, "b": ONE}, bytes(4)),
+    "more bytes than tensors": safetensors({"a": ONE}, bytes(8)),
+    "a shape that does not fit": safetensors({"a": ONE | {"shape": [2]}}, bytes(4)),
+    "a shape of no numbers": safetensors({"a": ONE | {"shape": [True]}}, bytes(4)),
+    "a shape without end": safetensors({"a": ONE | {"shape": [2**62] * 100}}, bytes(4)),
+    "no description": safetensors({"a": None}),
+    "NaN": safetensors(b'{"a":{"dtype":"F32","shape":[NaN],"data_offsets":[0,4]}}', bytes(4)),
+    "metadata of another kind": safetensors({"__metadata__": [1]}),
+    "an array's call": b"\x93NUMPY\x01\x00" + struct.pack("<H", 20) + b"__import__('os')    ",
+    "an array's long header": b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**31) + b"{}",
+    "an array's short header": b"\x93NUMPY\x01\x00" + struct.pack("<H", 99) + b"{}",
+    "an array of another version": b"\x93NUMPY\x09\x00\x00\x00",
+    "an array's depth": b"\x93NUMPY\x02\x00" + struct.pack("<I", 60_000) + b"(" * 60_000,
+    "an array's shape": b"\x93NUMPY\x01\x00" + struct.pack("<H", 61)
+    + b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 2**9)}",
+    "a broken archive": b"PK\3\4" + b"x" * 100,
+    "an archive of no arrays": zip_of(a_npy=b"x").replace(b"a_npy", b"a.npy"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_what_a_header_says_is_checked(name, look):
+    ending = "a.safetensors" if LIES[name][8:9] in (b"[", b"{") else "a"
+    facts = look(LIES[name], ending)
+    assert set(facts) == {"format", "problem"}
+    assert lines(facts)[1].startswith("damaged")
+
+
+def test_a_list_of_members_that_would_fill_the_memory_is_not_read(tmp_path):
+    path = tmp_path / "large.zip"
+    with path.open("wb") as writer:
+        writer.write(b"PK\3\4")
+        writer.truncate(2**31)
+        writer.seek(2**31)
+        writer.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 2**31 - 4_096, 4_096, 0))
+    assert "problem" in inside(path, "large.pt")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"", b"\x93NUMPY", b"PK\3\4", b"\x80\x04", b"GGUF", LEGACY_TORCH, struct.pack("<Q", 40) + b"{",
+     torch_of(b"\x80\x02}.")[:60], npy(np.zeros(3))[:40], safetensors(TENSORS)],
+    ids=range(10),
+)  # fmt: skip
+@given(rest=st.binary(max_size=200))
+def test_no_bytes_are_an_error(start, rest, tmp_path_factory):
+    path = tmp_path_factory.mktemp("any") / "file"
+    path.write_bytes(start + rest)
+    json.dumps(inside(path, "file.safetensors"), allow_nan=False)
+    json.dumps(inside(path, None), allow_nan=False)
+
+
+# pickles -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scanner", ["installed", NO_SCANNER])
+@pytest.mark.parametrize(
+    "pack", [lambda data: data, torch_of, lambda data: torch_of(b"\x80\x02}.", a=data)]
+)
+def test_nothing_is_ever_unpickled(pack, scanner, look, tmp_path):
+    scanner = installed_scanner() if scanner == "installed" else scanner
+    facts = look(pack(pickle.dumps(Harm(tmp_path / "harm"))), scanner=scanner)
+    assert not (tmp_path / "harm").exists()
+    assert facts["pickle"] == ("flagged" if scanner else "unscanned")
+    if scanner:
+        assert any("mkdir" in name for name in facts["flagged"])
+
+
+def test_what_a_scanner_does_not_flag_is_not_called_safe(look):
+    facts = look(torch_of(pickle.dumps({"a": [1, 2]})))
+    assert facts["pickle"].startswith("scanned by picklescan ")
+    assert facts["pickle"].endswith("nothing flagged")
+    assert "loading may run code" in " ".join(lines(facts))
+
+
+@pytest.mark.parametrize("data", [b"\x80\x04nonsense", b"\x80\x02}", pickle.dumps({})[:-1]])
+def test_what_cannot_be_scanned_is_unscanned(data, look):
+    assert look(data)["pickle"] == "unscanned"
+    assert look(torch_of(data))["pickle"] == "unscanned"
+
+
+def test_a_scanner_that_stumbles_did_not_scan(look):
+    def stumbles(file, legacy):
+        raise IndexError("pop from empty list")
+
+    assert look(pickle.dumps({}), scanner=(stumbles, "s"))["pickle"] == "unscanned"
+
+
+def test_a_flag_counts_though_another_pickle_could_not_be_scanned(look):
+    def scan(file, legacy):
+        if file.read(20).startswith(b"\x80\x02"):
+            raise ValueError
+        return True, ["os.system"]
+
+    facts = look(torch_of(b"\x80\x02}.", net__b=b"\x80\x04}."), scanner=(scan, "s 1"))
+    assert (facts["pickle"], facts["flagged"], facts["scanner"]) == (
+        "flagged",
+        ["os.system"],
+        "s 1",
+    )
+
+
+def test_pytorchs_first_format_is_told(look):
+    """Three pickles in a row, and raw numbers."""
+    data = LEGACY_TORCH + pickle.dumps(1001, 2) + pickle.dumps({}, 2) + pickle.dumps({}, 2)
+    facts = look(data + pickle.dumps([], 2) + bytes(100))
+    assert facts["format"] == "pytorch"
+    assert facts["pickle"] != "flagged"
+
+
+# in a registry -----------------------------------------------------------------------------
+
+
+def test_what_is_inside_is_recorded_when_weights_are_kept(tmp_path, capsys):
+    from click.testing import CliRunner
+
+    from localreg.cli.main import cli
+
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(safetensors(TENSORS, bytes(32)))
+    with Registry(tmp_path / "r", durability="fast") as registry:
+        registry.add(path)
+        (facts,) = registry.db.conn.execute("SELECT facts FROM blob").fetchone()
+        assert json.loads(facts)["parameters"] == 7
+    shown = CliRunner().invoke(cli, ["-R", str(tmp_path / "r"), "show", "net"]).output
+    assert "7 parameters in 2 tensors" in shown
+    told = CliRunner().invoke(cli, ["-R", str(tmp_path / "r"), "show", "net", "--json"]).output
+    assert json.loads(told)["inside"]["tensors"] == 2

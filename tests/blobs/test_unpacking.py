@@ -1,0 +1,584 @@
+"""P19: archives that nobody vouches for unpack inside their own folder, whole, or not at all."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import stat
+import struct
+import tarfile
+import threading
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localreg.blobs.archives.unpacking import (
+    Limits,
+    differences,
+    is_archive,
+    limits_from_environment,
+    remove_tree,
+    unpack,
+)
+from localreg.blobs.blobstore import BlobStore
+from localreg.blobs.local_files import unpacked_trees
+from localreg.errors import ArchiveError, InvalidValueError, StorageFullError
+
+USUAL = Limits()
+TAR_ENDINGS = [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"]
+ENDINGS = [".zip", *TAR_ENDINGS]
+FILES = {"config.json": b"{}", "weights/a.bin": bytes(range(256)) * 300, "weights/empty": b""}
+PACKERS = {".gz": gzip.compress, ".tgz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+
+
+def packed(ending, data):
+    """Return a tar as a file of an ending holds it."""
+    return next((pack(data) for end, pack in PACKERS.items() if ending.endswith(end)), data)
+
+
+def tar_of(members, **options):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", **options) as archive:
+        for name, data in members:
+            info = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def zip_of(members, method=zipfile.ZIP_DEFLATED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def archive_of(ending, members):
+    return zip_of(members) if ending == ".zip" else packed(ending, tar_of(members))
+
+
+def special(name, kind, link=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+def zip_info(name, mode):
+    info = zipfile.ZipInfo(name)
+    info.create_system, info.external_attr = 3, mode << 16
+    return info
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder to unpack in, and one that nothing may land in."""
+    (tmp_path / "in").mkdir()
+    yield tmp_path / "in"
+    remove_tree(tmp_path / "in" / "tree")
+
+
+def unpacked(place, ending, data, limits=USUAL):
+    archive = place / f"archive{ending}"
+    archive.write_bytes(data)
+    unpack(archive, f"some model{ending}", place / "tree", limits)
+    return place / "tree"
+
+
+def files_below(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def assert_refused(place, ending, data, match, limits=USUAL):
+    with pytest.raises(ArchiveError, match=match) as raised:
+        unpacked(place, ending, data, limits)
+    assert raised.value.path == str(place / f"archive{ending}")
+    assert not os.path.lexists(place / "tree")
+    assert [each.name for each in place.parent.iterdir()] == ["in"]
+    assert [each.name for each in place.iterdir()] == [f"archive{ending}"]
+
+
+# right archives ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_right_archive_comes_out_whole_and_read_only(ending, place):
+    tree = unpacked(place, ending, archive_of(ending, FILES.items()))
+    assert files_below(tree) == FILES
+    for path in (tree, *tree.rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o222 == 0
+        assert not path.is_symlink()
+    assert stat.S_IMODE((tree / "config.json").stat().st_mode) & 0o111 == 0
+
+
+def test_the_umask_counts(place):
+    before = os.umask(0o077)
+    try:
+        tree = unpacked(place, ".zip", zip_of(FILES.items()))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tree / "config.json").stat().st_mode) == 0o400
+    assert stat.S_IMODE(tree.stat().st_mode) == 0o500
+
+
+def test_what_tar_writes_of_a_folder_is_right(place):
+    """`tar -cf x.tar .` begins every name with "./", and names the folder itself."""
+    root = special(".", tarfile.DIRTYPE)
+    inner = special("./weights/", tarfile.DIRTYPE)
+    members = [(root, b""), (inner, b""), *((f"./{name}", data) for name, data in FILES.items())]
+    assert files_below(unpacked(place, ".tar", tar_of(members))) == FILES
+
+
+@pytest.mark.parametrize("style", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
+def test_every_style_of_tar_is_read(style, place):
+    members = {f"{'long' * 20}/{'name' * 15}": b"1", "plain": b"2"}
+    if style != tarfile.USTAR_FORMAT:
+        members |= {"näme/" + "x" * 200: b"3"}
+    data = tar_of(members.items(), format=style)
+    assert files_below(unpacked(place, ".tar", data)) == members
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_every_usual_method_of_zip_is_read(method, place):
+    assert files_below(unpacked(place, ".zip", zip_of(FILES.items(), method))) == FILES
+
+
+def test_an_xz_of_several_streams_is_read_as_one(place):
+    data = tar_of(FILES.items())
+    two = lzma.compress(data[:5_000]) + b"\0" * 8 + lzma.compress(data[5_000:])
+    assert files_below(unpacked(place, ".tar.xz", two)) == FILES
+
+
+def test_a_folder_that_is_named_twice_is_one(place):
+    folder = special("a", tarfile.DIRTYPE)
+    members = [(folder, b""), (folder, b""), ("a/b", b"1")]
+    assert files_below(unpacked(place, ".tar", tar_of(members))) == {"a/b": b"1"}
+
+
+def test_names_of_archives_are_known_in_any_case():
+    assert all(
+        is_archive(f"model{ending}") and is_archive(f"M{ending.upper()}") for ending in ENDINGS
+    )
+    assert not any(map(is_archive, ["model.pt", "zip", "tar.gz.txt", "model.7z", ""]))
+
+
+# names that lead elsewhere -----------------------------------------------------------------
+
+WRONG_NAMES = {
+    "../evil": "outside",
+    "a/../../evil": "outside",
+    "a/..": "outside",
+    "/etc/evil": "absolute",
+    "//evil": "absolute",
+    "C:evil": "absolute",
+    "a\\..\\evil": "not every system",
+    "a\nb": "not every system",
+    "x" * 256: "too long",
+    "a/" * 101 + "b": "too long",
+    ".": "no name",
+    ".//.": "no name",
+}
+
+
+@pytest.mark.parametrize("name", WRONG_NAMES, ids=lambda name: name[:12])
+@pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz"])
+def test_names_that_lead_elsewhere_are_refused(ending, name, place):
+    data = archive_of(ending, [("good", b"1"), (name, b"evil")])
+    assert_refused(place, ending, data, WRONG_NAMES[name])
+
+
+def test_a_name_that_zipfile_cuts_at_a_nul_is_refused(place):
+    data = zip_of([("good.txtXevil", b"1")]).replace(b"good.txtXevil", b"good.txt\0evil")
+    assert_refused(place, ".zip", data, "not every system")
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar"])
+def test_one_name_twice_is_refused(ending, place):
+    with pytest.warns(UserWarning, match="Duplicate") if ending == ".zip" else nothing():
+        data = archive_of(ending, [("a", b"1"), ("a", b"2")])
+    assert_refused(place, ending, data, "twice")
+
+
+def nothing():
+    import contextlib
+
+    return contextlib.nullcontext()
+
+
+@pytest.mark.parametrize("members", [["a", "a/b"], ["a/b", "a"]], ids=str)
+@pytest.mark.parametrize("ending", [".zip", ".tar"])
+def test_what_is_a_file_and_a_folder_is_refused(ending, members, place):
+    data = archive_of(ending, [(name, b"1") for name in members])
+    assert_refused(place, ending, data, "twice|both")
+
+
+# what is no file and no folder -------------------------------------------------------------
+
+SPECIAL = {
+    "symlink": special("link", tarfile.SYMTYPE, "/etc/passwd"),
+    "symlink inside": special("link", tarfile.SYMTYPE, "good"),
+    "hard link": special("link", tarfile.LNKTYPE, "good"),
+    "hard link outside": special("link", tarfile.LNKTYPE, "../../secret"),
+    "pipe": special("pipe", tarfile.FIFOTYPE),
+    "character device": special("null", tarfile.CHRTYPE),
+    "block device": special("disk", tarfile.BLKTYPE),
+    "unknown": special("odd", b"Z"),
+}
+
+
+@pytest.mark.parametrize("kind", [each for each in SPECIAL if each != "unknown"])
+def test_links_and_devices_of_a_tar_are_refused(kind, place):
+    data = tar_of([("good", b"1"), (SPECIAL[kind], b"")])
+    assert_refused(place, ".tar", data, "is a link to" if "link" in kind else "device")
+
+
+def test_a_sparse_file_of_a_tar_is_refused(place):
+    info = special("sparse", tarfile.GNUTYPE_SPARSE)
+    assert_refused(place, ".tar", tar_of([(info, b"")], format=tarfile.GNU_FORMAT), "sparse|broken")
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
+def test_links_and_devices_of_a_zip_are_refused(kind, place):
+    data = zip_of([("good", b"1"), (zip_info("link", kind | 0o777), b"/etc/passwd")])
+    assert_refused(place, ".zip", data, "link or a device")
+
+
+def test_an_encrypted_member_is_refused(place):
+    data = bytearray(zip_of([("a", b"12345678901234567890")]))
+    data[6] |= 1
+    data[data.rindex(b"PK\1\2") + 8] |= 1
+    assert_refused(place, ".zip", bytes(data), "its member 'a' is encrypted;")
+
+
+def test_a_method_whose_memory_is_not_bounded_is_refused(place):
+    assert_refused(place, ".zip", zip_of(FILES.items(), zipfile.ZIP_LZMA), "method")
+
+
+# too much ----------------------------------------------------------------------------------
+
+NULLS = bytes(1_000_000)
+SMALL = Limits(bytes=900_000, members=10, ratio=200)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_more_bytes_than_allowed_are_refused(ending, place):
+    assert_refused(place, ending, archive_of(ending, [("a", NULLS)]), "more than 900,000", SMALL)
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar.gz", ".tar.xz", ".tar.bz2"])
+def test_a_bomb_is_refused_by_its_ratio(ending, place, monkeypatch):
+    monkeypatch.setattr("localreg.blobs.archives.unpacking.MODEST", 500_000)
+    data = archive_of(ending, [("a", NULLS)])
+    assert_refused(place, ending, data, "more than 500,000 bytes")
+    assert files_below(unpacked(place, ending, data, Limits(ratio=10_000_000))) == {"a": NULLS}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_more_members_than_allowed_are_refused(ending, place):
+    data = archive_of(ending, [(f"{number}", b"") for number in range(11)])
+    told = "it has 11 members" if ending == ".zip" else "more than 10 members"
+    assert_refused(place, ending, data, told, SMALL)
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar"])
+def test_a_hundred_thousand_members_are_right_and_one_more_is_not(ending, place):
+    """Of the tar, all are the same folder, which is quick to make."""
+    if ending == ".tar":
+        block = special("folder", tarfile.DIRTYPE).tobuf()
+        data = block * 100_000 + bytes(1_024)
+        unpacked(place, ending, data)
+        remove_tree(place / "tree")
+        data = block + data
+    else:
+        data = zip_of([(f"{number:x}", b"") for number in range(100_001)], zipfile.ZIP_STORED)
+    assert_refused(place, ending, data, "members")
+
+
+def test_folders_that_only_names_tell_of_count(place):
+    members = [(f"{number}/a/b/c/d", b"") for number in range(10)]
+    assert_refused(place, ".zip", zip_of(members), "members", SMALL)
+
+
+def test_what_does_not_fit_on_the_disk_is_refused_before_it_is_unpacked(place):
+    data = bytearray(zip_of([("a", b"1" * 1_000)]))
+    central = data.rindex(b"PK\1\2")
+    data[central + 24 : central + 28] = struct.pack("<I", 2**32 - 2)
+    twice = Limits()
+    many = bytes(data)
+    archive = place / "archive.zip"
+    archive.write_bytes(many)
+    try:
+        unpack(archive, "a.zip", place / "tree", twice)
+    except (ArchiveError, StorageFullError):
+        pass
+    else:
+        pytest.fail("a size that lies was believed")
+    assert not (place / "tree").exists()
+
+
+def test_a_disk_that_is_full_is_told_and_left_as_it_was(small_disk, tmp_path):
+    disk = small_disk("-t", "tmpfs", "-o", "size=1m", "none")
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(tar_of([("a", os.urandom(3_000_000))]))
+    with pytest.raises(StorageFullError):
+        unpack(archive, "a.tar", disk / "tree", USUAL)
+    assert list(disk.iterdir()) == []
+    packed_zip = tmp_path / "a.zip"
+    packed_zip.write_bytes(zip_of([("a", os.urandom(3_000_000))]))
+    with pytest.raises(StorageFullError, match="3,000,000"):
+        unpack(packed_zip, "a.zip", disk / "tree", USUAL)
+    assert list(disk.iterdir()) == []
+
+
+# lies, cuts and rubbish --------------------------------------------------------------------
+
+
+def test_a_zip_whose_sizes_lie_is_refused(place):
+    data = zip_of([("a", b"1" * 1_000), ("b", b"2" * 1_000)])
+    for size in (10, 5_000):
+        lying = bytearray(data)
+        central = lying.index(b"PK\1\2")
+        lying[central + 24 : central + 28] = struct.pack("<I", size)
+        assert_refused(place, ".zip", bytes(lying), "broken|long")
+        (place / "archive.zip").unlink()
+
+
+def test_a_zip_that_tells_of_a_place_before_its_beginning_is_refused(place):
+    data = bytearray(zip_of([("a", b"1")]))
+    (offset,) = struct.unpack("<I", data[-6:-2])  # of the list of members
+    data[-6:-2] = struct.pack("<I", offset + 10)
+    assert_refused(place, ".zip", bytes(data), "archive")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a/", stat.S_IFREG), ("a", stat.S_IFDIR)])
+def test_a_member_of_a_zip_that_says_to_be_both_is_refused(name, kind, place):
+    assert_refused(place, ".zip", zip_of([(zip_info(name, kind | 0o644), b"")]), "both a file and")
+
+
+def test_a_tar_with_a_size_below_zero_is_refused(place):
+    info = tarfile.TarInfo("a")
+    info.size = -512
+    data = tar_of([("good", b"1")])[:1024] + info.tobuf(tarfile.GNU_FORMAT) + bytes(10_240)
+    assert_refused(place, ".tar", data, "a size that cannot be")
+
+
+def test_an_xz_that_wants_more_memory_than_is_given_is_refused(place):
+    data = bytearray(packed(".tar.xz", tar_of(FILES.items())))
+    end = 12 + (data[12] + 1) * 4 - 4  # of the block's header, before its checksum
+    assert data[14:16] == b"\x21\x01"  # LZMA2, and one byte that tells the dictionary's size
+    data[16] = 37  # 1.5 GB
+    data[end : end + 4] = struct.pack("<I", zlib.crc32(data[12:end]))
+    assert_refused(place, ".tar.xz", bytes(data), "[Mm]emory")
+
+
+def test_a_folder_of_a_zip_that_has_bytes_is_refused(place):
+    assert_refused(place, ".zip", zip_of([("a", b"1"), ("dir/", b"evil")]), "folder with bytes")
+
+
+def test_a_folder_of_a_tar_that_has_bytes_is_refused(place):
+    """Where one program takes them for its contents, another finds members in them."""
+    hidden = tar_of([("hidden", b"evil")])[:1024]
+    data = tar_of([(special("dir", tarfile.DIRTYPE), hidden)])
+    assert_refused(place, ".tar", data, "a size that cannot be")
+
+
+def test_a_tar_whose_size_is_longer_than_what_follows_is_refused(place):
+    info = tarfile.TarInfo("a")
+    info.size = 10_000_000
+    data = info.tobuf() + b"x" * 2_000
+    assert_refused(place, ".tar", data, "broken|cut")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_archive_that_is_cut_anywhere_is_refused(ending, place):
+    data = archive_of(ending, FILES.items())
+    step = max(1, len(data) // 25)
+    # The last blocks of a tar are padding: without them it is still whole.
+    end = len(tar_of(FILES.items())) - 9_000 if ending == ".tar" else len(data)
+    for length in [*range(0, min(end, len(data)), step), 1, 2, 511, 512, 513]:
+        if length < end:
+            assert_refused(place, ending, data[:length], "archive")
+            (place / f"archive{ending}").unlink()
+
+
+def test_a_tar_that_is_cut_between_two_members_is_refused(place):
+    data = tar_of([("a", b"1" * 512), ("b", b"2" * 512)])
+    assert_refused(place, ".tar", data[: 512 * 2], "cut short")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_is_no_archive_is_refused(ending, place):
+    for data in (b"", b"x" * 1_000, os.urandom(2_000), b"PK\3\4" + b"x" * 100, b"\x1f\x8b" + b"x"):
+        assert_refused(place, ending, data, "archive")
+        (place / f"archive{ending}").unlink()
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.XGLTYPE])
+@pytest.mark.parametrize("ending", [".tar.gz", ".tar.xz"])
+def test_a_header_that_would_fill_the_memory_is_refused(ending, kind, place):
+    info = special("a", kind)
+    info.size = 5 * 10**9
+    data = packed(ending, info.tobuf() + bytes(20_000_000))
+    assert_refused(place, ending, data, "headers")
+
+
+def test_many_small_headers_before_a_member_are_refused(place):
+    header = special("a", tarfile.XHDTYPE)
+    header.size = 12
+    block = header.tobuf() + b"11 foo=bar\n\0".ljust(512, b"\0")
+    assert_refused(place, ".tar", block * 5_000, "broken|headers")
+
+
+def test_what_goes_on_and_on_after_the_end_is_refused(place):
+    data = gzip.compress(tar_of(FILES.items()) + bytes(40_000_000))
+    assert_refused(place, ".tar.gz", data, "after its end")
+
+
+def test_a_checksum_behind_the_end_is_looked_at(place):
+    data = bytearray(gzip.compress(tar_of(FILES.items())))
+    data[-5] ^= 1
+    assert_refused(place, ".tar.gz", bytes(data), "archive")
+
+
+def test_a_list_of_members_that_would_fill_the_memory_is_refused(place, tmp_path):
+    """The end of a zip says how long its list is: here, most of a large hole."""
+    archive = place / "archive.zip"
+    with archive.open("wb") as writer:
+        writer.truncate(2**31)
+        writer.seek(2**31)
+        size = 2**31 - 4_096
+        writer.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, size, 4_096, 0))
+    with pytest.raises(ArchiveError, match="list of members"):
+        unpack(archive, "a.zip", place / "tree", USUAL)
+    assert not (place / "tree").exists()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@given(place_=st.integers(0, 2_000), change=st.integers(1, 255))
+def test_any_byte_that_changed_is_an_error_or_does_no_harm(
+    ending, place_, change, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("flip")
+    whole = {"a/b": b"12345" * 20, "c": b""}
+    data = bytearray(archive_of(ending, whole.items()))
+    data[place_ % len(data)] ^= change
+    archive = folder / "a"
+    archive.write_bytes(data)
+    try:
+        unpack(archive, f"a{ending}", folder / "tree", USUAL)
+    except (ArchiveError, StorageFullError):
+        assert not (folder / "tree").exists()
+    else:
+        assert sum(len(each) for each in files_below(folder / "tree").values()) <= 1_000
+        remove_tree(folder / "tree")
+    assert {each.name for each in folder.iterdir()} == {"a"}
+
+
+# the rest ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_an_archive_that_changes_while_it_is_unpacked_makes_no_tree(replaced, place):
+    """It is a pipe, so that it is written while it is read; what was read of it is whole."""
+    archive, other, data = place / "a.tar", place / "other", tar_of(FILES.items())
+    os.mkfifo(archive)
+    os.utime(archive, (1, 1))
+    other.write_bytes(data)
+    os.utime(other, (1, 1))
+
+    def write():
+        with archive.open("wb") as writer:
+            if replaced:
+                other.replace(archive)
+            writer.write(data)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with pytest.raises(ArchiveError, match="changed while it was unpacked"):
+            unpacked_trees.unpacked(BlobStore(place, durable=False), "0" * 64, archive, "a.tar")
+    finally:
+        writer.join()
+    assert list((place / "trees").iterdir()) == []
+
+
+def test_a_folder_that_is_there_is_not_unpacked_into(place):
+    (place / "tree").mkdir()
+    with pytest.raises(OSError, match="exists"):
+        unpacked(place, ".zip", zip_of(FILES.items()))
+    assert list((place / "tree").iterdir()) == []
+
+
+def test_limits_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("LOCALREG_UNPACK_BYTES", "1000")
+    monkeypatch.setenv("LOCALREG_UNPACK_MEMBERS", "5")
+    assert limits_from_environment() == Limits(bytes=1000, members=5)
+    for wrong in ("0", "-1", "x", "1.5", "1_0", "9" * 30, "٣"):
+        monkeypatch.setenv("LOCALREG_UNPACK_RATIO", wrong)
+        with pytest.raises(InvalidValueError, match="LOCALREG_UNPACK_RATIO"):
+            limits_from_environment()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_differences_between_a_tree_and_its_archive_are_told(ending, place, tmp_path):
+    tree = unpacked(place, ending, archive_of(ending, FILES.items()))
+    archive = place / f"archive{ending}"
+    assert differences(archive, archive.name, tree) == []
+    for path in (tree, tree / "weights"):
+        path.chmod(0o755)
+    (tree / "config.json").unlink()
+    (tree / "extra").write_bytes(b"1")
+    (tree / "weights" / "a.bin").chmod(0o644)
+    (tree / "weights" / "a.bin").write_bytes(FILES["weights/a.bin"][::-1])
+    (tree / "weights" / "empty").unlink()
+    (tree / "weights" / "empty").symlink_to(tmp_path)
+    found = differences(archive, archive.name, tree)
+    assert sorted(found) == [
+        "config.json is missing",
+        "extra is not in the archive",
+        "weights/a.bin has other bytes",
+        "weights/empty has other bytes",
+    ]
+
+
+def test_a_file_that_grew_or_became_a_link_differs_from_its_archive(place, tmp_path):
+    tree = unpacked(place, ".zip", zip_of([("a", b"12"), ("b", b"12")]))
+    tree.chmod(0o755)
+    (tree / "a").chmod(0o644)
+    (tree / "a").write_bytes(b"123")
+    (tree / "b").unlink()
+    (tmp_path / "in" / "same").write_bytes(b"12")
+    (tree / "b").symlink_to(tmp_path / "in" / "same")
+    found = differences(place / "archive.zip", "archive.zip", tree)
+    assert found == ["a has other bytes", "b has other bytes"]
+
+
+def test_a_tree_is_removed_though_it_is_read_only_and_links_are_not_followed(place, tmp_path):
+    tree = unpacked(place, ".zip", zip_of(FILES.items()))
+    outside = tmp_path / "in" / "outside"
+    outside.mkdir()
+    (outside / "file").write_bytes(b"1")
+    tree.chmod(0o755)
+    (tree / "link").symlink_to(outside)
+    outside.chmod(0o555)
+    remove_tree(tree)
+    assert not tree.exists()
+    assert (outside / "file").exists()
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o555
+    link = place / "link"
+    link.symlink_to(outside)
+    remove_tree(link)
+    assert not os.path.lexists(link)
+    assert Path(outside / "file").exists()
+    remove_tree(place / "nothing")

@@ -1,0 +1,351 @@
+"""`import clearml` as localreg: by `python -m localreg.run`, and by `clearml_shim.install()`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from typing import Optional
+
+import pytest
+
+import localreg
+from localreg import Task, clearml_shim
+from localreg.errors import LocalregError, NotSupportedError
+
+
+@pytest.fixture
+def shim():
+    clearml_shim.install()
+    yield
+    clearml_shim.uninstall()
+
+
+# the names ---------------------------------------------------------------------------------
+
+NAMES = {
+    "clearml": ["Task", "InputModel", "Model", "Logger", "StorageManager"],
+    "clearml.task": ["Task"],
+    "clearml.model": ["InputModel", "Model", "Framework"],
+    "clearml.logger": ["Logger"],
+    "clearml.storage": ["StorageManager"],
+    "clearml.storage.manager": ["StorageManager"],
+}
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_the_modules_that_scripts_import_give_localregs_names(module, shim):
+    found = importlib.import_module(module)
+    for name in NAMES[module]:
+        assert getattr(found, name) is getattr(localreg, name)
+        assert name in found.__all__
+
+
+@pytest.mark.skipif("OutputModel" not in localreg.__all__, reason="it is written elsewhere")
+def test_output_models_are_localregs(shim):
+    import clearml.model
+
+    assert clearml.OutputModel is clearml.model.OutputModel is localreg.OutputModel
+
+
+def test_other_names_that_scripts_import(shim):
+    import clearml
+    from clearml import TaskTypes
+    from clearml.errors import UsageError
+    from clearml.utilities.plotly_reporter import SeriesInfo
+    from clearml.version import __version__
+
+    assert clearml.__version__ == __version__ == "2.1.12"
+    assert TaskTypes is Task.TaskTypes
+    assert clearml.storage.StorageManager is localreg.StorageManager
+    assert SeriesInfo.__name__ == "SeriesInfo"
+    with pytest.raises(UsageError):
+        Task.init(task_type="none")
+
+
+# what is not there -------------------------------------------------------------------------
+
+
+def test_what_localreg_lacks_is_imported_and_raises_when_it_is_used(shim):
+    from clearml import Dataset, HyperDataset, PipelineDecorator
+    from clearml.automation import HyperParameterOptimizer
+    from clearml.automation.controller import PipelineController
+
+    with pytest.raises(NotSupportedError, match=r"clearml\.Dataset\.get.*upload_artifact") as error:
+        Dataset.get(dataset_name="d")
+    assert error.value.name == "clearml.Dataset.get"
+    assert isinstance(error.value, NotImplementedError)
+    assert isinstance(error.value, LocalregError)
+    with pytest.raises(NotSupportedError, match=r"clearml\.PipelineController"):
+        PipelineController(name="p", project="p", version="1")
+    with pytest.raises(NotSupportedError, match="localreg task clone"):
+        HyperParameterOptimizer()
+    with pytest.raises(NotSupportedError, match=r"PipelineDecorator\.component"):
+        PipelineDecorator.component(return_values=["x"])(len)
+    with pytest.raises(NotSupportedError, match=r"clearml\.HyperDataset"):
+        type("Mine", (HyperDataset,), {})()
+
+
+def test_what_localreg_lacks_stands_in_annotations(shim):
+    from clearml import Dataset
+
+    assert (Dataset | None) == Optional[Dataset]  # noqa: UP045  (old scripts have it)
+    assert not isinstance(1, Dataset)
+    assert "Dataset" in repr(Dataset)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from clearml import Nothing",
+        "import clearml.nothing",
+        "from clearml.backend_api.session import Session",
+        "from clearml.model import Nothing",
+        "from clearml.automation import Nothing",
+    ],
+)
+def test_an_unknown_name_is_an_import_error_that_names_it(line, shim):
+    with pytest.raises(ImportError, match=r"localreg does not have clearml\.") as error:
+        exec(line, {})
+    assert error.value.name.startswith("clearml.")
+
+
+def test_an_unknown_attribute_is_an_attribute_error_that_names_it(shim):
+    import clearml
+
+    with pytest.raises(AttributeError, match=r"localreg does not have clearml\.Nothing"):
+        _ = clearml.Nothing
+
+
+# putting it in and taking it out -----------------------------------------------------------
+
+
+@pytest.fixture
+def real(tmp_path, monkeypatch):
+    """A `clearml` that is installed."""
+    package = tmp_path / "site" / "clearml"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("real = True\n")
+    (package / "task.py").write_text("real = True\n")
+    monkeypatch.syspath_prepend(package.parent)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "clearml"]:
+        del sys.modules[name]
+
+
+def test_the_real_one_is_hidden_until_it_is_taken_out(real):
+    import clearml
+
+    clearml_shim.install()
+    clearml_shim.install()
+    try:
+        assert importlib.import_module("clearml").Task is Task
+        assert importlib.import_module("clearml.task").Task is Task
+    finally:
+        clearml_shim.uninstall()
+    assert importlib.import_module("clearml") is clearml
+    assert importlib.import_module("clearml.task").real
+    clearml_shim.uninstall()
+    assert importlib.import_module("clearml") is clearml
+
+
+def test_without_it_clearml_is_what_it_was(shim):
+    clearml_shim.uninstall()
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("clearml")
+
+
+def test_arguments_parsed_before_the_task_starts_are_recorded(registry, tmp_path):
+    task = ran(
+        tmp_path,
+        "import argparse\nfrom clearml import Task\n"
+        "parser = argparse.ArgumentParser()\nparser.add_argument('--lr', type=float)\n"
+        "args = parser.parse_args()\nTask.init('p', 'early')\n",
+        "--lr", "0.5",
+    )  # fmt: skip
+    assert task.returncode == 0, task.stderr
+    assert Task.get_task(task_name="early").get_parameters(cast=True) == {"Args/lr": 0.5}
+
+
+# python -m localreg.run --------------------------------------------------------------------
+
+
+def ran(folder, text, *arguments, **options):
+    """Run a script, or with a list the words, as `python -m localreg.run` does."""
+    words = text if isinstance(text, list) else ["script.py"]
+    if isinstance(text, str):
+        (folder / "script.py").write_text(text)
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "localreg.run", *words, *arguments],
+        cwd=folder, capture_output=True, text=True, **options,
+    )  # fmt: skip
+
+
+def test_a_script_sees_what_python_shows_it(tmp_path):
+    (tmp_path / "beside.py").write_text("value = 3\n")
+    text = (
+        "import sys, os, beside\n"
+        "print(__name__, sys.argv, os.path.basename(__file__), beside.value)\n"
+        "print(sys.modules['__main__'].beside is beside, sys.path[0] == os.getcwd(), __package__)\n"
+    )
+    plain = subprocess.run(
+        [sys.executable, "script.py", "a", "-b"], cwd=tmp_path, capture_output=True, text=True
+    )
+    shimmed = ran(tmp_path, text, "a", "-b")
+    assert plain.returncode == 2  # the script was not there yet
+    plain = subprocess.run(
+        [sys.executable, "script.py", "a", "-b"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (shimmed.stdout, shimmed.stderr) == (plain.stdout, "")
+
+
+def test_a_module_is_run_as_python_does(tmp_path):
+    package = tmp_path / "pack"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "beside.py").write_text("value = 3\n")
+    (package / "__main__.py").write_text(
+        "import sys\nfrom .beside import value\nfrom clearml import Task\n"
+        "print(value, sys.argv[1:], Task.__module__, __name__, __package__)\n"
+    )
+    done = ran(tmp_path, ["-m", "pack"], "a")
+    assert done.stdout == "3 ['a'] localreg.api.tasks.task __main__ pack\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "status", "reason"),
+    [
+        ("", 0, "completed", None),
+        ("sys.exit()", 0, "completed", None),
+        ("sys.exit(0)", 0, "completed", None),
+        ("sys.exit(3)", 3, "failed", "exit code 3"),
+        ("sys.exit('no data')", 1, "failed", "no data"),
+        ("raise KeyError('k')", 1, "failed", "KeyError: 'k'"),
+        ("Task.current_task().close()\nsys.exit(3)", 3, "completed", None),
+        ("Task.current_task().mark_failed(status_reason='why')", 0, "failed", "why"),
+        ("os.kill(os.getpid(), 9)", -signal.SIGKILL, "aborted", "gone"),
+        ("if os.fork() == 0: sys.exit(5)\nos.wait()", 0, "completed", None),
+        ("if os.fork() == 0: raise KeyError\nos.wait()", 0, "completed", None),
+    ],
+)
+def test_how_a_script_leaves_is_kept_and_recorded(ending, code, status, reason, registry, tmp_path):
+    text = f"import os, sys\nfrom clearml import Task\nTask.init('p', 't')\n{ending}\n"
+    done = ran(tmp_path, text)
+    assert done.returncode == code, done.stderr
+    task = Task.get_task(task_name="t")
+    assert task.status == status
+    if reason is None:
+        assert task.status_reason is None
+    else:
+        assert reason in task.status_reason
+
+
+def test_a_task_run_again_is_run_through_the_shim_again(registry, tmp_path):
+    done = ran(tmp_path, "from clearml import Task\nprint(Task.init('p', 't').id)\n")
+    task_id = done.stdout.strip()
+    for _ in range(2):
+        again = subprocess.run(
+            [sys.executable, "-m", "localreg.cli", "task", "run", task_id],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert (again.returncode, again.stdout.strip()) == (0, task_id), again.stderr
+    assert len(Task.get_tasks()) == 1
+
+
+POOL = """
+import multiprocessing, os, sys
+from clearml import Logger, Task
+
+def work(job):
+    task_id, number = job
+    task = Task.get_task(task_id=task_id)
+    task.get_logger().report_scalar("work", f"part {number}", number / 2, iteration=number)
+    task.get_logger().flush()
+    return os.getpid()
+
+if __name__ == "__main__":
+    task = Task.init("p", "pool")
+    context = multiprocessing.get_context(sys.argv[1])
+    with context.Pool(2) as pool:
+        pids = pool.map(work, [(task.id, number) for number in range(6)], chunksize=1)
+    assert os.getpid() not in pids
+    print(task.id)
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_a_pool_reports_to_one_task(method, registry, tmp_path):
+    done = ran(tmp_path, POOL, method, timeout=100)
+    assert done.returncode == 0, done.stderr
+    task = Task.get_task(done.stdout.strip())
+    assert task.status == "completed"
+    assert task.get_reported_scalars()["work"] == {
+        f"part {number}": {"x": [number], "y": [number / 2]} for number in range(6)
+    }
+    assert len(Task.get_tasks()) == 1
+
+
+TREE = """
+import subprocess, sys
+from clearml import Task
+
+task = Task.init("p", sys.argv[1])
+if sys.argv[1] == "outer":
+    words = [sys.executable, "-m", "localreg.run", __file__, "inner"]
+    inner = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert inner.stdout.readline() == "ready\\n"
+    task.get_logger().report_scalar("loss", "train", 1.0, iteration=1)
+    assert {each.status for each in Task.get_tasks(project_name="p")} == {"in_progress"}
+    inner.communicate("go on\\n")
+else:
+    task.get_logger().report_scalar("loss", "train", 2.0, iteration=1)
+    print("ready", flush=True)
+    input()
+    sys.exit(4)
+"""
+
+
+def test_two_tasks_run_at_once_in_one_tree_of_processes(registry, tmp_path):
+    done = ran(tmp_path, TREE, "outer")
+    assert done.returncode == 0, done.stderr
+    tasks = {task.name: task for task in Task.get_tasks(project_name="p")}
+    assert {name: task.status for name, task in tasks.items()} == {
+        "outer": "completed", "inner": "failed",
+    }  # fmt: skip
+    for name, value in (("outer", 1.0), ("inner", 2.0)):
+        assert tasks[name].get_reported_scalars()["loss"]["train"]["y"] == [value]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        ([], 2, "usage"),
+        (["--nothing"], 2, "usage"),
+        (["-h"], 0, "usage"),
+        (["missing.py"], 2, "can't open 'missing.py'"),
+        (["-m", "no_such_module"], 2, "no_such_module"),
+        (["-m", "no_such.module"], 2, "no_such"),
+        (["-m", "sys"], 2, "sys"),
+    ],
+)
+def test_what_cannot_be_run_is_told(words, code, told, tmp_path):
+    done = ran(tmp_path, words)
+    assert done.returncode == code
+    assert told in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_syntax_error_is_shown_as_pythons(tmp_path):
+    done = ran(tmp_path, "x = (\n")
+    assert done.returncode == 1
+    assert "SyntaxError" in done.stderr
+
+
+def test_the_shim_makes_no_files_at_import(tmp_path):
+    done = ran(
+        tmp_path, "import clearml\n", env=os.environ | {"LOCALREG_HOME": str(tmp_path / "r")}
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "r").exists()

@@ -1,0 +1,345 @@
+"""P1 and P3: what was acknowledged survives a kill, and every call is all or nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from localreg import InputModel, Model, Registry, Task
+from localreg.errors import LocalregError, RegistryError
+from localreg.operations.models import adding, recording
+
+
+def rows_of(root):
+    """Every row of a registry's database."""
+    with closing(sqlite3.connect(root / "registry.db")) as connection:
+        return list(connection.iterdump())
+
+
+def files_of(root):
+    """Every file of a registry but SQLite's own."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and not path.name.startswith("registry.db")
+    }
+
+
+def check_sound(root):
+    with closing(sqlite3.connect(root / "registry.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def acknowledge(root, journal, durability, weights):
+    """Change a registry without end; print each fact once the call that made it has returned."""
+    import json
+    from itertools import count
+    from pathlib import Path
+
+    from localreg import InputModel, Model, Registry, Task
+    from localreg.operations.models import adding, recording
+    from localreg.registry import open_registry
+
+    def told(**fact):
+        print(json.dumps(fact), flush=True)
+
+    open_registry(root, journal=journal).close()
+    registry = Registry(root, durability=durability)
+    for number in count():
+        model = InputModel.import_model(f"s3://b/{number}.pt", name=f"n{number}", registry=registry)
+        told(id=model.id, name=f"n{number}")
+        model.tags = [f"a{number}", "all"]
+        told(id=model.id, tags=[f"a{number}", "all"])
+        model.comment = f"comment {number}"
+        told(id=model.id, comment=f"comment {number}")
+        registry.set_alias(model, "prod")
+        told(id=model.id, aliases=["prod"])
+        model.publish()
+        told(id=model.id, published=True)
+        task = Task.create("project", f"task {number}", registry=registry)
+        model.connect(task, name="base")
+        told(id=model.id, task=task.id)
+        model.archive()
+        told(id=model.id, archived=True)
+        Path(weights).write_bytes(b"weights %d" % number)
+        description = recording.describe(name="kept", project="p")
+        kept = Model(adding.add_model(registry._opened, weights, description), registry=registry)
+        told(id=kept.id, version=number + 1, digest=kept.digest)
+        gone = InputModel.import_model(f"s3://b/gone{number}.pt", registry=registry)
+        Model.remove(gone, registry=registry)
+        told(removed=gone.id)
+
+
+@pytest.mark.parametrize(
+    ("journal", "durability", "calls"),
+    [
+        ("wal", "full", 1),
+        ("wal", "full", 40),
+        ("wal", "fast", 25),
+        ("truncate", "full", 13),
+        ("truncate", "fast", 25),
+    ],
+)
+def test_a_kill_loses_nothing_acknowledged(tmp_path, children, journal, durability, calls):
+    """P1: SIGKILL right after a call has returned loses nothing of it, whatever the journal."""
+    root = tmp_path / "registry"
+    child = children.start(acknowledge, root, journal, durability, tmp_path / "weights.pt")
+    with child:
+        lines = [child.stdout.readline() for _ in range(calls)]
+        child.kill()
+        # What it acknowledged until it died counts too; a line that was cut off was not told.
+        lines += [line for line in child.stdout if line.endswith("\n")]
+
+    with Registry(root) as registry:
+        there = {model.id: model for model in registry.models(archived=True)}
+        for fact in map(json.loads, lines):
+            if "removed" in fact:
+                assert fact["removed"] not in there
+                continue
+            model = there[fact.pop("id")]
+            assert {name: getattr(model, name) for name in fact} == fact
+            if "digest" in fact:
+                number = fact["version"] - 1
+                assert Path(model.get_weights()).read_bytes() == b"weights %d" % number
+        InputModel.import_model("s3://b/after.pt")  # and it goes on
+    check_sound(root)
+
+
+def stop_in_a_checkpoint(root):
+    """Fill the write-ahead log, and stop when a part of it is in the database."""
+    import resource
+    import sqlite3
+    from pathlib import Path
+
+    from localreg import InputModel, Registry
+
+    registry = Registry(root)
+    for number in range(20):
+        InputModel.import_model(f"s3://b/{number}", comment="x" * 4_000, registry=registry)
+    # The first page already tells of pages that the file is not allowed to grow to.
+    grown = Path(root, "registry.db").stat().st_size + 4_096
+    resource.setrlimit(resource.RLIMIT_FSIZE, (grown, grown))
+    with registry._opened.store.read() as connection:
+        connection.execute("COMMIT")
+        try:
+            connection.execute("PRAGMA wal_checkpoint")
+        except sqlite3.OperationalError:
+            print("half done", flush=True)
+        input()
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_half_a_checkpoint_is_no_damage(tmp_path, children, readonly):
+    """P1, P12: while the log is copied into the database, and killed there, a registry is whole."""
+    root = tmp_path / "registry"
+    Registry(root).close()
+    database = root / "registry.db"
+    with children.start(stop_in_a_checkpoint, root) as child:
+        assert child.stdout.readline() == "half done\n"
+        pages = int.from_bytes(database.read_bytes()[28:32], "big")
+        assert pages * 4_096 > database.stat().st_size, "the checkpoint was not cut off"
+        with Registry(root, readonly=True) as registry:
+            assert len(registry.models()) == 20
+        child.kill()
+    with Registry(root, readonly=readonly) as registry:
+        assert len(registry.models()) == 20
+    check_sound(root)
+
+
+def die_in_a_commit(root):
+    """Die when a part of a transaction is in the database file."""
+    import os
+
+    from localreg import Registry
+    from localreg.registry import open_registry
+
+    open_registry(root, journal="truncate").close()
+    with Registry(root)._opened.store.write() as change:
+        change.record("project.created", "f" * 32, {"name": "x" * 1_000_000})
+        change.connection.execute("PRAGMA cache_size = 1")
+        for number in range(3):  # more than the cache holds
+            change.record("project.created", f"{number:032}", {"name": f"{number}" * 1_000_000})
+        os.kill(os.getpid(), 9)
+
+
+def test_a_kill_in_a_transaction_leaves_no_trace(tmp_path, children):
+    """P3: a transaction that was half in the database file when the process died is undone."""
+    root = tmp_path / "registry"
+    with children.start(die_in_a_commit, root) as child:
+        assert child.wait() == -9
+    assert (root / "registry.db-journal").stat().st_size > 0, "nothing had been written"
+    assert (root / "registry.db").stat().st_size > 1_000_000, "nothing had been written"
+
+    with Registry(root) as registry:
+        assert registry.history() == []
+    check_sound(root)
+
+
+@pytest.fixture
+def filled(tmp_path, monkeypatch):
+    """The current registry, with a bit of everything, and files of weights beside it."""
+    monkeypatch.chdir(tmp_path)
+    Path("w.pt").write_bytes(b"weights")
+    Path("new.pt").write_bytes(b"new weights")
+    Path("known.pt").write_bytes(b"new weights")
+    with Registry("registry", durability="fast") as registry:
+        opened = registry._opened
+        base = recording.describe(name="m", project="p", tags=["a", "b"], metadata={"k": "v"})
+        first = Model(adding.add_model(opened, "w.pt", base))
+        adding.add_model(opened, "known.pt", recording.describe(name="m", project="p"))
+        registry.set_alias(first, "prod")
+        registry.set_alias(first, "first")
+        InputModel.import_model("s3://b/x.pt", name="other", label_enumeration={"cat": 1})
+        InputModel(name="other").connect(Task.create("p", "user"), name="base")
+        yield registry
+
+
+def add(registry, path, alias=None, task=None, **told):
+    adding.add_model(registry._opened, path, recording.describe(**told), alias=alias, task=task)
+
+
+def import_(url="s3://b/new.pt", **told):
+    InputModel.import_model(url, name="new", project="fresh", tags=["fresh"], **told)
+
+
+def model():
+    return InputModel(name="m", tags=["a"])
+
+
+def user():
+    return Task.get_task(task_name="user")
+
+
+BAD_CALLS = {
+    "name": lambda r: setattr(model(), "name", "a\0b"),
+    "project": lambda r: setattr(model(), "project", "\ud800"),
+    "comment": lambda r: setattr(model(), "comment", 5),
+    "tags": lambda r: setattr(model(), "tags", ["new", ""]),
+    "tags str": lambda r: setattr(model(), "tags", "new"),
+    "system_tags": lambda r: setattr(model(), "system_tags", ["archived", "new", 5]),
+    "add_tags": lambda r: model().add_tags("new", "__$all"),
+    "remove_tags": lambda r: model().remove_tags("a", None),
+    "set_metadata": lambda r: model().set_metadata("", 1),
+    "set_all_metadata": lambda r: model().set_all_metadata({"new": 1, "": 2}),
+    "set_alias": lambda r: r.set_alias("p/m:2", "a b"),
+    "set_alias expect": lambda r: r.set_alias("p/m:2", "prod", expect="p/m:2"),
+    "set_alias expect None": lambda r: r.set_alias("p/m:2", "prod", expect=None),
+    "set_alias expect nothing": lambda r: r.set_alias("p/m:2", "prod", expect="nothing"),
+    "set_alias nothing": lambda r: r.set_alias("nothing", "prod"),
+    "remove_alias": lambda r: r.remove_alias("p/m", "none"),
+    "restore": lambda r: r.restore("p/m:1"),
+    "import url": lambda r: import_(""),
+    "import url NUL": lambda r: import_("/a\0b"),
+    "import labels": lambda r: import_(label_enumeration={"a": 1, "b": 1}),
+    "import labels of text": lambda r: import_(label_enumeration={"a": "b"}),
+    "import configs": lambda r: import_(config_text="a: 1", config_dict={"a": 1}),
+    "import config": lambda r: import_(config_dict={"a": object()}),
+    "import metadata": lambda r: import_(metadata={"": 1}),
+    "import framework": lambda r: import_(framework="\0"),
+    "copy of nothing": lambda r: import_("missing.pt", copy=True),
+    "copy of a folder": lambda r: import_("registry", copy=True),
+    "copy of a device": lambda r: import_("/dev/zero", copy=True),
+    "copy of what cannot be read": lambda r: import_("/proc/self/mem", copy=True),
+    "copy of a URL": lambda r: import_("ftp://b/new.pt", copy=True),
+    "add alias": lambda r: add(r, "new.pt", name="new", project="fresh", alias="a/b"),
+    "add URL": lambda r: add(r, "ftp://b/new.pt", name="new", project="fresh"),
+    "remove in use": lambda r: Model.remove(InputModel(name="other"), raise_on_errors=True),
+    "remove nothing": lambda r: Model.remove("nothing", raise_on_errors=True),
+    "create task": lambda r: Task.create("fresh", "new", task_type="none"),
+    "create task named": lambda r: Task.create("fresh", "\0"),
+    "init task": lambda r: Task.init("fresh", "new", tags=["new", 5]),
+    "connect no task": lambda r: model().connect("user"),
+    "connect name": lambda r: model().connect(user(), name=""),
+    "connect no model": lambda r: user().connect("m"),
+    "set_input_model": lambda r: user().set_input_model("nothing", name="new"),
+    "remove_input_models": lambda r: user().remove_input_models(["base", 5]),
+    "task config": lambda r: user().set_model_config("a: 1", {"a": 1}),
+    "task labels": lambda r: user().set_model_label_enumeration({"a": 1, "b": 1}),
+    "task comment": lambda r: user().set_comment(5),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_a_bad_call_changes_nothing(filled, name):
+    """P3: a call with a bad argument raises, and leaves no row and no file, also no temporary."""
+    before = rows_of(filled.path), files_of(filled.path)
+    with pytest.raises(LocalregError):
+        BAD_CALLS[name](filled)
+    assert (rows_of(filled.path), files_of(filled.path)) == before
+
+
+GOOD_CALLS = {
+    "tags": lambda r: setattr(model(), "tags", ["b", "c", "d"]),
+    "system_tags": lambda r: setattr(model(), "system_tags", ["archived", "package", "x"]),
+    "metadata": lambda r: model().set_all_metadata({"a": 1, "b": 2}),
+    "name": lambda r: setattr(model(), "name", "renamed"),
+    "project": lambda r: setattr(model(), "project", "fresh"),
+    "alias": lambda r: r.set_alias("p/m:2", "prod"),
+    "import": lambda r: import_(config_text="a: 1", metadata={"a": 1}),
+    "copy": lambda r: import_("new.pt", copy=True),
+    "add": lambda r: add(
+        r, "new.pt", name="new", project="fresh", alias="prod", task=user()._row()
+    ),
+    "connect": lambda r: model().connect(user(), name="base"),
+    "Task.connect": lambda r: user().connect(model()),
+    "remove": lambda r: Model.remove(InputModel(name="other"), force=True),
+    "create task": lambda r: Task.create("fresh", "new"),
+    "close task": lambda r: user().close(),
+    "inputs": lambda r: user().remove_input_models(["base"]),
+}
+
+
+@contextmanager
+def failing_event(root, seq):
+    """Make SQLite refuse one event."""
+    with closing(sqlite3.connect(root / "registry.db")) as connection:
+        connection.execute(
+            f"CREATE TRIGGER injected BEFORE INSERT ON event WHEN NEW.seq = {seq} "
+            "BEGIN SELECT RAISE(ABORT, 'injected'); END"
+        )
+        yield
+        connection.execute("DROP TRIGGER injected")
+
+
+def error_of(call, registry):
+    try:
+        call(registry)
+    except RegistryError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("name", GOOD_CALLS)
+def test_a_call_that_fails_midway_changes_nothing(filled, name):
+    """P3: whichever of its events cannot be written, a call leaves no row; then it works whole."""
+    before, written = rows_of(filled.path), len(filled.history())
+    for number in range(1, 100):
+        with failing_event(filled.path, written + number):
+            error = error_of(GOOD_CALLS[name], filled)
+        if error is None:
+            break
+        assert "injected" in error
+        assert rows_of(filled.path) == before
+        assert not list(filled.path.glob("tmp/*"))
+    assert len(filled.history()) == written + number - 1 > written
+    check_sound(filled.path)
+
+
+def interrupted(registry):
+    with registry._opened.store.write() as change:
+        change.record("project.created", "f" * 32, {"name": "new"})
+        raise KeyboardInterrupt
+
+
+def test_what_breaks_a_transaction_off_leaves_no_trace(filled):
+    """P3: also Ctrl-C in the middle of a transaction undoes it; the next one works."""
+    before = rows_of(filled.path)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(filled)
+    assert rows_of(filled.path) == before
+    InputModel.import_model("s3://b/after.pt")

@@ -1,0 +1,366 @@
+"""P15: a registry on FAT, as on USB sticks: no links, no modes, no case, no ``:`` in names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from localreg import InputModel, Registry
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Weights under names that FAT takes and does not take, and a package."""
+    folder = tmp_path / "sources"
+    for name in ("a.pt", "b:c?.pt", 'd"|*<>.bin', "e.", "ü.pt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(name.encode() * 1000)
+    (folder / "pkg/inside").mkdir(parents=True)
+    (folder / "pkg/inside/x").write_text("x")
+    (folder / "pkg/y").write_text("y")
+    return folder
+
+
+def use_in_place(stick, sources, journal):
+    """Do in a registry on the stick what is done in one anywhere; return what came of it."""
+    from pathlib import Path
+
+    from localreg import InputModel, Model, Registry
+    from localreg.blobs.local_files.handed_out import is_linked
+    from localreg.registry import open_registry
+
+    root = Path(stick) / journal
+    told = {"copies": {}, "writable": set(), "same": []}
+    open_registry(root, journal=journal).close()
+    with Registry(root) as registry:
+        for source in sorted(Path(sources).iterdir()):
+            model = registry.add(source, source.stem, "usb", tags=["t"])
+            first, second = Path(model.get_local_copy()), Path(model.get_local_copy())
+            told["same"].append(first == second)
+            # Settled: another local copy is a look at two files, and reads nothing.
+            blobs, name = registry._opened.blobs, first.name if first.is_file() else "pkg.zip"
+            told["same"].append(is_linked(blobs, model.digest, model.size, name))
+            if source.is_file():
+                told["copies"][source.name] = first.name
+                told["same"].append(first.read_bytes() == source.read_bytes())
+                told["writable"].add(first.stat().st_mode & 0o222)
+            else:
+                told["tree"] = sorted(each.name for each in first.rglob("*"))
+        told["found"] = len(Model.query_models(tags=["t"]))
+        again = registry.add(Path(sources) / "a.pt", "again", "usb")
+        told["same"].append(again.digest == registry.model("usb/a").digest)
+        told["same"].append(InputModel(name="again").url.endswith("/a.pt"))
+        model.report_scalar("loss", "train", 0.5, 1)
+        told["pages"] = [Path(model.report()).is_file(), Path(registry.render()).is_file()]
+        told["verified"] = registry.verify(full=True).ok
+        Model.remove(model)
+        done = registry.gc(grace_seconds=0, dry_run=False)
+        told["collected"] = [sorted({each.kind for each in done.garbage}), list(done.failed)]
+        told["copied"] = registry.du().copies
+    with Registry(root) as registry:
+        told["journal"] = registry.db.execute("PRAGMA journal_mode").fetchone()[0]
+    told["left"] = [path.name for path in [*root.glob("tmp/*"), *root.glob("files/*/.*")]]
+    return told | {"writable": sorted(told["writable"])}
+
+
+def look_again(stick, journal):
+    """Look whether what was done before the stick was pulled out is there."""
+    from pathlib import Path
+
+    from localreg import Registry
+
+    with Registry(Path(stick) / journal) as registry:
+        copies = [Path(model.get_local_copy()).exists() for model in registry.models()]
+        return [copies, registry.verify(full=True).ok]
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_a_registry_is_used_on_fat(vfat, sources, journal):
+    """P15: all of it works there; what FAT lacks costs space, and changes names of local copies."""
+    disk = vfat()
+    told = disk.run(use_in_place, disk.place, sources, journal)
+    assert told["copies"] == {
+        "a.pt": "a.pt",
+        "b:c?.pt": "b_c_.pt",
+        'd"|*<>.bin': "d_____.bin",
+        "e.": "e.",
+        "ü.pt": "ü.pt",
+    }
+    assert all(told["same"])
+    assert told["writable"] == [0]  # by FAT's own attribute
+    assert told["tree"] == ["inside", "x", "y"]
+    assert told["found"] == 6
+    assert told["pages"] == [True, True]
+    assert told["verified"]
+    assert told["collected"] == [[], []]  # a removed model can be restored for a day
+    assert told["copied"] >= 5 * 4000
+    assert told["journal"] == journal
+    assert told["left"] == []
+    assert disk.run(look_again, disk.place, journal) == [[True] * 6, True]
+
+
+def use_at_once(stick, count):
+    """Let processes add, read and report in one registry; return what is in it in the end."""
+    import os
+    import traceback
+    from pathlib import Path
+
+    from localreg import Registry
+
+    root = Path(stick) / "registry"
+    children = []
+    for number in range(count):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                with Registry(root) as registry:
+                    for turn in range(5):
+                        source = Path(stick) / f"{number}-{turn}.bin"
+                        source.write_bytes(b"%d" % turn * 5000)  # the same in each process
+                        model = registry.add(source, f"m{turn}", "p", mode="move")
+                        model.report_scalar("loss", f"from {number}", turn, turn)
+                        assert Path(model.get_local_copy()).stat().st_size == 5000
+                status = 0
+            finally:
+                if status:
+                    traceback.print_exc()
+                os._exit(status)
+        children.append(child)
+    failed = [child for child in children if os.waitpid(child, 0)[1]]
+    with Registry(root) as registry:
+        digests = {model.digest for model in registry.models()}
+        garbage = [each.path for each in registry.gc(grace_seconds=0).garbage]
+        sound = registry.verify(full=True).ok
+        return [failed, len(registry.models()), len(digests), sound, garbage]
+
+
+def test_processes_share_a_registry_on_fat(vfat):
+    """P10, P11: made at once by several processes, it has what all of them added, once."""
+    disk = vfat()
+    assert disk.run(use_at_once, disk.place, 4) == [[], 20, 5, True, []]
+
+
+def fill_up(stick, weights):
+    """Add what fits once and not twice; return what was said, what is left, and how it goes on."""
+    from pathlib import Path
+
+    from localreg import Registry
+    from localreg.errors import StorageFullError
+
+    with Registry(Path(stick) / "registry") as registry:
+        try:
+            registry.add(weights, "large")
+        except StorageFullError as error:
+            told = [str(error)]
+        root = registry.path
+        told.append([path.name for path in root.rglob("*") if path.stat().st_size > 1_000_000])
+        told.append([path.name for path in [*root.glob("files/*/.*"), *root.glob("tmp/*")]])
+        told.append(len(registry.models()))
+        (Path(stick) / "small.pt").write_bytes(b"small")
+        small = registry.add(Path(stick) / "small.pt", "small")
+        return [*told, Path(small.get_local_copy()).read_text()]
+
+
+def test_a_stick_that_is_full_with_the_local_copy(vfat, tmp_path):
+    """P5: weights for whose local copy no room is left are not kept, and leave nothing."""
+    with open(tmp_path / "large.bin", "wb") as file:
+        file.truncate(60_000_000)
+    disk = vfat()
+    said, large, left, models, small = disk.run(fill_up, disk.place, tmp_path / "large.bin")
+    assert "nothing was kept" in said
+    assert (large, left, models) == ([], [], 0)
+    assert small == "small"
+
+
+def edit_a_copy(stick):
+    """Write into a local copy in spite of its mode; return what comes of it."""
+    import os
+    from pathlib import Path
+
+    from localreg import Registry
+
+    told = []
+    with Registry(Path(stick) / "registry") as registry:
+        source = Path(stick) / "w.pt"
+        source.write_bytes(b"weights")
+        model = registry.add(source, "m")
+        path = Path(model.get_local_copy())
+        blob = registry._opened.blobs.path(model.digest)
+        before = path.stat()
+        path.chmod(0o755)
+        path.write_bytes(b"broken!")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 10_000_000_000))
+        told.append(Path(model.get_local_copy()).read_text())
+        path.chmod(0o755)
+        path.write_bytes(b"unseen!")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # and it lies about the time
+        told.append([problem.kind for problem in registry.verify(full=True).problems])
+        os.environ["LOCALREG_VERIFY"] = "always"
+        told.append(Path(model.get_local_copy()).read_text())
+        # As after `cp -r`: the same bytes with another time. They are not written again.
+        os.utime(path, ns=(0, 10**18))
+        inode = path.stat().st_ino
+        told.append(Path(model.get_local_copy()).stat().st_ino == inode)
+        told.append(path.stat().st_mtime_ns == blob.stat().st_mtime_ns)
+        told.append(path.stat().st_mode & 0o222)
+    return told
+
+
+def test_a_local_copy_that_was_edited_on_fat(vfat):
+    """P6: a copy is no link there; one that was written to is not given out again."""
+    disk = vfat()
+    told = disk.run(edit_a_copy, disk.place)
+    assert told == ["weights", ["file"], "weights", True, True, 0]
+
+
+def unpack_what_fat_cannot_hold(stick):
+    """Ask for packages whose names FAT does not take, or cannot tell apart."""
+    import zipfile
+    from pathlib import Path
+
+    from localreg import Registry
+    from localreg.errors import StorageError
+
+    told = []
+    with Registry(Path(stick) / "registry") as registry:
+        for names in (["good", "what?"], ["x/a", "X/b"], ["same", "SAME"]):
+            archive = Path(stick) / "p.zip"
+            with zipfile.ZipFile(archive, "w") as file:
+                for name in names:
+                    file.writestr(name, name)
+            model = registry.add(archive, "p")
+            try:
+                model.get_local_copy(extract_archive=True, raise_on_error=True)
+            except StorageError as error:
+                told.append(str(error))
+            told.append(Path(model.get_local_copy()).name)
+        told.append([path.name for path in Path(stick).glob("registry/trees/*")])
+    return told
+
+
+def test_a_package_whose_names_fat_does_not_take(vfat):
+    """P18, P19: it is refused whole, the member is named, and the archive itself can be had."""
+    disk = vfat()
+    *told, left = disk.run(unpack_what_fat_cannot_hold, disk.place)
+    for error, member in zip(told[::2], ("'what?'", "'X'", "'SAME'"), strict=True):
+        assert f"its member {member} has a name that it does not take" in error
+        assert "nothing was written" in error
+    assert told[1::2] == ["p.zip"] * 3
+    assert left == []
+
+
+def add_more_than_a_file_may_hold(stick, weights):
+    """Keep more than 4 GiB; return what was said, and what is left."""
+    from pathlib import Path
+
+    from localreg import Registry
+    from localreg.errors import StorageError
+
+    with Registry(Path(stick) / "registry") as registry:
+        try:
+            registry.add(weights, "large")
+        except StorageError as error:
+            left = [path.name for path in registry.path.glob("tmp/*")]
+            return [type(error).__name__, str(error), left]
+
+
+def test_what_is_too_large_for_fat(vfat, tmp_path):
+    """P5: more than 4 GiB is a StorageError that says so, before 4 GiB were written for nothing."""
+    with open(tmp_path / "large.bin", "wb") as file:
+        file.truncate(2**32)
+    disk = vfat(megabytes=6000)
+    kind, text, left = disk.run(add_more_than_a_file_may_hold, disk.place, tmp_path / "large.bin")
+    assert kind == "StorageError"
+    assert "FAT takes 4 GiB at most" in text
+    assert left == []
+    assert disk.image.stat().st_blocks * 512 < 500_000_000  # of the disk that the stick is
+
+
+def carry(stick, root, back, ways):
+    """Copy a registry to the stick, use it there, and copy it back; return what came of it."""
+    import shlex
+    import shutil
+    import subprocess
+    from pathlib import Path
+
+    from localreg import InputModel, Registry
+
+    def shell(command, source, target):
+        places = {"SOURCE": shlex.quote(str(source)), "TARGET": shlex.quote(str(target))}
+        for name, place in places.items():
+            command = command.replace(name, place)
+        done = subprocess.run(command, shell=True, capture_output=True, text=True)
+        return [done.returncode, done.stderr.splitlines()]
+
+    def carry_one(way, back):
+        there, told = Path(stick) / "registry", {}
+        told["said"] = shell(way, root, there)
+        with Registry(there) as registry:
+            told["found"] = [registry.verify(full=full).ok for full in (False, True)]
+            paths = [Path(model.get_local_copy()) for model in registry.models(tags=["kept"])]
+            told["names"] = sorted(path.name for path in paths if path.is_file())
+            told["copied"] = registry.du().copies
+            (Path(stick) / "new.pt").write_bytes(b"made on the stick")
+            registry.add(Path(stick) / "new.pt", "new", mode="move")
+            InputModel(name="pointed").add_tags("seen")
+            told["index"] = Path(registry.render()).is_file()
+            told["garbage"] = [each.path for each in registry.gc(grace_seconds=0).garbage]
+        told["back"] = shell(way, there, back)
+        shutil.rmtree(there)
+        return told
+
+    return [carry_one(way, f"{back}/{number}") for number, way in enumerate(ways)]
+
+
+# The README names the first one: nothing is on the stick twice, and no name is refused.
+WAYS = [
+    "rsync -rt --exclude=/files SOURCE/ TARGET",
+    "rsync -a SOURCE/ TARGET",
+    "cp -r SOURCE TARGET",
+    "cp -a SOURCE TARGET",
+    "mkdir TARGET && tar -C SOURCE --hard-dereference -c . | tar -C TARGET --no-same-owner -x",
+]
+
+
+@pytest.fixture
+def filled(tmp_path, sources):
+    """A registry beside the stick, with links, names that FAT does not take, and a package."""
+    with Registry(tmp_path / "registry") as registry:
+        for source in sources.iterdir():
+            registry.add(source, source.name, "p", tags=["kept"]).get_local_copy()
+        registry.model("p/pkg").report_scalar("loss", "train", 1.0, 0)
+        registry.model("p/pkg").report()
+        InputModel.import_model("https://example.org/x.pt", name="pointed")
+    return registry.path
+
+
+def test_a_registry_is_carried_on_fat(vfat, filled, tmp_path):
+    """P15: copied to a stick, used there, and copied back, it is whole, and has what came to it.
+
+    The tools may fail for what is below ``files/``, which is made again, and for nothing else.
+    """
+    disk, back = vfat(), tmp_path / "back"
+    back.mkdir()
+    for number, told in enumerate(disk.run(carry, disk.place, filled, back, WAYS)):
+        way, (status, errors) = WAYS[number], told["said"]
+        assert (status == 0) is (number == 0), way
+        assert sum("/files/" in line for line in errors) >= min(status, 2), way
+        lines = [line for line in errors if "/files/" not in line]
+        assert all("previous errors" in line for line in lines), way
+        assert told["found"] == [True, True], way
+        assert told["names"] == ["a.pt", "b_c_.pt", "d_____.bin", "e.", "ü.pt"], way
+        assert told["copied"] > 0, way
+        assert told["index"], way
+        assert told["garbage"] == [], way
+        assert told["back"] == [0, []], way
+        with Registry(back / str(number)) as registry:
+            assert registry.verify(full=True).ok, way
+            (new,) = registry.models(name="new")
+            assert Path(new.get_local_copy()).read_bytes() == b"made on the stick"
+            for source in (path for path in registry.models(tags=["kept"]) if path.name != "pkg"):
+                kept = Path(source.get_local_copy())
+                assert kept.name == source.name, way
+                assert kept.read_bytes() == source.name.encode() * 1000, way
+            assert registry.model("pointed").tags == ["seen"], way

@@ -1,0 +1,310 @@
+"""P5: full disks, limits and refusals give a typed error, lose nothing, and need no repair."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from localreg import InputModel, Registry
+from localreg.errors import (
+    DamagedRegistryError,
+    LockTimeoutError,
+    ReadOnlyRegistryError,
+    RegistryError,
+    StorageError,
+    StorageFullError,
+)
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.operations.models import adding, recording
+from localreg.registry import open_registry
+from localreg.store.database.sqlite_errors import as_registry_error
+
+
+def check_sound(root):
+    with closing(sqlite3.connect(root / "registry.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_a_disk_full_of_rows(small_disk, journal):
+    """P5: what was acknowledged before the disk was full is there, and with space all goes on."""
+    disk = small_disk("-t", "tmpfs", "-o", "size=3m", "none")
+    ballast = disk / "ballast"
+    ballast.write_bytes(bytes(1_000_000))
+    open_registry(disk / "registry", journal=journal).close()
+    with Registry(disk / "registry") as registry:
+        acknowledged = []
+
+        def add():
+            number = len(acknowledged)
+            url, comment = f"s3://b/{number}", f"{number}" * 50_000
+            acknowledged.append(InputModel.import_model(url, comment=comment).id)
+
+        def fill():
+            for _ in range(100):
+                add()
+
+        with pytest.raises(StorageFullError, match="free some space") as raised:
+            fill()
+        assert raised.value.path == str(registry.path / "registry.db")
+        assert acknowledged
+        assert {model.id for model in registry.models()} == set(acknowledged)
+        with pytest.raises(StorageFullError):  # still
+            add()
+        ballast.unlink()
+        add()
+        assert {model.id for model in registry.models()} == set(acknowledged)
+    check_sound(registry.path)
+
+
+def test_a_disk_full_of_weights(small_disk, tmp_path):
+    """P5: weights that find no room leave no file and no row; smaller ones are kept."""
+    disk = small_disk("-t", "tmpfs", "-o", "size=4m", "none")
+    large, small = tmp_path / "large.pt", tmp_path / "small.pt"
+    large.write_bytes(os.urandom(5_000_000))
+    small.write_bytes(b"small")
+    with Registry(disk / "registry") as registry:
+        for call in (
+            lambda: InputModel.import_model(large, copy=True, project="new"),
+            lambda: adding.add_model(registry._opened, large, recording.describe(project="new")),
+        ):
+            with pytest.raises(StorageFullError, match="nothing was kept") as raised:
+                call()
+            assert str(disk) in raised.value.path or str(large) in raised.value.path
+            assert registry.history() == []
+            files = [path.name for path in registry.path.rglob("*") if path.is_file()]
+            assert all(name.startswith("registry.db") for name in files)
+        kept = InputModel.import_model(small, copy=True)
+        assert Path(kept.get_weights(raise_on_error=True)).read_bytes() == b"small"
+    check_sound(registry.path)
+
+
+def test_a_disk_too_small_for_a_registry(small_disk):
+    """P5: a registry that finds no room is not made, and leaves nothing."""
+    disk = small_disk("-t", "tmpfs", "-o", "size=128k", "none")
+    with pytest.raises(StorageFullError):
+        Registry(disk / "registry")
+    assert list((disk / "registry").iterdir()) == []
+
+
+def write_past_a_limit(root, weights):
+    """Write files until the limit on their size, then without it; return what came of it."""
+    import resource
+    from pathlib import Path
+
+    from localreg import InputModel, Registry
+    from localreg.errors import StorageError
+
+    registry = Registry(root)
+    InputModel.import_model("s3://b/first", name="first", registry=registry)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    told = []
+
+    def attempt(call):
+        try:
+            told.append(["ok", call().name])
+        except StorageError as error:
+            told.append([type(error).__name__, str(error)])
+
+    def long():
+        comment = "x" * 10_000_000
+        return InputModel.import_model("s3://b/l", name="long", comment=comment, registry=registry)
+
+    def kept():
+        return InputModel.import_model(weights, name="kept", copy=True, registry=registry)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
+    attempt(long)
+    attempt(kept)
+    left = [path.name for path in Path(root).rglob("*") if "blob-" in path.name]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    attempt(long)
+    attempt(kept)
+    registry.close()
+    return [told, left]
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_a_limit_on_the_size_of_files(tmp_path, children, journal):
+    """P5: EFBIG is a StorageError for rows and weights; without the limit both are written."""
+    open_registry(tmp_path / "registry", journal=journal).close()
+    (tmp_path / "w.pt").write_bytes(os.urandom(3_000_000))
+    told, left = children.run(write_past_a_limit, tmp_path / "registry", tmp_path / "w.pt")
+    assert [kind for kind, _ in told] == ["StorageError", "StorageError", "ok", "ok"]
+    assert "registry.db" in told[0][1]
+    assert "keeping weights" in told[1][1]
+    assert left == []
+    with Registry(tmp_path / "registry") as registry:
+        assert {model.name for model in registry.models()} == {"first", "long", "kept"}
+    check_sound(tmp_path / "registry")
+
+
+def run_out_of_descriptors(root, weights):
+    """Use a registry with fewer and fewer file descriptors left; return what came of it."""
+    import os
+    import resource
+
+    from localreg import InputModel, Registry
+    from localreg.errors import LocalregError
+
+    Registry(root).close()
+    InputModel.import_model(weights, copy=True, registry=Registry(root)).get_weights()
+    told = set()
+    for spare in range(12):
+        registry = Registry(root)
+        used = max(int(name) for name in os.listdir("/proc/self/fd")) + 1
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + spare, hard))
+        try:
+            second = Registry(root)
+            InputModel.import_model(f"s3://b/{spare}", registry=second)
+            with open(weights, "ab") as file:
+                file.write(b"+")
+            InputModel.import_model(weights, copy=True, registry=second)
+            told.add("ok")
+        except LocalregError as error:
+            told.add(type(error).__name__)
+        except OSError:  # the test's own file
+            pass
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        InputModel.import_model(f"s3://b/after/{spare}", registry=registry)
+    return sorted(told)
+
+
+def test_too_few_file_descriptors(tmp_path, children):
+    """P5: EMFILE is a StorageError wherever it strikes, and nothing is wrong afterwards."""
+    (tmp_path / "w.pt").write_bytes(b"weights")
+    told = children.run(run_out_of_descriptors, tmp_path / "registry", tmp_path / "w.pt")
+    assert told == ["StorageError", "ok"]
+    with Registry(tmp_path / "registry") as registry:
+        assert len(registry.models()) >= 12
+    assert not list(tmp_path.glob("registry/tmp/*"))
+    check_sound(tmp_path / "registry")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (errno.ENOSPC, StorageFullError),
+        (errno.EDQUOT, StorageFullError),
+        (errno.EIO, StorageError),
+        (errno.EACCES, StorageError),
+        (errno.EROFS, StorageError),
+        (errno.EMFILE, StorageError),
+        (errno.ELOOP, StorageError),
+    ],
+)
+def test_errors_of_the_operating_system_are_translated(tmp_path, code, kind):
+    """P5: whatever the operating system refuses below blobs/ is a StorageError with the path."""
+
+    def refuse():
+        with disk_errors("keeping weights", tmp_path):
+            raise OSError(code, os.strerror(code), str(tmp_path / "w.pt"))
+
+    with pytest.raises(kind) as raised:
+        refuse()
+    assert type(raised.value) is kind
+    assert raised.value.path == str(tmp_path / "w.pt")
+    assert os.strerror(code) in str(raised.value)
+
+
+# What SQLite answers to a mistake of its user; from localreg it would be a defect.
+MISTAKES = frozenset(
+    "ERROR INTERNAL ABORT INTERRUPT NOTFOUND EMPTY SCHEMA TOOBIG CONSTRAINT MISMATCH MISUSE NOLFS "
+    "RANGE NOTICE WARNING".split()
+)
+MEANINGS = {
+    "BUSY": LockTimeoutError,
+    "LOCKED": LockTimeoutError,
+    "PROTOCOL": LockTimeoutError,
+    "CORRUPT": DamagedRegistryError,
+    "NOTADB": DamagedRegistryError,
+    "FORMAT": DamagedRegistryError,
+    "FULL": StorageFullError,
+    "READONLY": ReadOnlyRegistryError,
+    "IOERR": StorageError,
+    "CANTOPEN": StorageError,
+    "PERM": StorageError,
+    "AUTH": StorageError,
+    "NOMEM": StorageError,
+}
+
+
+PRIMARY = {name: getattr(sqlite3, f"SQLITE_{name}") for name in [*MEANINGS, *sorted(MISTAKES)]}
+
+
+@pytest.mark.parametrize("name", PRIMARY)
+def test_every_code_of_sqlite_has_a_meaning(name):
+    """P5: no result code of SQLite is left without a class; a mistake is called a defect."""
+    for extended in (0, 1 << 8, 7 << 8):
+        error = sqlite3.OperationalError("reason")
+        error.sqlite_errorcode = PRIMARY[name] | extended
+        found = as_registry_error(error, Path("/r/registry.db"))
+        assert type(found) is MEANINGS.get(name, RegistryError)
+        assert found.path == "/r/registry.db"
+        assert ("defect" in str(found)) is (name in MISTAKES)
+
+
+def test_no_code_of_sqlite_is_missing_here():
+    """P5: the codes above are all that there are, from SQLITE_ERROR to SQLITE_NOTADB, and two."""
+    assert sorted(PRIMARY.values()) == [*range(1, 27), 27, 28]
+
+
+def test_a_lock_that_is_held_too_long_is_told(tmp_path):
+    """P14: a writer that never ends gives a bounded LockTimeoutError, which says what to do."""
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    told = as_registry_error(error, tmp_path / "registry.db")
+    assert isinstance(told, LockTimeoutError)
+    assert isinstance(told, TimeoutError)
+    assert "30 s" in str(told)
+    with Registry(tmp_path) as registry, registry._opened.store.read() as connection:
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (30_000,)
+
+
+def use_where_folders_cannot_be_synced(root, weights, error):
+    """Use a registry while fsync refuses folders, as some network file systems do."""
+    import errno
+    import os
+    import stat
+    from pathlib import Path
+
+    import localreg
+
+    sync, refused = os.fsync, []
+
+    def sync_files_only(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            refused.append(descriptor)
+            raise OSError(getattr(errno, error), error)
+        sync(descriptor)
+
+    os.fsync = sync_files_only
+    with localreg.Registry(root) as registry:
+        model = registry.add(weights, "m")
+        output = localreg.OutputModel(
+            task=localreg.Task.init(project_name="p", task_name="t"), name="uploaded"
+        )
+        output.update_weights(weights, target_filename="w.pt", upload_uri=f"{root}-uploads")
+        output.wait_for_uploads()
+        text = Path(model.get_local_copy()).read_text()
+        return [text, bool(refused), os.listdir(f"{root}-uploads"), registry.verify(full=True).ok]
+
+
+@pytest.mark.parametrize("error", ["EINVAL", "ENOSYS", "EOPNOTSUPP"])
+def test_folders_that_cannot_be_synced(tmp_path, children, error):
+    """P5: where fsync takes files only, the files are synced, and all works."""
+    (tmp_path / "w.pt").write_bytes(b"weights")
+    told = children.run(
+        use_where_folders_cannot_be_synced, tmp_path / "registry", tmp_path / "w.pt", error
+    )
+    assert told[:2] == ["weights", True]
+    assert told[2]
+    assert told[3]

@@ -1,0 +1,151 @@
+"""P24: installed and used where there is no network.
+
+The wheel of this project is built and installed into a fresh virtual environment, by pip, without
+an index, in a network namespace that has no network. Its dependencies are links to those of the
+environment that runs the tests, and only what the wheel declares is linked: that shows that the
+declared ones are enough, and that nothing is fetched. It does not show that their own wheels
+can be carried over; that is pip's business, and the README says how.
+"""
+
+from __future__ import annotations
+
+import email
+import os
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+PROJECT = Path(__file__).parents[2]
+ALONE = ["unshare", "--net"]  # a process without any network but its own
+
+# Loaded at the start of every Python of the new environment.
+TRIPWIRE = """
+import os, sys
+def _tell(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.gethostbyname"):
+        with open(os.environ["TRIPWIRE"], "a") as file:
+            file.write(f"{event} {arguments[-1 if event == 'socket.connect' else 0]}\\n")
+sys.addaudithook(_tell)
+"""
+
+SCRIPT = """
+from pathlib import Path
+from localreg import InputModel, Model, Registry, Task
+
+Path("w.pt").write_bytes(b"weights")
+with Registry("made") as registry:
+    task = Task.init(project_name="p", task_name="t")
+    model = registry.add("w.pt", "m", "p", tags=["t"])
+    InputModel.import_model("https://example.org/x.pt", name="remote")
+    for step in range(20_000):  # so many that they are thinned for drawing
+        model.report_scalar("loss", "train", 0.5, step)
+    assert [each.name for each in Model.query_models(tags=["t"])] == ["m"]
+    assert Path(model.get_local_copy()).read_bytes() == b"weights"
+    assert "loss" in Path(model.report()).read_text()
+    task.close()
+    registry.render()
+    assert registry.verify(full=True).ok
+"""
+
+
+def requirements(wheel):
+    """Return what a wheel says that it needs."""
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (each for each in file.namelist() if each.endswith(".dist-info/METADATA"))
+        return email.message_from_bytes(file.read(name)).get_all("Requires-Dist")
+
+
+def needed(lines, extras=()):
+    """Yield the names of the distributions that are required, with all that those require."""
+    for need in map(Requirement, lines):
+        marker = need.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            yield need.name
+            yield from needed(distribution(need.name).requires or (), need.extras)
+
+
+def link(name, site):
+    """Make the files of an installed distribution appear in another environment."""
+    found = distribution(name)
+    for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
+        if not (site / top).exists():
+            (site / top).symlink_to(Path(str(found.locate_file(top))).resolve())
+
+
+def run(command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def wheel(tmp_path):
+    """The wheel of this project, which takes a build backend to make."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
+    # Without isolation: else pip would fetch the backend, which stands in the extra "test".
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", tmp_path / "house"]
+    run([*pip, *options, PROJECT])
+    (wheel,) = (tmp_path / "house").iterdir()
+    return wheel
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """A function that runs a command where there is no network, as a user with nothing set."""
+    if subprocess.run([*ALONE, "true"], capture_output=True).returncode != 0:
+        pytest.skip("a network namespace cannot be made here")
+    work = tmp_path / "work"
+    work.mkdir()
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    settings = {"HOME": str(work), "TRIPWIRE": str(tmp_path / "tripwire"), "NO_COLOR": "1"}
+
+    def run_alone(*command):
+        return run([*ALONE, *command], cwd=work, env=kept | settings)
+
+    return run_alone
+
+
+@pytest.fixture
+def environment(tmp_path, wheel, alone):
+    """A virtual environment into which localreg was installed without a network."""
+    folder = tmp_path / "new"
+    run([sys.executable, "-m", "venv", "--without-pip", folder])
+    (site,) = folder.glob("lib/python*/site-packages")
+    for name in sorted(set(needed(requirements(wheel)))):
+        link(name, site)
+    (site / "tripwire.py").write_text(TRIPWIRE)
+    (site / "tripwire.pth").write_text("import tripwire\n")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", f"--python={folder}"]
+    alone(*pip, "install", "--no-index", f"--find-links={wheel.parent}", "localreg")
+    assert (site / "localreg/__init__.py").is_file()
+    return folder / "bin"
+
+
+def test_localreg_is_installed_and_used_without_a_network(environment, alone, tmp_path):
+    """P24: where nothing can be reached all works that is local, and nobody even asks."""
+    python, localreg = environment / "python", environment / "localreg"
+    alone(python, "-W", "error", "-c", SCRIPT)
+    assert "p/m" in alone(localreg, "-R", "made", "ls")
+    alone(localreg, "-R", "made", "add", "w.pt", "-n", "p/cli")
+    alone(localreg, "-R", "made", "get", "p/cli", "-o", "copy.pt")
+    assert (tmp_path / "work/copy.pt").read_bytes() == b"weights"
+    alone(localreg, "-R", "made", "report", "p/cli")
+    alone(localreg, "-R", "made", "site")
+    alone(localreg, "-R", "made", "verify", "--full")
+    alone(localreg, "-R", "made", "gc")
+    alone(localreg, "-R", "made", "doctor")
+    assert not (tmp_path / "tripwire").exists()
+    # The wire would have told: this call needs the network, and does not get it.
+    command = [*ALONE, localreg, "-R", "made", "get", "p/remote"]
+    settings = {"TRIPWIRE": str(tmp_path / "tripwire"), "LOCALREG_DOWNLOAD_DEADLINE": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path / "work", env=os.environ | settings, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "example.org" in done.stderr
+    assert "socket.getaddrinfo example.org" in (tmp_path / "tripwire").read_text()

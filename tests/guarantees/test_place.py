@@ -1,0 +1,367 @@
+"""P15 to P17: where a registry lies, what clock is there, and whose files they are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from localreg import InputModel, Model, Registry
+from localreg.errors import (
+    CorruptBlobError,
+    NotARegistryError,
+    ReadOnlyRegistryError,
+)
+from localreg.operations.models import adding, recording
+from localreg.registry import open_registry
+
+
+def fill(root, weights):
+    """Make a registry with a model whose weights are held, and one that is pointed to."""
+    weights.write_bytes(b"weights")
+    with Registry(root, durability="fast") as registry:
+        kept = adding.add_model(registry._opened, weights, recording.describe(name="kept"))
+        InputModel.import_model("s3://b/x.pt", name="pointed", tags=["t"])
+        Model(kept).get_weights(raise_on_error=True)
+    weights.unlink()
+    return registry.path
+
+
+@pytest.fixture
+def root(tmp_path):
+    return fill(tmp_path / "registry", tmp_path / "w.pt")
+
+
+def check_use(root, **options):
+    """Read everything that `fill` made."""
+    with Registry(root, **options) as registry:
+        assert [model.name for model in registry.models()] == ["pointed", "kept"]
+        path = Path(registry.model("kept").get_weights(raise_on_error=True))
+        assert path.read_bytes() == b"weights"
+        assert path.name == "w.pt"
+        assert path.is_relative_to(root)
+
+
+def test_the_directory_can_be_moved(root, tmp_path):
+    """P15: moved elsewhere, it is used there, its weights included, and its old place is not."""
+    moved = tmp_path / "elsewhere" / "deeper"
+    moved.parent.mkdir()
+    root.rename(moved)
+    check_use(moved)
+    with Registry(moved):
+        InputModel.import_model("s3://b/new.pt")
+    assert not root.exists()
+
+
+def test_the_directory_can_be_copied(root, tmp_path):
+    """P15: a copy is a registry of its own, its weights included."""
+    copy = shutil.copytree(root, tmp_path / "copy")
+    shutil.rmtree(root)
+    check_use(copy)
+
+
+def test_the_directory_can_be_linked_to(root, tmp_path):
+    """P15: the same registry is used through a link to it and directly, at the same time."""
+    alias = tmp_path / "alias"
+    alias.symlink_to(root)
+    check_use(alias)
+    with Registry(alias) as linked, Registry(root) as direct:
+        InputModel.import_model("s3://b/1", name="new", registry=linked)
+        InputModel.import_model("s3://b/2", name="new", registry=direct)
+        for registry in (linked, direct):
+            assert {model.version for model in registry.models(name="new")} == {1, 2}
+    assert {path.name for path in root.iterdir()} == {"registry.db", "blobs", "files", "tmp"}
+
+
+def test_no_path_of_the_directory_stands_in_it(tmp_path):
+    """P15: nothing in the database or in any name tells where the directory is."""
+    root = tmp_path / "a-place-to-be-found"
+    (tmp_path / "w.pt").write_bytes(b"weights")
+    with Registry(root, durability="fast") as registry:
+        first = InputModel.import_model(tmp_path / "w.pt", name="m", copy=True)
+        first.get_weights(raise_on_error=True)
+        # What the registry handed out is known by its bytes, with an archived model too.
+        assert InputModel.import_model(first.get_weights()).id == first.id
+        assert InputModel.load_model(f"file://{first.get_weights()}").id == first.id
+        first.archive()
+        second = InputModel.import_model(first.get_weights(), name="again")
+        assert second.id != first.id
+        registry.set_alias(second, "prod")
+        Model.remove(first)
+        registry.restore(first.id)
+        handed_out = second.get_weights(raise_on_error=True)
+    name = root.name.encode()
+    for path in root.rglob("*"):
+        assert root.name not in str(path.relative_to(root))
+        if path.is_file():
+            assert name not in path.read_bytes(), path
+    moved = root.rename(tmp_path / "moved")
+    with Registry(moved):
+        assert Path(Model(second.id).get_weights()).read_bytes() == b"weights"
+        assert Path(Model(second.id).get_weights()) == moved / Path(handed_out).relative_to(root)
+
+
+def unprivileged(root, readonly):
+    """Use a registry as somebody who may only read it; return what came of it."""
+    import importlib
+    import os
+    from pathlib import Path
+
+    import localreg
+
+    # What is imported at its first use may be where this user will not be able to look.
+    home = Path(localreg.__file__).parent
+    for package in ("api", "blobs", "filesystem", "operations", "store", "values"):
+        for source in home.glob(f"{package}/**/[a-z]*.py"):
+            if source.stem not in ("user_database", "migrations"):  # which take long
+                name = source.relative_to(home.parent).with_suffix("").as_posix()
+                importlib.import_module(name.replace("/", "."))
+    if os.getuid() == 0:
+        os.setgid(65_534)
+        os.setuid(65_534)
+    told = []
+    try:
+        with localreg.Registry(root, readonly=readonly) as registry:
+            told.append([model.name for model in registry.models()])
+            told.append(Path(registry.model("kept").get_weights(raise_on_error=True)).read_text())
+            registry.model("kept").publish()
+    except localreg.LocalregError as error:
+        told.append(type(error).__name__)
+        told.append(str(error))
+    return told
+
+
+@pytest.fixture
+def public_folder():
+    """A folder that other users can look into, as pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="localreg-test-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def protect(root):
+    for path in [root, *root.rglob("*")]:
+        path.chmod(path.stat().st_mode & 0o555)
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_who_may_only_read_reads(public_folder, children, journal):
+    """P15: without any right to write, readonly=True reads everything, and a write says why not."""
+    root = public_folder / "registry"
+    open_registry(root, journal=journal).close()
+    fill(root, public_folder / "w.pt")
+    protect(root)
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    names, weights, error, message = children.run(unprivileged, root, True)
+    assert (names, weights) == (["pointed", "kept"], "weights")
+    assert error == "ReadOnlyRegistryError"
+    assert "readonly=True" in message
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_who_may_not_write_gets_a_typed_error(public_folder, children, journal):
+    """P15: opened for writing where that is not allowed, it reads, and says so on a write."""
+    root = public_folder / "registry"
+    open_registry(root, journal=journal).close()
+    fill(root, public_folder / "w.pt")
+    protect(root)
+    names, weights, error, message = children.run(unprivileged, root, False)
+    assert (names, weights) == (["pointed", "kept"], "weights")
+    assert error == "ReadOnlyRegistryError"
+    assert f"you may not write to {root}" in message
+
+
+def die_with_open_log(root, journal):
+    """Leave a log behind: of changes (WAL), or of what undoes them (truncate)."""
+    import os
+
+    from localreg import InputModel, Registry
+
+    registry = Registry(root)
+    InputModel.import_model("s3://b/late.pt", name="late", registry=registry)
+    if journal == "truncate":
+        with registry._opened.store.write() as change:
+            change.connection.execute("PRAGMA cache_size = 1")
+            change.connection.execute("UPDATE model SET comment = ?", ("x" * 100_000,))
+            change.connection.execute("UPDATE model SET comment = ?", ("y" * 100_000,))
+            os.kill(os.getpid(), 9)
+    os.kill(os.getpid(), 9)
+
+
+@pytest.mark.parametrize(("journal", "log"), [("wal", "-wal"), ("truncate", "-journal")])
+def test_a_log_left_behind_is_told_and_not_ignored(public_folder, children, journal, log):
+    """P15: on a read-only place what a killed process left in a log is not passed over."""
+    root = public_folder / "registry"
+    open_registry(root, journal=journal).close()
+    fill(root, public_folder / "w.pt")
+    with children.start(die_with_open_log, root, journal) as child:
+        assert child.wait() == -9
+    (root / "registry.db-shm").unlink(missing_ok=True)  # as after a copy, or another boot
+    protect(root)
+    error, message = children.run(unprivileged, root, True)
+    assert error == "ReadOnlyRegistryError"
+    assert f"registry.db{log}" in message
+    # Opened once where it can be written to, it can be read there.
+    for path in [root, *root.rglob("*")]:
+        path.chmod(path.stat().st_mode | 0o200)
+    Registry(root).close()
+    protect(root)
+    names, weights, *_ = children.run(unprivileged, root, True)
+    assert (names, weights) == (["late", "pointed", "kept"], "weights")
+
+
+def test_a_journal_left_behind_is_told_where_writing_is_allowed(tmp_path, children):
+    """P15: readonly=True does not undo a killed transaction, nor read its half: it says so."""
+    root = tmp_path / "registry"
+    open_registry(root, journal="truncate").close()
+    fill(root, tmp_path / "w.pt")
+    with children.start(die_with_open_log, root, "truncate") as child:
+        assert child.wait() == -9
+    with pytest.raises(ReadOnlyRegistryError, match=r"registry\.db-journal"):
+        Registry(root, readonly=True)
+    with Registry(root) as registry:
+        assert [model.comment for model in registry.models()] == [None] * 3
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_a_read_only_mount_is_read(tmp_path, small_disk, journal):
+    """P15: mounted read-only, readonly=True reads everything."""
+    disk = small_disk("-t", "tmpfs", "-o", "size=8m", "none")
+    root = disk / "registry"
+    open_registry(root, journal=journal).close()
+    fill(root, tmp_path / "w.pt")
+    small_disk("-o", "remount,ro")
+    check_use(root, readonly=True)
+    check_use(root)
+    with pytest.raises(ReadOnlyRegistryError), Registry(root):
+        InputModel.import_model("s3://b/new.pt")
+
+
+def register_at(root, nanoseconds, names):
+    """Register models while the clock says something."""
+    import time
+
+    time.time_ns = lambda: nanoseconds
+    from localreg import InputModel, Registry
+
+    with Registry(root) as registry:
+        for name in names:
+            InputModel.import_model(f"s3://b/{name}", name=name)
+        if "second" in names:
+            registry.model("first").add_tags("touched")
+
+
+def test_order_does_not_depend_on_the_clock(tmp_path, children):
+    """P16: with a clock that goes back, or stands still, order is that of what happened."""
+    year = 365 * 86_400 * 10**9
+    children.run(register_at, tmp_path, 130 * year, ["first"])  # 2100
+    children.run(register_at, tmp_path, 20 * year, ["second", "third"])  # 1990, standing still
+    children.run(register_at, tmp_path, -year, ["fourth"])  # 1969
+    with Registry(tmp_path) as registry:
+        InputModel.import_model("s3://b/fifth", name="fifth")
+        names = [model.name for model in registry.models()]
+        assert names == ["fifth", "fourth", "first", "third", "second"]
+        rows = [model._subject.row() for model in registry.models()]
+        updated = [row.updated for row in rows]
+        assert updated == sorted(set(updated), reverse=True)
+        created = [registry.model(name)._subject.row().created for name in
+                   ("first", "second", "third", "fourth", "fifth")]  # fmt: skip
+        assert created == sorted(set(created))
+        history = list(reversed(registry.history()))
+        assert [each.seq for each in history] == [1, 2, 3, 4, 5, 6]
+        assert [each.kind for each in history][3] == "model.tag"
+        assert [each.at for each in history] == sorted(each.at for each in history)
+
+
+def use_with_umask(root, umask, weights):
+    """Make a registry under a umask; return the modes of what is in it while it is open."""
+    import os
+    from pathlib import Path
+
+    os.umask(umask)
+    from localreg import InputModel, Registry
+
+    registry = Registry(root)
+    InputModel.import_model(weights, copy=True, registry=registry).get_weights(raise_on_error=True)
+    found = [registry.path, *registry.path.rglob("*")]
+    return {str(path.relative_to(Path(root))): path.stat().st_mode for path in found}
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o002, 0o000])
+def test_the_umask_is_kept(tmp_path, children, umask):
+    """P17: files and folders have the modes that the umask asks for; weights are read-only."""
+    (tmp_path / "w.pt").write_bytes(b"weights")
+    modes = children.run(use_with_umask, tmp_path / "deep" / "registry", umask, tmp_path / "w.pt")
+    assert {"registry.db", "registry.db-wal", "registry.db-shm", "tmp"} < set(modes)
+    weights = 0
+    for name, mode in modes.items():
+        wanted = 0o777 if stat.S_ISDIR(mode) else 0o666
+        if name.startswith(("blobs", "files")) and stat.S_ISREG(mode):
+            wanted, weights = 0o444, weights + 1
+        assert stat.S_IMODE(mode) == wanted & ~umask, name
+    assert weights == 2
+    parent = (tmp_path / "deep").stat().st_mode
+    assert stat.S_IMODE(parent) == 0o777 & ~umask
+
+
+def linked_away(folder):
+    """Move a folder of the registry elsewhere, and leave a link to it."""
+    elsewhere = folder.parent.parent / f"elsewhere-{folder.name}"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    return elsewhere
+
+
+def listing(folder):
+    return {path.relative_to(folder): path.lstat().st_mtime_ns for path in folder.rglob("*")}
+
+
+FOLDERS = ["blobs", "blobs/sha256", "blobs/sha256/{digest[0]}{digest[1]}", "files",
+           "files/{digest}", "tmp"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_links_inside_are_not_followed(root, tmp_path, name):
+    """P17: a link where a folder belongs is refused, in keeping, giving out and deleting."""
+    with Registry(root, durability="fast") as registry:
+        kept = registry.model("kept")
+        elsewhere = linked_away(root / name.format(digest=kept.digest))
+        before = listing(elsewhere)
+        # Into tmp/ comes only what is not here already.
+        (tmp_path / "w.pt").write_bytes(b"others!" if name == "tmp" else b"weights")
+        again = recording.describe(name="kept")
+        with pytest.raises(NotARegistryError, match="links inside a registry"):
+            adding.add_model(registry._opened, tmp_path / "w.pt", again)
+        if name != "tmp":
+            with pytest.raises(NotARegistryError, match="links inside a registry"):
+                kept.get_weights(raise_on_error=True)
+            assert Model.remove(kept) is False
+        assert listing(elsewhere) == before
+        assert len(registry.models(name="kept")) == (name == "tmp")
+
+
+def test_a_link_in_the_place_of_weights_is_not_followed(root, tmp_path):
+    """P17: where weights belong a link is damage, and adding them again replaces it."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"wEIGHTs")
+    with Registry(root, durability="fast") as registry:
+        kept = registry.model("kept")
+        blob = registry._opened.blobs.path(kept.digest)
+        handed_out = Path(kept.get_weights(raise_on_error=True))
+        for place in (blob, handed_out):
+            place.unlink()
+            place.symlink_to(precious)
+        with pytest.raises(CorruptBlobError):
+            kept.get_weights(raise_on_error=True)
+        (tmp_path / "w.pt").write_bytes(b"weights")
+        adding.add_model(registry._opened, tmp_path / "w.pt", recording.describe(name="again"))
+        assert Path(kept.get_weights(raise_on_error=True)).read_bytes() == b"weights"
+        assert not blob.is_symlink()
+        assert not handed_out.is_symlink()
+    assert precious.read_bytes() == b"wEIGHTs"
+    assert os.access(precious, os.W_OK)

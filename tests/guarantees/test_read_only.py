@@ -1,0 +1,479 @@
+"""A registry that cannot be written to: it opens by itself, gives all it has, and says why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from support.two_users import need_root
+
+from localreg import InputModel, Model, Registry, Task
+from localreg.errors import ReadOnlyRegistryError, StorageError
+from localreg.operations.upkeep import cache
+from localreg.operations.upkeep.doctor import examine
+from localreg.registry import open_registry
+
+NAMES = {"kept", "package", "pointed", "remote"}
+
+
+def fill(root, folder, journal="wal"):
+    """Make a registry with all kinds of weights in it, and pages."""
+    open_registry(root, journal=journal).close()
+    (folder / "w.pt").write_bytes(b"weights")
+    (folder / "package" / "deep").mkdir(parents=True)
+    (folder / "package" / "deep" / "a.txt").write_text("packed")
+    with Registry(root) as registry:
+        kept = registry.add(folder / "w.pt", "kept", alias="prod", metadata={"accuracy": 1})
+        kept.report_scalar("loss", "train", 1.0, 0)
+        registry.add(folder / "package", "package")
+        InputModel.import_model("s3://b/x.pt", name="pointed", tags=["t"])
+        InputModel.import_model("http://127.0.0.1:9/never.pt", name="remote")
+        gone = registry.add(folder / "w.pt", "gone")
+        Model.remove(gone, delete_weights_file=False)
+        registry.render()
+    for path in (root / "files").rglob("*"):  # as where no link was made when it was kept
+        if path.is_file():
+            path.unlink()
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The user's temporary folder, for this test alone."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture(params=["remounted wal", "remounted truncate", "bound wal", "bound truncate"])
+def root(tmp_path, small_disk, request, temporary):
+    """A registry on a file system that is mounted read-only: all of it, or this way to it."""
+    kind, journal = request.param.split()
+    if kind == "remounted":
+        root = small_disk("-t", "tmpfs", "-o", "size=16m", "none") / "registry"
+        fill(root, tmp_path, journal)
+        small_disk("-o", "remount,ro")
+        return root
+    (tmp_path / "writable").mkdir()
+    fill(tmp_path / "writable" / "registry", tmp_path, journal)
+    disk = small_disk("--bind", tmp_path / "writable")
+    small_disk("-o", "remount,bind,ro")
+    return disk / "registry"
+
+
+def test_it_opens_by_itself_and_all_can_be_read(root, tmp_path, temporary):
+    with Registry(root) as registry:
+        assert registry.readonly
+        assert {model.name for model in registry.models()} == NAMES
+        assert [model.name for model in registry.models(tags=["t"])] == ["pointed"]
+        kept = registry.model("kept@prod")
+        assert kept.get_all_metadata()["accuracy"]["value"] == "1"
+        assert kept.get_reported_scalars()["loss"]["train"]["y"] == [1.0]
+        assert [event.kind for event in kept.history()][-1] == "model.created"
+        kept.lineage()
+        path = Path(kept.get_weights(raise_on_error=True))
+        assert (path.name, path.read_bytes()) == ("w.pt", b"weights")
+        assert path.is_relative_to(temporary)
+        assert stat.S_IMODE(path.stat().st_mode) & 0o222 == 0
+        assert kept.get_weights() == str(path), "made once"
+        assert Path(kept.get_local_copy(mutable=True)).read_bytes() == b"weights"
+        package = registry.model("package")
+        tree = Path(package.get_local_copy(raise_on_error=True))
+        assert (tree / "deep" / "a.txt").read_text() == "packed"
+        assert package.get_local_copy() == str(tree)
+        own = Path(package.get_local_copy(mutable=True, target_folder=tmp_path / "own"))
+        assert own.name == "package", "called by its archive, not by its digest"
+        assert registry.verify(full=True).ok
+        assert registry.gc().dry_run
+        findings = {each.what: each for each in examine(registry._opened, lock_seconds=0.1)}
+        assert str(root) in findings["writing"].text
+        page = kept.report(path=tmp_path / "page.html")
+        assert "kept" in page.read_text()
+        registry.compare("kept", "pointed", path=tmp_path / "compared.html")
+        assert (root / "reports" / "index.html").is_file()
+    assert stat.S_IMODE((temporary / f"localreg-{os.getuid()}").stat().st_mode) == 0o700
+
+
+def caught(name, act):
+    try:
+        act()
+    except ReadOnlyRegistryError as error:
+        return str(error)
+    pytest.fail(f"{name}: nothing was raised")
+
+
+WRITES = {
+    "import": lambda registry, folder: InputModel.import_model("s3://b/new.pt"),
+    "import with a copy": lambda registry, folder: InputModel.import_model(
+        folder / "package" / "deep" / "a.txt", copy=True
+    ),
+    "add a file": lambda registry, folder: registry.add(folder / "w.pt", "new"),
+    "add a folder": lambda registry, folder: registry.add(folder / "package", "new"),
+    "fetch": lambda registry, folder: registry.model("remote").get_weights(raise_on_error=True),
+    "name": lambda registry, folder: setattr(registry.model("kept"), "name", "new"),
+    "tags": lambda registry, folder: registry.model("kept").add_tags("new"),
+    "metadata": lambda registry, folder: registry.model("kept").set_metadata("a", "b"),
+    "publish": lambda registry, folder: registry.model("kept").publish(),
+    "archive": lambda registry, folder: registry.model("kept").archive(),
+    "remove": lambda registry, folder: Model.remove(
+        registry.model("kept"), raise_on_errors=True
+    ),
+    "restore": lambda registry, folder: registry.restore("gone"),
+    "alias": lambda registry, folder: registry.set_alias("kept", "new"),
+    "report a value": lambda registry, folder: registry.model("kept").report_single_value("a", 1),
+    "report a series": lambda registry, folder: registry.model("kept").report_scalar(
+        "a", "b", 1, 0
+    ),
+    "task": lambda registry, folder: Task.create(project_name="p", task_name="t"),
+    "repair": lambda registry, folder: registry.repair(),
+    "collect": lambda registry, folder: registry.gc(dry_run=False),
+    "prune": lambda registry, folder: cache.prune(registry._opened, max_size=0, dry_run=False),
+}  # fmt: skip
+PAGES = {
+    "the page of a model": lambda registry: registry.model("kept").report(),
+    "the page of a model that stands alone": lambda registry: registry.model("kept").report(
+        standalone=True
+    ),
+    "all pages": lambda registry: registry.render(),
+    "a comparison": lambda registry: registry.compare("kept", "pointed"),
+}
+
+
+@pytest.fixture
+def mounted(tmp_path, small_disk, temporary):
+    root = small_disk("-t", "tmpfs", "-o", "size=16m", "none") / "registry"
+    fill(root, tmp_path)
+    small_disk("-o", "remount,ro")
+    return root
+
+
+def test_each_write_says_why_it_cannot_be(mounted, tmp_path):
+    with Registry(mounted) as registry:
+        for name, write in WRITES.items():
+            said = caught(name, lambda write=write: write(registry, tmp_path))
+            assert f"{mounted} lies on a read-only file system" in said, name
+        for name, write in PAGES.items():
+            said = caught(name, lambda write=write: write(registry))
+            assert f"{mounted} lies on a read-only file system" in said, name
+            assert "-o FILE" in said, name
+
+
+def test_readonly_that_was_asked_for_is_told_as_such(tmp_path, temporary):
+    fill(tmp_path / "registry", tmp_path)
+    with Registry(tmp_path / "registry", readonly=True) as registry:
+        assert registry.readonly
+        for name, write in WRITES.items():
+            said = caught(name, lambda write=write: write(registry, tmp_path))
+            assert "opened with readonly=True" in said, name
+    with Registry(tmp_path / "registry") as registry:
+        assert not registry.readonly
+
+
+def run(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "localreg.cli", *arguments], capture_output=True, text=True
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_line_reads_and_says_why_it_does_not_write(mounted, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    here = f"{mounted} lies on a read-only file system"
+    assert "kept:1" in run("-R", str(mounted), "ls")[1]
+    assert Path(run("-R", str(mounted), "path", "kept")[1].strip()).read_bytes() == b"weights"
+    assert json.loads(run("-R", str(mounted), "env", "--json")[1])["writable"] == f"no: {here}"
+    assert f"writing\tnote\tnot possible: {here}\n" in run("-R", str(mounted), "doctor")[1]
+    for arguments in (["tag", "kept", "new"], ["site"], ["report", "kept"], ["repair"]):
+        code, _, said = run("-R", str(mounted), *arguments)
+        assert code == 1
+        assert here in said, arguments
+    page = tmp_path / "page.html"
+    assert run("-R", str(mounted), "report", "kept", "-o", str(page)) == (0, f"{page}\n", "")
+
+
+def as_reader(here, root, folder):
+    """Use a registry as somebody who may only read; return what came of it."""
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.two_users import STRANGER, become
+
+    become(STRANGER, 0o022)
+    tempfile.tempdir = folder
+    from localreg import LocalregError, Registry
+
+    with Registry(root) as registry:
+        told = [registry.readonly, sorted(model.name for model in registry.models())]
+        told.append(Path(registry.model("kept").get_weights(raise_on_error=True)).read_text())
+        tree = Path(registry.model("package").get_local_copy(raise_on_error=True))
+        told.append((tree / "deep" / "a.txt").read_text())
+        told.append(registry.verify(full=True).ok)
+        try:
+            registry.model("kept").publish()
+        except LocalregError as error:
+            told += [type(error).__name__, str(error)]
+    return told
+
+
+@pytest.fixture
+def public_folder():
+    """A folder that other users can look into, as pytest's own are not."""
+    need_root()
+    with tempfile.TemporaryDirectory(prefix="localreg-test-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        (Path(folder) / "free").mkdir()
+        (Path(folder) / "free").chmod(0o1777)
+        yield Path(folder)
+
+
+HERE = str(Path(__file__).parents[1])
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_who_has_no_right_to_write_reads_what_is_there(public_folder, children, journal):
+    root = public_folder / "registry"
+    fill(root, public_folder, journal)
+    told = children.run(as_reader, HERE, root, public_folder / "free")
+    assert told[:5] == [True, sorted(NAMES), "weights", "packed", True]
+    assert told[5] == "ReadOnlyRegistryError"
+    assert f"you may not write to {root}" in told[6]
+
+
+def plant(here, folder):
+    """Make, as a stranger, what local copies of root would be made in."""
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.two_users import STRANGER, become
+
+    become(STRANGER, 0o022)
+    (Path(folder) / "localreg-0").mkdir()
+
+
+def test_a_place_for_copies_that_somebody_else_made_is_not_used(
+    public_folder, children, monkeypatch
+):
+    """Whoever can write to it could change what is given out."""
+    root = public_folder / "registry"
+    fill(root, public_folder)
+    children.run(plant, HERE, public_folder / "free")
+    monkeypatch.setattr(tempfile, "tempdir", str(public_folder / "free"))
+    with (
+        Registry(root, readonly=True) as registry,
+        pytest.raises(StorageError, match="TMPDIR"),
+    ):
+        registry.model("kept").get_weights(raise_on_error=True)
+
+
+# while somebody else writes ------------------------------------------------------------------
+
+
+def read_meanwhile(here, root, rounds):
+    """Read again and again without any right to write; tell each number of models seen."""
+    import sys
+
+    sys.path.insert(0, here)
+    from support.two_users import STRANGER, become
+
+    become(STRANGER, 0o022)
+    from localreg import Registry
+    from localreg.errors import StorageError
+
+    seen, again = [], 0
+    with Registry(root) as registry:
+        print("ready", flush=True)
+        for line in sys.stdin:
+            for _ in range(rounds):
+                try:
+                    models = registry.models()
+                    # All of one state: the overview, and what each of the models has.
+                    assert all(model.tags == [model.name] for model in models)
+                    seen.append(len(models))
+                except StorageError as error:
+                    if "try again" not in str(error):
+                        raise
+                    again += 1
+            if line.strip() == "end":
+                break
+            print(seen[-1], flush=True)
+    return [seen, again]
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_who_may_only_read_sees_what_others_write(public_folder, children, journal):
+    """P11, P15: opened while nobody wrote, it goes on with what writers commit and clear away."""
+    root = public_folder / "registry"
+    open_registry(root, journal=journal).close()
+    with children.start(read_meanwhile, HERE, root, 3) as child:
+        assert child.stdout.readline() == "ready\n", child.stderr.read()
+
+        def seen_now():
+            print("go", file=child.stdin, flush=True)
+            return int(child.stdout.readline() or child.stderr.read())
+
+        assert seen_now() == 0
+        with Registry(root, durability="fast") as registry:
+            for number in range(3):
+                InputModel.import_model(f"s3://b/{number}", name="m", tags=["m"])
+                assert seen_now() == number + 1  # from the log
+            with registry._opened.store.glance() as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            assert seen_now() == 3
+        assert seen_now() == 3  # the writer has gone, and cleared what it could
+        for number in range(3, 6):
+            with Registry(root, durability="fast"):
+                InputModel.import_model(f"s3://b/{number}", name="m", tags=["m"])
+            assert seen_now() == number + 1
+        print("end", file=child.stdin, flush=True)
+        output, errors = child.communicate()
+    assert child.returncode == 0, errors
+    seen, again = json.loads(output.splitlines()[-1])
+    assert seen == sorted(seen)
+    assert again == 0, "nobody wrote while it read"
+
+
+def write_at_once(number, barrier, here, root, count):
+    """Number 0 registers, opening anew each time; the others read without any right to write."""
+    import sys
+
+    sys.path.insert(0, here)
+    from support.two_users import STRANGER, become
+
+    from localreg import InputModel, Registry
+    from localreg.errors import StorageError
+
+    if number == 0:
+        barrier.wait()
+        for turn in range(count):
+            with Registry(root, durability="fast"):
+                InputModel.import_model(f"s3://b/{turn}", name="m", tags=["m"])
+        return [count]
+    become(STRANGER, 0o022)
+    barrier.wait()
+    seen = [0]
+    while seen[-1] < count:
+        try:
+            with Registry(root) as registry:
+                for _ in range(5):
+                    models = registry.models()
+                    assert all(model.tags == ["m"] for model in models)
+                    seen.append(len(models))
+        except StorageError as error:
+            if "try again" not in str(error):
+                raise
+    return seen
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_who_may_only_read_never_sees_half_of_anything(public_folder, children, journal):
+    """What a reader sees while others come, write and go is always one state, and a later one."""
+    root = public_folder / "registry"
+    open_registry(root, journal=journal).close()
+    _, *readers = children.crowd(3, write_at_once, HERE, root, 60)
+    for seen in readers:
+        assert seen == sorted(seen)
+        assert seen[-1] == 60
+
+
+def read_in_the_middle(here, root, damaged):
+    """Read while the file is changed between two statements; return what comes of it."""
+    import sqlite3
+    import sys
+
+    sys.path.insert(0, here)
+    from support.two_users import STRANGER, become
+
+    become(STRANGER, 0o022)
+    from localreg import LocalregError, Registry
+
+    with Registry(root) as registry:
+        try:
+            with registry._opened.store.read() as connection:
+                connection.execute("SELECT count(*) FROM model").fetchone()
+                print("reading", flush=True)
+                sys.stdin.readline()
+                if damaged:
+                    raise sqlite3.DatabaseError("database disk image is malformed")
+        except LocalregError as error:
+            return [type(error).__name__, str(error)]
+    return ["", ""]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_was_read_while_the_file_changed_does_not_count(public_folder, children, damaged):
+    """P11: who cannot lock a file is told that it changed, also where that looks like damage."""
+    root = public_folder / "registry"
+    open_registry(root, journal="wal").close()
+    with children.start(read_in_the_middle, HERE, root, damaged) as child:
+        assert child.stdout.readline() == "reading\n", child.stderr.read()
+        with Registry(root):
+            InputModel.import_model("s3://b/x", name="m")
+        output, errors = child.communicate("go\n")
+    assert child.returncode == 0, errors
+    kind, said = json.loads(output.splitlines()[-1])
+    assert kind == "StorageError"
+    assert "try again" in said
+
+
+def ask(here, root, folder):
+    """Ask for all that looks at weights, as somebody who may only read; return what is told."""
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.two_users import STRANGER, become
+
+    become(STRANGER, 0o022, pages=True)
+    tempfile.tempdir = str(folder)
+    from localreg import LocalregError, Registry
+    from localreg.operations.upkeep import cache
+    from localreg.operations.upkeep.doctor import examine
+
+    with Registry(root) as registry:
+        kept, package = registry.model("kept"), registry.model("package")
+        asked = {
+            "local copy": lambda: kept.get_local_copy(raise_on_error=True),
+            "tree": lambda: package.get_local_copy(raise_on_error=True),
+            "verify": lambda: [each.text for each in registry.verify(full=True).problems],
+            "du": registry.du,
+            "gc": registry.gc,
+            "cache": lambda: cache.cached(registry._opened),
+            "page": lambda: kept.report(path=Path(folder) / "page.html"),
+            "doctor": lambda: [
+                f"{each.text}" for each in examine(registry._opened) if each.state == "bad"
+            ],
+        }
+        told = {}
+        for name, act in asked.items():
+            try:
+                told[name] = str(act())
+            except LocalregError as error:
+                told[name] = f"{type(error).__name__}: {error}"
+    return told
+
+
+@pytest.mark.parametrize("closed", ["blobs", "blobs/sha256", "files", "trees"])
+def test_a_folder_that_one_may_not_enter_is_named(public_folder, children, closed):
+    """No error of the system comes through, whatever is asked."""
+    root = public_folder / "registry"
+    fill(root, public_folder)
+    with Registry(root) as registry:
+        registry.model("package").get_local_copy(raise_on_error=True)
+    (root / closed).chmod(0o700)
+    told = children.run(ask, HERE, root, public_folder / "free")
+    why = f"you may not enter {root / closed} (mode 0700, user 0, group 0): only its owner may"
+    assert why in told["tree"]
+    assert why in told["doctor"]
+    assert why in told["verify"]
+    if closed != "trees":
+        assert why in told["local copy"]

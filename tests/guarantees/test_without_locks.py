@@ -1,0 +1,325 @@
+"""File systems whose locks do nothing, or that have none: the same results, and nothing is lost."""
+
+from __future__ import annotations
+
+import errno
+import http.server
+import os
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from localreg import Registry
+
+# What flock answers on some network file systems; 0: it says yes to everybody.
+ANSWERS = {"does nothing": 0, "ENOLCK": errno.ENOLCK, "EOPNOTSUPP": errno.EOPNOTSUPP,
+           "ENOSYS": errno.ENOSYS}  # fmt: skip
+HERE = str(Path(__file__).parents[1])
+WITHOUT = [name for name, code in ANSWERS.items() if code]
+
+
+class Site:
+    """A loopback server of one file, which takes its time, and counts how often it was asked."""
+
+    def __init__(self):
+        self.body = bytes(range(256)) * 4_000
+        self.gets = []
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+        site = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                site.gets.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(site.body)))
+                self.end_headers()
+                self.wfile.write(site.body[:1000])
+                site.begun.set()
+                site.go_on.wait(60)
+                with suppress(ConnectionError):  # it was killed
+                    self.wfile.write(site.body[1000:])
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/net.pt"
+
+    def close(self):
+        self.go_on.set()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def site():
+    served = Site()
+    yield served
+    served.close()
+
+
+@pytest.fixture(params=ANSWERS)
+def answer(request):
+    return ANSWERS[request.param]
+
+
+def fetch(number, barrier, here, answer, root, url):
+    """Fetch one URL at once with others."""
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.lockless import flock_answers
+
+    flock_answers(answer)
+    from localreg import InputModel, Registry
+
+    barrier.wait()
+    with Registry(root):
+        path = Path(InputModel.import_model(url, name="m").get_weights(raise_on_error=True))
+    return len(path.read_bytes())
+
+
+def test_many_fetch_one_url(tmp_path, children, site, answer):
+    """P10: leases stand in for locks; where locks only seem to exclude, the result is the same."""
+    Registry(tmp_path / "r").close()
+    done = children.crowd(4, fetch, HERE, answer, tmp_path / "r", site.url)
+    assert done == [len(site.body)] * 4
+    if answer:
+        assert site.gets == ["/net.pt"]
+    with Registry(tmp_path / "r") as registry:
+        assert len(registry.models()) == 1
+        assert registry.verify(full=True).ok
+        assert registry.gc(grace_seconds=0).garbage == ()
+    assert not list((tmp_path / "r" / "locks").glob("*.lease"))
+
+
+def work(number, barrier, here, answer, root):
+    """Keep, read, remove and collect the same bytes, and others, at once with others."""
+    import io
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.lockless import flock_answers
+
+    flock_answers(answer)
+    from localreg import Registry
+
+    barrier.wait()
+    with Registry(root, durability="fast") as registry:
+        for turn in range(8):
+            same = registry.add(io.BytesIO(b"the same"), "same", filename="w.bin")
+            assert Path(same.get_weights(raise_on_error=True)).read_bytes() == b"the same"
+            if turn % 2:
+                assert same.remove(same) is True
+            registry.add(io.BytesIO(f"{number}-{turn}".encode()), f"own-{number}", filename="o")
+            registry.gc(grace_seconds=0, dry_run=False)
+    return True
+
+
+def test_many_keep_remove_and_collect(tmp_path, children, answer):
+    """P8, P11: what the database decides, no file lock has to."""
+    assert children.crowd(4, work, HERE, answer, tmp_path / "r") == [True] * 4
+    with Registry(tmp_path / "r") as registry:
+        assert len(registry.models(name="same")) == 16
+        assert sum(len(registry.models(name=f"own-{number}")) for number in range(4)) == 32
+        assert registry.verify(full=True).ok
+
+
+def birth(number, barrier, here, answer, root, links, renames):
+    """Make a registry at once with others."""
+    import sys
+
+    sys.path.insert(0, here)
+    from support.lockless import flock_answers, no_links, no_rename_without_replacing
+
+    flock_answers(answer)
+    if not links:
+        no_links()
+    if not renames:
+        no_rename_without_replacing()
+    from localreg import InputModel, Registry
+
+    barrier.wait()
+    with Registry(root, durability="fast") as registry:
+        InputModel.import_model(f"s3://b/{number}", registry=registry)
+        return registry._opened.store.registry_id
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_many_make_one_registry(tmp_path, children, answer, links):
+    """P13: by a hard link, or by a rename that replaces nothing."""
+    check_birth(children, tmp_path / "new", answer, links, True)
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_many_make_one_registry_by_a_lease(tmp_path, children, name):
+    """P13: where neither links nor such renames nor locks exist."""
+    check_birth(children, tmp_path / "new", ANSWERS[name], False, False)
+    assert [path.name for path in (tmp_path / "new" / "locks").iterdir()] == ["birth.lock"]
+
+
+def check_birth(children, root, answer, links, renames):
+    ids = children.crowd(6, birth, HERE, answer, root, links, renames)
+    assert len(set(ids)) == 1
+    with Registry(root) as registry:
+        assert len(registry.models()) == 6
+    assert not list(root.glob("*.new"))
+
+
+def birth_without_byte_locks(root):
+    """Make a registry where SQLite finds no locks; return the error."""
+    import errno
+    import fcntl
+    import os
+
+    def lockf(*arguments):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    fcntl.lockf = lockf
+    from localreg import LocalregError, Registry
+
+    try:
+        Registry(root)
+    except LocalregError as error:
+        return [type(error).__name__, str(error)]
+    return ["", ""]
+
+
+def test_without_the_locks_that_sqlite_needs_no_registry_is_made(tmp_path, children):
+    """It would seem to be locked by somebody, for ever."""
+    kind, said = children.run(birth_without_byte_locks, tmp_path / "new")
+    assert kind == "StorageError"
+    assert "No locks available" in said
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_who_is_killed_leaves_nobody_waiting(tmp_path, children, site, name):
+    """P14: a lease of this machine is free as soon as its process is gone."""
+    Registry(tmp_path / "r").close()
+    site.go_on.clear()
+    with children.start(fetch_alone, HERE, ANSWERS[name], tmp_path / "r", site.url) as child:
+        assert site.begun.wait(60)
+        assert list((tmp_path / "r" / "locks").glob("*.lease"))
+        child.kill()
+    site.go_on.set()
+    size, told = children.run(fetch_alone, HERE, ANSWERS[name], tmp_path / "r", site.url)
+    assert size == len(site.body)
+    assert "leases stand in" in told
+    with Registry(tmp_path / "r") as registry:
+        assert registry.gc(grace_seconds=0).garbage == ()
+
+
+def fetch_alone(here, answer, root, url):
+    """Fetch a URL; return its size, and what the log says."""
+    import io
+    import logging
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.lockless import flock_answers
+
+    flock_answers(answer)
+    from localreg import InputModel, Registry
+
+    told = io.StringIO()
+    logging.basicConfig(stream=told, level=logging.INFO)
+    with Registry(root):
+        path = Path(InputModel.import_model(url, name="m").get_weights(raise_on_error=True))
+    return [len(path.read_bytes()), told.getvalue()]
+
+
+def lease_of_another_machine(root, url, seconds):
+    """Leave the lease that a machine would leave which died in the middle of a download."""
+    from localreg.blobs.transfer.url_lock import url_key
+
+    path = root / "locks" / f"url-{url_key(url)}.lease"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        f"filelock/2\npid=4242\nhost=elsewhere\nmode=lease\ntoken={'0' * 32}\n"
+        f"duration={seconds}\nstart=1\n"
+    )
+    return path
+
+
+def wait_for_lease(here, root, url, patience, seconds):
+    """Take the lock of a URL; return the seconds it took, or the error."""
+    import errno
+    import sys
+    import time
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.lockless import flock_answers
+
+    flock_answers(errno.ENOLCK)
+    from localreg import Registry
+    from localreg.blobs.transfer.url_lock import sole_download
+    from localreg.errors import LockTimeoutError
+
+    with Registry(root) as registry:
+        begun = time.monotonic()
+        try:
+            blobs = registry._opened.blobs
+            with sole_download(blobs, url, patience=patience, lease_seconds=seconds):
+                return [time.monotonic() - begun, list(map(str, Path(root).glob("locks/*.lease")))]
+        except LockTimeoutError as error:
+            return ["timeout", str(error)]
+
+
+def test_the_lease_of_a_machine_that_died_runs_out(tmp_path, children):
+    """P14: nobody can ask whether that process lives, but it does not refresh its lease."""
+    Registry(tmp_path / "r").close()
+    path = lease_of_another_machine(tmp_path / "r", "http://x/y", 1.0)
+    waited, held = children.run(wait_for_lease, HERE, tmp_path / "r", "http://x/y", 60, 1.0)
+    assert waited != "timeout", held
+    assert waited >= 1.0
+    assert held == [str(path)]
+    assert not path.exists()
+
+
+def test_the_lease_of_a_machine_that_lives_is_waited_for_and_told(tmp_path, children):
+    """P14: it is refreshed all the time; after a bounded wait an error names process and host."""
+    Registry(tmp_path / "r").close()
+    path = lease_of_another_machine(tmp_path / "r", "http://x/y", 1.0)
+    over = threading.Event()
+
+    def refresh():
+        while not over.wait(0.1):
+            os.utime(path)
+
+    thread = threading.Thread(target=refresh)
+    thread.start()
+    try:
+        kind, said = children.run(wait_for_lease, HERE, tmp_path / "r", "http://x/y", 2.0, 1.0)
+    finally:
+        over.set()
+        thread.join()
+    assert kind == "timeout"
+    assert "process 4242 on elsewhere" in said
+    assert str(path) in said
+
+
+def test_where_there_is_no_lease_either_it_goes_on_without(tmp_path, children, site):
+    """P10: more than one may download then, and that is all."""
+    from localreg.blobs.transfer.url_lock import url_key
+
+    Registry(tmp_path / "r").close()
+    (tmp_path / "r" / "locks").mkdir()
+    # No file can be made under this name.
+    (tmp_path / "r" / "locks" / f"url-{url_key(site.url)}.lease").mkdir()
+    begun = time.monotonic()
+    size, _ = children.run(fetch_alone, HERE, errno.ENOLCK, tmp_path / "r", site.url)
+    assert size == len(site.body)
+    assert time.monotonic() - begun < 60, "it did not wait for what cannot be had"

@@ -1,0 +1,123 @@
+"""Queries in another order than the newest first: by creation, by name, by a metric."""
+
+from __future__ import annotations
+
+import pytest
+
+from localreg import InputModel, Model, Task
+from localreg.errors import InvalidValueError
+
+
+def imported(name, **told):
+    return InputModel.import_model(f"s3://bucket/{name}.pt", name=name, **told)
+
+
+def names(order, **filters):
+    return [model.name for model in Model.query_models(order_by=order, **filters)]
+
+
+@pytest.fixture
+def measured(registry):
+    """Models a to e: accuracy, loss and a single value of three; NaN for d; nothing for e."""
+    models = {name: imported(name, tags=[f"t-{name}", "all"]) for name in "abcde"}
+    for name, value in (("a", 0.5), ("b", 0.9), ("c", 0.1), ("d", float("nan"))):
+        model = models[name]
+        model.report_scalar("val", "acc", 0.99, 1)
+        model.report_scalar("val", "acc", value, 2)
+        model.report_scalar("val", "loss", 1 - value, 2)
+        model.report_single_value("f1", value)
+    return models
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("metrics.val/acc", "bac"),
+        ("-metrics.val/acc", "bac"),
+        ("+metrics.val/acc", "cab"),
+        ("metrics.val/loss", "bac"),
+        ("-metrics.val/loss", "cab"),
+        ("metrics.f1", "bac"),
+        ("+metrics.f1", "cab"),
+    ],
+)
+def test_a_metric_puts_the_best_first_and_leaves_out_what_has_none(order, expected, measured):
+    assert names(order) == list(expected)
+
+
+def test_what_this_process_reported_a_moment_ago_counts(measured):
+    measured["e"].report_scalar("val", "acc", 1.0, 1)
+    assert names("metrics.val/acc", max_results=1) == ["e"]
+
+
+def test_filters_and_limits_hold_for_a_metric(measured):
+    assert names("metrics.val/acc", tags=["__$not", "t-b"], max_results=1) == ["a"]
+    assert names("metrics.val/acc", tags=["__$all", "all", "t-c"]) == ["c"]
+    measured["b"].archive()
+    assert names("metrics.val/acc") == ["a", "c"]
+    assert names("metrics.val/acc", include_archived=True) == ["b", "a", "c"]
+    assert names("metrics.val/acc", model_name="a") == ["a"]
+    assert names("metrics.f1", tags=["t-a", "t-c"]) == ["a", "c"]
+
+
+def test_equal_values_are_newest_first(registry):
+    for name in "abc":
+        imported(name).report_single_value("f1", 1.0)
+    imported("d").report_single_value("f1", 2.0)
+    InputModel(name="b").comment = "changed"
+    assert names("metrics.f1") == ["d", "b", "c", "a"]
+
+
+def test_a_tasks_series_of_that_name_is_no_models(registry):
+    Task.create(task_name="t").report_scalar("val", "acc", 1.0, 1)
+    assert names("metrics.val/acc") == []
+
+
+def test_titles_with_slashes_are_found(registry):
+    imported("a").report_scalar("val/top-5", "acc/mean", 0.5, 1)
+    imported("b").report_single_value("val/acc", 0.5)
+    assert names("metrics.val/top-5/acc/mean") == ["a"]
+    assert names("metrics.val/acc") == ["b"]
+
+
+def test_a_metric_that_nobody_reported_finds_nothing(measured):
+    assert names("metrics.val/other") == names("metrics.other") == []
+
+
+def test_created_updated_and_name(registry):
+    for name in "bac":
+        imported(name)
+    InputModel(name="b").comment = "changed"
+    assert names("updated") == names("-updated") == ["b", "c", "a"]
+    assert names("+updated") == ["a", "c", "b"]
+    assert names("created") == names("-created") == ["c", "a", "b"]
+    assert names("+created") == ["b", "a", "c"]
+    assert names("name") == names("+name") == ["a", "b", "c"]
+    assert names("-name") == ["c", "b", "a"]
+
+
+def test_the_registry_takes_it_too(registry, measured):
+    found = registry.models(order_by="metrics.val/acc", limit=2)
+    assert [model.name for model in found] == ["b", "a"]
+
+
+@pytest.mark.parametrize("order", ["", "-", "metrics.", "metric:a/b", "size", 1, None, ["name"]])
+def test_what_is_no_order_is_an_error_that_says_what_is(order, registry):
+    if order is None:
+        assert names(None) == []
+        return
+    with pytest.raises(InvalidValueError, match="order_by"):
+        names(order)
+
+
+def test_a_metric_reads_the_index_of_last_values(registry, measured):
+    from localreg.operations.finding.queries import check_query, find_models
+
+    statements = []
+    with registry._opened.store.read() as connection:
+        connection.set_trace_callback(statements.append)
+    find_models(registry._opened, check_query(order="metrics.val/acc", limit=1))
+    chosen = [each for each in statements if "series d" in each][-1]
+    plan = [row[-1] for row in registry.db.execute(f"EXPLAIN QUERY PLAN {chosen}")]
+    assert any("USING INDEX series_last (title=? AND name=?" in step for step in plan)
+    assert not any("SCAN" in step for step in plan)

@@ -1,0 +1,379 @@
+"""Queries find what was asked for, the model changed last first, and drive by the right index."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from localreg.errors import InvalidValueError
+from localreg.operations.finding.queries import check_query, find_models
+from localreg.operations.models import aliases, edits
+from localreg.operations.models.importing import import_model
+from localreg.operations.models.recording import describe
+from localreg.registry import OpenRegistry, open_registry
+from localreg.store.rows import model_query
+from localreg.store.rows.model_query import FEW, PROBE
+from localreg.values.ids import new_id
+from localreg.values.records import MetadataValue, ModelRecord, Project
+
+MODELS = FEW + 600
+
+
+@dataclass
+class Told:
+    """What a test wrote of a model, in its own words."""
+
+    id: str
+    name: str
+    project: str | None
+    tags: set[str] = field(default_factory=set)
+    metadata: dict[str, str] = field(default_factory=dict)
+    published: bool = False
+    archived: bool = False
+
+
+def draw_up(number):
+    """Return model `number` of the large registry; the counts below follow from it."""
+    told = Told(new_id(), "common", "big")
+    told.published, told.archived = number % 3 == 0, number % 5 == 0
+    if number % 100 == 1:
+        told.project = "small"
+    elif number % 7 == 0:
+        told.project = None
+    if number % 90 == 2:
+        told.name = "rare"
+    elif number % 4 == 0:
+        told.name = f"name {number}"
+    told.tags = {
+        tag
+        for tag, has in {
+            "most": number % 10 != 0,  # more than FEW
+            "half": number % 2 == 0,
+            "old": number < 3 * PROBE,
+            "new": number >= MODELS - 3 * PROBE,
+            "few": number % 60 == 3,
+            "rare": number in (11, 503, 990, 1_502, 2_222),
+        }.items()
+        if has
+    }
+    told.metadata = {"run": str(number), "odd": str(number % 2 == 1)}
+    if number % 25 == 4:
+        told.metadata["kind"] = "some"
+    if number < FEW:
+        told.metadata["edge"] = "in"
+    if number <= FEW:
+        told.metadata["beyond"] = "out"
+    return told
+
+
+def write_all(store, models):
+    """Record models as operations do, but in one transaction."""
+    with store.write() as change:
+        projects = {None: None}
+        for told in models:
+            if told.project not in projects:
+                project = projects[told.project] = Project(new_id(), told.project)
+                change.record("project.created", project.id, {"name": project.name})
+            record = ModelRecord(
+                id=told.id,
+                name=told.name,
+                project=projects[told.project],
+                published=told.published,
+                archived=told.archived,
+                labels={},
+                tags=tuple(sorted(told.tags)),
+                metadata={key: MetadataValue(value, "str") for key, value in told.metadata.items()},
+            )
+            change.record("model.created", told.id, record.payload())
+
+
+class Large(NamedTuple):
+    """A registry of many models, and what was told of each, the one changed last first."""
+
+    registry: OpenRegistry
+    models: list[Told]
+
+    def __repr__(self):
+        return f"{len(self.models)} models"  # hypothesis shows arguments
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    registry = open_registry(tmp_path_factory.mktemp("queries"), durability="fast")
+    models = [draw_up(number) for number in range(MODELS)]
+    write_all(registry.store, models)
+    # Some move to the front, so that the order is neither that of the keys nor of creation.
+    moved = random.Random(0).sample(models[3 * PROBE :], 300)
+    with registry.store.write() as change:
+        for told in moved:
+            payload = {"old": None, "new": "moved"}
+            change.record("model.changed", told.id, payload, field="comment")
+    ids = {told.id for told in moved}
+    others = [told for told in reversed(models) if told.id not in ids]
+    yield Large(registry, [*reversed(moved), *others])
+    registry.close()
+
+
+# Lists of tags, and what they mean.
+TAG_FILTERS = [
+    (None, lambda tags: True),
+    (["rare"], lambda tags: "rare" in tags),
+    (["most"], lambda tags: "most" in tags),
+    (["-most"], lambda tags: "most" not in tags),
+    (["half", "old"], lambda tags: bool(tags & {"half", "old"})),
+    (["few", "rare", "unheard of"], lambda tags: bool(tags & {"few", "rare"})),
+    (["few", "rare", "-half"], lambda tags: tags & {"few", "rare"} and "half" not in tags),
+    (["most", "half"], lambda tags: bool(tags & {"most", "half"})),
+    (["__$all", "most", "half"], lambda tags: tags >= {"most", "half"}),
+    (["__$all", "old", "new"], lambda tags: tags >= {"old", "new"}),
+    (["__$all", "old", "half", "-few"], lambda tags: tags >= {"old", "half"} and "few" not in tags),
+    (["__$all", "most", "rare"], lambda tags: tags >= {"most", "rare"}),
+    (["__$all", "most", "unheard of"], lambda tags: False),
+    (["__$all", "most", "__$or", "few", "rare"], lambda t: "most" in t and t & {"few", "rare"}),
+    (["__$or", "rare", "__$not", "most"], lambda tags: "rare" in tags or "most" not in tags),
+    (["rare", None], lambda tags: "rare" in tags or not tags),
+    ([None], lambda tags: not tags),
+    (["unheard of"], lambda tags: False),
+]
+
+queries = st.fixed_dictionaries(
+    {},
+    optional={
+        "project": st.sampled_from(["big", "small", "", "Big", "bi", "nowhere", None]),
+        "name": st.sampled_from(["common", "rare", "Rare", "", "com%", "name 4", None]),
+        "metadata": st.dictionaries(
+            st.sampled_from(["run", "odd", "kind", "edge", "beyond", "Kind"]),
+            st.sampled_from(["some", "in", "out", "False", True, 504, "11", "", None]),
+            max_size=2,
+        )
+        | st.none(),
+        "published": st.booleans(),
+        "archived": st.booleans(),
+        "limit": st.sampled_from([1, 2, 50, MODELS + 1, 2**63 - 1, None]),
+    },
+)
+
+
+def brute_force(models, means, asked):
+    """Return the ids of the models that match, by looking at each."""
+    found = [
+        told.id
+        for told in models
+        if means(told.tags)
+        and (not asked.get("project") or told.project == asked["project"])
+        and (asked.get("name") is None or told.name == asked["name"])
+        and all(
+            told.metadata.get(key) == ("null" if value is None else str(value))
+            for key, value in (asked.get("metadata") or {}).items()
+        )
+        and (told.published or not asked.get("published"))
+        and (not told.archived or asked.get("archived"))
+    ]
+    return found[: asked.get("limit")]
+
+
+@settings(max_examples=400)
+@given(st.sampled_from(TAG_FILTERS), queries)
+@example(TAG_FILTERS[0], {})
+@example(TAG_FILTERS[0], {"metadata": {"edge": "in"}, "archived": True})
+@example(TAG_FILTERS[1], {"metadata": {"odd": "False"}, "archived": True})
+@example(TAG_FILTERS[6], {"metadata": {"beyond": "out"}, "project": "big", "limit": 2})
+def test_every_filter_at_once(large, filter_, asked):
+    registry, models = large
+    tokens, means = filter_
+    found = find_models(registry, check_query(tags=tokens, **asked))
+    assert found == brute_force(models, means, asked)
+
+
+@pytest.mark.parametrize(("tokens", "means"), TAG_FILTERS, ids=[str(t) for t, _ in TAG_FILTERS])
+@pytest.mark.parametrize("archived", [True, False])
+def test_each_tag_filter_alone(large, tokens, means, archived):
+    registry, models = large
+    found = find_models(registry, check_query(tags=tokens, archived=archived))
+    assert found == brute_force(models, means, {"archived": archived})
+
+
+# What is asked, the index that must drive, and whether the answer is sorted afterwards.
+NEWEST, UNION, METADATA = "model_tag_newest", "DISTINCT", "metadata_value"
+DRIVERS = [
+    ({}, "model_updated_active", False),
+    ({"archived": True}, "model_updated", False),
+    ({"published": True}, "model_updated_active", False),
+    ({"name": "common"}, "model_name", False),
+    ({"name": "nobody"}, "model_name", False),
+    ({"project": "big"}, "model_project", False),
+    ({"project": "nowhere"}, "model_project", False),
+    ({"project": "small", "name": "common"}, "model_project", False),
+    ({"project": "big", "name": "rare"}, "model_name", False),
+    ({"tags": ["most"]}, f"{NEWEST} most", False),
+    ({"tags": ["rare"], "archived": True}, f"{NEWEST} rare", False),
+    ({"tags": ["-rare"]}, "model_updated_active", False),
+    ({"tags": [None]}, "model_updated_active", False),
+    ({"tags": ["__$all", "most", "rare"]}, f"{NEWEST} rare", False),
+    ({"tags": ["__$all", "most", "rare", "few"]}, f"{NEWEST} rare", False),
+    ({"tags": ["__$all", "most", "few", "-rare"]}, f"{NEWEST} few", False),
+    ({"tags": ["most"], "name": "rare"}, "model_name", False),
+    ({"tags": ["rare"], "name": "common"}, f"{NEWEST} rare", False),
+    ({"tags": ["most"], "project": "small"}, "model_project", False),
+    ({"tags": ["rare"], "project": "big"}, f"{NEWEST} rare", False),
+    # All common: the one whose newest are the oldest is the thinnest among what is new.
+    ({"tags": ["__$all", "new", "old"]}, f"{NEWEST} old", False),
+    ({"tags": ["__$all", "old", "new"]}, f"{NEWEST} old", False),
+    ({"tags": ["__$all", "most", "half"]}, f"{NEWEST} half", False),
+    ({"tags": ["few", "rare"]}, UNION, True),
+    ({"tags": ["most", "half"]}, "model_updated_active", False),
+    ({"tags": ["rare", None]}, "model_updated_active", False),
+    ({"tags": ["__$or", "rare", "-few"]}, "model_updated_active", False),
+    ({"tags": ["few", "rare", "-half"]}, UNION, True),
+    ({"tags": ["__$all", "most", "__$or", "few", "rare"]}, UNION, True),
+    ({"tags": ["__$all", "rare", "__$or", "half", "old"]}, f"{NEWEST} rare", False),
+    ({"tags": ["few", "rare"], "project": "big"}, UNION, True),
+    ({"metadata": {"kind": "some"}}, METADATA, True),
+    ({"metadata": {"kind": "nothing"}}, METADATA, True),
+    ({"metadata": {"edge": "in"}}, METADATA, True),
+    ({"metadata": {"beyond": "out"}}, "model_updated_active", False),
+    ({"metadata": {"beyond": "out"}, "archived": True}, "model_updated", False),
+    ({"metadata": {"beyond": "out", "run": "5"}}, f"{METADATA} run", True),
+    ({"metadata": {"kind": "some", "run": "5"}}, f"{METADATA} run", True),
+    ({"metadata": {"kind": "some"}, "tags": ["most"]}, METADATA, True),
+    ({"metadata": {"kind": "some"}, "tags": ["rare"]}, f"{NEWEST} rare", False),
+    ({"metadata": {"beyond": "out"}, "tags": ["old"]}, f"{NEWEST} old", False),
+    ({"metadata": {"run": "5"}, "project": "big", "name": "common"}, f"{METADATA} run", True),
+]
+
+
+def traced(registry, asked):
+    """Return the statements that a query runs, and its answer."""
+    statements = []
+    with registry.store.read() as connection:
+        connection.set_trace_callback(statements.append)
+        found = model_query.find(connection, check_query(**asked))
+        connection.set_trace_callback(None)
+    return statements, found
+
+
+@pytest.mark.parametrize(("asked", "index", "sorts"), DRIVERS, ids=[str(d[0]) for d in DRIVERS])
+def test_the_narrowest_index_drives(large, asked, index, sorts):
+    """SQLite's own plan of the statement starts with this index, and sorts only where it must."""
+    registry, models = large
+    statements, found = traced(registry, asked)
+    index, _, entry = index.partition(" ")
+    with registry.store.read() as connection:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statements[-1]}")]
+        tags = dict(connection.execute("SELECT name, pk FROM tag WHERE system = 0").fetchall())
+    first = plan[0] if index != UNION else statements[-1]
+    assert index in first.replace("(", " ").split(), plan
+    if index == NEWEST:
+        assert f"d.tag = {tags[entry]} " in statements[-1]
+    elif entry:
+        assert f"d.key = '{entry}' " in statements[-1]
+    assert any("ORDER BY" in step for step in plan) is sorts, plan
+    if index in (NEWEST, UNION, METADATA):
+        assert any("USING INTEGER PRIMARY KEY" in step for step in plan), plan
+    # And whatever drives, the answer is the same.
+    for tokens, means in TAG_FILTERS:
+        if tokens == asked.get("tags"):
+            assert found == brute_force(models, means, asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "statements"),
+    [
+        ({}, 1),
+        ({"name": "rare"}, 1),
+        ({"project": "big"}, 2),
+        ({"tags": ["most"]}, 2),
+        ({"tags": ["-most"]}, 2),
+        # A narrow index was found: the metadata need not be counted.
+        ({"tags": ["rare"], "metadata": {"kind": "some"}}, 3),
+        ({"tags": ["most"], "metadata": {"kind": "some"}}, 4),
+    ],
+)
+def test_what_needs_no_probe_gets_none(large, asked, statements):
+    assert len(traced(large[0], asked)[0]) == statements
+
+
+CHANGES = {
+    "rename": lambda registry, model: edits.rename(registry, model, "renamed"),
+    "move": lambda registry, model: edits.move(registry, model, "elsewhere"),
+    "comment": lambda registry, model: edits.set_comment(registry, model, "text"),
+    "publish": edits.publish,
+    "archive": lambda registry, model: edits.set_archived(registry, model, True),
+    "tags": lambda registry, model: edits.edit_tags(registry, model, add=["t"]),
+    "drop a tag": lambda registry, model: edits.edit_tags(registry, model, drop=["given"]),
+    "system tags": lambda registry, model: edits.set_system_tags(registry, model, ["package"]),
+    "metadata": lambda registry, model: edits.set_metadata(registry, model, "k", "v"),
+    "drop metadata": lambda registry, model: edits.drop_metadata(registry, model, "given"),
+    "alias": lambda registry, model: aliases.set_alias(registry, model, "best"),
+}
+
+
+class TestOrder:
+    """Newest first is: changed last first, whatever the change was."""
+
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_every_change_brings_a_model_to_the_front(self, tmp_path, change):
+        registry = open_registry(tmp_path, durability="fast")
+        description = describe(name="m", tags=["given"], metadata={"given": "v"})
+        models = [import_model(registry, f"s3://b/{n}", description).model for n in range(4)]
+        query = check_query(archived=True)
+        assert find_models(registry, query) == models[::-1]
+        CHANGES[change](registry, models[1])
+        changed = [models[1], models[3], models[2], models[0]]
+        assert find_models(registry, query) == changed
+        if change != "drop a tag":
+            assert find_models(registry, check_query(archived=True, tags=["given"])) == changed
+        CHANGES[change](registry, models[1])  # nothing is left to change
+        CHANGES[change](registry, models[0])
+        assert find_models(registry, query)[:2] == [models[0], models[1]]
+        registry.close()
+
+    def test_a_change_of_another_models_alias_is_a_change_of_both(self, tmp_path):
+        """The one that lost it comes second."""
+        registry = open_registry(tmp_path, durability="fast")
+        models = [import_model(registry, f"s3://b/{n}", describe(name="m")).model for n in range(4)]
+        aliases.set_alias(registry, models[0], "best")
+        aliases.set_alias(registry, models[3], "second")
+        aliases.set_alias(registry, models[1], "best")
+        assert find_models(registry, check_query())[:2] == [models[1], models[0]]
+        registry.close()
+
+
+class TestChecks:
+    @pytest.mark.parametrize("limit", [0, -1, True, False, 1.0, "1", 2**63, float("nan")])
+    def test_a_limit_below_one_or_no_int_is_an_error(self, limit):
+        with pytest.raises(InvalidValueError, match="max_results") as caught:
+            check_query(limit=limit)
+        assert caught.value.argument == "max_results"
+
+    @pytest.mark.parametrize(
+        ("asked", "argument"),
+        [
+            ({"project": 1}, "project_name"),
+            ({"name": b"m"}, "model_name"),
+            ({"name": "\ud800"}, "model_name"),
+            ({"metadata": ["k"]}, "metadata"),
+            ({"metadata": "k"}, "metadata"),
+            ({"metadata": {1: "v"}}, "metadata key"),
+            ({"metadata": {"": "v"}}, "metadata key"),
+            ({"metadata": {"k": "\ud800"}}, "metadata value"),
+        ],
+    )
+    def test_what_cannot_be_asked_is_an_error_naming_the_argument(self, asked, argument):
+        with pytest.raises(InvalidValueError) as caught:
+            check_query(**asked)
+        assert caught.value.argument == argument
+
+    @given(
+        name=st.text(st.characters(exclude_categories=["Cs"])),
+        project=st.text(st.characters(exclude_categories=["Cs"])),
+    )
+    def test_no_text_is_more_than_text(self, large, name, project):
+        """Patterns, quotes and NUL included: what no model is called finds nothing."""
+        assert find_models(large[0], check_query(name=f"{name}?")) == []
+        assert find_models(large[0], check_query(project=f"{project}?")) == []

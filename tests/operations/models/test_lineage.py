@@ -1,0 +1,136 @@
+"""Lineage: where a model comes from and where it went, for Python, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from localreg import InputModel, Task
+from localreg.cli.main import main
+from localreg.operations.models import adding, recording
+from localreg.operations.models.lineage import Family
+from localreg.operations.tasks import lifecycle
+
+
+@pytest.fixture
+def relatives(registry, tmp_path):
+    """A base that a task took, what that made, and a task that takes this."""
+    base = InputModel.import_model("s3://bucket/base.pt", name="base")
+    train, evaluate = Task.create(task_name="train"), Task.create(task_name='eval "1"')
+    base.connect(train, name="backbone")
+    file = tmp_path / "best.pt"
+    file.write_bytes(b"weights")
+    opened = registry._opened
+    made = registry.model(
+        adding.add_model(
+            opened, file, recording.describe(name="best"), task=lifecycle.task(opened, train.id)
+        )
+    )
+    InputModel(made.id).connect(evaluate, name="model")
+    registry.add(file, "best")
+    return base, train, made, evaluate
+
+
+def test_a_model_knows_its_relatives(relatives):
+    base, train, made, evaluate = relatives
+    family = made.lineage()
+    assert isinstance(family, Family)
+    assert {(each.kind, each.id, each.distance) for each in family.members} == {
+        ("model", made.id, 0), ("task", train.id, -1), ("model", base.id, -2),
+        ("task", evaluate.id, 1),
+    }  # fmt: skip
+    assert set(family.relations) == {
+        (train.id, made.id, "made"), (base.id, train.id, "backbone"),
+        (made.id, evaluate.id, "model"),
+    }  # fmt: skip
+    assert [each.text for each in family.versions] == ["best:2"]
+
+
+def test_printed_it_is_a_tree(relatives):
+    base, train, made, evaluate = relatives
+    assert repr(made.lineage()).splitlines() == [
+        f"best:1  {made.id[:8]}",
+        f"├─ made by task train  {train.id[:8]}",
+        f"│  └─ which took base:1  {base.id[:8]} as 'backbone'",
+        f"├─ taken as 'model' by task eval \"1\"  {evaluate.id[:8]}",
+        "└─ other versions",
+        f"   └─ best:2  {made.lineage().versions[0].id[:8]}",
+    ]
+    assert "which made best:1" in repr(base.lineage())
+
+
+def test_a_removed_relative_is_named_by_its_id(relatives):
+    base, _, made, _ = relatives
+    InputModel.remove(base, force=True)
+    assert "(removed)" in repr(made.lineage())
+
+
+@pytest.fixture
+def run(registry, monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["localreg", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        return left.value.code or 0, out, err
+
+    return call
+
+
+def test_the_command_prints_the_tree(run, relatives):
+    made = relatives[2]
+    assert run("lineage", "best:1") == (0, f"{made.lineage()!r}\n", "")
+
+
+def test_the_command_prints_a_graph(run, relatives):
+    base, train, _, evaluate = relatives
+    code, out, _ = run("lineage", "best:1", "--dot")
+    assert code == 0
+    assert out.startswith("digraph lineage {")
+    assert f'"{base.id}" -> "{train.id}" [label="backbone"];' in out
+    assert f'"{evaluate.id}" [label="eval \\"1\\"", shape=ellipse];' in out
+
+
+def test_the_command_prints_json(run, relatives):
+    made = relatives[2]
+    told = json.loads(run("lineage", made.id[:8], "--json")[1])
+    assert told["model"] == made.id
+    assert len(told["members"]) == 4
+    assert {"from", "to", "how"} == set(told["relations"][0])
+    assert [each["text"] for each in told["versions"]] == ["best:2"]
+
+
+def test_the_command_takes_one_form(run, relatives):
+    assert run("lineage", "best", "--json", "--dot")[0] == 2
+    assert run("lineage", "nothing")[0] == 3
+
+
+def test_ls_sorts(run, registry):
+    for name, loss in (("b", 0.1), ("a", 0.9)):
+        model = InputModel.import_model(f"s3://bucket/{name}.pt", name=name)
+        model.report_scalar("val", "loss", loss, 1)
+    ids = {name: InputModel(name=name).id for name in "ab"}
+
+    def listed(*options):
+        code, out, err = run("ls", "-q", *options)
+        assert code == 0, err
+        return [name for each in out.split() for name in ids if ids[name] == each]
+
+    registry._opened.store.flush()
+    assert listed("--sort", "name") == ["a", "b"]
+    assert listed("--sort", "created") == ["a", "b"]
+    assert listed("--sort", "metric:val/loss") == ["b", "a"]
+    assert listed("--sort", "-metric:val/loss") == ["a", "b"]
+    assert listed("--sort", "+created") == ["b", "a"]
+    assert run("ls", "--sort", "size")[0] == 1
+    assert "These are the first 1" in run("ls", "--sort", "name", "-l", "1")[2]
+
+
+def test_ls_says_that_metrics_of_tasks_are_not_of_models(run, relatives):
+    relatives[1].report_scalar("val", "acc", 0.5, 1)
+    code, out, err = run("ls", "--sort", "-metric:val/acc")
+    assert (code, out) == (0, "")
+    assert "none has the metric 'val/acc'" in err
+    assert "report it on the model as well" in err

@@ -1,0 +1,677 @@
+"""A registry that the members of a group use together, whatever their umasks are."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from support.two_users import ALICE, BOB, GROUP, STRANGER, need_root
+
+from localreg import Registry
+from localreg.errors import ReadOnlyRegistryError
+from localreg.filesystem.group_modes import Group
+from localreg.operations.upkeep.doctor import examine_sharing
+from localreg.operations.upkeep.sharing import make_shared
+
+HERE = str(Path(__file__).parents[2])
+
+
+class Site:
+    """A loopback server of one file, which counts how often it was asked for."""
+
+    def __init__(self):
+        self.body = bytes(range(256)) * 4_000
+        self.gets = []
+        site = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                site.gets.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(site.body)))
+                self.end_headers()
+                self.wfile.write(site.body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/net.pt"
+
+    def close(self):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def site():
+    served = Site()
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def place():
+    """A folder that the members of the group can make things in, as pytest's own are not."""
+    need_root()
+    with tempfile.TemporaryDirectory(prefix="localreg-test-", dir="/tmp") as folder:
+        os.chown(folder, 0, GROUP)
+        Path(folder).chmod(0o2775)
+        yield Path(folder)
+
+
+def init(here, user, umask, arguments):
+    """Run `localreg init` as somebody; return its exit code and what it says."""
+    import sys
+
+    sys.path.insert(0, here)
+    from support.two_users import become
+
+    become(user, umask)
+    from click.testing import CliRunner
+
+    from localreg.cli.main import cli
+
+    done = CliRunner().invoke(cli, ["init", *arguments])
+    text = str(done.exception) if done.exception is not None else ""
+    return [done.exit_code, f"{done.output}{text}"]
+
+
+@pytest.fixture
+def root(place, children, request):
+    """A registry that Alice made, whose umask lets nobody else do anything."""
+    root = place / "registry"
+    journal = getattr(request, "param", "wal")
+    arguments = ["--shared", str(GROUP), "--journal", journal, str(root)]
+    code, said = children.run(init, HERE, ALICE, 0o077, arguments)
+    assert code == 0, said
+    return root
+
+
+def work(here, user, umask, root, name):
+    """Use all of a registry as somebody; return what could be read, and what was given out."""
+    import io
+    import os
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.two_users import become
+
+    become(user, umask, pages=True)
+    from localreg import InputModel, Registry, Task
+    from localreg.operations.upkeep.gc import leftovers
+
+    own = Path(os.path.realpath(root)).parent / f"own-{name}"
+    own.mkdir(exist_ok=True)
+    (own / "weights.pt").write_text("the same bytes")
+    (own / "package").mkdir(exist_ok=True)
+    (own / "package" / "a.txt").write_text("packed")
+    told = {}
+    with Registry(root) as registry:
+        told["readonly"] = registry.readonly
+        # What the others have left.
+        for model in registry.models():
+            path = Path(model.get_local_copy(raise_on_error=True))
+            kept = path / "a.txt" if path.is_dir() else path
+            told[model.ref] = kept.read_text()
+        for model in registry.models(archived=True):
+            if not model.name.startswith(name):
+                assert model.remove(model) is True, model.ref
+        # One's own.
+        registry.add(own / "weights.pt", f"{name}-same", filename=f"{name}.pt")
+        registry.add(io.BytesIO(name.encode()), f"{name}-own", filename="own.bin")
+        registry.add(own / "package", f"{name}-package").get_local_copy(raise_on_error=True)
+        (own / "given.pt").write_text("given away")
+        (own / "given.pt").chmod(0o600)
+        registry.add(own / "given.pt", f"{name}-moved", mode="move")
+        InputModel.import_model("s3://b/x.pt", name=f"{name}-pointed").archive()
+        task = Task.init(project_name="p", task_name=name)
+        task.get_logger().report_scalar("loss", "train", 1.0, 0)
+        task.close()
+        registry.model(f"{name}-own").report()
+        registry.render()
+        found = registry.gc(grace_seconds=0, dry_run=False)
+        assert not found.failed, found.failed
+        assert registry.verify(full=True).ok
+        assert not list(leftovers(registry._opened))
+    return told
+
+
+def modes(root):
+    """Return mode and group of all that is there."""
+    found = [root, *root.rglob("*")]
+    return {path.relative_to(root).as_posix(): path.lstat() for path in found}
+
+
+@pytest.mark.parametrize(
+    ("root", "umask"), [("wal", 0o022), ("truncate", 0o077), ("wal", 0o000)], indirect=["root"]
+)
+def test_members_use_what_the_others_made(root, children, umask):
+    """Two users in turns: read, add the same bytes, remove each other's models, collect, draw."""
+    assert children.run(work, HERE, ALICE, 0o077, root, "alice") == {"readonly": False}
+    first = children.run(work, HERE, BOB, umask, root, "bob")
+    assert first.pop("readonly") is False
+    assert first == {
+        "alice-same:1": "the same bytes",
+        "alice-own:1": "alice",
+        "alice-package:1": "packed",
+        "alice-moved:1": "given away",
+    }
+    second = children.run(work, HERE, ALICE, 0o077, root, "alice")
+    assert second["bob-own:1"] == "bob"
+    assert second["bob-same:1"] == "the same bytes"
+    with Registry(root) as registry:
+        assert {model.name for model in registry.models(archived=True)} == {
+            "alice-same", "alice-own", "alice-package", "alice-moved", "alice-pointed",
+        }  # fmt: skip
+        (finding,) = examine_sharing(registry._opened)
+    assert finding.state == "ok", finding.text
+    owners = set()
+    for name, status in modes(root).items():
+        mode = stat.S_IMODE(status.st_mode)
+        assert status.st_gid == GROUP, name
+        assert not mode & 0o002, name
+        if stat.S_ISDIR(status.st_mode):
+            assert mode & 0o2770 == 0o2770, name
+        elif name.startswith(("blobs", "files", "trees")):
+            assert mode & 0o770 == 0o440, name
+        else:
+            assert mode & 0o060 == 0o060, name
+        if status.st_uid == ALICE:
+            assert not mode & 0o007, f"{name}: more for others than Alice's umask says"
+        owners.add(status.st_uid)
+    assert owners >= {ALICE, BOB}
+
+
+def work_at_once(number, barrier, here, root, users):
+    """Register, keep the same and other bytes, read and remove, at once with other users."""
+    import io
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.two_users import become
+
+    become(users[number % 2], 0o077)
+    from localreg import InputModel, Registry
+
+    barrier.wait()
+    for turn in range(4):
+        # Opened and closed each time: SQLite makes its log, and deletes it, again and again.
+        with Registry(root) as registry:
+            InputModel.import_model(f"s3://b/{number}-{turn}", name="pointed")
+            same = registry.add(io.BytesIO(b"same"), "same", filename=f"{number}.bin")
+            assert Path(same.get_weights(raise_on_error=True)).read_bytes() == b"same"
+            text = f"{turn}-{number % 3}"
+            own = registry.add(io.BytesIO(text.encode()), f"own-{number}", filename="w")
+            assert Path(own.get_weights(raise_on_error=True)).read_text() == text
+            if turn % 2:
+                assert own.remove(own) is True
+            registry.gc(grace_seconds=0, dry_run=False)
+    return True
+
+
+@pytest.mark.parametrize("root", ["wal", "truncate"], indirect=True)
+def test_members_use_it_at_once(root, children):
+    """Four processes of two users lose nothing, and nobody is refused anything."""
+    assert children.crowd(4, work_at_once, HERE, root, [ALICE, BOB]) == [True] * 4
+    with Registry(root) as registry:
+        assert len(registry.models(name="pointed")) == 16
+        assert len(registry.models(name="same")) == 16
+        assert sum(len(registry.models(name=f"own-{number}")) for number in range(4)) == 8
+        assert registry.verify(full=True).ok
+        (finding,) = examine_sharing(registry._opened)
+    assert finding.state == "ok", finding.text
+
+
+def fetch_at_once(number, barrier, here, root, users, url):
+    """Fetch one URL, at once with other users."""
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.two_users import become
+
+    become(users[number % 2], 0o077)
+    from localreg import InputModel, Registry
+
+    barrier.wait()
+    with Registry(root):
+        path = Path(InputModel.import_model(url, name="m").get_weights(raise_on_error=True))
+    return len(path.read_bytes())
+
+
+def test_members_fetch_a_url_once(root, children, site):
+    """P10 also between users: one GET, and all have the file."""
+    done = children.crowd(4, fetch_at_once, HERE, root, [ALICE, BOB], site.url)
+    assert done == [len(site.body)] * 4
+    assert site.gets == ["/net.pt"]
+
+
+def break_off(here, root, url):
+    """Die in the middle of a download, and of unpacking, as Alice."""
+    import os
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.two_users import ALICE, become
+
+    become(ALICE, 0o077)
+    from localreg import Registry
+    from localreg.blobs.archives.unpacking import Limits, unpack
+    from localreg.blobs.transfer.url_lock import download_folder
+    from localreg.filesystem.temporary_owners import owner_mark
+
+    registry = Registry(root)
+    blobs = registry._opened.blobs
+    archive = Path(root).parent / "a.zip"
+    unpack(archive, "a.zip", blobs.folder("trees") / f".1{owner_mark()}", Limits(), blobs.group)
+    with download_folder(blobs, url) as part:
+        part.write_bytes(b"half")
+        os.kill(os.getpid(), 9)
+
+
+def collect(here, root):
+    """Collect what is left as Bob, and return what."""
+    import sys
+
+    sys.path.insert(0, here)
+    from support.two_users import BOB, become
+
+    become(BOB, 0o077)
+    from localreg import Registry
+
+    with Registry(root) as registry:
+        done = registry.gc(grace_seconds=0, dry_run=False)
+    return [sorted(each.kind for each in done.garbage), list(done.failed)]
+
+
+def test_what_a_killed_process_left_is_collected_by_another_member(root, children, site):
+    """Bob does not go on with Alice's half file, which stays hers, and deletes it in the end."""
+    import zipfile
+
+    with zipfile.ZipFile(root.parent / "a.zip", "w") as archive:
+        archive.writestr("folder/a.txt", "packed")
+    with children.start(break_off, HERE, root, site.url) as child:
+        assert child.wait() == -9, child.stderr.read()
+    (size,) = children.crowd(1, fetch_at_once, HERE, root, [BOB], site.url)
+    assert size == len(site.body)
+    assert children.run(collect, HERE, root) == [["leftover", "leftover"], []]
+    assert not [*(root / "tmp").iterdir(), *(root / "trees").iterdir()]
+
+
+def look(here, user, root):
+    """Open a registry as somebody; return the kind of error and its text."""
+    import sys
+
+    sys.path.insert(0, here)
+    from support.two_users import become
+
+    become(user, 0o022)
+    from localreg import LocalregError, Registry
+
+    try:
+        Registry(root).close()
+    except LocalregError as error:
+        return [type(error).__name__, str(error)]
+    return ["", ""]
+
+
+def test_whoever_is_not_in_the_group_gets_nothing(root, children):
+    """The umask of who made it counts for others: 077 leaves them nothing."""
+    before = {name: status.st_mtime_ns for name, status in modes(root).items()}
+    kind, said = children.run(look, HERE, STRANGER, root)
+    assert kind == "StorageError", said
+    assert f"you may not enter {root} (mode 2770, user {ALICE}, group {GROUP}): members of" in said
+    assert {name: status.st_mtime_ns for name, status in modes(root).items()} == before
+
+
+def look_before(here, user, first, upstream):
+    """Open a registry in front of one that one may not enter; return what is said of that."""
+    import sys
+
+    sys.path.insert(0, here)
+    from support.two_users import become
+
+    become(user, 0o022)
+    from localreg import Registry
+
+    with Registry(first, upstream=[upstream]) as registry:
+        return [each.why for each in registry._opened.absent]
+
+
+def test_an_upstream_that_one_may_not_enter_is_told_as_such(root, place, children):
+    first = place / "first"
+    first.mkdir()
+    os.chown(first, STRANGER, STRANGER)
+    (why,) = children.run(look_before, HERE, STRANGER, first, root)
+    assert f"members of the group {GROUP} may" in why
+    assert "mounted" not in why
+
+
+# making one ------------------------------------------------------------------------------------
+
+REFUSED = {
+    "no such group": (ALICE, "no-such-group-here", "no group"),
+    "no number of a group": (ALICE, "99999999999", "no group"),
+    "no member": (STRANGER, str(GROUP), "no member"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_group_that_cannot_be_shared_with_is_an_error_before_anything_is_made(
+    name, place, children
+):
+    user, group, reason = REFUSED[name]
+    place.chmod(0o777)
+    code, said = children.run(init, HERE, user, 0o022, ["--shared", group, str(place / "new")])
+    assert code != 0
+    assert reason in said
+    assert list(place.iterdir()) == []
+
+
+def test_only_its_owner_gives_a_registry_to_a_group(place, children):
+    """Another user's is not said to be shared while its folder is not the group's."""
+    root = place / "registry"
+    place.chmod(0o777)
+    assert children.run(init, HERE, ALICE, 0o000, [str(root)])[0] == 0
+    code, said = children.run(init, HERE, BOB, 0o022, ["--shared", str(GROUP), str(root)])
+    assert code == 1
+    assert f"belongs to user {ALICE}" in said
+    with Registry(root) as registry:
+        assert registry._opened.store.shared is None
+
+
+def lock_without_links(here, users, root):
+    """Take the lock of a URL as Alice and then, in another process, as Bob; without hard links."""
+    import os
+    import sys
+
+    sys.path.insert(0, here)
+    from support.lockless import no_links
+    from support.two_users import become
+
+    from localreg import Registry
+    from localreg.blobs.transfer.url_lock import sole_download
+
+    no_links()
+    for user in users:
+        child = os.fork()
+        if child == 0:
+            become(user, 0o077)
+            with (
+                Registry(root) as registry,
+                sole_download(registry._opened.blobs, "http://x/y", patience=1),
+            ):
+                os._exit(0)
+        if os.waitpid(child, 0)[1] != 0:
+            return user
+    return 0
+
+
+def test_a_lock_is_every_members_also_without_hard_links(root, children):
+    assert children.run(lock_without_links, HERE, [ALICE, BOB], root) == 0
+
+
+def init_without_modes(here, root, group):
+    """Run `localreg init --shared` where modes and groups cannot be changed, as on vfat."""
+    import errno
+    import os
+    import sys
+
+    sys.path.insert(0, here)
+    from support.two_users import ALICE, become
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    become(ALICE, 0o077)
+    os.fchmod = os.fchown = os.chown = refuse
+    from pathlib import Path
+
+    from localreg import LocalregError
+    from localreg.operations.upkeep.sharing import group_named, make_shared
+
+    try:
+        make_shared(Path(root), group_named(str(group)), durability="full", journal=None)
+    except LocalregError as error:
+        return [type(error).__name__, str(error)]
+    return ["", ""]
+
+
+def test_a_read_only_mount_is_told_before_anything_is_made(small_disk):
+    need_root()
+    disk = small_disk("-t", "tmpfs", "-o", "size=1m,ro", "none")
+    with pytest.raises(ReadOnlyRegistryError, match=f"{disk} lies on a read-only file system"):
+        make_shared(disk / "new", Group("g", GROUP), durability="fast", journal=None)
+
+
+def test_a_file_system_without_modes_is_an_error_before_anything_is_made(place, children):
+    place.chmod(0o777)  # without setgid, by which the group would come without being set
+    kind, said = children.run(init_without_modes, HERE, place / "new", GROUP)
+    assert kind == "StorageError"
+    assert "keeps no groups and modes" in said
+    assert list(place.iterdir()) == []
+
+
+def test_a_registry_that_is_there_is_shared_later(place, children):
+    """Its maker gives the group all that is in it."""
+    root = place / "registry"
+    place.chmod(0o777)
+    code, said = children.run(init, HERE, ALICE, 0o077, [str(root)])
+    assert (code, stat.S_IMODE(root.stat().st_mode)) == (0, 0o700), said
+    children.run(work, HERE, ALICE, 0o077, root, "alice")
+    code, said = children.run(init, HERE, ALICE, 0o077, ["--shared", str(GROUP), str(root)])
+    assert code == 0, said
+    told = children.run(work, HERE, BOB, 0o077, root, "bob")
+    assert told["alice-package:1"] == "packed"
+
+
+def spoil(here, root):
+    """Keep the group out of some files, as Bob."""
+    import os
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.two_users import BOB, become
+
+    become(BOB, 0o077)
+    found = [path for path in sorted(Path(root).rglob("*")) if path.lstat().st_uid == os.getuid()]
+    blob = next(path for path in found if path.match("blobs/sha256/*/*"))
+    blob.chmod(0o400)
+    os.chown(blob.parent, -1, BOB)
+    return [str(blob.relative_to(root)), str(blob.parent.relative_to(root))]
+
+
+def test_files_that_keep_the_group_out_are_told_and_mended_by_their_owner(root, children):
+    children.run(work, HERE, BOB, 0o077, root, "bob")
+    spoilt = children.run(spoil, HERE, root)
+    with Registry(root) as registry:
+        (finding,) = examine_sharing(registry._opened)
+    assert finding.state == "bad"
+    assert all(name in finding.text for name in spoilt)
+    arguments = ["--shared", str(GROUP), str(root)]
+    code, said = children.run(init, HERE, ALICE, 0o077, arguments)
+    assert code == 1  # Alice cannot, and cannot even look into the folder
+    assert f"{spoilt[1]} belongs to {BOB}" in said
+    assert f"(user {BOB})" in said
+    code, said = children.run(init, HERE, BOB, 0o077, arguments)
+    assert code == 0, said
+
+
+def repair(here, root):
+    """Repair as Bob; return how."""
+    import sys
+
+    sys.path.insert(0, here)
+    from support.two_users import BOB, become
+
+    become(BOB, 0o077)
+    from localreg import Registry
+
+    with Registry(root) as registry:
+        done = registry.repair(full=True)
+    return [[each.how for each in done.mended], [each.text for each in done.lost]]
+
+
+def test_a_member_repairs_what_another_kept(root, children):
+    """Damaged weights of Alice are moved away and kept anew by Bob, from where they came from."""
+    source = root.parent / "source.pt"
+    source.write_text("the right bytes")
+    with Registry(root) as registry:
+        model = registry.add(source, "m")
+        blob = registry._opened.blobs.path(model.digest)
+    for path in (blob, *(root / "files").rglob("*.pt")):
+        os.chown(path, ALICE, GROUP)
+    blob.chmod(0o640)
+    blob.write_text("the wrong bytes")
+    blob.chmod(0o440)
+    assert children.run(repair, HERE, root) == [[f"copied from {source}"], []]
+    assert blob.read_text() == "the right bytes"
+    assert blob.stat().st_uid == BOB
+    assert not list((root / "quarantine").iterdir())
+
+
+def run(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "localreg.cli", *arguments], capture_output=True, text=True
+    )
+    return done.returncode, done.stdout
+
+
+def test_doctor_and_env_tell_who_shares_it(root):
+    told = json.loads(run("-R", str(root), "env", "--json")[1])
+    assert told["shared"] == f"by the group {GROUP}"
+    assert told["writable"] == "yes"
+    assert told["locks"] == "file locks"
+    (root / "blobs").chmod(0o3770)  # sticky: members could not delete what is others'
+    (root / "files").chmod(0o700)
+    code, said = run("-R", str(root), "doctor")
+    assert code == 1
+    assert f"shared\tBAD\t2 things keep the group {GROUP} out: blobs has mode 3770" in said
+    assert "files has mode 0700, not 2770" in said
+
+
+def test_a_folder_above_that_members_cannot_pass_is_told(root):
+    root.parent.chmod(0o700)
+    with Registry(root) as registry:
+        (finding,) = examine_sharing(registry._opened)
+    assert finding.state == "bad"
+    assert f"pass {root.parent}" in finding.text
+
+
+# the moment in which a log is there, and has not yet the mode of its database -------------------
+
+
+def open_too_early(here, root):
+    """Open a registry and write to it; tell each time that it has to be tried again."""
+    import sys
+    import time
+
+    sys.path.insert(0, here)
+    from support.two_users import BOB, become
+
+    become(BOB, 0o077)
+    from localreg import InputModel, Registry
+
+    def sleep(seconds):
+        print("again", flush=True)
+        sys.stdin.readline()
+
+    time.sleep = sleep
+    with Registry(root) as registry:
+        InputModel.import_model("s3://b/x", name="m", registry=registry)
+        return len(registry.models())
+
+
+@pytest.mark.parametrize(("narrow", "mode"), [("-wal", 0o600), ("-shm", 0o600), ("-shm", 0o640)])
+def test_a_log_that_the_group_may_not_use_yet_is_waited_for(place, children, narrow, mode):
+    """P11: SQLite makes its logs with the umask, and widens them a moment later."""
+    root = place / "registry"
+    arguments = ["--shared", str(GROUP), "--journal", "wal", str(root)]
+    assert children.run(init, HERE, ALICE, 0o077, arguments)[0] == 0
+    for ending in ("-wal", "-shm"):
+        log = root / f"registry.db{ending}"
+        log.touch()
+        os.chown(log, ALICE, GROUP)
+        log.chmod(mode if ending == narrow else 0o660)
+    with children.start(open_too_early, HERE, root) as child:
+        assert child.stdout.readline() == "again\n", child.stderr.read()
+        log = root / f"registry.db{narrow}"
+        if log.exists():
+            log.chmod(0o660)
+        output, errors = child.communicate("go\n" * 20)
+    assert child.returncode == 0, errors
+    assert json.loads(output.splitlines()[-1]) == 1
+
+
+def look_through(here, user, root):
+    """Look through a registry as somebody; return the names, and what lies beside the database."""
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, here)
+    from support.two_users import become
+
+    become(user, 0o022)
+    from localreg import Registry
+
+    with Registry(root) as registry:
+        names = sorted(model.name for model in registry.models())
+        beside = sorted(each.name for each in Path(root).glob("registry.db-*"))
+    return [registry.readonly, names, beside]
+
+
+def add(here, user, root, name):
+    """Add a model as somebody; return what refuses it."""
+    import io
+    import sys
+
+    sys.path.insert(0, here)
+    from support.two_users import become
+
+    become(user, 0o022)
+    from localreg import Registry
+    from localreg.errors import LocalregError
+
+    try:
+        with Registry(root) as registry:
+            registry.add(io.BytesIO(name.encode()), name, filename="a.bin")
+    except LocalregError as error:
+        return str(error)
+    return None
+
+
+def test_a_member_who_only_reads_does_not_keep_the_owner_from_writing(root, children):
+    """A database that its owner copied back from a backup is theirs alone to write to."""
+    assert children.run(add, HERE, ALICE, root, "first") is None
+    (root / "registry.db").chmod(0o644)
+    assert children.run(look_through, HERE, BOB, root) == [True, ["first"], []]
+    assert children.run(add, HERE, ALICE, root, "second") is None
+    assert children.run(look_through, HERE, BOB, root)[1] == ["first", "second"]
+
+
+def test_a_log_that_somebody_else_keeps_to_themselves_is_named(root, children):
+    assert children.run(add, HERE, ALICE, root, "first") is None
+    for ending in ("-wal", "-shm"):
+        file = root / f"registry.db{ending}"
+        file.touch()
+        file.chmod(0o644)
+        os.chown(file, BOB, GROUP)
+    said = children.run(add, HERE, ALICE, root, "second")
+    assert f"you may not write to {root}/registry.db-wal (mode 0644, user {BOB}" in said
+    assert "file system is read-only" not in said

@@ -1,0 +1,294 @@
+"""Weights in object stores: what one store does, each of them has to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+import pytest
+
+from localreg import InputModel, Model, OutputModel, Registry, StorageManager, Task
+from localreg.blobs.transfer.cloud import download, upload
+from localreg.errors import (
+    DigestMismatchError,
+    DownloadError,
+    InvalidValueError,
+    SourceNotFoundError,
+    UploadError,
+)
+
+MANY_PARTS = 20_000_000  # bytes; more than one part, and than one range
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Return a function that writes a file of a name and returns its path."""
+
+    def write(name, data=b"weights"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def model(registry):
+    task = Task.init(project_name="vision/nets", task_name="train it")
+    yield OutputModel(name="net")
+    task.close()
+
+
+def key_of(url, bucket):
+    """Return the name of the object that a URL of this bucket names."""
+    assert url.startswith(f"{bucket.url}/")
+    return unquote(urlsplit(url).path).lstrip("/")
+
+
+def noise(size):
+    return os.urandom(1_000_003) * (size // 1_000_003 + 1)
+
+
+def bytes_of(path):
+    return Path(path).read_bytes()
+
+
+class TestUploading:
+    @pytest.mark.parametrize("size", [0, 7, upload.SMALL, upload.SMALL + 1, MANY_PARTS])
+    def test_the_object_is_whole_under_its_name(self, size, object_store, model, file, registry):
+        data = noise(size)[:size]
+        url = model.update_weights(
+            file("w.pt", data), upload_uri=f"{object_store.url}/base dir".replace(" ", "%20"),
+            async_enable=False,
+        )  # fmt: skip
+        assert url == model.url
+        key = key_of(url, object_store)
+        assert object_store.keys() == [key]
+        assert object_store.get(key) == data
+        assert object_store.uploads() == []
+        assert key.startswith(f"base dir/vision/nets/train it.{model.task}/models/")
+        assert key.endswith("/w.pt")
+        if size <= upload.SMALL:
+            seen = upload.seen(url)
+            told = {name.lower(): value for name, value in seen.attributes.items()}
+            assert told[download.DIGEST_ATTRIBUTE] == hashlib.sha256(data).hexdigest()
+        (weights,) = model.revisions()
+        assert (weights.size, weights.digest) == (size, hashlib.sha256(data).hexdigest())
+        assert list(registry.path.glob("blobs/sha256/*/*")) == [], "no second copy"
+        assert bytes_of(model.get_weights(raise_on_error=True)) == data
+
+    def test_behind_the_registry_serves_the_bytes_until_then(
+        self, object_store, model, file, registry
+    ):
+        data = noise(MANY_PARTS)
+        url = model.update_weights(file("w.pt", data), upload_uri=object_store.url)
+        OutputModel.wait_for_uploads()
+        assert model.url == url
+        assert object_store.get(key_of(url, object_store)) == data
+        assert model.history(1)[0].text == "weights 1 uploaded"
+        assert Model.remove(model)
+        assert object_store.keys() == []
+
+    def test_revisions_of_one_name_stay_readable(self, object_store, model, file):
+        for text in (b"one", b"two", b"one"):
+            model.update_weights(
+                file("w.pt", text), upload_uri=object_store.url, async_enable=False
+            )
+        urls = [each.url for each in model.revisions()]
+        assert len(set(urls)) == 3
+        found = [object_store.get(key_of(each, object_store)) for each in urls]
+        assert found == [b"one", b"two", b"one"]
+
+    def test_remove_deletes_what_was_uploaded_and_only_that(self, object_store, model, file):
+        object_store.put("pointed.pt", b"pointed")
+        model.update_weights(file("w.pt"), upload_uri=object_store.url, async_enable=False)
+        model.update_weights(register_uri=f"{object_store.url}/pointed.pt")
+        assert Model.remove(model)
+        assert object_store.keys() == ["pointed.pt"]
+
+    def test_not_while_another_model_has_it(self, object_store, model, file):
+        url = model.update_weights(file("w.pt"), upload_uri=object_store.url, async_enable=False)
+        other = InputModel.import_model(url + "#", name="other")
+        other_url = InputModel.import_model(url, name="same").url
+        assert other.url != other_url == url
+        pointing = OutputModel(name="third")
+        pointing.update_weights(register_uri=url)
+        assert Model.remove(model)
+        assert object_store.get(key_of(url, object_store)) == b"weights"
+
+    def test_not_what_is_another_object_by_now(self, object_store, model, file, caplog):
+        url = model.update_weights(file("w.pt"), upload_uri=object_store.url, async_enable=False)
+        key = key_of(url, object_store)
+        object_store.put(key, b"others!")
+        assert Model.remove(model)
+        assert object_store.get(key) == b"others!"
+        assert "is left" in caplog.text
+
+    def test_one_that_is_gone_already_is_fine(self, object_store, model, file):
+        url = model.update_weights(file("w.pt"), upload_uri=object_store.url, async_enable=False)
+        upload.delete(url)
+        assert object_store.keys() == []
+        assert Model.remove(model)
+        upload.delete(url)
+
+    def test_what_was_removed_comes_back_with_its_object(self, object_store, model, file, registry):
+        model.update_weights(file("w.pt"), upload_uri=object_store.url, async_enable=False)
+        Model.remove(model, delete_weights_file=False)
+        assert registry.restore(model.id).get_weights(raise_on_error=True)
+        Model.remove(model)
+        assert object_store.keys() == []
+
+    def test_there_is_no_such_bucket(self, object_store, model, file, registry):
+        path = file("w.pt", noise(MANY_PARTS))
+        before = model.history()
+        for each in (path, file("small.pt")):
+            with pytest.raises(UploadError, match=r"no such bucket|not there") as caught:
+                model.update_weights(
+                    each, upload_uri=f"{object_store.url}-none/x", async_enable=False
+                )
+            assert str(caught.value).startswith(f"{object_store.url}-none/x/")
+        assert model.history() == before
+        assert path.exists()
+
+    def test_a_file_that_changes_meanwhile_leaves_nothing(self, object_store, model, file):
+        path = file("w.pt", noise(MANY_PARTS))
+
+        def change(done, total):
+            with path.open("r+b") as changed:
+                changed.write(b"changed")
+
+        url = f"{object_store.url}/a/w.pt"
+        with pytest.raises(InvalidValueError, match="changed while it was uploaded"):
+            upload.upload(path, url, progress=change)
+        assert object_store.keys() == object_store.uploads() == []
+
+    def test_what_cannot_be_read_leaves_nothing(self, object_store, tmp_path):
+        with pytest.raises(SourceNotFoundError):
+            upload.upload(tmp_path / "none", f"{object_store.url}/a/w.pt")
+        with pytest.raises(InvalidValueError, match="plain files"):
+            upload.upload(tmp_path, f"{object_store.url}/a/w.pt")
+        assert object_store.keys() == []
+
+    @pytest.mark.parametrize("size", [7, MANY_PARTS])
+    def test_its_progress_is_told(self, size, object_store, file):
+        told = []
+        upload.upload(
+            file("w.pt", noise(size)[:size]), f"{object_store.url}/a/w.pt",
+            progress=lambda done, total: told.append((done, total)),
+        )  # fmt: skip
+        assert told == sorted(told)
+        assert told[-1] == (size, size)
+
+
+def update_and_end(root, url, path):
+    import sys
+
+    from localreg import OutputModel, Task, use_registry
+
+    use_registry(root)
+    Task.init(project_name="p", task_name="t", output_uri=url)
+    model = OutputModel(name="net")
+    url = model.update_weights(path)
+    print(url, file=sys.stderr)  # nothing waits for it but the end of the process
+    return [model.id, url]
+
+
+def test_uploads_behind_are_finished_before_a_process_ends(object_store, file, tmp_path, children):
+    data = noise(MANY_PARTS)
+    model_id, url = children.run(
+        update_and_end, tmp_path / "registry", object_store.url, file("w.pt", data)
+    )
+    assert object_store.get(key_of(url, object_store)) == data
+    with Registry(tmp_path / "registry", durability="fast") as registry:
+        assert registry.model(model_id).history(1)[0].text == "weights 1 uploaded"
+
+
+class TestDownloading:
+    @pytest.mark.parametrize("size", [0, 7, download.RANGE, MANY_PARTS])
+    def test_it_is_whole_and_known_afterwards(self, size, object_store, registry):
+        data = noise(size)[:size]
+        object_store.put("models/net.pt", data)
+        model = InputModel.import_model(f"{object_store.url}/models/net.pt")
+        path = Path(model.get_weights(raise_on_error=True))
+        assert path.read_bytes() == data
+        assert path.name == "net.pt"
+        assert path.is_relative_to(registry.path)
+        assert model.digest == hashlib.sha256(data).hexdigest()
+        assert list((registry.path / "tmp").iterdir()) == []
+        object_store.put("models/net.pt", b"others")
+        assert bytes_of(model.get_weights(raise_on_error=True)) == data, "it was not asked again"
+
+    @pytest.mark.parametrize(
+        "key", ["a b/c+d.pt", "100%.pt", "x#y?z.pt", "käse/ñ.pt", "a=b&c;d,e.pt", "~[1](2)!.pt"]
+    )
+    def test_names_of_all_kinds(self, key, object_store, registry):
+        object_store.put(key, b"weights")
+        model = InputModel.import_model(f"{object_store.url}/{quote(key)}")
+        path = Path(model.get_weights(raise_on_error=True))
+        assert path.read_bytes() == b"weights"
+        assert path.name == key.rpartition("/")[2]
+
+    def test_it_is_not_there(self, object_store, registry):
+        model = InputModel.import_model(f"{object_store.url}/none.pt")
+        with pytest.raises(DownloadError, match="not there") as caught:
+            model.get_weights(raise_on_error=True)
+        assert caught.value.status == 404
+        assert caught.value.url == f"{object_store.url}/none.pt"
+        assert caught.value.__cause__ is None
+        assert model.get_weights() is None
+        assert list((registry.path / "tmp").iterdir()) == []
+
+    def test_other_bytes_than_recorded_are_an_error(self, object_store, registry):
+        object_store.put("net.pt", b"first")
+        model = InputModel.import_model(f"{object_store.url}/net.pt")
+        first = model.get_weights(raise_on_error=True)
+        object_store.put("net.pt", b"other")
+        Path(first).parent.chmod(0o755)
+        registry._opened.blobs.delete(model.digest)
+        with pytest.raises(DigestMismatchError, match="force_download"):
+            model.get_weights(raise_on_error=True)
+        path = model.get_weights(raise_on_error=True, force_download=True)
+        assert bytes_of(path) == b"other"
+
+    def test_a_checksum_in_the_url(self, object_store, registry):
+        object_store.put("net.pt", b"weights")
+        digest = hashlib.sha256(b"weights").hexdigest()
+        right = InputModel.import_model(f"{object_store.url}/net.pt#sha256={digest}")
+        assert bytes_of(right.get_weights(raise_on_error=True)) == b"weights"
+        wrong = InputModel.import_model(f"{object_store.url}/net.pt#sha256={'0' * 64}")
+        with pytest.raises(DigestMismatchError):
+            wrong.get_weights(raise_on_error=True)
+
+    def test_the_digest_that_an_upload_left_is_checked(self, object_store, registry):
+        import obstore
+        from obstore.store import from_url
+
+        store = from_url(object_store.url, client_options={"allow_http": True})
+        attributes = {download.DIGEST_ATTRIBUTE: hashlib.sha256(b"weights").hexdigest()}
+        for data in (b"weights", b"wEIGHTs"):
+            obstore.put(store, "net.pt", data, attributes=attributes)
+            url = f"{object_store.url}/net.pt"
+            if data == b"weights":
+                assert bytes_of(StorageManager.get_local_copy(url)) == data
+            else:
+                with pytest.raises(DigestMismatchError):
+                    StorageManager.get_local_copy(url, force_download=True, raise_on_error=True)
+
+    def test_copying_at_once(self, object_store, registry):
+        object_store.put("net.pt", b"weights")
+        model = InputModel.import_model(f"{object_store.url}/net.pt", copy=True)
+        object_store.put("net.pt", b"others")
+        assert bytes_of(model.get_weights(raise_on_error=True)) == b"weights"
+
+    def test_what_is_damaged_is_fetched_again(self, object_store, registry):
+        object_store.put("net.pt", b"weights")
+        model = InputModel.import_model(f"{object_store.url}/net.pt")
+        path = Path(model.get_weights(raise_on_error=True))
+        path.chmod(0o644)
+        path.write_bytes(b"wEIGHTs")
+        done = registry.repair(full=True)
+        assert [each.how for each in done.mended] == [f"fetched from {object_store.url}/net.pt"]
+        assert bytes_of(model.get_weights(raise_on_error=True)) == b"weights"

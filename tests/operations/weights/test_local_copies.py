@@ -1,0 +1,321 @@
+"""Decisions about weights: rows 15, 16, 18 and 39 of the table, and section 5."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from localreg import InputModel, Registry
+from localreg.errors import (
+    CorruptBlobError,
+    InvalidValueError,
+    NotAPackageError,
+    NoWeightsError,
+    StorageFullError,
+)
+from localreg.values.ids import new_id
+from localreg.values.records import ModelRecord
+
+BYTES = b"weights of a model"
+DIGEST = hashlib.sha256(BYTES).hexdigest()
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "my model.pt"
+    path.write_bytes(BYTES)
+    return path
+
+
+def without_weights(registry):
+    """Return a model that has no URL, as one that a task makes has at first."""
+    record = ModelRecord(id=new_id(), name="bare", labels={}, metadata={})
+    with registry._opened.store.write() as change:
+        change.record("model.created", record.id, record.payload())
+    return InputModel(record.id)
+
+
+def getters(model):
+    return [model.get_weights, model.get_local_copy]
+
+
+# row 15: file:// models --------------------------------------------------------------------
+
+
+def test_row_15_the_path_itself_comes_back_and_no_copy(registry, file):
+    model = InputModel.import_model(file)
+    for get in getters(model):
+        assert get() == str(file)
+        assert isinstance(get(), str)
+        assert get(force_download=True) == str(file)
+    assert not (registry.path / "files").exists()
+    assert not (registry.path / "blobs").exists()
+
+
+def test_row_15_a_missing_file_is_none_with_a_warning_or_a_value_error(registry, file, caplog):
+    model = InputModel.import_model(file)
+    file.unlink()
+    for get in getters(model):
+        caplog.clear()
+        assert get() is None
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert str(file) in caplog.text
+        assert model.id in caplog.text
+        with pytest.raises(ValueError, match=model.id) as raised:
+            get(raise_on_error=True)
+        assert isinstance(raised.value, NoWeightsError)
+        assert raised.value.model == model.id
+
+
+def test_row_15_the_file_may_come_later(registry, tmp_path):
+    late = tmp_path / "late.pt"
+    model = InputModel.import_model(late)
+    assert model.get_weights() is None
+    late.write_bytes(BYTES)
+    assert model.get_weights() == str(late)
+
+
+def test_row_15_a_folder_is_the_path_itself_too(registry, tmp_path):
+    folder = tmp_path / "saved_model"
+    folder.mkdir()
+    assert InputModel.import_model(folder).get_local_copy() == str(folder)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000], ids=["long name", "long path"])
+def test_row_15_a_path_that_no_file_can_have_is_a_missing_file(name, registry, tmp_path, caplog):
+    model = InputModel.import_model(f"{tmp_path}/{name}.pt")
+    assert model.get_weights() is None
+    assert model.id in caplog.text
+    with pytest.raises(NoWeightsError):
+        model.get_local_copy(raise_on_error=True)
+
+
+# row 16: weights that the registry keeps ---------------------------------------------------
+
+
+def test_row_16_a_copy_survives_the_loss_of_the_file(registry, file):
+    model = InputModel.import_model(file, copy=True)
+    assert model.url == file.as_uri()
+    assert (model.digest, model.size) == (DIGEST, len(BYTES))
+    file.unlink()
+    for get in getters(model):
+        path = Path(get(raise_on_error=True))
+        assert path.read_bytes() == BYTES
+        assert path.name == "my model.pt"
+        assert registry.path in path.parents
+
+
+def test_row_16_a_copy_is_served_also_when_the_file_changes(registry, file):
+    model = InputModel.import_model(file, copy=True)
+    file.write_bytes(b"other bytes")
+    assert Path(model.get_weights()).read_bytes() == BYTES
+
+
+def test_row_16_what_is_handed_out_is_read_only(registry, file):
+    path = Path(InputModel.import_model(file, copy=True).get_weights())
+    assert stat.S_IMODE(path.stat().st_mode) & 0o222 == 0
+
+
+def test_row_16_without_copy_nothing_is_kept(registry, file):
+    model = InputModel.import_model(file)
+    assert (model.digest, model.size) == (None, None)
+    file.write_bytes(b"other bytes")
+    assert Path(model.get_weights()).read_bytes() == b"other bytes"
+
+
+def test_row_16_the_registry_can_be_moved_with_its_weights(tmp_path, file):
+    with Registry(tmp_path / "here", durability="fast"):
+        model_id = InputModel.import_model(file, copy=True).id
+    file.unlink()
+    (tmp_path / "here").rename(tmp_path / "there")
+    with Registry(tmp_path / "there", durability="fast"):
+        path = Path(InputModel(model_id).get_weights())
+        assert path.read_bytes() == BYTES
+        assert tmp_path / "there" in path.parents
+
+
+def test_row_16_the_file_that_was_handed_out_is_known_when_it_is_imported(registry, file, caplog):
+    model = InputModel.import_model(file, copy=True)
+    handed_out = model.get_weights()
+    assert InputModel.import_model(handed_out) == model
+    assert "ignored" in caplog.text
+    assert InputModel.load_model(handed_out) == model
+
+
+def test_row_16_the_same_bytes_under_two_names_are_kept_once(registry, file, tmp_path):
+    other = tmp_path / "other.pt"
+    other.write_bytes(BYTES)
+    first = InputModel.import_model(file, copy=True)
+    second = InputModel.import_model(other, copy=True)
+    assert first.digest == second.digest
+    assert Path(second.get_weights()).name == "other.pt"
+    assert Path(first.get_weights()).name == "my model.pt"
+    blobs = [each for each in (registry.path / "blobs").rglob("*") if each.is_file()]
+    assert len(blobs) == 1
+
+
+def test_row_16_damaged_bytes_are_never_handed_out(registry, file, caplog):
+    model = InputModel.import_model(file, copy=True)
+    (blob,) = (each for each in (registry.path / "blobs").rglob("*") if each.is_file())
+    blob.chmod(0o644)
+    with blob.open("ab") as writer:
+        writer.write(b"!")
+    assert model.get_weights() is None
+    assert DIGEST[:12] in caplog.text
+    with pytest.raises(CorruptBlobError) as raised:
+        model.get_local_copy(raise_on_error=True)
+    assert isinstance(raised.value, ValueError)
+    assert raised.value.model == model.id
+
+
+def test_row_16_a_file_that_somebody_else_put_there_is_not_handed_out(registry, file):
+    """Not even when it is as long as the right one."""
+    model = InputModel.import_model(file, copy=True)
+    handed_out = Path(model.get_weights())
+    handed_out.unlink()
+    handed_out.write_bytes(BYTES[::-1])
+    assert Path(model.get_weights()).read_bytes() == BYTES
+
+
+def test_row_16_without_hard_links_a_copy_is_handed_out_again(registry, file, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(errno.EPERM, "no hard links on this file system")
+
+    monkeypatch.setattr(os, "link", refused)
+    model = InputModel.import_model(file, copy=True)
+    handed_out = Path(model.get_weights())
+    inode = handed_out.stat().st_ino
+    assert Path(model.get_weights()).stat().st_ino == inode
+    assert handed_out.read_bytes() == BYTES
+    handed_out.unlink()
+    handed_out.write_bytes(BYTES[::-1])
+    assert Path(model.get_weights()).read_bytes() == BYTES
+
+
+def test_row_16_always_verifying_finds_a_flipped_bit(registry, file, monkeypatch):
+    model = InputModel.import_model(file, copy=True)
+    (blob,) = (each for each in (registry.path / "blobs").rglob("*") if each.is_file())
+    blob.chmod(0o644)
+    with blob.open("r+b") as writer:
+        writer.write(bytes([BYTES[0] ^ 1]))
+    monkeypatch.setenv("LOCALREG_VERIFY", "always")
+    with pytest.raises(CorruptBlobError):
+        model.get_weights(raise_on_error=True)
+
+
+# row 18: packages --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("raise_on_error", [False, True])
+def test_row_18_a_package_of_what_is_none_is_a_value_error_always(raise_on_error, registry, file):
+    model = InputModel.import_model(file)
+    for each in (model, InputModel.empty()):
+        with pytest.raises(ValueError, match="not a package") as raised:
+            each.get_weights_package(raise_on_error=raise_on_error)
+        assert isinstance(raised.value, NotAPackageError)
+        assert raised.value.model == each.id
+
+
+def test_row_18_what_is_no_package_is_told_before_anything_is_fetched(registry):
+    model = InputModel.import_model("https://example.org/a.zip")
+    with pytest.raises(NotAPackageError):
+        model.get_weights_package()
+
+
+def test_row_18_without_extraction_the_list_is_the_archive(registry, tmp_path):
+    archive = tmp_path / "files.tar.gz"
+    archive.write_bytes(b"packed")
+    model = InputModel.import_model(archive, is_package=True)
+    assert model.get_weights_package(extract_archive=False) == [archive]
+    assert model.get_local_copy(extract_archive=False) == str(archive)
+
+
+def test_row_18_a_package_that_is_gone_is_none_and_a_warning(registry, tmp_path, caplog):
+    model = InputModel.import_model(tmp_path / "gone.zip", is_package=True)
+    assert model.get_weights_package() is None
+    assert "gone.zip" in caplog.text
+    with pytest.raises(ValueError, match=r"gone\.zip"):
+        model.get_weights_package(raise_on_error=True)
+
+
+# row 39: no URL ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make", [without_weights, lambda _: InputModel.empty()], ids=["stored", "empty"]
+)
+def test_row_39_without_a_url_there_is_none_and_a_warning_or_a_value_error(make, registry, caplog):
+    model = make(registry)
+    assert model.url is None
+    for get in getters(model):
+        caplog.clear()
+        assert get() is None
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        with pytest.raises(ValueError, match="no") as raised:
+            get(raise_on_error=True)
+        assert isinstance(raised.value, NoWeightsError)
+        assert raised.value.model == model.id
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_copied(registry, tmp_path):
+    """Reading it would wait for ever."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="pipe"):
+        InputModel.import_model(pipe, copy=True)
+    assert InputModel.query_models() == []
+
+
+# copies of one's own -----------------------------------------------------------------------
+
+
+def test_a_mutable_copy_is_private_and_may_be_written_to(registry, file):
+    model = registry.add(file, "m")
+    paths = [Path(model.get_local_copy(mutable=True)) for _ in range(2)]
+    assert paths[0] != paths[1]
+    for path in paths:
+        assert path.name == "my model.pt"
+        assert path.read_bytes() == BYTES
+        assert not path.is_relative_to(registry.path)
+        path.write_bytes(b"mine")
+        shutil.rmtree(path.parent)
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+    assert registry.verify(full=True).ok
+
+
+def test_a_mutable_copy_of_a_package_is_a_tree_that_may_be_written_to(registry, tmp_path):
+    (tmp_path / "bert" / "tokenizer").mkdir(parents=True)
+    (tmp_path / "bert" / "tokenizer" / "vocab.txt").write_text("a")
+    model = registry.add(tmp_path / "bert", "m")
+    tree = Path(model.get_local_copy(mutable=True, target_folder=tmp_path / "mine"))
+    assert tree == tmp_path / "mine" / "bert"
+    (tree / "tokenizer" / "vocab.txt").write_text("changed")
+    (tree / "tokenizer" / "new").write_text("new")
+    assert (Path(model.get_local_copy()) / "tokenizer" / "vocab.txt").read_text() == "a"
+    assert registry.verify(full=True).ok
+
+
+def test_a_mutable_copy_replaces_nothing(registry, file, tmp_path, caplog):
+    model = registry.add(file, "m")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "my model.pt").write_bytes(b"mine")
+    with pytest.raises(InvalidValueError, match="is there already"):
+        model.get_local_copy(mutable=True, target_folder=tmp_path / "mine", raise_on_error=True)
+    assert [each.name for each in (tmp_path / "mine").iterdir()] == ["my model.pt"]
+    assert (tmp_path / "mine" / "my model.pt").read_bytes() == b"mine"
+
+
+def test_a_mutable_copy_that_does_not_fit_leaves_nothing(registry, tmp_path, small_disk):
+    disk = small_disk("-t", "tmpfs", "-o", "size=1m", "none")
+    (tmp_path / "big.bin").write_bytes(os.urandom(3_000_000))
+    model = registry.add(tmp_path / "big.bin", "m")
+    with pytest.raises(StorageFullError):
+        model.get_local_copy(mutable=True, target_folder=disk, raise_on_error=True)
+    assert list(disk.iterdir()) == []

@@ -1,0 +1,541 @@
+"""Weights of an `OutputModel` at a destination of the user's: whole there, or kept here."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import signal
+import stat
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from localreg import Model, OutputModel, Registry, Task
+from localreg.api import ambient
+from localreg.blobs.staging.staging import StagedBlob
+from localreg.blobs.transfer import folder_upload
+from localreg.blobs.transfer import uploading as outgoing
+from localreg.errors import (
+    DigestMismatchError,
+    InvalidURLError,
+    ReadOnlyRegistryError,
+    StorageError,
+    UploadError,
+)
+from localreg.operations.weights import uploading
+
+
+@pytest.fixture
+def task(registry):
+    task = Task.init(project_name="vision", task_name="train")
+    yield task
+    task.close()
+
+
+@pytest.fixture
+def model(task):
+    return OutputModel()
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Return a function that writes a file of a name and returns its path."""
+
+    def write(name, text="weights"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def read(path):
+    return Path(path).read_text()
+
+
+def path_of(url):
+    assert url.startswith("file://")
+    return Path(url.removeprefix("file://"))
+
+
+def below(folder):
+    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
+
+
+def rows(registry, sql):
+    return [tuple(row) for row in registry.db.conn.execute(sql).fetchall()]
+
+
+class TestUploading:
+    @pytest.fixture
+    def share(self, tmp_path):
+        return tmp_path / "share"
+
+    @pytest.fixture(autouse=True)
+    def _no_default(self):
+        yield
+        OutputModel.set_default_upload_uri(None)
+
+    def test_it_goes_to_a_folder_of_the_task(self, model, file, share, task, registry):
+        original = file("w.pt", "first")
+        url = model.update_weights(original, upload_uri=str(share), async_enable=False)
+        place = share / "vision" / f"train.{task.id}" / "models" / "w.pt"
+        assert url == model.url == place.as_uri()
+        assert read(place) == read(model.get_weights()) == "first"
+        assert below(share) == [str(place.relative_to(share))]
+        assert below(registry.path / "blobs") == [], "no second copy"
+        assert rows(registry, "SELECT uploaded, kept FROM weights") == [(1, 0)]
+        assert original.exists()
+        assert "share" not in str(rows(registry, "SELECT payload FROM event"))
+
+    def test_behind_the_registry_serves_the_bytes_until_then(self, model, file, share, registry):
+        model.set_upload_destination(share)
+        original = file("w.pt", "first")
+        url = model.update_weights(original, auto_delete_file=True)
+        assert not original.exists(), "its bytes are safe"
+        assert read(model.get_weights()) == "first"
+        OutputModel.wait_for_uploads()
+        assert model.url == url
+        assert read(path_of(url)) == "first"
+        assert model.history(1)[0].text == "weights 1 uploaded"
+        assert rows(registry, "SELECT uploaded, kept FROM weights") == [(1, 0)]
+        Model.remove(model)
+        assert below(share) == below(registry.path / "blobs") == []
+
+    @pytest.mark.parametrize("behind", [True, False])
+    def test_revisions_of_one_name_stay_readable(self, behind, model, file, share):
+        urls = [
+            model.update_weights(
+                file("w.tar.gz", text), upload_uri=share.as_uri(), async_enable=behind
+            )
+            for text in ("one", "two", "one")
+        ]
+        OutputModel.wait_for_uploads()
+        assert sorted({each.url for each in model.revisions()}) == sorted(set(urls))
+        assert [read(path_of(each.url)) for each in model.revisions()] == ["one", "two", "one"]
+
+    def test_a_changed_object_is_not_served(self, model, file, share):
+        url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+        path_of(url).unlink()
+        path_of(url).write_text("changed")
+        with pytest.raises(DigestMismatchError):
+            model.get_weights(raise_on_error=True)
+
+    def test_what_is_gone_from_there_is_served_from_the_cache(self, model, file, share, registry):
+        url = model.update_weights(file("w.pt", "first"), upload_uri=share)
+        OutputModel.wait_for_uploads()
+        path_of(url).unlink()
+        assert read(model.get_weights()) == "first"
+
+    def test_the_registry_is_sound_without_the_bytes(self, model, file, share, registry):
+        model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+        found = registry.verify()
+        assert (found.problems, found.checked, found.size, found.elsewhere) == ((), 0, 0, 1)
+        assert registry.gc(grace_seconds=0, dry_run=False).freed == 0
+        Model.remove(model, delete_weights_file=False)
+        assert read(registry.restore(model.id).get_weights(raise_on_error=True)) == "weights"
+
+    def test_nothing_is_uploaded_for_a_registry_that_is_read_only(self, tmp_path, file, share):
+        with Registry(tmp_path / "other", durability="fast"):
+            task = Task.create("p", "t")
+            model = OutputModel(task)
+        with Registry(tmp_path / "other", readonly=True):
+            model._subject = Model(model.id)._subject
+            with pytest.raises(ReadOnlyRegistryError):
+                model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+        assert not share.exists()
+
+    def test_remove_deletes_what_was_uploaded_and_only_that(self, model, file, share, registry):
+        url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+        pointed = file("pointed.pt")
+        model.update_weights(register_uri=pointed)
+        assert Model.remove(model)
+        assert not path_of(url).exists()
+        assert pointed.exists()
+
+    def test_not_while_another_model_has_it(self, model, file, share):
+        url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+        other = OutputModel(name="other")
+        other.update_weights(register_uri=url)
+        assert Model.remove(model)
+        assert path_of(url).exists()
+        assert Model.remove(other)
+        assert path_of(url).exists(), "this one only pointed to it"
+
+    def test_not_when_the_flag_says_no(self, model, file, share):
+        url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+        Model.remove(model, delete_weights_file=False)
+        assert path_of(url).exists()
+
+    def test_not_what_is_another_file_by_now(self, model, file, share, caplog):
+        url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+        path_of(url).unlink()
+        path_of(url).write_text("mine")
+        assert Model.remove(model)
+        assert read(path_of(url)) == "mine"
+        assert "is left" in caplog.text
+
+    def test_keep_last_deletes_what_was_uploaded(self, model, file, share):
+        for text in ("one", "two"):
+            model.update_weights(
+                file("w.pt", text), upload_uri=share, async_enable=False, keep_last=1
+            )
+        assert [read(path_of(each.url)) for each in model.revisions()] == ["two"]
+        assert len(below(share)) == 1
+
+    def test_a_package_is_uploaded(self, model, file, share):
+        folder = file("bert/x.txt").parent
+        url = model.update_weights(folder, upload_uri=share, async_enable=False)
+        assert zipfile.ZipFile(path_of(url)).namelist() == ["x.txt"]
+        assert [each.name for each in model.get_weights_package()] == ["x.txt"]
+
+    def test_the_destination_of_the_model_comes_before_the_default(self, model, tmp_path):
+        assert model.upload_storage_uri is None
+        OutputModel.set_default_upload_uri(tmp_path / "default")
+        assert model.upload_storage_uri == (tmp_path / "default").as_uri()
+        model.set_upload_destination(f"file://{tmp_path}/own")
+        assert model.upload_storage_uri == (tmp_path / "own").as_uri()
+        model.set_upload_destination(None)
+        assert model.upload_storage_uri == (tmp_path / "default").as_uri()
+
+    def test_upload_uri_stays_for_the_next_update(self, model, file, share):
+        model.update_weights(file("a.pt"), upload_uri=share, async_enable=False)
+        assert model.update_weights(file("b.pt"), async_enable=False).startswith(share.as_uri())
+
+    @pytest.mark.parametrize(
+        ("uri", "why"),
+        [
+            ("https://h/x", "no place that weights can be uploaded to"),
+            ("ftp://h/x", "no place that weights can be uploaded to"),
+            ("s3://key:hush@bucket/x", "credentials belong into the environment"),
+            ("s3://bucket/a//b", "empty parts"),
+            ("gs://bucket/../b", "cannot be reached"),
+            ("s3://host:9000/", "names no bucket"),
+            ("s3://bucket/x?acl=private", "of a query only"),
+            ("s3://bucket/x?versionId=3", "names a version"),
+        ],
+    )
+    def test_what_is_no_destination(self, uri, why, model, file):
+        before = model.history()
+        for call in (
+            lambda: model.set_upload_destination(uri),
+            lambda: OutputModel.set_default_upload_uri(uri),
+            lambda: model.update_weights(file("w.pt"), upload_uri=uri),
+        ):
+            with pytest.raises(InvalidURLError, match=why) as caught:
+                call()
+            assert "hush" not in str(caught.value)
+        assert model.history() == before
+        assert model.upload_storage_uri is None
+
+    @pytest.mark.parametrize("uri", ["s3://key:hush@bucket/x", "gs://bucket/a//b", "http:/x", 5])
+    def test_a_task_is_not_begun_with_what_is_no_destination(self, uri, registry):
+        before = registry.history()
+        with pytest.raises(InvalidURLError, match="output_uri") as caught:
+            Task.init(project_name="p", task_name="t", output_uri=uri)
+        assert "hush" not in str(caught.value)
+        assert registry.history() == before
+
+    def test_a_server_that_only_clearml_has_is_told_of(self, registry, caplog, file):
+        """A script that never uploads anything runs on."""
+        task = Task.init(
+            project_name="p", task_name="t", output_uri="https://key:hush@files.clear.ml"
+        )
+        assert "https://***@files.clear.ml, where no weights can be uploaded to" in caplog.text
+        with pytest.raises(InvalidURLError, match="no place that weights can be uploaded to"):
+            OutputModel().update_weights(file("w.pt"))
+        task.close()
+
+    @pytest.mark.parametrize("uri", ["s3://bucket/x", "gs://bucket", "az://c/x", "azure://c/x"])
+    def test_clouds_need_their_extra(self, uri, model, monkeypatch):
+        monkeypatch.setattr("localreg.blobs.transfer.cloud.stores.find_spec", lambda name: None)
+        with pytest.raises(InvalidURLError, match=r"pip install 'localreg\[cloud\]'"):
+            model.set_upload_destination(uri)
+        monkeypatch.undo()
+        model.set_upload_destination(uri)
+        assert model.upload_storage_uri == uri
+
+    def test_bytes_that_rotted_in_the_registry_are_not_uploaded(
+        self, model, file, share, registry, monkeypatch
+    ):
+        upload = outgoing.upload
+
+        def rot_and_upload(source, url, **options):
+            source.chmod(0o644)
+            source.write_bytes(b"wEIGHTs")
+            return upload(source, url, **options)
+
+        monkeypatch.setattr(outgoing, "upload", rot_and_upload)
+        model.update_weights(file("w.pt"), upload_uri=share)
+        with pytest.raises(UploadError, match="are damaged"):
+            OutputModel.wait_for_uploads()
+        assert below(share) == []
+        assert rows(registry, "SELECT uploaded, kept FROM weights") == [(0, 1)]
+
+    def test_names_never_lead_out_of_the_destination(self, file, share, registry):
+        task = Task.create("../../out/..", "../a/b")
+        model = OutputModel(task)
+        url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+        assert path_of(url).resolve().is_relative_to(share.resolve())
+
+    def test_an_upload_that_fails_leaves_nothing(self, model, file, share, registry):
+        share.write_text("a file in the way")
+        before = model.history()
+        path = file("w.pt")
+        with pytest.raises(StorageError, match="uploading"):
+            model.update_weights(path, upload_uri=share, async_enable=False, auto_delete_file=True)
+        assert model.history() == before
+        assert path.exists()
+
+    def test_a_failure_behind_is_told_at_once_and_raised_later(self, model, file, share, caplog):
+        path = file("w.pt", "first")
+        (share / "vision").mkdir(parents=True)
+        (share / "vision" / f"train.{model.original_task}").write_text("in the way")
+        url = model.update_weights(path, upload_uri=share)
+        with pytest.raises(UploadError, match="served from the registry") as caught:
+            OutputModel.wait_for_uploads()
+        assert caught.value.urls == (url,)
+        assert "did not reach" in caplog.text
+        OutputModel.wait_for_uploads()  # it was told
+        assert read(model.get_weights()) == "first"
+        assert model.url.startswith("file://")
+        assert model.url != url
+
+    def test_what_is_dropped_meanwhile_is_not_uploaded(self, model, file, share):
+        for number in range(8):
+            model.update_weights(file("w.pt", f"{number}"), upload_uri=share, keep_last=1)
+        OutputModel.wait_for_uploads()
+        assert [read(path_of(each.url)) for each in model.revisions()] == ["7"]
+        assert len(below(share)) == 1
+
+    @pytest.fixture
+    def held_up(self, model, file, share):
+        """Keep every worker busy until the event that is yielded is set."""
+        model.update_weights(file("first.pt"), upload_uri=share)
+        OutputModel.wait_for_uploads()
+        go_on = threading.Event()
+        for _ in range(uploading.WORKERS):
+            ambient.uploads()._executor.submit(go_on.wait, 60)
+        yield go_on
+        go_on.set()
+
+    def test_what_is_on_its_way_has_its_name_already(self, held_up, model, file, share):
+        urls = [model.update_weights(file("w.pt", text)) for text in ("one", "two")]
+        assert len(set(urls)) == 2
+        assert read(model.get_weights()) == "two", "from the registry"
+        assert not path_of(urls[0]).exists()
+        held_up.set()
+        OutputModel.wait_for_uploads()
+        assert [read(path_of(each)) for each in urls] == ["one", "two"]
+        assert [each.url for each in model.revisions()[1:]] == urls
+
+    def test_a_timeout_ends_the_waiting(self, held_up, model, file, share, caplog):
+        caplog.set_level(logging.INFO, "localreg")
+        url = model.update_weights(file("w.pt"))
+        OutputModel.wait_for_uploads(timeout=0.01)
+        assert "1 uploads go on" in caplog.text
+        held_up.set()
+        OutputModel.wait_for_uploads()
+        assert path_of(url).exists()
+
+    @pytest.mark.parametrize("collected", [True, False])
+    def test_what_was_dropped_before_its_turn(
+        self, collected, held_up, model, file, share, registry
+    ):
+        before = below(share)
+        model.update_weights(file("w.pt", "one"))
+        model.update_weights(register_uri="s3://b/w.pt", keep_last=1)
+        if collected:
+            registry.gc(grace_seconds=0, dry_run=False)
+        held_up.set()
+        OutputModel.wait_for_uploads()  # without an error
+        assert below(share) == [] != before
+
+    def test_a_published_model_still_gets_where_its_weights_went(self, held_up, model, file):
+        url = model.update_weights(file("w.pt"))
+        model.publish()
+        held_up.set()
+        OutputModel.wait_for_uploads()
+        assert model.url == url
+
+    def test_closing_the_registry_waits(self, tmp_path, file):
+        with Registry(tmp_path / "other", durability="fast"):
+            model = OutputModel(Task.create("p", "t"))
+            url = model.update_weights(file("w.pt"), upload_uri=tmp_path / "share")
+        assert read(path_of(url)) == "weights"
+        with Registry(tmp_path / "other", durability="fast"):
+            assert Model(model.id).url == url
+
+    def test_a_timeout_is_no_error(self, model, caplog):
+        caplog.set_level(logging.INFO, "localreg")
+        OutputModel.wait_for_uploads(timeout=0, max_num_uploads=1)
+        assert caplog.text == ""
+
+
+def test_what_cannot_be_recorded_is_not_left_there(registry, tmp_path, file):
+    def fail(change, uploaded):
+        assert read(path_of(uploaded.url)) == "weights"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        uploading.upload_at_once(
+            registry._opened, file("w.pt"), (tmp_path / "share").as_uri(), "w.pt", None, fail
+        )
+    assert below(tmp_path / "share") == []
+
+
+class TestTheSeam:
+    """`outgoing.upload`: whole, or not at all, and never in the place of other bytes."""
+
+    def test_other_bytes_of_the_name_stay(self, tmp_path, file):
+        place = tmp_path / "share"
+        first = outgoing.upload(file("a", "one"), (place / "w.pt").as_uri(), sync=True)
+        second = outgoing.upload(file("b", "two"), (place / "w.pt").as_uri(), sync=True)
+        again = outgoing.upload(file("c", "one"), (place / "w.pt").as_uri(), sync=True)
+        assert first.url == again.url == (place / "w.pt").as_uri()
+        assert (first.made, second.made, again.made) == (True, True, False)
+        assert [read(path_of(each.url)) for each in (first, second)] == ["one", "two"]
+        assert not stat.S_IMODE(path_of(first.url).stat().st_mode) & 0o222
+        assert len(below(place)) == 2
+
+    def test_many_at_once(self, tmp_path, file):
+        place = tmp_path / "share"
+        sources = [file(f"s{number}", f"{number % 4}" * 1000) for number in range(16)]
+        found = []
+
+        def bring(source):
+            found.append((source, outgoing.upload(source, (place / "w").as_uri(), sync=False)))
+
+        threads = [threading.Thread(target=bring, args=(each,)) for each in sources]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert len(found) == 16
+        for source, uploaded in found:
+            assert read(path_of(uploaded.url)) == read(source)
+        assert len(below(place)) == 4
+
+    @pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP])
+    def test_where_there_are_no_hard_links(self, error, tmp_path, file):
+        def link(source, target):
+            raise OSError(error, "no links here")
+
+        for number, text in enumerate(("one", "two", "two")):
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            staged = StagedBlob(digest, 3, file(f"share/.{number}.part", text))
+            place, made = folder_upload._settle(staged, tmp_path / "share", "w.pt", link)
+            assert (read(place), made) == (text, number < 2)
+
+    def test_another_error_of_linking_is_raised(self, tmp_path, file):
+        def link(source, target):
+            raise OSError(errno.EIO, "broken")
+
+        staged = StagedBlob("0" * 64, 3, file("share/.part", "one"))
+        with pytest.raises(OSError, match="broken"):
+            folder_upload._settle(staged, tmp_path / "share", "w.pt", link)
+
+    def test_what_is_in_the_way_of_both_names(self, tmp_path, file):
+        place = tmp_path / "share"
+        digest = hashlib.sha256(b"one").hexdigest()
+        for name in ("w.pt", f"w.{digest[:12]}.pt"):
+            file(f"share/{name}", "other")
+        with pytest.raises(StorageError, match="move it away"):
+            outgoing.upload(file("a", "one"), (place / "w.pt").as_uri(), sync=False)
+        assert len(below(place)) == 2
+
+
+def update_for_ever(root, folder, upload):
+    import itertools
+    from pathlib import Path
+
+    from localreg import OutputModel, Registry, Task
+
+    with Registry(root, durability="fast"):
+        model = OutputModel(Task.create("p", "t"))
+        print(model.id, flush=True)
+        path = Path(folder) / "w.pt"
+        for number in itertools.count():
+            path.write_bytes(f"{number}".encode() * 50_000)
+            model.update_weights(
+                path, upload_uri=f"{folder}/share" if upload else None, iteration=number
+            )
+            print(number, flush=True)
+
+
+@pytest.mark.parametrize("upload", [True, False])
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_kill_in_the_middle_leaves_no_half_revision(upload, after, tmp_path, children):
+    process = children.start(update_for_ever, tmp_path / "registry", tmp_path, upload)
+    model_id = process.stdout.readline().strip()
+    for _ in range(after):
+        process.stdout.readline()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    with Registry(tmp_path / "registry", durability="fast") as registry:
+        model = Model(model_id)
+        found = model.revisions()
+        assert len(found) >= after
+        for number, each in enumerate(found):
+            assert read(path_of(each.url)) == f"{number}" * 50_000
+        assert [each.current for each in found] == [False] * (len(found) - 1) + [True] * bool(found)
+        registry.gc(grace_seconds=0, dry_run=False)
+        assert all(read(path_of(each.url)) for each in model.revisions())
+        assert registry.verify() is not None
+        share = tmp_path / "share"
+        for name in below(share) if share.exists() else []:
+            if not name.endswith(".part"):
+                assert len(set(read(share / name))) <= 2, "whole under its name"
+
+
+def upload_and_fork(root, folder):
+    import os
+    from pathlib import Path
+
+    from localreg import OutputModel, Task, use_registry
+
+    use_registry(root, durability="fast")
+    task = Task.create("p", "t")
+    model = OutputModel(task)
+    path = Path(folder) / "w.pt"
+    path.write_bytes(b"x" * 20_000_000)
+    url = model.update_weights(path, upload_uri=f"{folder}/share")
+    child = os.fork()
+    if child == 0:
+        OutputModel.wait_for_uploads()  # its parent's are none of its own
+        path = path.with_name("child.pt")
+        path.write_bytes(b"child")
+        url = OutputModel(task).update_weights(path, upload_uri=f"{folder}/share")
+        OutputModel.wait_for_uploads()
+        os._exit(0 if Path(url.removeprefix("file://")).read_bytes() == b"child" else 1)
+    status = os.waitpid(child, 0)[1]
+    OutputModel.wait_for_uploads()
+    return [status, model.url == url]
+
+
+def test_a_fork_while_uploads_run(tmp_path, children):
+    assert children.run(upload_and_fork, tmp_path / "registry", tmp_path) == [0, True]
+
+
+def upload_and_end(root, folder):
+    from pathlib import Path
+
+    from localreg import OutputModel, Task, use_registry
+
+    use_registry(root, durability="fast")
+    model = OutputModel(Task.create("p", "t"))
+    path = Path(folder) / "w.pt"
+    path.write_bytes(b"x" * 5_000_000)
+    return [model.id, model.update_weights(path, upload_uri=f"{folder}/share")]
+
+
+def test_the_end_of_the_process_waits_for_uploads(tmp_path, children):
+    model_id, url = children.run(upload_and_end, tmp_path / "registry", tmp_path)
+    assert path_of(url).stat().st_size == 5_000_000
+    with Registry(tmp_path / "registry", durability="fast"):
+        assert Model(model_id).url == url

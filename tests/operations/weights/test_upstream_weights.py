@@ -1,0 +1,680 @@
+"""Weights of the lookup chain: what one upstream has is not kept again, and can be brought home."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import os
+import shutil
+import tempfile
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from localreg import InputModel, OutputModel, Registry, StorageManager, Task
+from localreg.errors import (
+    CorruptBlobError,
+    DigestMismatchError,
+    InvalidValueError,
+    ReadOnlyRegistryError,
+)
+from localreg.operations.models import removal
+from localreg.operations.upkeep import cache, doctor
+
+BYTES = bytes(range(256)) * 40
+OTHER = b"other" * 1000
+DIGEST = hashlib.sha256(BYTES).hexdigest()
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A file of the user, so old that its times can be trusted."""
+    path = tmp_path / "user" / "net.pt"
+    path.parent.mkdir()
+    path.write_bytes(BYTES)
+    hour_ago = time.time() - 3_600
+    os.utime(path, (hour_ago, hour_ago))
+    return path
+
+
+@pytest.fixture
+def shared(tmp_path, file):
+    """The directory of a registry that keeps these bytes."""
+    with Registry(tmp_path / "shared", durability="fast") as registry:
+        registry.add(file, "net", metadata={"k": 1})
+    return tmp_path / "shared"
+
+
+@pytest.fixture
+def registry(tmp_path, shared):
+    """A registry in front of that one."""
+    with Registry(tmp_path / "mine", upstream=[shared], durability="fast") as registry:
+        yield registry
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The user's temporary folder, on the file system of the registries."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def blobs(root):
+    return sorted(each.name for each in (root / "blobs").rglob("*") if each.is_file())
+
+
+def blob_of(root, digest=DIGEST):
+    return root / "blobs" / "sha256" / digest[:2] / digest[2:]
+
+
+def damage(path):
+    """Change a byte, and no time that could tell of it but that of the change."""
+    before = path.stat()
+    path.chmod(0o644)
+    with path.open("r+b") as writer:
+        writer.write(b"\xff")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+# taking in ---------------------------------------------------------------------------------
+
+WAYS = {
+    "add": lambda registry, file: registry.add(file, "mine"),
+    "add, moved": lambda registry, file: registry.add(file, "mine", mode="move"),
+    "add, linked": lambda registry, file: registry.add(file, "mine", mode="link"),
+    "add a stream": lambda registry, file: registry.add(
+        io.BytesIO(BYTES), "mine", filename="net.pt"
+    ),
+    "import_model": lambda registry, file: InputModel.import_model(
+        shutil.copy(file, file.with_name("copy.pt")), name="mine", copy=True
+    ),
+    "update_weights": lambda registry, file: updated(file),
+}
+
+
+def updated(file):
+    model = OutputModel(Task.create(task_name="t"), name="mine")
+    model.update_weights(file)
+    return model
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_bytes_that_are_upstream_are_recorded_and_not_kept(way, registry, shared, file):
+    model = way(registry, file)
+    assert (model.digest, model.size) == (DIGEST, len(BYTES))
+    assert blobs(registry.path) == []
+    assert list((registry.path / "tmp").glob("*")) == []
+    path = Path(model.get_local_copy(raise_on_error=True))
+    assert path.read_bytes() == BYTES
+    assert path.stat().st_mode & 0o222 == 0
+    assert model._subject.registry.root == registry.path
+    assert registry.verify(full=True).ok
+    with registry.db.conn as connection:
+        assert connection.execute("SELECT upstream, facts FROM blob").fetchall()[0][0] == str(
+            shared
+        )
+
+
+def test_a_file_that_is_upstream_is_read_but_not_copied(registry, file):
+    """Its ends tell that hashing it is worth the time; nothing is staged."""
+    registry.add(file, "first")
+    other = shutil.copy(file, file.with_name("again.pt"))
+    registry.add(other, "again")
+    assert not (registry.path / "tmp").exists(), "nothing was ever staged"
+    assert blobs(registry.path) == []
+
+
+def test_other_bytes_are_kept_here(registry, tmp_path):
+    model = registry.add(io.BytesIO(OTHER), "mine", filename="o.bin")
+    assert len(blobs(registry.path)) == 1
+    assert Path(model.get_local_copy()).is_relative_to(registry.path)
+
+
+def test_without_any_upstream_the_same_bytes_are_kept(shared, tmp_path, file):
+    with Registry(tmp_path / "alone", durability="fast") as registry:
+        registry.add(file, "mine")
+        assert len(blobs(registry.path)) == 1
+
+
+def test_what_a_model_is_of_is_known_without_its_bytes(registry, shared, tmp_path):
+    """Facts are recorded here: showing them needs nobody else."""
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<f4', 'fortran_order': False, "
+                     b"'shape': (2, 3), }".ljust(117) + b"\n" + bytes(24))  # fmt: skip
+    with Registry(shared, durability="fast") as owner:
+        owner.add(path, "array")
+    registry.add(path, "mine")
+    with registry.db.conn as connection:
+        ((facts,),) = connection.execute("SELECT facts FROM blob").fetchall()
+    assert "float32" in facts or "<f4" in facts
+
+
+def test_bytes_that_are_damaged_upstream_are_kept_here(registry, shared, file, caplog):
+    damage(blob_of(shared))
+    model = registry.add(file, "mine")
+    assert len(blobs(registry.path)) == 1
+    assert "is damaged" in caplog.text
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+
+
+def test_a_copied_directory_is_trusted_once_its_bytes_are_hashed(tmp_path, shared, file):
+    """A copy has other times than those its database knows."""
+    copy = shutil.copytree(shared, tmp_path / "stick")
+    with Registry(tmp_path / "mine", upstream=[copy], durability="fast") as registry:
+        model = registry.add(file, "mine")
+        assert blobs(registry.path) == []
+        assert Path(model.get_local_copy()).is_relative_to(copy)
+    shutil.rmtree(tmp_path / "mine")
+    damage(blob_of(copy))
+    with Registry(tmp_path / "mine", upstream=[copy], durability="fast") as registry:
+        registry.add(file, "mine")
+        assert len(blobs(registry.path)) == 1
+
+
+def test_the_second_one_upstream_is_as_good_as_the_first(tmp_path, shared, file):
+    with Registry(tmp_path / "empty", durability="fast"):
+        pass
+    both = [tmp_path / "empty", shared]
+    with Registry(tmp_path / "mine", upstream=both, durability="fast") as registry:
+        model = registry.add(file, "mine")
+        assert blobs(registry.path) == []
+        assert Path(model.get_local_copy()).is_relative_to(shared)
+
+
+def test_other_bytes_than_expected_are_told_before_anything_is_recorded(registry, file):
+    with pytest.raises(DigestMismatchError):
+        registry.add(file, "mine", expected_sha256="0" * 64)
+    assert [model.name for model in registry.models()] == ["net"]
+
+
+# handing out -------------------------------------------------------------------------------
+
+
+def test_the_file_of_one_upstream_is_handed_out_under_the_same_name(registry, shared, file):
+    model = updated(file)
+    path = Path(model.get_local_copy())
+    assert path == shared / "files" / DIGEST / "net.pt"
+    assert Path(registry.model("net").get_local_copy()) == path
+    assert model.url == path.as_uri()
+    assert [each.url for each in model.revisions()] == [path.as_uri()]
+    assert not (registry.path / "files").exists()
+
+
+def test_under_another_name_they_are_copied_and_nothing_upstream_changes(registry, shared, file):
+    """Not linked: that would change the times by which the other knows that nobody wrote to it."""
+    before = blob_of(shared).stat()
+    model = registry.add(file, "mine", filename="other.pt")
+    path = Path(model.get_local_copy())
+    assert path == registry.path / "files" / DIGEST / "other.pt"
+    assert path.read_bytes() == BYTES
+    assert path.stat().st_mode & 0o222 == 0
+    first = path.stat().st_ino
+    assert Path(model.get_local_copy()).stat().st_ino == first, "it is made once"
+    after = blob_of(shared).stat()
+    assert (after.st_nlink, after.st_ctime_ns) == (before.st_nlink, before.st_ctime_ns)
+
+
+def test_a_copy_that_was_touched_is_made_again(registry, file):
+    model = registry.add(file, "mine", filename="other.pt")
+    path = Path(model.get_local_copy())
+    path.chmod(0o644)
+    path.write_bytes(b"x" * len(BYTES))
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+
+
+def test_a_digest_that_is_asked_for_is_that_of_the_bytes_upstream(
+    registry, shared, file, monkeypatch
+):
+    model = registry.add(file, "mine")
+    monkeypatch.setenv("LOCALREG_VERIFY", "always")
+    assert model.get_local_copy() is not None
+    damage(blob_of(shared))
+    with pytest.raises(CorruptBlobError):
+        model.get_local_copy(raise_on_error=True)
+
+
+def test_a_private_copy_can_be_written_to(registry, file, tmp_path):
+    model = registry.add(file, "mine")
+    path = Path(model.get_local_copy(target_folder=tmp_path / "out"))
+    path.write_bytes(b"x")
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+
+
+@pytest.mark.parametrize("name", ["../../../evil.pt", "/tmp/evil.pt", "..", "a/../../../evil.pt"])
+def test_a_name_of_one_upstream_leads_nowhere_else(name, registry, shared, package, tmp_path):
+    """Its database may be anybody's."""
+    with Registry(shared, durability="fast") as owner:
+        owner.add(package, "bert")
+        with owner.db.conn as connection:
+            connection.execute(
+                "UPDATE weights SET filename = ? || CASE WHEN filename LIKE '%.zip' "
+                "THEN '/../b.zip' ELSE '' END", (name,),
+            )  # fmt: skip
+    shutil.rmtree(shared / "files")
+    before = sorted(tmp_path.iterdir())
+    path = Path(registry.model("net").get_local_copy())
+    assert path.parent == registry.path / "files" / DIGEST
+    copy = Path(registry.model("net").get_local_copy(target_folder=tmp_path / "out"))
+    assert copy.parent == tmp_path / "out"
+    tree = registry.model("bert").get_local_copy(target_folder=tmp_path / "out")
+    assert Path(tree) == tmp_path / "out" / "b"
+    assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / "out"])
+
+
+@pytest.fixture
+def package(tmp_path):
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    (folder / "a.bin").write_bytes(BYTES)
+    return folder
+
+
+def test_a_package_is_unpacked_here_and_not_upstream(registry, shared, package):
+    with Registry(shared, durability="fast") as owner:
+        owner.add(package, "bert")
+    theirs, mine = registry.model("bert"), registry.add(package, "mine")
+    assert blobs(registry.path) == []
+    for model in (theirs, mine):
+        folder = Path(model.get_local_copy())
+        assert folder.is_relative_to(registry.path / "trees")
+        assert (folder / "a.bin").read_bytes() == BYTES
+    assert not (shared / "trees").exists()
+    target = registry.path.parent / "out"
+    assert Path(theirs.get_local_copy(target_folder=target)).name == "saved"
+
+
+def test_a_package_that_is_unpacked_upstream_is_handed_out_from_there(registry, shared, package):
+    with Registry(shared, durability="fast") as owner:
+        owner.add(package, "bert").get_local_copy()
+    assert Path(registry.model("bert").get_local_copy()).is_relative_to(shared)
+    mine = registry.add(package, "mine")
+    assert Path(mine.get_local_copy()).is_relative_to(shared)
+    assert Path(mine.get_local_copy(target_folder=registry.path.parent / "out")).name == "saved"
+
+
+def test_a_read_only_front_hands_out_all_of_it(registry, shared, file, tmp_path):
+    same = registry.add(file, "mine")
+    other = registry.add(file, "other", filename="other.pt")
+    with Registry(registry.path, upstream=[shared], readonly=True) as reader:
+        assert reader.model("mine").get_local_copy() == same.get_local_copy()
+        assert reader.model("net").get_local_copy() is not None
+        elsewhere = Path(reader.model("other").get_local_copy(raise_on_error=True))
+        assert elsewhere.read_bytes() == BYTES
+        assert not elsewhere.is_relative_to(tmp_path)
+        assert not (registry.path / "files" / other.digest).exists()
+
+
+def test_a_read_only_front_makes_no_link_to_any_blob(registry, shared, file, temporary):
+    """On one file system, where a link could be made: writing to it would damage the blob."""
+    registry.add(file, "mine", filename="other.pt")
+    own = registry.add(io.BytesIO(OTHER), "own", filename="own.pt")
+    shutil.rmtree(registry.path / "files")
+    originals = blob_of(shared), blob_of(registry.path, own.digest)
+    before = [path.stat() for path in originals]
+    with Registry(registry.path, upstream=[shared], readonly=True) as reader:
+        for name in ("mine", "own"):
+            copy = Path(reader.model(name).get_local_copy(raise_on_error=True))
+            damage(copy)
+    after = [path.stat() for path in originals]
+    assert [(each.st_nlink, each.st_ctime_ns) for each in after] == [
+        (each.st_nlink, each.st_ctime_ns) for each in before
+    ]
+    assert registry.verify(full=True).ok
+
+
+# URLs --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site():
+    """A loopback server of `BYTES`, which notes what it is asked for."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            gets.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(served[0])))
+            self.end_headers()
+            self.wfile.write(served[0])
+
+        def log_message(self, *_):
+            pass
+
+    gets, served = [], [BYTES]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        server.gets, server.served = gets, served
+        server.url = f"http://127.0.0.1:{server.server_port}/net.pt"
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_url_that_one_upstream_fetched_is_not_fetched_again(tmp_path, site):
+    with Registry(tmp_path / "shared", durability="fast") as owner:
+        StorageManager.get_local_copy(site.url)
+    with Registry(tmp_path / "mine", upstream=[owner.path], durability="fast") as registry:
+        models = [
+            InputModel.import_model(site.url, name="kept", copy=True),
+            registry.add(io.BytesIO(BYTES), "added", filename="net.pt"),
+        ]
+        for model in models:
+            assert Path(model.get_local_copy()).read_bytes() == BYTES
+        assert Path(StorageManager.get_local_copy(site.url)).is_relative_to(owner.path)
+        assert site.gets == ["/net.pt"]
+        assert blobs(registry.path) == []
+        registry.adopt()
+    with Registry(registry.path):  # what the URL served is known here, too
+        assert Path(StorageManager.get_local_copy(site.url)).read_bytes() == BYTES
+    assert site.gets == ["/net.pt"]
+
+
+def test_a_model_upstream_that_was_never_fetched_is_fetched_into_the_first(tmp_path, site):
+    with Registry(tmp_path / "shared", durability="fast") as owner:
+        InputModel.import_model(site.url, name="net")
+    with Registry(tmp_path / "mine", upstream=[owner.path], durability="fast") as registry:
+        model = registry.model("net")
+        for _ in range(2):
+            path = Path(model.get_local_copy(raise_on_error=True))
+            assert path.read_bytes() == BYTES
+            assert path.is_relative_to(registry.path)
+        assert site.gets == ["/net.pt"]
+        assert model.digest is None, "its record is its own registry's"
+        assert [each.kind for each in cache.cached(registry._opened)] == ["download"]
+        assert blobs(owner.path) == []
+
+
+def test_a_read_only_front_serves_what_one_upstream_fetched(tmp_path, site):
+    """Of its own model, of one upstream, and of no model; other bytes than wanted are refused."""
+    with Registry(tmp_path / "shared", durability="fast") as owner:
+        StorageManager.get_local_copy(site.url)
+        InputModel.import_model(site.url, name="theirs")
+    with Registry(tmp_path / "mine", durability="fast") as registry:
+        InputModel.import_model(site.url, name="mine")
+    with Registry(registry.path, upstream=[owner.path], readonly=True) as front:
+        for name in ("mine", "theirs"):
+            path = Path(front.model(name).get_local_copy(raise_on_error=True))
+            assert path.read_bytes() == BYTES
+        assert Path(StorageManager.get_local_copy(site.url)).read_bytes() == BYTES
+        for again in ({"expected_sha256": "0" * 64}, {"force_download": True}):
+            with pytest.raises(ReadOnlyRegistryError):
+                StorageManager.get_local_copy(site.url, raise_on_error=True, **again)
+    assert site.gets == ["/net.pt"]
+
+
+def test_a_url_upstream_that_serves_other_bytes_is_an_error(tmp_path, site):
+    with Registry(tmp_path / "shared", durability="fast") as owner:
+        InputModel.import_model(site.url, name="net", expected_sha256="0" * 64)
+        InputModel.import_model(site.url + "?2", name="fetched").get_local_copy()
+    with Registry(tmp_path / "mine", upstream=[owner.path], durability="fast") as registry:
+        with pytest.raises(DigestMismatchError, match="checksum"):
+            registry.model("net").get_local_copy(raise_on_error=True)
+        site.served[0] = OTHER
+        fetched = registry.model("fetched")
+        assert Path(fetched.get_local_copy()).read_bytes() == BYTES
+        with pytest.raises(DigestMismatchError, match="its own registry"):
+            fetched.get_local_copy(raise_on_error=True, force_download=True)
+        assert Path(fetched.get_local_copy()).read_bytes() == BYTES
+
+
+def test_what_rotted_upstream_is_fetched_again_and_kept_here(tmp_path, site, monkeypatch):
+    """Its own registry takes it for whole: the bytes are not left there once more."""
+    with Registry(tmp_path / "shared", durability="fast") as owner:
+        StorageManager.get_local_copy(site.url)
+        damage(blob_of(owner.path))
+        with owner.db.conn as connection:
+            connection.execute(
+                "UPDATE blob SET witness = ?", (blob_of(owner.path).stat().st_ctime_ns,)
+            )
+    monkeypatch.setenv("LOCALREG_VERIFY", "always")
+    with Registry(tmp_path / "mine", upstream=[owner.path], durability="fast") as registry:
+        model = InputModel.import_model(site.url, name="mine", copy=True)
+        assert blobs(registry.path) == []
+        assert Path(model.get_local_copy(raise_on_error=True)).read_bytes() == BYTES
+        assert blobs(registry.path) == [DIGEST[2:]]
+    assert site.gets == ["/net.pt"] * 2
+
+
+def test_what_is_downloaded_and_is_upstream_under_another_url_is_not_kept(tmp_path, site, shared):
+    with Registry(tmp_path / "mine", upstream=[shared], durability="fast") as registry:
+        model = InputModel.import_model(site.url, name="net", copy=True)
+        assert blobs(registry.path) == []
+        assert list((registry.path / "tmp").glob("*")) == []
+        assert Path(model.get_local_copy()).is_relative_to(shared)
+        assert Path(StorageManager.get_local_copy(site.url)).read_bytes() == BYTES
+        assert site.gets == ["/net.pt"]
+
+
+# losing, and bringing home -----------------------------------------------------------------
+
+
+def test_a_missing_upstream_is_named_by_the_error(registry, shared, file, tmp_path):
+    registry.add(file, "mine")
+    registry.close()
+    shared.rename(tmp_path / "unplugged")
+    with Registry(tmp_path / "mine") as alone:
+        with pytest.raises(CorruptBlobError, match=f"{shared}, which is not upstream") as raised:
+            alone.model("mine").get_local_copy(raise_on_error=True)
+        assert raised.value.digest == DIGEST
+    with Registry(tmp_path / "mine", upstream=[shared]) as without:
+        with pytest.raises(CorruptBlobError, match=f"{shared}, which could not be opened"):
+            without.model("mine").get_local_copy(raise_on_error=True)
+        assert without.model("mine").get_local_copy() is None
+        (problem,) = without.verify().problems
+        assert (problem.kind, problem.models, problem.kept) == ("missing", ("mine:1",), True)
+        assert str(shared) in problem.text
+        states = {each.state for each in doctor._upstream(without._opened)}
+        assert states == {"note", "bad"}
+    # Elsewhere it is as good: what counts is what it holds.
+    with Registry(tmp_path / "mine", upstream=[tmp_path / "unplugged"]) as again:
+        assert Path(again.model("mine").get_local_copy()).read_bytes() == BYTES
+        assert again.verify(full=True).ok
+
+
+def test_bytes_that_one_upstream_lost_are_found_missing(registry, shared, file):
+    registry.add(file, "mine")
+    with Registry(shared) as owner:
+        owner.model("net").remove(owner.model("net"))
+    (problem,) = registry.verify().problems
+    assert "does not have them any more" in problem.text
+    with pytest.raises(CorruptBlobError, match="does not have them any more"):
+        registry.model("mine").get_local_copy(raise_on_error=True)
+    (mended,) = registry.repair().mended  # from the file they were added from
+    assert mended.how == f"copied from {file}"
+    assert registry.verify(full=True).ok
+    assert len(blobs(registry.path)) == 1
+
+
+def test_bytes_that_are_damaged_upstream_are_found_by_a_full_verification(registry, shared, file):
+    registry.add(file, "mine")
+    damage(blob_of(shared))
+    assert registry.verify().ok, "what is upstream is its owner's to watch"
+    (problem,) = registry.verify(full=True).problems
+    assert (problem.kind, problem.path) == ("upstream", str(blob_of(shared)))
+    (mended,) = registry.repair(full=True).mended
+    assert "copied from" in mended.how
+    assert blob_of(shared).exists(), "nothing is moved out of the other"
+    assert Path(registry.model("mine").get_local_copy()).read_bytes() == BYTES
+    assert registry.verify(full=True).ok
+
+
+def test_adopting_makes_a_registry_need_nobody(registry, shared, file, package, tmp_path):
+    registry.add(file, "mine", alias="prod")
+    with Registry(shared, durability="fast") as owner:
+        owner.add(package, "bert")
+    registry.add(package, "packed")
+    task = Task.create(task_name="t")
+    task.upload_artifact("net", file)
+    done = registry.adopt()
+    assert done.failed == ()
+    assert {each.models for each in done.adopted} == {("mine:1",), ("packed:1",)}
+    assert {each.upstream for each in done.adopted} == {str(shared)}
+    assert done.size == sum(each.size for each in done.adopted) > len(BYTES)
+    assert registry.adopt().adopted == ()
+    registry.close()
+    shutil.rmtree(shared)
+    with Registry(tmp_path / "mine") as alone:
+        assert alone.verify(full=True).ok
+        assert Path(alone.model("mine@prod").get_local_copy()).read_bytes() == BYTES
+        assert (Path(alone.model("packed").get_local_copy()) / "a.bin").read_bytes() == BYTES
+        assert Path(Task.get_task(task.id).artifacts["net"].get_local_copy()).is_file()
+        with alone.db.conn as connection:
+            assert connection.execute("SELECT upstream FROM blob").fetchall() == [(None,)] * 2
+
+
+def test_what_cannot_be_adopted_is_told_and_the_rest_is_adopted(registry, shared, file):
+    with Registry(shared, durability="fast") as owner:
+        owner.add(io.BytesIO(OTHER), "other", filename="o")
+    registry.add(file, "damaged")
+    registry.add(io.BytesIO(OTHER), "whole", filename="o")
+    damage(blob_of(shared))
+    done = registry.adopt()
+    assert [each.models for each in done.adopted] == [("whole:1",)]
+    (failed,) = done.failed
+    assert "damaged:1" in failed
+    assert len(blobs(registry.path)) == 1
+
+
+# upkeep ------------------------------------------------------------------------------------
+
+
+def test_what_is_upstream_takes_no_room_here(registry, shared, file):
+    registry.add(file, "mine")
+    registry.add(io.BytesIO(OTHER), "other", filename="o")
+    used = registry.du()
+    assert (used.kept, used.upstream) == (len(OTHER), len(BYTES))
+    assert [each.name for each in used.lines] == ["other"]
+
+
+def test_collecting_takes_the_record_of_a_removed_model_and_nothing_upstream(
+    registry, shared, file
+):
+    model = registry.add(file, "mine", filename="other.pt")
+    model.get_local_copy()
+    InputModel.remove(model, delete_weights_file=False)
+    assert [each.kind for each in registry.gc(grace_seconds=0, dry_run=False).garbage] == [
+        "weights"
+    ]
+    assert blob_of(shared).exists()
+    assert list((registry.path / "files").iterdir()) == []
+    assert Path(registry.model("net").get_local_copy()).read_bytes() == BYTES
+
+
+def test_copies_of_what_is_upstream_are_a_cache(registry, shared, file):
+    """Collecting spares them, so that no reader loses its file; pruning deletes them."""
+    theirs = registry.model("net")
+    with Registry(shared, durability="fast") as owner:
+        owner.model("net").get_local_copy()
+        shutil.rmtree(shared / "files")
+    path = Path(theirs.get_local_copy())
+    assert path.is_relative_to(registry.path)
+    assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()
+    assert path.exists()
+    (cached,) = cache.cached(registry._opened)
+    assert (cached.kind, cached.name, cached.size) == ("copy", DIGEST, len(BYTES))
+    cache.prune(registry._opened, max_size=0, dry_run=False)
+    assert not path.exists()
+    assert Path(theirs.get_local_copy()).read_bytes() == BYTES
+
+
+def test_the_last_copy_of_what_is_lost_is_no_cache(registry, shared, file):
+    """A repair takes the bytes from it."""
+    model = registry.add(file, "mine", filename="other.pt")
+    model.get_local_copy()
+    file.unlink()
+    shutil.rmtree(shared / "blobs")
+    assert cache.cached(registry._opened) == []
+    registry.repair()
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+    assert len(blobs(registry.path)) == 1
+
+
+def test_removing_deletes_nothing_upstream(registry, shared, file):
+    model = registry.add(file, "mine")
+    assert InputModel.remove(model, raise_on_errors=True)
+    assert blob_of(shared).exists()
+    restored = removal.restore_model(registry._opened, "mine")
+    assert restored.missing == ()
+    again = registry.model("mine")
+    assert again.digest == DIGEST
+    assert Path(again.get_local_copy()).read_bytes() == BYTES
+
+
+def test_files_of_one_upstream_are_never_deleted_for_the_user(registry, shared, file):
+    path = Path(registry.model("net").get_local_copy())
+    model = OutputModel(Task.create(task_name="t"))
+    with pytest.raises(InvalidValueError, match="auto_delete_file"):
+        model.update_weights(path, auto_delete_file=True)
+    assert path.exists()
+
+
+def test_weights_upstream_are_uploaded_from_there(registry, file, tmp_path):
+    model = OutputModel(Task.create(task_name="t"), name="mine")
+    model.update_weights(file, upload_uri=str(tmp_path / "out"))
+    OutputModel.wait_for_uploads()
+    assert Path(model.get_local_copy()).read_bytes() == BYTES
+    assert model.url.startswith((tmp_path / "out").as_uri())
+    assert blobs(registry.path) == []
+
+
+def test_media_of_a_page_are_beside_it(registry, shared, tmp_path):
+    """Pages move with their registry, so what they show is not left upstream."""
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    with Registry(shared, durability="fast") as owner:
+        owner.add(picture, "picture")
+    task = Task.create(task_name="t")
+    task.get_logger().report_media("seen", "there", local_path=picture)
+    page = Path(task.report()).read_text()
+    digest = hashlib.sha256(picture.read_bytes()).hexdigest()
+    assert f"files/{digest}/picture.png" in page
+    assert (registry.path / "files" / digest / "picture.png").read_bytes() == picture.read_bytes()
+    alone = Path(task.report(path=tmp_path / "alone.html")).read_text()
+    assert "data:image/png;base64," in alone
+
+
+def test_an_archive_that_is_only_upstream_is_compared_with_its_tree(registry, shared, tmp_path):
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as writer:
+        writer.writestr("a.bin", "weights")
+    with Registry(shared, durability="fast") as owner:
+        owner.add(archive, "zip")
+    mine = registry.add(archive, "mine")
+    folder = Path(mine.get_local_copy(extract_archive=True))
+    assert folder.is_relative_to(registry.path)
+    assert registry.verify(full=True).ok
+    damage(folder / "a.bin")
+    (problem,) = registry.verify(full=True).problems
+    assert problem.kind == "tree"
+
+
+# many at once ------------------------------------------------------------------------------
+
+
+def add_at_once(number, barrier, root, shared, file):
+    """Add one file as a version of a model, together with the others, and read it."""
+    from pathlib import Path
+
+    from localreg import Registry
+
+    barrier.wait()
+    with Registry(root, upstream=[shared], durability="fast") as registry:
+        model = registry.add(file, "mine", filename=f"{number % 2}.pt")
+        return [model.version, len(Path(model.get_local_copy(raise_on_error=True)).read_bytes())]
+
+
+def test_many_processes_leave_the_same_bytes_upstream(children, shared, file, tmp_path):
+    found = children.crowd(6, add_at_once, tmp_path / "mine", shared, file)
+    assert sorted(version for version, _ in found) == list(range(1, 7))
+    assert {size for _, size in found} == {len(BYTES)}
+    with Registry(tmp_path / "mine", upstream=[shared]) as registry:
+        assert blobs(registry.path) == []
+        assert registry.verify(full=True).ok
+        assert registry.gc(grace_seconds=0).garbage == ()

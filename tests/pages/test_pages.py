@@ -1,0 +1,278 @@
+"""Pages as text: what stands in them, and that no text of a value can become markup."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from support import page_samples as samples
+
+from localreg.pages import comparing, pages
+from localreg.pages.assets import asset_names, asset_path, write_assets
+from localreg.pages.highlighting import HIGHLIGHT_LIMIT, highlighted, language_of
+from localreg.pages.lineage_drawing import lineage_svg, shortened
+from localreg.pages.markup import number_text, safe_href, script_json
+from localreg.pages.page_values import Lineage, Link, Node, Reported
+from localreg.values.frozen import replace
+
+LOOK = pages.Look(root="../", home="../index.html", generated="2026-01-01 00:00")
+
+
+class Outline(HTMLParser):
+    """Collects the elements of a page, and the texts of its scripts."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.scripts, self.text, self.data = [], [], [], []
+        self._script = None
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag == "script":
+            self._script = self.data if dict(attributes).get("type") else self.scripts
+
+    def handle_endtag(self, tag):
+        if tag == "script":
+            self._script = None
+
+    def handle_data(self, text):
+        (self.text if self._script is None else self._script).append(text)
+
+
+def all_pages(text, href="other.html"):
+    return {
+        "model": pages.model_page(samples.model(text, href), LOOK),
+        "task": pages.task_page(samples.task(text, href), LOOK),
+        "compare": pages.compare_page(samples.compare(text, href), LOOK),
+        "index": pages.index_page(samples.index(5, text, href), LOOK),
+    }
+
+
+def shape(outline):
+    """Return the tags and names of attributes of a page, texts and values left out.
+
+    Spans are left out too: highlighting makes more or fewer of them.
+    """
+    return [(tag, sorted(found)) for tag, found in outline.elements if tag != "span"]
+
+
+PLAIN = {name: shape(Outline(html)) for name, html in all_pages("plain").items()}
+
+
+def test_no_text_adds_an_element_or_an_attribute():
+    """A page of hostile texts has the elements and attributes of one of plain texts."""
+    for text in samples.HOSTILE:
+        for name, html in all_pages(text).items():
+            outline = Outline(html)
+            assert shape(outline) == PLAIN[name], ascii(text)
+            assert "\0" not in html
+            html.encode()
+            for data in outline.data:
+                json.loads(data)
+
+
+def test_links_lead_nowhere_unsafe():
+    """Whatever stands in a link, its scheme is http, https or file, or it is relative."""
+    for href in samples.HOSTILE:
+        for html in all_pages("plain", href).values():
+            for tag, attributes in Outline(html).elements:
+                bare = re.sub(r"[\x00-\x20]", "", attributes.get("href", "")).lower()
+                scheme = re.match(r"([a-z][\w+.-]*):", bare)
+                if tag == "a" and scheme:
+                    assert scheme[1] in ("http", "https", "file"), ascii(href)
+                assert not bare.startswith(("//", "\\\\")), ascii(href)
+
+
+def test_only_http_and_files_are_links():
+    """Relative links and http, https and file are kept; all else leads nowhere."""
+    for good in ("a.html", "../b/c.html#x", "https://example.org/", "FILE:///a", "#here", ""):
+        assert safe_href(good) == good
+    for bad in (
+        None,
+        "javascript:x",
+        "data:text/html,x",
+        "//host/x",
+        "\\/host",
+        "ja\nva:x",
+        "\1a:b",
+    ):
+        assert safe_href(bad) is None
+    assert safe_href("data:image/png;base64,AA", data=True) == "data:image/png;base64,AA"
+
+
+def test_data_in_scripts_holds_no_markup():
+    """What JSON does not have is refused; what HTML would read is escaped; NULs are gone."""
+    value = {"a": "</script>&\u2028\u2029<!--", "b": "x\0y", "c": "\\u0000 \\\0"}
+    text = str(script_json(value))
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text) == {"a": value["a"], "b": "xy", "c": "\\u0000 \\"}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        script_json([float("nan")])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"), (-0.0, "0"), (1.0, "1"), (0.5, "0.5"), (-0.12345678, "-0.12346"),
+        (1234.5678, "1,234.6"), (99_999.96, "100,000"), (1e9, "1e9"), (1e-9, "1e-9"),
+        (0.0001, "0.0001"), (123_456.789, "123,457"), (None, "–"), (float("inf"), "–"),
+        (1.7976931348623157e308, "1.7977e308"), (5e-324, "4.9407e-324"),
+    ],
+)  # fmt: skip
+def test_numbers_are_shown_with_five_digits(value, text):
+    """A number takes little room, and no digit that counts is made up."""
+    assert number_text(value) == text
+
+
+def test_a_page_links_its_assets_by_the_way_to_the_root():
+    """Scripts and styles come from the assets folder; nothing is inline that could run."""
+    html = pages.model_page(samples.model(), LOOK)
+    outline = Outline(html)
+    sources = [a["src"] for tag, a in outline.elements if tag == "script" and "src" in a]
+    assert sources[2] == f"../assets/{asset_names()['plotly']}"
+    assert all(each.startswith("../assets/") for each in sources)
+    assert outline.scripts == []
+    policy = next(a["content"] for tag, a in outline.elements if "http-equiv" in a)
+    assert policy.startswith("default-src 'none'; script-src 'self' 'unsafe-eval'; style-src")
+
+
+def test_a_page_without_figures_does_not_load_plotly():
+    """Five megabytes are loaded only to draw something."""
+    html = pages.model_page(samples.model(reported=Reported()), LOOK)
+    assert "plotly" not in html
+    assert "Nothing was reported" in html
+
+
+def test_a_standalone_page_holds_everything():
+    """Its policy lists the digest of each script, and no file is linked."""
+    html = pages.model_page(samples.model(), pages.Look(standalone=True))
+    outline = Outline(html)
+    assert not any("src" in a for tag, a in outline.elements if tag == "script")
+    assert not any(a.get("rel") == "stylesheet" for _, a in outline.elements)
+    policy = next(a["content"] for tag, a in outline.elements if "http-equiv" in a)
+    scripts = [a for tag, a in outline.elements if tag == "script" and "type" not in a]
+    assert policy.count("'sha256-") == len(scripts) == 5
+
+
+def test_sections_without_content_are_left_out():
+    """An empty model has facts, and one quiet line where something would be expected."""
+    empty = samples.model(
+        reported=Reported(), metadata=(), labels=(), config="", versions=(), weights=(),
+        inside=(), history=(), lineage=Lineage((), ()), aliases=(), tags=(), comment=None,
+        project=None,
+    )  # fmt: skip
+    html = pages.model_page(empty, LOOK)
+    ids = {a["id"] for _, a in Outline(html).elements if "id" in a}
+    assert ids & {"metadata", "labels", "config", "versions", "history", "lineage"} == set()
+    assert "no weights yet" in html
+    assert "no lineage" in html
+
+
+def test_thinned_lines_say_so():
+    """The note tells how many points there are and how many are drawn."""
+    assert "loss: 1,000,000 points, 40 drawn" in pages.model_page(
+        samples.model(reported=samples.reported()), LOOK
+    )
+
+
+def test_the_best_value_is_marked_where_the_direction_is_known():
+    """1 marks the greatest, -1 the least, 0 none; equal values are no contest."""
+    models = samples.compare(count=3).models
+    rows = {row.name: row for row in comparing.single_rows(models, {"loss": 1, "latency": -1})}
+    assert [cell.best for cell in rows["latency"].cells] == [True, False, False]
+    assert [cell.best for cell in rows["resnet"].cells] == [False] * 3
+    assert [cell.text for cell in rows["isPrototypeOf"].cells] == ["–"] * 3
+    rows = comparing.text_rows([{"a": "1", "b": "x"}, {"a": "1"}], {"a": 1, "b": 1})
+    assert [row.differs for row in rows] == [False, True]
+    assert not any(cell.best for row in rows for cell in row.cells)
+
+
+def test_configurations_are_compared_with_the_first():
+    """Changed lines are told apart, and endless texts are not compared."""
+    kinds = comparing.config_diff("a\nb\n", "a\nc\n")
+    assert ("gone", "-b") in kinds
+    assert ("new", "+c") in kinds
+    assert comparing.config_diff("a", "a") == []
+    assert comparing.config_diff("a\n" * 6_000, "b") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ('{"a": [1]}', "json"), ("[1, 2]", "json"), ('[a]\nb = "c"', "toml"), ("lr = 0.1", "toml"),
+        ("[net]\nwidth=wide open", "ini"), ("a:\n  - b\n", "yaml"), ("", None), ("hello", None),
+        ("{broken", None), ("[" * 100_000, None),
+    ],
+)  # fmt: skip
+def test_the_language_of_a_configuration_is_seen_from_its_text(text, language):
+    """JSON is what parses as such; the others go by their shape."""
+    assert language_of(text) == language
+
+
+def test_highlighting_keeps_the_text():
+    """Not one character is lost or added, and long texts are not highlighted."""
+    for text in ('\n\n{"a": 1}', "a: 1\n\n", '[a]\nb = "c"  ', "<b>", "x" * (HIGHLIGHT_LIMIT + 1)):
+        shown = "".join(Outline(str(highlighted(text))).text)
+        assert shown == text
+    assert "<span" in highlighted("a: 1")
+    assert "<span" not in highlighted("a: 1\n" * HIGHLIGHT_LIMIT)
+
+
+def test_a_lineage_of_any_shape_is_drawn():
+    """Cycles, loops, unknown ends, nodes alone and columns with gaps make no trouble."""
+    nodes = tuple(
+        Node(key=f"{i}", kind="model", link=Link(f"model {i}", "x.html"), column=i % 7 * 2)
+        for i in range(60)
+    )
+    edges = tuple((f"{i}", f"{(i * 7 + 3) % 62}", "made") for i in range(60))
+    drawn = str(lineage_svg(Lineage(nodes, (*edges, *edges, ("1", "1", "loop")))))
+    assert drawn.count("<a class") == 60
+    assert drawn.count('class="edge"') == len(
+        {e[:2] for e in edges if int(e[1]) < 60 and e[0] != e[1]}
+    )
+    assert "nan" not in drawn
+    assert "<svg" in lineage_svg(Lineage((), ()))
+
+
+def test_wide_letters_take_the_room_of_two():
+    """Names are cut to what fits a node."""
+    assert shortened("学生モデル", 6) == "学生…"
+    assert shortened("abc\n def", 20) == "abc def"
+
+
+def test_assets_appear_whole_and_once(tmp_path):
+    """Names carry a digest or version; what is there is left alone, and no temporary stays."""
+    write_assets(tmp_path / "assets")
+    files = {each.name: each.stat().st_mtime_ns for each in (tmp_path / "assets").iterdir()}
+    assert set(files) == set(asset_names().values())
+    assert re.search(r"plotly-\d+\.\d+\.\d+\.min\.js", " ".join(files))
+    for name, file_name in asset_names().items():
+        assert (tmp_path / "assets" / file_name).read_bytes() == asset_path(name).read_bytes()
+    write_assets(tmp_path / "assets")
+    assert {e.name: e.stat().st_mtime_ns for e in (tmp_path / "assets").iterdir()} == files
+
+
+def test_pages_are_written_without_plotly():
+    """Neither plotly nor numpy is imported to write a page, nor jinja2 to import the module."""
+    code = (
+        "import sys; from localreg.pages import pages, page_values as v;"
+        "assert 'jinja2' not in sys.modules and 'pygments' not in sys.modules;"
+        "pages.index_page(v.IndexPage(name='x', metrics={}, projects=(),"
+        " models={k: [] for k in ('ref', 'name', 'href')}, tasks={'name': [], 'href': []}),"
+        " pages.Look());"
+        "assert 'plotly' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_metrics_that_are_no_numbers_are_left_out():
+    """NaN and infinities come as null."""
+    values = replace(samples.index(3), metrics={"m": {0: float("nan"), 1: float("inf"), 2: 1.0}})
+    data = json.loads(Outline(pages.index_page(values, LOOK)).data[0])
+    assert data["metrics"] == [["m", [0, 1, 2], [None, None, 1.0]]]

@@ -1,0 +1,171 @@
+"""The event log: never changed, kept whole, grouped by transaction, in an order of its own."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from localreg.errors import RegistryError
+from localreg.operations.models import aliases, edits, history, removal
+from localreg.operations.models.adding import add_model
+from localreg.operations.models.recording import describe
+from localreg.registry import open_registry
+from localreg.store.database.user_database import explore
+from localreg.store.events import fold
+from localreg.store.rows import model_rows
+from localreg.values.frozen import replace
+
+
+@pytest.fixture
+def registry(tmp_path):
+    registry = open_registry(tmp_path / "registry", durability="fast")
+    yield registry
+    registry.close()
+
+
+@pytest.fixture
+def add(registry, tmp_path):
+    """Adds models, of different bytes each."""
+    path = tmp_path / "weights.pt"
+
+    def add_one(into=registry, **described):
+        path.write_bytes(path.read_bytes() + b"more" if path.exists() else b"")
+        alias = described.pop("alias", None)
+        return add_model(into, path, describe(**described), alias=alias)
+
+    return add_one
+
+
+def rows(registry, sql):
+    with registry.store.read() as connection:
+        return connection.execute(sql).fetchall()
+
+
+def record(registry, model):
+    with registry.store.read() as connection:
+        return model_rows.record(connection, model)
+
+
+def refold(registry):
+    with registry.store.write() as change:
+        fold.refold(change.connection)
+
+
+def execute(registry, sql):
+    with registry.store.write() as change:
+        change.connection.execute(sql)
+
+
+@pytest.mark.parametrize(
+    ("kind", "v"),
+    [("model.tag", 2), ("model.removed", 2), ("model.created", 3), ("model.painted", 1), ("x", 99)],
+)
+def test_what_is_not_known_is_kept_and_skipped(registry, add, kind, v):
+    model = add(tags=["a"])
+    before = record(registry, model)
+    payload = {"new": [1, {"deep": None}], "old": 2}
+    with registry.store.write() as change:
+        change.record(kind, model, payload, field="f", v=v)
+    assert record(registry, model) == before, "not even `updated` moved"
+    refold(registry)
+    assert record(registry, model) == before
+    told = history.history(registry, model)[0]
+    assert (told.kind, told.field, told.payload, told.text) == (kind, "f", payload, f"{kind} f")
+    edits.set_comment(registry, model, "life goes on")
+    refold(registry)
+    assert record(registry, model).comment == "life goes on"
+
+
+def test_a_restore_goes_by_the_removal_that_is_known(registry, add):
+    """A newer localreg may have said more of the model since, in words of its own."""
+    model = add(tags=["a"])
+    before = record(registry, model)
+    removal.remove_model(registry, model, delete_weights=False)
+    with registry.store.write() as change:
+        change.record("model.removed", model, {"words": "of its own"}, v=2)
+    removal.restore_model(registry, model)
+    after = record(registry, model)
+    assert after == replace(before, updated=after.updated)
+
+
+COLUMNS = "pk event_id registry_id seq grp at actor kind v subject field payload".split()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *(f"UPDATE event SET {column} = {column}" for column in COLUMNS),
+        "UPDATE OR REPLACE event SET seq = 1",
+        "DELETE FROM event",
+        "DELETE FROM event WHERE seq = 1",
+        "INSERT OR REPLACE INTO event SELECT * FROM event",
+    ],
+)
+def test_an_event_is_never_changed(registry, add, sql):
+    add()
+    add()
+    before = rows(registry, "SELECT * FROM event")
+    with pytest.raises(RegistryError, match=r"events are never (changed|deleted)"):
+        execute(registry, sql)
+    assert rows(registry, "SELECT * FROM event") == before
+
+
+def test_nor_by_those_who_look_around(registry, add):
+    """Through sqlite-utils, as users get the database."""
+    model = add()
+    with closing(explore(registry.store)) as database:
+        events = list(database["event"].rows)
+        with pytest.raises(sqlite3.IntegrityError, match="never deleted"):
+            database["event"].delete_where("subject = ?", [model])
+        with pytest.raises(sqlite3.IntegrityError, match="never deleted"):
+            database["event"].insert(events[0] | {"kind": "forged"}, replace=True)
+        with pytest.raises(sqlite3.IntegrityError, match="never changed"):
+            database["event"].update(events[0]["pk"], {"kind": "forged"})
+        database.conn.rollback()
+        assert list(database["event"].rows) == events
+
+
+def test_a_remote_may_give_an_event_its_position(registry, add):
+    add()
+    execute(registry, "UPDATE event SET position = 7")
+    assert rows(registry, "SELECT DISTINCT position FROM event") == [(7,)]
+
+
+def test_the_events_of_one_call_are_a_group(registry, add):
+    first = add(name="m", project="new")
+    aliases.set_alias(registry, first, "best")
+    second = add(name="m", project="new", alias="best")
+    log = rows(registry, "SELECT seq, grp, kind, subject FROM event")
+    assert log == [
+        (1, 1, "project.created", log[0][3]),
+        (2, 1, "model.created", first),
+        (3, 3, "alias.set", first),
+        (4, 4, "model.created", second),
+        (5, 4, "alias.dropped", first),
+        (6, 4, "alias.set", second),
+    ]
+    stamps = rows(registry, "SELECT count(DISTINCT at), count(DISTINCT subject) FROM event")
+    assert stamps == [(5, 3)], "each subject has one stamp in a group"
+
+
+@pytest.mark.parametrize("step", [0, -3_600_000_000_000])
+def test_the_order_needs_no_clock(registry, add, monkeypatch, step):
+    """Also not for projects, which have no `updated` to tell what was."""
+    moments = iter(1_700_000_000_000_000_000 + step * count for count in range(1_000))
+    monkeypatch.setattr(time, "time_ns", lambda: next(moments))
+    models = [add(project=f"project {number}") for number in range(9)]
+    newest = rows(registry, "SELECT id FROM model ORDER BY updated DESC")
+    assert newest == [(model,) for model in reversed(models)]
+    stamps = rows(registry, "SELECT min(at), max(at) FROM event GROUP BY grp ORDER BY grp")
+    flat = [at for pair in stamps for at in pair]
+    assert flat == sorted(set(flat))
+
+
+def test_two_who_write_share_one_log(registry, add):
+    with closing(open_registry(registry.root, durability="fast")) as other:
+        for number in range(6):
+            add((registry, other)[number % 2])
+    assert rows(registry, "SELECT seq, grp FROM event") == [(n, n) for n in range(1, 7)]

@@ -1,0 +1,202 @@
+"""A model goes whole into the event log, comes back out of it, and is whole in its rows."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localreg.registry import open_registry
+from localreg.store.events import fold
+from localreg.store.rows import model_rows
+from localreg.values.frozen import replace
+from localreg.values.ids import new_id
+from localreg.values.records import (
+    MetadataValue,
+    ModelRecord,
+    Project,
+    WeightsRecord,
+    model_from_payload,
+    reference,
+)
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+names = text.filter(lambda name: "\0" not in name and name.strip())
+ids = st.text("0123456789abcdef", min_size=32, max_size=32)
+integers = st.integers(-(2**63) + 1, 2**63 - 1)
+tags = st.lists(names, unique=True, max_size=4).map(sorted).map(tuple)
+projects = st.none() | st.builds(Project, ids, names)
+metadata = st.dictionaries(names, st.builds(MetadataValue, text, text), max_size=4)
+
+
+@st.composite
+def weights(draw):
+    """Draw the revisions of a model: counted from 1, one of them current, each known or not."""
+    count = draw(st.integers(0, 3))
+    current = draw(st.integers(1, 3))
+    revisions = []
+    for revision in range(1, count + 1):
+        digest = draw(st.none() | st.text("0123456789abcdef", min_size=64, max_size=64))
+        revisions.append(
+            WeightsRecord(
+                revision=revision,
+                url=draw(st.none() | names),
+                filename=draw(st.none() | names),
+                digest=digest,
+                size=None if digest is None else draw(st.integers(0, 2**63 - 1)),
+                uploaded=draw(st.booleans()),
+                current=revision == current,
+                at=draw(st.integers(0, 2**53)),
+            )
+        )
+    return tuple(revisions)
+
+
+records = st.builds(
+    ModelRecord,
+    id=ids,
+    name=names,
+    project=projects,
+    version=st.none() | st.integers(1, 2**53),
+    comment=st.none() | text,
+    framework=st.none() | names,
+    package=st.booleans(),
+    published=st.booleans(),
+    archived=st.booleans(),
+    task=st.none() | ids,
+    parent=st.none() | ids,
+    created=st.integers(0, 2**53),
+    config=text,
+    labels=st.dictionaries(names, integers, max_size=4),
+    tags=tags,
+    system_tags=tags,
+    metadata=metadata,
+    aliases=tags,
+    weights=weights(),
+)
+
+
+def through_json(payload):
+    """Write and read a payload as the event log does."""
+    return json.loads(json.dumps(payload, sort_keys=True, ensure_ascii=False, allow_nan=False))
+
+
+@given(records)
+def test_a_record_comes_back_from_its_payload(record):
+    assert model_from_payload(record.id, through_json(record.payload())) == record
+
+
+@given(records)
+def test_a_payload_says_all_but_the_id_and_the_last_change(record):
+    """The event itself has these two: its subject and its time."""
+    fields = {*ModelRecord.__slots__} - {"id", "updated"}
+    assert record.payload().keys() == fields
+    assert all(
+        weights.keys() == {*WeightsRecord.__slots__} for weights in record.payload()["weights"]
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    registry = open_registry(tmp_path_factory.mktemp("records"), durability="fast")
+    yield registry.store
+    registry.close()
+
+
+def record_as(change, kind, record):
+    """Record an event on a whole model; return its time."""
+    return change.record(kind, record.id, record.payload())
+
+
+def with_place(change, record):
+    """Return the record with ids nobody has, in a project and with a parent that exist."""
+    project = record.project and Project(new_id(), f"{record.project.name} {new_id()}")
+    if project is not None:
+        change.record("project.created", project.id, {"name": project.name})
+    parent = record.parent and new_id()
+    if parent is not None:
+        origin = ModelRecord(id=parent, name="origin", labels={}, metadata={})
+        record_as(change, "model.created", origin)
+    return replace(record, id=new_id(), project=project, parent=parent)
+
+
+def one_size(record):
+    """Return the record with sizes that follow from the digests, as those of bytes do."""
+    return replace(
+        record,
+        weights=tuple(
+            replace(each, size=each.digest and int(each.digest[:8], 16)) for each in record.weights
+        ),
+    )
+
+
+@given(records.map(one_size))
+def test_a_created_model_is_whole_in_its_rows(store, record):
+    with store.write() as change:
+        record = replace(with_place(change, record), version=None, aliases=())
+        at = record_as(change, "model.created", record)
+    with store.read() as connection:
+        found = model_rows.record(connection, record.id)
+    assert found == replace(record, version=found.version, created=at, updated=at)
+    assert found.version >= 1
+
+
+@given(records.map(one_size))
+def test_a_removed_and_restored_model_is_whole_in_its_rows(store, record):
+    with store.write() as change:
+        record = replace(with_place(change, record), version=None, name=f"{record.name} {new_id()}")
+        record_as(change, "model.created", record)
+    with store.write() as change:
+        for alias in record.aliases:
+            change.record("alias.set", record.id, {"old": None, "new": record.id}, field=alias)
+    with store.write() as change:
+        before = model_rows.record(change.connection, record.id)
+        record_as(change, "model.removed", before)
+        assert model_rows.record(change.connection, record.id) is None
+    with store.write() as change:
+        at = record_as(change, "model.restored", before)
+    with store.read() as connection:
+        after = model_rows.record(connection, record.id)
+    assert before.aliases == record.aliases
+    assert after == replace(before, updated=at)
+    assert after.updated > before.updated
+
+
+def test_all_these_events_fold_to_the_same_records(store):
+    """Parents too; the tests above, where they ran, left many more events."""
+    with store.write() as change:
+        origin = ModelRecord(id=new_id(), name="m", parent=new_id(), labels={}, metadata={})
+        record_as(change, "model.created", with_place(change, origin))
+        ids = [row[0] for row in change.connection.execute("SELECT id FROM model ORDER BY pk")]
+        before = model_rows.records(change.connection, ids)
+        fold.refold(change.connection)
+        assert model_rows.records(change.connection, ids) == before
+
+
+def test_a_private_url_stays_out_of_the_event_and_in_the_row(store):
+    shown = (
+        WeightsRecord(url="https://***@example.org/m"),
+        WeightsRecord(revision=2, current=False),
+    )
+    record = ModelRecord(id=new_id(), name="m", labels={}, metadata={}, weights=shown)
+    private = ["https://me:hunter2@example.org/m", "file:///home/me/m.pt"]
+    with store.write() as change:
+        for revision, url in enumerate(private, 1):
+            change.connection.execute(
+                "INSERT INTO private_url VALUES (?, ?, ?)", (record.id, revision, url)
+            )
+        record_as(change, "model.created", record)
+    with store.read() as connection:
+        found = model_rows.record(connection, record.id)
+    assert [each.url for each in found.weights] == private
+
+
+@given(projects, names, st.none() | st.integers(1, 99))
+def test_a_reference_reads_project_name_version(project, name, version):
+    line = reference(project, name, version)
+    assert line.startswith(f"{project.name}/{name}" if project else name)
+    assert line.endswith("" if version is None else f":{version}")
+    record = ModelRecord(id="", name=name, project=project, version=version, labels={}, metadata={})
+    assert record.ref == line

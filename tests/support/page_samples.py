@@ -1,0 +1,263 @@
+"""Filled values for pages: real ones, and the same with a hostile text in every text field."""
+
+from __future__ import annotations
+
+from localreg.pages.page_values import (
+    Change,
+    Chart,
+    Compared,
+    ComparePage,
+    Fact,
+    IndexPage,
+    Line,
+    Lineage,
+    Link,
+    ModelPage,
+    Node,
+    Picture,
+    Plot,
+    Reported,
+    Step,
+    TaskPage,
+    Version,
+)
+
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+PWN = "window.pwned=1"
+
+HOSTILE = [
+    f"<script>{PWN}</script>",
+    f"</script><script>{PWN}</script>",
+    f"</SCRIPT ><script>{PWN}</script>",
+    f"<!--<script>{PWN}</script>-->",
+    "<!--",
+    "-->",
+    "<!--<script>",
+    "]]>",
+    f"<![CDATA[<script>{PWN}</script>]]>",
+    f"<img src=x onerror={PWN}>",
+    f"<img src=x onerror='{PWN}'",
+    f'"><img src=x onerror={PWN}>',
+    f"'><img src=x onerror={PWN}>",
+    f"`><img src=x onerror={PWN}>",
+    f"<svg onload={PWN}>",
+    f"<svg/onload={PWN}//",
+    f"<svg><script>{PWN}</script></svg>",
+    f"<svg><animate onbegin={PWN} attributeName=x dur=1s>",
+    f"</svg><svg onload={PWN}>",
+    f"</title><script>{PWN}</script>",
+    f"</style><script>{PWN}</script>",
+    f"</textarea><script>{PWN}</script>",
+    f"</pre><script>{PWN}</script>",
+    f"</noscript><img src=x onerror={PWN}>",
+    f"<iframe srcdoc='<script>parent.{PWN}</script>'>",
+    f"<iframe src='javascript:parent.{PWN}'>",
+    f"<object data='javascript:{PWN}'>",
+    f"<embed src='javascript:{PWN}'>",
+    f"<body onload={PWN}>",
+    f"<details open ontoggle={PWN}>",
+    f"<input autofocus onfocus={PWN}>",
+    f"<video><source onerror={PWN}></video>",
+    f"<a href='javascript:{PWN}'>x</a>",
+    f"<math><mtext></mtext><mglyph><style></math><img src=x onerror={PWN}>",
+    "<meta http-equiv=refresh content='0;url=https://example.invalid/'>",
+    "<base href='https://example.invalid/'>",
+    "<link rel=stylesheet href='https://example.invalid/x.css'>",
+    "<form action='https://example.invalid/'><button>x",
+    f"javascript:{PWN}",
+    f"JaVaScRiPt:{PWN}",
+    f"java\tscript:{PWN}",
+    f"java\nscript:{PWN}",
+    f" \x01javascript:{PWN}",
+    f"javascript&colon;{PWN}",
+    f"data:text/html,<script>{PWN}</script>",
+    f"vbscript:{PWN}",
+    "//example.invalid/x.html",
+    "\\\\example.invalid\\x.html",
+    "{{7*7}}",
+    "{% raw %}{{ config }}",
+    "${7*7} #{7*7} <%= 7*7 %>",
+    "%{x} %{customdata[0]} %{y:.2f}<extra></extra>",
+    "<b>bold</b><br><i>x</i><sup>2</sup>",
+    "<a href='https://example.invalid/'>here</a>",
+    f'" onmouseover={PWN} x="',
+    f"' onfocus={PWN} autofocus x='",
+    f"x onclick={PWN}",
+    f"&quot;&gt;&lt;img src=x onerror={PWN}&gt;",
+    "&lt;script&gt; &amp;amp; &#60;",
+    f"\u2028{PWN}\u2029",
+    f"'; {PWN}; //",
+    f'"; {PWN}; //',
+    f'\\"; {PWN}; //',
+    f"\\u003cscript\\u003e{PWN}",
+    "\0NUL\0 inside\0",
+    "\\\0 \\\\\0 \\u0000",
+    "\u202egnirts detrever\u202c \u2066isolate",
+    "\ud800 lone surrogate",
+    "\x1b[201~\nrm -rf\n",
+    "$\\href{javascript:window.pwned=1}{x}$",
+    "__proto__",
+    "constructor",
+    "toString",
+    "hasOwnProperty",
+    "../../../etc/passwd",
+    "\U0001f984\U0001f3fd‍ zalgo ͕̖̳ͭ͂",
+    "very long " * 500,
+    "W" * 3_000,
+    "\n\n\n",
+    " ",
+]
+assert len(HOSTILE) >= 60
+
+
+def figure(name="dots", count=1):
+    """Return a figure as Python makes it: its texts are escaped for Plotly already."""
+    traces = [
+        {"type": "scatter", "name": name, "x": [1, 2, 3], "y": [i, 4, 2]} for i in range(count)
+    ]
+    return {"data": traces, "layout": {"xaxis": {"title": {"text": name}}}}
+
+
+def reported(text="loss", *, shift=0.0, href=PIXEL):
+    """Return two charts, three values and four plots, one of them with three iterations."""
+    lines = tuple(
+        Line(
+            name=name,
+            iterations=range(0, 400, 10),
+            values=[None if i == 20 else shift + 4 / (i + 1) for i in range(40)],
+            seconds=[1.7e9 + 60 * i for i in range(40)],
+            points=points,
+        )
+        for name, points in ((text, 1_000_000), (f"{text} 2", 40))
+    )
+    steps = tuple(
+        Step(iteration=i * 10, shown=figure(count=i + 1), note=f"{text} {i}") for i in range(3)
+    )
+    return Reported(
+        charts=(Chart(text, lines), Chart("valueOf", lines[:1])),
+        singles=((text, 0.913 + shift), ("isPrototypeOf", None), ("latency", 12.0 + shift)),
+        plots=(
+            Plot(text, "series", steps),
+            Plot("isPrototypeOf", text, (Step(iteration=5, shown=figure(count=2)),)),
+            Plot("image", text, (Step(iteration=1, shown=Picture(href, "image", text)),)),
+            Plot("file", text, (Step(iteration=0, shown=Picture(href, "file", text)),)),
+        ),
+    )
+
+
+def model(text="resnet", href="other.html", **others):
+    """Return a model's page with `text` in each of its texts and `href` in each of its links."""
+    link = Link(text, href)
+    nodes = (
+        Node(key="a", kind="model", link=link, column=0),
+        Node(key=f"b{text}", kind=text, link=link, column=1),
+        Node(key="c", kind="model", link=link, column=2, here=True),
+    )
+    facts = (Fact(text, text, href), Fact("sha256", text))
+    whole = {
+        "id": text,
+        "ref": text,
+        "name": text,
+        "project": link,
+        "version": 3,
+        "states": ("published", text),
+        "aliases": (text, "prod"),
+        "tags": (text, "tag"),
+        "comment": f"{text}\nsecond line",
+        "facts": facts,
+        "weights": facts,
+        "inside": facts,
+        "metadata": ((text, text, text), ("epochs", "3", "int")),
+        "labels": ((text, 0), ("cat", -1)),
+        "config": f'[model]\nname = "{text}"\n{text}',
+        "versions": (
+            Version(link=link, aliases=(text,), created=text, here=False),
+            Version(link=link, aliases=(), created=text, here=True),
+        ),
+        "lineage": Lineage(nodes, (("a", f"b{text}", text), (f"b{text}", "c", text))),
+        "history": tuple(Change(text, text, text) for _ in range(3)),
+        "more_history": 12,
+        "reported": reported(text, href=href if href != "other.html" else PIXEL),
+    }
+    return ModelPage(**whole | others)
+
+
+def task(text="train", href="other.html"):
+    """Return a task's page likewise."""
+    link = Link(text, href)
+    return TaskPage(
+        id=text,
+        name=text,
+        project=link,
+        status=text,
+        tags=(text,),
+        comment=text,
+        facts=(Fact(text, text, href),),
+        inputs=((text, link),),
+        outputs=((text, link),),
+        config=text,
+        labels=((text, 1),),
+        parameters=((text, text, text), ("General", "lr", "0.1")),
+        configurations=((text, text), ("net", '{"layers": 3}')),
+        artifacts=((text, text, text, text), ("predictions", "numpy", "2.3 MB", "5e" * 32)),
+        log=((text, text, text), ("12:00", "ERROR", text)),
+        more_log=5,
+        reported=reported(text, href=href if href != "other.html" else PIXEL),
+    )
+
+
+def compare(text="resnet", href="other.html", count=2):
+    """Return the comparison of some models likewise."""
+    models = tuple(
+        Compared(
+            link=Link(f"{text}{i or ''}", href),
+            facts={text: text, "same": "x", "number": str(i)},
+            metadata={text: str(i), "valueOf": text},
+            config=f"lr = {i}\n{text}\n",
+            reported=reported(text, shift=float(i), href=href if href != "other.html" else PIXEL),
+        )
+        for i in range(count)
+    )
+    return ComparePage(models, {text: 1, "latency": -1})
+
+
+def index(count=50, text=None, href="models/1.html"):
+    """Return an overview; with `text` in each of its texts when one is given."""
+    names = [text or f"net{i % 7}" for i in range(count)]
+    models = {
+        "ref": [text or f"vision/{name}#{i}" for i, name in enumerate(names)],
+        "project": [text or ("vision" if i % 2 else "speech") for i in range(count)],
+        "name": names,
+        "version": list(range(count)),
+        "aliases": [[text] if text else ["prod"] if i == 3 else [] for i in range(count)],
+        "tags": [[text] if text else [f"tag{i % 3}", f"group{i % 5}"] for i in range(count)],
+        "framework": [text or ("PyTorch" if i % 4 else "ONNX") for i in range(count)],
+        "size": [None if i % 3 else 1_000 * i for i in range(count)],
+        "states": [[text] if text else ["published"] if i % 2 else [] for i in range(count)],
+        "updated": [1.7e9 - 60 * i for i in range(count)],
+        "href": [href if i % 2 == 0 else None for i in range(count)],
+        "id": [text or f"{i:032x}" for i in range(count)],
+    }
+    tasks = {
+        key: models[source]
+        for key, source in (
+            ("name", "name"), ("project", "project"), ("status", "framework"), ("tags", "tags"),
+            ("updated", "updated"), ("href", "href"), ("id", "id"),
+        )
+    }  # fmt: skip
+    metrics = {
+        text or "accuracy": {i: i / count for i in range(0, count, 2)},
+        "valueOf": {1: 2.0},
+    }
+    projects = ((text or "vision", count // 2, 2, 1.7e9), ("speech", count // 2, 0, 1.6e9))
+    return IndexPage(
+        name=text or "experiments",
+        models=models,
+        metrics=metrics,
+        tasks=tasks,
+        projects=projects if count else (),
+        note=text,
+    )

@@ -1,0 +1,70 @@
+"""Records: what a frozen dataclass does, and no more."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from localreg.values.frozen import Frozen, replace
+
+
+class Point(Frozen):
+    """A record whose values may stand by place."""
+
+    x: int
+    y: int = 0
+
+
+class Named(Frozen, kw_only=True):
+    """A record whose values stand by name, all with defaults."""
+
+    a: int = 1
+    b: str = "b"
+
+
+def test_values_stand_by_place_by_name_or_by_default():
+    assert (Point(1).x, Point(1).y, Point(1, 2).y, Point(y=2, x=1).y) == (1, 0, 2, 2)
+    assert (Named().a, Named(b="c").b) == (1, "c")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Point(),
+        lambda: Point(1, 2, 3),
+        lambda: Point(1, x=2),
+        lambda: Point(1, z=2),
+        lambda: Named(1),
+        lambda: Named(c=1),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(make):
+    with pytest.raises(TypeError, match=r"Point|Named"):
+        make()
+
+
+def test_nothing_can_be_changed_or_added():
+    point = Point(1)
+    for change in (lambda: setattr(point, "x", 2), lambda: setattr(point, "z", 2)):
+        with pytest.raises(AttributeError, match="frozen"):
+            change()
+    with pytest.raises(AttributeError, match="frozen"):
+        del point.x
+    assert not hasattr(point, "__dict__")
+
+
+def test_equal_values_make_equal_records_of_one_type():
+    assert Point(1, 2) == Point(1, 2) != Point(1, 3)
+    assert Named() != Point(1)
+    assert len({Point(1), Point(1), Named()}) == 2
+    assert Point(1) != (1, 0)
+
+
+def test_records_are_shown_matched_replaced_and_pickled():
+    assert repr(Named()) == "Named(a=1, b='b')"
+    assert replace(Point(1), y=3) == Point(1, 3)
+    assert pickle.loads(pickle.dumps(Point(1, 2))) == Point(1, 2)
+    match Point(4, 5):
+        case Point(x, y):
+            assert (x, y) == (4, 5)
