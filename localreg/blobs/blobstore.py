@@ -102,7 +102,7 @@ class BlobStore(Frozen):
         """Return whether the bytes of a digest are here, and as many as they should be."""
         return size_of(self.blob(digest)) == size
 
-    def witness(self, digest: str) -> int | None:
+    def ctime(self, digest: str) -> int | None:
         """Return the change time of a blob's file in nanoseconds, or None when there is none."""
         path = self.blob(digest)
         return path.lstat().st_ctime_ns if size_of(path) is not None else None

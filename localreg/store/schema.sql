@@ -67,7 +67,7 @@ CREATE TABLE design (
     labels TEXT NOT NULL
 );
 
--- Bytes that are, or were, here. `verified` is when they were last hashed, `witness` the change time
+-- Bytes that are, or were, here. `verified` is when they were last hashed, `ctime` the change time
 -- that the file had then (nanoseconds): as long as it has it, nobody wrote to it. `sample` is a digest
 -- of its ends: a file of another size or sample need not be hashed to be told apart. `upstream` is the
 -- directory of the registry that had the bytes when they were left there; NULL when they came here.
@@ -77,7 +77,7 @@ CREATE TABLE blob (
     size INTEGER NOT NULL CHECK (size >= 0),
     added INTEGER NOT NULL,
     verified INTEGER,
-    witness INTEGER,
+    ctime INTEGER,
     sample TEXT,
     unreferenced INTEGER,
     facts TEXT,
@@ -230,7 +230,7 @@ CREATE TABLE artifact (
     blob INTEGER NOT NULL REFERENCES blob (pk),
     filename TEXT NOT NULL,
     kind TEXT NOT NULL,
-    told TEXT NOT NULL,
+    details TEXT NOT NULL,
     at INTEGER NOT NULL,
     PRIMARY KEY (task, name)
 ) WITHOUT ROWID;

@@ -196,7 +196,7 @@ class ArtifactRecord(Frozen):
 
     Attributes:
         kind: what it was, such as "numpy", "json" or "file".
-        told: further things that were told of it: metadata, preview, the layout of a frame.
+        details: metadata, preview, and the layout of a data frame.
         at: when it was kept, microseconds.
     """
 
@@ -205,7 +205,7 @@ class ArtifactRecord(Frozen):
     size: int
     filename: str
     kind: str
-    told: Json
+    details: Json
     at: int
 
 

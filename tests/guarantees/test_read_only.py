@@ -325,7 +325,7 @@ def test_who_may_only_read_sees_what_others_write(public_folder, children, journ
             for number in range(3):
                 InputModel.import_model(f"s3://b/{number}", name="m", tags=["m"])
                 assert seen_now() == number + 1  # from the log
-            with registry._opened.store.glance() as connection:
+            with registry._opened.store.one_statement() as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             assert seen_now() == 3
         assert seen_now() == 3  # the writer has gone, and cleared what it could

@@ -68,12 +68,12 @@ class Artifact:
     @property
     def metadata(self) -> object:
         """What was told of it, or None."""
-        return self._record().told.get("metadata")
+        return self._record().details.get("metadata")
 
     @property
     def preview(self) -> str | None:
         """Its beginning as text, None where there is none."""
-        preview = self._record().told.get("preview")
+        preview = self._record().details.get("preview")
         return None if preview is None else str(preview)
 
     def get_local_copy(
@@ -123,7 +123,7 @@ class Artifact:
         path = operations.tasks.artifacts.local_path(self._registry, record, extract=extract)
         if deserialization_function is not None:
             return deserialization_function(path.read_bytes())
-        return operations.tasks.artifacts.load(path, record.kind, record.told)
+        return operations.tasks.artifacts.load(path, record.kind, record.details)
 
 
 class Artifacts(Mapping[str, Artifact]):

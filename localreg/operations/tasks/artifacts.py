@@ -177,13 +177,13 @@ def keep_artifact(
         StorageError: the disk is full, or refused something.
     """
     key = check_name("name", name)
-    told: Json = {"metadata": None, "preview": prepared.preview}
+    details: Json = {"metadata": None, "preview": prepared.preview}
     if prepared.layout is not None:
-        told["layout"] = prepared.layout
+        details["layout"] = prepared.layout
     if metadata is not None:
-        told["metadata"] = as_json("metadata", metadata, JSON_LIMIT)
+        details["metadata"] = as_json("metadata", metadata, JSON_LIMIT)
     if preview is not None:
-        told["preview"] = check_text("preview", str(preview))[:PREVIEW]
+        details["preview"] = check_text("preview", str(preview))[:PREVIEW]
 
     def record(change: Change, held: Held) -> None:
         require_task(change.connection, task_id)
@@ -193,7 +193,7 @@ def keep_artifact(
             "size": held.size,
             "filename": held.filename or prepared.source.filename or "artifact",
             "kind": prepared.kind,
-            "told": told,
+            "details": details,
         }
         payload = {"old": None if old is None else old.digest, "new": new}
         change.record("task.artifact", task_id, payload, field=key)
@@ -258,12 +258,12 @@ def local_path(registry: OpenRegistry, found: ArtifactRecord, *, extract: bool) 
     return path
 
 
-def load(path: Path, kind: str, told: Json) -> object:
+def load(path: Path, kind: str, details: Json) -> object:
     """Return the value of an artifact, as it was before it was kept; never by unpickling.
 
     Args:
         path: of its bytes.
-        kind, told: of its record.
+        kind, details: of its record.
 
     Raises:
         InvalidValueError: it was made by a function of the user's.
@@ -281,11 +281,11 @@ def load(path: Path, kind: str, told: Json) -> object:
     if kind == "pandas":
         from localreg.operations.tasks.dataframes import read_pandas
 
-        return read_pandas(path, told.get("layout") or {})
+        return read_pandas(path, details.get("layout") or {})
     if kind == "polars":
         from localreg.operations.tasks.dataframes import read_polars
 
-        return read_polars(path, told.get("layout") or {})
+        return read_polars(path, details.get("layout") or {})
     if kind == "image":
         from PIL import Image
 

@@ -283,7 +283,7 @@ def _copies(registry: OpenRegistry) -> list[Finding]:
     with disk_errors("looking at local copies", registry.root):
         for digest in handed_out(registry):
             size = own_copies(registry.blobs, digest)
-            if registry.blobs.witness(digest) is not None:
+            if registry.blobs.ctime(digest) is not None:
                 twice += size
             else:
                 upstream += size

@@ -112,7 +112,7 @@ def verify(
 
 def _is_away(registry: OpenRegistry, row: BlobRow) -> bool:
     """Return whether the bytes of a row are neither here, in whatever state, nor upstream."""
-    here = registry.blobs.witness(row.digest) is not None
+    here = registry.blobs.ctime(row.digest) is not None
     return not here and holder(registry, row.digest, row.size) is None
 
 
@@ -164,7 +164,7 @@ def database_problems(registry: OpenRegistry, *, full: bool) -> Iterator[Problem
         return Problem(kind="database", digest=None, path=registry.store.path.name, text=text)
 
     try:
-        with registry.store.anew() as connection:
+        with registry.store.fresh_connection() as connection:
             check = "integrity_check" if full else "quick_check"
             for (text,) in connection.execute(f"PRAGMA {check}(20)").fetchall():
                 if text != "ok":
@@ -234,7 +234,7 @@ class _Check:
                 yield from self._upstream(path)
         elif size != row.size:
             yield self._problem("size", path, f"{size:,} bytes are there, of {row.size:,}")
-        elif self._full or self._blobs.witness(row.digest) != row.witness:
+        elif self._full or self._blobs.ctime(row.digest) != row.ctime:
             yield from self._hash(path)
 
     def _upstream(self, path: Path) -> Iterator[Problem]:
@@ -257,14 +257,14 @@ class _Check:
         from localreg.blobs.staging.staging import file_digest
 
         self.hashed = 1
-        witness = self._blobs.witness(self._row.digest)
+        ctime = self._blobs.ctime(self._row.digest)
         with disk_errors("verifying weights", path):
             found = file_digest(path)
         right = found == self._row.digest
         if not self._registry.store.readonly:
             with self._registry.store.write() as change:
                 blob_rows.record_verified(
-                    change.connection, self._row.digest, witness if right else None
+                    change.connection, self._row.digest, ctime if right else None
                 )
         if not right:
             yield self._problem("digest", path, f"the bytes changed: their sha256 is {found}")

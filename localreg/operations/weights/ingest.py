@@ -131,8 +131,8 @@ def keep(
         leave(change, left, blob.digest, blob.size, facts)
         return Held(blob.digest, blob.size)
     ends = staging.sample(blob.path)
-    witness = registry.blobs.keep(blob, filename, replace=replace)
-    blob_rows.record(change.connection, blob.digest, blob.size, witness, ends, facts)
+    ctime = registry.blobs.keep(blob, filename, replace=replace)
+    blob_rows.record(change.connection, blob.digest, blob.size, ctime, ends, facts)
     return Held(blob.digest, blob.size)
 
 
@@ -303,7 +303,7 @@ def _is_as_it_was(registry: OpenRegistry, connection: blob_rows.Connection, dige
     return (
         row is not None
         and registry.blobs.held(digest, row.size)
-        and registry.blobs.witness(digest) == row.witness
+        and registry.blobs.ctime(digest) == row.ctime
     )
 
 

@@ -89,7 +89,7 @@ def local_copy(
         ModelNotFoundError: the model is gone.
     """
     try:
-        with registry.store.glance() as connection:
+        with registry.store.one_statement() as connection:
             weights, package = model_rows.weights_and_package(connection, model_id)
         if weights is None or (weights.url is None and weights.digest is None):
             with registry.store.read() as connection:

@@ -80,7 +80,7 @@ def keeper(registry: OpenRegistry, digest: str, size: int) -> Left | None:
             path = each.blobs.blob(digest)
             with disk_errors("hashing weights upstream", path):
                 if not is_known_damaged(registry, each, digest) and (
-                    each.blobs.witness(digest) == row.witness or digest_at(registry, path) == digest
+                    each.blobs.ctime(digest) == row.ctime or digest_at(registry, path) == digest
                 ):
                     return Left(str(each.root), row.facts)
             log.warning("%s is damaged; its bytes are kept here, too", path)
@@ -132,7 +132,7 @@ def leave(change: Change, left: Left, digest: str, size: int, facts: Json | None
 
 def is_left(registry: OpenRegistry, digest: str) -> bool:
     """Return whether the bytes of a digest are not here, and one upstream has them, whole."""
-    if registry.blobs.witness(digest) is not None:
+    if registry.blobs.ctime(digest) is not None:
         return False
     for each in registry.upstream:
         try:
@@ -281,7 +281,7 @@ def where_left(registry: OpenRegistry, place: str, digest: str) -> str:
 def _why_not(home: OpenRegistry, digest: str) -> str:
     """Return why one upstream, which was opened, does not give bytes."""
     try:
-        home.blobs.witness(digest)
+        home.blobs.ctime(digest)
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
     return "does not have them any more"

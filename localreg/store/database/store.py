@@ -100,7 +100,7 @@ class Store:
         outdated = self._is_outdated if self.readonly else None
         self._connections = Connections(self._connect, outdated)
         # Apart from ours: users may leave transactions open on theirs.
-        self.exploring = Connections(self._connect, outdated)
+        self.user_connections = Connections(self._connect, outdated)
         settings = self._read_settings()
         self.registry_id = settings["registry_id"]
         self._shared_memory = settings["journal"] == "wal"
@@ -186,7 +186,7 @@ class Store:
                     connection.execute("COMMIT")
 
     @contextmanager
-    def glance(self) -> Iterator[sqlite3.Connection]:
+    def one_statement(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection for a single statement, which sees one state without a transaction.
 
         Fetch all its rows: a statement that is left open keeps old states alive.
@@ -199,7 +199,7 @@ class Store:
             yield connection
 
     @contextmanager
-    def anew(self) -> Iterator[sqlite3.Connection]:
+    def fresh_connection(self) -> Iterator[sqlite3.Connection]:
         """Yield a new connection, which reads from the disk, without a transaction.
 
         The others of this process have pages of the file in memory, and do not notice when it is
@@ -325,7 +325,7 @@ class Store:
                 buffer.close()
         finally:
             self._connections.close()
-            self.exploring.close()
+            self.user_connections.close()
 
 
 def _is_there(path: Path) -> bool:

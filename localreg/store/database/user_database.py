@@ -17,10 +17,10 @@ def explore(store: Store) -> Database:
     """
     with translated(store.path):
         while True:
-            with store.exploring.mine() as connection:
+            with store.user_connections.mine() as connection:
                 if _is_open(connection):
                     return Database(connection)
-            store.exploring.release()  # its user closed it; the next one is new
+            store.user_connections.release()  # its user closed it; the next one is new
 
 
 def _is_open(connection: sqlite3.Connection) -> bool:

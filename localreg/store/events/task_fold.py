@@ -17,18 +17,18 @@ TASK_COLUMNS = frozenset(
 
 def created(connection: Connection, event: StateChange) -> None:
     """Insert a task."""
-    told = event.payload
-    project = told["project"]
+    task = event.payload
+    project = task["project"]
     cursor = connection.execute(
         "INSERT INTO task (id, project, name, type, status, published, comment, parent, run, "
         "created, updated) "
         "VALUES (?, (SELECT pk FROM project WHERE id = ?), ?, ?, ?, 0, ?, ?, ?, ?, ?)",
-        (event.subject, project["id"] if project else "", told["name"], told["type"],
-         told["status"], told["comment"], told["parent"],
-         json.dumps(told.get("run") or {}, ensure_ascii=False, sort_keys=True),
+        (event.subject, project["id"] if project else "", task["name"], task["type"],
+         task["status"], task["comment"], task["parent"],
+         json.dumps(task.get("run") or {}, ensure_ascii=False, sort_keys=True),
          event.at, event.at),
     )  # fmt: skip
-    for tag in told["tags"]:
+    for tag in task["tags"]:
         key = tag_pk(connection, tag, False)
         connection.execute("INSERT INTO task_tag VALUES (?, ?)", (cursor.lastrowid, key))
 
@@ -146,11 +146,11 @@ def artifact(connection: Connection, event: StateChange) -> None:
     new = event.payload["new"]
     if new is not None:
         held = WeightsRecord(digest=new["digest"], size=new["size"], at=event.at)
-        told = json.dumps(new["told"], ensure_ascii=False, sort_keys=True)
+        details = json.dumps(new["details"], ensure_ascii=False, sort_keys=True)
         connection.execute(
             "INSERT INTO artifact SELECT pk, ?, ?, ?, ?, ?, ? FROM task WHERE id = ?",
-            (event.field, blob_pk(connection, held), new["filename"], new["kind"], told, event.at,
-             event.subject),
+            (event.field, blob_pk(connection, held), new["filename"], new["kind"], details,
+             event.at, event.subject),
         )  # fmt: skip
     _touch(connection, event.subject, event.at)
 

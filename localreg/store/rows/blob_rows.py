@@ -18,7 +18,7 @@ class BlobRow(Frozen):
 
     Attributes:
         added: when its row was made, microseconds; `verified` when its bytes were last hashed.
-        witness: change time of its file then, nanoseconds.
+        ctime: change time of its file at `verified`, nanoseconds.
         unreferenced: since when nothing refers to it, microseconds, as far as somebody looked.
         facts: what is inside, by its headers; None when nobody looked.
         upstream: directory of the registry that its bytes were left in; None when they came here.
@@ -28,7 +28,7 @@ class BlobRow(Frozen):
     size: int
     added: int
     verified: int | None
-    witness: int | None
+    ctime: int | None
     unreferenced: int | None
     facts: Json | None
     upstream: str | None
@@ -60,7 +60,7 @@ class FileStatus(Frozen):
     changed: int
 
 
-_COLUMNS = "digest, size, added, verified, witness, unreferenced, upstream, facts"
+_COLUMNS = "digest, size, added, verified, ctime, unreferenced, upstream, facts"
 _BLOB = f"SELECT {_COLUMNS} FROM blob"
 _REFERRED = (
     "(EXISTS (SELECT 1 FROM weights WHERE blob = b.pk) "
@@ -86,9 +86,9 @@ def blobs(connection: Connection) -> list[BlobRow]:
 
 
 def _blob_row(row: sqlite3.Row | tuple[object, ...]) -> BlobRow:
-    digest, size, added, verified, witness, unreferenced, upstream, facts = row
+    digest, size, added, verified, ctime, unreferenced, upstream, facts = row
     return BlobRow(
-        digest, size, added, verified, witness, unreferenced,  # type: ignore[arg-type]  # a row's types are the schema's
+        digest, size, added, verified, ctime, unreferenced,  # type: ignore[arg-type]  # a row's types are the schema's
         None if facts is None else json.loads(str(facts)),
         upstream,  # type: ignore[arg-type]
     )  # fmt: skip
@@ -112,29 +112,29 @@ def record(
     connection: Connection,
     digest: str,
     size: int,
-    witness: int,
+    ctime: int,
     sample: str,
     facts: Json | None,
 ) -> None:
     """Tell that the bytes of a digest are here and were hashed just now; in a write transaction.
 
     Args:
-        witness: change time of the blob's file, nanoseconds.
+        ctime: change time of the blob's file, nanoseconds.
         sample: digest of its ends.
         facts: what is inside; None leaves what is known.
     """
     moment = now()
     text = None if facts is None else json.dumps(facts, ensure_ascii=False)
     connection.execute(
-        "INSERT INTO blob (digest, size, added, verified, witness, sample, facts) "
-        "VALUES (:digest, :size, :now, :now, :witness, :sample, :facts) "
-        "ON CONFLICT (digest) DO UPDATE SET verified = :now, witness = :witness, "
+        "INSERT INTO blob (digest, size, added, verified, ctime, sample, facts) "
+        "VALUES (:digest, :size, :now, :now, :ctime, :sample, :facts) "
+        "ON CONFLICT (digest) DO UPDATE SET verified = :now, ctime = :ctime, "
         "sample = :sample, unreferenced = NULL, facts = COALESCE(:facts, facts), upstream = NULL",
         {
             "digest": digest,
             "size": size,
             "now": moment,
-            "witness": witness,
+            "ctime": ctime,
             "sample": sample,
             "facts": text,
         },
@@ -153,17 +153,17 @@ def record_upstream(
     text = None if facts is None else json.dumps(facts, ensure_ascii=False)
     connection.execute(
         "INSERT INTO blob (digest, size, added, facts, upstream) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT (digest) DO UPDATE SET verified = NULL, witness = NULL, unreferenced = NULL, "
+        "ON CONFLICT (digest) DO UPDATE SET verified = NULL, ctime = NULL, unreferenced = NULL, "
         "facts = COALESCE(excluded.facts, facts), upstream = excluded.upstream",
         (digest, size, now(), text, place),
     )
 
 
-def record_verified(connection: Connection, digest: str, witness: int | None) -> None:
+def record_verified(connection: Connection, digest: str, ctime: int | None) -> None:
     """Tell that a blob was hashed again, and its change time; None when it was found damaged."""
     connection.execute(
-        "UPDATE blob SET verified = ?, witness = ? WHERE digest = ?",
-        (None if witness is None else now(), witness, digest),
+        "UPDATE blob SET verified = ?, ctime = ? WHERE digest = ?",
+        (None if ctime is None else now(), ctime, digest),
     )
 
 

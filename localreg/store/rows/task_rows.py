@@ -158,14 +158,14 @@ def configurations(connection: Connection, task_id: str) -> dict[str, str]:
 def artifacts(connection: Connection, task_id: str) -> dict[str, ArtifactRecord]:
     """Return a task's artifacts, by name."""
     rows = connection.execute(
-        "SELECT x.name, b.digest, b.size, x.filename, x.kind, x.told, x.at FROM task t "
+        "SELECT x.name, b.digest, b.size, x.filename, x.kind, x.details, x.at FROM task t "
         "JOIN artifact x ON x.task = t.pk JOIN blob b ON b.pk = x.blob "
         "WHERE t.id = ? ORDER BY x.name",
         (task_id,),
     )
     return {
-        name: ArtifactRecord(name, digest, size, filename, kind, json.loads(told), at)
-        for name, digest, size, filename, kind, told, at in rows
+        name: ArtifactRecord(name, digest, size, filename, kind, json.loads(details), at)
+        for name, digest, size, filename, kind, details, at in rows
     }
 
 

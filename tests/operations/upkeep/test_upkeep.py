@@ -111,7 +111,7 @@ def test_a_flip_that_hides_its_traces_is_found_by_a_full_verification(registry, 
     blob = blob_of(registry, model)
     flip(blob)
     with registry.db.conn as connection:
-        connection.execute("UPDATE blob SET witness = ?", (blob.stat().st_ctime_ns,))
+        connection.execute("UPDATE blob SET ctime = ?", (blob.stat().st_ctime_ns,))
     assert registry.verify().ok
     (problem,) = registry.verify(full=True).problems
     assert problem.kind == "digest"
@@ -235,8 +235,8 @@ def test_what_no_source_has_any_more_is_told_as_lost(name, registry, file):
     assert (lost.digest, lost.models) == (model.digest, ("m:1",))
     with pytest.raises(CorruptBlobError):
         model.get_local_copy(raise_on_error=True)
-    witness = registry.db.conn.execute("SELECT witness FROM blob").fetchone()[0]
-    assert witness is None, "no file is taken for the one that was hashed once"
+    ctime = registry.db.conn.execute("SELECT ctime FROM blob").fetchone()[0]
+    assert ctime is None, "no file is taken for the one that was hashed once"
     if name != "a deleted file":
         assert len(list((registry.path / "quarantine").iterdir())) == 1
     file.write_bytes(BYTES)

@@ -60,7 +60,7 @@ def rot(root):
         writer.write(b"\xff")
     blob.chmod(0o444)
     with closing(sqlite3.connect(root / "registry.db")) as connection, connection:
-        connection.execute("UPDATE blob SET witness = ?", (blob.stat().st_ctime_ns,))
+        connection.execute("UPDATE blob SET ctime = ?", (blob.stat().st_ctime_ns,))
 
 
 # bytes that rot ----------------------------------------------------------------------------

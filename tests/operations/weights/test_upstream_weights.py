@@ -431,7 +431,7 @@ def test_what_rotted_upstream_is_fetched_again_and_kept_here(tmp_path, site, mon
         damage(blob_of(owner.path))
         with owner.db.conn as connection:
             connection.execute(
-                "UPDATE blob SET witness = ?", (blob_of(owner.path).stat().st_ctime_ns,)
+                "UPDATE blob SET ctime = ?", (blob_of(owner.path).stat().st_ctime_ns,)
             )
     monkeypatch.setenv("LOCALREG_VERIFY", "always")
     with Registry(tmp_path / "mine", upstream=[owner.path], durability="fast") as registry:
