@@ -14,9 +14,8 @@ from functools import cache
 
 from localreg.pages import comparing
 from localreg.pages.assets import asset_names, asset_path
-from localreg.pages.highlighting import highlighted
 from localreg.pages.lineage_drawing import lineage_svg
-from localreg.pages.markup import clean, number_text, safe_href, script_json
+from localreg.pages.markup import clean, highlighted, number_text, safe_href, script_json
 from localreg.pages.page_values import (
     Chart,
     ComparePage,

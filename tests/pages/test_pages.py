@@ -13,9 +13,15 @@ from support import page_samples as samples
 
 from localreg.pages import comparing, pages
 from localreg.pages.assets import asset_names, asset_path, write_assets
-from localreg.pages.highlighting import HIGHLIGHT_LIMIT, highlighted, language_of
 from localreg.pages.lineage_drawing import lineage_svg, shortened
-from localreg.pages.markup import number_text, safe_href, script_json
+from localreg.pages.markup import (
+    HIGHLIGHT_LIMIT,
+    highlighted,
+    language_of,
+    number_text,
+    safe_href,
+    script_json,
+)
 from localreg.pages.page_values import Lineage, Link, Node, Reported
 from localreg.values.frozen import replace
 

@@ -14,14 +14,11 @@ if TYPE_CHECKING:
     from localreg.operations.reports import page_links as page_links
     from localreg.operations.reports import pages as pages
     from localreg.operations.reports import reading as reading
-    from localreg.operations.reports import report_owner as report_owner
-    from localreg.operations.reports import tabling as tabling
     from localreg.operations.reports import task_page as task_page
     from localreg.operations.reports import writing as writing
 
 _MODULES = frozenset(
-    "charts images index_page media model_page page_links pages reading report_owner tabling "
-    "task_page writing".split()
+    "charts images index_page media model_page page_links pages reading task_page writing".split()
 )
 
 

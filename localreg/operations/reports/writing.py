@@ -7,7 +7,7 @@ import json
 import time
 
 from localreg.errors import InvalidValueError
-from localreg.operations.reports.report_owner import owner_key
+from localreg.operations.reports.reading import owner_key
 from localreg.plots.options import (
     check_iteration,
     check_number,
@@ -143,7 +143,7 @@ def report_plot(
         ModelNotFoundError, TaskNotFoundError: the owner is gone.
     """
     from localreg.plots.arrays import pack
-    from localreg.plots.thinned_drawings import thinned
+    from localreg.plots.thinning import thinned
 
     key = (check_title("title", title), check_series(series), check_iteration(iteration))
     contents, data = pack(drawing.parts)
