@@ -58,7 +58,7 @@ def bars(
     xaxis: object,
     yaxis: object,
     mode: object,
-    data_args: object = None,
+    data_args: object,
     extra_layout: object,
 ) -> Drawing:
     """Return a histogram (or vector): a row of `values` is one group of bars.

@@ -1,10 +1,10 @@
-"""The `report_*` methods: scalars, single values and plots, of models, tasks and loggers."""
+"""The `report_*` methods of models, tasks and loggers: scalars, single values and plots."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from localreg import operations
+from localreg import operations, plots
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,16 +16,24 @@ if TYPE_CHECKING:
 
 
 class ReportMethods:
-    """Reporting to one model or task; mixed into `Model`, `Task` and `Logger`.
+    """Reports scalars, values and plots to one model or task; a base of `Model`, `Task`, `Logger`.
 
-    Everything is checked when it is reported. Scalars are written a second later at most, all
-    else at once. The same title, series and iteration again replaces what was there. NaN and
-    infinities are kept, and drawn as gaps. `title` and `series` hold up to 1,024 characters,
-    `iteration` is a whole number, 0 when None.
+    Arguments are checked in the call. Scalars are on disk at most a second later, everything
+    else when the call returns. A report with the same title, series and iteration replaces the
+    earlier one. NaN and infinities are stored, and drawn as gaps.
 
-    Wherever numbers are wanted, a numpy array, nested lists, a pandas or polars object or a tensor
-    (anything with ``__array__``) is taken. `extra_layout` is a dict that is merged into Plotly's
-    layout, see https://plotly.com/javascript/reference/layout/.
+    These arguments mean the same in every method:
+
+        title: the name of the chart, up to 1,024 characters.
+        series: the name of the series in the chart, up to 1,024 characters.
+        iteration: a whole number, such as the step or epoch; None means 0.
+        xaxis, yaxis, zaxis: titles of the axes.
+        comment: a text below the title.
+        extra_layout: a dict that is merged into Plotly's layout, see
+            https://plotly.com/javascript/reference/layout/.
+
+    Arguments that hold numbers take a numpy array, nested lists, a pandas or polars object, a
+    tensor, or anything else with ``__array__``.
 
     Source: the ``report_*`` entries of the InputModel page.
     """
@@ -33,8 +41,8 @@ class ReportMethods:
     __slots__ = ()
 
     def _reports_to(self) -> tuple[OpenRegistry, Owner]:
-        """Return the registry, and what is reported to."""
-        raise AssertionError("what this is mixed into says so")
+        """Return the registry, and the model or task that owns the reports."""
+        raise AssertionError("a subclass defines this")
 
     def _report(self, title: object, series: object, iteration: object, drawing: Drawing) -> None:
         registry, owner = self._reports_to()
@@ -43,17 +51,13 @@ class ReportMethods:
     def report_scalar(self, title: str, series: str, value: float, iteration: int) -> None:
         """Report one point of a scalar series.
 
-        It is in memory first and on disk a second later at most; `flush` does not wait so long.
+        The point waits in memory for up to a second; `flush` writes it at once.
 
         Args:
-            title: the chart; all series of one title are drawn into one.
+            title: the chart. All series of one title share it.
             series: the line.
-            value: a number, or what float() makes one of.
-            iteration: where on the x axis.
-
-        Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept.
-            ModelNotFoundError, TaskNotFoundError: what is reported to is gone.
+            value: a number, or anything that float() accepts.
+            iteration: the position on the x axis.
 
         >>> model = InputModel.import_model("s3://bucket/a.pt", name="a")
         >>> for step in range(3):
@@ -67,10 +71,11 @@ class ReportMethods:
         operations.reports.writing.report_scalar(registry, owner, title, series, value, iteration)
 
     def report_single_value(self, name: str, value: float) -> None:
-        """Report one value for the whole, such as its accuracy; the last one of a name stays.
+        """Report one value without iterations, such as the final accuracy.
 
-        Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept.
+        Args:
+            name: the name of the value; a second value of this name replaces the first.
+            value: a number, or anything that float() accepts.
 
         Source: ``report_single_value`` of the InputModel page.
         """
@@ -91,27 +96,20 @@ class ReportMethods:
         data_args: Mapping[str, object] | None = None,
         extra_layout: Mapping[str, object] | None = None,
     ) -> None:
-        """Report a histogram that is computed already, drawn as bars.
+        """Report a histogram that you computed; it is drawn as bars.
 
         Args:
-            title, series, iteration: what it is known by.
+            title, series, iteration, xaxis, yaxis, extra_layout: see the class.
             values: heights of the bars, of shape (bars,) or (rows, bars); a row is one series.
             labels: one for each row, for the legend.
             xlabels: one for each bar of a row.
-            xaxis, yaxis: titles of the axes.
-            mode: "group" (also for None), "stack" or "relative".
-            data_args: passed on to Plotly with each row, see
+            mode: how the rows share a place: "group" (also for None), "stack" or "relative".
+            data_args: options of Plotly for each row, see
                 https://plotly.com/javascript/reference/bar/.
-            extra_layout: passed on to Plotly.
-
-        Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept; it says why.
 
         Source: ``report_histogram`` of the InputModel page.
         """
-        from localreg.plots import drawings
-
-        drawing = drawings.bars(
+        drawing = plots.drawings.bars(
             "histogram",
             values,
             series=series,
@@ -138,16 +136,15 @@ class ReportMethods:
         mode: str | None = None,
         extra_layout: Mapping[str, object] | None = None,
     ) -> None:
-        """Report a vector, drawn as bars; the arguments are those of `report_histogram`.
+        """Report a vector; it is drawn as bars.
 
-        Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept; it says why.
+        Args:
+            title, series, iteration, xaxis, yaxis, extra_layout: see the class.
+            values, labels, xlabels, mode: see `report_histogram`.
 
         Source: ``report_vector`` of the InputModel page.
         """
-        from localreg.plots import drawings
-
-        drawing = drawings.bars(
+        drawing = plots.drawings.bars(
             "vector",
             values,
             series=series,
@@ -156,6 +153,7 @@ class ReportMethods:
             xaxis=xaxis,
             yaxis=yaxis,
             mode=mode,
+            data_args=None,
             extra_layout=extra_layout,
         )
         self._report(title, series, iteration, drawing)
@@ -170,20 +168,19 @@ class ReportMethods:
         url: str | None = None,
         extra_layout: Mapping[str, object] | None = None,
     ) -> None:
-        """Report a table; give exactly one of `table_plot`, `csv` and `url`.
+        """Report a table. Give exactly one of `table_plot`, `csv` and `url`.
 
         Args:
-            title, series, iteration: what it is known by.
-            table_plot: a pandas or polars DataFrame, or rows of which the first is the header.
-            csv: path of a CSV file in UTF-8, whose first row is the header.
-            url: where there is such a file; it is downloaded now.
-            extra_layout: passed on to Plotly.
+            title, series, iteration, extra_layout: see the class.
+            table_plot: a pandas or polars DataFrame, or a list of rows, the header first.
+            csv: path of a CSV file in UTF-8, with a header.
+            url: URL of such a file; it is downloaded in this call.
 
         Raises:
-            InvalidValueError: (a ValueError) it is no table, too large (a million cells), or not
-                exactly one was given.
-            SourceNotFoundError: there is no such file.
-            DownloadError: the server does not give it.
+            InvalidValueError: (a ValueError) it is not a table, has more than a million cells,
+                or not exactly one was given.
+            SourceNotFoundError: the file does not exist.
+            DownloadError: the download failed.
 
         >>> model = InputModel.import_model("s3://bucket/a.pt", name="a")
         >>> rows = [["animal", "legs"], ["falcon", 2], ["spider", 8]]
@@ -191,11 +188,10 @@ class ReportMethods:
 
         Source: ``report_table`` of the InputModel page.
         """
-        from localreg.plots import drawings
-
         registry, _ = self._reports_to()
-        cells = operations.reports.media.cells_of(registry, table_plot=table_plot, csv=csv, url=url)
-        self._report(title, series, iteration, drawings.table(cells, extra_layout=extra_layout))
+        cells = operations.reports.media.table_of(registry, table_plot=table_plot, csv=csv, url=url)
+        drawing = plots.drawings.table(cells, extra_layout=extra_layout)
+        self._report(title, series, iteration, drawing)
 
     def report_line_plot(
         self,
@@ -209,26 +205,18 @@ class ReportMethods:
         comment: str | None = None,
         extra_layout: Mapping[str, object] | None = None,
     ) -> None:
-        """Report one or more series as lines in one chart.
+        """Report one or more lines in one chart.
 
         Args:
-            title, iteration: what it is known by.
+            title, xaxis, yaxis, iteration, comment, extra_layout: see the class.
             series: for each line a `SeriesInfo` (see `localreg.utilities.plotly_reporter`), a dict
                 of its arguments, or an array of shape (N, 2).
-            xaxis, yaxis: titles of the axes.
             mode: "lines", "markers" or "lines+markers".
-            reverse_xaxis: let x fall from left to right.
-            comment: shown below the title.
-            extra_layout: passed on to Plotly.
-
-        Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept; it says why.
+            reverse_xaxis: draw the x axis from right to left.
 
         Source: ``report_line_plot`` of the InputModel page.
         """
-        from localreg.plots import drawings
-
-        drawing = drawings.lines(
+        drawing = plots.drawings.lines(
             series,
             xaxis=xaxis,
             yaxis=yaxis,
@@ -252,25 +240,19 @@ class ReportMethods:
         comment: str | None = None,
         extra_layout: Mapping[str, object] | None = None,
     ) -> None:
-        """Report points in the plane; series of one title and iteration share a chart.
+        """Report points in two dimensions.
+
+        All series of one title and iteration share a chart.
 
         Args:
-            title, series, iteration: what they are known by.
+            title, series, iteration, xaxis, yaxis, comment, extra_layout: see the class.
             scatter: points (x, y), an array of shape (N, 2) or a list of pairs.
-            xaxis, yaxis: titles of the axes.
             labels: a text for each point, in their order.
-            mode: "lines" (which "line" is, too), "markers" or "lines+markers".
-            comment: shown below the title.
-            extra_layout: passed on to Plotly.
-
-        Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept; it says why.
+            mode: "lines" (or "line"), "markers" or "lines+markers".
 
         Source: ``report_scatter2d`` of the InputModel page.
         """
-        from localreg.plots import drawings
-
-        drawing = drawings.scatter2d(
+        drawing = plots.drawings.scatter2d(
             scatter,
             xaxis=xaxis,
             yaxis=yaxis,
@@ -296,27 +278,19 @@ class ReportMethods:
         comment: str | None = None,
         extra_layout: Mapping[str, object] | None = None,
     ) -> None:
-        """Report points in space.
+        """Report points in three dimensions.
 
         Args:
-            title, series, iteration: what they are known by.
+            title, series, iteration, xaxis, yaxis, zaxis, comment, extra_layout: see the class.
             scatter: points (x, y, z), an array of shape (N, 3) or a list of triples; or a list of
-                several series of them, ``[[(x, y, z), …], …]``.
-            xaxis, yaxis, zaxis: titles of the axes.
-            labels: a text for each point, in their order; for several series a list of these.
+                several such series, ``[[(x, y, z), …], …]``.
+            labels: a text for each point, in their order; for several series a list of such lists.
             mode: "markers", "lines" or "lines+markers".
             fill: fill the area that the points enclose.
-            comment: shown below the title.
-            extra_layout: passed on to Plotly.
-
-        Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept; it says why.
 
         Source: ``report_scatter3d`` of the InputModel page.
         """
-        from localreg.plots import drawings
-
-        drawing = drawings.scatter3d(
+        drawing = plots.drawings.scatter3d(
             scatter,
             xaxis=xaxis,
             yaxis=yaxis,
@@ -343,26 +317,18 @@ class ReportMethods:
         comment: str | None = None,
         extra_layout: Mapping[str, object] | None = None,
     ) -> None:
-        """Report a matrix as a heatmap.
+        """Report a matrix; it is drawn as a heatmap.
 
         Args:
-            title, series, iteration: what it is known by.
+            title, series, iteration, xaxis, yaxis, comment, extra_layout: see the class.
             matrix: shape (rows, columns).
-            xaxis, yaxis: titles of the axes.
             xlabels: one for each column.
             ylabels: one for each row.
-            yaxis_reversed: put row 0 at the top; it is at the bottom otherwise.
-            comment: shown below the title.
-            extra_layout: passed on to Plotly.
-
-        Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept; it says why.
+            yaxis_reversed: put row 0 at the top instead of the bottom.
 
         Source: ``report_confusion_matrix`` of the InputModel page.
         """
-        from localreg.plots import drawings
-
-        drawing = drawings.matrix(
+        drawing = plots.drawings.matrix(
             matrix,
             xaxis=xaxis,
             yaxis=yaxis,
@@ -387,10 +353,9 @@ class ReportMethods:
         yaxis_reversed: bool = False,
         extra_layout: Mapping[str, object] | None = None,
     ) -> None:
-        """Report a matrix as a heatmap; the same as `report_confusion_matrix`.
+        """Report a matrix; it is drawn as a heatmap.
 
-        Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept; it says why.
+        The arguments are those of `report_confusion_matrix`.
 
         Source: ``report_matrix`` of the InputModel page.
         """
@@ -422,26 +387,18 @@ class ReportMethods:
         comment: str | None = None,
         extra_layout: Mapping[str, object] | None = None,
     ) -> None:
-        """Report a matrix as a surface in space.
+        """Report a matrix; it is drawn as a surface in three dimensions.
 
         Args:
-            title, series, iteration: what it is known by.
+            title, series, iteration, xaxis, yaxis, zaxis, comment, extra_layout: see the class.
             matrix: heights, of shape (rows, columns).
-            xaxis, yaxis, zaxis: titles of the axes.
             xlabels: one for each column.
             ylabels: one for each row.
-            camera: where it is seen from, X, Y and Z; (1, 1, 1) when None.
-            comment: shown below the title.
-            extra_layout: passed on to Plotly.
-
-        Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept; it says why.
+            camera: position (x, y, z) of the viewer; None means (1, 1, 1).
 
         Source: ``report_surface`` of the InputModel page.
         """
-        from localreg.plots import drawings
-
-        drawing = drawings.surface(
+        drawing = plots.drawings.surface(
             matrix,
             xaxis=xaxis,
             yaxis=yaxis,

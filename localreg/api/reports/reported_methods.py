@@ -1,4 +1,4 @@
-"""Reading back what was reported: values, figures, pages and images."""
+"""The methods that read reports back: values, figures, pages and images."""
 
 from __future__ import annotations
 
@@ -17,33 +17,31 @@ if TYPE_CHECKING:
 
 
 class ReportedMethods:
-    """What was reported to one model or task; mixed into `Model`, `Task` and `Logger`."""
+    """Reads the reports of one model or task; a base of `Model`, `Task` and `Logger`."""
 
     __slots__ = ()
 
     def _reports_to(self) -> tuple[OpenRegistry, Owner]:
-        """Return the registry, and what is reported to."""
-        raise AssertionError("what this is mixed into says so")
+        """Return the registry, and the model or task that owns the reports."""
+        raise AssertionError("a subclass defines this")
 
     def flush(self, wait: bool = False) -> bool:
-        """Write what was reported and waits; when this returns, it is on disk.
+        """Write the reports that wait in memory to disk, and return True.
 
         Args:
-            wait: means nothing here: it is always waited for.
-
-        Returns:
-            True; what cannot be written raises.
+            wait: has no effect: the call always waits until they are on disk.
 
         Raises:
-            RegistryError: (an OSError) it cannot be written; it waits on, and is tried again.
+            RegistryError: (an OSError) they cannot be written. They stay in memory, and the next
+                flush tries again.
         """
         operations.reports.writing.flush(self._reports_to()[0])
         return True
 
     def get_reported_scalars(self) -> dict[str, dict[str, dict[str, list[int] | list[float]]]]:
-        """Return every reported point, ``{title: {series: {"x": iterations, "y": values}}}``.
+        """Return every point of the scalars, ``{title: {series: {"x": iterations, "y": values}}}``.
 
-        Source: ``Task.get_reported_scalars`` of the ClearML SDK, which gives a thinned selection.
+        Source: ``Task.get_reported_scalars`` of the ClearML SDK, which returns only a selection.
         """
         return operations.reports.reading.scalars(*self._reports_to())
 
@@ -62,13 +60,13 @@ class ReportedMethods:
         return operations.reports.reading.singles(*self._reports_to())
 
     def figures(self, *, full: bool = False) -> list[Figure]:
-        """Return what was reported as Plotly figures: charts of scalars, then plots.
+        """Return the reports as Plotly figures: the charts of scalars, then the plots.
 
         Args:
-            full: draw every point; without, long series and large matrices are thinned.
+            full: draw every point; otherwise long series and large matrices are thinned.
 
         Returns:
-            `plotly.graph_objects.Figure` objects, of each plot the last iteration.
+            `plotly.graph_objects.Figure` objects; of each plot only the last iteration.
         """
         from plotly.graph_objects import Figure
 
@@ -78,15 +76,12 @@ class ReportedMethods:
     def report(
         self, *, standalone: bool = False, path: str | os.PathLike[str] | None = None
     ) -> Path:
-        """Write the page that shows everything about it, and return where it is.
+        """Write the HTML page of the model or task, and return its path.
 
         Args:
-            standalone: one file with everything in it, to mail to someone.
-            path: where the page goes, which is then standalone; by default below ``reports/`` in
-                the registry.
-
-        Raises:
-            StorageError: (an OSError) it cannot be written.
+            standalone: write one file that contains everything, to send to somebody.
+            path: where to write the page, which is then standalone; by default below
+                ``reports/`` in the registry.
         """
         registry, owner = self._reports_to()
         return operations.reports.pages.write_page(
@@ -102,22 +97,22 @@ class ReportedMethods:
         height: int = 600,
         scale: float = 2.0,
     ) -> list[Path]:
-        """Write what was reported as image files, one for each chart and iteration of a plot.
+        """Write the reports as image files, one for each chart and each iteration of a plot.
 
-        It needs Chrome or Chromium, and no network.
+        This needs Chrome or Chromium, but no network.
 
         Args:
-            folder: where they go; it is made.
-            formats: of "png", "svg", "pdf", "jpg", "webp".
-            width, height: of a figure, in pixels.
-            scale: of the pixels of png, jpg and webp.
+            folder: where to write them; it is created.
+            formats: any of "png", "svg", "pdf", "jpg", "webp".
+            width, height: size of a figure, in pixels.
+            scale: factor for the pixels of png, jpg and webp.
 
         Returns:
             The files, named after title, series and iteration.
 
         Raises:
-            InvalidValueError: (a ValueError) an argument cannot be used.
-            BrowserNotFoundError: (an OSError) there is no Chrome; the message says how to get one.
+            BrowserNotFoundError: (an OSError) Chrome is not installed; the message says how to
+                install it.
         """
         return operations.reports.images.export_images(
             *self._reports_to(), folder, formats, width=width, height=height, scale=scale

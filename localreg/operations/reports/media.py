@@ -173,7 +173,7 @@ def _bytes_source(data: bytes, filename: str) -> Source:
     return Source(path=None, stream=io.BytesIO(data), filename=filename)
 
 
-def cells_of(registry: OpenRegistry, *, table_plot: object, csv: object, url: object) -> Table:
+def table_of(registry: OpenRegistry, *, table_plot: object, csv: object, url: object) -> Table:
     """Return header and rows of the one table that is given.
 
     Args:
