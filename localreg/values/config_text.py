@@ -2,16 +2,17 @@
 
 The decisions that bind this module:
 
-* What the user gives as text comes back as that text. Only a dict is rewritten: it is stored as
+* Text that the user gives comes back as that text. Only a dict is rewritten: it is stored as
   JSON with an indent of 2, in Python's dialect (`NaN`, `Infinity`).
-* The formats are tried in one order: JSON, TOML, INI, YAML, HOCON. A reader refuses what could
-  as well be another format, or code: a text is rather not read than read wrongly. So whether
-  PyYAML and pyhocon are installed decides if a text is read, never what it is read as.
-* A key that stands twice is an error in every format, because one value would be lost. So
-  prototxt, and Darknet's repeated `[convolutional]`, are not read.
+* The formats are tried in one order: JSON, TOML, INI, YAML (by ruamel.yaml), HOCON (by pyhocon).
+  The first that reads the text wins. A format whose package is missing ends the search, so the
+  packages that are installed decide whether a text is read, never what it is read as.
+* A text that another format, or code, may mean as well is refused: no dict is better than a wrong
+  one. So Python code, what Python prints for a dict, and prototxt are not read.
+* A key that occurs twice is an error, because one value would be lost; only HOCON defines what
+  that means (blocks are merged, the last value wins).
 * Nothing is evaluated, included, fetched or taken from the environment.
-* YAML is read by the core schema of YAML 1.2: `no` and `2020-01-01` are text, `1e-3` is a
-  number, `010` is ten, and keys are text as written. PyYAML only splits the text.
+* YAML is YAML 1.2: `no` is text, `010` is ten. Dates stay text, and keys become text as in JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 Config = dict[str, object] | list[object]
 """What a configuration is read as; the keys of dicts below the top are text too."""
@@ -44,7 +45,7 @@ def config_to_text(config_text: object, config_dict: object) -> str:
 
     Raises:
         InvalidValueError: both are given and neither is empty, or the text cannot be stored.
-        ConfigTextError: `config_dict` is no dict, or JSON cannot hold it.
+        ConfigTextError: `config_dict` is not a dict, or JSON cannot hold it.
 
     >>> config_to_text("lr = 0.1", None)
     'lr = 0.1'
@@ -75,7 +76,7 @@ def text_to_config(text: str) -> Config:
             text for each section. The dates of TOML are `datetime` objects.
 
     Raises:
-        ConfigTextError: it is none of the formats; the message has the reason of each.
+        ConfigTextError: no format reads it; the message has the reason of each.
 
     >>> text_to_config("[optimizer]\nlr = 0.1\n")
     {'optimizer': {'lr': 0.1}}
@@ -83,7 +84,7 @@ def text_to_config(text: str) -> Config:
     {'optimizer': {'name': 'adam'}}
     >>> text_to_config("as good as it gets")
     Traceback (most recent call last):
-    localreg.errors.ConfigTextError: config_text is no configuration; tried JSON (...
+    localreg.errors.ConfigTextError: config_text cannot be read as a configuration; tried JSON (...
     """
     # Editors on Windows put a byte order mark in front, and no parser wants it.
     text = text.removeprefix("\ufeff")
@@ -102,8 +103,11 @@ def text_to_config(text: str) -> Config:
             # Besides our own refusals: JSONDecodeError, TOMLDecodeError, text that nests too
             # deep, and what int(), chr() and timedelta() raise for numbers no parser checks.
             reasons.append(f"{name} ({' '.join(str(error).split())[:200]})")
+            if isinstance(error, _EndOfSearchError):
+                break
     raise ConfigTextError(
-        f"config_text is no configuration; tried {', '.join(reasons)}", argument="config_text"
+        f"config_text cannot be read as a configuration; tried {', '.join(reasons)}",
+        argument="config_text",
     )
 
 
@@ -115,7 +119,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
         (key, _), *_ = Counter(key for key, _ in pairs).most_common(1)
-        _refuse(f"the key {key[:80]!r} stands twice")
+        _refuse(f"the key {key[:80]!r} occurs twice")
     return mapping
 
 
@@ -133,9 +137,9 @@ def _to_json(config: dict[object, object]) -> str:
 
 
 def _not_json(config: dict[object, object]) -> str:
-    """Return where something is that JSON does not know.
+    """Return where a value is that JSON cannot hold, "" if there is none.
 
-    It ends, because json.dumps, in the same order, came to that place before any cycle.
+    The walk ends, because json.dumps, in the same order, met that value before any cycle.
     """
     left: list[tuple[str, object]] = [("config_dict", config)]
     while left:
@@ -158,7 +162,12 @@ def _read_toml(text: str) -> object:
     # The time and memory of tomllib grow with the square of a key's parts.
     if any(part.count(".") > 1_000 for part in re.split(r"[=\n,{}\[\]]", text)):
         _refuse("a key of over 1,000 parts")
-    config = tomllib.loads(text)
+    try:
+        config = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        if str(error).startswith(("Cannot overwrite", "Cannot declare")):  # a key that is there
+            raise _EndOfSearchError(str(error), argument="config_text") from error
+        raise
     if config and "=" not in re.sub("#.*", "", text):
         _refuse("only headers, which are lists in YAML and Python")
     return config
@@ -188,83 +197,73 @@ def _read_ini(text: str) -> object:
     return sections
 
 
-# Patterns stay text until they are used: a program that stores a model reads no configuration.
-
-# Aliases written out, which could make billions of ten lines; no text without them has as many.
+# Aliases written out, which could make billions of values of ten lines.
 _YAML_VALUES = 200_000
-_YAML_NAMED: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
-_YAML_NAMED |= {".nan": math.nan, ".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf}
-_YAML_INT = r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"
-_YAML_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
-# Without quotes YAML allows these as keys; they are HOCON, prototxt, XML, CSS or code.
-_YAML_NOT_A_KEY = r'^$|[={}"]|^<(?!<$)|^(?:async )?def '
+# Without quotes YAML allows these in keys; they are HOCON, prototxt, XML, CSS or code.
+_YAML_NOT_A_KEY = r"^$|[={}\"]|^<(?!<$)|^(?:async )?def "
 # A comment of JSON with comments, which YAML takes into the value.
-_YAML_NOT_A_COMMENT = r"(?:^|\s)/[/*]"
+_COMMENT = r"(?:^|\s)/[/*]"
 
 
 def _read_yaml(text: str) -> object:
-    yaml = _installed("yaml", "PyYAML")
+    yaml = _installed("ruamel.yaml")
+    constructor = importlib.import_module("ruamel.yaml.constructor").SafeConstructor
+
+    class DatesAreText(constructor):  # type: ignore[misc, valid-type]  # imported when needed
+        pass
+
+    DatesAreText.add_constructor("tag:yaml.org,2002:timestamp", constructor.construct_yaml_str)
+    reader = yaml.YAML(typ="safe", pure=True)  # in C a deep text would overflow the stack
+    reader.Constructor = DatesAreText
+    reader.composer.warn_double_anchors = False  # YAML lets the later one win
     try:
-        # Not libyaml's twin of it: a deep text overflows the C stack there.
-        node = yaml.compose(text, Loader=yaml.BaseLoader)
-    except yaml.YAMLError as error:
+        value = reader.load(text)
+    except yaml.error.YAMLError as error:
         _refuse(error)
-    if _is_python(text):
-        _refuse("reads as Python")
-    return _yaml_value(node, text, iter(range(_YAML_VALUES)), flow=False)
+    if isinstance(value, dict | list):
+        if _is_python(text):
+            _refuse("reads as Python")
+        value = _yaml_value(value, text, iter(range(_YAML_VALUES)))
+    return value
 
 
-def _yaml_value(node: Any, text: str, budget: Iterator[int], flow: bool) -> object:  # noqa: ANN401
-    """Return what one of PyYAML's (untyped) nodes stands for.
+def _yaml_value(value: object, text: str, budget: Iterator[int]) -> object:
+    """Return a value as JSON could hold it: aliases written out, keys as text.
 
-    `budget` bounds the values of the text; `flow` is true between brackets or braces.
+    Args:
+        value: what the reader made of the text.
+        text: the whole text.
+        budget: as many items as there may be values.
     """
-    if node is None:
-        return None
     if next(budget, None) is None:
         _refuse(f"has more than {_YAML_VALUES:,} values")
-    kind = {"scalar": "str", "sequence": "seq"}.get(node.id, "map")
-    if node.tag != f"tag:yaml.org,2002:{kind}":
-        _refuse(f"the tag {node.tag} is not read")
-    if kind == "str":
-        return _yaml_scalar(node.value) if _is_plain(node, text, flow) else node.value
-    flow = flow or node.flow_style
-    if kind == "seq":
-        return [_yaml_value(item, text, budget, flow) for item in node.value]
-    own: list[tuple[str, object]] = []
-    merged: dict[str, object] = {}
-    for key, item in node.value:
-        plain = key.id == "scalar" and _is_plain(key, text, flow)
-        if key.id != "scalar" or (plain and re.search(_YAML_NOT_A_KEY, key.value)):
-            _refuse(f"{str(key.value)[:80]!r} is hardly a key")
-        value = _yaml_value(item, text, budget, flow)
-        if not plain or key.value != "<<":
-            own.append((key.value, value))
-            continue
-        for source in value if isinstance(value, list) else [value]:
-            if not isinstance(source, dict):
-                _refuse("<< wants a mapping")
-            merged = source | merged  # of several the first counts
-    return merged | _unique(own)
+    if isinstance(value, list):
+        return [_yaml_value(item, text, budget) for item in value]
+    if isinstance(value, dict):
+        return _unique(
+            [(_yaml_key(key), _yaml_value(item, text, budget)) for key, item in value.items()]
+        )
+    if isinstance(value, str):
+        braces = text.lstrip()[:1] in ("{", "[") or ("{" in text and "=" in value)
+        if braces and not _is_one_line(value, text):
+            _refuse(f"{value[:80]!r} is not JSON, and hardly YAML")
+        return value
+    if value is None or isinstance(value, int | float):
+        return value
+    _refuse(f"a {type(value).__name__} is not read")
 
 
-def _is_plain(node: Any, text: str, flow: bool) -> bool:  # noqa: ANN401
-    """Whether a scalar stands without quotes and tag, so that its spelling gives its type."""
-    start, end = node.start_mark, node.end_mark
-    if node.style or "!" in text[start.index : end.index].removesuffix(node.value):
-        return False
-    if flow and (start.line < end.line or re.search(_YAML_NOT_A_COMMENT, node.value)):
-        _refuse(f"{node.value[:80]!r} is not JSON, and hardly YAML")
-    return True
+def _yaml_key(key: object) -> str:
+    name = key if isinstance(key, str) else json.dumps(key, default=repr)
+    if key is None or re.search(_YAML_NOT_A_KEY, name):
+        _refuse(f"{name[:80]!r} is hardly a key")
+    return name
 
 
-def _yaml_scalar(text: str) -> object:
-    name = text.lower()
-    if name in _YAML_NAMED and text in (name, name.upper(), name.title(), ".NaN"):
-        return _YAML_NAMED[name]
-    if re.fullmatch(_YAML_INT, text):
-        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
-    return float(text) if re.fullmatch(_YAML_FLOAT, text) else text
+def _is_one_line(value: str, text: str) -> bool:
+    """Return True if a text between brackets is written in one piece, without a comment."""
+    written = value in text or json.dumps(value, ensure_ascii=False)[1:-1] in text
+    return written and not re.search(_COMMENT, value)
 
 
 # What makes ast.parse warn: unknown escapes, and a number that runs into a keyword.
@@ -272,7 +271,7 @@ _PYTHON_WARNS = r"\\.|(?<=[\d.])(?=(?:and|else|for|i[fns]|not|or)\b)"
 
 
 def _is_python(text: str) -> bool:
-    """Whether what YAML reads is code, or what Python prints for a dict or list."""
+    """Return True if YAML or HOCON would misread the text: it is code, or a printed dict."""
     import ast
 
     def is_foreign(node: ast.AST) -> bool:
@@ -291,7 +290,7 @@ def _is_python(text: str) -> bool:
             # "key: value", "- item", and "class weights:" above an indented mapping.
             case ast.AnnAssign(value=None) | ast.Expr(value=ast.UnaryOp()) | ast.ClassDef():
                 continue
-            case ast.Expr() if not any(map(is_foreign, ast.walk(statement))):
+            case ast.Expr() | ast.Assign() if not any(map(is_foreign, ast.walk(statement))):
                 # Escapes in single quotes are Python's; in YAML the backslash stays.
                 if "'" not in text or "\\" not in text:
                     continue
@@ -301,19 +300,17 @@ def _is_python(text: str) -> bool:
 
 # More than pyhocon takes for an include, which it compares by upper().
 _HOCON_INCLUDE = r'INCLUDE\s*(?:"|URL|FILE|PACKAGE|REQUIRED)'
-_HOCON_TOKEN = (
-    r'"""[\s\S]*?"{3,}|"(?:[^"\\\n]|\\.)*"|(?P<comment>(?:#|(?<![^\s,{}\[\]])//)[^\n]*)'
-    r'|[=:{}\[\],\n]|[^"#/=:{}\[\],\n]+|.'
-)
-# Words. Anything else without quotes is likelier Python, YAML or prototxt.
+# Words. HOCON wants quotes around anything else; pyhocon does not, and so reads what is Python,
+# YAML or prototxt.
 _HOCON_WORDS = r"(?!None$|- )[\w.+/%@~-](?::*[\w.+/%@~-]|[ \t]+[\w.+/%@~-])*"
 
 
 def _read_hocon(text: str) -> object:
     if re.search(_HOCON_INCLUDE, text.upper()):
         _refuse("include is not read")
-    _check_hocon_keys(text)
-    pyhocon = _installed("pyhocon", "pyhocon")
+    if "=" not in text:
+        _refuse("without one key = value it could be YAML or prototxt as well")
+    pyhocon = _installed("pyhocon")
     pyparsing = importlib.import_module("pyparsing")
     blanks = pyparsing.ParserElement.DEFAULT_WHITE_CHARS
     try:
@@ -324,43 +321,9 @@ def _read_hocon(text: str) -> object:
     finally:
         # After an error pyhocon leaves its own blanks behind, for every parser of the process.
         pyparsing.ParserElement.set_default_whitespace_chars(blanks)
+    if _is_python(text):
+        _refuse("reads as Python")
     return _hocon_value(tree, text)
-
-
-def _check_hocon_keys(text: str) -> None:
-    """Refuse what pyhocon would read, and what is likelier something else.
-
-    It merges a key that stands twice. Without any `=` it could be YAML or prototxt, and "- key" or
-    an indented key outside of braces is part of a value in YAML.
-    """
-    blocks: list[set[str]] = [set()]
-    key: str | None = ""  # None where a value stands
-    assigns = False
-    for match in re.finditer(_HOCON_TOKEN, text):
-        token = match.group()
-        if match["comment"]:
-            continue
-        if token == '"':
-            _refuse("a string has no end")
-        assigns |= token == "="
-        if token in ("=", ":", "{") and key is not None:
-            name = key.strip().removesuffix("+").strip('"')
-            indented = len(blocks) == 1 and key[:2] in ("\n ", "\n\t")
-            if f"{name} ".startswith("- ") or (indented if name else token != "{"):
-                _refuse(f"{name[:80]!r} is hardly a key")
-            if name in blocks[-1]:
-                _refuse(f"the key {name[:80]!r} stands twice in a block")
-            blocks[-1] |= {name} - {""}
-            key = None
-        if token in ("}", "]"):
-            blocks, key = blocks[:-1] or [set()], None
-        elif token in ("{", "[", ",", "\n"):
-            blocks += [set()] if token in ("{", "[") else []
-            key = token if token == "\n" else ""
-        elif key is not None:
-            key += token
-    if not assigns:
-        _refuse("without one key = value it could be YAML or prototxt as well")
 
 
 def _hocon_value(value: object, text: str) -> object:
@@ -372,7 +335,7 @@ def _hocon_value(value: object, text: str) -> object:
     if isinstance(value, str):
         quoted = (f'"{value}"', json.dumps(value, ensure_ascii=False))
         if not re.fullmatch(_HOCON_WORDS, value) and not any(form in text for form in quoted):
-            _refuse(f"{value[:80]!r} stands without quotes")
+            _refuse(f"{value[:80]!r} has no quotes")
         return str(value)
     if value is None or (isinstance(value, int | float) and abs(value) < math.inf):
         return value  # infinity is what pyhocon makes of a number that is too large
@@ -381,15 +344,21 @@ def _hocon_value(value: object, text: str) -> object:
     _refuse(f"a {type(value).__name__} (a period, a substitution, or too large) is not read")
 
 
-def _installed(module: str, package: str) -> ModuleType:
+class _EndOfSearchError(ConfigTextError):
+    """No later format may read the text."""
+
+
+def _installed(package: str) -> ModuleType:
     try:
-        return importlib.import_module(module)
+        return importlib.import_module(package)
     except ImportError:
-        _refuse(f"install {package} to read it")
+        raise _EndOfSearchError(
+            f"install {package} to read it: pip install 'localreg[config]'", argument="config_text"
+        ) from None
 
 
 _READERS: tuple[tuple[str, int, Callable[[str], object]], ...] = (
-    # The most characters: at the limit each but JSON takes about two seconds.
+    # The most characters; at that many each but JSON takes seconds.
     ("JSON", TEXT_LIMIT, lambda text: json.loads(text, object_pairs_hook=_unique)),
     ("TOML", 1_048_576, _read_toml),
     ("INI", 1_048_576, _read_ini),

@@ -12,7 +12,7 @@ from localreg import InputModel
 
 HEAVY = (
     "numpy", "plotly", "requests", "sqlite_utils", "filelock", "platformdirs", "jinja2", "rich",
-    "click", "kaleido", "pandas", "yaml", "pyhocon", "urllib3", "pytest", "hypothesis",
+    "click", "kaleido", "pandas", "ruamel", "pyhocon", "urllib3", "pytest", "hypothesis",
 )  # fmt: skip
 
 REPORT = """

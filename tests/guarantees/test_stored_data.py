@@ -17,8 +17,8 @@ UNPICKLERS = frozenset(
     "codeop".split()
 )
 EVALUATORS = frozenset("eval exec compile execfile __import__".split())
-# PyYAML builds objects of any class but with these.
-YAML = frozenset({"compose", "BaseLoader", "YAMLError"})
+# ruamel.yaml builds objects of any class unless it is told not to.
+YAML = frozenset({"YAML", "error"})
 
 
 def imported(node):
@@ -43,6 +43,12 @@ def offences(tree):
             and ast.unparse(node.value) != "False"
         ):
             yield f"line {node.value.lineno}: {node.arg}"
+        if (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func).endswith("YAML")
+            and all(ast.unparse(each) != "typ='safe'" for each in node.keywords)
+        ):
+            yield f"line {node.lineno}: YAML without typ='safe'"
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             if node.value.id == "yaml" and node.attr not in YAML:
                 yield f"line {node.lineno}: yaml.{node.attr}"
@@ -89,6 +95,8 @@ def test_nothing_imports_the_runner():
         "eval(text)",
         "exec(text)",
         "yaml.load(text, yaml.BaseLoader)",
+        "yaml.YAML(pure=True)",
+        "YAML(typ='unsafe')",
         "numpy.load(path, allow_pickle=True)",
         "os.system(text)",
         "__import__(name)",
