@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-import localreg
 from localreg.api import ambient
 from localreg.blobs.local_files.private_copy import copy_out
 from localreg.cli.output import (
@@ -27,7 +24,6 @@ from localreg.cli.output import (
     say,
     served,
 )
-from localreg.filesystem.kinds import filesystem_type
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models import adding, recording
@@ -313,24 +309,8 @@ def env_command(as_json: bool, registry: str | None) -> None:
     """Show which registry is used, why, and with what."""
     chosen = registry or click.get_current_context().find_root().obj
     reason = "-R" if chosen else ambient.locate()[1]
-    with opened(registry) as target, target.store.read() as connection:
-        settings = dict(connection.execute("SELECT name, value FROM setting").fetchall())
-        count = connection.execute("SELECT count(*) FROM model").fetchone()[0]
-        facts = {
-            "registry": str(target.root),
-            "chosen by": reason,
-            "registry id": settings["registry_id"],
-            "models": str(count),
-            "writable": f"no: {target.store.refusal}" if target.store.readonly else "yes",
-            "shared": f"by the group {target.store.shared}" if target.store.shared else "no",
-            "file system": filesystem_type(target.root) or "unknown",
-            "locks": doctor.kind_of_locks(target),
-            "journal": settings["journal"],
-            "durability": target.store.durability,
-            "localreg": localreg.__version__,
-            "python": platform.python_version(),
-            "sqlite": sqlite3.sqlite_version,
-        }
+    with opened(registry) as target:
+        facts = {"registry": str(target.root), "chosen by": reason, **doctor.facts(target)}
     upstream = [str(each.root) for each in target.upstream]
     absent = {str(each.root): each.why for each in target.absent}
     variables = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from localreg.errors import InvalidValueError
 from localreg.operations.finding.references import check_project_name, ensure_project
 from localreg.store.events.change import Change
+from localreg.store.rows import model_rows
 from localreg.values.checks import check_comment, check_name, shown
 from localreg.values.config_text import config_to_text
 from localreg.values.frameworks import infer_framework
@@ -224,6 +225,4 @@ def note_url(
 ) -> None:
     """Keep a URL that no event may hold where the fold looks it up."""
     if url is not None and url != public:
-        change.connection.execute(
-            "INSERT OR REPLACE INTO private_url VALUES (?, ?, ?)", (model_id, revision, url)
-        )
+        model_rows.keep_private_url(change.connection, model_id, revision, url)

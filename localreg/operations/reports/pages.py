@@ -191,9 +191,7 @@ def _write_in_place(registry: OpenRegistry, owner: Owner, site: Site, *, fresh: 
 def _stamp(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage) -> str:
     """Return a digest of all that a page is made from; reports move `updated`, which is in it."""
     with registry.store.read() as connection:
-        updated = connection.execute(
-            f"SELECT updated FROM {owner.kind} WHERE id = ?", (owner.id,)
-        ).fetchone()
+        updated = overview_rows.last_change(connection, owner)
     made_from = f"{localreg.__version__} {asset_names()} {updated} {values!r}"
     return hashlib.sha256(made_from.encode("utf-8", "replace")).hexdigest()
 
@@ -260,8 +258,7 @@ def _delete_stale(registry: OpenRegistry) -> None:
         folder = registry.blobs.folder(REPORTS, f"{kind}s")
         with registry.store.read() as connection, disk_errors("deleting a page", folder):
             for page in folder.glob("*.html"):
-                sql = f"SELECT 1 FROM {kind} WHERE id = ?"
-                if connection.execute(sql, (page.stem,)).fetchone() is None:
+                if overview_rows.last_change(connection, Owner(kind, page.stem)) is None:
                     page.unlink(missing_ok=True)
 
 

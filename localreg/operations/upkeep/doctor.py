@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import localreg
 from localreg.blobs.local_files.handed_out import own_copies
 from localreg.blobs.staging.staging import clone
 from localreg.errors import LocalregError, StorageError
@@ -23,7 +24,8 @@ from localreg.operations.upkeep.repair import QUARANTINE
 from localreg.operations.upkeep.verify import database_problems
 from localreg.operations.weights.locations import handed_out, holder
 from localreg.registry import OpenRegistry
-from localreg.store.rows import blob_rows
+from localreg.store.database.opening import sqlite_version
+from localreg.store.rows import blob_rows, event_rows, overview_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id, now
@@ -80,8 +82,28 @@ def examine(registry: OpenRegistry, *, lock_seconds: float = LOCK_SECONDS) -> li
     return [*findings, _locks(registry, lock_seconds), *_leftovers(registry)]
 
 
+def facts(registry: OpenRegistry) -> dict[str, str]:
+    """Return what a registry is and what it runs on, in a few words each, by name."""
+    store = registry.store
+    with store.read() as connection:
+        models, _ = overview_rows.counts(connection)
+    return {
+        "registry id": store.registry_id,
+        "models": str(models),
+        "writable": f"no: {store.refusal}" if store.readonly else "yes",
+        "shared": f"by the group {store.shared}" if store.shared else "no",
+        "file system": filesystem_type(registry.root) or "unknown",
+        "locks": kind_of_locks(registry),
+        "journal": store.journal_mode(),
+        "durability": store.durability,
+        "localreg": localreg.__version__,
+        "python": platform.python_version(),
+        "sqlite": sqlite_version(),
+    }
+
+
 def _sqlite() -> Finding:
-    return Finding("SQLite", "ok", sqlite3.sqlite_version)
+    return Finding("SQLite", "ok", sqlite_version())
 
 
 def _filesystem(registry: OpenRegistry) -> Finding:
@@ -92,11 +114,7 @@ def _filesystem(registry: OpenRegistry) -> Finding:
 
 
 def _journal(registry: OpenRegistry) -> Finding:
-    with registry.store.read() as connection:
-        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-        if registry.store.readonly:  # read as a file that never changes, it seems to have none
-            sql = "SELECT value FROM setting WHERE name = 'journal'"
-            (mode,) = connection.execute(sql).fetchone()
+    mode = registry.store.journal_mode()
     durability = registry.store.durability
     if mode == "wal" and is_network(registry.root):
         return Finding(
@@ -126,7 +144,7 @@ def _database(registry: OpenRegistry) -> Finding:
 
 def _clock(registry: OpenRegistry) -> Finding:
     with registry.store.read() as connection:
-        (newest,) = connection.execute("SELECT max(at) FROM event").fetchone()
+        newest = event_rows.newest_time(connection)
     ahead = ((newest or 0) - now()) / 1e6
     if ahead > 60:
         return Finding(

@@ -23,6 +23,7 @@ from localreg.filesystem.kinds import filesystem_type
 from localreg.operations.reports.page_links import REPORTS
 from localreg.operations.upkeep.repair import QUARANTINE
 from localreg.registry import OpenRegistry, open_registry
+from localreg.store.rows import setting_rows
 from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
@@ -116,8 +117,7 @@ def make_shared(
         mend(registry, group.number)
         if registry.store.shared != group.name or registry.store.group != group.number:
             with registry.store.write() as change:
-                sql = "INSERT OR REPLACE INTO setting VALUES ('shared', ?)"
-                change.connection.execute(sql, (group.name,))
+                setting_rows.set_shared(change.connection, group.name)
             registry.close()
             registry = open_registry(path, durability=durability)
         # Now, so that nobody has to wait for the right mode of one later.
@@ -168,9 +168,9 @@ def _check_owner(root: Path, group: Group) -> None:
 
 def _make_journal(registry: OpenRegistry) -> None:
     """Make the file of a rollback journal, which SQLite would make a moment too narrow."""
-    with registry.store.read() as connection:
-        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-    if mode == "wal":  # made anew each time; who opens the database waits for its mode
+    if (
+        registry.store.journal_mode() == "wal"
+    ):  # made anew each time; who opens the database waits for its mode
         return
     journal = registry.store.path.with_name(f"{registry.store.path.name}-journal")
     with suppress(FileExistsError):

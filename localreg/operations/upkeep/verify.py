@@ -18,6 +18,7 @@ from localreg.operations.weights.locations import (
     where_left,
 )
 from localreg.registry import OpenRegistry
+from localreg.store.database.checking import damage
 from localreg.store.rows import blob_rows, model_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
@@ -165,12 +166,8 @@ def database_problems(registry: OpenRegistry, *, full: bool) -> Iterator[Problem
 
     try:
         with registry.store.fresh_connection() as connection:
-            check = "integrity_check" if full else "quick_check"
-            for (text,) in connection.execute(f"PRAGMA {check}(20)").fetchall():
-                if text != "ok":
-                    yield problem(f"the database is damaged: {text}")
-            for table, _, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20):
-                yield problem(f"a row of {table} refers to a row of {parent} that is not there")
+            for text in damage(connection, full=full):
+                yield problem(text)
     except DamagedRegistryError as error:
         yield problem(str(error))
 

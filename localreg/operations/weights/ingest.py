@@ -293,7 +293,7 @@ def _with_held(
         if row is None or not registry.blobs.held(digest, row.size):
             return None  # it was collected a moment ago
         local_file(registry.blobs, digest, row.size, source.filename)
-        change.connection.execute("UPDATE blob SET unreferenced = NULL WHERE digest = ?", (digest,))
+        blob_rows.mark_referred(change.connection, digest)
         return (act(change, Held(digest, row.size)),)
 
 

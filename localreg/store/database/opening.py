@@ -30,6 +30,11 @@ LOOKS = 10  # at a database that seems damaged, and may be in the middle of a co
 LOOK_SECONDS = 0.01
 
 
+def sqlite_version() -> str:
+    """Return the version of the SQLite that this Python uses."""
+    return sqlite3.sqlite_version
+
+
 def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
     """Check that SQLite knows what the schema and the queries use.
 

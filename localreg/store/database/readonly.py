@@ -23,6 +23,7 @@ from pathlib import Path
 from localreg.errors import ReadOnlyRegistryError, StorageError
 from localreg.filesystem.access_rights import may_write, why_not_written
 from localreg.store.database import opening
+from localreg.store.rows import setting_rows
 
 _FINEST_NS = 20_000_000  # two changes within that time may leave the same time of writing
 _State = tuple[int, ...]
@@ -153,8 +154,7 @@ def _log_would_be_ours(path: Path) -> bool:
     if any(os.path.lexists(path.with_name(path.name + each)) for each in ("-shm", "-journal")):
         return False
     with closing(_connect_unlocked(path)) as connection:
-        sql = "SELECT value FROM setting WHERE name = 'journal'"
-        return bool(connection.execute(sql).fetchone() == ("wal",))
+        return setting_rows.settings(connection).get("journal") == "wal"
 
 
 def _connect_unlocked(path: Path) -> sqlite3.Connection:

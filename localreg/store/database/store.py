@@ -22,6 +22,7 @@ from localreg.store.database import opening
 from localreg.store.database import readonly as reading_only
 from localreg.store.database.connections import Connections
 from localreg.store.database.sqlite_errors import translated
+from localreg.store.rows import setting_rows
 from localreg.values.checks import shown
 
 TYPE_CHECKING = False
@@ -103,7 +104,7 @@ class Store:
         self.user_connections = Connections(self._connect, outdated)
         settings = self._read_settings()
         self.registry_id = settings["registry_id"]
-        self._shared_memory = settings["journal"] == "wal"
+        self._journal = settings["journal"]
         self.shared = settings.get("shared")
         # The folder's own group: numbers, and names, may differ from one machine to the next.
         self.group = path.parent.stat().st_gid if self.shared and os.name == "posix" else None
@@ -145,7 +146,7 @@ class Store:
             if version < opening.FORMAT_VERSION:
                 self._migrate(version)
             with self.read() as connection:
-                settings = dict(connection.execute("SELECT name, value FROM setting").fetchall())
+                settings = setting_rows.settings(connection)
             if not {"registry_id", "journal"} <= settings.keys():
                 raise DamagedRegistryError(
                     f"{self.path} lacks its settings; restore it from a backup", path=str(self.path)
@@ -154,6 +155,13 @@ class Store:
         except BaseException:
             self.close()
             raise
+
+    def journal_mode(self) -> str:
+        """Return the database's journal mode: "wal" or "truncate"."""
+        if self.readonly:  # a connection without locks reports another mode
+            return self._journal
+        with self.read() as connection:
+            return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
 
     def _migrate(self, version: int) -> None:
         from localreg.store.database.migrations import migrate
@@ -262,7 +270,7 @@ class Store:
     def _begin(self, connection: sqlite3.Connection) -> None:
         from localreg.store.database.write_lock import begin_write
 
-        if self._shared_memory:
+        if self._journal == "wal":
             begin_write(connection)
         else:  # a lock over a network costs too much to ask for it every millisecond
             connection.execute("BEGIN IMMEDIATE")

@@ -209,6 +209,11 @@ def mark_unreferred(connection: Connection, digests: list[str]) -> None:
     )
 
 
+def mark_referred(connection: Connection, digest: str) -> None:
+    """Record that something is about to refer to a blob, so that gc starts counting again."""
+    connection.execute("UPDATE blob SET unreferenced = NULL WHERE digest = ?", (digest,))
+
+
 def forget(connection: Connection, digest: str) -> None:
     """Delete the row of a blob that nothing refers to, and that it was served by a URL."""
     connection.execute(

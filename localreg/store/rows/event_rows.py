@@ -33,6 +33,12 @@ def events(
     ]
 
 
+def newest_time(connection: sqlite3.Connection) -> int | None:
+    """Return the latest time of any event in microseconds, or None when there are no events."""
+    row = connection.execute("SELECT max(at) FROM event").fetchone()
+    return None if row[0] is None else int(row[0])
+
+
 def package_before(connection: sqlite3.Connection, model_id: str, revision: int) -> bool:
     """Return whether a model was a package when another revision took the place of this one."""
     rows = connection.execute(

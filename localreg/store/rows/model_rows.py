@@ -277,6 +277,13 @@ def line(connection: Connection, model_id: str, limit: int) -> list[tuple[str, i
     return list(rows)
 
 
+def keep_private_url(connection: Connection, model_id: str, revision: int, url: str) -> None:
+    """Record the real URL of a revision whose event holds a public one; in a write transaction."""
+    connection.execute(
+        "INSERT OR REPLACE INTO private_url VALUES (?, ?, ?)", (model_id, revision, url)
+    )
+
+
 def children(connection: Connection, model_id: str) -> list[str]:
     """Return ids of the models that have a model as their parent, newest first."""
     rows = connection.execute(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
+from localreg.values.records import Owner
+
 Connection = sqlite3.Connection
 
 
@@ -66,6 +68,13 @@ def task_tags(connection: Connection) -> Iterable[tuple[int, str]]:
     return connection.execute(
         "SELECT x.task, t.name FROM tag t JOIN task_tag x ON x.tag = t.pk ORDER BY t.name"
     )
+
+
+def last_change(connection: Connection, owner: Owner) -> int | None:
+    """Return when a model or task, or its reports, changed last; None when there is none."""
+    sql = f"SELECT updated FROM {owner.kind} WHERE id = ?"
+    row = connection.execute(sql, (owner.id,)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def projects(connection: Connection) -> list[tuple[str, int, int, int]]:
