@@ -15,8 +15,8 @@ The decisions that bind this package:
 - Nothing in here follows a symbolic link inside the registry. File modes come from the umask; where
   a group shares the registry it gets what the owner has (group_modes.py), and since nobody can make
   another user's file read-only, or link to it everywhere, such files are copied or made anew.
-- Locks only save bandwidth; where there are none, leases stand in for them, or nothing
-  (url_lock.py).
+- Locks only save bandwidth. Where there are none, the same bytes may be downloaded more than once,
+  with the same result.
 - Of a registry that cannot be written to, what it has not handed out yet is made in a folder of the
   user's (elsewhere.py).
 - The size is compared on every read; the digest when the environment asks for it.

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 PART = "part"
 PATIENCE = 60.0  # seconds to wait for a download that does not grow
-LEASE_SECONDS = 30.0
 POLL = 0.05
 
 
@@ -42,69 +41,41 @@ def url_key(url: str) -> str:
 
 
 @contextmanager
-def sole_download(
-    blobs: BlobStore,
-    url: str,
-    *,
-    patience: float = PATIENCE,
-    lease_seconds: float = LEASE_SECONDS,
-) -> Iterator[None]:
+def sole_download(blobs: BlobStore, url: str, *, patience: float = PATIENCE) -> Iterator[None]:
     """Wait until no other process downloads `url`, and keep others waiting inside the block.
 
-    Where the file system has no locks, a lease stands in; where that cannot be had either, nobody
-    waits.
+    Where the file system has no locks, no process waits.
 
     Args:
-        patience: seconds to wait for another's download that does not grow.
-        lease_seconds: how long the lease of a machine that died keeps others waiting; the same for
-            all.
+        blobs: the blobs of the registry to download into.
+        url: what is downloaded.
+        patience: seconds to wait for another process's download that does not grow.
 
     Raises:
         LockTimeoutError: it did not grow for that long; the message names its process.
         StorageError: the lock file cannot be made.
     """
-    lock = _lock(blobs, url, patience, lease_seconds)
-    try:
-        yield
-    finally:
-        if lock is not None:
-            # Nothing rests on it: a lease may have been lost while this process was stopped.
-            with suppress(OSError):
-                lock.release()
-
-
-def _lock(
-    blobs: BlobStore, url: str, patience: float, lease_seconds: float
-) -> filelock.BaseFileLock | None:
-    """Return the lock of a URL, taken; None where there are no locks."""
     import filelock
 
     with disk_errors("locking a download", blobs.root):
         path = blobs.lock_file(f"url-{url_key(url)}.lock")
-    # thread_local: the default, since threads of one process wait for each other too.
-    lock: filelock.BaseFileLock = filelock.FileLock(path, fallback_to_soft=False)
-    try:
-        with disk_errors("locking a download", path):
+        # thread_local, the default: threads of one process wait for each other too.
+        lock: filelock.BaseFileLock = filelock.FileLock(path, fallback_to_soft=False)
+        try:
             _wait(blobs, url, lock, path, patience)
-        return lock
-    except OSError as error:
-        cause = error.__cause__
-        if not isinstance(cause, OSError) or cause.errno not in NO_LOCKS:
-            raise
-        reason = cause.strerror
-    log.info("%s has no file locks (%s); leases stand in for them", path.parent, reason)
-    path = path.with_suffix(".lease")
-    lease = filelock.SoftFileLease(path, lease_duration=lease_seconds)
-    if blobs.group is not None:  # its members read whose it is, whatever the umask
-        lease = filelock.SoftFileLease(path, lease_duration=lease_seconds, mode=0o640)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            log.info(
+                "%s has no file locks (%s); the same may be downloaded more than once",
+                path.parent, error.strerror,
+            )  # fmt: skip
     try:
-        _wait(blobs, url, lease, path, patience)
-    except LockTimeoutError:
-        raise
-    except (OSError, RuntimeError) as error:  # RuntimeError: a process that ends begins no thread
-        log.info("%s: %s; the same may be downloaded twice at once", path, error)
-        return None
-    return lease
+        yield
+    finally:
+        # Nothing rests on the lock, so a failure to release it does no harm.
+        with suppress(OSError):
+            lock.release()
 
 
 def _wait(
@@ -121,32 +92,22 @@ def _wait(
             if size != grown:
                 grown, deadline = size, time.monotonic() + patience
             elif time.monotonic() > deadline:
-                raise _timeout(blobs, url, path, patience) from None
+                raise LockTimeoutError(
+                    f"{_holder(blobs, url)} downloads the same and has not come further for "
+                    f"{patience:.0f} s; stop it and try again (it holds {path})",
+                    path=str(path),
+                ) from None
             time.sleep(POLL)
         else:
             return
 
 
-def _timeout(blobs: BlobStore, url: str, path: Path, patience: float) -> LockTimeoutError:
-    return LockTimeoutError(
-        f"{_holder(blobs, url, path)} downloads the same and has not come further for "
-        f"{patience:.0f} s; stop it and try again (it holds {path})",
-        path=str(path),
-    )
-
-
-def _holder(blobs: BlobStore, url: str, path: Path) -> str:
-    """Return who holds a lock, as far as that can be told."""
-    holders = [folder.name for folder in _folders(blobs, url) if is_alive(folder.name)]
-    if holders:
-        return f"process {process_id(holders[0])} on {platform.node()}"
-    try:  # a lease says it
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # let go just now, or another user's
-        lines = []
-    told = dict(line.partition("=")[::2] for line in lines)
-    known = {"pid", "host"} <= told.keys()
-    return f"process {told['pid']} on {told['host']}" if known else "a process"
+def _holder(blobs: BlobStore, url: str) -> str:
+    """Return which process downloads a URL, as far as this machine can see it."""
+    for folder in _folders(blobs, url):
+        if is_alive(folder.name):
+            return f"process {process_id(folder.name)} on {platform.node()}"
+    return "another process"
 
 
 @contextmanager
