@@ -1,7 +1,7 @@
-"""Numbers that are reported: checked, and turned into bytes and back.
+"""Arrays of reported numbers: checked, turned into bytes and back, and into Plotly's JSON.
 
-They are kept in the narrowest type that Plotly draws and that loses nothing, little-endian, and
-compressed where that helps: noise does not shrink, and reading it back raw costs no time.
+Numbers are stored little-endian in the narrowest type that Plotly can draw and that loses nothing.
+They are compressed only if that saves space: noise does not shrink, and raw bytes load faster.
 """
 
 from __future__ import annotations
@@ -26,32 +26,29 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Parts = Mapping[str, Any]  # arrays, and lists of JSON values
 
-LARGEST = 20_000_000  # numbers in one plot: 160 MB
-PIXELS = 200_000_000  # numbers in one picture: 8K in RGBA, and some
-_TRIED = 65_536  # bytes that are compressed to see whether it is worth it
-_WORTH_IT = 0.8
+NUMBERS_LIMIT = 20_000_000  # numbers in one plot: 160 MB
+PIXELS_LIMIT = 200_000_000  # numbers in one picture: more than 8K in RGBA
+_SAMPLE = 65_536  # bytes that are compressed as a trial
+_WORTH_IT = 0.8  # compress if the sample shrinks to this part of its size or less
 
 
-def as_numbers(argument: str, value: object, *, most: int = LARGEST) -> Array:
-    """Return what was reported as an array of numbers, whatever its shape.
+def as_numbers(argument: str, value: object, *, limit: int = NUMBERS_LIMIT) -> Array:
+    """Return a reported value as an array of numbers, of any shape.
 
     Args:
         argument: the argument's name, for the error.
-        value: an array, (nested) lists, a pandas or polars object, a tensor: anything that
-            numpy takes, or that has ``__array__``. What a masked array masks is NaN.
-        most: how many numbers are taken.
-
-    Raises:
-        InvalidValueError: it is ragged, holds something else than numbers, or is too large.
+        value: an array, (nested) lists, a pandas or polars object, a tensor, or anything else
+            that numpy accepts. Masked values become NaN.
+        limit: how many numbers are allowed.
     """
     import numpy as np
 
     try:
         found = np.asarray(_unmasked(plain_tensor(value)))
-        if found.dtype == object:  # None among numbers is a gap
+        if found.dtype == object:  # None among numbers becomes NaN
             found = found.astype(np.float64)
     except (
-        # numpy's own, and those of an __array__ of somebody else's
+        # numpy's own errors, and those that a foreign __array__ may raise
         ValueError,
         TypeError,
         RuntimeError,
@@ -60,8 +57,8 @@ def as_numbers(argument: str, value: object, *, most: int = LARGEST) -> Array:
         ArithmeticError,
     ) as error:
         raise InvalidValueError(
-            f"{argument} must be numbers, in rows of one length; numpy cannot take "
-            f"{type(value).__name__} {shown(value)} for that: {str(error)[:200]}",
+            f"{argument} must be numbers, in rows of the same length; numpy cannot convert "
+            f"{type(value).__name__} {shown(value)}: {str(error)[:200]}",
             argument=argument,
         ) from error
     if found.dtype.kind not in "fiub":
@@ -69,17 +66,17 @@ def as_numbers(argument: str, value: object, *, most: int = LARGEST) -> Array:
             f"{argument} must be real numbers, not {found.dtype} (shape {found.shape})",
             argument=argument,
         )
-    if found.size > most:
+    if found.size > limit:
         raise InvalidValueError(
-            f"{argument} has {found.size:,} numbers (shape {found.shape}); at most {most:,} are "
-            "taken at once, report a part or an average of them",
+            f"{argument} has {found.size:,} numbers (shape {found.shape}); at most {limit:,} are "
+            "allowed. Report a part or an average of them",
             argument=argument,
         )
     return np.asarray(found, _narrow(found), order="C")
 
 
 def plain_tensor(value: object) -> object:
-    """Return a tensor that numpy can read: off its device, and out of its graph."""
+    """Return a tensor on the CPU and detached from its graph, so that numpy can read it."""
     detach = getattr(value, "detach", None)
     if detach is None:
         return value
@@ -88,7 +85,7 @@ def plain_tensor(value: object) -> object:
 
 
 def _unmasked(value: object) -> object:
-    """Return a masked array's numbers with NaN for what is masked, which may be anything."""
+    """Return a masked array's numbers with NaN in place of masked ones; other values unchanged."""
     import numpy as np
 
     if not isinstance(value, np.ma.MaskedArray) or not np.ma.is_masked(value):
@@ -100,7 +97,7 @@ def _unmasked(value: object) -> object:
 
 
 def _narrow(found: Array) -> str:
-    """Return the type that holds the numbers in few bytes; Plotly has no 64-bit integers."""
+    """Return the narrowest type for the numbers; Plotly has no 64-bit integers."""
     if found.dtype.kind == "b":
         return "|u1"
     if found.dtype.kind == "f":
@@ -125,16 +122,12 @@ def _narrow_integers(low: int, high: int) -> str:
 
 
 def table_of(argument: str, value: object, columns: int, what: str) -> Array:
-    """Return numbers of shape (N, columns).
-
-    Raises:
-        InvalidValueError: they have another shape.
-    """
+    """Return numbers of shape (N, columns)."""
     import numpy as np
 
     if not hasattr(value, "__array__") and not isinstance(value, Sequence | str):
-        with suppress(TypeError):  # it cannot be iterated: numpy says what is wrong
-            value = list(value)  # type: ignore[call-overload]  # a generator of points, say
+        with suppress(TypeError):  # not iterable: numpy's error below says what is wrong
+            value = list(value)  # type: ignore[call-overload]  # such as a generator of points
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 0:
         value = np.empty((0, columns))
     found = as_numbers(argument, value)
@@ -148,15 +141,11 @@ def table_of(argument: str, value: object, columns: int, what: str) -> Array:
 
 
 def matrix_of(argument: str, value: object) -> Array:
-    """Return numbers of shape (rows, columns), at least one of each.
-
-    Raises:
-        InvalidValueError: they have another shape.
-    """
+    """Return numbers of shape (rows, columns), neither of them 0."""
     found = as_numbers(argument, value)
     if found.ndim != 2 or found.size == 0:
         raise InvalidValueError(
-            f"{argument} must have the shape (rows, columns), neither of them 0; its shape is "
+            f"{argument} must have the shape (rows, columns) and not be empty; its shape is "
             f"{found.shape}",
             argument=argument,
         )
@@ -164,7 +153,7 @@ def matrix_of(argument: str, value: object) -> Array:
 
 
 def pack(parts: Parts) -> tuple[list[list[object]], bytes]:
-    """Return arrays, and lists of JSON values, as a table of contents and bytes.
+    """Return arrays and lists of JSON values as a table of contents and bytes.
 
     >>> import numpy as np
     >>> contents, data = pack({"x": np.array([1, 2], "<i4"), "names": ["a", "b"]})
@@ -180,33 +169,33 @@ def pack(parts: Parts) -> tuple[list[list[object]], bytes]:
         else:
             kind, shape = part.dtype.str, list(part.shape)
             raw = part.tobytes()
-        piece = _squeezed(raw)
-        contents.append([name, kind, shape, len(raw), len(piece)])
-        pieces.append(piece)
+        stored = _compressed(raw)
+        contents.append([name, kind, shape, len(raw), len(stored)])
+        pieces.append(stored)
     return contents, b"".join(pieces)
 
 
-def _squeezed(raw: bytes) -> bytes:
-    """Return bytes compressed when that helps, else as they are; their lengths tell which."""
-    middle = max(0, (len(raw) - _TRIED) // 2)
-    tried = raw[middle : middle + _TRIED]
-    if len(zlib.compress(tried, 1)) > _WORTH_IT * len(tried):
+def _compressed(raw: bytes) -> bytes:
+    """Return bytes compressed if that saves enough space, else unchanged.
+
+    `unpack` compares the two lengths in the table of contents to see which it is.
+    """
+    middle = max(0, (len(raw) - _SAMPLE) // 2)
+    sample = raw[middle : middle + _SAMPLE]
+    if len(zlib.compress(sample, 1)) > _WORTH_IT * len(sample):
         return raw
     return zlib.compress(raw, 1)
 
 
 def unpack(contents: Sequence[Sequence[Any]], data: bytes) -> dict[str, Any]:
-    """Return what `pack` was given; arrays cannot be written to.
-
-    Raises:
-        InvalidValueError: the bytes are not what the table of contents says.
-    """
+    """Return the arrays and lists that `pack` was given; the arrays are read-only."""
     ends = [0]
     for _, _, _, _, length in contents:
         ends.append(ends[-1] + length)
     if ends[-1] != len(data):
         raise InvalidValueError(
-            f"a plot's data has {len(data):,} bytes, and {ends[-1]:,} were written", argument="data"
+            f"a plot's data is damaged: {len(data):,} bytes are stored, {ends[-1]:,} were written",
+            argument="data",
         )
     found: dict[str, Any] = {}
     view = memoryview(data)
@@ -221,15 +210,15 @@ def unpack(contents: Sequence[Sequence[Any]], data: bytes) -> dict[str, Any]:
 
 
 def _decompressed(raw: bytes | memoryview, size: int) -> bytes:
-    """Return so many bytes; a few that were tampered with could else fill the memory."""
+    """Return exactly `size` bytes: without this bound, forged data could fill the memory."""
     try:
         found = zlib.decompressobj().decompress(raw, size + 1)
     except zlib.error as error:
         raise InvalidValueError(f"a plot's data is damaged: {error}", argument="data") from error
     if len(found) != size:
         raise InvalidValueError(
-            f"a plot's data is damaged: {size:,} bytes were compressed, and "
-            f"{'more' if len(found) > size else format(len(found), ',')} came out",
+            f"a plot's data is damaged: expected {size:,} bytes after decompression, found "
+            f"{'more' if len(found) > size else format(len(found), ',')}",
             argument="data",
         )
     return found
@@ -242,16 +231,16 @@ def _array(raw: bytes | memoryview, kind: str, shape: Sequence[int]) -> Array:
         return np.frombuffer(raw, kind).reshape([operator.index(side) for side in shape])
     except (ValueError, TypeError) as error:
         raise InvalidValueError(
-            f"a plot's data is damaged: {len(raw):,} bytes are no {kind!s:.20} of shape "
+            f"a plot's data is damaged: {len(raw):,} bytes do not make a {kind!s:.20} of shape "
             f"{shown(shape)}",
             argument="data",
         ) from error
 
 
 def typed(array: Array) -> dict[str, Any]:
-    """Return an array as Plotly's JSON has it: base64 of its bytes, with type and shape.
+    """Return an array in Plotly's JSON form: base64 of its bytes, with type and shape.
 
-    Infinities become NaN, since both are drawn as gaps.
+    Infinities become NaN: Plotly draws both as gaps.
     """
     import numpy as np
 
@@ -259,10 +248,10 @@ def typed(array: Array) -> dict[str, Any]:
         array = np.where(np.isfinite(array), array, np.nan).astype(array.dtype)
     elif array.dtype.kind == "f" and array.size and (np.rint(array) == array).all():
         array = array.astype(_narrow_integers(int(array.min()), int(array.max())))  # fewer bytes
-    told: dict[str, Any] = {
+    found: dict[str, Any] = {
         "dtype": array.dtype.str[1:],
         "bdata": base64.b64encode(np.ascontiguousarray(array).tobytes()).decode(),
     }
     if array.ndim > 1:
-        told["shape"] = ", ".join(map(str, array.shape))
-    return told
+        found["shape"] = ", ".join(map(str, array.shape))
+    return found

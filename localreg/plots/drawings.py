@@ -1,12 +1,12 @@
-"""What was reported for one plot, checked: a kind, options, and arrays.
+"""`Drawing`: one plot as it was reported, and a function for each kind that checks and makes it.
 
-One function for each kind of plot takes what a `report_*` method was given. What comes out can be
-stored, and figures.py makes a Plotly figure of it, now or in years.
+Each function takes the arguments of a `report_*` method and raises InvalidValueError, which names
+the argument, if one of them cannot be stored. `figures` turns a drawing into a Plotly figure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from localreg.errors import InvalidValueError
 from localreg.plots.arrays import as_numbers, matrix_of, table_of
@@ -38,14 +38,29 @@ class Drawing(Frozen):
     """One plot, as it was reported.
 
     Attributes:
-        kind: which function here made it.
-        options: labels, axes and the like, as JSON values.
-        parts: its numbers, and lists of texts that belong to them, by name.
+        kind: the kind of plot, which selects the function in `figures`.
+        options: labels, axis titles, modes and other settings, as JSON values.
+        parts: arrays of numbers and lists of texts, by name.
     """
 
     kind: str
     options: Json
     parts: Parts
+
+
+_CHECKS: dict[str, Callable[[str, object], object]] = {
+    "xaxis": check_axis,
+    "yaxis": check_axis,
+    "zaxis": check_axis,
+    "comment": lambda _, value: check_comment(value),
+    "data_args": check_plotly_options,
+    "extra_layout": check_plotly_options,
+}
+
+
+def _checked(**options: object) -> Json:
+    """Return options that several kinds share, each checked by the rule for its name."""
+    return {name: _CHECKS[name](name, value) for name, value in options.items()}
 
 
 def bars(
@@ -61,45 +76,37 @@ def bars(
     data_args: object,
     extra_layout: object,
 ) -> Drawing:
-    """Return a histogram (or vector): a row of `values` is one group of bars.
+    """Return a histogram or a vector; each row of `values` is one group of bars.
 
     Args:
         kind: "histogram" or "vector".
         values: shape (bars,) or (rows, bars).
-        labels: one for each row, or one for all of them.
+        labels: one for each row, or a single one for all rows.
         xlabels: one for each bar of a row.
     """
     found = as_numbers("values", values)
     if found.ndim not in (1, 2) or found.size == 0:
         raise InvalidValueError(
-            "values must have the shape (bars,) or (rows, bars), neither of them 0; its shape is "
+            "values must have the shape (bars,) or (rows, bars) and not be empty; its shape is "
             f"{found.shape}",
             argument="values",
         )
     rows = found.reshape(1, -1) if found.ndim == 1 else found
-    alone = labels if isinstance(labels, list | tuple) and len(labels) == 1 else None
-    names = check_labels("labels", alone * len(rows) if alone else labels, len(rows), "row")
+    if isinstance(labels, list | tuple) and len(labels) == 1:
+        labels = list(labels) * len(rows)
     options = {
-        "labels": names,
+        "labels": check_labels("labels", labels, len(rows), "row"),
         "xlabels": check_labels("xlabels", xlabels, rows.shape[1], "bar of a row"),
-        "xaxis": check_axis("xaxis", xaxis),
-        "yaxis": check_axis("yaxis", yaxis),
         "mode": check_bar_mode(mode),
-        "data_args": check_plotly_options("data_args", data_args),
-        "extra_layout": check_plotly_options("extra_layout", extra_layout),
         "series": series,
-    }
+    } | _checked(xaxis=xaxis, yaxis=yaxis, data_args=data_args, extra_layout=extra_layout)
     return Drawing(kind, options, {"values": rows})
 
 
 def table(cells: Table, *, extra_layout: object) -> Drawing:
     """Return a table of a header and rows."""
     header, rows = cells
-    options = {
-        "columns": len(header),
-        "rows": len(rows),
-        "extra_layout": check_plotly_options("extra_layout", extra_layout),
-    }
+    options = {"columns": len(header), "rows": len(rows)} | _checked(extra_layout=extra_layout)
     return Drawing("table", options, {"header": header, "rows": rows})
 
 
@@ -113,7 +120,7 @@ def lines(
     comment: object,
     extra_layout: object,
 ) -> Drawing:
-    """Return lines, each with its own points; see `as_line_series`."""
+    """Return a line plot; each line has its own points, see `as_line_series`."""
     found = as_line_series(series)
     parts: dict[str, Any] = {}
     for number, each in enumerate(found):
@@ -122,13 +129,9 @@ def lines(
             parts[f"labels {number}"] = each.labels
     options = {
         "names": [each.name for each in found],
-        "xaxis": check_axis("xaxis", xaxis),
-        "yaxis": check_axis("yaxis", yaxis),
         "mode": check_point_mode(mode),
         "reverse_xaxis": bool(reverse_xaxis),
-        "comment": check_comment(comment),
-        "extra_layout": check_plotly_options("extra_layout", extra_layout),
-    }
+    } | _checked(xaxis=xaxis, yaxis=yaxis, comment=comment, extra_layout=extra_layout)
     return Drawing("line", options, parts)
 
 
@@ -142,19 +145,15 @@ def scatter2d(
     comment: object,
     extra_layout: object,
 ) -> Drawing:
-    """Return points in the plane."""
+    """Return points in two dimensions."""
     points = table_of("scatter", scatter, 2, "the points (x, y)")
     parts: dict[str, Any] = {"points": points}
     texts = check_labels("labels", labels, len(points), "point")
     if texts is not None:
         parts["labels"] = texts
-    options = {
-        "xaxis": check_axis("xaxis", xaxis),
-        "yaxis": check_axis("yaxis", yaxis),
-        "mode": check_point_mode(mode),
-        "comment": check_comment(comment),
-        "extra_layout": check_plotly_options("extra_layout", extra_layout),
-    }
+    options = {"mode": check_point_mode(mode)} | _checked(
+        xaxis=xaxis, yaxis=yaxis, comment=comment, extra_layout=extra_layout
+    )
     return Drawing("scatter2d", options, parts)
 
 
@@ -170,11 +169,11 @@ def scatter3d(
     comment: object,
     extra_layout: object,
 ) -> Drawing:
-    """Return points in space, of one series or of several.
+    """Return points in three dimensions, of one series or of several.
 
     Args:
-        scatter: points (x, y, z), an array of shape (N, 3), or a list of these.
-        labels: a text for each point; for several series a list of these.
+        scatter: points (x, y, z), an array of shape (N, 3); or a list of such series.
+        labels: a text for each point; for several series a list of such lists.
     """
     groups = _groups(scatter)
     parts: dict[str, Any] = {}
@@ -185,19 +184,14 @@ def scatter3d(
             parts[f"labels {number}"] = texts
     options = {
         "groups": len(groups),
-        "xaxis": check_axis("xaxis", xaxis),
-        "yaxis": check_axis("yaxis", yaxis),
-        "zaxis": check_axis("zaxis", zaxis),
         "mode": check_point_mode(mode),
         "fill": bool(fill),
-        "comment": check_comment(comment),
-        "extra_layout": check_plotly_options("extra_layout", extra_layout),
-    }
+    } | _checked(xaxis=xaxis, yaxis=yaxis, zaxis=zaxis, comment=comment, extra_layout=extra_layout)
     return Drawing("scatter3d", options, parts)
 
 
 def _groups(scatter: object) -> list[Array]:
-    """Return the series of points: a nested list is several, everything else is one."""
+    """Return the series of points: several from a nested list or a 3-D array, else one."""
     if not hasattr(scatter, "__array__") and isinstance(scatter, Iterable):
         scatter = list(scatter)
         first = scatter[0] if scatter else None
@@ -212,6 +206,7 @@ def _groups(scatter: object) -> list[Array]:
 
 
 def _grouped_labels(labels: object, groups: list[Array]) -> list[list[str] | None]:
+    """Return the labels of each series; a single series takes a flat or a nested list."""
     if labels is None or len(groups) == 1:
         nested = (
             isinstance(labels, list | tuple)
@@ -244,13 +239,10 @@ def matrix(
     comment: object,
     extra_layout: object,
 ) -> Drawing:
-    """Return a matrix, drawn as a heatmap: its row 0 is at the bottom unless that is reversed."""
+    """Return a matrix to draw as a heatmap: row 0 is at the bottom unless `yaxis_reversed`."""
     found = matrix_of("matrix", value)
-    options = _axes_of(found, xaxis, yaxis, xlabels, ylabels) | {
-        "yaxis_reversed": bool(yaxis_reversed),
-        "comment": check_comment(comment),
-        "extra_layout": check_plotly_options("extra_layout", extra_layout),
-    }
+    options = _checked(xaxis=xaxis, yaxis=yaxis, comment=comment, extra_layout=extra_layout)
+    options |= _matrix_labels(found, xlabels, ylabels) | {"yaxis_reversed": bool(yaxis_reversed)}
     return Drawing("matrix", options, {"matrix": found})
 
 
@@ -266,38 +258,30 @@ def surface(
     comment: object,
     extra_layout: object,
 ) -> Drawing:
-    """Return a matrix, drawn as a surface in space."""
+    """Return a matrix to draw as a surface in three dimensions."""
     found = matrix_of("matrix", value)
-    options = _axes_of(found, xaxis, yaxis, xlabels, ylabels) | {
-        "zaxis": check_axis("zaxis", zaxis),
-        "camera": check_camera(camera),
-        "comment": check_comment(comment),
-        "extra_layout": check_plotly_options("extra_layout", extra_layout),
-    }
+    options = _checked(
+        xaxis=xaxis, yaxis=yaxis, zaxis=zaxis, comment=comment, extra_layout=extra_layout
+    )
+    options |= _matrix_labels(found, xlabels, ylabels) | {"camera": check_camera(camera)}
     return Drawing("surface", options, {"matrix": found})
 
 
-def _axes_of(found: Array, xaxis: object, yaxis: object, xlabels: object, ylabels: object) -> Json:
+def _matrix_labels(found: Array, xlabels: object, ylabels: object) -> Json:
     rows, columns = found.shape
     return {
-        "xaxis": check_axis("xaxis", xaxis),
-        "yaxis": check_axis("yaxis", yaxis),
         "xlabels": check_labels("xlabels", xlabels, columns, "column of the matrix"),
         "ylabels": check_labels("ylabels", ylabels, rows, "row of the matrix"),
     }
 
 
 def plotly(figure: object) -> Drawing:
-    """Return a finished Plotly figure, a `plotly.graph_objects.Figure` or its dict.
-
-    Raises:
-        InvalidValueError: it is no figure, or JSON cannot hold it.
-    """
+    """Return a finished Plotly figure, from a `plotly.graph_objects.Figure` or its dict."""
     to_dict = getattr(figure, "to_plotly_json", None)
     plain = to_dict() if callable(to_dict) else figure
     if not isinstance(plain, Mapping) or "data" not in plain:
         raise InvalidValueError(
-            "figure must be a plotly Figure, or a dict with its data and layout, not "
+            "figure must be a Plotly Figure or a dict with data and layout, not "
             f"{type(figure).__name__}: {shown(figure)}",
             argument="figure",
         )

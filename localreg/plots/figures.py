@@ -1,6 +1,6 @@
-"""Plotly figures of what was reported, as plain dicts.
+"""Plotly figures of drawings, as plain dicts: one function for each kind, and the table `KINDS`.
 
-Every text that comes from outside is escaped: Plotly reads a little HTML in texts.
+Every reported text is escaped, because Plotly reads some HTML in texts.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from localreg.pages.page_values import Figure
     from localreg.plots.arrays import Array
+    from localreg.values.records import Json
 
-ANNOTATED = 20  # rows and columns of a matrix whose numbers are written into it
-TICKS = 25
+    Figure = Json  # Plotly's {"data": [traces], "layout": {…}}
+
+ANNOTATED = 20  # up to so many rows and columns, the numbers of a matrix are shown in its cells
+TICKS = 25  # labels on an axis of a thinned matrix
 
 
 def overlaid(drawings: Sequence[tuple[str, Drawing]], title: str) -> Figure:
-    """Return one figure of several plots, each with its series; the last one's layout counts.
+    """Return one figure of several drawings; where their layouts differ, the last one counts.
 
     Args:
-        title: what they were reported under.
+        drawings: the series and the drawing of each.
+        title: the title that they were reported with.
     """
     traces: list[Any] = []
     layout: dict[str, Any] = {}
@@ -44,12 +47,12 @@ def overlaid(drawings: Sequence[tuple[str, Drawing]], title: str) -> Figure:
 
 
 def escaped(text: str | None) -> str | None:
-    """Return a text that Plotly shows as it is."""
+    """Return a text escaped so that Plotly shows it literally."""
     return None if text is None else html.escape(text, quote=False)
 
 
 def title_text(title: str, comment: str | None) -> str | None:
-    """Return what stands above a figure: the title, and a comment below it in small letters."""
+    """Return the title of a figure, with a comment below it in small letters."""
     shown = escaped(title)
     if not comment:
         return shown
@@ -70,39 +73,40 @@ def _axis(title: str | None, **more: object) -> dict[str, Any]:
 
 
 def _bars(drawing: Drawing, series: str) -> Figure:
-    values, told = drawing.parts["values"], drawing.options
+    values, options = drawing.parts["values"], drawing.options
     several = len(values) > 1
-    names = told["labels"] or [
+    names = options["labels"] or [
         f"{series} {number}" if several else series for number in range(1, len(values) + 1)
     ]
-    positions = _positions(told["xlabels"], values.shape[1])
+    positions = _positions(options["xlabels"], values.shape[1])
     traces = [
         {"type": "bar", "name": escaped(name), **positions.trace("x"), "y": typed(row)}
-        | (told["data_args"] or {})
+        | (options["data_args"] or {})
         for name, row in zip(names, values, strict=True)
     ]
     layout = {
-        "barmode": told["mode"],
+        "barmode": options["mode"],
         "bargap": 0.08,
-        "xaxis": _axis(told["xaxis"], **positions.axis),
-        "yaxis": _axis(told["yaxis"]),
-        "showlegend": several or bool(told["labels"]),
+        "xaxis": _axis(options["xaxis"], **positions.axis),
+        "yaxis": _axis(options["yaxis"]),
+        "showlegend": several or bool(options["labels"]),
     }
     return {"data": traces, "layout": layout}
 
 
 class _Positions(Frozen):
-    """Where the columns or rows of something stand on an axis."""
+    """Positions of the columns or rows of a plot on an axis, and options of that axis."""
 
     values: Any
     axis: dict[str, Any]
 
     def trace(self, name: str) -> dict[str, Any]:
+        """Return the option of a trace with these positions; none where there are none."""
         return {} if self.values is None else {name: self.values}
 
 
 def _positions(labels: list[str] | None, count: int) -> _Positions:
-    """Return positions by label; by number where two labels are the same."""
+    """Return labels as positions, or numbers with labels as ticks if two labels are the same."""
     if labels is None:
         return _Positions(None if count == 0 else list(range(count)), {})
     texts = [str(escaped(label)) for label in labels]
@@ -129,65 +133,69 @@ def _table(drawing: Drawing, series: str) -> Figure:
     return {"data": [trace], "layout": {}}
 
 
-def _cell(value: Any) -> Any:  # noqa: ANN401  (a cell of JSON)
+def _cell(value: Any) -> Any:  # noqa: ANN401  (a JSON value)
     if isinstance(value, bool) or value is None:
         return "" if value is None else str(value)
     return escaped(value) if isinstance(value, str) else value
 
 
 def _lines(drawing: Drawing, series: str) -> Figure:
-    told = drawing.options
+    options = drawing.options
     traces = [
-        {"type": "scatter", "name": escaped(name), "mode": told["mode"]}
+        {"type": "scatter", "name": escaped(name), "mode": options["mode"]}
         | _points(drawing, f" {number}", "xy")
-        for number, name in enumerate(told["names"])
+        for number, name in enumerate(options["names"])
     ]
     layout: dict[str, Any] = {
-        "xaxis": _axis(told["xaxis"]),
-        "yaxis": _axis(told["yaxis"]),
+        "xaxis": _axis(options["xaxis"]),
+        "yaxis": _axis(options["yaxis"]),
         "showlegend": len(traces) > 1,
     }
-    if told["reverse_xaxis"]:
+    if options["reverse_xaxis"]:
         layout["xaxis"]["autorange"] = "reversed"
     return {"data": traces, "layout": layout}
 
 
 def _scatter2d(drawing: Drawing, series: str) -> Figure:
-    told = drawing.options
-    trace = {"type": "scatter", "name": escaped(series), "mode": told["mode"]}
-    layout = {"xaxis": _axis(told["xaxis"]), "yaxis": _axis(told["yaxis"]), "showlegend": True}
+    options = drawing.options
+    trace = {"type": "scatter", "name": escaped(series), "mode": options["mode"]}
+    layout = {
+        "xaxis": _axis(options["xaxis"]),
+        "yaxis": _axis(options["yaxis"]),
+        "showlegend": True,
+    }
     return {"data": [trace | _points(drawing, "", "xy")], "layout": layout}
 
 
-def _points(drawing: Drawing, which: str, axes: str) -> dict[str, Any]:
-    """Return the part of a trace that holds the points of a plot, and their labels."""
-    points = drawing.parts[f"points{which}"]
-    told: dict[str, Any] = {name: typed(points[:, place]) for place, name in enumerate(axes)}
-    labels = drawing.parts.get(f"labels{which}")
+def _points(drawing: Drawing, suffix: str, axes: str) -> dict[str, Any]:
+    """Return the points of a plot and their labels, as a part of a trace."""
+    points = drawing.parts[f"points{suffix}"]
+    found: dict[str, Any] = {name: typed(points[:, place]) for place, name in enumerate(axes)}
+    labels = drawing.parts.get(f"labels{suffix}")
     if labels is not None:
-        told["text"] = [escaped(text) for text in labels]
-    return told
+        found["text"] = [escaped(text) for text in labels]
+    return found
 
 
 def _scatter3d(drawing: Drawing, series: str) -> Figure:
-    told, traces = drawing.options, []
-    for number in range(told["groups"]):
-        name = f"{series} {number + 1}" if told["groups"] > 1 else series
-        trace = {"type": "scatter3d", "name": escaped(name), "mode": told["mode"]}
+    options, traces = drawing.options, []
+    for number in range(options["groups"]):
+        name = f"{series} {number + 1}" if options["groups"] > 1 else series
+        trace = {"type": "scatter3d", "name": escaped(name), "mode": options["mode"]}
         trace |= _points(drawing, f" {number}", "xyz")
         trace |= {"marker": {"size": 4, "opacity": 0.8}}
-        if told["fill"]:
+        if options["fill"]:
             trace["surfaceaxis"] = 2
         traces.append(trace)
-    return {"data": traces, "layout": {"scene": _scene(told), "showlegend": len(traces) > 1}}
+    return {"data": traces, "layout": {"scene": _scene(options), "showlegend": len(traces) > 1}}
 
 
-def _scene(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _axis(told[name]) for name in ("xaxis", "yaxis", "zaxis")}
+def _scene(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _axis(options[name]) for name in ("xaxis", "yaxis", "zaxis")}
 
 
 def _matrix(drawing: Drawing, series: str) -> Figure:
-    told = drawing.options
+    options = drawing.options
     cells, across, down = _grid(drawing)
     trace = {
         "type": "heatmap",
@@ -200,16 +208,16 @@ def _matrix(drawing: Drawing, series: str) -> Figure:
     if max(cells.shape) <= ANNOTATED:
         trace["texttemplate"] = "%{z:.4~g}"
     layout = {
-        "xaxis": _axis(told["xaxis"], **across.axis),
-        "yaxis": _axis(told["yaxis"], **down.axis),
+        "xaxis": _axis(options["xaxis"], **across.axis),
+        "yaxis": _axis(options["yaxis"], **down.axis),
     }
-    if told["yaxis_reversed"]:
+    if options["yaxis_reversed"]:
         layout["yaxis"]["autorange"] = "reversed"
     return {"data": [trace], "layout": layout}
 
 
 def _surface(drawing: Drawing, series: str) -> Figure:
-    told = drawing.options
+    options = drawing.options
     cells, across, down = _grid(drawing)
     trace = {
         "type": "surface",
@@ -220,52 +228,52 @@ def _surface(drawing: Drawing, series: str) -> Figure:
         "colorscale": "Viridis",
         "showscale": False,
     }
-    scene = _scene(told)
+    scene = _scene(options)
     scene["xaxis"] |= across.axis
     scene["yaxis"] |= down.axis
-    scene["camera"] = {"eye": dict(zip("xyz", told["camera"], strict=True))}
+    scene["camera"] = {"eye": dict(zip("xyz", options["camera"], strict=True))}
     return {"data": [trace], "layout": {"scene": scene}}
 
 
 def _grid(drawing: Drawing) -> tuple[Array, _Positions, _Positions]:
-    """Return the cells of a matrix, and where their columns and rows stand."""
-    told, cells = drawing.options, drawing.parts["matrix"]
-    rows, down, columns, across = told.get("blocks") or (cells.shape[0], 1, cells.shape[1], 1)
+    """Return the cells of a matrix, and the positions of their columns and rows."""
+    options, cells = drawing.options, drawing.parts["matrix"]
+    rows, down, columns, across = options.get("blocks") or (cells.shape[0], 1, cells.shape[1], 1)
     sides = [
         _positions(labels, count) if step == 1 else _blocks(labels, count, step)
         for labels, count, step in (
-            (told["xlabels"], columns, across),
-            (told["ylabels"], rows, down),
+            (options["xlabels"], columns, across),
+            (options["ylabels"], rows, down),
         )
     ]
     return cells, sides[0], sides[1]
 
 
 def _blocks(labels: list[str] | None, count: int, step: int) -> _Positions:
-    """Return the middles of blocks, with some of the labels there are."""
-    middles = [(start + min(start + step, count) - 1) / 2 for start in range(0, count, step)]
+    """Return the centers of the blocks of a thinned matrix, with some of the labels."""
+    centers = [(start + min(start + step, count) - 1) / 2 for start in range(0, count, step)]
     if labels is None:
-        return _Positions(middles, {})
+        return _Positions(centers, {})
     places = list(range(0, count, -(-count // TICKS)))
     ticks = {
         "tickmode": "array",
         "tickvals": places,
         "ticktext": [escaped(labels[place]) for place in places],
     }
-    return _Positions(middles, ticks)
+    return _Positions(centers, ticks)
 
 
 def _plotly(drawing: Drawing, series: str) -> Figure:
     traces = [dict(trace) for trace in drawing.parts["traces"]]
     layout = dict(drawing.parts["layout"][0])
-    layout.pop("template", None)  # pages have their own colours
+    layout.pop("template", None)  # pages set the colours
     return {"data": traces, "layout": layout}
 
 
 def scalar_figure(
     title: str, lines: Sequence[tuple[str, Sequence[int], Sequence[float | None]]]
 ) -> Figure:
-    """Return the chart of the scalar series of one title.
+    """Return the chart of all scalar series of one title.
 
     Args:
         lines: name, iterations and values of each series; None is a gap.

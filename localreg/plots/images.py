@@ -1,4 +1,4 @@
-"""Image files of figures, drawn by Chrome or Chromium through kaleido, without a network."""
+"""Images of figures, drawn by Chrome or Chromium through kaleido, without a network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.pages.page_values import Figure
+    from localreg.plots.figures import Figure
 
     Job = tuple[str, Figure, str]  # name, figure, format
 
@@ -19,7 +19,7 @@ FORMATS = ("png", "svg", "pdf", "jpg", "webp")
 
 
 class Size(Frozen):
-    """How large an image is: pixels, and by what those of png, jpg and webp are multiplied."""
+    """Size of an image: width and height in pixels, and a factor for those of png, jpg, webp."""
 
     width: int
     height: int
@@ -27,17 +27,13 @@ class Size(Frozen):
 
 
 def draw_images(jobs: Iterable[Job], size: Size, keep: Callable[[str, bytes], None]) -> None:
-    """Draw figures with one browser, and give the bytes of each image to `keep`.
-
-    Args:
-        jobs: name, figure and format of each image.
-        keep: called with the name and the bytes.
+    """Draw figures with one browser, and call `keep` with the name and the bytes of each image.
 
     Raises:
-        BrowserNotFoundError: there is no Chrome or Chromium.
+        BrowserNotFoundError: Chrome or Chromium is not installed.
         ExportError: a figure cannot be drawn.
     """
-    # In a thread of its own: that of a notebook has an event loop that runs already.
+    # In another thread, because in a notebook this one already runs an event loop.
     with ThreadPoolExecutor(1, "localreg-images") as pool:
         pool.submit(_run, jobs, size, keep).result()
 
@@ -52,7 +48,7 @@ async def _draw(jobs: Iterable[Job], size: Size, keep: Callable[[str, bytes], No
     from kaleido import Kaleido
 
     with _translated(None):
-        browser = Kaleido(mathjax=False)  # its default is a script from the network
+        browser = Kaleido(mathjax=False)  # by default it loads MathJax from the network
         await browser.open()
     try:
         for name, figure, kind in jobs:
@@ -72,13 +68,13 @@ def _translated(title: str | None) -> Iterator[None]:
         yield
     except ChromeNotFoundError as error:
         raise BrowserNotFoundError(
-            "images of figures are drawn by Chrome or Chromium, and none was found; install one "
-            "(`apt-get install chromium`, or `kaleido_get_chrome` where there is a network), or "
-            "name it in the variable BROWSER_PATH. The pages need none: `localreg report` works",
+            "images of figures need Chrome or Chromium, and none was found. Install one "
+            "(`apt-get install chromium`, or `kaleido_get_chrome`, which downloads it), or set the "
+            "variable BROWSER_PATH to its path. Pages need none: `localreg report` works",
             title=None,
         ) from error
     except (KaleidoError, RuntimeError, ValueError, OSError) as error:
-        what = f"the figure {title!r:.200}" if title else "a browser for images"
+        what = f"cannot draw the figure {title!r:.200}" if title else "cannot start the browser"
         raise ExportError(
-            f"{what} cannot be drawn: {type(error).__name__}: {str(error)[:500]}", title=title
+            f"{what}: {type(error).__name__}: {str(error)[:500]}", title=title
         ) from error

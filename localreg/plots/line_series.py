@@ -1,4 +1,4 @@
-"""`SeriesInfo`: one line of a line plot."""
+"""`SeriesInfo`, one line of a line plot, and the forms in which lines can be given."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ class SeriesInfo:
     """One line of `report_line_plot`.
 
     Args:
-        name: what the legend calls it.
+        name: its name in the legend.
         data: its points, an array of shape (N, 2) or a list of (x, y).
         labels: a text for each point, shown when the mouse is over it.
 
     Raises:
-        InvalidValueError: (a ValueError) the data has another shape, or not as many labels.
+        InvalidValueError: (a ValueError) the data has another shape, or the number of labels is
+            not the number of points.
 
     >>> SeriesInfo("loss", [(0, 1.0), (1, 0.5)]).data.shape
     (2, 2)
@@ -45,14 +46,11 @@ class SeriesInfo:
 
 
 def as_line_series(series: object) -> list[SeriesInfo]:
-    """Return what `report_line_plot` was given as its lines.
+    """Return the `series` argument of `report_line_plot` as a list of `SeriesInfo`.
 
     Args:
-        series: a list, each of which is a SeriesInfo, a dict of its arguments, or an array of
-            shape (N, 2); or one of these alone.
-
-    Raises:
-        InvalidValueError: it is nothing of the kind.
+        series: a `SeriesInfo`, a dict of its arguments or an array of shape (N, 2), or a list of
+            these.
     """
     if isinstance(series, SeriesInfo | Mapping) or getattr(series, "ndim", None) == 2:
         series = [series]
@@ -64,7 +62,7 @@ def as_line_series(series: object) -> list[SeriesInfo]:
         )
     found = [_as_series(each, number) for number, each in enumerate(series, start=1)]
     if not found:
-        raise InvalidValueError("series must hold at least one series", argument="series")
+        raise InvalidValueError("series must contain at least one series", argument="series")
     return found
 
 
@@ -74,12 +72,12 @@ def _as_series(given: object, number: int) -> SeriesInfo:
     if isinstance(given, Mapping):
         if not {"name", "data"} <= set(given) <= _KEYS:
             raise InvalidValueError(
-                f"a series that is a dict has the keys name, data and, if need be, labels; series "
-                f"{number} has {', '.join(map(str, given))[:200] or 'none'}",
+                f"a series given as a dict must have the keys name and data, and may have labels; "
+                f"series {number} has {', '.join(map(str, given))[:200] or 'no keys'}",
                 argument="series",
             )
         return SeriesInfo(**given)
     name, data, labels = (getattr(given, key, None) for key in ("name", "data", "labels"))
-    if isinstance(name, str) and data is not None:  # ClearML's own SeriesInfo
+    if isinstance(name, str) and data is not None:  # the SeriesInfo of ClearML itself
         return SeriesInfo(name, data, labels)
     return SeriesInfo(f"series {number}", given)

@@ -1,4 +1,4 @@
-"""What is told beside the numbers of a plot: iterations, labels, axes, modes, layouts."""
+"""Checks of everything but the numbers of a plot: titles, iterations, labels, axes, layouts."""
 
 from __future__ import annotations
 
@@ -15,44 +15,32 @@ if TYPE_CHECKING:
 
 TITLE_LIMIT = 1_024
 LAYOUT_LIMIT = 1_000_000  # characters of JSON
-_ITERATIONS = range(-(2**53), 2**53 + 1)  # what a browser can tell apart
+_ITERATIONS = range(-(2**53), 2**53 + 1)  # JavaScript is exact only in this range
 BAR_MODES = ("group", "stack", "relative")
-# what a __float__ or __index__ of somebody else's raises
+# What the __float__ or __index__ of a foreign class may raise.
 _REFUSED = (TypeError, ValueError, RuntimeError, LookupError, AttributeError, ArithmeticError)
 _DRAWN_AS = ("lines", "markers", "text")
 
 
 def check_title(argument: str, value: object) -> str:
-    """Return a title, a series or a name of a value: any text but a blank one.
-
-    Raises:
-        InvalidValueError: it is none.
-    """
+    """Return a title or a name: any text that is not blank."""
     return check_text(argument, value, limit=TITLE_LIMIT, nul=False, empty=False)
 
 
 def check_series(value: object) -> str:
-    """Return the name of a series, which may be empty.
-
-    Raises:
-        InvalidValueError: it is no text.
-    """
+    """Return the name of a series, which may be empty."""
     return check_text("series", value, limit=TITLE_LIMIT, nul=False)
 
 
 def check_iteration(value: object) -> int:
-    """Return an iteration; None is 0, and whole floats are taken for what they are.
-
-    Raises:
-        InvalidValueError: it is no whole number, or beyond 2**53.
-    """
+    """Return an iteration: an integer or a whole float; None means 0."""
     if value is None:
         return 0
     try:
         if isinstance(value, float) and value.is_integer():
             found = int(value)
         else:
-            found = operator.index(value)  # type: ignore[arg-type]  # whatever has __index__
+            found = operator.index(value)  # type: ignore[arg-type]  # anything with __index__
     except _REFUSED:
         raise InvalidValueError(
             f"iteration must be a whole number, not {type(value).__name__}: {shown(value)}",
@@ -60,21 +48,17 @@ def check_iteration(value: object) -> int:
         ) from None
     if found not in _ITERATIONS:
         raise InvalidValueError(
-            f"iteration must lie within ±2**53, and is {shown(found)}", argument="iteration"
+            f"iteration must be between -2**53 and 2**53, not {shown(found)}", argument="iteration"
         )
     return found
 
 
 def check_history(argument: str, value: object) -> int | None:
-    """Return how many iterations are kept; None for all, as for what is negative (ClearML's -1).
-
-    Raises:
-        InvalidValueError: it is no whole number, or 0.
-    """
+    """Return how many iterations to keep: None for all, also for ClearML's -1."""
     if value is None:
         return None
     try:
-        found = operator.index(value)  # type: ignore[arg-type]  # whatever has __index__
+        found = operator.index(value)  # type: ignore[arg-type]  # anything with __index__
     except _REFUSED:
         found = 0
     if found == 0 or isinstance(value, bool):
@@ -87,13 +71,9 @@ def check_history(argument: str, value: object) -> int | None:
 
 
 def check_number(argument: str, value: object) -> float:
-    """Return a number as a float: also a numeric text, a numpy scalar, a tensor of one element.
-
-    Raises:
-        InvalidValueError: it is no real number.
-    """
+    """Return a number, numeric text, numpy scalar or tensor of one element as a float."""
     try:
-        return float(value)  # type: ignore[arg-type]  # that is what is found out
+        return float(value)  # type: ignore[arg-type]  # it raises where that is wrong
     except _REFUSED as error:
         raise InvalidValueError(
             f"{argument} must be a number, not {type(value).__name__} {shown(value)}: "
@@ -103,22 +83,15 @@ def check_number(argument: str, value: object) -> float:
 
 
 def check_axis(argument: str, value: object) -> str | None:
-    """Return the title of an axis, None without one.
-
-    Raises:
-        InvalidValueError: it is no text.
-    """
+    """Return the title of an axis, or None."""
     return None if value is None else check_text(argument, value, limit=TITLE_LIMIT, nul=False)
 
 
 def check_labels(argument: str, value: object, count: int, each: str) -> list[str] | None:
-    """Return one label for each of so many things, None without any.
+    """Return `count` labels as texts; None means no labels.
 
     Args:
-        each: what gets one, such as "column of the matrix".
-
-    Raises:
-        InvalidValueError: they are no list of texts or numbers, or not so many.
+        each: what each label belongs to, for the error, such as "column of the matrix".
     """
     if value is None:
         return None
@@ -127,10 +100,10 @@ def check_labels(argument: str, value: object, count: int, each: str) -> list[st
             f"{argument} must be a list of str, not {type(value).__name__}: {shown(value)}",
             argument=argument,
         )
-    found = [_label(argument, each_one) for each_one in value]
+    found = [_label(argument, label) for label in value]
     if len(found) != count:
         raise InvalidValueError(
-            f"{argument} must have one label for each {each}, {count:,} in all; it has "
+            f"{argument} must have one label for each {each}, {count:,} in total; it has "
             f"{len(found):,}",
             argument=argument,
         )
@@ -149,11 +122,7 @@ def _label(argument: str, value: object) -> str:
 
 
 def check_bar_mode(value: object) -> str:
-    """Return how bars of several rows stand: "group" (for None), "stack" or "relative".
-
-    Raises:
-        InvalidValueError: it is none of them.
-    """
+    """Return how bars of several rows are placed: "group" (also for None), "stack", "relative"."""
     if value is None:
         return "group"
     if not isinstance(value, str) or value.lower() not in BAR_MODES:
@@ -164,11 +133,7 @@ def check_bar_mode(value: object) -> str:
 
 
 def check_point_mode(value: object) -> str:
-    """Return how points are drawn: "lines", "markers", "lines+markers"; "line" is "lines".
-
-    Raises:
-        InvalidValueError: it is nothing of the kind.
-    """
+    """Return how points are drawn: "lines" (also for "line"), "markers" or "lines+markers"."""
     given = value.lower() if isinstance(value, str) else ""
     parts = ["lines" if part == "line" else part for part in given.split("+")]
     if not all(part in _DRAWN_AS for part in parts) or len(set(parts)) != len(parts):
@@ -179,11 +144,7 @@ def check_point_mode(value: object) -> str:
 
 
 def check_camera(value: object) -> list[float]:
-    """Return where a surface is seen from, (1, 1, 1) for None.
-
-    Raises:
-        InvalidValueError: it is not three finite numbers.
-    """
+    """Return the position of the viewer of a surface; None means (1, 1, 1)."""
     if value is None:
         return [1.0, 1.0, 1.0]
     if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
@@ -192,22 +153,18 @@ def check_camera(value: object) -> list[float]:
         found = [check_number("camera", each) for each in value]
     if len(found) != 3 or not all(abs(each) < 1e6 for each in found):
         raise InvalidValueError(
-            f"camera must be three numbers, X, Y and Z, not {shown(value)}", argument="camera"
+            f"camera must be three numbers (x, y, z), not {shown(value)}", argument="camera"
         )
     return found
 
 
 def check_plotly_options(argument: str, value: object) -> dict[str, Any] | None:
-    """Return what is passed on to Plotly, as JSON values; None for none.
-
-    Raises:
-        InvalidValueError: it is no dict, or holds what JSON cannot.
-    """
+    """Return options for Plotly as JSON values, or None."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
         raise InvalidValueError(
-            f"{argument} must be a dict of Plotly's options, not {type(value).__name__}: "
+            f"{argument} must be a dict of options for Plotly, not {type(value).__name__}: "
             f"{shown(value)}",
             argument=argument,
         )
@@ -216,14 +173,12 @@ def check_plotly_options(argument: str, value: object) -> dict[str, Any] | None:
 
 
 def as_json(argument: str, value: object, limit: int, *, as_python: bool = False) -> Any:  # noqa: ANN401  (JSON)
-    """Return JSON values; arrays become lists, NaN and infinities null, times ISO 8601.
+    """Return a value as JSON values: arrays as lists, NaN and infinities as None, times as text.
 
     Args:
-        as_python: NaN and infinities stay, and keys that are numbers become their texts, as
-            Python's `json` has it; browsers read no such file.
-
-    Raises:
-        InvalidValueError: JSON cannot hold it, or it is larger than `limit` characters.
+        limit: the longest JSON text allowed, in characters.
+        as_python: keep NaN and infinities, and turn keys that are numbers into texts, as Python's
+            `json` does. Browsers cannot read the result.
     """
     try:
         plain = _jsonable(value, 0, as_python)
@@ -231,11 +186,12 @@ def as_json(argument: str, value: object, limit: int, *, as_python: bool = False
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidValueError(
-            f"{argument} holds what JSON cannot: {str(error)[:200]}", argument=argument
+            f"{argument} contains a value that JSON cannot hold: {str(error)[:200]}",
+            argument=argument,
         ) from error
     if len(text) > limit:
         raise InvalidValueError(
-            f"{argument} is {len(text):,} characters of JSON; at most {limit:,} are kept",
+            f"{argument} is {len(text):,} characters of JSON; at most {limit:,} are allowed",
             argument=argument,
         )
     return plain
@@ -243,7 +199,7 @@ def as_json(argument: str, value: object, limit: int, *, as_python: bool = False
 
 def _jsonable(value: object, depth: int, as_python: bool) -> object:
     if depth > 100:
-        raise ValueError("it nests deeper than 100 levels")
+        raise ValueError("it is nested more than 100 levels deep")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -251,7 +207,7 @@ def _jsonable(value: object, depth: int, as_python: bool) -> object:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
-        # NaN is not smaller either
+        # The comparison is false for NaN too.
         return float(value) if as_python or abs(value) < float("inf") else None
     if isinstance(value, Mapping):
         found = {
@@ -259,7 +215,7 @@ def _jsonable(value: object, depth: int, as_python: bool) -> object:
             for key, each in value.items()
         }
         if len(found) != len(value):
-            raise ValueError("two keys of a dict have one text, such as 1 and '1'")
+            raise ValueError("two keys of a dict have the same text, such as 1 and '1'")
         return found
     if hasattr(value, "tolist"):  # numpy arrays and scalars
         return _jsonable(value.tolist(), depth + 1, as_python)
@@ -274,5 +230,5 @@ def _key(key: object, as_python: bool) -> str:
     if as_python and isinstance(key, bool | int | float):
         return json.dumps(key)
     if not isinstance(key, str):
-        raise TypeError(f"a key that is no text: {shown(key)}")
+        raise TypeError(f"a key that is not a str: {shown(key)}")
     return check_text("key", key)

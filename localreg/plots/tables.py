@@ -1,4 +1,4 @@
-"""Tables that are reported: DataFrames, rows and CSV files, as a header and rows of cells."""
+"""Reported tables: DataFrames, lists of rows and CSV files, as a header and rows of cells."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     Cell = str | int | float | bool | None
     Table = tuple[list[str], list[list[Any]]]
 
-CELLS = 1_000_000
-CSV_BYTES = 100_000_000
+CELLS_LIMIT = 1_000_000
+CSV_LIMIT = 100_000_000  # bytes
 
-# Numbers that look the same when they are written again: an article number such as 01234 is a
-# text, and so are nan, inf and what a float would round. The longest whole one has 16 digits.
+# A cell of a CSV file becomes a number only if the number is written the same way again. Texts are
+# therefore: article numbers such as 01234, nan, inf, and integers of more than 16 digits.
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,15}")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)")
 
@@ -32,22 +32,19 @@ def table_cells(table: object) -> Table:
     """Return header and rows of a reported table.
 
     Args:
-        table: a pandas or polars DataFrame, or rows of which the first is the header. An index
-            of a pandas one that is more than numbers becomes the first columns.
-
-    Raises:
-        InvalidValueError: it is nothing of the kind, ragged, or too large.
+        table: a pandas or polars DataFrame, or rows of which the first is the header. A pandas
+            index becomes the first columns, unless it only counts the rows.
     """
     if hasattr(table, "get_columns"):  # polars
         columns = [(str(each.name), each.to_list()) for each in table.get_columns()]
-        return _checked([name for name, _ in columns], _turned([cells for _, cells in columns]))
+        return _checked([name for name, _ in columns], _as_rows([cells for _, cells in columns]))
     if hasattr(table, "iloc") and hasattr(table, "columns"):  # pandas
         return _of_pandas(table)
     if hasattr(table, "tolist"):
         table = table.tolist()
     if not isinstance(table, Iterable) or isinstance(table, str | bytes | Mapping):
         raise InvalidValueError(
-            "table_plot must be a DataFrame, or rows of which the first is the header, not "
+            "table_plot must be a DataFrame, or a list of rows with the header first, not "
             f"{type(table).__name__}: {shown(table)}",
             argument="table_plot",
         )
@@ -60,7 +57,7 @@ def _row(row: object) -> list[Any]:
         row = row.tolist()
     if not isinstance(row, Sequence) or isinstance(row, str | bytes):
         raise InvalidValueError(
-            f"table_plot must be a list of rows, each a list; one is {type(row).__name__}: "
+            f"table_plot must be a list of rows, each a list; one row is {type(row).__name__}: "
             f"{shown(row)}",
             argument="table_plot",
         )
@@ -76,28 +73,28 @@ def _of_pandas(frame: Any) -> Table:  # noqa: ANN401  (pandas need not be instal
         names = ["" if name is None else str(name) for name in index.names]
         header = names + header
         columns = [index.get_level_values(level).tolist() for level in levels] + columns
-    return _checked(header, _turned(columns) if columns else [[] for _ in range(len(frame))])
+    return _checked(header, _as_rows(columns) if columns else [[] for _ in range(len(frame))])
 
 
 def _joined(name: object) -> str:
     return " / ".join(map(str, name)) if isinstance(name, tuple) else str(name)
 
 
-def _turned(columns: list[list[Any]]) -> list[list[Any]]:
+def _as_rows(columns: list[list[Any]]) -> list[list[Any]]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
 def csv_cells(path: Path, *, argument: str = "csv") -> Table:
-    """Return header and rows of a CSV file; numbers become numbers, short rows are filled up.
+    """Return header and rows of a CSV file; numbers are converted, short rows filled with None.
 
     Raises:
-        SourceNotFoundError: there is no such file.
-        InvalidValueError: it is no CSV in UTF-8, or too large.
-        StorageError: it cannot be read.
+        InvalidValueError: it is not CSV in UTF-8, or it is too large.
+        SourceNotFoundError: the file does not exist.
+        StorageError: the file cannot be read.
     """
     try:
         with path.open("rb") as reader:
-            raw = reader.read(CSV_BYTES + 1)
+            raw = reader.read(CSV_LIMIT + 1)
     except FileNotFoundError as error:
         raise SourceNotFoundError(
             f"there is no file {path}; check the path given as {argument}", reference=str(path)
@@ -107,16 +104,16 @@ def csv_cells(path: Path, *, argument: str = "csv") -> Table:
             f"{argument} cannot be read: {path}: {getattr(error, 'strerror', None) or error}",
             path=str(path),
         ) from error
-    if len(raw) > CSV_BYTES:
+    if len(raw) > CSV_LIMIT:
         raise InvalidValueError(
-            f"{argument} is larger than {CSV_BYTES // 1_000_000} MB: {path}", argument=argument
+            f"{argument} is larger than {CSV_LIMIT // 1_000_000} MB: {path}", argument=argument
         )
     try:
         text = raw.decode("utf-8-sig")
         rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidValueError(
-            f"{argument} is no CSV file in UTF-8: {path}: {error}", argument=argument
+            f"{argument} is not a CSV file in UTF-8: {path}: {error}", argument=argument
         ) from error
     if not rows:
         return [], []
@@ -136,16 +133,16 @@ def _number(text: str) -> Cell:
 
 
 def _checked(header: list[str], rows: list[list[Any]], *, argument: str = "table_plot") -> Table:
-    if len(header) * (len(rows) + 1) > CELLS:
+    if len(header) * (len(rows) + 1) > CELLS_LIMIT:
         raise InvalidValueError(
-            f"{argument} has {len(rows):,} rows of {len(header):,} cells; one table holds at most "
-            f"{CELLS:,}",
+            f"{argument} has {len(rows):,} rows of {len(header):,} cells; a table can have at most "
+            f"{CELLS_LIMIT:,} cells",
             argument=argument,
         )
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise InvalidValueError(
-                f"{argument} must have as many cells in each row as in the header, {len(header)}; "
+                f"{argument} must have as many cells in each row as in the header ({len(header)}); "
                 f"row {number} has {len(row)}",
                 argument=argument,
             )
@@ -160,15 +157,12 @@ def _cell(argument: str, value: object) -> Cell:
         return int(value) if abs(value) < 2**53 else _text(value, argument)
     if isinstance(value, float):
         return float(value) if abs(value) < float("inf") else _text(value, argument)
-    if hasattr(value, "item") and type(value).__module__ == "numpy" and not _shape(value):
+    is_scalar = not getattr(value, "shape", ())
+    if hasattr(value, "item") and type(value).__module__ == "numpy" and is_scalar:
         plain = value.item()
-        if type(plain) is not type(value):  # a longdouble's item is a longdouble
+        if type(plain) is not type(value):  # the item of a longdouble is a longdouble again
             return _cell(argument, plain)
     return check_text(argument, _text(value, argument))
-
-
-def _shape(value: object) -> object:
-    return getattr(value, "shape", ())
 
 
 def _text(value: object, argument: str = "table_plot") -> str:
@@ -178,16 +172,16 @@ def _text(value: object, argument: str = "table_plot") -> str:
         return ""
     try:
         return str(value)
-    except ValueError as error:  # an int of thousands of digits
+    except ValueError as error:  # Python refuses to print an int of thousands of digits
         raise InvalidValueError(
-            f"{argument} has a cell that cannot be written: {shown(value)}", argument=argument
+            f"{argument} has a cell that cannot be stored: {shown(value)}", argument=argument
         ) from error
 
 
 def _is_missing(value: object) -> bool:
-    """Return whether a cell is None, NaN, or what pandas has for a missing value or time."""
-    if value is None or type(value).__name__ == "NAType":  # pd.NA differs from everything, maybe
+    """Return True if a cell is None, NaN, or a missing value or time of pandas."""
+    if value is None or type(value).__name__ == "NAType":  # pd.NA != pd.NA is pd.NA
         return True
     differs = value != value
-    # an array, or a frame, in a cell answers with another one
+    # For an array or a frame in the cell, `differs` is not a bool but another array or frame.
     return type(differs).__name__ in ("bool", "bool_") and bool(differs)

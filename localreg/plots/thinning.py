@@ -1,4 +1,8 @@
-"""Fewer points for drawing, with the peaks kept: a screen is a few thousand points wide."""
+"""Thinned plots: fewer points, cells and rows for drawing, with the peaks kept.
+
+A screen is a few thousand points wide. A thinned drawing is made once, when the plot is reported,
+so that a page reads and writes no more than a screen can show.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +18,14 @@ if TYPE_CHECKING:
 
     from localreg.plots.arrays import Array
 
-POINTS = 4_000
-CLOUD = 10_000  # points without an order, drawn as markers
+POINTS = 4_000  # of a line
+CLOUD = 10_000  # points drawn as markers
 TABLE_ROWS = 1_000
 CELLS = 300  # rows, or columns, of a matrix
 
 
 def thinned(drawing: Drawing) -> Drawing | None:
-    """Return a plot with so much of its data as is drawn, and a note of it in its options.
-
-    Returns:
-        None when all of it is drawn.
-    """
+    """Return a plot with only the data to draw, and a note about that; None to draw all of it."""
     if drawing.kind == "table":
         return _table(drawing)
     if drawing.kind in ("matrix", "surface"):
@@ -54,7 +54,7 @@ def _matrix(drawing: Drawing) -> Drawing | None:
     if down == across == 1:
         return None
     rows, columns = matrix.shape
-    note = f"each cell is the average of {down} × {across} of {rows:,} × {columns:,}"
+    note = f"drawn is the average of each {down} × {across} cells, of {rows:,} × {columns:,}"
     return _with_note(drawing, {"matrix": cells}, note, blocks=[rows, down, columns, across])
 
 
@@ -82,10 +82,10 @@ def _chosen(points: Array, mode: str) -> Array | None:
 
 
 def thinned_line(x: Array, y: Array) -> NDArray[np.int64] | None:
-    """Return which points of a line to draw, in order; None for all of them.
+    """Return the indexes of the points of a line to draw, in order; None for all.
 
-    Peaks are kept. Between two of the points there is one of the gap (NaN, infinity) that parts
-    them, so that no line is drawn across it.
+    Peaks are kept. Where a gap (NaN or infinity) lies between two chosen points, one point of the
+    gap is chosen too, so that no line is drawn across it.
 
     Args:
         x, y: shape (N,) each.
@@ -101,30 +101,30 @@ def thinned_line(x: Array, y: Array) -> NDArray[np.int64] | None:
     if len(kept) > POINTS:
         kept = kept[_min_max(x[kept], y[kept], POINTS)]
     holes = np.flatnonzero(~finite)
-    parted = np.flatnonzero(np.diff(np.cumsum(~finite)[kept]))  # from the next one
-    gaps = holes[np.searchsorted(holes, kept[parted])]
+    before_gap = np.flatnonzero(np.diff(np.cumsum(~finite)[kept]))
+    gaps = holes[np.searchsorted(holes, kept[before_gap])]
     return np.sort(np.concatenate([kept, gaps]))
 
 
 def _min_max(x: Array, y: Array, count: int) -> NDArray[np.int64]:
-    """Return which `count` points tell most, by the largest triangles among the extremes."""
+    """Return the indexes of `count` points that keep the shape of a line (MinMaxLTTB)."""
     import numpy as np
     from tsdownsample import MinMaxLTTBDownsampler
 
     values = np.ascontiguousarray(y, np.float64)
     places = np.ascontiguousarray(x, np.float64)
-    downsampler = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call]  # theirs
+    downsampler = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call]  # tsdownsample has no types here
     if bool((np.diff(places) >= 0).all()):
         chosen = downsampler.downsample(places, values, n_out=count)
-    else:  # no function of x: by the order of the points
+    else:  # x goes back: use the order of the points instead
         chosen = downsampler.downsample(values, n_out=count)
     return np.asarray(chosen, np.int64)
 
 
 def thinned_cloud(points: Array) -> NDArray[np.int64] | None:
-    """Return which points of a cloud to draw; None for all of them.
+    """Return the indexes of the points of a cloud to draw; None for all.
 
-    Every so-manieth point, and those that lie farthest out in each direction.
+    They are evenly spaced in the order of the points, plus the extremes along each axis.
 
     Args:
         points: shape (N, 2) or (N, 3).
@@ -144,9 +144,9 @@ def thinned_cloud(points: Array) -> NDArray[np.int64] | None:
 
 
 def thinned_matrix(matrix: Array) -> tuple[Array, int, int]:
-    """Return a matrix of block averages, and how many rows and columns one block has.
+    """Return a matrix of block averages, and the number of rows and columns of a block.
 
-    It is of float32, or of float64 when its numbers ask for it.
+    The type is float32, or float64 if the numbers are too large for float32.
 
     Args:
         matrix: shape (rows, columns).
@@ -157,14 +157,14 @@ def thinned_matrix(matrix: Array) -> tuple[Array, int, int]:
     across = -(-matrix.shape[1] // CELLS)
     if down == across == 1:
         return matrix, 1, 1
-    known = np.isfinite(matrix)  # as they are: a large float64 is no float32
+    known = np.isfinite(matrix)  # before any conversion: a large float64 overflows float32
     whole = bool(known.all())
     values = matrix if whole else np.where(known, matrix, 0)
     counts = _block_counts(values.shape, down, across)
     if not whole:
         counts = _block_sums(known.astype(np.float32), down, across)
     peak = max(abs(float(values.max())), abs(float(values.min())))
-    scale = 2.0**-64 if peak > 1e280 else 1.0  # the sum of some is more than a float64 holds
+    scale = 2.0**-64 if peak > 1e280 else 1.0  # a sum could overflow float64
     sums = _block_sums(values * scale if scale < 1 else values, down, across)
     with np.errstate(invalid="ignore", divide="ignore"):
         averages = sums / counts / scale

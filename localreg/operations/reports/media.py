@@ -11,7 +11,7 @@ from pathlib import Path
 
 from localreg.errors import InvalidValueError
 from localreg.operations.weights.ingest import Source
-from localreg.plots.arrays import PIXELS, as_numbers
+from localreg.plots.arrays import PIXELS_LIMIT, as_numbers
 from localreg.plots.tables import csv_cells, table_cells
 from localreg.registry import OpenRegistry
 from localreg.values.checks import check_text, shown
@@ -114,7 +114,7 @@ def _pixels(name: str, image: object) -> Array:
     if isinstance(mode, str) and mode not in ("L", "RGB", "RGBA") and hasattr(image, "convert"):
         image = image.convert("RGBA")  # PIL: palettes, CMYK and the like
     is_mask = str(getattr(image, "dtype", "")).endswith("bool")  # numpy's, and torch's
-    found = as_numbers(name, image, most=PIXELS)
+    found = as_numbers(name, image, limit=PIXELS_LIMIT)
     if found.ndim == 2:
         found = found[:, :, np.newaxis]
     if found.ndim != 3 or found.shape[2] not in _COLOUR_TYPES or found.size == 0:

@@ -335,7 +335,7 @@ def test_row_38_lines_are_series_infos_dicts_or_arrays(model):
 def test_a_series_info_is_checked_when_it_is_made():
     with pytest.raises(ValueError, match=r"\(N, 2\).*\(2, 3\)"):
         SeriesInfo("s", np.zeros((2, 3)))
-    with pytest.raises(ValueError, match="labels must have one label for each point, 2 in all"):
+    with pytest.raises(ValueError, match="labels must have one label for each point, 2 in total"):
         SeriesInfo("s", [(0, 0), (1, 1)], labels=["a"])
 
 
@@ -496,7 +496,7 @@ def test_integers_beyond_32_bits_are_kept_as_floats(model):
         (lambda m: m.report_matrix("m", "s", [[1j]]), "matrix must be real numbers"),
         (lambda m: m.report_matrix("m", "s", np.zeros((0, 3))), r"matrix.*\(0, 3\)"),
         (lambda m: m.report_matrix("m", "s", np.zeros((5000, 5000), "i1")), "at most 20,000,000"),
-        (lambda m: m.report_matrix("m", "s", [[1]], xlabels=["a", "b"]), "xlabels.*1 in all"),
+        (lambda m: m.report_matrix("m", "s", [[1]], xlabels=["a", "b"]), "xlabels.*1 in total"),
         (lambda m: m.report_matrix("m", "s", [[1]], ylabels="a"), "ylabels must be a list"),
         (lambda m: m.report_matrix("m", "s", [[1]], ylabels=[None]), "ylabels.*NoneType"),
         (lambda m: m.report_matrix("m", "s", [[1]], extra_layout="x"), "extra_layout.*dict"),
@@ -514,12 +514,12 @@ def test_integers_beyond_32_bits_are_kept_as_floats(model):
         (lambda m: m.report_histogram("h", "s", [1], mode="pile"), "mode must be one of group"),
         (lambda m: m.report_histogram("h", "s", [[1], [2]], labels=["a", "b", "c"]), "labels"),
         (lambda m: m.report_histogram("h", "s", [1], data_args=[1]), "data_args"),
-        (lambda m: m.report_line_plot("l", [], "x", "y"), "series must hold at least one"),
-        (lambda m: m.report_line_plot("l", [{"data": [(0, 0)]}], "x", "y"), "keys name, data"),
+        (lambda m: m.report_line_plot("l", [], "x", "y"), "series must contain at least one"),
+        (lambda m: m.report_line_plot("l", [{"data": [(0, 0)]}], "x", "y"), "keys name and data"),
         (lambda m: m.report_line_plot("l", [[(0, 0, 0)]], "x", "y"), r"\(N, 2\)"),
         (lambda m: m.report_line_plot("l", [[(0, 0)]], "x", "y", mode="dots"), "mode must be"),
         (lambda m: m.report_scatter2d("s", "s", [(1, 2, 3)]), r"scatter.*\(N, 2\)"),
-        (lambda m: m.report_scatter2d("s", "s", [(1, 2)], labels=["a", "b"]), "labels.*1 in all"),
+        (lambda m: m.report_scatter2d("s", "s", [(1, 2)], labels=["a", "b"]), "labels.*1 in total"),
         (lambda m: m.report_scatter2d("s", "s", 5), "scatter"),
         (lambda m: m.report_scatter3d("s", "s", [(1, 2)]), r"scatter.*\(N, 3\)"),
         (lambda m: m.report_table("t", "s", table_plot="x"), "table_plot"),
@@ -714,7 +714,7 @@ def test_what_is_too_large_to_be_drawn_is_thinned_and_stays_whole(model):
     assert cells[0, 0] == np.arange(4).mean() + 1_000 * 1.5
     assert matrix["x"][0] == 1.5
     assert "c0" in plots["matrix"].shown["layout"]["xaxis"]["ticktext"]
-    assert "average of 4 × 4 of 1,000 × 1,000" in plots["matrix"].note
+    assert "average of each 4 × 4 cells, of 1,000 × 1,000" in plots["matrix"].note
     whole = {
         figure.layout.title.text.partition("<")[0]: figure for figure in model.figures(full=True)
     }
