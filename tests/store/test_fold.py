@@ -22,7 +22,8 @@ from localreg.operations.models import aliases, edits, history, outputs, removal
 from localreg.operations.models.adding import add_model
 from localreg.operations.models.importing import import_model
 from localreg.operations.models.recording import describe
-from localreg.operations.tasks import artifacts, inputs, lifecycle, listing, parameters
+from localreg.operations.tasks import artifacts, cloning, inputs, lifecycle, parameters
+from localreg.operations.tasks.removal import delete_task
 from localreg.operations.tasks.run_facts import Run
 from localreg.operations.upkeep import cache, gc
 from localreg.operations.weights import local_copies, uploading
@@ -525,14 +526,14 @@ class Registry(RuleBasedStateMachine):
 
     @rule(target=tasks, task=tasks, name=names, project=projects)
     def clone_a_task(self, task, name, project):
-        return self.attempt(listing.clone_task, task, name=name, project=project) or task
+        return self.attempt(cloning.clone_task, task, name=name, project=project) or task
 
     @rule(task=tasks, models=st.booleans(), spare=st.booleans())
     def delete_a_copy_of_a_task(self, task, models, spare):
-        copy = self.attempt(listing.clone_task, task)
+        copy = self.attempt(cloning.clone_task, task)
         made = artifacts.prepare("it", b"of the copy", ending=None, serialize=None, move=False)
         self.attempt(artifacts.keep_artifact, copy, "it", made)
-        self.attempt(listing.delete_task, copy, models=models, spare_used=spare)
+        self.attempt(delete_task, copy, models=models, spare_used=spare)
 
     # What must be refused.
 

@@ -108,11 +108,11 @@ def _to_take_up(
     """Return the id of the task that is taken up again, None for a new one."""
     remote = ambient.remote_task()
     if remote:
-        return operations.tasks.lifecycle.find_task(opened, remote)
+        return operations.tasks.search.find_task(opened, remote)
     for given in (again, reuse):
         if isinstance(given, str) and given:
-            return operations.tasks.lifecycle.find_task(opened, given)
+            return operations.tasks.search.find_task(opened, given)
     if again is not False:
         with suppress(TaskNotFoundError):  # the first run has nothing to go on with
-            return operations.tasks.lifecycle.find_task(opened, None, project, name)
+            return operations.tasks.search.find_task(opened, None, project, name)
     return None

@@ -63,7 +63,7 @@ class SearchMethods(TaskHandle):
                     reference=str(task_name),
                 )
             return found[0]
-        hit = operations.tasks.lifecycle.look_up_task(opened, task_id, project_name, task_name)
+        hit = operations.tasks.search.look_up_task(opened, task_id, project_name, task_name)
         return cls._of(hit.registry, hit.id)
 
     @classmethod
@@ -93,7 +93,7 @@ class SearchMethods(TaskHandle):
             InvalidValueError: (a ValueError) a filter cannot be used.
         """
         opened = open_of(registry)
-        found = operations.tasks.listing.search_tasks(
+        found = operations.tasks.search.search_tasks(
             opened,
             ids=task_ids,
             project=project_name,
@@ -165,11 +165,11 @@ class SearchMethods(TaskHandle):
         else:
             opened = open_of(registry)
             source = source_task or ambient.current_task(opened) or ""
-            source = operations.tasks.lifecycle.find_task(opened, source or None)
+            source = operations.tasks.search.find_task(opened, source or None)
         into = None if project is None else operations.tasks.lifecycle.project_name(opened, project)
         return cls._of(
             opened,
-            operations.tasks.listing.clone_task(
+            operations.tasks.cloning.clone_task(
                 opened, source, name=name, comment=comment, parent=parent, project=into
             ),
         )

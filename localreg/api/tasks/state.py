@@ -104,7 +104,7 @@ class StateMethods(TaskHandle):
             TaskNotFoundError: there is no such task.
         """
         given = parent.id if isinstance(parent, TaskHandle) else parent
-        found = operations.tasks.lifecycle.find_task(self._registry, given) if given else None
+        found = operations.tasks.search.find_task(self._registry, given) if given else None
         operations.tasks.lifecycle.set_task(self._registry, self._id, "parent", found)
 
     @property
@@ -342,7 +342,7 @@ class StateMethods(TaskHandle):
             TaskNotFoundError: it is gone already, with `raise_on_error`.
         """
         try:
-            gone = operations.tasks.listing.delete_task(
+            gone = operations.tasks.removal.delete_task(
                 self._registry,
                 self._id,
                 models=bool(delete_artifacts_and_models),

@@ -27,7 +27,7 @@ from localreg.cli.output import (
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models import adding, recording
-from localreg.operations.tasks import lifecycle
+from localreg.operations.tasks import lifecycle, search
 from localreg.operations.upkeep import doctor, sharing
 from localreg.operations.weights import local_copies
 from localreg.operations.weights.locations import holder
@@ -161,7 +161,7 @@ def add_command(
         create_as_published=publish,
     )
     with opened(registry) as target:
-        task = lifecycle.task(target, lifecycle.find_task(target, task_id)) if task_id else None
+        task = lifecycle.task(target, search.find_task(target, task_id)) if task_id else None
         with shown_progress(f"Keeping {url or file}") as progress:
             home = target
             if url is None:

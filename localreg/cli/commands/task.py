@@ -23,8 +23,8 @@ from localreg.cli.output import (
 )
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import model_row
+from localreg.operations.tasks import cloning, lifecycle, parameters, removal, rerunning, search
 from localreg.operations.tasks import inputs as task_inputs
-from localreg.operations.tasks import lifecycle, listing, parameters, rerunning
 from localreg.registry import OpenRegistry
 from localreg.store.rows import task_rows
 from localreg.values.checks import check_name
@@ -64,9 +64,9 @@ def ls_command(
 ) -> None:
     """List tasks, the one that changed last first."""
     with opened(registry) as target:
-        for running in listing.find_tasks(target, status="in_progress"):
+        for running in search.find_tasks(target, status="in_progress"):
             lifecycle.settled(target, running)  # one whose process is gone is aborted
-        found = listing.search_tasks(
+        found = search.search_tasks(
             target, project=project, name=name, tags=list(tags) or None, status=status
         )
         shown = found[:limit] if limit else found
@@ -100,7 +100,7 @@ def _status(task: TaskRecord) -> str:
 def show_command(task: str, as_json: bool, registry: str | None) -> None:
     """Show all there is to know of a task."""
     with opened(registry) as target:
-        found = rerunning.look_up_task(target, task)
+        found = search.look_up_reference(target, task)
         lifecycle.settled(found.registry, found.id)
         told = _task_json(found.registry, found.id)
         if as_json:
@@ -220,14 +220,14 @@ def clone_command(
     texts = {key: _read(file) for key, file in pairs("--set-config", configs).items()}
     given = pairs("--set-param", values)
     with opened(registry) as target:
-        source = rerunning.resolve_task(target, task)
+        source = search.resolve_task(target, task)
         models = {
             check_name("--set-input", entry): resolve_model(target, reference).id
             for entry, reference in pairs("--set-input", inputs).items()
         }
         there = task_inputs.inputs(target, source)
-        changed = rerunning.texts_as_values(target, source, given)
-        copy = listing.clone_task(target, source, name=name)
+        changed = parameters.texts_as_values(target, source, given)
+        copy = cloning.clone_task(target, source, name=name)
         for entry, model_id in models.items():
             task_inputs.connect_model(target, copy, model_id, entry)
             if entry not in there:
@@ -262,7 +262,7 @@ def run_command(
     that you trust, as you would run their scripts.
     """
     with opened(registry) as target:
-        task_id = rerunning.resolve_task(target, task)
+        task_id = search.resolve_task(target, task)
         environment = {
             ambient.TASK_VARIABLE: task_id,
             ambient.HOME_VARIABLE: str(target.root),
@@ -282,6 +282,6 @@ def run_command(
 def rm_command(tasks: tuple[str, ...], models: bool, registry: str | None) -> None:
     """Remove tasks, what was reported to them and their artifacts."""
     with opened(registry) as target:
-        for task_id in [rerunning.resolve_task(target, each) for each in tasks]:
-            if not listing.delete_task(target, task_id, models=models):
+        for task_id in [search.resolve_task(target, each) for each in tasks]:
+            if not removal.delete_task(target, task_id, models=models):
                 say(f"Not all that task {task_id} made could be removed; see the log.")

@@ -7,16 +7,19 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.tasks import artifacts as artifacts
+    from localreg.operations.tasks import cloning as cloning
     from localreg.operations.tasks import dataframes as dataframes
     from localreg.operations.tasks import inputs as inputs
     from localreg.operations.tasks import lifecycle as lifecycle
-    from localreg.operations.tasks import listing as listing
     from localreg.operations.tasks import parameters as parameters
+    from localreg.operations.tasks import removal as removal
     from localreg.operations.tasks import rerunning as rerunning
     from localreg.operations.tasks import run_facts as run_facts
+    from localreg.operations.tasks import search as search
 
 _MODULES = frozenset(
-    "artifacts dataframes inputs lifecycle listing parameters rerunning run_facts".split()
+    "artifacts cloning dataframes inputs lifecycle parameters removal rerunning run_facts "
+    "search".split()
 )
 
 

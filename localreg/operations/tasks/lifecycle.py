@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from localreg.errors import InvalidValueError, TaskNotFoundError
+from localreg.errors import InvalidValueError
 from localreg.filesystem.temporary_owners import owner_mark
 from localreg.operations.finding.references import (
     check_project_name,
     ensure_project,
     require_task,
 )
-from localreg.operations.finding.upstream import Found, asked
 from localreg.operations.tasks.run_facts import Run, is_gone
 from localreg.registry import OpenRegistry
 from localreg.store.rows import project_rows, task_rows
@@ -92,54 +91,6 @@ def take_up(registry: OpenRegistry, task_id: str, run: Run) -> None:
             change.record("task.run", task_id, {"old": dict(found.run), "new": told})
         place = task_rows.place(change.connection, task_id)
         task_rows.set_place(change.connection, task_id, place | run.place)
-
-
-def find_task(
-    registry: OpenRegistry, task_id: object, project: object = None, name: object = None
-) -> str:
-    """Return the id of a task, by id or as the newest of a name.
-
-    Raises:
-        TaskNotFoundError: there is none.
-        InvalidValueError: neither an id nor a name was given.
-    """
-    if task_id:
-        text = check_text("task_id", task_id, nul=False).strip()
-        with registry.store.read() as connection:
-            return require_task(connection, text).id
-    if name is None:
-        raise InvalidValueError("give a task_id, or a task_name", argument="task_name")
-    wanted, within = check_text("task_name", name), check_project_name(project, "project_name")
-    with registry.store.read() as connection:
-        found = task_rows.newest_named(connection, within, wanted)
-    if found is None:
-        place = f" in project {within!r}" if within else ""
-        raise TaskNotFoundError(f"there is no task {wanted!r}{place}", reference=wanted)
-    return found
-
-
-def look_up_task(
-    registry: OpenRegistry, task_id: object, project: object = None, name: object = None
-) -> Found:
-    """Return the task that `find_task` finds, in a registry or the first upstream that has it.
-
-    Raises:
-        TaskNotFoundError: none has it.
-        InvalidValueError: neither an id nor a name was given.
-    """
-
-    def look(each: OpenRegistry) -> str | None:
-        try:
-            return find_task(each, task_id, project, name)
-        except TaskNotFoundError:
-            if not registry.upstream:
-                raise
-            return None
-
-    for each, found in asked(registry, look):
-        if found is not None:
-            return Found(each, found)
-    return Found(registry, find_task(registry, task_id, project, name))  # which raises
 
 
 def task(registry: OpenRegistry, task_id: str) -> TaskRecord:

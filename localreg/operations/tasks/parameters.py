@@ -257,3 +257,35 @@ def as_text(configuration: object) -> str:
         raise InvalidValueError(
             f"configuration holds what JSON cannot: {str(error)[:200]}", argument="configuration"
         ) from error
+
+
+def texts_as_values(registry: OpenRegistry, task_id: str, given: Mapping[str, str]) -> Values:
+    """Return parameters given as texts, each of the type that a task has it as.
+
+    Args:
+        given: by ``section/name``; a name alone is the parameter of that name which the task has,
+            in whichever section, and one of "General" when it has none.
+
+    Raises:
+        InvalidValueError: several sections have a parameter of the name.
+        TaskNotFoundError: it is gone.
+    """
+    there = parameters(registry, task_id)
+    values: Values = {}
+    for path, text in given.items():
+        key = _meant(path, there)
+        values[key] = MetadataValue(text, there[key].type if key in there else "str")
+    return values
+
+
+def _meant(path: str, there: Mapping[Key, object]) -> Key:
+    key = split_key(path)
+    if key in there:
+        return key
+    named = [each for each in there if each.name == path]
+    if len(named) > 1:
+        raise InvalidValueError(
+            f"{path!r} may be {' or '.join(each.path for each in named)}; give one of them",
+            argument="parameter",
+        )
+    return named[0] if named else key

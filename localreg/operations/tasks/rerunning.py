@@ -14,23 +14,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from localreg.errors import (
-    AmbiguousReferenceError,
     ConflictError,
     InvalidValueError,
     SourceNotFoundError,
-    TaskNotFoundError,
 )
 from localreg.filesystem.temporary_owners import owner_mark
-from localreg.operations.finding.references import PREFIX_MINIMUM
-from localreg.operations.finding.upstream import Found, asked
-from localreg.operations.tasks import lifecycle, parameters
-from localreg.operations.tasks.parameters import Key, split_key
+from localreg.operations.tasks import lifecycle
 from localreg.operations.tasks.run_facts import Run
 from localreg.registry import OpenRegistry
-from localreg.store.rows import model_rows, task_rows
-from localreg.values.checks import check_text
+from localreg.store.rows import task_rows
 from localreg.values.frozen import Frozen
-from localreg.values.records import Json, MetadataValue
+from localreg.values.records import Json
 
 RUNNER = "localreg.run"
 
@@ -47,90 +41,6 @@ class Order(Frozen):
     words: tuple[str, ...]
     folder: str
     environment: Mapping[str, str]
-
-
-def look_up_task(registry: OpenRegistry, reference: object) -> Found:
-    """Return the task that `resolve_task` finds, in a registry or the first upstream that has it.
-
-    Raises:
-        TaskNotFoundError: none has it.
-        AmbiguousReferenceError: one has several.
-    """
-
-    def look(each: OpenRegistry) -> str | None:
-        try:
-            return resolve_task(each, reference)
-        except TaskNotFoundError:
-            if not registry.upstream:
-                raise
-            return None
-
-    for each, task_id in asked(registry, look):
-        if task_id is not None:
-            return Found(each, task_id)
-    return Found(registry, resolve_task(registry, reference))  # which raises
-
-
-def resolve_task(registry: OpenRegistry, reference: object) -> str:
-    """Return the id of a task, given whole or by its first 6 or more digits.
-
-    Raises:
-        TaskNotFoundError: there is none.
-        AmbiguousReferenceError: there are several.
-    """
-    text = check_text("task", reference, limit=4_096, nul=False, empty=False).strip()
-    with registry.store.read() as connection:
-        if task_rows.task(connection, text) is not None:
-            return text
-        prefix = len(text) >= PREFIX_MINIMUM and set(text) <= set("0123456789abcdef")
-        hits = model_rows.with_prefix(connection, "task", text) if prefix else []
-    if not hits:
-        raise TaskNotFoundError(
-            f"there is no task {text!r:.60}; give its id, or the first {PREFIX_MINIMUM} or more "
-            "digits of it (`localreg task ls`)",
-            reference=text,
-        )
-    if len(hits) > 1:
-        raise AmbiguousReferenceError(
-            f"{text!r} begins the ids of several tasks: {', '.join(hits[:10])}",
-            reference=text,
-            hits=tuple(hits),
-        )
-    return hits[0]
-
-
-def texts_as_values(
-    registry: OpenRegistry, task_id: str, given: Mapping[str, str]
-) -> parameters.Values:
-    """Return parameters given as texts, each of the type that a task has it as.
-
-    Args:
-        given: by ``section/name``; a name alone is the parameter of that name which the task has,
-            in whichever section, and one of "General" when it has none.
-
-    Raises:
-        InvalidValueError: several sections have a parameter of the name.
-        TaskNotFoundError: it is gone.
-    """
-    there = parameters.parameters(registry, task_id)
-    values: parameters.Values = {}
-    for path, text in given.items():
-        key = _meant(path, there)
-        values[key] = MetadataValue(text, there[key].type if key in there else "str")
-    return values
-
-
-def _meant(path: str, there: Mapping[Key, object]) -> Key:
-    key = split_key(path)
-    if key in there:
-        return key
-    named = [each for each in there if each.name == path]
-    if len(named) > 1:
-        raise InvalidValueError(
-            f"{path!r} may be {' or '.join(each.path for each in named)}; give one of them",
-            argument="parameter",
-        )
-    return named[0] if named else key
 
 
 def run_task(

@@ -1,0 +1,76 @@
+"""Copying a task, to run it again with other settings."""
+
+from __future__ import annotations
+
+from localreg.operations.finding.references import ensure_project, require_task
+from localreg.registry import OpenRegistry
+from localreg.store.events.change import Change
+from localreg.store.rows import task_rows
+from localreg.values.checks import check_comment, check_name
+from localreg.values.ids import new_id
+from localreg.values.records import project_payload
+
+
+def clone_task(
+    registry: OpenRegistry,
+    source: str,
+    *,
+    name: object = None,
+    comment: object = None,
+    parent: str | None = None,
+    project: str | None = None,
+) -> str:
+    """Record a copy of a task that has not run yet, and return its id.
+
+    It has the parameters, configurations, labels, tags and input models of the first, and runs the
+    same script; not what that reported or made.
+
+    Args:
+        name: "Clone of …" when None.
+        comment: that of the first when None.
+        parent: id of a task; that which is copied when None.
+        project: a project's name; that of the first when None.
+
+    Raises:
+        TaskNotFoundError: the task is gone.
+        InvalidValueError: an argument cannot be used.
+    """
+    given_name = None if name is None else check_name("name", name).strip()
+    given_comment = None if comment is None else check_comment(comment)
+    task_id = new_id()
+    with registry.store.write() as change:
+        found = require_task(change.connection, source)
+        if parent is not None:
+            require_task(change.connection, parent)
+        into = ensure_project(change, project) if project is not None else found.project
+        payload = {
+            "name": given_name or f"Clone of {found.name}"[:1_024],
+            "type": found.type,
+            "status": "created",
+            "comment": found.comment if comment is None else given_comment,
+            "parent": parent or source,
+            "tags": task_rows.tags(change.connection, source),
+            "run": dict(found.run),
+            "project": project_payload(into),
+        }
+        change.record("task.created", task_id, payload)
+        _copy_settings(change, source, task_id)
+    return task_id
+
+
+def _copy_settings(change: Change, source: str, target: str) -> None:
+    connection = change.connection
+    config, labels = task_rows.design(connection, source)
+    if config or labels:
+        design = {"old": {"config": "", "labels": {}}, "new": {"config": config, "labels": labels}}
+        change.record("task.design", target, design)
+    for section, name, value, type_ in task_rows.parameters(connection, source):
+        payload = {"section": section, "old": None, "new": [value, type_]}
+        change.record("task.parameter", target, payload, field=name)
+    for name, text in task_rows.configurations(connection, source).items():
+        change.record("task.configuration", target, {"old": None, "new": [text]}, field=name)
+    for name, model in task_rows.models(connection, source, "input").items():
+        payload = {"role": "input", "old": None, "new": model}
+        change.record("task.model", target, payload, field=name)
+    place = task_rows.place(connection, source)
+    task_rows.set_place(connection, target, {key: place[key] for key in place if key != "process"})
