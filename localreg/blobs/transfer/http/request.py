@@ -218,14 +218,31 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
+class _Answer(http.client.HTTPResponse):
+    """An answer that is refused here, and closed, when it has two different lengths.
+
+    urllib3 refuses it as well, but leaves its socket open until the garbage collector comes.
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        told = ",".join(self.headers.get_all("Content-Length", ()))
+        if len({length.strip() for length in told.split(",")}) > 1:
+            raise http.client.HTTPException("it has two lengths")
+
+
 def _watched_pools(watch: Watch) -> dict[str, type[urllib3.HTTPConnectionPool]]:
     class Plain(urllib3.connection.HTTPConnection):
+        response_class = _Answer
+
         def _new_conn(self) -> socket.socket:
             line = super()._new_conn()
             watch.attach(line)
             return line
 
     class Secure(urllib3.connection.HTTPSConnection):
+        response_class = _Answer
+
         def _new_conn(self) -> socket.socket:
             line = super()._new_conn()
             watch.attach(line)
