@@ -15,7 +15,6 @@ import pytest
 from click.testing import CliRunner
 
 from localreg import InputModel, Model, OutputModel, StorageManager, Task
-from localreg.blobs.transfer.cloud import aws_settings as aws_profile
 from localreg.blobs.transfer.cloud.aws_settings import aws_settings
 from localreg.blobs.transfer.cloud.azure_settings import azure_settings
 from localreg.blobs.transfer.cloud.stores import place_of
@@ -93,10 +92,7 @@ class TestS3:
         (tmp_path / "give.py").write_text(f"print('''{told}''')")
         files(config=f"[default]\ncredential_process = {sys.executable} {tmp_path}/give.py\n")
         assert fetch(f"{s3.url}/net.pt") == b"weights"
-        find_spec = aws_profile.find_spec
-        monkeypatch.setattr(
-            aws_profile, "find_spec", lambda name: None if name == "boto3" else find_spec(name)
-        )
+        monkeypatch.setitem(sys.modules, "boto3", None)  # as if it were not installed
         with pytest.raises(DownloadError, match="pip install boto3"):
             fetch(f"{s3.url}/net.pt")
 
@@ -209,7 +205,7 @@ class TestS3:
         assert fetch(f"{bucket.url}/net.pt") == b"second"
 
     def test_without_the_extra(self, registry, monkeypatch):
-        monkeypatch.setattr("localreg.blobs.transfer.cloud.stores.find_spec", lambda name: None)
+        monkeypatch.setitem(sys.modules, "obstore", None)  # as if it were not installed
         model = InputModel.import_model("s3://bucket/net.pt")
         with pytest.raises(DownloadError, match=r"pip install 'localreg\[cloud\]'"):
             model.get_weights(raise_on_error=True)

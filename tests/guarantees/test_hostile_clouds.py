@@ -29,6 +29,7 @@ from support.misbehaviours import (
 from localreg import InputModel, Model, OutputModel, Registry, Task
 from localreg.blobs.transfer.cloud import download as cloud_download
 from localreg.blobs.transfer.cloud import upload as cloud_upload
+from localreg.blobs.transfer.cloud.event_loop import run_apart
 from localreg.blobs.transfer.pace import Pace
 from localreg.errors import DigestMismatchError, DownloadError, UploadError
 
@@ -140,8 +141,7 @@ class TestUploads:
         proxy.up()
         nothing_visible(bucket)
 
-    def test_a_server_that_says_nothing(self, bucket, proxy, small, monkeypatch):
-        monkeypatch.setattr(cloud_upload, "PATIENCE", 1.0)
+    def test_a_server_that_says_nothing(self, bucket, proxy, small):
         proxy.misbehave("put", says_nothing)
         with pytest.raises(UploadError, match="in time"):
             upload(small, bucket, IMPATIENT)
@@ -199,19 +199,16 @@ class TestUploads:
         upload(small, bucket)
         assert conditions in (["*"], ["0"])
 
-    def test_an_interrupt_at_the_very_end_leaves_nothing(self, bucket, proxy, source, monkeypatch):
-        """It is there by then, and nobody will hear of it."""
-        run = cloud_upload.run_apart
+    def test_an_interrupt_at_the_very_end_leaves_nothing(self, bucket, proxy, source):
+        """The object is there by then, but the caller never learns its URL."""
 
         def run_and_interrupt(begin):
-            monkeypatch.setattr(cloud_upload, "run_apart", run)
-            run(begin)
+            run_apart(begin)
             assert bucket.keys() == ["a/net.pt"]
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(cloud_upload, "run_apart", run_and_interrupt)
         with pytest.raises(KeyboardInterrupt):
-            upload(source, bucket)
+            upload(source, bucket, run=run_and_interrupt)
         nothing_visible(bucket)
 
     def test_nothing_is_recorded_of_what_failed(self, bucket, proxy, small, registry):

@@ -26,7 +26,6 @@ from localreg.filesystem.portable_files import REFUSED_NAME, make_readonly, set_
 from localreg.values.frozen import Frozen
 
 BUFFER = 262_144
-MODEST = 100_000_000  # below that much no ratio is suspicious
 MOST_DIFFERENCES = 20
 _ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
@@ -37,12 +36,14 @@ class Limits(Frozen, kw_only=True):
     Attributes:
         bytes: in all.
         members: files and folders.
-        ratio: bytes for each byte of the archive, above 100 MB.
+        ratio: bytes for each byte of the archive.
+        free: up to so many bytes the ratio is not checked.
     """
 
     bytes: int = 2**40
     members: int = 100_000
     ratio: int = 200
+    free: int = 100_000_000
 
 
 def limits_from_environment() -> Limits:
@@ -116,7 +117,7 @@ class _Unpacking:
         self._limits = limits
         self._group = group
         size = archive.stat().st_size
-        self._most = min(limits.bytes, max(MODEST, size * limits.ratio))
+        self._most = min(limits.bytes, max(limits.free, size * limits.ratio))
         self._bytes = 0
         self._folders = {""}
         self._files: set[str] = set()

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import stat
+import sys
 import threading
 import zipfile
 from pathlib import Path
@@ -253,7 +254,7 @@ class TestUploading:
 
     @pytest.mark.parametrize("uri", ["s3://bucket/x", "gs://bucket", "az://c/x", "azure://c/x"])
     def test_clouds_need_their_extra(self, uri, model, monkeypatch):
-        monkeypatch.setattr("localreg.blobs.transfer.cloud.stores.find_spec", lambda name: None)
+        monkeypatch.setitem(sys.modules, "obstore", None)  # as if it were not installed
         with pytest.raises(InvalidURLError, match=r"pip install 'localreg\[cloud\]'"):
             model.set_upload_destination(uri)
         monkeypatch.undo()
@@ -261,21 +262,19 @@ class TestUploading:
         assert model.upload_storage_uri == uri
 
     def test_bytes_that_rotted_in_the_registry_are_not_uploaded(
-        self, model, file, share, registry, monkeypatch
+        self, held_up, model, file, share, registry
     ):
-        upload = outgoing.upload
-
-        def rot_and_upload(source, url, **options):
-            source.chmod(0o644)
-            source.write_bytes(b"wEIGHTs")
-            return upload(source, url, **options)
-
-        monkeypatch.setattr(outgoing, "upload", rot_and_upload)
-        model.update_weights(file("w.pt"), upload_uri=share)
+        """They are damaged between `update_weights` and the upload in the background."""
+        before = below(share)
+        model.update_weights(file("w.pt", "second"))
+        blob = registry._opened.blobs.blob(hashlib.sha256(b"second").hexdigest())
+        blob.chmod(0o644)
+        blob.write_bytes(b"sECOND")
+        held_up.set()
         with pytest.raises(UploadError, match="are damaged"):
             OutputModel.wait_for_uploads()
-        assert below(share) == []
-        assert rows(registry, "SELECT uploaded, kept FROM weights") == [(0, 1)]
+        assert below(share) == before
+        assert rows(registry, "SELECT uploaded, kept FROM weights WHERE revision = 2") == [(0, 1)]
 
     def test_names_never_lead_out_of_the_destination(self, file, share, registry):
         task = Task.create("../../out/..", "../a/b")

@@ -26,13 +26,14 @@ from localreg.values.urls import public_url
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
-    from typing import Any, TypeVar
+    from typing import Any, TypeAlias, TypeVar
 
     from obstore.store import ObjectStore
 
     from localreg.progress import Progress
 
     Result = TypeVar("Result")
+    Run: TypeAlias = Callable[[Callable[[], Coroutine[object, object, Result]]], Result]
 
 SMALL = 8 * 1024 * 1024  # up to here an object goes in one piece, and is created only where none is
 MOST_PARTS = 9_000  # of 10,000 that S3 takes
@@ -45,7 +46,12 @@ _one_large = threading.Lock()  # at a time: each sends several parts at once, an
 
 
 def upload(
-    source: Path, url: str, *, progress: Progress | None = None, pace: Pace | None = None
+    source: Path,
+    url: str,
+    *,
+    progress: Progress | None = None,
+    pace: Pace | None = None,
+    run: Run[Uploaded] = run_apart,
 ) -> Uploaded:
     """Upload a file to an object that is not there yet.
 
@@ -54,6 +60,7 @@ def upload(
         url: the object's, which nobody else uses.
         progress: told of the bytes that were read.
         pace: how slow the server may be; by the environment when None.
+        run: runs the coroutine of the upload to its end.
 
     Raises:
         SourceNotFoundError, InvalidValueError, StorageError: the file cannot be read, is none, or
@@ -64,13 +71,13 @@ def upload(
     check_extra(url)
     with disk_errors("uploading weights", source):
         size = source_size(source)
-        run = _Upload(source, size, url, progress, pace or pace_from_environment())
+        work = _Upload(source, size, url, progress, pace or pace_from_environment())
         with _one_large if size > SMALL else nullcontext():
             try:
-                return run.asked.apart(run.to_the_end)
+                return work.asked.apart(work.to_the_end, run)
             except BaseException:
-                if run.arrived:  # interrupted between its end and here: nobody will know of it
-                    run_apart(run.withdraw)
+                if work.arrived:  # interrupted between its end and here: nobody will know of it
+                    run_apart(work.withdraw)
                 raise
 
 
@@ -115,9 +122,11 @@ class _Asked:
         self.place: Place = place_of(url)
         self.pace = pace
 
-    def apart(self, begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
+    def apart(
+        self, begin: Callable[[], Coroutine[object, object, Result]], run: Run[Result] = run_apart
+    ) -> Result:
         try:
-            return run_apart(begin)
+            return run(begin)
         except ForkedError as error:
             raise self.failed(str(error)) from None
 
