@@ -27,7 +27,7 @@ from obstore.store import ObjectStore, from_url
 from localreg import InputModel, OutputModel, Registry, Task
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from support.object_servers import SeaweedFS
+from support.servers.object_servers import SeaweedFS
 
 _PEAK = """
 import sys

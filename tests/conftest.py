@@ -13,8 +13,8 @@ import textwrap
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.object_proxy import ObjectProxy
-from support.object_servers import SERVERS, ObjectServers, no_clouds_of_the_user
+from support.servers.object_proxy import ObjectProxy
+from support.servers.object_servers import SERVERS, ObjectServers, no_clouds_of_the_user
 from support.vfat import Vfat
 
 # One machine's pace is not another's: no deadlines, and the same examples on every run of CI.

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.misbehaviours import (
+from support.servers.misbehaviours import (
     answers,
     answers_another_range,
     answers_with,

@@ -29,8 +29,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from support.fake_gcs import FakeGcs
-from support.server_process import ServerDiedError, ServerProcess, free_ports
+from support.servers.fake_gcs import FakeGcs
+from support.servers.server_process import ServerDiedError, ServerProcess, free_ports
 
 # What a user may have set for clouds of their own, and what would lead out of this machine.
 CLOUD_VARIABLES = ("AWS_", "AZURE_", "AZURITE_", "GOOGLE_", "GCE_", "GCS_", "CLOUDSDK_", "BOTO_")

@@ -19,8 +19,8 @@ import pytest
 import requests
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import from_url
-from support.object_servers import CLOUD_VARIABLES, no_clouds_of_the_user
-from support.server_process import ServerDiedError, ServerProcess
+from support.servers.object_servers import CLOUD_VARIABLES, no_clouds_of_the_user
+from support.servers.server_process import ServerDiedError, ServerProcess
 
 MIB = 1 << 20
 ONCE = {"max_retries": 0, "retry_timeout": timedelta(seconds=5)}
@@ -335,7 +335,7 @@ def test_clouds_of_the_user_are_out_of_reach(monkeypatch):
 _A_SESSION = """
 import sys
 from pathlib import Path
-from support.server_process import ServerProcess
+from support.servers.server_process import ServerProcess
 server = ServerProcess(Path(sys.argv[1]), "/bin/sh", "-c", "echo It serves; exec sleep 600")
 server.wait_for(lambda: server.said("It (serves)"))
 print(server.pid, flush=True)
@@ -344,7 +344,7 @@ input()
 
 
 def test_a_server_ends_with_the_session_that_is_killed(tmp_path):
-    here = {"PYTHONPATH": str(Path(__file__).parents[1])}
+    here = {"PYTHONPATH": str(Path(__file__).parents[2])}
     session = subprocess.Popen(
         [sys.executable, "-c", _A_SESSION, tmp_path], env=os.environ | here,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -10,7 +10,7 @@ import pytest
 import requests
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
-from support.misbehaviours import (
+from support.servers.misbehaviours import (
     answers,
     answers_another_range,
     answers_with,
@@ -26,7 +26,7 @@ from support.misbehaviours import (
     says_nothing,
     tells,
 )
-from support.object_servers import SERVERS
+from support.servers.object_servers import SERVERS
 
 MIB = 1 << 20
 PARTS = os.urandom(5 * MIB) + os.urandom(5 * MIB) + os.urandom(MIB)

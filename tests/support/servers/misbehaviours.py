@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
-from support.object_proxy import Answer
+from support.servers.object_proxy import Answer
 
 
 def dies_unread(middleman):
