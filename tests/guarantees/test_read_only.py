@@ -197,13 +197,11 @@ def test_the_command_line_reads_and_says_why_it_does_not_write(mounted, tmp_path
     assert run("-R", str(mounted), "report", "kept", "-o", str(page)) == (0, f"{page}\n", "")
 
 
-def as_reader(here, root, folder):
+def as_reader(root, folder):
     """Use a registry as somebody who may only read; return what came of it."""
-    import sys
     import tempfile
     from pathlib import Path
 
-    sys.path.insert(0, here)
     from support.two_users import STRANGER, become
 
     become(STRANGER, 0o022)
@@ -234,25 +232,20 @@ def public_folder():
         yield Path(folder)
 
 
-HERE = str(Path(__file__).parents[1])
-
-
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
 def test_who_has_no_right_to_write_reads_what_is_there(public_folder, children, journal):
     root = public_folder / "registry"
     fill(root, public_folder, journal)
-    told = children.run(as_reader, HERE, root, public_folder / "free")
+    told = children.run(as_reader, root, public_folder / "free")
     assert told[:5] == [True, sorted(NAMES), "weights", "packed", True]
     assert told[5] == "ReadOnlyRegistryError"
     assert f"you may not write to {root}" in told[6]
 
 
-def plant(here, folder):
+def plant(folder):
     """Make, as a stranger, what local copies of root would be made in."""
-    import sys
     from pathlib import Path
 
-    sys.path.insert(0, here)
     from support.two_users import STRANGER, become
 
     become(STRANGER, 0o022)
@@ -265,7 +258,7 @@ def test_a_place_for_copies_that_somebody_else_made_is_not_used(
     """Whoever can write to it could change what is given out."""
     root = public_folder / "registry"
     fill(root, public_folder)
-    children.run(plant, HERE, public_folder / "free")
+    children.run(plant, public_folder / "free")
     monkeypatch.setattr(tempfile, "tempdir", str(public_folder / "free"))
     with (
         Registry(root, readonly=True) as registry,
@@ -277,11 +270,10 @@ def test_a_place_for_copies_that_somebody_else_made_is_not_used(
 # while somebody else writes ------------------------------------------------------------------
 
 
-def read_meanwhile(here, root, rounds):
+def read_meanwhile(root, rounds):
     """Read again and again without any right to write; tell each number of models seen."""
     import sys
 
-    sys.path.insert(0, here)
     from support.two_users import STRANGER, become
 
     become(STRANGER, 0o022)
@@ -313,7 +305,7 @@ def test_who_may_only_read_sees_what_others_write(public_folder, children, journ
     """P11, P15: opened while nobody wrote, it goes on with what writers commit and clear away."""
     root = public_folder / "registry"
     open_registry(root, journal=journal).close()
-    with children.start(read_meanwhile, HERE, root, 3) as child:
+    with children.start(read_meanwhile, root, 3) as child:
         assert child.stdout.readline() == "ready\n", child.stderr.read()
 
         def seen_now():
@@ -341,11 +333,8 @@ def test_who_may_only_read_sees_what_others_write(public_folder, children, journ
     assert again == 0, "nobody wrote while it read"
 
 
-def write_at_once(number, barrier, here, root, count):
+def write_at_once(number, barrier, root, count):
     """Number 0 registers, opening anew each time; the others read without any right to write."""
-    import sys
-
-    sys.path.insert(0, here)
     from support.two_users import STRANGER, become
 
     from localreg import InputModel, Registry
@@ -378,18 +367,17 @@ def test_who_may_only_read_never_sees_half_of_anything(public_folder, children, 
     """What a reader sees while others come, write and go is always one state, and a later one."""
     root = public_folder / "registry"
     open_registry(root, journal=journal).close()
-    _, *readers = children.crowd(3, write_at_once, HERE, root, 60)
+    _, *readers = children.crowd(3, write_at_once, root, 60)
     for seen in readers:
         assert seen == sorted(seen)
         assert seen[-1] == 60
 
 
-def read_in_the_middle(here, root, damaged):
+def read_in_the_middle(root, damaged):
     """Read while the file is changed between two statements; return what comes of it."""
     import sqlite3
     import sys
 
-    sys.path.insert(0, here)
     from support.two_users import STRANGER, become
 
     become(STRANGER, 0o022)
@@ -413,7 +401,7 @@ def test_what_was_read_while_the_file_changed_does_not_count(public_folder, chil
     """P11: who cannot lock a file is told that it changed, also where that looks like damage."""
     root = public_folder / "registry"
     open_registry(root, journal="wal").close()
-    with children.start(read_in_the_middle, HERE, root, damaged) as child:
+    with children.start(read_in_the_middle, root, damaged) as child:
         assert child.stdout.readline() == "reading\n", child.stderr.read()
         with Registry(root):
             InputModel.import_model("s3://b/x", name="m")
@@ -424,13 +412,11 @@ def test_what_was_read_while_the_file_changed_does_not_count(public_folder, chil
     assert "try again" in said
 
 
-def ask(here, root, folder):
+def ask(root, folder):
     """Ask for all that looks at weights, as somebody who may only read; return what is told."""
-    import sys
     import tempfile
     from pathlib import Path
 
-    sys.path.insert(0, here)
     from support.two_users import STRANGER, become
 
     become(STRANGER, 0o022, pages=True)
@@ -470,7 +456,7 @@ def test_a_folder_that_one_may_not_enter_is_named(public_folder, children, close
     with Registry(root) as registry:
         registry.model("package").get_local_copy(raise_on_error=True)
     (root / closed).chmod(0o700)
-    told = children.run(ask, HERE, root, public_folder / "free")
+    told = children.run(ask, root, public_folder / "free")
     why = f"you may not enter {root / closed} (mode 0700, user 0, group 0): only its owner may"
     assert why in told["tree"]
     assert why in told["doctor"]

@@ -16,7 +16,6 @@ from localreg import Registry
 # What flock answers on some network file systems; 0: it says yes to everybody.
 ANSWERS = {"does nothing": 0, "ENOLCK": errno.ENOLCK, "EOPNOTSUPP": errno.EOPNOTSUPP,
            "ENOSYS": errno.ENOSYS}  # fmt: skip
-HERE = str(Path(__file__).parents[1])
 WITHOUT = [name for name, code in ANSWERS.items() if code]
 
 
@@ -70,12 +69,10 @@ def answer(request):
     return ANSWERS[request.param]
 
 
-def fetch(number, barrier, here, answer, root, url):
+def fetch(number, barrier, answer, root, url):
     """Fetch one URL at once with others."""
-    import sys
     from pathlib import Path
 
-    sys.path.insert(0, here)
     from support.lockless import flock_answers
 
     flock_answers(answer)
@@ -90,7 +87,7 @@ def fetch(number, barrier, here, answer, root, url):
 def test_many_fetch_one_url(tmp_path, children, site, answer):
     """P10: where locks do nothing, or are missing, there are more GETs and the same result."""
     Registry(tmp_path / "r").close()
-    done = children.crowd(4, fetch, HERE, answer, tmp_path / "r", site.url)
+    done = children.crowd(4, fetch, answer, tmp_path / "r", site.url)
     assert done == [len(site.body)] * 4
     assert set(site.gets) == {"/net.pt"}
     with Registry(tmp_path / "r") as registry:
@@ -101,13 +98,11 @@ def test_many_fetch_one_url(tmp_path, children, site, answer):
     assert list((tmp_path / "r" / "tmp").iterdir()) == []
 
 
-def work(number, barrier, here, answer, root):
+def work(number, barrier, answer, root):
     """Keep, read, remove and collect the same bytes, and others, at once with others."""
     import io
-    import sys
     from pathlib import Path
 
-    sys.path.insert(0, here)
     from support.lockless import flock_answers
 
     flock_answers(answer)
@@ -127,18 +122,15 @@ def work(number, barrier, here, answer, root):
 
 def test_many_keep_remove_and_collect(tmp_path, children, answer):
     """P8, P11: what the database decides, no file lock has to."""
-    assert children.crowd(4, work, HERE, answer, tmp_path / "r") == [True] * 4
+    assert children.crowd(4, work, answer, tmp_path / "r") == [True] * 4
     with Registry(tmp_path / "r") as registry:
         assert len(registry.models(name="same")) == 16
         assert sum(len(registry.models(name=f"own-{number}")) for number in range(4)) == 32
         assert registry.verify(full=True).ok
 
 
-def birth(number, barrier, here, answer, root, links, renames):
+def birth(number, barrier, answer, root, links, renames):
     """Make a registry at once with others."""
-    import sys
-
-    sys.path.insert(0, here)
     from support.lockless import flock_answers, no_links, no_rename_without_replacing
 
     flock_answers(answer)
@@ -168,7 +160,7 @@ def test_many_make_one_registry_by_a_lease(tmp_path, children, name):
 
 
 def check_birth(children, root, answer, links, renames):
-    ids = children.crowd(6, birth, HERE, answer, root, links, renames)
+    ids = children.crowd(6, birth, answer, root, links, renames)
     assert len(set(ids)) == 1
     with Registry(root) as registry:
         assert len(registry.models()) == 6
@@ -207,25 +199,23 @@ def test_who_is_killed_leaves_nobody_waiting(tmp_path, children, site, name):
     """P14: the next process takes over what a killed one has downloaded, and waits for no lock."""
     Registry(tmp_path / "r").close()
     site.go_on.clear()
-    with children.start(fetch_alone, HERE, ANSWERS[name], tmp_path / "r", site.url) as child:
+    with children.start(fetch_alone, ANSWERS[name], tmp_path / "r", site.url) as child:
         assert site.begun.wait(60)
         child.kill()
     site.go_on.set()
-    size, told = children.run(fetch_alone, HERE, ANSWERS[name], tmp_path / "r", site.url)
+    size, told = children.run(fetch_alone, ANSWERS[name], tmp_path / "r", site.url)
     assert size == len(site.body)
     assert "has no file locks" in told
     with Registry(tmp_path / "r") as registry:
         assert registry.gc(grace_seconds=0).garbage == ()
 
 
-def fetch_alone(here, answer, root, url):
+def fetch_alone(answer, root, url):
     """Fetch a URL; return its size, and what the log says."""
     import io
     import logging
-    import sys
     from pathlib import Path
 
-    sys.path.insert(0, here)
     from support.lockless import flock_answers
 
     flock_answers(answer)
@@ -245,8 +235,8 @@ def test_where_there_are_no_locks_no_process_waits_for_another(tmp_path, childre
     Registry(root).close()
     site.go_on.clear()
     with (
-        children.start(fetch_alone, HERE, ANSWERS[name], root, site.url) as first,
-        children.start(fetch_alone, HERE, ANSWERS[name], root, site.url) as second,
+        children.start(fetch_alone, ANSWERS[name], root, site.url) as first,
+        children.start(fetch_alone, ANSWERS[name], root, site.url) as second,
     ):
         deadline = time.monotonic() + 60
         while len(site.gets) < 2:

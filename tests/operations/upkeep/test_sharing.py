@@ -21,8 +21,6 @@ from localreg.filesystem.group_modes import Group
 from localreg.operations.upkeep.doctor import examine_sharing
 from localreg.operations.upkeep.sharing import make_shared
 
-HERE = str(Path(__file__).parents[2])
-
 
 class Site:
     """A loopback server of one file, which counts how often it was asked for."""
@@ -71,11 +69,8 @@ def place():
         yield Path(folder)
 
 
-def init(here, user, umask, arguments):
+def init(user, umask, arguments):
     """Run `localreg init` as somebody; return its exit code and what it says."""
-    import sys
-
-    sys.path.insert(0, here)
     from support.two_users import become
 
     become(user, umask)
@@ -94,19 +89,17 @@ def root(place, children, request):
     root = place / "registry"
     journal = getattr(request, "param", "wal")
     arguments = ["--shared", str(GROUP), "--journal", journal, str(root)]
-    code, said = children.run(init, HERE, ALICE, 0o077, arguments)
+    code, said = children.run(init, ALICE, 0o077, arguments)
     assert code == 0, said
     return root
 
 
-def work(here, user, umask, root, name):
+def work(user, umask, root, name):
     """Use all of a registry as somebody; return what could be read, and what was given out."""
     import io
     import os
-    import sys
     from pathlib import Path
 
-    sys.path.insert(0, here)
     from support.two_users import become
 
     become(user, umask, pages=True)
@@ -160,8 +153,8 @@ def modes(root):
 )
 def test_members_use_what_the_others_made(root, children, umask):
     """Two users in turns: read, add the same bytes, remove each other's models, collect, draw."""
-    assert children.run(work, HERE, ALICE, 0o077, root, "alice") == {"readonly": False}
-    first = children.run(work, HERE, BOB, umask, root, "bob")
+    assert children.run(work, ALICE, 0o077, root, "alice") == {"readonly": False}
+    first = children.run(work, BOB, umask, root, "bob")
     assert first.pop("readonly") is False
     assert first == {
         "alice-same:1": "the same bytes",
@@ -169,7 +162,7 @@ def test_members_use_what_the_others_made(root, children, umask):
         "alice-package:1": "packed",
         "alice-moved:1": "given away",
     }
-    second = children.run(work, HERE, ALICE, 0o077, root, "alice")
+    second = children.run(work, ALICE, 0o077, root, "alice")
     assert second["bob-own:1"] == "bob"
     assert second["bob-same:1"] == "the same bytes"
     with Registry(root) as registry:
@@ -195,13 +188,11 @@ def test_members_use_what_the_others_made(root, children, umask):
     assert owners >= {ALICE, BOB}
 
 
-def work_at_once(number, barrier, here, root, users):
+def work_at_once(number, barrier, root, users):
     """Register, keep the same and other bytes, read and remove, at once with other users."""
     import io
-    import sys
     from pathlib import Path
 
-    sys.path.insert(0, here)
     from support.two_users import become
 
     become(users[number % 2], 0o077)
@@ -226,7 +217,7 @@ def work_at_once(number, barrier, here, root, users):
 @pytest.mark.parametrize("root", ["wal", "truncate"], indirect=True)
 def test_members_use_it_at_once(root, children):
     """Four processes of two users lose nothing, and nobody is refused anything."""
-    assert children.crowd(4, work_at_once, HERE, root, [ALICE, BOB]) == [True] * 4
+    assert children.crowd(4, work_at_once, root, [ALICE, BOB]) == [True] * 4
     with Registry(root) as registry:
         assert len(registry.models(name="pointed")) == 16
         assert len(registry.models(name="same")) == 16
@@ -236,12 +227,10 @@ def test_members_use_it_at_once(root, children):
     assert finding.state == "ok", finding.text
 
 
-def fetch_at_once(number, barrier, here, root, users, url):
+def fetch_at_once(number, barrier, root, users, url):
     """Fetch one URL, at once with other users."""
-    import sys
     from pathlib import Path
 
-    sys.path.insert(0, here)
     from support.two_users import become
 
     become(users[number % 2], 0o077)
@@ -255,18 +244,16 @@ def fetch_at_once(number, barrier, here, root, users, url):
 
 def test_members_fetch_a_url_once(root, children, site):
     """P10 also between users: one GET, and all have the file."""
-    done = children.crowd(4, fetch_at_once, HERE, root, [ALICE, BOB], site.url)
+    done = children.crowd(4, fetch_at_once, root, [ALICE, BOB], site.url)
     assert done == [len(site.body)] * 4
     assert site.gets == ["/net.pt"]
 
 
-def break_off(here, root, url):
+def break_off(root, url):
     """Die in the middle of a download, and of unpacking, as Alice."""
     import os
-    import sys
     from pathlib import Path
 
-    sys.path.insert(0, here)
     from support.two_users import ALICE, become
 
     become(ALICE, 0o077)
@@ -284,11 +271,8 @@ def break_off(here, root, url):
         os.kill(os.getpid(), 9)
 
 
-def collect(here, root):
+def collect(root):
     """Collect what is left as Bob, and return what."""
-    import sys
-
-    sys.path.insert(0, here)
     from support.two_users import BOB, become
 
     become(BOB, 0o077)
@@ -305,19 +289,16 @@ def test_what_a_killed_process_left_is_collected_by_another_member(root, childre
 
     with zipfile.ZipFile(root.parent / "a.zip", "w") as archive:
         archive.writestr("folder/a.txt", "packed")
-    with children.start(break_off, HERE, root, site.url) as child:
+    with children.start(break_off, root, site.url) as child:
         assert child.wait() == -9, child.stderr.read()
-    (size,) = children.crowd(1, fetch_at_once, HERE, root, [BOB], site.url)
+    (size,) = children.crowd(1, fetch_at_once, root, [BOB], site.url)
     assert size == len(site.body)
-    assert children.run(collect, HERE, root) == [["leftover", "leftover"], []]
+    assert children.run(collect, root) == [["leftover", "leftover"], []]
     assert not [*(root / "tmp").iterdir(), *(root / "trees").iterdir()]
 
 
-def look(here, user, root):
+def look(user, root):
     """Open a registry as somebody; return the kind of error and its text."""
-    import sys
-
-    sys.path.insert(0, here)
     from support.two_users import become
 
     become(user, 0o022)
@@ -333,17 +314,14 @@ def look(here, user, root):
 def test_whoever_is_not_in_the_group_gets_nothing(root, children):
     """The umask of who made it counts for others: 077 leaves them nothing."""
     before = {name: status.st_mtime_ns for name, status in modes(root).items()}
-    kind, said = children.run(look, HERE, STRANGER, root)
+    kind, said = children.run(look, STRANGER, root)
     assert kind == "StorageError", said
     assert f"you may not enter {root} (mode 2770, user {ALICE}, group {GROUP}): members of" in said
     assert {name: status.st_mtime_ns for name, status in modes(root).items()} == before
 
 
-def look_before(here, user, first, upstream):
+def look_before(user, first, upstream):
     """Open a registry in front of one that one may not enter; return what is said of that."""
-    import sys
-
-    sys.path.insert(0, here)
     from support.two_users import become
 
     become(user, 0o022)
@@ -357,7 +335,7 @@ def test_an_upstream_that_one_may_not_enter_is_told_as_such(root, place, childre
     first = place / "first"
     first.mkdir()
     os.chown(first, STRANGER, STRANGER)
-    (why,) = children.run(look_before, HERE, STRANGER, first, root)
+    (why,) = children.run(look_before, STRANGER, first, root)
     assert f"members of the group {GROUP} may" in why
     assert "mounted" not in why
 
@@ -377,7 +355,7 @@ def test_a_group_that_cannot_be_shared_with_is_an_error_before_anything_is_made(
 ):
     user, group, reason = REFUSED[name]
     place.chmod(0o777)
-    code, said = children.run(init, HERE, user, 0o022, ["--shared", group, str(place / "new")])
+    code, said = children.run(init, user, 0o022, ["--shared", group, str(place / "new")])
     assert code != 0
     assert reason in said
     assert list(place.iterdir()) == []
@@ -387,20 +365,18 @@ def test_only_its_owner_gives_a_registry_to_a_group(place, children):
     """Another user's is not said to be shared while its folder is not the group's."""
     root = place / "registry"
     place.chmod(0o777)
-    assert children.run(init, HERE, ALICE, 0o000, [str(root)])[0] == 0
-    code, said = children.run(init, HERE, BOB, 0o022, ["--shared", str(GROUP), str(root)])
+    assert children.run(init, ALICE, 0o000, [str(root)])[0] == 0
+    code, said = children.run(init, BOB, 0o022, ["--shared", str(GROUP), str(root)])
     assert code == 1
     assert f"belongs to user {ALICE}" in said
     with Registry(root) as registry:
         assert registry._opened.store.shared is None
 
 
-def lock_without_links(here, users, root):
+def lock_without_links(users, root):
     """Take the lock of a URL as Alice and then, in another process, as Bob; without hard links."""
     import os
-    import sys
 
-    sys.path.insert(0, here)
     from support.lockless import no_links
     from support.two_users import become
 
@@ -423,16 +399,14 @@ def lock_without_links(here, users, root):
 
 
 def test_a_lock_is_every_members_also_without_hard_links(root, children):
-    assert children.run(lock_without_links, HERE, [ALICE, BOB], root) == 0
+    assert children.run(lock_without_links, [ALICE, BOB], root) == 0
 
 
-def init_without_modes(here, root, group):
+def init_without_modes(root, group):
     """Run `localreg init --shared` where modes and groups cannot be changed, as on vfat."""
     import errno
     import os
-    import sys
 
-    sys.path.insert(0, here)
     from support.two_users import ALICE, become
 
     def refuse(*arguments, **options):
@@ -461,7 +435,7 @@ def test_a_read_only_mount_is_told_before_anything_is_made(small_disk):
 
 def test_a_file_system_without_modes_is_an_error_before_anything_is_made(place, children):
     place.chmod(0o777)  # without setgid, by which the group would come without being set
-    kind, said = children.run(init_without_modes, HERE, place / "new", GROUP)
+    kind, said = children.run(init_without_modes, place / "new", GROUP)
     assert kind == "StorageError"
     assert "keeps no groups and modes" in said
     assert list(place.iterdir()) == []
@@ -471,22 +445,20 @@ def test_a_registry_that_is_there_is_shared_later(place, children):
     """Its maker gives the group all that is in it."""
     root = place / "registry"
     place.chmod(0o777)
-    code, said = children.run(init, HERE, ALICE, 0o077, [str(root)])
+    code, said = children.run(init, ALICE, 0o077, [str(root)])
     assert (code, stat.S_IMODE(root.stat().st_mode)) == (0, 0o700), said
-    children.run(work, HERE, ALICE, 0o077, root, "alice")
-    code, said = children.run(init, HERE, ALICE, 0o077, ["--shared", str(GROUP), str(root)])
+    children.run(work, ALICE, 0o077, root, "alice")
+    code, said = children.run(init, ALICE, 0o077, ["--shared", str(GROUP), str(root)])
     assert code == 0, said
-    told = children.run(work, HERE, BOB, 0o077, root, "bob")
+    told = children.run(work, BOB, 0o077, root, "bob")
     assert told["alice-package:1"] == "packed"
 
 
-def spoil(here, root):
+def spoil(root):
     """Keep the group out of some files, as Bob."""
     import os
-    import sys
     from pathlib import Path
 
-    sys.path.insert(0, here)
     from support.two_users import BOB, become
 
     become(BOB, 0o077)
@@ -498,26 +470,23 @@ def spoil(here, root):
 
 
 def test_files_that_keep_the_group_out_are_told_and_mended_by_their_owner(root, children):
-    children.run(work, HERE, BOB, 0o077, root, "bob")
-    spoilt = children.run(spoil, HERE, root)
+    children.run(work, BOB, 0o077, root, "bob")
+    spoilt = children.run(spoil, root)
     with Registry(root) as registry:
         (finding,) = examine_sharing(registry._opened)
     assert finding.state == "bad"
     assert all(name in finding.text for name in spoilt)
     arguments = ["--shared", str(GROUP), str(root)]
-    code, said = children.run(init, HERE, ALICE, 0o077, arguments)
+    code, said = children.run(init, ALICE, 0o077, arguments)
     assert code == 1  # Alice cannot, and cannot even look into the folder
     assert f"{spoilt[1]} belongs to {BOB}" in said
     assert f"(user {BOB})" in said
-    code, said = children.run(init, HERE, BOB, 0o077, arguments)
+    code, said = children.run(init, BOB, 0o077, arguments)
     assert code == 0, said
 
 
-def repair(here, root):
+def repair(root):
     """Repair as Bob; return how."""
-    import sys
-
-    sys.path.insert(0, here)
     from support.two_users import BOB, become
 
     become(BOB, 0o077)
@@ -540,7 +509,7 @@ def test_a_member_repairs_what_another_kept(root, children):
     blob.chmod(0o640)
     blob.write_text("the wrong bytes")
     blob.chmod(0o440)
-    assert children.run(repair, HERE, root) == [[f"copied from {source}"], []]
+    assert children.run(repair, root) == [[f"copied from {source}"], []]
     assert blob.read_text() == "the right bytes"
     assert blob.stat().st_uid == BOB
     assert not list((root / "quarantine").iterdir())
@@ -577,12 +546,11 @@ def test_a_folder_above_that_members_cannot_pass_is_told(root):
 # the moment in which a log is there, and has not yet the mode of its database -------------------
 
 
-def open_too_early(here, root):
+def open_too_early(root):
     """Open a registry and write to it; tell each time that it has to be tried again."""
     import sys
     import time
 
-    sys.path.insert(0, here)
     from support.two_users import BOB, become
 
     become(BOB, 0o077)
@@ -603,13 +571,13 @@ def test_a_log_that_the_group_may_not_use_yet_is_waited_for(place, children, nar
     """P11: SQLite makes its logs with the umask, and widens them a moment later."""
     root = place / "registry"
     arguments = ["--shared", str(GROUP), "--journal", "wal", str(root)]
-    assert children.run(init, HERE, ALICE, 0o077, arguments)[0] == 0
+    assert children.run(init, ALICE, 0o077, arguments)[0] == 0
     for ending in ("-wal", "-shm"):
         log = root / f"registry.db{ending}"
         log.touch()
         os.chown(log, ALICE, GROUP)
         log.chmod(mode if ending == narrow else 0o660)
-    with children.start(open_too_early, HERE, root) as child:
+    with children.start(open_too_early, root) as child:
         assert child.stdout.readline() == "again\n", child.stderr.read()
         log = root / f"registry.db{narrow}"
         if log.exists():
@@ -619,12 +587,10 @@ def test_a_log_that_the_group_may_not_use_yet_is_waited_for(place, children, nar
     assert json.loads(output.splitlines()[-1]) == 1
 
 
-def look_through(here, user, root):
+def look_through(user, root):
     """Look through a registry as somebody; return the names, and what lies beside the database."""
-    import sys
     from pathlib import Path
 
-    sys.path.insert(0, here)
     from support.two_users import become
 
     become(user, 0o022)
@@ -636,12 +602,10 @@ def look_through(here, user, root):
     return [registry.readonly, names, beside]
 
 
-def add(here, user, root, name):
+def add(user, root, name):
     """Add a model as somebody; return what refuses it."""
     import io
-    import sys
 
-    sys.path.insert(0, here)
     from support.two_users import become
 
     become(user, 0o022)
@@ -658,20 +622,20 @@ def add(here, user, root, name):
 
 def test_a_member_who_only_reads_does_not_keep_the_owner_from_writing(root, children):
     """A database that its owner copied back from a backup is theirs alone to write to."""
-    assert children.run(add, HERE, ALICE, root, "first") is None
+    assert children.run(add, ALICE, root, "first") is None
     (root / "registry.db").chmod(0o644)
-    assert children.run(look_through, HERE, BOB, root) == [True, ["first"], []]
-    assert children.run(add, HERE, ALICE, root, "second") is None
-    assert children.run(look_through, HERE, BOB, root)[1] == ["first", "second"]
+    assert children.run(look_through, BOB, root) == [True, ["first"], []]
+    assert children.run(add, ALICE, root, "second") is None
+    assert children.run(look_through, BOB, root)[1] == ["first", "second"]
 
 
 def test_a_log_that_somebody_else_keeps_to_themselves_is_named(root, children):
-    assert children.run(add, HERE, ALICE, root, "first") is None
+    assert children.run(add, ALICE, root, "first") is None
     for ending in ("-wal", "-shm"):
         file = root / f"registry.db{ending}"
         file.touch()
         file.chmod(0o644)
         os.chown(file, BOB, GROUP)
-    said = children.run(add, HERE, ALICE, root, "second")
+    said = children.run(add, ALICE, root, "second")
     assert f"you may not write to {root}/registry.db-wal (mode 0644, user {BOB}" in said
     assert "file system is read-only" not in said

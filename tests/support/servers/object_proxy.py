@@ -26,6 +26,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+
 KINDS = "get head list put part begin complete abort copy delete".split()
 # What belongs to one connection, or is told anew for a body that may be another one.
 NOT_PASSED_ON = ("connection", "keep-alive", "transfer-encoding", "content-length", "expect")
@@ -293,3 +295,20 @@ class Middleman(BaseHTTPRequestHandler):
             self.connection.close()
         else:
             self.connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def behind_proxy(monkeypatch):
+    """Return a function that puts an `ObjectProxy` before a bucket's server, and leads to it."""
+    proxies = []
+
+    def behind_proxy(bucket):
+        proxies.append(ObjectProxy(bucket))
+        for name, value in proxies[-1].environment.items():
+            monkeypatch.setenv(name, value)
+        return proxies[-1]
+
+    yield behind_proxy
+    for proxy in proxies:
+        proxy.down()
+        assert proxy.failures == []

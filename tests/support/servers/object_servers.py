@@ -316,3 +316,36 @@ class ObjectServers:
         for server, folder in self.started.values():
             server.stop()
             shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def object_servers(tmp_path_factory):
+    """Object stores by name, each started when a test first asks for it."""
+    servers = ObjectServers(tmp_path_factory.mktemp)
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture
+def no_clouds(monkeypatch):
+    """Unset every variable that leads to a cloud, or through a proxy."""
+    no_clouds_of_the_user(monkeypatch)
+
+
+@pytest.fixture
+def new_bucket(object_servers, no_clouds, monkeypatch):
+    """Return a function that makes an empty bucket on a server and sets the variables to it."""
+
+    def new_bucket(server):
+        bucket = object_servers[server].bucket()
+        for name, value in bucket.environment.items():
+            monkeypatch.setenv(name, value)
+        return bucket
+
+    return new_bucket
+
+
+@pytest.fixture(params=SERVERS)
+def object_store(request, new_bucket):
+    """An empty bucket of each object store in turn: what one does, all have to."""
+    return new_bucket(request.param)
