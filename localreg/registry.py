@@ -80,8 +80,8 @@ class OpenRegistry(Frozen):
         from localreg.blobs.blobstore import BlobStore
 
         store = self.store
-        spare = store.registry_id if store.readonly else None
-        return BlobStore(self.root, store.durability == "full", store.group, spare)
+        cache_name = store.registry_id if store.readonly else None
+        return BlobStore(self.root, store.durability == "full", store.group, cache_name)
 
     @property
     def base(self) -> OpenRegistry:

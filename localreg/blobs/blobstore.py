@@ -34,14 +34,14 @@ class BlobStore(Frozen):
         root: the registry's directory.
         durable: whether bytes are synced to disk before a call returns.
         group: the group that shares the registry, by number; None where nobody does.
-        spare: what to call the place that local copies are made in when nothing can be written
-            here; None where it can.
+        cache_name: the name of the folder in the user's cache where local copies are made, because
+            nothing can be written here; None where it can.
     """
 
     root: Path
     durable: bool
     group: int | None = None
-    spare: str | None = None
+    cache_name: str | None = None
 
     def path(self, digest: str) -> Path:
         """Return where the blob of a digest is, or would be.
@@ -54,7 +54,7 @@ class BlobStore(Frozen):
         return self.root / "blobs" / "sha256" / digest[:2] / digest[2:]
 
     @contextmanager
-    def aside(self, kind: str = "blob") -> Iterator[Path]:
+    def temporary(self, kind: str = "blob") -> Iterator[Path]:
         """Yield a new path in ``tmp/``; what is left there at the end is deleted.
 
         Raises:
@@ -63,7 +63,7 @@ class BlobStore(Frozen):
         with disk_errors("keeping weights", self.root):
             from localreg.filesystem.temporary_owners import owner_mark
 
-            path = self.folder("tmp") / f"{kind}-{new_id()}{owner_mark()}"
+            path = self.make_folder("tmp") / f"{kind}-{new_id()}{owner_mark()}"
             try:
                 yield path
             finally:
@@ -80,7 +80,7 @@ class BlobStore(Frozen):
             The change time of the blob's file, nanoseconds.
         """
         with disk_errors("keeping weights", staged.path):
-            folder = self.folder("blobs", "sha256", staged.digest[:2])
+            folder = self.make_folder("blobs", "sha256", staged.digest[:2])
             target = self.path(staged.digest)
             new = not os.path.lexists(target)
             if replace or size_of(target) != staged.size:
@@ -98,7 +98,7 @@ class BlobStore(Frozen):
                 raise
             return target.lstat().st_ctime_ns
 
-    def held(self, digest: str, size: int | None) -> bool:
+    def has(self, digest: str, size: int | None) -> bool:
         """Return whether the bytes of a digest are here, and as many as they should be."""
         return size_of(self.blob(digest)) == size
 
@@ -121,7 +121,7 @@ class BlobStore(Frozen):
         if found != digest:
             raise damaged(digest, path, f"has the digest {found[:12]}…")
 
-    def sound(self, digest: str) -> bool:
+    def is_sound(self, digest: str) -> bool:
         """Return whether the bytes of a digest that is held are right, by hashing them."""
         try:
             self.check_digest(digest)
@@ -139,7 +139,7 @@ class BlobStore(Frozen):
         """
         path = self.blob(digest)
         with disk_errors("deleting weights", path):
-            tree = self.real("trees") / digest
+            tree = self.folder_path("trees") / digest
             if tree.is_dir():
                 from localreg.blobs.archives.unpacking import remove_tree
 
@@ -158,10 +158,10 @@ class BlobStore(Frozen):
 
     def contains(self, path: Path) -> bool:
         """Return whether a path is one that the registry made; users keep files beside these."""
-        if self.spare is not None:
+        if self.cache_name is not None:
             from localreg.blobs.local_files.readonly_registry import is_elsewhere
 
-            if is_elsewhere(path, self.spare):
+            if is_elsewhere(path, self.cache_name):
                 return True
         if not path.is_relative_to(self.root):
             return False
@@ -170,9 +170,9 @@ class BlobStore(Frozen):
     def blob(self, digest: str) -> Path:
         """Return the path of a blob, which need not be there; no folder above it is a link."""
         path = self.path(digest)
-        return self.real("blobs", "sha256", path.parent.name) / path.name
+        return self.folder_path("blobs", "sha256", path.parent.name) / path.name
 
-    def real(self, *names: str) -> Path:
+    def folder_path(self, *names: str) -> Path:
         """Return a folder of the registry, if it is there none that a link leads to.
 
         Raises:
@@ -187,7 +187,7 @@ class BlobStore(Frozen):
                     raise _not_a_folder(folder)
         return folder
 
-    def folder(self, *names: str) -> Path:
+    def make_folder(self, *names: str) -> Path:
         """Return a folder of the registry, made if it is not there."""
         folder = self.root
         for name in names:
@@ -222,9 +222,9 @@ class BlobStore(Frozen):
 
     def lock_file(self, name: str) -> Path:
         """Return the path of a lock; where a group shares it, each member can take it."""
-        path = self.folder("locks") / name
+        path = self.make_folder("locks") / name
         if self.group is not None and not os.path.lexists(path):
-            with self.aside("lock") as aside:
+            with self.temporary("lock") as aside:
                 aside.touch(0o660)
                 share_at(aside, self.group)
                 try:

@@ -43,15 +43,15 @@ def local_file(store: BlobStore, digest: str, size: int | None, filename: str | 
     if is_linked(store, digest, size, name):
         return Path(f"{store.root}/files/{digest}/{name}")
     blob = store.blob(digest)
-    link = store.real("files", digest) / name
+    link = store.folder_path("files", digest) / name
     with disk_errors("handing out weights", link):
         if size_of(blob) != size:
             raise damaged(digest, blob, _wrong_size(size_of(blob), size))
-        if store.spare is not None:
+        if store.cache_name is not None:
             from localreg.blobs.local_files.readonly_registry import copy_elsewhere
 
-            return copy_elsewhere(blob, store.spare, digest, name)
-        store.folder("files", digest)
+            return copy_elsewhere(blob, store.cache_name, digest, name)
+        store.make_folder("files", digest)
         try:
             return _hand_out(store, digest, link)
         except OSError as error:
@@ -87,15 +87,15 @@ def copy_from(
     Raises:
         StorageError: the file cannot be made.
     """
-    copy = store.real("files", digest) / _own_name(filename)
+    copy = store.folder_path("files", digest) / _own_name(filename)
     with disk_errors("handing out weights", copy):
         if is_copy(copy, blob):
             return copy
-        if store.spare is not None:
+        if store.cache_name is not None:
             from localreg.blobs.local_files.readonly_registry import copy_elsewhere
 
-            return copy_elsewhere(blob, store.spare, digest, copy.name)
-        folder = store.folder("files", digest)
+            return copy_elsewhere(blob, store.cache_name, digest, copy.name)
+        folder = store.make_folder("files", digest)
         with replacing(copy) as aside:
             copy_file(blob, aside, store.group, sync=store.durable)
         store.sync(folder)
@@ -104,7 +104,7 @@ def copy_from(
 
 def own_copies(store: BlobStore, digest: str) -> int:
     """Return how many bytes the files have that were handed out and are no links."""
-    folder = store.real("files", digest)
+    folder = store.folder_path("files", digest)
     if not folder.is_dir():
         return 0
     found = (path.lstat() for path in folder.iterdir())
@@ -125,7 +125,7 @@ def check_handed_out(store: BlobStore, digest: str, path: Path) -> None:
         is_link = os.path.samestat(path.lstat(), store.blob(digest).lstat())
         if is_link or file_digest(path) == digest:
             return
-        if store.spare is None:
+        if store.cache_name is None:
             _hand_out(store, digest, path)
         else:
             with replacing(path) as aside:
@@ -134,7 +134,7 @@ def check_handed_out(store: BlobStore, digest: str, path: Path) -> None:
 
 def delete_handed_out(store: BlobStore, digest: str) -> None:
     """Delete every file that was handed out of a blob."""
-    links = store.real("files", digest)
+    links = store.folder_path("files", digest)
     if links.is_dir():
         for link in links.iterdir():
             link.unlink()

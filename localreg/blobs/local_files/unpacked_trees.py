@@ -23,7 +23,7 @@ FOLDER = "trees"
 
 def tree(blobs: BlobStore, digest: str) -> Path | None:
     """Return the folder that an archive was unpacked to, or None."""
-    folder = blobs.real(FOLDER) / digest
+    folder = blobs.folder_path(FOLDER) / digest
     with disk_errors("looking for weights", folder):
         return folder if _is_tree(folder) else None
 
@@ -34,11 +34,11 @@ def _is_tree(folder: Path) -> bool:
 
 def _folder(blobs: BlobStore) -> Path:
     """Return where trees are made: in the registry, or elsewhere when it cannot be written to."""
-    if blobs.spare is None:
-        return blobs.folder(FOLDER)
+    if blobs.cache_name is None:
+        return blobs.make_folder(FOLDER)
     from localreg.blobs.local_files.readonly_registry import place_elsewhere
 
-    return place_elsewhere(blobs.spare, FOLDER)
+    return place_elsewhere(blobs.cache_name, FOLDER)
 
 
 def unpacked(blobs: BlobStore, digest: str, archive: Path, filename: str) -> Path:

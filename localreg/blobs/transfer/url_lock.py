@@ -118,7 +118,7 @@ def download_folder(blobs: BlobStore, url: str) -> Iterator[Path]:
         StorageError: the folder cannot be made.
     """
     with disk_errors("downloading weights", blobs.root):
-        mine = blobs.folder("tmp") / f"get-{url_key(url)}-{new_id()[:8]}{owner_mark()}"
+        mine = blobs.make_folder("tmp") / f"get-{url_key(url)}-{new_id()[:8]}{owner_mark()}"
         if not _take_over(blobs, url, mine):
             mine.mkdir()
             share_at(mine, blobs.group)
@@ -161,7 +161,7 @@ def _let_go(mine: Path, url: str) -> None:
 
 
 def _folders(blobs: BlobStore, url: str) -> list[Path]:
-    return sorted(blobs.real("tmp").glob(f"get-{url_key(url)}-*"))
+    return sorted(blobs.folder_path("tmp").glob(f"get-{url_key(url)}-*"))
 
 
 def _size(folder: Path) -> int:

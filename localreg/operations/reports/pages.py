@@ -79,7 +79,7 @@ def _own_place(registry: OpenRegistry, path: object, name: str) -> Path:
     """Return where a page that stands alone goes."""
     if path is None:
         _check_writable(registry, "path=… or `-o FILE` writes one")
-        return registry.blobs.folder(REPORTS, "standalone") / name
+        return registry.blobs.make_folder(REPORTS, "standalone") / name
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidValueError(
             f"path must be a str or os.PathLike, not {type(path).__name__}", argument="path"
@@ -114,8 +114,8 @@ def _prepare(registry: OpenRegistry) -> None:
     """Make the folders of the pages, and put there what all of them need."""
     with disk_errors("writing pages", registry.root):
         for names in ((REPORTS, "models"), (REPORTS, "tasks"), (REPORTS, "compare")):
-            registry.blobs.folder(*names)
-        write_assets(registry.blobs.folder(REPORTS, "assets"), registry.store.group)
+            registry.blobs.make_folder(*names)
+        write_assets(registry.blobs.make_folder(REPORTS, "assets"), registry.store.group)
 
 
 def _values(registry: OpenRegistry, owner: Owner, site: Site) -> ModelPage | TaskPage:
@@ -255,7 +255,7 @@ def write_site(registry: OpenRegistry) -> Path:
 def _delete_stale(registry: OpenRegistry) -> None:
     """Delete the pages of models and tasks that are gone."""
     for kind in ("model", "task"):
-        folder = registry.blobs.folder(REPORTS, f"{kind}s")
+        folder = registry.blobs.make_folder(REPORTS, f"{kind}s")
         with registry.store.read() as connection, disk_errors("deleting a page", folder):
             for page in folder.glob("*.html"):
                 if overview_rows.last_change(connection, Owner(kind, page.stem)) is None:

@@ -78,7 +78,7 @@ def _left(registry: OpenRegistry) -> list[tuple[BlobRow, list[blob_rows.Use]]]:
             (row, list(blob_rows.uses(connection, row.digest)))
             for row in blob_rows.blobs(connection)
             if row.upstream is not None
-            and not registry.blobs.held(row.digest, row.size)
+            and not registry.blobs.has(row.digest, row.size)
             and blob_rows.referred(connection, row.digest)
         ]
 

@@ -81,7 +81,7 @@ def _downloads(registry: OpenRegistry) -> list[Cached]:
         )
         for row in rows
         # Without a URL it is no cache but garbage, and gc's.
-        if told[row.digest][0] and registry.blobs.held(row.digest, row.size)
+        if told[row.digest][0] and registry.blobs.has(row.digest, row.size)
     ]
 
 
@@ -93,7 +93,7 @@ def _told(connection: blob_rows.Connection, digest: str) -> tuple[str, tuple[str
 
 
 def _trees(registry: OpenRegistry) -> list[Cached]:
-    folder = registry.blobs.real(unpacked_trees.FOLDER)
+    folder = registry.blobs.folder_path(unpacked_trees.FOLDER)
     with registry.store.read() as connection:
         return [
             Cached(
@@ -120,7 +120,7 @@ def _copies(registry: OpenRegistry) -> list[Cached]:
                 source=_told(connection, path.name)[0],
                 models=_told(connection, path.name)[1],
             )
-            for path in _folders(registry.blobs.real("files"))
+            for path in _folders(registry.blobs.folder_path("files"))
             if is_sha256(path.name) and is_left(registry, path.name)
         ]
 
@@ -135,7 +135,7 @@ def _partials(registry: OpenRegistry) -> list[Cached]:
             source="",
             models=(),
         )
-        for path in _folders(registry.blobs.real("tmp"))
+        for path in _folders(registry.blobs.folder_path("tmp"))
         if path.name.startswith("get-") and is_alive(path.name) is not True
     ]
 
@@ -234,13 +234,13 @@ def _choose(
 
 def _delete(registry: OpenRegistry, each: Cached) -> bool:
     if each.kind == "tree":
-        _remove_tree(registry.blobs.real(unpacked_trees.FOLDER) / each.name)
+        _remove_tree(registry.blobs.folder_path(unpacked_trees.FOLDER) / each.name)
         return True
     if each.kind == "copy":
-        _remove_tree(registry.blobs.real("files") / each.name)
+        _remove_tree(registry.blobs.folder_path("files") / each.name)
         return True
     if each.kind == "partial":
-        _remove_tree(registry.blobs.real("tmp") / each.name)
+        _remove_tree(registry.blobs.folder_path("tmp") / each.name)
         return True
     with registry.store.write() as change:
         if blob_rows.kept(change.connection, each.name):

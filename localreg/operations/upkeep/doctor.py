@@ -224,7 +224,7 @@ def kind_of_locks(registry: OpenRegistry) -> str:
     import filelock
 
     try:
-        with registry.blobs.aside("doctor") as path:
+        with registry.blobs.temporary("doctor") as path:
             try:
                 with filelock.FileLock(path, fallback_to_soft=False, timeout=0):
                     return FILE_LOCKS
@@ -274,7 +274,7 @@ def _bytes_of(rows: list[BlobRow]) -> str:
 def _links(registry: OpenRegistry) -> list[Finding]:
     """Try what the file system can: hard links save space, clones save time."""
     try:
-        with registry.blobs.aside("doctor") as first:
+        with registry.blobs.temporary("doctor") as first:
             first.write_bytes(b"x" * 4096)
             second = first.with_name(f"doctor-{new_id()}")
             try:
@@ -336,7 +336,7 @@ def _can_link(first: Path, second: Path) -> bool:
 def _locks(registry: OpenRegistry, seconds: float) -> Finding:
     """Let two processes count under one lock for a while."""
     try:
-        with registry.blobs.aside("doctor") as counter:
+        with registry.blobs.temporary("doctor") as counter:
             counter.write_text("0")
             lock = counter.with_name(f"doctor-{new_id()}.lock")
             try:

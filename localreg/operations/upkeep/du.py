@@ -73,7 +73,7 @@ def usage(registry: OpenRegistry) -> Usage:
     """Return where the bytes of a registry are."""
     with registry.store.read() as connection:
         known = blob_rows.blobs(connection)
-        rows = [row for row in known if registry.blobs.held(row.digest, row.size)]
+        rows = [row for row in known if registry.blobs.has(row.digest, row.size)]
         kept = blob_rows.kept_digests(connection)
         unused = {row.digest for row in blob_rows.unreferred(connection)}
         uses = list(blob_rows.uses(connection))

@@ -180,10 +180,10 @@ class _Collector:
             since = row.unreferenced or row.added
             if now() - since >= self._grace * 1e6:
                 path = self._blobs.path(row.digest)
-                size = row.size if self._blobs.held(row.digest, row.size) else 0
+                size = row.size if self._blobs.has(row.digest, row.size) else 0
                 size += own_copies(self._blobs, row.digest)
                 size += unpacked_trees.tree_size(
-                    self._blobs.real(unpacked_trees.FOLDER) / row.digest
+                    self._blobs.folder_path(unpacked_trees.FOLDER) / row.digest
                 )
                 self._take("weights", path, "no model has them", self._forgetting(row.digest), size)
 
@@ -226,7 +226,7 @@ class _Collector:
         self._take("stray", path, "the database does not know it", delete)
 
     def _entries(self, *names: str) -> list[Path]:
-        return _entries(self._blobs.real(*names))
+        return _entries(self._blobs.folder_path(*names))
 
 
 def _entries(folder: Path) -> list[Path]:

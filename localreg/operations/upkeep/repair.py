@@ -94,7 +94,7 @@ def _mend(registry: OpenRegistry, problem: Problem) -> str | None:
         return "deleted; it is linked again when it is wanted"
     aside = _quarantine(registry, problem.digest)
     how = _bring_back(registry, problem.digest)
-    if how is not None and not registry.blobs.sound(problem.digest):
+    if how is not None and not registry.blobs.is_sound(problem.digest):
         return None  # what was moved aside may be all that is left
     if how is None and not problem.kept:
         how = "deleted from the cache; it is fetched again when it is wanted"
@@ -108,7 +108,7 @@ def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
     """Move what is there of a damaged blob out of the way; return where it is now."""
     blobs, moved = registry.blobs, []
     with disk_errors("repairing weights", registry.root), registry.store.write() as change:
-        folder = blobs.real("files", digest)
+        folder = blobs.folder_path("files", digest)
         places = [blobs.blob(digest), *(sorted(folder.iterdir()) if folder.is_dir() else [])]
         seen: set[tuple[int, int]] = set()
         for place in places:
@@ -119,7 +119,7 @@ def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
                 place.unlink()
                 continue
             seen.add((file.st_dev, file.st_ino))
-            aside = blobs.folder(QUARANTINE) / f"{digest}.{new_id()[:8]}"
+            aside = blobs.make_folder(QUARANTINE) / f"{digest}.{new_id()[:8]}"
             place.rename(aside)
             moved.append(aside)
         blob_rows.record_verified(change.connection, digest, None)

@@ -122,7 +122,7 @@ def make_shared(
             registry = open_registry(path, durability=durability)
         # Now, so that nobody has to wait for the right mode of one later.
         for names in FOLDERS:
-            registry.blobs.folder(*names)
+            registry.blobs.make_folder(*names)
         _make_journal(registry)
     return registry
 

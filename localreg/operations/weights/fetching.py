@@ -154,8 +154,8 @@ def _record(
         make_readonly_at(path, registry.blobs.group)
         staged = StagedBlob(found.digest, found.size, path)
         facts = inside_of(staged, filename)
-        held = registry.blobs.held(found.digest, found.size)
-        damaged = held and not registry.blobs.sound(found.digest)
+        held = registry.blobs.has(found.digest, found.size)
+        damaged = held and not registry.blobs.is_sound(found.digest)
         left = keeper(registry, found.digest, found.size)
         with registry.store.write() as change:
             kept = keep(registry, change, staged, filename, facts, left=left, replace=damaged)
@@ -185,7 +185,7 @@ def _with_served(
     registry: OpenRegistry, wish: Wish, known: Served, act: Callable[[Change, Held], Result]
 ) -> tuple[Result] | None:
     left = keeper(registry, known.digest, known.size)
-    if left is None and not registry.blobs.held(known.digest, known.size):
+    if left is None and not registry.blobs.has(known.digest, known.size):
         return None
     with registry.store.write() as change:
         if left is not None:
@@ -193,7 +193,7 @@ def _with_served(
             blob_rows.record_served(
                 change.connection, wish.url, known.digest, known.etag, known.modified
             )
-        elif not registry.blobs.held(known.digest, known.size):  # pruned a moment ago
+        elif not registry.blobs.has(known.digest, known.size):  # pruned a moment ago
             return None
         else:
             local_file(registry.blobs, known.digest, known.size, wish.filename)

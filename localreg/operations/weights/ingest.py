@@ -190,7 +190,7 @@ def as_file(registry: OpenRegistry, source: Source) -> Iterator[Path]:
 
 @contextmanager
 def _staged(registry: OpenRegistry, source: Source) -> Iterator[StagedBlob]:
-    with registry.blobs.aside() as aside:
+    with registry.blobs.temporary() as aside:
         yield _stage(registry, source, aside)
 
 
@@ -290,7 +290,7 @@ def _with_held(
             leave(change, left, digest, known.size)
             return (act(change, known),)
         row = blob_rows.blob(change.connection, digest)
-        if row is None or not registry.blobs.held(digest, row.size):
+        if row is None or not registry.blobs.has(digest, row.size):
             return None  # it was collected a moment ago
         local_file(registry.blobs, digest, row.size, source.filename)
         blob_rows.mark_referred(change.connection, digest)
@@ -302,19 +302,19 @@ def _is_as_it_was(registry: OpenRegistry, connection: blob_rows.Connection, dige
     row = blob_rows.blob(connection, digest)
     return (
         row is not None
-        and registry.blobs.held(digest, row.size)
+        and registry.blobs.has(digest, row.size)
         and registry.blobs.ctime(digest) == row.ctime
     )
 
 
 def _is_damaged(registry: OpenRegistry, blob: StagedBlob) -> bool:
     """Return whether the registry has these bytes, and they are not any more what they were."""
-    if not registry.blobs.held(blob.digest, blob.size):
+    if not registry.blobs.has(blob.digest, blob.size):
         return False
     with registry.store.read() as connection:
         if _is_as_it_was(registry, connection, blob.digest):
             return False
-    return not registry.blobs.sound(blob.digest)
+    return not registry.blobs.is_sound(blob.digest)
 
 
 def inside_of(blob: StagedBlob, filename: str | None) -> Json:

@@ -167,7 +167,7 @@ def _is_sound(registry: OpenRegistry, home: OpenRegistry, weights: WeightsRecord
     if os.environ.get("LOCALREG_VERIFY") != "always":
         return True
     if home == registry:
-        return home.blobs.sound(weights.digest or "")
+        return home.blobs.is_sound(weights.digest or "")
     try:
         check_upstream(registry, home, weights.digest or "")
     except (CorruptBlobError, StorageError):  # damaged, or not to be read

@@ -42,7 +42,7 @@ def holder(registry: OpenRegistry, digest: str | None, size: int | None) -> Open
     base = registry.base
     if digest is None:
         return None
-    if base.blobs.held(digest, size):
+    if base.blobs.has(digest, size):
         return base
     found = list(upstream_holders(base, digest, size))
     if len(found) > 1:
@@ -56,7 +56,7 @@ def upstream_holders(
     """Yield the upstream registries that hold the bytes of a digest."""
     for each in registry.upstream:
         try:
-            held = each.blobs.held(digest, size)
+            held = each.blobs.has(digest, size)
         except OSError:  # it cannot be read any more, so it holds nothing
             continue
         if held:
@@ -69,13 +69,13 @@ def keeper(registry: OpenRegistry, digest: str, size: int) -> Left | None:
     It must have them as they were when it hashed them; where it cannot tell, as in a copy of a
     directory, they are hashed again, once.
     """
-    if not registry.upstream or registry.blobs.held(digest, size):
+    if not registry.upstream or registry.blobs.has(digest, size):
         return None
     for each in registry.upstream:
         try:
             with each.store.read() as connection:
                 row = blob_rows.blob(connection, digest)
-            if row is None or not each.blobs.held(digest, size):
+            if row is None or not each.blobs.has(digest, size):
                 continue
             path = each.blobs.blob(digest)
             with disk_errors("hashing weights upstream", path):
@@ -138,7 +138,7 @@ def is_left(registry: OpenRegistry, digest: str) -> bool:
         try:
             with each.store.read() as connection:
                 row = blob_rows.blob(connection, digest)
-            if row is not None and each.blobs.held(digest, row.size):
+            if row is not None and each.blobs.has(digest, row.size):
                 return True
         except OSError:  # it cannot be read any more
             continue
@@ -171,7 +171,7 @@ def local_file(
         try:
             return handing_out.local_file(base.blobs, digest, size, filename)
         except CorruptBlobError as error:
-            left = None if base.blobs.held(digest, size) else last_copy(base, digest, size)
+            left = None if base.blobs.has(digest, size) else last_copy(base, digest, size)
             if left is not None:
                 return handing_out.copy_from(base.blobs, left, digest, size, filename)
             gone = _gone(registry, digest, error.path)
@@ -186,7 +186,7 @@ def local_file(
 
 def handed_out(registry: OpenRegistry) -> list[str]:
     """Return the digests of all that local copies were handed out of, in order."""
-    folder = registry.blobs.real("files")
+    folder = registry.blobs.folder_path("files")
     with disk_errors("looking for local copies", folder):
         if not folder.is_dir():
             return []
@@ -195,7 +195,7 @@ def handed_out(registry: OpenRegistry) -> list[str]:
 
 def copies(registry: OpenRegistry, digest: str) -> list[Path]:
     """Return every file that was handed out of bytes, wherever these are."""
-    folder = registry.blobs.real("files", digest)
+    folder = registry.blobs.folder_path("files", digest)
     with disk_errors("looking for local copies", folder):
         if not folder.is_dir():
             return []

@@ -428,7 +428,7 @@ def test_an_artifact_of_the_same_name_is_replaced_and_the_old_bytes_go_with_gc(t
     assert [each.digest for each in garbage if each.kind == "blob"] in ([], [old])
     registry.gc(grace_seconds=0, dry_run=False)
     assert task.artifacts["it"].get() == b"new"
-    assert not registry._opened.blobs.held(old, 3)
+    assert not registry._opened.blobs.has(old, 3)
 
 
 def test_artifacts_are_forgotten_by_name(task):

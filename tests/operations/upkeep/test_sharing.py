@@ -265,7 +265,9 @@ def break_off(root, url):
     registry = Registry(root)
     blobs = registry._opened.blobs
     archive = Path(root).parent / "a.zip"
-    unpack(archive, "a.zip", blobs.folder("trees") / f".1{owner_mark()}", Limits(), blobs.group)
+    unpack(
+        archive, "a.zip", blobs.make_folder("trees") / f".1{owner_mark()}", Limits(), blobs.group
+    )
     with download_folder(blobs, url) as part:
         part.write_bytes(b"half")
         os.kill(os.getpid(), 9)
