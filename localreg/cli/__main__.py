@@ -1,5 +1,7 @@
 """``python -m localreg.cli``: the same as the `localreg` command."""
 
+import sys
+
 from localreg.cli.main import main
 
-main()
+sys.exit(main())

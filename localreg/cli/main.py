@@ -1,9 +1,10 @@
-"""The `localreg` command: its subcommands, and how errors leave it."""
+"""The `localreg` command: its subcommands, and the exit codes of errors."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 
@@ -21,40 +22,20 @@ from localreg.errors import (
     NoWeightsError,
 )
 
-_HOMES = {
-    "demo": "localreg.cli.commands.demo",
-    "init": "localreg.cli.commands.add_get_init",
-    "add": "localreg.cli.commands.add_get_init",
-    "path": "localreg.cli.commands.add_get_init",
-    "get": "localreg.cli.commands.add_get_init",
-    "env": "localreg.cli.commands.add_get_init",
-    "ls": "localreg.cli.commands.show",
-    "show": "localreg.cli.commands.show",
-    "history": "localreg.cli.commands.show",
-    "lineage": "localreg.cli.commands.lineage",
-    "task": "localreg.cli.commands.task",
-    "report": "localreg.cli.commands.report",
-    "site": "localreg.cli.commands.report",
-    "compare": "localreg.cli.commands.report",
-    "tag": "localreg.cli.commands.edit",
-    "untag": "localreg.cli.commands.edit",
-    "meta": "localreg.cli.commands.edit",
-    "alias": "localreg.cli.commands.edit",
-    "publish": "localreg.cli.commands.edit",
-    "archive": "localreg.cli.commands.edit",
-    "unarchive": "localreg.cli.commands.edit",
-    "rm": "localreg.cli.commands.edit",
-    "restore": "localreg.cli.commands.edit",
-    "verify": "localreg.cli.commands.upkeep",
-    "repair": "localreg.cli.commands.upkeep",
-    "adopt": "localreg.cli.commands.upkeep",
-    "gc": "localreg.cli.commands.upkeep",
-    "du": "localreg.cli.commands.upkeep",
-    "cache": "localreg.cli.commands.upkeep",
-    "doctor": "localreg.cli.commands.upkeep",
+# The command NAME is `NAME_command` in the module cli/commands/NAME.py. The sections of
+# `localreg --help`:
+SECTIONS = {
+    "Begin": "init demo env",
+    "Add and get weights": "add get path",
+    "Find and show models": "ls show history lineage",
+    "Change models": "tag untag meta alias publish archive unarchive rm restore",
+    "Tasks": "task",
+    "Pages": "report site compare",
+    "Upkeep": "verify repair adopt gc du cache doctor",
 }
-_OTHER_NAMES = {"list": "ls", "remove": "rm"}
-_EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+COMMANDS = tuple(name for names in SECTIONS.values() for name in names.split())
+OTHER_NAMES = {"list": "ls", "remove": "rm"}
+EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (DamagedRegistryError, 4),
     (CorruptBlobError, 4),
     (DigestMismatchError, 4),
@@ -66,26 +47,36 @@ _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 
 
 class _Commands(click.Group):
-    """Loads a subcommand's module when it is called, and guesses at mistyped names."""
+    """Import a subcommand's module only when it is needed, and suggest names for mistyped ones."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_HOMES)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        name = _OTHER_NAMES.get(cmd_name, cmd_name)
-        home = _HOMES.get(name)
-        if home is None:
+        name = OTHER_NAMES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
             return None
-        command = getattr(import_module(home), f"{name}_command")
+        command = getattr(import_module(f"localreg.cli.commands.{name}"), f"{name}_command")
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, COMMANDS))
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                rows = []
+                for name in names.split():
+                    command = self.get_command(ctx, name)
+                    assert command is not None
+                    rows.append((name.ljust(width), command.get_short_help_str(formatter.width)))
+                formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
-            close = get_close_matches(name, [*_HOMES, *_OTHER_NAMES], n=1)
+        if name not in COMMANDS and name not in OTHER_NAMES and not name.startswith("-"):
+            close = get_close_matches(name, [*COMMANDS, *OTHER_NAMES], n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             ctx.fail(f"There is no command {name!r}.{hint}")
         return super().resolve_command(ctx, args)
@@ -100,44 +91,44 @@ class _Commands(click.Group):
     "-R",
     "--registry",
     metavar="DIR",
-    help="The registry to work on; by default LOCALREG_HOME, the nearest .localreg folder "
-    "upwards, or the one in the user's data directory.",
+    help="Use the registry in DIR. By default it is LOCALREG_HOME, else the nearest .localreg "
+    "folder in or above the working directory, else the one in your data directory.",
 )
 @click.pass_context
 def cli(ctx: click.Context, registry: str | None) -> None:
     """A registry for machine learning models, in a directory.
 
-    MODEL is an id or its first digits, or [project/]name with :version or @alias behind it, the
-    newest version without.
+    MODEL is an id, the first 6 or more digits of one, or [project/]name. The name may end with
+    :version or @alias; without them it means the newest version.
     """
     ctx.obj = registry
 
 
-def main() -> None:
-    """Run the command line, and leave with its exit code."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code.
+
+    Args:
+        argv: the arguments after the program's name; those of the process when None.
+    """
     try:
-        code = cli.main(prog_name="localreg", standalone_mode=False)
+        code = cli.main(argv, prog_name="localreg", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Abort:
         click.echo("Stopped.", err=True)
-        code = 130
+        return 130
     except click.ClickException as error:
         error.show()
-        code = error.exit_code
+        return error.exit_code
     except LocalregError as error:
         click.echo(f"localreg: {error}", err=True)
-        code = exit_code(error)
-    except BrokenPipeError:  # the reader of the output has gone, as in `localreg ls | head -1`
-        _discard_output()
-        code = 1  # as click leaves when it notices first
-    sys.exit(code)
+        return exit_code(error)
+    except BrokenPipeError:  # the reader of the output is gone, as in `localreg ls | head -1`
+        # At exit Python would flush what is buffered, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1  # as click does when it notices first
+    return code or 0
 
 
 def exit_code(error: LocalregError) -> int:
-    """Return the exit code that an error leaves with."""
-    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
-
-
-def _discard_output() -> None:
-    # Python would try to flush what is left at exit, and complain.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Return the exit code of an error."""
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)

@@ -1,28 +1,35 @@
-"""What the commands have in common: opening the registry, and showing things."""
+"""What the commands share: options, opening the registry, and printing."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import click
 
 from localreg.api import ambient
 from localreg.registry import OpenRegistry, open_registry
-from localreg.values.records import Json, ModelRecord, WeightsRecord
+from localreg.values.frozen import Frozen, values
+from localreg.values.records import Json, ModelRecord
+from localreg.values.units import size_text
 from localreg.values.urls import public_url
 
-Command = TypeVar("Command", bound=Callable[..., object])
-
+MODEL = click.argument("model")
+MODELS = click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
-IN_REGISTRY = click.option("-R", "--registry", metavar="DIR", help="The registry to work on.")
-
+IN_REGISTRY = click.option("-R", "--registry", metavar="DIR", help="Use the registry in DIR.")
+OPEN = click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
+DELETE = click.option(
+    "--delete/--dry-run",
+    "delete",
+    default=False,
+    help="Delete. Without --delete, only list what would be deleted.",
+)
 LIMIT = click.option(
     "-l",
     "--limit",
@@ -30,13 +37,20 @@ LIMIT = click.option(
     default=50,
     show_default=True,
     metavar="N",
-    help="0 for all.",
+    help="Show at most N; 0 for all.",
 )
+CORRUPT = 4  # the exit code when something is damaged or lost
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from localreg.operations.upkeep.verify import Problem
 
 
 @contextmanager
 def opened(directory: str | None) -> Iterator[OpenRegistry]:
-    """Yield the registry of ``-R``, given before or after the command, else the current one."""
+    """Yield the registry of ``-R``, given before or after the command, else the located one."""
     chosen = directory or click.get_current_context().find_root().obj
     if chosen:
         registry = open_registry(chosen, durability=ambient.default_durability())
@@ -49,7 +63,7 @@ def opened(directory: str | None) -> Iterator[OpenRegistry]:
 
 
 def say(text: str) -> None:
-    """Print a remark on stderr, where no script reads it."""
+    """Print a remark on stderr, which scripts do not read."""
     click.echo(text, err=True)
 
 
@@ -78,7 +92,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
-    """Print names and values, aligned; several lines of a value stand below each other."""
+    """Print names and values in two columns, without empty values."""
     shown = [(name, value) for name, value in facts if value]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
@@ -89,25 +103,20 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 
 def one_line(text: str) -> str:
-    """Return text without what would break a line of a table, or a terminal."""
+    """Return text that fits a line of a table: no line breaks, tabs or control characters."""
     return printable(text.replace("\n", "⏎").replace("\t", " "))
 
 
 def printable(text: str) -> str:
-    """Return text without control characters, which could steer a terminal."""
+    """Return text without control characters, which could change what a terminal does."""
     return "".join(
         char if char == "\n" or (char.isprintable() or char == " ") else "\ufffd" for char in text
     )
 
 
-def served(record: ModelRecord) -> WeightsRecord:
-    """Return the weights of a model that are served; an empty record when there are none."""
-    return next((each for each in record.weights if each.current), WeightsRecord())
-
-
 def model_json(record: ModelRecord, registry: OpenRegistry) -> Json:
     """Return a model of a registry as JSON values; URLs without their secrets."""
-    weights = served(record)
+    weights = record.current_weights
     return {
         "id": record.id,
         "ref": record.ref,
@@ -141,21 +150,81 @@ def model_json(record: ModelRecord, registry: OpenRegistry) -> Json:
     }
 
 
+def model_state(record: ModelRecord) -> str:
+    """Return the states of a model: published, archived, both, or "" for a draft."""
+    states = (("published", record.published), ("archived", record.archived))
+    return " ".join(name for name, holds in states if holds)
+
+
+def record_json(record: Frozen) -> dict[str, object]:
+    """Return the fields of a record as JSON values, those of records in it too."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, Frozen):
+            return record_json(value)
+        if isinstance(value, tuple):
+            return [plain(each) for each in value]
+        return value
+
+    return {name: plain(value) for name, value in values(record).items()}
+
+
 def iso(microseconds: int) -> str:
-    """Return a time of a record in ISO 8601, UTC."""
+    """Return a time in ISO 8601, UTC."""
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat()
 
 
 def pairs(argument: str, given: Iterable[str]) -> dict[str, str]:
-    """Return ``KEY=VALUE`` arguments as a dict.
-
-    Raises:
-        click.UsageError: one has no "=".
-    """
+    """Return ``KEY=VALUE`` arguments as a dict."""
     found: dict[str, str] = {}
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise click.UsageError(f"{argument} takes KEY=VALUE, not {text!r}")
+            raise click.UsageError(f"{argument} needs KEY=VALUE, not {text!r}.")
         found[key] = value
     return found
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number with the thing that it counts.
+
+    >>> counted(1, "blob"), counted(1200, "blob")
+    ('1 blob', '1,200 blobs')
+    """
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def print_problems(problems: Iterable[Problem]) -> None:
+    """Print what a verification found."""
+    print_table(
+        ("DAMAGED", "PROBLEM", "MODELS"),
+        ((problem_place(each), each.text, " ".join(each.models)) for each in problems),
+    )
+
+
+def problem_place(problem: Problem) -> str:
+    """Return what is damaged: the first digits of a blob, else the path of a file."""
+    return problem.digest[:12] if problem.digest and problem.kind != "file" else problem.path
+
+
+def say_deleted(count: int, size: int, failed: Iterable[str], *, dry_run: bool) -> None:
+    """Say what was deleted, or would be, and what could not be."""
+    for each in failed:
+        say(f"Not deleted: {each}")
+    if not count:
+        say("Nothing to delete.")
+    elif dry_run:
+        say(f"--delete would free {size_text(size)} ({counted(count, 'item')}).")
+    else:
+        say(f"Freed {size_text(size)} ({counted(count, 'item')}).")
+
+
+def print_page(page: Path, *, show: bool) -> None:
+    """Print where a page is, and open it in the browser if asked to."""
+    click.echo(page)
+    if not show:
+        return
+    import webbrowser
+
+    if not webbrowser.open(page.as_uri()):
+        say("No browser could be started. Open the file above in one.")

@@ -115,6 +115,11 @@ class ModelRecord(Frozen, kw_only=True):
         """The reference a person would write: ``project/name:version``."""
         return reference(self.project, self.name, self.version)
 
+    @property
+    def current_weights(self) -> WeightsRecord:
+        """The current weights; an empty record when there are none."""
+        return next((each for each in self.weights if each.current), WeightsRecord())
+
     def payload(self) -> Json:
         """Return the record as JSON values, for the event log."""
         return {

@@ -12,13 +12,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from support.command_line import run_cli
 
 from localreg import InputModel, Model, OutputModel, StorageManager, Task
 from localreg.blobs.transfer.cloud.aws_settings import aws_settings
 from localreg.blobs.transfer.cloud.azure_settings import azure_settings
 from localreg.blobs.transfer.cloud.stores import place_of
-from localreg.cli.main import cli
 from localreg.errors import DownloadError, InvalidURLError, UploadError
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -186,10 +185,9 @@ class TestS3:
         model = OutputModel(Task.create("p", "t"), name="net")
         model.update_weights(__file__, upload_uri=s3.url, async_enable=False)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-        command = ["-R", str(registry.path), "rm", "--delete-weights", model.id]
-        done = CliRunner().invoke(cli, command)
-        assert done.exit_code == 1
-        assert "Removed" in done.output
+        code, _, err = run_cli("-R", registry.path, "rm", "--delete-weights", model.id)
+        assert code == 1
+        assert "Removed" in err
 
     def test_a_version_of_an_object(self, new_bucket, registry):
         import boto3

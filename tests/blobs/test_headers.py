@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.command_line import run_cli
 
 from localreg import Registry
 from localreg.blobs.headers.contents import inside, lines
@@ -273,17 +274,13 @@ def test_pytorchs_first_format_is_told(look):
 
 
 def test_what_is_inside_is_recorded_when_weights_are_kept(tmp_path, capsys):
-    from click.testing import CliRunner
-
-    from localreg.cli.main import cli
-
     path = tmp_path / "net.safetensors"
     path.write_bytes(safetensors(TENSORS, bytes(32)))
     with Registry(tmp_path / "r", durability="fast") as registry:
         registry.add(path)
         (facts,) = registry.db.conn.execute("SELECT facts FROM blob").fetchone()
         assert json.loads(facts)["parameters"] == 7
-    shown = CliRunner().invoke(cli, ["-R", str(tmp_path / "r"), "show", "net"]).output
+    shown = run_cli("-R", tmp_path / "r", "show", "net")[1]
     assert "7 parameters in 2 tensors" in shown
-    told = CliRunner().invoke(cli, ["-R", str(tmp_path / "r"), "show", "net", "--json"]).output
+    told = run_cli("-R", tmp_path / "r", "show", "net", "--json")[1]
     assert json.loads(told)["inside"]["tensors"] == 2

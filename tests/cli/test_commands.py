@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.server
-import io
 import json
 import os
 import pty
@@ -16,25 +15,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.command_line import run_cli
 
-from localreg.cli.main import _HOMES, cli, main
+from localreg.cli.main import COMMANDS, cli
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run a command in the test's folder; give exit code, stdout, stderr."""
+def run(monkeypatch, tmp_path):
+    """Run a command in the test's folder; return exit code, stdout and stderr."""
     monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "registry"))
     monkeypatch.setenv("LOCALREG_DURABILITY", "fast")
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["localreg", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return left.value.code or 0, out, err
-
-    return call
+    return run_cli
 
 
 @pytest.fixture
@@ -154,7 +146,7 @@ def test_add_only_records_a_url_by_reference(run, site):
     code, out, err = run("add", site.url(), "--reference")
     assert code == 0
     assert out.startswith("resnet:1  "), "its name is the file's without its ending, as of files"
-    assert "Recorded where it is; nothing was copied" in err
+    assert "Recorded the location; nothing was copied" in err
     assert site.gets == []
     told = json.loads(run("show", "resnet", "--json")[1])
     assert (told["kept"], told["digest"], told["url"]) == (False, None, site.url())
@@ -413,7 +405,7 @@ def test_damage_is_told_by_what_is_there(run, weights):
     assert "is gone" in run("path", model)[2]
     code, _, err = run("verify")
     assert code == 4
-    assert "1 blob, 7 B, 0 of them hashed: 1 problem." in err
+    assert "Checked 1 blob (7 B), hashed 0: 1 problem." in err
 
 
 def test_get_copies_to_a_place_of_the_users(run, weights, tmp_path):
@@ -495,7 +487,7 @@ def test_what_cannot_be_fetched_is_told_not_to_be(run):
     assert "cannot be fetched" in err
 
 
-@pytest.mark.parametrize("command", list(_HOMES))
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(run, command):
     code, out, _ = run(command, "--help")
     assert code == 0
@@ -542,7 +534,7 @@ def test_a_negative_limit_is_wrong_usage(run, command):
 # weights and their upkeep --------------------------------------------------------------------
 
 
-def test_folders_and_the_standard_input_are_kept(run, tmp_path, monkeypatch):
+def test_folders_and_the_standard_input_are_kept(run, tmp_path):
     (tmp_path / "bert").mkdir()
     (tmp_path / "bert" / "config.json").write_text("{}")
     run("add", "bert", "-n", "nlp/bert")
@@ -560,8 +552,7 @@ def test_folders_and_the_standard_input_are_kept(run, tmp_path, monkeypatch):
     (tmp_path / "mine").write_text("mine")
     assert run("get", "nlp/bert", "-o", "mine", "-f")[0] == 1
     assert (tmp_path / "mine").read_text() == "mine"
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"piped")))
-    assert run("add", "-", "-n", "piped", "--filename", "w.bin")[0] == 0
+    assert run("add", "-", "-n", "piped", "--filename", "w.bin", stdin=b"piped")[0] == 0
     assert Path(run("path", "piped")[1].strip()).read_bytes() == b"piped"
 
 

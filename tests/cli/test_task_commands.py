@@ -41,15 +41,13 @@ if args.mode == "kill":
 
 
 @pytest.fixture
-def run(registry, monkeypatch, capfd):
+def run(registry, capfd):
     """Run a command; give exit code, stdout, stderr, those of its children with them."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["localreg", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
+        code = main([str(argument) for argument in arguments])
         out, err = capfd.readouterr()
-        return left.value.code or 0, out, err
+        return code, out, err
 
     return call
 
@@ -136,7 +134,7 @@ def test_it_runs_as_it_ran_with_what_is_added(run, trained):
 def test_an_input_that_the_task_does_not_have_is_told(run, trained):
     code, _, err = run("task", "clone", trained.id, "--set-input", "head=second")
     assert code == 0
-    assert "no input model 'head'; it has backbone" in err
+    assert "no input model 'head' yet; it has backbone" in err
 
 
 def test_nothing_is_copied_when_an_argument_is_wrong(run, trained, tmp_path):

@@ -1,1 +1,1 @@
-"""The subcommands; each module is imported when its command is called."""
+"""The subcommands, one a module; a module is imported when its command is called."""

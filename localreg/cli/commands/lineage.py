@@ -1,21 +1,21 @@
-"""The command that shows where a model comes from: lineage."""
+"""Show where a model comes from, and what was made from it."""
 
 from __future__ import annotations
 
 import click
 
-from localreg.cli.output import AS_JSON, IN_REGISTRY, opened, print_json, printable
+from localreg.cli.output import AS_JSON, IN_REGISTRY, MODEL, opened, print_json, printable
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.models.lineage import lineage
 
 
 @click.command("lineage")
-@click.argument("model")
+@MODEL
 @click.option("--dot", "as_dot", is_flag=True, help="Print a graph for Graphviz.")
 @AS_JSON
 @IN_REGISTRY
 def lineage_command(model: str, as_dot: bool, as_json: bool, registry: str | None) -> None:
-    """Show where a MODEL comes from, which tasks take it, and what they made."""
+    """Show where a MODEL comes from, and what was made from it."""
     from localreg.operations.models import lineage_text
 
     if as_dot and as_json:

@@ -1,4 +1,4 @@
-"""Commands of tasks: task ls, show, clone, run, rm."""
+"""List, show, copy, run and remove tasks."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import model_row
 from localreg.operations.tasks import cloning, lifecycle, parameters, removal, rerunning, search
 from localreg.operations.tasks import inputs as task_inputs
+from localreg.operations.tasks.details import task_details
 from localreg.registry import OpenRegistry
-from localreg.store.rows import task_rows
 from localreg.values.checks import check_name
 from localreg.values.records import Json, TaskRecord
 from localreg.values.units import moment
@@ -36,7 +36,7 @@ from localreg.values.units import moment
 def task_command() -> None:
     """List, show, copy, run and remove tasks.
 
-    ID is a task's id, or its first 6 or more digits. Nothing is queued: any scheduler can call
+    ID is a task's id, or its first 6 or more digits. There is no queue: any scheduler can call
     `localreg task run ID`.
     """
 
@@ -44,10 +44,15 @@ def task_command() -> None:
 @task_command.command("ls")
 @click.option("-p", "--project", metavar="NAME", help="Only tasks of this project.")
 @click.option(
-    "-t", "--tag", "tags", multiple=True, metavar="TAG", help="Any of these; -TAG for without it."
+    "-t",
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    help="Only with one of these tags; with -TAG, without it.",
 )
-@click.option("--status", metavar="STATUS", help="Such as completed, failed, aborted.")
-@click.option("--name", metavar="REGEX", help="A regular expression, found anywhere in the name.")
+@click.option("--status", metavar="STATUS", help="Only this status, such as completed or failed.")
+@click.option("--name", metavar="REGEX", help="Only if this expression matches in the name.")
 @LIMIT
 @AS_JSON
 @QUIET
@@ -62,10 +67,10 @@ def ls_command(
     quiet: bool,
     registry: str | None,
 ) -> None:
-    """List tasks, the one that changed last first."""
+    """List tasks, last updated first."""
     with opened(registry) as target:
         for running in search.find_tasks(target, status="in_progress"):
-            lifecycle.settled(target, running)  # one whose process is gone is aborted
+            lifecycle.settled(target, running)  # a task whose process died becomes aborted
         found = search.search_tasks(
             target, project=project, name=name, tags=list(tags) or None, status=status
         )
@@ -79,7 +84,7 @@ def ls_command(
             columns = ("TASK", "PROJECT", "TYPE", "STATUS", "UPDATED", "ID")
             print_table(columns, (_row(lifecycle.task(each.registry, each.id)) for each in shown))
     if len(found) > len(shown):
-        say(f"These are the {limit} that changed last; -l 0 shows all.")
+        say(f"These are the newest {limit}; -l 0 shows all.")
     elif not found and not as_json:
         say(f"No tasks match in {target.root}.")
 
@@ -98,28 +103,20 @@ def _status(task: TaskRecord) -> str:
 @AS_JSON
 @IN_REGISTRY
 def show_command(task: str, as_json: bool, registry: str | None) -> None:
-    """Show all there is to know of a task."""
+    """Show everything about a task."""
     with opened(registry) as target:
         found = search.look_up_reference(target, task)
         lifecycle.settled(found.registry, found.id)
-        told = _task_json(found.registry, found.id)
+        values = _task_json(found.registry, found.id)
         if as_json:
-            print_json(told)
-            return
-        print_facts(_facts(found.registry, told))
+            print_json(values)
+        else:
+            print_facts(_facts(found.registry, values))
 
 
 def _task_json(registry: OpenRegistry, task_id: str) -> Json:
-    task = lifecycle.task(registry, task_id)
-    with registry.store.read() as connection:
-        place = task_rows.place(connection, task_id)
-        models = {role: task_rows.models(connection, task_id, role) for role in ("input", "output")}
-        values = task_rows.parameters(connection, task_id)
-        found = {
-            "tags": task_rows.tags(connection, task_id),
-            "configurations": list(task_rows.configurations(connection, task_id)),
-            "artifacts": list(task_rows.artifacts(connection, task_id)),
-        }
+    found = task_details(registry, task_id)
+    task, place = found.record, found.place
     return {
         "id": task.id,
         "name": task.name,
@@ -129,10 +126,12 @@ def _task_json(registry: OpenRegistry, task_id: str) -> Json:
         "reason": task.reason,
         "comment": task.comment,
         "parent": task.parent,
-        **found,
-        "parameters": {f"{section}/{name}": value for section, name, value, _ in values},
-        "inputs": models["input"],
-        "outputs": models["output"],
+        "tags": found.tags,
+        "configurations": found.configurations,
+        "artifacts": found.artifacts,
+        "parameters": found.parameters,
+        "inputs": found.inputs,
+        "outputs": found.outputs,
         "script": place.get("script") or task.run.get("script"),
         "module": place.get("module"),
         "arguments": place.get("arguments", []),
@@ -145,33 +144,33 @@ def _task_json(registry: OpenRegistry, task_id: str) -> Json:
     }
 
 
-def _facts(registry: OpenRegistry, told: Json) -> list[tuple[str, str]]:
-    command = " ".join([str(told["script"] or ""), *map(str, told["arguments"])])
+def _facts(registry: OpenRegistry, task: Json) -> list[tuple[str, str]]:
+    command = " ".join([str(task["script"] or ""), *map(str, task["arguments"])])
     return [
-        ("task", f"{told['project']}/{told['name']}" if told["project"] else told["name"]),
-        ("id", told["id"]),
-        ("type", told["type"]),
-        ("status", told["status"]),
-        ("reason", told["reason"] or ""),
-        ("tags", " ".join(told["tags"])),
-        ("comment", told["comment"] or ""),
-        ("parent", told["parent"] or ""),
-        ("takes", _models(registry, told["inputs"])),
-        ("made", _models(registry, told["outputs"])),
-        ("parameters", "\n".join(f"{key} = {each}" for key, each in told["parameters"].items())),
-        ("configurations", " ".join(told["configurations"])),
-        ("artifacts", " ".join(told["artifacts"])),
+        ("task", f"{task['project']}/{task['name']}" if task["project"] else task["name"]),
+        ("id", task["id"]),
+        ("type", task["type"]),
+        ("status", task["status"]),
+        ("reason", task["reason"] or ""),
+        ("tags", " ".join(task["tags"])),
+        ("comment", task["comment"] or ""),
+        ("parent", task["parent"] or ""),
+        ("input models", _models(registry, task["inputs"])),
+        ("output models", _models(registry, task["outputs"])),
+        ("parameters", "\n".join(f"{key} = {each}" for key, each in task["parameters"].items())),
+        ("configurations", " ".join(task["configurations"])),
+        ("artifacts", " ".join(task["artifacts"])),
         ("script", command.strip()),
-        ("folder", told["folder"] or ""),
-        ("commit", told["commit"] or ""),
-        ("python", told["python"] or ""),
-        ("created", _when(told["created"])),
-        ("ended", _when(told["ended"])),
+        ("folder", task["folder"] or ""),
+        ("commit", task["commit"] or ""),
+        ("python", task["python"] or ""),
+        ("created", _when(task["created"])),
+        ("ended", _when(task["ended"])),
     ]
 
 
 def _when(at: str | None) -> str:
-    """Return a time in ISO 8601, UTC, as the other commands show it."""
+    """Return a time in ISO 8601 as the other commands show it."""
     return f"{at[:19].replace('T', ' ')} UTC" if at else ""
 
 
@@ -185,27 +184,27 @@ def _models(registry: OpenRegistry, ids: dict[str, str]) -> str:
 
 @task_command.command("clone")
 @click.argument("task", metavar="ID")
-@click.option("-n", "--name", help='"Clone of …" by default.')
+@click.option("-n", "--name", help='The name of the copy; by default "Clone of …".')
 @click.option(
     "--set-input",
     "inputs",
     multiple=True,
     metavar="NAME=MODEL",
-    help="What connect takes under this name. May be repeated.",
+    help="Use this input model for NAME. May be repeated.",
 )
 @click.option(
     "--set-param",
     "values",
     multiple=True,
     metavar="[SECTION/]NAME=VALUE",
-    help="What a parameter is. May be repeated.",
+    help="Set a parameter. May be repeated.",
 )
 @click.option(
     "--set-config",
     "configs",
     multiple=True,
     metavar="NAME=FILE",
-    help="What connect_configuration takes under this name. May be repeated.",
+    help="Use this file as the configuration NAME. May be repeated.",
 )
 @IN_REGISTRY
 def clone_command(
@@ -216,7 +215,10 @@ def clone_command(
     configs: tuple[str, ...],
     registry: str | None,
 ) -> None:
-    """Copy a task that `task run` then runs, with other models or values, and print its id."""
+    """Copy a task, with other models or values, and print its id.
+
+    `localreg task run` runs the copy.
+    """
     texts = {key: _read(file) for key, file in pairs("--set-config", configs).items()}
     given = pairs("--set-param", values)
     with opened(registry) as target:
@@ -231,7 +233,8 @@ def clone_command(
         for entry, model_id in models.items():
             task_inputs.connect_model(target, copy, model_id, entry)
             if entry not in there:
-                say(f"The task has no input model {entry!r}; it has {', '.join(there) or 'none'}.")
+                known = ", ".join(there) or "none"
+                say(f"The task has no input model {entry!r} yet; it has {known}.")
         parameters.set_parameters(target, copy, changed)
         for key, text in texts.items():
             parameters.set_configuration(target, copy, key, text)
@@ -242,23 +245,23 @@ def _read(file: str) -> str:
     try:
         return Path(file).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise click.UsageError(f"--set-config: {file} cannot be read: {error}") from error
+        raise click.UsageError(f"--set-config: cannot read {file}: {error}") from error
 
 
 @task_command.command("run")
 @click.argument("task", metavar="ID")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.option("--python", metavar="FILE", help="The interpreter; the recorded one by default.")
+@click.option("--python", metavar="FILE", help="The interpreter; by default the recorded one.")
 @IN_REGISTRY
 def run_command(
     task: str, arguments: tuple[str, ...], python: str | None, registry: str | None
 ) -> int:
-    """Run the script of a task again, as this task, and leave with its exit code.
+    """Run a task's script again, and exit with its exit code.
 
-    It gets the recorded arguments and those behind `--`, in the recorded working directory; and
-    the task's models, parameters and configurations wherever it connects its own.
+    The script runs in the recorded folder, with the recorded arguments and those after `--`. It
+    gets the task's models, parameters and configurations wherever it connects its own.
 
-    Script, arguments and interpreter are those that the registry names: run tasks of registries
+    The registry names the script, its arguments and the interpreter. Run only tasks of registries
     that you trust, as you would run their scripts.
     """
     with opened(registry) as target:
@@ -266,8 +269,7 @@ def run_command(
         environment = {
             ambient.TASK_VARIABLE: task_id,
             ambient.HOME_VARIABLE: str(target.root),
-            # Those of this command alone, with -R there are none; and those that are absent, which
-            # may come back, or are told of.
+            # With -R there are none. Absent ones are passed on, too: they may come back.
             ambient.UPSTREAM_VARIABLE: os.pathsep.join(map(str, target.behind)),
         }
         return rerunning.run_task(
@@ -277,11 +279,11 @@ def run_command(
 
 @task_command.command("rm")
 @click.argument("tasks", nargs=-1, required=True, metavar="ID...")
-@click.option("--models", is_flag=True, help="Also the models they made, unless tasks take them.")
+@click.option("--models", is_flag=True, help="Also remove their models, unless tasks use them.")
 @IN_REGISTRY
 def rm_command(tasks: tuple[str, ...], models: bool, registry: str | None) -> None:
-    """Remove tasks, what was reported to them and their artifacts."""
+    """Remove tasks with their reports and artifacts."""
     with opened(registry) as target:
         for task_id in [search.resolve_task(target, each) for each in tasks]:
             if not removal.delete_task(target, task_id, models=models):
-                say(f"Not all that task {task_id} made could be removed; see the log.")
+                say(f"Some models or files of task {task_id} could not be removed; see the log.")

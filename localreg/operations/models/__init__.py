@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.models import adding as adding
     from localreg.operations.models import aliases as aliases
+    from localreg.operations.models import details as details
     from localreg.operations.models import edits as edits
     from localreg.operations.models import history as history
     from localreg.operations.models import importing as importing
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from localreg.operations.models import revisions as revisions
 
 _MODULES = frozenset(
-    "adding aliases edits history importing lineage lineage_text outputs recording removal "
-    "revisions".split()
+    "adding aliases details edits history importing lineage lineage_text outputs recording "
+    "removal revisions".split()
 )
 
 

@@ -49,7 +49,7 @@ def model_values(registry: OpenRegistry, model_id: str, site: Site) -> ModelPage
         row = require_model(connection, model_id)
         record = model_rows.record(connection, model_id)
         assert record is not None
-        weights = next((each for each in record.weights if each.current), WeightsRecord())
+        weights = record.current_weights
         blob = blob_rows.blob(connection, weights.digest or "")
         return ModelPage(
             id=record.id,

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from localreg.operations.tasks import artifacts as artifacts
     from localreg.operations.tasks import cloning as cloning
     from localreg.operations.tasks import dataframes as dataframes
+    from localreg.operations.tasks import details as details
     from localreg.operations.tasks import inputs as inputs
     from localreg.operations.tasks import lifecycle as lifecycle
     from localreg.operations.tasks import parameters as parameters
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from localreg.operations.tasks import search as search
 
 _MODULES = frozenset(
-    "artifacts cloning dataframes inputs lifecycle parameters removal rerunning run_facts "
-    "search".split()
+    "artifacts cloning dataframes details inputs lifecycle parameters removal rerunning "
+    "run_facts search".split()
 )
 
 

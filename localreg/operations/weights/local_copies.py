@@ -282,6 +282,17 @@ def private_copy(
     return copy_out(path, own_folder(folder) / own_name(registry, model_id, path))
 
 
+def copy_to(path: Path, place: Path, *, replace: bool) -> Path:
+    """Copy a local path of weights to a place of the user, whole or not at all.
+
+    Args:
+        replace: replace a file that exists; a folder is never replaced.
+    """
+    from localreg.blobs.local_files.private_copy import copy_out
+
+    return copy_out(path, place, replace=replace)
+
+
 def own_name(registry: OpenRegistry, model_id: str, path: Path) -> str:
     """Return what a copy of a local path is called: an unpacked tree by its archive."""
     own = any(each.blobs.contains(path) for each in registry.base.chain)

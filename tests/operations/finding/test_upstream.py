@@ -8,16 +8,15 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from support.command_line import run_cli
 
 from localreg import InputModel, Model, OutputModel, Registry, Task, current_registry
 from localreg.api import ambient
-from localreg.cli.main import main
 from localreg.errors import (
     AmbiguousReferenceError,
     DigestMismatchError,
@@ -665,19 +664,11 @@ def test_the_fixture_never_has_any(tmp_path, monkeypatch, request):
 
 
 @pytest.fixture
-def run(located, monkeypatch, capsys):
-    """Run a command with one registry behind the first; give exit code, stdout, stderr."""
+def run(located, monkeypatch):
+    """Run a command with one registry behind the first; return exit code, stdout, stderr."""
     monkeypatch.setenv("LOCALREG_DURABILITY", "fast")
     monkeypatch.chdir(located)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["localreg", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return left.value.code or 0, out, err
-
-    return call
+    return run_cli
 
 
 def test_ls_lists_all_and_says_where_they_are(run, located):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
+from support.command_line import run_cli
 
 from localreg import InputModel, Task
-from localreg.cli.main import main
 from localreg.operations.models import adding, recording
 from localreg.operations.models.lineage import Family
 from localreg.operations.tasks import lifecycle
@@ -68,15 +67,8 @@ def test_a_removed_relative_is_named_by_its_id(relatives):
 
 
 @pytest.fixture
-def run(registry, monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["localreg", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return left.value.code or 0, out, err
-
-    return call
+def run(registry):
+    return run_cli
 
 
 def test_the_command_prints_the_tree(run, relatives):

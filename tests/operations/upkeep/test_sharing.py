@@ -74,13 +74,10 @@ def init(user, umask, arguments):
     from support.two_users import become
 
     become(user, umask)
-    from click.testing import CliRunner
+    from support.command_line import run_cli
 
-    from localreg.cli.main import cli
-
-    done = CliRunner().invoke(cli, ["init", *arguments])
-    text = str(done.exception) if done.exception is not None else ""
-    return [done.exit_code, f"{done.output}{text}"]
+    code, out, err = run_cli("init", *arguments)
+    return [code, f"{out}{err}"]
 
 
 @pytest.fixture

@@ -1,0 +1,200 @@
+"""Keep weights as the next version of a model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from localreg.cli.output import (
+    AS_JSON,
+    IN_REGISTRY,
+    QUIET,
+    model_json,
+    opened,
+    pairs,
+    print_json,
+    say,
+)
+from localreg.operations.finding.upstream import Found
+from localreg.operations.models import adding, recording
+from localreg.operations.models.details import Details, model_details, shares_bytes
+from localreg.operations.tasks import lifecycle, search
+from localreg.progress import shown_progress
+from localreg.registry import OpenRegistry
+from localreg.values.units import size_text
+from localreg.values.urls import parse_weights_url
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("add")
+@click.argument("file", metavar="FILE_OR_URL")
+@click.option(
+    "--copy",
+    "mode",
+    flag_value="copy",
+    default=True,
+    help="Copy the bytes; download those of a URL now. This is the default.",
+)
+@click.option("--move", "mode", flag_value="move", help="Move FILE into the registry.")
+@click.option(
+    "--link",
+    "mode",
+    flag_value="link",
+    help="Share the bytes with FILE, by a clone or a hard link. A hard link makes FILE read-only; "
+    "a program that still writes to it damages the registry.",
+)
+@click.option(
+    "--reference",
+    "mode",
+    flag_value="reference",
+    help="Only record where FILE is. It is not protected against change or loss. A URL is "
+    "downloaded when its weights are first used.",
+)
+@click.option("--hash", "hashed", is_flag=True, help="With --reference, record the sha256, too.")
+@click.option("--sha256", "expected", metavar="HEX", help="Fail if the bytes have another sha256.")
+@click.option("--filename", help="The name of local copies, by default that of FILE.")
+@click.option("-n", "--name", metavar="[PROJECT/]NAME", help="The model; by default as FILE.")
+@click.option("-p", "--project", metavar="NAME", help="The project; then NAME may hold slashes.")
+@click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="May be repeated.")
+@click.option("-m", "--meta", multiple=True, metavar="KEY=VALUE", help="May be repeated.")
+@click.option("-c", "--comment", help="A comment on the model.")
+@click.option("--alias", help="Point this alias at the new version.")
+@click.option("--framework", help="The framework; by default from the ending of FILE.")
+@click.option("--config", type=FILE, help="A file with the model's configuration.")
+@click.option("--labels", type=FILE, help='A JSON file, {"label": number}.')
+@click.option("--publish", is_flag=True, help="Publish the model.")
+@click.option("--task", "task_id", metavar="ID", help="The task that made the model.")
+@AS_JSON
+@QUIET
+@IN_REGISTRY
+def add_command(
+    file: str,
+    mode: str,
+    hashed: bool,
+    expected: str | None,
+    filename: str | None,
+    name: str | None,
+    project: str | None,
+    tags: tuple[str, ...],
+    meta: tuple[str, ...],
+    comment: str | None,
+    alias: str | None,
+    framework: str | None,
+    config: Path | None,
+    labels: Path | None,
+    publish: bool,
+    task_id: str | None,
+    as_json: bool,
+    quiet: bool,
+    registry: str | None,
+) -> None:
+    """Add a file, a folder or a URL as a model's next version.
+
+    A folder becomes one package. "-" reads the standard input. A URL that is known already is not
+    added again: its model is printed.
+    """
+    if hashed and mode != "reference":
+        raise click.UsageError("--hash needs --reference; bytes that are kept are always hashed")
+    url = None if file == "-" else _checked_url(file, mode, hashed)
+    if name and project is None and "/" in name:
+        project, _, name = name.rpartition("/")
+    description = recording.describe(
+        name=name,
+        project=project,
+        tags=list(tags),
+        metadata=pairs("--meta", meta),
+        comment=comment,
+        framework=framework,
+        config_text=config.read_text(encoding="utf-8") if config else None,
+        label_enumeration=_read_labels(labels) if labels else None,
+        create_as_published=publish,
+    )
+    with opened(registry) as target:
+        task = lifecycle.task(target, search.find_task(target, task_id)) if task_id else None
+        with shown_progress(f"Keeping {url or file}") as progress:
+            if url is None:
+                known = False
+                model_id = adding.add_model(
+                    target,
+                    sys.stdin.buffer if file == "-" else file,
+                    description,
+                    mode=mode,
+                    filename=filename,
+                    expected=expected,
+                    hashed=hashed,
+                    task=task,
+                    alias=alias,
+                    progress=progress,
+                )
+                found = Found(target, model_id)
+            else:
+                added = adding.add_url(
+                    target,
+                    file,
+                    description,
+                    copy=mode == "copy",
+                    filename=filename,
+                    expected=expected,
+                    task=task,
+                    alias=alias,
+                    progress=progress,
+                )
+                found, known = Found(added.registry, added.model), added.known
+        if known:
+            upstream = found.registry is not target
+            where = f" in the upstream registry {found.registry.root}" if upstream else ""
+            say(f"{url} is known already{where}: nothing was added or changed. Its model is:")
+        details = model_details(found)
+        if as_json:
+            print_json(model_json(details.record, found.registry))
+        elif quiet:
+            click.echo(found.id)
+        else:
+            click.echo(f"{details.record.ref}  {found.id}")
+            local = None if url or file == "-" else Path(file)
+            for remark in () if known else _remarks(target, details, local):
+                say(remark)
+
+
+def _checked_url(file: str, mode: str, hashed: bool) -> str | None:
+    """Return a URL without its secrets; None for a local path."""
+    parsed = parse_weights_url(file)
+    if parsed.path is not None:
+        return None
+    if mode in ("move", "link"):
+        raise click.UsageError(f"--{mode} needs a file; for a URL use --copy or --reference")
+    if hashed:
+        raise click.UsageError(
+            "--hash needs a file; for a URL give the sha256 that it must serve with --sha256"
+        )
+    return parsed.public
+
+
+def _remarks(registry: OpenRegistry, details: Details, file: Path | None) -> Iterator[str]:
+    """Yield what to say about added weights: where they are, and what to be careful about."""
+    weights, home = details.weights, details.holder
+    sha256 = f", sha256 {weights.digest}" if weights.digest else ""
+    if not weights.kept:
+        yield f"Recorded the location{sha256}; nothing was copied to {registry.root}"
+    elif home is not None and home != registry:
+        yield f"{size_text(weights.size)}{sha256}: kept in the upstream registry {home.root}"
+    else:
+        yield f"Kept {size_text(weights.size)}{sha256}, in {registry.root}"
+    facts = details.facts or {}
+    if facts.get("pickle") == "flagged":
+        flagged = ", ".join(map(str, facts.get("flagged", [])))
+        yield f"Warning: {facts.get('scanner')} flags {flagged}. Loading the file may run it."
+    if file is not None and weights.digest and shares_bytes(registry, weights.digest, file):
+        yield f"{file} and the registry share their bytes. It is read-only now: do not change it."
+
+
+def _read_labels(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise click.UsageError(f"--labels: {path} is not JSON: {error}") from error

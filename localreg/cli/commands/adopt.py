@@ -1,0 +1,51 @@
+"""Copy weights here that only upstream registries have."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import (
+    AS_JSON,
+    CORRUPT,
+    IN_REGISTRY,
+    counted,
+    opened,
+    print_json,
+    print_table,
+    record_json,
+    say,
+)
+from localreg.operations.upkeep import adopt
+from localreg.progress import shown_progress
+from localreg.values.units import size_text
+
+
+@click.command("adopt")
+@AS_JSON
+@IN_REGISTRY
+def adopt_command(as_json: bool, registry: str | None) -> int:
+    """Copy weights here that only upstream registries have.
+
+    Afterwards the models of this registry need no upstream registry. The exit code is 4 if some
+    weights could not be copied.
+    """
+    with opened(registry) as target, shown_progress("Adopting") as progress:
+        done = adopt.adopt(target, progress=progress)
+    if as_json:
+        print_json(record_json(done))
+    else:
+        print_table(
+            ("WEIGHTS", "SIZE", "FROM", "MODELS"),
+            (
+                (each.digest[:12], size_text(each.size), each.upstream, " ".join(each.models))
+                for each in done.adopted
+            ),
+        )
+        for each in done.failed:
+            say(f"Not adopted: {each}")
+        if done.adopted:
+            blobs = counted(len(done.adopted), "blob")
+            say(f"Copied {size_text(done.size)} ({blobs}) to {target.root}.")
+        elif not done.failed:
+            say("Nothing to adopt: no weights are only upstream.")
+    return CORRUPT if done.failed else 0

@@ -1,0 +1,22 @@
+"""Archive models."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import IN_REGISTRY, MODELS, opened
+from localreg.operations.finding.references import resolve_model
+from localreg.operations.models import edits
+
+
+@click.command("archive")
+@MODELS
+@IN_REGISTRY
+def archive_command(models: tuple[str, ...], registry: str | None) -> None:
+    """Archive models: lists leave them out.
+
+    `localreg ls -a` shows them, and `localreg unarchive` brings them back.
+    """
+    with opened(registry) as target:
+        for found in [resolve_model(target, model) for model in models]:
+            edits.set_archived(found.registry, found.id, True)

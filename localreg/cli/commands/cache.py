@@ -1,0 +1,105 @@
+"""List and delete what can be downloaded or unpacked again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from localreg.cli.output import (
+    AS_JSON,
+    DELETE,
+    IN_REGISTRY,
+    opened,
+    print_json,
+    print_table,
+    record_json,
+    say,
+    say_deleted,
+)
+from localreg.operations.upkeep import cache
+from localreg.values.units import size_text
+
+
+@click.group("cache")
+def cache_command() -> None:
+    """List and delete downloads and unpacked packages.
+
+    The cache holds only what can be downloaded or unpacked again, never weights that the registry
+    must keep.
+    """
+
+
+@cache_command.command("ls")
+@AS_JSON
+@IN_REGISTRY
+def ls_command(as_json: bool, registry: str | None) -> None:
+    """List the cache, last used first."""
+    with opened(registry) as target:
+        found = cache.cached(target)
+    if as_json:
+        print_json([record_json(each) for each in found])
+        return
+    _print_cached(found)
+    if not found:
+        say("The cache is empty.")
+
+
+@cache_command.command("rm")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@IN_REGISTRY
+def rm_command(names: tuple[str, ...], registry: str | None) -> None:
+    """Delete what NAME, or its first digits, names."""
+    with opened(registry) as target:
+        found = [each for name in names for each in cache.remove(target, name)]
+    say_deleted(len(found), sum(each.size for each in found), (), dry_run=False)
+
+
+@cache_command.command("prune")
+@click.option("--max-size", metavar="SIZE", help="Keep at most this much, such as 20GB.")
+@click.option(
+    "--older-than", metavar="TIME", help="Delete what was not used for this long, such as 30d."
+)
+@click.option("--partials", is_flag=True, help="Delete unfinished downloads.")
+@DELETE
+@AS_JSON
+@IN_REGISTRY
+def prune_command(
+    max_size: str | None,
+    older_than: str | None,
+    partials: bool,
+    delete: bool,
+    as_json: bool,
+    registry: str | None,
+) -> int:
+    """Delete what was not used for the longest time.
+
+    The exit code is 1 if something could not be deleted.
+    """
+    if not (max_size or older_than or partials):
+        raise click.UsageError("say what to delete: --max-size, --older-than or --partials")
+    with opened(registry) as target:
+        done = cache.prune(
+            target,
+            max_size=max_size,
+            older_than=older_than,
+            partials=partials,
+            dry_run=not delete,
+        )
+    if as_json:
+        print_json(record_json(done))
+    else:
+        _print_cached(done.deleted)
+        say_deleted(len(done.deleted), done.freed, done.failed, dry_run=done.dry_run)
+    return 1 if done.failed else 0
+
+
+def _print_cached(found: Iterable[cache.Cached]) -> None:
+    print_table(
+        ("NAME", "KIND", "SIZE", "FROM", "MODELS"),
+        (
+            (each.name[:12] if each.kind != "partial" else each.name, each.kind,
+             size_text(each.size), each.source, " ".join(each.models))
+            for each in found
+        ),
+    )  # fmt: skip

@@ -1,0 +1,24 @@
+"""Write a page that compares models."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import IN_REGISTRY, OPEN, opened, print_page
+from localreg.operations.finding.references import resolve_model
+from localreg.operations.reports import pages
+
+
+@click.command("compare")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL MODEL...")
+@click.option("-o", "--output", metavar="FILE", help="Write one file with everything in it.")
+@OPEN
+@IN_REGISTRY
+def compare_command(
+    models: tuple[str, ...], output: str | None, show: bool, registry: str | None
+) -> None:
+    """Write a page that compares 2 to 6 models, and print its path."""
+    with opened(registry) as target:
+        found = [resolve_model(target, each) for each in models]
+        page = pages.write_comparison(target, found, output)
+    print_page(page, show=show)

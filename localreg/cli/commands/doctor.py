@@ -1,0 +1,28 @@
+"""Examine a registry and the place where it lies."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import AS_JSON, IN_REGISTRY, opened, print_json, print_table, record_json
+from localreg.operations.upkeep import doctor
+
+
+@click.command("doctor")
+@AS_JSON
+@IN_REGISTRY
+def doctor_command(as_json: bool, registry: str | None) -> int:
+    """Examine the database, file system, disk space and leftovers.
+
+    The exit code is 1 if you should do something.
+    """
+    with opened(registry) as target:
+        findings = doctor.examine(target)
+    if as_json:
+        print_json([record_json(each) for each in findings])
+    else:
+        marks = {"ok": "ok", "note": "note", "bad": "BAD"}
+        print_table(
+            ("WHAT", "", "FOUND"), ((each.what, marks[each.state], each.text) for each in findings)
+        )
+    return 1 if any(each.state == "bad" for each in findings) else 0

@@ -1,0 +1,37 @@
+"""Show which registry is used, and why."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from localreg.api import ambient
+from localreg.cli.output import AS_JSON, IN_REGISTRY, opened, print_facts, print_json
+from localreg.operations.upkeep import doctor
+
+
+@click.command("env")
+@AS_JSON
+@IN_REGISTRY
+def env_command(as_json: bool, registry: str | None) -> None:
+    """Show which registry is used, why, and its settings."""
+    chosen = registry or click.get_current_context().find_root().obj
+    reason = "-R" if chosen else ambient.locate()[1]
+    with opened(registry) as target:
+        facts = {"registry": str(target.root), "chosen by": reason, **doctor.facts(target)}
+    upstream = [str(each.root) for each in target.upstream]
+    absent = {str(each.root): each.why for each in target.absent}
+    variables = {
+        name: os.environ[name] for name in sorted(os.environ) if name.startswith("LOCALREG_")
+    }
+    if as_json:
+        values: dict[str, object] = {"upstream": upstream, "upstream_left_out": absent}
+        values |= {name.replace(" ", "_"): fact for name, fact in (facts | variables).items()}
+        print_json(values)
+        return
+    if chosen and ambient.UPSTREAM_VARIABLE in variables:
+        variables[ambient.UPSTREAM_VARIABLE] += "  (not used with -R)"
+    left_out = "\n".join(f"{root}: {why}" for root, why in absent.items())
+    others = [("upstream", "\n".join(upstream)), ("left out", left_out)]
+    print_facts([*facts.items(), *others, *variables.items()])

@@ -1,0 +1,53 @@
+"""Delete what nothing needs any more."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import (
+    AS_JSON,
+    DELETE,
+    IN_REGISTRY,
+    opened,
+    print_json,
+    print_table,
+    record_json,
+    say_deleted,
+)
+from localreg.errors import InvalidValueError
+from localreg.operations.upkeep import gc
+from localreg.operations.upkeep.cache import parse_span
+from localreg.values.units import size_text
+
+
+@click.command("gc")
+@click.option(
+    "--grace",
+    default="1d",
+    show_default=True,
+    metavar="TIME",
+    help="Spare what was used or changed more recently than this, such as 30m, 12h or 7d.",
+)
+@DELETE
+@AS_JSON
+@IN_REGISTRY
+def gc_command(grace: str, delete: bool, as_json: bool, registry: str | None) -> int:
+    """Delete unused weights and leftovers of dead processes.
+
+    Weights are unused if no model has them. The exit code is 1 if something could not be deleted.
+    """
+    try:
+        seconds = parse_span(int(grace) if grace.isdecimal() else grace)
+    except InvalidValueError as error:
+        raise click.UsageError(f"--grace: {error}") from error
+    with opened(registry) as target:
+        done = gc.collect(target, grace_seconds=seconds, dry_run=not delete)
+    if as_json:
+        print_json(record_json(done))
+    else:
+        print_table(
+            ("KIND", "SIZE", "WHY", "FILE"),
+            ((each.kind, size_text(each.size), each.why, each.path) for each in done.garbage),
+        )
+        say_deleted(len(done.garbage), done.freed, done.failed, dry_run=done.dry_run)
+    return 1 if done.failed else 0

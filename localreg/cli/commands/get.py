@@ -1,0 +1,39 @@
+"""Copy a model's weights out of the registry."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from localreg.cli.commands.path import ARCHIVE, local_path
+from localreg.cli.output import IN_REGISTRY, MODEL, opened
+from localreg.operations.finding.references import resolve_model
+from localreg.operations.weights import local_copies
+
+
+@click.command("get")
+@MODEL
+@click.option(
+    "-o", "--output", default=".", metavar="PATH", help="A folder, or the name of a new file."
+)
+@click.option("-f", "--force", is_flag=True, help="Replace a file that exists.")
+@ARCHIVE
+@IN_REGISTRY
+def get_command(model: str, output: str, force: bool, archive: bool, registry: str | None) -> None:
+    """Copy a MODEL's weights to a file or folder of yours.
+
+    By default the copy is in the working directory and has the original name. You may change it.
+    A package becomes a folder.
+    """
+    with opened(registry) as target:
+        found = resolve_model(target, model)
+        source = local_path(found, archive=archive)
+        place = Path(output)
+        if place.is_dir() or output.endswith("/"):
+            place /= local_copies.own_name(found.registry, found.id, source)
+        if os.path.lexists(place) and not force:
+            raise click.UsageError(f"{place} exists; -f replaces it")
+        local_copies.copy_to(source, place.absolute(), replace=True)
+    click.echo(place)

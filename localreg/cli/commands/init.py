@@ -1,0 +1,49 @@
+"""Make a registry, or share one with a group of users."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from localreg.api import ambient
+from localreg.cli.output import say
+from localreg.operations.upkeep import doctor, sharing
+from localreg.registry import DATABASE, open_registry
+
+
+@click.command("init")
+@click.argument("directory", required=False)
+@click.option(
+    "--journal",
+    type=click.Choice(["wal", "truncate"]),
+    help="The journal mode of SQLite. Use truncate for a directory that several machines share. "
+    "By default it depends on the file system.",
+)
+@click.option(
+    "--shared",
+    metavar="GROUP",
+    help="Let all members of this group of users read and write the registry, whatever their "
+    "umask. If the registry exists, this gives the group the files in it that are yours.",
+)
+def init_command(directory: str | None, journal: str | None, shared: str | None) -> int:
+    """Make a registry in DIRECTORY, by default in .localreg.
+
+    Commands that run in the folder above it, or below that folder, find it there.
+    """
+    path = directory or click.get_current_context().find_root().obj or ambient.FOLDER
+    existed = (Path(path).expanduser() / DATABASE).exists()
+    durability = ambient.default_durability()
+    if shared is None:
+        registry = open_registry(path, durability=durability, journal=journal)
+    else:
+        group = sharing.group_named(shared)
+        registry = sharing.make_shared(Path(path), group, durability=durability, journal=journal)
+    say(f"{'There is a registry already' if existed else 'Made a registry'} in {registry.root}")
+    if existed and journal:
+        say("Its journal mode stays the same: it is chosen when a registry is made.")
+    findings = doctor.examine_sharing(registry) if shared else []
+    registry.close()
+    for each in findings:
+        say(f"{each.what}: {each.text}")
+    return 1 if any(each.state == "bad" for each in findings) else 0

@@ -1,0 +1,130 @@
+"""List models."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import (
+    AS_JSON,
+    IN_REGISTRY,
+    LIMIT,
+    QUIET,
+    model_json,
+    model_state,
+    opened,
+    pairs,
+    print_json,
+    print_table,
+    say,
+)
+from localreg.operations.finding import queries
+from localreg.operations.finding.upstream import records, search
+from localreg.registry import OpenRegistry
+from localreg.values.records import ModelRecord
+from localreg.values.units import moment, size_text
+
+COLUMNS = ("MODEL", "ALIASES", "TAGS", "FRAMEWORK", "SIZE", "STATE", "UPDATED", "ID")
+
+
+@click.command("ls")
+@click.argument("name", required=False)
+@click.option("-p", "--project", metavar="NAME", help="Only models of this project.")
+@click.option(
+    "-t",
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    help="Only models with one of these tags; with -TAG, models without it. Operators are those "
+    "of query_models: -t '__$all' -t a -t b.",
+)
+@click.option("-m", "--meta", multiple=True, metavar="KEY=VALUE", help="Only with this metadata.")
+@click.option("--published", is_flag=True, help="Only published models.")
+@click.option("-a", "--archived", is_flag=True, help="Archived models too.")
+@click.option(
+    "--sort",
+    default="updated",
+    show_default=True,
+    metavar="KEY",
+    help="updated, created, name, or metric:TITLE/SERIES with the best first, which leaves out "
+    "models without that metric. -KEY puts the greatest first, +KEY the least.",
+)
+@LIMIT
+@AS_JSON
+@QUIET
+@IN_REGISTRY
+def ls_command(
+    name: str | None,
+    project: str | None,
+    tags: tuple[str, ...],
+    meta: tuple[str, ...],
+    published: bool,
+    archived: bool,
+    sort: str,
+    limit: int,
+    as_json: bool,
+    quiet: bool,
+    registry: str | None,
+) -> None:
+    """List models, last updated first.
+
+    NAME is a model's name, or project/name.
+    """
+    if name and "/" in name and project is None:
+        project, _, name = name.rpartition("/")
+    query = queries.check_query(
+        project=project,
+        name=name or None,
+        tags=list(tags),
+        metadata=pairs("--meta", meta),
+        published=published,
+        archived=archived,
+        limit=limit + 1 if limit else None,
+        order=_order(sort),
+    )
+    with opened(registry) as target:
+        found = search(target, query)
+        shown = found[:limit] if limit else found
+        if quiet:
+            for each in shown:
+                click.echo(each.id)
+        elif as_json:
+            print_json([model_json(record, home) for home, record in records(target, shown)])
+        else:
+            _print_models(target, records(target, shown))
+    if len(found) > len(shown):
+        say(f"These are the {'newest' if sort == 'updated' else 'first'} {limit}; -l 0 shows all.")
+    elif not found and not as_json:
+        say(f"No models match in {target.root}.")
+        _, is_metric, metric = sort.partition("metric:")
+        if is_metric:
+            say(f"Only models that have the metric {metric!r} are listed.")
+            say("What a task reported is not a metric of its model: report it on the model, too.")
+
+
+def _order(sort: str) -> str:
+    """Return ``--sort`` as `order_by` of `query_models` spells it."""
+    sign = sort[:1] if sort[:1] in ("-", "+") else ""
+    key = sort[len(sign) :]
+    return f"{sign}metrics.{key[7:]}" if key.startswith("metric:") else sort
+
+
+def _print_models(target: OpenRegistry, found: list[tuple[OpenRegistry, ModelRecord]]) -> None:
+    if not target.upstream:
+        print_table(COLUMNS, (_row(record) for _, record in found))
+    elif found:
+        rows = ((*_row(record), "" if home is target else str(home.root)) for home, record in found)
+        print_table((*COLUMNS, "UPSTREAM"), rows)
+
+
+def _row(record: ModelRecord) -> tuple[str, ...]:
+    return (
+        record.ref,
+        " ".join(record.aliases),
+        " ".join(record.tags),
+        record.framework or "",
+        size_text(record.current_weights.size),
+        model_state(record),
+        moment(record.updated),
+        record.id[:8],
+    )

@@ -1,0 +1,43 @@
+"""Print the local path of a model's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from localreg.cli.output import IN_REGISTRY, MODEL, opened
+from localreg.operations.finding.references import resolve_model
+from localreg.operations.models.details import model_record
+from localreg.operations.weights import local_copies
+from localreg.progress import shown_progress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.finding.upstream import Found
+
+ARCHIVE = click.option(
+    "--archive", is_flag=True, help="Give a package as an archive, not a folder."
+)
+
+
+@click.command("path")
+@MODEL
+@ARCHIVE
+@IN_REGISTRY
+def path_command(model: str, archive: bool, registry: str | None) -> None:
+    """Print the local path of a MODEL's weights.
+
+    Weights that are only at a URL are downloaded first. The path is a file, or a folder for a
+    package. It is read-only if the registry keeps the weights.
+    """
+    with opened(registry) as target:
+        click.echo(local_path(resolve_model(target, model), archive=archive))
+
+
+def local_path(found: Found, *, archive: bool) -> Path:
+    """Return the file of a model, or the folder of a package; show progress on a terminal."""
+    with shown_progress(f"Fetching {model_record(found).ref}") as progress:
+        return local_copies.local_copy(
+            found.registry, found.id, extract=False if archive else None, progress=progress
+        )

@@ -1,0 +1,51 @@
+"""Verify, and repair what is damaged."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import (
+    AS_JSON,
+    CORRUPT,
+    IN_REGISTRY,
+    opened,
+    print_json,
+    print_problems,
+    print_table,
+    problem_place,
+    record_json,
+    say,
+)
+from localreg.operations.upkeep import repair
+from localreg.progress import shown_progress
+
+
+@click.command("repair")
+@click.option("--full", is_flag=True, help="Hash every byte first.")
+@AS_JSON
+@IN_REGISTRY
+def repair_command(full: bool, as_json: bool, registry: str | None) -> int:
+    """Verify, and replace damaged weights by good copies.
+
+    Good copies are looked for among local copies, upstream, at the original path and at the URL.
+    Damaged files are moved to the folder quarantine of the registry. The exit code is 4 if
+    something is lost.
+    """
+    with opened(registry) as target, shown_progress("Verifying") as progress:
+        done = repair.repair(target, full=full, progress=progress)
+    if as_json:
+        print_json(record_json(done))
+    else:
+        mended = ((problem_place(each.problem), each.how) for each in done.mended)
+        print_table(("REPAIRED", "HOW"), mended)
+        print_problems(done.lost)
+        if done.lost:
+            say(
+                f"{len(done.mended)} repaired, {len(done.lost)} lost: no source has the right "
+                "bytes. `localreg add` of the same file brings them back."
+            )
+        elif done.mended:
+            say(f"{len(done.mended)} repaired, nothing lost.")
+        else:
+            say("Nothing to repair.")
+    return CORRUPT if done.lost else 0

@@ -1,0 +1,35 @@
+"""Remove models."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import IN_REGISTRY, MODELS, opened, say
+from localreg.operations.finding.references import resolve_model
+from localreg.operations.models import removal
+
+
+@click.command("rm")
+@MODELS
+@click.option("-f", "--force", is_flag=True, help="Remove models that tasks use, too.")
+@click.option(
+    "--delete-weights",
+    is_flag=True,
+    help="Also delete weights that only these models have. Restoring cannot bring them back.",
+)
+@IN_REGISTRY
+def rm_command(
+    models: tuple[str, ...], force: bool, delete_weights: bool, registry: str | None
+) -> int:
+    """Remove models; `localreg restore` brings them back.
+
+    The exit code is 1 if some weights could not be deleted.
+    """
+    done = True
+    with opened(registry) as target:
+        for found in dict.fromkeys(resolve_model(target, model) for model in models):
+            done &= removal.remove_model(
+                found.registry, found.id, delete_weights=delete_weights, force=force
+            )
+            say(f"Removed {found.id}; `localreg restore {found.id[:8]}` brings it back.")
+    return 0 if done else 1

@@ -1,0 +1,18 @@
+"""Write the overview and the pages of all models and tasks."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import IN_REGISTRY, OPEN, opened, print_page
+from localreg.operations.reports import pages
+
+
+@click.command("site")
+@OPEN
+@IN_REGISTRY
+def site_command(show: bool, registry: str | None) -> None:
+    """Write an overview and all pages, and print its path."""
+    with opened(registry) as target:
+        page = pages.write_site(target)
+    print_page(page, show=show)

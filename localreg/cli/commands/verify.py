@@ -1,0 +1,49 @@
+"""Check the database and the weights."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import (
+    AS_JSON,
+    CORRUPT,
+    IN_REGISTRY,
+    counted,
+    opened,
+    print_json,
+    print_problems,
+    record_json,
+    say,
+)
+from localreg.operations.finding.references import resolve_model
+from localreg.operations.upkeep.verify import verify_chosen
+from localreg.progress import shown_progress
+from localreg.values.units import size_text
+
+
+@click.command("verify")
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--full", is_flag=True, help="Hash every byte, also of unpacked packages.")
+@AS_JSON
+@IN_REGISTRY
+def verify_command(models: tuple[str, ...], full: bool, as_json: bool, registry: str | None) -> int:
+    """Check that the database and all weights are unchanged.
+
+    Without --full, files that did not change since they were last hashed are not read again.
+    The exit code is 4 if something is damaged.
+    """
+    with opened(registry) as target, shown_progress("Verifying") as progress:
+        chosen = [resolve_model(target, model) for model in models] if models else None
+        found = verify_chosen(target, chosen, full=full, progress=progress)
+    if as_json:
+        print_json(record_json(found) | {"ok": found.ok})
+    else:
+        print_problems(found.problems)
+        say(
+            f"Checked {counted(found.checked, 'blob')} ({size_text(found.size)}), hashed "
+            f"{found.hashed:,}: "
+            + ("no problems." if found.ok else f"{counted(len(found.problems), 'problem')}.")
+        )
+        if found.elsewhere:
+            say(f"Not checked: {counted(found.elsewhere, 'blob')} that only their URLs have.")
+    return 0 if found.ok else CORRUPT

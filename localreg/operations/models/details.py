@@ -1,0 +1,77 @@
+"""Everything that is recorded of one model, and where the bytes of its weights are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from localreg.operations.finding.references import require_model
+from localreg.operations.weights.locations import holder, where_left
+from localreg.registry import OpenRegistry
+from localreg.store.rows import blob_rows, model_rows
+from localreg.values.frozen import Frozen
+from localreg.values.records import Json, ModelRecord, WeightsRecord
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.finding.upstream import Found
+
+
+class Details(Frozen):
+    """A model with what is known of its weights.
+
+    Attributes:
+        record: everything that the model's registry records.
+        weights: the current weights; an empty record when there are none.
+        holder: the registry that has their bytes: the model's own, or one upstream.
+        missing: why an upstream registry, which should have them, does not; else None.
+        verified: when they were last hashed and found right, in microseconds.
+        facts: what the header of the file says, as `blobs.headers.contents` returns it.
+    """
+
+    record: ModelRecord
+    weights: WeightsRecord
+    holder: OpenRegistry | None
+    missing: str | None
+    verified: int | None
+    facts: Json | None
+
+    @property
+    def inside(self) -> list[str]:
+        """The facts as lines of text."""
+        from localreg.blobs.headers.contents import lines
+
+        return lines(self.facts) if self.facts else []
+
+
+def model_record(found: Found) -> ModelRecord:
+    """Return everything that is recorded of a model."""
+    with found.registry.store.read() as connection:
+        require_model(connection, found.id)
+        record = model_rows.record(connection, found.id)
+    assert record is not None
+    return record
+
+
+def model_details(found: Found) -> Details:
+    """Return a model with what is known of its weights."""
+    registry, record = found.registry, model_record(found)
+    weights = record.current_weights
+    digest = weights.digest
+    if digest is None:
+        return Details(record, weights, None, None, None, None)
+    with registry.store.read() as connection:
+        blob = blob_rows.blob(connection, digest)
+    return Details(
+        record=record,
+        weights=weights,
+        holder=holder(registry, digest, weights.size),
+        missing=where_left(registry, blob.upstream, digest) if blob and blob.upstream else None,
+        verified=blob.verified if blob else None,
+        facts=blob.facts if blob else None,
+    )
+
+
+def shares_bytes(registry: OpenRegistry, digest: str, path: Path) -> bool:
+    """Return True if a file is a hard link to the stored bytes of a digest."""
+    blob = registry.blobs.path(digest)
+    return blob.exists() and path.exists() and blob.samefile(path)
