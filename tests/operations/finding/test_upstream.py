@@ -720,12 +720,12 @@ def test_add_get_and_adopt(run, located):
     run("-R", located / "behind", "add", weights, "-n", "kept")
     code, _, err = run("add", weights, "-n", "mine")
     assert code == 0
-    assert f"left in the upstream registry {located / 'behind'}" in err
+    assert f"kept in the upstream registry {located / 'behind'}" in err
     assert f"kept by the registry {located / 'behind'}" in run("show", "mine")[1]
     assert run("path", "mine")[1].startswith(str(located / "behind"))
     assert run("get", "kept", "-o", located / "out.pt")[0] == 0
     assert (located / "out.pt").read_bytes() == b"weights"
-    assert "7 B more are left to upstream registries" in run("du")[2]
+    assert "Kept only upstream: 7 B." in run("du")[2]
     assert "has 1 blob of 0.0 MB for this one" in run("doctor")[1]
     code, out, err = run("adopt")
     assert (code, out.split("\t")[1:]) == (0, ["7 B", str(located / "behind"), "mine:1\n"])
@@ -751,7 +751,7 @@ def test_adopt_leaves_with_an_error_when_something_is_lost(run, located, monkeyp
 def test_a_known_url_of_one_upstream_is_told(run, located):
     code, out, err = run("add", "s3://b/behind.pt", "--reference")
     assert (code, out.split()[0]) == (0, "behind:1")
-    assert f"known already, in the upstream registry {located / 'behind'}" in err
+    assert f"known already in the upstream registry {located / 'behind'}" in err
 
 
 def test_env_lists_those_upstream(run, located, monkeypatch, caplog):
@@ -781,9 +781,9 @@ def test_tasks_of_the_command_line(run, located, tmp_path):
 
 def test_env_tells_that_the_variable_does_not_count_for_a_registry_that_is_named(run, located):
     assert "LOCALREG_UPSTREAM" in run("env")[1]
-    assert "does not count" not in run("env")[1]
+    assert "not used with" not in run("env")[1]
     line = re.search(r"^LOCALREG_UPSTREAM.*$", run("-R", located / "home", "env")[1], re.MULTILINE)
-    assert "does not count with -R" in line[0]
+    assert "not used with -R" in line[0]
 
 
 def test_a_task_that_is_run_has_the_same_registries_behind_it(run, located, monkeypatch):

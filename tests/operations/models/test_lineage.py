@@ -124,5 +124,5 @@ def test_ls_says_that_metrics_of_tasks_are_not_of_models(run, relatives):
     relatives[1].report_scalar("val", "acc", 0.5, 1)
     code, out, err = run("ls", "--sort", "-metric:val/acc")
     assert (code, out) == (0, "")
-    assert "none has the metric 'val/acc'" in err
-    assert "report it on the model as well" in err
+    assert "have the metric 'val/acc'" in err
+    assert "report it on the model, too" in err
