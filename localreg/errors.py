@@ -1,23 +1,22 @@
 """Every error that localreg raises.
 
-Each is a `LocalregError`, and also the built-in class that callers of such code already
-catch::
+Each is a `LocalregError`, and also the built-in class that callers already catch::
 
     LocalregError
     ├── InvalidValueError              (ValueError)    an argument that cannot be used
     │   ├── TagFilterError                             a malformed list of tags in a query
-    │   ├── InvalidURLError                            a weights URL that is none
-    │   ├── ConfigTextError                            a configuration that is no configuration
-    │   ├── NoTaskError                                a task is needed, and there is none
-    │   └── EmptyModelError                            InputModel.empty() asked for what it lacks
+    │   ├── InvalidURLError                            a weights URL that cannot be used
+    │   ├── ConfigTextError                            a configuration that cannot be read
+    │   ├── NoTaskError                                a task is needed, and none is current
+    │   └── EmptyModelError                            InputModel.empty() has nothing stored
     ├── NotFoundError                  (LookupError, ValueError)
     │   ├── ModelNotFoundError
     │   ├── TaskNotFoundError
     │   ├── AliasNotFoundError
     │   └── SourceNotFoundError        (OSError)       no file where a path points
     ├── AmbiguousReferenceError        (LookupError, ValueError)   one reference, several models
-    ├── ConflictError                  (ValueError)    the registry's state forbids it
-    │   ├── AliasConflictError                         an alias is not where it was expected
+    ├── ConflictError                  (ValueError)    the state of the registry forbids it
+    │   ├── AliasConflictError                         an alias points elsewhere than expected
     │   ├── PublishedError                             a published model's weights are fixed
     │   └── ModelInUseError                            a removal that would break a task
     ├── WeightsError                   (ValueError)    no local file can be given
@@ -26,25 +25,25 @@ catch::
     │   ├── ArchiveError                               an archive that is broken, or unsafe
     │   ├── DownloadError              (OSError)       a server did not give what was asked for
     │   ├── UploadError                (OSError)       weights did not reach their destination
-    │   ├── DigestMismatchError                        other bytes than were pinned or recorded
-    │   └── CorruptBlobError           (OSError)       bytes differ from their digest
-    ├── NotSupportedError              (NotImplementedError)   ClearML has it, localreg has not
-    ├── NotPicklableError              (TypeError)     a handle is of this process
+    │   ├── DigestMismatchError                        bytes differ from the expected digest
+    │   └── CorruptBlobError           (OSError)       stored bytes are damaged
+    ├── NotSupportedError              (NotImplementedError)   ClearML has it, localreg does not
+    ├── NotPicklableError              (TypeError)     a handle belongs to its process
     ├── ExportError                    (RuntimeError)  no image of a figure can be made
     │   └── BrowserNotFoundError                       images need Chrome or Chromium
     └── RegistryError                  (OSError)       the directory or its database
         ├── NotARegistryError                          a foreign file, or blobs without a database
-        ├── DamagedRegistryError                       the database cannot be read as one
+        ├── DamagedRegistryError                       the database cannot be read
         ├── NewerFormatError                           written by a newer localreg
         ├── SQLiteTooOldError
-        ├── ReadOnlyRegistryError                      a write to what was opened for reading
+        ├── ReadOnlyRegistryError                      a write to a read-only registry
         ├── ClosedRegistryError        (ValueError)
         ├── LockTimeoutError           (TimeoutError)  another process held a lock too long
         └── StorageError                               disk full, I/O error, no permission
             └── StorageFullError
 
-The facts of a case (which id, which token, which path) are attributes of the error, named in
-its class; the message says what was wanted, what was found, and what to do.
+The facts (which id, which token, which path) are attributes of the error, named in its class;
+the message says what was wanted, what was found, and what to do.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ class TagFilterError(InvalidValueError):
 
 
 class InvalidURLError(InvalidValueError):
-    """A weights URL that is neither a path nor a URL."""
+    """A weights URL is neither a path nor a URL that can be used."""
 
 
 class ConfigTextError(InvalidValueError):
@@ -97,11 +96,11 @@ class NoTaskError(InvalidValueError):
 
 
 class EmptyModelError(InvalidValueError):
-    """`InputModel.empty()` stores nothing, so it has nothing that could be changed or fetched."""
+    """`InputModel.empty()` stores nothing, so nothing of it can be changed or fetched."""
 
 
 class NotFoundError(LocalregError, LookupError, ValueError):
-    """Nothing in the registry answers to what was asked for; `reference` is what was asked."""
+    """The registry has nothing of that name or id; `reference` is what was looked for."""
 
     reference: str
 
@@ -119,7 +118,7 @@ class AliasNotFoundError(NotFoundError):
 
 
 class SourceNotFoundError(NotFoundError, OSError):
-    """There is no file where a given path points."""
+    """There is no file at the given path."""
 
 
 class AmbiguousReferenceError(LocalregError, LookupError, ValueError):
@@ -174,7 +173,7 @@ class ArchiveError(WeightsError):
 
 
 class DownloadError(WeightsError, OSError):
-    """Remote bytes cannot be had; `url` without its secrets, `status` of HTTP or None."""
+    """A download failed; `url` is shown without its secrets, `status` is that of HTTP or None."""
 
     url: str
     status: int | None
@@ -187,14 +186,14 @@ class UploadError(WeightsError, OSError):
 
 
 class DigestMismatchError(WeightsError):
-    """Bytes are not those that were pinned or recorded; `wanted` and `found` are sha256."""
+    """Bytes differ from the digest that was given or recorded; `wanted` and `found` are sha256."""
 
     wanted: str
     found: str
 
 
 class CorruptBlobError(WeightsError, OSError):
-    """Bytes the registry holds differ from their digest; `digest` and `path` say which."""
+    """Stored bytes are damaged: they differ from their digest; `digest` and `path` say which."""
 
     digest: str
     path: str
@@ -207,7 +206,7 @@ class NotSupportedError(LocalregError, NotImplementedError):
 
 
 class NotPicklableError(LocalregError, TypeError):
-    """A handle cannot be sent elsewhere; `path` is the registry that it reads."""
+    """A handle cannot be pickled or deep-copied; `path` is the registry that it reads."""
 
     path: str
 
@@ -219,7 +218,7 @@ class ExportError(LocalregError, RuntimeError):
 
 
 class BrowserNotFoundError(ExportError):
-    """Images of figures are drawn by Chrome or Chromium, and there is none."""
+    """Images of figures are drawn by Chrome or Chromium, and neither was found."""
 
 
 class RegistryError(LocalregError, OSError):
@@ -229,15 +228,15 @@ class RegistryError(LocalregError, OSError):
 
 
 class NotARegistryError(RegistryError):
-    """What is there is not a registry of localreg, and is left as it is."""
+    """The directory or file is not a registry of localreg; nothing in it was changed."""
 
 
 class DamagedRegistryError(RegistryError):
-    """The database cannot be read, and is left as it is."""
+    """The database cannot be read; it was not changed."""
 
 
 class NewerFormatError(RegistryError):
-    """A newer localreg wrote this registry; this one does not touch it."""
+    """A newer localreg wrote this registry; it was not changed."""
 
 
 class SQLiteTooOldError(RegistryError):
@@ -253,7 +252,7 @@ class ClosedRegistryError(RegistryError, ValueError):
 
 
 class LockTimeoutError(RegistryError, TimeoutError):
-    """Another process held a lock for longer than the wait is bounded to."""
+    """Another process held a lock for longer than the limit of the wait."""
 
 
 class StorageError(RegistryError):

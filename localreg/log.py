@@ -1,21 +1,20 @@
-"""Remarks for the user, on the logger "localreg".
+"""Messages for the user, on the logger "localreg".
 
-`logging` is imported with the first remark: most programs never need one, and all would wait for
-the import.
+`logging` is imported with the first message: most programs log nothing and start faster without.
 """
 
 from __future__ import annotations
 
 
 def warning(message: str, *facts: object) -> None:
-    """Log a warning; Python prints warnings on stderr unless logging is set up otherwise."""
+    """Log a warning, which Python prints on stderr unless logging is configured otherwise."""
     import logging
 
     logging.getLogger("localreg").warning(message, *facts)
 
 
 def info(message: str, *facts: object) -> None:
-    """Log a remark."""
+    """Log a message."""
     import logging
 
     logging.getLogger("localreg").info(message, *facts)

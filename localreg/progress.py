@@ -1,4 +1,4 @@
-"""A line on the terminal that tells how far a long transfer is; nothing off a terminal."""
+"""A progress line for long transfers, on terminals only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
-WAIT = 0.5  # seconds: what is done sooner needs no line
+WAIT = 0.5  # seconds: a faster transfer needs no line
 STEP = 0.1
 WIDTH = 24
 
@@ -14,12 +14,12 @@ Progress = Callable[[int, "int | None"], None]
 
 
 class shown_progress:  # noqa: N801  (used as a function; a class enters in a microsecond)
-    """Gives what a transfer calls with the bytes done and the bytes in all; None off a terminal.
+    """Context manager: gives the callback of a transfer, and removes the line at the end.
+
+    The callback takes the bytes done and the bytes in all. If stderr is not a terminal it is None.
 
     Args:
-        what: is done, such as "Fetching model.pt".
-
-    Use it as a context manager, which wipes the line away at the end.
+        what: what is being done, such as "Fetching model.pt".
     """
 
     __slots__ = ("_line", "_what")
@@ -61,10 +61,10 @@ class _Line:
 
 
 def progress_text(done: int, total: int | None, pace: float) -> str:
-    """Return how far a transfer is.
+    """Return the text of a progress line.
 
     Args:
-        done, total: bytes; the total is None when nobody knows it.
+        done, total: bytes; the total is None if it is not known.
         pace: bytes a second.
 
     >>> progress_text(750_000_000, 1_000_000_000, 50e6)

@@ -1,7 +1,7 @@
 """Checks of text that comes from outside: names, tags, keys, comments.
 
-SQLite and JSON hold any text but lone surrogates; names are also shown, compared and put into
-file names, so they hold no NUL either and stay short.
+SQLite and JSON hold any text except lone surrogates. Names are also shown, compared and used in
+file names, so they hold no NUL either and are short.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TEXT_LIMIT = 16_777_216
 
 
 def shown(value: object, limit: int = 60) -> str:
-    """Return the start of `repr(value)`, for messages; also of what Python refuses to print.
+    """Return the start of `repr(value)` for a message, or a text if Python cannot print it.
 
     >>> shown("a" * 100, 8), shown(10**5_000)
     ("'aaaaaaa", 'an int that is too large to print')
@@ -29,17 +29,17 @@ def shown(value: object, limit: int = 60) -> str:
 def check_text(
     argument: str, value: object, *, limit: int = TEXT_LIMIT, nul: bool = True, empty: bool = True
 ) -> str:
-    """Return `value` when it is text that can be stored.
+    """Return `value` if it is text that can be stored.
 
     Args:
         argument: the argument's name, for the error.
         value: what was given.
         limit: the most characters allowed.
-        nul: whether a NUL character may stand in it.
-        empty: whether it may be empty or blank.
+        nul: True if it may hold a NUL character.
+        empty: True if it may be empty or blank.
 
     Raises:
-        InvalidValueError: it is no str, too long, blank, or holds what cannot be stored.
+        InvalidValueError: it is not a str, too long, blank, or holds what cannot be stored.
     """
     if not isinstance(value, str):
         raise InvalidValueError(
@@ -47,7 +47,7 @@ def check_text(
         )
     if len(value) > limit:
         raise InvalidValueError(
-            f"{argument} has {len(value):,} characters; at most {limit:,} are kept",
+            f"{argument} has {len(value):,} characters; at most {limit:,} are allowed",
             argument=argument,
         )
     if not empty and not value.strip():
@@ -60,23 +60,23 @@ def check_text(
         value.encode()
     except UnicodeEncodeError as error:
         raise InvalidValueError(
-            f"{argument} holds a lone surrogate at position {error.start}, which is no text",
+            f"{argument} holds a lone surrogate at position {error.start}, which is not text",
             argument=argument,
         ) from error
     return value
 
 
 def check_comment(comment: object) -> str | None:
-    """Return a comment when it can be stored; None and "" are no comment.
+    """Return a comment if it can be stored; None and "" mean no comment.
 
     Raises:
-        InvalidValueError: it is no text.
+        InvalidValueError: it is not text.
     """
     return None if comment is None else check_text("comment", comment) or None
 
 
 def check_name(argument: str, value: object) -> str:
-    """Return `value` when it can name something: not blank, no NUL, at most 1,024 characters.
+    """Return `value` if it can be a name: not blank, no NUL, at most 1,024 characters.
 
     Raises:
         InvalidValueError: it cannot.

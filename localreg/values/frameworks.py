@@ -1,14 +1,14 @@
-"""The names of frameworks, and which of them a file's name stands for.
+"""The names of frameworks, and the framework that a file name suggests.
 
-The endings are ClearML's table with those that came later. The longest ending that fits counts
-(`predict_net.pb` is Caffe2, any other `.pb` TensorFlow), and an archive can hold anything.
+The endings are ClearML's table and some newer ones. The longest matching ending counts
+(`predict_net.pb` is Caffe2, any other `.pb` TensorFlow). Archives suggest nothing.
 """
 
 from __future__ import annotations
 
 
 class Framework:
-    """The names that ClearML gives to frameworks; any other text is a framework as well."""
+    """ClearML's names of frameworks; any other text may be used as well."""
 
     tensorflow = "TensorFlow"
     tensorflowjs = "TensorFlow_js"
@@ -73,7 +73,7 @@ _ENDINGS = tuple(sorted(_FRAMEWORKS, key=len, reverse=True))
 
 
 def infer_framework(url: str) -> str | None:
-    """Return the framework that the ending of a weights URL stands for, or None.
+    """Return the framework that the ending of a weights URL suggests, or None.
 
     Args:
         url: a URL or a local path. Of a URL only its path counts, without query and fragment; a
@@ -90,7 +90,7 @@ def infer_framework(url: str) -> str | None:
     if not separator:
         path = url
     elif scheme.lower() != "file":
-        # The host is no file name, though "example.model" looks like one.
+        # The host is not a file name, though "example.model" looks like one.
         path = path.partition("?")[0].partition("#")[0].partition("/")[2]
     elif "%" in path:
         from urllib.parse import unquote

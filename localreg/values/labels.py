@@ -1,4 +1,4 @@
-"""Label enumerations: names of classes to the integers that stand for them."""
+"""Label enumerations: names of classes and their integers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _LARGEST = 2**63 - 1
 
 
 def check_labels(labels: object) -> dict[str, int]:
-    """Return a label enumeration as a dict of its own; None is an empty one.
+    """Return a label enumeration as a new dict, empty for None.
 
     Raises:
-        InvalidValueError: a name is no str, a value no int, or two labels share a value other
-            than 0.
+        InvalidValueError: a name is not a str, a value is not an int, or two labels share a value
+            other than 0.
 
     >>> check_labels({"background": 0, "person": 1})
     {'background': 0, 'person': 1}
@@ -46,7 +46,7 @@ def check_labels(labels: object) -> dict[str, int]:
 
 def _number(label: str, value: object) -> int:
     # numpy's integers are fine, True and 1.0 are not.
-    with suppress(TypeError):  # no integer
+    with suppress(TypeError):  # not an integer
         number = index(value)  # type: ignore[arg-type]  # that is what it checks
         if not isinstance(value, bool) and abs(number) <= _LARGEST:
             return number

@@ -1,8 +1,8 @@
-"""Metadata: values as text with the name of a type, and the way back.
+"""Metadata: values stored as text with the name of a type, and read back.
 
-An entry holds two texts. `to_text` alone decides how a value becomes text, so that a query finds
-what was stored; `cast` reads by the type's name, and gives the text itself for what it cannot
-read. Neither evaluates anything.
+Only `to_text` decides how a value becomes text, so that a query finds what was stored. `cast`
+reads a text by the name of its type, and returns the text itself if it cannot. Neither evaluates
+anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from localreg.values.checks import check_name, check_text
 from localreg.values.frozen import Frozen
 
 LITERAL_LIMIT = 1_048_576
-"""The most characters that are read as a Python literal: its parser needs 100 times as much."""
+"""The most characters read as a Python literal; its parser takes 100 bytes for each."""
 
 _ENTRY_FIELDS = frozenset({"key", "value", "type"})
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
@@ -40,15 +40,15 @@ class MetadataEntry(Frozen):
 
 
 def to_text(value: object) -> str:
-    """Return a value as metadata keeps it, and as a query compares it.
+    """Return a value as the text that metadata stores and queries compare.
 
     Args:
         value: text stays as it is; int, float and bool become `str(value)`; list, tuple, dict
-            and None become JSON, and arrays like NumPy's what they hold; anything else becomes
-            `str(value)`.
+            and None become JSON; NumPy and similar arrays become what they hold; anything else
+            becomes `str(value)`.
 
     Raises:
-        InvalidValueError: JSON cannot hold what is in the list or dict.
+        InvalidValueError: JSON cannot hold a value of the list or dict.
 
     >>> to_text(True), to_text([1, "é"]), to_text(None)
     ('True', '[1, "é"]', 'null')
@@ -65,7 +65,7 @@ def entry(key: object, value: object, v_type: object = None) -> MetadataEntry:
         v_type: its type, as text or as a type; None takes that of `value`.
 
     Raises:
-        InvalidValueError: one of them cannot be stored.
+        InvalidValueError: the key, value or type cannot be stored.
 
     >>> entry("epochs", 3)
     MetadataEntry(key='epochs', value='3', type='int')
@@ -87,12 +87,12 @@ def entries(metadata: object) -> dict[str, MetadataEntry]:
     """Return the entries of all metadata of a model, by key.
 
     Args:
-        metadata: `{key: {"value": …, "type": …}}`, where "type" may miss and "key" may stand
-            again, or `{key: value}`. A dict with any other key is a value.
+        metadata: `{key: {"value": …, "type": …}}`, where "type" may be missing and "key" may be
+            repeated, or `{key: value}`. A dict with any other key is a value.
 
     Raises:
-        InvalidValueError: it is no mapping, an entry has a type and no value or another key than
-            its own, or a part cannot be stored.
+        InvalidValueError: it is not a mapping, an entry has a type and no value or repeats
+            another key, or a part cannot be stored.
 
     >>> entries({"epochs": {"value": "3", "type": "int"}})["epochs"].type
     'int'
@@ -108,12 +108,12 @@ def entries(metadata: object) -> dict[str, MetadataEntry]:
 
 
 def cast(value: str, type_name: str) -> object:
-    """Return a stored value as its type, or the text itself where it is none of it.
+    """Return a stored text as a value of its type, or the text itself if it cannot be read so.
 
     Args:
         value: the text.
         type_name: `int`, `float`, `str`, `bool`, `list`, `tuple`, `dict` or `NoneType` in any
-            case; `list/int` reads as `list`. Any other name leaves the text.
+            case; `list/int` reads as `list`. With any other name the text is returned.
 
     >>> cast("3", "int"), cast("3.7", "int"), cast("TRUE", "bool")
     (3, '3.7', True)
@@ -149,7 +149,7 @@ def _literal(text: str) -> object:
     import ast
 
     if len(text) > LITERAL_LIMIT or not re.fullmatch(_REPR_TEXT, text):
-        raise ValueError("no literal that repr() writes")
+        raise ValueError("not a literal that repr() writes")
     return ast.literal_eval(text)
 
 
@@ -191,7 +191,7 @@ def _text_and_type(value: object) -> tuple[str, str]:
 
 
 def _python_value(value: object) -> object:
-    """Return the scalar or list that NumPy, PyTorch and others wrap; else `value`."""
+    """Return the scalar or list inside a value of NumPy, PyTorch and others, else `value`."""
     if isinstance(value, str | int | float | list | tuple | Mapping | None):
         return value
     for name in ("tolist", "item"):
@@ -200,7 +200,7 @@ def _python_value(value: object) -> object:
             try:
                 found = method()
             except (TypeError, ValueError, RuntimeError):
-                continue  # another kind of item(), which wants arguments, or several values
+                continue  # item() may need arguments, or a single value
             if isinstance(found, str | int | float | list | None):
                 return found
     return value

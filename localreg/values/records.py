@@ -43,12 +43,13 @@ class WeightsRecord(Frozen, kw_only=True):
         url: where the bytes come from, or None when only the registry has them. In an event it
             is the public form (see `localreg.values.urls`).
         filename: the original name.
-        digest: sha256 of the bytes, when the registry holds or knows them.
+        digest: sha256 of the bytes, when the registry knows it.
         size: bytes.
-        pinned: the sha256 that was asked for, whatever the URL serves.
-        kept: whether the registry owes the bytes; without, they can be had from `url` again.
-        uploaded: whether localreg itself put the object at `url`.
-        current: whether this revision is the one served.
+        pinned: the sha256 that the user expects, whatever the URL serves.
+        kept: True if the registry must keep the bytes; otherwise they can be fetched from `url`
+            again.
+        uploaded: True if localreg itself uploaded the object at `url`.
+        current: True if this is the revision that is served.
         at: when it was recorded, microseconds.
     """
 
@@ -80,10 +81,10 @@ class WeightsRecord(Frozen, kw_only=True):
 
 
 class ModelRecord(Frozen, kw_only=True):
-    """The whole of a model, reports apart.
+    """The whole of a model, except what was reported.
 
     Attributes:
-        version: its number among the models of one project and name; None until it is given one.
+        version: its number among the models of one project and name; None before it has one.
         task: id of the task that made it.
         parent: id of the model it was made from.
         created: microseconds; `updated` likewise, and strictly increasing in a registry.
@@ -112,7 +113,7 @@ class ModelRecord(Frozen, kw_only=True):
 
     @property
     def ref(self) -> str:
-        """The reference a person would write: ``project/name:version``."""
+        """The reference that people write: ``project/name:version``."""
         return reference(self.project, self.name, self.version)
 
     @property
@@ -177,8 +178,7 @@ class TaskRecord(Frozen, kw_only=True):
     """A task: one run of a training script, or a part of one.
 
     Attributes:
-        run: what is recorded of how it runs: commit, packages and the like; nothing that only
-            one machine can use.
+        run: how it runs: commit, packages and so on; nothing that only one machine can use.
     """
 
     id: str
@@ -200,7 +200,7 @@ class ArtifactRecord(Frozen):
     """An artifact of a task.
 
     Attributes:
-        kind: what it was, such as "numpy", "json" or "file".
+        kind: what it was made of, such as "numpy", "json" or "file".
         details: metadata, preview, and the layout of a data frame.
         at: when it was kept, microseconds.
     """
@@ -218,7 +218,7 @@ if TYPE_CHECKING:
     from typing import NamedTuple
 
     class Owner(NamedTuple):
-        """What something is reported to.
+        """The model or task that values are reported to.
 
         Attributes:
             kind: "model" or "task", which is also the name of its table and of columns.
@@ -228,18 +228,18 @@ if TYPE_CHECKING:
         kind: str
         id: str
 
-else:  # the same, without the import of typing; made for every point that is reported
+else:  # the same without importing typing; one is made for every reported point
     Owner = namedtuple("Owner", ("kind", "id"))
 
 
 class StateChange(Frozen):
-    """What an event says of the state: the part of it that is folded.
+    """The part of an event that is folded into the state.
 
     Attributes:
         kind: what changed, such as ``model.tag``.
         v: the version of the kind's payload.
         subject: id of the model, task or project that changed.
-        field: the alias, metadata key, tag or column, where one is meant.
+        field: the alias, metadata key, tag or column that changed; None if the whole subject did.
         payload: old and new values.
         at: microseconds, UTC.
     """
@@ -256,10 +256,10 @@ class Event(Frozen):
     """One change, as the event log holds it.
 
     Attributes:
-        seq: counts the events of a registry, without gaps.
+        seq: the number of the event in its registry, without gaps.
         group: the same for all events of one transaction.
         actor: who made the change, ``user@host``.
-        change: what it changed.
+        change: what changed.
     """
 
     seq: int

@@ -1,4 +1,4 @@
-"""Sizes and times, for people."""
+"""Sizes and times as people read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from datetime import UTC, datetime
 
 
 def moment(microseconds: int) -> str:
-    """Return a time of a record, in UTC, to the second.
+    """Return a time in UTC, to the second.
+
+    Args:
+        microseconds: since 1970, as records hold it.
+
 
     >>> moment(0)
     '1970-01-01 00:00:00'
@@ -15,7 +19,7 @@ def moment(microseconds: int) -> str:
 
 
 def size_text(size: int | None) -> str:
-    """Return a number of bytes; "" for None.
+    """Return a number of bytes with its unit, "" for None.
 
     >>> size_text(1234567)
     '1.2 MB'

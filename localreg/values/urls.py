@@ -1,8 +1,8 @@
-"""Weights URLs: what is accepted, how one is compared, and what of it may be shown.
+"""Weights URLs: which are accepted, how they are compared, and what of them may be shown.
 
 - A path becomes ``file://`` and its absolute form; a ``file://`` URL is decoded once and encoded
   again, so that two spellings of one path compare equal (`Path.as_uri`, RFC 8089).
-- Every other URL is kept as it was given.
+- Every other URL is kept unchanged.
 - A URL may hold secrets: a password, or a signature or token in its query. The public form,
   which goes into errors, logs, pages and the event log, shows neither.
 """
@@ -19,9 +19,9 @@ from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen
 
 URL_LIMIT = 32_768
-FILENAME_BYTES = 200  # file systems allow 255; the rest is for a suffix of ours
+FILENAME_BYTES = 200  # file systems allow 255; localreg adds suffixes
 HIDDEN = "***"
-CLOUDS = ("s3", "gs", "az", "azure")  # the schemes of object stores; the last one is ClearML's
+CLOUDS = ("s3", "gs", "az", "azure")  # schemes of object stores; ClearML writes azure
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ONE_SLASH = re.compile(r"(https?|file|s3|gs|az|azure|ftp):(?!//)", re.IGNORECASE)
@@ -36,11 +36,11 @@ class WeightsURL(Frozen):
 
     Attributes:
         text: the URL as it is stored and compared.
-        public: what may be shown of it; None for a path of this machine, which means nothing
-            elsewhere.
-        filename: the last part of its path, usable as a file name; None when it has none.
-        path: the local path that a ``file://`` URL names, else None.
-        pinned: the sha256 that its fragment ``#sha256=…`` says the bytes have, else None.
+        public: the URL without its secrets; None for a local path, which means nothing on another
+            machine.
+        filename: the last part of its path, usable as a file name, or None.
+        path: the local path of a ``file://`` URL, else None.
+        pinned: the sha256 in its fragment ``#sha256=…``, else None.
     """
 
     text: str
@@ -57,7 +57,7 @@ def parse_weights_url(url: object) -> WeightsURL:
         url: a str or `os.PathLike`.
 
     Raises:
-        InvalidURLError: it is empty, holds what no URL holds, or is malformed.
+        InvalidURLError: it is empty, malformed, or holds characters that no URL holds.
 
     >>> parse_weights_url("/data/my model.pt").text
     'file:///data/my%20model.pt'
@@ -68,7 +68,7 @@ def parse_weights_url(url: object) -> WeightsURL:
     match = _SCHEME.match(text)
     if match is None:
         if _ONE_SLASH.match(text):
-            raise _invalid(text, "after the scheme, two slashes are missing")
+            raise _invalid(text, "two slashes are missing after the scheme")
         return _local(Path(text))
     if match[1].lower() == "file":
         return _local(_path_of_file_url(text))
@@ -78,10 +78,10 @@ def parse_weights_url(url: object) -> WeightsURL:
 
 
 def parse_named_url(argument: str, url: object) -> WeightsURL:
-    """Return the checked form of a path or URL that was given as another argument.
+    """Return the checked form of a path or URL; errors name `argument`.
 
     Raises:
-        InvalidURLError: as `parse_weights_url`, naming the argument.
+        InvalidURLError: as in `parse_weights_url`.
     """
     try:
         return parse_weights_url(url)
@@ -100,7 +100,7 @@ def _pinned(text: str, fragment: str) -> str | None:
 
 
 def is_sha256(text: str) -> bool:
-    """Return whether text is a sha256 in lower-case hex."""
+    """Return True if a text is a sha256 in lower-case hex."""
     return _SHA256.fullmatch(text) is not None
 
 
@@ -110,7 +110,7 @@ def local_url(path: Path) -> str:
 
 
 def local_path(url: str) -> Path | None:
-    """Return the path that a stored URL names, or None when it is not a ``file://`` URL."""
+    """Return the path of a stored ``file://`` URL, None for any other URL."""
     return Path(unquote(url[7:])) if url.startswith("file://") else None
 
 
@@ -120,12 +120,12 @@ def scheme_of(url: str) -> str:
 
 
 def is_cloud(url: str) -> bool:
-    """Return whether a stored URL names an object store."""
+    """Return True if a stored URL is one of an object store."""
     return scheme_of(url) in CLOUDS
 
 
 def below(folder: str, *names: str) -> str:
-    """Return the URL of what is below the folder that a stored URL names.
+    """Return the URL of a file or folder below the folder of a stored URL.
 
     >>> below("file:///share", "a b", "net.pt"), below("s3://bucket/x/", "a b", "net.pt")
     ('file:///share/a%20b/net.pt', 's3://bucket/x/a%20b/net.pt')
@@ -137,12 +137,12 @@ def below(folder: str, *names: str) -> str:
 
 
 def is_folder(path: Path | None) -> bool:
-    """Return whether a path is one of a folder; also for what no file system takes."""
+    """Return True if a path is a folder; False also for a path that no file system allows."""
     return path is not None and os.path.isdir(path)  # noqa: PTH112  (Path.is_dir may raise)
 
 
 def public_url(url: str) -> str:
-    """Return what may be shown of a stored URL: no password, no value of its query.
+    """Return a stored URL without its password and the values of its query.
 
     >>> public_url("https://example.org/m.pt?X-Amz-Signature=1f&v=2")
     'https://example.org/m.pt?X-Amz-Signature=***&v=***'
@@ -151,7 +151,7 @@ def public_url(url: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return what may be shown of a name or reference, which may be a URL given by mistake.
+    """Return a name or reference without secrets: it may be a URL that was given by mistake.
 
     >>> without_secrets("https://me:secret@example.org/m.pt")
     'https://***@example.org/m.pt'
@@ -168,7 +168,7 @@ def without_secrets(text: str) -> str:
 
 
 def safe_filename(path: str) -> str | None:
-    """Return the last part of `path` as a name that every file system takes, or None.
+    """Return the last part of `path` as a name that every file system allows, or None.
 
     >>> safe_filename("models/resnet.pt")
     'resnet.pt'
@@ -194,7 +194,7 @@ def _as_text(url: object) -> str:
     try:
         text = check_text("weights_url", os.fspath(url), limit=URL_LIMIT, empty=False)
     except InvalidValueError as error:
-        # Not "from error": Python's own error behind that one holds the text, secrets included.
+        # Not "from error": the cause of that error holds the text, with its secrets.
         raise InvalidURLError(f"{error}; give a path or URL", argument="weights_url") from None
     if "\0" in text:
         raise _invalid(text, "it holds a NUL character")
@@ -205,9 +205,9 @@ def _local(path: Path) -> WeightsURL:
     try:
         absolute = path.absolute()
     except FileNotFoundError:
-        raise _invalid(str(path), "the working directory it starts from is gone") from None
+        raise _invalid(str(path), "the working directory no longer exists") from None
     if absolute.root == "//":
-        # POSIX leaves the meaning of two slashes open; Linux and macOS take them for one.
+        # POSIX does not define two slashes at the start; Linux and macOS read them as one.
         absolute = Path("/", *absolute.parts[1:])
     if ".." in absolute.parts:
         # Only the file system knows what ".." after a symbolic link means.
@@ -224,7 +224,7 @@ def _path_of_file_url(text: str) -> Path:
     try:
         decoded = unquote(f"/{rest}", errors="strict")
     except UnicodeDecodeError:
-        raise _invalid(text, "its percent-encoding is no UTF-8") from None
+        raise _invalid(text, "its percent-encoding is not UTF-8") from None
     if "\0" in decoded:
         raise _invalid(text, "it holds a NUL character")
     return Path(decoded)
@@ -237,10 +237,10 @@ def _split(text: str) -> SplitResult:
         parts = urlsplit(text)
         parts.port  # noqa: B018  (reading it checks it)
     except ValueError:
-        # The parser's own words may repeat a password, so they are not passed on.
+        # The message of the parser may hold a password, so it is not passed on.
         raise _invalid(text, "its host or port is malformed") from None
     if not parts.hostname:
-        raise _invalid(text, "it names no host or bucket")
+        raise _invalid(text, "it has no host or bucket")
     return parts
 
 
@@ -251,12 +251,12 @@ def _public(parts: SplitResult) -> str:
         f"{name}={HIDDEN}" if equals else HIDDEN
         for name, equals, _ in (field.partition("=") for field in parts.query.split("&") if field)
     )
-    pin = parts.fragment if _PIN.fullmatch(parts.fragment) else ""  # all else may be a secret
+    pin = parts.fragment if _PIN.fullmatch(parts.fragment) else ""  # others may be secrets
     return urlunsplit((parts.scheme, netloc, parts.path, query, pin))
 
 
 def _invalid(text: str, reason: str) -> InvalidURLError:
-    # The text may hold a secret where no parser can find it; only its scheme is shown.
+    # The text may hold a secret that no parser finds, so only its scheme is shown.
     shown = _SCHEME.match(text) or _ONE_SLASH.match(text)
     start = f"{shown[1]}:…" if shown else "a path"
     return InvalidURLError(
