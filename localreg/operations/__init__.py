@@ -1,11 +1,19 @@
 """What can be done to a registry.
 
 Each operation is a function that takes the open registry, checks its arguments before anything
-is written, and owns its transaction: it happens whole, or not at all.
+is written, and owns its transaction: all of it happens, or nothing.
+
+What holds for all of them, and is not repeated in their docstrings:
+
+- an argument that cannot be used: InvalidValueError, which names it; nothing was changed;
+- a model or task that does not exist (any more): ModelNotFoundError, TaskNotFoundError;
+- a write to a read-only registry: ReadOnlyRegistryError;
+- a full disk, or one that refuses: StorageError;
+- a value that is set again to what it is makes no event.
 
 The topics, each above those it may import: reports and upkeep; tasks; models; weights; finding.
-A module is imported when it is first named: ``operations.models.edits.rename(...)``. Programs
-start faster for it, and most need few of them.
+A module is imported when it is first named, as in ``operations.models.edits.rename(...)``, so
+programs start faster.
 """
 
 from __future__ import annotations

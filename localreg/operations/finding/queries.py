@@ -1,4 +1,4 @@
-"""Queries: which models match."""
+"""Queries: the filters and the order of models, checked, and the models that match."""
 
 from __future__ import annotations
 
@@ -37,17 +37,16 @@ def check_query(
     """Check the filters of a query.
 
     Args:
-        project, name: exact; None, and "" for the project, for any.
+        project, name: must be equal; None means any, and so does "" for the project.
         tags: see `localreg.values.tags`.
-        metadata: dict of key to the value it must have, compared as text.
+        metadata: dict of keys to the values that they must have, compared as text.
         published: only published models.
-        archived: archived models too.
-        limit: at most so many models, 1 or more.
-        order: see `check_order`; None for those updated last first.
+        archived: include archived models.
+        limit: the most models, 1 or more; None for all.
+        order: see `check_order`; None for the model that was updated last first.
 
     Raises:
         TagFilterError: the tags are malformed.
-        InvalidValueError: another filter cannot be used.
     """
     if metadata is not None and not isinstance(metadata, dict):
         raise InvalidValueError(
@@ -66,16 +65,13 @@ def check_query(
 
 
 def check_order(given: object) -> Order:
-    """Return what models are to be ordered by.
+    """Return the order that models are wanted in.
 
     Args:
         given: "updated" or "created", newest first; "name", A to Z; ``metrics.TITLE/SERIES``, by
             the last value of a scalar series, or ``metrics.NAME``, by a single value: the best
-            first, which is the greatest unless the name says that less is better, as "loss" does.
-            A "-" in front asks for the greatest first, a "+" for the least.
-
-    Raises:
-        InvalidValueError: it is nothing of the kind.
+            first. The best is the greatest, unless the name suggests that less is better ("loss").
+            "-" in front means the greatest first, "+" the least first.
     """
     text = check_text("order_by", given, limit=2_100, nul=False)
     key = text[1:] if text[:1] in ("-", "+") else text
@@ -83,7 +79,7 @@ def check_order(given: object) -> Order:
     if not metric and key not in ("updated", "created", "name"):
         raise InvalidValueError(
             "order_by must be updated, created, name, metrics.TITLE/SERIES or metrics.NAME, with "
-            f"- or + in front at most, not {shown(given)}",
+            f"- or + in front or neither, not {shown(given)}",
             argument="order_by",
         )
     descending = text[0] == "-" if key != text else _naturally_descending(key, metric)
@@ -99,11 +95,7 @@ def _naturally_descending(key: str, metric: str) -> bool:
 
 
 def check_limit(argument: str, limit: object) -> int | None:
-    """Return `limit` when it is a number of results, or None for all of them.
-
-    Raises:
-        InvalidValueError: it is neither.
-    """
+    """Return `limit` if it is a number of results, or None for all of them."""
     if limit is None:
         return None
     if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= LARGEST_LIMIT:
@@ -118,7 +110,7 @@ def _wanted_metadata(metadata: dict[object, object]) -> tuple[tuple[str, str], .
 
     if len(metadata) > FILTER_LIMIT:
         raise InvalidValueError(
-            f"metadata asks for {len(metadata):,} keys; at most {FILTER_LIMIT} are taken",
+            f"metadata has {len(metadata):,} keys; a query takes at most {FILTER_LIMIT}",
             argument="metadata",
         )
     return tuple(
@@ -128,12 +120,12 @@ def _wanted_metadata(metadata: dict[object, object]) -> tuple[tuple[str, str], .
 
 
 def find_models(registry: OpenRegistry, query: ModelQuery) -> list[str]:
-    """Return the ids of the models of one registry that match, in the order that is asked for."""
+    """Return the ids of the matching models of one registry, in the order of the query."""
     return _find(registry, query, model_query.find)
 
 
 def rank_models(registry: OpenRegistry, query: ModelQuery) -> list[Ranked]:
-    """Return the models of one registry that match, with what they are ordered by."""
+    """Return the matching models of one registry, each with the value it is ordered by."""
     return _find(registry, query, model_query.rank)
 
 
@@ -145,7 +137,7 @@ def _find(
     if query.order.by != "metric":
         with registry.store.read() as connection:
             return find(connection, query)
-    registry.store.flush()  # what this process reported a moment ago counts
+    registry.store.flush()  # count what this process has just reported
     metric = query.order.name
     with registry.store.read() as connection:
         series = model_query.series_named(connection, metric)

@@ -1,4 +1,4 @@
-"""Finding what a reference, an id or a name means."""
+"""Look-ups: the model or task of a reference, an id or a name."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _PREFIX = re.compile(r"[0-9a-f]{6,31}")
 
 
 def require_model(connection: Connection, model_id: str) -> ModelRow:
-    """Return a model's row.
+    """Return the row of a model.
 
     Raises:
-        ModelNotFoundError: there is none with this id.
+        ModelNotFoundError: no model has this id.
     """
     row = model_rows.model_row(connection, model_id)
     if row is None:
         removed = model_rows.with_prefix(connection, "tombstone", model_id, 1) == [model_id]
-        told = "; it was removed, `localreg restore` brings it back" if removed else ""
+        hint = "; it was removed, `localreg restore` restores it" if removed else ""
         shown = _shown(model_id)
-        raise ModelNotFoundError(f"there is no model with id {shown!r}{told}", reference=shown)
+        raise ModelNotFoundError(f"there is no model with id {shown!r}{hint}", reference=shown)
     return row
 
 
@@ -53,37 +53,26 @@ def require_draft(connection: Connection, model_id: str) -> ModelRow:
 
     Raises:
         PublishedError: it is published.
-        ModelNotFoundError: there is none with this id.
     """
     row = require_model(connection, model_id)
     if row.published:
         raise PublishedError(
             f"model {row.ref} ({model_id}) is published: its weights, configuration and labels "
-            "are fixed; make another OutputModel for new ones",
+            "are fixed; create another OutputModel for new ones",
             model=model_id,
         )
     return row
 
 
 def check_model_id(registry: OpenRegistry, model_id: object) -> str:
-    """Return a model's id, stripped of blanks, once it is known to exist.
-
-    Raises:
-        InvalidValueError: it is no text.
-        ModelNotFoundError: there is none with this id.
-    """
+    """Return the id of a model that exists, stripped of blanks."""
     text = check_text("model_id", model_id, limit=REFERENCE_LIMIT, nul=False, empty=False).strip()
     with registry.store.read() as connection:
         return require_model(connection, text).id
 
 
 def find_model(registry: OpenRegistry, model_id: object) -> Found:
-    """Return a model by its id, of a registry or of the first one upstream that has it.
-
-    Raises:
-        InvalidValueError: it is no text.
-        ModelNotFoundError: none has it.
-    """
+    """Return a model by its id, of a registry or of the first one upstream that has it."""
     text = check_text("model_id", model_id, limit=REFERENCE_LIMIT, nul=False, empty=False).strip()
     found = model_row(registry, text) if registry.upstream else None
     return (
@@ -95,7 +84,7 @@ def require_task(connection: Connection, task_id: str) -> TaskRecord:
     """Return a task.
 
     Raises:
-        TaskNotFoundError: there is none with this id.
+        TaskNotFoundError: no task has this id.
     """
     task = task_rows.task(connection, task_id)
     if task is None:
@@ -106,18 +95,17 @@ def require_task(connection: Connection, task_id: str) -> TaskRecord:
 def resolve_model(registry: OpenRegistry, reference: object, argument: str = "reference") -> Found:
     """Return the model that a reference names, of a registry or of one upstream.
 
-    A reference is an id, or ``[project/]name`` with ``:version`` or ``@alias`` behind it (the
-    newest version without), or the first 6 or more digits of an id. Names may hold these signs
-    themselves, so every reading is tried. A name means the models of the first registry that has
-    any of it.
+    A reference is an id, the first 6 or more digits of an id, or ``[project/]name``, followed by
+    ``:version`` or ``@alias`` or neither, for the newest version. Names may hold these signs, so
+    every reading is tried. A name means the models of the first registry that has any model of
+    that name.
 
     Args:
         reference: what was given.
         argument: the argument's name, for the error.
 
     Raises:
-        ModelNotFoundError: no reading finds a model.
-        AmbiguousReferenceError: several do.
+        AmbiguousReferenceError: it means several models.
     """
     text = check_text(argument, reference, limit=REFERENCE_LIMIT, nul=False, empty=False)
     text = text.strip()
@@ -135,11 +123,11 @@ def resolve_model(registry: OpenRegistry, reference: object, argument: str = "re
 
 
 class _Hits(Frozen):
-    """What one registry answers to a reference.
+    """The answer of one registry to a reference.
 
     Attributes:
-        ids: of the models it may mean.
-        named: whether a name or a whole id was found, so that no other registry is asked.
+        ids: the models that it may mean.
+        named: True if the name or the whole id was found, so that no other registry is asked.
     """
 
     ids: list[str]
@@ -158,15 +146,15 @@ def _answer(connection: Connection, text: str, several: bool) -> _Hits:
 
 
 def _hint_upstream(registry: OpenRegistry, first: OpenRegistry, text: str) -> str:
-    """Return what to say when a registry has other models of a name than the one that is meant."""
+    """Return a hint for a version or alias that is missing in the registry that has the name."""
     looks = reading(registry, lambda connection: _named(connection, text, model_rows.in_line))
     found = next(((each, ids[0]) for each, ids in looks if ids), None)
-    meant = f"; one that is meant so is in {found[0].root}, with the id {found[1]}" if found else ""
-    return f". Its name stands for the models in {first.root}{meant}"
+    other = f"; there is one in {found[0].root}, with the id {found[1]}" if found else ""
+    return f". The name means the models in {first.root}{other}"
 
 
 def _has_line(connection: Connection, text: str) -> bool:
-    """Return whether there are models of a name, whatever version or alias is asked for."""
+    """Return True if there are models of a name, whatever the version or alias."""
     return any(
         model_rows.in_line(connection, project, name, None)
         for rest, _, _ in _selectors(text)
@@ -178,8 +166,7 @@ def resolve_removed(registry: OpenRegistry, reference: object) -> str:
     """Return the id of the removed model that a reference names; see `resolve_model`.
 
     Raises:
-        ModelNotFoundError: no removed model answers to it.
-        AmbiguousReferenceError: several do.
+        AmbiguousReferenceError: it means several removed models.
     """
     text = check_text("reference", reference, limit=REFERENCE_LIMIT, nul=False, empty=False)
     text = text.strip()
@@ -210,7 +197,7 @@ def _named(connection: Connection, text: str, line: Line) -> list[str]:
 
 
 def _selectors(text: str) -> Iterator[tuple[str, int | None, str | None]]:
-    """Yield the readings of what stands behind the name: nothing, a version, an alias."""
+    """Yield the readings of the end of a reference: only a name, a version, an alias."""
     yield text, None, None
     rest, colon, version = text.rpartition(":")
     if colon and version.isascii() and version.isdigit() and len(version) < 19:
@@ -242,8 +229,8 @@ def _one(what: str, text: str, hits: list[str], similar: str) -> str:
     shown = _shown(text)
     if not hits:
         raise ModelNotFoundError(
-            f"there is no {what} {shown!r}; a reference is [project/]name, with :version or "
-            f"@alias behind it, or an id{similar}",
+            f"there is no {what} {shown!r}; a reference is [project/]name, with or without "
+            f":version or @alias, or an id{similar}",
             reference=shown,
         )
     raise AmbiguousReferenceError(
@@ -270,7 +257,7 @@ def _chain_hint(registry: OpenRegistry, text: str) -> str:
 
     with registry.store.read() as connection:
         if _removed(connection, text):
-            return ". It was removed; `localreg restore` brings it back"
+            return ". It was removed; `localreg restore` restores it"
     known = [name for _, some in reading(registry, model_rows.some_references) for name in some]
     close = get_close_matches(text, dict.fromkeys(known), n=3, cutoff=0.6)
     return f". Did you mean {' or '.join(close)}?" if close else ""
@@ -293,8 +280,5 @@ def check_project_name(project: object, argument: str = "project") -> str | None
     Args:
         project: what was given.
         argument: the argument's name, for the error.
-
-    Raises:
-        InvalidValueError: it is no name.
     """
     return None if project is None or project == "" else check_name(argument, project).strip()

@@ -15,20 +15,15 @@ from localreg.store.rows.model_rows import ModelRow
 from localreg.values.checks import check_name
 
 ANYTHING = object()
-"""What `set_alias` expects when it is not told: nothing in particular."""
+"""The default of `expect` in `set_alias`: the alias may point anywhere."""
 
 
 def check_alias(alias: object) -> str:
-    """Return `alias` when it can be one.
-
-    Raises:
-        InvalidValueError: it is no name, or holds one of ``/ : @`` or blanks, which would make
-            references unclear.
-    """
+    """Return `alias` if it can be one: no blanks, none of the signs of references."""
     name = check_name("alias", alias)
     if any(sign in name for sign in "/:@") or name.split() != [name]:
         raise InvalidValueError(
-            f"alias must not hold blanks or any of / : @, as references do: {name!r}",
+            f"alias must not hold blanks or any of / : @, which references use: {name!r}",
             argument="alias",
         )
     return name
@@ -40,11 +35,10 @@ def set_alias(
     """Point an alias of a model's project and name at the model.
 
     Args:
-        expect: id of the model it must point to until now, or None when there must be none.
+        expect: id of the model that it must point to before, or None if there must be no alias.
 
     Raises:
         AliasConflictError: it points elsewhere; nothing was changed.
-        ModelNotFoundError: the model is gone.
     """
     name = check_alias(alias)
     with registry.store.write() as change:
@@ -52,8 +46,8 @@ def set_alias(
         found = _target(change, row, name)
         if expect is not ANYTHING and found != expect:
             raise AliasConflictError(
-                f"alias {name!r} of {_line(row)} was expected to be {_told(expect)}, and is "
-                f"{_told(found)}; look again with `localreg show` and decide anew",
+                f"alias {name!r} of {_line(row)} was expected {_place(expect)}, and is "
+                f"{_place(found)}; look with `localreg show`, then decide again",
                 alias=name,
                 found=found,
             )
@@ -72,7 +66,7 @@ def point_alias(change: Change, model_id: str, alias: str) -> None:
 
 
 def remove_alias(registry: OpenRegistry, model_id: str, alias: object) -> None:
-    """Drop an alias of a model's project and name, wherever in it the alias points.
+    """Drop an alias of a model's project and name, whichever version it points to.
 
     Raises:
         AliasNotFoundError: there is no such alias.
@@ -103,5 +97,5 @@ def _line(row: ModelRow) -> str:
     return f"{row.project.name}/{row.name}" if row.project else row.name
 
 
-def _told(target: object) -> str:
-    return "not set" if target is None else f"at {target}"
+def _place(target: object) -> str:
+    return "not to exist" if target is None else f"at {target}"

@@ -1,4 +1,4 @@
-"""Changing what is recorded of a model. What is the same as before makes no event."""
+"""Changing the record of a model: name, project, comment, states, tags and metadata."""
 
 from __future__ import annotations
 
@@ -17,12 +17,7 @@ STATES = {"archived": "archived", "package": "package"}
 
 
 def rename(registry: OpenRegistry, model_id: str, name: object) -> None:
-    """Give a model another name: it becomes the next version under it, and loses its aliases.
-
-    Raises:
-        InvalidValueError: it is no name.
-        ModelNotFoundError: the model is gone.
-    """
+    """Rename a model: it becomes the next version of the new name, and loses its aliases."""
     new = check_name("name", name).strip()
     with registry.store.write() as change:
         row = require_model(change.connection, model_id)
@@ -31,14 +26,10 @@ def rename(registry: OpenRegistry, model_id: str, name: object) -> None:
 
 
 def move(registry: OpenRegistry, model_id: str, project: object) -> None:
-    """Move a model to another project: it becomes the next version there, without its aliases.
+    """Move a model to another project: it becomes the next version there, and loses its aliases.
 
     Args:
-        project: a project's id, else its name (made when it is new); None for no project.
-
-    Raises:
-        InvalidValueError: it is neither.
-        ModelNotFoundError: the model is gone.
+        project: id of a project, or its name (a new one is made); None for no project.
     """
     name = check_project_name(project)
     with registry.store.write() as change:
@@ -62,12 +53,7 @@ def move_within(
 
 
 def set_comment(registry: OpenRegistry, model_id: str, comment: object) -> None:
-    """Set or, with None or "", clear a model's comment.
-
-    Raises:
-        InvalidValueError: it is no text.
-        ModelNotFoundError: the model is gone.
-    """
+    """Set or, with None or "", clear a model's comment."""
     new = check_comment(comment)
     with registry.store.write() as change:
         row = require_model(change.connection, model_id)
@@ -75,34 +61,21 @@ def set_comment(registry: OpenRegistry, model_id: str, comment: object) -> None:
 
 
 def publish(registry: OpenRegistry, model_id: str) -> None:
-    """Publish a model; nothing happens when it is published.
-
-    Raises:
-        ModelNotFoundError: the model is gone.
-    """
+    """Publish a model."""
     with registry.store.write() as change:
         row = require_model(change.connection, model_id)
         _set(change, model_id, "published", row.published, True)
 
 
 def set_archived(registry: OpenRegistry, model_id: str, archived: bool) -> None:
-    """Archive a model, or take it out of the archive; nothing happens when it is so already.
-
-    Raises:
-        ModelNotFoundError: the model is gone.
-    """
+    """Archive a model, or unarchive it."""
     with registry.store.write() as change:
         row = require_model(change.connection, model_id)
         _set(change, model_id, "archived", row.archived, archived)
 
 
 def set_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
-    """Replace a model's tags.
-
-    Raises:
-        InvalidValueError: they are no tags.
-        ModelNotFoundError: the model is gone.
-    """
+    """Replace a model's tags."""
     new = set(check_tags("tags", tags))
     with registry.store.write() as change:
         require_model(change.connection, model_id)
@@ -113,12 +86,7 @@ def set_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
 def edit_tags(
     registry: OpenRegistry, model_id: str, *, add: object = (), drop: object = ()
 ) -> None:
-    """Add tags to a model's and drop others; those that are there or absent already stay so.
-
-    Raises:
-        InvalidValueError: they are no tags.
-        ModelNotFoundError: the model is gone.
-    """
+    """Add tags to a model, and drop others; a tag in both lists is dropped."""
     added, dropped = set(check_tags("tags", add)), set(check_tags("tags", drop))
     with registry.store.write() as change:
         require_model(change.connection, model_id)
@@ -127,12 +95,7 @@ def edit_tags(
 
 
 def set_system_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
-    """Replace a model's system tags; "archived" and "package" set these states.
-
-    Raises:
-        InvalidValueError: they are no tags.
-        ModelNotFoundError: the model is gone.
-    """
+    """Replace a model's system tags; "archived" and "package" set these states."""
     wanted = set(check_tags("system_tags", tags))
     with registry.store.write() as change:
         row = require_model(change.connection, model_id)
@@ -146,12 +109,7 @@ def set_system_tags(registry: OpenRegistry, model_id: str, tags: object) -> None
 def set_metadata(
     registry: OpenRegistry, model_id: str, key: object, value: object, v_type: object = None
 ) -> None:
-    """Set one metadata entry; the others stay.
-
-    Raises:
-        InvalidValueError: key or value cannot be kept.
-        ModelNotFoundError: the model is gone.
-    """
+    """Set one metadata entry of a model."""
     new = entry(key, value, v_type)
     with registry.store.write() as change:
         require_model(change.connection, model_id)
@@ -162,15 +120,11 @@ def set_metadata(
 def set_all_metadata(
     registry: OpenRegistry, model_id: str, metadata: object, *, replace: bool
 ) -> None:
-    """Set many metadata entries.
+    """Set many metadata entries of a model.
 
     Args:
         metadata: dict of key to value, or to ``{"value": …, "type": …}``.
-        replace: drop the entries that are not named.
-
-    Raises:
-        InvalidValueError: a key or value cannot be kept; nothing was changed.
-        ModelNotFoundError: the model is gone.
+        replace: drop all other entries.
     """
     new = entries(metadata)
     with registry.store.write() as change:
@@ -183,12 +137,7 @@ def set_all_metadata(
 
 
 def drop_metadata(registry: OpenRegistry, model_id: str, key: object) -> bool:
-    """Drop one metadata entry; return whether it was there.
-
-    Raises:
-        InvalidValueError: it is no key.
-        ModelNotFoundError: the model is gone.
-    """
+    """Drop one metadata entry; return True if it existed."""
     name = check_name("metadata key", key)
     with registry.store.write() as change:
         require_model(change.connection, model_id)
@@ -205,7 +154,7 @@ def _set(change: Change, model_id: str, column: str, old: object, new: object) -
 def change_tags(
     change: Change, model_id: str, *, added: set[str], dropped: set[str], system: bool = False
 ) -> None:
-    """Add tags that a model lacks, and drop such as it has, within a transaction."""
+    """Add tags that a model does not have, and drop tags that it has, within a transaction."""
     for tag in sorted(dropped):
         payload = {"old": True, "new": False, "system": system}
         change.record("model.tag", model_id, payload, field=tag)

@@ -1,4 +1,4 @@
-"""The history of a registry: its events, and how a person reads one."""
+"""The history of a registry: its events, and each as a line of text."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class HistoryEntry(Frozen):
     """One change.
 
     Attributes:
-        seq: counts the changes of a registry.
-        at: when, by the clock of the machine that made it; orders nothing.
+        seq: the number of the change in its registry.
+        at: when, by the clock of the machine that made it; the order is that of `seq`.
         actor: who, ``user@host``.
         subject: id of the model, task or project.
         kind: what changed, such as ``model.tag``.
-        field: the alias, metadata key, tag or column, where one is meant.
+        field: the alias, metadata key, tag or column that changed, or None.
         payload: old and new values.
         text: the change as a line for people.
     """
@@ -42,15 +42,11 @@ class HistoryEntry(Frozen):
 def history(
     registry: OpenRegistry, subject: str | None = None, limit: object = None
 ) -> list[HistoryEntry]:
-    """Return what happened, newest first.
+    """Return the changes, newest first.
 
     Args:
-        subject: id of one model, task or project, removed ones too; None for all.
-        limit: at most so many changes, 1 or more; None for all.
-
-    Raises:
-        InvalidValueError: it is no such limit.
-        ModelNotFoundError: nothing ever happened to this id.
+        subject: id of a model, task or project, which may be removed; None for all.
+        limit: the most changes, 1 or more; None for all.
     """
     most = check_limit("limit", limit)
     with registry.store.read() as connection:
@@ -66,20 +62,20 @@ def history(
             kind=event.change.kind,
             field=event.change.field,
             payload=event.change.payload,
-            text=tell(event.change),
+            text=describe(event.change),
         )
         for event in found
     ]
 
 
-def tell(change: StateChange) -> str:
-    """Return one event as a line of text.
+def describe(change: StateChange) -> str:
+    """Return an event as a line of text.
 
-    >>> tell(StateChange("model.tag", 1, "", "prod", {"old": False, "new": True}, 0))
+    >>> describe(StateChange("model.tag", 1, "", "prod", {"old": False, "new": True}, 0))
     'tagged prod'
     """
-    teller = _TELLERS.get(change.kind) if change.v == 1 else None
-    return f"{change.kind} {change.field or ''}".strip() if teller is None else teller(change)
+    text = _TEXTS.get(change.kind) if change.v == 1 else None
+    return f"{change.kind} {change.field or ''}".strip() if text is None else text(change)
 
 
 def _created(change: StateChange) -> str:
@@ -105,7 +101,7 @@ def _changed(change: StateChange) -> str:
     if change.field == "published":
         return "published"
     if change.field == "archived":
-        return "archived" if new else "taken out of the archive"
+        return "archived" if new else "unarchived"
     if change.field == "ended":
         return "ended"
     if change.field == "package":
@@ -118,7 +114,7 @@ def _changed(change: StateChange) -> str:
 def _weights_added(change: StateChange) -> str:
     new, iteration = change.payload["new"], change.payload["iteration"]
     at = "" if iteration is None else f" at iteration {iteration}"
-    return f"weights {new['revision']}{at}: {_source(new) or 'from a place that is not told'}"
+    return f"weights {new['revision']}{at}: {_source(new) or 'source not recorded'}"
 
 
 def _metadata(change: StateChange) -> str:
@@ -154,7 +150,7 @@ def _value(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
-_TELLERS: dict[str, Callable[[StateChange], str]] = {
+_TEXTS: dict[str, Callable[[StateChange], str]] = {
     "project.created": lambda change: f"project {change.payload['name']} created",
     "model.created": _created,
     "model.removed": lambda change: f"removed {_line(change.payload)}",
@@ -168,14 +164,12 @@ _TELLERS: dict[str, Callable[[StateChange], str]] = {
     ),
     "model.metadata": _metadata,
     "model.weights": lambda change: (
-        f"the URL serves other weights: sha256 {change.payload['old'][:12]}… → "
+        f"the URL now serves other weights: sha256 {change.payload['old'][:12]}… → "
         f"{change.payload['new'][:12]}…"
     ),
     "model.design": lambda change: "configuration or labels set",
     "model.weights_added": _weights_added,
-    "model.weights_chosen": lambda change: (
-        f"went back to weights {change.payload['new']['revision']}"
-    ),
+    "model.weights_chosen": lambda change: f"restored weights {change.payload['new']['revision']}",
     "model.weights_dropped": lambda change: f"weights {change.payload['revision']} dropped",
     "model.weights_uploaded": lambda change: f"weights {change.payload['revision']} uploaded",
     "weights.fetched": lambda change: f"weights fetched: sha256 {change.payload['new'][:12]}…",
@@ -191,7 +185,7 @@ _TELLERS: dict[str, Callable[[StateChange], str]] = {
     "task.tag": lambda change: (
         f"{'tagged' if change.payload['new'] else 'untagged'} {change.field}"
     ),
-    "task.run": lambda _: "what is recorded of the run set",
+    "task.run": lambda _: "run recorded",
     "task.parameter": _task_parameter,
     "task.configuration": lambda change: (
         f"configuration {change.field} {'set' if change.payload['new'] else 'dropped'}"

@@ -88,9 +88,6 @@ def lineage(registry: OpenRegistry, model_id: str) -> Family:
 
     They are its parent and children, the task that made it and what that took, the tasks that take
     it and what they made; and its other versions.
-
-    Raises:
-        ModelNotFoundError: the model is gone.
     """
     with registry.store.read() as connection:  # around all of it: it is of one state
         row = require_model(connection, model_id)

@@ -1,4 +1,4 @@
-"""Removing models, and bringing them back."""
+"""Removing models, and restoring them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from localreg.values.urls import public_url
 
 
 class Restored(Frozen):
-    """What a restore came to.
+    """The result of a restore.
 
     Attributes:
-        model: the id.
+        model: its id.
         missing: digests of weights whose bytes are gone.
     """
 
@@ -37,25 +37,23 @@ class Restored(Frozen):
 def remove_model(
     registry: OpenRegistry, model_id: str, *, delete_weights: bool, force: bool = False
 ) -> bool:
-    """Remove a model; its history stays, and `restore_model` brings it back.
+    """Remove a model; its history stays, and `restore_model` restores it.
 
     Args:
-        delete_weights: also delete the bytes that the registry keeps for it, and what it uploaded
-            of them, unless another model needs them. Files that it only points to are never
-            touched.
-        force: also when tasks need it.
+        delete_weights: also delete its bytes in the registry, and the objects that the registry
+            uploaded, unless another model needs them. Files that it only refers to stay.
+        force: remove it also if tasks need it.
 
     Returns:
-        False when the record is gone and its bytes could not be deleted.
+        False if the model was removed, but its bytes could not be deleted.
 
     Raises:
-        ModelNotFoundError: there is no such model.
-        ModelInUseError: tasks need it, and not `force`; nothing was changed.
+        ModelInUseError: a task needs it, and `force` is False; nothing was changed.
     """
     with registry.store.write() as change:
         record = model_rows.record(change.connection, model_id)
         if record is None:
-            require_model(change.connection, model_id)  # raises, and says whether it was removed
+            require_model(change.connection, model_id)  # raises the right error
             raise AssertionError(model_id)
         if not force:
             _check_unused(change, record)
@@ -65,7 +63,7 @@ def remove_model(
         blob_rows.mark_unreferred(change.connection, digests)
     if not delete_weights:
         return True
-    # Lists: everything is tried, also after something that failed.
+    # Lists, not generators: every deletion is tried, also after one that failed.
     uploads = [delete_uploaded(registry, each) for each in record.weights]
     return all([*uploads, *[_delete_unused(registry, digest) for digest in digests]])
 
@@ -75,14 +73,14 @@ def _check_unused(change: Change, record: ModelRecord) -> None:
         if role == "input":
             raise ModelInUseError(
                 f"model {record.ref} ({record.id}) is the input {entry!r} of task {task_name!r} "
-                f"({task_id}); remove it with force=True (--force) all the same",
+                f"({task_id}); to remove it nevertheless use force=True (--force)",
                 model=record.id,
             )
     maker = task_rows.task(change.connection, record.task) if record.task else None
     if maker is not None and maker.published:
         raise ModelInUseError(
             f"model {record.ref} ({record.id}) was made by the published task {maker.name!r} "
-            f"({maker.id}); remove it with force=True (--force) all the same",
+            f"({maker.id}); to remove it nevertheless use force=True (--force)",
             model=record.id,
         )
 
@@ -90,7 +88,7 @@ def _check_unused(change: Change, record: ModelRecord) -> None:
 def _pull_from_outputs(change: Change, model_id: str) -> None:
     for task_id, _, role, entry in task_rows.uses(change.connection, model_id):
         task = task_rows.task(change.connection, task_id)
-        # What a published task made is part of what was published.
+        # The outputs of a published task are published with it.
         if role == "output" and task is not None and not task.published:
             payload = {"role": role, "old": model_id, "new": None}
             change.record("task.model", task_id, payload, field=entry)
@@ -106,34 +104,35 @@ def _without_private_urls(record: ModelRecord) -> ModelRecord:
 
 
 def _delete_unused(registry: OpenRegistry, digest: str) -> bool:
-    """Delete a blob that nothing refers to any more; return False when that failed."""
+    """Delete a blob if nothing refers to it any more; return False if that failed."""
     try:
         with registry.store.write() as change:
             if not blob_rows.referred(change.connection, digest):
                 blob_rows.forget(change.connection, digest)
                 registry.blobs.delete(digest)
     except (StorageError, NotARegistryError) as error:
-        log.warning("the model is removed, but its weights %s… stay: %s", digest[:12], error)
+        log.warning(
+            "the model was removed, but its weights %s… were not deleted: %s", digest[:12], error
+        )
         return False
     return True
 
 
 def restore_model(registry: OpenRegistry, reference: object) -> Restored:
-    """Bring a removed model back: record, tags, metadata, configuration and free aliases.
+    """Restore a removed model: its record, and the aliases that no other version has now.
 
     Args:
-        reference: its id, the first digits of it, or ``project/name[:version]``.
+        reference: its id, the first digits of its id, or ``project/name[:version]``.
 
     Raises:
-        ModelNotFoundError: no removed model answers to it.
-        AmbiguousReferenceError: several do.
+        AmbiguousReferenceError: the reference means several removed models.
     """
     model_id = resolve_removed(registry, reference)
     with registry.store.write() as change:
         gone = event_rows.last_on(change.connection, model_id, "model.removed")
         if gone is None or model_rows.model_row(change.connection, model_id) is not None:
             raise ModelNotFoundError(
-                f"there is no removed model {model_id!r}; it may have been restored meanwhile",
+                f"there is no removed model {model_id!r}; it may have been restored already",
                 reference=model_id,
             )
         change.record("model.restored", model_id, gone.payload)
@@ -151,5 +150,5 @@ def _is_gone(registry: OpenRegistry, weights: WeightsRecord) -> bool:
     try:
         return not uploading.is_there(weights.url, weights.size)
     except WeightsError as error:
-        log.warning("whether %s is still there is not known: %s", public_url(weights.url), error)
+        log.warning("could not check if %s still exists: %s", public_url(weights.url), error)
         return False

@@ -195,7 +195,7 @@ def test_another_version_of_a_name_that_is_here_is_not_taken_from_upstream(chain
             ModelNotFoundError, match=f"in {tmp_path}/second, with the id {other.id}"
         ):
             registry.model(reference)
-    with pytest.raises(ModelNotFoundError, match=f"stands for the models in {tmp_path}/first"):
+    with pytest.raises(ModelNotFoundError, match=f"means the models in {tmp_path}/first"):
         registry.model("net:7")
 
 

@@ -238,7 +238,7 @@ class TestUpdating:
             model.update_weights(file("w.pt", text))
         model.restore_weights(1)
         assert read(model.get_weights()) == "one"
-        assert model.history(1)[0].text == "went back to weights 1"
+        assert model.history(1)[0].text == "restored weights 1"
         model.restore_weights(1)  # nothing happens
         model.restore_weights(2)
         assert read(model.get_weights()) == "two"
@@ -610,7 +610,7 @@ def test_processes_that_update_one_model_at_once_lose_nothing(tmp_path, children
         assert [each.current for each in found] == [False] * 19 + [True]
 
 
-def test_the_tellers_know_every_new_kind():
+def test_history_has_a_text_for_every_new_kind():
     kinds = {"model.design", "model.weights_added", "model.weights_chosen", "model.weights_dropped",
              "model.weights_uploaded"}  # fmt: skip
-    assert kinds <= history._TELLERS.keys()
+    assert kinds <= history._TEXTS.keys()

@@ -174,7 +174,7 @@ def test_history_tells_every_change_newest_first(registry, tmp_path):
         "comment: 'c' → none",
         "published",
         "archived",
-        "taken out of the archive",
+        "unarchived",
         "marked as a package",
         "no longer marked as a package",
         "moved from vision/resnet to vision/other",
