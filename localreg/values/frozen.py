@@ -28,13 +28,19 @@ class _FrozenType(type):
     def __new__(
         cls, name: str, bases: tuple[type, ...], body: dict[str, Any], *, kw_only: bool = False
     ) -> _FrozenType:
-        names = tuple(body.get("__annotations__", ()))
-        defaults = {each: body.pop(each) for each in names if each in body}
-        body |= {"__slots__": names, "__match_args__": names}
+        own = tuple(body.get("__annotations__", ()))
+        defaults = {each: body.pop(each) for each in own if each in body}
+        names = own
+        places: tuple[Callable[[object, object], None], ...] = ()
+        for base in bases:
+            if isinstance(base, _FrozenType):
+                names, places = (*base._names, *names), (*base._places, *places)
+                defaults = base._defaults | defaults
+        body |= {"__slots__": own, "__match_args__": names}
         made = super().__new__(cls, name, bases, body)
         made._names, made._defaults = names, defaults
         made._positional = 0 if kw_only else len(names)
-        made._places = tuple(made.__dict__[each].__set__ for each in names)
+        made._places = (*places, *(made.__dict__[each].__set__ for each in own))
         return made
 
     _names: tuple[str, ...]
@@ -56,6 +62,13 @@ class Frozen(metaclass=_FrozenType):
     >>> Point(1).x = 3
     Traceback (most recent call last):
     AttributeError: Point is frozen: 'x' cannot be changed
+
+    A record class may extend another; the values of the extended class come first.
+
+    >>> class Point3D(Point):
+    ...     z: int = 0
+    >>> Point3D(1, 2, 3), Point3D(1) == Point(1)
+    (Point3D(x=1, y=2, z=3), False)
     """
 
     def __init__(self, *values: object, **named: object) -> None:

@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import filelock
 
-    from localreg.blobs.blobstore import BlobStore
+    from localreg.blobs.folders import Folders
 
 PART = "part"
 PATIENCE = 60.0  # seconds to wait for a download that does not grow
@@ -41,13 +41,13 @@ def url_key(url: str) -> str:
 
 
 @contextmanager
-def sole_download(blobs: BlobStore, url: str, *, patience: float = PATIENCE) -> Iterator[None]:
+def sole_download(folders: Folders, url: str, *, patience: float = PATIENCE) -> Iterator[None]:
     """Wait until no other process downloads `url`, and keep others waiting inside the block.
 
     Where the file system has no locks, no process waits.
 
     Args:
-        blobs: the blobs of the registry to download into.
+        folders: those of the registry to download into.
         url: what is downloaded.
         patience: seconds to wait for another process's download that does not grow.
 
@@ -57,12 +57,12 @@ def sole_download(blobs: BlobStore, url: str, *, patience: float = PATIENCE) -> 
     """
     import filelock
 
-    with disk_errors("locking a download", blobs.root):
-        path = blobs.lock_file(f"url-{url_key(url)}.lock")
+    with disk_errors("locking a download", folders.root):
+        path = folders.lock_file(f"url-{url_key(url)}.lock")
         # thread_local, the default: threads of one process wait for each other too.
         lock: filelock.BaseFileLock = filelock.FileLock(path, fallback_to_soft=False)
         try:
-            _wait(blobs, url, lock, path, patience)
+            _wait(folders, url, lock, path, patience)
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
@@ -79,7 +79,7 @@ def sole_download(blobs: BlobStore, url: str, *, patience: float = PATIENCE) -> 
 
 
 def _wait(
-    blobs: BlobStore, url: str, lock: filelock.BaseFileLock, path: Path, patience: float
+    folders: Folders, url: str, lock: filelock.BaseFileLock, path: Path, patience: float
 ) -> None:
     import filelock
 
@@ -88,12 +88,12 @@ def _wait(
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            size = sum(_size(folder) for folder in _folders(blobs, url))
+            size = sum(_size(folder) for folder in _folders(folders, url))
             if size != grown:
                 grown, deadline = size, time.monotonic() + patience
             elif time.monotonic() > deadline:
                 raise LockTimeoutError(
-                    f"{_holder(blobs, url)} downloads the same and has not come further for "
+                    f"{_holder(folders, url)} downloads the same and has not come further for "
                     f"{patience:.0f} s; stop it and try again (it holds {path})",
                     path=str(path),
                 ) from None
@@ -102,26 +102,26 @@ def _wait(
             return
 
 
-def _holder(blobs: BlobStore, url: str) -> str:
+def _holder(folders: Folders, url: str) -> str:
     """Return which process downloads a URL, as far as this machine can see it."""
-    for folder in _folders(blobs, url):
+    for folder in _folders(folders, url):
         if is_alive(folder.name):
             return f"process {process_id(folder.name)} on {platform.node()}"
     return "another process"
 
 
 @contextmanager
-def download_folder(blobs: BlobStore, url: str) -> Iterator[Path]:
+def download_folder(folders: Folders, url: str) -> Iterator[Path]:
     """Yield the file to download to, with what an earlier try left; a rest stays for the next.
 
     Raises:
         StorageError: the folder cannot be made.
     """
-    with disk_errors("downloading weights", blobs.root):
-        mine = blobs.make_folder("tmp") / f"get-{url_key(url)}-{new_id()[:8]}{owner_mark()}"
-        if not _take_over(blobs, url, mine):
+    with disk_errors("downloading weights", folders.root):
+        mine = folders.make_folder("tmp") / f"get-{url_key(url)}-{new_id()[:8]}{owner_mark()}"
+        if not _take_over(folders, url, mine):
             mine.mkdir()
-            share_at(mine, blobs.group)
+            share_at(mine, folders.group)
     try:
         yield mine / PART
     finally:
@@ -129,8 +129,8 @@ def download_folder(blobs: BlobStore, url: str) -> Iterator[Path]:
             _let_go(mine, url)
 
 
-def _take_over(blobs: BlobStore, url: str, mine: Path) -> bool:
-    for folder in _folders(blobs, url):
+def _take_over(folders: Folders, url: str, mine: Path) -> bool:
+    for folder in _folders(folders, url):
         # Of this boot: what was not on disk when the machine stopped is not what was written.
         gone = folder.name.endswith(free_mark()) or is_alive(folder.name) is False
         if gone and _is_own(folder):
@@ -160,8 +160,8 @@ def _let_go(mine: Path, url: str) -> None:
     mine.rmdir()
 
 
-def _folders(blobs: BlobStore, url: str) -> list[Path]:
-    return sorted(blobs.folder_path("tmp").glob(f"get-{url_key(url)}-*"))
+def _folders(folders: Folders, url: str) -> list[Path]:
+    return sorted(folders.folder_path("tmp").glob(f"get-{url_key(url)}-*"))
 
 
 def _size(folder: Path) -> int:

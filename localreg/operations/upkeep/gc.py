@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
-from localreg.blobs.blobstore import NEW_FOLDER
+from localreg.blobs.folders import NEW_FOLDER
 from localreg.blobs.local_files import unpacked_trees
 from localreg.blobs.local_files.handed_out import own_copies
 from localreg.errors import (

@@ -1,0 +1,166 @@
+"""The folders of a registry's blobs: the path of each blob, temporary files, locks.
+
+A folder is made when it is first needed. A symbolic link in the place of a folder is an error.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from localreg.errors import InvalidValueError, NotARegistryError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.folder_sync import sync_folder
+from localreg.filesystem.group_modes import share_at
+from localreg.values.frozen import Frozen
+from localreg.values.ids import new_id
+
+NEW_FOLDER = ".new-"  # begins the name of a folder that has not been renamed to its place yet
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Folders(Frozen):
+    """The folders of one registry.
+
+    Attributes:
+        root: the registry's directory.
+        durable: True if bytes are synced to disk before a call returns.
+        group: number of the group that shares the registry; None if it is not shared.
+        cache_name: name of the folder in the user's cache where local copies are made when the
+            registry cannot be written to; None when it can.
+    """
+
+    root: Path
+    durable: bool
+    group: int | None = None
+    cache_name: str | None = None
+
+    def path(self, digest: str) -> Path:
+        """Return the path of the blob with a digest, which need not exist.
+
+        Raises:
+            InvalidValueError: it is not a sha256 in lower-case hex.
+        """
+        if not _DIGEST.fullmatch(digest):
+            raise InvalidValueError(f"not a sha256 digest: {digest!r:.80}", argument="digest")
+        return self.root / "blobs" / "sha256" / digest[:2] / digest[2:]
+
+    def blob(self, digest: str) -> Path:
+        """Return the path of a blob, which need not exist, after checking the folders above it."""
+        path = self.path(digest)
+        return self.folder_path("blobs", "sha256", path.parent.name) / path.name
+
+    def digest_of(self, path: Path) -> str | None:
+        """Return the digest of the weights whose local copy or unpacked folder is `path`."""
+        with suppress(ValueError):  # not below the registry
+            parts = path.relative_to(self.root).parts
+            kind = (parts[0], len(parts)) if parts else ("", 0)
+            if kind in (("files", 3), ("trees", 2)) and _DIGEST.fullmatch(parts[1]):
+                return parts[1]
+        return None
+
+    def contains(self, path: Path) -> bool:
+        """Return True if the registry made a path; users may keep files of their own beside it."""
+        if self.cache_name is not None:
+            from localreg.blobs.local_files.readonly_registry import is_elsewhere
+
+            if is_elsewhere(path, self.cache_name):
+                return True
+        if not path.is_relative_to(self.root):
+            return False
+        return path.relative_to(self.root).parts[:1] in (("blobs",), ("files",), ("trees",))
+
+    def folder_path(self, *names: str) -> Path:
+        """Return the path of a folder in the registry, which need not exist.
+
+        Raises:
+            NotARegistryError: it, or a folder above it, is a symbolic link.
+            StorageError: it cannot be looked at, for example in a folder without access.
+        """
+        folder = self.root
+        for name in names:
+            folder = folder / name
+            with disk_errors("looking for weights", folder):
+                if folder.is_symlink():
+                    raise _not_a_folder(folder)
+        return folder
+
+    def make_folder(self, *names: str) -> Path:
+        """Return the path of a folder in the registry; make it if it does not exist."""
+        folder = self.root
+        for name in names:
+            parent, folder = folder, folder / name
+            try:
+                self._make_one(folder)
+                self.sync(parent)
+            except FileExistsError:
+                if folder.is_symlink() or not folder.is_dir():
+                    raise _not_a_folder(folder) from None
+        return folder
+
+    def _make_one(self, folder: Path) -> None:
+        if self.group is None:
+            folder.mkdir()
+            return
+        if os.path.lexists(folder):
+            raise FileExistsError(folder)
+        from localreg.filesystem.temporary_owners import owner_mark
+
+        # Under a temporary name: another member must not see it before the group may use it.
+        temporary = self.root / f"{NEW_FOLDER}{new_id()}{owner_mark()}"
+        temporary.mkdir()
+        try:
+            share_at(temporary, self.group)
+            temporary.rename(folder)  # this also replaces an empty folder of another process
+        except OSError as error:
+            temporary.rmdir()
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise FileExistsError(folder) from error
+            raise
+
+    @contextmanager
+    def temporary(self, kind: str = "blob") -> Iterator[Path]:
+        """Yield a new path in ``tmp/``, and delete what is there at the end.
+
+        Raises:
+            StorageError: the operating system refused something in the block.
+        """
+        with disk_errors("keeping weights", self.root):
+            from localreg.filesystem.temporary_owners import owner_mark
+
+            path = self.make_folder("tmp") / f"{kind}-{new_id()}{owner_mark()}"
+            try:
+                yield path
+            finally:
+                path.unlink(missing_ok=True)
+
+    def lock_file(self, name: str) -> Path:
+        """Return the path of a lock file; in a shared registry every member can lock it."""
+        path = self.make_folder("locks") / name
+        if self.group is not None and not os.path.lexists(path):
+            with self.temporary("lock") as temporary:
+                temporary.touch(0o660)
+                share_at(temporary, self.group)
+                try:
+                    os.link(temporary, path)
+                except FileExistsError:  # another process was first, and did the same
+                    pass
+                except OSError:  # no hard links: other members are refused for a moment
+                    path.touch(0o660)
+                    share_at(path, self.group)
+        return path
+
+    def sync(self, folder: Path) -> None:
+        """Sync a folder's entries to disk if the registry is durable."""
+        if self.durable:
+            sync_folder(folder)
+
+
+def _not_a_folder(path: Path) -> NotARegistryError:
+    return NotARegistryError(
+        f"{path} must be a directory; links inside a registry are not followed", path=str(path)
+    )
