@@ -32,12 +32,13 @@ from support.servers.object_servers import SeaweedFS
 _PEAK = """
 import sys
 from pathlib import Path
-from localreg.blobs.transfer.cloud import cloud_download, cloud_upload
+from localreg.blobs.transfer.cloud import upload
+from localreg.blobs.transfer.downloading import download
 source, url, place = sys.argv[1:]
 if source:
-    cloud_upload.upload(Path(source), url)
+    upload.upload(Path(source), url)
 else:
-    cloud_download.download(url, Path(place))
+    download(url, Path(place))
 # Not getrusage: that counts what the process was forked from.
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """

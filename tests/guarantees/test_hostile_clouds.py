@@ -27,6 +27,7 @@ from support.servers.misbehaviours import (
 )
 
 from localreg import InputModel, Model, OutputModel, Registry, Task
+from localreg.blobs.transfer import downloading
 from localreg.blobs.transfer.cloud import download as cloud_download
 from localreg.blobs.transfer.cloud import upload as cloud_upload
 from localreg.blobs.transfer.cloud.event_loop import run_apart
@@ -68,7 +69,7 @@ def upload(path, bucket, pace=QUICK, **options):
 
 
 def download(bucket, path, pace=QUICK, **options):
-    return cloud_download.download(f"{bucket.url}/net.pt", path, pace=pace, **options)
+    return downloading.download(f"{bucket.url}/net.pt", path, pace=pace, **options)
 
 
 def nothing_visible(bucket):

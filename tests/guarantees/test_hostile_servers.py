@@ -16,7 +16,7 @@ from email.utils import formatdate
 
 import pytest
 
-from localreg.blobs.transfer.http.download import download
+from localreg.blobs.transfer.downloading import download
 from localreg.blobs.transfer.pace import Pace, Watch, pace_from_environment
 from localreg.errors import (
     DigestMismatchError,

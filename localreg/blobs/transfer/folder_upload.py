@@ -15,7 +15,7 @@ from localreg.blobs.staging.staging import (
     source_size,
     stage_file,
 )
-from localreg.blobs.transfer.uploaded import Uploaded
+from localreg.blobs.transfer.transferred import Uploaded
 from localreg.errors import StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.folder_sync import sync_folder

@@ -117,6 +117,10 @@ class Part:
             self._note_path.unlink(missing_ok=True)
             return digest
 
+    def can_be_continued(self) -> bool:
+        """Return True if another download can continue what is there."""
+        return self.note is not None and 0 < self.size < self.note.total
+
     def discard(self) -> None:
         """Delete file and note."""
         with disk_errors("downloading weights", self.path):

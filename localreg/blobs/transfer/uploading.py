@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from localreg.blobs.transfer import folder_upload
-from localreg.blobs.transfer.uploaded import Uploaded
+from localreg.blobs.transfer.transferred import Uploaded
 from localreg.values.ids import new_id
 from localreg.values.urls import below, is_cloud, local_path, local_url
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from localreg.progress import Progress
-
-__all__ = ["Uploaded", "delete", "expected_url", "is_there", "is_whole", "planned_url", "upload"]
 
 
 def planned_url(destination: str, name: str) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs.transfer.uploading import Uploaded
+from localreg.blobs.transfer.transferred import Uploaded
 from localreg.errors import InvalidURLError, InvalidValueError, NotFoundError
 from localreg.operations.finding.references import require_draft, require_model
 from localreg.operations.models.outputs import enter, entry_of, set_columns

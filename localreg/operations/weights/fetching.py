@@ -17,13 +17,13 @@ from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, model_rows
 from localreg.values.frozen import Frozen, replace
 from localreg.values.records import Json, WeightsRecord
-from localreg.values.urls import CLOUDS, is_cloud, public_url, scheme_of
+from localreg.values.urls import CLOUDS, public_url, scheme_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    from localreg.blobs.transfer.downloaded import Downloaded
+    from localreg.blobs.transfer.transferred import Downloaded
     from localreg.progress import Progress
     from localreg.store.rows.blob_rows import Served
 
@@ -74,6 +74,7 @@ def fetch(registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Resu
     done = None if wish.force else _from_cache(registry, wish, act)
     if done is not None:
         return done[0]
+    from localreg.blobs.transfer.downloading import download
     from localreg.blobs.transfer.url_lock import download_folder, sole_download
 
     with sole_download(registry.blobs, wish.url):
@@ -81,7 +82,7 @@ def fetch(registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Resu
         if done is not None:  # while this process waited
             return done[0]
         with download_folder(registry.blobs, wish.url) as part:
-            found = _download_of(wish.url)(
+            found = download(
                 wish.url,
                 part,
                 wanted=wish.wanted,
@@ -125,16 +126,6 @@ def check_scheme(url: str) -> None:
             url=public_url(url),
             status=None,
         )
-
-
-def _download_of(url: str) -> Callable[..., Downloaded]:
-    if is_cloud(url):
-        from localreg.blobs.transfer.cloud.download import download as cloud_download
-
-        return cloud_download
-    from localreg.blobs.transfer.http.download import download as http_download
-
-    return http_download
 
 
 def _record(

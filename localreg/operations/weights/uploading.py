@@ -7,7 +7,7 @@ from pathlib import Path
 
 from localreg import log
 from localreg.blobs.transfer import uploading
-from localreg.blobs.transfer.uploading import Uploaded
+from localreg.blobs.transfer.transferred import Uploaded
 from localreg.errors import (
     InvalidURLError,
     InvalidValueError,

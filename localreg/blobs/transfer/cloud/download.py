@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 
 from localreg.blobs.staging.staging import check_room
 from localreg.blobs.transfer.cloud.errors import Trouble, errors_of_obstore, trouble_of
 from localreg.blobs.transfer.cloud.event_loop import ForkedError, in_thread, run_apart
 from localreg.blobs.transfer.cloud.stores import Place, check_extra, open_store, place_of
-from localreg.blobs.transfer.downloaded import Downloaded, check_wanted
 from localreg.blobs.transfer.http.download import RESTARTS, TRIES, told_filename
-from localreg.blobs.transfer.pace import SLOWEST, Pace, pace_from_environment
+from localreg.blobs.transfer.pace import SLOWEST, Pace
 from localreg.blobs.transfer.partial import Part
+from localreg.blobs.transfer.transferred import Downloaded, check_wanted
 from localreg.errors import DownloadError, InvalidURLError
-from localreg.filesystem.disk_errors import disk_errors
 from localreg.values.frozen import Frozen
 from localreg.values.urls import is_sha256, public_url
 
@@ -63,33 +60,24 @@ class Seen(Frozen):
     attributes: dict[str, str]
 
 
-def download(
+def download_to(
+    part: Part,
     url: str,
-    path: Path,
-    *,
-    wanted: str | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
-    pace: Pace | None = None,
-    durable: bool = True,
+    pace: Pace,
+    wanted: str | None,
+    progress: Callable[[int, int | None], None] | None,
 ) -> Downloaded:
-    """Download an object to a file; as `localreg.blobs.transfer.http.download.download`."""
-    pace = pace or pace_from_environment()
+    """Download an object; as `localreg.blobs.transfer.downloading.download`."""
     try:
         check_extra(url)
         place = place_of(url)
     except InvalidURLError as error:
         raise DownloadError(str(error), url=public_url(url), status=None) from None
-    key = hashlib.sha256(url.encode()).hexdigest()
-    with disk_errors("downloading weights", path), Part(path, key, durable=durable) as part:
-        try:
-            run = _Run(url, place, part, pace, wanted, progress)
-            return run_apart(run.to_the_end)
-        except ForkedError as error:
-            raise run.failed(str(error)) from None
-        except BaseException:
-            if part.note is None or not 0 < part.size < part.note.total:
-                part.discard()
-            raise
+    run = _Run(url, place, part, pace, wanted, progress)
+    try:
+        return run_apart(run.to_the_end)
+    except ForkedError as error:
+        raise run.failed(str(error)) from None
 
 
 class _Run:

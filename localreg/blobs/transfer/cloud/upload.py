@@ -18,7 +18,7 @@ from localreg.blobs.transfer.cloud.event_loop import ForkedError, in_thread, run
 from localreg.blobs.transfer.cloud.stores import Place, check_extra, open_store, place_of
 from localreg.blobs.transfer.http.download import TRIES
 from localreg.blobs.transfer.pace import Pace, pace_from_environment
-from localreg.blobs.transfer.uploaded import Uploaded
+from localreg.blobs.transfer.transferred import Uploaded
 from localreg.errors import InvalidValueError, UploadError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.values.urls import public_url

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import email.utils
-import hashlib
 import random
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import closing
 from urllib.parse import unquote
 
 import requests
 
 from localreg.blobs.staging.staging import check_room
-from localreg.blobs.transfer.downloaded import Downloaded, check_wanted
-from localreg.blobs.transfer.http.request import PIECE, Asker, BrokenConnectionError
-from localreg.blobs.transfer.pace import Pace, Watch, pace_from_environment
+from localreg.blobs.transfer.http.request import PIECE, BrokenConnectionError, Client
+from localreg.blobs.transfer.pace import Pace, Watch
 from localreg.blobs.transfer.partial import Part
-from localreg.filesystem.disk_errors import disk_errors
+from localreg.blobs.transfer.transferred import Downloaded, check_wanted
 from localreg.values.urls import safe_filename
 
 TRIES = 5  # without a new byte in between
@@ -36,49 +34,19 @@ _SAYINGS = {
 }
 
 
-def download(
+def download_to(
+    part: Part,
     url: str,
-    path: Path,
-    *,
-    wanted: str | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
-    pace: Pace | None = None,
-    durable: bool = True,
+    pace: Pace,
+    wanted: str | None,
+    progress: Callable[[int, int | None], None] | None,
 ) -> Downloaded:
-    """Download what a URL serves to a file.
-
-    What an earlier call left there is taken up where it stopped, when it still is the same. No
-    other process may use the file meanwhile.
-
-    Args:
-        url: http or https; a fragment is not sent.
-        path: the file; its folder exists.
-        wanted: the sha256 that the bytes must have.
-        progress: called with the bytes done and, when the server tells it, how many there are.
-        pace: how slow the server may be; by the environment when None.
-        durable: bring the bytes to disk.
-
-    Raises:
-        DownloadError: the server does not give it. What came so far stays for another call when it
-            can be taken up again, and is deleted otherwise.
-        DigestMismatchError: they are other bytes than wanted; they are deleted.
-        StorageError: they cannot be written.
-    """
-    pace = pace or pace_from_environment()
-    key = hashlib.sha256(url.encode()).hexdigest()
-    with disk_errors("downloading weights", path), Watch(pace) as watch:
-        asker = Asker(url, pace, watch, pinned=wanted is not None)
-        try:
-            with Part(path, key, durable=durable) as part:
-                try:
-                    run = _Run(url, asker, part, watch, pace, wanted, progress)
-                    return run.to_the_end()
-                except BaseException:
-                    if part.note is None or not 0 < part.size < part.note.total:
-                        part.discard()
-                    raise
-        finally:
-            asker.close()
+    """Download what a URL serves; as `localreg.blobs.transfer.downloading.download`."""
+    with (
+        Watch(pace) as watch,
+        closing(Client(url, pace, watch, pinned=wanted is not None)) as client,
+    ):
+        return _Run(url, client, part, watch, pace, wanted, progress).to_the_end()
 
 
 class _Run:
@@ -87,7 +55,7 @@ class _Run:
     def __init__(
         self,
         url: str,
-        asker: Asker,
+        client: Client,
         part: Part,
         watch: Watch,
         pace: Pace,
@@ -95,7 +63,7 @@ class _Run:
         progress: Callable[[int, int | None], None] | None,
     ) -> None:
         self._url = url
-        self._asker = asker
+        self._client = client
         self._part = part
         self._watch = watch
         self._pace = pace
@@ -122,14 +90,14 @@ class _Run:
             if failed >= TRIES:
                 break
             self._pause(failed)
-        raise self._asker.refused(f"was given up on after {failed} tries: {reason}")
+        raise self._client.refused(f"was given up on after {failed} tries: {reason}")
 
     def _pause(self, failed: int) -> None:
         asked, self._later = self._later, None
         pause = self._pace.pause * 2 ** (failed - 1) * random.uniform(0.5, 1.0)
         time.sleep(min(max(pause, asked or 0.0), self._watch.time_left()))
         if self._watch.gave_up():
-            raise self._asker.refused(f"was given up on: {self._watch.verdict}")
+            raise self._client.refused(f"was given up on: {self._watch.verdict}")
 
     def _try(self) -> Downloaded | None:
         """Make one try; return None when it has to begin anew.
@@ -141,7 +109,7 @@ class _Run:
         part, headers = self._part, {}
         if part.note is not None and part.size:
             headers = {"Range": f"bytes={part.size}-", "If-Range": part.note.etag}
-        with self._asker.answer(headers) as response:
+        with self._client.answer(headers) as response:
             if response.status_code == 416 and headers:
                 if part.note is not None and part.size == part.note.total:
                     return self._finish(response)
@@ -161,7 +129,7 @@ class _Run:
     def _restart(self) -> None:
         self._restarts += 1
         if self._restarts > RESTARTS:
-            raise self._asker.refused("answers with other ranges than were asked for", 206)
+            raise self._client.refused("answers with other ranges than were asked for", 206)
         self._part.restart()
 
     def _check_status(self, response: requests.Response) -> None:
@@ -172,7 +140,7 @@ class _Run:
             self._later = _retry_after(response.headers.get("Retry-After"))
             raise BrokenConnectionError(f"it answers {status}")
         what = _SAYINGS.get(status, "does not give it")
-        raise self._asker.refused(f"{what} (HTTP {status})", status)
+        raise self._client.refused(f"{what} (HTTP {status})", status)
 
     def _check_encoding(self, response: requests.Response) -> None:
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
@@ -180,7 +148,7 @@ class _Run:
         packed = self._url.partition("?")[0].partition("#")[0].lower().endswith((".gz", ".tgz"))
         if encoding in ("", "identity") or (encoding in ("gzip", "x-gzip") and packed):
             return
-        raise self._asker.refused(
+        raise self._client.refused(
             f"sends it compressed ({encoding!r:.20}), though it was asked for as it is",
             response.status_code,
         )
@@ -205,7 +173,7 @@ class _Run:
         self._part.restart()
         total = self._length(response)
         if total is None and not self._is_chunked(response) and self._wanted is None:
-            raise self._asker.refused(
+            raise self._client.refused(
                 "does not tell how long it is, so a part would look like the whole; with "
                 "a checksum (expected_sha256) it would not",
                 response.status_code,
@@ -220,7 +188,7 @@ class _Run:
         if text is None or self._is_chunked(response):
             return None
         if not text.strip().isdecimal():
-            raise self._asker.refused("tells no sensible length", response.status_code)
+            raise self._client.refused("tells no sensible length", response.status_code)
         return int(text)
 
     def _is_chunked(self, response: requests.Response) -> bool:
@@ -232,7 +200,7 @@ class _Run:
         begun, part = self._part.size, self._part
         total = None if coming is None else begun + coming
         while True:
-            with self._asker.translated():
+            with self._client.translated():
                 data = response.raw.read1(PIECE, decode_content=False)
             if not data:
                 break
@@ -241,7 +209,7 @@ class _Run:
             if self._progress is not None:
                 self._progress(part.size, total)
         if self._watch.gave_up():
-            raise self._asker.refused(f"was given up on: {self._watch.verdict}")
+            raise self._client.refused(f"was given up on: {self._watch.verdict}")
         if total is not None and part.size != total:
             raise BrokenConnectionError(f"it sent {part.size - begun:,} bytes of {coming:,}")
 

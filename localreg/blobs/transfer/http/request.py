@@ -41,7 +41,7 @@ class BrokenConnectionError(Exception):
     """A try that failed on the way, and may be made again; its text holds no secret."""
 
 
-class Asker:
+class Client:
     """Sends requests for one URL.
 
     Args:
@@ -196,7 +196,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return None: `Asker` follows redirects; requests would raise for some all the same."""
+        """Return None: `Client` follows redirects; requests would raise for some all the same."""
         return None
 
 

@@ -1,0 +1,57 @@
+"""The result of a download or an upload, over http, to a cloud or into a folder."""
+
+from __future__ import annotations
+
+from localreg.errors import DigestMismatchError
+from localreg.values.frozen import Frozen
+from localreg.values.urls import public_url
+
+
+class Downloaded(Frozen):
+    """The result of a download.
+
+    Attributes:
+        digest: sha256 of the bytes, as read back from the file.
+        size: number of bytes.
+        etag, modified: the server's ETag and Last-Modified, as it wrote them.
+        filename: the name that the server gives, safe on every file system.
+    """
+
+    digest: str
+    size: int
+    etag: str | None
+    modified: str | None
+    filename: str | None
+
+
+class Uploaded(Frozen):
+    """The result of an upload: an object at a destination.
+
+    Attributes:
+        url: where it is.
+        digest: sha256 of its bytes.
+        size: number of bytes.
+        made: True if this upload created it; False if the same bytes were there before.
+        etag: the server's ETag for it; None for a file.
+    """
+
+    url: str
+    digest: str
+    size: int
+    made: bool
+    etag: str | None = None
+
+
+def check_wanted(url: str, digest: str, wanted: str | None) -> None:
+    """Check the digest of what was downloaded; `wanted` None accepts any.
+
+    Raises:
+        DigestMismatchError: it is another one.
+    """
+    if wanted is not None and digest != wanted:
+        raise DigestMismatchError(
+            f"{public_url(url)} serves sha256 {digest}, and {wanted} was expected; nothing was "
+            "kept",
+            wanted=wanted,
+            found=digest,
+        )
