@@ -110,13 +110,13 @@ def check_doubled(root):
     """Check that what is there twice is told, and can be had once again."""
     with Registry(root, durability="fast") as registry:
         assert registry.du().copies > sum(len(name.encode()) * 10_000 for name in NAMES)
-        told = {each.what: each.text for each in examine(registry._opened, lock_seconds=0.01)}
+        told = {each.what: each.text for each in examine(registry._opened)}
         assert "are there twice" in told["local copies"]
         shutil.rmtree(root / "files")
         for model in registry.models(project="kept"):
             assert Path(model.get_local_copy()).name
         assert registry.du().copies == 0
-        told = {each.what: each.text for each in examine(registry._opened, lock_seconds=0.01)}
+        told = {each.what: each.text for each in examine(registry._opened)}
         assert "local copies" not in told
         assert registry.verify(full=True).ok
 
@@ -177,7 +177,7 @@ def test_bytes_are_shared_where_the_file_system_can(made_disk, kind):
             with open(own, "r+b") as file:
                 file.write(b"changed")
         assert registry.verify(full=True).ok
-        told = {each.what: each.text for each in examine(registry._opened, lock_seconds=0.01)}
+        told = {each.what: each.text for each in examine(registry._opened)}
         assert told["clones"] == "yes"
 
 

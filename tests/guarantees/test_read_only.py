@@ -91,7 +91,7 @@ def test_it_opens_by_itself_and_all_can_be_read(root, tmp_path, temporary):
         assert own.name == "package", "called by its archive, not by its digest"
         assert registry.verify(full=True).ok
         assert registry.gc().dry_run
-        findings = {each.what: each for each in examine(registry._opened, lock_seconds=0.1)}
+        findings = {each.what: each for each in examine(registry._opened)}
         assert str(root) in findings["writing"].text
         page = kept.report(path=tmp_path / "page.html")
         assert "kept" in page.read_text()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +14,6 @@ from localreg.blobs.staging.staging import clone
 from localreg.errors import LocalregError, StorageError
 from localreg.filesystem.access_rights import barrier
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.folder_sync import NO_LOCKS
 from localreg.filesystem.kinds import filesystem_type, is_network
 from localreg.operations.upkeep import sharing
 from localreg.operations.upkeep.gc import leftovers
@@ -31,25 +28,8 @@ from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id, now
 
 FILE_LOCKS = "file locks"
-LOCK_SECONDS = 2.0
 WEIGHTS = ("blobs/sha256", "files", "trees")  # folders of weights
 LITTLE_SPACE = 1_000_000_000  # bytes
-
-# Two of these count together under one lock; if it excludes, no count is lost.
-_COUNT = """
-import sys, time
-from filelock import FileLock
-lock, counter, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-done, end = 0, time.monotonic() + seconds
-while time.monotonic() < end:
-    with FileLock(lock, timeout=60, fallback_to_soft=False, poll_interval=0.001):
-        with open(counter) as file:
-            number = int(file.read())
-        with open(counter, "w") as file:
-            file.write(str(number + 1))
-    done += 1
-print(done)
-"""
 
 
 class Finding(Frozen):
@@ -66,12 +46,8 @@ class Finding(Frozen):
     text: str
 
 
-def examine(registry: OpenRegistry, *, lock_seconds: float = LOCK_SECONDS) -> list[Finding]:
-    """Look at a registry and its place.
-
-    Args:
-        lock_seconds: how long two processes contend for a lock.
-    """
+def examine(registry: OpenRegistry) -> list[Finding]:
+    """Return what was found in a registry and the place where it lies."""
     findings = [_sqlite(), _filesystem(registry), _journal(registry)]
     findings += [_database(registry), _clock(registry), _permissions(registry)]
     findings += examine_sharing(registry)
@@ -79,7 +55,7 @@ def examine(registry: OpenRegistry, *, lock_seconds: float = LOCK_SECONDS) -> li
     if registry.store.readonly:
         return [*findings, Finding("writing", "note", f"not possible: {registry.store.refusal}")]
     findings += [_space(registry), *_links(registry), *_copies(registry)]
-    return [*findings, _locks(registry, lock_seconds), *_leftovers(registry)]
+    return [*findings, _locks(registry), *_leftovers(registry)]
 
 
 def facts(registry: OpenRegistry) -> dict[str, str]:
@@ -218,7 +194,7 @@ def examine_sharing(registry: OpenRegistry) -> list[Finding]:
 
 
 def kind_of_locks(registry: OpenRegistry) -> str:
-    """Return what keeps processes from downloading the same at once: locks, leases or nothing."""
+    """Return whether files can be locked in a registry, in a few words."""
     if registry.store.readonly:
         return "not needed: nothing can be written"
     import filelock
@@ -229,22 +205,20 @@ def kind_of_locks(registry: OpenRegistry) -> str:
                 with filelock.FileLock(path, fallback_to_soft=False, timeout=0):
                     return FILE_LOCKS
             except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    return f"none ({error.strerror or error})"
-                reason = error.strerror
-            return _leases(path.with_name(f"doctor-{new_id()}.lease"), str(reason))
+                return f"none ({error.strerror or error})"
     except StorageError as error:
         return f"none ({error})"
 
 
-def _leases(path: Path, reason: str) -> str:
-    import filelock
-
-    try:
-        with filelock.SoftFileLease(path, timeout=0):
-            return f"leases (no file locks: {reason})"
-    except OSError as error:
-        return f"none ({reason}; {error.strerror or error})"
+def _locks(registry: OpenRegistry) -> Finding:
+    kind = kind_of_locks(registry)
+    if kind == FILE_LOCKS:
+        return Finding("locks", "ok", kind)
+    return Finding(
+        "locks",
+        "note",
+        f"{kind}: several processes may download the same URL at once; nothing else needs locks",
+    )
 
 
 def _upstream(registry: OpenRegistry) -> Iterator[Finding]:
@@ -331,65 +305,6 @@ def _can_link(first: Path, second: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _locks(registry: OpenRegistry, seconds: float) -> Finding:
-    """Let two processes count under one lock for a while."""
-    try:
-        with registry.blobs.temporary("doctor") as counter:
-            counter.write_text("0")
-            lock = counter.with_name(f"doctor-{new_id()}.lock")
-            try:
-                counts, why = _contend(lock, counter, seconds)
-            finally:
-                lock.unlink(missing_ok=True)
-            if not counts:
-                return _untried(registry, why)
-            found = int(counter.read_text())
-    except LocalregError as error:
-        return Finding("locks", "bad", str(error))
-    if found != sum(counts) or not all(counts):
-        return Finding(
-            "locks",
-            "note",
-            f"file locks do not exclude: {sum(counts) - found} of {sum(counts)} turns were lost; "
-            "the same may be downloaded twice at once, and nothing else depends on them",
-        )
-    return Finding("locks", "ok", f"exclude: {found:,} turns of two processes, none lost")
-
-
-def _untried(registry: OpenRegistry, why: str) -> Finding:
-    kind = kind_of_locks(registry)
-    if kind == FILE_LOCKS:  # so it was not for them that the processes did not count
-        text = f"{kind} can be taken; whether they exclude could not be tried: {why}"
-        return Finding("locks", "note", text)
-    return Finding(
-        "locks",
-        "note",
-        f"file locks do not work here; instead: {kind}. Without any, the same may be downloaded "
-        "twice at once; nothing else depends on them",
-    )
-
-
-def _contend(lock: Path, counter: Path, seconds: float) -> tuple[list[int], str]:
-    """Return how often each of two processes counted; or [], and why they did not."""
-    command = [sys.executable, "-c", _COUNT, str(lock), str(counter), str(seconds)]
-    pipe = subprocess.PIPE
-    children: list[subprocess.Popen[str]] = []
-    try:
-        while len(children) < 2:
-            children.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True))
-    except OSError as error:  # no right to run this Python, or no room for another process
-        for child in children:
-            child.kill()
-            child.communicate()
-        return [], f"{sys.executable} cannot be started: {error.strerror or error}"
-    told = [child.communicate(timeout=seconds + 120) for child in children]
-    for child, (_, errors) in zip(children, told, strict=True):
-        if child.returncode:
-            said = errors.strip().rpartition("\n")[2]
-            return [], said or f"{sys.executable} ends with {child.returncode}"
-    return [int(output) for output, _ in told], ""
 
 
 def _leftovers(registry: OpenRegistry) -> list[Finding]:

@@ -285,7 +285,7 @@ def test_local_copies_of_what_is_upstream_are_counted(whose, registry, shared, f
         shutil.rmtree(shared / "files")
         registry.model("net").get_local_copy(raise_on_error=True)
     assert registry.du().copies == len(BYTES)
-    told = [each.text for each in doctor.examine(registry._opened, lock_seconds=0.01)]
+    told = [each.text for each in doctor.examine(registry._opened)]
     (text,) = [each for each in told if str(registry.path / "files") in each]
     assert "copies of what upstream registries keep" in text
     assert "Delete that folder" not in text, "they may be all that is left"
