@@ -25,7 +25,7 @@ from localreg.errors import (
 # The command NAME is `NAME_command` in the module cli/commands/NAME.py. The sections of
 # `localreg --help`:
 SECTIONS = {
-    "Begin": "init demo env",
+    "Begin": "init demo env guide",
     "Add and get weights": "add get path",
     "Find and show models": "ls show history lineage",
     "Change models": "tag untag meta alias publish archive unarchive rm restore",

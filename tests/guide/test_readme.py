@@ -1,54 +1,60 @@
-"""README.md says what is so: its Python runs, its commands exist, its test command is CI's."""
+"""README is short and complete; with the guide it names every command and every variable."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from support.documents import GUIDE, PAGES, README, ROOT, blocks, text_of
 
 from localreg.cli.main import COMMANDS
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+LONGEST = 8 * 1024  # bytes; longer texts belong into the guide
+TEXTS = {page: text_of(page) for page in PAGES}
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def test_the_readme_is_short():
+    assert len(README.read_bytes()) <= LONGEST
 
 
-def test_python_runs(localreg_registry, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "weights.pt").write_bytes(b"weights")
-    ran = blocks("python")
-    assert len(ran) == 6
-    (tmp_path / "saved_model").mkdir()
-    (tmp_path / "saved_model" / "model.bin").write_bytes(b"weights")
-    for code in ran:
-        exec(compile(code, "README.md", "exec"), {})
+def test_the_readme_links_to_every_topic_of_the_guide():
+    linked = set(re.findall(r"\(localreg/guide/([\w-]+)\.md\)", TEXTS[README]))
+    assert linked == {page.stem for page in GUIDE.glob("*.md")}
+
+
+def test_the_first_example_has_at_most_12_lines():
+    assert len(blocks(README)[0].code.splitlines()) <= 12
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)]+)\)", TEXTS[page]):
+        if "://" not in target:
+            assert (page.parent / target).is_file(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_lines_fit_on_a_screen(page):
+    """Tables apart, whose rows Markdown wants on one line, and the commands of README."""
+    lines = [line for line in TEXTS[page].splitlines() if line[:1] != "|" and "&&" not in line]
+    assert [line for line in lines if len(line) > 100] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_named(command):
-    assert re.search(rf"\b{command}\b", README)
-
-
-def test_every_command_line_names_a_command():
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
-    named = [line.split()[1] for line in lines if line.startswith("localreg ")]
-    assert len(named) >= 8
-    assert set(named) <= set(COMMANDS)
+def test_every_command_is_documented(command):
+    assert any(re.search(rf"\blocalreg {command}\b|`{command}\b", text) for text in TEXTS.values())
 
 
 def test_ci_runs_the_test_command_of_the_readme():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    marked = re.search(r"<!-- test command -->\n```sh\n(python3 .*)\n```", README)
+    marked = re.search(r"<!-- test command -->\n```sh\n(python3 .*)\n```", TEXTS[README])
     assert marked is not None
     assert "pytest" in marked[1]
     assert "<!-- test command -->" in script
 
 
-def test_every_environment_variable_is_told():
+def test_every_variable_is_in_the_table_of_the_guide():
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "localreg").rglob("*.py"))
-    used = set(re.findall(r"\bLOCALREG_[A-Z_]+\b", source))
-    assert {name for name in used if name not in README} <= {"LOCALREG_CI"}
+    used = set(re.findall(r"\bLOCALREG_[A-Z_]*[A-Z]\b", source)) - {"LOCALREG_CI"}
+    rows = [line for line in TEXTS[GUIDE / "registries.md"].splitlines() if line[:1] == "|"]
+    assert used <= set(re.findall(r"\bLOCALREG_[A-Z_]+\b", "".join(rows)))
