@@ -17,8 +17,7 @@ import click
 import pytest
 from support.documents import PAGES, blocks, commands
 
-from localreg.cli.main import cli, exit_code
-from localreg.errors import LocalregError
+from localreg.cli.main import cli, main
 
 BUILT_IN = set("cd do done echo else eval export fi for if set test then".split())
 # What only a shell understands: pipes, lists, redirections, substitutions, assignments.
@@ -82,7 +81,7 @@ def test_the_blocks_of_a_page_run_in_order(page, stage, capsys):
         if block.language == "python":
             run_python(block, where, names, stage)
         elif block.language == "sh":
-            run_shell(block, where, stage)
+            run_shell(block, where, stage, capsys)
         elif block.language == "json":
             json.loads(block.code)
         elif block.language == "toml":
@@ -100,7 +99,7 @@ def run_python(block, where, names, registry):
             names[name](registry)
 
 
-def run_shell(block, where, registry):
+def run_shell(block, where, registry, capsys):
     """Run the commands of localreg in a block; check that the others are there.
 
     What leaves the test's folder is not run: its options are checked.
@@ -124,7 +123,7 @@ def run_shell(block, where, registry):
         elif line.startswith("python"):
             run_bash(line, where)
         else:
-            run_command(line, block, where, registry)
+            run_command(line, block, where, registry, capsys)
 
 
 def exists(word):
@@ -142,19 +141,13 @@ def run_bash(script, where):
     assert done.returncode == 0, f"{where}: {done.stdout}{done.stderr}"
 
 
-def run_command(line, block, where, registry):
+def run_command(line, block, where, registry, capsys):
     """Run a command in this process; its exit code is the one that its comment names, or 0."""
     comment = re.search(rf"{re.escape(line)}\s+# .*exit code (\d)", block.code)
     expected = int(comment[1]) if comment else 0
     arguments = [known_id(each, line, registry) for each in shlex.split(line)[1:]]
-    code, reason = 0, ""
-    try:
-        cli.main(arguments, prog_name="localreg", standalone_mode=False)
-    except SystemExit as left:
-        code = left.code or 0
-    except LocalregError as error:
-        code, reason = exit_code(error), str(error)
-    assert code == expected, f"{where}: {line}: {reason}"
+    code = main(arguments)
+    assert code == expected, f"{where}: {line}: {capsys.readouterr().err}"
 
 
 def known_id(word, line, registry):
