@@ -17,7 +17,7 @@ from support.command_line import run_cli
 from localreg import InputModel, Model, OutputModel, StorageManager, Task
 from localreg.blobs.transfer.cloud.aws_settings import aws_settings
 from localreg.blobs.transfer.cloud.azure_settings import azure_settings
-from localreg.blobs.transfer.cloud.stores import place_of
+from localreg.blobs.transfer.cloud.place import place_of
 from localreg.errors import DownloadError, InvalidURLError, UploadError
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -150,10 +150,10 @@ class TestS3:
     @pytest.mark.parametrize(
         ("name", "value", "told"),
         [
-            ("AWS_ENDPOINT_URL", "not a url", "is no http:// or https:// URL"),
-            ("AWS_ENDPOINT_URL", "http://[::1", "is no http:// or https:// URL"),
-            ("AWS_ENDPOINT_URL", "http://host:99999", "is no http:// or https:// URL"),
-            ("AWS_ENDPOINT_URL", "http://exa<mple", "is no http:// or https:// URL"),
+            ("AWS_ENDPOINT_URL", "not a url", "is not an http:// or https:// URL"),
+            ("AWS_ENDPOINT_URL", "http://[::1", "is not an http:// or https:// URL"),
+            ("AWS_ENDPOINT_URL", "http://host:99999", "is not an http:// or https:// URL"),
+            ("AWS_ENDPOINT_URL", "http://exa<mple", "is not an http:// or https:// URL"),
             ("AWS_SECRET_ACCESS_KEY", "hush\n", "AWS_SECRET_ACCESS_KEY holds a line break"),
             ("AWS_CONNECT_TIMEOUT", "abc", "AWS_CONNECT_TIMEOUT"),
             ("AWS_CA_BUNDLE", "/nowhere/ca.pem", "AWS_CA_BUNDLE names '/nowhere/ca.pem': No such"),
@@ -322,9 +322,9 @@ class TestCertificates:
         ("s3://host:9000", "names no bucket"),
         ("gs://bucket/a//b", "empty parts"),
         ("az://container/a/../b", "cannot be reached"),
-        ("s3://bucket/net.pt?hush=1", "of a query only"),
+        ("s3://bucket/net.pt?hush=1", "its query may only be"),
         ("s3://bucket//net.pt", "empty parts"),
-        ("s3://bucket/net%FF.pt", "no UTF-8"),
+        ("s3://bucket/net%FF.pt", "not UTF-8"),
     ],
 )
 def test_urls_that_name_no_object(url, why, registry):

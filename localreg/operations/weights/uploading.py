@@ -91,7 +91,8 @@ def _check_cloud(url: str) -> None:
             "s3://bucket/…, gs://bucket/… or az://container/…",
             argument="weights_url",
         )
-    from localreg.blobs.transfer.cloud.stores import check_extra, place_of
+    from localreg.blobs.transfer.cloud.place import place_of
+    from localreg.blobs.transfer.cloud.stores import check_extra
 
     check_extra(url)
     if place_of(url).version is not None:

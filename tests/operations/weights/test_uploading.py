@@ -217,7 +217,7 @@ class TestUploading:
             ("s3://bucket/a//b", "empty parts"),
             ("gs://bucket/../b", "cannot be reached"),
             ("s3://host:9000/", "names no bucket"),
-            ("s3://bucket/x?acl=private", "of a query only"),
+            ("s3://bucket/x?acl=private", "its query may only be"),
             ("s3://bucket/x?versionId=3", "names a version"),
         ],
     )

@@ -12,7 +12,8 @@ from itertools import islice
 from localreg.blobs.staging.staging import check_room
 from localreg.blobs.transfer.cloud.errors import Trouble, errors_of_obstore, trouble_of
 from localreg.blobs.transfer.cloud.event_loop import ForkedError, in_thread, run_apart
-from localreg.blobs.transfer.cloud.stores import Place, check_extra, open_store, place_of
+from localreg.blobs.transfer.cloud.place import Place, place_of
+from localreg.blobs.transfer.cloud.stores import check_extra, open_store
 from localreg.blobs.transfer.http.download import RESTARTS, TRIES, told_filename
 from localreg.blobs.transfer.pace import SLOWEST, Pace
 from localreg.blobs.transfer.partial import Part

@@ -15,7 +15,8 @@ from localreg.blobs.staging.staging import source_size
 from localreg.blobs.transfer.cloud.download import DIGEST_ATTRIBUTE, Seen, look
 from localreg.blobs.transfer.cloud.errors import errors_of_obstore, trouble_of
 from localreg.blobs.transfer.cloud.event_loop import ForkedError, in_thread, run_apart
-from localreg.blobs.transfer.cloud.stores import Place, check_extra, open_store, place_of
+from localreg.blobs.transfer.cloud.place import Place, place_of
+from localreg.blobs.transfer.cloud.stores import check_extra, open_store
 from localreg.blobs.transfer.http.download import TRIES
 from localreg.blobs.transfer.pace import Pace, pace_from_environment
 from localreg.blobs.transfer.transferred import Uploaded
