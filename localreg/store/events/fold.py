@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable
 
 from localreg.store.events import model_fold, task_fold
-from localreg.store.rows import report_rows
+from localreg.store.rows import model_rows, report_rows
 from localreg.values.records import StateChange
 
 Connection = sqlite3.Connection
@@ -82,7 +82,7 @@ class Folding:
     def finish(self) -> None:
         """Move `updated` of every model that an event of the group was about."""
         for subject, at in self._touched.items():
-            model_fold.touch(self._connection, subject, at)
+            model_rows.touch(self._connection, subject, at)
         self._touched.clear()
 
 

@@ -233,12 +233,3 @@ def _real_url(
 
 def _labels(labels: Mapping[str, int]) -> str:
     return json.dumps(dict(labels), ensure_ascii=False, sort_keys=True)
-
-
-def touch(connection: Connection, model_id: str, at: int) -> None:
-    """Set `updated` of a model, on its row and on its tags."""
-    rows = connection.execute(
-        "UPDATE model SET updated = ? WHERE id = ? RETURNING pk", (at, model_id)
-    ).fetchall()
-    for (pk,) in rows:
-        connection.execute("UPDATE model_tag SET updated = ? WHERE model = ?", (at, pk))

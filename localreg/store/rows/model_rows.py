@@ -1,4 +1,4 @@
-"""Reading models: rows to records."""
+"""Models: rows to records, and the columns that change without an event."""
 
 from __future__ import annotations
 
@@ -282,6 +282,15 @@ def keep_private_url(connection: Connection, model_id: str, revision: int, url: 
     connection.execute(
         "INSERT OR REPLACE INTO private_url VALUES (?, ?, ?)", (model_id, revision, url)
     )
+
+
+def touch(connection: Connection, model_id: str, at: int) -> None:
+    """Set `updated` of a model, on its row and on its tags."""
+    rows = connection.execute(
+        "UPDATE model SET updated = ? WHERE id = ? RETURNING pk", (at, model_id)
+    ).fetchall()
+    for (pk,) in rows:
+        connection.execute("UPDATE model_tag SET updated = ? WHERE model = ?", (at, pk))
 
 
 def children(connection: Connection, model_id: str) -> list[str]:

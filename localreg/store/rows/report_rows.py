@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import chain
 from operator import lt
 
-from localreg.store.events import model_fold
+from localreg.store.rows import model_rows
 from localreg.values.frozen import Frozen
 from localreg.values.records import Owner
 
@@ -76,7 +76,7 @@ def touch(connection: Connection, owner: Owner, pk: int, at: int) -> None:
 
 def _touch(connection: Connection, owner: Owner, at: int) -> None:
     if owner.kind == "model":
-        model_fold.touch(connection, owner.id, at)
+        model_rows.touch(connection, owner.id, at)
     else:
         connection.execute("UPDATE task SET updated = ? WHERE id = ?", (at, owner.id))
 
