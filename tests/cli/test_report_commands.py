@@ -18,7 +18,7 @@ from localreg.errors import (
     ReadOnlyRegistryError,
 )
 from localreg.operations.reports import charts
-from localreg.operations.reports.pages import better
+from localreg.values.metrics import better
 
 BROWSER = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

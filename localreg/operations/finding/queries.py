@@ -8,6 +8,7 @@ from localreg.store.rows import model_query
 from localreg.store.rows.model_query import NEWEST, ModelQuery, Order
 from localreg.values.checks import check_name, check_text, shown
 from localreg.values.frozen import replace
+from localreg.values.metrics import better
 from localreg.values.tags import FILTER_LIMIT, parse_tag_filter
 
 TYPE_CHECKING = False
@@ -87,11 +88,7 @@ def check_order(given: object) -> Order:
 
 
 def _naturally_descending(key: str, metric: str) -> bool:
-    if not metric:
-        return key != "name"
-    from localreg.operations.reports.pages import better
-
-    return better(metric) >= 0
+    return better(metric) >= 0 if metric else key != "name"
 
 
 def check_limit(argument: str, limit: object) -> int | None:

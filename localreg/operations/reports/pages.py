@@ -34,6 +34,7 @@ from localreg.store.rows import overview_rows
 from localreg.values.checks import check_text
 from localreg.values.frozen import replace
 from localreg.values.ids import new_id, now
+from localreg.values.metrics import better
 from localreg.values.records import Owner
 from localreg.values.units import moment
 
@@ -304,25 +305,6 @@ def write_comparison(registry: OpenRegistry, models: Sequence[Found], path: obje
     values = ComparePage(compared, {name: better(name) for name in names})
     group = registry.store.group if path is None else None
     return _write(place, pages.compare_page(values, _look(site)), group)
-
-
-_MORE = "acc auc f1 precision recall map score iou dice r2 psnr ssim bleu rouge reward".split()
-_LESS = "loss err mse mae rmse mape perplexity ppl wer cer fid latency time".split()
-
-
-def better(name: str) -> int:
-    """Return whether more of a metric is better (1), less (-1), or nobody can tell (0).
-
-    >>> better("val/accuracy"), better("test loss"), better("layers")
-    (1, -1, 0)
-    """
-    words = "".join(char if char.isalnum() else " " for char in name.lower()).split()
-    for word in reversed(words):  # "val loss", "accuracy (test)"
-        if any(word.startswith(each) for each in _LESS):
-            return -1
-        if any(word.startswith(each) for each in _MORE):
-            return 1
-    return 0
 
 
 def write_reported(registry: OpenRegistry, also: str | None = None) -> None:
