@@ -6,7 +6,8 @@ import click
 
 from localreg.cli.output import AS_JSON, IN_REGISTRY, MODEL, opened, print_json, printable
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.models.lineage import lineage
+from localreg.operations.models.lineage import as_json as lineage_json
+from localreg.operations.models.lineage import dot, lineage, tree
 
 
 @click.command("lineage")
@@ -16,14 +17,12 @@ from localreg.operations.models.lineage import lineage
 @IN_REGISTRY
 def lineage_command(model: str, as_dot: bool, as_json: bool, registry: str | None) -> None:
     """Show where a MODEL comes from, and what was made from it."""
-    from localreg.operations.models import lineage_text
-
     if as_dot and as_json:
         raise click.UsageError("give --dot or --json, not both")
     with opened(registry) as target:
         found = resolve_model(target, model)
         family = lineage(found.registry, found.id)
     if as_json:
-        print_json(lineage_text.as_json(family))
+        print_json(lineage_json(family))
     else:
-        click.echo(printable(lineage_text.dot(family) if as_dot else lineage_text.tree(family)))
+        click.echo(printable(dot(family) if as_dot else tree(family)))

@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     from localreg.operations.models import history as history
     from localreg.operations.models import importing as importing
     from localreg.operations.models import lineage as lineage
-    from localreg.operations.models import lineage_text as lineage_text
     from localreg.operations.models import outputs as outputs
     from localreg.operations.models import recording as recording
     from localreg.operations.models import removal as removal
     from localreg.operations.models import revisions as revisions
 
 _MODULES = frozenset(
-    "adding aliases details edits history importing lineage lineage_text outputs recording "
+    "adding aliases details edits history importing lineage outputs recording "
     "removal revisions".split()
 )
 
