@@ -18,7 +18,6 @@ from localreg.errors import (
     ReadOnlyRegistryError,
 )
 from localreg.operations.reports import charts
-from localreg.values.metrics import better
 
 BROWSER = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -130,15 +129,6 @@ def test_compare_shows_models_side_by_side(model, registry, tmp_path):
     assert registry.compare("p/a:1", model) == Path(printed)
     code, _, err = run_cli("compare", "p/a:1", "p/a:1")
     assert (code, "2 to 6 different models" in err) == (1, True)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("val/Accuracy", 1), ("mAP@50", 1), ("test loss", -1), ("RMSE", -1), ("accuracy loss", -1),
-     ("layers", 0), ("", 0), ("lossless", -1)],
-)  # fmt: skip
-def test_whether_more_is_better_is_told_by_the_name(name, expected):
-    assert better(name) == expected
 
 
 def test_a_registry_for_reading_writes_no_pages_of_its_own(model, registry, tmp_path):

@@ -1,0 +1,16 @@
+"""What the name of a metric says."""
+
+from __future__ import annotations
+
+import pytest
+
+from localreg.values.metrics import better
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("val/Accuracy", 1), ("mAP@50", 1), ("test loss", -1), ("RMSE", -1), ("accuracy loss", -1),
+     ("layers", 0), ("", 0), ("lossless", -1)],
+)  # fmt: skip
+def test_the_name_of_a_metric_says_if_more_is_better(name, expected):
+    assert better(name) == expected
