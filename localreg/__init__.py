@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from localreg.api.tasks.task import Task as Task
     from localreg.errors import LocalregError as LocalregError
     from localreg.values.frameworks import Framework as Framework
-
-__version__ = "0.1.0"
+    from localreg.values.version import __version__ as __version__
 
 _HOMES = {
     "Framework": "localreg.values.frameworks",
@@ -36,9 +35,10 @@ _HOMES = {
     "Task": "localreg.api.tasks.task",
     "current_registry": "localreg.api.registry",
     "use_registry": "localreg.api.registry",
+    "__version__": "localreg.values.version",
 }
 
-__all__ = [*_HOMES, "__version__"]
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> object:

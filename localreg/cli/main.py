@@ -10,7 +10,6 @@ from importlib import import_module
 
 import click
 
-import localreg
 from localreg.errors import (
     ConflictError,
     CorruptBlobError,
@@ -21,6 +20,7 @@ from localreg.errors import (
     NotFoundError,
     NoWeightsError,
 )
+from localreg.values.version import __version__
 
 # The command NAME is `NAME_command` in the module cli/commands/NAME.py. The sections of
 # `localreg --help`:
@@ -86,7 +86,7 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(localreg.__version__, message="localreg %(version)s")
+@click.version_option(__version__, message="localreg %(version)s")
 @click.option(
     "-R",
     "--registry",

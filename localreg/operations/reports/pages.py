@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-import localreg
 from localreg import log
 from localreg.errors import (
     InvalidValueError,
@@ -37,6 +36,7 @@ from localreg.values.ids import new_id, now
 from localreg.values.metrics import better
 from localreg.values.records import Owner
 from localreg.values.units import moment
+from localreg.values.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _stamp(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage) -
     """Return a digest of all that a page is made from; reports move `updated`, which is in it."""
     with registry.store.read() as connection:
         updated = overview_rows.last_change(connection, owner)
-    made_from = f"{localreg.__version__} {asset_names()} {updated} {values!r}"
+    made_from = f"{__version__} {asset_names()} {updated} {values!r}"
     return hashlib.sha256(made_from.encode("utf-8", "replace")).hexdigest()
 
 

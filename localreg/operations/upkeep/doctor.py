@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import localreg
 from localreg.blobs.local_files.handed_out import own_copies
 from localreg.blobs.staging.staging import clone
 from localreg.errors import LocalregError, StorageError
@@ -26,6 +25,7 @@ from localreg.store.rows import blob_rows, event_rows, overview_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id, now
+from localreg.values.version import __version__
 
 FILE_LOCKS = "file locks"
 WEIGHTS = ("blobs/sha256", "files", "trees")  # folders of weights
@@ -72,7 +72,7 @@ def facts(registry: OpenRegistry) -> dict[str, str]:
         "locks": kind_of_locks(registry),
         "journal": store.journal_mode(),
         "durability": store.durability,
-        "localreg": localreg.__version__,
+        "localreg": __version__,
         "python": platform.python_version(),
         "sqlite": sqlite_version(),
     }
