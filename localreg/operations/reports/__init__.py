@@ -1,4 +1,16 @@
-"""Reports: values in, figures, images and pages out."""
+"""Reports: scalars, values, plots and media are stored, and read back as figures, images and pages.
+
+- `writing` stores reports, `media` finds the contents of tables, pictures and files.
+- `reading` returns them as values, `charts` as figures and what pages show of them, `images` as
+  image files.
+- `pages` writes HTML pages. `model_page`, `task_page` and `index_page` collect what one shows;
+  `page_links` knows where pages lie. How a page looks is the matter of the package
+  `localreg.pages`.
+
+Every operation raises ModelNotFoundError or TaskNotFoundError if the owner of the reports no
+longer exists, InvalidValueError if an argument cannot be stored or used, and StorageError if the
+disk refuses something.
+"""
 
 from __future__ import annotations
 

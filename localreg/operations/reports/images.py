@@ -1,4 +1,4 @@
-"""Exporting what was reported as image files."""
+"""Exports reports as image files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.operations.reports.charts import Named, named_figures
+from localreg.operations.reports.charts import NamedFigure, named_figures
 from localreg.plots.images import FORMATS, Size, draw_images
 from localreg.plots.options import check_number
 from localreg.registry import OpenRegistry
@@ -19,7 +19,7 @@ from localreg.values.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.pages.page_values import Figure
+    from localreg.plots.figures import Figure
 
 _LARGEST = 10_000  # pixels
 
@@ -34,18 +34,17 @@ def export_images(
     height: object,
     scale: object,
 ) -> list[Path]:
-    """Write every chart and plot as image files; return them.
+    """Write every chart and plot as image files, and return the files.
 
     Args:
-        folder: where they go; it is made.
-        formats: of "png", "svg", "pdf", "jpg" and "webp".
-        width, height, scale: of each image, in pixels.
+        folder: where to write them; it is created.
+        formats: any of "png", "svg", "pdf", "jpg" and "webp".
+        width, height: size of a figure, in pixels.
+        scale: factor for the pixels of png, jpg and webp.
 
     Raises:
-        InvalidValueError: an argument cannot be used.
-        BrowserNotFoundError: there is no Chrome or Chromium.
+        BrowserNotFoundError: Chrome or Chromium is not installed.
         ExportError: a figure cannot be drawn.
-        StorageError: a file cannot be written.
     """
     kinds = _check_formats(formats)
     size = Size(_check_pixels("width", width), _check_pixels("height", height), _check_scale(scale))
@@ -61,9 +60,9 @@ def export_images(
 
     def keep(name: str, data: bytes) -> None:
         with disk_errors("writing images", place):
-            aside = place / f".{new_id()}.part"
-            aside.write_bytes(data)
-            aside.replace(place / name)
+            temporary = place / f".{new_id()}.part"
+            temporary.write_bytes(data)
+            temporary.replace(place / name)
         written.append(place / name)
 
     names = image_names(figures)
@@ -78,7 +77,7 @@ def export_images(
 
 
 def _without_links(figure: Figure) -> Figure:
-    """Return a figure without pictures from elsewhere, which the browser would fetch."""
+    """Return a figure without images from URLs, which the browser would download."""
     images = figure["layout"].get("images")
     if not isinstance(images, list):
         return figure
@@ -94,7 +93,7 @@ def _check_formats(formats: object) -> list[str]:
     given = [formats] if isinstance(formats, str) else formats
     if not isinstance(given, Sequence) or not given or not all(each in FORMATS for each in given):
         raise InvalidValueError(
-            f"formats must be some of {', '.join(FORMATS)}, not {shown(formats)}",
+            f"formats must be one or more of {', '.join(FORMATS)}, not {shown(formats)}",
             argument="formats",
         )
     return list(dict.fromkeys(given))
@@ -104,7 +103,7 @@ def _check_pixels(argument: str, value: object) -> int:
     number = check_number(argument, value)
     if not 10 <= number <= _LARGEST:
         raise InvalidValueError(
-            f"{argument} must be from 10 to {_LARGEST:,} pixels, and is {number:g}",
+            f"{argument} must be from 10 to {_LARGEST:,} pixels, not {number:g}",
             argument=argument,
         )
     return int(number)
@@ -113,16 +112,14 @@ def _check_pixels(argument: str, value: object) -> int:
 def _check_scale(value: object) -> float:
     number = check_number("scale", value)
     if not 0.1 <= number <= 10:
-        raise InvalidValueError(
-            f"scale must be from 0.1 to 10, and is {number:g}", argument="scale"
-        )
+        raise InvalidValueError(f"scale must be from 0.1 to 10, not {number:g}", argument="scale")
     return number
 
 
-def image_names(figures: Sequence[Named]) -> list[str]:
-    """Return a file name, without an ending, for each figure; no two are the same anywhere.
+def image_names(figures: Sequence[NamedFigure]) -> list[str]:
+    """Return a file name without ending for each figure; they differ on every file system.
 
-    >>> image_names([Named("loss/train: π", "a", 3, {}), Named("..", "", None, {})])
+    >>> image_names([NamedFigure("loss/train: π", "a", 3, {}), NamedFigure("..", "", None, {})])
     ['loss_train_π-a-3', 'figure']
     """
     taken: set[str] = set()
@@ -131,7 +128,7 @@ def image_names(figures: Sequence[Named]) -> list[str]:
         parts = [each.title, each.series, "" if each.iteration is None else str(each.iteration)]
         plain = "-".join(_plain(part) for part in parts if _plain(part)) or "figure"
         name, number = plain, 2
-        while name.casefold() in taken:  # file systems may not tell case apart
+        while name.casefold() in taken:  # some file systems ignore case
             name, number = f"{plain}-{number}", number + 1
         taken.add(name.casefold())
         names.append(name)

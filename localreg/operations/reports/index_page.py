@@ -1,4 +1,4 @@
-"""What the overview of a registry shows."""
+"""Collects what the overview of a registry shows."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from localreg.store.rows import overview_rows
 from localreg.store.rows.model_rows import Connection
 from localreg.values.records import Project, reference
 
-MODELS = 200_000
+MODELS = 200_000  # that the overview lists at most; likewise the next two
 TASKS = 50_000
 METRICS = 200
 
 
 def index_values(registry: OpenRegistry, site: Site) -> IndexPage:
-    """Return what the overview shows: the models and tasks that changed last."""
+    """Return what the overview shows: the models and tasks that were updated last."""
     registry.store.flush()
     with registry.store.read() as connection:
-        models, places = _models(connection, site)
+        models, positions = _models(connection, site)
         tasks = _tasks(connection, site)
         return IndexPage(
             name=registry.root.name,
             models=models,
-            metrics=_metrics(connection, places),
+            metrics=_metrics(connection, positions),
             tasks=tasks,
             projects=tuple(
                 (name, models, tasks, updated / 1_000_000)
@@ -40,15 +40,15 @@ def _note(models: int, tasks: int) -> str | None:
     if models <= MODELS and tasks <= TASKS:
         return None
     return (
-        f"The {MODELS:,} models and {TASKS:,} tasks that changed last are listed, of "
-        f"{models:,} and {tasks:,}."
+        f"This page lists the {MODELS:,} models and {TASKS:,} tasks that were updated last, of "
+        f"{models:,} models and {tasks:,} tasks."
     )
 
 
 def _models(connection: Connection, site: Site) -> tuple[dict[str, list[object]], dict[int, int]]:
-    """Return the columns of the models, and the position of each by its key."""
+    """Return the columns of the models, and the position of each model by its database key."""
     rows = overview_rows.newest_models(connection, MODELS)
-    places = {int(str(row[0])): place for place, row in enumerate(rows)}
+    positions = {int(str(row[0])): position for position, row in enumerate(rows)}
     columns: dict[str, list[object]] = {
         name: []
         for name in "id ref project name version framework states updated size href".split()
@@ -61,38 +61,38 @@ def _models(connection: Connection, site: Site) -> tuple[dict[str, list[object]]
         columns["name"].append(name)
         columns["version"].append(version)
         columns["framework"].append(framework or "")
-        named = zip(("published", "archived", "package"), states, strict=True)
-        columns["states"].append([state for state, holds in named if holds])
+        flags = zip(("published", "archived", "package"), states, strict=True)
+        columns["states"].append([state for state, is_set in flags if is_set])
         columns["updated"].append(int(str(updated)) / 1_000_000)
         columns["size"].append(size)
         columns["href"].append(site.page("model", str(id_)))
-    columns["tags"] = _gathered(overview_rows.tags(connection), places)
-    columns["aliases"] = _gathered(overview_rows.aliases(connection), places)
-    return columns, places
+    columns["tags"] = _names_by_position(overview_rows.tags(connection), positions)
+    columns["aliases"] = _names_by_position(overview_rows.aliases(connection), positions)
+    return columns, positions
 
 
-def _gathered(found: Iterable[tuple[int, str]], places: dict[int, int]) -> list[object]:
-    """Return for each place the names that its key has."""
-    names: list[list[str]] = [[] for _ in places]
+def _names_by_position(found: Iterable[tuple[int, str]], positions: dict[int, int]) -> list[object]:
+    """Return the list of names at each position."""
+    names: list[list[str]] = [[] for _ in positions]
     for key, name in found:
-        if key in places:
-            names[places[key]].append(name)
+        if key in positions:
+            names[positions[key]].append(name)
     return list(names)
 
 
-def _metrics(connection: Connection, places: dict[int, int]) -> dict[str, dict[int, float]]:
-    """Return the last values by metric and place, of the metrics that most models have."""
+def _metrics(connection: Connection, positions: dict[int, int]) -> dict[str, dict[int, float]]:
+    """Return the last values by metric and position, for the metrics that most models have."""
     found: dict[str, dict[int, float]] = {}
     for name, key, value in overview_rows.last_values(connection):
-        if key in places and math.isfinite(value):
-            found.setdefault(name, {})[places[key]] = value
+        if key in positions and math.isfinite(value):
+            found.setdefault(name, {})[positions[key]] = value
     common = sorted(found, key=lambda name: (-len(found[name]), name))[:METRICS]
     return {name: found[name] for name in sorted(common)}
 
 
 def _tasks(connection: Connection, site: Site) -> dict[str, list[object]]:
     rows = overview_rows.newest_tasks(connection, TASKS)
-    places = {int(str(row[0])): place for place, row in enumerate(rows)}
+    positions = {int(str(row[0])): position for position, row in enumerate(rows)}
     columns: dict[str, list[object]] = {
         name: [] for name in "id project name status updated href".split()
     }
@@ -103,5 +103,5 @@ def _tasks(connection: Connection, site: Site) -> dict[str, list[object]]:
         columns["status"].append("published" if published else status)
         columns["updated"].append(int(str(updated)) / 1_000_000)
         columns["href"].append(site.page("task", str(id_)))
-    columns["tags"] = _gathered(overview_rows.task_tags(connection), places)
+    columns["tags"] = _names_by_position(overview_rows.task_tags(connection), positions)
     return columns

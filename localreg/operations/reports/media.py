@@ -1,4 +1,4 @@
-"""Pictures and other files that are reported, as sources for the blob store."""
+"""Finds the contents of reported tables, pictures and files, wherever they are given from."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ if TYPE_CHECKING:
     from localreg.plots.arrays import Array
     from localreg.plots.tables import Table
 
-_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # PNG's numbers for grey, RGB and RGBA
+_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels to PNG's codes for grey, RGB and RGBA
 
 
 def picture_of(registry: OpenRegistry, given: Mapping[str, object], *, move: bool) -> Source:
-    """Return the one picture that is given.
+    """Return the source of a reported picture.
 
     Args:
-        given: "local_path", "url", "image" and "matrix"; all but one are None.
-        move: whether the file at a path goes afterwards.
+        given: "local_path", "url", "image" and "matrix"; exactly one of them is not None.
+        move: delete the file at `local_path` afterwards.
 
     Raises:
-        InvalidValueError: not exactly one is given, or it is no picture.
-        DownloadError: it cannot be fetched.
+        DownloadError: the download failed.
     """
     name = _only(given)
     if name in ("image", "matrix"):
         pixels = _pixels(name, given[name])
         return _bytes_source(png(pixels), "image.png")
-    return _outside(registry, name, given[name], move=move)
+    return _source_at(registry, name, given[name], move=move)
 
 
 def file_of(
     registry: OpenRegistry, given: Mapping[str, object], *, ending: object, move: bool
 ) -> Source:
-    """Return the one file that is given: "local_path", "url" or "stream".
+    """Return the source of a reported file.
 
     Args:
-        ending: of the file name of what a stream gives; ".txt" or ".bin" when None.
+        given: "local_path", "url" and "stream"; exactly one of them is not None.
+        ending: file name ending for a stream; None means ".txt" or ".bin".
+        move: delete the file at `local_path` afterwards.
 
     Raises:
-        InvalidValueError: not exactly one is given, or it cannot be used.
-        DownloadError: it cannot be fetched.
+        DownloadError: the download failed.
     """
     name = _only(given)
     stream = given[name]
     if name != "stream":
-        return _outside(registry, name, stream, move=move)
+        return _source_at(registry, name, stream, move=move)
     if not hasattr(stream, "read"):
         raise InvalidValueError(
             f"stream must be an open file, not {type(stream).__name__}", argument="stream"
@@ -66,38 +66,36 @@ def file_of(
     is_text = isinstance(stream, io.TextIOBase)
     if is_text:
         stream = io.BytesIO(stream.read().encode())
-    told = check_text("file_extension", ending, limit=20, nul=False) if ending is not None else ""
-    plain = told.strip().lstrip(".") or ("txt" if is_text else "bin")
+    wanted = "" if ending is None else check_text("file_extension", ending, limit=20, nul=False)
+    plain = wanted.strip().lstrip(".") or ("txt" if is_text else "bin")
     if not plain.isalnum():
         raise InvalidValueError(
-            f"file_extension must be one such as .html, not {shown(ending)}",
+            f"file_extension must be letters and digits, such as .html, not {shown(ending)}",
             argument="file_extension",
         )
     return Source(path=None, stream=stream, filename=f"media.{plain}")  # type: ignore[arg-type]  # it has read()
 
 
 def _only(given: Mapping[str, object]) -> str:
+    """Return the name of the one argument that is not None."""
     named = [name for name, value in given.items() if value is not None]
     if len(named) != 1:
+        *rest, last = given
         raise InvalidValueError(
-            f"give exactly one of {', '.join(given)}, not {' and '.join(named) or 'none'}",
+            f"give exactly one of {', '.join(rest)} and {last}, not "
+            f"{' and '.join(named) or 'none'}",
             argument=named[0] if named else next(iter(given)),
         )
     return named[0]
 
 
-def _outside(registry: OpenRegistry, name: str, place: object, *, move: bool) -> Source:
-    if not isinstance(place, (str, os.PathLike)):
-        raise InvalidValueError(
-            f"{name} must be a str or os.PathLike, not {type(place).__name__}: {shown(place)}",
-            argument=name,
-        )
-    text = check_text(name, os.fspath(place), nul=False, empty=False)
+def _source_at(registry: OpenRegistry, name: str, place: object, *, move: bool) -> Source:
+    text = _checked_path(name, place)
     if name == "local_path":
         path = Path(text).absolute()
         if is_folder(path):
             raise InvalidValueError(
-                f"local_path must be one file, and is a folder: {shown(text)}", argument=name
+                f"local_path must be one file, not a folder: {shown(text)}", argument=name
             )
         return Source(path=path, filename=safe_filename(text), mode="move" if move else "copy")
     from localreg.operations.weights.local_copies import check_wish, copy_of_url
@@ -107,13 +105,13 @@ def _outside(registry: OpenRegistry, name: str, place: object, *, move: bool) ->
 
 
 def _pixels(name: str, image: object) -> Array:
-    """Return a picture as bytes of shape (height, width, 1, 3 or 4)."""
+    """Return the pixels of a picture as bytes of shape (height, width, 1 or 3 or 4)."""
     import numpy as np
 
     mode = getattr(image, "mode", None)
     if isinstance(mode, str) and mode not in ("L", "RGB", "RGBA") and hasattr(image, "convert"):
-        image = image.convert("RGBA")  # PIL: palettes, CMYK and the like
-    is_mask = str(getattr(image, "dtype", "")).endswith("bool")  # numpy's, and torch's
+        image = image.convert("RGBA")  # PIL: palettes, CMYK and others
+    is_mask = str(getattr(image, "dtype", "")).endswith("bool")  # of numpy or torch
     found = as_numbers(name, image, limit=PIXELS_LIMIT)
     if found.ndim == 2:
         found = found[:, :, np.newaxis]
@@ -125,18 +123,18 @@ def _pixels(name: str, image: object) -> Array:
         )
     if is_mask:
         return np.where(found, 255, 0).astype(np.uint8)
-    if found.dtype.kind == "f":  # from 0 to 1
+    if found.dtype.kind == "f":  # floats range from 0 to 1
         found = np.nan_to_num(found) * 255
     return np.clip(np.rint(found), 0, 255).astype(np.uint8)
 
 
 def png(pixels: Array) -> bytes:
-    """Return a picture as a PNG file.
+    """Return the bytes of a PNG file.
 
     Args:
         pixels: bytes of shape (height, width, channels); 1 channel is grey, 3 RGB, 4 RGBA.
 
-    Source: PNG (ISO/IEC 15948), 5.3 and 11.2; every row with filter 0.
+    Source: PNG (ISO/IEC 15948), 5.3 and 11.2; every row has filter 0.
     """
     height, width, channels = pixels.shape
     rows = pixels.reshape(height, -1)
@@ -151,12 +149,8 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def drawn_by_matplotlib(figure: object) -> Source:
-    """Return the picture that a matplotlib figure draws.
-
-    Raises:
-        InvalidValueError: it is no such figure.
-    """
-    current = getattr(figure, "gcf", None)  # matplotlib.pyplot itself was given
+    """Return the picture that a matplotlib figure draws."""
+    current = getattr(figure, "gcf", None)  # the module matplotlib.pyplot was given
     if current is not None:
         figure = current()
     save = getattr(figure, "savefig", None)
@@ -174,41 +168,36 @@ def _bytes_source(data: bytes, filename: str) -> Source:
 
 
 def table_of(registry: OpenRegistry, *, table_plot: object, csv: object, url: object) -> Table:
-    """Return header and rows of the one table that is given.
+    """Return header and rows of a reported table; exactly one argument is not None.
 
     Args:
-        registry: whose cache a download goes through.
+        registry: its cache keeps what is downloaded.
         table_plot: a DataFrame, or rows of which the first is the header.
         csv: path of a CSV file.
-        url: where there is one.
+        url: URL of a CSV file.
 
     Raises:
-        InvalidValueError: not exactly one is given, or it is no table.
-        SourceNotFoundError: there is no such file.
-        DownloadError, StorageError: it cannot be fetched or read.
+        SourceNotFoundError: the file does not exist.
+        DownloadError: the download failed.
     """
     given = {"table_plot": table_plot, "csv": csv, "url": url}
-    named = [name for name, value in given.items() if value is not None]
-    if len(named) != 1:
-        raise InvalidValueError(
-            f"give exactly one of table_plot, csv and url, not {' and '.join(named) or 'none'}",
-            argument=named[0] if named else "table_plot",
-        )
-    if table_plot is not None:
+    name = _only(given)
+    if name == "table_plot":
         return table_cells(table_plot)
-    if url is None:
-        return csv_cells(_checked_path("csv", csv))
-    _checked_path("url", url)
+    path = _checked_path(name, given[name])
+    if name == "csv":
+        return csv_cells(Path(path))
     from localreg.operations.weights.local_copies import check_wish, copy_of_url
 
     wish = check_wish(url, name=None, expected=None, force=True)
     return csv_cells(copy_of_url(registry, wish, extract=False), argument="url")
 
 
-def _checked_path(argument: str, value: object) -> Path:
+def _checked_path(argument: str, value: object) -> str:
+    """Return a path or URL as text."""
     if not isinstance(value, (str, os.PathLike)):
         raise InvalidValueError(
             f"{argument} must be a str or os.PathLike, not {type(value).__name__}: {shown(value)}",
             argument=argument,
         )
-    return Path(check_text(argument, os.fspath(value), nul=False, empty=False))
+    return check_text(argument, os.fspath(value), nul=False, empty=False)

@@ -1,4 +1,4 @@
-"""What the page of a model, and a comparison of models, show."""
+"""Collects what the page of a model and a comparison of models show."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import model_row
 from localreg.operations.models.history import history
 from localreg.operations.models.lineage import Family, lineage
-from localreg.operations.reports.charts import page_values
+from localreg.operations.reports.charts import reported_values
 from localreg.operations.reports.page_links import Site
 from localreg.operations.weights.locations import holder
 from localreg.pages.page_values import (
@@ -32,18 +32,14 @@ from localreg.values.urls import public_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.operations.reports.charts import Placed
+    from localreg.operations.reports.charts import BlobUrl
 
-VERSIONS = 200
-CHANGES = 200
+VERSIONS = 200  # that a page lists at most
+CHANGES = 200  # of the history
 
 
 def model_values(registry: OpenRegistry, model_id: str, site: Site) -> ModelPage:
-    """Return what the page of a model shows, without what was reported.
-
-    Raises:
-        ModelNotFoundError: the model is gone.
-    """
+    """Return what the page of a model shows, without the reports."""
     changes = history(registry, model_id)
     with registry.store.read() as connection:
         row = require_model(connection, model_id)
@@ -84,7 +80,7 @@ def _states(record: ModelRecord) -> tuple[str, ...]:
         ("archived", record.archived),
         ("package", record.package),
     )
-    return tuple(name for name, holds in states if holds)
+    return tuple(name for name, is_set in states if is_set)
 
 
 def _facts(registry: OpenRegistry, record: ModelRecord, site: Site) -> Iterator[Fact]:
@@ -117,15 +113,16 @@ def _weights(
         home = holder(registry, weights.digest, weights.size)
         held = home == registry
         upstream = None if home is None or held else "an upstream registry"
-        left = blob is not None and blob.upstream is not None
-        lost = "an upstream registry should have them" if left else None  # pages name no folders
+        is_upstream = blob is not None and blob.upstream is not None
+        # Pages are copied elsewhere, so they name no folder.
+        lost = "an upstream registry should have them" if is_upstream else None
         yield Fact("where", where_text(weights, held=held, upstream=upstream, lost=lost))
         if held and blob is not None and blob.verified:
             yield Fact("verified", f"{moment(blob.verified)} UTC")
     elif weights.url:
-        yield Fact("where", "only pointed to, not read yet")
+        yield Fact("where", "referenced, not read yet")
     if weights.pinned and weights.pinned != weights.digest:
-        yield Fact("must be", weights.pinned)
+        yield Fact("expected sha256", weights.pinned)
     if weights.url:
         yield Fact("url", public_url(weights.url))
 
@@ -133,24 +130,24 @@ def _weights(
 def where_text(
     weights: WeightsRecord, *, held: bool, upstream: str | None = None, lost: str | None = None
 ) -> str:
-    """Return where the bytes of weights are, whose digest is known.
+    """Return a text that says where the bytes of weights with a known digest are.
 
     Args:
-        held: whether they are in the registry.
-        upstream: what has them instead, as it is shown.
-        lost: what to say when nothing has them; None where they should be here.
+        held: the registry has the bytes.
+        upstream: name of the upstream registry that has them instead.
+        lost: what to say if no registry has them; None if this one should have them.
     """
     if upstream is not None and (weights.kept or weights.url is None):
         return f"kept by {upstream}"
     if weights.kept:
         if held:
             return "kept here"
-        return f"MISSING: {lost or 'they should be in the registry; try `localreg repair`'}"
+        return f"MISSING: {lost or 'the registry should have them; try `localreg repair`'}"
     if weights.uploaded:
         return "uploaded to the URL"
     if weights.url is not None and weights.url.startswith("file://"):
-        return "only pointed to"
-    return "in the cache" if held else "not in the cache, fetched when wanted"
+        return "referenced, not copied"
+    return "in the cache" if held else "not in the cache; downloaded when needed"
 
 
 def _inside(blob: blob_rows.BlobRow | None) -> Iterator[Fact]:
@@ -171,7 +168,7 @@ def _versions(connection: Connection, record: ModelRecord, site: Site) -> Iterat
 
 
 def lineage_values(found: Family, here: str, site: Site) -> Lineage:
-    """Return a lineage as a page draws it; without relatives there is nothing to draw."""
+    """Return a lineage for a page to draw, empty for a model without relatives."""
     if len(found.members) == 1:
         return Lineage((), ())
     first = min(member.distance for member in found.members)
@@ -188,12 +185,10 @@ def lineage_values(found: Family, here: str, site: Site) -> Lineage:
     return Lineage(nodes, found.relations)
 
 
-def compared_values(registry: OpenRegistry, model_id: str, site: Site, placed: Placed) -> Compared:
-    """Return what a comparison shows of a model.
-
-    Raises:
-        ModelNotFoundError: the model is gone.
-    """
+def compared_values(
+    registry: OpenRegistry, model_id: str, site: Site, blob_url: BlobUrl
+) -> Compared:
+    """Return what a comparison shows about one model."""
     page = model_values(registry, model_id, site)
     facts = {each.name: each.value for each in (*page.facts, *page.weights) if each.name != "id"}
     facts |= {
@@ -208,5 +203,5 @@ def compared_values(registry: OpenRegistry, model_id: str, site: Site, placed: P
         facts=facts,
         metadata={key: value for key, value, _ in page.metadata},
         config=page.config,
-        reported=page_values(registry, Owner("model", model_id), placed),
+        reported=reported_values(registry, Owner("model", model_id), blob_url),
     )

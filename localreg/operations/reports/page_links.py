@@ -1,4 +1,4 @@
-"""Where pages are, and which of them there are to lead to."""
+"""Paths of pages, and the links from one to another."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ INDEX = "index.html"
 
 
 class Site(Frozen):
-    """The pages of a registry, as one page sees them.
+    """The pages of a registry, as the targets of links on one page.
 
     Attributes:
-        folder: where all of them are.
-        planned: those that are being written now, such as ``models/<id>.html``.
-        root: the way from the page to `folder`: "" or "../"; None for a page that stands alone
-            and leads nowhere.
+        folder: the folder of all pages.
+        planned: pages that are being written now, such as ``models/<id>.html``.
+        root: relative path from the page to `folder`, "" or "../"; None for a standalone page,
+            which has no links to other pages.
     """
 
     folder: Path
@@ -29,27 +29,27 @@ class Site(Frozen):
     root: str | None = "../"
 
     def page(self, kind: str, owner_id: str) -> str | None:
-        """Return the way to the page of a model or task, None when there is none."""
-        return self._way(page_name(kind, owner_id))
+        """Return the link to the page of a model or task, or None if it has no page."""
+        return self._link(page_name(kind, owner_id))
 
     def index(self) -> str | None:
-        """Return the way to the overview, None when there is none."""
-        return self._way(INDEX)
+        """Return the link to the overview, or None if there is no overview."""
+        return self._link(INDEX)
 
     def project(self, name: str) -> Link:
-        """Return a project's name, which leads to its models in the overview."""
+        """Return a project's name with a link to its models in the overview."""
         index = self.index()
         return Link(name, None if index is None else f"{index}#project={quote(name)}")
 
-    def _way(self, name: str) -> str | None:
+    def _link(self, name: str) -> str | None:
         if self.root is None:
             return None
-        there = name in self.planned or os.path.isfile(f"{self.folder}/{name}")  # noqa: PTH113
-        return f"{self.root}{name}" if there else None
+        exists = name in self.planned or os.path.isfile(f"{self.folder}/{name}")  # noqa: PTH113
+        return f"{self.root}{name}" if exists else None
 
 
 def page_name(kind: str, owner_id: str) -> str:
-    """Return the name of the page of a model or task, below the folder of the pages.
+    """Return the path of the page of a model or task, relative to the folder of the pages.
 
     >>> page_name("model", "0123")
     'models/0123.html'
@@ -58,5 +58,5 @@ def page_name(kind: str, owner_id: str) -> str:
 
 
 def reports_folder(registry: OpenRegistry) -> Path:
-    """Return the folder of a registry's pages, which need not be there."""
+    """Return the folder of a registry's pages, which may not exist yet."""
     return registry.root / REPORTS

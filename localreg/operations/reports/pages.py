@@ -1,4 +1,4 @@
-"""Writing pages: of a model, a task, a comparison, and all of a registry."""
+"""Writes pages: of a model, a task, a comparison, and of a whole registry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from localreg.errors import (
 )
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import share_at
-from localreg.operations.reports.charts import page_values
+from localreg.operations.reports.charts import reported_values
 from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.model_page import compared_values, model_values
 from localreg.operations.reports.page_links import INDEX, REPORTS, Site, page_name, reports_folder
@@ -41,12 +41,12 @@ from localreg.values.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.finding.upstream import Found
-    from localreg.operations.reports.charts import Placed
+    from localreg.operations.reports.charts import BlobUrl
 
-PAGES = 2_000  # models, and tasks, that get a page when all are written
-COMPARED = 6
-_INLINED = 50_000_000  # bytes of a file that a standalone page holds
-_STAMP = 64  # hex digits at the end of a page: what it was made from
+PAGES = 2_000  # models, and tasks, whose pages `write_site` writes
+COMPARED = 6  # models on one page
+_INLINED = 50_000_000  # bytes of the largest file that a standalone page contains
+_STAMP = 64  # hex digits at the end of a page: a digest of what it was made from
 
 
 def write_page(
@@ -126,7 +126,7 @@ def _values(registry: OpenRegistry, owner: Owner, site: Site) -> ModelPage | Tas
 
 
 def _drawn(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage, site: Site) -> str:
-    reported = page_values(registry, owner, _placing(registry, site))
+    reported = reported_values(registry, owner, _placing(registry, site))
     look = _look(site)
     if isinstance(values, ModelPage):
         return pages.model_page(replace(values, reported=reported), look)
@@ -142,7 +142,7 @@ def _look(site: Site) -> pages.Look:
     )
 
 
-def _placing(registry: OpenRegistry, site: Site) -> Placed:
+def _placing(registry: OpenRegistry, site: Site) -> BlobUrl:
     """Return what gives the URL that a page has for the file of a blob."""
 
     def linked(digest: str, size: int | None, filename: str) -> str:
@@ -276,11 +276,6 @@ def write_comparison(registry: OpenRegistry, models: Sequence[Found], path: obje
     Args:
         models: 2 to 6 of them, of the registry or upstream.
         path: where it goes, and then it stands alone; in the folder of the pages when None.
-
-    Raises:
-        InvalidValueError: there are fewer or more, or it is no path.
-        ModelNotFoundError: one of them is gone.
-        StorageError: it cannot be written.
     """
     chosen = list({each.id: each for each in models}.values())
     if not 2 <= len(chosen) <= COMPARED:
@@ -298,8 +293,8 @@ def write_comparison(registry: OpenRegistry, models: Sequence[Found], path: obje
     else:
         site = Site(reports_folder(registry), root=None)
         place = _own_place(registry, path, f"compare-{name}")
-    placed = _placing(registry, site)
-    compared = tuple(compared_values(each.registry, each.id, site, placed) for each in chosen)
+    blob_url = _placing(registry, site)
+    compared = tuple(compared_values(each.registry, each.id, site, blob_url) for each in chosen)
     names = {name for each in compared for name in each.metadata}
     names |= {name for each in compared for name, _ in each.reported.singles}
     values = ComparePage(compared, {name: better(name) for name in names})

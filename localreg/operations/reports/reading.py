@@ -1,4 +1,4 @@
-"""Reading back what was reported, as values."""
+"""Reads reports back as values."""
 
 from __future__ import annotations
 
@@ -15,16 +15,12 @@ NAN = float("nan")
 
 
 def owner_key(connection: Connection, owner: Owner) -> int:
-    """Return the key of what something is reported to.
-
-    Raises:
-        ModelNotFoundError, TaskNotFoundError: it is gone.
-    """
+    """Return the database key of a model or task that owns reports."""
     found = report_rows.owner_pk(connection, owner)
     if found is None:
         kind = ModelNotFoundError if owner.kind == "model" else TaskNotFoundError
         raise kind(
-            f"nothing can be reported to {owner.kind} {owner.id}: it is not in the registry",
+            f"there is no {owner.kind} {owner.id} in the registry, so it has no reports",
             reference=owner.id,
         )
     return found
@@ -32,11 +28,7 @@ def owner_key(connection: Connection, owner: Owner) -> int:
 
 @contextmanager
 def reading(registry: OpenRegistry, owner: Owner) -> Iterator[Connection]:
-    """Yield a connection that sees all that was reported to an owner by now.
-
-    Raises:
-        ModelNotFoundError, TaskNotFoundError: the owner is gone.
-    """
+    """Yield a connection that sees every report to an owner up to now."""
     registry.store.flush()
     with registry.store.read() as connection:
         owner_key(connection, owner)
@@ -46,11 +38,7 @@ def reading(registry: OpenRegistry, owner: Owner) -> Iterator[Connection]:
 def scalars(
     registry: OpenRegistry, owner: Owner
 ) -> dict[str, dict[str, dict[str, list[int] | list[float]]]]:
-    """Return every reported point, ``{title: {series: {"x": iterations, "y": values}}}``.
-
-    Raises:
-        ModelNotFoundError, TaskNotFoundError: the owner is gone.
-    """
+    """Return every point of the scalars, ``{title: {series: {"x": iterations, "y": values}}}``."""
     found: dict[str, dict[str, dict[str, list[int] | list[float]]]] = {}
     with reading(registry, owner) as connection:
         for row in report_rows.series(connection, owner):
@@ -63,11 +51,7 @@ def scalars(
 
 
 def last_scalars(registry: OpenRegistry, owner: Owner) -> dict[str, dict[str, dict[str, float]]]:
-    """Return ``{title: {series: {"last": …, "min": …, "max": …}}}``, NaN where there is none.
-
-    Raises:
-        ModelNotFoundError, TaskNotFoundError: the owner is gone.
-    """
+    """Return ``{title: {series: {"last": …, "min": …, "max": …}}}``, NaN for missing values."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     with reading(registry, owner) as connection:
         for row in report_rows.series(connection, owner):
@@ -79,11 +63,7 @@ def last_scalars(registry: OpenRegistry, owner: Owner) -> dict[str, dict[str, di
 
 
 def singles(registry: OpenRegistry, owner: Owner) -> dict[str, float]:
-    """Return the single values, by name.
-
-    Raises:
-        ModelNotFoundError, TaskNotFoundError: the owner is gone.
-    """
+    """Return the single values, by name."""
     with reading(registry, owner) as connection:
         return {
             name: NAN if value is None else value

@@ -1,4 +1,4 @@
-"""What the page of a task shows."""
+"""Collects what the page of a task shows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,7 @@ LOG_LINES = 2_000
 
 
 def task_values(registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
-    """Return what the page of a task shows, without what was reported.
-
-    Raises:
-        TaskNotFoundError: the task is gone.
-    """
+    """Return what the page of a task shows, without the reports."""
     registry.store.flush()
     with registry.store.read() as connection:
         record = require_task(connection, task_id)
@@ -71,7 +67,7 @@ def _facts(record: TaskRecord, site: Site) -> Iterator[Fact]:
 
 
 def _run_facts(run: Mapping[str, object]) -> Iterator[Fact]:
-    """Yield what travels of how a task ran: no path of a machine is among it."""
+    """Yield how a task ran, without paths of the machine, because pages are copied elsewhere."""
     if run.get("script"):
         yield Fact("script", str(run["script"]))
     if run.get("commit"):
@@ -85,7 +81,7 @@ def _run_facts(run: Mapping[str, object]) -> Iterator[Fact]:
 
 
 def _duration(seconds: float) -> str:
-    """Return how long something took, for people.
+    """Return a duration as text.
 
     >>> _duration(4.25), _duration(75), _duration(7322)
     ('4.2 s', '1 min 15 s', '2 h 2 min')

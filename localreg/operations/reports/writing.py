@@ -1,4 +1,4 @@
-"""Reporting: scalars, single values, plots, media and log lines, to a model or a task."""
+"""Stores reports of a model or task: scalars, single values, plots, media and log lines."""
 
 from __future__ import annotations
 
@@ -40,14 +40,12 @@ def report_scalar(
     value: object,
     iteration: object,
 ) -> None:
-    """Report one point of a scalar series; it is on disk a second later at most.
+    """Report one point of a scalar series; it is on disk at most a second later.
 
     Raises:
-        InvalidValueError: an argument cannot be kept.
-        ModelNotFoundError, TaskNotFoundError: the owner is gone.
-        RegistryError: too much waits, and cannot be written.
+        RegistryError: too many points wait in memory, and they cannot be written.
     """
-    # A training loop waits for this function: what is right already is not checked again.
+    # A training loop waits for this function, so values of the right type are not checked again.
     number = value if type(value) is float else check_number("value", value)
     step = iteration
     if type(step) is not int or not -_ITERATIONS <= step <= _ITERATIONS:
@@ -61,15 +59,14 @@ def report_scalar(
         check_title("title", title)
         check_series(series)
         require_owner(registry, owner)
-        _note(registry, owner)
+        _remember_page(registry, owner)
         buffer.add_first_point(key, point)
 
 
 def require_owner(registry: OpenRegistry, owner: Owner) -> None:
-    """Check that a model or task is there and that the registry can be written to.
+    """Check that a model or task exists and that the registry can be written to.
 
     Raises:
-        ModelNotFoundError, TaskNotFoundError: it is gone.
         ReadOnlyRegistryError: the registry is open for reading only.
     """
     registry.store.check_writable()
@@ -77,8 +74,8 @@ def require_owner(registry: OpenRegistry, owner: Owner) -> None:
         owner_key(connection, owner)
 
 
-def _note(registry: OpenRegistry, owner: Owner) -> None:
-    """Remember to write the pages of an owner, at the end of the process if not before."""
+def _remember_page(registry: OpenRegistry, owner: Owner) -> None:
+    """Have the page of an owner written at the end of the process, if not earlier."""
     if registry.store.buffer.note(owner):
         atexit.register(_write_at_exit, registry)
 
@@ -90,42 +87,32 @@ def _write_at_exit(registry: OpenRegistry) -> None:
 
 
 def flush(registry: OpenRegistry) -> None:
-    """Write what was reported and waits.
+    """Write the reports that wait in memory to disk.
 
     Raises:
-        RegistryError: it cannot be written, and waits on.
+        RegistryError: they cannot be written; they stay in memory.
     """
     registry.store.flush()
 
 
 def report_single(registry: OpenRegistry, owner: Owner, name: object, value: object) -> None:
-    """Report one value for the whole of a model or task, in the place of one of its name.
-
-    Raises:
-        InvalidValueError: an argument cannot be kept.
-        ModelNotFoundError, TaskNotFoundError: the owner is gone.
-    """
+    """Report one value without iterations; it replaces an earlier value of its name."""
     title, number = check_title("name", name), check_number("value", value)
     with registry.store.write() as change:
         pk = owner_key(change.connection, owner)
         at = change.stamp(owner.id)
         report_rows.set_single(change.connection, owner.kind, pk, title, number, at)
         report_rows.touch(change.connection, owner, pk, at)
-    _note(registry, owner)
+    _remember_page(registry, owner)
 
 
 def report_text(registry: OpenRegistry, owner: Owner, text: object, level: object) -> None:
-    """Report a line of a task's log; it is on disk a second later at most.
-
-    Raises:
-        InvalidValueError: an argument cannot be kept.
-        TaskNotFoundError: the owner is gone.
-    """
+    """Report a line of a task's log; it is on disk at most a second later."""
     line = check_text("msg", text, limit=1_000_000)
-    grade = check_iteration(level)
+    number = check_iteration(level)
     require_owner(registry, owner)
-    _note(registry, owner)
-    registry.store.buffer.add_message(owner, Message(now(), grade, line))
+    _remember_page(registry, owner)
+    registry.store.buffer.add_message(owner, Message(now(), number, line))
 
 
 def report_plot(
@@ -136,12 +123,7 @@ def report_plot(
     iteration: object,
     drawing: Drawing,
 ) -> None:
-    """Keep a plot, in the place of one of the same title, series and iteration.
-
-    Raises:
-        InvalidValueError: an argument cannot be kept.
-        ModelNotFoundError, TaskNotFoundError: the owner is gone.
-    """
+    """Store a plot; it replaces an earlier one of the same title, series and iteration."""
     from localreg.plots.arrays import pack
     from localreg.plots.thinning import thinned
 
@@ -149,19 +131,19 @@ def report_plot(
     contents, data = pack(drawing.parts)
     if len(data) > _DATA_LIMIT:
         raise InvalidValueError(
-            f"the plot takes {len(data):,} bytes; at most {_DATA_LIMIT:,} are kept, report a part "
-            "of it",
+            f"the plot takes {len(data):,} bytes; at most {_DATA_LIMIT:,} are allowed. Report a "
+            "part of it",
             argument="data",
         )
-    told: Json = {"options": drawing.options, "parts": contents}
+    spec: Json = {"options": drawing.options, "parts": contents}
     part, shown = thinned(drawing), None
     if part is not None:
         contents, shown = pack(part.parts)
-        told["shown"] = {"options": part.options, "parts": contents}
-    spec = json.dumps(told, ensure_ascii=False)
+        spec["shown"] = {"options": part.options, "parts": contents}
+    text = json.dumps(spec, ensure_ascii=False)
     with registry.store.write() as change:
-        _set_plot(change, owner, key, (drawing.kind, spec, data, shown), None)
-    _note(registry, owner)
+        _set_plot(change, owner, key, (drawing.kind, text, data, shown), None)
+    _remember_page(registry, owner)
 
 
 def report_file(
@@ -174,17 +156,14 @@ def report_file(
     *,
     keep: int | None,
 ) -> None:
-    """Keep a picture or another file that was reported; its bytes go into the blob store.
+    """Store a picture or another file; its bytes go into the blob store.
 
     Args:
-        source: where its bytes come from; its file name says of which kind it is.
-        keep: how many iterations of this title and series stay; None for all.
+        source: where its bytes come from. Pages show the file by the ending of its name.
+        keep: how many iterations of this title and series to keep; None for all.
 
     Raises:
-        InvalidValueError: an argument cannot be kept.
-        SourceNotFoundError: there is no such file.
-        ModelNotFoundError, TaskNotFoundError: the owner is gone.
-        StorageError: the disk is full, or refused something.
+        SourceNotFoundError: the file does not exist.
     """
     from localreg.operations.weights.ingest import take_in
 
@@ -198,7 +177,7 @@ def report_file(
             report_rows.forget_old_media(change.connection, owner.kind, pk, key[0], key[1], keep)
 
     take_in(registry, source, record)
-    _note(registry, owner)
+    _remember_page(registry, owner)
 
 
 def _set_plot(

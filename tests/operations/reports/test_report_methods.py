@@ -37,7 +37,7 @@ def drawings(subject):
     with opened.store.read() as connection:
         return {
             (sheet.title, row.series, sheet.iteration): charts.drawing_of(connection, row)
-            for sheet in charts.sheets_of(connection, owner)
+            for sheet in charts.figure_rows(connection, owner)
             for row in sheet.rows
             if row.kind != "media"
         }
@@ -303,7 +303,7 @@ def test_row_31_exactly_one_table_is_given(model, tmp_path):
 def test_a_long_table_shows_its_beginning_and_says_so(model):
     model.report_table("t", "s", table_plot=[["n"], *([n] for n in range(3_000))])
     opened, owner = model._reports_to()
-    reported = charts.page_values(opened, owner, lambda *_: "")
+    reported = charts.reported_values(opened, owner, lambda *_: "")
     (step,) = reported.plots[0].steps
     assert "1,000 of 3,000 rows" in step.note
     assert len(step.shown["data"][0]["cells"]["values"][0]) == 1_000
@@ -359,7 +359,7 @@ def test_row_36_two_series_of_points_share_a_chart(model):
         model.report_scatter2d("example_scatter", series, [(0, 1), (1, 2)], 1, mode="markers")
     model.report_scatter2d("example_scatter", "series_1", [(0, 1)], 2)
     opened, owner = model._reports_to()
-    (plot,) = charts.page_values(opened, owner, lambda *_: "").plots
+    (plot,) = charts.reported_values(opened, owner, lambda *_: "").plots
     assert [step.iteration for step in plot.steps] == [1, 2]
     assert [trace["name"] for trace in plot.steps[0].shown["data"]] == ["series_1", "series_2"]
     assert len(plot.steps[1].shown["data"]) == 1
@@ -600,7 +600,7 @@ def picture(subject, title):
     """Return the bytes that were kept under a title, and the file name they have."""
     opened, owner = subject._reports_to()
     with opened.store.read() as connection:
-        sheets = charts.sheets_of(connection, owner)
+        sheets = charts.figure_rows(connection, owner)
         (row,) = (sheet.rows[-1] for sheet in sheets if sheet.title == title)
     name = json.loads(row.spec)["options"]["filename"]
     return opened.blobs.blob(row.digest).read_bytes(), name
@@ -648,7 +648,7 @@ def test_only_so_many_iterations_of_a_picture_stay(task):
         )
     opened, owner = task._reports_to()
     with opened.store.read() as connection:
-        assert [each.iteration for each in charts.sheets_of(connection, owner)] == [3, 4]
+        assert [each.iteration for each in charts.figure_rows(connection, owner)] == [3, 4]
 
 
 def test_reported_files_are_kept_by_the_garbage_collection(task, registry):
@@ -698,7 +698,7 @@ def test_what_is_too_large_to_be_drawn_is_thinned_and_stays_whole(model):
     model.report_matrix("matrix", "m", np.arange(1_000_000).reshape(1_000, 1_000),
                         xlabels=[f"c{n}" for n in range(1_000)])  # fmt: skip
     opened, owner = model._reports_to()
-    plots = {plot.title: plot.steps[0] for plot in charts.page_values(
+    plots = {plot.title: plot.steps[0] for plot in charts.reported_values(
         opened, owner, lambda *_: "").plots}  # fmt: skip
     (line,) = plots["line"].shown["data"]
     drawn_x, drawn_y = np.array(numbers(line["x"])), np.array(numbers(line["y"]))
@@ -726,7 +726,7 @@ def test_long_scalar_series_are_thinned_for_pages_and_stay_whole(model):
     for step in range(20_000):
         model.report_scalar("t", "s", 100.0 if step == 5_000 else math.sin(step / 900), step)
     opened, owner = model._reports_to()
-    (chart,) = charts.page_values(opened, owner, lambda *_: "").charts
+    (chart,) = charts.reported_values(opened, owner, lambda *_: "").charts
     (line,) = chart.lines
     assert line.points == 20_000
     assert len(line.iterations) == len(line.values) == len(line.seconds) <= 4_000
@@ -821,7 +821,7 @@ def test_a_history_of_pictures_leaves_other_plots_and_may_be_endless(task):
 
     def iterations():
         with opened.store.read() as connection:
-            return [each.iteration for each in charts.sheets_of(connection, owner)]
+            return [each.iteration for each in charts.figure_rows(connection, owner)]
 
     assert iterations() == [0, 1, 2, 3]
     logger.report_image("i", "s", 4, image=[[1]], max_image_history=2**80)
