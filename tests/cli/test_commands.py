@@ -564,7 +564,7 @@ def test_modes_are_told_from_each_other(run, tmp_path):
         assert ("Kept" in err) == (mode != "reference")
         assert (tmp_path / f"{mode}.pt").exists() == (mode != "move")
     _, out, _ = run("show", "reference")
-    assert "only pointed to" in out
+    assert "referenced, not read yet" in out
     assert run("add", "copy.pt", "--hash")[0] == 2
     assert run("add", "copy.pt", "--sha256", "0" * 64)[0] == 4
     code, _, err = run("add", "copy.pt", "--reference", "--hash", "-n", "hashed")

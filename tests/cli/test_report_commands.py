@@ -186,9 +186,9 @@ def test_one_damaged_picture_stops_no_page(model, registry, caplog):
     blob.unlink()
     assert registry.render().exists()
     text = task.report().read_text(encoding="utf-8")
-    assert "damaged or gone" in text
+    assert "damaged or missing" in text
     assert text.count("image.png") > 1
-    assert "lacks what was reported" in caplog.text
+    assert "cannot show the file reported" in caplog.text
 
 
 def test_pages_of_what_is_gone_are_deleted(model, registry):
@@ -207,7 +207,7 @@ def test_points_and_pictures_of_one_title_are_both_shown(registry):
     task.get_logger().report_image("mixed", "", image=np.zeros((2, 2)))
     task.report_table("mixed too", "", table_plot=[["a"]])
     opened, owner = task._reports_to()
-    plots = charts.page_values(opened, owner, lambda *_: "x").plots
+    plots = charts.reported_values(opened, owner, lambda *_: "x").plots
     assert sorted(plot.title for plot in plots) == ["mixed", "mixed", "mixed too"]
 
 

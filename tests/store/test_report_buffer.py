@@ -256,7 +256,7 @@ def test_a_page_that_cannot_be_written_does_not_fail_the_task(tmp_path, caplog):
         task.report_single_value("v", 1)
         task.close()
         assert task.status == "completed"
-    assert "pages of what was reported were not written" in caplog.text
+    assert "pages of reports could not be written" in caplog.text
 
 
 def test_the_buffer_leaves_no_thread_behind(tmp_path):

@@ -118,9 +118,7 @@ def figure_rows(connection: Connection, owner: Owner) -> list[FigureRows]:
         found.setdefault(key, []).append(row)
     return [
         FigureRows(title, series, iteration, tuple(members))
-        for (title, series, _, iteration), members in sorted(
-            found.items(), key=lambda item: item[0]
-        )
+        for (title, series, _, iteration), members in sorted(found.items())
     ]
 
 

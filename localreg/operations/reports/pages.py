@@ -52,34 +52,31 @@ _STAMP = 64  # hex digits at the end of a page: a digest of what it was made fro
 def write_page(
     registry: OpenRegistry, owner: Owner, *, standalone: bool = False, path: object = None
 ) -> Path:
-    """Write the page of a model or task, and return where it is.
+    """Write the page of a model or task, and return its path.
 
     Args:
-        standalone: one file with everything in it.
-        path: where it goes, and then it stands alone; in the folder of the pages when None.
+        standalone: write one file that contains everything.
+        path: where to write the page, which is then standalone; None for the folder of the pages.
 
     Raises:
-        ModelNotFoundError, TaskNotFoundError: the owner is gone.
-        InvalidValueError: it is no path.
         ReadOnlyRegistryError: the registry is open for reading only, and no path is given.
-        StorageError: it cannot be written.
     """
     if standalone or path is not None:
         name = page_name(owner.kind, owner.id).replace("/", "-")
-        place = _own_place(registry, path, name)
+        place = _standalone_path(registry, path, name)
         site = Site(reports_folder(registry), root=None)
         values = _values(registry, owner, site)
         group = registry.store.group if path is None else None
-        return _write(place, _drawn(registry, owner, values, site), group)
-    _check_writable(registry, "model.report(path=…) or `localreg report -o FILE` writes one")
+        return _write(place, _html(registry, owner, values, site), group)
+    _check_writable(registry, "model.report(path=…) or `localreg report -o FILE`")
     _prepare(registry)
     return _write_in_place(registry, owner, Site(reports_folder(registry)), fresh=True)
 
 
-def _own_place(registry: OpenRegistry, path: object, name: str) -> Path:
-    """Return where a page that stands alone goes."""
+def _standalone_path(registry: OpenRegistry, path: object, name: str) -> Path:
+    """Return the path to write a standalone page to; its folder is created."""
     if path is None:
-        _check_writable(registry, "path=… or `-o FILE` writes one")
+        _check_writable(registry, "path=… or `-o FILE`")
         return registry.blobs.make_folder(REPORTS, "standalone") / name
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidValueError(
@@ -99,20 +96,20 @@ def _check_writable(registry: OpenRegistry, instead: str) -> None:
     """Check that pages can be written into a registry.
 
     Args:
-        instead: what writes pages elsewhere.
+        instead: how to write a page outside of the registry, for the error.
     """
     try:
         registry.store.check_writable()
     except ReadOnlyRegistryError as error:
         raise ReadOnlyRegistryError(
-            f"no pages can be written there: {error}. {instead} elsewhere, and the pages that are "
-            "there open as before",
+            f"pages cannot be written into this registry: {error}. To write a page elsewhere, use "
+            f"{instead}; pages that exist can still be opened",
             path=str(reports_folder(registry)),
         ) from error
 
 
 def _prepare(registry: OpenRegistry) -> None:
-    """Make the folders of the pages, and put there what all of them need."""
+    """Create the folders of the pages, and write the assets that all pages share."""
     with disk_errors("writing pages", registry.root):
         for names in ((REPORTS, "models"), (REPORTS, "tasks"), (REPORTS, "compare")):
             registry.blobs.make_folder(*names)
@@ -125,8 +122,8 @@ def _values(registry: OpenRegistry, owner: Owner, site: Site) -> ModelPage | Tas
     return task_values(registry, owner.id, site)
 
 
-def _drawn(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage, site: Site) -> str:
-    reported = reported_values(registry, owner, _placing(registry, site))
+def _html(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage, site: Site) -> str:
+    reported = reported_values(registry, owner, _blob_url(registry, site))
     look = _look(site)
     if isinstance(values, ModelPage):
         return pages.model_page(replace(values, reported=reported), look)
@@ -142,11 +139,12 @@ def _look(site: Site) -> pages.Look:
     )
 
 
-def _placing(registry: OpenRegistry, site: Site) -> BlobUrl:
-    """Return what gives the URL that a page has for the file of a blob."""
+def _blob_url(registry: OpenRegistry, site: Site) -> BlobUrl:
+    """Return a function that returns the URL of a blob for a page: a link, or its bytes."""
 
     def linked(digest: str, size: int | None, filename: str) -> str:
-        path = local_file(registry, digest, size, filename, here=True)  # pages move with it
+        # The file lies in this registry, so that both can be moved together.
+        path = local_file(registry, digest, size, filename, here=True)
         return f"{site.root}../files/{digest}/{quote(path.name)}"
 
     def inlined(digest: str, size: int | None, filename: str) -> str:
@@ -162,35 +160,35 @@ def _placing(registry: OpenRegistry, site: Site) -> BlobUrl:
 
 
 def _write(place: Path, text: str, group: int | None) -> Path:
-    """Write a page whole, and for the group that shares the registry, where it is in that."""
+    """Write a page atomically, and give it to the group that shares the registry, if any."""
     with disk_errors("writing a page", place):
-        aside = place.with_name(f".{new_id()}.part")
+        temporary = place.with_name(f".{new_id()}.part")
         try:
-            aside.write_text(text, encoding="utf-8")
-            share_at(aside, group)
-            aside.replace(place)
+            temporary.write_text(text, encoding="utf-8")
+            share_at(temporary, group)
+            temporary.replace(place)
         finally:
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     return place
 
 
 def _write_in_place(registry: OpenRegistry, owner: Owner, site: Site, *, fresh: bool) -> Path:
-    """Write a page below the folder of the pages.
+    """Write a page into the folder of the pages.
 
     Args:
-        fresh: write it also when it shows already what it would show now.
+        fresh: write it even if the page that exists would not change.
     """
     place = site.folder / page_name(owner.kind, owner.id)
     values = _values(registry, owner, site)
     stamp = _stamp(registry, owner, values)
     if fresh or _stamp_of(place) != stamp:
-        text = f"{_drawn(registry, owner, values, site)}<!-- {stamp} -->\n"
+        text = f"{_html(registry, owner, values, site)}<!-- {stamp} -->\n"
         _write(place, text, registry.store.group)
     return place
 
 
 def _stamp(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage) -> str:
-    """Return a digest of all that a page is made from; reports move `updated`, which is in it."""
+    """Return a digest of everything that a page shows; every report changes `updated`."""
     with registry.store.read() as connection:
         updated = overview_rows.last_change(connection, owner)
     made_from = f"{__version__} {asset_names()} {updated} {values!r}"
@@ -198,23 +196,22 @@ def _stamp(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage) -
 
 
 def _stamp_of(place: Path) -> str:
-    """Return the stamp of a page that is there, "" when there is none."""
+    """Return the stamp of an existing page, or "" if there is none."""
     try:
         with place.open("rb") as reader:
-            reader.seek(-(_STAMP + 5), os.SEEK_END)  # and " -->\n"
+            reader.seek(-(_STAMP + 5), os.SEEK_END)  # before " -->\n"
             return reader.read(_STAMP).decode(errors="replace")
     except OSError:
         return ""
 
 
 def write_index(registry: OpenRegistry) -> Path:
-    """Write the overview alone, and return where it is.
+    """Write only the overview, and return its path.
 
     Raises:
         ReadOnlyRegistryError: the registry is open for reading only.
-        StorageError: it cannot be written.
     """
-    _check_writable(registry, "`localreg report -o FILE` writes one")
+    _check_writable(registry, "`localreg report -o FILE`")
     _prepare(registry)
     return _write_overview(registry, frozenset())
 
@@ -226,16 +223,15 @@ def _write_overview(registry: OpenRegistry, planned: frozenset[str]) -> Path:
 
 
 def write_site(registry: OpenRegistry) -> Path:
-    """Write the overview and the pages of all models and tasks; return the overview.
+    """Write the overview and the pages of models and tasks; return the path of the overview.
 
-    Pages that show already what they would show now are left as they are. Of models and of tasks,
-    the 2,000 that changed last get a page each; others get one when they are asked for.
+    Pages are written for the 2,000 models and 2,000 tasks that were updated last, unless the page
+    that exists would not change. `write_page` writes the page of any other.
 
     Raises:
         ReadOnlyRegistryError: the registry is open for reading only.
-        StorageError: a page cannot be written.
     """
-    _check_writable(registry, "model.report(path=…) or `localreg report -o FILE` writes one")
+    _check_writable(registry, "model.report(path=…) or `localreg report -o FILE`")
     _prepare(registry)
     registry.store.flush()
     with registry.store.read() as connection:
@@ -248,13 +244,13 @@ def write_site(registry: OpenRegistry) -> Path:
     planned = frozenset(page_name(owner.kind, owner.id) for owner in owners) | {INDEX}
     site = Site(reports_folder(registry), planned)
     for owner in owners:
-        _write_if_there(registry, owner, site)
+        _write_or_delete(registry, owner, site)
     _delete_stale(registry)
     return _write_overview(registry, planned)
 
 
 def _delete_stale(registry: OpenRegistry) -> None:
-    """Delete the pages of models and tasks that are gone."""
+    """Delete the pages of models and tasks that no longer exist."""
     for kind in ("model", "task"):
         folder = registry.blobs.make_folder(REPORTS, f"{kind}s")
         with registry.store.read() as connection, disk_errors("deleting a page", folder):
@@ -263,37 +259,38 @@ def _delete_stale(registry: OpenRegistry) -> None:
                     page.unlink(missing_ok=True)
 
 
-def _write_if_there(registry: OpenRegistry, owner: Owner, site: Site) -> None:
+def _write_or_delete(registry: OpenRegistry, owner: Owner, site: Site) -> None:
+    """Write a page, or delete it if its model or task no longer exists."""
     try:
         _write_in_place(registry, owner, site, fresh=False)
-    except NotFoundError:  # removed by another process in the meantime
+    except NotFoundError:  # another process has removed it
         (site.folder / page_name(owner.kind, owner.id)).unlink(missing_ok=True)
 
 
 def write_comparison(registry: OpenRegistry, models: Sequence[Found], path: object = None) -> Path:
-    """Write a page that shows models side by side, and return where it is.
+    """Write a page that shows models side by side, and return its path.
 
     Args:
-        models: 2 to 6 of them, of the registry or upstream.
-        path: where it goes, and then it stands alone; in the folder of the pages when None.
+        models: 2 to 6 models of the registry or of its upstream registries.
+        path: where to write the page, which is then standalone; None for the folder of the pages.
     """
     chosen = list({each.id: each for each in models}.values())
     if not 2 <= len(chosen) <= COMPARED:
         raise InvalidValueError(
-            f"2 to {COMPARED} different models can be compared, not {len(chosen)}",
+            f"models must be 2 to {COMPARED} different models, not {len(chosen)}",
             argument="models",
         )
     ids = " ".join(each.id for each in chosen)
     name = f"{hashlib.sha256(ids.encode()).hexdigest()[:16]}.html"
     if path is None:
-        _check_writable(registry, "path=… or `localreg compare -o FILE` writes one")
+        _check_writable(registry, "path=… or `localreg compare -o FILE`")
         _prepare(registry)
         site = Site(reports_folder(registry))
         place = site.folder / "compare" / name
     else:
         site = Site(reports_folder(registry), root=None)
-        place = _own_place(registry, path, f"compare-{name}")
-    blob_url = _placing(registry, site)
+        place = _standalone_path(registry, path, f"compare-{name}")
+    blob_url = _blob_url(registry, site)
     compared = tuple(compared_values(each.registry, each.id, site, blob_url) for each in chosen)
     names = {name for each in compared for name in each.metadata}
     names |= {name for each in compared for name, _ in each.reported.singles}
@@ -303,13 +300,13 @@ def write_comparison(registry: OpenRegistry, models: Sequence[Found], path: obje
 
 
 def write_reported(registry: OpenRegistry, also: str | None = None) -> None:
-    """Write the pages of what this process reported to since this was last called.
+    """Write the pages of every model and task that this process reported to since the last call.
 
     Args:
-        also: id of a task whose page is written too, if this process ever reported anything.
+        also: id of a task whose page is written too, if this process has reported anything.
 
-    What hinders it is told in the log: it is done at the end of a task or a process, which shall
-    not fail for the sake of a page. ``LOCALREG_AUTO_RENDER=0`` turns it off.
+    This runs at the end of a task or a process, which must not fail because of a page: errors are
+    logged. ``LOCALREG_AUTO_RENDER=0`` turns it off.
     """
     owners = registry.store.take_reported()
     if also is not None and registry.store.has_reported():
@@ -323,6 +320,6 @@ def write_reported(registry: OpenRegistry, also: str | None = None) -> None:
             frozenset(page_name(owner.kind, owner.id) for owner in owners),
         )
         for owner in sorted(owners, key=lambda owner: (owner.kind, owner.id)):
-            _write_if_there(registry, owner, site)
+            _write_or_delete(registry, owner, site)
     except LocalregError as error:
-        log.warning("the pages of what was reported were not written: %s", error)
+        log.warning("pages of reports could not be written: %s", error)
