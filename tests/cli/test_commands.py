@@ -508,20 +508,20 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, weights):
     assert done.stderr == ""
 
 
-def test_demo_trains_keeps_and_proves(run, tmp_path):
+def test_demo_trains_keeps_and_loads(run, tmp_path):
     code, out, err = run("demo", "--home", tmp_path / "demo")
     assert (code, err) == (0, "")
-    assert "held-out accuracy 9" in out
-    assert "gives the same answer for all 2,000 digits" in out
-    assert run("-R", tmp_path / "demo", "show", "demo/digits@prod")[0] == 0
+    assert "test accuracy 9" in out
+    assert "demo/rings:2, loaded from the registry, has the same test accuracy: 9" in out
+    assert run("-R", tmp_path / "demo", "show", "demo/rings@prod")[0] == 0
     (comparison,) = (tmp_path / "demo" / "reports" / "compare").glob("*.html")
-    pages = comparison.read_text(encoding="utf-8")
-    for shown in ("demo/digits:1", "demo/digits:2", "loss", "held-out digits", "heatmap"):
-        assert shown in pages
+    page = comparison.read_text(encoding="utf-8")
+    for shown in ("demo/rings:1", "demo/rings:2", "loss", "test points", "heatmap"):
+        assert shown in page
     assert (tmp_path / "demo" / "reports" / "index.html").exists()
     assert not (tmp_path / "localreg-demo").exists()
     assert run("demo", "--home", tmp_path / "demo")[0] == 0  # again: two more versions
-    assert run("-R", tmp_path / "demo", "show", "demo/digits:4")[0] == 0
+    assert run("-R", tmp_path / "demo", "show", "demo/rings:4")[0] == 0
 
 
 @pytest.mark.parametrize("command", ["ls", "history"])

@@ -1,4 +1,4 @@
-"""`localreg demo`: the main job, once, on a real if small classifier."""
+"""Train a small model twice, and keep both versions: a tour of what localreg does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,146 +16,101 @@ from localreg.api.models.input_model import InputModel
 from localreg.api.models.model import Model
 from localreg.api.registry import Registry
 from localreg.api.tasks.task import Task
-from localreg.cli.commands import demo_training as training
 from localreg.cli.output import print_table
 from localreg.values.units import size_text
 
-HOME = "localreg-demo"
-MODEL = "digits"
-PROJECT = "demo"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.cli.demo_training import Settings
+
+PROJECT, MODEL = "demo", "rings"
+TRAINING_POINTS, TEST_POINTS = 6_000, 2_000
 
 
 @click.command("demo")
 @click.option(
     "--home",
-    default=HOME,
+    default="localreg-demo",
     show_default=True,
     metavar="DIR",
-    help="Where the demo's registry is made; run it again to add two more versions.",
+    help="Where to make the registry. If it exists, the demo adds two more versions.",
 )
 def demo_command(home: str) -> None:
-    """Train a small classifier and keep it: a tour of what localreg does.
+    """Take a tour: train a small model and keep it.
 
-    Draws digits, learns to read them twice, keeps both models, moves the alias "prod" to the
-    better one, finds it again, proves that the kept weights predict the same, and writes pages that
-    show how training went and compare the two.
+    The demo trains a classifier of points twice, keeps both versions, points the alias "prod" at
+    the better one, finds it again, checks that it predicts the same when it is loaded, and writes
+    pages that show the training and compare the versions.
     """
+    from localreg.cli.demo_training import Settings
+
     root = Path(home).expanduser()
     with Registry(root) as registry:
-        task = Task.init(project_name=PROJECT, task_name="train digits")
-        digits, held_out = _show_digits()
-        first, _ = _keep("first try", training.FIRST_SETTINGS, digits, held_out)
-        second, answers = _keep("second try", training.SECOND_SETTINGS, digits, held_out)
-        _promote(registry, first, second)
+        task = Task.init(project_name=PROJECT, task_name="train rings")
+        _heading("Train")
+        click.echo(
+            f"{TRAINING_POINTS:,} random points on three rings, {TEST_POINTS:,} others for the test"
+        )
+        first = _train_and_keep("first try", Settings(steps=10))
+        second = _train_and_keep("second try", Settings(steps=200))
+        _heading("Keep")
+        registry.set_alias(first, "prod")
+        registry.set_alias(second, "prod", expect=first)  # fails if another process moved it
+        for model in (first, second):
+            prod = "  ← prod" if "prod" in model.aliases else ""
+            digest = str(model.digest)[:12]
+            click.echo(f"{model.ref}  {size_text(model.size)}  sha256 {digest}…{prod}")
         _find()
-        _prove(registry, held_out, answers)
+        _load(registry, second)
         task.close()
-        _show(registry, first, second)
-        _say_what_is_there(registry, root)
+        _show(registry, first, second, root)
 
 
-def _heading(text: str) -> None:
-    click.echo()
-    click.secho(text, bold=True)
+def _train_and_keep(title: str, settings: Settings) -> Model:
+    """Train a model, write its weights to a file, and keep that file in the registry."""
+    from localreg.cli import demo_training as training
 
-
-def _show_digits() -> tuple[training.Digits, training.Digits]:
-    digits = training.make_digits(training.TRAINING_COUNT, training.TRAINING_SEED)
-    held_out = training.make_digits(training.HELD_OUT_COUNT, training.HELD_OUT_SEED)
-    _heading("Learn")
-    click.echo(
-        f"{training.TRAINING_COUNT:,} drawn digits to learn from, {training.HELD_OUT_COUNT:,} "
-        "others to be tested on. Six of them:"
-    )
-    picture = training.draw(digits.images[:6])
-    encoding = sys.stdout.encoding or "ascii"
-    click.echo(picture.encode(encoding, "replace").decode(encoding))
-    return digits, held_out
-
-
-def _keep(
-    title: str,
-    settings: training.Settings,
-    digits: training.Digits,
-    held_out: training.Digits,
-) -> tuple[Model, training.Integers]:
-    """Train a network, write its weights as anybody would, and keep them in the registry.
-
-    Returns:
-        The model, and what its network says of the digits that are held out, shape (count,).
-    """
-    trained = training.train(digits, settings)
-    answers = trained.network.predict(held_out.images)
-    accuracy = float((answers == held_out.labels).mean())
-    # A place of training's own, gone afterwards: the registry has the bytes, and nothing of
-    # what follows needs the file.
+    weights, losses = training.train(*training.make_points(TRAINING_POINTS, seed=1), settings)
+    points, rings = training.make_points(TEST_POINTS, seed=2)
+    predicted = training.predict(weights, points)
+    accuracy = float((predicted == rings).mean())
+    # The file is gone afterwards: the registry has its own copy.
     with TemporaryDirectory(prefix="localreg-demo-") as folder:
         path = Path(folder) / f"{MODEL}.npz"
-        trained.network.save(path)
+        training.save(weights, path)
         model = InputModel.import_model(
             path,
             name=MODEL,
             project=PROJECT,
             tags=["numpy", title.replace(" ", "-")],
-            comment=f"Reads drawn digits; {settings.hidden} hidden units.",
+            comment=f"Softmax regression, {settings.steps} steps of gradient descent.",
             config_dict=asdict(settings),
-            label_enumeration={f"digit {digit}": digit for digit in range(training.CLASSES)},
-            metadata={"accuracy": round(accuracy, 4), "loss": round(trained.losses[-1], 4)},
+            label_enumeration={name: number for number, name in enumerate(training.CLASSES)},
+            metadata={"accuracy": round(accuracy, 4)},
             copy=True,
         )
     model.publish()
-    _report(model, trained.losses, answers, held_out)
-    click.echo(
-        f"{title:<10}  {settings.hidden:>3} hidden units, {settings.epochs:>2} epochs: "
-        f"loss {trained.losses[0]:.2f} → {trained.losses[-1]:.3f}, "
-        f"held-out accuracy {accuracy:.1%}"
-    )
-    return model, answers
-
-
-def _report(
-    model: Model,
-    losses: Sequence[float],
-    answers: training.Integers,
-    held_out: training.Digits,
-) -> None:
-    """Report how training went, and what the network mistakes for what."""
-    for epoch, loss in enumerate(losses):
-        model.report_scalar("loss", "train", loss, epoch)
-    model.report_single_value("accuracy", float((answers == held_out.labels).mean()))
-    confusion = [[0] * training.CLASSES for _ in range(training.CLASSES)]
-    for digit, answer in zip(held_out.labels.tolist(), answers.tolist(), strict=True):
-        confusion[digit][answer] += 1
-    digits = [str(digit) for digit in range(training.CLASSES)]
+    for step, loss in enumerate(losses):
+        model.report_scalar("loss", "train", loss, step)
+    model.report_single_value("accuracy", accuracy)
+    confusion = [[0] * len(training.CLASSES) for _ in training.CLASSES]
+    for ring, prediction in zip(rings.tolist(), predicted.tolist(), strict=True):
+        confusion[ring][prediction] += 1
     model.report_confusion_matrix(
-        "held-out digits",
+        "test points",
         "confusion",
         confusion,
-        xaxis="the network says",
-        yaxis="it is",
-        xlabels=digits,
-        ylabels=digits,
+        xaxis="predicted",
+        yaxis="true",
+        xlabels=list(training.CLASSES),
+        ylabels=list(training.CLASSES),
         yaxis_reversed=True,
     )
-
-
-def _show(registry: Registry, first: Model, second: Model) -> None:
-    _heading("Show")
-    overview = registry.render()
-    comparison = registry.compare(first, second)
-    click.echo("Pages that open in any browser, from disk, with no server and no network:")
-    click.echo(f"  {_shown(overview)}   every model")
-    click.echo(f"  {_shown(comparison)}   both tries, side by side")
-
-
-def _promote(registry: Registry, first: Model, second: Model) -> None:
-    _heading("Keep")
-    registry.set_alias(first, "prod")
-    # Only if nobody else has moved it in the meantime.
-    registry.set_alias(second, "prod", expect=first)
-    for model in (first, second):
-        prod = "  ← prod" if "prod" in model.aliases else ""
-        click.echo(f"{model.ref}  {size_text(model.size)}  sha256 {str(model.digest)[:12]}…{prod}")
+    click.echo(
+        f"{title:<10}  {settings.steps:>3} steps: "
+        f"loss {losses[0]:.2f} → {losses[-1]:.2f}, test accuracy {accuracy:.1%}"
+    )
+    return model
 
 
 def _find() -> None:
@@ -169,32 +123,43 @@ def _find() -> None:
     )
 
 
-def _prove(registry: Registry, held_out: training.Digits, answers: training.Integers) -> None:
+def _load(registry: Registry, trained: Model) -> None:
+    from localreg.cli import demo_training as training
+
+    _heading("Load")
     model = registry.model(f"{PROJECT}/{MODEL}@prod")
-    path = Path(str(model.get_local_copy(raise_on_error=True)))
-    again = training.Network.load(path).predict(held_out.images)
-    same = int((again == answers).sum())
-    _heading("Prove")
-    if same != len(answers):
-        raise click.ClickException(f"only {same:,} of {len(answers):,} answers are the same")
+    weights = training.load(Path(str(model.get_local_copy(raise_on_error=True))))
+    points, rings = training.make_points(TEST_POINTS, seed=2)
+    predicted = training.predict(weights, points)
+    accuracy = round(float((predicted == rings).mean()), 4)
+    if str(accuracy) != trained.get_metadata("accuracy"):
+        raise click.ClickException(
+            f"{model.ref} has the accuracy {accuracy}, not {trained.get_metadata('accuracy')}"
+        )
     click.echo(
-        f"The file that training wrote is deleted. {model.ref}, loaded from the registry, gives "
-        f"the same answer for all {same:,} digits."
+        f"The file that training wrote is deleted. {model.ref}, loaded from the registry, has the "
+        f"same test accuracy: {accuracy:.1%}"
     )
 
 
-def _say_what_is_there(registry: Registry, root: Path) -> None:
-    _heading("There now")
-    click.echo(f"{_shown(registry.path / 'registry.db')}   models, tags, metadata, history")
-    click.echo(f"{_shown(registry.path / 'blobs')}         weights, by their sha256")
-    click.echo(f"{_shown(registry.path / 'reports')}       pages")
+def _show(registry: Registry, first: Model, second: Model, root: Path) -> None:
+    overview, comparison = registry.render(), registry.compare(first, second)
+    _heading("Look")
+    click.echo("Pages that open in any browser, from disk, without a network or a server:")
+    click.echo(f"  {_relative(overview)}   all models")
+    click.echo(f"  {_relative(comparison)}   both versions, side by side")
     _heading("Try next")
     command = f"{_program()} -R {shlex.quote(str(root))}"
     for words in ("ls", f"show {PROJECT}/{MODEL}@prod", "site --open"):
         click.echo(f"  {command} {words}")
 
 
-def _shown(path: Path) -> str:
+def _heading(text: str) -> None:
+    click.echo()
+    click.secho(text, bold=True)
+
+
+def _relative(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
