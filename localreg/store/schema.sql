@@ -175,7 +175,9 @@ CREATE TABLE task (
     updated INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX task_updated ON task (updated DESC);
-CREATE INDEX task_name ON task (project, name, updated DESC);
+CREATE INDEX task_name ON task (name, project, updated DESC);
+CREATE INDEX task_project ON task (project, updated DESC);
+CREATE INDEX task_status ON task (status, updated DESC);
 
 CREATE TABLE task_design (
     task INTEGER PRIMARY KEY REFERENCES task (pk) ON DELETE CASCADE,
@@ -199,6 +201,7 @@ CREATE TABLE task_tag (
     tag INTEGER NOT NULL REFERENCES tag (pk),
     PRIMARY KEY (task, tag)
 ) WITHOUT ROWID;
+CREATE INDEX task_tag_tasks ON task_tag (tag, task);
 
 -- What only this machine can use of a run: paths, arguments, the process. As `private_url`, it is no
 -- part of the events.

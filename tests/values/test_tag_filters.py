@@ -1,4 +1,4 @@
-"""Tag filters mean what the README says, as parsed and as SQL finds models by them."""
+"""Tag filters: what they mean, and that queries of models and tasks find by them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from localreg.operations.finding.queries import check_query, find_models
 from localreg.operations.models import edits
 from localreg.operations.models.importing import import_model
 from localreg.operations.models.recording import describe
+from localreg.operations.tasks import lifecycle
+from localreg.operations.tasks.search import check_search, find_tasks
 from localreg.registry import open_registry
 from localreg.values.tags import FILTER_LIMIT, AllOf, AnyOf, HasTag, Not, parse_tag_filter
 
@@ -78,23 +80,33 @@ SUBSETS = list(chain.from_iterable(combinations(TAGS, size) for size in range(le
 
 @pytest.fixture(scope="module")
 def every_combination(tmp_path_factory):
-    """A registry with a model for each set of tags, and the (id, tags) of each, newest first."""
+    """A registry with a model and a task for each set of tags.
+
+    Yields it with the (id, tags) of each model and of each task, the one that changed last first.
+    """
     registry = open_registry(tmp_path_factory.mktemp("tags"), durability="fast")
-    models = []
+    models, tasks = [], []
     for number, tags in enumerate(SUBSETS):
         description = describe(name="m", tags=list(tags))
         model = import_model(registry, f"s3://bucket/{number}.pt", description).model
         models.append((model, frozenset(tags)))
+        tasks.append((lifecycle.create_task(registry, tags=list(tags)), frozenset(tags)))
     # System tags are no tags, whatever they are called; and "never" is a tag that nobody has.
     for number, (model, _) in enumerate(models[::3]):
         edits.set_system_tags(registry, model, [TAGS[number % len(TAGS)], "reviewed"])
     edits.edit_tags(registry, models[1][0], add=["never"])
     edits.edit_tags(registry, models[1][0], drop=["never"])
+    lifecycle.edit_tags(registry, tasks[1][0], add=["never"])
+    lifecycle.edit_tags(registry, tasks[1][0], drop=["never"])
     for number in (7, 0, 30, 12, 1, 21):
         edits.set_comment(registry, models[number][0], "changed last")
+        lifecycle.set_comment(registry, tasks[number][0], "changed last")
     with registry.store.read() as connection:
         last = dict(connection.execute("SELECT subject, max(seq) FROM event GROUP BY 1").fetchall())
-    yield registry, sorted(models, key=lambda model: last[model[0]], reverse=True)
+    models, tasks = (
+        sorted(each, key=lambda owner: last[owner[0]], reverse=True) for each in (models, tasks)
+    )
+    yield registry, models, tasks
     registry.close()
 
 
@@ -128,14 +140,40 @@ def test_the_condition_holds_for_the_tags_that_the_rules_name(filter_):
 @example(["__$all", "unheard of", "a"])
 @example([None])
 def test_queries_find_the_models_that_the_rules_name_newest_first(every_combination, filter_):
-    registry, models = every_combination
+    registry, models, _ = every_combination
     found = find_models(registry, check_query(tags=filter_))
     assert found == [model for model, tags in models if matches(filter_, tags)]
 
 
+@settings(max_examples=300)
+@given(tokens)
+@example(["__$all", "a", "b"])
+@example(["__$not", "a"])
+@example(["__$not", "unheard of"])
+@example(["__$any", "a", "__$not", "b"])
+@example(["__$all", "unheard of", "a"])
+@example(["a", "-b"])
+@example([None])
+def test_searches_find_the_tasks_that_the_rules_name_last_changed_first(every_combination, filter_):
+    registry, _, tasks = every_combination
+    found = [each.id for each in find_tasks(registry, check_search(tags=filter_))]
+    assert found == [task for task, tags in tasks if matches(filter_, tags)]
+
+
+@given(tokens)
+def test_models_and_tasks_with_the_same_tags_are_found_by_the_same_filters(
+    every_combination, filter_
+):
+    registry, models, tasks = every_combination
+    of_model, of_task = dict(models), dict(tasks)
+    found = find_models(registry, check_query(tags=filter_))
+    same = find_tasks(registry, check_search(tags=filter_))
+    assert {of_model[model] for model in found} == {of_task[task.id] for task in same}
+
+
 @given(tokens, st.integers(1, 40))
 def test_a_limit_takes_the_newest(every_combination, filter_, limit):
-    registry, models = every_combination
+    registry, models, _ = every_combination
     found = find_models(registry, check_query(tags=filter_, limit=limit))
     assert found == [model for model, tags in models if matches(filter_, tags)][:limit]
 
@@ -246,13 +284,15 @@ def test_no_filter_takes_all(filter_):
 
 
 def test_the_longest_filter_is_found_by_and_a_longer_one_is_an_error(every_combination):
-    registry, models = every_combination
+    registry, models, tasks = every_combination
     longest = (["__$all", "-unheard of"] + ["a", "__$not", "c", "__$or", "b", None] * 40)[
         :FILTER_LIMIT
     ]
     assert longest[-1] != "__$not"
     found = find_models(registry, check_query(tags=longest))
     assert found == [model for model, tags in models if matches(longest, tags)]
+    found = [each.id for each in find_tasks(registry, check_search(tags=longest))]
+    assert found == [task for task, tags in tasks if matches(longest, tags)]
     with pytest.raises(TagFilterError, match=f"at most {FILTER_LIMIT}"):
         parse_tag_filter([*longest, "too many"])
 

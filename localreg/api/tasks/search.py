@@ -28,7 +28,7 @@ class SearchMethods(TaskHandle):
         task_id: str | None = None,
         project_name: str | None = None,
         task_name: str | None = None,
-        tags: Sequence[str] | None = None,
+        tags: Sequence[str | None] | None = None,
         allow_archived: bool = True,
         task_filter: Mapping[str, object] | None = None,
         *,
@@ -40,7 +40,7 @@ class SearchMethods(TaskHandle):
             task_id: when given, the rest is ignored.
             project_name: exact; None looks in all projects.
             task_name: exact.
-            tags: any of these, and none that a ``-`` precedes.
+            tags: a tag filter, as for `InputModel.query_models`.
             allow_archived: means nothing here.
             task_filter: ``{"status": [...]}``, other keys are errors.
             registry: where to look; the current registry when None.
@@ -50,19 +50,17 @@ class SearchMethods(TaskHandle):
         """
         opened = open_of(registry)
         if not task_id and (tags or task_filter):
-            import re
-
-            name = None if task_name is None else f"^{re.escape(task_name)}$"
-            found = cls.get_tasks(
-                None, project_name, name, tags, True, task_filter, registry=registry
+            search = operations.tasks.search.check_search(
+                project=project_name, name=task_name, tags=tags, status=_status(task_filter)
             )
+            found = operations.tasks.search.search_tasks(opened, search)
             if not found:
                 raise TaskNotFoundError(
                     f"there is no task with name={task_name!r:.80}, project={project_name!r:.80}, "
                     f"tags={tags!r:.80}, task_filter={task_filter!r:.80}",
                     reference=str(task_name),
                 )
-            return found[0]
+            return cls._of(found[0].registry, found[0].id)
         hit = operations.tasks.search.look_up_task(opened, task_id, project_name, task_name)
         return cls._of(hit.registry, hit.id)
 
@@ -72,7 +70,7 @@ class SearchMethods(TaskHandle):
         task_ids: Sequence[str] | None = None,
         project_name: str | Sequence[str] | None = None,
         task_name: str | None = None,
-        tags: Sequence[str] | None = None,
+        tags: Sequence[str | None] | None = None,
         allow_archived: bool = True,
         task_filter: Mapping[str, object] | None = None,
         *,
@@ -84,7 +82,7 @@ class SearchMethods(TaskHandle):
             task_ids: only these.
             project_name: exact, or a list of names.
             task_name: a regular expression, found anywhere in the name.
-            tags: any of these, and none that a ``-`` precedes.
+            tags: a tag filter, as for `InputModel.query_models`.
             allow_archived: means nothing here.
             task_filter: ``{"status": [...]}``, other keys are errors.
             registry: where to look; the current registry when None.
@@ -92,15 +90,14 @@ class SearchMethods(TaskHandle):
         Raises:
             InvalidValueError: (a ValueError) a filter cannot be used.
         """
-        opened = open_of(registry)
-        found = operations.tasks.search.search_tasks(
-            opened,
+        search = operations.tasks.search.check_search(
             ids=task_ids,
             project=project_name,
-            name=task_name,
+            pattern=task_name,
             tags=tags,
-            status=_status_filter(task_filter),
+            status=_status(task_filter),
         )
+        found = operations.tasks.search.search_tasks(open_of(registry), search)
         return [cls._of(each.registry, each.id) for each in found]
 
     @classmethod
@@ -108,7 +105,7 @@ class SearchMethods(TaskHandle):
         cls,
         project_name: str | Sequence[str] | None = None,
         task_name: str | None = None,
-        tags: Sequence[str] | None = None,
+        tags: Sequence[str | None] | None = None,
         additional_return_fields: Sequence[str] | None = None,
         task_filter: Mapping[str, object] | None = None,
         *,
@@ -175,7 +172,7 @@ class SearchMethods(TaskHandle):
         )
 
 
-def _status_filter(given: Mapping[str, object] | None) -> object:
+def _status(given: Mapping[str, object] | None) -> object:
     unknown = set(given or {}) - {"status"}
     if unknown:
         raise InvalidValueError(

@@ -49,7 +49,8 @@ def task_command() -> None:
     "tags",
     multiple=True,
     metavar="TAG",
-    help="Only with one of these tags; with -TAG, without it.",
+    help="Only tasks with one of these tags; with -TAG, tasks without it. Operators are those of "
+    "Task.get_tasks: -t '__$all' -t a -t b.",
 )
 @click.option("--status", metavar="STATUS", help="Only this status, such as completed or failed.")
 @click.option("--name", metavar="REGEX", help="Only if this expression matches in the name.")
@@ -69,11 +70,10 @@ def ls_command(
 ) -> None:
     """List tasks, last updated first."""
     with opened(registry) as target:
-        for running in search.find_tasks(target, status="in_progress"):
-            lifecycle.settled(target, running)  # a task whose process died becomes aborted
-        found = search.search_tasks(
-            target, project=project, name=name, tags=list(tags) or None, status=status
-        )
+        for running in search.find_tasks(target, search.check_search(status="in_progress")):
+            lifecycle.settled(target, running.id)  # "aborted" when its process has died
+        wanted = search.check_search(project=project, pattern=name, tags=list(tags), status=status)
+        found = search.search_tasks(target, wanted)
         shown = found[:limit] if limit else found
         if quiet:
             for each in shown:

@@ -13,12 +13,11 @@ from localreg.operations.finding.references import (
 )
 from localreg.operations.finding.upstream import Found, asked, hidden
 from localreg.registry import OpenRegistry
-from localreg.store.rows import model_rows, task_rows
+from localreg.store.rows import model_rows, task_query, task_rows
+from localreg.store.rows.task_query import FoundTask, TaskQuery
 from localreg.values.checks import check_text
-from localreg.values.records import TaskRecord
-from localreg.values.tags import check_tags
-
-EXCLUDED = "-"
+from localreg.values.frozen import Frozen
+from localreg.values.tags import parse_tag_filter
 
 
 def find_task(
@@ -37,12 +36,13 @@ def find_task(
     if name is None:
         raise InvalidValueError("give a task_id, or a task_name", argument="task_name")
     wanted, within = check_text("task_name", name), check_project_name(project, "project_name")
+    projects = None if within is None else (within,)
     with registry.store.read() as connection:
-        found = task_rows.newest_named(connection, within, wanted)
-    if found is None:
+        found = task_query.find(connection, TaskQuery(projects=projects, name=wanted, limit=1))
+    if not found:
         place = f" in project {within!r}" if within else ""
         raise TaskNotFoundError(f"there is no task {wanted!r}{place}", reference=wanted)
-    return found
+    return found[0].id
 
 
 def look_up_task(
@@ -119,95 +119,79 @@ def resolve_task(registry: OpenRegistry, reference: object) -> str:
     return hits[0]
 
 
-def find_tasks(
-    registry: OpenRegistry,
+class Search(Frozen):
+    """What tasks are searched for: a query, and what their names must match."""
+
+    query: TaskQuery
+    pattern: re.Pattern[str] | None = None
+
+
+def check_search(
     *,
     ids: object = None,
     project: object = None,
     name: object = None,
+    pattern: object = None,
     tags: object = None,
     status: object = None,
-) -> list[str]:
-    """Return ids of the tasks that match everything, the one that changed last first.
+) -> Search:
+    """Check the filters of a search; None asks for nothing.
 
     Args:
-        ids: only these.
-        project: exact name of a project, or a list of them.
-        name: a regular expression, found anywhere in the name.
-        tags: any of these, and none of those that a ``-`` precedes.
-        status: only tasks in one of these states.
+        ids: an id or a list of ids.
+        project: the exact name of a project, or a list of names.
+        name: the exact name of the task.
+        pattern: a regular expression, searched for anywhere in the name.
+        tags: see `localreg.values.tags`.
+        status: a status or a list of statuses.
 
     Raises:
-        InvalidValueError: a filter cannot be used.
+        TagFilterError: the tags are malformed.
+        InvalidValueError: another filter cannot be used.
     """
-    wanted_ids = None if ids is None else set(_texts("task_ids", ids))
-    projects = None if project is None else set(_texts("project_name", project))
-    states = None if status is None else set(_texts("status", status))
-    pattern = None if name is None else _pattern(name)
-    included, excluded = _tag_filter(tags)
-    with registry.store.read() as connection:
-        return [
-            each.id
-            for each in task_rows.tasks(connection)
-            if (wanted_ids is None or each.id in wanted_ids)
-            and (projects is None or (each.project and each.project.name in projects))
-            and (pattern is None or pattern.search(each.name))
-            and (states is None or each.status in states)
-            and _has_tags(connection, each.id, included, excluded)
-        ]
-
-
-def search_tasks(registry: OpenRegistry, **filters: object) -> list[Found]:
-    """Return the tasks that match everything, also those upstream, as `find_tasks`."""
-    if not registry.upstream:
-        return [Found(registry, task_id) for task_id in find_tasks(registry, **filters)]
-
-    def look(one: OpenRegistry) -> list[TaskRecord]:
-        ids = find_tasks(one, **filters)
-        gone = hidden(registry, one, ids, task_rows.present)
-        with one.store.read() as connection:
-            rows = (task_rows.task(connection, each) for each in ids if each not in gone)
-            return [row for row in rows if row is not None]
-
-    found = [
-        (task.updated, Found(home, task.id))
-        for home, tasks in asked(registry, look)
-        for task in tasks
-    ]
-    return [task for _, task in sorted(found, key=lambda pair: pair[0], reverse=True)]
-
-
-def _has_tags(
-    connection: task_rows.Connection, task_id: str, included: set[str], excluded: set[str]
-) -> bool:
-    if not included and not excluded:
-        return True
-    there = set(task_rows.tags(connection, task_id))
-    return (not included or bool(there & included)) and not there & excluded
-
-
-def _texts(argument: str, value: object) -> list[str]:
-    given = [value] if isinstance(value, str) else value
-    if not isinstance(given, Iterable) or isinstance(given, bytes):
-        raise InvalidValueError(
-            f"{argument} must be a str or a list of them, not {type(value).__name__}",
-            argument=argument,
-        )
-    return [check_text(argument, each) for each in given]
-
-
-def _pattern(name: object) -> re.Pattern[str]:
-    text = check_text("task_name", name, limit=1_024)
+    query = TaskQuery(
+        ids=None if ids is None else _texts("task_ids", ids),
+        projects=None if project is None else _texts("project_name", project),
+        name=None if name is None else check_text("task_name", name),
+        statuses=None if status is None else _texts("status", status),
+        tags=parse_tag_filter(tags),
+    )
+    if pattern is None:
+        return Search(query)
+    text = check_text("task_name", pattern, limit=1_024)
     try:
-        return re.compile(text)
+        return Search(query, re.compile(text))
     except re.error as error:
         raise InvalidValueError(
-            f"task_name {text[:60]!r} is no regular expression: {error}", argument="task_name"
+            f"task_name {text[:60]!r} is not a regular expression: {error}", argument="task_name"
         ) from error
 
 
-def _tag_filter(tags: object) -> tuple[set[str], set[str]]:
-    given = _texts("tags", tags) if tags is not None else []
-    included = check_tags("tags", [tag for tag in given if not tag.startswith(EXCLUDED)])
-    excluded = check_tags("tags", [tag[1:] for tag in given if tag.startswith(EXCLUDED)])
-    return set(included), set(excluded)
+def _texts(argument: str, value: object) -> tuple[str, ...]:
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, Iterable) or isinstance(given, bytes):
+        raise InvalidValueError(
+            f"{argument} must be a str or a list of str, not {type(value).__name__}",
+            argument=argument,
+        )
+    return tuple(check_text(argument, each) for each in given)
+
+
+def find_tasks(registry: OpenRegistry, search: Search) -> list[FoundTask]:
+    """Return the tasks of one registry that match, the one that changed last first."""
+    with registry.store.read() as connection:
+        found = task_query.find(connection, search.query)
+    return [each for each in found if not search.pattern or search.pattern.search(each.name)]
+
+
+def search_tasks(registry: OpenRegistry, search: Search) -> list[Found]:
+    """Return the tasks of a registry and of those upstream that match, last changed first."""
+
+    def look(one: OpenRegistry) -> list[FoundTask]:
+        tasks = find_tasks(one, search)
+        gone = hidden(registry, one, [each.id for each in tasks], task_rows.present)
+        return [each for each in tasks if each.id not in gone]
+
+    found = [(task, home) for home, tasks in asked(registry, look) for task in tasks]
+    found.sort(key=lambda pair: pair[0].updated, reverse=True)
+    return [Found(home, task.id) for task, home in found]

@@ -16,8 +16,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 
+from localreg.store.rows.tag_sql import NO_ROW, tag_keys, tag_sql
 from localreg.values.frozen import Frozen
-from localreg.values.tags import ANY_TAGS, AllOf, AnyOf, HasTag, Not, TagCondition
+from localreg.values.tags import ANY_TAGS, AllOf, AnyOf, HasTag, TagCondition
 
 Connection = sqlite3.Connection
 Parameters = list[object]
@@ -105,12 +106,12 @@ def _rows(
     connection: Connection, query: ModelQuery, columns: Callable[[_Driver], str]
 ) -> sqlite3.Cursor:
     project = _project(connection, query)
-    keys = _keys(connection, query.tags)
+    keys = tag_keys(connection, query.tags)
     driver = _of_metric(query.order) or _driver(connection, query, project, keys)
     where = [driver.condition, *(["m.archived = 0"] if not query.archived else [])]
     parameters: Parameters = [*driver.parameters]
     if query.tags != ANY_TAGS:
-        where.append(_tag_sql(query.tags, keys, driver, parameters))
+        where.append(_tag_sql(query, keys, driver, parameters))
     for key, value in query.metadata:
         where.append(
             f"EXISTS (SELECT 1 FROM metadata x WHERE x.model = {driver.model} "
@@ -179,62 +180,29 @@ def series_named(connection: Connection, path: str) -> tuple[str, str] | None:
     return None
 
 
-_NOWHERE = -1  # a key that no row has
-
-
 def _project(connection: Connection, query: ModelQuery) -> int | None:
     if query.project is None:
         return None
     row = connection.execute("SELECT pk FROM project WHERE name = ?", (query.project,)).fetchone()
-    return _NOWHERE if row is None else int(row[0])
-
-
-def _keys(connection: Connection, condition: TagCondition) -> dict[str | None, int]:
-    """Return the keys of all tags that a condition names, `_NOWHERE` for those nobody has."""
-    match condition:
-        case HasTag(None):
-            return {}
-        case HasTag(name):
-            row = connection.execute(
-                "SELECT pk FROM tag WHERE name = ? AND system = 0", (name,)
-            ).fetchone()
-            return {name: _NOWHERE if row is None else int(row[0])}
-        case Not(part):
-            return _keys(connection, part)
-        case AllOf(parts) | AnyOf(parts):
-            found: dict[str | None, int] = {}
-            for each in parts:
-                found |= _keys(connection, each)
-            return found
+    return NO_ROW if row is None else int(row[0])
 
 
 def _tag_sql(
-    condition: TagCondition, keys: dict[str | None, int], driver: _Driver, parameters: Parameters
+    query: ModelQuery, keys: dict[str, int], driver: _Driver, parameters: Parameters
 ) -> str:
-    match condition:
-        case HasTag(None):
-            return (
-                f"NOT EXISTS (SELECT 1 FROM model_tag x CROSS JOIN tag t ON t.pk = x.tag "
-                f"WHERE x.model = {driver.model} AND t.system = 0)"
-            )
-        case HasTag(name):
-            parameters.append(keys[name])
-            if not driver.ordered:
-                return (
-                    "EXISTS (SELECT 1 FROM model_tag x "
-                    f"WHERE x.model = {driver.model} AND x.tag = ?)"
-                )
-            # `updated` names one model, and this index lies in the order the driver is read in:
-            # the probes run along it instead of jumping.
-            return (
-                "EXISTS (SELECT 1 FROM model_tag x INDEXED BY model_tag_newest "
-                f"WHERE x.tag = ? AND x.updated = {driver.updated})"
-            )
-        case Not(part):
-            return f"NOT {_tag_sql(part, keys, driver, parameters)}"
-        case AllOf(parts) | AnyOf(parts):
-            joiner = " AND " if isinstance(condition, AllOf) else " OR "
-            return f"({joiner.join(_tag_sql(part, keys, driver, parameters) for part in parts)})"
+    tagged = f"EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} AND x.tag = ?)"
+    if driver.ordered:
+        # `updated` names one model, and this index lies in the order the driver is read in:
+        # the probes run along it instead of jumping.
+        tagged = (
+            "EXISTS (SELECT 1 FROM model_tag x INDEXED BY model_tag_newest "
+            f"WHERE x.tag = ? AND x.updated = {driver.updated})"
+        )
+    untagged = (
+        "NOT EXISTS (SELECT 1 FROM model_tag x CROSS JOIN tag t ON t.pk = x.tag "
+        f"WHERE x.model = {driver.model} AND t.system = 0)"
+    )
+    return tag_sql(query.tags, keys, parameters, tagged=tagged, untagged=untagged)
 
 
 def _required(condition: TagCondition) -> tuple[TagCondition, ...]:
@@ -242,7 +210,7 @@ def _required(condition: TagCondition) -> tuple[TagCondition, ...]:
 
 
 def _driver(
-    connection: Connection, query: ModelQuery, project: int | None, keys: dict[str | None, int]
+    connection: Connection, query: ModelQuery, project: int | None, keys: dict[str, int]
 ) -> _Driver:
     candidates = list(_ordered(query, project, keys))
     few_tags = _small_unions(connection, query, keys)
@@ -261,9 +229,7 @@ def _driver(
 _Spread = tuple[int, int]
 
 
-def _ordered(
-    query: ModelQuery, project: int | None, keys: dict[str | None, int]
-) -> Iterator[_Driver]:
+def _ordered(query: ModelQuery, project: int | None, keys: dict[str, int]) -> Iterator[_Driver]:
     """Yield every index that a required condition selects and that is ordered by `updated`."""
     if query.name is not None:
         yield _Driver(
@@ -297,7 +263,7 @@ def _spread(connection: Connection, driver: _Driver) -> _Spread:
 
 
 def _small_unions(
-    connection: Connection, query: ModelQuery, keys: dict[str | None, int]
+    connection: Connection, query: ModelQuery, keys: dict[str, int]
 ) -> list[tuple[_Spread, _Driver]]:
     """Return a driver for each required "any of these tags" that few models fulfil."""
     found = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from localreg.values.frozen import Frozen
 from localreg.values.records import ArtifactRecord, Json, Project, TaskRecord
@@ -28,16 +28,11 @@ def task(connection: Connection, task_id: str) -> TaskRecord | None:
 
 
 def present(connection: Connection, task_ids: Sequence[str]) -> set[str]:
-    """Return which of some tasks there are."""
-    return {each for each in task_ids if task(connection, each) is not None}
-
-
-def tasks(connection: Connection, project: str | None = None) -> Iterator[TaskRecord]:
-    """Yield all tasks, or those of one project by its name, the one that changed last first."""
+    """Return the ids that tasks of this registry have."""
     rows = connection.execute(
-        f"{_SELECT} WHERE ? IS NULL OR p.name = ? ORDER BY t.updated DESC", (project, project)
+        "SELECT id FROM task WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(task_ids),)
     )
-    return map(_task_record, rows)
+    return {task_id for (task_id,) in rows}
 
 
 def _task_record(row: Sequence[Any]) -> TaskRecord:
@@ -58,20 +53,6 @@ def _task_record(row: Sequence[Any]) -> TaskRecord:
         ended=ended,
         updated=updated,
     )
-
-
-def newest_named(connection: Connection, project: str | None, name: str) -> str | None:
-    """Return the id of the task of this name that changed last, or None.
-
-    Args:
-        project: the project's name; None looks in all of them.
-    """
-    row = connection.execute(
-        "SELECT t.id FROM task t JOIN project p ON p.pk = t.project "
-        "WHERE t.name = ? AND (? IS NULL OR p.name = ?) ORDER BY t.updated DESC LIMIT 1",
-        (name, project, project),
-    ).fetchone()
-    return None if row is None else str(row[0])
 
 
 def tags(connection: Connection, task_id: str) -> list[str]:

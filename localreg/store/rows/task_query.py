@@ -1,0 +1,85 @@
+"""Finding tasks: the filters of a query as one statement.
+
+Every filter has an index, or the primary key, so that SQLite reads the tasks that match one of
+them and checks the others; a query that only excludes tags reads all tasks.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from localreg.store.rows.tag_sql import tag_keys, tag_sql
+from localreg.values.frozen import Frozen
+from localreg.values.tags import ANY_TAGS, TagCondition
+
+Connection = sqlite3.Connection
+
+
+class TaskQuery(Frozen, kw_only=True):
+    """What is asked for; every part that is given must hold.
+
+    Attributes:
+        ids, projects, statuses: one of these.
+        name: exact.
+        tags: see `localreg.values.tags`.
+        limit: at most so many, the ones that changed last.
+    """
+
+    ids: tuple[str, ...] | None = None
+    projects: tuple[str, ...] | None = None
+    name: str | None = None
+    statuses: tuple[str, ...] | None = None
+    tags: TagCondition = ANY_TAGS
+    limit: int | None = None
+
+
+class FoundTask(Frozen):
+    """A task that matches; `updated` orders it among those of other registries."""
+
+    id: str
+    name: str
+    updated: int
+
+
+def find(connection: Connection, query: TaskQuery) -> list[FoundTask]:
+    """Return the tasks that match, the one that changed last first."""
+    sql, parameters = statement(connection, query)
+    return [FoundTask(*row) for row in connection.execute(sql, parameters)]
+
+
+def statement(connection: Connection, query: TaskQuery) -> tuple[str, list[object]]:
+    """Return the statement of a query, and its parameters."""
+    where: list[str] = []
+    parameters: list[object] = []
+    if query.ids is not None:
+        where.append("t.id IN (SELECT value FROM json_each(?))")
+        parameters.append(json.dumps(query.ids))
+    if query.projects is not None:
+        where.append(
+            "t.project IN (SELECT pk FROM project "
+            "WHERE pk <> 0 AND name IN (SELECT value FROM json_each(?)))"
+        )
+        parameters.append(json.dumps(query.projects))
+    if query.name is not None:
+        where.append("t.name = ?")
+        parameters.append(query.name)
+    if query.statuses is not None:
+        where.append("t.status IN (SELECT value FROM json_each(?))")
+        parameters.append(json.dumps(query.statuses))
+    if query.tags != ANY_TAGS:
+        where.append(
+            tag_sql(
+                query.tags,
+                tag_keys(connection, query.tags),
+                parameters,
+                tagged="t.pk IN (SELECT task FROM task_tag WHERE tag = ?)",
+                untagged="NOT EXISTS (SELECT 1 FROM task_tag x WHERE x.task = t.pk)",
+            )
+        )
+    condition = f"WHERE {' AND '.join(where)} " if where else ""
+    limit = "" if query.limit is None else " LIMIT ?"
+    if query.limit is not None:
+        parameters.append(query.limit)
+    sql = f"SELECT t.id, t.name, t.updated FROM task t {condition}ORDER BY t.updated DESC{limit}"
+    return sql, parameters
