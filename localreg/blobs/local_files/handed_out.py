@@ -118,7 +118,7 @@ def check_handed_out(store: BlobStore, digest: str, path: Path) -> None:
         CorruptBlobError: the blob's bytes are not those it is named after.
         StorageError: something cannot be read, or the copy cannot be written.
     """
-    from localreg.blobs.staging.staging import file_digest
+    from localreg.blobs.staging.hashing import file_digest
 
     store.check_digest(digest)
     with disk_errors("handing out weights", path):
@@ -197,7 +197,7 @@ def _adopt(store: BlobStore, digest: str, link: Path) -> bool:
     blob = store.blob(digest)
     if size_of(link) != size_of(blob):
         return False
-    from localreg.blobs.staging.staging import file_digest
+    from localreg.blobs.staging.hashing import file_digest
 
     if file_digest(link) != digest:
         return False

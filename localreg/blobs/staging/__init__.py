@@ -1,1 +1,1 @@
-"""Bytes on their way into the store: copied and hashed in ``tmp/``."""
+"""Staging: copy bytes into ``tmp/`` and hash them, before they become a blob."""

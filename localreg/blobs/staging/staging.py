@@ -1,7 +1,7 @@
-"""Writing bytes aside while they are hashed: files by copy, clone or hard link, and streams.
+"""Stage bytes for the store: a file by copy, clone or hard link, or a stream, hashed on the way.
 
-What is hashed is the copy. It becomes the blob under the digest that was read back from it, so a
-source that changes meanwhile gives some bytes under their right name, never wrong ones.
+The copy is hashed, as read back from disk, not the source. So a source that changes while it is
+copied still gives a blob whose name is the digest of its bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from localreg.blobs.staging.hash_behind import BUFFER, HashBehind
+from localreg.blobs.staging.hashing import BUFFER, BackgroundHash
 from localreg.errors import InvalidValueError, SourceNotFoundError, StorageFullError
 from localreg.filesystem.portable_files import make_readonly, make_readonly_at
 from localreg.values.frozen import Frozen
@@ -28,12 +28,11 @@ if TYPE_CHECKING:
 else:
     Mode = object
 
-STEP = 1024 * 1024  # bytes that the kernel copies at once
-SYNC_STEP = 128 * 1024 * 1024  # a large file goes to disk while it is hashed, not afterwards
-SAMPLE = 65_536
-FAT_LIMIT = 2**32 - 1  # bytes of a file
+COPY_STEP = 1024 * 1024  # bytes that the kernel copies at once
+SYNC_STEP = 128 * 1024 * 1024  # bytes; a large file is synced while it is hashed
+FAT_LIMIT = 2**32 - 1  # bytes; the largest file on FAT
 _FICLONE = 0x4004_9409
-# Not here, not between these two file systems, not of this kind of file, not by this user.
+# Not possible on this file system, between these two, for this kind of file, or for this user.
 _CANNOT = frozenset(
     {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM,
      errno.EBADF, errno.ETXTBSY, errno.EMLINK, errno.EACCES, errno.EISDIR}
@@ -41,12 +40,12 @@ _CANNOT = frozenset(
 
 
 class StagedBlob(Frozen):
-    """Bytes that wait aside.
+    """Bytes in a temporary file, ready to become a blob.
 
     Attributes:
         digest: their sha256.
-        size: how many they are.
-        path: where they wait, read-only; on the disk already when the registry is durable.
+        size: number of bytes.
+        path: the temporary file, read-only; already synced to disk if the registry is durable.
     """
 
     digest: str
@@ -55,10 +54,10 @@ class StagedBlob(Frozen):
 
 
 def source_size(source: Path) -> int:
-    """Return how many bytes a file has.
+    """Return the size of a file in bytes.
 
     Raises:
-        SourceNotFoundError: there is no such file.
+        SourceNotFoundError: it does not exist.
         InvalidValueError: it is a folder, a device or a pipe.
     """
     try:
@@ -70,17 +69,13 @@ def source_size(source: Path) -> int:
     if not stat.S_ISREG(status.st_mode):
         kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
         raise InvalidValueError(
-            f"{source} is {kind}; only plain files can be kept so", argument="weights_url"
+            f"{source} is {kind}; only regular files can be kept as weights", argument="weights_url"
         )
     return status.st_size
 
 
 def check_room(folder: Path, size: int) -> None:
-    """Check that the disk has room for so many more bytes.
-
-    Raises:
-        StorageFullError: it has not.
-    """
+    """Raise StorageFullError if the disk does not have room for `size` more bytes."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise StorageFullError(
@@ -91,39 +86,38 @@ def check_room(folder: Path, size: int) -> None:
 
 def stage_file(
     source: Path,
-    aside: Path,
+    target: Path,
     mode: Mode,
     *,
     sync: bool,
     progress: Progress | None,
     group: int | None = None,
 ) -> StagedBlob:
-    """Bring a file aside and hash what came of it.
+    """Copy, clone or link a file to a temporary path, and hash the result.
 
     Args:
-        source: an existing plain file.
-        aside: the new path, on the registry's file system.
-        mode: "copy" clones where the file system can, "link" clones or makes a hard link, and
-            "move" makes a hard link where it can: the caller deletes the source afterwards.
-        sync: whether what is copied shall be on disk.
-        progress: called with the bytes done, and how many there are.
-        group: the group that shall be able to read it; None for no one in particular.
+        source: an existing regular file.
+        target: the new path, on the registry's file system.
+        mode: "copy" clones where the file system can; "link" clones or makes a hard link; "move"
+            makes a hard link where possible, and the caller deletes the source afterwards.
+        sync: sync the bytes to disk.
+        progress: called with the number of bytes done, and the total.
+        group: the group that must be able to read it; None without one.
 
     Raises:
-        InvalidValueError: a hard link was wanted and cannot be made, or the file changed
-            while it was hashed.
+        InvalidValueError: mode "link" is not possible, or the file changed while it was hashed.
         OSError: it cannot be read or copied.
     """
-    if clone(source, aside):
-        make_readonly_at(aside, group)
-        return _hash_in_place(aside, sync, progress, source)
-    if mode != "copy" and _alone(source, mode) and _hard_link(source, aside, mode):
-        return _hash_in_place(aside, sync, progress, source)
+    if clone(source, target):
+        make_readonly_at(target, group)
+        return _hash_in_place(target, sync, progress, source)
+    if mode != "copy" and _alone(source, mode) and _hard_link(source, target, mode):
+        return _hash_in_place(target, sync, progress, source)
     with open(source, "rb", buffering=0) as reader:
         size = os.fstat(reader.fileno()).st_size
         return _write_and_hash(
-            aside,
-            lambda writer, told: _copy(reader, writer, told, sync=sync),
+            target,
+            lambda writer, report: _copy(reader, writer, report, sync=sync),
             sync=sync,
             size=size,
             progress=progress,
@@ -133,48 +127,53 @@ def stage_file(
 
 def stage_stream(
     stream: BinaryIO,
-    aside: Path,
+    target: Path,
     *,
     sync: bool,
     progress: Progress | None,
     group: int | None = None,
 ) -> StagedBlob:
-    """Write what a stream gives aside and hash it; otherwise as `stage_file`."""
+    """Write a stream to a temporary path and hash it; arguments as for `stage_file`."""
 
-    def copy(writer: BinaryIO, told: Callable[[int], None]) -> None:
+    def copy(writer: BinaryIO, report: Callable[[int], None]) -> None:
         done = 0
         while data := stream.read(BUFFER):
             if not isinstance(data, (bytes, bytearray, memoryview)):
                 raise InvalidValueError(
-                    f"the stream gives {type(data).__name__}; open it in binary mode",
+                    f"the stream gives {type(data).__name__}, not bytes; open it in binary mode",
                     argument="source",
                 )
             _write_all(writer.fileno(), memoryview(data))
             done += len(data)
-            told(done)
+            report(done)
 
-    return _write_and_hash(aside, copy, sync=sync, size=None, progress=progress, group=group)
+    return _write_and_hash(target, copy, sync=sync, size=None, progress=progress, group=group)
 
 
 def stage_written(
     write: Callable[[Path, Callable[[int], None]], None],
-    aside: Path,
+    target: Path,
     *,
     sync: bool,
     size: int | None,
     progress: Progress | None,
     group: int | None = None,
 ) -> StagedBlob:
-    """Let `write` fill a file aside, which tells how far it is final, and hash it meanwhile."""
+    """Let `write` fill a temporary file, and hash it meanwhile.
 
-    def fill(writer: BinaryIO, told: Callable[[int], None]) -> None:
-        write(aside, told)
+    Args:
+        write: gets the path, and a function to call with the number of bytes that are final.
+        target, sync, size, progress, group: as for `stage_file`.
+    """
 
-    return _write_and_hash(aside, fill, sync=sync, size=size, progress=progress, group=group)
+    def fill(writer: BinaryIO, report: Callable[[int], None]) -> None:
+        write(target, report)
+
+    return _write_and_hash(target, fill, sync=sync, size=size, progress=progress, group=group)
 
 
 def _write_and_hash(
-    aside: Path,
+    target: Path,
     write: Callable[[BinaryIO, Callable[[int], None]], None],
     *,
     sync: bool,
@@ -185,31 +184,31 @@ def _write_and_hash(
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     done = 0
     with (
-        open(os.open(aside, flags, 0o666), "wb", buffering=0) as writer,
-        HashBehind(aside) as behind,
+        open(os.open(target, flags, 0o666), "wb", buffering=0) as writer,
+        BackgroundHash(target) as digest,
     ):
 
-        def told(written: int) -> None:
+        def report(written: int) -> None:
             nonlocal done
             done = written
-            behind.advance(written)
+            digest.advance(written)
             if progress is not None:
                 progress(written, size)
 
         if size is not None and size > FAT_LIMIT:
-            _check_size_allowed(aside, writer, size)
-        write(writer, told)
+            _check_size_allowed(target, writer, size)
+        write(writer, report)
         make_readonly(writer.fileno(), group)  # before it is synced, so that this is on disk too
         if sync:
             os.fsync(writer.fileno())
-        digest = behind.finish()
-    return StagedBlob(digest, done, aside)
+        sha256 = digest.finish()
+    return StagedBlob(sha256, done, target)
 
 
 def _check_size_allowed(path: Path, writer: BinaryIO, size: int) -> None:
-    """Raise EFBIG now where a file cannot be so large, and not after 4 GiB were copied.
+    """Raise EFBIG now, not after 4 GiB are copied, if the file system cannot hold such a file.
 
-    Linux refuses a place beyond what the file system can hold. Nothing is written to ask.
+    Linux refuses to seek beyond the largest file. Nothing is written for this check.
     """
     try:
         os.lseek(writer.fileno(), size, os.SEEK_SET)
@@ -218,55 +217,55 @@ def _check_size_allowed(path: Path, writer: BinaryIO, size: int) -> None:
     os.lseek(writer.fileno(), 0, os.SEEK_SET)
 
 
-def _copy(reader: BinaryIO, writer: BinaryIO, told: Callable[[int], None], *, sync: bool) -> None:
+def _copy(reader: BinaryIO, writer: BinaryIO, report: Callable[[int], None], *, sync: bool) -> None:
     done = synced = 0
     for count in _pieces(reader, writer):
         done += count
-        told(done)
+        report(done)
         if sync and done - synced >= SYNC_STEP:
             os.fsync(writer.fileno())
             synced = done
 
 
 def _pieces(reader: BinaryIO, writer: BinaryIO) -> Iterator[int]:
-    """Copy what is left of a file, and yield the sizes of the pieces."""
+    """Copy the rest of a file, and yield the sizes of the pieces."""
     source, target = reader.fileno(), writer.fileno()
     try:
-        while count := os.copy_file_range(source, target, STEP):
+        while count := os.copy_file_range(source, target, COPY_STEP):
             yield count
-    except (OSError, AttributeError) as error:  # AttributeError: no Linux
+    except (OSError, AttributeError) as error:  # AttributeError: not Linux
         if isinstance(error, OSError) and error.errno not in _CANNOT:
             raise
-    # Also after the kernel saw the end: files of /proc have no length that it knows of.
+    # Also after copy_file_range reported the end: files in /proc seem empty to it.
     buffer = memoryview(bytearray(BUFFER))
     while count := reader.readinto(buffer):  # type: ignore[attr-defined]  # raw, so it has it
         _write_all(target, buffer[:count])
         yield count
 
 
-def clone(source: Path, aside: Path) -> bool:
-    """Make a copy that shares the bytes on disk until one is written to, where that exists."""
+def clone(source: Path, target: Path) -> bool:
+    """Make a copy that shares its bytes on disk (a reflink); return False if not possible."""
     try:
         from fcntl import ioctl
     except ImportError:  # Windows
         return False
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    with open(source, "rb") as reader, open(os.open(aside, flags, 0o666), "wb") as writer:
+    with open(source, "rb") as reader, open(os.open(target, flags, 0o666), "wb") as writer:
         try:
             ioctl(writer.fileno(), _FICLONE, reader.fileno())
         except OSError as error:
-            aside.unlink()
+            target.unlink()
             if error.errno not in _CANNOT:
                 raise
             return False
     return True
 
 
-def _hard_link(source: Path, aside: Path, mode: Mode) -> bool:
+def _hard_link(source: Path, target: Path, mode: Mode) -> bool:
     try:
         if hasattr(os, "geteuid") and os.geteuid() not in (0, source.stat().st_uid):
             raise PermissionError(errno.EPERM, "another user's file cannot be made read-only")
-        os.link(os.path.realpath(source), aside)
+        os.link(os.path.realpath(source), target)
     except OSError as error:
         if error.errno not in _CANNOT:
             raise
@@ -281,58 +280,27 @@ def _hard_link(source: Path, aside: Path, mode: Mode) -> bool:
 
 
 def _alone(source: Path, mode: Mode) -> bool:
-    """Return whether nobody could write to a file that is moved, by another name of it."""
+    """Return True if a moved file has no other name by which it could be written to."""
     return mode == "link" or (source.lstat().st_nlink == 1 and not source.is_symlink())
 
 
 def _hash_in_place(path: Path, sync: bool, progress: Progress | None, source: Path) -> StagedBlob:
-    with open(path, "rb", buffering=0) as reader, HashBehind(path) as behind:
+    with open(path, "rb", buffering=0) as reader, BackgroundHash(path) as digest:
         before = os.fstat(reader.fileno())
-        for done in range(0, before.st_size + STEP, STEP):
-            behind.advance(min(done, before.st_size))
+        for done in range(0, before.st_size + COPY_STEP, COPY_STEP):
+            digest.advance(min(done, before.st_size))
             if progress is not None:
                 progress(min(done, before.st_size), before.st_size)
         if sync:
             os.fsync(reader.fileno())
-        digest = behind.finish()
+        sha256 = digest.finish()
         after = os.fstat(reader.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise InvalidValueError(
-            f"{source} changed while it was hashed; keep it when it is finished",
+            f"{source} changed while it was hashed; add it when it is complete",
             argument="weights_url",
         )
-    return StagedBlob(digest, before.st_size, path)
-
-
-def sample(path: Path) -> str:
-    """Return a digest of the ends of a file, which tells most files apart that differ.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    import hashlib
-
-    with open(path, "rb", buffering=0) as reader:
-        size = os.fstat(reader.fileno()).st_size
-        digest = hashlib.sha256(reader.read(SAMPLE))
-        reader.seek(max(0, size - SAMPLE))
-        digest.update(reader.read(SAMPLE))
-    return digest.hexdigest()[:16]
-
-
-def file_digest(path: Path, progress: Progress | None = None) -> str:
-    """Return the sha256 of a file.
-
-    Raises:
-        OSError: it cannot be read, or becomes shorter meanwhile.
-    """
-    with HashBehind(path) as behind:
-        size = path.stat().st_size
-        for done in range(0, size + STEP, STEP):
-            behind.advance(min(done, size))
-            if progress is not None:
-                progress(min(done, size), size)
-        return behind.finish()
+    return StagedBlob(sha256, before.st_size, path)
 
 
 def _write_all(descriptor: int, data: memoryview) -> None:

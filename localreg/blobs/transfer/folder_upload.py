@@ -8,13 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
-from localreg.blobs.staging.staging import (
-    StagedBlob,
-    check_room,
-    file_digest,
-    source_size,
-    stage_file,
-)
+from localreg.blobs.staging.hashing import file_digest
+from localreg.blobs.staging.staging import StagedBlob, check_room, source_size, stage_file
 from localreg.blobs.transfer.transferred import Uploaded
 from localreg.errors import StorageError
 from localreg.filesystem.disk_errors import disk_errors

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from localreg.blobs.staging.hash_behind import HashBehind
+from localreg.blobs.staging.hashing import BackgroundHash
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.values.frozen import Frozen, values
 
@@ -50,7 +50,7 @@ class Part:
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         self._descriptor = os.open(path, flags, 0o666)
         try:
-            self._behind = HashBehind(path)
+            self._behind = BackgroundHash(path)
             if self.note is None:
                 os.ftruncate(self._descriptor, 0)
             else:
@@ -83,7 +83,7 @@ class Part:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             self._behind.__exit__(None, None, None)
-            self._behind = HashBehind(self.path)
+            self._behind = BackgroundHash(self.path)
             self.size = self._synced = 0
 
     def begin(self, etag: str | None, total: int | None) -> None:

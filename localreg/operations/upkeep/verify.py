@@ -119,7 +119,7 @@ def _is_away(registry: OpenRegistry, row: BlobRow) -> bool:
 
 def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator[Problem]:
     """Hash the local copies of what only upstream registries know: models of theirs."""
-    from localreg.blobs.staging.staging import file_digest
+    from localreg.blobs.staging.hashing import file_digest
 
     for digest in handed_out(registry):
         for path in copies(registry, digest) if digest not in known else ():
@@ -251,7 +251,7 @@ class _Check:
                 yield self._problem("upstream", home.blobs.blob(row.digest), str(error))
 
     def _hash(self, path: Path) -> Iterator[Problem]:
-        from localreg.blobs.staging.staging import file_digest
+        from localreg.blobs.staging.hashing import file_digest
 
         self.hashed = 1
         ctime = self._blobs.ctime(self._row.digest)
@@ -290,7 +290,7 @@ class _Check:
 
     def _is_copy(self, path: Path) -> bool:
         """Return whether a file that is no link to the blob has its bytes all the same."""
-        from localreg.blobs.staging.staging import file_digest
+        from localreg.blobs.staging.hashing import file_digest
 
         if size_of(path) != self._row.size:
             return False

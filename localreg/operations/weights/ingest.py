@@ -10,7 +10,7 @@ from pathlib import Path
 from localreg import log
 from localreg.blobs.archives import packing
 from localreg.blobs.local_files.handed_out import local_file
-from localreg.blobs.staging import staging
+from localreg.blobs.staging import hashing, staging
 from localreg.blobs.staging.staging import StagedBlob
 from localreg.errors import DigestMismatchError, InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
@@ -130,7 +130,7 @@ def keep(
     if left is not None:
         leave(change, left, blob.digest, blob.size, facts)
         return Held(blob.digest, blob.size)
-    ends = staging.sample(blob.path)
+    ends = hashing.sample(blob.path)
     ctime = registry.blobs.keep(blob, filename, replace=replace)
     blob_rows.record(change.connection, blob.digest, blob.size, ctime, ends, facts)
     return Held(blob.digest, blob.size)
@@ -259,11 +259,11 @@ def _known_digest(registry: OpenRegistry, source: Source, status: FileStatus) ->
     if known is not None or source.mode == "link":
         return known
     with disk_errors("keeping weights", source.path):
-        ends = staging.sample(source.path)
+        ends = hashing.sample(source.path)
         looks = reading(registry, lambda each: blob_rows.alike(each, status.size, ends))
         if not any(alike for _, alike in looks):
             return None
-        digest = staging.file_digest(source.path, source.progress)
+        digest = hashing.file_digest(source.path, source.progress)
         if status_of(source.path) != status:
             return None  # it changes; what is copied of it counts
         check_wanted(source, digest)  # before anything is written: a failed call changes nothing

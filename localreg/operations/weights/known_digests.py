@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from localreg.blobs.staging import staging
+from localreg.blobs.staging import hashing
 from localreg.registry import OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.store.rows.blob_rows import FileStatus
@@ -27,8 +27,8 @@ def digest_at(registry: OpenRegistry, path: Path, progress: Progress | None = No
     status = status_of(path)
     known = known_digest(registry, status)
     if known is not None or status is None:
-        return known or staging.file_digest(path, progress)
-    found = staging.file_digest(path, progress)
+        return known or hashing.file_digest(path, progress)
+    found = hashing.file_digest(path, progress)
     if not registry.store.readonly:
         remember(registry, path, status, found)
     return found

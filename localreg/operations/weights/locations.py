@@ -105,7 +105,7 @@ def check_upstream(registry: OpenRegistry, home: OpenRegistry, digest: str) -> N
         CorruptBlobError: they are.
         StorageError: they cannot be read.
     """
-    from localreg.blobs.staging.staging import file_digest
+    from localreg.blobs.staging.hashing import file_digest
 
     path = home.blobs.blob(digest)
     with disk_errors("verifying weights upstream", path):
@@ -226,7 +226,7 @@ def check_handed_out(registry: OpenRegistry, digest: str, size: int | None, path
         CorruptBlobError: they are not those that they are named after.
         StorageError: something cannot be read, or the copy cannot be written.
     """
-    from localreg.blobs.staging.staging import file_digest
+    from localreg.blobs.staging.hashing import file_digest
 
     base = registry.base
     home = holder(base, digest, size) or base
