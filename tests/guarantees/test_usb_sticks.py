@@ -1,17 +1,22 @@
-"""P15: a registry on FAT, as on USB sticks: no links, no modes, no case, no ``:`` in names."""
+"""P15: a registry on a USB stick, FAT or exFAT: no links, no case, few modes, no ``:`` in names."""
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from localreg import InputModel, Registry
+from localreg.filesystem.portable_files import make_readonly
+
+WRITABLE = {"vfat": 0, "exfat": 0o222}  # the bits that a file made read-only still has
 
 
 @pytest.fixture
 def sources(tmp_path):
-    """Weights under names that FAT takes and does not take, and a package."""
+    """Weights under names that FAT accepts and refuses, and a package."""
     folder = tmp_path / "sources"
     for name in ("a.pt", "b:c?.pt", 'd"|*<>.bin', "e.", "ü.pt"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -23,7 +28,7 @@ def sources(tmp_path):
 
 
 def use_in_place(stick, sources, journal):
-    """Do in a registry on the stick what is done in one anywhere; return what came of it."""
+    """Use all of a registry on the stick; return what came of it."""
     from pathlib import Path
 
     from localreg import InputModel, Model, Registry
@@ -65,7 +70,7 @@ def use_in_place(stick, sources, journal):
 
 
 def look_again(stick, journal):
-    """Look whether what was done before the stick was pulled out is there."""
+    """Return whether the local copies and all bytes are there after the stick was unmounted."""
     from pathlib import Path
 
     from localreg import Registry
@@ -76,10 +81,9 @@ def look_again(stick, journal):
 
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
-def test_a_registry_is_used_on_fat(vfat, sources, journal):
-    """P15: all of it works there; what FAT lacks costs space, and changes names of local copies."""
-    disk = vfat()
-    told = disk.run(use_in_place, disk.place, sources, journal)
+def test_a_registry_is_used_on_a_stick(stick, sources, journal):
+    """P15: everything works there; without links local copies take space, and names change."""
+    told = stick.run(use_in_place, stick.place, sources, journal)
     assert told["copies"] == {
         "a.pt": "a.pt",
         "b:c?.pt": "b_c_.pt",
@@ -88,7 +92,7 @@ def test_a_registry_is_used_on_fat(vfat, sources, journal):
         "ü.pt": "ü.pt",
     }
     assert all(told["same"])
-    assert told["writable"] == [0]  # by FAT's own attribute
+    assert told["writable"] == [WRITABLE[stick.kind]]
     assert told["tree"] == ["inside", "x", "y"]
     assert told["found"] == 6
     assert told["pages"] == [True, True]
@@ -97,7 +101,7 @@ def test_a_registry_is_used_on_fat(vfat, sources, journal):
     assert told["copied"] >= 5 * 4000
     assert told["journal"] == journal
     assert told["left"] == []
-    assert disk.run(look_again, disk.place, journal) == [[True] * 6, True]
+    assert stick.run(look_again, stick.place, journal) == [[True] * 6, True]
 
 
 def use_at_once(stick, count):
@@ -136,10 +140,9 @@ def use_at_once(stick, count):
         return [failed, len(registry.models()), len(digests), sound, garbage]
 
 
-def test_processes_share_a_registry_on_fat(vfat):
-    """P10, P11: made at once by several processes, it has what all of them added, once."""
-    disk = vfat()
-    assert disk.run(use_at_once, disk.place, 4) == [[], 20, 5, True, []]
+def test_processes_share_a_registry_on_a_stick(stick):
+    """P10, P11: several processes make it at once; it has what each of them added, once."""
+    assert stick.run(use_at_once, stick.place, 4) == [[], 20, 5, True, []]
 
 
 def fill_up(stick, weights):
@@ -163,12 +166,11 @@ def fill_up(stick, weights):
         return [*told, Path(small.get_local_copy()).read_text()]
 
 
-def test_a_stick_that_is_full_with_the_local_copy(vfat, tmp_path):
-    """P5: weights for whose local copy no room is left are not kept, and leave nothing."""
+def test_a_stick_that_is_full_with_the_local_copy(stick, tmp_path):
+    """P5: weights whose local copy does not fit are not kept, and nothing of them is left."""
     with open(tmp_path / "large.bin", "wb") as file:
         file.truncate(60_000_000)
-    disk = vfat()
-    said, large, left, models, small = disk.run(fill_up, disk.place, tmp_path / "large.bin")
+    said, large, left, models, small = stick.run(fill_up, stick.place, tmp_path / "large.bin")
     assert "nothing was kept" in said
     assert (large, left, models) == ([], [], 0)
     assert small == "small"
@@ -208,15 +210,14 @@ def edit_a_copy(stick):
     return told
 
 
-def test_a_local_copy_that_was_edited_on_fat(vfat):
-    """P6: a copy is no link there; one that was written to is not given out again."""
-    disk = vfat()
-    told = disk.run(edit_a_copy, disk.place)
-    assert told == ["weights", ["file"], "weights", True, True, 0]
+def test_a_local_copy_that_was_edited_on_a_stick(stick):
+    """P6: local copies are copies there; an edited one is replaced when it is asked for again."""
+    told = stick.run(edit_a_copy, stick.place)
+    assert told == ["weights", ["file"], "weights", True, True, WRITABLE[stick.kind]]
 
 
-def unpack_what_fat_cannot_hold(stick):
-    """Ask for packages whose names FAT does not take, or cannot tell apart."""
+def unpack_refused_names(stick):
+    """Ask for packages with names that FAT refuses, or that differ in case only."""
     import zipfile
     from pathlib import Path
 
@@ -240,10 +241,9 @@ def unpack_what_fat_cannot_hold(stick):
     return told
 
 
-def test_a_package_whose_names_fat_does_not_take(vfat):
-    """P18, P19: it is refused whole, the member is named, and the archive itself can be had."""
-    disk = vfat()
-    *told, left = disk.run(unpack_what_fat_cannot_hold, disk.place)
+def test_a_package_whose_names_a_stick_does_not_take(stick):
+    """P18, P19: nothing is unpacked, the error names the member, and the archive can be had."""
+    *told, left = stick.run(unpack_refused_names, stick.place)
     for error, member in zip(told[::2], ("'what?'", "'X'", "'SAME'"), strict=True):
         assert f"its member {member} has a name that it does not take" in error
         assert "nothing was written" in error
@@ -252,7 +252,7 @@ def test_a_package_whose_names_fat_does_not_take(vfat):
 
 
 def add_more_than_a_file_may_hold(stick, weights):
-    """Keep more than 4 GiB; return what was said, and what is left."""
+    """Keep more than 4 GiB; return the error and what is left in tmp/."""
     from pathlib import Path
 
     from localreg import Registry
@@ -266,16 +266,70 @@ def add_more_than_a_file_may_hold(stick, weights):
             return [type(error).__name__, str(error), left]
 
 
-def test_what_is_too_large_for_fat(vfat, tmp_path):
-    """P5: more than 4 GiB is a StorageError that says so, before 4 GiB were written for nothing."""
+def test_a_file_that_is_too_large_for_fat(new_stick, tmp_path):
+    """P5: more than 4 GiB is a StorageError that says so, before 4 GiB are written."""
     with open(tmp_path / "large.bin", "wb") as file:
         file.truncate(2**32)
-    disk = vfat(megabytes=6000)
-    kind, text, left = disk.run(add_more_than_a_file_may_hold, disk.place, tmp_path / "large.bin")
+    stick = new_stick("vfat", megabytes=6000)
+    kind, text, left = stick.run(add_more_than_a_file_may_hold, stick.place, tmp_path / "large.bin")
     assert kind == "StorageError"
     assert "FAT takes 4 GiB at most" in text
     assert left == []
-    assert disk.image.stat().st_blocks * 512 < 500_000_000  # of the disk that the stick is
+    assert stick.image.stat().st_blocks * 512 < 500_000_000  # of the disk that the stick is
+
+
+def add_where_places_end_at_4_gib(root, weights):
+    """Keep more than 4 GiB where lseek refuses places beyond, as on FAT; return the error."""
+    import errno
+    import os
+    from pathlib import Path
+
+    from localreg import Registry
+    from localreg.errors import StorageError
+
+    seek = os.lseek
+
+    def lseek(descriptor, place, whence):
+        if place >= 2**32:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return seek(descriptor, place, whence)
+
+    os.lseek = lseek
+    with Registry(root) as registry:
+        try:
+            registry.add(weights, "large")
+        except StorageError as error:
+            left = [path.name for path in Path(root).glob("tmp/*")]
+            return [type(error).__name__, str(error), left]
+
+
+def test_a_file_that_is_too_large_where_no_fat_can_be_mounted(tmp_path, children):
+    """P5: the same error, where another disk refuses places in files that FAT refuses."""
+    with open(tmp_path / "large.bin", "wb") as file:
+        file.truncate(2**32)
+    kind, text, left = children.run(
+        add_where_places_end_at_4_gib, tmp_path / "registry", tmp_path / "large.bin"
+    )
+    assert kind == "StorageError"
+    assert "FAT takes 4 GiB at most" in text
+    assert left == []
+
+
+def test_a_file_is_made_read_only_by_the_one_mode_that_fat_has(tmp_path, monkeypatch):
+    """FAT ignores a mode that would change who may read or run a file; all files can be run."""
+    change = os.fchmod
+
+    def fchmod(descriptor, mode):
+        if (mode & 0o555) == (os.fstat(descriptor).st_mode & 0o555):
+            change(descriptor, mode)
+
+    path = tmp_path / "w.pt"
+    path.touch()
+    path.chmod(0o777)
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    with open(path, "rb") as file:
+        make_readonly(file.fileno())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o555
 
 
 def carry(stick, root, back, ways):
@@ -326,7 +380,7 @@ WAYS = [
 
 @pytest.fixture
 def filled(tmp_path, sources):
-    """A registry beside the stick, with links, names that FAT does not take, and a package."""
+    """A registry on this disk with links, names that FAT refuses, and a package."""
     with Registry(tmp_path / "registry") as registry:
         for source in sources.iterdir():
             registry.add(source, source.name, "p", tags=["kept"]).get_local_copy()
@@ -336,14 +390,14 @@ def filled(tmp_path, sources):
     return registry.path
 
 
-def test_a_registry_is_carried_on_fat(vfat, filled, tmp_path):
-    """P15: copied to a stick, used there, and copied back, it is whole, and has what came to it.
+def test_a_registry_is_carried_on_a_stick(stick, filled, tmp_path):
+    """P15: copied to a stick, used there and copied back, it is whole and has what was added.
 
-    The tools may fail for what is below ``files/``, which is made again, and for nothing else.
+    The tools may fail only for files below ``files/``, which localreg makes again.
     """
-    disk, back = vfat(), tmp_path / "back"
+    back = tmp_path / "back"
     back.mkdir()
-    for number, told in enumerate(disk.run(carry, disk.place, filled, back, WAYS)):
+    for number, told in enumerate(stick.run(carry, stick.place, filled, back, WAYS)):
         way, (status, errors) = WAYS[number], told["said"]
         assert (status == 0) is (number == 0), way
         assert sum("/files/" in line for line in errors) >= min(status, 2), way
