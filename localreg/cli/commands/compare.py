@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from localreg.cli.output import IN_REGISTRY, OPEN, opened, print_page
+from localreg.operations import reports
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.reports import pages
 
 
 @click.command("compare")
@@ -20,5 +20,5 @@ def compare_command(
     """Write a page that compares 2 to 6 models, and print its path."""
     with opened(registry) as target:
         found = [resolve_model(target, each) for each in models]
-        page = pages.write_comparison(target, found, output)
+        page = reports.pages.write_comparison(target, found, output)
     print_page(page, show=show)

@@ -6,9 +6,8 @@ import click
 
 from localreg.cli.output import IN_REGISTRY, MODEL, OPEN, opened, print_page, say
 from localreg.errors import AmbiguousReferenceError, ModelNotFoundError, TaskNotFoundError
+from localreg.operations import reports
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.reports import images as imaging
-from localreg.operations.reports import pages
 from localreg.operations.tasks.search import resolve_task
 from localreg.registry import OpenRegistry
 from localreg.values.records import Owner
@@ -50,7 +49,7 @@ def report_command(
         if images is not None:
             _export(home, owner, images, output)
             return
-        page = pages.write_page(home, owner, standalone=standalone, path=output)
+        page = reports.pages.write_page(home, owner, standalone=standalone, path=output)
     print_page(page, show=show)
 
 
@@ -68,7 +67,7 @@ def _owner(registry: OpenRegistry, reference: str) -> tuple[OpenRegistry, Owner]
 
 def _export(registry: OpenRegistry, owner: Owner, formats: str, folder: str | None) -> None:
     kinds = [each.strip() for each in formats.split(",") if each.strip()]
-    written = imaging.export_images(
+    written = reports.images.export_images(
         registry, owner, folder or ".", kinds, width=1000, height=600, scale=2
     )
     for path in written:

@@ -16,8 +16,7 @@ from localreg.cli.output import (
 )
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import uses
-from localreg.operations.models.details import Details, model_details
-from localreg.operations.reports.model_page import where_text
+from localreg.operations.models.details import Details, model_details, where_text
 from localreg.registry import OpenRegistry
 from localreg.values.units import moment, size_text
 from localreg.values.urls import public_url

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from localreg.cli.output import IN_REGISTRY, OPEN, opened, print_page
-from localreg.operations.reports import pages
+from localreg.operations import reports
 
 
 @click.command("site")
@@ -14,5 +14,5 @@ from localreg.operations.reports import pages
 def site_command(show: bool, registry: str | None) -> None:
     """Write an overview and all pages, and print its path."""
     with opened(registry) as target:
-        page = pages.write_site(target)
+        page = reports.pages.write_site(target)
     print_page(page, show=show)

@@ -71,6 +71,29 @@ def model_details(found: Found) -> Details:
     )
 
 
+def where_text(
+    weights: WeightsRecord, *, held: bool, upstream: str | None = None, lost: str | None = None
+) -> str:
+    """Return a text that says where the bytes of weights with a known digest are.
+
+    Args:
+        held: the registry has the bytes.
+        upstream: name of the upstream registry that has them instead.
+        lost: what to say if no registry has them; None if this one should have them.
+    """
+    if upstream is not None and (weights.kept or weights.url is None):
+        return f"kept by {upstream}"
+    if weights.kept:
+        if held:
+            return "kept here"
+        return f"MISSING: {lost or 'the registry should have them; try `localreg repair`'}"
+    if weights.uploaded:
+        return "uploaded to the URL"
+    if weights.url is not None and weights.url.startswith("file://"):
+        return "referenced, not copied"
+    return "in the cache" if held else "not in the cache; downloaded when needed"
+
+
 def shares_bytes(registry: OpenRegistry, digest: str, path: Path) -> bool:
     """Return True if a file is a hard link to the stored bytes of a digest."""
     blob = registry.blobs.path(digest)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from localreg.blobs.headers.contents import lines
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import model_row
+from localreg.operations.models.details import where_text
 from localreg.operations.models.history import history
 from localreg.operations.models.lineage import Family, lineage
 from localreg.operations.reports.charts import reported_values
@@ -125,29 +126,6 @@ def _weights(
         yield Fact("expected sha256", weights.pinned)
     if weights.url:
         yield Fact("url", public_url(weights.url))
-
-
-def where_text(
-    weights: WeightsRecord, *, held: bool, upstream: str | None = None, lost: str | None = None
-) -> str:
-    """Return a text that says where the bytes of weights with a known digest are.
-
-    Args:
-        held: the registry has the bytes.
-        upstream: name of the upstream registry that has them instead.
-        lost: what to say if no registry has them; None if this one should have them.
-    """
-    if upstream is not None and (weights.kept or weights.url is None):
-        return f"kept by {upstream}"
-    if weights.kept:
-        if held:
-            return "kept here"
-        return f"MISSING: {lost or 'the registry should have them; try `localreg repair`'}"
-    if weights.uploaded:
-        return "uploaded to the URL"
-    if weights.url is not None and weights.url.startswith("file://"):
-        return "referenced, not copied"
-    return "in the cache" if held else "not in the cache; downloaded when needed"
 
 
 def _inside(blob: blob_rows.BlobRow | None) -> Iterator[Fact]:
