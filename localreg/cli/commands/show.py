@@ -73,7 +73,7 @@ def _weights(registry: OpenRegistry, details: Details) -> str:
     weights = details.weights
     if weights.digest is None:
         where = "referenced, not read yet" if weights.url else "none"
-        return where + (f"\nmust be sha256 {weights.pinned}" if weights.pinned else "")
+        return where + (f"\nexpected sha256 {weights.pinned}" if weights.pinned else "")
     held = details.holder == registry
     where = where_text(
         weights,
