@@ -28,7 +28,7 @@ STATE_TABLES = (
 # Reported values hang on models and tasks by key, and no event tells of them.
 REPORT_TABLES = ("series", "single", "plot", "message", "reported")
 
-_KINDS: dict[tuple[str, int], Fold] = {
+KINDS: dict[tuple[str, int], Fold] = {
     ("project.created", 1): model_fold.project_created,
     ("model.created", 1): model_fold.created,
     ("model.removed", 1): model_fold.removed,
@@ -72,7 +72,7 @@ class Folding:
 
     def apply(self, change: StateChange) -> None:
         """Apply one event."""
-        fold = _KINDS.get((change.kind, change.v))
+        fold = KINDS.get((change.kind, change.v))
         if fold is None:
             return
         fold(self._connection, change)
