@@ -16,6 +16,7 @@ from localreg.filesystem.access_rights import barrier
 from localreg.store.database.store import Store
 from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen, replace
+from localreg.values.layout import DATABASE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from localreg.blobs.blobstore import BlobStore
     from localreg.filesystem.group_modes import Group
     from localreg.store.database.store import Durability
-
-DATABASE = "registry.db"
 
 
 class Absent(Frozen):

@@ -10,6 +10,7 @@ import os
 import sys
 
 from localreg.errors import InvalidValueError
+from localreg.values.layout import DATABASE, HIDDEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ UPSTREAM_VARIABLE = "LOCALREG_UPSTREAM"
 DURABILITY_VARIABLE = "LOCALREG_DURABILITY"
 TASK_VARIABLE = "LOCALREG_TASK_ID"
 RUNNING_VARIABLE = "LOCALREG_TASK_RUNNING"
-FOLDER = ".localreg"
 
 _entered: list[OpenRegistry] = []
 _chosen: list[OpenRegistry] = []
@@ -53,8 +53,6 @@ def locate() -> tuple[Path, str]:
     """
     from pathlib import Path
 
-    from localreg.registry import DATABASE
-
     home = os.environ.get(HOME_VARIABLE)
     if home:
         try:
@@ -64,10 +62,10 @@ def locate() -> tuple[Path, str]:
                 f"{HOME_VARIABLE} names no directory: {home!r}: {error}", argument=HOME_VARIABLE
             ) from error
     for folder in _working_folders():
-        candidate = folder / FOLDER
+        candidate = folder / HIDDEN
         # Not Path.is_file: that raises for a folder that this user may not look into.
         if os.path.isfile(candidate / DATABASE) and _is_mine(candidate):  # noqa: PTH113
-            return (candidate, f"a {FOLDER} folder above the working directory")
+            return (candidate, f"a {HIDDEN} folder above the working directory")
     return (_user_data(), "the user's data directory")
 
 
@@ -241,8 +239,6 @@ def may_have_task() -> bool:
 
 
 def _is_there() -> bool:
-    from localreg.registry import DATABASE
-
     return bool(_entered or _chosen) or (locate()[0] / DATABASE).is_file()
 
 

@@ -10,6 +10,7 @@ from localreg.blobs.local_files.handed_out import delete_handed_out, local_file
 from localreg.errors import CorruptBlobError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import make_readonly_at
+from localreg.values.layout import BLOBS, TREES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class BlobStore(Folders):
             The change time of the blob's file in nanoseconds.
         """
         with disk_errors("keeping weights", staged.path):
-            folder = self.make_folder("blobs", "sha256", staged.digest[:2])
+            folder = self.make_folder(*BLOBS, staged.digest[:2])
             target = self.path(staged.digest)
             new = not os.path.lexists(target)
             if replace or size_of(target) != staged.size:
@@ -90,7 +91,7 @@ class BlobStore(Folders):
         """
         path = self.blob(digest)
         with disk_errors("deleting weights", path):
-            tree = self.folder_path("trees") / digest
+            tree = self.folder_path(TREES) / digest
             if tree.is_dir():
                 from localreg.blobs.archives.unpacking import remove_tree
 

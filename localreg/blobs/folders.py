@@ -18,6 +18,7 @@ from localreg.filesystem.folder_sync import sync_folder
 from localreg.filesystem.group_modes import share_at
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
+from localreg.values.layout import BLOBS, FILES, LOCKS, TEMPORARY, TREES
 
 NEW_FOLDER = ".new-"  # begins the name of a folder that has not been renamed to its place yet
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -47,19 +48,19 @@ class Folders(Frozen):
         """
         if not _DIGEST.fullmatch(digest):
             raise InvalidValueError(f"not a sha256 digest: {digest!r:.80}", argument="digest")
-        return self.root / "blobs" / "sha256" / digest[:2] / digest[2:]
+        return self.root.joinpath(*BLOBS) / digest[:2] / digest[2:]
 
     def blob(self, digest: str) -> Path:
         """Return the path of a blob, which need not exist, after checking the folders above it."""
         path = self.path(digest)
-        return self.folder_path("blobs", "sha256", path.parent.name) / path.name
+        return self.folder_path(*BLOBS, path.parent.name) / path.name
 
     def digest_of(self, path: Path) -> str | None:
         """Return the digest of the weights whose local copy or unpacked folder is `path`."""
         with suppress(ValueError):  # not below the registry
             parts = path.relative_to(self.root).parts
             kind = (parts[0], len(parts)) if parts else ("", 0)
-            if kind in (("files", 3), ("trees", 2)) and _DIGEST.fullmatch(parts[1]):
+            if kind in ((FILES, 3), (TREES, 2)) and _DIGEST.fullmatch(parts[1]):
                 return parts[1]
         return None
 
@@ -72,7 +73,7 @@ class Folders(Frozen):
                 return True
         if not path.is_relative_to(self.root):
             return False
-        return path.relative_to(self.root).parts[:1] in (("blobs",), ("files",), ("trees",))
+        return path.relative_to(self.root).parts[:1] in ((BLOBS[0],), (FILES,), (TREES,))
 
     def folder_path(self, *names: str) -> Path:
         """Return the path of a folder in the registry, which need not exist.
@@ -132,7 +133,7 @@ class Folders(Frozen):
         with disk_errors("keeping weights", self.root):
             from localreg.filesystem.temporary_owners import owner_mark
 
-            path = self.make_folder("tmp") / f"{kind}-{new_id()}{owner_mark()}"
+            path = self.make_folder(TEMPORARY) / f"{kind}-{new_id()}{owner_mark()}"
             try:
                 yield path
             finally:
@@ -140,7 +141,7 @@ class Folders(Frozen):
 
     def lock_file(self, name: str) -> Path:
         """Return the path of a lock file; in a shared registry every member can lock it."""
-        path = self.make_folder("locks") / name
+        path = self.make_folder(LOCKS) / name
         if self.group is not None and not os.path.lexists(path):
             with self.temporary("lock") as temporary:
                 temporary.touch(0o660)

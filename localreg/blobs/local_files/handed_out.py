@@ -16,6 +16,7 @@ from localreg.blobs.blob_files import damaged, size_of
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import REFUSED_NAME, make_readonly_at, portable_name
 from localreg.values.ids import new_id
+from localreg.values.layout import FILES
 from localreg.values.urls import safe_filename
 
 TYPE_CHECKING = False
@@ -43,7 +44,7 @@ def local_file(store: BlobStore, digest: str, size: int | None, filename: str | 
     if is_linked(store, digest, size, name):
         return Path(f"{store.root}/files/{digest}/{name}")
     blob = store.blob(digest)
-    link = store.folder_path("files", digest) / name
+    link = store.folder_path(FILES, digest) / name
     with disk_errors("handing out weights", link):
         if size_of(blob) != size:
             raise damaged(digest, blob, _wrong_size(size_of(blob), size))
@@ -51,7 +52,7 @@ def local_file(store: BlobStore, digest: str, size: int | None, filename: str | 
             from localreg.blobs.local_files.readonly_registry import copy_elsewhere
 
             return copy_elsewhere(blob, store.cache_name, digest, name)
-        store.make_folder("files", digest)
+        store.make_folder(FILES, digest)
         try:
             return _hand_out(store, digest, link)
         except OSError as error:
@@ -87,7 +88,7 @@ def copy_from(
     Raises:
         StorageError: the file cannot be made.
     """
-    copy = store.folder_path("files", digest) / _own_name(filename)
+    copy = store.folder_path(FILES, digest) / _own_name(filename)
     with disk_errors("handing out weights", copy):
         if is_copy(copy, blob):
             return copy
@@ -95,7 +96,7 @@ def copy_from(
             from localreg.blobs.local_files.readonly_registry import copy_elsewhere
 
             return copy_elsewhere(blob, store.cache_name, digest, copy.name)
-        folder = store.make_folder("files", digest)
+        folder = store.make_folder(FILES, digest)
         with replacing(copy) as aside:
             copy_file(blob, aside, store.group, sync=store.durable)
         store.sync(folder)
@@ -104,7 +105,7 @@ def copy_from(
 
 def own_copies(store: BlobStore, digest: str) -> int:
     """Return how many bytes the files have that were handed out and are no links."""
-    folder = store.folder_path("files", digest)
+    folder = store.folder_path(FILES, digest)
     if not folder.is_dir():
         return 0
     found = (path.lstat() for path in folder.iterdir())
@@ -134,7 +135,7 @@ def check_handed_out(store: BlobStore, digest: str, path: Path) -> None:
 
 def delete_handed_out(store: BlobStore, digest: str) -> None:
     """Delete every file that was handed out of a blob."""
-    links = store.folder_path("files", digest)
+    links = store.folder_path(FILES, digest)
     if links.is_dir():
         for link in links.iterdir():
             link.unlink()

@@ -16,6 +16,7 @@ from pathlib import Path
 from localreg.blobs.local_files.handed_out import copy_file, is_copy, replacing
 from localreg.errors import StorageError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.values.layout import FILES
 
 
 def place_elsewhere(spare: str, *names: str) -> Path:
@@ -68,7 +69,7 @@ def copy_elsewhere(blob: Path, spare: str, digest: str, name: str) -> Path:
     Raises:
         StorageError: it cannot be made.
     """
-    target = place_elsewhere(spare, "files", digest) / name
+    target = place_elsewhere(spare, FILES, digest) / name
     with disk_errors("making a local copy", target):
         if not is_copy(target, blob):
             with replacing(target) as aside:

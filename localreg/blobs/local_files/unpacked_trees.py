@@ -13,17 +13,16 @@ from localreg.blobs.archives.unpacking import limits_from_environment, remove_tr
 from localreg.errors import ArchiveError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.values.ids import new_id
+from localreg.values.layout import TREES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.blobs.blobstore import BlobStore
 
-FOLDER = "trees"
-
 
 def tree(blobs: BlobStore, digest: str) -> Path | None:
     """Return the folder that an archive was unpacked to, or None."""
-    folder = blobs.folder_path(FOLDER) / digest
+    folder = blobs.folder_path(TREES) / digest
     with disk_errors("looking for weights", folder):
         return folder if _is_tree(folder) else None
 
@@ -35,10 +34,10 @@ def _is_tree(folder: Path) -> bool:
 def _folder(blobs: BlobStore) -> Path:
     """Return where trees are made: in the registry, or elsewhere when it cannot be written to."""
     if blobs.cache_name is None:
-        return blobs.make_folder(FOLDER)
+        return blobs.make_folder(TREES)
     from localreg.blobs.local_files.readonly_registry import place_elsewhere
 
-    return place_elsewhere(blobs.cache_name, FOLDER)
+    return place_elsewhere(blobs.cache_name, TREES)
 
 
 def unpacked(blobs: BlobStore, digest: str, archive: Path, filename: str) -> Path:

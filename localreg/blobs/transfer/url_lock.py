@@ -21,6 +21,7 @@ from localreg.filesystem.folder_sync import NO_LOCKS
 from localreg.filesystem.group_modes import share_at
 from localreg.filesystem.temporary_owners import free_mark, is_alive, owner_mark, process_id
 from localreg.values.ids import new_id
+from localreg.values.layout import TEMPORARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def download_folder(folders: Folders, url: str) -> Iterator[Path]:
         StorageError: the folder cannot be made.
     """
     with disk_errors("downloading weights", folders.root):
-        mine = folders.make_folder("tmp") / f"get-{url_key(url)}-{new_id()[:8]}{owner_mark()}"
+        mine = folders.make_folder(TEMPORARY) / f"get-{url_key(url)}-{new_id()[:8]}{owner_mark()}"
         if not _take_over(folders, url, mine):
             mine.mkdir()
             share_at(mine, folders.group)
@@ -161,7 +162,7 @@ def _let_go(mine: Path, url: str) -> None:
 
 
 def _folders(folders: Folders, url: str) -> list[Path]:
-    return sorted(folders.folder_path("tmp").glob(f"get-{url_key(url)}-*"))
+    return sorted(folders.folder_path(TEMPORARY).glob(f"get-{url_key(url)}-*"))
 
 
 def _size(folder: Path) -> int:

@@ -9,7 +9,8 @@ import click
 from localreg.api import ambient
 from localreg.cli.output import say
 from localreg.operations.upkeep import doctor, sharing
-from localreg.registry import DATABASE, open_registry
+from localreg.registry import open_registry
+from localreg.values.layout import DATABASE, HIDDEN
 
 
 @click.command("init")
@@ -31,7 +32,7 @@ def init_command(directory: str | None, journal: str | None, shared: str | None)
 
     Commands that run in the folder above it, or below that folder, find it there.
     """
-    path = directory or click.get_current_context().find_root().obj or ambient.FOLDER
+    path = directory or click.get_current_context().find_root().obj or HIDDEN
     existed = (Path(path).expanduser() / DATABASE).exists()
     durability = ambient.default_durability()
     if shared is None:

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from localreg.pages.page_values import Link
 from localreg.registry import OpenRegistry
 from localreg.values.frozen import Frozen
+from localreg.values.layout import REPORTS
 
-REPORTS = "reports"
 INDEX = "index.html"
 
 

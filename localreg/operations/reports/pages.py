@@ -22,7 +22,7 @@ from localreg.filesystem.group_modes import share_at
 from localreg.operations.reports.charts import reported_values
 from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.model_page import compared_values, model_values
-from localreg.operations.reports.page_links import INDEX, REPORTS, Site, page_name, reports_folder
+from localreg.operations.reports.page_links import INDEX, Site, page_name, reports_folder
 from localreg.operations.reports.task_page import task_values
 from localreg.operations.weights.locations import holder, local_file
 from localreg.pages import pages
@@ -33,6 +33,7 @@ from localreg.store.rows import overview_rows
 from localreg.values.checks import check_text
 from localreg.values.frozen import replace
 from localreg.values.ids import new_id, now
+from localreg.values.layout import REPORTS
 from localreg.values.metrics import better
 from localreg.values.records import Owner
 from localreg.values.units import moment

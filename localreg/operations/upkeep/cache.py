@@ -19,6 +19,7 @@ from localreg.registry import OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
+from localreg.values.layout import FILES, TEMPORARY, TREES
 from localreg.values.urls import is_sha256, public_url
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -93,7 +94,7 @@ def _told(connection: blob_rows.Connection, digest: str) -> tuple[str, tuple[str
 
 
 def _trees(registry: OpenRegistry) -> list[Cached]:
-    folder = registry.blobs.folder_path(unpacked_trees.FOLDER)
+    folder = registry.blobs.folder_path(TREES)
     with registry.store.read() as connection:
         return [
             Cached(
@@ -120,7 +121,7 @@ def _copies(registry: OpenRegistry) -> list[Cached]:
                 source=_told(connection, path.name)[0],
                 models=_told(connection, path.name)[1],
             )
-            for path in _folders(registry.blobs.folder_path("files"))
+            for path in _folders(registry.blobs.folder_path(FILES))
             if is_sha256(path.name) and is_left(registry, path.name)
         ]
 
@@ -135,7 +136,7 @@ def _partials(registry: OpenRegistry) -> list[Cached]:
             source="",
             models=(),
         )
-        for path in _folders(registry.blobs.folder_path("tmp"))
+        for path in _folders(registry.blobs.folder_path(TEMPORARY))
         if path.name.startswith("get-") and is_alive(path.name) is not True
     ]
 
@@ -234,13 +235,13 @@ def _choose(
 
 def _delete(registry: OpenRegistry, each: Cached) -> bool:
     if each.kind == "tree":
-        _remove_tree(registry.blobs.folder_path(unpacked_trees.FOLDER) / each.name)
+        _remove_tree(registry.blobs.folder_path(TREES) / each.name)
         return True
     if each.kind == "copy":
-        _remove_tree(registry.blobs.folder_path("files") / each.name)
+        _remove_tree(registry.blobs.folder_path(FILES) / each.name)
         return True
     if each.kind == "partial":
-        _remove_tree(registry.blobs.folder_path("tmp") / each.name)
+        _remove_tree(registry.blobs.folder_path(TEMPORARY) / each.name)
         return True
     with registry.store.write() as change:
         if blob_rows.kept(change.connection, each.name):

@@ -16,7 +16,6 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.kinds import filesystem_type, is_network
 from localreg.operations.upkeep import sharing
 from localreg.operations.upkeep.gc import leftovers
-from localreg.operations.upkeep.repair import QUARANTINE
 from localreg.operations.upkeep.verify import database_problems
 from localreg.operations.weights.locations import handed_out, holder
 from localreg.registry import OpenRegistry
@@ -25,10 +24,11 @@ from localreg.store.rows import blob_rows, event_rows, overview_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id, now
+from localreg.values.layout import BLOBS, FILES, QUARANTINE, TEMPORARY, TREES
 from localreg.values.version import __version__
 
 FILE_LOCKS = "file locks"
-WEIGHTS = ("blobs/sha256", "files", "trees")  # folders of weights
+WEIGHTS = ("/".join(BLOBS), FILES, TREES)  # folders of weights
 LITTLE_SPACE = 1_000_000_000  # bytes
 
 
@@ -135,7 +135,7 @@ def _clock(registry: OpenRegistry) -> Finding:
 def _permissions(registry: OpenRegistry) -> Finding:
     loose = [
         path.name or str(path)
-        for path in (registry.root, *(registry.root / name for name in ("blobs", "files", "tmp")))
+        for path in (registry.root / name for name in ("", BLOBS[0], FILES, TEMPORARY))
         if path.exists() and path.stat().st_mode & 0o002
     ]
     if loose:

@@ -6,13 +6,12 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from localreg.blobs.local_files import unpacked_trees as trees
 from localreg.blobs.local_files.handed_out import own_copies
-from localreg.operations.upkeep.repair import QUARANTINE
 from localreg.operations.weights.locations import handed_out
 from localreg.registry import OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.frozen import Frozen
+from localreg.values.layout import QUARANTINE, TEMPORARY, TREES
 
 
 class Share(Frozen):
@@ -88,8 +87,8 @@ def usage(registry: OpenRegistry) -> Usage:
         cached=sum(sizes[each] for each in sizes if each not in kept and each not in unused),
         unused=sum(sizes[each] for each in sizes if each in unused),
         copies=sum(own_copies(registry.blobs, each) for each in handed_out(registry)),
-        trees=_below(registry.root / trees.FOLDER),
-        temporary=_below(registry.root / "tmp") + _below(registry.root / QUARANTINE),
+        trees=_below(registry.root / TREES),
+        temporary=_below(registry.root / TEMPORARY) + _below(registry.root / QUARANTINE),
         database=sum(_size(path) for path in registry.root.glob(f"{registry.store.path.name}*")),
         upstream=sum(row.size for row in known if row.upstream and row.digest not in here),
     )

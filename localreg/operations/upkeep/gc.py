@@ -28,6 +28,7 @@ from localreg.store.rows import blob_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.ids import now
+from localreg.values.layout import BLOBS, FILES, TEMPORARY, TREES
 from localreg.values.urls import is_sha256
 
 GRACE_SECONDS = 86_400.0  # a reader, or a second thought, has a day
@@ -137,15 +138,15 @@ class _Collector:
             self._failed.append(f"{shown_path}: {error}")
 
     def _leftovers(self) -> None:
-        for path in self._entries("tmp"):
+        for path in self._entries(TEMPORARY):
             resumable = path.name.startswith("get-")
             if self._is_left(path, wait=resumable):
                 why = "a download that was broken off" if resumable else "its process is gone"
                 self._take("leftover", path, why, _deleting(path))
-        for path in self._entries(unpacked_trees.FOLDER):
+        for path in self._entries(TREES):
             if path.name.startswith(".") and self._is_left(path, wait=False):
                 self._take("leftover", path, "its process is gone", _deleting(path))
-        for folder in self._entries("files"):
+        for folder in self._entries(FILES):
             for path in _entries(folder):
                 if path.name.startswith(".") and self._is_left(path, wait=False):
                     self._take("leftover", path, "its process is gone", _deleting(path))
@@ -182,9 +183,7 @@ class _Collector:
                 path = self._blobs.path(row.digest)
                 size = row.size if self._blobs.has(row.digest, row.size) else 0
                 size += own_copies(self._blobs, row.digest)
-                size += unpacked_trees.tree_size(
-                    self._blobs.folder_path(unpacked_trees.FOLDER) / row.digest
-                )
+                size += unpacked_trees.tree_size(self._blobs.folder_path(TREES) / row.digest)
                 self._take("weights", path, "no model has them", self._forgetting(row.digest), size)
 
     def _forgetting(self, digest: str) -> Callable[[], bool]:
@@ -205,10 +204,10 @@ class _Collector:
     def _strays(self) -> None:
         with self._registry.store.read() as connection:
             known = {row.digest for row in blob_rows.blobs(connection)}
-        for folder in self._entries("blobs", "sha256"):
+        for folder in self._entries(*BLOBS):
             for path in _entries(folder):
                 self._stray(path, folder.name + path.name, known)
-        for path in (*self._entries("files"), *self._entries(unpacked_trees.FOLDER)):
+        for path in (*self._entries(FILES), *self._entries(TREES)):
             # What was made of an upstream registry's weights is a cache, and `caching.prune`'s.
             if is_sha256(path.name) and not is_left(self._registry, path.name):
                 self._stray(path, path.name, known)

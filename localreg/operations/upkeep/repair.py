@@ -17,13 +17,12 @@ from localreg.registry import OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.frozen import Frozen, replace
 from localreg.values.ids import new_id
+from localreg.values.layout import FILES, QUARANTINE
 from localreg.values.urls import local_path, public_url, scheme_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.progress import Progress
-
-QUARANTINE = "quarantine"
 
 
 class Mended(Frozen):
@@ -108,7 +107,7 @@ def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
     """Move what is there of a damaged blob out of the way; return where it is now."""
     blobs, moved = registry.blobs, []
     with disk_errors("repairing weights", registry.root), registry.store.write() as change:
-        folder = blobs.folder_path("files", digest)
+        folder = blobs.folder_path(FILES, digest)
         places = [blobs.blob(digest), *(sorted(folder.iterdir()) if folder.is_dir() else [])]
         seen: set[tuple[int, int]] = set()
         for place in places:

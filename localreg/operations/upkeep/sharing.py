@@ -14,29 +14,27 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from localreg.blobs.local_files import unpacked_trees
 from localreg.errors import InvalidValueError, ReadOnlyRegistryError, StorageError
 from localreg.filesystem.access_rights import may_write, why_not_written
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import FOLDER_BITS, Group, share, share_at
 from localreg.filesystem.kinds import filesystem_type
-from localreg.operations.reports.page_links import REPORTS
-from localreg.operations.upkeep.repair import QUARANTINE
 from localreg.registry import OpenRegistry, open_registry
 from localreg.store.rows import setting_rows
 from localreg.values.frozen import Frozen
+from localreg.values.layout import BLOBS, FILES, LOCKS, QUARANTINE, REPORTS, TEMPORARY, TREES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.store.database.store import Durability
 
 FOLDERS = (
-    ("blobs", "sha256"),
-    ("files",),
-    (unpacked_trees.FOLDER,),
+    BLOBS,
+    (FILES,),
+    (TREES,),
     (REPORTS,),
-    ("locks",),
-    ("tmp",),
+    (LOCKS,),
+    (TEMPORARY,),
 )
 
 
@@ -220,12 +218,12 @@ def _entries(registry: OpenRegistry) -> Iterator[tuple[Path, bool, int]]:
         yield root / top, True, 0
         for place, folders, names in os.walk(root / top):
             # Hidden is what is not ready; so is all that is in tmp.
-            folders[:] = [name for name in folders if not name.startswith(".") and top != "tmp"]
+            folders[:] = [name for name in folders if not name.startswith(".") and top != TEMPORARY]
             for name in folders:  # not only those that can be looked into
                 yield Path(place) / name, True, 0
             for name in names:
-                if not name.startswith(".") and top != "tmp":
-                    needs = write if top == "locks" and name.endswith(".lock") else read
+                if not name.startswith(".") and top != TEMPORARY:
+                    needs = write if top == LOCKS and name.endswith(".lock") else read
                     yield Path(place) / name, False, needs
 
 

@@ -22,6 +22,7 @@ from localreg.store.database.checking import damage
 from localreg.store.rows import blob_rows, model_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
+from localreg.values.layout import FILES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ class _Check:
             yield self._problem("digest", path, f"the bytes changed: their sha256 is {found}")
 
     def _handed_out(self) -> Iterator[Problem]:
-        folder = self._blobs.folder_path("files", self._row.digest)
+        folder = self._blobs.folder_path(FILES, self._row.digest)
         blob = self._blobs.blob(self._row.digest)
         if not folder.is_dir() or (size_of(blob) is None and not self._is_upstream(blob)):
             return
@@ -315,7 +316,7 @@ class _Check:
         """Return a name that tells the archive's format; nobody needs to have a local copy."""
         from localreg.blobs.archives.unpacking import is_archive
 
-        folder = self._blobs.folder_path("files", self._row.digest)
+        folder = self._blobs.folder_path(FILES, self._row.digest)
         with self._registry.store.read() as connection:
             names = [each.filename or "" for each in blob_rows.uses(connection, self._row.digest)]
         names += sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

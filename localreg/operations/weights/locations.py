@@ -17,6 +17,7 @@ from localreg.operations.weights.known_digests import digest_at, known_digest, s
 from localreg.registry import OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.frozen import Frozen
+from localreg.values.layout import FILES
 from localreg.values.urls import is_sha256
 
 TYPE_CHECKING = False
@@ -186,7 +187,7 @@ def local_file(
 
 def handed_out(registry: OpenRegistry) -> list[str]:
     """Return the digests of all that local copies were handed out of, in order."""
-    folder = registry.blobs.folder_path("files")
+    folder = registry.blobs.folder_path(FILES)
     with disk_errors("looking for local copies", folder):
         if not folder.is_dir():
             return []
@@ -195,7 +196,7 @@ def handed_out(registry: OpenRegistry) -> list[str]:
 
 def copies(registry: OpenRegistry, digest: str) -> list[Path]:
     """Return every file that was handed out of bytes, wherever these are."""
-    folder = registry.blobs.folder_path("files", digest)
+    folder = registry.blobs.folder_path(FILES, digest)
     with disk_errors("looking for local copies", folder):
         if not folder.is_dir():
             return []

@@ -28,6 +28,7 @@ from localreg.filesystem.kinds import is_network
 from localreg.store.database.opening import APPLICATION_ID, FORMAT_VERSION, waiting_log
 from localreg.store.database.sqlite_errors import BUSY_SECONDS, translated
 from localreg.values.ids import new_id
+from localreg.values.layout import BLOBS, LOCKS
 
 JOURNAL_MODES = ("wal", "truncate")
 _HERE, _NOREPLACE = -100, 1  # AT_FDCWD and RENAME_NOREPLACE of Linux
@@ -82,7 +83,7 @@ def create(
 
 
 def _check_not_bereft(path: Path) -> None:
-    blobs = path.parent / "blobs" / "sha256"
+    blobs = path.parent.joinpath(*BLOBS)
     # SQLite would take the log of a database that is gone for one of the new database.
     left = waiting_log(path) or (blobs if blobs.is_dir() and any(blobs.iterdir()) else None)
     if left is not None and not path.exists():
@@ -172,7 +173,7 @@ def _renamed_alone(aside: Path, path: Path) -> bool:
 
 
 def _rename_under_lock(aside: Path, path: Path) -> None:
-    locks = path.parent / "locks"
+    locks = path.parent / LOCKS
     if locks.is_symlink():
         raise NotARegistryError(
             f"{locks} must be a directory; links inside a registry are not followed",
