@@ -1,14 +1,20 @@
-"""What was reported: values to Plotly figures to pages. Pure, but for the export of images.
+"""HTML pages: plain values in, text of a page out. Only `assets` writes files.
 
 The decisions that bind this package:
 
-- A plot is stored as what was reported (a kind, options and arrays), and made a figure when
-  somebody looks: a better drawing reaches old plots too.
-- Figures are plain dicts with base64 typed arrays, as Plotly's own JSON has them. plotly is not
-  imported to write a page; its plotly.min.js is copied beside the pages, once for each version.
-- Pages load nothing from outside. Every text is escaped by Jinja2 or set as text by script,
-  data stands in ``application/json`` elements with ``< > &`` escaped, and a
-  Content-Security-Policy lets no other script run.
-- Long series and large matrices are thinned for drawing, and the page says so. What is stored
-  stays whole.
+- Pages load nothing from outside: no CDN, no fonts, no network at all. The scripts and styles lie
+  in the folder ``assets`` beside the pages, or inside a standalone page. plotly.min.js is copied
+  there from the installed plotly, once for each version; plotly itself is never imported.
+- Every text may come from an attacker. Jinja2 escapes it, or a script sets it as text; nothing
+  but our own files and the functions of `markup` may produce markup.
+- Data is in ``application/json`` elements with ``< > &`` escaped, one for each chart and plot, so
+  that a browser parses only what is scrolled to.
+- A Content-Security-Policy lets no other script run. Links go only to relative addresses, http,
+  https and file.
+- Pages know no database, no registry and no plots: `page_values` holds all that one shows, and
+  figures come as finished dicts.
+
+To change how a page looks, edit its template in templates/ and static/page.css. A new fact on it
+needs a field in `page_values` too. `pages` fills the templates, `comparing` and
+`lineage_drawing` prepare the rows of a comparison and the drawing of a lineage.
 """

@@ -1,7 +1,7 @@
-"""The files that pages share: plotly.min.js and our own scripts and styles.
+"""Assets, the files that all pages share: plotly.min.js and our own scripts and styles.
 
-Their names carry a version or a digest, so that an old page beside a newer one keeps what it was
-written for. plotly is found without being imported.
+Their names contain a version or a digest, so that an old page keeps the assets that it was written
+for. plotly is located without importing it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OWN = (
 
 @cache
 def asset_names() -> dict[str, str]:
-    """Return the file name of each asset by what it is: "plotly", "page.css", "charts.js", …."""
+    """Return the file name of each asset, by "plotly", "page.css", "charts.js", …."""
     from importlib.metadata import version
 
     names = {"plotly": f"plotly-{version('plotly')}.min.js"}
@@ -41,10 +41,10 @@ def asset_names() -> dict[str, str]:
 
 
 def asset_path(name: str) -> Path:
-    """Return where an asset of this installation lies.
+    """Return the path of an asset in this installation.
 
     Raises:
-        FileNotFoundError: plotly, which brings one of them, is not installed.
+        FileNotFoundError: plotly, which contains plotly.min.js, is not installed.
     """
     if name != "plotly":
         return STATIC / name
@@ -52,16 +52,18 @@ def asset_path(name: str) -> Path:
 
     found = find_spec("plotly")
     if found is None or found.origin is None:
-        raise FileNotFoundError("plotly is not installed, and pages need its plotly.min.js")
+        raise FileNotFoundError(
+            "pages need plotly.min.js, but plotly is not installed; run `pip install plotly`"
+        )
     return Path(found.origin).parent / "package_data" / "plotly.min.js"
 
 
 def write_assets(folder: Path, group: int | None = None) -> None:
-    """Put the assets that `folder` lacks into it; each appears whole or not at all.
+    """Write the assets that are missing in a folder, each atomically.
 
     Args:
-        folder: made when it is not there; pages look for it as ``assets`` in their root.
-        group: the group that shares it.
+        folder: the folder ``assets`` of the pages; it is created.
+        group: id of the group that shares the registry.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, file_name in asset_names().items():

@@ -1,4 +1,4 @@
-"""What the page that compares models shows: rows, differences, the best values, joint charts."""
+"""Prepares a comparison of models: rows with differences and best values, and joint charts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DIFF_LINES = 5_000  # difflib takes minutes for longer texts
 
 
 class Cell(Frozen):
-    """One value of a row, its long form, and whether no other is better."""
+    """One value of a row, its full text, and whether it is the best of the row."""
 
     text: str
     full: str
@@ -23,7 +23,7 @@ class Cell(Frozen):
 
 
 class Row(Frozen):
-    """One fact of all compared models."""
+    """One fact about all compared models."""
 
     name: str
     cells: tuple[Cell, ...]
@@ -31,7 +31,7 @@ class Row(Frozen):
 
 
 class Joint(Frozen):
-    """A chart or plot title, and what each compared model has under it (None: nothing)."""
+    """A title and series, and the plot that each compared model has for them (or None)."""
 
     title: str
     series: str
@@ -39,7 +39,7 @@ class Joint(Frozen):
 
 
 def text_rows(columns: Sequence[Mapping[str, str]], directions: Mapping[str, int]) -> list[Row]:
-    """Return a row for each name in any of the columns, in the order of their first sight."""
+    """Return a row for each name in any of the columns, in the order in which they occur."""
     rows = []
     for name in _in_order(columns):
         texts = [column.get(name, "") for column in columns]
@@ -65,29 +65,30 @@ def single_rows(models: Sequence[Compared], directions: Mapping[str, int]) -> li
 
 
 def config_diff(old: str, new: str) -> list[tuple[str, str]] | None:
-    """Return the changed lines with their surroundings as (kind, line); None if too many.
+    """Return changed lines and the lines around them as (kind, line); None for too long texts.
 
-    The kinds are "same", "gone", "new" and "place".
+    The kinds are "same", "removed", "added" and "position".
     """
     before, after = old.splitlines(), new.splitlines()
     if max(len(before), len(after)) > DIFF_LINES:
         return None
-    kinds = {"+": "new", "-": "gone", "@": "place"}
-    lines = list(difflib.unified_diff(before, after, n=3, lineterm=""))[2:]  # past both names
-    return [(kinds.get(line[0], "same"), line) for line in lines]
+    kinds = {"+": "added", "-": "removed", "@": "position"}
+    lines = list(difflib.unified_diff(before, after, n=3, lineterm=""))
+    # The first two lines are names of files.
+    return [(kinds.get(line[0], "same"), line) for line in lines[2:]]
 
 
 def joint_charts(models: Sequence[Compared]) -> dict[str, list[tuple[int, Chart]]]:
-    """Return for each title of scalars the chart of every model that has it, with its place."""
+    """Return the charts by title, each with the position of its model."""
     found: dict[str, list[tuple[int, Chart]]] = {}
-    for place, model in enumerate(models):
+    for position, model in enumerate(models):
         for chart in model.reported.charts:
-            found.setdefault(chart.title, []).append((place, chart))
+            found.setdefault(chart.title, []).append((position, chart))
     return found
 
 
 def joint_plots(models: Sequence[Compared]) -> list[Joint]:
-    """Return for each title and series of plots what every model has under them."""
+    """Return the plots of all models by title and series."""
     columns = [{(plot.title, plot.series): plot for plot in m.reported.plots} for m in models]
     return [
         Joint(title, series, tuple(column.get((title, series)) for column in columns))
@@ -107,7 +108,7 @@ def _number(text: str) -> float | None:
 
 
 def _best(values: Sequence[float | None], direction: int) -> set[int]:
-    """Return where the best values stand: nowhere when there is nothing to choose between."""
+    """Return the positions of the best values; none if all values are equal or missing."""
     known = {i: value for i, value in enumerate(values) if value is not None and value == value}
     if not direction or len(set(known.values())) < 2:
         return set()

@@ -1,4 +1,4 @@
-"""A lineage as SVG: columns from left to right, in each the nodes near what they are joined to."""
+"""Draws a lineage as SVG: columns from left to right, with nodes near their neighbours."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 WIDTH, HEIGHT = 176, 46  # of a node, in pixels
-ACROSS, DOWN = 78, 18  # the room between columns and between nodes
+ACROSS, DOWN = 78, 18  # space between columns and between nodes, in pixels
 MARGIN = 12
-NAME_CELLS, LABEL_CELLS = 18, 11  # how much of a text fits, in letters of middling width
+NAME_CELLS, LABEL_CELLS = 18, 11  # how much of a text fits, in letters of average width
 
 
 class _Place(Frozen):
-    """A node, or the bend of an edge that passes a column when `node` is None."""
+    """A node, or if `node` is None the point where an edge passes through a column."""
 
     key: str
     column: int
@@ -30,17 +30,19 @@ class _Place(Frozen):
 
 
 def lineage_svg(lineage: Lineage) -> Markup:
-    """Return the SVG element of a lineage; each node that has a page links to it."""
+    """Return the SVG element of a lineage; each node links to its page, if it has one."""
     from markupsafe import Markup
 
     places, routes = _routed(lineage)
     columns = _ordered(places, routes)
-    spots = _spots(columns)
-    bottom = max((y for _, y in spots.values()), default=0)
+    corners = _corners(columns)
+    bottom = max((y for _, y in corners.values()), default=0)
     width = 2 * MARGIN + len(columns) * (WIDTH + ACROSS) - ACROSS
     height = 2 * MARGIN + bottom + HEIGHT
-    edges = "".join(_edge(route, label, spots) for route, label in routes)
-    nodes = "".join(_node(place.node, *spots[place.key]) for place in places.values() if place.node)
+    edges = "".join(_edge(route, label, corners) for route, label in routes)
+    nodes = "".join(
+        _node(place.node, *corners[place.key]) for place in places.values() if place.node
+    )
     return Markup(
         f'<svg class="lineage" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
         f' role="group" aria-label="Lineage"><g transform="translate({MARGIN} {MARGIN})">'
@@ -49,22 +51,22 @@ def lineage_svg(lineage: Lineage) -> Markup:
 
 
 def shortened(text: str, cells: int) -> str:
-    """Return as much of a text as fits; wide letters take two cells, combining marks none.
+    """Return as much of a text as fits; wide letters count as two cells, combining marks as none.
 
     >>> shortened("resnet", 6), shortened("resnet50-pretrained", 8)
     ('resnet', 'resnet5…')
     """
     text = " ".join(clean(text).split())
-    room = cells
+    space = cells
     for i, letter in enumerate(text):
-        room -= 0 if combining(letter) else 1 + (east_asian_width(letter) in "WF")
-        if room < 0 or (room == 0 and i + 1 < len(text)):
+        space -= 0 if combining(letter) else 1 + (east_asian_width(letter) in "WF")
+        if space < 0 or (space == 0 and i + 1 < len(text)):
             return text[:i] + "…"
     return text
 
 
 def _routed(lineage: Lineage) -> tuple[dict[str, _Place], list[tuple[list[str], str]]]:
-    """Return the nodes and bends by key, and each edge as the keys it runs through."""
+    """Return the places by key, and each edge as the keys of the places it runs through."""
     used = sorted({node.column for node in lineage.nodes})
     places = {n.key: _Place(n.key, used.index(n.column), n) for n in lineage.nodes}
     labels: dict[tuple[str, str], list[str]] = {}
@@ -77,7 +79,7 @@ def _routed(lineage: Lineage) -> tuple[dict[str, _Place], list[tuple[list[str], 
     for number, ((start, end), texts) in enumerate(labels.items()):
         route = [start]
         for column in range(places[start].column + 1, places[end].column):
-            key = f"\0{number}/{column}"  # no key of a node holds a NUL
+            key = f"\0{number}/{column}"  # keys of nodes contain no NUL
             places[key] = _Place(key, column, None)
             route.append(key)
         routes.append(([*route, end], ", ".join(texts)))
@@ -87,9 +89,9 @@ def _routed(lineage: Lineage) -> tuple[dict[str, _Place], list[tuple[list[str], 
 def _ordered(
     places: Mapping[str, _Place], routes: Sequence[tuple[list[str], str]]
 ) -> list[list[str]]:
-    """Return the keys of each column from top to bottom, with few crossings.
+    """Return the keys of each column from top to bottom, with few crossings of edges.
 
-    Each node goes to the mean height of its neighbours, a few times to and fro.
+    Each node moves to the mean height of its neighbours, in sweeps to the right and to the left.
     """
     count = 1 + max((place.column for place in places.values()), default=-1)
     columns: list[list[str]] = [[] for _ in range(count)]
@@ -115,8 +117,8 @@ def _ordered(
     return columns
 
 
-def _spots(columns: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
-    """Return the upper left corner of each node; shorter columns stand in the middle."""
+def _corners(columns: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
+    """Return the upper left corner of each node; shorter columns are centered."""
     tallest = max(map(len, columns), default=0)
     step = HEIGHT + DOWN
     return {
@@ -126,19 +128,19 @@ def _spots(columns: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
     }
 
 
-def _edge(route: Sequence[str], label: str, spots: Mapping[str, tuple[float, float]]) -> str:
-    """Return a smooth line with an arrow head, and its label in the first gap."""
-    x, y = spots[route[0]]
+def _edge(route: Sequence[str], label: str, corners: Mapping[str, tuple[float, float]]) -> str:
+    """Return a smooth line with an arrow head, and its label between the first two columns."""
+    x, y = corners[route[0]]
     x, y = x + WIDTH, y + HEIGHT / 2
     path = f"M{x:g} {y:g}"
     for key in route[1:]:
-        to_x, to_y = spots[key][0], spots[key][1] + HEIGHT / 2
+        to_x, to_y = corners[key][0], corners[key][1] + HEIGHT / 2
         bend = max(abs(to_x - x) / 2, ACROSS / 2)
         path += f"C{x + bend:g} {y:g} {to_x - bend:g} {to_y:g} {to_x:g} {to_y:g}"
         if key != route[-1]:
             path += f"H{to_x + WIDTH:g}"
         x, y = to_x + WIDTH, to_y
-    first, second = spots[route[0]], spots[route[1]]
+    first, second = corners[route[0]], corners[route[1]]
     tip_x, tip_y = x - WIDTH, y
     drawn = f'<path class="edge" d="{path}"/><path class="tip" d="M{tip_x:g} {tip_y:g}l-7 -4v8z"/>'
     if label:
@@ -155,7 +157,7 @@ def _node(node: Node, x: float, y: float) -> str:
     kind = "task" if node.kind == "task" else "model"
     here = " here" if node.here else ""
     full = clean(node.link.text)
-    # An svg element of its own cuts off what a wider font would let run over the edge.
+    # The inner svg element clips a text that is too wide in the font of the browser.
     drawn = (
         f'<svg x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}">'
         f"<title>{kind}: {escape(full)}</title>"

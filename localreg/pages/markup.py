@@ -1,4 +1,4 @@
-"""The small pieces of text and markup that pages are made of, each safe where it stands."""
+"""Safe pieces of text and markup: JSON, links, numbers and highlighted configurations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _IN_SCRIPT = {ord(each): f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _IGNORED_IN_URLS = re.compile(r"[\x00-\x20\x7f-\x9f]")
 LINK_SCHEMES = frozenset({"http", "https", "file"})
-HIGHLIGHT_LIMIT = 200_000  # characters; longer texts are shown in one colour
+HIGHLIGHT_LIMIT = 200_000  # characters; longer texts are not highlighted
 _SECTION = re.compile(r"^\s*\[[^\[\]\n]+\]\s*(?:[#;].*)?$", re.MULTILINE)
 _TOML_VALUE = re.compile(
     r"^\s*[\w.\"'-]+\s*=\s*(?:[\"'\[{]|true\b|false\b|[+-]?\d[\d_.eE:+-]*\s*(?:#.*)?$)",
@@ -28,17 +28,17 @@ _YAML_KEY = re.compile(r"^\s*(?:- )?[^\s:#\[{][^:\n]*:(?:\s|$)", re.MULTILINE)
 
 
 def clean(text: str) -> str:
-    """Return text, or markup, without NULs, which HTML cannot hold, and lone surrogates."""
-    if text.isascii() and "\0" not in text:  # as the data of a page, which is long
+    """Return text or markup without NULs and lone surrogates, which HTML cannot contain."""
+    if text.isascii() and "\0" not in text:  # fast for the data of a page, which is long
         return text
     return type(text)(_UNSTORABLE.sub("", text))
 
 
 def script_json(value: object) -> Markup:
-    """Return `value` as JSON that may stand inside a script element.
+    """Return `value` as JSON that is safe inside a script element.
 
     Raises:
-        ValueError: it holds NaN or an infinity, which JSON does not have.
+        ValueError: it contains NaN or an infinity, which JSON does not have.
     """
     from markupsafe import Markup
 
@@ -49,12 +49,11 @@ def script_json(value: object) -> Markup:
 
 
 def safe_href(href: str | None, *, data: bool = False) -> str | None:
-    r"""Return where a link may lead, or None: relative, http, https or file and nothing else.
+    r"""Return a link if it is relative, http, https or file; else None.
 
     Args:
-        href: the link; browsers skip blanks and control characters in it, so they are taken out
-            before it is judged.
-        data: whether a ``data:`` URL is good too, as for the source of a picture.
+        href: the link. Browsers ignore blanks and control characters in it, so the check does too.
+        data: allow a ``data:`` URL too, for the source of a picture.
 
     >>> safe_href("../models/a.html"), safe_href("java\tscript:alert(1)")
     ('../models/a.html', None)
@@ -64,14 +63,14 @@ def safe_href(href: str | None, *, data: bool = False) -> str | None:
     bare = _IGNORED_IN_URLS.sub("", href)
     scheme = _SCHEME.match(bare)
     if scheme is None:
-        # Two slashes, of either kind, would name another host.
+        # Two slashes, of either kind, are followed by the name of another host.
         return None if bare[:1] in ("/", "\\") and bare[1:2] in ("/", "\\") else clean(href)
     name = scheme[1].lower()
     return clean(href) if name in LINK_SCHEMES or (data and name == "data") else None
 
 
 def number_text(value: float | None) -> str:
-    """Return a number as people read it: five digits that count, an en dash where there is none.
+    """Return a number with five significant digits for people; an en dash if there is none.
 
     >>> number_text(0.913456), number_text(1234567.0), number_text(1.5e-07), number_text(None)
     ('0.91346', '1,234,567', '1.5e-7', '–')
@@ -88,7 +87,7 @@ def number_text(value: float | None) -> str:
 
 
 def language_of(text: str) -> str | None:
-    r"""Return what a configuration seems to be written in: json, toml, ini, yaml or None.
+    r"""Return the likely language of a configuration: json, toml, ini, yaml or None.
 
     >>> language_of('{"a": 1}'), language_of("a: 1"), language_of("[net]\nwidth = wide")
     ('json', 'yaml', 'ini')
@@ -97,7 +96,7 @@ def language_of(text: str) -> str | None:
         try:
             json.loads(text)
         except (ValueError, RecursionError):
-            pass  # a table's heading of TOML starts with a bracket too
+            pass  # TOML and INI may start with a bracket too
         else:
             return "json"
     if _SECTION.search(text) or _INI_VALUE.match(text):
@@ -106,7 +105,7 @@ def language_of(text: str) -> str | None:
 
 
 def highlighted(text: str) -> Markup:
-    """Return a configuration as markup, to stand in a ``pre`` element."""
+    """Return a configuration as highlighted markup, for the inside of a ``pre`` element."""
     from markupsafe import Markup
 
     text = clean(text)
@@ -119,5 +118,5 @@ def highlighted(text: str) -> Markup:
 
     lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     marked = highlight(text, lexer, HtmlFormatter(nowrap=True))
-    # The formatter ends each line, also the last of a text that does not.
+    # The formatter adds a line break at the end even if the text has none.
     return Markup(marked if text.endswith(("\n", "\r")) else marked.removesuffix("\n"))

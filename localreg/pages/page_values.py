@@ -1,7 +1,7 @@
-"""What pages show: plain values, which operations make of rows and pages.py makes HTML of.
+"""The values that pages show. operations/reports makes them from rows, pages.py turns them to HTML.
 
-All text in them may be hostile; only pages.py and its templates turn it into markup. Links
-(`href`) are relative to the page, or None where there is no page to go to.
+Any text in them may be hostile; only pages.py and its templates turn it into markup. Links (`href`)
+are relative to the page, or None where there is no page to link to.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ else:
 
 
 class Link(Frozen):
-    """A text that leads somewhere, or nowhere when `href` is None."""
+    """A text with a link, or without one when `href` is None."""
 
     text: str
     href: str | None = None
 
 
 class Fact(Frozen):
-    """One line of a list of facts: its name, its value, and where the value leads."""
+    """One line of a list of facts: its name, its value, and the link of the value."""
 
     name: str
     value: str
@@ -39,9 +39,9 @@ class Line(Frozen, kw_only=True):
 
     Attributes:
         name: the series.
-        iterations, values, seconds: one each for a point; a value of None is a gap (NaN or an
-            infinity was reported), seconds count from 1970 in UTC.
-        points: how many the registry holds; more than are listed when they were thinned.
+        iterations, values, seconds: one of each for a point. A value of None is a gap (NaN or an
+            infinity was reported); seconds are since 1970, UTC.
+        points: how many points the registry has; more than are listed here if they were thinned.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Chart(Frozen):
 
 
 class Picture(Frozen):
-    """A reported image, or another file: `source` is a relative URL or a data: URL."""
+    """A reported image or another file; `source` is a relative URL or a data: URL."""
 
     source: str
     kind: str  # "image", "audio", "video" or "file"
@@ -67,11 +67,11 @@ class Picture(Frozen):
 
 
 class Step(Frozen, kw_only=True):
-    """What was reported under one title and series at one iteration.
+    """One iteration of a plot.
 
     Attributes:
-        shown: a Plotly figure (data and layout) that may be drawn as it is, or a picture.
-        note: what the reader must know, such as that it was thinned.
+        shown: a Plotly figure (data and layout) with escaped texts, or a picture.
+        note: a text below it, for example that it was thinned.
     """
 
     iteration: int
@@ -80,7 +80,7 @@ class Step(Frozen, kw_only=True):
 
 
 class Plot(Frozen):
-    """A plot at each of the iterations it was reported for, the last one shown first."""
+    """A plot with all its iterations; the page shows the last one first."""
 
     title: str
     series: str
@@ -88,7 +88,7 @@ class Plot(Frozen):
 
 
 class Reported(Frozen, kw_only=True):
-    """Everything reported to a model or a task."""
+    """All reports of a model or a task."""
 
     charts: tuple[Chart, ...] = ()
     singles: tuple[tuple[str, float | None], ...] = ()
@@ -96,22 +96,22 @@ class Reported(Frozen, kw_only=True):
 
 
 class Version(Frozen, kw_only=True):
-    """One model of the line that a page's model is of."""
+    """One version of the model of a page."""
 
     link: Link
     aliases: tuple[str, ...]
     created: str
-    here: bool  # whether it is the page's own
+    here: bool  # True for the model of the page itself
 
 
 class Node(Frozen, kw_only=True):
     """A model or a task of a lineage.
 
     Attributes:
-        key: names it in `Lineage.edges`.
+        key: its name in `Lineage.edges`.
         kind: "model" or "task".
         column: 0 is leftmost; edges go from left to right.
-        here: whether it is what the page is about.
+        here: True for the model of the page itself.
     """
 
     key: str
@@ -122,14 +122,14 @@ class Node(Frozen, kw_only=True):
 
 
 class Lineage(Frozen):
-    """Where a model comes from and where it went, as a graph; edges are (from, to, label)."""
+    """The ancestors and descendants of a model as a graph; edges are (from, to, label)."""
 
     nodes: tuple[Node, ...]
     edges: tuple[tuple[str, str, str], ...]
 
 
 class Change(Frozen):
-    """One line of a history: when, who, what."""
+    """One line of a history: time, actor, change."""
 
     at: str
     actor: str
@@ -137,7 +137,7 @@ class Change(Frozen):
 
 
 class ModelPage(Frozen, kw_only=True):
-    """Everything the page of one model shows; times are text for people, in UTC."""
+    """Everything that the page of a model shows; times are texts, in UTC."""
 
     id: str
     ref: str
@@ -162,7 +162,7 @@ class ModelPage(Frozen, kw_only=True):
 
 
 class TaskPage(Frozen, kw_only=True):
-    """Everything the page of one task shows."""
+    """Everything that the page of a task shows."""
 
     id: str
     name: str
@@ -176,18 +176,18 @@ class TaskPage(Frozen, kw_only=True):
     config: str
     labels: tuple[tuple[str, int], ...]
     parameters: tuple[tuple[str, str, str], ...]  # section, name, value
-    configurations: tuple[tuple[str, str], ...]  # name, text; `config` is the model's
+    configurations: tuple[tuple[str, str], ...]  # name, text; `config` is that of the models
     artifacts: tuple[tuple[str, str, str, str], ...]  # name, kind, size, sha256
-    log: tuple[tuple[str, str, str], ...]  # when, level, text
+    log: tuple[tuple[str, str, str], ...]  # time, level, text
     more_log: int  # earlier lines that are not listed
     reported: Reported
 
 
 class Compared(Frozen, kw_only=True):
-    """One of the models that are compared."""
+    """One of the compared models."""
 
     link: Link
-    facts: Mapping[str, str]  # by name; the same names for all, "" where one has none
+    facts: Mapping[str, str]  # by name; "" where a model lacks the fact
     metadata: Mapping[str, str]
     config: str
     reported: Reported
@@ -196,8 +196,8 @@ class Compared(Frozen, kw_only=True):
 class ComparePage(Frozen):
     """Two or more models side by side.
 
-    `directions` says for a single value or metadata key whether more is better: 1 or -1, and 0
-    where nobody can tell.
+    `directions` maps a single value or metadata key to 1 if more is better, -1 if less is better,
+    and 0 if that is unknown.
     """
 
     models: tuple[Compared, ...]
@@ -205,17 +205,17 @@ class ComparePage(Frozen):
 
 
 class IndexPage(Frozen, kw_only=True):
-    """The overview of a registry, by columns: entry i of each column is of model i.
+    """The overview of a registry, in columns: entry i of each column belongs to model (or task) i.
 
     Attributes:
-        name: the registry's directory, its last part.
+        name: the last part of the registry's path.
         models: "ref", "project", "name", "version" (int), "aliases" and "tags" (lists of str),
             "framework", "size" (bytes, or None), "states" (list of str), "updated" (seconds since
             1970), "href" (or None), "id".
         metrics: values by "title/series" or the name of a single value: {position: value}.
-        tasks: "name", "project", "status", "tags", "updated", "href", "id" likewise.
+        tasks: "name", "project", "status", "tags", "updated", "href", "id", as for models.
         projects: name, number of models, number of tasks, updated (seconds).
-        note: what the reader must know, such as that only so many are listed.
+        note: a text above the list, for example that not all models are listed.
     """
 
     name: str

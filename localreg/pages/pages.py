@@ -1,8 +1,7 @@
-"""HTML pages of the values in page_values.py: every text is escaped, every script is known.
+"""Renders the values of page_values.py as HTML pages.
 
-Data stands in ``application/json`` elements, one for each chart and plot, so that a browser
-reads only what is scrolled to. A Content-Security-Policy allows our own script files, or, in a
-page that holds everything itself, the scripts with the hashes it lists.
+The Content-Security-Policy of a page allows our own script files; that of a standalone page lists
+the hashes of the scripts it contains.
 """
 
 from __future__ import annotations
@@ -43,13 +42,13 @@ _PLOT_HEIGHT = 400
 
 
 class Look(Frozen, kw_only=True):
-    """Where a page stands and how it is packed.
+    """Where a page lies, and whether it is standalone.
 
     Attributes:
-        root: the way from the page to the folder that holds ``assets``: "" or "../".
-        standalone: whether everything is put into the page itself.
-        home: the way to the index page, or None where there is none.
-        generated: when the page was made, as text in UTC.
+        root: relative path from the page to the folder that contains ``assets``: "" or "../".
+        standalone: True to put scripts, styles and data into the page itself.
+        home: link to the overview, or None.
+        generated: time at which the page was written, as text in UTC.
     """
 
     root: str = ""
@@ -59,7 +58,7 @@ class Look(Frozen, kw_only=True):
 
 
 class _Script(Frozen):
-    """A script of a page: where it is, or its text."""
+    """A script of a page: its URL, or its text."""
 
     source: str | None
     text: str | None
@@ -81,10 +80,10 @@ def compare_page(values: ComparePage, look: Look) -> str:
     charts = []
     for title, parts in comparing.joint_charts(models).items():
         data: dict[str, object] = {"title": title, "lines": []}
-        for place, chart in parts:
-            origin = _origin(models[place].reported)
+        for position, chart in parts:
+            origin = _origin(models[position].reported)
             data["lines"] += [  # type: ignore[operator]  # it is the list above
-                _line(line, origin, name=f"{place + 1} · {line.name}", colour=place, dash=i)
+                _line(line, origin, name=f"{position + 1} · {line.name}", colour=position, dash=i)
                 for i, line in enumerate(chart.lines)
             ]
         charts.append({"title": title, "data": data, "notes": _notes(c for _, c in parts)})
@@ -99,9 +98,9 @@ def compare_page(values: ComparePage, look: Look) -> str:
         metadata=comparing.text_rows([model.metadata for model in models], values.directions),
         singles=comparing.single_rows(models, values.directions),
         diffs=[
-            (place + 1, model, comparing.config_diff(models[0].config, model.config))
-            for place, model in enumerate(models)
-            if place
+            (position + 1, model, comparing.config_diff(models[0].config, model.config))
+            for position, model in enumerate(models)
+            if position
         ],
         charts=charts,
         joints=comparing.joint_plots(models),
@@ -116,22 +115,13 @@ def index_page(values: IndexPage, look: Look) -> str:
         "models": models,
         "tasks": tasks,
         "projects": values.projects,
-        # As pairs: a name such as __proto__ is a key of no object then.
+        # A list, because a name such as __proto__ cannot be a key of a JavaScript object.
         "metrics": [
             (name, list(column), [_finite(value) for value in column.values()])
             for name, column in values.metrics.items()
         ],
     }
-    return _rendered(
-        "index_page.html",
-        look,
-        False,
-        "virtual_table.js",
-        "filter_menu.js",
-        "index.js",
-        page=values,
-        data=data,
-    )
+    return _rendered("index_page.html", look, False, *_LISTING, page=values, data=data)
 
 
 def _hrefs(columns: Mapping[str, Sequence[object]]) -> list[str | None]:
@@ -161,8 +151,10 @@ def _script(name: str, look: Look) -> _Script:
     if not look.standalone:
         return _Script(f"{look.root}assets/{asset_names()[name]}", None)
     text = asset_path(name).read_text("utf-8")
-    if "</script" in text.lower() or "<!--" in text:  # either would end it early, or never
-        raise ValueError(f"{asset_path(name)} cannot stand in a page: it holds HTML's own marks")
+    if "</script" in text.lower() or "<!--" in text:  # either would end the element early, or never
+        raise ValueError(
+            f"{asset_path(name)} contains </script or <!--, so it cannot be put into a page"
+        )
     return _Script(None, text)
 
 
@@ -172,7 +164,7 @@ def _policy(scripts: Iterable[str]) -> str:
         for text in scripts
     )
     return (
-        # WebGL traces of Plotly compile code of their own, hence 'unsafe-eval'.
+        # 'unsafe-eval', because the WebGL traces of Plotly compile code.
         f"default-src 'none'; script-src 'self' 'unsafe-eval'{hashes}; "
         "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data:; "
         "font-src data:; connect-src 'none'; base-uri 'none'; form-action 'none'"
@@ -181,7 +173,7 @@ def _policy(scripts: Iterable[str]) -> str:
 
 @cache
 def _templates() -> Environment:
-    """Return the templates, which are compiled once."""
+    """Return the Jinja2 environment of the templates; they are compiled once."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -200,7 +192,7 @@ def _templates() -> Environment:
         "number": number_text,
         "highlighted": highlighted,
         "svg": lineage_svg,
-        "trusted": Markup,  # for our own scripts and styles, and nothing else
+        "trusted": Markup,  # only for our own scripts and styles
     }
     environment.globals |= {
         "chart_data": chart_data,
@@ -215,7 +207,7 @@ def _templates() -> Environment:
 
 
 def chart_data(chart: Chart, origin: float) -> dict[str, object]:
-    """Return what charts.js draws of a chart; relative time counts from `origin`."""
+    """Return a chart as charts.js expects it; relative times count from `origin`."""
     lines = [_line(line, origin, colour=i) for i, line in enumerate(chart.lines)]
     return {"title": chart.title, "lines": lines}
 
@@ -235,7 +227,7 @@ def _line(
 
 
 def _finite(value: float | None) -> float | None:
-    """Return a number that JSON has, None for NaN and infinities; floats come out as floats."""
+    """Return a number, or None for NaN and infinities, which JSON does not have."""
     return value if value is None or value - value == 0 else None
 
 
@@ -246,7 +238,7 @@ def _origin(reported: Reported) -> float:
 
 
 def _notes(charts: Iterable[Chart]) -> list[str]:
-    """Return a note for each line of which not every point is drawn."""
+    """Return a note for each line that was thinned."""
     return [
         f"{line.name}: {line.points:,} points, {len(line.values):,} drawn"
         for chart in charts
@@ -256,15 +248,15 @@ def _notes(charts: Iterable[Chart]) -> list[str]:
 
 
 def plot_groups(plots: Sequence[Plot]) -> list[tuple[str, list[tuple[int, Plot]]]]:
-    """Return the plots by title, each with its place among all."""
+    """Return the plots by title, each with its position among all plots."""
     groups: dict[str, list[tuple[int, Plot]]] = {}
-    for place, plot in enumerate(plots):
-        groups.setdefault(plot.title, []).append((place, plot))
+    for position, plot in enumerate(plots):
+        groups.setdefault(plot.title, []).append((position, plot))
     return list(groups.items())
 
 
 def plot_data(plot: Plot) -> dict[str, object]:
-    """Return the names and iterations of a plot; its steps stand in elements of their own."""
+    """Return the names and iterations of a plot; each step has another element."""
     return {
         "title": plot.title,
         "series": plot.series,
@@ -274,7 +266,7 @@ def plot_data(plot: Plot) -> dict[str, object]:
 
 
 def step_data(step: Step) -> dict[str, object]:
-    """Return the figure or picture of a step as charts.js takes it."""
+    """Return the figure or picture of a step as charts.js expects it."""
     shown = step.shown
     if isinstance(shown, Picture):
         source = safe_href(shown.source, data=True)
@@ -283,7 +275,7 @@ def step_data(step: Step) -> dict[str, object]:
 
 
 def plot_height(plot: Plot) -> int:
-    """Return how high the tallest figure of a plot wants to be, in pixels; 0 for pictures."""
+    """Return the height of the tallest figure of a plot, in pixels; 0 for pictures."""
     heights = [_height(step.shown) for step in plot.steps if not isinstance(step.shown, Picture)]
     return int(max(120, min(1_200, max(heights)))) if heights else 0
 

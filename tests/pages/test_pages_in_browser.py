@@ -188,7 +188,7 @@ def test_compared_models_share_rows_charts_and_a_slider(visit):
     before = rows.count()
     shown.page.locator("#only-differences").check()
     assert (before, rows.count()) == (8, 4)
-    assert "-lr = 0" in shown.page.locator(".diff .gone").inner_text()
+    assert "-lr = 0" in shown.page.locator(".diff .removed").inner_text()
     shown.page.locator(".joint-stepper input").first.fill("1")
     assert shown.traces(".plot")[:2] == [2, 2]
 

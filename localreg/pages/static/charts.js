@@ -1,14 +1,14 @@
-// Scalar charts with their toolbar, and plots with a slider over iterations.
+// Draws scalar charts with their toolbar, and plots with a slider over iterations.
 (function () {
   'use strict';
 
   const {
-    element, data, draw, clear, whenNear, waits, literal, shortened, theme, DASHES, COLOURS,
+    element, data, draw, clear, whenNear, isWaiting, literal, shortened, theme, DASHES, COLOURS,
   } = globalThis.localreg;
   const charts = [];
   const choice = { smoothing: 0, log: false, axis: 'iteration' };
 
-  /** Return an exponential moving average that starts at the first value, not at zero. */
+  /** Return the exponential moving average of values, without a bias to zero at the start. */
   function smoothed(values, weight) {
     let sum = 0;
     let mass = 0;
@@ -20,13 +20,14 @@
     });
   }
 
+  /** Return the seconds in a unit of time that suits a duration, and the name of the unit. */
   function unitOf(seconds) {
     if (seconds < 300) return [1, 's'];
     if (seconds < 3 * 3600) return [60, 'min'];
     return seconds < 3 * 86400 ? [3600, 'h'] : [86400, 'days'];
   }
 
-  function places(line, unit) {
+  function xValues(line, unit) {
     if (choice.axis === 'iteration') return line.x;
     if (choice.axis === 'relative') return line.t.map((second) => second / unit[0]);
     return line.t.map((second) => (second + line.origin) * 1000);
@@ -39,7 +40,7 @@
     const made = [];
     for (const line of lines) {
       if (line.hidden) continue;
-      const x = places(line, unit);
+      const x = xValues(line, unit);
       const colour = series[line.colour % COLOURS];
       const dash = DASHES[dashOf(line)];
       const alone = line.y.some((y, i) => y !== null
@@ -60,7 +61,7 @@
     return made;
   }
 
-  /** Return whether values span so few decades that Plotly would label each digit of them. */
+  /** Return true if values span few decades: Plotly would then label every digit. */
   function narrow(lines) {
     let [least, most] = [Infinity, 0];
     for (const line of lines) {
@@ -86,7 +87,7 @@
     const layout = {
       margin: { l: 48, r: 14, t: 10, b: 24 },
       hovermode: lines.length <= 12 ? 'x unified' : 'closest',
-      showlegend: false, // the page has its own, which wraps
+      showlegend: false, // addLegend makes one that wraps
       xaxis: {
         type: choice.axis === 'wall' ? 'date' : 'linear',
         title: names[choice.axis] ? { text: names[choice.axis] } : undefined,
@@ -101,7 +102,7 @@
     draw(chart.into, { data: traces(lines, unit), layout }, title);
   }
 
-  /** Put a legend below a chart; each name in it hides and shows its line. */
+  /** Add a legend below a chart; a click on a name hides or shows its line. */
   function addLegend(chart) {
     const { lines } = chart.data;
     const made = element('div', { class: 'legend', role: 'group', 'aria-label': 'Lines' });
@@ -125,7 +126,7 @@
   }
 
   function redraw() {
-    for (const chart of charts) if (!waits(chart.into)) drawChart(chart);
+    for (const chart of charts) if (!isWaiting(chart.into)) drawChart(chart);
   }
 
   for (const into of document.querySelectorAll('[data-chart]')) {
@@ -136,7 +137,7 @@
 
   if (charts.length) {
     const smoothing = document.getElementById('smoothing');
-    const told = document.getElementById('smoothing-value');
+    const shown = document.getElementById('smoothing-value');
     let planned = false;
     const plan = () => {
       if (planned) return;
@@ -148,11 +149,11 @@
     };
     const read = () => {
       choice.smoothing = Number(smoothing.value);
-      told.textContent = choice.smoothing ? choice.smoothing.toFixed(2) : 'off';
+      shown.textContent = choice.smoothing ? choice.smoothing.toFixed(2) : 'off';
       choice.log = document.getElementById('log-y').checked;
       choice.axis = document.getElementById('x-axis').value;
     };
-    // The browser may have put back what was chosen before the page was left.
+    // The browser may have restored earlier choices.
     read();
     for (const id of ['smoothing', 'log-y', 'x-axis']) {
       document.getElementById(id).addEventListener('input', () => {
@@ -160,11 +161,11 @@
         plan();
       });
     }
-    // Series take their colours from the theme, not from the template.
+    // The colours of lines are set here, so a new theme needs new traces.
     document.addEventListener('themechange', redraw);
   }
 
-  /** Return the element that shows a picture, a sound, a film, or the way to another file. */
+  /** Return an element with a picture, a sound or a video, or a link to another file. */
   function media(step, name) {
     if (!step.source) return element('p', { class: 'empty' }, `${step.filename} cannot be shown.`);
     if (step.kind === 'image') {
@@ -176,7 +177,7 @@
     return element('a', { href: step.source, download: step.filename }, step.filename || 'file');
   }
 
-  /** A plot of a page: shows one of its steps. */
+  /** A plot of the page; it shows one of its iterations. */
   class Plot {
     constructor(card) {
       this.card = card;
@@ -193,7 +194,7 @@
 
     show(at) {
       this.at = at;
-      if (waits(this.into)) return;
+      if (isWaiting(this.into)) return;
       const step = data(`${this.id}-${at}`);
       const { title, series } = this.about;
       const note = this.about.notes[at];
@@ -209,18 +210,18 @@
       }
     }
 
-    /** Show the last step up to an iteration, the first where there is none. */
+    /** Show the last iteration up to the given one, or else the first. */
     showIteration(iteration) {
       let at = this.iterations.findLastIndex((each) => each <= iteration);
       if (at < 0) at = 0;
       if (this.stepper) this.stepper.querySelector('input').value = at;
-      const told = this.stepper && this.stepper.querySelector('output');
-      if (told) told.textContent = `iteration ${this.iterations[at]}`;
+      const label = this.stepper && this.stepper.querySelector('output');
+      if (label) label.textContent = `iteration ${this.iterations[at]}`;
       this.show(at);
     }
   }
 
-  /** Return a figure without a title that the card says already. */
+  /** Return a figure without its title if the card already shows it. */
   function untitled(figure, known) {
     const layout = figure.layout || {};
     const title = layout.title && typeof layout.title === 'object' ? layout.title.text : layout.title;
@@ -228,26 +229,26 @@
     return { ...figure, layout: { ...layout, title: undefined } };
   }
 
-  /** Let a slider and its two buttons choose one of some iterations. */
+  /** Call `choose` with an index when the user moves a slider over iterations or its buttons. */
   function bind(stepper, iterations, choose) {
     const slider = stepper.querySelector('input');
-    const told = stepper.querySelector('output');
+    const label = stepper.querySelector('output');
     slider.max = iterations.length - 1;
-    slider.value = iterations.length - 1; // not what the browser remembers
-    const tell = () => {
+    slider.value = iterations.length - 1; // the browser may have restored an earlier value
+    const updateLabel = () => {
       const at = Number(slider.value);
-      told.textContent = `iteration ${iterations[at]}`;
-      slider.setAttribute('aria-valuetext', told.textContent);
+      label.textContent = `iteration ${iterations[at]}`;
+      slider.setAttribute('aria-valuetext', label.textContent);
       return at;
     };
-    slider.addEventListener('input', () => choose(tell()));
+    slider.addEventListener('input', () => choose(updateLabel()));
     for (const button of stepper.querySelectorAll('[data-step]')) {
       button.addEventListener('click', () => {
         slider.value = Number(slider.value) + Number(button.dataset.step);
-        choose(tell());
+        choose(updateLabel());
       });
     }
-    tell();
+    updateLabel();
   }
 
   const plots = new Map();

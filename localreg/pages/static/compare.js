@@ -1,4 +1,4 @@
-// The page that compares models: only differing rows, one slider for plots side by side.
+// The comparison of models: a filter for differing rows, and one slider for all plots of a row.
 (function () {
   'use strict';
 

@@ -1,4 +1,4 @@
-// Draws Plotly figures in the colours of the page, when they are scrolled to.
+// Draws Plotly figures in the colours of the page, once they are scrolled into view.
 (function () {
   'use strict';
 
@@ -6,9 +6,9 @@
   const DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot'];
   const COLOURS = 8;
   const drawn = new Set(); // elements that show a figure
-  const waiting = new Map(); // elements that will, and how
+  const waiting = new Map(); // elements to fill later, and the functions that do it
 
-  /** Return text as Plotly shows it literally; it would take <b> and <a> for markup. */
+  /** Return text escaped for Plotly, which reads <b> and <a> as markup. */
   function literal(text) {
     return String(text).replace(/[\0-\x08]/g, '')
       .replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
@@ -36,7 +36,7 @@
     };
   }
 
-  /** Return a Plotly template: what a figure looks like where it does not say so itself. */
+  /** Return a Plotly template: the look of a figure where its own layout does not set it. */
   function template(given) {
     const t = theme();
     const axis = {
@@ -46,7 +46,7 @@
     };
     const space = { ...axis, backgroundcolor: t.card, showbackground: false };
     const layout = {
-      paper_bgcolor: t.card, // as what is below: Plotly picks contrasts by it, and PNGs have it
+      paper_bgcolor: t.card, // for Plotly's choice of contrasts, and for saved PNGs
       plot_bgcolor: 'rgba(0,0,0,0)',
       font: { color: t.ink, family: t.font, size: 12 },
       title: { font: { size: 13, color: t.ink } },
@@ -78,7 +78,7 @@
       table: [table], heatmap: [bar], contour: [bar], surface: [bar], histogram2d: [bar],
       bar: [{ marker: { line: { width: 0 } } }], histogram: [{ marker: { line: { width: 0 } } }],
     };
-    // A figure may bring a template: its kinds of traces stay, backgrounds and inks are ours.
+    // Traces of the figure's own template are kept; its layout is replaced.
     const base = given && typeof given === 'object' ? given : {};
     return {
       data: { ...(base.data || {}), ...own },
@@ -101,7 +101,7 @@
     ],
   };
 
-  /** Return the margin that suits some traces; undefined for the usual one. */
+  /** Return the margin for some traces; undefined for the default. */
   function marginOf(traces, title) {
     if (traces.length && traces.every(({ type }) => type === 'table')) {
       return { l: 4, r: 4, t: title ? 40 : 10, b: 4 };
@@ -112,13 +112,13 @@
     return title ? { t: 40 } : undefined;
   }
 
-  /** Return the layout of a figure in the colours of the page, to fill an element. */
+  /** Return the layout of a figure in the colours of the page and the size of an element. */
   function layoutOf(figure, into) {
     const layout = { ...(figure.layout || {}) };
     layout.template = template(layout.template);
     layout.margin ??= marginOf(figure.data || [], layout.title);
-    layout.autosize = true; // into the element, which has the height
-    layout.uirevision = 'kept'; // zoom and camera outlive a change of colours
+    layout.autosize = true; // to the size of the element
+    layout.uirevision = 'kept'; // keep zoom and camera when the colours change
     const height = Number(layout.height) || Number(into.dataset.height) || 0;
     if (height) into.style.height = `${Math.max(120, Math.min(1200, height))}px`;
     delete layout.height;
@@ -126,11 +126,11 @@
     return layout;
   }
 
-  /** Draw a figure into an element, in place of what it shows. */
+  /** Draw a figure into an element, and replace what it showed. */
   function draw(into, figure, name) {
     into.classList.remove('waiting');
     if (typeof Plotly === 'undefined') {
-      fail(into, 'The folder assets is missing beside this page, so nothing can be drawn.');
+      fail(into, 'Figures cannot be drawn: the folder assets is missing next to this page.');
       return;
     }
     if (!into.classList.contains('js-plotly-plot')) into.replaceChildren();
@@ -158,7 +158,7 @@
     return [...safe.replace(/^-+|-+$/g, '')].slice(0, 80).join('') || 'plot';
   }
 
-  /** Take a figure out of an element, so that something else can stand there. */
+  /** Empty an element, so that something else can be put into it. */
   function clear(from) {
     if (drawn.delete(from)) Plotly.purge(from);
     from.classList.remove('js-plotly-plot', 'waiting');
@@ -178,14 +178,14 @@
     action();
   }
 
-  /** Call `action` when an element comes near to what is in view. */
+  /** Call `action` once when an element comes close to the visible part of the page. */
   function whenNear(target, action) {
     target.classList.add('waiting');
     waiting.set(target, action);
     watcher.observe(target);
   }
 
-  const waits = (target) => waiting.has(target);
+  const isWaiting = (target) => waiting.has(target);
 
   document.addEventListener('themechange', () => {
     for (const each of drawn) draw(each, each.figure, each.figureName);
@@ -195,6 +195,6 @@
   });
 
   Object.assign(globalThis.localreg, {
-    draw, clear, whenNear, waits, literal, shortened, theme, DASHES, COLOURS,
+    draw, clear, whenNear, isWaiting, literal, shortened, theme, DASHES, COLOURS,
   });
 })();

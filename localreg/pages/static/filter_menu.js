@@ -1,9 +1,9 @@
-// A button that opens a list of choices with counts, to filter by or to pick columns from.
+// A button that opens a list of choices with counts, for filters and for metric columns.
 (function () {
   'use strict';
 
   const { element } = globalThis.localreg;
-  const LISTED = 200; // choices at once; the box above them finds the rest
+  const LISTED = 200; // choices shown at once; the search box finds the others
   let opened = null;
 
   function close() {
@@ -20,10 +20,10 @@
   });
 
   class FilterMenu {
-    /** `options()` returns [[name, count or null], …], asked for each time the menu opens. */
+    /** `options()` returns [[name, count or null], …]; it is called each time the menu opens. */
     constructor(title, { options, chosen, onChange }) {
       this.options = options;
-      this.chosen = chosen; // a Set, which is changed in place
+      this.chosen = chosen; // a Set, changed in place
       this.onChange = onChange;
       this.name = element('span', {}, title);
       this.number = element('span', { class: 'menu-count', hidden: '' });
@@ -50,7 +50,7 @@
         this.open(false);
         this.button.focus();
       });
-      this.tell();
+      this.updateCount();
     }
 
     open(wanted) {
@@ -74,7 +74,7 @@
     fill() {
       const wanted = this.find.value.toLowerCase();
       const fitting = this.listed.filter(([name]) => name.toLowerCase().includes(wanted));
-      // What is chosen stands first, so that it can be taken back.
+      // Chosen ones come first, so that they are easy to unselect.
       fitting.sort((a, b) => this.chosen.has(b[0]) - this.chosen.has(a[0]));
       const rows = fitting.slice(0, LISTED).map(([name, count]) => {
         const box = element('input', { type: 'checkbox' });
@@ -89,21 +89,21 @@
         return element('label', { class: 'menu-row' }, box, text, ' ', number);
       });
       if (fitting.length > LISTED) {
-        const rest = `${(fitting.length - LISTED).toLocaleString('en')} more: find them above`;
+        const rest = `${(fitting.length - LISTED).toLocaleString('en')} more: search above`;
         rows.push(element('p', { class: 'note' }, rest));
       }
-      if (!rows.length) rows.push(element('p', { class: 'note' }, 'Nothing here.'));
+      if (!rows.length) rows.push(element('p', { class: 'note' }, 'No choices.'));
       this.list.replaceChildren(...rows);
       this.clear.hidden = !this.chosen.size;
     }
 
     changed() {
-      this.tell();
+      this.updateCount();
       this.clear.hidden = !this.chosen.size;
       this.onChange();
     }
 
-    tell() {
+    updateCount() {
       this.number.textContent = this.chosen.size;
       this.number.hidden = !this.chosen.size;
       this.button.classList.toggle('active', this.chosen.size > 0);

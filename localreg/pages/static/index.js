@@ -15,39 +15,39 @@
   const TITLES = {
     project: 'Project', tags: 'Tag', framework: 'Framework', states: 'State', status: 'Status',
   };
-  const USUAL = { models: 'updated', projects: 'updated', tasks: 'updated' };
+  const DEFAULT_SORT = { models: 'updated', projects: 'updated', tasks: 'updated' };
   const picked = new Set();
   const byId = (id) => document.getElementById(id);
 
-  // ---- what is chosen, and how it stands in the address ----
+  // ---- the user's choices, which the address of the page stores ----
   const state = { tab: 'models', words: '', sort: null, filters: new Map(), columns: new Set() };
 
   function readAddress() {
-    const said = new URLSearchParams(location.hash.slice(1));
-    const tab = said.get('tab');
+    const params = new URLSearchParams(location.hash.slice(1));
+    const tab = params.get('tab');
     state.tab = Object.hasOwn(counts, tab) ? tab : 'models';
-    state.words = said.get('q') ?? '';
-    const key = said.get('sort');
-    state.sort = key ? { key, down: said.get('order') !== 'up' } : usualSort();
-    state.filters = new Map(FILTERS[state.tab].map((name) => [name, new Set(said.getAll(name))]));
-    state.columns = new Set(said.getAll('metric').filter((name) => metrics.has(name)));
+    state.words = params.get('q') ?? '';
+    const key = params.get('sort');
+    state.sort = key ? { key, down: params.get('order') !== 'up' } : defaultSort();
+    state.filters = new Map(FILTERS[state.tab].map((name) => [name, new Set(params.getAll(name))]));
+    state.columns = new Set(params.getAll('metric').filter((name) => metrics.has(name)));
   }
 
-  function usualSort() {
-    return { key: USUAL[state.tab], down: true };
+  function defaultSort() {
+    return { key: DEFAULT_SORT[state.tab], down: true };
   }
 
   function writeAddress() {
-    const said = new URLSearchParams();
-    if (state.tab !== 'models') said.set('tab', state.tab);
-    if (state.words) said.set('q', state.words);
-    if (state.sort.key !== USUAL[state.tab] || !state.sort.down) {
-      said.set('sort', state.sort.key);
-      said.set('order', state.sort.down ? 'down' : 'up');
+    const params = new URLSearchParams();
+    if (state.tab !== 'models') params.set('tab', state.tab);
+    if (state.words) params.set('q', state.words);
+    if (state.sort.key !== DEFAULT_SORT[state.tab] || !state.sort.down) {
+      params.set('sort', state.sort.key);
+      params.set('order', state.sort.down ? 'down' : 'up');
     }
-    for (const [name, chosen] of state.filters) for (const each of chosen) said.append(name, each);
-    for (const name of state.columns) said.append('metric', name);
-    const text = said.toString();
+    for (const [name, chosen] of state.filters) for (const each of chosen) params.append(name, each);
+    for (const name of state.columns) params.append('metric', name);
+    const text = params.toString();
     if (text !== location.hash.slice(1)) history.replaceState(null, '', `#${text}`);
   }
 
@@ -164,8 +164,8 @@
         key: 'name', title: 'Project', width: 'minmax(190px, 3fr)',
         value: (i) => folded(projects[i][0]),
         show: (i) => {
-          const said = new URLSearchParams({ project: projects[i][0] });
-          return [element('a', { href: `#${said}` }, projects[i][0] || '(none)')];
+          const params = new URLSearchParams({ project: projects[i][0] });
+          return [element('a', { href: `#${params}` }, projects[i][0] || '(none)')];
         },
       },
       number('models', 'Models', 1),
@@ -198,7 +198,7 @@
     ];
   }
 
-  // ---- finding rows ----
+  // ---- search and filters ----
   const columnsOf = { models, tasks };
   const haystacks = new Map();
 
@@ -218,7 +218,7 @@
     }).join(' ')));
   }
 
-  /** Return whether row i has what a filter asks for: all tags, or one of several others. */
+  /** Return true if row i passes a filter: it has all chosen tags, or one of the other values. */
   function passes(name, chosen, i) {
     if (!chosen.size) return true;
     const value = columnsOf[state.tab][name][i];
@@ -229,6 +229,7 @@
     return Array.isArray(value) ? value.some((each) => chosen.has(each)) : chosen.has(value ?? '');
   }
 
+  /** Return the indexes of the rows that pass the search and all filters except `without`. */
   function matching(without) {
     const words = folded(state.words).split(/\s+/).filter(Boolean);
     const texts = words.length ? haystack(state.tab) : null;
@@ -258,7 +259,7 @@
   }
 
   // ---- selected models ----
-  /** Return a reference as a shell takes it; the id where the reference is not plain text. */
+  /** Return a reference quoted for a shell, or the id if the reference cannot be quoted safely. */
   function argument(i) {
     const ref = models.ref[i];
     if (/^[\w@%+=:,./#][\w@%+=:,./#-]*$/.test(ref) && !ref.startsWith('#')) return ref;
@@ -305,7 +306,7 @@
   function columns() {
     const of = { models: modelColumns, projects: projectColumns, tasks: taskColumns };
     const list = of[state.tab]();
-    if (!list.some(({ key, value }) => key === state.sort.key && value)) state.sort = usualSort();
+    if (!list.some(({ key, value }) => key === state.sort.key && value)) state.sort = defaultSort();
     table.setColumns(list, state.sort);
   }
 

@@ -1,4 +1,4 @@
-// What all pages share: building elements, reading data, copy buttons, the section in view.
+// Shared by all pages: new elements, data of the page, copy buttons, the mark of the visible section.
 (function () {
   'use strict';
 
@@ -14,7 +14,7 @@
     return made;
   }
 
-  /** Return what an application/json element of the page holds. */
+  /** Return the value of an application/json element of the page. */
   function data(id) {
     return JSON.parse(document.getElementById(id).textContent);
   }
@@ -40,7 +40,7 @@
     setTimeout(() => button.classList.remove('done'), 1200);
   });
 
-  // Marks the link of the section that is in view.
+  // Mark the link of the visible section.
   const links = new Map();
   for (const link of document.querySelectorAll('nav.sections a')) {
     const section = document.getElementById(link.hash.slice(1));
@@ -77,7 +77,7 @@
     mark();
   }
 
-  // The version the page is about may stand far to the right of its line.
+  // Scroll the list of versions to the version of this page.
   const line = document.querySelector('.versions');
   const here = line && line.querySelector('.here');
   if (here) line.scrollLeft = here.offsetLeft - line.clientWidth / 2;

@@ -1,4 +1,4 @@
-// Chooses light or dark before anything is drawn, so that nothing flashes.
+// Selects light or dark before the page is drawn, so that it does not flash.
 (function () {
   'use strict';
 
@@ -10,7 +10,7 @@
       const value = localStorage.getItem('localreg-theme');
       return value === 'light' || value === 'dark' ? value : null;
     } catch {
-      return null; // storage may be forbidden to pages from disk
+      return null; // browsers may forbid storage to pages on disk
     }
   }
 
@@ -32,7 +32,7 @@
       try {
         localStorage.setItem('localreg-theme', theme);
       } catch {
-        // It holds for this page only, then.
+        // Then the choice holds only for this page.
       }
       apply(theme);
     });

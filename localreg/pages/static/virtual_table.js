@@ -1,16 +1,16 @@
-// A table of any length, of which only the rows in view are elements.
+// A table of any length; only the visible rows are elements of the page.
 (function () {
   'use strict';
 
   const { element } = globalThis.localreg;
   const ROW = 36; // pixels, as in page.css
-  const SPARE = 10; // rows above and below those in view
+  const SPARE = 10; // extra rows above and below the visible ones
 
   const kind = ({ number, sticky }) => `${number ? 'number' : ''}${sticky ? ' sticky' : ''}`;
 
   /**
-   * Columns are {key, title, width, number, sticky, value(i), show(i)}: `value` is what is sorted by
-   * (null is missing, and comes last), `show` the text or nodes of the cell.
+   * Columns are {key, title, width, number, sticky, value(i), show(i)}: `value` returns the sort key
+   * of row i (null for a missing one, which comes last), `show` the text or nodes of its cell.
    */
   class VirtualTable {
     constructor(parent, label, { onSort }) {
@@ -20,7 +20,7 @@
       this.ranks = new Map();
       this.head = element('div', { class: 'vt-head', role: 'row', 'aria-rowindex': '1' });
       this.body = element('div', { class: 'vt-body', role: 'rowgroup' });
-      this.empty = element('p', { class: 'empty vt-empty', hidden: '' }, 'Nothing matches.');
+      this.empty = element('p', { class: 'empty vt-empty', hidden: '' }, 'No rows match.');
       this.box = element(
         'div', { class: 'vt', role: 'table', 'aria-label': label, tabindex: '0' },
         element('div', { role: 'rowgroup', class: 'vt-heads' }, this.head), this.body, this.empty,
@@ -43,7 +43,7 @@
       this.sort = sort;
       const widths = columns.map((column) => column.width).join(' ');
       this.box.style.setProperty('--columns', widths);
-      // Every row is a grid of its own; one least width for all keeps their columns in line.
+      // Every row is a separate grid; a common minimum width keeps their columns aligned.
       const least = columns.map(({ width }) => Number(/(\d+)px/.exec(width)[1]));
       this.box.style.setProperty('--least', `${least.reduce((sum, each) => sum + each, 0)}px`);
       this.head.replaceChildren(...columns.map((column) => this.heading(column)));
@@ -65,7 +65,7 @@
         const button = element('button', { type: 'button', title: column.title }, name, arrow);
         button.dataset.sort = column.key;
         button.addEventListener('click', () => {
-          // Numbers and times are mostly looked at from the greatest down.
+          // Numbers and times start with the greatest.
           const down = sorted ? !this.sort.down : Boolean(column.number);
           this.onSort({ key: column.key, down });
         });
@@ -74,7 +74,7 @@
       return cell;
     }
 
-    /** Return for each row of the data its place in the order of a column; missing is -1. */
+    /** Return the rank of each row in the order of a column; -1 for a missing value. */
     rank(column, count) {
       const known = this.ranks.get(column.key);
       if (known) return known;
@@ -95,7 +95,7 @@
       return ranks;
     }
 
-    /** Show some rows of `count`, in the order of the chosen column. */
+    /** Show some of `count` rows, in the order of the chosen column. */
     setRows(rows, count) {
       const column = this.columns.find((each) => each.key === this.sort.key && each.value);
       if (column) {
@@ -110,7 +110,7 @@
       }
       this.rows = rows;
       this.body.style.height = `${rows.length * ROW}px`;
-      // No taller than its rows, with room for a bar to scroll sideways.
+      // As tall as its rows, plus space for a horizontal scroll bar.
       this.box.style.maxHeight = `${Math.max(rows.length, 4) * ROW + 52}px`;
       this.box.setAttribute('aria-rowcount', rows.length + 1);
       this.empty.hidden = rows.length > 0;
