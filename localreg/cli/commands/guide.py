@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from difflib import get_close_matches
 from pathlib import Path
@@ -60,5 +61,7 @@ def _print_markdown(text: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
+    # On GitHub a topic is a link; here it is a command.
+    text = re.sub(r"\[[\w -]+\]\(([\w-]+)\.md\)", r"`localreg guide \1`", text)
     console = Console(no_color="NO_COLOR" in os.environ or None)
     console.print(Markdown(text, hyperlinks=False), width=min(console.width, WIDEST))
