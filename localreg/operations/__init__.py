@@ -18,7 +18,7 @@ programs start faster.
 
 from __future__ import annotations
 
-from importlib import import_module
+from localreg.lazy import modules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,10 +29,4 @@ if TYPE_CHECKING:
     from localreg.operations import upkeep as upkeep
     from localreg.operations import weights as weights
 
-_MODULES = frozenset("finding models reports tasks upkeep weights".split())
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(f"{__name__}.{name}")
+__getattr__ = modules_of(__name__)

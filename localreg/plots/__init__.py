@@ -20,7 +20,7 @@ A module is loaded when it is first named, such as ``plots.drawings``: this keep
 
 from __future__ import annotations
 
-from importlib import import_module
+from localreg.lazy import modules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,10 +33,4 @@ if TYPE_CHECKING:
     from localreg.plots import tables as tables
     from localreg.plots import thinning as thinning
 
-_MODULES = frozenset("arrays drawings figures images line_series options tables thinning".split())
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(f"{__name__}.{name}")
+__getattr__ = modules_of(__name__)

@@ -107,11 +107,13 @@ def test_the_check_finds_what_it_looks_for(text):
     assert list(offences(ast.parse(text)))
 
 
-MODULES_NAMED_BY_VARIABLES = {"__init__.py", "main.py", "config_text.py", "clearml_shim.py"}
+MODULES_NAMED_BY_VARIABLES = {
+    "__init__.py", "main.py", "config_text.py", "clearml_shim.py", "lazy.py"
+}  # fmt: skip
 
 
 def test_modules_named_by_variables_are_few():
-    """P23: what is imported by a name in a variable comes from a table in the same module."""
+    """P23: a module is imported by a variable only if code, never stored data, sets its name."""
     found = {
         source.name
         for source in SOURCES

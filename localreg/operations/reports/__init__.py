@@ -14,7 +14,7 @@ disk refuses something.
 
 from __future__ import annotations
 
-from importlib import import_module
+from localreg.lazy import modules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,12 +29,4 @@ if TYPE_CHECKING:
     from localreg.operations.reports import task_page as task_page
     from localreg.operations.reports import writing as writing
 
-_MODULES = frozenset(
-    "charts images index_page media model_page page_links pages reading task_page writing".split()
-)
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(f"{__name__}.{name}")
+__getattr__ = modules_of(__name__)

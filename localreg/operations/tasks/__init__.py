@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from localreg.lazy import modules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,13 +18,4 @@ if TYPE_CHECKING:
     from localreg.operations.tasks import run_facts as run_facts
     from localreg.operations.tasks import search as search
 
-_MODULES = frozenset(
-    "artifacts cloning dataframes details inputs lifecycle parameters removal rerunning "
-    "run_facts search".split()
-)
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(f"{__name__}.{name}")
+__getattr__ = modules_of(__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from localreg.lazy import modules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,10 +15,4 @@ if TYPE_CHECKING:
     from localreg.operations.upkeep import sharing as sharing
     from localreg.operations.upkeep import verify as verify
 
-_MODULES = frozenset("adopt cache doctor du gc repair sharing verify".split())
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(f"{__name__}.{name}")
+__getattr__ = modules_of(__name__)
