@@ -1,6 +1,8 @@
-"""What is current: the registry and the task that calls without either one mean.
+"""The current registry and task: what calls use that name neither.
 
-This is the only state of the package. It belongs to the process, so that threads see it too.
+This is the only state of the package: one `State`, which belongs to the process and is shared by
+its threads. `enter` and `leave` bracket the ``with`` block of a registry, `set_task` and
+`drop_task` a task from its beginning to its end; `isolated` runs a block with a state of its own.
 """
 
 from __future__ import annotations
@@ -8,14 +10,16 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from contextlib import contextmanager
 
+from localreg import log
 from localreg.errors import InvalidValueError
 from localreg.values.layout import DATABASE, HIDDEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from localreg.operations.weights.uploading import Uploads
@@ -28,25 +32,64 @@ DURABILITY_VARIABLE = "LOCALREG_DURABILITY"
 TASK_VARIABLE = "LOCALREG_TASK_ID"
 RUNNING_VARIABLE = "LOCALREG_TASK_RUNNING"
 
-_entered: list[OpenRegistry] = []
-_chosen: list[OpenRegistry] = []
-_opened: dict[Path, OpenRegistry] = {}
-_tasks: dict[Path, list[tuple[OpenRegistry, str]]] = {}  # those begun here, the current one last
-_left_with: list[object] = []
-_told: set[str] = set()
-_parsed: list[tuple[ArgumentParser, Namespace]] = []
-_listeners: dict[str, Callable[[ArgumentParser, Namespace], None]] = {}
-_destination: list[str] = []
-_uploads: dict[int, Uploads] = {}  # by process: a fork does not take threads along
+
+class State:
+    """What this process has current, and what it must remember to end well.
+
+    Attributes:
+        entered: registries whose ``with`` block runs; the last one is current.
+        chosen: the registry given to `use_registry`.
+        located: the registries that `current` opened, by directory.
+        tasks: the tasks that began here and have not ended, with their registry, by directory and
+            id; the last one of a registry is its current task.
+        exit_status: what `sys.exit` was called with last.
+        seen: what `first_time` was asked about.
+        parsed: what argparse parsed last.
+        listeners: what is called when argparse has parsed, by task id.
+        upload_uri: where weights are uploaded when neither their model nor its task says so.
+        uploads: uploads in the background, by process id: a fork does not copy threads.
+    """
+
+    def __init__(self) -> None:
+        self.entered: list[OpenRegistry] = []
+        self.chosen: OpenRegistry | None = None
+        self.located: dict[Path, OpenRegistry] = {}
+        self.tasks: dict[tuple[Path, str], OpenRegistry] = {}
+        self.exit_status: object = None
+        self.seen: set[str] = set()
+        self.parsed: tuple[ArgumentParser, Namespace] | None = None
+        self.listeners: dict[str, Callable[[ArgumentParser, Namespace], None]] = {}
+        self.upload_uri: str | None = None
+        self.uploads: dict[int, Uploads] = {}
+
+
+_state = State()
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Run a block with a state of its own, in which nothing is current; then restore this one.
+
+    Registries that the block opened without naming them are closed at its end. For tests.
+    """
+    global _state
+    before, _state = _state, State()
+    try:
+        yield
+    finally:
+        try:
+            _close_all()
+        finally:
+            _state = before
 
 
 def locate() -> tuple[Path, str]:
-    """Return where the registry is when nobody names one, and what decided it.
+    """Return the directory of the default registry, and what decided it.
 
-    That is the environment, a ``.localreg`` folder in or above the working directory, or the
-    user's data. A folder that belongs to another user is passed over: whoever can write to a
-    folder above could otherwise choose what is loaded. So could each member of a group that
-    shares one: such a registry is named by the environment, or by hand.
+    It is named by the environment, or is a ``.localreg`` folder in or above the working directory,
+    or lies in the user's data. A folder that belongs to another user is skipped: anyone who can
+    write to a folder above could otherwise choose what is loaded. So could every member of a group
+    that shares a registry: such a registry must be named.
 
     Raises:
         InvalidValueError: the environment names no directory.
@@ -57,7 +100,7 @@ def locate() -> tuple[Path, str]:
     if home:
         try:
             return (Path(home).expanduser().absolute(), HOME_VARIABLE)
-        except RuntimeError as error:  # "~" without a home, or with a user nobody knows
+        except RuntimeError as error:  # "~" without a home, or of an unknown user
             raise InvalidValueError(
                 f"{HOME_VARIABLE} names no directory: {home!r}: {error}", argument=HOME_VARIABLE
             ) from error
@@ -102,148 +145,162 @@ def default_durability() -> Durability:
 
 
 def current() -> OpenRegistry:
-    """Return the current registry, opened (and made) if it is not open yet.
+    """Return the current registry; it is opened, and made, when it is not open yet.
 
     It is the one whose ``with`` block was entered last, else the one given to `use_registry`,
-    else the located one.
+    else the default one (`locate`).
 
     Raises:
         RegistryError: it cannot be opened.
     """
-    if _entered:
-        return _entered[-1]
-    if _chosen:
-        return _chosen[-1]
+    if _state.entered:
+        return _state.entered[-1]
+    if _state.chosen is not None:
+        return _state.chosen
     path, _ = locate()
-    registry = _opened.get(path)
+    registry = _state.located.get(path)
     if registry is None:
-        registry = _opened[path] = open_located()
+        registry = _state.located[path] = open_located()
     return registry
 
 
 def open_located(*, durability: Durability | None = None, readonly: bool = False) -> OpenRegistry:
-    """Open the registry that is meant when nobody names one, with those upstream of it.
+    """Open the default registry (`locate`), with the upstream registries of the environment.
 
     Args:
-        durability, readonly: as for `open_registry`; by the environment when None.
+        durability, readonly: as for `open_registry`; the environment's durability when None.
 
     Raises:
         RegistryError: it cannot be opened.
-        InvalidValueError: the environment names no directories.
+        InvalidValueError: the environment does not name directories.
     """
     from localreg.registry import open_registry
 
-    upstream = os.environ.get(UPSTREAM_VARIABLE)
-    if not upstream:
-        return open_registry(
-            locate()[0], durability=durability or default_durability(), readonly=readonly
-        )
-    from localreg.api.upstreams import put_behind, roots_in
-
-    roots = roots_in(upstream)  # what it cannot mean is told before anything is made
-    first = open_registry(
+    roots = _upstream_roots(os.environ.get(UPSTREAM_VARIABLE, ""))  # checked before it is made
+    registry = open_registry(
         locate()[0], durability=durability or default_durability(), readonly=readonly
     )
-    return put_behind(first, roots)
+    return open_upstream(registry, roots) if roots else registry
+
+
+def _upstream_roots(value: str) -> tuple[Path, ...]:
+    from localreg.registry import check_directory
+
+    if "://" in value:
+        raise InvalidValueError(
+            f"{UPSTREAM_VARIABLE} must be directories of registries, separated by {os.pathsep!r}, "
+            f"not URLs: {value[:200]!r}",
+            argument=UPSTREAM_VARIABLE,
+        )
+    parts = (part.strip() for part in value.split(os.pathsep))
+    return tuple(check_directory(UPSTREAM_VARIABLE, part) for part in parts if part)
+
+
+def open_upstream(registry: OpenRegistry, roots: tuple[Path, ...]) -> OpenRegistry:
+    """Return an open registry with upstream registries; warn once of each that does not open."""
+    from localreg.registry import with_upstream
+
+    try:
+        registry = with_upstream(registry, roots)
+    except BaseException:
+        registry.close()
+        raise
+    for each in registry.absent:
+        if first_time(f"upstream {each.root}"):
+            log.warning("the upstream registry %s is left out: %s", each.root, each.why)
+    return registry
 
 
 def enter(registry: OpenRegistry) -> None:
     """Make a registry current until `leave`."""
-    _entered.append(registry)
+    _state.entered.append(registry)
 
 
 def leave(registry: OpenRegistry) -> bool:
-    """Take back one `enter`, the last one of this registry; return whether it was the only one."""
-    entries = [index for index, each in enumerate(_entered) if each is registry]
+    """Undo the last `enter` of a registry; return True if no other one of it is left."""
+    entries = [index for index, each in enumerate(_state.entered) if each is registry]
     if entries:
-        del _entered[entries[-1]]
+        del _state.entered[entries[-1]]
     return len(entries) <= 1
 
 
 def choose(registry: OpenRegistry) -> None:
-    """Make a registry current where no ``with`` block says otherwise."""
-    _chosen[:] = [registry]
+    """Make a registry current outside of ``with`` blocks."""
+    _state.chosen = registry
 
 
 def forget(registry: OpenRegistry) -> None:
-    """Take a registry that is about to be closed out of everything, once its uploads are done."""
+    """Finish the uploads of a registry that is about to be closed, and remove it from the state."""
     finish_uploads(registry)
-    while any(each is registry for each in _entered):
+    while any(each is registry for each in _state.entered):
         leave(registry)
-    if _chosen and _chosen[0] is registry:
-        _chosen.clear()
-    if _opened.get(registry.root) is registry:
-        del _opened[registry.root]
-    for opened, task_id in list(_tasks.get(registry.root, [])):
+    if _state.chosen is registry:
+        _state.chosen = None
+    if _state.located.get(registry.root) is registry:
+        del _state.located[registry.root]
+    for opened, task_id in tasks():
         if opened is registry:
             drop_task(registry, task_id)
 
 
 def set_task(registry: OpenRegistry, task_id: str) -> None:
     """Make a task the current one of its registry, until it is dropped."""
-    begun = _tasks.setdefault(registry.root, [])
-    begun[:] = [each for each in begun if each[1] != task_id]
-    begun.append((registry, task_id))
+    _state.tasks.pop((registry.root, task_id), None)  # so that it becomes the last one
+    _state.tasks[registry.root, task_id] = registry
 
 
 def drop_task(registry: OpenRegistry, task_id: str) -> None:
-    """Forget a task that ended; the one that was current before it is current again."""
-    _listeners.pop(task_id, None)
-    begun = _tasks.get(registry.root, [])
-    begun[:] = [each for each in begun if each[1] != task_id]
-    if not begun:
-        _tasks.pop(registry.root, None)
+    """Remove a task that ended; the one that was current before it is current again."""
+    _state.listeners.pop(task_id, None)
+    _state.tasks.pop((registry.root, task_id), None)
 
 
 def current_task(registry: OpenRegistry) -> str | None:
-    """Return the id of the current task of this registry, or None.
+    """Return the id of the current task of a registry, or None.
 
-    In a worker of multiprocessing that is the task of the process which started it, if that runs.
+    In a worker of multiprocessing it is the task of the process that started the worker, while
+    that task runs.
     """
-    begun = _tasks.get(registry.root)
-    if begun:
-        return begun[-1][1]
+    for root, task_id in reversed(tuple(_state.tasks)):
+        if root == registry.root:
+            return task_id
     shared = shared_task() if is_worker() else None
-    if shared is None or not _runs(registry, shared):
+    if shared is None:
+        return None
+    from localreg.operations.tasks import lifecycle
+
+    if lifecycle.running(registry, shared) is None:
         return None
     set_task(registry, shared)
     return shared
 
 
-def _runs(registry: OpenRegistry, task_id: str) -> bool:
-    from localreg.store.rows import task_rows
-
-    with registry.store.read() as connection:
-        record = task_rows.task(connection, task_id)
-    return record is not None and record.ended is None
-
-
 def tasks() -> list[tuple[OpenRegistry, str]]:
-    """Return the tasks that this process began and that did not end, of all registries."""
-    return [each for begun in _tasks.values() for each in begun]
+    """Return the tasks of all registries that began in this process and have not ended."""
+    return [(registry, task_id) for (_, task_id), registry in tuple(_state.tasks.items())]
 
 
-def leave_with(code: object) -> None:
+def set_exit_status(status: object) -> None:
     """Remember what `sys.exit` was called with."""
-    _left_with[:] = [code]
+    _state.exit_status = status
 
 
-def left_with() -> object:
-    """Return what `sys.exit` was called with last, None for nothing."""
-    return _left_with[0] if _left_with else None
+def exit_status() -> object:
+    """Return what `sys.exit` was called with last, None if it was not."""
+    return _state.exit_status
 
 
 def may_have_task() -> bool:
-    """Return whether a registry can have a current task; none is opened or made to know that."""
-    return bool(_tasks) or (is_worker() and shared_task() is not None and _is_there())
+    """Return True if a registry can have a current task; opens and makes no registry."""
+    return bool(_state.tasks) or (is_worker() and shared_task() is not None and _is_there())
 
 
 def _is_there() -> bool:
-    return bool(_entered or _chosen) or (locate()[0] / DATABASE).is_file()
+    return bool(_state.entered or _state.chosen) or (locate()[0] / DATABASE).is_file()
 
 
 def is_worker() -> bool:
-    """Return whether multiprocessing started this process."""
+    """Return True if multiprocessing started this process."""
     process = sys.modules.get("multiprocessing.process")
     if process is None:
         return False
@@ -253,44 +310,38 @@ def is_worker() -> bool:
 
 
 def first_time(what: str) -> bool:
-    """Return whether this is the first time in this process that somebody asks about `what`."""
-    if what in _told:
+    """Return True if this is the first call with `what` in this process."""
+    if what in _state.seen:
         return False
-    _told.add(what)
+    _state.seen.add(what)
     return True
 
 
-def parsed(parser: ArgumentParser, arguments: Namespace) -> None:
-    """Remember what argparse parsed last, and tell whoever listens."""
-    _parsed[:] = [(parser, arguments)]
-    for listener in list(_listeners.values()):
+def set_parsed(parser: ArgumentParser, arguments: Namespace) -> None:
+    """Remember what argparse parsed last, and call the listeners."""
+    _state.parsed = (parser, arguments)
+    for listener in tuple(_state.listeners.values()):
         listener(parser, arguments)
 
 
-def last_parsed() -> tuple[ArgumentParser, Namespace] | None:
-    """Return what argparse parsed last, since it was hooked; None for nothing."""
-    return _parsed[0] if _parsed else None
+def parsed() -> tuple[ArgumentParser, Namespace] | None:
+    """Return what argparse parsed last since it is watched, None if nothing."""
+    return _state.parsed
 
 
-def listen(whom: str, listener: Callable[[ArgumentParser, Namespace], None] | None) -> None:
-    """Have a task told of what argparse parses from here on; None ends it."""
-    if listener is None:
-        _listeners.pop(whom, None)
-    else:
-        _listeners[whom] = listener
+def listen(task_id: str, listener: Callable[[ArgumentParser, Namespace], None]) -> None:
+    """Call `listener` whenever argparse has parsed, until the task is dropped."""
+    _state.listeners[task_id] = listener
 
 
 def shared_task() -> str | None:
-    """Return the id of a task that another process runs, of which this one is a part, or None.
-
-    That is one that `run_here` told the processes that are started from there.
-    """
+    """Return the id of the task of the process that started this one (`share_task`), or None."""
     task_id, _, process = os.environ.get(RUNNING_VARIABLE, "").partition(":")
     return task_id if task_id and process != str(os.getpid()) else None
 
 
-def run_here(task_id: str) -> None:
-    """Tell the processes that this one starts which task it runs."""
+def share_task(task_id: str) -> None:
+    """Name the task that this process runs to the processes that it starts."""
     os.environ[RUNNING_VARIABLE] = f"{task_id}:{os.getpid()}"
 
 
@@ -299,29 +350,29 @@ def remote_task() -> str | None:
     return os.environ.get(TASK_VARIABLE) or None
 
 
-def set_default_upload_uri(uri: str | None) -> None:
-    """Set where weights are uploaded to when neither their model nor its task says so."""
-    _destination[:] = [] if uri is None else [uri]
+def set_upload_uri(uri: str | None) -> None:
+    """Set where weights are uploaded when neither their model nor its task says so."""
+    _state.upload_uri = uri
 
 
-def default_upload_uri() -> str | None:
-    """Return what `set_default_upload_uri` set, or None."""
-    return _destination[0] if _destination else None
+def upload_uri() -> str | None:
+    """Return what `set_upload_uri` set, or None."""
+    return _state.upload_uri
 
 
 def uploads() -> Uploads:
-    """Return the uploads of this process that run behind."""
-    found = _uploads.get(os.getpid())
+    """Return the background uploads of this process."""
+    found = _state.uploads.get(os.getpid())
     if found is None:
         from localreg.operations.weights.uploading import Uploads
 
-        found = _uploads.setdefault(os.getpid(), Uploads())
+        found = _state.uploads.setdefault(os.getpid(), Uploads())
     return found
 
 
 def finish_uploads(registry: OpenRegistry | None = None) -> None:
-    """Wait for the uploads of a registry, or of all; what fails is told in the log at once."""
-    found = _uploads.get(os.getpid())
+    """Wait for the uploads of a registry, or of all; failures are logged at once."""
+    found = _state.uploads.get(os.getpid())
     if found is not None:
         found.wait(registry=registry)
 
@@ -329,5 +380,5 @@ def finish_uploads(registry: OpenRegistry | None = None) -> None:
 @atexit.register
 def _close_all() -> None:
     finish_uploads()
-    for registry in list(_opened.values()):
+    for registry in tuple(_state.located.values()):
         registry.close()

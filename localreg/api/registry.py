@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -13,7 +13,7 @@ from localreg.api.models.model import FoundModels, Model, handle
 from localreg.api.upkeep import UpkeepMethods
 from localreg.errors import InvalidValueError
 from localreg.progress import shown_progress
-from localreg.registry import OpenRegistry, open_registry
+from localreg.registry import OpenRegistry, check_directory, open_registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,16 +73,22 @@ class Registry(UpkeepMethods):
             return
         roots: tuple[Path, ...] = ()
         if upstream is not None:
-            from localreg.api.upstreams import put_behind, roots_of
-
-            roots = roots_of(upstream)  # checked before anything is made
+            if isinstance(upstream, (str, bytes, os.PathLike)) or not isinstance(
+                upstream, Iterable
+            ):
+                raise InvalidValueError(
+                    f"upstream must be a list of directories, not {type(upstream).__name__}",
+                    argument="upstream",
+                )
+            # Checked before anything is made.
+            roots = tuple(check_directory("upstream", each) for each in upstream)
         self._opened = open_registry(
             ambient.locate()[0] if path is None else path,
             durability=durability or ambient.default_durability(),
             readonly=readonly,
         )
         if roots:
-            self._opened = put_behind(self._opened, roots)
+            self._opened = ambient.open_upstream(self._opened, roots)
 
     def __enter__(self) -> Registry:
         ambient.enter(self._opened)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from localreg import InputModel, Registry, Task, current_registry, use_registry
+from localreg.api import ambient
 from localreg.errors import (
     ClosedRegistryError,
     InvalidURLError,
@@ -392,3 +393,20 @@ def test_a_registry_that_is_forgotten_closes_its_connections(tmp_path):
     del registry
     gc.collect()
     assert not (tmp_path / "registry.db-wal").exists()
+
+
+def test_an_isolated_block_has_nothing_current_and_then_all_is_as_before(
+    registry, tmp_path, monkeypatch
+):
+    task = Task.init(task_name="outside")
+    monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "inside"))
+    with ambient.isolated():
+        located = current_registry()
+        assert located.path == tmp_path / "inside"
+        assert Task.current_task() is None
+        assert ambient.first_time("tested") is True
+    assert current_registry().path == registry.path
+    assert Task.current_task() == task
+    assert ambient.first_time("tested") is True
+    with pytest.raises(ClosedRegistryError):
+        located.history()

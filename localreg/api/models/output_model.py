@@ -152,7 +152,7 @@ class OutputModel(Model):
             or operations.weights.uploading.check_destination(
                 "output_uri", operations.tasks.lifecycle.output_uri(stored.registry, self._task_id)
             )
-            or ambient.default_upload_uri()
+            or ambient.upload_uri()
         )
 
     def update_weights(
@@ -374,7 +374,7 @@ class OutputModel(Model):
 
         Source: ``set_default_upload_uri`` of ClearML's ``OutputModel``.
         """
-        ambient.set_default_upload_uri(
+        ambient.set_upload_uri(
             operations.weights.uploading.check_destination("output_uri", output_uri)
         )
 

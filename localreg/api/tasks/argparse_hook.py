@@ -54,7 +54,7 @@ def _hook(method: str, arguments: Callable[[Any], object], *, always: bool) -> N
         parsed = arguments(found)
         mine = args is None and (always or hasattr(self, "localreg_connected"))
         if mine and isinstance(parsed, argparse.Namespace):
-            ambient.parsed(self, parsed)
+            ambient.set_parsed(self, parsed)
         return found
 
     parse.localreg_original = original  # type: ignore[attr-defined]  # the mark

@@ -9,7 +9,6 @@ from localreg import operations
 from localreg.api import ambient
 from localreg.errors import TaskNotFoundError
 from localreg.registry import OpenRegistry
-from localreg.store.rows import task_rows
 from localreg.values.records import TaskRecord
 
 
@@ -55,7 +54,7 @@ def begin(
         operations.tasks.lifecycle.take_up(opened, found, run)
         if tags:
             operations.tasks.lifecycle.edit_tags(opened, found, add=tags)
-    ambient.run_here(found)
+    ambient.share_task(found)
     return found
 
 
@@ -64,17 +63,10 @@ def _current(opened: OpenRegistry, project: object, name: object) -> str | None:
     current = ambient.current_task(opened)
     if current is None or ambient.remote_task():
         return None
-    record = _running(opened, current)
+    record = operations.tasks.lifecycle.running(opened, current)
     if record is None:  # it ended, or somebody removed it
         return None
     return current if _is_called(record, project, name) else None
-
-
-def _running(opened: OpenRegistry, task_id: str) -> TaskRecord | None:
-    """Return a task that did not end; None for one that did, or that is gone."""
-    with opened.store.read() as connection:
-        record = task_rows.task(connection, task_id)
-    return None if record is None or record.ended is not None else record
 
 
 def _of_another_process(opened: OpenRegistry, project: object, name: object) -> str | None:
@@ -84,7 +76,7 @@ def _of_another_process(opened: OpenRegistry, project: object, name: object) -> 
     a script starts which runs a task again.
     """
     shared = ambient.shared_task()
-    record = None if shared is None else _running(opened, shared)
+    record = None if shared is None else operations.tasks.lifecycle.running(opened, shared)
     if record is None:
         return None
     again = ambient.remote_task() == shared

@@ -49,7 +49,7 @@ def _watch_exit() -> None:
     original = sys.exit
 
     def leave(status: object = None, /) -> NoReturn:
-        ambient.leave_with(status)
+        ambient.set_exit_status(status)
         original(status)  # type: ignore[arg-type]  # whatever it was given
 
     sys.exit = leave  # the same, but watched
@@ -92,7 +92,7 @@ def _verdict() -> tuple[str, str | None]:
     # Of an interactive session, an error that was shown is not the end.
     if isinstance(error, BaseException) and not hasattr(sys, "ps1"):
         return "failed", reason_of(error)
-    code = ambient.left_with()
+    code = ambient.exit_status()
     if code is None or code == 0:
         return "completed", None
     told = f"exit code {code}" if isinstance(code, int) else str(code)

@@ -319,7 +319,7 @@ class Task(
 
         argparse_hook.install(parser)
         ambient.listen(self._id, listener)
-        parsed = ambient.last_parsed()
+        parsed = ambient.parsed()
         if parsed is not None:
             listener(*parsed)
 

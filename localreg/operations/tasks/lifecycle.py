@@ -103,6 +103,13 @@ def task(registry: OpenRegistry, task_id: str) -> TaskRecord:
         return require_task(connection, task_id)
 
 
+def running(registry: OpenRegistry, task_id: str) -> TaskRecord | None:
+    """Return a task that has not ended; None for one that has, or that does not exist."""
+    with registry.store.read() as connection:
+        record = task_rows.task(connection, task_id)
+    return None if record is None or record.ended is not None else record
+
+
 def set_task(registry: OpenRegistry, task_id: str, column: str, new: object) -> None:
     """Set one column of a task: comment, name, status, reason or published.
 

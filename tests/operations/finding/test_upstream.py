@@ -520,11 +520,8 @@ def located(monkeypatch, tmp_path):
             InputModel.import_model(f"s3://b/{name}.pt", name=name)
     monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LOCALREG_UPSTREAM", str(tmp_path / "behind"))
-    ambient._told.clear()
-    yield tmp_path
-    for registry in list(ambient._opened.values()):
-        ambient.forget(registry)
-        registry.close()
+    with ambient.isolated():
+        yield tmp_path
 
 
 def names(**options):

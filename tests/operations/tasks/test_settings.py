@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from localreg import InputModel, Registry, Task
+from localreg.api import ambient
 from localreg.errors import InvalidValueError, NotFoundError, SourceNotFoundError
 
 
@@ -28,9 +29,10 @@ def task(registry):
 
 
 @pytest.fixture(autouse=True)
-def _nothing_was_parsed(monkeypatch):
+def _isolated():
     """What argparse parsed last belongs to the process, and so to the test before."""
-    monkeypatch.setattr("localreg.api.ambient._parsed", [])
+    with ambient.isolated():
+        yield
 
 
 @pytest.fixture
