@@ -124,7 +124,7 @@ class TestS3:
 
     def test_a_profile_that_is_none(self, no_clouds, files):
         files("[default]\naws_access_key_id = k")
-        with pytest.raises(InvalidURLError, match="'lab', which neither"):
+        with pytest.raises(InvalidURLError, match="'lab', which is in neither"):
             aws_settings({"AWS_PROFILE": "lab", **environment_of_files()})
 
     def test_a_file_that_is_none(self, no_clouds, files):
@@ -311,7 +311,7 @@ class TestCertificates:
 
     def test_a_name_that_sounds_like_it(self, s3, registry, monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-        with pytest.raises(DownloadError, match=r"after 5 tries: .*(reached|broke off)"):
+        with pytest.raises(DownloadError, match=r"in 5 tries: .*(reached|broke off)"):
             fetch(f"{s3.url}/certificates/net.pt")
 
 

@@ -30,7 +30,7 @@ from localreg import InputModel, Model, OutputModel, Registry, Task
 from localreg.blobs.transfer import downloading
 from localreg.blobs.transfer.cloud import download as cloud_download
 from localreg.blobs.transfer.cloud import upload as cloud_upload
-from localreg.blobs.transfer.cloud.event_loop import run_apart
+from localreg.blobs.transfer.cloud.event_loop import run_in_loop
 from localreg.blobs.transfer.pace import Pace
 from localreg.errors import DigestMismatchError, DownloadError, UploadError
 
@@ -126,13 +126,13 @@ class TestUploads:
 
     def test_a_part_that_is_lost(self, bucket, proxy, source):
         proxy.misbehave("complete", loses_part(2))
-        with pytest.raises(UploadError, match=r"took 20,000,000 bytes, and has 11,611,392"):
+        with pytest.raises(UploadError, match=r"accepted 20,000,000 bytes, but has 11,611,392"):
             upload(source, bucket)
         nothing_visible(bucket)
 
     def test_one_that_is_taken_and_not_there(self, bucket, proxy, small):
         proxy.misbehave("put", answers(200, ETag='"x"'))
-        with pytest.raises(UploadError, match="took it, and has not got it"):
+        with pytest.raises(UploadError, match="accepted it, but does not have it"):
             upload(small, bucket)
 
     def test_a_server_that_is_not_there(self, bucket, proxy, source):
@@ -204,7 +204,7 @@ class TestUploads:
         """The object is there by then, but the caller never learns its URL."""
 
         def run_and_interrupt(begin):
-            run_apart(begin)
+            run_in_loop(begin)
             assert bucket.keys() == ["a/net.pt"]
             raise KeyboardInterrupt
 
@@ -278,7 +278,7 @@ class TestDownloads:
 
     def test_what_stays_broken_is_given_up_on(self, bucket, proxy, tmp_path):
         proxy.misbehave("get", answers(503, "SlowDown"))
-        with pytest.raises(DownloadError, match=r"given up on after 5 tries: .*503 \(SlowDown\)"):
+        with pytest.raises(DownloadError, match=r"no success in 5 tries: .*503 \(SlowDown\)"):
             download(bucket, tmp_path / "part")
         assert list(tmp_path.iterdir()) == []
 
@@ -376,7 +376,7 @@ class TestDownloads:
 
     def test_a_length_that_is_a_lie(self, bucket, proxy, tmp_path):
         proxy.misbehave("head", tells(Content_Length="5000000"))
-        with pytest.raises(DownloadError, match="another object there each time"):
+        with pytest.raises(DownloadError, match="changes with each request"):
             download(bucket, tmp_path / "part")
         assert list(tmp_path.iterdir()) == []
 

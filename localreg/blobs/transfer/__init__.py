@@ -1,17 +1,20 @@
-"""Bringing bytes from servers, by requests.
+"""Download and upload weights: http and https, object stores, folders.
 
 The decisions that bind this package:
 
-- Only a whole answer of the right length counts: `Content-Length`, or chunks up to their end. An
-  answer with neither cannot be told from one that was cut, and counts only with a checksum.
-- What arrives is hashed a little behind the write, as it is read back from the file.
-- A cut body goes on where it stopped, by ``Range`` and ``If-Range`` with a strong ETag; whatever
-  does not fit (another ETag, another range, another length) starts anew.
-- Redirects are followed by hand: to http and https only, from https to http only with a checksum,
-  and credentials stay with the scheme, host and port they were given for.
-- One watch bounds everything that a server can draw out: connecting, handshakes, headers and
-  bodies slower than 1 KiB/s for a while, and all of it by a deadline. It ends a blocked read by
-  shutting the socket down.
-- Foreign errors become localreg's here, and nowhere else. Those of requests carry URLs with their
+- ``downloading.download`` and ``uploading.upload`` are the entry points. Each chooses the kind of
+  server by the URL: ``http/``, ``cloud/``, or ``folder_upload``.
+- Only a whole answer of the right length counts: ``Content-Length``, or chunks up to their end. An
+  answer with neither looks the same when it is cut short, so it counts only with a checksum.
+- Bytes are hashed in the background, as they are read back from the file.
+- A download that was cut continues where it stopped, by ``Range`` and ``If-Range`` with a strong
+  ETag. If anything does not match (another ETag, range or length), it starts again from the
+  beginning.
+- Redirects are followed by our own code: to http and https only, from https to http only with a
+  checksum. Credentials are sent only to the scheme, host and port they were given for.
+- A watch limits everything that a server can make slow: connections, handshakes, headers, and
+  bodies slower than 1 KiB/s for some time. A deadline limits the whole. The watch ends a blocked
+  read by shutting down the socket.
+- Errors of other libraries become localreg's errors here, and nowhere else. They contain URLs with
   secrets, so they are never chained.
 """

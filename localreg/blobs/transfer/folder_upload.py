@@ -1,4 +1,4 @@
-"""Uploading into folders: written beside, synced, and linked or renamed to its name."""
+"""Upload into folders: write a temporary file there, sync it, then link or rename it."""
 
 from __future__ import annotations
 
@@ -34,89 +34,79 @@ def upload(
     """Copy a file to a destination.
 
     Args:
-        source: a plain file.
-        destination: URL of the folder; made when it is not there.
-        name: what the object is called; when other bytes have that name, its digest goes into it.
-        sync: whether it shall be on disk before this returns.
-        progress: told of the bytes.
+        source: a regular file.
+        destination: URL of the folder; made if it does not exist.
+        name: the object's name; if other bytes have it, the digest is put into the name.
+        sync: sync the file to disk before this returns.
+        progress: called with the number of bytes done, and the total.
 
     Raises:
-        SourceNotFoundError: there is no such file.
-        InvalidValueError: it is no plain file.
-        StorageError: the destination refused something, or is full; nothing is there then.
+        SourceNotFoundError: the file does not exist.
+        InvalidValueError: it is not a regular file.
+        StorageError: the destination refused something, or is full; nothing is left there.
     """
     folder = _folder(destination)
     with disk_errors("uploading weights", folder):
         size = source_size(source)
         _make_folder(folder, sync)
         check_room(folder, size)
-        aside = folder / f".{new_id()}.part"
+        temporary = folder / f".{new_id()}.part"
         try:
-            staged = stage_file(source, aside, "copy", sync=sync, progress=progress)
-            target, made = _settle(staged, folder, name)
+            staged = stage_file(source, temporary, "copy", sync=sync, progress=progress)
+            target, made = _give_name(staged, folder, name)
             if sync:
                 sync_folder(folder)
         finally:
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     return Uploaded(local_url(target), staged.digest, staged.size, made)
 
 
 def expected_url(
     destination: str, name: str, digest: str, size: int, taken: AbstractSet[str]
 ) -> str:
-    """Return the URL that bytes will have at a destination, as it looks now.
-
-    Args:
-        taken: URLs that other bytes are on their way to.
-    """
+    """Return the URL that bytes will get; as `localreg.blobs.transfer.uploading.expected_url`."""
     folder = _folder(destination)
     plain = folder / name
     with disk_errors("uploading weights", folder):
         free = not os.path.lexists(plain) or _holds(plain, digest, size)
     return local_url(
-        plain if free and local_url(plain) not in taken else folder / _own(name, digest)
+        plain if free and local_url(plain) not in taken else folder / _unique(name, digest)
     )
 
 
 def is_there(url: str, size: int | None) -> bool:
-    """Return whether an object is there, as large as it should be."""
+    """Return True if an object exists and has the right size."""
     place = local_path(url)
     return place is not None and size_of(place) == size
 
 
 def is_whole(url: str, digest: str, size: int) -> bool:
-    """Return whether an object is what was uploaded, by hashing it; also when it is gone.
-
-    Raises:
-        StorageError: it cannot be read.
-    """
+    """Return True if an object has the bytes that were uploaded, or does not exist any more."""
     place = local_path(url)
     assert place is not None
-    with disk_errors("looking for what was uploaded", place):
+    with disk_errors("reading uploaded weights", place):
         return not os.path.lexists(place) or _holds(place, digest, size)
 
 
 def delete(url: str) -> None:
-    """Delete an object; one that is gone already is fine.
-
-    Raises:
-        StorageError: it cannot be deleted.
-    """
+    """Delete an object, if it exists."""
     place = local_path(url)
     assert place is not None
     with disk_errors("deleting weights", place):
         place.unlink(missing_ok=True)
 
 
-def _settle(
+def _give_name(
     staged: StagedBlob, folder: Path, name: str, link: Callable[[Path, Path], None] = os.link
 ) -> tuple[Path, bool]:
-    """Give an object its name; return its place, and whether it was not there before.
+    """Give a temporary file its name; return its path, and True if that did not exist before.
 
     Args:
-        link: makes a hard link, which unlike a rename replaces nothing.
+        staged: the temporary file.
+        folder, name: where it goes.
+        link: makes a hard link. Unlike a rename, a link never replaces a file.
     """
-    for target in (folder / name, folder / _own(name, staged.digest)):
+    for target in (folder / name, folder / _unique(name, staged.digest)):
         try:
             link(staged.path, target)
         except FileExistsError:
@@ -132,7 +122,7 @@ def _settle(
         if _holds(target, staged.digest, staged.size):
             return target, False
     raise StorageError(
-        f"{target} is there, and is not what was uploaded before under this name; move it away",
+        f"{target} exists with other bytes than were uploaded under this name; move it away",
         path=str(target),
     )
 
@@ -141,10 +131,10 @@ def _holds(place: Path, digest: str, size: int) -> bool:
     return size_of(place) == size and file_digest(place) == digest
 
 
-def _own(name: str, digest: str) -> str:
-    """Return a name that no other bytes have.
+def _unique(name: str, digest: str) -> str:
+    """Return the name with the start of the digest in it, so that no other bytes have it.
 
-    >>> _own("net.tar.gz", "0123456789abcdef")
+    >>> _unique("net.tar.gz", "0123456789abcdef")
     'net.0123456789ab.tar.gz'
     """
     stem, dot, ending = name.partition(".") if not name.startswith(".") else (name, "", "")
@@ -153,7 +143,7 @@ def _own(name: str, digest: str) -> str:
 
 def _folder(destination: str) -> Path:
     folder = local_path(destination)
-    assert folder is not None  # who checks a destination knows what kinds there are
+    assert folder is not None  # `check_destination` accepts only clouds and folders
     return folder
 
 

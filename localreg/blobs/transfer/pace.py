@@ -1,4 +1,4 @@
-"""How slow a server may be, and the watch that gives up on one that is slower."""
+"""How slow a server may be, and the watch that ends a download that is slower."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Pace(Frozen, kw_only=True):
     """How long a download may take.
 
     Attributes:
-        silence: seconds without a byte, or below 1 KiB/s, after which a server is given up on.
-        deadline: seconds in all, retries and pauses included; None for any time.
+        silence: seconds without a byte, or below 1 KiB/s, after which the download ends.
+        deadline: seconds for everything, with retries and pauses; None for no limit.
         connect: seconds for a connection.
-        pause: seconds before the first retry; each further one waits twice as long.
+        pause: seconds before the first retry; the pause doubles with each further retry.
     """
 
     silence: float = 60.0
@@ -36,10 +36,10 @@ class Pace(Frozen, kw_only=True):
 
 
 def pace_from_environment() -> Pace:
-    """Return the pace that ``LOCALREG_HTTP_TIMEOUT`` and ``LOCALREG_DOWNLOAD_DEADLINE`` ask for.
+    """Return the pace set by ``LOCALREG_HTTP_TIMEOUT`` and ``LOCALREG_DOWNLOAD_DEADLINE``.
 
     Raises:
-        InvalidValueError: one of them is no positive number of seconds.
+        InvalidValueError: one of them is not a positive number of seconds.
     """
     silence = _seconds("LOCALREG_HTTP_TIMEOUT")
     deadline = _seconds("LOCALREG_DOWNLOAD_DEADLINE")
@@ -61,11 +61,26 @@ def _seconds(variable: str) -> float | None:
     return seconds
 
 
+def too_slow(pace: Pace, arrived: int, seconds: float) -> str | None:
+    """Return why bytes arrived too slowly, as text for people; None if they did not."""
+    if arrived >= SLOWEST * seconds:
+        return None
+    return (
+        f"{arrived:,} bytes came in {seconds:.0f} s, slower than {SLOWEST} bytes a second for "
+        f"{pace.silence:g} s (LOCALREG_HTTP_TIMEOUT)"
+    )
+
+
+def too_late(pace: Pace) -> str:
+    """Return the text for people that says that the deadline has passed."""
+    return f"it took longer than the deadline of {pace.deadline:g} s (LOCALREG_DOWNLOAD_DEADLINE)"
+
+
 class Watch:
-    """Looks on while bytes arrive, and ends the connection when they come too slowly.
+    """A thread that watches a connection, and ends it when bytes arrive too slowly.
 
     Attributes:
-        verdict: why it was ended, for people; None while it was not.
+        verdict: why the connection was ended, as text for people; None if it was not.
 
     Use it as a context manager, which ends its thread.
     """
@@ -73,7 +88,7 @@ class Watch:
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
         self._end = math.inf if pace.deadline is None else time.monotonic() + pace.deadline
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._running = False
         self._over = False
         self._window = 0.0
@@ -92,40 +107,40 @@ class Watch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._news:
+        with self._changed:
             self._over = True
-            self._news.notify()
+            self._changed.notify()
         self._thread.join()
 
     def start(self) -> None:
-        """Begin to look: a request goes out."""
-        with self._news:
+        """Start to watch; call it before a request."""
+        with self._changed:
             self._running, self._arrived, self._window = True, 0, time.monotonic()
-            self._news.notify()
+            self._changed.notify()
 
     def stop(self) -> None:
-        """Look no longer: the answer is there, or another try comes."""
-        with self._news:
+        """Stop to watch; call it after an answer, or before a pause."""
+        with self._changed:
             self._running = False
             self._drop_line()
 
     def attach(self, line: socket.socket) -> None:
-        """Tell which connection there is; it is closed when there is a verdict already.
+        """Watch a new connection; close it if there is a verdict already.
 
-        The watch has a descriptor of its own for it: TLS takes the first one over.
+        The watch duplicates the descriptor, because TLS takes over the original one.
 
         Raises:
-            ConnectionAbortedError: nothing shall be asked any more.
+            ConnectionAbortedError: there is a verdict, so no request may be sent.
         """
-        with self._news:
+        with self._changed:
             self._drop_line()
             if self.verdict is not None:
-                line.close()  # here: TLS forgets a connection that ends before its handshake
+                line.close()  # TLS would not close a connection that ends before its handshake
                 raise ConnectionAbortedError(self.verdict)
             self._line = line.dup()
 
     def arrived(self, count: int) -> None:
-        """Tell that bytes arrived."""
+        """Count bytes that arrived."""
         self._arrived += count
 
     def time_left(self) -> float:
@@ -133,16 +148,16 @@ class Watch:
         return max(0.0, self._end - time.monotonic())
 
     def gave_up(self) -> bool:
-        """Return whether there is a verdict; that the deadline has passed is one."""
+        """Return True if there is a verdict; a deadline that has passed is one."""
         if time.monotonic() >= self._end and self.verdict is None:
-            self.verdict = f"it took longer than the deadline of {self._pace.deadline:g} s"
+            self.verdict = too_late(self._pace)
         return self.verdict is not None
 
     def _run(self) -> None:
         tick = min(1.0, self._pace.silence / 8, (self._pace.deadline or math.inf) / 8)
-        with self._news:
+        with self._changed:
             while not self._over:
-                self._news.wait(tick if self._running else None)
+                self._changed.wait(tick if self._running else None)
                 if self._running and self.verdict is None and self._is_too_slow():
                     self._cut()
 
@@ -152,18 +167,13 @@ class Watch:
         passed = time.monotonic() - self._window
         if passed < self._pace.silence:
             return False
-        if self._arrived < SLOWEST * passed:
-            self.verdict = (
-                f"{self._arrived:,} bytes came in {passed:.0f} s; slower than {SLOWEST} bytes a "
-                f"second for {self._pace.silence:g} s is given up on"
-            )
-            return True
+        self.verdict = too_slow(self._pace, self._arrived, passed)
         self._arrived, self._window = 0, time.monotonic()
-        return False
+        return self.verdict is not None
 
     def _cut(self) -> None:
         if self._line is not None:
-            with suppress(OSError):  # it is closed by now
+            with suppress(OSError):  # it is closed already
                 self._line.shutdown(socket.SHUT_RDWR)
 
     def _drop_line(self) -> None:

@@ -1,4 +1,4 @@
-"""The part of a download that is on disk, and the note that lets another process go on."""
+"""The part of a download that is on disk, and the note with which another process continues it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SYNC_STEP = 128 * 1024 * 1024
 
 
 class Note(Frozen):
-    """What a server said of what it sends.
+    """What a server said about the bytes it sends.
 
     Attributes:
-        key: stands for the URL.
-        etag: a strong one.
-        total: bytes in all.
+        key: a digest of the URL.
+        etag: a strong ETag.
+        total: number of bytes of the whole.
     """
 
     key: str
@@ -28,15 +28,15 @@ class Note(Frozen):
 
 
 class Part:
-    """A file that is being downloaded to, hashed as it grows.
+    """The file of a download, hashed as it grows.
 
-    Use it as a context manager. The note is there before the first byte, so whatever is cut short
-    can be taken up again, or is seen not to be.
+    Use it as a context manager. The note is written before the first byte, so a part without a note
+    cannot be continued.
 
     Args:
-        path: the file; what is there already counts when its note fits `key`.
-        key: stands for the URL.
-        durable: whether what is written shall be on disk at the end.
+        path: the file; bytes of an earlier download count if their note has the same key.
+        key: a digest of the URL.
+        durable: sync what is written to disk.
     """
 
     def __init__(self, path: Path, key: str, *, durable: bool) -> None:
@@ -50,12 +50,12 @@ class Part:
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         self._descriptor = os.open(path, flags, 0o666)
         try:
-            self._behind = BackgroundHash(path)
+            self._hash = BackgroundHash(path)
             if self.note is None:
                 os.ftruncate(self._descriptor, 0)
             else:
                 self.size = os.lseek(self._descriptor, 0, os.SEEK_END)
-                self._behind.advance(self.size)
+                self._hash.advance(self.size)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -64,37 +64,37 @@ class Part:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._behind.__exit__(None, None, None)
+        self._hash.__exit__(None, None, None)
         os.close(self._descriptor)
 
     def _read_note(self) -> Note | None:
         try:
-            told = json.loads(self._note_path.read_text(encoding="utf-8"))
-            note = Note(str(told["key"]), str(told["etag"]), int(told["total"]))
-        except (FileNotFoundError, ValueError, KeyError, TypeError):  # none, or cut short
+            found = json.loads(self._note_path.read_text(encoding="utf-8"))
+            note = Note(str(found["key"]), str(found["etag"]), int(found["total"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):  # missing, or cut short
             return None
         return note if note.key == self._key else None
 
     def restart(self) -> None:
-        """Forget what is there."""
+        """Delete the bytes and the note; start again from the beginning."""
         self._note_path.unlink(missing_ok=True)
         self.note = None
         if self.size:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
-            self._behind.__exit__(None, None, None)
-            self._behind = BackgroundHash(self.path)
+            self._hash.__exit__(None, None, None)
+            self._hash = BackgroundHash(self.path)
             self.size = self._synced = 0
 
     def begin(self, etag: str | None, total: int | None) -> None:
-        """Note what comes, before its first byte, where that lets it be taken up again."""
+        """Write the note before the first byte, if the server's answer allows to continue later."""
         if etag is None or total is None:
             return
         self.note = Note(self._key, etag, total)
         with disk_errors("downloading weights", self._note_path):
-            aside = self._note_path.with_name(f"{self._note_path.name}.new")
-            aside.write_text(json.dumps(values(self.note)), encoding="utf-8")
-            aside.replace(self._note_path)
+            temporary = self._note_path.with_name(f"{self._note_path.name}.new")
+            temporary.write_text(json.dumps(values(self.note)), encoding="utf-8")
+            temporary.replace(self._note_path)
 
     def write(self, data: bytes) -> None:
         """Append some bytes."""
@@ -103,17 +103,17 @@ class Part:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
             self.size += len(data)
-            self._behind.advance(self.size)
+            self._hash.advance(self.size)
             if self._durable and self.size - self._synced >= SYNC_STEP:
                 os.fsync(self._descriptor)
                 self._synced = self.size
 
     def finish(self) -> str:
-        """Return the digest of the whole, which is on disk then when it shall be."""
+        """Return the digest of the whole file; sync it to disk first if it must be durable."""
         with disk_errors("downloading weights", self.path):
             if self._durable:
                 os.fsync(self._descriptor)
-            digest = self._behind.finish()
+            digest = self._hash.finish()
             self._note_path.unlink(missing_ok=True)
             return digest
 
@@ -122,7 +122,7 @@ class Part:
         return self.note is not None and 0 < self.size < self.note.total
 
     def discard(self) -> None:
-        """Delete file and note."""
+        """Delete the file and the note."""
         with disk_errors("downloading weights", self.path):
             self._note_path.unlink(missing_ok=True)
             self.path.unlink(missing_ok=True)

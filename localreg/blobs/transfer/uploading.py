@@ -1,10 +1,10 @@
-"""Bringing weights to a destination outside the registry: the one seam for every kind of place.
+"""Upload weights to a destination outside the registry: the one entry point for all destinations.
 
-An object appears under its name whole, or not at all, and never takes the place of other bytes, so
-that the revisions of a model that share a file name all stay readable. In a folder (``file://``)
-the second one gets the start of its digest into its name, and the same bytes are there once. In an
-object store (``s3://``, ``gs://``, ``az://``) each upload has a folder of its own: to ask a server
-what is there, and then to rely on the answer, would be a race.
+An object appears under its name whole or not at all, and never replaces other bytes. So all
+revisions of a model stay readable, even if they share a file name. In a folder (``file://``) a
+second object of a name gets the start of its digest into its name, and the same bytes are stored
+once. In an object store (``s3://``, ``gs://``, ``az://``) each upload gets a folder of its own,
+because asking a server what is there and relying on the answer would be a race.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 def planned_url(destination: str, name: str) -> str:
-    """Return the URL that an upload asks for.
+    """Return the URL to upload an object to.
 
     Args:
-        destination: URL of the folder, which need not be there.
-        name: what the object is called.
+        destination: URL of the folder, which need not exist.
+        name: the object's name.
     """
     if is_cloud(destination):
         return below(destination, new_id()[:12], name)
@@ -38,10 +38,12 @@ def planned_url(destination: str, name: str) -> str:
 def expected_url(
     destination: str, name: str, digest: str, size: int, taken: AbstractSet[str]
 ) -> str:
-    """Return the URL that bytes will have at a destination, as it looks now.
+    """Return the URL that bytes will get at a destination, as far as can be known now.
 
     Args:
-        taken: URLs that other bytes are on their way to.
+        destination, name: as for `planned_url`.
+        digest, size: sha256 and number of the bytes.
+        taken: URLs of other uploads in progress.
     """
     if is_cloud(destination):
         return planned_url(destination, name)
@@ -49,35 +51,37 @@ def expected_url(
 
 
 def upload(source: Path, url: str, *, sync: bool, progress: Progress | None = None) -> Uploaded:
-    """Bring a file to a URL that was planned, or beside it where other bytes are.
+    """Upload a file to a planned URL, or under a similar name if other bytes are there.
+
+    Nothing is left at the destination after an error.
 
     Args:
-        source: a plain file.
-        url: what `planned_url` or `expected_url` returned.
-        sync: whether it shall be on disk before this returns; servers decide for themselves.
-        progress: told of the bytes.
+        source: a regular file.
+        url: a result of `planned_url` or `expected_url`.
+        sync: sync the file to disk before this returns; a server decides for itself.
+        progress: called with the number of bytes done, and the total.
 
     Raises:
-        SourceNotFoundError: there is no such file.
-        InvalidValueError: it is no plain file, or changes meanwhile.
-        StorageError: the destination refused something, or is full; nothing is there then.
-        UploadError: the server did not take it; nothing is there then.
+        SourceNotFoundError: the file does not exist.
+        InvalidValueError: it is not a regular file, or changed during the upload.
+        StorageError: the destination refused something, or is full.
+        UploadError: the server did not accept it.
     """
     if is_cloud(url):
         from localreg.blobs.transfer.cloud import upload as cloud_upload
 
         return cloud_upload.upload(source, url, progress=progress)
     target = local_path(url)
-    assert target is not None  # who checks a destination knows what kinds there are
+    assert target is not None  # `check_destination` accepts only clouds and folders
     folder = local_url(target.parent)
     return folder_upload.upload(source, folder, target.name, sync=sync, progress=progress)
 
 
 def is_there(url: str, size: int | None) -> bool:
-    """Return whether an object is there, as large as it should be.
+    """Return True if an object exists and has the right size.
 
     Raises:
-        UploadError: the server does not tell.
+        UploadError: the server does not answer the question.
     """
     if is_cloud(url):
         from localreg.blobs.transfer.cloud import upload as cloud_upload
@@ -88,13 +92,13 @@ def is_there(url: str, size: int | None) -> bool:
 
 
 def is_whole(url: str, digest: str, size: int, etag: str | None) -> bool:
-    """Return whether an object is what was uploaded; also when it is gone.
+    """Return True if an object is what was uploaded, or does not exist any more.
 
-    A file is hashed. A server is asked, and an object that it calls by another ETag is another one.
+    A file is hashed. In an object store, size and ETag are compared.
 
     Raises:
         StorageError: it cannot be read.
-        UploadError: the server does not tell.
+        UploadError: the server does not answer the question.
     """
     if is_cloud(url):
         from localreg.blobs.transfer.cloud import upload as cloud_upload
@@ -105,11 +109,11 @@ def is_whole(url: str, digest: str, size: int, etag: str | None) -> bool:
 
 
 def delete(url: str) -> None:
-    """Delete an object; one that is gone already is fine.
+    """Delete an object, if it exists.
 
     Raises:
         StorageError: it cannot be deleted.
-        UploadError: the server does not do it.
+        UploadError: the server did not delete it.
     """
     if is_cloud(url):
         from localreg.blobs.transfer.cloud import upload as cloud_upload

@@ -1,8 +1,8 @@
-"""One download of a URL at a time, to save bandwidth; nothing is wrong when the lock does nothing.
+"""One download of a URL at a time, to save bandwidth; nothing breaks if the lock does nothing.
 
-Each download writes into a folder of its own, ``tmp/get-<url>.<owner>``, which no other process
-touches while its owner lives. What a killed or failed one left is taken over by renaming the
-folder, which only one process can do.
+Each download writes into a folder of its own, ``tmp/get-<url>-<id>.<owner>``. No other process
+touches it while its owner lives. After a killed or failed download the next process renames the
+folder to its own name, which only one process can do, and continues there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ POLL = 0.05
 
 
 def url_key(url: str) -> str:
-    """Return what stands for a URL in file names; no secret can be read off it."""
+    """Return a digest of a URL for file names; it reveals no secret of the URL."""
     import hashlib
 
     return hashlib.sha256(url.encode()).hexdigest()[:32]
@@ -113,7 +113,9 @@ def _holder(folders: Folders, url: str) -> str:
 
 @contextmanager
 def download_folder(folders: Folders, url: str) -> Iterator[Path]:
-    """Yield the file to download to, with what an earlier try left; a rest stays for the next.
+    """Yield the path to download to; it may hold a part of an earlier download.
+
+    A part that is there at the end stays for the next download of the URL.
 
     Raises:
         StorageError: the folder cannot be made.
@@ -127,14 +129,14 @@ def download_folder(folders: Folders, url: str) -> Iterator[Path]:
         yield mine / PART
     finally:
         with disk_errors("downloading weights", mine):
-            _let_go(mine, url)
+            _release(mine, url)
 
 
 def _take_over(folders: Folders, url: str, mine: Path) -> bool:
     for folder in _folders(folders, url):
-        # Of this boot: what was not on disk when the machine stopped is not what was written.
-        gone = folder.name.endswith(free_mark()) or is_alive(folder.name) is False
-        if gone and _is_own(folder):
+        # Only of this boot: bytes that were not synced when the machine stopped may be wrong.
+        free = folder.name.endswith(free_mark()) or is_alive(folder.name) is False
+        if free and _is_own(folder):
             try:
                 folder.rename(mine)
             except OSError:  # another process was first
@@ -144,19 +146,19 @@ def _take_over(folders: Folders, url: str, mine: Path) -> bool:
 
 
 def _is_own(folder: Path) -> bool:
-    """Return whether this user made a folder: nobody else can make what is in it read-only."""
+    """Return True if this user made a folder; only the owner can make its files read-only."""
     try:
         return not hasattr(os, "geteuid") or folder.lstat().st_uid == os.geteuid()
     except FileNotFoundError:  # another process was first
         return False
 
 
-def _let_go(mine: Path, url: str) -> None:
-    left = list(mine.iterdir())
-    if mine / PART in left:
+def _release(mine: Path, url: str) -> None:
+    remaining = list(mine.iterdir())
+    if mine / PART in remaining:
         mine.rename(mine.with_name(f"get-{url_key(url)}-{new_id()[:8]}{free_mark()}"))
         return
-    for path in left:
+    for path in remaining:
         path.unlink()
     mine.rmdir()
 
@@ -168,5 +170,5 @@ def _folders(folders: Folders, url: str) -> list[Path]:
 def _size(folder: Path) -> int:
     try:
         return (folder / PART).stat().st_size
-    except OSError:  # not begun, or just finished
+    except OSError:  # not started, or just finished
         return 0

@@ -1,16 +1,17 @@
-"""Weights in object stores (S3 and what speaks it, Google Cloud Storage, Azure), by obstore.
+"""Weights in object stores, with obstore: S3 and compatible ones, Google Cloud Storage, Azure.
 
 The decisions that bind this package:
 
-- obstore is imported here and nowhere else, where it is first used. It is an extra, and without it
-  an error names that extra.
-- Transfers run in an event loop on a thread of their own: they can be given up on and interrupted
-  while a server is silent, and work where the caller's thread runs a loop itself, as in notebooks.
-- An object is downloaded in ranges, several at a time, each bound to the ETag that the first look
-  saw, and written in their order, so that a cut download goes on where it stopped.
-- An upload gets a name that no other has: it can take no object's place, and nobody waits for it.
-  Small ones are created only where nothing is; large ones go in parts, which show up together or
-  not at all. What arrived is looked at before it counts.
-- Errors of obstore hold URLs and answers, in which there may be secrets. They are never passed on
-  or chained: what went wrong is read off them, and told in words of ours.
+- obstore is imported here and nowhere else, and only when it is first used. It is an extra; without
+  it, an error names that extra.
+- Transfers run in an event loop in a thread of their own. So they can be cancelled while a server
+  is silent, and they work where the caller's thread already runs a loop, as in notebooks.
+- An object is downloaded in ranges, several at once. Each range is bound to the ETag of the first
+  request. They are written in order, so that a cut download continues where it stopped.
+- An upload gets a unique name, so it never replaces an object and waits for no other upload. A
+  small object is sent with the condition that none exists; a large one in parts, which become
+  visible together. The object's size is checked before the upload counts.
+- Errors of obstore contain URLs and answers, which may hold secrets. They are never shown or
+  chained: errors.py reads what went wrong, and says it in our own words.
+- What differs between the providers is in providers.py.
 """

@@ -1,7 +1,7 @@
-"""AWS's own files of settings, ``~/.aws/config`` and ``~/.aws/credentials``, which obstore skips.
+"""AWS's settings files, ``~/.aws/config`` and ``~/.aws/credentials``, which obstore does not read.
 
-By https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html: what the environment says wins,
-then the profile that ``AWS_PROFILE`` names, ``default`` without.
+The environment comes first, then the profile that ``AWS_PROFILE`` names, or ``default``.
+Source: https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Any of these says where credentials come from.
-_TOLD = (
+# If any of these is set, credentials come from the environment.
+_CREDENTIALS = (
     "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )  # fmt: skip
@@ -28,7 +28,7 @@ _KEYS = {
     "aws_secret_access_key": "secret_access_key",
     "aws_session_token": "session_token",
 }
-# What a profile may have instead of keys: it takes AWS's own library to follow these.
+# What a profile may have instead of keys; only AWS's own library can follow these.
 _INDIRECT = frozenset(
     {"role_arn", "source_profile", "credential_process", "sso_session", "sso_start_url",
      "web_identity_token_file", "login_session"}
@@ -39,15 +39,15 @@ def aws_settings(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return what the profile says and the environment does not, as options of an S3Store.
 
     Raises:
-        InvalidURLError: a profile is named that there is none of, or that only boto3 understands.
+        InvalidURLError: the profile does not exist, or only boto3, which is missing, can use it.
     """
     named = environment.get("AWS_PROFILE")
     profile = _profile(environment, named or "default")
     if profile is None:
-        if named is not None and not any(environment.get(name) for name in _TOLD):
+        if named is not None and not any(environment.get(name) for name in _CREDENTIALS):
             raise InvalidURLError(
-                f"AWS_PROFILE names {named!r:.60}, which neither ~/.aws/config nor "
-                "~/.aws/credentials knows",
+                f"AWS_PROFILE names {named!r:.60}, which is in neither ~/.aws/config nor "
+                "~/.aws/credentials",
                 argument="weights_url",
             )
         return {}
@@ -60,7 +60,7 @@ def aws_settings(environment: Mapping[str, str]) -> dict[str, Any]:
         environment.get("AWS_ENDPOINT_URL") or environment.get("AWS_ENDPOINT")
     ):
         options["endpoint"] = profile["endpoint_url"]
-    if any(environment.get(name) for name in _TOLD):
+    if any(environment.get(name) for name in _CREDENTIALS):
         return options
     if "aws_access_key_id" in profile:
         return options | {ours: profile[name] for name, ours in _KEYS.items() if name in profile}
@@ -73,14 +73,14 @@ def _by_boto3(profile: str | None) -> object:
     if find_spec("boto3") is None:
         raise InvalidURLError(
             f"the AWS profile {profile or 'default'!r:.60} gets its credentials by a role, SSO or "
-            "a process, which takes AWS's own library: pip install boto3",
+            "a process, which needs AWS's own library: pip install boto3",
             argument="weights_url",
         )
     return _ByBoto3(profile)
 
 
 class _ByBoto3:
-    """Gives credentials that AWS's own library finds, asked again when they run out."""
+    """Gives credentials from AWS's own library, and new ones when they expire."""
 
     def __init__(self, profile: str | None) -> None:
         import boto3
@@ -109,25 +109,29 @@ class _ByBoto3:
 
 
 def _profile(environment: Mapping[str, str], name: str) -> dict[str, str] | None:
-    """Return the settings of a profile, those of the credentials file last; None without any."""
+    """Return a profile's settings, where the credentials file wins; None if it does not exist."""
     config = environment.get("AWS_CONFIG_FILE") or "~/.aws/config"
     credentials = environment.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
     section = name if name == "default" else f"profile {name}"
     found = [_section(config, section), _section(credentials, name)]
-    told = [each for each in found if each is not None]
-    return {key: value for each in told for key, value in each.items()} if told else None
+    given = [each for each in found if each is not None]
+    return {key: value for each in given for key, value in each.items()} if given else None
 
 
 def _section(path: str, name: str) -> dict[str, str] | None:
     parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read(Path(path).expanduser(), encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError, RuntimeError):  # RuntimeError: there is no home
+    except (
+        configparser.Error,
+        UnicodeDecodeError,
+        RuntimeError,
+    ):  # RuntimeError: no home directory
         raise InvalidURLError(
-            f"{path} cannot be read as AWS's settings; mend it, or give AWS_ACCESS_KEY_ID and "
+            f"{path} cannot be read as AWS's settings; correct it, or set AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY",
             argument="weights_url",
-        ) from None  # its text may be a secret
+        ) from None  # the error's text may hold a secret
     found = (each for each in parser.sections() if each.replace('"', "") == name)
     section = next(found, None)  # the AWS CLI writes names with blanks in quotes
     return None if section is None else dict(parser[section])

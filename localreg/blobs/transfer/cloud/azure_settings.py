@@ -1,6 +1,6 @@
-"""The names that Azure's own tools give their settings, which obstore does not know.
+"""Azure's own variables, which obstore does not know.
 
-By https://learn.microsoft.com/azure/storage/blobs/storage-blobs-introduction and
+Source: https://learn.microsoft.com/azure/storage/blobs/storage-blobs-introduction and
 https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string.
 """
 
@@ -18,10 +18,10 @@ _OPTIONS = {
 
 
 def azure_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what the names of Azure's own tools say, as options of an AzureStore.
+    """Return what Azure's own variables say, as options of an AzureStore.
 
     Raises:
-        InvalidURLError: the connection string is none.
+        InvalidURLError: the connection string is invalid.
 
     >>> azure_settings({"AZURE_STORAGE_ACCOUNT": "acme"})
     {'account_name': 'acme'}
@@ -30,9 +30,9 @@ def azure_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """
     found = _of_connection(environment.get(CONNECTION, ""))
     for option, names in _OPTIONS.items():
-        told = next((environment[name] for name in names if environment.get(name)), None)
-        if told is not None:
-            found[option] = told
+        value = next((environment[name] for name in names if environment.get(name)), None)
+        if value is not None:
+            found[option] = value
     return found
 
 
@@ -49,10 +49,10 @@ def _of_connection(text: str) -> dict[str, str]:
     if endpoint is None and "EndpointSuffix" in fields:
         scheme = fields.get("DefaultEndpointsProtocol", "https")
         endpoint = f"{scheme}://{account}.blob.{fields['EndpointSuffix']}"
-    told = {
+    options = {
         "account_name": account,
         "account_key": fields.get("AccountKey"),
         "sas_key": fields.get("SharedAccessSignature"),
         "endpoint": endpoint,
     }
-    return {option: value for option, value in told.items() if value}
+    return {option: value for option, value in options.items() if value}

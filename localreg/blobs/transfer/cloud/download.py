@@ -1,4 +1,4 @@
-"""Downloading an object: in ranges of one and the same version, several at a time, verified."""
+"""Download an object: in ranges of one version, several at once, verified."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from itertools import islice
 
 from localreg.blobs.staging.staging import check_room
-from localreg.blobs.transfer.cloud.errors import Trouble, errors_of_obstore, trouble_of
-from localreg.blobs.transfer.cloud.event_loop import ForkedError, in_thread, run_apart
+from localreg.blobs.transfer.cloud.errors import errors_of_obstore, trouble_of
+from localreg.blobs.transfer.cloud.event_loop import ForkedError, in_thread, run_in_loop
 from localreg.blobs.transfer.cloud.place import Place, place_of
 from localreg.blobs.transfer.cloud.stores import check_extra, open_store
-from localreg.blobs.transfer.http.download import RESTARTS, TRIES, told_filename
-from localreg.blobs.transfer.pace import SLOWEST, Pace
+from localreg.blobs.transfer.http.download import RESTARTS, TRIES, sent_filename
+from localreg.blobs.transfer.pace import Pace, too_late, too_slow
 from localreg.blobs.transfer.partial import Part
 from localreg.blobs.transfer.transferred import Downloaded, check_wanted
 from localreg.errors import DownloadError, InvalidURLError
@@ -30,26 +30,26 @@ if TYPE_CHECKING:
 
 RANGE = 8 * 1024 * 1024
 AT_ONCE = 6
-PIECE = 64 * 1024  # at least so much is told of at a time: less costs, more looks like silence
-A_DAY = 86_400.0  # no bound of obstore's own: the pace bounds
+PIECE = 64 * 1024  # bytes to count at once: fewer cost time, more look like silence
+A_DAY = 86_400.0  # obstore itself must not time out: the pace limits the download
 DIGEST_ATTRIBUTE = "localregsha256"  # Azure takes no hyphens in names, proxies no underscores
 
 
 class _ChangedError(Exception):
-    """The object is another one than at the first look."""
+    """The object changed since the first request."""
 
 
 class _BrokenError(Exception):
-    """A try failed on the way, and another may do better."""
+    """A try failed, and another may succeed."""
 
 
 class Seen(Frozen):
-    """What a look at an object showed.
+    """Facts about an object, without its bytes.
 
     Attributes:
-        size: bytes.
-        etag: its ETag, None where the server has none.
-        version: its version, None where there are none.
+        size: number of bytes.
+        etag: its ETag; None if the server has none.
+        version: its version; None if the server has none.
         modified: when it was written.
         attributes: its headers and metadata.
     """
@@ -74,14 +74,14 @@ def download_to(
         place = place_of(url)
     except InvalidURLError as error:
         raise DownloadError(str(error), url=public_url(url), status=None) from None
-    run = _Run(url, place, part, pace, wanted, progress)
+    run = _Download(url, place, part, pace, wanted, progress)
     try:
-        return run_apart(run.to_the_end)
+        return run_in_loop(run.to_the_end)
     except ForkedError as error:
         raise run.failed(str(error)) from None
 
 
-class _Run:
+class _Download:
     """One download: its requests, and what they brought."""
 
     def __init__(
@@ -99,7 +99,7 @@ class _Run:
         self._pace = pace
         self._wanted = wanted
         self._progress = progress
-        self._requests = 0  # on the way
+        self._requests = 0  # in progress
         self._arrived = 0
         self._store: ObjectStore
 
@@ -109,7 +109,7 @@ class _Run:
         try:
             await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                raise self.failed(f"the server was given up on: {watch.result()}")
+                raise self.failed(f"the server was too slow: {watch.result()}")
             return work.result()
         finally:
             watch.cancel()
@@ -117,7 +117,7 @@ class _Run:
             await asyncio.gather(watch, work, return_exceptions=True)
 
     async def _verdict(self) -> str:
-        """Return why the server is given up on, once it is."""
+        """Wait until the server is too slow, and return why."""
         clock = asyncio.get_running_loop().time
         deadline = self._pace.deadline
         begun = window = clock()
@@ -125,14 +125,12 @@ class _Run:
             await asyncio.sleep(min(1.0, self._pace.silence / 8, (deadline or 8.0) / 8))
             now = clock()
             if deadline is not None and now - begun >= deadline:
-                return f"it took longer than the deadline of {deadline:g} s"
+                return too_late(self._pace)
             passed = now - window
             if self._requests and passed >= self._pace.silence:
-                if self._arrived < SLOWEST * passed:
-                    return (
-                        f"{self._arrived:,} bytes came in {passed:.0f} s; slower than {SLOWEST} "
-                        f"bytes a second for {self._pace.silence:g} s is given up on"
-                    )
+                verdict = too_slow(self._pace, self._arrived, passed)
+                if verdict is not None:
+                    return verdict
                 window, self._arrived = now, 0
             elif not self._requests:
                 window, self._arrived = now, 0
@@ -151,7 +149,7 @@ class _Run:
                 self._part.restart()
                 continue
             return await self._finish(seen)
-        raise self.failed("the server has another object there each time")
+        raise self.failed("the object changes with each request")
 
     async def _look(self) -> Seen:
         return await look(self._store, self._place, self._translated)
@@ -165,7 +163,7 @@ class _Run:
         part.begin(seen.etag, seen.size)
 
     async def _ranges(self, seen: Seen) -> None:
-        """Bring what is not there yet, in its order."""
+        """Download the missing ranges, and write them in order."""
         starts = iter(range(self._part.size, seen.size, RANGE))
         coming = deque(self._coming(start, seen) for start in islice(starts, AT_ONCE))
         try:
@@ -210,13 +208,13 @@ class _Run:
 
     async def _finish(self, seen: Seen) -> Downloaded:
         digest = await in_thread(self._part.finish)
-        told = seen.attributes.get(DIGEST_ATTRIBUTE, "").lower()
-        check_wanted(self._url, digest, self._wanted or (told if is_sha256(told) else None))
-        filename = told_filename(seen.attributes.get("Content-Disposition", ""))
+        stored = seen.attributes.get(DIGEST_ATTRIBUTE, "").lower()
+        check_wanted(self._url, digest, self._wanted or (stored if is_sha256(stored) else None))
+        filename = sent_filename(seen.attributes.get("Content-Disposition", ""))
         return Downloaded(digest, seen.size, seen.etag, seen.modified, filename)
 
     async def _again(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401  (what `ask` returns)
-        """Return what comes of asking, over as many tries as are worth it."""
+        """Return what `ask` returns, after retries if it breaks."""
         for failed in range(1, TRIES + 1):
             try:
                 return await ask()
@@ -225,7 +223,7 @@ class _Run:
             if failed < TRIES:
                 pause = self._pace.pause * 2 ** (failed - 1) * random.uniform(0.5, 1.0)
                 await asyncio.sleep(pause)
-        raise self.failed(f"given up on after {TRIES} tries: {reason}")
+        raise self.failed(f"no success in {TRIES} tries: {reason}")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -242,24 +240,22 @@ class _Run:
                 raise _ChangedError from None
             if trouble.passing:
                 raise _BrokenError(trouble.what) from None
-            raise self._refused(trouble) from None
+            raise self.failed(trouble.what, trouble.status) from None
         finally:
             self._requests -= 1
 
-    def _refused(self, trouble: Trouble) -> DownloadError:
-        return self.failed(trouble.what, trouble.status)
-
     def failed(self, what: str, status: int | None = None) -> DownloadError:
-        """Return the error that says why nothing came of it."""
+        """Return the error that says why the download failed."""
         shown = public_url(self._url)
         return DownloadError(f"{shown} cannot be fetched: {what}", url=shown, status=status)
 
 
 async def look(store: ObjectStore, place: Place, translated: Callable[[], Any]) -> Seen:
-    """Look at an object without its bytes.
+    """Return facts about an object, without its bytes.
 
     Args:
-        translated: makes a context in which obstore's errors become ours.
+        store, place: where it is.
+        translated: returns a context manager that translates obstore's errors.
     """
     options: dict[str, Any] = {"head": True}
     if place.version is not None:
@@ -267,6 +263,6 @@ async def look(store: ObjectStore, place: Place, translated: Callable[[], Any]) 
     with translated():
         result = await store.get_async(place.key, options=options)  # type: ignore[arg-type]
         meta = result.meta
-        attributes = {str(name): str(told) for name, told in result.attributes.items()}
+        attributes = {str(name): str(value) for name, value in result.attributes.items()}
     modified = meta["last_modified"].isoformat()
     return Seen(meta["size"], meta["e_tag"] or None, meta["version"], modified, attributes)

@@ -1,4 +1,4 @@
-"""Running a transfer in an event loop of its own, on a thread of its own."""
+"""Run a transfer in an event loop of its own, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-# obstore's threads do not come along into a forked process, where a transfer would hang for ever.
+# A forked process does not have obstore's threads, so a transfer in it would hang.
 _users: list[int] = []
 
 
@@ -23,20 +23,20 @@ class ForkedError(Exception):
     def __init__(self) -> None:
         super().__init__(
             "object stores cannot be used in a process that was forked from one that used them; "
-            'start it by "spawn" or "forkserver", or use them in one of the two only'
+            'start it with "spawn" or "forkserver", or use them in one of the two only'
         )
 
 
-def run_apart(begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
-    """Run a coroutine to its end, and return what it returns.
+def run_in_loop(begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
+    """Run a coroutine to its end, and return its result.
 
-    What interrupts the caller meanwhile, such as Ctrl-C, cancels it, and waits until it has ended.
+    An interruption of the caller, such as Ctrl-C, cancels the coroutine and waits for its end.
 
     Args:
         begin: makes the coroutine.
 
     Raises:
-        ForkedError: it would wait for ever.
+        ForkedError: it would hang.
     """
     if _users and _users[0] != os.getpid():
         raise ForkedError
@@ -45,7 +45,7 @@ def run_apart(begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
     thread = threading.Thread(target=loop.run_forever, name="localreg-cloud", daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # a process that ends begins none (Python 3.12); this one waits for us
+    except RuntimeError:  # Python 3.12 starts no thread at exit; this thread may run it itself
         loop.close()
         return asyncio.run(begin())
     tasks: list[asyncio.Task[object]] = []
@@ -66,10 +66,10 @@ def run_apart(begin: Callable[[], Coroutine[object, object, Result]]) -> Result:
 
 
 async def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
-    """Do what blocks on a thread of its own, and return what it returns.
+    """Run blocking work in a thread of its own, and return its result.
 
-    A cancellation waits for its end. `asyncio.to_thread` would not do: at the end of a process,
-    when what runs behind is finished, Python lets nobody use its pools any more.
+    A cancellation waits for its end. `asyncio.to_thread` does not work here: while a process
+    exits and finishes its background uploads, Python's thread pools are closed already.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Result] = loop.create_future()
@@ -103,9 +103,9 @@ async def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
 
 
 async def _wind_up(tasks: list[asyncio.Task[object]]) -> None:
-    """Cancel what still runs, the given ones before what they began, and wait for their end."""
-    for left in (set(tasks), asyncio.all_tasks() - {asyncio.current_task()}):
-        for task in left:
+    """Cancel all tasks, the given ones before those they started, and wait for their end."""
+    for running in (set(tasks), asyncio.all_tasks() - {asyncio.current_task()}):
+        for task in running:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
     await asyncio.get_running_loop().shutdown_asyncgens()

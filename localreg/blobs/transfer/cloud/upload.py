@@ -1,4 +1,4 @@
-"""Uploading to an object store, looking at what was uploaded, and deleting it."""
+"""Upload to an object store, look at an object, and delete it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from localreg import log
 from localreg.blobs.staging.staging import source_size
 from localreg.blobs.transfer.cloud.download import DIGEST_ATTRIBUTE, Seen, look
 from localreg.blobs.transfer.cloud.errors import errors_of_obstore, trouble_of
-from localreg.blobs.transfer.cloud.event_loop import ForkedError, in_thread, run_apart
+from localreg.blobs.transfer.cloud.event_loop import ForkedError, in_thread, run_in_loop
 from localreg.blobs.transfer.cloud.place import Place, place_of
 from localreg.blobs.transfer.cloud.stores import check_extra, open_store
 from localreg.blobs.transfer.http.download import TRIES
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
     Run: TypeAlias = Callable[[Callable[[], Coroutine[object, object, Result]]], Result]
 
-SMALL = 8 * 1024 * 1024  # up to here an object goes in one piece, and is created only where none is
-MOST_PARTS = 9_000  # of 10,000 that S3 takes
-IN_MEMORY = 32 * 1024 * 1024  # of parts that are on their way; as much waits to be
-RETRIES = 6  # of a part
-FEW_RETRIES = 2  # of a question
-PATIENCE = 10.0  # times as long as a server may be silent, a part may be on its way
+SMALL = 8 * 1024 * 1024  # bytes; up to this size an object is sent in one piece
+MOST_PARTS = 9_000  # S3 allows 10,000
+IN_MEMORY = 32 * 1024 * 1024  # bytes of parts in transfer; as many wait for it
+RETRIES = 6  # of each part
+FEW_RETRIES = 2  # of a look or a deletion
+PATIENCE = 10.0  # times the allowed silence: the time limit of one part
 ABORT_SECONDS = 10.0
-_one_large = threading.Lock()  # at a time: each sends several parts at once, and has them in memory
+_one_large = threading.Lock()  # one large upload at a time: each has many parts in memory
 
 
 def upload(
@@ -52,22 +52,24 @@ def upload(
     *,
     progress: Progress | None = None,
     pace: Pace | None = None,
-    run: Run[Uploaded] = run_apart,
+    run: Run[Uploaded] = run_in_loop,
 ) -> Uploaded:
-    """Upload a file to an object that is not there yet.
+    """Upload a file to a new object.
+
+    After an error there is no object, unless the server does not answer the request to delete it.
 
     Args:
-        source: a plain file.
-        url: the object's, which nobody else uses.
-        progress: told of the bytes that were read.
-        pace: how slow the server may be; by the environment when None.
+        source: a regular file.
+        url: URL of the object, which nothing else uses.
+        progress: called with the number of bytes read, and the total.
+        pace: how slow the server may be; by default as the environment says.
         run: runs the coroutine of the upload to its end.
 
     Raises:
-        SourceNotFoundError, InvalidValueError, StorageError: the file cannot be read, is none, or
-            changed meanwhile; nothing is there then.
-        UploadError: the server did not take it; nothing is there then, unless it fell silent
-            while it was told to delete what it had.
+        SourceNotFoundError: the file does not exist.
+        InvalidValueError: it is not a regular file, or changed during the upload.
+        StorageError: it cannot be read.
+        UploadError: the server did not accept it.
     """
     check_extra(url)
     with disk_errors("uploading weights", source):
@@ -75,56 +77,56 @@ def upload(
         work = _Upload(source, size, url, progress, pace or pace_from_environment())
         with _one_large if size > SMALL else nullcontext():
             try:
-                return work.asked.apart(work.to_the_end, run)
+                return work.target.run(work.to_the_end, run)
             except BaseException:
-                if work.arrived:  # interrupted between its end and here: nobody will know of it
-                    run_apart(work.withdraw)
+                if work.arrived:  # interrupted after its end: the caller never learns of it
+                    run_in_loop(work.withdraw)
                 raise
 
 
 def seen(url: str) -> Seen | None:
-    """Return what a look at an object shows; None when there is none.
+    """Return facts about an object; None if it does not exist.
 
     Raises:
-        UploadError: the server does not tell.
+        UploadError: the server does not answer the question.
     """
     check_extra(url)
-    asked = _Asked(url, pace_from_environment())
+    target = _Object(url, pace_from_environment())
 
     async def find() -> Seen | None:
         try:
-            return await look(asked.store(), asked.place, partial(asked.translated, "looked at"))
+            return await look(target.store(), target.place, partial(target.translated, "looked at"))
         except _MissingError:
             return None
 
-    return asked.apart(find)
+    return target.run(find)
 
 
 def delete(url: str) -> None:
-    """Delete an object; one that is gone already is fine.
+    """Delete an object, if it exists.
 
     Raises:
-        UploadError: the server does not do it.
+        UploadError: the server did not delete it.
     """
     check_extra(url)
-    asked = _Asked(url, pace_from_environment())
-    asked.apart(asked.delete)
+    target = _Object(url, pace_from_environment())
+    target.run(target.delete)
 
 
 class _MissingError(Exception):
-    """There is no such object."""
+    """The object does not exist."""
 
 
-class _Asked:
-    """Requests about one object."""
+class _Object:
+    """The requests about one object."""
 
     def __init__(self, url: str, pace: Pace) -> None:
         self.url = url
         self.place: Place = place_of(url)
         self.pace = pace
 
-    def apart(
-        self, begin: Callable[[], Coroutine[object, object, Result]], run: Run[Result] = run_apart
+    def run(
+        self, begin: Callable[[], Coroutine[object, object, Result]], run: Run[Result] = run_in_loop
     ) -> Result:
         try:
             return run(begin)
@@ -132,7 +134,7 @@ class _Asked:
             raise self.failed(str(error)) from None
 
     def store(self, retries: int = FEW_RETRIES, patience: float = 1.0) -> ObjectStore:
-        """Return the store; patience counts in times that a server may be silent."""
+        """Return the store; `patience` is a multiple of the time that a server may be silent."""
         with self.translated():
             return open_store(
                 self.place,
@@ -174,8 +176,8 @@ class _Upload:
         self._size = size
         self._url = url
         self._progress = progress
-        self.asked = _Asked(url, pace)
-        self._key = self.asked.place.key
+        self.target = _Object(url, pace)
+        self._key = self.target.place.key
         self._hash: hashlib._Hash
         self._read = 0
         self._stopped = False
@@ -187,7 +189,7 @@ class _Upload:
 
         self._hash = hashlib.sha256()
         large = self._size > SMALL
-        store = self.asked.store(RETRIES, PATIENCE) if large else self.asked.store(0)
+        store = self.target.store(RETRIES, PATIENCE) if large else self.target.store(0)
         with open(self._source, "rb", buffering=0) as reader:
             before = os.fstat(reader.fileno())
             try:
@@ -206,11 +208,11 @@ class _Upload:
         except UploadError as error:
             if self._failure is not None:  # not the server's
                 raise self._failure from None
-            # An answer that is lost tells nothing: it may be there all the same, from a try before
-            # too, which a later one meets. Nobody else has its name.
+            # The answer may be lost although the object was stored, perhaps by an earlier try. No
+            # other upload uses its name.
             if self._read != self._size or not await self._is_there():
                 raise
-            log.info("%s; but it is there", error)
+            log.info("%s; but the object exists", error)
 
     async def _small(self, store: ObjectStore, reader: Any) -> None:  # noqa: ANN401  (a raw file)
         data = b"".join([piece async for piece in self._pieces(reader, SMALL)])
@@ -219,10 +221,10 @@ class _Upload:
                 try:
                     await self._create(store, data)
                 except errors_of_obstore() as error:
-                    # obstore itself tries again what is in parts, and not what is created.
-                    if failed == TRIES or not trouble_of(error, self.asked.place.scheme).passing:
+                    # obstore itself retries parts, but not an object that is created.
+                    if failed == TRIES or not trouble_of(error, self.target.place.scheme).passing:
                         raise
-                    await asyncio.sleep(self.asked.pace.pause * 2 ** (failed - 1))
+                    await asyncio.sleep(self.target.pace.pause * 2 ** (failed - 1))
                 else:
                     return
 
@@ -234,10 +236,10 @@ class _Upload:
         try:
             await put(mode="create")
         except errors_of_obstore() as error:
-            status = trouble_of(error, self.asked.place.scheme).status
+            status = trouble_of(error, self.target.place.scheme).status
             if status != 501 and not isinstance(error, NotSupportedError):
                 raise
-            await put()  # a server that cannot create only where nothing is; there is nothing
+            await put()  # the server does not know the condition; no object has this name
 
     async def _large(self, store: ObjectStore, reader: Any) -> None:  # noqa: ANN401  (a raw file)
         part = part_size(self._size)
@@ -254,13 +256,13 @@ class _Upload:
             with self._answered():
                 await asyncio.shield(put)
         except asyncio.CancelledError:
-            self._stopped = True  # by a failing file obstore takes back what the server has of it
+            self._stopped = True  # when the file fails, obstore deletes the parts on the server
             await asyncio.wait({put}, timeout=ABORT_SECONDS)
             put.cancel()
             raise
 
     async def _pieces(self, reader: Any, step: int) -> AsyncIterator[bytes]:  # noqa: ANN401
-        """Yield the file, hashed; obstore takes more while parts are on their way."""
+        """Yield the file in pieces, and hash it; obstore reads ahead while parts are sent."""
         try:
             while data := await in_thread(self._next, reader, step):
                 yield data
@@ -285,48 +287,48 @@ class _Upload:
         facts = [(each.st_size, each.st_mtime_ns) for each in (before, after)]
         if facts[0] != facts[1] or self._read != self._size:
             raise InvalidValueError(
-                f"{self._source} changed while it was uploaded; upload it when it is finished",
+                f"{self._source} changed while it was uploaded; upload it when it is complete",
                 argument="weights_filename",
             )
 
     async def _is_there(self) -> bool:
         try:
-            found = await look(self.asked.store(), self.asked.place, self.asked.translated)
+            found = await look(self.target.store(), self.target.place, self.target.translated)
         except (_MissingError, UploadError):
             return False
         return found.size == self._size
 
     async def _check_arrived(self, store: ObjectStore) -> str | None:
         try:
-            found = await look(store, self.asked.place, self.asked.translated)
+            found = await look(store, self.target.place, self.target.translated)
         except _MissingError:
-            raise self.asked.failed("the server took it, and has not got it") from None
+            raise self.target.failed("the server accepted it, but does not have it") from None
         if found.size != self._size:
-            raise self.asked.failed(
-                f"the server took {self._size:,} bytes, and has {found.size:,} of them"
+            raise self.target.failed(
+                f"the server accepted {self._size:,} bytes, but has {found.size:,}"
             )
         return found.etag
 
     async def withdraw(self) -> None:
-        asked = _Asked(self._url, self.asked.pace)
+        target = _Object(self._url, self.target.pace)
         try:
-            with asked.translated("deleted"):
-                store = asked.store(0, min(1.0, ABORT_SECONDS / asked.pace.silence))
+            with target.translated("deleted"):
+                store = target.store(0, min(1.0, ABORT_SECONDS / target.pace.silence))
                 await store.delete_async(self._key)
         except (_MissingError, UploadError) as error:
-            log.info("what may be left of an upload: %s", error)
+            log.info("an upload that failed may have left an object: %s", error)
 
     @contextmanager
     def _answered(self) -> Iterator[None]:
         try:
-            with self.asked.translated():
+            with self.target.translated():
                 yield
         except _MissingError:
-            raise self.asked.failed("there is no such bucket") from None
+            raise self.target.failed("there is no such bucket") from None
 
 
 def part_size(size: int) -> int:
-    """Return how large the parts are that an object is uploaded in, in bytes.
+    """Return the size of the parts of an upload, in bytes.
 
     >>> part_size(10**9), part_size(10**12)
     (8388608, 111149056)

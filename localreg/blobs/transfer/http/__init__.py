@@ -1,1 +1,1 @@
-"""Downloads over http and https."""
+"""Download over http and https, with requests."""

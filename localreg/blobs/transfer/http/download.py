@@ -1,4 +1,4 @@
-"""Downloading what a URL serves, whole and verified, over as many tries as it takes."""
+"""Download what a URL serves over http, with retries that continue where a try stopped."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from localreg.blobs.transfer.partial import Part
 from localreg.blobs.transfer.transferred import Downloaded, check_wanted
 from localreg.values.urls import safe_filename
 
-TRIES = 5  # without a new byte in between
+TRIES = 5  # in a row without a new byte
 ALL_TRIES = 100
 RESTARTS = 3
-LONGEST_PAUSE = 120.0  # seconds, whatever Retry-After says
+LONGEST_PAUSE = 120.0  # seconds, even if Retry-After asks for more
 _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _FILENAME = re.compile(r'filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', re.IGNORECASE)
-_SAYINGS = {
+_MEANINGS = {
     401: "wants other credentials (in the URL, or in .netrc)",
-    403: "refuses it",
+    403: "refuses access",
     404: "does not have it",
     410: "does not have it any more",
 }
@@ -46,10 +46,10 @@ def download_to(
         Watch(pace) as watch,
         closing(Client(url, pace, watch, pinned=wanted is not None)) as client,
     ):
-        return _Run(url, client, part, watch, pace, wanted, progress).to_the_end()
+        return _Download(url, client, part, watch, pace, wanted, progress).to_the_end()
 
 
-class _Run:
+class _Download:
     """One download: its tries, and what they brought."""
 
     def __init__(
@@ -70,7 +70,7 @@ class _Run:
         self._wanted = wanted
         self._progress = progress
         self._restarts = 0
-        self._later: float | None = None  # what Retry-After asks for
+        self._retry_after: float | None = None  # seconds
 
     def to_the_end(self) -> Downloaded:
         failed = 0
@@ -81,7 +81,7 @@ class _Run:
                 found = self._try()
                 if found is not None:
                     return found
-                reason = "it sends other bytes than it began with"
+                reason = "its bytes changed during the download"
             except BrokenConnectionError as error:
                 reason = str(error)
             finally:
@@ -90,20 +90,20 @@ class _Run:
             if failed >= TRIES:
                 break
             self._pause(failed)
-        raise self._client.refused(f"was given up on after {failed} tries: {reason}")
+        raise self._client.refused(f"did not deliver it in {failed} tries: {reason}")
 
     def _pause(self, failed: int) -> None:
-        asked, self._later = self._later, None
+        asked, self._retry_after = self._retry_after, None
         pause = self._pace.pause * 2 ** (failed - 1) * random.uniform(0.5, 1.0)
         time.sleep(min(max(pause, asked or 0.0), self._watch.time_left()))
         if self._watch.gave_up():
-            raise self._client.refused(f"was given up on: {self._watch.verdict}")
+            raise self._client.refused(f"was too slow: {self._watch.verdict}")
 
     def _try(self) -> Downloaded | None:
-        """Make one try; return None when it has to begin anew.
+        """Make one try; return None if the download must start again from the beginning.
 
         Raises:
-            BrokenConnectionError: it was cut, and another try may do better.
+            BrokenConnectionError: it was cut, and another try may succeed.
             DownloadError: the server does not give it.
         """
         part, headers = self._part, {}
@@ -129,7 +129,7 @@ class _Run:
     def _restart(self) -> None:
         self._restarts += 1
         if self._restarts > RESTARTS:
-            raise self._client.refused("answers with other ranges than were asked for", 206)
+            raise self._client.refused("answers with other ranges than requested", 206)
         self._part.restart()
 
     def _check_status(self, response: requests.Response) -> None:
@@ -137,24 +137,24 @@ class _Run:
         if status in (200, 206):
             return
         if status in _LATER:
-            self._later = _retry_after(response.headers.get("Retry-After"))
+            self._retry_after = _retry_after(response.headers.get("Retry-After"))
             raise BrokenConnectionError(f"it answers {status}")
-        what = _SAYINGS.get(status, "does not give it")
+        what = _MEANINGS.get(status, "does not give it")
         raise self._client.refused(f"{what} (HTTP {status})", status)
 
     def _check_encoding(self, response: requests.Response) -> None:
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-        # Some servers call what is an archive of its own accord compressed on the way.
+        # Some servers declare a .gz file as an encoding of its content.
         packed = self._url.partition("?")[0].partition("#")[0].lower().endswith((".gz", ".tgz"))
         if encoding in ("", "identity") or (encoding in ("gzip", "x-gzip") and packed):
             return
         raise self._client.refused(
-            f"sends it compressed ({encoding!r:.20}), though it was asked for as it is",
+            f"sends it compressed ({encoding!r:.20}), though it was asked not to",
             response.status_code,
         )
 
     def _continues(self, response: requests.Response) -> bool:
-        """Return whether a partial answer is the rest of what is there."""
+        """Return True if a partial answer is exactly the rest of the part."""
         note = self._part.note
         match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
         if note is None or match is None:
@@ -169,13 +169,13 @@ class _Run:
         )
 
     def _begin(self, response: requests.Response) -> None:
-        """Begin a whole answer."""
+        """Prepare the part for a whole answer."""
         self._part.restart()
         total = self._length(response)
         if total is None and not self._is_chunked(response) and self._wanted is None:
             raise self._client.refused(
-                "does not tell how long it is, so a part would look like the whole; with "
-                "a checksum (expected_sha256) it would not",
+                "does not say how long it is, so a part would look like the whole; give a "
+                "checksum (expected_sha256) to allow that",
                 response.status_code,
             )
         if total is not None:
@@ -188,7 +188,7 @@ class _Run:
         if text is None or self._is_chunked(response):
             return None
         if not text.strip().isdecimal():
-            raise self._client.refused("tells no sensible length", response.status_code)
+            raise self._client.refused("gives an invalid length", response.status_code)
         return int(text)
 
     def _is_chunked(self, response: requests.Response) -> bool:
@@ -209,7 +209,7 @@ class _Run:
             if self._progress is not None:
                 self._progress(part.size, total)
         if self._watch.gave_up():
-            raise self._client.refused(f"was given up on: {self._watch.verdict}")
+            raise self._client.refused(f"was too slow: {self._watch.verdict}")
         if total is not None and part.size != total:
             raise BrokenConnectionError(f"it sent {part.size - begun:,} bytes of {coming:,}")
 
@@ -222,12 +222,12 @@ class _Run:
             self._part.size,
             headers.get("ETag"),
             headers.get("Last-Modified"),
-            told_filename(headers.get("Content-Disposition", "")),
+            sent_filename(headers.get("Content-Disposition", "")),
         )
 
 
 def _retry_after(text: str | None) -> float | None:
-    """Return the seconds that a server asks to wait, given as such or as a date.
+    """Return the seconds that a Retry-After header asks to wait, written as seconds or as a date.
 
     >>> _retry_after("7"), _retry_after("9" * 400), _retry_after("soon")
     (7.0, 120.0, None)
@@ -246,12 +246,12 @@ def _retry_after(text: str | None) -> float | None:
     return min(LONGEST_PAUSE, max(0.0, seconds))
 
 
-def told_filename(disposition: str) -> str | None:
+def sent_filename(disposition: str) -> str | None:
     """Return the file name in a Content-Disposition header (RFC 6266), or None.
 
-    >>> told_filename("attachment; filename=x.bin; filename*=UTF-8''n%C3%A4t.pt")
+    >>> sent_filename("attachment; filename=x.bin; filename*=UTF-8''n%C3%A4t.pt")
     'nät.pt'
-    >>> told_filename('attachment; filename="../../etc/passwd"')
+    >>> sent_filename('attachment; filename="../../etc/passwd"')
     'passwd'
     """
     extended = re.search(r"filename\*\s*=\s*([\w-]*)'[^']*'([^;\s]+)", disposition, re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Asking a server: one request, its redirects followed by hand, its errors made ours."""
+"""Send requests: follow redirects, keep credentials with their host, translate errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REDIRECTS = 10
 PIECE = 262_144
 _REDIRECTING = frozenset({301, 302, 303, 307, 308})
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-# What a connection, urllib3 or requests raise when bytes cannot be had; ValueError: of nonsense in
+# What a connection, urllib3 or requests raise when a request fails; ValueError comes from invalid
 # headers and chunk lengths.
 NETWORK_ERRORS = (
     requests.RequestException,
@@ -38,7 +38,7 @@ NETWORK_ERRORS = (
 
 
 class BrokenConnectionError(Exception):
-    """A try that failed on the way, and may be made again; its text holds no secret."""
+    """A try failed, and another may succeed; the text holds no secret."""
 
 
 class Client:
@@ -47,8 +47,8 @@ class Client:
     Args:
         url: with its secrets.
         pace: how slow a server may be.
-        watch: told of connections.
-        pinned: whether a checksum tells the right bytes, so that the way need not be safe.
+        watch: gets every connection.
+        pinned: True if a checksum is known, so that an insecure redirect does no harm.
     """
 
     def __init__(self, url: str, pace: Pace, watch: Watch, *, pinned: bool) -> None:
@@ -66,11 +66,11 @@ class Client:
 
     @contextmanager
     def answer(self, headers: Mapping[str, str]) -> Iterator[requests.Response]:
-        """Yield the answer to a request, after its redirects, with the body not yet read.
+        """Yield the answer to a request, after all redirects, before its body is read.
 
         Raises:
-            BrokenConnectionError: there was none; another try may do better.
-            DownloadError: a redirect leads where none is followed, or the watch gave up.
+            BrokenConnectionError: there was no answer; another try may succeed.
+            DownloadError: a redirect is refused, or the server was too slow.
         """
         url, auth = _without_userinfo(self._url)
         for _ in range(REDIRECTS + 1):
@@ -82,8 +82,8 @@ class Client:
                     return
             finally:
                 response.close()
-            target, told = _without_userinfo(self._target(url, location))
-            auth = told or (auth if _origin(target) == _origin(url) else None)
+            target, given = _without_userinfo(self._target(url, location))
+            auth = given or (auth if _origin(target) == _origin(url) else None)
             url = target
         raise self.refused(f"redirects more than {REDIRECTS} times")
 
@@ -99,54 +99,54 @@ class Client:
                 allow_redirects=False,
                 timeout=(self._pace.connect, self._pace.silence),
             )
-        if self._watch.gave_up():  # headers that were cut off look like whole ones
+        if self._watch.gave_up():  # headers that were cut short look complete
             response.close()
-            raise self.refused(f"was given up on: {self._watch.verdict}")
+            raise self.refused(f"was too slow: {self._watch.verdict}")
         return response
 
     def _target(self, url: str, location: str) -> str:
-        with suppress(UnicodeError):  # Latin-1 to http.client; servers write UTF-8 into it
+        with suppress(UnicodeError):  # http.client reads Latin-1; servers write UTF-8
             location = location.encode("latin-1").decode("utf-8")
         try:
             target = urljoin(url, location)
             parts = urlsplit(target)
             parts.port  # noqa: B018  (reading it checks it)
         except ValueError:
-            raise self.refused("redirects to what is no URL") from None
+            raise self.refused("redirects to an invalid URL") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             named = parts.scheme if _URL.match(target) else "none"
             raise self.refused(
-                f"redirects to a URL of the scheme {named!r:.20}; only http and https are followed"
+                f"redirects to a URL with the scheme {named!r:.20}; only http and https are allowed"
             )
         if parts.scheme == "http" and url.startswith("https:") and not self._pinned:
             raise self.refused(
-                "redirects from https to http, where others could change the bytes; with a "
-                "checksum (expected_sha256) that would be followed"
+                "redirects from https to http, where others could change the bytes; give a "
+                "checksum (expected_sha256) to allow that"
             )
         return target
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Raise what the network raises as errors of ours, without the URLs they carry.
+        """Translate errors of the network into our own, without the URLs in them.
 
         Raises:
-            BrokenConnectionError: another try may do better.
-            DownloadError: none will.
+            BrokenConnectionError: another try may succeed.
+            DownloadError: no other try will succeed.
         """
         try:
             yield
         except NETWORK_ERRORS as error:
             if self._watch.gave_up():
-                raise self.refused(f"was given up on: {self._watch.verdict}") from None
+                raise self.refused(f"was too slow: {self._watch.verdict}") from None
             if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
                 raise self.refused(
-                    "cannot be trusted: its certificate was not accepted (REQUESTS_CA_BUNDLE names "
-                    "further ones)"
+                    "cannot be trusted: its certificate was not accepted (REQUESTS_CA_BUNDLE can "
+                    "name more)"
                 ) from None
             raise BrokenConnectionError(_reason(error)) from None
 
     def refused(self, what: str, status: int | None = None) -> DownloadError:
-        """Return the error that says what the server did."""
+        """Return the error for what the server did."""
         shown = public_url(self._url)
         return DownloadError(
             f"{shown} cannot be fetched: the server {what}", url=shown, status=status
@@ -154,7 +154,7 @@ class Client:
 
 
 def _reason(error: BaseException) -> str:
-    """Return what went wrong in words that hold no URL."""
+    """Return what went wrong, as text without URLs."""
     chain: list[BaseException] = []
     found: object = error
     while isinstance(found, BaseException) and found not in chain:
@@ -165,9 +165,9 @@ def _reason(error: BaseException) -> str:
     if any("Timeout" in name or name == "timeout" for name in names):
         return "it did not answer in time"
     if "NameResolutionError" in names or "gaierror" in names:
-        return "its name is not known"
+        return "its name cannot be resolved"
     if "ProxyError" in names:
-        return "the proxy does not let through"
+        return "the proxy refused the request"
     errors = [each for each in chain if isinstance(each, OSError) and each.strerror]
     if errors:
         return str(errors[-1].strerror).lower()
@@ -175,9 +175,9 @@ def _reason(error: BaseException) -> str:
 
 
 def _without_userinfo(url: str) -> tuple[str, AuthBase | None]:
-    """Return a URL without name and password, and these as what requests signs requests with.
+    """Return a URL without user name and password, and an object that adds them to requests.
 
-    As an object, since requests lets a .netrc replace a plain header.
+    It is not a plain header, because requests would let a .netrc file replace that.
     """
     parts: SplitResult = urlsplit(url)
     userinfo, at, host = parts.netloc.rpartition("@")
@@ -196,12 +196,12 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return None: `Client` follows redirects; requests would raise for some all the same."""
+        """Return None: `Client` follows redirects itself, and requests would fail for some."""
         return None
 
 
 class _Adapter(HTTPAdapter):
-    """Makes connections that the watch knows of, straight ones and those through a proxy."""
+    """Makes connections that the watch knows, direct ones and those through a proxy."""
 
     def __init__(self, watch: Watch) -> None:
         self._pools = _watched_pools(watch)
@@ -219,15 +219,15 @@ class _Adapter(HTTPAdapter):
 
 
 class _Answer(http.client.HTTPResponse):
-    """An answer that is refused here, and closed, when it has two different lengths.
+    """An answer that fails here, where it is closed, if it has two different lengths.
 
-    urllib3 refuses it as well, but leaves its socket open until the garbage collector comes.
+    urllib3 would refuse it too, but leave its socket open until garbage collection.
     """
 
     def begin(self) -> None:
         super().begin()
-        told = ",".join(self.headers.get_all("Content-Length", ()))
-        if len({length.strip() for length in told.split(",")}) > 1:
+        lengths = ",".join(self.headers.get_all("Content-Length", ()))
+        if len({length.strip() for length in lengths.split(",")}) > 1:
             raise http.client.HTTPException("it has two lengths")
 
 
@@ -250,7 +250,7 @@ def _watched_pools(watch: Watch) -> dict[str, type[urllib3.HTTPConnectionPool]]:
 
         def _tunnel(self) -> None:
             super()._tunnel()
-            # A proxy's answer that was cut off looks like a whole one, and TLS would go on.
+            # A proxy's answer that was cut short looks complete, and TLS would start.
             if watch.gave_up():
                 raise ConnectionAbortedError(watch.verdict)
 
