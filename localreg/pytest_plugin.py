@@ -20,12 +20,13 @@ def localreg_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     disk (``durability="fast"``), and no pages are written unless the test asks for them.
     """
     from localreg import Registry
+    from localreg.values import settings
 
     home = tmp_path / "localreg"
-    monkeypatch.setenv("LOCALREG_HOME", str(home))
-    monkeypatch.setenv("LOCALREG_DURABILITY", "fast")
-    monkeypatch.setenv("LOCALREG_AUTO_RENDER", "0")
-    for variable in ("LOCALREG_TASK_ID", "LOCALREG_VERIFY", "LOCALREG_UPSTREAM"):
+    monkeypatch.setenv(settings.HOME, str(home))
+    monkeypatch.setenv(settings.DURABILITY, "fast")
+    monkeypatch.setenv(settings.AUTO_RENDER, "0")
+    for variable in (settings.TASK_ID, settings.VERIFY, settings.UPSTREAM):
         monkeypatch.delenv(variable, raising=False)
     with Registry(home, durability="fast") as registry:
         yield registry

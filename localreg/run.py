@@ -16,13 +16,13 @@ from importlib.util import find_spec
 from types import CodeType, ModuleType
 
 from localreg import clearml_shim
+from localreg.values import settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
 USAGE = "usage: python -m localreg.run (SCRIPT | -m MODULE) [ARGUMENT ...]"
-VARIABLE = "LOCALREG_RUN"  # what runs, for the processes that multiprocessing starts
 _SPAWNED = "__mp_main__"  # what multiprocessing calls the main module that it makes there
 
 
@@ -68,7 +68,7 @@ def main(words: list[str]) -> None:
         sys.exit(0 if asked else 2)
     if not plain:
         clearml_shim.install()
-        os.environ[VARIABLE] = " ".join(what)
+        os.environ[settings.RUN] = " ".join(what)
     sys.argv = ["", *arguments]
     module, code = _main_module(*what, shown=rest[0], plain=plain)
     module.localreg_run = not plain  # type: ignore[attr-defined]  # recorded by Task.init
@@ -150,7 +150,7 @@ def _refuse(why: str) -> NoReturn:
 
 def _run_spawned() -> None:
     """Make the main module again in a process that multiprocessing started."""
-    kind, _, what = os.environ.get(VARIABLE, "").partition(" ")
+    kind, _, what = os.environ.get(settings.RUN, "").partition(" ")
     if not what:  # the script cleared its environment
         return
     clearml_shim.install()

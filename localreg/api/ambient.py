@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from localreg import log
 from localreg.errors import InvalidValueError
+from localreg.values import settings
 from localreg.values.layout import DATABASE, HIDDEN
 
 TYPE_CHECKING = False
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from localreg.operations.weights.uploading import Uploads
     from localreg.registry import OpenRegistry
     from localreg.store.database.store import Durability
-
-HOME_VARIABLE = "LOCALREG_HOME"
-UPSTREAM_VARIABLE = "LOCALREG_UPSTREAM"
-DURABILITY_VARIABLE = "LOCALREG_DURABILITY"
-TASK_VARIABLE = "LOCALREG_TASK_ID"
-RUNNING_VARIABLE = "LOCALREG_TASK_RUNNING"
 
 
 class State:
@@ -96,13 +91,13 @@ def locate() -> tuple[Path, str]:
     """
     from pathlib import Path
 
-    home = os.environ.get(HOME_VARIABLE)
+    home = os.environ.get(settings.HOME)
     if home:
         try:
-            return (Path(home).expanduser().absolute(), HOME_VARIABLE)
+            return (Path(home).expanduser().absolute(), settings.HOME)
         except RuntimeError as error:  # "~" without a home, or of an unknown user
             raise InvalidValueError(
-                f"{HOME_VARIABLE} names no directory: {home!r}: {error}", argument=HOME_VARIABLE
+                f"{settings.HOME} names no directory: {home!r}: {error}", argument=settings.HOME
             ) from error
     for folder in _working_folders():
         candidate = folder / HIDDEN
@@ -141,7 +136,7 @@ def _user_data() -> Path:
 
 def default_durability() -> Durability:
     """Return the durability that the environment asks for, "full" by default."""
-    return os.environ.get(DURABILITY_VARIABLE) or "full"  # type: ignore[return-value]  # checked there
+    return os.environ.get(settings.DURABILITY) or "full"  # type: ignore[return-value]  # checked there
 
 
 def current() -> OpenRegistry:
@@ -176,7 +171,7 @@ def open_located(*, durability: Durability | None = None, readonly: bool = False
     """
     from localreg.registry import open_registry
 
-    roots = _upstream_roots(os.environ.get(UPSTREAM_VARIABLE, ""))  # checked before it is made
+    roots = _upstream_roots(os.environ.get(settings.UPSTREAM, ""))  # checked before it is made
     registry = open_registry(
         locate()[0], durability=durability or default_durability(), readonly=readonly
     )
@@ -188,12 +183,12 @@ def _upstream_roots(value: str) -> tuple[Path, ...]:
 
     if "://" in value:
         raise InvalidValueError(
-            f"{UPSTREAM_VARIABLE} must be directories of registries, separated by {os.pathsep!r}, "
+            f"{settings.UPSTREAM} must be directories of registries, separated by {os.pathsep!r}, "
             f"not URLs: {value[:200]!r}",
-            argument=UPSTREAM_VARIABLE,
+            argument=settings.UPSTREAM,
         )
     parts = (part.strip() for part in value.split(os.pathsep))
-    return tuple(check_directory(UPSTREAM_VARIABLE, part) for part in parts if part)
+    return tuple(check_directory(settings.UPSTREAM, part) for part in parts if part)
 
 
 def open_upstream(registry: OpenRegistry, roots: tuple[Path, ...]) -> OpenRegistry:
@@ -336,18 +331,18 @@ def listen(task_id: str, listener: Callable[[ArgumentParser, Namespace], None]) 
 
 def shared_task() -> str | None:
     """Return the id of the task of the process that started this one (`share_task`), or None."""
-    task_id, _, process = os.environ.get(RUNNING_VARIABLE, "").partition(":")
+    task_id, _, process = os.environ.get(settings.TASK_RUNNING, "").partition(":")
     return task_id if task_id and process != str(os.getpid()) else None
 
 
 def share_task(task_id: str) -> None:
     """Name the task that this process runs to the processes that it starts."""
-    os.environ[RUNNING_VARIABLE] = f"{task_id}:{os.getpid()}"
+    os.environ[settings.TASK_RUNNING] = f"{task_id}:{os.getpid()}"
 
 
 def remote_task() -> str | None:
     """Return the id of the task that this process was started to run again, or None."""
-    return os.environ.get(TASK_VARIABLE) or None
+    return os.environ.get(settings.TASK_ID) or None
 
 
 def set_upload_uri(uri: str | None) -> None:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from localreg.errors import ArchiveError, LocalregError, StorageFullError
+from localreg.values import settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _zip_members(archive: Path, place: Path, most: int) -> Iterator[Member]:
         if len(infos) > most:
             raise broken(
                 archive,
-                f"it has {len(infos):,} members, more than {most:,}; LOCALREG_UNPACK_MEMBERS "
+                f"it has {len(infos):,} members, more than {most:,}; {settings.UNPACK_MEMBERS} "
                 "allows more, if you trust it",
             )
         _check_room(archive, place, sum(info.file_size for info in infos))

@@ -23,6 +23,7 @@ from localreg.errors import ArchiveError, InvalidValueError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import share_at
 from localreg.filesystem.portable_files import REFUSED_NAME, make_readonly, set_folder_mode
+from localreg.values import settings
 from localreg.values.frozen import Frozen
 
 BUFFER = 262_144
@@ -54,9 +55,9 @@ def limits_from_environment() -> Limits:
     """
     usual = Limits()
     return Limits(
-        bytes=_number("LOCALREG_UNPACK_BYTES", usual.bytes),
-        members=_number("LOCALREG_UNPACK_MEMBERS", usual.members),
-        ratio=_number("LOCALREG_UNPACK_RATIO", usual.ratio),
+        bytes=_number(settings.UNPACK_BYTES, usual.bytes),
+        members=_number(settings.UNPACK_MEMBERS, usual.members),
+        ratio=_number(settings.UNPACK_RATIO, usual.ratio),
     )
 
 
@@ -127,7 +128,7 @@ class _Unpacking:
             members(self._archive, filename, self._target, self._limits.members), 1
         ):
             if number > self._limits.members:
-                raise self._beyond(f"{self._limits.members:,} members", "MEMBERS")
+                raise self._beyond(f"{self._limits.members:,} members", settings.UNPACK_MEMBERS)
             if member.is_folder:
                 self._make_folders(member.name, member)
             else:
@@ -148,7 +149,9 @@ class _Unpacking:
             for data in member.pieces():
                 self._bytes += len(data)
                 if self._bytes > self._most:
-                    raise self._beyond(f"{self._most:,} bytes", "BYTES or _RATIO")
+                    raise self._beyond(
+                        f"{self._most:,} bytes", f"{settings.UNPACK_BYTES} or _RATIO"
+                    )
                 rest = memoryview(data)
                 while rest:
                     rest = rest[os.write(writer.fileno(), rest) :]
@@ -162,7 +165,7 @@ class _Unpacking:
         if name in self._files:
             raise refused(self._archive, member.name, "is both a file and a folder")
         if len(self._folders) + len(self._files) > 2 * self._limits.members:
-            raise self._beyond(f"{self._limits.members:,} members", "MEMBERS")
+            raise self._beyond(f"{self._limits.members:,} members", settings.UNPACK_MEMBERS)
         with self._made_for(name):
             (self._target / name).mkdir()
             share_at(self._target / name, self._group)
@@ -195,8 +198,7 @@ class _Unpacking:
     def _beyond(self, what: str, variable: str) -> ArchiveError:
         return broken(
             self._archive,
-            f"it unpacks to more than {what}; LOCALREG_UNPACK_{variable} allows more, if you trust "
-            "it",
+            f"it unpacks to more than {what}; {variable} allows more, if you trust it",
         )
 
 

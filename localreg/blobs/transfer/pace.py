@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 
 from localreg.errors import InvalidValueError
+from localreg.values import settings
 from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
@@ -41,8 +42,8 @@ def pace_from_environment() -> Pace:
     Raises:
         InvalidValueError: one of them is not a positive number of seconds.
     """
-    silence = _seconds("LOCALREG_HTTP_TIMEOUT")
-    deadline = _seconds("LOCALREG_DOWNLOAD_DEADLINE")
+    silence = _seconds(settings.HTTP_TIMEOUT)
+    deadline = _seconds(settings.DOWNLOAD_DEADLINE)
     return Pace(silence=60.0 if silence is None else silence, deadline=deadline)
 
 

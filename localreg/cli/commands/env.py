@@ -9,6 +9,7 @@ import click
 from localreg.api import ambient
 from localreg.cli.output import AS_JSON, IN_REGISTRY, opened, print_facts, print_json
 from localreg.operations.upkeep import doctor
+from localreg.values import settings
 
 
 @click.command("env")
@@ -30,8 +31,8 @@ def env_command(as_json: bool, registry: str | None) -> None:
         values |= {name.replace(" ", "_"): fact for name, fact in (facts | variables).items()}
         print_json(values)
         return
-    if chosen and ambient.UPSTREAM_VARIABLE in variables:
-        variables[ambient.UPSTREAM_VARIABLE] += "  (not used with -R)"
+    if chosen and settings.UPSTREAM in variables:
+        variables[settings.UPSTREAM] += "  (not used with -R)"
     left_out = "\n".join(f"{root}: {why}" for root, why in absent.items())
     others = [("upstream", "\n".join(upstream)), ("left out", left_out)]
     print_facts([*facts.items(), *others, *variables.items()])

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from localreg.api import ambient
 from localreg.cli.output import (
     AS_JSON,
     IN_REGISTRY,
@@ -27,6 +26,7 @@ from localreg.operations.tasks import cloning, lifecycle, parameters, removal, r
 from localreg.operations.tasks import inputs as task_inputs
 from localreg.operations.tasks.details import task_details
 from localreg.registry import OpenRegistry
+from localreg.values import settings
 from localreg.values.checks import check_name
 from localreg.values.records import Json, TaskRecord
 from localreg.values.units import moment
@@ -267,10 +267,10 @@ def run_command(
     with opened(registry) as target:
         task_id = search.resolve_task(target, task)
         environment = {
-            ambient.TASK_VARIABLE: task_id,
-            ambient.HOME_VARIABLE: str(target.root),
+            settings.TASK_ID: task_id,
+            settings.HOME: str(target.root),
             # With -R there are none. Absent ones are passed on, too: they may come back.
-            ambient.UPSTREAM_VARIABLE: os.pathsep.join(map(str, target.behind)),
+            settings.UPSTREAM: os.pathsep.join(map(str, target.behind)),
         }
         return rerunning.run_task(
             target, task_id, python=python, extra=arguments, environment=environment

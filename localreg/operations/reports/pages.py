@@ -30,6 +30,7 @@ from localreg.pages.assets import asset_names, write_assets
 from localreg.pages.page_values import ComparePage, ModelPage, TaskPage
 from localreg.registry import OpenRegistry
 from localreg.store.rows import overview_rows
+from localreg.values import settings
 from localreg.values.checks import check_text
 from localreg.values.frozen import replace
 from localreg.values.ids import new_id, now
@@ -312,7 +313,7 @@ def write_reported(registry: OpenRegistry, also: str | None = None) -> None:
     owners = registry.store.take_reported()
     if also is not None and registry.store.has_reported():
         owners.add(Owner("task", also))
-    if not owners or os.environ.get("LOCALREG_AUTO_RENDER") == "0":
+    if not owners or os.environ.get(settings.AUTO_RENDER) == "0":
         return
     try:
         _prepare(registry)

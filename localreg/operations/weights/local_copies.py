@@ -24,6 +24,7 @@ from localreg.operations.weights.locations import (
 )
 from localreg.registry import OpenRegistry
 from localreg.store.rows import model_rows
+from localreg.values import settings
 from localreg.values.frozen import replace
 from localreg.values.records import WeightsRecord
 from localreg.values.urls import is_folder, local_path, local_url, safe_filename
@@ -113,7 +114,7 @@ def _file(
 ) -> tuple[str | None, Path]:
     """Return a local file, and its digest when that is known."""
     remote = weights.url is None or not weights.url.startswith("file://")
-    thorough = os.environ.get("LOCALREG_VERIFY") == "always"
+    thorough = os.environ.get(settings.VERIFY) == "always"
     if weights.digest is not None and (remote or weights.kept) and not force and not thorough:
         blobs = registry.base.blobs
         path = handed_out(blobs, weights.digest, weights.size, weights.filename)
@@ -164,7 +165,7 @@ def _is_cached(registry: OpenRegistry, weights: WeightsRecord) -> bool:
 
 def _is_sound(registry: OpenRegistry, home: OpenRegistry, weights: WeightsRecord) -> bool:
     """Return whether weights are what they were; their digest counts when that is asked for."""
-    if os.environ.get("LOCALREG_VERIFY") != "always":
+    if os.environ.get(settings.VERIFY) != "always":
         return True
     if home == registry:
         return home.blobs.is_sound(weights.digest or "")

@@ -1,0 +1,32 @@
+"""The environment variables of localreg: their names, and what each sets.
+
+Each is read where it is used, when it is used, so a program may set one at any time before.
+"""
+
+# The directory of the registry, where a program names none.
+HOME = "LOCALREG_HOME"
+# Directories of upstream registries, separated like the entries of PATH.
+UPSTREAM = "LOCALREG_UPSTREAM"
+# "full": what a call wrote survives a power loss (the default). "fast": the end of the process.
+DURABILITY = "LOCALREG_DURABILITY"
+# "always": hash weights again before each local copy is returned.
+VERIFY = "LOCALREG_VERIFY"
+# "0": write no pages when a task or a process ends.
+AUTO_RENDER = "LOCALREG_AUTO_RENDER"
+
+# Seconds that a server may be silent, or slower than 1 KiB/s; 60 by default.
+HTTP_TIMEOUT = "LOCALREG_HTTP_TIMEOUT"
+# Seconds for a whole download; no limit by default.
+DOWNLOAD_DEADLINE = "LOCALREG_DOWNLOAD_DEADLINE"
+
+# The most that an archive may unpack to: bytes, members, and times its own size.
+UNPACK_BYTES = "LOCALREG_UNPACK_BYTES"
+UNPACK_MEMBERS = "LOCALREG_UNPACK_MEMBERS"
+UNPACK_RATIO = "LOCALREG_UNPACK_RATIO"
+
+# The id of the task that this process runs again; set by `localreg task run`.
+TASK_ID = "LOCALREG_TASK_ID"
+# The task of this process and its pid, for the processes that it starts; set by Task.init.
+TASK_RUNNING = "LOCALREG_TASK_RUNNING"
+# The script of this process, for the processes that it starts; set by localreg.run.
+RUN = "LOCALREG_RUN"
