@@ -204,5 +204,5 @@ def _refuse(name: str) -> NoReturn:
 def _lacking(name: str) -> str:
     parts = name.split(".")
     instead = next((_INSTEAD[each] for each in parts if each in _INSTEAD), None)
-    told = f"; {instead}" if instead else f"; what it has is in {_TOP}.__all__ and its README"
+    told = f"; {instead}" if instead else "; `localreg guide clearml` lists what it has"
     return f"localreg does not have {name}{told}"

@@ -152,7 +152,7 @@ class Registry(UpkeepMethods):
 
         Args:
             project, name: exact; None for any.
-            tags: see `localreg.values.tags`.
+            tags: see `localreg guide tag-filters`.
             published: leave drafts out.
             archived: archived models too.
             limit: at most so many, 1 or more.

@@ -76,6 +76,6 @@ def test_every_decision_that_a_test_names_is_in_the_guide():
     tests = "".join(
         path.read_text(encoding="utf-8") for path in (ROOT / "tests/operations").rglob("*.py")
     )
-    named = re.findall(r"^# (?:row|rows|decisions?) (\d+)(?: and (\d+))?", tests, re.MULTILINE)
+    named = re.findall(r"\bdecisions? (\d+)(?: (?:to|and) (\d+))?", tests)
     assert named
     assert {number for pair in named for number in pair if number} <= numbers

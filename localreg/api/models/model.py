@@ -243,7 +243,7 @@ class Model(LifeMethods, MetadataMethods, WeightsMethods, ReportMethods, Reporte
             project_name: exact name; a project that does not exist has no models.
             model_name: exact name.
             tags: any of these, without those that a ``-`` precedes; or with operators, see
-                `localreg.values.tags`.
+                `localreg guide tag-filters`.
             only_published: leave drafts out.
             include_archived: archived models too.
             max_results: at most so many, 1 or more.

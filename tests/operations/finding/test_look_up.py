@@ -1,6 +1,6 @@
-"""Decisions about finding models: rows 1 to 5 and 41 of the table, and the constructor's part.
+"""Finding models: decisions 1 to 5 and 41 of localreg/guide/decisions.md.
 
-The rows' numbers stand in the names. The algebra of tag filters has tests of its own.
+The comments below name the decisions. The algebra of tag filters has tests of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def updated(registry):
     return dict(rows.fetchall())
 
 
-# row 1: the order --------------------------------------------------------------------------
+# decision 1: the order ---------------------------------------------------------------------
 
 EVENTS_ON_A_MODEL = {
     "comment": lambda model, _: setattr(model, "comment", "new"),
@@ -163,7 +163,7 @@ def test_row_01_max_results_above_500_neither_repeats_nor_misses(registry):
     assert found == [f"m{number}" for number in range(519, 9, -1)]
 
 
-# row 2: names ------------------------------------------------------------------------------
+# decision 2: names -------------------------------------------------------------------------
 
 
 def test_row_02_an_unknown_project_has_no_models(registry):
@@ -191,7 +191,7 @@ def test_row_02_an_empty_project_is_no_filter_and_an_empty_name_matches_nothing(
     assert InputModel.query_models(model_name="") == []
 
 
-# row 3: malformed tag filters --------------------------------------------------------------
+# decision 3: malformed tag filters ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_row_03_a_malformed_list_is_a_value_error_that_names_the_token(tags, tok
         assert raised.value.argument == "tags"
 
 
-# row 4: metadata filters -------------------------------------------------------------------
+# decision 4: metadata filters --------------------------------------------------------------
 
 STORED = {
     "text": "v",
@@ -259,7 +259,7 @@ def test_row_04_values_hold_no_operators(registry):
     assert InputModel.query_models(metadata={"x": "__$all"}) == []
 
 
-# row 5: the constructor --------------------------------------------------------------------
+# decision 5: the constructor ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [InputModel, Model])
@@ -301,7 +301,7 @@ def test_nothing_found_says_what_was_asked_for(registry):
         assert part in str(raised.value)
 
 
-# row 41: tags ------------------------------------------------------------------------------
+# decision 41: tags -------------------------------------------------------------------------
 
 
 def test_row_41_tags_come_back_sorted_and_unique(registry):

@@ -1,4 +1,4 @@
-"""Decisions about configurations, labels and metadata: rows 12 to 14 of the table.
+"""Configurations, labels and metadata: decisions 12 to 14 of localreg/guide/decisions.md.
 
 How texts are told apart and values cast is tested where it is done; here is what of it a handle
 shows.
@@ -26,7 +26,7 @@ def with_config(**told):
     return InputModel.import_model(URL, **told)
 
 
-# row 12: configurations --------------------------------------------------------------------
+# decision 12: configurations ---------------------------------------------------------------
 
 TEXTS = ["", "  \n", "a = 1\r\nb = 2\r\n", '{"a":1}', "\ufeff[net]\n", "not a config at all", "\0"]
 
@@ -91,7 +91,7 @@ def test_the_dict_that_was_given_is_not_kept(registry):
     assert (model.config_dict, model.labels) == ({"a": 1}, {"x": 1})
 
 
-# labels (section 1) ------------------------------------------------------------------------
+# labels ------------------------------------------------------------------------------------
 
 
 def test_labels_come_back_as_they_were_given(registry):
@@ -117,7 +117,7 @@ def test_labels_are_text_to_integers_that_only_0_may_share(labels, make, registr
     assert InputModel.query_models() == []
 
 
-# row 13: the form of get_all_metadata ------------------------------------------------------
+# decision 13: the form of get_all_metadata -------------------------------------------------
 
 
 def test_row_13_all_metadata_casted_has_the_form_of_the_page(model):
@@ -138,7 +138,7 @@ def test_row_13_without_metadata_both_are_empty(model):
     assert model.get_all_metadata_casted() == {}
 
 
-# row 14: metadata values -------------------------------------------------------------------
+# decision 14: metadata values --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

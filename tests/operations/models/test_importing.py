@@ -1,4 +1,4 @@
-"""Decisions about bringing models in: rows 6 to 11, 35, 42, 43 and 46 of the table."""
+"""Importing models: decisions 6 to 11, 35, 42, 43 and 46 of localreg/guide/decisions.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def dump(registry):
     return "\n".join(registry.db.conn.iterdump())
 
 
-# row 6: a URL that is known ----------------------------------------------------------------
+# decision 6: a URL that is known -----------------------------------------------------------
 
 
 def test_row_06_a_known_url_gives_its_model_with_a_warning(registry, caplog):
@@ -64,7 +64,7 @@ def test_row_06_secrets_of_a_known_url_are_not_logged(registry, caplog):
     assert "topsecret" not in caplog.text
 
 
-# row 7: one transaction, nothing read ------------------------------------------------------
+# decision 7: one transaction, nothing read -------------------------------------------------
 
 
 def test_row_07_an_import_is_one_transaction(registry):
@@ -95,7 +95,7 @@ def test_row_07_the_target_is_not_read(registry, tmp_path):
     assert InputModel.import_model(pipe).url == pipe.as_uri()
 
 
-# row 8: default name, comment and project --------------------------------------------------
+# decision 8: default name, comment and project ---------------------------------------------
 
 
 def test_row_08_without_a_task_the_name_tells_the_time(registry):
@@ -139,7 +139,7 @@ def test_row_08_a_task_that_is_closed_gives_nothing(registry):
     assert (model.comment, model.project) == (None, None)
 
 
-# rows 9 and 43: frameworks -----------------------------------------------------------------
+# decisions 9 and 43: frameworks ------------------------------------------------------------
 
 BY_ENDING = {
     "a.pb": "TensorFlow",
@@ -167,7 +167,7 @@ BY_ENDING = {
     "a.parquet": "Parquet",
     "a.cbm": "CatBoost",
     "a.plan": "TensorRT",
-    # row 43
+    # decision 43
     "a.safetensors": "PyTorch",
     "a.ckpt": "PyTorch",
     "a.joblib": "ScikitLearn",
@@ -213,7 +213,7 @@ def test_row_09_a_framework_constant_is_a_str(registry):
     assert model.framework == "PyTorch"
 
 
-# row 10: load_model ------------------------------------------------------------------------
+# decision 10: load_model -------------------------------------------------------------------
 
 
 def test_row_10_of_several_the_newest_by_creation_is_loaded(registry):
@@ -233,7 +233,7 @@ def test_row_10_not_found_is_none(registry):
     assert InputModel.load_model(URL, load_archived=True) is None
 
 
-# row 11: config_text and config_dict -------------------------------------------------------
+# decision 11: config_text and config_dict --------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_row_11_empty_text_beside_a_dict_does_not_count(registry):
     assert model.config_dict == {"a": 1}
 
 
-# rows 35 and 42: paths ---------------------------------------------------------------------
+# decisions 35 and 42: paths ----------------------------------------------------------------
 
 
 class Where(os.PathLike):
@@ -326,7 +326,7 @@ def test_row_42_other_urls_are_kept_as_they_were_given(registry):
     assert InputModel.load_model("https://example.org/a/../b%20c.pt?x=1&y#z") is None
 
 
-# row 46: what names, tags and URLs may hold ------------------------------------------------
+# decision 46: what names, tags and URLs may hold -------------------------------------------
 
 UNSTORABLE = ["a\0b", "\ud800", "a\udfffb"]
 

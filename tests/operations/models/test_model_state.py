@@ -1,4 +1,4 @@
-"""Decisions about the state of a model: rows 20 to 24, 44 and 45 of the table, and section 2."""
+"""The state of a model: decisions 20 to 24, 44 and 45 of localreg/guide/decisions.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def imported(name, **told):
     return InputModel.import_model(f"s3://bucket/{name}.pt", name=name, **told)
 
 
-# row 20: published models ------------------------------------------------------------------
+# decision 20: published models -------------------------------------------------------------
 
 
 def test_row_20_name_tags_comment_and_metadata_of_a_published_model_stay_open(registry):
@@ -45,7 +45,7 @@ def test_row_20_weights_configuration_and_labels_have_no_setters(registry):
             setattr(model, name, None)
 
 
-# row 21: idempotent, and loud on what is gone ----------------------------------------------
+# decision 21: idempotent, and loud on what is gone -----------------------------------------
 
 STATES = {
     "publish": ("published", True),
@@ -94,7 +94,7 @@ def test_an_archived_model_is_hidden_and_still_works(registry):
     assert (model.task, model.published) == (task.id, True)
 
 
-# row 22: the empty model -------------------------------------------------------------------
+# decision 22: the empty model --------------------------------------------------------------
 
 
 def test_row_22_everything_of_an_empty_model_is_unset(registry):
@@ -152,7 +152,7 @@ def test_row_22_nothing_is_stored_and_no_registry_is_needed(tmp_path, monkeypatc
     assert not (tmp_path / "home").exists()
 
 
-# row 23: setters ---------------------------------------------------------------------------
+# decision 23: setters ----------------------------------------------------------------------
 
 
 def test_row_23_name_comment_tags_and_system_tags_are_settable(registry):
@@ -194,7 +194,7 @@ def test_row_23_tags_are_cleared_by_an_empty_list(registry):
     assert model.tags == []
 
 
-# row 24: freshness -------------------------------------------------------------------------
+# decision 24: freshness --------------------------------------------------------------------
 
 CHANGE = """
 import sys
@@ -264,7 +264,7 @@ def test_handles_on_one_model_are_equal_and_have_one_hash(registry):
         assert Model(model.id, registry=again) == model
 
 
-# row 44: .task -----------------------------------------------------------------------------
+# decision 44: .task ------------------------------------------------------------------------
 
 
 def test_row_44_task_is_the_one_connected_last_whoever_asks(registry):
@@ -292,7 +292,7 @@ def test_row_44_a_connection_by_another_process_counts(registry):
     assert model.original_task is None
 
 
-# row 45: system tags -----------------------------------------------------------------------
+# decision 45: system tags ------------------------------------------------------------------
 
 
 def test_row_45_archived_and_package_show_as_system_tags(registry):

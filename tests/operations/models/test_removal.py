@@ -1,4 +1,4 @@
-"""Decisions about removal: row 19 of the table, and what section 1 says of `remove`."""
+"""Removal: decision 19 of localreg/guide/decisions.md."""
 
 from __future__ import annotations
 

@@ -351,7 +351,7 @@ def test_the_scatter_of_the_page(model):
     (trace,) = figure["data"]
     assert numbers(trace["x"]) == list(range(10))
     assert numbers(trace["y"]) == points[:, 1].tolist()
-    assert trace["mode"] == "lines", "row 28"
+    assert trace["mode"] == "lines", "decision 28"
 
 
 def test_row_36_two_series_of_points_share_a_chart(model):
@@ -405,7 +405,7 @@ def test_the_confusion_matrix_of_the_page(model):
     (trace,) = figure["data"]
     assert trace["type"] == "heatmap"
     assert numbers(trace["z"]) == confusion.tolist()
-    assert "autorange" not in figure["layout"]["yaxis"], "row 33: row 0 is at the bottom"
+    assert "autorange" not in figure["layout"]["yaxis"], "decision 33: row 0 is at the bottom"
 
 
 def test_row_33_the_matrix_has_its_labels_and_can_be_turned_over(model):
@@ -438,7 +438,9 @@ def test_the_surface_of_the_page(model):
     first, second = figures(model)
     assert first["data"][0]["type"] == "surface"
     assert numbers(first["data"][0]["z"]) == surface.tolist()
-    assert first["layout"]["scene"]["camera"]["eye"] == {"x": 1.0, "y": 1.0, "z": 1.0}, "row 30"
+    assert first["layout"]["scene"]["camera"]["eye"] == {"x": 1.0, "y": 1.0, "z": 1.0}, (
+        "decision 30"
+    )
     assert second["layout"]["scene"]["camera"]["eye"] == {"x": 2.0, "y": 0.0, "z": 0.5}
 
 

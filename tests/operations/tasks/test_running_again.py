@@ -1,4 +1,4 @@
-"""Decisions about runs that are started again: row 34 of the table, and `connect` in section 2."""
+"""Tasks that run again: decisions 22 and 34 of localreg/guide/decisions.md."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_row_34_a_task_without_input_models_takes_the_codes(task, rerun):
 
 
 def test_row_34_an_empty_model_becomes_the_tasks_model(task, rerun):
-    """Row 22: "a model can be assigned later"."""
+    """Decision 22: "a model can be assigned later"."""
     chosen = imported("chosen", config_text="chosen = 1")
     task.set_input_model(chosen.id, name="backbone")
     model = InputModel.empty(config_text="empty = 1")

@@ -166,7 +166,7 @@ def test_a_registry_that_is_open_for_reading_gives_what_it_has_and_fetches_nothi
     assert site.gets == ["/net.pt"]
 
 
-# what a URL serves later (P7, row 40) ------------------------------------------------------
+# what a URL serves later (P7, decision 40) -------------------------------------------------
 
 
 def test_p7_other_bytes_never_replace_the_recorded_ones_in_silence(site, registry, caplog):

@@ -1,4 +1,4 @@
-"""Decisions about weights: rows 15, 16, 18 and 39 of the table, and section 5."""
+"""Local copies: decisions 15, 16, 18 and 39 of localreg/guide/decisions.md."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def getters(model):
     return [model.get_weights, model.get_local_copy]
 
 
-# row 15: file:// models --------------------------------------------------------------------
+# decision 15: file:// models ---------------------------------------------------------------
 
 
 def test_row_15_the_path_itself_comes_back_and_no_copy(registry, file):
@@ -96,7 +96,7 @@ def test_row_15_a_path_that_no_file_can_have_is_a_missing_file(name, registry, t
         model.get_local_copy(raise_on_error=True)
 
 
-# row 16: weights that the registry keeps ---------------------------------------------------
+# decision 16: weights that the registry keeps ----------------------------------------------
 
 
 def test_row_16_a_copy_survives_the_loss_of_the_file(registry, file):
@@ -209,7 +209,7 @@ def test_row_16_always_verifying_finds_a_flipped_bit(registry, file, monkeypatch
         model.get_weights(raise_on_error=True)
 
 
-# row 18: packages --------------------------------------------------------------------------
+# decision 18: packages ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("raise_on_error", [False, True])
@@ -244,7 +244,7 @@ def test_row_18_a_package_that_is_gone_is_none_and_a_warning(registry, tmp_path,
         model.get_weights_package(raise_on_error=True)
 
 
-# row 39: no URL ----------------------------------------------------------------------------
+# decision 39: no URL -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
