@@ -299,7 +299,7 @@ def _take_override(
     The name that stands for None is that of the code's model, and stays when it is replaced.
     """
     entry = model._subject.entry_name() if name is None else check_name("name", name)
-    inputs = operations.tasks.inputs.inputs(registry, task_id)
+    inputs = operations.tasks.inputs.models(registry, task_id, "input")
     if entry in inputs:
         model._subject = existing(registry, inputs[entry])
     elif inputs:

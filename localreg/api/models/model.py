@@ -49,9 +49,28 @@ class Model(LifeMethods, MetadataMethods, WeightsMethods, ReportMethods, Reporte
         return f"{type(self).__name__}({self.id!r})"
 
     def _repr_html_(self) -> str:
-        from localreg.api.models.notebook import model_html
+        from localreg.api.models.notebook import facts_html
+        from localreg.values.units import moment, size_text
 
-        return model_html(self)
+        row = self._subject.row()
+        if row.name is None:
+            return "<em>an empty model, in no registry</em>"
+        values = self.get_reported_single_values()
+        return facts_html(
+            [
+                ("model", row.ref),
+                ("id", row.id),
+                ("aliases", " ".join(self.aliases)),
+                ("tags", " ".join(self.tags)),
+                ("state", " ".join(self.system_tags + ["published"] * row.published)),
+                ("framework", row.framework or ""),
+                ("size", size_text(self.size)),
+                ("comment", row.comment or ""),
+                *((key, each["value"]) for key, each in self.get_all_metadata().items()),
+                *((name, f"{value:.6g}") for name, value in values.items()),
+                ("updated", f"{moment(row.updated)} UTC"),
+            ]
+        )
 
     def _reports_to(self) -> tuple[OpenRegistry, Owner]:
         stored = self._subject.stored()
@@ -335,9 +354,23 @@ class FoundModels(list[Model]):
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        from localreg.api.models.notebook import models_html
+        from localreg.api.models.notebook import SHOWN, table_html
+        from localreg.values.units import moment, size_text
 
-        return models_html(self)
+        rows = (
+            (
+                model.ref,
+                " ".join(model.aliases),
+                " ".join(model.tags),
+                model.framework or "",
+                size_text(model.size),
+                moment(model._subject.row().updated),
+                model.id[:8],
+            )
+            for model in self[:SHOWN]
+        )
+        head = ("model", "aliases", "tags", "framework", "size", "updated", "id")
+        return table_html(head, rows, more=len(self) - SHOWN)
 
 
 def open_of(registry: Registry | None) -> OpenRegistry:

@@ -9,7 +9,6 @@ from localreg.api.models.model import Model, handle
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, ModelNotFoundError
 from localreg.registry import OpenRegistry
-from localreg.store.rows import task_rows
 
 
 class ModelMethods(TaskHandle):
@@ -62,8 +61,7 @@ class ModelMethods(TaskHandle):
         }
 
     def _models(self, role: str) -> dict[str, str]:
-        with self._registry.store.read() as connection:
-            return task_rows.models(connection, self._id, role)
+        return operations.tasks.inputs.models(self._registry, self._id, role)
 
     def set_model_label_enumeration(self, enumeration: Mapping[str, int]) -> None:
         """Set the label enumeration that the task's models get.
@@ -79,8 +77,7 @@ class ModelMethods(TaskHandle):
 
     def get_labels_enumeration(self) -> dict[str, int]:
         """Return the label enumeration of the task."""
-        with self._registry.store.read() as connection:
-            return task_rows.design(connection, self._id)[1]
+        return operations.tasks.inputs.design(self._registry, self._id)[1]
 
     def set_model_config(
         self, config_text: str | None = None, config_dict: dict[str, object] | None = None
@@ -100,8 +97,7 @@ class ModelMethods(TaskHandle):
 
     def get_model_config_text(self) -> str:
         """Return the model configuration of the task, "" without one."""
-        with self._registry.store.read() as connection:
-            return task_rows.design(connection, self._id)[0]
+        return operations.tasks.inputs.design(self._registry, self._id)[0]
 
     def get_model_config_dict(self) -> dict[str, object]:
         """Return the model configuration of the task as a dict.

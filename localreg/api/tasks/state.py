@@ -9,7 +9,6 @@ from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, LocalregError
-from localreg.store.rows import task_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,8 +162,7 @@ class StateMethods(TaskHandle):
 
     def get_tags(self) -> list[str]:
         """Return the tags, sorted."""
-        with self._registry.store.read() as connection:
-            return task_rows.tags(connection, self._id)
+        return operations.tasks.lifecycle.tags(self._registry, self._id)
 
     def set_tags(self, tags: Sequence[str]) -> None:
         """Replace the tags.
@@ -205,24 +203,21 @@ class StateMethods(TaskHandle):
     def get_last_iteration(self) -> int:
         """Return the greatest iteration that anything was reported for, 0 without any."""
         operations.reports.writing.flush(self._registry)
-        with self._registry.store.read() as connection:
-            return task_rows.last_iteration(connection, self._id)
+        return operations.tasks.lifecycle.last_iteration(self._registry, self._id)
 
     def get_script(self) -> dict[str, Any]:
         """Return what is recorded of the script: path, arguments, commit, what is not committed."""
-        row = self._row()
-        with self._registry.store.read() as connection:
-            place = task_rows.place(connection, self._id)
+        run, place = self._row().run, operations.tasks.lifecycle.place(self._registry, self._id)
         return {
-            "entry_point": place.get("script") or row.run.get("script"),
+            "entry_point": place.get("script") or run.get("script"),
             "working_dir": place.get("folder"),
             "arguments": place.get("arguments", []),
             "binary": place.get("executable"),
-            "repository": row.run.get("repository"),
-            "branch": row.run.get("branch"),
-            "version_num": row.run.get("commit"),
+            "repository": run.get("repository"),
+            "branch": run.get("branch"),
+            "version_num": run.get("commit"),
             "diff": place.get("diff"),
-            "python": row.run.get("python"),
+            "python": run.get("python"),
         }
 
     def get_requirements(self) -> dict[str, str]:

@@ -85,9 +85,19 @@ class Task(
         )
 
     def _repr_html_(self) -> str:
-        from localreg.api.models.notebook import task_html
+        from localreg.api.models.notebook import facts_html
+        from localreg.values.units import moment
 
-        return task_html(self._row())
+        row = self._row()
+        return facts_html(
+            [
+                ("task", row.name),
+                ("id", row.id),
+                ("project", row.project.name if row.project else ""),
+                ("status", row.status),
+                ("created", f"{moment(row.created)} UTC"),
+            ]
+        )
 
     @classmethod
     def init(

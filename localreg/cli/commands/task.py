@@ -227,7 +227,7 @@ def clone_command(
             check_name("--set-input", entry): resolve_model(target, reference).id
             for entry, reference in pairs("--set-input", inputs).items()
         }
-        there = task_inputs.inputs(target, source)
+        there = task_inputs.models(target, source, "input")
         changed = parameters.texts_as_values(target, source, given)
         copy = cloning.clone_task(target, source, name=name)
         for entry, model_id in models.items():

@@ -95,10 +95,14 @@ def entry_name(connection: model_rows.Connection, model_id: str) -> str:
     return filename.rpartition(".")[0] or filename if filename else UNNAMED_INPUT
 
 
-def inputs(registry: OpenRegistry, task_id: str) -> dict[str, str]:
-    """Return ids of the models that a task takes, by their names on it."""
+def models(registry: OpenRegistry, task_id: str, role: str) -> dict[str, str]:
+    """Return ids of a task's models, by the names that they have on it.
+
+    Args:
+        role: "input" or "output".
+    """
     with registry.store.read() as connection:
-        return task_rows.models(connection, task_id, "input")
+        return task_rows.models(connection, task_id, role)
 
 
 def drop_inputs(registry: OpenRegistry, task_id: str, names: object) -> None:
@@ -140,13 +144,8 @@ def _adopt_design(change: Change, task_id: str, config: str, labels: dict[str, i
 
 
 def design(registry: OpenRegistry, task_id: str) -> tuple[str, dict[str, int]]:
-    """Return the model configuration text and the label enumeration of a task.
-
-    Raises:
-        TaskNotFoundError: the task is gone.
-    """
+    """Return the model configuration text and the label enumeration of a task."""
     with registry.store.read() as connection:
-        require_task(connection, task_id)
         return task_rows.design(connection, task_id)
 
 

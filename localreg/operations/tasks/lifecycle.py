@@ -15,7 +15,7 @@ from localreg.store.rows import project_rows, task_rows
 from localreg.values.checks import check_comment, check_name, check_text, shown
 from localreg.values.frozen import replace
 from localreg.values.ids import new_id
-from localreg.values.records import TaskRecord, project_payload
+from localreg.values.records import Json, TaskRecord, project_payload
 from localreg.values.tags import check_tags
 
 TASK_TYPES = frozenset(
@@ -101,6 +101,24 @@ def task(registry: OpenRegistry, task_id: str) -> TaskRecord:
     """
     with registry.store.read() as connection:
         return require_task(connection, task_id)
+
+
+def tags(registry: OpenRegistry, task_id: str) -> list[str]:
+    """Return a task's tags, sorted."""
+    with registry.store.read() as connection:
+        return task_rows.tags(connection, task_id)
+
+
+def place(registry: OpenRegistry, task_id: str) -> Json:
+    """Return what only this machine can use of a task; {} when nothing is recorded."""
+    with registry.store.read() as connection:
+        return task_rows.place(connection, task_id)
+
+
+def last_iteration(registry: OpenRegistry, task_id: str) -> int:
+    """Return the largest iteration with a scalar or plot of a task, 0 without any."""
+    with registry.store.read() as connection:
+        return task_rows.last_iteration(connection, task_id)
 
 
 def running(registry: OpenRegistry, task_id: str) -> TaskRecord | None:
