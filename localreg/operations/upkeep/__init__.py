@@ -1,4 +1,8 @@
-"""Upkeep: verify, repair, collect, copy home, measure, and share a registry."""
+"""Keep a registry sound and small: verify, repair, gc, cache, du, adopt, doctor, sharing.
+
+Each module is one operation, named as its command. `gc`, `cache` and `repair` decide first and
+act then. They go on with the rest when one thing fails, and report what failed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bringing home what is left to upstream registries, so that these can be unplugged."""
+"""Copy weights here that only upstream registries have, so that these are not needed any more."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 
 class Adopted(Frozen):
-    """One blob that was left upstream: how many bytes, where, and the models that have it.
+    """A blob that was copied here.
 
-    Where that is the registry's own directory, a local copy was all that was left.
+    Attributes:
+        upstream: directory of the registry that it came from; this registry's own when only a
+            local copy was left.
+        models: references of the models that have it.
     """
 
     digest: str
@@ -30,12 +33,12 @@ class Adopted(Frozen):
 
 
 class Adoption(Frozen):
-    """What an adoption came to.
+    """The result of an adoption.
 
     Attributes:
-        adopted: what is here now.
-        failed: what is not, and why.
-        size: bytes of what is here now.
+        adopted: what was copied here.
+        failed: what could not be copied, and why.
+        size: bytes copied.
     """
 
     adopted: tuple[Adopted, ...]
@@ -47,23 +50,27 @@ def adopt(registry: OpenRegistry, *, progress: Progress | None = None) -> Adopti
     """Copy the bytes here that the registry's models, tasks and reports have only upstream.
 
     Args:
-        progress: called with the bytes copied, and how many there are.
-
-    Raises:
-        ReadOnlyRegistryError: the registry is open for reading only.
+        progress: called with the bytes copied so far, and with all bytes.
     """
     registry.store.check_writable()
-    rows = _left(registry)
-    total, done = sum(row.size for row, _ in rows), 0
+    with registry.store.read() as connection:
+        wanted = [
+            (row, list(blob_rows.uses(connection, row.digest)))
+            for row in blob_rows.blobs(connection)
+            if row.upstream is not None
+            and not registry.blobs.has(row.digest, row.size)
+            and blob_rows.referred(connection, row.digest)
+        ]
+    total, done = sum(row.size for row, _ in wanted), 0
     adopted, failed = [], []
-    for row, uses in rows:
+    for row, uses in wanted:
         models = tuple(dict.fromkeys(use.ref for use in uses))
         try:
-            home = _bring(registry, row, next((use.filename for use in uses), None))
-        except LocalregError as error:  # go on with the others
+            place = _copy_here(registry, row, next((use.filename for use in uses), None))
+        except LocalregError as error:  # the others can still be copied
             failed.append(f"{row.digest[:12]}… ({' '.join(models) or 'no model'}): {error}")
         else:
-            adopted.append(Adopted(row.digest, row.size, home, models))
+            adopted.append(Adopted(row.digest, row.size, place, models))
         done += row.size
         if progress is not None:
             progress(done, total)
@@ -71,30 +78,16 @@ def adopt(registry: OpenRegistry, *, progress: Progress | None = None) -> Adopti
     return Adoption(tuple(adopted), tuple(failed), size)
 
 
-def _left(registry: OpenRegistry) -> list[tuple[BlobRow, list[blob_rows.Use]]]:
-    """Return the blobs that something here refers to and that are not here, with their uses."""
-    with registry.store.read() as connection:
-        return [
-            (row, list(blob_rows.uses(connection, row.digest)))
-            for row in blob_rows.blobs(connection)
-            if row.upstream is not None
-            and not registry.blobs.has(row.digest, row.size)
-            and blob_rows.referred(connection, row.digest)
-        ]
-
-
-def _bring(registry: OpenRegistry, row: BlobRow, filename: str | None) -> str:
-    """Copy one blob here; return where it was.
+def _copy_here(registry: OpenRegistry, row: BlobRow, filename: str | None) -> str:
+    """Copy one blob here, and return the directory that it came from.
 
     Raises:
-        CorruptBlobError, DigestMismatchError: it is nowhere, or damaged.
-        StorageError: it cannot be kept.
+        CorruptBlobError, DigestMismatchError: no registry has it, or it is damaged.
     """
     home = holder(registry, row.digest, row.size)
-    if home is not None:
-        path: Path | None = home.blobs.blob(row.digest)
-    else:
-        path = last_copy(registry, row.digest, row.size)
+    path: Path | None = (
+        home.blobs.blob(row.digest) if home else last_copy(registry, row.digest, row.size)
+    )
     if path is None:
         raise CorruptBlobError(
             where_left(registry, str(row.upstream), row.digest),
@@ -102,6 +95,6 @@ def _bring(registry: OpenRegistry, row: BlobRow, filename: str | None) -> str:
             path=str(registry.blobs.path(row.digest)),
         )
     source = Source(path=path, filename=filename, wanted=row.digest)
-    # As if nothing were upstream: or it would be left there again.
+    # With upstream registries the bytes would be kept upstream again.
     take_in(replace(registry, upstream=()), source, lambda change, held: held)
-    return str(registry.root if home is None else home.root)
+    return str(home.root if home else registry.root)

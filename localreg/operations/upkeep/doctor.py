@@ -15,7 +15,7 @@ from localreg.filesystem.access_rights import barrier
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.kinds import filesystem_type, is_network
 from localreg.operations.upkeep import sharing
-from localreg.operations.upkeep.gc import leftovers
+from localreg.operations.upkeep.gc import all_garbage
 from localreg.operations.upkeep.verify import database_problems
 from localreg.operations.weights.locations import handed_out, holder
 from localreg.registry import OpenRegistry
@@ -309,7 +309,7 @@ def _can_link(first: Path, second: Path) -> bool:
 
 def _leftovers(registry: OpenRegistry) -> list[Finding]:
     try:
-        found = list(leftovers(registry))
+        found = all_garbage(registry)
     except StorageError as error:
         return [Finding("leftovers", "bad", str(error))]
     size = sum(each.size for each in found)

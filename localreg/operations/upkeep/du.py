@@ -1,4 +1,4 @@
-"""Where the bytes of a registry are."""
+"""Measure what takes space in a registry."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from localreg.values.layout import QUARANTINE, TEMPORARY, TREES
 
 
 class Share(Frozen):
-    """The bytes of a project, a model's line of versions, or a blob.
+    """The bytes of a project, of all versions of a model, or of a blob.
 
     Attributes:
         name: the project, ``project/name``, or the digest.
-        size: bytes that its weights have here, each blob counted once.
-        alone: how many of them no other one of its kind has: what its removal would free.
-        blobs: how many blobs that are.
-        models: how many model versions have them.
+        size: bytes of its weights in this registry, each blob counted once.
+        alone: bytes of the blobs that no other share has: what its removal would free.
+        blobs: number of blobs.
+        models: number of model versions.
     """
 
     name: str
@@ -33,20 +33,20 @@ class Share(Frozen):
 
 
 class Usage(Frozen):
-    """Where the bytes are.
+    """What takes space. All sizes are in bytes.
 
     Attributes:
-        projects, lines, blobs: the largest first; a line is all versions of one name.
-        kept: bytes that the registry owes.
-        cached: bytes of downloads that can be fetched again.
-        unused: bytes of weights that no model has; `gc` deletes them in time.
-        copies: bytes of local copies that are no links to what is kept or cached: the file system
-            has none, the directory came here without them, or the weights are upstream. They are
-            made again when deleted, as long as those are there.
-        upstream: bytes of weights that are left to upstream registries, and not part of the total.
-        trees: bytes of unpacked archives.
-        temporary: bytes in ``tmp/`` and ``quarantine/``.
-        database: bytes of the database.
+        projects, lines, blobs: the shares, largest first; a line is all versions of one name.
+        kept: weights that the registry must keep.
+        cached: downloads, which can be fetched again.
+        unused: weights of no model; `gc` deletes them after the grace period.
+        copies: local copies that are not links to weights kept or cached here. The file system
+            has no links, the directory was copied without them, or the weights are upstream. They
+            can be deleted: they are made again as long as the weights are there.
+        upstream: weights that only upstream registries keep; not part of the total.
+        trees: unpacked packages.
+        temporary: the folders ``tmp`` and ``quarantine``.
+        database: the database.
     """
 
     projects: tuple[Share, ...]
@@ -63,21 +63,19 @@ class Usage(Frozen):
 
     @property
     def total(self) -> int:
-        """All of it."""
-        held = self.kept + self.cached + self.unused
-        return held + self.copies + self.trees + self.temporary + self.database
+        """The sum of all, without what is upstream."""
+        weights = self.kept + self.cached + self.unused
+        return weights + self.copies + self.trees + self.temporary + self.database
 
 
 def usage(registry: OpenRegistry) -> Usage:
-    """Return where the bytes of a registry are."""
+    """Return what takes space in a registry."""
     with registry.store.read() as connection:
-        known = blob_rows.blobs(connection)
-        rows = [row for row in known if registry.blobs.has(row.digest, row.size)]
+        rows = blob_rows.blobs(connection)
         kept = blob_rows.kept_digests(connection)
         unused = {row.digest for row in blob_rows.unreferred(connection)}
         uses = list(blob_rows.uses(connection))
-    here = {row.digest for row in rows}
-    sizes = {row.digest: row.size for row in rows}
+    sizes = {row.digest: row.size for row in rows if registry.blobs.has(row.digest, row.size)}
     uses = [use for use in uses if use.digest in sizes]
     return Usage(
         projects=_shares(sizes, [(use.project or "(no project)", use) for use in uses]),
@@ -87,14 +85,16 @@ def usage(registry: OpenRegistry) -> Usage:
         cached=sum(sizes[each] for each in sizes if each not in kept and each not in unused),
         unused=sum(sizes[each] for each in sizes if each in unused),
         copies=sum(own_copies(registry.blobs, each) for each in handed_out(registry)),
-        trees=_below(registry.root / TREES),
-        temporary=_below(registry.root / TEMPORARY) + _below(registry.root / QUARANTINE),
+        trees=_folder_size(registry.root / TREES),
+        temporary=_folder_size(registry.root / TEMPORARY)
+        + _folder_size(registry.root / QUARANTINE),
         database=sum(_size(path) for path in registry.root.glob(f"{registry.store.path.name}*")),
-        upstream=sum(row.size for row in known if row.upstream and row.digest not in here),
+        upstream=sum(row.size for row in rows if row.upstream and row.digest not in sizes),
     )
 
 
 def _shares(sizes: dict[str, int], uses: list[tuple[str, blob_rows.Use]]) -> tuple[Share, ...]:
+    """Return the share of each name; `uses` says which blobs and models it has."""
     digests: dict[str, set[str]] = defaultdict(set)
     owners: dict[str, set[str]] = defaultdict(set)
     models: dict[str, set[str]] = defaultdict(set)
@@ -115,8 +115,8 @@ def _shares(sizes: dict[str, int], uses: list[tuple[str, blob_rows.Use]]) -> tup
     return tuple(sorted(shares, key=lambda share: (-share.size, share.name)))
 
 
-def _below(folder: Path) -> int:
-    return sum(_size(Path(place) / name) for place, _, names in os.walk(folder) for name in names)
+def _folder_size(top: Path) -> int:
+    return sum(_size(Path(folder) / name) for folder, _, names in os.walk(top) for name in names)
 
 
 def _size(path: Path) -> int:

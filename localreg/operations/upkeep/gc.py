@@ -1,4 +1,4 @@
-"""Collecting what nothing needs any more: leftovers of dead processes, and unreferenced weights."""
+"""Delete what nothing needs any more: unused weights, leftovers of dead processes, stray files."""
 
 from __future__ import annotations
 
@@ -31,19 +31,20 @@ from localreg.values.ids import now
 from localreg.values.layout import BLOBS, FILES, TEMPORARY, TREES
 from localreg.values.urls import is_sha256
 
-GRACE_SECONDS = 86_400.0  # a reader, or a second thought, has a day
-ELSEWHERE_SECONDS = 3_600.0  # at least, for what a process of another machine may be writing
+GRACE_SECONDS = 86_400.0  # time for a reader to finish, and for a user to restore a model
+OTHER_MACHINE_SECONDS = 3_600.0  # at least, for a file that another machine may be writing
+DEAD_PROCESS = "its process is dead"
 
 
 class Garbage(Frozen):
     """Something that nothing needs.
 
     Attributes:
-        kind: "weights" of no model, "leftover" of a process that is gone, "stray" file that the
+        kind: "weights" of no model, "leftover" of a dead process, or "stray", a file that the
             database does not know.
         path: relative to the registry.
-        size: bytes.
-        why: for people.
+        size: in bytes.
+        why: why it is not needed, as text.
     """
 
     kind: str
@@ -53,13 +54,13 @@ class Garbage(Frozen):
 
 
 class Collection(Frozen):
-    """What a collection came to.
+    """The result of a collection.
 
     Attributes:
-        garbage: what was deleted, or would be in a dry run.
-        freed: bytes of it.
-        failed: what could not be deleted, and why; the rest was all the same.
-        dry_run: whether nothing was deleted.
+        garbage: what was deleted, or in a dry run would be.
+        freed: size of that in bytes.
+        failed: what could not be deleted, and why. The rest was deleted all the same.
+        dry_run: True if nothing was deleted.
     """
 
     garbage: tuple[Garbage, ...]
@@ -68,164 +69,193 @@ class Collection(Frozen):
     dry_run: bool
 
 
+class _Candidate(Frozen):
+    """Something to delete.
+
+    Attributes:
+        kind, why: as in `Garbage`.
+        delete: deletes it if it is still garbage, and returns True if it did.
+        size: in bytes; None for the size of the path.
+    """
+
+    kind: str
+    path: Path
+    why: str
+    delete: Callable[[], bool]
+    size: int | None = None
+
+
 def collect(
     registry: OpenRegistry, *, grace_seconds: object = GRACE_SECONDS, dry_run: bool = True
 ) -> Collection:
     """Delete what nothing needs, or only say what that is.
 
-    Weights go when no model, artifact, plot or URL refers to them any more, and none did for the
-    grace period. A cache of what a URL serves is left to `caching.prune`.
+    Weights are deleted when no model, artifact, plot or URL has referred to them for the grace
+    period. What a URL serves is in the cache, which `cache.prune` empties.
 
     Args:
         grace_seconds: 0 or more.
-        dry_run: only look.
+        dry_run: delete nothing.
 
     Raises:
-        InvalidValueError: it is no such period.
-        DamagedRegistryError: the database is not sound; nothing was deleted.
-        ReadOnlyRegistryError: the registry is open for reading only, and not `dry_run`.
+        DamagedRegistryError: the database is damaged; nothing was deleted.
     """
-    if isinstance(grace_seconds, bool) or not isinstance(grace_seconds, (int, float)):
-        grace_seconds = _no_grace(grace_seconds)
-    if not 0 <= grace_seconds < float("inf"):
-        _no_grace(grace_seconds)
+    if (
+        isinstance(grace_seconds, bool)
+        or not isinstance(grace_seconds, (int, float))
+        or not 0 <= grace_seconds < float("inf")
+    ):
+        raise InvalidValueError(
+            f"grace_seconds must be a number, 0 or more, not {shown(grace_seconds)}",
+            argument="grace_seconds",
+        )
     for problem in database_problems(registry, full=False):
         raise DamagedRegistryError(
-            f"{registry.store.path}: {problem.text}; nothing is deleted without a sound database",
+            f"nothing is deleted, because the database {registry.store.path} is damaged: "
+            f"{problem.text}",
             path=str(registry.store.path),
         )
     if not dry_run:
         with registry.store.write():
-            pass  # raises where nothing can be written
-    return _Collector(registry, float(grace_seconds), bool(dry_run)).run()
+            pass  # raises now if a write would fail later
+    return _collect(registry, float(grace_seconds), dry_run=bool(dry_run))
 
 
-def _no_grace(value: object) -> float:
-    raise InvalidValueError(
-        f"grace_seconds must be a number, 0 or more, not {shown(value)}", argument="grace_seconds"
-    )
+def all_garbage(registry: OpenRegistry) -> tuple[Garbage, ...]:
+    """Return what a collection without a grace period would delete."""
+    return _collect(registry, 0.0, dry_run=True).garbage
 
 
-class _Collector:
-    def __init__(self, registry: OpenRegistry, grace: float, dry_run: bool) -> None:
-        self._registry = registry
-        self._blobs = registry.blobs
-        self._grace = grace
-        self._dry_run = dry_run
-        self._garbage: list[Garbage] = []
-        self._failed: list[str] = []
-
-    def run(self) -> Collection:
-        for step in (self._leftovers, self._unreferred, self._strays):
-            try:
-                step()
-            except (StorageError, NotARegistryError) as error:
-                self._failed.append(str(error))
-        freed = sum(each.size for each in self._garbage)
-        return Collection(tuple(self._garbage), freed, tuple(self._failed), self._dry_run)
-
-    def _take(
-        self, kind: str, path: Path, why: str, delete: Callable[[], bool], size: int | None = None
-    ) -> None:
-        """Delete one thing, and note it; what fails is noted, and the next one comes."""
-        shown_path = str(path.relative_to(self._registry.root))
+def _collect(registry: OpenRegistry, grace: float, *, dry_run: bool) -> Collection:
+    candidates: list[_Candidate] = []
+    failed: list[str] = []
+    for find in (_leftovers, _unused_weights, _strays):
         try:
-            with disk_errors("deleting", path):
-                found = Garbage(kind, shown_path, _bytes(path) if size is None else size, why)
-                if self._dry_run or delete():
-                    self._garbage.append(found)
+            for candidate in find(registry, grace):
+                candidates.append(candidate)  # noqa: PERF402  (keeps what came before an error)
+        except (StorageError, NotARegistryError) as error:
+            failed.append(str(error))
+    garbage: list[Garbage] = []
+    for each in candidates:
+        path = str(each.path.relative_to(registry.root))
+        try:
+            with disk_errors("deleting", each.path):
+                size = _size(each.path) if each.size is None else each.size
+                if dry_run or each.delete():
+                    garbage.append(Garbage(each.kind, path, size, each.why))
         except LocalregError as error:
-            self._failed.append(f"{shown_path}: {error}")
+            failed.append(f"{path}: {error}")
+    freed = sum(each.size for each in garbage)
+    return Collection(tuple(garbage), freed, tuple(failed), dry_run)
 
-    def _leftovers(self) -> None:
-        for path in self._entries(TEMPORARY):
-            resumable = path.name.startswith("get-")
-            if self._is_left(path, wait=resumable):
-                why = "a download that was broken off" if resumable else "its process is gone"
-                self._take("leftover", path, why, _deleting(path))
-        for path in self._entries(TREES):
-            if path.name.startswith(".") and self._is_left(path, wait=False):
-                self._take("leftover", path, "its process is gone", _deleting(path))
-        for folder in self._entries(FILES):
-            for path in _entries(folder):
-                if path.name.startswith(".") and self._is_left(path, wait=False):
-                    self._take("leftover", path, "its process is gone", _deleting(path))
-        for path in self._entries():
-            if path.name.startswith(NEW_FOLDER) and self._is_left(path, wait=False):
-                self._take("leftover", path, "its process is gone", _deleting(path))
 
-    def _is_left(self, path: Path, *, wait: bool) -> bool:
-        alive = is_alive(path.name)
-        if alive is None and is_marked(path.name):
-            # Of another machine, or container: a process that nobody here can ask for.
-            return self._is_old(path, max(self._grace, ELSEWHERE_SECONDS))
-        if alive is None or wait:
-            return alive is not True and self._is_old(path)
-        return not alive
+def _leftovers(registry: OpenRegistry, grace: float) -> Iterator[_Candidate]:
+    """Yield temporary files and folders whose processes are dead."""
+    blobs = registry.blobs
+    for path in _entries(blobs.folder_path(TEMPORARY)):
+        # The next download of the same URL can continue an unfinished one.
+        unfinished = path.name.startswith("get-")
+        if _is_leftover(path, grace, wait=unfinished):
+            why = "an unfinished download" if unfinished else DEAD_PROCESS
+            yield _Candidate("leftover", path, why, _deletion(path))
+    local_copies = _entries(blobs.folder_path(FILES))
+    for folder in (blobs.folder_path(TREES), *local_copies, blobs.folder_path()):
+        start = NEW_FOLDER if folder == blobs.root else "."
+        for path in _entries(folder):
+            if path.name.startswith(start) and _is_leftover(path, grace):
+                yield _Candidate("leftover", path, DEAD_PROCESS, _deletion(path))
 
-    def _is_old(self, path: Path, grace: float | None = None) -> bool:
-        """Return whether nobody touched it for the grace period; never by a clock gone back."""
-        try:
-            status = path.lstat()
-            newest = max(status.st_ctime, status.st_mtime)
-            if stat.S_ISDIR(status.st_mode):
-                newest = max([newest, *(each.lstat().st_ctime for each in _entries(path))])
-        except FileNotFoundError:  # it is gone by now
-            return False
-        return time.time() - newest >= (self._grace if grace is None else grace)
 
-    def _unreferred(self) -> None:
-        with self._registry.store.read() as connection:
-            rows = blob_rows.unreferred(connection)
-        for row in rows:
-            since = row.unreferenced or row.added
-            if now() - since >= self._grace * 1e6:
-                path = self._blobs.path(row.digest)
-                size = row.size if self._blobs.has(row.digest, row.size) else 0
-                size += own_copies(self._blobs, row.digest)
-                size += unpacked_trees.tree_size(self._blobs.folder_path(TREES) / row.digest)
-                self._take("weights", path, "no model has them", self._forgetting(row.digest), size)
+def _is_leftover(path: Path, grace: float, *, wait: bool = False) -> bool:
+    """Return True if the process that made a temporary file is dead, or must be by now.
 
-    def _forgetting(self, digest: str) -> Callable[[], bool]:
-        def delete() -> bool:
-            with self._registry.store.write() as change:
-                # Somebody may have added the same bytes meanwhile; from here on nobody can.
-                connection = change.connection
-                if blob_rows.referred(connection, digest) or blob_rows.served_by(
-                    connection, digest
-                ):
-                    return False
-                blob_rows.forget(connection, digest)
-                self._blobs.delete(digest)
-                return True
+    Args:
+        wait: also wait for the grace period when it is dead.
+    """
+    alive = is_alive(path.name)
+    if alive is None and is_marked(path.name):  # of another machine or container: we cannot ask
+        return _is_old(path, max(grace, OTHER_MACHINE_SECONDS))
+    if alive is None or (wait and not alive):
+        return _is_old(path, grace)
+    return not alive
 
-        return delete
 
-    def _strays(self) -> None:
-        with self._registry.store.read() as connection:
-            known = {row.digest for row in blob_rows.blobs(connection)}
-        for folder in self._entries(*BLOBS):
-            for path in _entries(folder):
-                self._stray(path, folder.name + path.name, known)
-        for path in (*self._entries(FILES), *self._entries(TREES)):
-            # What was made of an upstream registry's weights is a cache, and `caching.prune`'s.
-            if is_sha256(path.name) and not is_left(self._registry, path.name):
-                self._stray(path, path.name, known)
+def _is_old(path: Path, grace: float) -> bool:
+    """Return True if a file, or a file in a folder, was not changed for a number of seconds.
 
-    def _stray(self, path: Path, digest: str, known: set[str]) -> None:
-        if digest in known or not is_sha256(digest) or not self._is_old(path):
-            return
+    A clock that went back makes nothing old.
+    """
+    try:
+        status = path.lstat()
+        newest = max(status.st_ctime, status.st_mtime)
+        if stat.S_ISDIR(status.st_mode):
+            newest = max([newest, *(each.lstat().st_ctime for each in _entries(path))])
+    except FileNotFoundError:  # deleted meanwhile
+        return False
+    return time.time() - newest >= grace
 
-        def delete() -> bool:
-            with self._registry.store.write() as change:
-                if blob_rows.blob(change.connection, digest) is not None:
-                    return False  # it came meanwhile
-                return _deleting(path)()
 
-        self._take("stray", path, "the database does not know it", delete)
+def _unused_weights(registry: OpenRegistry, grace: float) -> Iterator[_Candidate]:
+    """Yield weights that nothing has referred to for the grace period."""
+    blobs = registry.blobs
+    with registry.store.read() as connection:
+        rows = blob_rows.unreferred(connection)
+    for row in rows:
+        if now() - (row.unreferenced or row.added) < grace * 1e6:
+            continue
+        size = row.size if blobs.has(row.digest, row.size) else 0
+        size += own_copies(blobs, row.digest)
+        size += unpacked_trees.tree_size(blobs.folder_path(TREES) / row.digest)
+        path, delete = blobs.path(row.digest), _deletion_of_weights(registry, row.digest)
+        yield _Candidate("weights", path, "no model has them", delete, size)
 
-    def _entries(self, *names: str) -> list[Path]:
-        return _entries(self._blobs.folder_path(*names))
+
+def _deletion_of_weights(registry: OpenRegistry, digest: str) -> Callable[[], bool]:
+    def delete() -> bool:
+        with registry.store.write() as change:
+            # Another process may have added the same bytes meanwhile; during this transaction
+            # none can.
+            connection = change.connection
+            if blob_rows.referred(connection, digest) or blob_rows.served_by(connection, digest):
+                return False
+            blob_rows.forget(connection, digest)
+            registry.blobs.delete(digest)
+            return True
+
+    return delete
+
+
+def _strays(registry: OpenRegistry, grace: float) -> Iterator[_Candidate]:
+    """Yield blobs, local copies and unpacked folders that the database does not know."""
+    blobs = registry.blobs
+    with registry.store.read() as connection:
+        known = {row.digest for row in blob_rows.blobs(connection)}
+    found = [
+        (folder.name + path.name, path)
+        for folder in _entries(blobs.folder_path(*BLOBS))
+        for path in _entries(folder)
+    ]
+    # Those of upstream weights are a cache, which `cache.prune` empties.
+    found += [
+        (path.name, path)
+        for name in (FILES, TREES)
+        for path in _entries(blobs.folder_path(name))
+        if is_sha256(path.name) and not is_left(registry, path.name)
+    ]
+    for digest, path in found:
+        if digest not in known and is_sha256(digest) and _is_old(path, grace):
+            delete = _deletion_of_stray(registry, digest, path)
+            yield _Candidate("stray", path, "the database does not know it", delete)
+
+
+def _deletion_of_stray(registry: OpenRegistry, digest: str, path: Path) -> Callable[[], bool]:
+    def delete() -> bool:
+        with registry.store.write() as change:
+            if blob_rows.blob(change.connection, digest) is not None:  # added meanwhile
+                return False
+            return _deletion(path)()
+
+    return delete
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -233,7 +263,7 @@ def _entries(folder: Path) -> list[Path]:
         return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
 
 
-def _deleting(path: Path) -> Callable[[], bool]:
+def _deletion(path: Path) -> Callable[[], bool]:
     def delete() -> bool:
         if path.is_dir():
             from localreg.blobs.archives.unpacking import remove_tree
@@ -246,18 +276,9 @@ def _deleting(path: Path) -> Callable[[], bool]:
     return delete
 
 
-def _bytes(path: Path) -> int:
-    """Return how many bytes a file, or what is below a folder, has; links to others count 0."""
+def _size(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder; files with other links count 0."""
+    files = [path]
     if path.is_dir() and not path.is_symlink():
-        places = (Path(place) / name for place, _, names in os.walk(path) for name in names)
-        return sum(_own_bytes(each) for each in places)
-    return _own_bytes(path)
-
-
-def _own_bytes(path: Path) -> int:
-    return (size_of(path) or 0) if path.lstat().st_nlink == 1 else 0
-
-
-def leftovers(registry: OpenRegistry) -> Iterator[Garbage]:
-    """Yield what a collection without grace period would find, for a check of the registry."""
-    yield from _Collector(registry, 0.0, dry_run=True).run().garbage
+        files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+    return sum(size_of(each) or 0 for each in files if each.lstat().st_nlink == 1)

@@ -101,7 +101,7 @@ def work(user, umask, root, name):
 
     become(user, umask, pages=True)
     from localreg import InputModel, Registry, Task
-    from localreg.operations.upkeep.gc import leftovers
+    from localreg.operations.upkeep.gc import all_garbage
 
     own = Path(os.path.realpath(root)).parent / f"own-{name}"
     own.mkdir(exist_ok=True)
@@ -135,7 +135,7 @@ def work(user, umask, root, name):
         found = registry.gc(grace_seconds=0, dry_run=False)
         assert not found.failed, found.failed
         assert registry.verify(full=True).ok
-        assert not list(leftovers(registry._opened))
+        assert not all_garbage(registry._opened)
     return told
 
 
