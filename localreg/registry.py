@@ -22,9 +22,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sqlite_utils import Database
+
     from localreg.blobs.blobstore import BlobStore
     from localreg.filesystem.group_modes import Group
-    from localreg.store.database.store import Durability
+    from localreg.store.database.store import Durability as Durability
 
 
 class Absent(Frozen):
@@ -81,6 +83,12 @@ class OpenRegistry(Frozen):
         store = self.store
         cache_name = store.registry_id if store.readonly else None
         return BlobStore(self.root, store.durability == "full", store.group, cache_name)
+
+    def user_database(self) -> Database:
+        """Return its database for users, as a `sqlite_utils.Database` with its own connection."""
+        from localreg.store.database.user_database import explore
+
+        return explore(self.store)
 
     @property
     def base(self) -> OpenRegistry:

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localreg.operations.weights.uploading import Uploads
-    from localreg.registry import OpenRegistry
-    from localreg.store.database.store import Durability
+    from localreg.registry import Durability, OpenRegistry
 
 
 class State:
