@@ -79,7 +79,7 @@ def test_the_blocks_of_a_page_run_in_order(page, stage, capsys):
     for block in blocks(page):
         where = f"{page.name}:{block.line}"
         if block.language == "python":
-            run_python(block, where, names, stage)
+            run_python(block, where, names, stage, capsys)
         elif block.language == "sh":
             run_shell(block, where, stage, capsys)
         elif block.language == "json":
@@ -90,10 +90,17 @@ def test_the_blocks_of_a_page_run_in_order(page, stage, capsys):
             assert block.language == "text", f"{where}: say the language of this block"
 
 
-def run_python(block, where, names, registry):
-    """Run Python in the names of the page's earlier blocks; call the tests that it defines."""
+def run_python(block, where, names, registry, capsys):
+    """Run Python in the names of the page's earlier blocks; call the tests that it defines.
+
+    What a comment says that a line prints has to be printed.
+    """
     before = set(names)
+    capsys.readouterr()
     exec(compile("\n" * (block.line - 1) + block.code, where, "exec"), names)
+    printed = capsys.readouterr().out.splitlines()
+    for line in re.findall(r"# prints (.*)$", block.code, re.MULTILINE):
+        assert line in printed, f"{where}: {printed}"
     for name in sorted(set(names) - before):
         if name.startswith("test_"):
             names[name](registry)
