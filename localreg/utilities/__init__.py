@@ -1,1 +1,1 @@
-"""Names that ClearML scripts import from `clearml.utilities`."""
+"""The modules that ClearML scripts import from `clearml.utilities`."""

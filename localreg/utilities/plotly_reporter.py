@@ -1,4 +1,4 @@
-"""`SeriesInfo`, where ClearML scripts import it from."""
+"""`SeriesInfo`, under the module name from which ClearML scripts import it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reported values: writing them, within a write transaction, and reading them."""
+"""Rows of reports: scalars, single values, plots and log lines.
+
+Functions that write need a write transaction.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,10 @@ class SeriesRow(Frozen):
     """A scalar series.
 
     Attributes:
-        epoch: what the times of its points count from, milliseconds since 1970.
-        points: how many it has.
-        last: the value of the greatest iteration; low and high over all. None is NaN, or none.
+        epoch: start of the times of its points, in milliseconds since 1970.
+        points: how many points it has.
+        last: the value at the greatest iteration; None for NaN.
+        low, high: the least and greatest finite value; None if there is none.
     """
 
     pk: int
@@ -50,25 +54,25 @@ class PlotRow(Frozen):
 
 
 class Message(Frozen):
-    """A line of a log; `at` in microseconds, `level` as in `logging`."""
+    """A line of a log; `at` is in microseconds since 1970, `level` is as in `logging`."""
 
     at: int
     level: int
     text: str
 
 
-_AT_ONCE = 200
+_AT_ONCE = 200  # points in one statement
 _INSERT_MANY = "INSERT OR REPLACE INTO scalar VALUES " + ", ".join(["(?, ?, ?, ?)"] * _AT_ONCE)
 
 
 def owner_pk(connection: Connection, owner: Owner) -> int | None:
-    """Return the key of a model or task, or None when it is gone."""
+    """Return the key of a model or task, or None if it does not exist."""
     row = connection.execute(f"SELECT pk FROM {owner.kind} WHERE id = ?", (owner.id,)).fetchone()
     return None if row is None else int(row[0])
 
 
 def touch(connection: Connection, owner: Owner, pk: int, at: int) -> None:
-    """Move `updated` of what was reported to."""
+    """Set `updated` of a model or task that was reported to, and remember it as reported."""
     _touch(connection, owner, at)
     connection.execute(f"DELETE FROM reported WHERE {owner.kind} = ?", (pk,))
     connection.execute(f"INSERT INTO reported ({owner.kind}, at) VALUES (?, ?)", (pk, at))
@@ -82,7 +86,7 @@ def _touch(connection: Connection, owner: Owner, at: int) -> None:
 
 
 def touch_reported(connection: Connection) -> None:
-    """Move `updated` of everything to where reports had moved it, after a fold of the events."""
+    """Set `updated` again for every report: a fold of the events knows no reports."""
     for kind in ("model", "task"):
         rows = connection.execute(
             f"SELECT o.id, r.at FROM reported r JOIN {kind} o ON o.pk = r.{kind} "
@@ -95,19 +99,19 @@ def touch_reported(connection: Connection) -> None:
 def add_points(
     connection: Connection, kind: str, pk: int, title: str, name: str, points: Sequence[Point]
 ) -> None:
-    """Write points of a series; one of an iteration that is there replaces it.
+    """Write points of a series; a point replaces an earlier one of the same iteration.
 
     Args:
-        kind, pk: the owner's table and key.
+        kind, pk: table and key of the owner.
         points: at least one, in the order they were reported.
     """
     series, epoch, count, top = _series(connection, kind, pk, title, name, points[0][2])
     steps = [iteration for iteration, _, _ in points]
-    if not all(map(lt, steps, steps[1:])):  # out of order, or twice the same: the last one counts
+    if not all(map(lt, steps, steps[1:])):  # unordered or repeated: the last one counts
         points = sorted({point[0]: point for point in points}.values())
     rows = [(series, step, value, at // 1_000_000 - epoch) for step, value, at in points]
     _insert(connection, rows)
-    if top is None or rows[0][1] > top:  # nothing was replaced, as nearly always
+    if top is None or rows[0][1] > top:  # the usual case: nothing was replaced
         finite = [value for _, _, value, _ in rows if math.isfinite(value)]
         connection.execute(
             "UPDATE series SET points = :points, last = :last, "
@@ -135,7 +139,8 @@ def add_points(
 def _insert(connection: Connection, rows: Sequence[tuple[int, int, float, int]]) -> None:
     """Insert points, many with each statement.
 
-    Python lets go of its lock for every statement, and a training loop may keep it for 5 ms then.
+    SQLite releases Python's lock during a statement, and a training loop that takes it may hold it
+    for 5 ms. Few statements mean few such pauses.
     """
     whole = len(rows) - len(rows) % _AT_ONCE
     for start in range(0, whole, _AT_ONCE):
@@ -146,7 +151,7 @@ def _insert(connection: Connection, rows: Sequence[tuple[int, int, float, int]])
 def _series(
     connection: Connection, kind: str, owner: int, title: str, name: str, at: int
 ) -> tuple[int, int, int, int | None]:
-    """Return key, epoch, number of points and greatest iteration of a series, made if it is new."""
+    """Return key, epoch, number of points and greatest iteration of a series; create it if new."""
     row = connection.execute(
         "SELECT pk, epoch, points, (SELECT max(iteration) FROM scalar WHERE series = pk) "
         f"FROM series WHERE {kind} = ? AND title = ? AND name = ?",
@@ -166,7 +171,7 @@ def _series(
 def set_single(
     connection: Connection, kind: str, pk: int, name: str, value: float, at: int
 ) -> None:
-    """Write a single value, in the place of one of the same name."""
+    """Write a single value; it replaces an earlier one of the same name."""
     connection.execute(f"DELETE FROM single WHERE {kind} = ? AND name = ?", (pk, name))
     connection.execute(
         f"INSERT INTO single ({kind}, name, value, at) VALUES (?, ?, ?, ?)", (pk, name, value, at)
@@ -182,13 +187,13 @@ def set_plot(
     digest: str | None,
     at: int,
 ) -> None:
-    """Write a plot, in the place of one of the same title, series and iteration.
+    """Write a plot; it replaces an earlier one of the same title, series and iteration.
 
     Args:
-        kind, pk: the owner's table and key.
+        kind, pk: table and key of the owner.
         key: title, series, iteration.
-        drawing: the plot's kind, its specification as JSON, its data, the part that is drawn.
-        digest: of the blob with its bytes, for media; None without.
+        drawing: kind of the plot, its specification as JSON, its data, and its thinned data.
+        digest: for media, the digest of the blob with its bytes; else None.
     """
     connection.execute(
         f"DELETE FROM plot WHERE {kind} = ? AND title = ? AND series = ? AND iteration = ?",
@@ -204,7 +209,7 @@ def set_plot(
 def forget_old_media(
     connection: Connection, kind: str, pk: int, title: str, series: str, keep: int
 ) -> None:
-    """Delete all but the last so many iterations of a picture or another file."""
+    """Delete all but the last `keep` iterations of a picture or another file."""
     connection.execute(
         f"DELETE FROM plot WHERE {kind} = :pk AND title = :title AND series = :series "
         f"AND kind = 'media' AND iteration NOT IN (SELECT iteration FROM plot WHERE {kind} = :pk "
@@ -223,7 +228,7 @@ def add_messages(connection: Connection, kind: str, pk: int, messages: Sequence[
 
 
 def series(connection: Connection, owner: Owner) -> list[SeriesRow]:
-    """Return the scalar series of a model or task, by title and name."""
+    """Return the scalar series of a model or task, sorted by title and name."""
     rows = connection.execute(
         "SELECT s.pk, s.title, s.name, s.epoch, s.points, s.last, s.low, s.high "
         f"FROM {owner.kind} o JOIN series s ON s.{owner.kind} = o.pk WHERE o.id = ? "
@@ -241,7 +246,7 @@ def points(connection: Connection, series_pk: int) -> list[tuple[int, float | No
 
 
 def singles(connection: Connection, owner: Owner) -> list[tuple[str, float | None]]:
-    """Return the single values of a model or task, in the order of their names."""
+    """Return the single values of a model or task, sorted by name."""
     rows = connection.execute(
         f"SELECT s.name, s.value FROM {owner.kind} o JOIN single s ON s.{owner.kind} = o.pk "
         "WHERE o.id = ? ORDER BY s.name",
@@ -251,7 +256,7 @@ def singles(connection: Connection, owner: Owner) -> list[tuple[str, float | Non
 
 
 def plots(connection: Connection, owner: Owner) -> list[PlotRow]:
-    """Return the plots of a model or task, as they were first reported, without their data."""
+    """Return the plots of a model or task, sorted by title, series and iteration."""
     rows = connection.execute(
         "SELECT p.pk, p.title, p.series, p.iteration, p.kind, p.spec, b.digest, b.size, p.at "
         f"FROM {owner.kind} o JOIN plot p ON p.{owner.kind} = o.pk LEFT JOIN blob b "
@@ -262,14 +267,14 @@ def plots(connection: Connection, owner: Owner) -> list[PlotRow]:
 
 
 def plot_data(connection: Connection, plot_pk: int, *, shown: bool) -> bytes:
-    """Return the data of a plot; the part of it that is drawn when that is `shown`."""
+    """Return the data of a plot, or if `shown` its thinned data."""
     column = "shown" if shown else "data"
     row = connection.execute(f"SELECT {column} FROM plot WHERE pk = ?", (plot_pk,)).fetchone()
     return b"" if row is None or row[0] is None else bytes(row[0])
 
 
 def messages(connection: Connection, owner: Owner, limit: int) -> tuple[list[Message], int]:
-    """Return the last lines of a log, oldest first, and how many came before them."""
+    """Return the last lines of a log, oldest first, and the number of earlier lines."""
     rows = connection.execute(
         f"SELECT m.at, m.level, m.text FROM {owner.kind} o JOIN message m "
         f"ON m.{owner.kind} = o.pk WHERE o.id = ? ORDER BY m.pk DESC LIMIT ?",
