@@ -1,4 +1,4 @@
-"""Pages as text: what stands in them, and that no text of a value can become markup."""
+"""Pages as text: what they contain, and that no text of a value can become markup."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def all_pages(text, href="other.html"):
 
 
 def shape(outline):
-    """Return the tags and names of attributes of a page, texts and values left out.
+    """Return the tags and attribute names of a page, without texts and values.
 
-    Spans are left out too: highlighting makes more or fewer of them.
+    Spans are left out too, because their number depends on the highlighted text.
     """
     return [(tag, sorted(found)) for tag, found in outline.elements if tag != "span"]
 
@@ -83,8 +83,8 @@ def test_no_text_adds_an_element_or_an_attribute():
                 json.loads(data)
 
 
-def test_links_lead_nowhere_unsafe():
-    """Whatever stands in a link, its scheme is http, https or file, or it is relative."""
+def test_links_have_only_safe_targets():
+    """Every link is relative, or its scheme is http, https or file."""
     for href in samples.HOSTILE:
         for html in all_pages("plain", href).values():
             for tag, attributes in Outline(html).elements:
@@ -95,8 +95,8 @@ def test_links_lead_nowhere_unsafe():
                 assert not bare.startswith(("//", "\\\\")), ascii(href)
 
 
-def test_only_http_and_files_are_links():
-    """Relative links and http, https and file are kept; all else leads nowhere."""
+def test_safe_href_accepts_relative_http_and_file_links_only():
+    """Relative links and http, https and file come back; anything else becomes None."""
     for good in ("a.html", "../b/c.html#x", "https://example.org/", "FILE:///a", "#here", ""):
         assert safe_href(good) == good
     for bad in (
@@ -113,7 +113,7 @@ def test_only_http_and_files_are_links():
 
 
 def test_data_in_scripts_holds_no_markup():
-    """What JSON does not have is refused; what HTML would read is escaped; NULs are gone."""
+    """NaN is refused, characters of HTML are escaped, and NULs are removed."""
     value = {"a": "</script>&\u2028\u2029<!--", "b": "x\0y", "c": "\\u0000 \\\0"}
     text = str(script_json(value))
     assert not set("<>&\u2028\u2029") & set(text)
@@ -132,12 +132,12 @@ def test_data_in_scripts_holds_no_markup():
     ],
 )  # fmt: skip
 def test_numbers_are_shown_with_five_digits(value, text):
-    """A number takes little room, and no digit that counts is made up."""
+    """A number is short, and shows no more digits than it has."""
     assert number_text(value) == text
 
 
-def test_a_page_links_its_assets_by_the_way_to_the_root():
-    """Scripts and styles come from the assets folder; nothing is inline that could run."""
+def test_a_page_links_its_assets_relative_to_the_root():
+    """Scripts and styles come from the assets folder; no script is inline."""
     html = pages.model_page(samples.model(), LOOK)
     outline = Outline(html)
     sources = [a["src"] for tag, a in outline.elements if tag == "script" and "src" in a]
@@ -149,14 +149,14 @@ def test_a_page_links_its_assets_by_the_way_to_the_root():
 
 
 def test_a_page_without_figures_does_not_load_plotly():
-    """Five megabytes are loaded only to draw something."""
+    """Plotly has five megabytes; a page loads them only if it has figures."""
     html = pages.model_page(samples.model(reported=Reported()), LOOK)
     assert "plotly" not in html
     assert "no scalars, values or plots" in html
 
 
 def test_a_standalone_page_holds_everything():
-    """Its policy lists the digest of each script, and no file is linked."""
+    """Its policy lists the hash of each script, and it links no file."""
     html = pages.model_page(samples.model(), pages.Look(standalone=True))
     outline = Outline(html)
     assert not any("src" in a for tag, a in outline.elements if tag == "script")
@@ -167,7 +167,7 @@ def test_a_standalone_page_holds_everything():
 
 
 def test_sections_without_content_are_left_out():
-    """An empty model has facts, and one quiet line where something would be expected."""
+    """An empty model has facts, and a short line for weights and lineage."""
     empty = samples.model(
         reported=Reported(), metadata=(), labels=(), config="", versions=(), weights=(),
         inside=(), history=(), lineage=Lineage((), ()), aliases=(), tags=(), comment=None,
@@ -181,14 +181,14 @@ def test_sections_without_content_are_left_out():
 
 
 def test_thinned_lines_say_so():
-    """The note tells how many points there are and how many are drawn."""
+    """A note says how many points there are and how many are drawn."""
     assert "loss: 1,000,000 points, 40 drawn" in pages.model_page(
         samples.model(reported=samples.reported()), LOOK
     )
 
 
 def test_the_best_value_is_marked_where_the_direction_is_known():
-    """1 marks the greatest, -1 the least, 0 none; equal values are no contest."""
+    """1 marks the greatest, -1 the least, 0 none; equal values are not marked."""
     models = samples.compare(count=3).models
     rows = {row.name: row for row in comparing.single_rows(models, {"loss": 1, "latency": -1})}
     assert [cell.best for cell in rows["latency"].cells] == [True, False, False]
@@ -200,7 +200,7 @@ def test_the_best_value_is_marked_where_the_direction_is_known():
 
 
 def test_configurations_are_compared_with_the_first():
-    """Changed lines are told apart, and endless texts are not compared."""
+    """Added and removed lines are marked, and very long texts are not compared."""
     kinds = comparing.config_diff("a\nb\n", "a\nc\n")
     assert ("removed", "-b") in kinds
     assert ("added", "+c") in kinds
@@ -216,13 +216,13 @@ def test_configurations_are_compared_with_the_first():
         ("{broken", None), ("[" * 100_000, None),
     ],
 )  # fmt: skip
-def test_the_language_of_a_configuration_is_seen_from_its_text(text, language):
-    """JSON is what parses as such; the others go by their shape."""
+def test_the_language_of_a_configuration_is_guessed_from_its_text(text, language):
+    """JSON must parse; the others are recognized by their syntax."""
     assert language_of(text) == language
 
 
 def test_highlighting_keeps_the_text():
-    """Not one character is lost or added, and long texts are not highlighted."""
+    """No character is lost or added, and long texts are not highlighted."""
     for text in ('\n\n{"a": 1}', "a: 1\n\n", '[a]\nb = "c"  ', "<b>", "x" * (HIGHLIGHT_LIMIT + 1)):
         shown = "".join(Outline(str(highlighted(text))).text)
         assert shown == text
@@ -231,7 +231,7 @@ def test_highlighting_keeps_the_text():
 
 
 def test_a_lineage_of_any_shape_is_drawn():
-    """Cycles, loops, unknown ends, nodes alone and columns with gaps make no trouble."""
+    """Cycles, loops, unknown ends, single nodes and empty columns are allowed."""
     nodes = tuple(
         Node(key=f"{i}", kind="model", link=Link(f"model {i}", "x.html"), column=i % 7 * 2)
         for i in range(60)
@@ -246,14 +246,14 @@ def test_a_lineage_of_any_shape_is_drawn():
     assert "<svg" in lineage_svg(Lineage((), ()))
 
 
-def test_wide_letters_take_the_room_of_two():
-    """Names are cut to what fits a node."""
+def test_wide_letters_count_as_two():
+    """Names are cut to the width of a node."""
     assert shortened("学生モデル", 6) == "学生…"
     assert shortened("abc\n def", 20) == "abc def"
 
 
-def test_assets_appear_whole_and_once(tmp_path):
-    """Names carry a digest or version; what is there is left alone, and no temporary stays."""
+def test_assets_are_written_whole_and_once(tmp_path):
+    """Names contain a digest or version; existing files are kept, no temporary remains."""
     write_assets(tmp_path / "assets")
     files = {each.name: each.stat().st_mtime_ns for each in (tmp_path / "assets").iterdir()}
     assert set(files) == set(asset_names().values())
@@ -277,8 +277,8 @@ def test_pages_are_written_without_plotly():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_metrics_that_are_no_numbers_are_left_out():
-    """NaN and infinities come as null."""
+def test_nan_and_infinite_metrics_become_null():
+    """JSON has no NaN and no infinities."""
     values = replace(samples.index(3), metrics={"m": {0: float("nan"), 1: float("inf"), 2: 1.0}})
     data = json.loads(Outline(pages.index_page(values, LOOK)).data[0])
     assert data["metrics"] == [["m", [0, 1, 2], [None, None, 1.0]]]

@@ -1,4 +1,4 @@
-"""Pages as a browser shows them, opened from disk: what is drawn, what answers, what never runs."""
+"""Pages in a browser, opened from disk: what is drawn, how controls work, and what never runs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def visit(browser, site):
-    """Open a page of the site, or of another folder; nothing may go wrong until it is closed."""
+    """Open a page of the site or of another folder; the test fails if the page has complaints."""
     opened = []
 
     def go(name, folder=site, **options):
@@ -69,8 +69,8 @@ PAGES = ["index.html", "empty.html", "models/1.html", "models/task.html", "model
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_asks_for_nothing_but_its_own_files_and_fits_a_telephone(visit, site, name):
-    """Every request goes to the page or its assets; at 400 pixels nothing sticks out."""
+def test_a_page_requests_only_its_own_files_and_fits_a_phone(visit, site, name):
+    """Every request is for the page or its assets; at 400 pixels nothing overflows."""
     shown = visit(name, viewport={"width": 400, "height": 800})
     shown.draw_all()
     own = {(site / name).as_uri()} | {each.as_uri() for each in (site / "assets").iterdir()}
@@ -79,8 +79,8 @@ def test_a_page_asks_for_nothing_but_its_own_files_and_fits_a_telephone(visit, s
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
-def test_figures_are_drawn_when_scrolled_to(visit):
-    """Those far below wait, with their room kept; then each shows all of its traces."""
+def test_figures_are_drawn_when_scrolled_into_view(visit):
+    """Figures far below wait, with their space reserved; then each shows all its traces."""
     shown = visit("models/1.html", viewport={"width": 1280, "height": 400})
     shown.page.wait_for_timeout(100)
     assert shown.page.locator(".plot.waiting").count() > 0
@@ -94,7 +94,7 @@ def test_figures_are_drawn_when_scrolled_to(visit):
 
 
 def test_printing_draws_everything_in_light_colours(visit):
-    """Paper shows also what nobody scrolled to."""
+    """Print also draws figures that were never in view."""
     shown = visit("models/task.html", viewport={"width": 1280, "height": 300}, color_scheme="dark")
     shown.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert shown.page.locator(".figure.waiting").count() == 0
@@ -103,7 +103,7 @@ def test_printing_draws_everything_in_light_colours(visit):
 
 @pytest.fixture(scope="module")
 def opened(browser, site):
-    """The page of a model with all figures drawn; tests that share it change different parts."""
+    """The page of a model with all figures drawn; the tests that use it change different parts."""
     shown = Visit(browser, site / "models/1.html")
     shown.draw_all()
     yield shown
@@ -111,7 +111,7 @@ def opened(browser, site):
 
 
 def test_a_figure_that_cannot_be_drawn_says_so(visit, site):
-    """One that makes plotly raise leaves the others alone."""
+    """A figure that makes plotly raise does not affect the others."""
     bad = {
         "data": [{"type": "scatter", "x": {"dtype": "zz", "bdata": ""}, "y": [1]}],
         "layout": {},
@@ -129,7 +129,7 @@ def test_a_figure_that_cannot_be_drawn_says_so(visit, site):
 
 
 def test_the_slider_changes_the_iteration(opened):
-    """The last one is shown first; the slider and the buttons go to the others."""
+    """The last iteration is shown first; the slider and the buttons select others."""
     shown = opened
     card = shown.page.locator(".plot-card").first
     assert "iteration 20" in card.inner_text()
@@ -143,7 +143,7 @@ def test_the_slider_changes_the_iteration(opened):
 
 
 def test_scalars_are_smoothed_put_on_a_log_axis_and_over_time(opened):
-    """Each control of the toolbar redraws every chart; raw values stay behind smoothed ones."""
+    """Each control of the toolbar redraws every chart; raw values stay visible below."""
     shown = opened
     chart = "document.querySelector('.chart')"
     shown.page.locator("#smoothing").fill("0.9")
@@ -164,7 +164,7 @@ def test_scalars_are_smoothed_put_on_a_log_axis_and_over_time(opened):
 
 
 def test_dark_and_light_are_chosen_by_the_system_and_by_a_button(visit, site):
-    """Figures change with the page, and the next page knows the choice."""
+    """Figures change with the page, and the next page keeps the choice."""
     shown = visit("models/1.html", color_scheme="dark")
     shown.draw_all()
     look = "[getComputedStyle(document.body.parentElement).backgroundColor,"
@@ -201,7 +201,7 @@ def rows_of(page):
 
 
 def test_the_overview_is_searched_sorted_and_filtered(visit):
-    """Words are AND-ed over all texts; filters tell how many each would leave."""
+    """All words must match; filters show the number of rows of each choice."""
     page = visit("index.html").page
     count = page.locator("#count")
     assert count.inner_text() == "50 of 50 models"
@@ -238,7 +238,7 @@ def test_missing_values_come_last_in_either_order(visit):
 
 
 def test_selected_models_make_a_command(visit):
-    """The command compares what is ticked, and the button copies it."""
+    """The command compares the selected models, and the button copies it."""
     page = visit("index.html").page
     page.locator(".vt-row input").nth(0).check()
     assert "select another" in page.locator("#picked").inner_text()
@@ -250,8 +250,8 @@ def test_selected_models_make_a_command(visit):
     assert page.locator("#picked").is_hidden()
 
 
-def test_the_address_holds_what_is_chosen(visit):
-    """Back returns to the tab before, and from a model to the search that found it."""
+def test_the_address_stores_the_choices(visit):
+    """Back returns to the previous tab, and from a model to the search that found it."""
     page = visit("index.html").page
     page.locator("#search").fill("net0")
     page.wait_for_url("**/index.html#q=net0")
@@ -267,15 +267,15 @@ def test_the_address_holds_what_is_chosen(visit):
     page.wait_for_function("document.getElementById('count').textContent === '2 of 2 projects'")
 
 
-def test_an_empty_registry_says_how_to_begin(visit):
-    """There is a code to copy instead of an empty table."""
+def test_an_empty_registry_says_how_to_start(visit):
+    """It shows code to copy instead of an empty table."""
     page = visit("empty.html").page
     assert "No models yet" in page.locator("#welcome").inner_text()
     assert page.locator("#search").is_hidden()
 
 
 def test_a_hundred_thousand_models_do_not_stutter(visit, tmp_path):
-    """Few rows are elements at a time; search and sort answer within a fraction of a second."""
+    """Only few rows are elements at a time; search and sort take a fraction of a second."""
     write_assets(tmp_path / "assets")
     html = pages.index_page(samples.index(100_000), pages.Look())
     (tmp_path / "index.html").write_text(html, encoding="utf-8")
@@ -294,7 +294,7 @@ def test_a_hundred_thousand_models_do_not_stutter(visit, tmp_path):
 
 
 def test_a_standalone_page_works_alone(visit, tmp_path):
-    """Copied anywhere, it asks for no other file and draws the same."""
+    """Copied anywhere, it requests no other file and draws the same."""
     html = pages.model_page(samples.model(), pages.Look(standalone=True))
     (tmp_path / "made.html").write_text(html, encoding="utf-8")
     (tmp_path / "mail").mkdir()
@@ -306,8 +306,8 @@ def test_a_standalone_page_works_alone(visit, tmp_path):
     shown.page.locator("#theme").click()
 
 
-def test_pictures_beside_the_page_are_shown(visit, site):
-    """A picture in a neighbouring folder loads under the page's policy."""
+def test_pictures_in_a_neighbouring_folder_are_shown(visit, site):
+    """The policy of the page allows them."""
     (site / "files").mkdir()
     png = base64.b64decode(samples.PIXEL.partition(",")[2])
     (site / "files" / "a b.png").write_bytes(png)
@@ -334,16 +334,16 @@ WHAT_RAN = """() => {
 
 
 def quiet(text):
-    """Return what is reported with hostile texts, but nothing that plotly would draw."""
+    """Return reports with hostile texts, without anything that plotly would draw."""
     whole = samples.reported(text)
     return replace(whole, charts=(), plots=whole.plots[2:])
 
 
 def test_no_hostile_text_runs_on_any_page(visit, site):
-    """All of them in every text field and link of every page: nothing runs, all is shown.
+    """All of them, in every text field and link of every page: nothing runs.
 
-    Twenty stand in a field at once, and plotly is left to the next test: to open a page for each
-    takes minutes. test_pages.py looks at each alone.
+    A field has twenty of them at once, because a page for each would take minutes; test_pages.py
+    checks each alone. The next test is about plotly.
     """
     look = pages.Look(root="", home="index.html")
     shown = visit("empty.html")

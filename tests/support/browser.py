@@ -1,4 +1,4 @@
-"""A Chromium that opens pages from disk, and what it noticed while it did."""
+"""A Chromium that opens pages from disk and records requests, errors and warnings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 import pytest
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
-# What Chromium says about its own drawing, on machines without a graphics card.
+# Warnings of Chromium about itself, on machines without a graphics card.
 ITS_OWN = ("Canvas2D: Multiple readback", "GPU stall due to ReadPixels", "GL Driver Message")
 
 
 def chromium_path() -> str:
-    """Return where a Chromium is installed; skips the test that asks where none is."""
+    """Return the path of an installed Chromium; skip the test if there is none."""
     found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if found is None:
         pytest.skip(f"none of {', '.join(CHROMIUMS)} is installed")
@@ -23,7 +23,7 @@ def chromium_path() -> str:
 
 @contextmanager
 def chromium():
-    """Start a browser; a test module needs one only."""
+    """Start a browser; one is enough for a test module."""
     path = chromium_path()
     from playwright.sync_api import sync_playwright
 
@@ -37,12 +37,12 @@ def chromium():
 
 
 class Visit:
-    """A page that is open, every request it made and everything it complained of.
+    """An open page, every request it made, and its errors and warnings.
 
     Attributes:
         page: Playwright's.
-        requests: the URLs, ``data:`` and ``blob:`` left out: those ask nobody.
-        complaints: errors, warnings of the console and dialogs.
+        requests: the URLs, without ``data:`` and ``blob:``, which are not sent to anyone.
+        complaints: errors, warnings in the console, and dialogs.
     """
 
     def __init__(self, browser, path, **options):
@@ -86,13 +86,13 @@ class Visit:
         )
 
     def traces(self, selector):
-        """Return how many traces each figure that matches shows."""
+        """Return the number of traces of each figure that matches."""
         return self.page.eval_on_selector_all(
             selector, "found => found.map(each => each.data ? each.data.length : 0)"
         )
 
     def close(self):
-        """Close the page and say what went wrong on it, violations of its policy included."""
+        """Close the page, and return its complaints and violations of its policy."""
         wrong = self.complaints + self.page.evaluate("window.violations")
         self.page.close()
         return wrong

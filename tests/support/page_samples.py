@@ -1,4 +1,4 @@
-"""Filled values for pages: real ones, and the same with a hostile text in every text field."""
+"""Values for pages: normal ones, and the same with a hostile text in every text field."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ assert len(HOSTILE) >= 60
 
 
 def figure(name="dots", count=1):
-    """Return a figure as Python makes it: its texts are escaped for Plotly already."""
+    """Return a figure as `localreg.plots` makes it: its texts are already escaped for Plotly."""
     traces = [
         {"type": "scatter", "name": name, "x": [1, 2, 3], "y": [i, 4, 2]} for i in range(count)
     ]
@@ -149,7 +149,7 @@ def reported(text="loss", *, shift=0.0, href=PIXEL):
 
 
 def model(text="resnet", href="other.html", **others):
-    """Return a model's page with `text` in each of its texts and `href` in each of its links."""
+    """Return the values of a model's page, with `text` in every text and `href` in every link."""
     link = Link(text, href)
     nodes = (
         Node(key="a", kind="model", link=link, column=0),
@@ -186,7 +186,7 @@ def model(text="resnet", href="other.html", **others):
 
 
 def task(text="train", href="other.html"):
-    """Return a task's page likewise."""
+    """Return the values of a task's page, with `text` in every text and `href` in every link."""
     link = Link(text, href)
     return TaskPage(
         id=text,
@@ -210,7 +210,7 @@ def task(text="train", href="other.html"):
 
 
 def compare(text="resnet", href="other.html", count=2):
-    """Return the comparison of some models likewise."""
+    """Return the values of a comparison of `count` models, as `model` does."""
     models = tuple(
         Compared(
             link=Link(f"{text}{i or ''}", href),
@@ -225,7 +225,7 @@ def compare(text="resnet", href="other.html", count=2):
 
 
 def index(count=50, text=None, href="models/1.html"):
-    """Return an overview; with `text` in each of its texts when one is given."""
+    """Return the values of an overview, with `text` in every text if it is given."""
     names = [text or f"net{i % 7}" for i in range(count)]
     models = {
         "ref": [text or f"vision/{name}#{i}" for i, name in enumerate(names)],

@@ -1,0 +1,43 @@
+"""What is stored of reports, and the figures made of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import numpy as np
+import plotly.graph_objects as go
+
+from localreg.operations.reports import charts
+
+
+def drawings(subject):
+    """Return ``{(title, series, iteration): drawing}`` of everything that is stored."""
+    opened, owner = subject._reports_to()
+    with opened.store.read() as connection:
+        return {
+            (sheet.title, row.series, sheet.iteration): charts.drawing_of(connection, row)
+            for sheet in charts.figure_rows(connection, owner)
+            for row in sheet.rows
+            if row.kind != "media"
+        }
+
+
+def figures(subject):
+    """Return the figures as dicts, each of which plotly's own classes accept as it is."""
+    opened, owner = subject._reports_to()
+    found = [each.figure for each in charts.named_figures(opened, owner)]
+    for figure in found:
+        go.Figure(figure)  # raises for what is no figure
+        json.dumps(figure, allow_nan=False)
+    return found
+
+
+def numbers(array):
+    """Return the numbers of one of Plotly's typed arrays."""
+    if not isinstance(array, dict):
+        return list(array)
+    found = np.frombuffer(base64.b64decode(array["bdata"]), array["dtype"])
+    if "shape" in array:
+        found = found.reshape([int(side) for side in array["shape"].split(", ")])
+    return found.tolist()
