@@ -1,4 +1,4 @@
-"""A blob's file: how large it is, and the error when it is not what it was."""
+"""A blob's file: its size, and the error for a damaged one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from localreg.filesystem.disk_errors import disk_errors
 
 
 def size_of(path: Path) -> int | None:
-    """Return the size of a regular file, or None when there is none; links do not count.
+    """Return the size of a regular file in bytes; None if there is none, or a symbolic link.
 
     Raises:
-        StorageError: it cannot be looked at, as in a folder that this user may not enter.
+        StorageError: it cannot be looked at, for example in a folder without access.
     """
     with disk_errors("looking for weights", path):
         try:
@@ -24,10 +24,10 @@ def size_of(path: Path) -> int | None:
 
 
 def damaged(digest: str, path: Path, found: str) -> CorruptBlobError:
-    """Return the error of a blob that is not what it was; `found` says what it is instead."""
+    """Return the error for a damaged blob; `found` says what is wrong, after its path."""
     return CorruptBlobError(
-        f"the weights {digest[:12]}… are damaged: {path} {found}; `localreg repair` fetches them "
-        "again where their source is left, and adding the same file again mends them",
+        f"the weights {digest[:12]}… are damaged: {path} {found}; run `localreg repair` to fetch "
+        "them again if their source still exists, or add the same file again",
         digest=digest,
         path=str(path),
     )

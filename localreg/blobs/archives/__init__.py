@@ -1,1 +1,1 @@
-"""Archives: folders packed, members checked, packages unpacked safely."""
+"""Archives: pack folders, check members, unpack packages safely."""

@@ -1,4 +1,4 @@
-"""The members of zip and tar archives, checked one by one, their bytes piece by piece."""
+"""Read zip and tar archives member by member; check each one before its bytes are read."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 BUFFER = 262_144
-LONGEST_PART = 255  # bytes of a name that file systems take
-DEEPEST = 100  # folders in each other
-LONGEST_HEADERS = 4 * 1024 * 1024  # of one member; tarfile reads them whole
-LONGEST_DIRECTORY = 64 * 1024 * 1024  # zipfile reads it whole
+LONGEST_PART = 255  # bytes of a name that file systems accept
+DEEPEST = 100  # nested folders
+LONGEST_HEADERS = 4 * 1024 * 1024  # bytes for one member; tarfile reads them whole
+LONGEST_DIRECTORY = 64 * 1024 * 1024  # bytes; zipfile reads it whole
 LONGEST_PADDING = 16 * 1024 * 1024
 XZ_MEMORY = 256 * 1024 * 1024
-_ZIP_METHODS = frozenset({0, 8, 12})  # stored, deflated, bzip2: those whose memory is bounded
+_ZIP_METHODS = frozenset({0, 8, 12})  # stored, deflated, bzip2: those with bounded memory
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -37,9 +37,9 @@ class Member:
     """One file or folder of an archive.
 
     Attributes:
-        name: relative and safe, with slashes, without one at the end.
-        is_folder: whether it is one.
-        pieces: yields the bytes of a file; to be called once, before the next member.
+        name: relative and safe, with slashes between its parts.
+        is_folder: True for a folder.
+        pieces: yields the bytes of a file; call it once, before the next member.
     """
 
     __slots__ = ("is_folder", "name", "pieces")
@@ -51,16 +51,17 @@ class Member:
 
 
 def members(archive: Path, filename: str, place: Path, most: int) -> Iterator[Member]:
-    """Yield the members of an archive, each once it is known to be harmless.
+    """Yield the members of an archive, each after it was checked.
 
     Args:
-        filename: the original name, whose ending tells the format.
-        place: on the disk that it will be unpacked to.
-        most: how many members may be; a zip that tells of more is refused at once.
+        archive: the file.
+        filename: its original name; the ending gives the format.
+        place: a folder on the disk that it will be unpacked to.
+        most: the largest number of members; a zip that lists more is refused at once.
 
     Raises:
-        ArchiveError: it is broken, or a member is none that is unpacked.
-        StorageFullError: a zip tells that it does not fit.
+        ArchiveError: it is broken, or a member is not allowed.
+        StorageFullError: a zip says that it does not fit on the disk.
     """
     with translated(archive):
         if filename.lower().endswith(".zip"):
@@ -71,11 +72,9 @@ def members(archive: Path, filename: str, place: Path, most: int) -> Iterator[Me
 
 @contextmanager
 def translated(archive: Path) -> Iterator[None]:
-    """Raise what the libraries raise of a broken archive as ArchiveError.
+    """Translate the libraries' errors about a broken archive into ArchiveError.
 
-    Raises:
-        ArchiveError: it is broken.
-        OSError: the file system refused something.
+    Errors of the file system stay OSErrors.
     """
     import lzma
     import struct
@@ -88,8 +87,8 @@ def translated(archive: Path) -> Iterator[None]:
     except LocalregError:
         raise
     except OSError as error:
-        # gzip and bz2 raise plain ones, without a number, of bytes that are none of theirs; and a
-        # place that a header tells of may be none that a file has.
+        # gzip and bz2 raise OSErrors without a number for invalid data, and an invalid offset in a
+        # header gives EINVAL.
         if error.errno not in (None, errno.EINVAL):
             raise
         raise broken(archive, str(error)) from error
@@ -120,7 +119,7 @@ def broken(archive: Path, why: str) -> ArchiveError:
 
 
 def refused(archive: Path, member: str, why: str) -> ArchiveError:
-    """Return the error that says which member of an archive is none that is unpacked."""
+    """Return the error for a member that is not allowed."""
     return ArchiveError(
         f"the archive {archive} cannot be unpacked: its member {member!r:.200} {why}; nothing was "
         "written",
@@ -130,22 +129,22 @@ def refused(archive: Path, member: str, why: str) -> ArchiveError:
 
 
 def _safe_name(archive: Path, name: str) -> str:
-    """Return the name of a member, without "./" and a slash at the end; "" for the archive's root.
+    """Return the name of a member without "./" and a final slash; "" for the archive's root.
 
     Raises:
-        ArchiveError: it leads elsewhere, or not every file system takes it.
+        ArchiveError: it leads outside, or not every file system accepts it.
     """
     if name.startswith("/") or _DRIVE.match(name):
         raise refused(archive, name, "has an absolute path")
     if "\\" in name or any(ord(char) < 32 or ord(char) == 127 for char in name):
-        raise refused(archive, name, "has a name that not every system takes")
+        raise refused(archive, name, "has a name that not every system accepts")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise refused(archive, name, "would land outside")
+        raise refused(archive, name, "would be written outside")
     try:
         long = any(len(part.encode()) > LONGEST_PART for part in parts)
     except UnicodeEncodeError:
-        raise refused(archive, name, "has a name that is no text") from None
+        raise refused(archive, name, "has a name that is not text") from None
     if long or len(parts) > DEEPEST:
         raise refused(archive, name, "has a name that is too long")
     return "/".join(parts)
@@ -155,11 +154,11 @@ def _safe_name(archive: Path, name: str) -> str:
 
 
 class _Limited(io.BufferedReader):
-    """A file of which no more is read at once than a list of members can take."""
+    """A file that refuses to read more at once than the longest allowed list of members."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > LONGEST_DIRECTORY:
-            raise ValueError("its list of members is longer than any honest one")
+            raise ValueError("its list of members is too long")
         return super().read(size)
 
 
@@ -171,12 +170,12 @@ def _zip_members(archive: Path, place: Path, most: int) -> Iterator[Member]:
         if len(infos) > most:
             raise broken(
                 archive,
-                f"it has {len(infos):,} members, more than {most:,}; {settings.UNPACK_MEMBERS} "
-                "allows more, if you trust it",
+                f"it has {len(infos):,} members, more than {most:,}; if you trust it, set "
+                f"{settings.UNPACK_MEMBERS} to allow more",
             )
         _check_room(archive, place, sum(info.file_size for info in infos))
         for info in infos:
-            # The name as it stands in the archive: zipfile cuts it at a NUL.
+            # The raw name: zipfile cuts `filename` at a NUL.
             name = _safe_name(archive, info.orig_filename)
             if not name and not info.orig_filename.endswith("/"):
                 raise refused(archive, info.orig_filename, "has no name")
@@ -190,13 +189,13 @@ def _check_zip_member(archive: Path, info: zipfile.ZipInfo) -> None:
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise refused(archive, info.filename, "is a link or a device")
     if kind and (kind == stat.S_IFDIR) != info.is_dir():
-        raise refused(archive, info.filename, "says to be both a file and a folder")
+        raise refused(archive, info.filename, "claims to be both a file and a folder")
     if info.is_dir() and info.file_size:
         raise refused(archive, info.filename, "is a folder with bytes in it")
     if info.flag_bits & 0x1:
         raise refused(archive, info.filename, "is encrypted")
     if info.compress_type not in _ZIP_METHODS:
-        raise refused(archive, info.filename, "is packed by a method that is not read here")
+        raise refused(archive, info.filename, "is compressed by a method that is not supported")
 
 
 def _zip_pieces(file: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Path) -> Iterator[bytes]:
@@ -223,11 +222,11 @@ def _check_room(archive: Path, place: Path, size: int) -> None:
 
 
 class _Forward:
-    """What tarfile reads from: it goes forward only, and reads no header of any length.
+    """The file that tarfile reads: it only goes forward, and limits the length of headers.
 
     Attributes:
-        header_left: bytes that may still be read of the headers of the next member; None while its
-            contents are read.
+        header_left: bytes that may still be read as headers of the next member; None while a
+            member's contents are read.
     """
 
     def __init__(self, inner: BinaryIO) -> None:
@@ -242,7 +241,7 @@ class _Forward:
         if self.header_left is not None:
             self.header_left -= size
             if self.header_left < 0:
-                raise ValueError("its headers are longer than any honest ones")
+                raise ValueError("its headers are too long")
         return self._read(size)
 
     def _read(self, size: int) -> bytes:
@@ -261,7 +260,7 @@ class _Forward:
             raise ValueError("its members overlap")
 
     def drain(self) -> None:
-        """Read what follows the end, so that a checksum behind it is looked at."""
+        """Read what follows the end, so that a checksum there is checked."""
         for _ in range(LONGEST_PADDING // BUFFER):
             if not self._read(BUFFER):
                 return
@@ -274,26 +273,26 @@ def _tar_members(archive: Path, filename: str) -> Iterator[Member]:
     ends: list[bool] = []
 
     class Noting(tarfile.TarInfo):
-        """Notes the block of zeros that ends an archive; without, it was cut short."""
+        """Notes the block of zeros that ends an archive; an archive without it was cut short."""
 
         @classmethod
         def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Noting:
             try:
                 return super().fromtarfile(tarfile_)
-            except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # it is there
+            except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # exists, but not in the type stubs
                 ends.append(True)
                 raise
 
     with _opened(archive, filename) as inner:
         forward = _Forward(inner)
         with tarfile.TarFile(
-            fileobj=forward,  # type: ignore[arg-type]  # it has what is used to read
+            fileobj=forward,  # type: ignore[arg-type]  # it has the methods that reading uses
             tarinfo=Noting,
             errorlevel=2,
         ) as file:
             while (info := file.next()) is not None:
                 forward.header_left = None
-                file.members = []  # type: ignore[attr-defined]  # it would keep them all
+                file.members = []  # type: ignore[attr-defined]  # tarfile would keep them all
                 name = _safe_name(archive, info.name)
                 _check_tar_member(archive, info)
                 if not name and not info.isdir():
@@ -321,13 +320,13 @@ def _opened(archive: Path, filename: str) -> Iterator[BinaryIO]:
     else:
         reader = open(archive, "rb")  # noqa: SIM115  (closed below)
     try:
-        yield reader  # type: ignore[misc]  # each of them reads as one
+        yield reader  # type: ignore[misc]  # each of them has `read`
     finally:
         reader.close()
 
 
 class _XZ:
-    """Reads an xz file with bounded memory, which `lzma.open` cannot."""
+    """Reads an xz file with bounded memory, which `lzma.open` cannot do."""
 
     def __init__(self, path: Path) -> None:
         self._file = open(path, "rb")  # noqa: SIM115  (closed by close)
@@ -368,14 +367,14 @@ def _check_tar_member(archive: Path, info: tarfile.TarInfo) -> None:
     if info.issparse():
         raise refused(archive, info.name, "is a sparse file")
     if not (info.isreg() or info.isdir()):
-        raise refused(archive, info.name, "is a device, a pipe, or nothing that is known")
+        raise refused(archive, info.name, "is a device, a pipe, or of an unknown kind")
     if info.size < 0 or (info.isdir() and info.size):
-        raise refused(archive, info.name, "has a size that cannot be")
+        raise refused(archive, info.name, "has an impossible size")
 
 
 def _tar_pieces(file: tarfile.TarFile, info: tarfile.TarInfo, archive: Path) -> Iterator[bytes]:
     with translated(archive):
         reader = file.extractfile(info)
         assert reader is not None
-        while data := reader.read(BUFFER):  # it raises where less is there than the header says
+        while data := reader.read(BUFFER):  # it raises if the data is shorter than the header says
             yield data

@@ -1,7 +1,7 @@
-"""A folder as one archive: the same tree gives the same bytes, wherever and whenever it is packed.
+"""Pack a folder into an archive; the same files give the same bytes at any time and place.
 
-The archive is a zip with stored members, which any tool reads and from which single files could be
-read in place. Names are sorted, times are 1980, modes are fixed.
+The archive is a zip with uncompressed members. Every tool reads it, and single files can be read
+from it in place. Names are sorted, times are 1980, modes are fixed.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
 
 BUFFER = 262_144
-TELL_STEP = 4 * 1024 * 1024
+REPORT_STEP = 4 * 1024 * 1024
 FILE_MODE, FOLDER_MODE = 0o100644, 0o40755
 _DRIVE = re.compile(r"[A-Za-z]:")
-EARLIEST = (1980, 1, 1, 0, 0, 0)  # what a zip can say
+EARLIEST = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip
 
 
 class Entry(Frozen):
-    """What becomes one member of an archive.
+    """A file or empty folder that becomes one member of an archive.
 
     Attributes:
-        name: relative, with slashes; that of an empty folder ends in one.
+        name: relative, with slashes; the name of an empty folder ends with a slash.
         path: where it is.
-        size: bytes.
+        size: number of bytes.
     """
 
     name: str
@@ -43,13 +43,14 @@ class Entry(Frozen):
 
 
 def tree(folder: Path) -> list[Entry]:
-    """Return what is in a folder, sorted by name: its files, and its empty folders.
+    """Return the files and empty folders in a folder, sorted by name.
 
-    A link counts as what it leads to: folders of the Hugging Face hub consist of them.
+    Symbolic links are followed: folders of the Hugging Face hub consist of them.
 
     Raises:
-        SourceNotFoundError: there is no such folder.
-        InvalidValueError: it is empty, goes in circles, or holds what no archive can.
+        SourceNotFoundError: the folder does not exist.
+        InvalidValueError: it is empty, has a circle of links, or holds something that an archive
+            cannot hold.
     """
     if not folder.is_dir():
         raise SourceNotFoundError(
@@ -62,11 +63,11 @@ def tree(folder: Path) -> list[Entry]:
 
 
 def listed(files: Sequence[Path]) -> list[Entry]:
-    """Return single files under their bare names, sorted by name.
+    """Return single files under their names without folders, sorted by name.
 
     Raises:
-        SourceNotFoundError: one of them is not there.
-        InvalidValueError: one is no plain file, or two have the same name.
+        SourceNotFoundError: one of them does not exist.
+        InvalidValueError: one is not a regular file, or two have the same name.
     """
     entries: dict[str, Entry] = {}
     for file in files:
@@ -75,7 +76,7 @@ def listed(files: Sequence[Path]) -> list[Entry]:
         if file.name in entries:
             raise InvalidValueError(
                 f"{entries[file.name].path} and {file} would both be {file.name!r} in the package; "
-                "give a folder, in which they have names of their own",
+                "give a folder in which they have different names",
                 argument="weights_filenames",
             )
         entries[file.name] = Entry(file.name, file, size)
@@ -86,7 +87,7 @@ def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iter
     status = folder.stat()
     place = (status.st_dev, status.st_ino)
     if place in above:
-        raise _cannot(folder, "is a link to a folder that it is in, so it never ends")
+        raise _cannot(folder, "is a link to a folder that contains it, so it never ends")
     empty = True
     with os.scandir(folder) as found:
         children = list(found)
@@ -97,7 +98,7 @@ def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iter
         try:
             mode = path.stat()
         except FileNotFoundError:
-            raise _cannot(path, "is a link to nothing") from None
+            raise _cannot(path, "is a link to a file that does not exist") from None
         if stat.S_ISDIR(mode.st_mode):
             yield from _walk(path, f"{name}/", (*above, place))
         elif stat.S_ISREG(mode.st_mode):
@@ -112,17 +113,17 @@ def _check_name(folder: Path, name: str, *, top: bool = True) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise _cannot(folder, f"holds a name that is no UTF-8: {name!r}") from None
-    if top and _DRIVE.match(name):  # no archive that holds it is unpacked
-        raise _cannot(folder, f"holds a name that other systems take for a drive: {name!r}")
+        raise _cannot(folder, f"holds a name that is not UTF-8: {name!r}") from None
+    if top and _DRIVE.match(name):  # unpacking would refuse it
+        raise _cannot(folder, f"holds a name that is a drive on other systems: {name!r}")
     if "\\" in name or any(ord(char) < 32 or ord(char) == 127 for char in name):
-        raise _cannot(folder, f"holds a name that not every system takes: {name!r}")
+        raise _cannot(folder, f"holds a name that not every system accepts: {name!r}")
 
 
 def _cannot(path: Path, why: str) -> InvalidValueError:
     shown = str(path).encode("utf-8", "backslashreplace").decode()
     return InvalidValueError(
-        f"{shown} {why}; such a folder cannot be kept as a package", argument="weights_url"
+        f"{shown} {why}; it cannot be kept as a package", argument="weights_url"
     )
 
 
@@ -132,24 +133,24 @@ def write_zip(entries: list[Entry], target: Path, *, advance: Callable[[int], No
     Args:
         entries: sorted by name.
         target: an existing, empty file.
-        advance: called with the number of bytes that are final; the last time with all.
+        advance: called with the number of bytes that are final; at the end with all.
 
     Raises:
         InvalidValueError: a file changed while it was read.
-        OSError: one cannot be read, or the archive not be written.
+        OSError: a file cannot be read, or the archive cannot be written.
     """
     from zipfile import ZipFile
 
-    told = 0
+    reported = 0
     with open(target, "r+b", buffering=0) as file:
         with ZipFile(file, "w", allowZip64=True) as archive:
             buffer = memoryview(bytearray(BUFFER))
             for entry in entries:
                 _write_entry(archive, entry, buffer)
                 # The header of a member is written again once its checksum is known.
-                if file.tell() - told >= TELL_STEP:
-                    told = file.tell()
-                    advance(told)
+                if file.tell() - reported >= REPORT_STEP:
+                    reported = file.tell()
+                    advance(reported)
         advance(file.seek(0, os.SEEK_END))
 
 
@@ -168,13 +169,13 @@ def _write_entry(archive: ZipFile, entry: Entry, buffer: memoryview) -> None:
             while count := _fill(reader, buffer):
                 writer.write(buffer[:count])
                 written += count
-                if written > entry.size:  # it may grow for ever
+                if written > entry.size:  # it may grow without end
                     break
     _check_size(entry, written, more=False)
 
 
 def _fill(reader: BinaryIO, buffer: memoryview) -> int:
-    """Read until the buffer is full, or the file ends."""
+    """Fill the buffer from a file; return the number of bytes, fewer at the file's end."""
     done = 0
     while done < len(buffer) and (count := reader.readinto(buffer[done:])):  # type: ignore[attr-defined]  # raw, so it has it
         done += count
@@ -184,7 +185,7 @@ def _fill(reader: BinaryIO, buffer: memoryview) -> int:
 def _check_size(entry: Entry, found: int, *, more: bool) -> None:
     if found != entry.size or more:
         raise InvalidValueError(
-            f"{entry.path} changed while it was packed; keep the folder when it is finished",
+            f"{entry.path} changed while it was packed; add the folder when it is complete",
             argument="weights_url",
         )
 
@@ -193,7 +194,7 @@ def _info(entry: Entry, mode: int) -> ZipInfo:
     from zipfile import ZIP_STORED, ZipInfo
 
     info = ZipInfo(entry.name, EARLIEST)
-    info.create_system = 3  # Unix, whatever packs it
+    info.create_system = 3  # Unix, on every system
     info.external_attr = mode << 16 | (0x10 if entry.name.endswith("/") else 0)
     info.compress_type = ZIP_STORED
     info.file_size = entry.size

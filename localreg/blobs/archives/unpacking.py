@@ -1,11 +1,10 @@
-"""Unpacking archives that nobody vouches for: all of one, inside its own folder, or none of it.
+"""Unpack untrusted archives: the whole archive inside its own folder, or nothing.
 
-- Members are walked one by one; only plain files and folders are made. No call that unpacks by
-  itself is used: each of those has been talked into writing elsewhere.
-- Everything is made in a new folder, without following a link, and the folder is deleted when
-  anything is wrong.
-- Limits on bytes, members and the ratio to the archive's size are counted while unpacking, since
-  headers lie.
+- Members are unpacked one by one, and only regular files and folders are made. ``extractall`` and
+  its relatives are not used: each of them has had a way to write outside its folder.
+- Everything is made in a new folder, without following links. After an error it is deleted.
+- Bytes, members and the ratio to the archive's size are counted during unpacking, because headers
+  may be wrong.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ class Limits(Frozen, kw_only=True):
     """What an archive may unpack to.
 
     Attributes:
-        bytes: in all.
-        members: files and folders.
+        bytes: total number of bytes.
+        members: number of files and folders.
         ratio: bytes for each byte of the archive.
-        free: up to so many bytes the ratio is not checked.
+        free: number of bytes up to which the ratio is not checked.
     """
 
     bytes: int = 2**40
@@ -48,10 +47,10 @@ class Limits(Frozen, kw_only=True):
 
 
 def limits_from_environment() -> Limits:
-    """Return the limits that ``LOCALREG_UNPACK_BYTES``, ``_MEMBERS`` and ``_RATIO`` ask for.
+    """Return the limits set by ``LOCALREG_UNPACK_BYTES``, ``_MEMBERS`` and ``_RATIO``.
 
     Raises:
-        InvalidValueError: one of them is no whole number above 0.
+        InvalidValueError: one of them is not a whole number above 0.
     """
     usual = Limits()
     return Limits(
@@ -73,7 +72,7 @@ def _number(variable: str, usual: int) -> int:
 
 
 def is_archive(filename: str) -> bool:
-    """Return whether a file of this name is an archive that can be unpacked.
+    """Return True if a file name has the ending of an archive that can be unpacked.
 
     >>> is_archive("model.tar.gz"), is_archive("MODEL.ZIP"), is_archive("model.pt")
     (True, True, False)
@@ -88,16 +87,16 @@ def unpack(
 
     Args:
         archive: the file.
-        filename: its original name, whose ending tells the format.
-        target: the folder, which must not be there; the one above it must.
+        filename: its original name; the ending gives the format.
+        target: the new folder; its parent exists.
         limits: what it may unpack to.
-        group: the group that shares it, whose members can delete it: its folders, unlike its files,
-            are not read-only then.
+        group: the group that shares the registry. Its members must be able to delete the folder, so
+            the folders in it are not read-only then.
 
     Raises:
-        ArchiveError: it is broken, unsafe or beyond the limits; the folder is gone again.
-        StorageFullError: it does not fit on the disk; likewise.
-        StorageError: the file system refused something; likewise.
+        ArchiveError: it is broken, unsafe, or exceeds the limits.
+        StorageFullError: it does not fit on the disk.
+        StorageError: the file system refused something.
     """
     with disk_errors("unpacking weights", target):
         target.mkdir()
@@ -110,7 +109,7 @@ def unpack(
 
 
 class _Unpacking:
-    """One run through an archive: what was made so far, and how much."""
+    """One unpacking: the names and the number of bytes written so far."""
 
     def __init__(self, archive: Path, target: Path, limits: Limits, group: int | None) -> None:
         self._archive = archive
@@ -173,41 +172,41 @@ class _Unpacking:
 
     @contextmanager
     def _made_for(self, name: str) -> Iterator[None]:
-        """Say of which member it is that a file system takes no file of its name."""
+        """Name the member in the error if the file system does not accept its name."""
         try:
             yield
         except OSError as error:
-            # There already, under a name that was not seen: upper and lower case are one here.
+            # EEXIST: this file system ignores case, and another member has the same name.
             if error.errno not in REFUSED_NAME | {errno.EEXIST}:
                 raise
             raise StorageError(
-                f"{self._archive} cannot be unpacked on this file system: its member {name!r} has "
-                f"a name that it does not take, or takes for that of another ({error.strerror}); "
-                "nothing was written. Ask for the archive itself (extract_archive=False), or "
-                "move the registry to another file system",
+                f"{self._archive} cannot be unpacked on this file system: it does not accept the "
+                f"name of the member {name!r}, or another member has the same name there "
+                f"({error.strerror}); nothing was written. Get the archive itself "
+                "(extract_archive=False), or move the registry to another file system",
                 path=str(self._archive),
             ) from error
 
     def _make_readonly(self) -> None:
-        if self._group is not None:  # members that own none of it delete what is in it
+        if self._group is not None:  # members who do not own the folders must delete files in them
             return
-        for name in sorted(self._folders, reverse=True):  # those inside first
+        for name in sorted(self._folders, reverse=True):  # inner folders first
             place = self._target / name
             set_folder_mode(place, stat.S_IMODE(place.stat().st_mode) & 0o555)
 
     def _beyond(self, what: str, variable: str) -> ArchiveError:
         return broken(
             self._archive,
-            f"it unpacks to more than {what}; {variable} allows more, if you trust it",
+            f"it unpacks to more than {what}; if you trust it, set {variable} to allow more",
         )
 
 
 def differences(archive: Path, filename: str, folder: Path) -> list[str]:
-    """Return what in an unpacked folder is not as in its archive, at most 20 lines.
+    """Return the differences between an unpacked folder and its archive, at most 20 lines.
 
     Raises:
         ArchiveError: the archive cannot be read.
-        StorageError: the folder cannot.
+        StorageError: the folder cannot be read.
     """
     found: list[str] = []
     with disk_errors("comparing unpacked weights", folder):
@@ -225,7 +224,7 @@ def differences(archive: Path, filename: str, folder: Path) -> list[str]:
 
 
 def _files_below(folder: Path) -> Iterator[str]:
-    """Yield the names of all that is no folder, links too."""
+    """Yield the names of everything but folders; links to folders count as files."""
     for place, folders, names in os.walk(folder):
         links = [name for name in folders if (Path(place) / name).is_symlink()]
         for name in (*names, *links):
@@ -243,7 +242,7 @@ def _same(path: Path, member: Member) -> bool:
 
 
 def remove_tree(folder: Path) -> None:
-    """Delete a folder and what is in it, read-only as it may be; links are not followed.
+    """Delete a folder and everything in it, also if it is read-only; links are not followed.
 
     Raises:
         OSError: something could not be deleted.
@@ -254,6 +253,6 @@ def remove_tree(folder: Path) -> None:
     if not folder.is_dir():
         return
     for place, _, _ in os.walk(folder):
-        # Another member's folder stays as it is: it lets the group delete.
+        # In a shared registry, other members' folders cannot be changed, but allow deletion.
         set_folder_mode(Path(place), stat.S_IMODE(Path(place).stat().st_mode) | 0o700)
     shutil.rmtree(folder)
