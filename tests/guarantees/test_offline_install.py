@@ -4,7 +4,7 @@ The wheel of this project is built and installed into a fresh virtual environmen
 an index, in a network namespace that has no network. Its dependencies are links to those of the
 environment that runs the tests, and only what the wheel declares is linked: that shows that the
 declared ones are enough, and that nothing is fetched. It does not show that their own wheels
-can be carried over; that is pip's business, and the README says how.
+can be carried over; that is pip's business, and the guide says how.
 """
 
 from __future__ import annotations

@@ -368,7 +368,7 @@ def carry(stick, root, back, ways):
     return [carry_one(way, f"{back}/{number}") for number, way in enumerate(ways)]
 
 
-# The README names the first one: nothing is on the stick twice, and no name is refused.
+# The guide names the first one: nothing is on the stick twice, and no name is refused.
 WAYS = [
     "rsync -rt --exclude=/files SOURCE/ TARGET",
     "rsync -a SOURCE/ TARGET",
