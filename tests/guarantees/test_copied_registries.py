@@ -129,7 +129,7 @@ def test_a_blob_that_did_not_come_is_brought_back_from_its_local_copy(filled):
     with Registry(filled, durability="fast") as registry:
         assert [problem.kind for problem in registry.verify().problems] == ["missing"] * 4
         done = registry.repair()
-        assert {each.how for each in done.mended} == {"copied from a file that was handed out"}
+        assert {each.how for each in done.mended} == {"copied from a local copy"}
         assert not done.lost
         assert registry.verify(full=True).ok
 

@@ -1,4 +1,4 @@
-"""The cache: bytes that can be had again from a URL or an archive, and rests of downloads."""
+"""The cache: what can be downloaded or unpacked again, and unfinished downloads."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import re
 import time
 from pathlib import Path
 
-from localreg.blobs.local_files import unpacked_trees
-from localreg.errors import (
-    InvalidValueError,
-    LocalregError,
-    NotFoundError,
-)
+from localreg.blobs.local_files.unpacked_trees import tree_size
+from localreg.errors import InvalidValueError, LocalregError, NotFoundError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.temporary_owners import is_alive
 from localreg.operations.weights.locations import is_left
@@ -32,12 +28,13 @@ class Cached(Frozen, kw_only=True):
     """Something in the cache.
 
     Attributes:
-        kind: "download", "tree" (what an archive unpacked to), "copy" (of what an upstream registry
-            has, under another name) or "partial" (of a download).
-        name: the digest; of a partial its folder.
-        size: bytes on disk.
-        used: when it was read last, as far as the file system tells; seconds since 1970.
-        source: the public URL, where one is known.
+        kind: "download"; "tree", an unpacked package; "copy", a local copy of upstream weights;
+            or "partial", an unfinished download.
+        name: the digest; of a partial the name of its folder.
+        size: in bytes.
+        used: when it was last read, in seconds since 1970. Some file systems record only when it
+            was last changed.
+        source: the URL without secrets; "" if none is known.
         models: references of the models that have it.
     """
 
@@ -50,7 +47,14 @@ class Cached(Frozen, kw_only=True):
 
 
 class Pruned(Frozen):
-    """What pruning came to: what was deleted, or would be, and what could not be."""
+    """The result of pruning.
+
+    Attributes:
+        deleted: what was deleted, or in a dry run would be.
+        freed: size of that in bytes.
+        failed: what could not be deleted, and why.
+        dry_run: True if nothing was deleted.
+    """
 
     deleted: tuple[Cached, ...]
     freed: int
@@ -59,86 +63,66 @@ class Pruned(Frozen):
 
 
 def cached(registry: OpenRegistry) -> list[Cached]:
-    """Return what is in the cache, used last first; what the registry owes is not in it."""
-    found = [
-        *_downloads(registry), *_trees(registry), *_copies(registry), *_partials(registry)
-    ]  # fmt: skip
-    return sorted(found, key=lambda each: each.used, reverse=True)
-
-
-def _downloads(registry: OpenRegistry) -> list[Cached]:
+    """Return what is in the cache, last used first; weights that must be kept are not in it."""
+    blobs = registry.blobs
+    trees = [path for path in _folders(blobs.folder_path(TREES)) if not path.name.startswith(".")]
+    copies = [
+        path
+        for path in _folders(blobs.folder_path(FILES))
+        if is_sha256(path.name) and is_left(registry, path.name)
+    ]
+    partials = [
+        path
+        for path in _folders(blobs.folder_path(TEMPORARY))
+        if path.name.startswith("get-") and is_alive(path.name) is not True
+    ]
     with registry.store.read() as connection:
         kept = blob_rows.kept_digests(connection)
-        rows = [row for row in blob_rows.blobs(connection) if row.digest not in kept]
-        told = {row.digest: _told(connection, row.digest) for row in rows}
-    return [
-        Cached(
-            kind="download",
-            name=row.digest,
-            size=row.size,
-            used=_used(registry.blobs.blob(row.digest)),
-            source=told[row.digest][0],
-            models=told[row.digest][1],
-        )
-        for row in rows
-        # Without a URL it is no cache but garbage, and gc's.
-        if told[row.digest][0] and registry.blobs.has(row.digest, row.size)
-    ]
-
-
-def _told(connection: blob_rows.Connection, digest: str) -> tuple[str, tuple[str, ...]]:
-    uses = list(blob_rows.uses(connection, digest))
-    urls = [use.url for use in uses if use.url]
-    urls += [each.url for each in blob_rows.served_by(connection, digest)]
-    return public_url(urls[0]) if urls else "", tuple(dict.fromkeys(use.ref for use in uses))
-
-
-def _trees(registry: OpenRegistry) -> list[Cached]:
-    folder = registry.blobs.folder_path(TREES)
-    with registry.store.read() as connection:
-        return [
-            Cached(
-                kind="tree",
-                name=path.name,
-                size=unpacked_trees.tree_size(path),
-                used=_used(path),
-                source=_told(connection, path.name)[0],
-                models=_told(connection, path.name)[1],
-            )
-            for path in _folders(folder)
-            if not path.name.startswith(".")
+        downloads = [
+            row
+            for row in blob_rows.blobs(connection)
+            if row.digest not in kept and blobs.has(row.digest, row.size)
         ]
-
-
-def _copies(registry: OpenRegistry) -> list[Cached]:
-    with registry.store.read() as connection:
-        return [
-            Cached(
-                kind="copy",
-                name=path.name,
-                size=unpacked_trees.tree_size(path),
-                used=max((_used(each) for each in path.iterdir()), default=_used(path)),
-                source=_told(connection, path.name)[0],
-                models=_told(connection, path.name)[1],
-            )
-            for path in _folders(registry.blobs.folder_path(FILES))
-            if is_sha256(path.name) and is_left(registry, path.name)
+        found = [
+            _cached(connection, "download", row.digest, row.size, _used(blobs.blob(row.digest)))
+            for row in downloads
         ]
-
-
-def _partials(registry: OpenRegistry) -> list[Cached]:
-    return [
+        found = [each for each in found if each.source]  # without a URL gc deletes it
+        found += [
+            _cached(connection, "tree", path.name, tree_size(path), _used(path)) for path in trees
+        ]
+        found += [
+            _cached(connection, "copy", path.name, tree_size(path), _last_used(path))
+            for path in copies
+        ]
+    found += [
         Cached(
             kind="partial",
             name=path.name,
-            size=unpacked_trees.tree_size(path),
+            size=tree_size(path),
             used=_used(path),
             source="",
             models=(),
         )
-        for path in _folders(registry.blobs.folder_path(TEMPORARY))
-        if path.name.startswith("get-") and is_alive(path.name) is not True
+        for path in partials
     ]
+    return sorted(found, key=lambda each: each.used, reverse=True)
+
+
+def _cached(
+    connection: blob_rows.Connection, kind: str, digest: str, size: int, used: float
+) -> Cached:
+    uses = list(blob_rows.uses(connection, digest))
+    urls = [use.url for use in uses if use.url]
+    urls += [each.url for each in blob_rows.served_by(connection, digest)]
+    return Cached(
+        kind=kind,
+        name=digest,
+        size=size,
+        used=used,
+        source=public_url(urls[0]) if urls else "",
+        models=tuple(dict.fromkeys(use.ref for use in uses)),
+    )
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -153,14 +137,16 @@ def _used(path: Path) -> float:
     return max(status.st_atime, status.st_mtime)
 
 
+def _last_used(folder: Path) -> float:
+    return max((_used(each) for each in folder.iterdir()), default=_used(folder))
+
+
 def remove(registry: OpenRegistry, name: str) -> list[Cached]:
-    """Delete one thing from the cache, by its digest or name, or the first digits of it.
+    """Delete one thing from the cache, by its name or the first digits of it.
 
     Raises:
-        NotFoundError: nothing in the cache answers to it.
-        InvalidValueError: several do.
-        ReadOnlyRegistryError: nothing can be written.
-        StorageError: it cannot be deleted.
+        NotFoundError: nothing in the cache has this name.
+        InvalidValueError: several things have it.
     """
     found = [each for each in cached(registry) if each.name.startswith(name)]
     if not name or not found:
@@ -169,7 +155,8 @@ def remove(registry: OpenRegistry, name: str) -> list[Cached]:
         )
     if len({each.name for each in found}) > 1:
         raise InvalidValueError(
-            f"{name!r} names {len(found)} things in the cache; give more digits", argument="name"
+            f"{len(found)} names in the cache begin with {name!r}; give more digits",
+            argument="name",
         )
     registry.store.check_writable()
     for each in found:
@@ -185,17 +172,13 @@ def prune(
     partials: bool = False,
     dry_run: bool = True,
 ) -> Pruned:
-    """Delete from the cache what was not used for longest; never what the registry owes.
+    """Delete from the cache what was not used for the longest time.
 
     Args:
-        max_size: what may stay, in bytes or as text such as "20GB"; None for any amount.
-        older_than: delete what was not used for so long, in seconds or as text such as "30d".
-        partials: delete rests of downloads, so that they start anew.
-        dry_run: only say what would be deleted.
-
-    Raises:
-        InvalidValueError: nothing is told, or what is told is no size or time.
-        ReadOnlyRegistryError: the registry is open for reading only, and not `dry_run`.
+        max_size: keep at most this much, in bytes or as text such as "20GB"; None for all.
+        older_than: delete what was not used for this long, in seconds or as text such as "30d".
+        partials: delete unfinished downloads.
+        dry_run: delete nothing.
     """
     most = None if max_size is None else parse_size(max_size)
     oldest = None if older_than is None else parse_span(older_than)
@@ -211,7 +194,7 @@ def prune(
         try:
             if dry_run or _delete(registry, each):
                 deleted.append(each)
-        except LocalregError as error:  # go on with the others
+        except LocalregError as error:  # the others can still be deleted
             failed.append(f"{each.name}: {error}")
     return Pruned(tuple(deleted), sum(each.size for each in deleted), tuple(failed), bool(dry_run))
 
@@ -219,7 +202,7 @@ def prune(
 def _choose(
     found: list[Cached], most: int | None, oldest: float | None, partials: bool
 ) -> list[Cached]:
-    """Return what has to go; `found` is ordered by use, the last first."""
+    """Return what to delete; `found` is in the order of use, the last first."""
     chosen, stays = [], 0
     for each in found:
         old = oldest is not None and time.time() - each.used > oldest
@@ -234,36 +217,26 @@ def _choose(
 
 
 def _delete(registry: OpenRegistry, each: Cached) -> bool:
-    if each.kind == "tree":
-        _remove_tree(registry.blobs.folder_path(TREES) / each.name)
-        return True
-    if each.kind == "copy":
-        _remove_tree(registry.blobs.folder_path(FILES) / each.name)
-        return True
-    if each.kind == "partial":
-        _remove_tree(registry.blobs.folder_path(TEMPORARY) / each.name)
+    """Delete one thing, and return True; False if it must be kept by now."""
+    folders = {"tree": TREES, "copy": FILES, "partial": TEMPORARY}
+    if each.kind in folders:
+        from localreg.blobs.archives.unpacking import remove_tree
+
+        folder = registry.blobs.folder_path(folders[each.kind]) / each.name
+        with disk_errors("deleting from the cache", folder):
+            remove_tree(folder)
         return True
     with registry.store.write() as change:
         if blob_rows.kept(change.connection, each.name):
-            return False  # somebody asked to keep it meanwhile
+            return False
         if not blob_rows.referred(change.connection, each.name):
             blob_rows.forget(change.connection, each.name)
         registry.blobs.delete(each.name)
     return True
 
 
-def _remove_tree(folder: Path) -> None:
-    from localreg.blobs.archives.unpacking import remove_tree
-
-    with disk_errors("deleting from the cache", folder):
-        remove_tree(folder)
-
-
 def parse_size(value: object) -> int:
-    """Return a number of bytes that was given as a number or as text.
-
-    Raises:
-        InvalidValueError: it is neither.
+    """Return a number of bytes, given as a number or as text.
 
     >>> parse_size("1.5GB"), parse_size(10)
     (1500000000, 10)
@@ -273,17 +246,14 @@ def parse_size(value: object) -> int:
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise InvalidValueError(
-            f"a size is bytes, or a number with kB, MB, GB or TB, not {shown(value)}",
+            f"a size must be a number of bytes, or text such as 500MB or 20GB, not {shown(value)}",
             argument="max_size",
         )
     return int(float(match[1]) * _UNITS[match[2].lower()])
 
 
 def parse_span(value: object) -> float:
-    """Return a time in seconds that was given as a number or as text.
-
-    Raises:
-        InvalidValueError: it is neither.
+    """Return a time in seconds, given as a number or as text.
 
     >>> parse_span("2h"), parse_span(5)
     (7200.0, 5.0)
@@ -293,7 +263,8 @@ def parse_span(value: object) -> float:
     match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise InvalidValueError(
-            f"a time is seconds, or a number with s, m, h, d or w, not {shown(value)}",
+            "a time must be a number of seconds, or text such as 30m, 12h or 7d, "
+            f"not {shown(value)}",
             argument="older_than",
         )
     return float(match[1]) * _SECONDS[match[2].lower()]

@@ -1,4 +1,4 @@
-"""Mending what a verification found, from wherever the right bytes still are."""
+"""Repair what a verification found: replace damaged bytes by good ones from elsewhere."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 
 class Mended(Frozen):
-    """A problem that is none any more, and how that was done."""
+    """A problem that was repaired, and how."""
 
     problem: Problem
     how: str
 
 
 class Repair(Frozen):
-    """What a repair came to.
+    """The result of a repair.
 
     Attributes:
-        mended: what is right again.
-        lost: what is not: no source gives the right bytes. What is left of them is in the
-            registry's folder ``quarantine``.
+        mended: what was repaired.
+        lost: problems without a source of the right bytes. The damaged files are in the folder
+            ``quarantine`` of the registry.
     """
 
     mended: tuple[Mended, ...]
@@ -48,18 +48,14 @@ class Repair(Frozen):
 def repair(
     registry: OpenRegistry, *, full: bool = False, progress: Progress | None = None
 ) -> Repair:
-    """Verify, and mend what is found.
+    """Verify, and repair what is damaged.
 
-    Damaged bytes are moved to ``quarantine`` first. The right ones come from a copy that was handed
-    out, from upstream, from the file they were copied from, or from their URL; whatever the source
-    gives is hashed before it counts.
+    Damaged files are moved to ``quarantine`` first. Good bytes come from a local copy, an upstream
+    registry, the original path or the URL, in this order. They are hashed before they are kept.
 
     Args:
         full: hash every byte.
-        progress: told of the bytes checked.
-
-    Raises:
-        ReadOnlyRegistryError: nothing can be written.
+        progress: called with the bytes checked so far, and with all bytes.
     """
     registry.store.check_writable()
     found = verify(registry, full=full, progress=progress)
@@ -68,7 +64,7 @@ def repair(
     for problem in found.problems:
         try:
             how = _mend(registry, problem)
-        except LocalregError as error:  # go on with the others
+        except LocalregError as error:  # the others can still be repaired
             log.warning("%s could not be repaired: %s", problem.path, error)
             how = None
         if how is None:
@@ -79,32 +75,31 @@ def repair(
 
 
 def _mend(registry: OpenRegistry, problem: Problem) -> str | None:
-    """Mend one problem, and return how, or None when it could not be."""
+    """Repair one problem; return how, or None if there are no good bytes."""
     path = registry.root / problem.path
     if problem.digest is None:
         return None
-    if problem.kind == "tree":
+    if problem.kind in ("tree", "file"):
         with disk_errors("repairing weights", path):
-            remove_tree(path)
-        return "deleted; it is unpacked again when it is wanted"
-    if problem.kind == "file":
-        with disk_errors("repairing weights", path):
+            if problem.kind == "tree":
+                remove_tree(path)
+                return "deleted; it is unpacked again when needed"
             path.unlink(missing_ok=True)
-        return "deleted; it is linked again when it is wanted"
-    aside = _quarantine(registry, problem.digest)
+            return "deleted; it is made again when needed"
+    damaged = _quarantine(registry, problem.digest)
     how = _bring_back(registry, problem.digest)
     if how is not None and not registry.blobs.is_sound(problem.digest):
-        return None  # what was moved aside may be all that is left
+        return None  # the files in quarantine may be the best that is left
     if how is None and not problem.kept:
-        how = "deleted from the cache; it is fetched again when it is wanted"
+        how = "deleted from the cache; it is downloaded again when needed"
     if how is not None:
-        for leftover in aside:
-            leftover.unlink()
+        for file in damaged:
+            file.unlink()
     return how
 
 
 def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
-    """Move what is there of a damaged blob out of the way; return where it is now."""
+    """Move a damaged blob and its local copies to quarantine; return their new paths."""
     blobs, moved = registry.blobs, []
     with disk_errors("repairing weights", registry.root), registry.store.write() as change:
         folder = blobs.folder_path(FILES, digest)
@@ -118,42 +113,41 @@ def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
                 place.unlink()
                 continue
             seen.add((file.st_dev, file.st_ino))
-            aside = blobs.make_folder(QUARANTINE) / f"{digest}.{new_id()[:8]}"
-            place.rename(aside)
-            moved.append(aside)
+            target = blobs.make_folder(QUARANTINE) / f"{digest}.{new_id()[:8]}"
+            place.rename(target)
+            moved.append(target)
         blob_rows.record_verified(change.connection, digest, None)
     return moved
 
 
 def _bring_back(registry: OpenRegistry, digest: str) -> str | None:
-    """Hold the right bytes again, from the first source that gives them; return which, or None.
-
-    As if nothing were upstream: or they would be left there, where they may be damaged.
-    """
+    """Keep the right bytes from the first source that has them; return how, or None."""
+    # With upstream registries they would be kept upstream, where they may be damaged.
     alone = replace(registry, upstream=())
     for source in _sources(registry, digest):
         try:
             if isinstance(source, Wish):
                 fetch(alone, source, lambda change, held: held)
-                return f"fetched from {public_url(source.url)}"
+                return f"downloaded from {public_url(source.url)}"
             if source.path is not None and source.path.is_file():
                 take_in(alone, source, lambda change, held: held)
                 if source.path.parent == registry.root / QUARANTINE:
-                    return "copied from a file that was handed out"
+                    return "copied from a local copy"
                 return f"copied from {source.path}"
-        except LocalregError as error:  # the next source may be better
+        except LocalregError as error:  # the next source may be good
             log.info("%s", error)
     return None
 
 
 def _sources(registry: OpenRegistry, digest: str) -> Iterator[Source | Wish]:
+    """Yield where the right bytes may be, the cheapest first."""
     with registry.store.read() as connection:
         uses = list(blob_rows.uses(connection, digest))
         served = blob_rows.served_by(connection, digest)
         row = blob_rows.blob(connection, digest)
     folder = registry.root / QUARANTINE
     name = next((use.filename for use in uses), None)
-    # A copy that was handed out may be whole, where links do not exist or were not kept.
+    # A local copy that is not a link to the blob may be good; it is in quarantine by now.
     for path in sorted(folder.glob(f"{digest}.*")):
         yield Source(path=path, filename=name, wanted=digest)
     for each in upstream_holders(registry, digest, None if row is None else row.size):

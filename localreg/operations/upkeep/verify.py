@@ -1,4 +1,4 @@
-"""Checking that a registry still holds what it should: the database, every byte of weights."""
+"""Check that the database and all weights of a registry are unchanged."""
 
 from __future__ import annotations
 
@@ -30,17 +30,21 @@ if TYPE_CHECKING:
     from localreg.progress import Progress
 
 
+DIFFERENT_COPY = "the local copy differs from the stored weights"
+
+
 class Problem(Frozen, kw_only=True):
-    """Something that is not as it should be.
+    """Something that is damaged or missing.
 
     Attributes:
-        kind: "database"; "missing", "size" or "digest" of a blob; "upstream" of one that is damaged
-            where it was left; "file" that was handed out; "tree" that an archive was unpacked to.
+        kind: "database"; "missing", "size" or "digest" of a blob; "upstream", a blob that is
+            damaged in the upstream registry that keeps it; "file", a local copy; "tree", an
+            unpacked package.
         digest: of the weights; None for the database.
-        path: where it is, relative to the registry; of what is upstream, absolute.
+        path: relative to the registry; absolute if it is upstream.
         models: references of the models that have these weights.
-        kept: whether the registry owes the bytes; else they can be fetched again.
-        text: what was found, for people.
+        kept: True if the registry must keep the bytes; False if they can be downloaded again.
+        text: what was found.
     """
 
     kind: str
@@ -52,15 +56,15 @@ class Problem(Frozen, kw_only=True):
 
 
 class Verification(Frozen):
-    """What a verification came to.
+    """The result of a verification.
 
     Attributes:
-        checked: how many blobs were looked at.
-        hashed: how many of them were read and hashed, the others being untouched since that was
-            done last.
-        size: bytes of all.
+        checked: number of blobs that were checked.
+        hashed: how many of them were read and hashed. The files of the others did not change
+            since they were last hashed.
+        size: bytes of all that were checked.
         problems: what was found.
-        elsewhere: how many more are at their URLs only, where nobody looked.
+        elsewhere: number of blobs that only their URLs have. They were not checked.
     """
 
     checked: int
@@ -71,7 +75,7 @@ class Verification(Frozen):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found."""
+        """True if no problem was found."""
         return not self.problems
 
 
@@ -85,10 +89,10 @@ def verify(
     """Check the database, and that all weights are here or upstream, whole and unchanged.
 
     Args:
-        full: hash every byte, those too whose file nobody touched since it was hashed, or that
-            are upstream, and compare unpacked trees with their archives.
-        models: ids; only the weights of these.
-        progress: called with the bytes checked, and how many there are.
+        full: hash every byte, also of files that did not change since they were last hashed and
+            of files upstream, and compare unpacked packages with their archives.
+        models: ids of the models whose weights are checked; None for all.
+        progress: called with the bytes checked so far, and with all bytes.
     """
     problems = list(database_problems(registry, full=full))
     if problems:
@@ -96,7 +100,13 @@ def verify(
     with registry.store.read() as connection:
         rows = _wanted_rows(connection, models)
         kept = blob_rows.kept_digests(connection)
-        known = {row.digest: _models(connection, row.digest) for row in rows}
+        # Each model once, however many of its revisions have the blob.
+        known = {
+            row.digest: tuple(
+                dict.fromkeys(use.ref for use in blob_rows.uses(connection, row.digest))
+            )
+            for row in rows
+        }
     total, done, hashed = sum(row.size for row in rows), 0, 0
     away = [row for row in rows if row.digest not in kept and _is_away(registry, row)]
     for row in rows:
@@ -113,13 +123,13 @@ def verify(
 
 
 def _is_away(registry: OpenRegistry, row: BlobRow) -> bool:
-    """Return whether the bytes of a row are neither here, in whatever state, nor upstream."""
+    """Return True if there is no file with these bytes here, good or damaged, nor upstream."""
     here = registry.blobs.ctime(row.digest) is not None
     return not here and holder(registry, row.digest, row.size) is None
 
 
 def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator[Problem]:
-    """Hash the local copies of what only upstream registries know: models of theirs."""
+    """Yield the damaged local copies of weights that only upstream registries record."""
     from localreg.blobs.staging.hashing import file_digest
 
     for digest in handed_out(registry):
@@ -132,7 +142,7 @@ def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator
                     digest=digest,
                     path=str(path.relative_to(registry.root)),
                     kept=False,
-                    text="what was handed out is not the weights",
+                    text=DIFFERENT_COPY,
                 )
 
 
@@ -143,7 +153,7 @@ def verify_chosen(
     full: bool,
     progress: Progress | None = None,
 ) -> Verification:
-    """Check the weights of some models, each in its own registry; of None, a whole registry."""
+    """Check the weights of some models, each in its own registry; with None a whole registry."""
     if models is None:
         return verify(registry, full=full, progress=progress)
     chosen: dict[OpenRegistry, list[str]] = {}
@@ -160,7 +170,7 @@ def verify_chosen(
 
 
 def database_problems(registry: OpenRegistry, *, full: bool) -> Iterator[Problem]:
-    """Yield what SQLite finds wrong with the database, as it is on disk now."""
+    """Yield the damage that SQLite finds in the database as it is on disk now."""
 
     def problem(text: str) -> Problem:
         return Problem(kind="database", digest=None, path=registry.store.path.name, text=text)
@@ -186,13 +196,8 @@ def _wanted_rows(connection: blob_rows.Connection, models: Iterable[str] | None)
     return [row for row in found if row is not None]
 
 
-def _models(connection: blob_rows.Connection, digest: str) -> tuple[str, ...]:
-    # Once, however many revisions of a model have it.
-    return tuple(dict.fromkeys(each.ref for each in blob_rows.uses(connection, digest)))
-
-
 class _Check:
-    """The check of one blob, and of what was made of it."""
+    """The check of one blob, its local copies and its unpacked package."""
 
     def __init__(
         self, registry: OpenRegistry, row: BlobRow, kept: bool, models: tuple[str, ...], full: bool
@@ -207,8 +212,8 @@ class _Check:
 
     def run(self) -> list[Problem]:
         try:
-            return [*self._blob(), *self._handed_out(), *self._tree()]
-        except (StorageError, NotARegistryError) as error:  # go on with the others
+            return [*self._blob(), *self._local_copies(), *self._tree()]
+        except (StorageError, NotARegistryError) as error:  # the others can still be checked
             return [self._problem("missing", self._blobs.path(self._row.digest), str(error))]
 
     def _problem(self, kind: str, path: Path, text: str) -> Problem:
@@ -227,16 +232,16 @@ class _Check:
         size = size_of(path)
         if size is None:
             if path.is_symlink() or path.exists():
-                yield self._problem("missing", path, "something else than a plain file is there")
+                yield self._problem("missing", path, "it is not a regular file")
             else:
                 yield from self._upstream(path)
         elif size != row.size:
-            yield self._problem("size", path, f"{size:,} bytes are there, of {row.size:,}")
+            yield self._problem("size", path, f"it has {size:,} bytes instead of {row.size:,}")
         elif self._full or self._blobs.ctime(row.digest) != row.ctime:
             yield from self._hash(path)
 
     def _upstream(self, path: Path) -> Iterator[Problem]:
-        """Look for bytes that are not here; reading them all is left to `full`."""
+        """Check bytes that are not here; hash those upstream only if `full`."""
         row = self._row
         home = holder(self._registry, row.digest, row.size)
         if home is None and self._kept:
@@ -265,14 +270,14 @@ class _Check:
                     change.connection, self._row.digest, ctime if right else None
                 )
         if not right:
-            yield self._problem("digest", path, f"the bytes changed: their sha256 is {found}")
+            yield self._problem("digest", path, f"its bytes changed: the sha256 is now {found}")
 
-    def _handed_out(self) -> Iterator[Problem]:
+    def _local_copies(self) -> Iterator[Problem]:
         folder = self._blobs.folder_path(FILES, self._row.digest)
         blob = self._blobs.blob(self._row.digest)
         if not folder.is_dir() or (size_of(blob) is None and not self._is_upstream(blob)):
             return
-        # Without the blob they are copies of what is upstream, or was.
+        # Without the blob they are copies of weights that are, or were, upstream.
         status = None if size_of(blob) is None else blob.lstat()
         with disk_errors("verifying weights", folder):
             for path in sorted(folder.iterdir()):
@@ -281,16 +286,16 @@ class _Check:
                 if status is not None and os.path.samestat(path.lstat(), status):
                     continue
                 if not self._is_copy(path):
-                    yield self._problem("file", path, "what was handed out is not the weights")
+                    yield self._problem("file", path, DIFFERENT_COPY)
 
     def _is_upstream(self, blob: Path) -> bool:
-        """Return whether bytes are upstream, or were left there; others are told as missing."""
+        """Return True if the bytes are upstream, or should be; others are reported as missing."""
         row = self._row
         home = holder(self._registry, row.digest, row.size)
         return not os.path.lexists(blob) and (row.upstream is not None or home is not None)
 
     def _is_copy(self, path: Path) -> bool:
-        """Return whether a file that is no link to the blob has its bytes all the same."""
+        """Return True if a file that is not a link to the blob has the same bytes."""
         from localreg.blobs.staging.hashing import file_digest
 
         if size_of(path) != self._row.size:
@@ -313,7 +318,7 @@ class _Check:
                 yield self._problem("tree", folder, "; ".join(found[:3]))
 
     def _archive_name(self) -> str | None:
-        """Return a name that tells the archive's format; nobody needs to have a local copy."""
+        """Return a name with the ending of the archive's format; None if no name has one."""
         from localreg.blobs.archives.unpacking import is_archive
 
         folder = self._blobs.folder_path(FILES, self._row.digest)

@@ -217,7 +217,7 @@ def test_damage_is_repaired_from_the_file_it_was_copied_from(name, registry, fil
     done = registry.repair()
     assert [each.problem.digest for each in done.mended] == [model.digest]
     assert done.lost == ()
-    assert str(file) in done.mended[0].how or "handed out" in done.mended[0].how
+    assert str(file) in done.mended[0].how or "local copy" in done.mended[0].how
     assert Path(model.get_local_copy()).read_bytes() == BYTES
     assert link.read_bytes() == BYTES
     assert registry.verify(full=True).ok
@@ -299,7 +299,7 @@ def test_a_copy_that_was_handed_out_repairs_the_blob(registry, file):
     link.write_bytes(BYTES)
     flip(blob_of(registry, model))
     done = registry.repair()
-    assert "copied from a file that was handed out" in [each.how for each in done.mended]
+    assert "copied from a local copy" in [each.how for each in done.mended]
     assert done.lost == ()
     assert Path(model.get_local_copy()).read_bytes() == BYTES
     assert registry.verify(full=True).ok

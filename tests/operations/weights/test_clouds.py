@@ -290,5 +290,5 @@ class TestDownloading:
         path.chmod(0o644)
         path.write_bytes(b"wEIGHTs")
         done = registry.repair(full=True)
-        assert [each.how for each in done.mended] == [f"fetched from {object_store.url}/net.pt"]
+        assert [each.how for each in done.mended] == [f"downloaded from {object_store.url}/net.pt"]
         assert bytes_of(model.get_weights(raise_on_error=True)) == b"weights"

@@ -72,7 +72,7 @@ def test_repair_never_leaves_bytes_to_an_upstream_whose_bytes_rotted(registry, s
     Path(model.get_local_copy(raise_on_error=True))
     rot(shared)
     done = registry.repair(full=True)
-    assert [each.how for each in done.mended] == ["copied from a file that was handed out"]
+    assert [each.how for each in done.mended] == ["copied from a local copy"]
     assert blob_of(registry.path).read_bytes() == BYTES
     assert registry.verify(full=True).ok
     assert Path(model.get_local_copy(raise_on_error=True)).read_bytes() == BYTES
