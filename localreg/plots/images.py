@@ -33,15 +33,11 @@ def draw_images(jobs: Iterable[Job], size: Size, keep: Callable[[str, bytes], No
         BrowserNotFoundError: Chrome or Chromium is not installed.
         ExportError: a figure cannot be drawn.
     """
-    # In another thread, because in a notebook this one already runs an event loop.
-    with ThreadPoolExecutor(1, "localreg-images") as pool:
-        pool.submit(_run, jobs, size, keep).result()
-
-
-def _run(jobs: Iterable[Job], size: Size, keep: Callable[[str, bytes], None]) -> None:
     import asyncio
 
-    asyncio.run(_draw(jobs, size, keep))
+    # In another thread, because in a notebook this one already runs an event loop.
+    with ThreadPoolExecutor(1, "localreg-images") as pool:
+        pool.submit(lambda: asyncio.run(_draw(jobs, size, keep))).result()
 
 
 async def _draw(jobs: Iterable[Job], size: Size, keep: Callable[[str, bytes], None]) -> None:

@@ -65,7 +65,10 @@ def _row(row: object) -> list[Any]:
 
 
 def _of_pandas(frame: Any) -> Table:  # noqa: ANN401  (pandas need not be installed)
-    header = [_joined(name) for name in frame.columns]
+    header = [
+        " / ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+        for name in frame.columns
+    ]
     columns = [frame.iloc[:, place].tolist() for place in range(len(header))]
     index = frame.index
     if type(index).__name__ != "RangeIndex":
@@ -74,10 +77,6 @@ def _of_pandas(frame: Any) -> Table:  # noqa: ANN401  (pandas need not be instal
         header = names + header
         columns = [index.get_level_values(level).tolist() for level in levels] + columns
     return _checked(header, _as_rows(columns) if columns else [[] for _ in range(len(frame))])
-
-
-def _joined(name: object) -> str:
-    return " / ".join(map(str, name)) if isinstance(name, tuple) else str(name)
 
 
 def _as_rows(columns: list[list[Any]]) -> list[list[Any]]:

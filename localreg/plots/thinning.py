@@ -54,7 +54,9 @@ def _matrix(drawing: Drawing) -> Drawing | None:
     if down == across == 1:
         return None
     rows, columns = matrix.shape
-    note = f"drawn is the average of each {down} × {across} cells, of {rows:,} × {columns:,}"
+    note = (
+        f"each cell drawn is the average of {down} × {across} of the {rows:,} × {columns:,} cells"
+    )
     return _with_note(drawing, {"matrix": cells}, note, blocks=[rows, down, columns, across])
 
 

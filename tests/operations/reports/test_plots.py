@@ -15,7 +15,7 @@ from localreg.utilities.plotly_reporter import SeriesInfo
 
 
 def test_nan_and_infinities_in_plots_are_stored_and_drawn_as_gaps(model):
-    """Decision 26."""
+    """See decision 26 of the guide."""
     model.report_matrix("m", "s", np.array([[1.0, math.nan], [math.inf, 2.0]]))
     (figure,) = figures(model)
     shown = np.array(numbers(figure["data"][0]["z"]))
@@ -25,7 +25,7 @@ def test_nan_and_infinities_in_plots_are_stored_and_drawn_as_gaps(model):
 
 
 def test_a_second_report_of_title_series_and_iteration_replaces_the_plot(model):
-    """Decision 27."""
+    """See decision 27 of the guide."""
     model.report_matrix("m", "s", [[1]], iteration=1)
     model.report_matrix("m", "s", [[2]], iteration=1)
     model.report_matrix("m", "s", [[3]], iteration=2)
@@ -54,7 +54,7 @@ def test_the_histogram_of_the_reference_page(model):
 
 
 def test_labels_of_bars_need_no_labels_of_rows(model):
-    """Decision 32."""
+    """See decision 32 of the guide."""
     model.report_histogram("h", "s", [[1, 2], [3, 4]], xlabels=["one", "two"], mode="stack")
     (figure,) = figures(model)
     assert [trace["x"] for trace in figure["data"]] == [["one", "two"]] * 2
@@ -74,7 +74,7 @@ def test_data_args_reach_every_row_and_extra_layout_the_layout(model):
 
 
 def test_the_bars_of_a_vector_are_grouped(model):
-    """Decision 30."""
+    """See decision 30 of the guide."""
     model.report_vector("v", "s", [3, 1, 2], xlabels=["a", "b", "c"], xaxis="x", yaxis="y")
     (figure,) = figures(model)
     (trace,) = figure["data"]
@@ -86,7 +86,7 @@ def test_the_bars_of_a_vector_are_grouped(model):
 @pytest.mark.parametrize("method", ["report_histogram", "report_vector"])
 @pytest.mark.parametrize("shape", [(2, 2, 2), (), (0,), (2, 0)])
 def test_bars_with_other_shapes_are_refused(method, shape, model):
-    """Decision 37."""
+    """See decision 37 of the guide."""
     with pytest.raises(
         InvalidValueError, match=f"values.*{shape}".replace("(", r"\(").replace(")", r"\)")
     ):
@@ -95,7 +95,7 @@ def test_bars_with_other_shapes_are_refused(method, shape, model):
 
 
 def test_lines_are_series_infos_dicts_or_arrays(model):
-    """Decision 38."""
+    """See decision 38 of the guide."""
     model.report_line_plot(
         "roc",
         [
@@ -133,7 +133,7 @@ def test_the_scatter_plot_of_the_reference_page(model):
 
 
 def test_two_series_of_points_share_a_chart(model):
-    """Decision 36."""
+    """See decision 36 of the guide."""
     for series in ("series_1", "series_2"):
         model.report_scatter2d("example_scatter", series, [(0, 1), (1, 2)], 1, mode="markers")
     model.report_scatter2d("example_scatter", "series_1", [(0, 1)], 2)
@@ -156,7 +156,7 @@ def test_two_series_of_points_share_a_chart(model):
     ],
 )
 def test_points_in_three_dimensions_in_every_form(scatter, model):
-    """Decision 29."""
+    """See decision 29 of the guide."""
     model.report_scatter3d("c", "s", scatter, xaxis="x", yaxis="y", zaxis="z", labels=["a", "b"])
     (figure,) = figures(model)
     (trace,) = figure["data"]
@@ -167,7 +167,7 @@ def test_points_in_three_dimensions_in_every_form(scatter, model):
 
 
 def test_several_series_in_three_dimensions_and_fill(model):
-    """Decision 29."""
+    """See decision 29 of the guide."""
     model.report_scatter3d(
         "c", "s", [[(1, 2, 3)], [(4, 5, 6), (7, 8, 9)]], fill=True, mode="lines+markers"
     )
@@ -190,7 +190,7 @@ def test_the_confusion_matrix_of_the_reference_page(model):
 
 
 def test_a_matrix_has_labels_and_its_y_axis_can_be_reversed(model):
-    """Decision 33."""
+    """See decision 33 of the guide."""
     model.report_matrix(
         "m", "s", [[1, 2, 3], [4, 5, 6]], xlabels=["a", "b", "c"], ylabels=["1", "2"],
         yaxis_reversed=True, extra_layout={"xaxis": {"title": {"text": "mine"}}},
@@ -309,7 +309,7 @@ def test_large_plots_are_thinned_for_pages_and_stored_whole(model):
     assert cells[0, 0] == np.arange(4).mean() + 1_000 * 1.5
     assert matrix["x"][0] == 1.5
     assert "c0" in plots["matrix"].shown["layout"]["xaxis"]["ticktext"]
-    assert "average of each 4 × 4 cells, of 1,000 × 1,000" in plots["matrix"].note
+    assert "average of 4 × 4 of the 1,000 × 1,000 cells" in plots["matrix"].note
     whole = {
         figure.layout.title.text.partition("<")[0]: figure for figure in model.figures(full=True)
     }

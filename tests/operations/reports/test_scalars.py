@@ -36,7 +36,7 @@ def test_a_scalar_is_anything_that_float_accepts(value, model):
 
 
 def test_nan_and_infinities_are_stored_and_drawn_as_gaps(model):
-    """Decision 26."""
+    """See decision 26 of the guide."""
     for step, value in enumerate([1.0, math.nan, math.inf, -math.inf, 2.0]):
         model.report_scalar("t", "s", value, step)
     values = model.get_reported_scalars()["t"]["s"]["y"]
@@ -49,7 +49,7 @@ def test_nan_and_infinities_are_stored_and_drawn_as_gaps(model):
 
 
 def test_a_second_report_of_an_iteration_replaces_the_point(model):
-    """Decision 27."""
+    """See decision 27 of the guide."""
     for value in (1.0, 5.0):
         for step in (0, 1, 2):
             model.report_scalar("t", "s", value + step, step)

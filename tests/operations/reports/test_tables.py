@@ -24,7 +24,7 @@ def test_a_table_of_rows(model):
 
 
 def test_a_table_of_a_pandas_dataframe(model):
-    """Decision 31."""
+    """See decision 31 of the guide."""
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(
         {"num_legs": [2, 4, 8, 0], "num_wings": [2, 0, 0, 0], "num_specimen_seen": [10, 2, 1, 8]},
@@ -47,7 +47,7 @@ def test_a_table_of_a_pandas_dataframe(model):
 
 
 def test_a_table_of_a_polars_dataframe(model):
-    """Decision 31."""
+    """See decision 31 of the guide."""
     pl = pytest.importorskip("polars")
     model.report_table("t", "s", table_plot=pl.DataFrame({"a": [1, None], "b": ["x", "y"]}))
     stored = drawings(model)["t", "s", 0].parts
@@ -55,7 +55,7 @@ def test_a_table_of_a_polars_dataframe(model):
 
 
 def test_a_table_of_a_csv_file(model, tmp_path):
-    """Decision 31."""
+    """See decision 31 of the guide."""
     path = tmp_path / "table.csv"
     path.write_text('\ufeffname,value\n"a, b",1\nc,2.5\nshort\n', encoding="utf-8")
     model.report_table("t", "path", csv=str(path))
@@ -67,7 +67,7 @@ def test_a_table_of_a_csv_file(model, tmp_path):
 
 
 def test_exactly_one_source_of_a_table_is_allowed(model, tmp_path):
-    """Decision 31."""
+    """See decision 31 of the guide."""
     for given in ({}, {"table_plot": [["a"]], "csv": "x.csv"}, {"csv": "x.csv", "url": "s3://b/x"}):
         with pytest.raises(InvalidValueError, match="exactly one of table_plot, csv and url"):
             model.report_table("t", "s", **given)
