@@ -4,8 +4,8 @@ The decisions that bind this package:
 
 - A plot is stored as it was reported: a kind, options, and arrays (`drawings.Drawing`). The
   figure is made when somebody looks at it, so a better way to draw reaches old plots too.
-- Everything is checked when it is reported, and errors name the argument: later nobody is there
-  to correct it.
+- Everything is checked in the `report_*` call, while the caller can still correct it: an
+  InvalidValueError names the argument. Only other errors are named in the docstrings here.
 - Figures are plain dicts with base64 arrays, the JSON of Plotly itself. Nothing here imports
   plotly: a page needs only its JavaScript.
 - Texts are escaped in figures, because Plotly reads some HTML in them.

@@ -54,9 +54,7 @@ def _matrix(drawing: Drawing) -> Drawing | None:
     if down == across == 1:
         return None
     rows, columns = matrix.shape
-    note = (
-        f"each cell drawn is the average of {down} × {across} of the {rows:,} × {columns:,} cells"
-    )
+    note = f"each drawn cell is the average of {down} × {across} of {rows:,} × {columns:,} cells"
     return _with_note(drawing, {"matrix": cells}, note, blocks=[rows, down, columns, across])
 
 

@@ -90,9 +90,8 @@ def _facts(registry: OpenRegistry, record: ModelRecord, site: Site) -> Iterator[
     if record.task:
         with registry.store.read() as connection:
             task = task_rows.task(connection, record.task)
-        yield Fact(
-            "made by task", task.name if task else record.task, site.page("task", record.task)
-        )
+        name = task.name if task else record.task
+        yield Fact("made by task", name, site.page("task", record.task))
     if record.parent:
         parent = model_row(registry.base, record.parent)
         text = parent[1].ref if parent else record.parent

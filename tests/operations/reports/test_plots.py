@@ -309,7 +309,7 @@ def test_large_plots_are_thinned_for_pages_and_stored_whole(model):
     assert cells[0, 0] == np.arange(4).mean() + 1_000 * 1.5
     assert matrix["x"][0] == 1.5
     assert "c0" in plots["matrix"].shown["layout"]["xaxis"]["ticktext"]
-    assert "average of 4 × 4 of the 1,000 × 1,000 cells" in plots["matrix"].note
+    assert "average of 4 × 4 of 1,000 × 1,000 cells" in plots["matrix"].note
     whole = {
         figure.layout.title.text.partition("<")[0]: figure for figure in model.figures(full=True)
     }
