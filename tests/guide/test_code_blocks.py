@@ -15,9 +15,10 @@ from pathlib import Path
 
 import click
 import pytest
-from support.documents import PAGES, blocks, commands
+from support.command_line import run_cli
+from support.documents import GUIDE, PAGES, blocks, commands
 
-from localreg.cli.main import cli, main
+from localreg.cli.main import cli
 
 BUILT_IN = set("cd do done echo else eval export fi for if set test then".split())
 # What only a shell understands: pipes, lists, redirections, substitutions, assignments.
@@ -73,6 +74,15 @@ def test_there_are_examples():
     assert len([each for page in PAGES for each in blocks(page)]) > 30
 
 
+def test_the_json_of_a_model_has_the_keys_that_the_guide_shows(stage):
+    (shown,) = (
+        json.loads(each.code) for each in blocks(GUIDE / "scripts.md") if each.language == "json"
+    )
+    code, out, _ = run_cli("show", "vision/resnet:2", "--json")
+    assert code == 0
+    assert set(shown) <= set(json.loads(out))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_blocks_of_a_page_run_in_order(page, stage, capsys):
     names = {"__name__": page.stem}
@@ -81,7 +91,7 @@ def test_the_blocks_of_a_page_run_in_order(page, stage, capsys):
         if block.language == "python":
             run_python(block, where, names, stage, capsys)
         elif block.language == "sh":
-            run_shell(block, where, stage, capsys)
+            run_shell(block, where, stage)
         elif block.language == "json":
             json.loads(block.code)
         elif block.language == "toml":
@@ -106,7 +116,7 @@ def run_python(block, where, names, registry, capsys):
             names[name](registry)
 
 
-def run_shell(block, where, registry, capsys):
+def run_shell(block, where, registry):
     """Run the commands of localreg in a block; check that the others are there.
 
     What leaves the test's folder is not run: its options are checked.
@@ -130,7 +140,7 @@ def run_shell(block, where, registry, capsys):
         elif line.startswith("python"):
             run_bash(line, where)
         else:
-            run_command(line, block, where, registry, capsys)
+            run_command(line, block, where, registry)
 
 
 def exists(word):
@@ -148,13 +158,13 @@ def run_bash(script, where):
     assert done.returncode == 0, f"{where}: {done.stdout}{done.stderr}"
 
 
-def run_command(line, block, where, registry, capsys):
+def run_command(line, block, where, registry):
     """Run a command in this process; its exit code is the one that its comment names, or 0."""
     comment = re.search(rf"{re.escape(line)}\s+# .*exit code (\d)", block.code)
     expected = int(comment[1]) if comment else 0
     arguments = [known_id(each, line, registry) for each in shlex.split(line)[1:]]
-    code = main(arguments)
-    assert code == expected, f"{where}: {line}: {capsys.readouterr().err}"
+    code, _, error = run_cli(*arguments)
+    assert code == expected, f"{where}: {line}: {error}"
 
 
 def known_id(word, line, registry):

@@ -11,36 +11,28 @@ import tarfile
 import zipfile
 
 import pytest
+from support.command_line import run_cli
 from support.documents import GUIDE, ROOT, text_of
 
 from localreg.cli.commands.guide import TOPICS, summary
-from localreg.cli.main import main
 
 
-@pytest.fixture
-def guide(capsys):
-    """Run the command with arguments; return its exit code, stdout and stderr."""
-
-    def run(*arguments):
-        code = main(["guide", *arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+def guide(*arguments):
+    return run_cli("guide", *arguments)
 
 
 def test_every_text_is_a_topic():
     assert sorted(TOPICS) == sorted(page.stem for page in GUIDE.glob("*.md"))
 
 
-def test_without_a_topic_it_lists_all_with_a_line_each(guide):
+def test_without_a_topic_it_lists_all_with_a_line_each():
     lines = [line.split("\t") for line in guide()[1].splitlines()]
     assert [topic for topic, _ in lines] == list(TOPICS)
     assert all(20 < len(about) <= 100 for _, about in lines)
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_in_a_pipe_it_prints_the_text_unchanged(guide, topic):
+def test_in_a_pipe_it_prints_the_text_unchanged(topic):
     assert guide(topic) == (0, text_of(GUIDE / f"{topic}.md"), "")
 
 
@@ -52,11 +44,11 @@ def test_a_text_begins_with_its_title_and_what_it_is_about(topic):
 
 
 @pytest.mark.parametrize("name", ["Weights", "weights.md"])
-def test_a_topic_is_found_by_its_file_name_and_in_any_case(guide, name):
+def test_a_topic_is_found_by_its_file_name_and_in_any_case(name):
     assert guide(name)[1].startswith("# Weights\n")
 
 
-def test_an_unknown_topic_is_not_found_and_close_ones_are_named(guide):
+def test_an_unknown_topic_is_not_found_and_close_ones_are_named():
     code, out, err = guide("wieghts")
     assert (code, out) == (3, "")
     assert "the guide has no topic 'wieghts': did you mean 'weights'" in err

@@ -40,6 +40,12 @@ def test_lines_fit_on_a_screen(page):
     assert [line for line in lines if len(line) > 100] == []
 
 
+@pytest.mark.parametrize("page", sorted(GUIDE.glob("*.md")), ids=lambda page: page.stem)
+def test_examples_of_the_guide_fit_on_a_terminal_of_80_columns(page):
+    lines = [line for block in blocks(page) for line in block.code.splitlines()]
+    assert [line for line in lines if len(line) > 78] == []
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_documented(command):
     assert any(re.search(rf"\blocalreg {command}\b|`{command}\b", text) for text in TEXTS.values())
