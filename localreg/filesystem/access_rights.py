@@ -1,4 +1,4 @@
-"""What this user may do with a file or folder, and if not, why."""
+"""Check what this user may do with a file or folder, and explain why not."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pathlib import Path
 
 
 def may_write(place: Path) -> bool:
-    """Return whether this user may write to a place."""
+    """Return True if this user may write to a file or folder."""
     return _may(place, os.W_OK)
 
 
 def why_not_written(place: Path) -> str:
-    """Return why a place may not be written to, as the end of a sentence."""
+    """Return why a file or folder cannot be written to, as the end of a sentence."""
     if hasattr(os, "statvfs"):
         with suppress(OSError):
             if os.statvfs(place).f_flag & os.ST_RDONLY:
-                return f"{place} lies on a read-only file system"
+                return f"{place} is on a read-only file system"
     return f"you may not write to {place} ({_owner(place.stat())})"
 
 
 def barrier(path: Path) -> str | None:
-    """Return which folder on a path this user may not enter, and who may, as a sentence's end.
+    """Return which folder on a path this user may not enter, and who may, as the end of a sentence.
 
-    None when each can be entered, or is not there.
+    Return None if this user may enter each folder that exists.
     """
     place = path.absolute()
     for folder in (*reversed(place.parents), place):
@@ -41,7 +41,7 @@ def barrier(path: Path) -> str | None:
 
 
 def _may(place: Path, what: int) -> bool:
-    # With the rights that count when a file is opened, where these can be asked about.
+    # With the effective ids, which count when a file is opened, where the system can check them.
     return os.access(place, what, effective_ids=os.access in os.supports_effective_ids)
 
 

@@ -1,4 +1,4 @@
-"""Where errors of the operating system become localreg's own, for everything below blobs/."""
+"""Translate errors of the operating system into StorageError."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
     """Raise errors of the operating system as StorageError.
 
     Args:
-        doing: what failed, as in "keeping weights".
-        path: where; the error's own path wins.
+        doing: what failed, for example "keeping weights".
+        path: where; a path in the error itself comes first.
 
     Raises:
-        StorageFullError: no space, or no quota, is left.
-        StorageError: anything else the operating system refused.
+        StorageFullError: the disk is full, or a quota is used up.
+        StorageError: the operating system refused anything else.
     """
     try:
         yield
@@ -40,8 +40,8 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
             ) from error
         if error.errno == errno.EFBIG:
             reason += (
-                "; the file system, or a limit of this process, takes no file that large (FAT "
-                "takes 4 GiB at most), and nothing was kept: use another one"
+                "; the file system, or a limit of this process, allows no file that large (FAT "
+                "allows at most 4 GiB), and nothing was kept: use another one"
             )
         if error.errno == errno.EACCES:
             reason = barrier(Path(where)) or reason

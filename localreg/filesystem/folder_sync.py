@@ -1,4 +1,4 @@
-"""What file systems say that have no locks, or no syncing of folders."""
+"""Sync folders, and know the errors of file systems without folder syncs or locks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to disk, where folders can be synced."""
+    """Sync a folder's entries to disk, if the file system can."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

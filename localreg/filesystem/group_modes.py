@@ -1,12 +1,11 @@
-"""File modes in a registry that a group shares: whatever the umask, its members can use it all.
+"""File modes in a shared registry: every member of its group can use everything, with any umask.
 
-A new file or folder has the mode that the umask of its process leaves. Where a group shares the
-registry, the group gets in addition what the owner has; others get no more than the umask says, and
-never the right to write. The group itself comes from the folder above, which has the setgid bit.
+A new file or folder gets its mode from the umask of its process. In a shared registry the group
+gets the owner's rights in addition. Others get only what the umask allows, and never the right to
+write. The group itself comes from the parent folder, which has the setgid bit.
 
-A name that others use at once (a folder, a lock) must have its mode from the beginning: another
-member who meets it a moment too early is refused. So those are made under a name of their own, and
-renamed.
+Other members may use a new folder or lock at once, so it must have its mode before it is visible:
+it is made under a temporary name and then renamed.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ class Group(Frozen):
     """A group of users.
 
     Attributes:
-        name: what it is called here.
+        name: its name on this machine.
         number: its gid.
     """
 
@@ -33,18 +32,17 @@ class Group(Frozen):
 
 
 def share(descriptor: int, group: int | None) -> None:
-    """Let a group use a new file or folder as its owner can; None for no group.
+    """Give a group the owner's rights to a new file or folder; None for no group.
 
-    Raises:
-        OSError: the file system refused it otherwise than for want of rights.
+    Missing rights are no error; another refusal of the file system is an OSError.
     """
     if group is None:
         return
     status = os.fstat(descriptor)
     mode = stat.S_IMODE(status.st_mode)
     wanted = wanted_mode(mode, folder=stat.S_ISDIR(status.st_mode))
-    # PermissionError: the file system has no modes (a copy of the registry on a USB stick), or the
-    # owner has left the group. `localreg doctor` tells.
+    # PermissionError: the file system has no modes (a registry on a USB stick), or the owner has
+    # left the group. `localreg doctor` reports it.
     with suppress(PermissionError):
         if status.st_gid != group:
             os.fchown(descriptor, -1, group)
@@ -53,7 +51,7 @@ def share(descriptor: int, group: int | None) -> None:
 
 
 def share_at(path: str | os.PathLike[str], group: int | None) -> None:
-    """Let a group use the new file or folder at a path, as `share`; links are not followed."""
+    """Give a group rights to the new file or folder at a path, as `share`; follow no link."""
     if group is None:
         return
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -64,7 +62,7 @@ def share_at(path: str | os.PathLike[str], group: int | None) -> None:
 
 
 def wanted_mode(mode: int, *, folder: bool) -> int:
-    """Return the mode that a file or folder has in a shared registry, from what the umask left.
+    """Return the mode of a file or folder in a shared registry, from its mode after the umask.
 
     >>> oct(wanted_mode(0o600, folder=False)), oct(wanted_mode(0o444, folder=False))
     ('0o660', '0o444')

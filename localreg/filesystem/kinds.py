@@ -1,4 +1,4 @@
-"""On what kind of file system a registry lies: SQLite's WAL needs memory shared by all readers."""
+"""The kind of file system of a path; SQLite's WAL needs one that other machines do not share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NETWORK = frozenset(
     "9p acfs afs beegfs ceph cifs coda cvmfs davfs gfs gfs2 glusterfs gpfs lustre "
     "ncpfs nfs nfs4 ocfs2 orangefs panfs pvfs2 smb2 smb3 smbfs virtiofs".split()
 )
-# A FUSE file system may lie anywhere; these are known to lie on this machine.
+# A FUSE file system may be on any machine; these are known to be on this one.
 _LOCAL_FUSE = frozenset(
     "fuse.bindfs fuse.fuse-overlayfs fuse.ntfs fuse.ntfs-3g fuse.exfat fuse.ext4 fuse.gocryptfs "
     "fuse.encfs".split()
@@ -18,21 +18,21 @@ _LOCAL_FUSE = frozenset(
 
 
 def is_network(path: Path, mounts: Path = _MOUNTS) -> bool:
-    """Return whether `path` lies on a file system that other machines share.
+    """Return True if `path` is on a file system that other machines may share.
 
     Args:
         path: an existing directory.
-        mounts: the table of mounts, in the format of Linux' mountinfo(5). Where there is none
-            (macOS, Windows) the answer is False.
+        mounts: the table of mounts, in the format of Linux' mountinfo(5). Without one (macOS,
+            Windows) the result is False.
     """
     kind = filesystem_type(path, mounts)
     return kind in _NETWORK or (kind.startswith("fuse.") and kind not in _LOCAL_FUSE)
 
 
 def filesystem_type(path: Path, mounts: Path = _MOUNTS) -> str:
-    """Return the name of the file system that `path` lies on, or "" when nothing tells."""
+    """Return the type of the file system of `path`, for example "ext4"; "" if unknown."""
     try:
-        # Bytes: names may hold what text would take for the end of a line, or no UTF-8.
+        # Bytes, since names may hold line separators of Unicode, and may not be UTF-8.
         lines = os.fsdecode(mounts.read_bytes()).split("\n")
     except OSError:
         return ""

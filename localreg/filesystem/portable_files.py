@@ -1,7 +1,7 @@
-"""What file systems need that lack something: FAT and exFAT of USB sticks, some FUSE and CIFS.
+"""Files on file systems with fewer features: FAT and exFAT on USB sticks, some FUSE and CIFS.
 
-They have no modes, or two; no links; names without certain characters and without case. The bytes
-are what counts: what is only a safeguard is left out there.
+They have no modes, or only two; no links; names without certain characters, and without case. The
+bytes must be right; a mode is only a safeguard, and is skipped where it does not exist.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ from pathlib import Path
 
 from localreg.filesystem.group_modes import share
 
-# What is said to a mode: not by this user, or not here. FAT and exFAT just ignore it.
+# Errors for a change of mode: not allowed, or not possible here. FAT and exFAT just ignore it.
 _NO_MODES = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP})
-# ENOENT: exFAT by FUSE calls a name so that it cannot hold.
+# ENOENT: exFAT by FUSE gives it for a name that it cannot store.
 REFUSED_NAME = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.ENOENT})
 _REFUSED = re.compile(r'[<>:"|?*]')
 _SHORT = 80  # bytes; eCryptfs and gocryptfs allow little more than a hundred
 
 
 def make_readonly(descriptor: int, group: int | None = None) -> None:
-    """Take the right to write from a file; what the umask left of the others stays.
+    """Make an open file read-only; keep its other mode bits.
 
     Args:
-        group: the group that shall be able to read it.
+        descriptor: of the open file.
+        group: the group that must be able to read it.
     """
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
     try:
         os.fchmod(descriptor, mode & 0o444)
         if os.fstat(descriptor).st_mode & 0o222:
-            # On FAT every file may be run, and a mode that denies it is ignored.
+            # On FAT every file is executable, and a mode without that is ignored.
             os.fchmod(descriptor, mode & 0o555)
     except OSError as error:
         if error.errno not in _NO_MODES:
@@ -41,7 +42,7 @@ def make_readonly(descriptor: int, group: int | None = None) -> None:
 
 
 def make_readonly_at(path: Path, group: int | None = None) -> None:
-    """Take the right to write from the file at a path, as `make_readonly`."""
+    """Make the file at a path read-only, as `make_readonly`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         make_readonly(descriptor, group)
@@ -50,7 +51,7 @@ def make_readonly_at(path: Path, group: int | None = None) -> None:
 
 
 def set_folder_mode(folder: Path, mode: int) -> None:
-    """Give a folder a mode, where there are modes."""
+    """Set the mode of a folder, if the file system has modes."""
     try:
         folder.chmod(mode)
     except OSError as error:
@@ -59,7 +60,7 @@ def set_folder_mode(folder: Path, mode: int) -> None:
 
 
 def portable_name(name: str) -> str:
-    """Return a file's name as FAT, NTFS and encrypting file systems take it.
+    """Return a file name that FAT, NTFS and encrypting file systems accept.
 
     >>> portable_name("epoch=3:loss<0.1?.ckpt")
     'epoch=3_loss_0.1_.ckpt'

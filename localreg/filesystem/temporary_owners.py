@@ -1,9 +1,9 @@
-"""Whose a temporary file is: told by its name, so that what a dead process left can be cleared.
+"""The owner of a temporary file, in its name, so that files of dead processes can be deleted.
 
-A name ends in its mark, ``.<machine>-<pid>``. The machine is a digest of its name, of this boot,
-and of the process namespace, in which alone a process number means something: two containers, or
-a machine before and after its restart, differ. No lock is needed, which some file systems
-only pretend to have.
+A name ends in a mark, ``.<machine>-<pid>``. The machine is a digest of the host name, the boot and
+the process namespace, because a process number is only valid inside these: two containers, or a
+machine before and after a restart, differ. No lock is needed; some file systems only pretend to
+have locks.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ _MARK = re.compile(r"\.([0-9a-f]{12})-([0-9]{1,10})$")
 
 
 def owner_mark() -> str:
-    """Return what the name of a temporary file of this process ends in."""
+    """Return the mark at the end of names of this process's temporary files."""
     return f".{_machine()}-{os.getpid()}"
 
 
 def is_alive(name: str) -> bool | None:
-    """Return whether the process whose mark ends `name` still runs.
+    """Return True if the process whose mark is in `name` still runs, and False if it has ended.
 
-    Returns:
-        None when that cannot be told from here: it ran elsewhere, or there is no mark.
+    Return None if this is unknown: it ran on another machine, or there is no mark.
     """
     match = _MARK.search(name)
-    if match is None or match[1] != _machine() or os.name == "nt":  # kill() ends it there
+    if (
+        match is None or match[1] != _machine() or os.name == "nt"
+    ):  # os.kill would end it on Windows
         return None
     if int(match[2]) == os.getpid():
         return True
@@ -34,23 +35,23 @@ def is_alive(name: str) -> bool | None:
         os.kill(int(match[2]), 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it runs, as somebody else
-        return True
+    except PermissionError:  # it runs, as another user
+        pass
     return True
 
 
 def is_marked(name: str) -> bool:
-    """Return whether a name ends in the mark of a process, of whatever machine."""
+    """Return True if a name ends in the mark of a process of any machine."""
     return _MARK.search(name) is not None
 
 
 def free_mark() -> str:
-    """Return what the name of something ends in that any process of this boot may take over."""
+    """Return the mark of files that any process of this boot may take over."""
     return f".{_machine()}-free"
 
 
 def process_id(name: str) -> int | None:
-    """Return the process number of the mark that ends `name`."""
+    """Return the process number in the mark at the end of `name`; None without a mark."""
     match = _MARK.search(name)
     return None if match is None else int(match[2])
 
@@ -60,18 +61,13 @@ def _machine() -> str:
     import platform
 
     facts = [platform.node()]
-    for path, read in (("/proc/sys/kernel/random/boot_id", _text), ("/proc/self/ns/pid", _link)):
-        try:
-            facts.append(read(path))
-        except OSError:  # no Linux, or no /proc: the machine's name has to do
-            facts.append("")
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            facts.append(file.read())
+    except OSError:  # not Linux, or no /proc: the host name must be enough
+        facts.append("")
+    try:
+        facts.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115  (text is enough)
+    except OSError:
+        facts.append("")
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="ascii") as file:
-        return file.read()
-
-
-def _link(path: str) -> str:
-    return os.readlink(path)  # noqa: PTH115  (a Path would not save anything)

@@ -157,10 +157,10 @@ def test_each_write_says_why_it_cannot_be(mounted, tmp_path):
     with Registry(mounted) as registry:
         for name, write in WRITES.items():
             said = caught(name, lambda write=write: write(registry, tmp_path))
-            assert f"{mounted} lies on a read-only file system" in said, name
+            assert f"{mounted} is on a read-only file system" in said, name
         for name, write in PAGES.items():
             said = caught(name, lambda write=write: write(registry))
-            assert f"{mounted} lies on a read-only file system" in said, name
+            assert f"{mounted} is on a read-only file system" in said, name
             assert "-o FILE" in said, name
 
 
@@ -184,7 +184,7 @@ def run(*arguments):
 
 def test_the_command_line_reads_and_says_why_it_does_not_write(mounted, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    here = f"{mounted} lies on a read-only file system"
+    here = f"{mounted} is on a read-only file system"
     assert "kept:1" in run("-R", str(mounted), "ls")[1]
     assert Path(run("-R", str(mounted), "path", "kept")[1].strip()).read_bytes() == b"weights"
     assert json.loads(run("-R", str(mounted), "env", "--json")[1])["writable"] == f"no: {here}"

@@ -273,7 +273,7 @@ def test_a_file_that_is_too_large_for_fat(new_stick, tmp_path):
     stick = new_stick("vfat", megabytes=6000)
     kind, text, left = stick.run(add_more_than_a_file_may_hold, stick.place, tmp_path / "large.bin")
     assert kind == "StorageError"
-    assert "FAT takes 4 GiB at most" in text
+    assert "FAT allows at most 4 GiB" in text
     assert left == []
     assert stick.image.stat().st_blocks * 512 < 500_000_000  # of the disk that the stick is
 
@@ -311,7 +311,7 @@ def test_a_file_that_is_too_large_where_no_fat_can_be_mounted(tmp_path, children
         add_where_places_end_at_4_gib, tmp_path / "registry", tmp_path / "large.bin"
     )
     assert kind == "StorageError"
-    assert "FAT takes 4 GiB at most" in text
+    assert "FAT allows at most 4 GiB" in text
     assert left == []
 
 

@@ -1,1 +1,1 @@
-"""What is inside weights, read from their headers; nothing is loaded."""
+"""Facts about weights, read from their headers; nothing is loaded."""

@@ -1,7 +1,7 @@
-"""What is inside weights, by their headers: nothing is unpickled, imported or evaluated.
+"""Facts about weights from their headers: nothing is unpickled, imported or evaluated.
 
-What a file says of itself is not believed further than its bytes go, and a file that is broken is a
-fact like others: nothing here raises for it.
+What a header says is checked against the size of the file. A broken file is reported as a fact,
+``problem``, and raises no error.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _ASK = object()
 
 
 def inside(path: Path, filename: str | None, scanner: object = _ASK) -> Facts:
-    """Return what is inside a file of weights, as JSON values; {} when its format is not known.
+    """Return facts about a file of weights as JSON values; {} if its format is unknown.
 
     Args:
         path: the file.
-        filename: its original name, which tells the format where the bytes do not.
-        scanner: what looks at pickles, as in `pickle_scan.verdict`; picklescan by default.
+        filename: its original name; it decides the format if the bytes do not.
+        scanner: scans pickles, as in `pickle_scan.verdict`; picklescan by default.
 
     Raises:
         OSError: the file cannot be read.
@@ -58,17 +58,15 @@ def inside(path: Path, filename: str | None, scanner: object = _ASK) -> Facts:
     try:
         return _by_content(path, start, name, scanner)
     except HeaderError as error:
-        return {"format": _claimed(start, name), "problem": str(error)}
+        return {"format": _assumed_format(start, name), "problem": str(error)}
 
 
-def _claimed(start: bytes, name: str) -> str:
+def _assumed_format(start: bytes, name: str) -> str:
     if start.startswith(MAGIC):
         return "npy"
-    return (
-        "zip"
-        if start.startswith(b"PK\3\4") and not name.endswith(".npz")
-        else ("npz" if start.startswith(b"PK\3\4") else "safetensors")
-    )
+    if start.startswith(b"PK\3\4"):
+        return "npz" if name.endswith(".npz") else "zip"
+    return "safetensors"
 
 
 def _by_content(path: Path, start: bytes, name: str, scanner: object) -> Facts:
@@ -110,7 +108,7 @@ def _shortened(facts: Facts) -> Facts:
 
 
 def _text(value: object) -> str:
-    """Return text short enough to keep, and without what no database keeps."""
+    """Return text that is short enough to keep, and without lone surrogates."""
     text = str(value).encode("utf-8", "replace").decode()
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
@@ -124,15 +122,15 @@ def _plain_pickle(path: Path, start: bytes, scanner: object) -> Facts:
 
 
 def _chosen(scanner: object) -> tuple[Scanner, str] | None:
-    return installed_scanner() if scanner is _ASK else scanner  # type: ignore[return-value]  # a test's own
+    return installed_scanner() if scanner is _ASK else scanner  # type: ignore[return-value]  # one that a caller gave
 
 
 class _Limited(io.BufferedReader):
-    """A file of which no more is read at once than a list of members can take."""
+    """A file that refuses to read more at once than the longest allowed list of members."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > MOST_BYTES:
-            raise ValueError("its list of members is longer than any honest one")
+            raise ValueError("its list of members is too long")
         return super().read(size)
 
 
@@ -191,7 +189,7 @@ def _torch(archive: zipfile.ZipFile, names: list[str], scanner: object) -> Facts
 
 
 def _begins(archive: zipfile.ZipFile, name: str) -> bool:
-    """Return whether a member is a pickle, whatever it is called."""
+    """Return True if a member is a pickle, by its bytes, not its name."""
     info = archive.getinfo(name)
     if info.is_dir() or info.file_size < 2 or info.file_size > MOST_BYTES:
         return False
@@ -204,7 +202,7 @@ def _opening(archive: zipfile.ZipFile, name: str) -> Callable[[], IO[bytes]]:
 
 
 def lines(facts: Facts) -> list[str]:
-    """Return what is inside weights as lines for a terminal.
+    """Return facts about weights as lines for a terminal.
 
     >>> lines({"format": "safetensors", "tensors": 2, "parameters": 1200, "dtypes": {"F32": 1200}})
     ['safetensors: 1,200 parameters in 2 tensors, F32 1,200']
@@ -213,27 +211,27 @@ def lines(facts: Facts) -> list[str]:
     """
     if not facts:
         return []
-    told = [f"{facts['format']}: {_told(facts)}".removesuffix(": ")]
+    shown = [f"{facts['format']}: {_counts(facts)}".removesuffix(": ")]
     if "problem" in facts:
-        told.append(f"damaged or not what it seems: {facts['problem']}")
+        shown.append(f"damaged, or in another format: {facts['problem']}")
     if "pickle" in facts:
         names = facts.get("flagged")
         found = f" ({', '.join(map(str, names))})" if isinstance(names, list) and names else ""
-        told.append(
+        shown.append(
             f"{_count(facts.get('pickles', 1), 'pickles')}, {facts['pickle']}{found}: loading may "
             "run code"
         )
     metadata = facts.get("metadata")
     if isinstance(metadata, dict):
-        told += [f"{key} = {value}" for key, value in metadata.items()]
-    return told
+        shown += [f"{key} = {value}" for key, value in metadata.items()]
+    return shown
 
 
 def _count(number: object, things: str) -> str:
     return f"{number:,} {things.removesuffix('s') if number == 1 else things}"
 
 
-def _told(facts: Facts) -> str:
+def _counts(facts: Facts) -> str:
     counted = [
         _count(facts["parameters"], "parameters") if "parameters" in facts else "",
         *(f"in {_count(facts[name], name)}" for name in ("tensors", "arrays") if name in facts),

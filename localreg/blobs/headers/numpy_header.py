@@ -1,4 +1,4 @@
-"""The header of a ``.npy`` file, without numpy, which would take long to import.
+"""Read the header of a ``.npy`` file, without numpy, which is slow to import.
 
 Source: the format's description, numpy.lib.format
 """
@@ -23,11 +23,11 @@ def read_npy(file: IO[bytes]) -> dict[str, object]:
     """Return shape, type and number of values of an array, from the start of its file.
 
     Raises:
-        HeaderError: it is no such file.
+        HeaderError: it is not a valid ``.npy`` file.
     """
     start = file.read(8)
     if start[:6] != MAGIC or len(start) < 8 or start[6] not in (1, 2, 3):
-        raise HeaderError("it does not begin as an array of numpy")
+        raise HeaderError("it does not start as a NumPy array")
     width = 2 if start[6] == 1 else 4
     length = int.from_bytes(file.read(width), "little")
     if length > LONGEST_HEADER:
@@ -38,19 +38,19 @@ def read_npy(file: IO[bytes]) -> dict[str, object]:
     try:
         header = ast.literal_eval(text.decode("utf-8" if start[6] == 3 else "latin-1").strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
-        raise HeaderError("its header is not as numpy writes it") from error
+        raise HeaderError("its header is not one that NumPy writes") from error
     return _facts(header)
 
 
 def _facts(header: object) -> dict[str, object]:
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
-        raise HeaderError("its header is not as numpy writes it")
+        raise HeaderError("its header is not one that NumPy writes")
     shape, order = header["shape"], header["fortran_order"]
     whole = isinstance(shape, tuple) and all(
         type(each) is int and 0 <= each < 2**63 for each in shape
     )
     if not whole or len(shape) > 64 or not isinstance(order, bool):
-        raise HeaderError("its header tells no shape that can be")
+        raise HeaderError("its header gives an impossible shape")
     return {
         "shape": list(shape),
         "dtype": _dtype(header["descr"]),
@@ -60,11 +60,11 @@ def _facts(header: object) -> dict[str, object]:
 
 
 def _dtype(descr: object) -> str:
-    """Return the name of a type, as numpy would print it."""
+    """Return the name of a type, as NumPy prints it."""
     if isinstance(descr, list):
         return "structured"
     if not isinstance(descr, str) or not 0 < len(descr) <= 40:
-        raise HeaderError("its header tells no type")
+        raise HeaderError("its header gives no type")
     kind, size = descr.lstrip("<>|="), ""
     kind, size = kind[:1], kind[1:]
     if kind == "O":

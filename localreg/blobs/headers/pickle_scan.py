@@ -1,7 +1,7 @@
-"""Whether a pickle is known to do harm, without loading it.
+"""Scan pickles for known harmful calls, without loading them.
 
-A scanner is a tripwire: what it finds is worth a warning, and what it does not find proves nothing.
-So the answer is "flagged", "unscanned", or that nothing was flagged, and never more.
+What a scanner finds is worth a warning; what it does not find proves nothing. So the result is
+"flagged", "unscanned", or that nothing was flagged, and never "safe".
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ else:
 UNSCANNED, FLAGGED = "unscanned", "flagged"
 MOST_BYTES = 64 * 1024 * 1024
 MOST_NAMES = 20
-_STUMBLES = (ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
-             OSError, RuntimeError, TypeError, ValueError, struct.error)  # fmt: skip
+_SCANNER_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError,
+    RuntimeError, TypeError, ValueError, struct.error,
+)  # fmt: skip
 LEGACY_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 
 
 def is_pickle(start: bytes) -> bool:
-    """Return whether bytes begin as pickles of protocol 2 and later do."""
+    """Return True if bytes start like a pickle of protocol 2 to 5."""
     return len(start) >= 2 and start[0] == 0x80 and 2 <= start[1] <= 5
 
 
 def installed_scanner() -> tuple[Scanner, str] | None:
-    """Return picklescan as a function, and its name and version; None when it is not installed."""
+    """Return picklescan as a function, with its name and version; None if it is not installed."""
     try:
         scanner = import_module("picklescan.scanner")
         version = metadata.version("picklescan")
@@ -60,7 +62,7 @@ def _quietly(scan: Callable[..., Any], file: IO[bytes]) -> Any:  # noqa: ANN401 
 
     logger = logging.getLogger("picklescan")
     level = logger.level
-    logger.setLevel(logging.CRITICAL)  # what it says, the facts say
+    logger.setLevel(logging.CRITICAL)  # the facts report its findings
     try:
         return scan(file, "weights")
     finally:
@@ -68,7 +70,7 @@ def _quietly(scan: Callable[..., Any], file: IO[bytes]) -> Any:  # noqa: ANN401 
 
 
 def _can_be_read(file: IO[bytes]) -> bool:
-    """Return whether a pickle can be taken apart: the scanner is silent about what cannot."""
+    """Return True if a pickle can be parsed; the scanner does not report one that cannot."""
     import pickletools
 
     file.seek(0)
@@ -84,13 +86,13 @@ def verdict(
     *,
     legacy: bool = False,
 ) -> dict[str, object]:
-    """Return what a scanner says of some pickles: ``pickle``, and the names it ``flagged``.
+    """Return a scanner's result for some pickles: ``pickle``, and the names it ``flagged``.
 
     Args:
-        files: each opens one; no more is read of it than 64 MB.
-        scanner: takes a file and whether it is of PyTorch's first format, and returns whether it is
-            flagged, and for what; None for no scanner. With it, its name.
-        legacy: whether they are of PyTorch's first format.
+        files: functions that each open one pickle of at most 64 MB.
+        scanner: a function and its name, or None. The function takes a file, and True for PyTorch's
+            first format; it returns True if the file is flagged, and the flagged names.
+        legacy: True if the pickles are of PyTorch's first format.
     """
     if scanner is None:
         return {"pickle": UNSCANNED}
@@ -100,7 +102,7 @@ def verdict(
         try:
             with opening() as file:
                 bad, found = scan(file, legacy)
-        except _STUMBLES:  # whatever it stumbled over, it did not scan it
+        except _SCANNER_ERRORS:  # then it did not scan the file
             whole = False
             continue
         flagged |= bad

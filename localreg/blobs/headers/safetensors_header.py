@@ -1,4 +1,4 @@
-"""The header of a safetensors file: what tensors it holds, checked against the file.
+"""Read the header of a safetensors file, and check it against the file's size.
 
 Source: the format's description, https://github.com/huggingface/safetensors#format
 """
@@ -22,26 +22,26 @@ _BITS = {
 
 
 class HeaderError(ValueError):
-    """What a header says cannot be; the text says what."""
+    """A header is invalid; the text says why."""
 
 
 def looks_like_safetensors(start: bytes) -> bool:
-    """Return whether a file that begins so may be one: a length, and JSON behind it."""
+    """Return True if a file may be a safetensors file: it starts with a length, then JSON."""
     return len(start) >= 9 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 2**40
 
 
 def read_safetensors(path: Path) -> dict[str, object]:
-    """Return how many tensors and parameters of which types a file holds, and its metadata.
+    """Return the number of tensors and of parameters by type, and the metadata.
 
     Raises:
-        HeaderError: it is no such file, or its header does not fit it.
+        HeaderError: it is not a safetensors file, or its header does not match its size.
         OSError: it cannot be read.
     """
     with open(path, "rb") as file:
         header, data = _header(file, path.stat().st_size)
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict):
-        raise HeaderError("its metadata are no text values by name")
+        raise HeaderError("its metadata are not an object of texts")
     dtypes: dict[str, int] = {}
     spans: list[tuple[int, int]] = []
     for name, tensor in header.items():
@@ -58,40 +58,40 @@ def read_safetensors(path: Path) -> dict[str, object]:
 
 
 def _header(file: BinaryIO, size: int) -> tuple[dict[str, object], int]:
-    """Return the header, and how many bytes of tensors follow it."""
+    """Return the header, and the number of bytes of tensors after it."""
     length = int.from_bytes(file.read(8), "little")
     if length > min(LONGEST_HEADER, size - 8):
         raise HeaderError(f"its header would have {length:,} bytes")
     try:
         header = json.loads(file.read(length).decode(), object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
-        raise HeaderError("its header is no JSON") from error
+        raise HeaderError("its header is not JSON") from error
     if not isinstance(header, dict):
-        raise HeaderError("its header is no JSON object")
+        raise HeaderError("its header is not a JSON object")
     return header, size - 8 - length
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise HeaderError("its header names something twice")
+        raise HeaderError("its header has a name twice")
     return found
 
 
 def _tensor(name: str, tensor: object) -> tuple[str, int, tuple[int, int]]:
-    """Return the type of a tensor, how many numbers it has, and where they are."""
+    """Return the type of a tensor, its number of values, and the span of its bytes."""
     if not isinstance(tensor, dict):
-        raise HeaderError(f"its tensor {name!r:.80} is not described")
+        raise HeaderError(f"its tensor {name!r:.80} has no description")
     dtype = tensor.get("dtype")
     if not isinstance(dtype, str) or not dtype.isascii() or not 0 < len(dtype) <= 20:
         raise HeaderError(f"its tensor {name!r:.80} has no type")
     shape, span = _numbers(tensor.get("shape")), _numbers(tensor.get("data_offsets"))
     if shape is None or span is None or len(span) != 2:
-        raise HeaderError(f"its tensor {name!r:.80} has no shape or place that can be")
+        raise HeaderError(f"its tensor {name!r:.80} has no valid shape or offsets")
     count = prod(shape)
-    # A type that is newer than this list is counted, and its size not checked.
+    # A type that is not in the table is counted, but its size is not checked.
     if dtype in _BITS and (span[1] - span[0]) * 8 != count * _BITS[dtype]:
-        raise HeaderError(f"its tensor {name!r:.80} does not fit the place it has")
+        raise HeaderError(f"its tensor {name!r:.80} does not match its offsets")
     return dtype, count, (span[0], span[1])
 
 
@@ -102,11 +102,11 @@ def _numbers(value: object) -> list[int] | None:
 
 
 def _check_spans(spans: list[tuple[int, int]], size: int) -> None:
-    """Check that tensors fill the rest of the file, each byte once."""
+    """Check that the tensors fill the rest of the file without overlap."""
     place = 0
     for start, end in sorted(spans):
         if start != place or end < start:
-            raise HeaderError("its tensors overlap, or leave a hole")
+            raise HeaderError("its tensors overlap, or leave a gap")
         place = end
     if place != size:
-        raise HeaderError(f"its tensors take {place:,} bytes, and {size:,} are there")
+        raise HeaderError(f"its tensors need {place:,} bytes, but the file has {size:,}")

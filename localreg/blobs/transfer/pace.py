@@ -68,13 +68,13 @@ def too_slow(pace: Pace, arrived: int, seconds: float) -> str | None:
         return None
     return (
         f"{arrived:,} bytes came in {seconds:.0f} s, slower than {SLOWEST} bytes a second for "
-        f"{pace.silence:g} s (LOCALREG_HTTP_TIMEOUT)"
+        f"{pace.silence:g} s ({settings.HTTP_TIMEOUT})"
     )
 
 
 def too_late(pace: Pace) -> str:
     """Return the text for people that says that the deadline has passed."""
-    return f"it took longer than the deadline of {pace.deadline:g} s (LOCALREG_DOWNLOAD_DEADLINE)"
+    return f"it took longer than the deadline of {pace.deadline:g} s ({settings.DOWNLOAD_DEADLINE})"
 
 
 class Watch:

@@ -428,7 +428,7 @@ def init_without_modes(root, group):
 def test_a_read_only_mount_is_told_before_anything_is_made(small_disk):
     need_root()
     disk = small_disk("-t", "tmpfs", "-o", "size=1m,ro", "none")
-    with pytest.raises(ReadOnlyRegistryError, match=f"{disk} lies on a read-only file system"):
+    with pytest.raises(ReadOnlyRegistryError, match=f"{disk} is on a read-only file system"):
         make_shared(disk / "new", Group("g", GROUP), durability="fast", journal=None)
 
 
