@@ -222,7 +222,7 @@ def test_what_is_gone_is_a_clear_error(run, trained, registry):
     script.rename(script.with_name("other.py"))
     code, _, err = run("task", "run", trained.id)
     assert code == 3
-    assert f"is gone: {script}" in err
+    assert f"does not exist: {script}" in err
     script.with_name("other.py").rename(script)
     code, _, err = run("task", "run", trained.id, "--python", "/no/python")
     assert (code, trained.status) == (3, "failed")
@@ -241,7 +241,7 @@ def test_a_task_that_runs_is_not_run_twice(run, registry, tmp_path):
         task_id = running.stdout.readline().strip()
         code, _, err = run("task", "run", task_id)
         assert code == 5
-        assert "runs already" in err
+        assert "is in progress" in err
         running.communicate("\n")
 
 
@@ -267,7 +267,7 @@ def test_whoever_ends_the_command_ends_the_script(registry, tmp_path):
                 assert command.wait() == -signal.SIGKILL
                 until = time.monotonic() + 10
                 while task.status == "in_progress" and time.monotonic() < until:
-                    pass  # the killed script's parent is gone: who reaps it takes a moment
+                    pass  # the killed script's parent does not exist: who reaps it takes a moment
         assert task.status == "aborted"
 
 

@@ -493,7 +493,7 @@ class Registry(RuleBasedStateMachine):
 
     @rule(task=tasks, told=st.sampled_from([{}, {"commit": "a"}, {"packages": {"numpy": "2"}}]))
     def take_up_a_task(self, task, told):
-        self.attempt(lifecycle.take_up, task, Run(told, {"folder": f"/{PRIVATE}"}))
+        self.attempt(lifecycle.start_task, task, Run(told, {"folder": f"/{PRIVATE}"}))
 
     @rule(task=tasks, project=projects, added=tags, dropped=tags, only=st.booleans())
     def sort_a_task(self, task, project, added, dropped, only):

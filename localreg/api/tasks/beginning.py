@@ -51,7 +51,7 @@ def begin(
             run=run,
         )
     else:
-        operations.tasks.lifecycle.take_up(opened, found, run)
+        operations.tasks.lifecycle.start_task(opened, found, run)
         if tags:
             operations.tasks.lifecycle.edit_tags(opened, found, add=tags)
     ambient.share_task(found)

@@ -71,7 +71,7 @@ def reason_of(error: BaseException) -> str:
 def end(registry: OpenRegistry, task_id: str, status: str, reason: str | None = None) -> None:
     """Record that a task ended, when it is this process that runs it; told in the log if not."""
     try:
-        if operations.tasks.lifecycle.is_mine(registry, task_id):
+        if operations.tasks.lifecycle.runs_here(registry, task_id):
             ambient.finish_uploads(registry)
             operations.reports.writing.flush(registry)
             operations.tasks.lifecycle.end_task(registry, task_id, status, reason)

@@ -261,7 +261,7 @@ class StateMethods(TaskHandle):
 
     def mark_started(self, force: bool = False) -> None:
         """Record that this process runs the task."""
-        operations.tasks.lifecycle.take_up(
+        operations.tasks.lifecycle.start_task(
             self._registry, self._id, operations.tasks.run_facts.describe_run()
         )
 

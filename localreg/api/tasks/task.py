@@ -209,8 +209,8 @@ class Task(
         Source: ``Task.create`` of the ClearML SDK, without what concerns containers and queues.
         """
         opened = open_of(registry)
-        told: dict[str, object] = {"repository": repo, "branch": branch, "commit": commit}
-        run = operations.tasks.run_facts.planned(told, script, working_directory, packages)
+        facts: dict[str, object] = {"repository": repo, "branch": branch, "commit": commit}
+        run = operations.tasks.run_facts.planned_run(facts, script, working_directory, packages)
         task = Task._of(
             opened,
             operations.tasks.lifecycle.create_task(

@@ -1,4 +1,8 @@
-"""Tasks: what runs, its state, parameters, models, artifacts and copies."""
+"""Tasks: record, run, search, copy and remove them; their parameters, models and artifacts.
+
+A task that does not exist is a TaskNotFoundError. What means something on any machine goes into
+the event log; paths, arguments and the process, which mean something here only, are its "place".
+"""
 
 from __future__ import annotations
 

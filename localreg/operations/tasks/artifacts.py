@@ -1,4 +1,4 @@
-"""Artifacts of tasks: files and values that are kept in the blob store under a name."""
+"""Artifacts of tasks: files and values, stored in the registry under a name."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PREVIEW = 10_000  # characters
 
 
 class Prepared(Frozen):
-    """An artifact that is ready to be kept: where its bytes come from, and what it is."""
+    """An artifact ready to be stored: where its bytes come from, and what it is."""
 
     source: Source
     kind: str
     preview: str | None
-    layout: Json | None = None  # of a frame, to read it back
+    layout: Json | None = None  # of a DataFrame, to read it back
 
 
 def prepare(
@@ -42,19 +42,16 @@ def prepare(
     serialize: Callable[[object], bytes | bytearray] | None,
     move: bool,
 ) -> Prepared:
-    """Return an artifact ready to be kept.
+    """Return an artifact ready to be stored.
 
     Args:
-        name: of the artifact; its file is named after it.
+        name: of the artifact; its filename is made of it.
         value: a path of a file or folder, bytes, a text, a numpy array or a tensor, a pandas or
-            polars DataFrame (a Series is kept as one of one column), a PIL image, or what JSON can
-            hold as Python writes it: with NaN, and keys that are numbers as texts.
-        ending: of the file name, such as ".yaml"; by the kind when None.
-        serialize: makes the bytes of anything.
-        move: whether a file at a path goes afterwards.
-
-    Raises:
-        InvalidValueError: it is nothing of the kind.
+            polars DataFrame (a Series is stored as one of one column), a PIL image, or a JSON value
+            as Python writes it: NaN is allowed, and numeric keys become text.
+        ending: suffix of the filename, such as ".yaml"; the one of the kind when None.
+        serialize: turns any value into bytes.
+        move: remove a file at a path when it is stored.
     """
     stem = (safe_filename(name) or "artifact").replace(".", "_")
     if serialize is not None:
@@ -76,16 +73,16 @@ def prepare(
 
 
 def _path_of(value: object) -> Path | None:
-    """Return the existing file or folder that a value names, or None.
+    """Return the path that a value names, or None.
 
-    A text may be one by itself; a path may not. A word is no path because a folder happens to be
-    called so: "best" beside ./best is a text, and "./best" the folder.
+    An `os.PathLike` always is a path. A str is one if it names a file, or has a separator and
+    names a folder: with a folder ./best, "./best" is the folder and "best" is text.
     """
     if isinstance(value, os.PathLike):
         return Path(check_text("artifact_object", os.fspath(value), nul=False)).absolute()
     if isinstance(value, str) and 0 < len(value) < 4_096 and "\0" not in value:
         has_separator = any(each in value for each in (os.sep, os.altsep) if each)
-        # Path's own methods raise for some texts
+        # not methods of Path, which raise for some texts
         there = os.path.exists(value) if has_separator else os.path.isfile(value)  # noqa: PTH110, PTH113
         return Path(value).absolute() if there else None
     return None
@@ -110,9 +107,8 @@ def _prepare_value(stem: str, value: object, ending: str | None) -> Prepared:
         text = json.dumps(plain, indent=2, ensure_ascii=False)
         return _made(stem, "json", text.encode(), ending or ".json", text)
     raise InvalidValueError(
-        f"artifact_object is a {type(value).__name__}, which is kept only with a "
-        "serialization_function, such as pickle.dumps: localreg itself pickles nothing, since "
-        "whoever unpickles it runs what is in it",
+        f"artifact_object is a {type(value).__name__}, which needs a serialization_function, such "
+        "as pickle.dumps; localreg itself never pickles, because unpickling runs code",
         argument="artifact_object",
     )
 
@@ -137,20 +133,20 @@ def _prepare_array(stem: str, array: object) -> Prepared:
         found = np.asarray(plain_tensor(array))
     except (ValueError, TypeError, RuntimeError) as error:
         raise InvalidValueError(
-            f"artifact_object is a {type(array).__name__} that numpy cannot take: "
+            f"artifact_object is a {type(array).__name__} that numpy cannot read: "
             f"{str(error)[:200]}",
             argument="artifact_object",
         ) from error
     if found.dtype.hasobject:
         raise InvalidValueError(
-            "artifact_object is an array of Python objects, which only pickle could hold; make it "
-            "one of numbers or texts",
+            "artifact_object is an array of Python objects, which only pickle could store; convert "
+            "it to an array of numbers or strings",
             argument="artifact_object",
         )
     into = io.BytesIO()
     np.save(into, found, allow_pickle=False)
-    told = f"{found.dtype} {found.shape}\n{found}"
-    return _made(stem, "numpy", into.getvalue(), ".npy", told)
+    preview = f"{found.dtype} {found.shape}\n{found}"
+    return _made(stem, "numpy", into.getvalue(), ".npy", preview)
 
 
 def _made(stem: str, kind: str, data: bytes, ending: str, preview: str | None) -> Prepared:
@@ -168,13 +164,10 @@ def keep_artifact(
     metadata: object = None,
     preview: object = None,
 ) -> None:
-    """Keep an artifact, in the place of one of the same name.
+    """Store an artifact; it replaces one of the same name.
 
     Raises:
-        InvalidValueError: an argument cannot be kept.
-        SourceNotFoundError: there is no such file.
-        TaskNotFoundError: the task is gone.
-        StorageError: the disk is full, or refused something.
+        SourceNotFoundError: the file does not exist.
     """
     key = check_name("name", name)
     details: Json = {"metadata": None, "preview": prepared.preview}
@@ -202,11 +195,7 @@ def keep_artifact(
 
 
 def artifacts(registry: OpenRegistry, task_id: str) -> dict[str, ArtifactRecord]:
-    """Return a task's artifacts, by name.
-
-    Raises:
-        TaskNotFoundError: it is gone.
-    """
+    """Return a task's artifacts, by name."""
     with registry.store.read() as connection:
         require_task(connection, task_id)
         return task_rows.artifacts(connection, task_id)
@@ -216,7 +205,7 @@ def artifact(registry: OpenRegistry, task_id: str, name: str) -> ArtifactRecord:
     """Return an artifact of a task.
 
     Raises:
-        NotFoundError: the task has none of this name.
+        NotFoundError: the task has no artifact of this name.
     """
     there = artifacts(registry, task_id)
     if name not in there:
@@ -228,10 +217,10 @@ def artifact(registry: OpenRegistry, task_id: str, name: str) -> ArtifactRecord:
 
 
 def drop_artifact(registry: OpenRegistry, task_id: str, name: str) -> None:
-    """Forget an artifact; gc takes its bytes when nothing else needs them.
+    """Remove an artifact; gc deletes its bytes when nothing else needs them.
 
     Raises:
-        NotFoundError: the task has none of this name.
+        NotFoundError: the task has no artifact of this name.
     """
     with registry.store.write() as change:
         require_task(change.connection, task_id)
@@ -243,12 +232,11 @@ def drop_artifact(registry: OpenRegistry, task_id: str, name: str) -> None:
 
 
 def local_path(registry: OpenRegistry, found: ArtifactRecord, *, extract: bool) -> Path:
-    """Return a read-only file with an artifact's bytes, or the folder that a package unpacks to.
+    """Return the path of a read-only file with an artifact, or of the folder of a package.
 
     Raises:
-        CorruptBlobError: the bytes are damaged or gone.
-        ArchiveError: the archive is broken, unsafe or beyond the limits.
-        StorageError: the disk is full, or refused something.
+        CorruptBlobError: the bytes are damaged or missing.
+        ArchiveError: the archive is broken, unsafe or too large.
     """
     from localreg.blobs.archives.unpacking import is_archive
 
@@ -259,19 +247,16 @@ def local_path(registry: OpenRegistry, found: ArtifactRecord, *, extract: bool) 
 
 
 def load(path: Path, kind: str, details: Json) -> object:
-    """Return the value of an artifact, as it was before it was kept; never by unpickling.
+    """Return the value of an artifact, as it was stored; never unpickles.
 
     Args:
         path: of its bytes.
         kind, details: of its record.
-
-    Raises:
-        InvalidValueError: it was made by a function of the user's.
     """
     if kind == "json":
         return json.loads(path.read_bytes())
     if kind == "text":
-        return path.read_bytes().decode()  # read_text would make \n of \r\n
+        return path.read_bytes().decode()  # read_text would turn \r\n into \n
     if kind == "bytes":
         return path.read_bytes()
     if kind == "numpy":
@@ -293,8 +278,8 @@ def load(path: Path, kind: str, details: Json) -> object:
             return image.copy()
     if kind == "custom":
         raise InvalidValueError(
-            "the artifact was made by a serialization_function of your own; give get() a "
-            "deserialization_function, which gets its bytes",
+            "the artifact was made by your own serialization_function; give get() a "
+            "deserialization_function that turns its bytes into the value",
             argument="deserialization_function",
         )
     return path

@@ -1,4 +1,4 @@
-"""Copying a task, to run it again with other settings."""
+"""Copy a task, to run it again with other settings."""
 
 from __future__ import annotations
 
@@ -20,20 +20,17 @@ def clone_task(
     parent: str | None = None,
     project: str | None = None,
 ) -> str:
-    """Record a copy of a task that has not run yet, and return its id.
+    """Record a copy of a task, with the status "created", and return its id.
 
-    It has the parameters, configurations, labels, tags and input models of the first, and runs the
-    same script; not what that reported or made.
+    The copy has the parameters, configurations, labels, tags and input models of its source and
+    runs the same script. Reports, artifacts and output models are not copied.
 
     Args:
+        source: id of the task to copy.
         name: "Clone of …" when None.
-        comment: that of the first when None.
-        parent: id of a task; that which is copied when None.
-        project: a project's name; that of the first when None.
-
-    Raises:
-        TaskNotFoundError: the task is gone.
-        InvalidValueError: an argument cannot be used.
+        comment: the source's when None.
+        parent: id of the parent task; the source when None.
+        project: the name of a project; the source's when None.
     """
     given_name = None if name is None else check_name("name", name).strip()
     given_comment = None if comment is None else check_comment(comment)

@@ -1,7 +1,7 @@
-"""DataFrames as CSV files, and what must be told beside one to read it back as it was.
+"""DataFrames as CSV files, with a layout to read them back unchanged.
 
-CSV knows no types: a column of texts such as "01" would come back as numbers. What is told is
-JSON, the layout of the frame: names and types of its index and columns, in their order.
+CSV has no types: a column of strings such as "01" would come back as numbers. The layout is JSON:
+names and types of the index and the columns, in order.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
     from localreg.values.records import Json
 
-_TEXTS = ("string", "mixed", "mixed-integer", "bytes")  # what pandas calls columns of them
+_TEXTS = ("string", "mixed", "mixed-integer", "bytes")  # pandas' names for columns of strings
 
 
 def pandas_csv(frame: Any) -> tuple[bytes, Json]:  # noqa: ANN401  (pandas need not be installed)
-    """Return a pandas DataFrame as CSV, and its layout; a Series is a frame of one column."""
+    """Return a pandas DataFrame as CSV, and its layout; a Series is one of one column."""
     if not hasattr(frame, "columns"):
         frame = frame.to_frame()
     into = io.StringIO()
-    frame.to_csv(into, quoting=csv.QUOTE_NONNUMERIC)  # else a text with \r is two lines
+    frame.to_csv(into, quoting=csv.QUOTE_NONNUMERIC)  # else a string with \r becomes two lines
     levels = range(frame.index.nlevels)
     index = [frame.index.get_level_values(level) for level in levels]
     layout: Json = {"levels": len(index), "heads": frame.columns.nlevels}
     if frame.columns.nlevels == 1:
         columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
-        layout["index"] = [_told(each.name, each.to_series()) for each in index]
+        layout["index"] = [_described(each.name, each.to_series()) for each in index]
         layout["columns"] = [
-            _told(name, column) for name, column in zip(frame.columns, columns, strict=True)
+            _described(name, column) for name, column in zip(frame.columns, columns, strict=True)
         ]
     return _encoded(into), layout
 
 
-def _told(name: object, column: Any) -> list[object]:  # noqa: ANN401  (a pandas Series)
-    """Return name, type, whether it holds texts, and whether some of them are missing."""
+def _described(name: object, column: Any) -> list[object]:  # noqa: ANN401  (a pandas Series)
+    """Return name, type, True if it holds strings, and True if some of these are missing."""
     from pandas.api.types import infer_dtype
 
     dtype = "category" if hasattr(column, "cat") else str(column.dtype)
@@ -51,21 +51,21 @@ def _told(name: object, column: Any) -> list[object]:  # noqa: ANN401  (a pandas
 
 
 def read_pandas(path: Path, layout: Json) -> object:
-    """Return the pandas DataFrame that was written; of cells that are objects their texts.
+    """Return the pandas DataFrame that was written; objects in cells come back as strings.
 
     Args:
-        layout: as `pandas_csv` returned it; {} of what an older localreg kept.
+        layout: as `pandas_csv` returned it; {} for an artifact of an older localreg.
     """
     import pandas as pd
 
     levels = list(range(layout.get("levels", 1)))
     if "columns" not in layout:
         return pd.read_csv(path, index_col=levels, header=list(range(layout.get("heads", 1))))
-    told = [*layout["index"], *layout["columns"]]
-    places = [str(place) for place in range(len(told))]  # names may stand there twice
+    described = [*layout["index"], *layout["columns"]]
+    places = [str(place) for place in range(len(described))]  # names may occur twice
     types = {}
     missing: dict[str, list[str]] = {}
-    for place, (_, dtype, is_text, has_missing) in zip(places, told, strict=True):
+    for place, (_, dtype, is_text, has_missing) in zip(places, described, strict=True):
         if is_text:
             types[place] = "str"
             missing[place] = [""] if has_missing else []
@@ -82,7 +82,7 @@ def read_pandas(path: Path, layout: Json) -> object:
         keep_default_na=False,
         na_values=missing,
     )
-    for place, (_, dtype, _, _) in zip(places, told, strict=True):
+    for place, (_, dtype, _, _) in zip(places, described, strict=True):
         if dtype.startswith("datetime64"):
             times = pd.to_datetime(frame[place], utc="," in dtype, format="ISO8601")
             frame[place] = times.astype(dtype)
@@ -101,11 +101,7 @@ def _is_number(dtype: str) -> bool:
 
 
 def polars_csv(frame: Any) -> tuple[bytes, Json]:  # noqa: ANN401  (polars need not be installed)
-    """Return a polars DataFrame as CSV, and its layout.
-
-    Raises:
-        InvalidValueError: it has columns of lists or the like, which CSV cannot hold.
-    """
+    """Return a polars DataFrame as CSV, and its layout."""
     import polars as pl
 
     into = io.StringIO()
@@ -134,5 +130,6 @@ def _encoded(written: io.StringIO) -> bytes:
         return written.getvalue().encode()
     except UnicodeEncodeError as error:
         raise InvalidValueError(
-            "artifact_object holds a lone surrogate, which is no text", argument="artifact_object"
+            "artifact_object has a lone surrogate, which is not valid text",
+            argument="artifact_object",
         ) from error

@@ -18,7 +18,7 @@ UNNAMED_INPUT = "Input Model"
 
 
 class Connection(Frozen):
-    """A model's place on a task: the entry's name, and the id of the model there before."""
+    """The name of a model on a task, and the id of the model that had the name before."""
 
     name: str
     replaced: str | None
@@ -32,27 +32,23 @@ def connect_model(
     *,
     comment: bool = False,
 ) -> Connection:
-    """Make a model an input of a task, which takes over its configuration and labels.
+    """Make a model an input of a task; the task takes over its configuration and labels.
 
     Args:
-        model_id: of a model of the registry, or of one upstream.
-        name: the entry's name; that of the weights file without its ending when None.
-        comment: whether the task's comment tells it too.
-
-    Raises:
-        TaskNotFoundError, ModelNotFoundError: either is gone.
-        InvalidValueError: it is no name.
+        model_id: of a model of the registry or of an upstream registry.
+        name: of the model on the task; its filename without the suffix when None.
+        comment: also add the model's id to the task's comment.
     """
     given = None if name is None else check_name("name", name)
-    upstream = _told_upstream(registry, model_id)
+    upstream = _taken_upstream(registry, model_id)
     with registry.store.write() as change:
         task_record = require_task(change.connection, task_id)
-        told = upstream or _told_of(change.connection, model_id)
-        entry = given or told.entry
+        taken = upstream or _taken_from(change.connection, model_id)
+        entry = given or taken.entry
         old = task_rows.models(change.connection, task_id, "input").get(entry)
         payload = {"role": "input", "old": old, "new": model_id}
         change.record("task.model", task_id, payload, field=entry)
-        _adopt_design(change, task_id, told.config, told.labels)
+        _adopt_design(change, task_id, taken.config, taken.labels)
         if comment:
             lines = [task_record.comment, f"Using model id: {model_id}"]
             new = "\n".join(line for line in lines if line)
@@ -61,36 +57,36 @@ def connect_model(
     return Connection(entry, old if old != model_id else None)
 
 
-class _Told(Frozen):
-    """What a task takes over of a model, and the name it gives to it."""
+class _Taken(Frozen):
+    """What a task takes over from a model, and the name of the model on it."""
 
     entry: str
     config: str
     labels: dict[str, int]
 
 
-def _told_of(connection: model_rows.Connection, model_id: str) -> _Told:
+def _taken_from(connection: model_rows.Connection, model_id: str) -> _Taken:
     require_model(connection, model_id)
-    return _Told(
+    return _Taken(
         entry_name(connection, model_id),
         model_rows.config(connection, model_id),
         model_rows.labels(connection, model_id),
     )
 
 
-def _told_upstream(registry: OpenRegistry, model_id: str) -> _Told | None:
-    """Return what an upstream registry tells of a model, None where the first one has it."""
+def _taken_upstream(registry: OpenRegistry, model_id: str) -> _Taken | None:
+    """Read a model from the upstream registry that has it; None if the first registry has it."""
     home = find_model(registry, model_id).registry if registry.upstream else registry
     if home is registry:
         return None
     with home.store.read() as connection:
-        return _told_of(connection, model_id)
+        return _taken_from(connection, model_id)
 
 
 def entry_name(connection: model_rows.Connection, model_id: str) -> str:
-    """Return the name that a model gets on a task when none is told."""
+    """Return the name that a model gets on a task when none is given."""
     weights = model_rows.current_weights(connection, model_id)
-    # Nothing else of the URL: it may hold a secret, and this name goes into the event log.
+    # No other part of the URL: it may hold a secret, and this name goes into the event log.
     filename = weights and weights.filename
     return filename.rpartition(".")[0] or filename if filename else UNNAMED_INPUT
 
@@ -106,12 +102,7 @@ def models(registry: OpenRegistry, task_id: str, role: str) -> dict[str, str]:
 
 
 def drop_inputs(registry: OpenRegistry, task_id: str, names: object) -> None:
-    """Take input models off a task; names that it has none under are passed over.
-
-    Raises:
-        InvalidValueError: it is no list of names; nothing was changed.
-        TaskNotFoundError: the task is gone.
-    """
+    """Remove input models from a task, by their names on it; unknown names are ignored."""
     if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
         raise InvalidValueError(
             f"names must be a list of str, not {type(names).__name__}: {shown(names)}",
@@ -128,11 +119,7 @@ def drop_inputs(registry: OpenRegistry, task_id: str, names: object) -> None:
 
 
 def adopt_design(registry: OpenRegistry, task_id: str, config: str, labels: dict[str, int]) -> None:
-    """Give a task a model's configuration and labels, each unless it has its own.
-
-    Raises:
-        TaskNotFoundError: the task is gone.
-    """
+    """Copy a model's configuration and labels to a task, each unless the task has its own."""
     with registry.store.write() as change:
         require_task(change.connection, task_id)
         _adopt_design(change, task_id, config, labels)
@@ -157,12 +144,7 @@ def set_design(
     config_dict: object = None,
     labels: object = None,
 ) -> None:
-    """Set a task's model configuration or label enumeration; what is None stays.
-
-    Raises:
-        TaskNotFoundError: the task is gone.
-        InvalidValueError: the configuration or the labels cannot be kept.
-    """
+    """Set a task's model configuration or label enumeration; None keeps what is there."""
     given = config_text is not None or config_dict is not None
     config = config_to_text(config_text, config_dict)
     checked = check_labels(labels)

@@ -1,4 +1,4 @@
-"""Tasks: the runs that make models and use them."""
+"""The life of a task: created, in progress, ended; and its name, comment, project and tags."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TASK_TYPES = frozenset(
     "training testing inference data_processing application monitor controller optimizer "
     "service qc custom".split()
 )
-GONE = "its process is gone, without having said that it ended"
+DIED = "its process died without reporting an end"
 
 
 def create_task(
@@ -37,17 +37,14 @@ def create_task(
     status: str = "created",
     run: Run | None = None,
 ) -> str:
-    """Record a task; return its id.
+    """Record a task and return its id.
 
     Args:
-        project: the project's name, made when it is new.
+        project: the name of a project, which is made when it does not exist.
         name: "Untitled task" when None.
         task_type: one of ClearML's types; "training" when None.
-        status: "created", or "in_progress" for one that runs now.
+        status: "created", or "in_progress" for a task that runs now.
         run: how it runs.
-
-    Raises:
-        InvalidValueError: an argument cannot be used.
     """
     kind = "training" if task_type is None else task_type
     if not isinstance(kind, str) or kind not in TASK_TYPES:
@@ -62,7 +59,7 @@ def create_task(
         "comment": check_comment(comment),
         "parent": parent,
         "tags": list(check_tags("tags", tags)),
-        "run": {} if run is None else run.told,
+        "run": {} if run is None else run.facts,
     }
     project_name = check_project_name(project, "project_name")
     task_id = new_id()
@@ -74,31 +71,23 @@ def create_task(
     return task_id
 
 
-def take_up(registry: OpenRegistry, task_id: str, run: Run) -> None:
-    """Record that this process runs a task that is there.
-
-    Raises:
-        TaskNotFoundError: it is gone.
-    """
+def start_task(registry: OpenRegistry, task_id: str, run: Run) -> None:
+    """Record that this process runs an existing task."""
     with registry.store.write() as change:
         found = require_task(change.connection, task_id)
         for column, new in (("status", "in_progress"), ("ended", None), ("reason", None)):
             old = getattr(found, column)
             if old != new:
                 change.record("task.changed", task_id, {"old": old, "new": new}, field=column)
-        told = dict(found.run) | run.told
-        if told != found.run:
-            change.record("task.run", task_id, {"old": dict(found.run), "new": told})
+        facts = dict(found.run) | run.facts
+        if facts != found.run:
+            change.record("task.run", task_id, {"old": dict(found.run), "new": facts})
         place = task_rows.place(change.connection, task_id)
         task_rows.set_place(change.connection, task_id, place | run.place)
 
 
 def task(registry: OpenRegistry, task_id: str) -> TaskRecord:
-    """Return a task.
-
-    Raises:
-        TaskNotFoundError: it is gone.
-    """
+    """Return a task."""
     with registry.store.read() as connection:
         return require_task(connection, task_id)
 
@@ -110,7 +99,7 @@ def tags(registry: OpenRegistry, task_id: str) -> list[str]:
 
 
 def place(registry: OpenRegistry, task_id: str) -> Json:
-    """Return what only this machine can use of a task; {} when nothing is recorded."""
+    """Return what only this machine can use of a task: paths, arguments, the process."""
     with registry.store.read() as connection:
         return task_rows.place(connection, task_id)
 
@@ -129,11 +118,7 @@ def running(registry: OpenRegistry, task_id: str) -> TaskRecord | None:
 
 
 def set_task(registry: OpenRegistry, task_id: str, column: str, new: object) -> None:
-    """Set one column of a task: comment, name, status, reason or published.
-
-    Raises:
-        TaskNotFoundError: it is gone.
-    """
+    """Set one column of a task: comment, name, status, reason or published."""
     with registry.store.write() as change:
         old = getattr(require_task(change.connection, task_id), column)
         if old != new:
@@ -141,28 +126,19 @@ def set_task(registry: OpenRegistry, task_id: str, column: str, new: object) -> 
 
 
 def set_comment(registry: OpenRegistry, task_id: str, comment: object) -> None:
-    """Set or, with None or "", clear a task's comment.
-
-    Raises:
-        InvalidValueError: it is no text.
-        TaskNotFoundError: the task is gone.
-    """
+    """Set or, with None or "", clear a task's comment."""
     set_task(registry, task_id, "comment", check_comment(comment))
 
 
 def end_task(
     registry: OpenRegistry, task_id: str, status: str, reason: object = None, *, again: bool = False
 ) -> None:
-    """Record that a task ended, how and when; nothing happens when it did already.
+    """Record how a task ended, and when, unless it has ended before.
 
     Args:
         status: "completed", "failed", "stopped" or "aborted".
-        reason: why, as a text.
-        again: also when it ended already.
-
-    Raises:
-        InvalidValueError: the reason is no text.
-        TaskNotFoundError: it is gone.
+        reason: why, for people to read.
+        again: record it even if the task has ended before.
     """
     why = None if reason is None else check_text("status_message", reason) or None
     with registry.store.write() as change:
@@ -177,26 +153,22 @@ def end_task(
 
 
 def settled(registry: OpenRegistry, task_id: str) -> TaskRecord:
-    """Return a task; one whose process is gone without a word is "aborted" from here on.
-
-    Raises:
-        TaskNotFoundError: it is gone.
-    """
+    """Return a task; record it as "aborted" first if its process died without reporting an end."""
     with registry.store.read() as connection:
         found = require_task(connection, task_id)
         place = task_rows.place(connection, task_id) if found.status == "in_progress" else {}
     if not place or not is_gone(place):
         return found
     if registry.store.readonly:
-        return replace(found, status="aborted", reason=GONE)
-    end_task(registry, task_id, "aborted", GONE)
+        return replace(found, status="aborted", reason=DIED)
+    end_task(registry, task_id, "aborted", DIED)
     return task(registry, task_id)
 
 
-def is_mine(registry: OpenRegistry, task_id: str) -> bool:
-    """Return whether a task still runs, and it is this process that runs it.
+def runs_here(registry: OpenRegistry, task_id: str) -> bool:
+    """Return True if a task is in progress in this very process.
 
-    A forked child has its parent's task as the current one, and must not end it.
+    A forked child has the current task of its parent, and must not end it.
     """
     with registry.store.read() as connection:
         found = task_rows.task(connection, task_id)
@@ -205,18 +177,14 @@ def is_mine(registry: OpenRegistry, task_id: str) -> bool:
 
 
 def output_uri(registry: OpenRegistry, task_id: str) -> str | None:
-    """Return where a task uploads the weights it makes; None for the registry itself."""
+    """Return where a task uploads the weights it makes; None if they stay in the registry."""
     with registry.store.read() as connection:
         found = task_rows.place(connection, task_id).get("output_uri")
     return None if found is None else str(found)
 
 
 def set_output_uri(registry: OpenRegistry, task_id: str, uri: str | None) -> None:
-    """Set where a task uploads the weights it makes.
-
-    Raises:
-        TaskNotFoundError: it is gone.
-    """
+    """Set where a task uploads the weights it makes."""
     with registry.store.write() as change:
         require_task(change.connection, task_id)
         place = task_rows.place(change.connection, task_id)
@@ -224,11 +192,7 @@ def set_output_uri(registry: OpenRegistry, task_id: str, uri: str | None) -> Non
 
 
 def project_name(registry: OpenRegistry, project: object) -> str | None:
-    """Return the name of a project that is given by its id or by its name.
-
-    Raises:
-        InvalidValueError: it is neither.
-    """
+    """Return the name of a project, given by id or name."""
     text = check_project_name(project)
     with registry.store.read() as connection:
         found = None if text is None else project_rows.by_id(connection, text)
@@ -236,12 +200,7 @@ def project_name(registry: OpenRegistry, project: object) -> str | None:
 
 
 def move_task(registry: OpenRegistry, task_id: str, project: object) -> None:
-    """Move a task to a project, made when it is new; None and "" are no project.
-
-    Raises:
-        InvalidValueError: it is no name.
-        TaskNotFoundError: the task is gone.
-    """
+    """Move a task to a project, made if it does not exist; None and "" mean no project."""
     name = check_project_name(project, "project")
     with registry.store.write() as change:
         old = require_task(change.connection, task_id).project
@@ -259,14 +218,10 @@ def edit_tags(
     drop: object = (),
     only: bool = False,
 ) -> None:
-    """Add tags to a task and take others off.
+    """Add tags to a task and remove others.
 
     Args:
-        only: take off all that are not added.
-
-    Raises:
-        InvalidValueError: they are no tags.
-        TaskNotFoundError: the task is gone.
+        only: remove all tags that are not added.
     """
     added, dropped = set(check_tags("tags", add)), set(check_tags("tags", drop))
     with registry.store.write() as change:

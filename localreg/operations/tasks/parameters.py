@@ -21,14 +21,14 @@ MOST = 10_000
 
 
 class Key(Frozen):
-    """Section and name of a parameter."""
+    """The section and the name of a parameter."""
 
     section: str
     name: str
 
     @property
     def path(self) -> str:
-        """Both, as ``section/name``."""
+        """``section/name``."""
         return f"{self.section}/{self.name}"
 
 
@@ -36,15 +36,12 @@ Values = dict[Key, MetadataValue]
 
 
 def check_parameters(argument: str, given: object, section: str | None = None) -> Values:
-    """Return parameters as they are stored.
+    """Return checked parameters, as they are stored.
 
     Args:
         argument: the argument's name, for errors.
-        given: a dict; nested ones make names such as ``optimizer/lr``.
-        section: of all of them; None reads it from the names, ``section/name``.
-
-    Raises:
-        InvalidValueError: it is no dict, or holds what cannot be stored.
+        given: a dict; nested dicts give names such as ``optimizer/lr``.
+        section: the section of all; None takes it from the names, ``section/name``.
     """
     if not isinstance(given, Mapping):
         raise InvalidValueError(
@@ -56,19 +53,20 @@ def check_parameters(argument: str, given: object, section: str | None = None) -
         key = Key(section, name) if section is not None else split_key(name)
         if key in found:
             raise InvalidValueError(
-                f"{argument} gives {key.path!r:.80} twice, as nested dicts and with a slash",
+                f"{argument} has {key.path!r:.80} twice: as a nested dict and with a slash",
                 argument=argument,
             )
         try:
             stored = entry(name, value)
         except InvalidValueError as error:
             raise InvalidValueError(
-                f"{argument}[{shown(name)}] cannot be kept: {error}", argument=argument
+                f"{argument}[{shown(name)}] cannot be stored: {error}", argument=argument
             ) from error
         found[key] = MetadataValue(stored.value, stored.type)
     if len(found) > MOST:
         raise InvalidValueError(
-            f"{argument} has {len(found):,} values; at most {MOST:,} are kept", argument=argument
+            f"{argument} has {len(found):,} values; at most {MOST:,} can be stored",
+            argument=argument,
         )
     return found
 
@@ -95,7 +93,7 @@ def _name(argument: str, key: object) -> str:
 
 
 def split_key(path: object) -> Key:
-    """Return section and name of ``section/name``; without a section it is "General".
+    """Return the key of ``section/name``; without a section it is "General".
 
     >>> split_key("Args/lr"), split_key("lr")
     (Key(section='Args', name='lr'), Key(section='General', name='lr'))
@@ -108,11 +106,7 @@ def split_key(path: object) -> Key:
 
 
 def parameters(registry: OpenRegistry, task_id: str) -> Values:
-    """Return a task's parameters.
-
-    Raises:
-        TaskNotFoundError: it is gone.
-    """
+    """Return a task's parameters."""
     with registry.store.read() as connection:
         require_task(connection, task_id)
         return _there(connection, task_id)
@@ -133,14 +127,11 @@ def set_parameters(
     replace: bool = False,
     drop: Iterable[Key] = (),
 ) -> None:
-    """Set parameters of a task; a text that is there already keeps its type.
+    """Set parameters of a task; a given str that equals the stored text keeps the stored type.
 
     Args:
-        replace: drop all that are not given.
-        drop: drop these.
-
-    Raises:
-        TaskNotFoundError: the task is gone.
+        replace: remove all that are not given.
+        drop: remove these.
     """
     with registry.store.write() as change:
         require_task(change.connection, task_id)
@@ -153,11 +144,7 @@ def set_parameters(
 
 
 def drop_parameter(registry: OpenRegistry, task_id: str, key: Key) -> bool:
-    """Drop a parameter; return whether there was one.
-
-    Raises:
-        TaskNotFoundError: the task is gone.
-    """
+    """Remove a parameter; return True if the task had it."""
     with registry.store.write() as change:
         require_task(change.connection, task_id)
         old = _there(change.connection, task_id).get(key)
@@ -183,7 +170,7 @@ def _set(
 
 
 def nested(values: Mapping[str, object]) -> dict[str, object]:
-    """Return names with slashes as nested dicts.
+    """Return nested dicts, split at the slashes of names.
 
     >>> nested({"a/b": 1, "a/c/d": 2, "e": 3})
     {'a': {'b': 1, 'c': {'d': 2}}, 'e': 3}
@@ -202,7 +189,7 @@ def nested(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def cast_as(value: MetadataValue, like: object) -> object:
-    """Return a stored value as the type that a default has, else as its own.
+    """Return a stored value as the type of a default, or as its own type if that fails.
 
     >>> cast_as(MetadataValue("3", "str"), 1.5), cast_as(MetadataValue("x", "str"), 1)
     (3.0, 'x')
@@ -214,30 +201,21 @@ def cast_as(value: MetadataValue, like: object) -> object:
 
 
 def configurations(registry: OpenRegistry, task_id: str) -> dict[str, str]:
-    """Return a task's configurations, texts by name.
-
-    Raises:
-        TaskNotFoundError: it is gone.
-    """
+    """Return a task's configurations, texts by name."""
     with registry.store.read() as connection:
         require_task(connection, task_id)
         return task_rows.configurations(connection, task_id)
 
 
 def set_configuration(registry: OpenRegistry, task_id: str, name: object, text: object) -> None:
-    """Set a configuration of a task; None drops it.
-
-    Raises:
-        InvalidValueError: it is no text, or no name.
-        TaskNotFoundError: the task is gone.
-    """
+    """Set a configuration of a task; None removes it."""
     key = check_text("name", name, limit=NAME_LIMIT, nul=False, empty=False)
     new = None if text is None else check_text("configuration", text)
     with registry.store.write() as change:
         require_task(change.connection, task_id)
         old = task_rows.configurations(change.connection, task_id).get(key)
         if old != new:
-            # Not the old text: a dict that is connected may change a thousand times.
+            # Only a digest of the old text: a connected dict may change a thousand times.
             payload = {
                 "old": None if old is None else sha256(old.encode()).hexdigest(),
                 "new": None if new is None else [new],
@@ -246,46 +224,39 @@ def set_configuration(registry: OpenRegistry, task_id: str, name: object, text: 
 
 
 def as_text(configuration: object) -> str:
-    """Return a dict or list of JSON values as text.
-
-    Raises:
-        InvalidValueError: JSON cannot hold it.
-    """
+    """Return a dict or list as JSON text."""
     try:
         return json.dumps(configuration, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidValueError(
-            f"configuration holds what JSON cannot: {str(error)[:200]}", argument="configuration"
+            f"configuration has values that JSON cannot store: {str(error)[:200]}",
+            argument="configuration",
         ) from error
 
 
 def texts_as_values(registry: OpenRegistry, task_id: str, given: Mapping[str, str]) -> Values:
-    """Return parameters given as texts, each of the type that a task has it as.
+    """Return parameters given as text, each with the type of the task's parameter.
 
     Args:
-        given: by ``section/name``; a name alone is the parameter of that name which the task has,
-            in whichever section, and one of "General" when it has none.
-
-    Raises:
-        InvalidValueError: several sections have a parameter of the name.
-        TaskNotFoundError: it is gone.
+        given: texts by ``section/name``. A name alone is the task's parameter of this name in any
+            section, else one in "General".
     """
     there = parameters(registry, task_id)
     values: Values = {}
     for path, text in given.items():
-        key = _meant(path, there)
+        key = _key_of(path, there)
         values[key] = MetadataValue(text, there[key].type if key in there else "str")
     return values
 
 
-def _meant(path: str, there: Mapping[Key, object]) -> Key:
+def _key_of(path: str, there: Mapping[Key, object]) -> Key:
     key = split_key(path)
     if key in there:
         return key
     named = [each for each in there if each.name == path]
     if len(named) > 1:
         raise InvalidValueError(
-            f"{path!r} may be {' or '.join(each.path for each in named)}; give one of them",
+            f"{path!r} is in several sections; give {' or '.join(each.path for each in named)}",
             argument="parameter",
         )
     return named[0] if named else key

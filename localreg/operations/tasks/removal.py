@@ -1,4 +1,4 @@
-"""Removing a task, with its reports and artifacts and the models it made."""
+"""Remove a task, with its reports and artifacts and the models it made."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from localreg.values.records import project_payload
 def delete_task(
     registry: OpenRegistry, task_id: str, *, models: bool = True, spare_used: bool = True
 ) -> bool:
-    """Remove a task, its artifacts and reports; return whether all that was asked for is gone.
+    """Remove a task with its artifacts and reports; return True if nothing is left of it.
 
     Args:
         models: also remove the models it made.
-        spare_used: but not those that other tasks take.
-
-    Raises:
-        TaskNotFoundError: it is gone.
+        spare_used: keep those that are inputs of other tasks.
     """
     whole = True
     with registry.store.read() as connection:
@@ -31,8 +28,8 @@ def delete_task(
         try:
             whole &= remove_model(registry, model_id, delete_weights=True, force=not spare_used)
         except ModelInUseError as error:
-            log.info("model %s stays: %s", model_id, error)
-        except NotFoundError:  # another process removed it meanwhile
+            log.info("model %s is kept: %s", model_id, error)
+        except NotFoundError:  # removed by another process meanwhile
             continue
     with registry.store.write() as change:
         found = require_task(change.connection, task_id)

@@ -1,7 +1,7 @@
-"""Running the script of a task again, in a process of its own: for `localreg task`.
+"""Run the script of a task again in a child process, for `localreg task run`.
 
-Whoever starts it waits for the end: a scheduler sees the script's own exit code, and a task whose
-process was killed, or never got to `Task.init`, does not stay open.
+The parent waits for it: a scheduler gets the script's own exit code, and a task ends even if the
+script is killed or never calls `Task.init`.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from localreg.values.records import Json
 RUNNER = "localreg.run"
 
 
-class Order(Frozen):
+class Command(Frozen):
     """How a task's script is started.
 
     Attributes:
         words: the command line.
         folder: the working directory.
-        environment: what is set beside the environment of this process.
+        environment: variables added to the environment of this process.
     """
 
     words: tuple[str, ...]
@@ -55,31 +55,29 @@ def run_task(
 
     Args:
         python: the interpreter; the recorded one when None.
-        extra: arguments behind the recorded ones.
-        environment: what the child finds in its environment beside what this process has.
+        extra: arguments after the recorded ones.
+        environment: variables added to the environment of this process.
 
     Returns:
-        128 and the signal's number when a signal ended it, as shells have it.
+        The exit code; 128 plus its number when a signal ended the script, as in shells.
 
     Raises:
-        TaskNotFoundError: the task is gone.
-        InvalidValueError: no script is recorded.
-        SourceNotFoundError: the script, its folder or the interpreter is gone.
-        ConflictError: the task runs already.
+        SourceNotFoundError: the script, its folder or the interpreter does not exist.
+        ConflictError: the task is running already.
     """
-    order = prepare(registry, task_id, python=python, extra=extra, environment=environment)
-    # Until the child takes it up, it is this process that runs it: killed both, it is aborted.
+    command = prepare(registry, task_id, python=python, extra=extra, environment=environment)
+    # Until the child starts it, this process runs it: if both are killed, it is found aborted.
     place: Json = {"process": owner_mark()}
-    lifecycle.take_up(registry, task_id, Run({}, place))
+    lifecycle.start_task(registry, task_id, Run({}, place))
     try:
-        code = _call(order)
+        code = _call(command)
     except OSError as error:
-        reason = f"{order.words[0]} could not be started: {error.strerror}"
+        reason = f"{command.words[0]} could not be started: {error.strerror}"
         lifecycle.end_task(registry, task_id, "failed", reason)
         raise SourceNotFoundError(
-            f"{reason}; give another one with --python", reference=order.words[0]
+            f"{reason}; choose another interpreter with --python", reference=command.words[0]
         ) from error
-    _settle(registry, task_id, code)
+    _record_end(registry, task_id, code)
     return code if code >= 0 else 128 - code
 
 
@@ -90,53 +88,53 @@ def prepare(
     python: str | None,
     extra: Sequence[str],
     environment: Mapping[str, str],
-) -> Order:
-    """Return how the script of a task is started; see `run_task`."""
+) -> Command:
+    """Return the command that runs the script of a task; see `run_task`."""
     found = lifecycle.settled(registry, task_id)
     with registry.store.read() as connection:
         place = task_rows.place(connection, task_id)
     if found.status == "in_progress":
         raise ConflictError(
-            f"task {task_id} runs already, or ran on a machine that cannot be asked; "
-            "`localreg task clone` makes another one to run"
+            f"task {task_id} is in progress, here or on another machine; "
+            "`localreg task clone` makes a copy to run"
         )
-    what = _what(place, task_id)
+    program = _program(place, task_id)
     folder = str(place.get("folder") or ".")
     if not os.path.isdir(folder):  # noqa: PTH112
         raise SourceNotFoundError(
-            f"the working directory of task {task_id} is gone: {folder}", reference=folder
+            f"the working directory of task {task_id} does not exist: {folder}", reference=folder
         )
     interpreter = python or str(place.get("executable") or sys.executable)
     plain = [] if place.get("clearml") else ["--plain"]
     arguments = [str(each) for each in place.get("arguments", [])]
     added = ["--added", str(len(extra))] if extra else []
-    words = (interpreter, "-m", RUNNER, *plain, *added, *what, *arguments, *extra)
-    return Order(words, folder, environment)
+    words = (interpreter, "-m", RUNNER, *plain, *added, *program, *arguments, *extra)
+    return Command(words, folder, environment)
 
 
-def _what(place: Json, task_id: str) -> list[str]:
-    """Return what is run, as the words of a command line."""
+def _program(place: Json, task_id: str) -> list[str]:
+    """Return the script or module of a task as command-line words."""
     if place.get("module"):
         return ["-m", str(place["module"])]
     script = place.get("script")
     if not script:
         raise InvalidValueError(
-            f"no script of task {task_id} is recorded on this machine: it began in a notebook, "
-            "from a pipe or elsewhere; Task.create(script=...) records one",
+            f"task {task_id} has no script recorded on this machine: it ran in a notebook, from a "
+            "pipe or on another machine; record one by Task.create(script=...)",
             argument="task",
         )
     if not Path(str(script)).is_file():
         raise SourceNotFoundError(
-            f"the script of task {task_id} is gone: {script}", reference=str(script)
+            f"the script of task {task_id} does not exist: {script}", reference=str(script)
         )
     return [str(script)]
 
 
-def _call(order: Order) -> int:
-    """Run a command to its end; who asks this process to end asks the child."""
-    environment = os.environ | order.environment
-    with subprocess.Popen(order.words, cwd=order.folder, env=environment) as child:
-        # A terminal sends SIGINT to the child as well; the others reach this process alone.
+def _call(command: Command) -> int:
+    """Run a command to its end and return its exit code; pass SIGTERM and SIGHUP on to it."""
+    environment = os.environ | command.environment
+    with subprocess.Popen(command.words, cwd=command.folder, env=environment) as child:
+        # A terminal sends SIGINT to the child as well; the others reach only this process.
         kept = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
         for number in (signal.SIGTERM, signal.SIGHUP):
             kept[number] = signal.signal(number, lambda got, _: child.send_signal(got))
@@ -147,12 +145,12 @@ def _call(order: Order) -> int:
                 signal.signal(number, handler)
 
 
-def _settle(registry: OpenRegistry, task_id: str, code: int) -> None:
-    """Record how a child left, unless it has said so itself."""
+def _record_end(registry: OpenRegistry, task_id: str, code: int) -> None:
+    """Record how the script ended, unless it has recorded that itself."""
     if code < 0:
         name = signal.Signals(-code).name
-        lifecycle.end_task(registry, task_id, "aborted", f"its process was ended by {name}")
+        lifecycle.end_task(registry, task_id, "aborted", f"its process was killed by {name}")
     elif code:
-        lifecycle.end_task(registry, task_id, "failed", f"its process left with exit code {code}")
+        lifecycle.end_task(registry, task_id, "failed", f"its process ended with exit code {code}")
     else:
         lifecycle.end_task(registry, task_id, "completed")

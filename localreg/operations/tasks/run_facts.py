@@ -1,4 +1,4 @@
-"""What is recorded of a run: the script, the commit, the packages; and whether it still runs."""
+"""What is recorded of a run: script, commit, packages, process."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ GIT_SECONDS = 10.0
 
 
 class Run(Frozen):
-    """How this process runs.
+    """How a task runs.
 
     Attributes:
-        told: what means something on any machine; it goes into the event log.
-        place: what only this machine can use: paths, arguments, the uncommitted changes.
+        facts: what means something on any machine; it goes into the event log.
+        place: what only this machine can use: paths, arguments, uncommitted changes.
     """
 
-    told: Json
+    facts: Json
     place: Json
 
 
@@ -39,7 +39,7 @@ def describe_run() -> Run:
     import platform
 
     script = _script()
-    told: Json = {"python": platform.python_version(), "packages": packages()}
+    facts: Json = {"python": platform.python_version(), "packages": packages()}
     place: Json = {
         "process": owner_mark(),
         "folder": _folder(),
@@ -49,19 +49,19 @@ def describe_run() -> Run:
     }
     if script is not None:
         place["script"] = str(script)
-        told["script"] = script.name
-        told |= _commit(script, place)
-    return Run(told, place)
+        facts["script"] = script.name
+        facts |= _commit(script, place)
+    return Run(facts, place)
 
 
 def _script() -> Path | None:
-    """Return the script that runs; None in a notebook, and where code comes from a pipe."""
+    """Return the path of the running script; None in a notebook or when code comes from a pipe."""
     file = getattr(sys.modules.get("__main__"), "__file__", None)
     return Path(file).absolute() if isinstance(file, str) and os.path.isfile(file) else None  # noqa: PTH113
 
 
 def _launch() -> Json:
-    """Return the module that ``python -m`` runs, and whether `localreg.run` stands for ClearML."""
+    """Return the module that ``python -m`` runs, and if ``import clearml`` is localreg."""
     main = sys.modules.get("__main__")
     module = getattr(main, "localreg_module", None)
     if not hasattr(main, "localreg_run"):
@@ -84,31 +84,31 @@ def packages() -> dict[str, str]:
     found = {}
     for each in distributions():
         name = each.metadata["Name"]
-        if name:  # a broken installation has none
+        if name:  # None for a broken installation
             found[name] = each.version
     return dict(sorted(found.items()))
 
 
 def _commit(script: Path, place: Json) -> Json:
-    """Return commit, branch and repository of a script, and note what is not committed."""
+    """Return commit, branch and repository of a script; add uncommitted changes to `place`."""
     top = _git(script.parent, "rev-parse", "--show-toplevel")
     commit = top and _git(script.parent, "rev-parse", "HEAD")
     if not top or not commit:
         return {}
-    told: Json = {"commit": commit, "branch": _git(script.parent, "branch", "--show-current")}
+    facts: Json = {"commit": commit, "branch": _git(script.parent, "branch", "--show-current")}
     if script.is_relative_to(top):
-        told["script"] = str(script.relative_to(top))
+        facts["script"] = str(script.relative_to(top))
     remote = _git(script.parent, "remote", "get-url", "origin")
     if remote and (":" in remote) and not remote.startswith("file:"):  # no path of this machine
-        told["repository"] = without_secrets(remote)
+        facts["repository"] = without_secrets(remote)
     diff = _git(Path(top), "diff", "HEAD", "--", ".") or ""
-    told["changed"] = bool(diff)
+    facts["changed"] = bool(diff)
     place["diff"] = diff[:DIFF_LIMIT]
-    return told
+    return facts
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """Return what git says, None when it says nothing or is not there."""
+    """Return the output of git; None if it fails, prints nothing or is not installed."""
     import subprocess
 
     try:
@@ -125,25 +125,24 @@ def _git(folder: Path, *words: str) -> str | None:
 
 
 def is_gone(place: Json) -> bool:
-    """Return whether the process of a task is known to have ended."""
+    """Return True if the process of a task is known to have ended."""
     return is_alive(str(place.get("process") or "")) is False
 
 
-def planned(told: dict[str, object], script: object, folder: object, installed: object) -> Run:
-    """Return how a task shall run that nobody started yet.
+def planned_run(
+    facts: dict[str, object], script: object, folder: object, requirements: object
+) -> Run:
+    """Return how a task will run that has not started yet.
 
     Args:
-        told: what is known of it, by name; None where nothing is.
+        facts: repository, branch and commit; None for unknown ones.
         script: the path of the script.
         folder: the working directory.
-        installed: packages, such as ``["numpy==2.0"]``.
-
-    Raises:
-        InvalidValueError: an argument is nothing of the kind.
+        requirements: packages, such as ``["numpy==2.0"]``.
     """
     known: Json = {
         name: without_secrets(check_text(name, value))
-        for name, value in told.items()
+        for name, value in facts.items()
         if value is not None
     }
     place: Json = {
@@ -159,21 +158,19 @@ def planned(told: dict[str, object], script: object, folder: object, installed: 
     if script is not None:
         known["script"] = Path(place["script"]).name
         place.setdefault("folder", _folder())
-    if installed is not None:
-        known["packages"] = _requirements(installed)
+    if requirements is not None:
+        known["packages"] = _requirements(requirements)
     return Run(known, place)
 
 
 def set_packages(registry: OpenRegistry, task_id: str, given: object) -> None:
-    """Set the packages that are recorded of a task.
+    """Set the recorded packages of a task.
 
     Args:
         given: such as ``["numpy==2.0"]``, or the path of a requirements file.
 
     Raises:
-        InvalidValueError: it is nothing of the kind.
-        SourceNotFoundError: there is no such file.
-        TaskNotFoundError: the task is gone.
+        SourceNotFoundError: the requirements file does not exist.
     """
     if isinstance(given, (str, os.PathLike)):
         path = Path(os.fspath(given))
@@ -186,7 +183,7 @@ def set_packages(registry: OpenRegistry, task_id: str, given: object) -> None:
             ) from error
         except ValueError as error:
             raise InvalidValueError(
-                f"the requirements file {path} is no text: {error}", argument="packages"
+                f"the requirements file {path} is not UTF-8 text: {error}", argument="packages"
             ) from error
     found = _requirements(given)
     with registry.store.write() as change:
@@ -197,7 +194,7 @@ def set_packages(registry: OpenRegistry, task_id: str, given: object) -> None:
 
 
 def _requirements(given: object) -> dict[str, str]:
-    """Return packages and what is asked of their versions, by name."""
+    """Return version conditions by package name."""
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         raise InvalidValueError(
             f"packages must be a list of str, not {type(given).__name__}", argument="packages"

@@ -1,9 +1,9 @@
-"""Finding tasks: by id, by name, by filters; in a registry and in those upstream of it."""
+"""Find tasks by id, name or filters, in a registry and its upstream registries."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from localreg.errors import AmbiguousReferenceError, InvalidValueError, TaskNotFoundError
 from localreg.operations.finding.references import (
@@ -23,18 +23,13 @@ from localreg.values.tags import parse_tag_filter
 def find_task(
     registry: OpenRegistry, task_id: object, project: object = None, name: object = None
 ) -> str:
-    """Return the id of a task, by id or as the newest of a name.
-
-    Raises:
-        TaskNotFoundError: there is none.
-        InvalidValueError: neither an id nor a name was given.
-    """
+    """Return the id of the task with an id, or else of the last changed task with a name."""
     if task_id:
         text = check_text("task_id", task_id, nul=False).strip()
         with registry.store.read() as connection:
             return require_task(connection, text).id
     if name is None:
-        raise InvalidValueError("give a task_id, or a task_name", argument="task_name")
+        raise InvalidValueError("give a task_id or a task_name", argument="task_name")
     wanted, within = check_text("task_name", name), check_project_name(project, "project_name")
     projects = None if within is None else (within,)
     with registry.store.read() as connection:
@@ -48,55 +43,35 @@ def find_task(
 def look_up_task(
     registry: OpenRegistry, task_id: object, project: object = None, name: object = None
 ) -> Found:
-    """Return the task that `find_task` finds, in a registry or the first upstream that has it.
-
-    Raises:
-        TaskNotFoundError: none has it.
-        InvalidValueError: neither an id nor a name was given.
-    """
-
-    def look(each: OpenRegistry) -> str | None:
-        try:
-            return find_task(each, task_id, project, name)
-        except TaskNotFoundError:
-            if not registry.upstream:
-                raise
-            return None
-
-    for each, found in asked(registry, look):
-        if found is not None:
-            return Found(each, found)
-    return Found(registry, find_task(registry, task_id, project, name))  # which raises
+    """Return the task that `find_task` finds in the first of the registries that has it."""
+    return _in_first(registry, lambda each: find_task(each, task_id, project, name))
 
 
 def look_up_reference(registry: OpenRegistry, reference: object) -> Found:
-    """Return the task that `resolve_task` finds, in a registry or the first upstream that has it.
+    """Return the task that `resolve_task` finds in the first of the registries that has it."""
+    return _in_first(registry, lambda each: resolve_task(each, reference))
 
-    Raises:
-        TaskNotFoundError: none has it.
-        AmbiguousReferenceError: one has several.
-    """
 
-    def look(each: OpenRegistry) -> str | None:
+def _in_first(registry: OpenRegistry, find: Callable[[OpenRegistry], str]) -> Found:
+    def look(each: OpenRegistry) -> str | TaskNotFoundError:
         try:
-            return resolve_task(each, reference)
-        except TaskNotFoundError:
-            if not registry.upstream:
-                raise
-            return None
+            return find(each)
+        except TaskNotFoundError as error:
+            return error
 
-    for each, task_id in asked(registry, look):
-        if task_id is not None:
-            return Found(each, task_id)
-    return Found(registry, resolve_task(registry, reference))  # which raises
+    missing: list[TaskNotFoundError] = []
+    for each, found in asked(registry, look):
+        if isinstance(found, str):
+            return Found(each, found)
+        missing.append(found)
+    raise missing[0]
 
 
 def resolve_task(registry: OpenRegistry, reference: object) -> str:
-    """Return the id of a task, given whole or by its first 6 or more digits.
+    """Return the id of a task, given in full or by its first 6 or more digits.
 
     Raises:
-        TaskNotFoundError: there is none.
-        AmbiguousReferenceError: there are several.
+        AmbiguousReferenceError: several ids begin with these digits.
     """
     text = check_text("task", reference, limit=4_096, nul=False, empty=False).strip()
     with registry.store.read() as connection:
@@ -106,13 +81,13 @@ def resolve_task(registry: OpenRegistry, reference: object) -> str:
         hits = model_rows.with_prefix(connection, "task", text) if prefix else []
     if not hits:
         raise TaskNotFoundError(
-            f"there is no task {text!r:.60}; give its id, or the first {PREFIX_MINIMUM} or more "
-            "digits of it (`localreg task ls`)",
+            f"there is no task {text!r:.60}; give an id, or its first {PREFIX_MINIMUM} or more "
+            "digits (`localreg task ls` lists them)",
             reference=text,
         )
     if len(hits) > 1:
         raise AmbiguousReferenceError(
-            f"{text!r} begins the ids of several tasks: {', '.join(hits[:10])}",
+            f"{text!r} begins several task ids; give one of them: {', '.join(hits[:10])}",
             reference=text,
             hits=tuple(hits),
         )
@@ -120,7 +95,7 @@ def resolve_task(registry: OpenRegistry, reference: object) -> str:
 
 
 class Search(Frozen):
-    """What tasks are searched for: a query, and what their names must match."""
+    """A checked search: a query, and the pattern that names must match."""
 
     query: TaskQuery
     pattern: re.Pattern[str] | None = None
@@ -135,7 +110,7 @@ def check_search(
     tags: object = None,
     status: object = None,
 ) -> Search:
-    """Check the filters of a search; None asks for nothing.
+    """Return the search that some filters state; None is no filter.
 
     Args:
         ids: an id or a list of ids.
@@ -147,7 +122,6 @@ def check_search(
 
     Raises:
         TagFilterError: the tags are malformed.
-        InvalidValueError: another filter cannot be used.
     """
     query = TaskQuery(
         ids=None if ids is None else _texts("task_ids", ids),
@@ -178,14 +152,14 @@ def _texts(argument: str, value: object) -> tuple[str, ...]:
 
 
 def find_tasks(registry: OpenRegistry, search: Search) -> list[FoundTask]:
-    """Return the tasks of one registry that match, the one that changed last first."""
+    """Return the matching tasks of one registry, the last changed first."""
     with registry.store.read() as connection:
         found = task_query.find(connection, search.query)
     return [each for each in found if not search.pattern or search.pattern.search(each.name)]
 
 
 def search_tasks(registry: OpenRegistry, search: Search) -> list[Found]:
-    """Return the tasks of a registry and of those upstream that match, last changed first."""
+    """Return the matching tasks of a registry and its upstream registries, last changed first."""
 
     def look(one: OpenRegistry) -> list[FoundTask]:
         tasks = find_tasks(one, search)

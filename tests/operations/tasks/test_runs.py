@@ -69,7 +69,7 @@ def test_an_interrupted_script_leaves_it_failed(run):
 def test_a_script_that_is_killed_is_found_aborted(run):
     _, status, reason, *_ = run("sys.stdin.read()", kill=signal.SIGKILL)
     assert status == "aborted"
-    assert "without having said that it ended" in reason
+    assert "died without reporting an end" in reason
 
 
 def test_a_task_that_still_runs_is_not_taken_for_aborted(registry):
