@@ -267,7 +267,7 @@ def test_whoever_ends_the_command_ends_the_script(registry, tmp_path):
                 assert command.wait() == -signal.SIGKILL
                 until = time.monotonic() + 10
                 while task.status == "in_progress" and time.monotonic() < until:
-                    pass  # the killed script's parent does not exist: who reaps it takes a moment
+                    pass  # the killed script's parent is gone: who reaps it takes a moment
         assert task.status == "aborted"
 
 

@@ -590,7 +590,7 @@ CALLS = {
         "project_name",
     ),
     "Task.get_tasks(tags=)": (
-        lambda at, value: Task.get_tasks(tags=value), [5, [5], [None], [""], ["-"]], "tags",
+        lambda at, value: Task.get_tasks(tags=value), NOT_A_TAG_FILTER, "tag",
     ),
     "Task.get_tasks(task_ids=)": (
         lambda at, value: Task.get_tasks(value), [5, [5], b"x"], "task_ids",
