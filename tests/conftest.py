@@ -1,15 +1,19 @@
 """Settings of every test run, and where the fixtures that tests share are defined.
 
-====================================================== ====================================
-`registry`                                             localreg/pytest_plugin.py
-`children`: processes of their own                     support/children.py
-`small_disk`, `made_disk`: mounted file systems        support/disks.py
-`stick`, `new_stick`: USB sticks, FAT and exFAT         support/sticks.py
-`new_bucket`, `object_store`, `no_clouds`: clouds      support/servers/object_servers.py
-`behind_proxy`: an object store that misbehaves        support/servers/object_proxy.py
-====================================================== ====================================
+=========================================================== ====================================
+`registry`                                                  localreg/pytest_plugin.py
+`children`: processes of their own                          support/children.py
+`write_file`, `temporary_folder`, `public_folder`           support/folders.py
+`small_disk`, `made_disk`: mounted file systems             support/disks.py
+`stick`, `new_stick`: USB sticks, FAT and exFAT             support/sticks.py
+`site`: an HTTP server of a few files                       support/servers/file_site.py
+`new_bucket`, `object_store`, `no_clouds`: clouds           support/servers/object_servers.py
+`behind_proxy`: an object store that misbehaves             support/servers/object_proxy.py
+=========================================================== ====================================
 
 Fixtures of one folder are in its conftest.py. `pytest --fixtures FOLDER` lists all of them.
+Functions to import: support/contents.py looks at files, blobs and rows, support/new_models.py
+makes models, support/command_line.py runs commands, support/two_users.py changes users.
 """
 
 from __future__ import annotations
@@ -21,8 +25,10 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "support.children",
+    "support.folders",
     "support.disks",
     "support.sticks",
+    "support.servers.file_site",
     "support.servers.object_servers",
     "support.servers.object_proxy",
 ]

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support.new_models import imported
 
 from localreg import InputModel, Model, Task
 
@@ -19,10 +20,6 @@ PAGE_URLS = [
     "file:///home/user/file.bin",
 ]
 PAGE_LABELS = {"background": 0, "person": 1}
-
-
-def imported(name, **told):
-    return InputModel.import_model(f"s3://bucket/{name}.pt", name=name, **told)
 
 
 def names(models):

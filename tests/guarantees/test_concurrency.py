@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
 import pytest
+from support.contents import check_sound
 
 from localreg import InputModel, Model, Registry
 from localreg.operations.models import adding, recording
 from localreg.registry import open_registry
-
-
-def check_whole(root, *, events):
-    """The database is sound, and its events count without a gap."""
-    with closing(sqlite3.connect(root / "registry.db")) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        found = connection.execute("SELECT seq FROM event ORDER BY pk").fetchall()
-    assert [seq for (seq,) in found] == list(range(1, events + 1))
 
 
 def open_at_once(number, barrier, root):
@@ -39,7 +28,7 @@ def test_many_processes_open_a_fresh_directory(tmp_path, children):
         assert registry._opened.store.registry_id == ids[0]
         assert len(registry.models()) == 16
     assert [path.name for path in registry.path.iterdir()] == ["registry.db"]
-    check_whole(registry.path, events=16)
+    check_sound(registry.path, events=16)
 
 
 def register(number, barrier, root, count):
@@ -73,7 +62,7 @@ def test_many_writers_lose_nothing(tmp_path, children, journal, count):
         assert len({model.comment for model in models}) == 8 * count
         updated = [model._subject.row().updated for model in models]
         assert updated == sorted(set(updated), reverse=True)
-    check_whole(tmp_path, events=1 + 2 * 8 * count)  # with the one that made the project
+    check_sound(tmp_path, events=1 + 2 * 8 * count)  # with the one that made the project
 
 
 def race_for_an_alias(number, barrier, root, models):
@@ -137,7 +126,7 @@ def test_changes_of_one_model_do_not_undo_each_other(tmp_path, children):
         kept = {f"{number}-{index}" for number in range(4) for index in range(20)}
         assert set(Model(model).get_all_metadata()) == kept
         assert set(Model(model).tags) == {each for each in kept if int(each.split("-")[1]) % 2 == 0}
-    check_whole(tmp_path, events=1 + 4 * (20 + 20 + 10))
+    check_sound(tmp_path, events=1 + 4 * (20 + 20 + 10))
 
 
 def keep_the_same(number, barrier, root, weights):
@@ -268,4 +257,4 @@ def test_opening_during_checkpoints_and_commits_is_no_damage(tmp_path, children,
         for number in range(10):
             InputModel.import_model(f"s3://b/{number}")
     children.crowd(4, open_close_while_checkpointing, tmp_path)
-    check_whole(tmp_path, events=10 + 2 * 20)
+    check_sound(tmp_path, events=10 + 2 * 20)

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from support.contents import check_sound
 
 from localreg import InputModel, Model, Registry, Task
 from localreg.errors import LocalregError, RegistryError
@@ -27,12 +28,6 @@ def files_of(root):
         for path in root.rglob("*")
         if path.is_file() and not path.name.startswith("registry.db")
     }
-
-
-def check_sound(root):
-    with closing(sqlite3.connect(root / "registry.db")) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
 def acknowledge(root, journal, durability, weights):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support.contents import check_sound
 
 from localreg import InputModel, Registry
 from localreg.errors import (
@@ -23,12 +23,6 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.models import adding, recording
 from localreg.registry import open_registry
 from localreg.store.database.sqlite_errors import as_registry_error
-
-
-def check_sound(root):
-    with closing(sqlite3.connect(root / "registry.db")) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -133,14 +132,6 @@ def unprivileged(root, readonly):
         told.append(type(error).__name__)
         told.append(str(error))
     return told
-
-
-@pytest.fixture
-def public_folder():
-    """A folder that other users can look into, as pytest's own are not."""
-    with tempfile.TemporaryDirectory(prefix="localreg-test-", dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
 
 
 def protect(root):

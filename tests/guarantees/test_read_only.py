@@ -11,7 +11,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support.two_users import need_root
 
 from localreg import InputModel, Model, Registry, Task
 from localreg.errors import ReadOnlyRegistryError, StorageError
@@ -42,17 +41,8 @@ def fill(root, folder, journal="wal"):
             path.unlink()
 
 
-@pytest.fixture
-def temporary(tmp_path, monkeypatch):
-    """The user's temporary folder, for this test alone."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
 @pytest.fixture(params=["remounted wal", "remounted truncate", "bound wal", "bound truncate"])
-def root(tmp_path, small_disk, request, temporary):
+def root(tmp_path, small_disk, request, temporary_folder):
     """A registry on a file system that is mounted read-only: all of it, or this way to it."""
     kind, journal = request.param.split()
     if kind == "remounted":
@@ -67,7 +57,7 @@ def root(tmp_path, small_disk, request, temporary):
     return disk / "registry"
 
 
-def test_it_opens_by_itself_and_all_can_be_read(root, tmp_path, temporary):
+def test_it_opens_by_itself_and_all_can_be_read(root, tmp_path, temporary_folder):
     with Registry(root) as registry:
         assert registry.readonly
         assert {model.name for model in registry.models()} == NAMES
@@ -79,7 +69,7 @@ def test_it_opens_by_itself_and_all_can_be_read(root, tmp_path, temporary):
         kept.lineage()
         path = Path(kept.get_weights(raise_on_error=True))
         assert (path.name, path.read_bytes()) == ("w.pt", b"weights")
-        assert path.is_relative_to(temporary)
+        assert path.is_relative_to(temporary_folder)
         assert stat.S_IMODE(path.stat().st_mode) & 0o222 == 0
         assert kept.get_weights() == str(path), "made once"
         assert Path(kept.get_local_copy(mutable=True)).read_bytes() == b"weights"
@@ -97,7 +87,7 @@ def test_it_opens_by_itself_and_all_can_be_read(root, tmp_path, temporary):
         assert "kept" in page.read_text()
         registry.compare("kept", "pointed", path=tmp_path / "compared.html")
         assert (root / "reports" / "index.html").is_file()
-    assert stat.S_IMODE((temporary / f"localreg-{os.getuid()}").stat().st_mode) == 0o700
+    assert stat.S_IMODE((temporary_folder / f"localreg-{os.getuid()}").stat().st_mode) == 0o700
 
 
 def caught(name, act):
@@ -146,7 +136,7 @@ PAGES = {
 
 
 @pytest.fixture
-def mounted(tmp_path, small_disk, temporary):
+def mounted(tmp_path, small_disk, temporary_folder):
     root = small_disk("-t", "tmpfs", "-o", "size=16m", "none") / "registry"
     fill(root, tmp_path)
     small_disk("-o", "remount,ro")
@@ -164,7 +154,7 @@ def test_each_write_says_why_it_cannot_be(mounted, tmp_path):
             assert "-o FILE" in said, name
 
 
-def test_readonly_that_was_asked_for_is_told_as_such(tmp_path, temporary):
+def test_readonly_that_was_asked_for_is_told_as_such(tmp_path, temporary_folder):
     fill(tmp_path / "registry", tmp_path)
     with Registry(tmp_path / "registry", readonly=True) as registry:
         assert registry.readonly
@@ -219,17 +209,6 @@ def as_reader(root, folder):
         except LocalregError as error:
             told += [type(error).__name__, str(error)]
     return told
-
-
-@pytest.fixture
-def public_folder():
-    """A folder that other users can look into, as pytest's own are not."""
-    need_root()
-    with tempfile.TemporaryDirectory(prefix="localreg-test-", dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        (Path(folder) / "free").mkdir()
-        (Path(folder) / "free").chmod(0o1777)
-        yield Path(folder)
 
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])

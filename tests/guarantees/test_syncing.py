@@ -66,10 +66,8 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "net.pt"
-    path.write_bytes(BYTES)
-    return path
+def file(write_file):
+    return write_file("net.pt", BYTES)
 
 
 @pytest.fixture

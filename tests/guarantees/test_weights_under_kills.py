@@ -9,13 +9,11 @@ import re
 import threading
 from pathlib import Path
 
+from support.contents import blobs
+
 from localreg import InputModel, Registry
 
 BYTES = os.urandom(1_000_000)
-
-
-def blobs(root):
-    return sorted(each for each in (Path(root) / "blobs").rglob("*") if each.is_file())
 
 
 def leftovers(root):

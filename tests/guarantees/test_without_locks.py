@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import errno
-import http.server
-import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,51 +14,6 @@ from localreg import Registry
 ANSWERS = {"does nothing": 0, "ENOLCK": errno.ENOLCK, "EOPNOTSUPP": errno.EOPNOTSUPP,
            "ENOSYS": errno.ENOSYS}  # fmt: skip
 WITHOUT = [name for name, code in ANSWERS.items() if code]
-
-
-class Site:
-    """A loopback server of one file, which takes its time, and counts how often it was asked."""
-
-    def __init__(self):
-        self.body = bytes(range(256)) * 4_000
-        self.gets = []
-        self.begun = threading.Event()
-        self.go_on = threading.Event()
-        self.go_on.set()
-        site = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                site.gets.append(self.path)
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(site.body)))
-                self.end_headers()
-                self.wfile.write(site.body[:1000])
-                site.begun.set()
-                site.go_on.wait(60)
-                with suppress(ConnectionError):  # it was killed
-                    self.wfile.write(site.body[1000:])
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/net.pt"
-
-    def close(self):
-        self.go_on.set()
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
-@pytest.fixture
-def site():
-    served = Site()
-    yield served
-    served.close()
 
 
 @pytest.fixture(params=ANSWERS)
@@ -87,8 +39,8 @@ def fetch(number, barrier, answer, root, url):
 def test_many_fetch_one_url(tmp_path, children, site, answer):
     """P10: where locks do nothing, or are missing, there are more GETs and the same result."""
     Registry(tmp_path / "r").close()
-    done = children.crowd(4, fetch, answer, tmp_path / "r", site.url)
-    assert done == [len(site.body)] * 4
+    done = children.crowd(4, fetch, answer, tmp_path / "r", site.url())
+    assert done == [len(site.files["/net.pt"])] * 4
     assert set(site.gets) == {"/net.pt"}
     with Registry(tmp_path / "r") as registry:
         assert len(registry.models()) == 1
@@ -199,12 +151,12 @@ def test_who_is_killed_leaves_nobody_waiting(tmp_path, children, site, name):
     """P14: the next process takes over what a killed one has downloaded, and waits for no lock."""
     Registry(tmp_path / "r").close()
     site.go_on.clear()
-    with children.start(fetch_alone, ANSWERS[name], tmp_path / "r", site.url) as child:
+    with children.start(fetch_alone, ANSWERS[name], tmp_path / "r", site.url()) as child:
         assert site.begun.wait(60)
         child.kill()
     site.go_on.set()
-    size, told = children.run(fetch_alone, ANSWERS[name], tmp_path / "r", site.url)
-    assert size == len(site.body)
+    size, told = children.run(fetch_alone, ANSWERS[name], tmp_path / "r", site.url())
+    assert size == len(site.files["/net.pt"])
     assert "has no file locks" in told
     with Registry(tmp_path / "r") as registry:
         assert registry.gc(grace_seconds=0).garbage == ()
@@ -235,8 +187,8 @@ def test_where_there_are_no_locks_no_process_waits_for_another(tmp_path, childre
     Registry(root).close()
     site.go_on.clear()
     with (
-        children.start(fetch_alone, ANSWERS[name], root, site.url) as first,
-        children.start(fetch_alone, ANSWERS[name], root, site.url) as second,
+        children.start(fetch_alone, ANSWERS[name], root, site.url()) as first,
+        children.start(fetch_alone, ANSWERS[name], root, site.url()) as second,
     ):
         deadline = time.monotonic() + 60
         while len(site.gets) < 2:
@@ -247,6 +199,6 @@ def test_where_there_are_no_locks_no_process_waits_for_another(tmp_path, childre
             assert child.wait(60) == 0
     with Registry(root) as registry:
         (model,) = registry.models()
-        assert Path(model.get_weights(raise_on_error=True)).read_bytes() == site.body
+        assert Path(model.get_weights(raise_on_error=True)).read_bytes() == site.files["/net.pt"]
         assert registry.verify(full=True).ok
         assert registry.gc(grace_seconds=0).garbage == ()

@@ -9,13 +9,10 @@ import random
 import re
 
 import pytest
+from support.new_models import imported
 
 from localreg import InputModel, Model, Task
 from localreg.errors import InvalidValueError, ModelNotFoundError, TagFilterError
-
-
-def imported(name, url=None, **told):
-    return InputModel.import_model(url or f"s3://bucket/{name}.pt", name=name, **told)
 
 
 def names(models):

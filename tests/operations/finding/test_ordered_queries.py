@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.new_models import imported
 
 from localreg import InputModel, Model, Task
 from localreg.errors import InvalidValueError
-
-
-def imported(name, **told):
-    return InputModel.import_model(f"s3://bucket/{name}.pt", name=name, **told)
 
 
 def names(order, **filters):

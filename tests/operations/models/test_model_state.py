@@ -7,15 +7,12 @@ import subprocess
 import sys
 
 import pytest
+from support.new_models import imported
 
 from localreg import InputModel, Model, Registry, Task
 from localreg.errors import EmptyModelError, InvalidValueError, ModelNotFoundError
 
 URL = "s3://bucket/model.pt"
-
-
-def imported(name, **told):
-    return InputModel.import_model(f"s3://bucket/{name}.pt", name=name, **told)
 
 
 # decision 20: published models -------------------------------------------------------------

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support.contents import below, path_of, read, rows
 
 from localreg import InputModel, Model, OutputModel, Registry, Task
 from localreg.errors import (
@@ -20,49 +21,6 @@ from localreg.errors import (
     SourceNotFoundError,
 )
 from localreg.operations.models import history
-
-
-@pytest.fixture
-def task(registry):
-    task = Task.init(project_name="vision", task_name="train")
-    yield task
-    task.close()
-
-
-@pytest.fixture
-def model(task):
-    return OutputModel()
-
-
-@pytest.fixture
-def file(tmp_path):
-    """Return a function that writes a file of a name and returns its path."""
-
-    def write(name, text="weights"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    return write
-
-
-def read(path):
-    return Path(path).read_text()
-
-
-def path_of(url):
-    assert url.startswith("file://")
-    return Path(url.removeprefix("file://"))
-
-
-def below(folder):
-    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
-
-
-def rows(registry, sql):
-    return [tuple(row) for row in registry.db.conn.execute(sql).fetchall()]
-
 
 # What ClearML has, and where this departs from it.
 
@@ -176,7 +134,7 @@ class TestMaking:
 
 
 class TestBase:
-    def test_it_is_overwritten_in_place(self, task, file):
+    def test_it_is_overwritten_in_place(self, task, write_file):
         base = InputModel.import_model("s3://b/base.pt", name="base", project="p", comment="mine")
         before = Model(base.id).comment
         model = OutputModel(
@@ -187,7 +145,7 @@ class TestBase:
         assert model.comment == f"{before}\nOverwritten by task id: {task.id}\nagain"
         assert (model.tags, model.config_text, model.original_task) == (["new"], "a = 1", task.id)
         assert task.output_models_id == {"base": base.id}
-        model.update_weights(file("w.pt"))
+        model.update_weights(write_file("w.pt"))
         assert [each.revision for each in model.revisions()] == [1, 2]
 
     def test_the_same_task_tells_it_once(self, task):
@@ -214,17 +172,17 @@ class TestBase:
 
 
 class TestUpdating:
-    def test_weights_survive_the_loss_of_the_original(self, model, file):
-        original = file("best.pt", "first")
+    def test_weights_survive_the_loss_of_the_original(self, model, write_file):
+        original = write_file("best.pt", "first")
         url = model.update_weights(original)
         original.unlink()
         assert read(path_of(url)) == read(model.get_weights()) == "first"
         assert (model.url, model.framework) == (url, "PyTorch")
         assert model.digest == hashlib.sha256(b"first").hexdigest()
 
-    def test_every_update_is_a_revision_and_the_last_one_is_served(self, model, file):
+    def test_every_update_is_a_revision_and_the_last_one_is_served(self, model, write_file):
         for text in ("one", "two", "three"):
-            model.update_weights(file("w.pt", text))
+            model.update_weights(write_file("w.pt", text))
         found = model.revisions()
         assert [(each.revision, each.current) for each in found] == [
             (1, False), (2, False), (3, True),
@@ -233,9 +191,9 @@ class TestUpdating:
         assert read(model.get_weights()) == "three"
         assert InputModel(model.id).revisions() == found
 
-    def test_one_can_go_back_and_forth(self, model, file):
+    def test_one_can_go_back_and_forth(self, model, write_file):
         for text in ("one", "two"):
-            model.update_weights(file("w.pt", text))
+            model.update_weights(write_file("w.pt", text))
         model.restore_weights(1)
         assert read(model.get_weights()) == "one"
         assert model.history(1)[0].text == "restored weights 1"
@@ -243,19 +201,19 @@ class TestUpdating:
         model.restore_weights(2)
         assert read(model.get_weights()) == "two"
         model.restore_weights(1)
-        model.update_weights(file("w.pt", "three"))
+        model.update_weights(write_file("w.pt", "three"))
         assert [each.revision for each in model.revisions() if each.current] == [3]
 
-    def test_a_revision_that_is_not_there(self, model, file):
+    def test_a_revision_that_is_not_there(self, model, write_file):
         with pytest.raises(NotFoundError, match=r"no revision 1.*none"):
             model.restore_weights(1)
-        model.update_weights(file("w.pt"))
+        model.update_weights(write_file("w.pt"))
         with pytest.raises(NotFoundError, match=r"no revision 2.*there are: 1"):
             model.restore_weights(2)
 
-    def test_keep_last_drops_the_others_and_gc_takes_their_bytes(self, model, file, registry):
+    def test_keep_last_drops_the_others_and_gc_takes_their_bytes(self, model, write_file, registry):
         for text in ("one", "two", "three"):
-            model.update_weights(file("w.pt", text), keep_last=2)
+            model.update_weights(write_file("w.pt", text), keep_last=2)
         assert [each.revision for each in model.revisions()] == [2, 3]
         assert registry.gc(dry_run=False).freed == 0, "the grace period"
         since = rows(registry, "SELECT count(unreferenced) FROM blob")
@@ -266,26 +224,28 @@ class TestUpdating:
         assert not (registry.path / "blobs/sha256" / digest[:2] / digest[2:]).exists()
         model.restore_weights(2)
         assert read(model.get_weights()) == "two"
-        model.update_weights(file("w.pt", "four"), keep_last=1)
+        model.update_weights(write_file("w.pt", "four"), keep_last=1)
         assert [each.revision for each in model.revisions()] == [4], "numbers are not used again"
 
-    def test_the_check_of_a_blob_names_its_model_once(self, model, file, registry):
+    def test_the_check_of_a_blob_names_its_model_once(self, model, write_file, registry):
         for text in ("one", "two", "one"):
-            model.update_weights(file("w.pt", text))
+            model.update_weights(write_file("w.pt", text))
         path = registry.path / "blobs/sha256" / model.digest[:2] / model.digest[2:]
         path.chmod(0o644)
         path.write_text("bad")
         assert {each.models for each in registry.verify(full=True).problems} == {(model.ref,)}
 
-    def test_a_published_model_is_refused(self, model, file, task):
-        model.update_weights(file("w.pt"))
+    def test_a_published_model_is_refused(self, model, write_file, task):
+        model.update_weights(write_file("w.pt"))
         model.publish()
         before = model.history()
         for change in (
-            lambda: model.update_weights(file("x.pt")),
+            lambda: model.update_weights(write_file("x.pt")),
             lambda: model.update_weights(register_uri="s3://b/x.pt"),
-            lambda: model.update_weights(file("x.pt"), upload_uri=str(file("d/f").parent)),
-            lambda: model.update_weights_package([file("x.pt")]),
+            lambda: model.update_weights(
+                write_file("x.pt"), upload_uri=str(write_file("d/f").parent)
+            ),
+            lambda: model.update_weights_package([write_file("x.pt")]),
             lambda: model.restore_weights(1),
             lambda: model.update_design("a = 1"),
             lambda: model.update_design(),
@@ -321,8 +281,8 @@ class TestUpdating:
         assert model.update_weights(register_uri=local) == local.as_uri()
         assert model.framework == "ONNX", "it was set"
 
-    def test_register_uri_of_the_registrys_own_file_shares_its_bytes(self, model, file, task):
-        url = model.update_weights(file("w.pt"))
+    def test_register_uri_of_the_registrys_own_file_shares_its_bytes(self, model, write_file, task):
+        url = model.update_weights(write_file("w.pt"))
         other = OutputModel(name="other")
         other.update_weights(register_uri=url)
         Model.remove(model)
@@ -334,46 +294,46 @@ class TestUpdating:
         assert "hunter2" not in str(rows(registry, "SELECT payload FROM event"))
         assert "hunter2" not in model.comment
 
-    def test_the_comment_tells_of_it_in_front(self, model, file, task):
+    def test_the_comment_tells_of_it_in_front(self, model, write_file, task):
         created = f"Created by task id: {task.id}"
-        model.update_weights(file("a.pt"))
+        model.update_weights(write_file("a.pt"))
         assert model.comment == f"snapshot a.pt stored\n{created}"
-        model.update_weights(file("a.pt", "more"))
+        model.update_weights(write_file("a.pt", "more"))
         assert model.comment == f"snapshot a.pt stored\n{created}", "once is enough"
-        model.update_weights(file("b.pt"))
+        model.update_weights(write_file("b.pt"))
         assert model.comment == f"snapshot b.pt stored\nsnapshot a.pt stored\n{created}"
-        model.update_weights(file("c.pt"), update_comment=False)
+        model.update_weights(write_file("c.pt"), update_comment=False)
         assert model.comment == f"snapshot b.pt stored\nsnapshot a.pt stored\n{created}"
 
-    def test_the_iteration_is_in_the_history(self, model, file):
-        model.update_weights(file("w.pt"), iteration=7)
+    def test_the_iteration_is_in_the_history(self, model, write_file):
+        model.update_weights(write_file("w.pt"), iteration=7)
         told = [each.text for each in model.history()]
         assert any("weights 1 at iteration 7: w.pt" in each for each in told), told
 
     @pytest.mark.parametrize(
         ("target", "name"), [("best.pt", "best.pt"), ("best", "best.pt"), ("a.b", "a.b")]
     )
-    def test_target_filename(self, target, name, model, file):
-        model.update_weights(file("w.pt"), target_filename=target)
+    def test_target_filename(self, target, name, model, write_file):
+        model.update_weights(write_file("w.pt"), target_filename=target)
         assert Path(model.get_weights()).name == name
 
-    def test_files_are_deleted_only_when_asked(self, model, file):
-        path = file("w.pt")
+    def test_files_are_deleted_only_when_asked(self, model, write_file):
+        path = write_file("w.pt")
         model.update_weights(path)
         assert path.exists()
         model.update_weights(path, auto_delete_file=True)
         assert not path.exists()
         assert read(model.get_weights()) == "weights"
 
-    def test_nothing_is_deleted_when_the_update_fails(self, model, file, task):
-        path = file("w.pt")
+    def test_nothing_is_deleted_when_the_update_fails(self, model, write_file, task):
+        path = write_file("w.pt")
         model.publish()
         with pytest.raises(PublishedError):
             model.update_weights(path, auto_delete_file=True)
         assert path.exists()
 
-    def test_the_registrys_own_file_is_not_deleted(self, model, file):
-        url = model.update_weights(file("w.pt"))
+    def test_the_registrys_own_file_is_not_deleted(self, model, write_file):
+        url = model.update_weights(write_file("w.pt"))
         for own in (path_of(url), path_of(url).parents[2]):
             with pytest.raises(InvalidValueError, match="registry"):
                 model.update_weights(own, auto_delete_file=True)
@@ -385,9 +345,9 @@ class TestUpdating:
             model.update_weights(tmp_path / "nothing.pt")
         assert model.history() == before
 
-    def test_the_history_of_a_removed_model_has_its_revisions(self, model, file, registry):
+    def test_the_history_of_a_removed_model_has_its_revisions(self, model, write_file, registry):
         for text in ("one", "two"):
-            model.update_weights(file("w.pt", text))
+            model.update_weights(write_file("w.pt", text))
         model.restore_weights(1)
         Model.remove(model, delete_weights_file=False)
         back = registry.restore(model.id)
@@ -395,58 +355,58 @@ class TestUpdating:
             (1, True), (2, False),
         ]  # fmt: skip
 
-    def test_all_bytes_of_a_removed_model_go(self, model, file, registry):
+    def test_all_bytes_of_a_removed_model_go(self, model, write_file, registry):
         for text in ("one", "two"):
-            model.update_weights(file("w.pt", text))
+            model.update_weights(write_file("w.pt", text))
         assert Model.remove(model)
         assert below(registry.path / "blobs") == []
 
 
 class TestEntries:
-    def test_the_entry_is_the_stem_of_the_file(self, model, task, file):
-        model.update_weights(file("epoch-1.pt"))
+    def test_the_entry_is_the_stem_of_the_file(self, model, task, write_file):
+        model.update_weights(write_file("epoch-1.pt"))
         assert task.output_models_id == {"epoch-1": model.id}
-        model.update_weights(file("w.pt"), target_filename="epoch-2.pt")
+        model.update_weights(write_file("w.pt"), target_filename="epoch-2.pt")
         assert task.output_models_id == {"epoch-2": model.id}
         model.update_weights(register_uri="https://h/")
         assert task.output_models_id == {"Output Model": model.id}
 
-    def test_the_same_entry_name_is_replaced(self, model, task, file):
-        model.update_weights(file("best.pt"))
+    def test_the_same_entry_name_is_replaced(self, model, task, write_file):
+        model.update_weights(write_file("best.pt"))
         other = OutputModel()
-        other.update_weights(file("best.pt", "better"))
+        other.update_weights(write_file("best.pt", "better"))
         assert task.output_models_id == {"best": other.id}
 
-    def test_the_name_given_to_connect_stays(self, model, task, file):
+    def test_the_name_given_to_connect_stays(self, model, task, write_file):
         task.connect(model, "net")
-        model.update_weights(file("epoch-1.pt"))
+        model.update_weights(write_file("epoch-1.pt"))
         assert task.output_models_id == {"net": model.id}
 
-    def test_the_parent_is_the_input_of_the_same_name(self, model, task, file, registry):
+    def test_the_parent_is_the_input_of_the_same_name(self, model, task, write_file, registry):
         base = InputModel.import_model("s3://b/best.pt", name="base")
         base.connect(task, "best")
-        model.update_weights(file("other.pt"))
+        model.update_weights(write_file("other.pt"))
         parent = "SELECT parent FROM model WHERE id = '{}'"
         assert rows(registry, parent.format(model.id)) == [(None,)]
-        model.update_weights(file("best.pt"))
+        model.update_weights(write_file("best.pt"))
         assert rows(registry, parent.format(model.id)) == [(base.id,)]
         base.connect(task, "train")
         assert rows(registry, parent.format(OutputModel().id)) == [(base.id,)], "from the start"
 
-    def test_a_model_is_not_its_own_parent(self, task, file, registry):
+    def test_a_model_is_not_its_own_parent(self, task, write_file, registry):
         base = OutputModel(name="best")
         base.connect(task)
         task.set_input_model(base.id, name="best")
-        OutputModel(base_model_id=base.id).update_weights(file("best.pt"))
+        OutputModel(base_model_id=base.id).update_weights(write_file("best.pt"))
         assert rows(registry, "SELECT parent FROM model") == [(None,)]
 
-    def test_connect_makes_it_an_output_of_another_task(self, model, task, file):
+    def test_connect_makes_it_an_output_of_another_task(self, model, task, write_file):
         other = Task.create("vision", "second")
         assert other.connect(model) is model
         assert other.output_models_id == {"train": model.id}
         assert task.output_models_id == {"train": model.id}
         assert model.original_task == task.id
-        model.update_weights(file("w.pt"))
+        model.update_weights(write_file("w.pt"))
         assert other.output_models_id == {"w": model.id}
 
     def test_connect_gives_the_design_to_a_task_without(self, task, registry):
@@ -465,12 +425,12 @@ class TestEntries:
 
 
 class TestPackages:
-    def folder(self, file):
-        file("bert/config.json", "{}")
-        return file("bert/sub/w.bin", "bytes").parents[1]
+    def folder(self, write_file):
+        write_file("bert/config.json", "{}")
+        return write_file("bert/sub/w.bin", "bytes").parents[1]
 
-    def test_a_folder(self, model, file, task):
-        folder = self.folder(file)
+    def test_a_folder(self, model, write_file, task):
+        folder = self.folder(write_file)
         url = model.update_weights_package(weights_path=folder)
         assert Path(url.removeprefix("file://")).name == "bert.zip"
         assert model.system_tags == ["package"]
@@ -479,64 +439,64 @@ class TestPackages:
         assert below(folder) == ["config.json", "sub/w.bin"]
         assert "snapshot bert.zip stored" in model.comment
 
-    def test_update_weights_of_a_folder_is_a_package(self, model, file):
-        model.update_weights(self.folder(file))
+    def test_update_weights_of_a_folder_is_a_package(self, model, write_file):
+        model.update_weights(self.folder(write_file))
         assert below(Path(model.get_local_copy())) == ["config.json", "sub/w.bin"]
 
-    def test_the_same_files_give_the_same_bytes(self, model, file):
-        folder = self.folder(file)
+    def test_the_same_files_give_the_same_bytes(self, model, write_file):
+        folder = self.folder(write_file)
         model.update_weights_package(weights_path=folder)
         first = model.digest
         os.utime(folder / "config.json", (1, 1))
         model.update_weights(folder)
         assert model.digest == first
 
-    def test_single_files_keep_their_bare_names(self, model, file, task):
-        model.update_weights_package([file("a/x.pt"), str(file("b/y.pt"))])
+    def test_single_files_keep_their_bare_names(self, model, write_file, task):
+        model.update_weights_package([write_file("a/x.pt"), str(write_file("b/y.pt"))])
         archive = model.get_weights_package(extract_archive=False)[0]
         assert zipfile.ZipFile(archive).namelist() == ["x.pt", "y.pt"]
         assert archive.name == "model_package.zip"
         assert task.output_models_id == {"model_package": model.id}
 
-    def test_two_files_of_one_name_are_an_error(self, model, file):
+    def test_two_files_of_one_name_are_an_error(self, model, write_file):
         before = model.history()
         with pytest.raises(InvalidValueError, match=r"x\.pt.*folder"):
-            model.update_weights_package([file("a/x.pt"), file("b/x.pt")])
+            model.update_weights_package([write_file("a/x.pt"), write_file("b/x.pt")])
         assert model.history() == before
 
-    def test_a_target_name_gets_the_ending(self, model, file):
-        url = model.update_weights_package([file("x.pt")], target_filename="net")
+    def test_a_target_name_gets_the_ending(self, model, write_file):
+        url = model.update_weights_package([write_file("x.pt")], target_filename="net")
         assert url.endswith("/net.zip")
 
     @pytest.mark.parametrize("given", [{}, {"weights_filenames": []}, {"weights_path": ""}])
-    def test_exactly_one_source(self, given, model, file):
+    def test_exactly_one_source(self, given, model, write_file):
         with pytest.raises(InvalidValueError, match="weights_filenames"):
             model.update_weights_package(**given)
         with pytest.raises(InvalidValueError, match="not both"):
-            model.update_weights_package([file("x.pt")], self.folder(file))
+            model.update_weights_package([write_file("x.pt")], self.folder(write_file))
 
-    def test_a_file_is_no_folder(self, model, file):
+    def test_a_file_is_no_folder(self, model, write_file):
         with pytest.raises(InvalidValueError, match="must be a folder"):
-            model.update_weights_package(weights_path=file("x.pt"))
+            model.update_weights_package(weights_path=write_file("x.pt"))
 
-    def test_files_and_folders_go_only_when_asked(self, model, file, tmp_path):
-        kept = file("kept.txt", "mine")
-        folder = self.folder(file)
+    def test_files_and_folders_go_only_when_asked(self, model, write_file, tmp_path):
+        kept = write_file("kept.txt", "mine")
+        folder = self.folder(write_file)
         (folder / "link").symlink_to(kept)
         (folder / "links").symlink_to(kept.parent / "elsewhere")
-        file("elsewhere/x.txt")
+        write_file("elsewhere/x.txt")
         model.update_weights_package(weights_path=folder, auto_delete_file=True)
         assert not folder.exists()
         assert kept.exists()
         assert (tmp_path / "elsewhere/x.txt").exists()
-        path = file("x.pt")
+        path = write_file("x.pt")
         model.update_weights_package([path], auto_delete_file=True)
         assert not path.exists()
 
-    def test_the_state_follows_the_revision(self, model, file):
-        model.update_weights(file("w.pt"))
-        model.update_weights(self.folder(file))
-        model.update_weights(file("w.pt", "two"))
+    def test_the_state_follows_the_revision(self, model, write_file):
+        model.update_weights(write_file("w.pt"))
+        model.update_weights(self.folder(write_file))
+        model.update_weights(write_file("w.pt", "two"))
         assert model.system_tags == []
         model.restore_weights(2)
         assert model.system_tags == ["package"]
@@ -545,7 +505,7 @@ class TestPackages:
         assert model.system_tags == []
         assert Path(model.get_local_copy()).is_file()
 
-    def test_is_package_marks_an_archive(self, model, file, tmp_path):
+    def test_is_package_marks_an_archive(self, model, write_file, tmp_path):
         with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
             archive.writestr("x.txt", "x")
         model.update_weights(tmp_path / "a.zip", is_package=True)

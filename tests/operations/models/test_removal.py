@@ -19,10 +19,8 @@ from localreg.operations.tasks import lifecycle
 
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "m.pt"
-    path.write_bytes(b"weights")
-    return path
+def file(write_file):
+    return write_file("m.pt", b"weights")
 
 
 def blobs(registry):

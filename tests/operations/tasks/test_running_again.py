@@ -7,13 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from support.new_models import imported
 
 from localreg import InputModel, Task
 from localreg.errors import ModelNotFoundError, TaskNotFoundError
-
-
-def imported(name, **told):
-    return InputModel.import_model(f"s3://bucket/{name}.pt", name=name, **told)
 
 
 @pytest.fixture

@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from support.new_models import imported
 
 from localreg import InputModel, Model, Registry, Task
 from localreg.errors import InvalidValueError, ModelNotFoundError, TaskNotFoundError
 from localreg.operations.models import adding, recording
 from localreg.operations.tasks import lifecycle
-
-
-def imported(name, **told):
-    return InputModel.import_model(f"s3://bucket/{name}.pt", name=name, **told)
-
 
 # making and finding them -------------------------------------------------------------------
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import stat
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import pytest
@@ -20,43 +18,6 @@ from localreg.errors import ReadOnlyRegistryError
 from localreg.filesystem.group_modes import Group
 from localreg.operations.upkeep.doctor import examine_sharing
 from localreg.operations.upkeep.sharing import make_shared
-
-
-class Site:
-    """A loopback server of one file, which counts how often it was asked for."""
-
-    def __init__(self):
-        self.body = bytes(range(256)) * 4_000
-        self.gets = []
-        site = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                site.gets.append(self.path)
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(site.body)))
-                self.end_headers()
-                self.wfile.write(site.body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/net.pt"
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
-@pytest.fixture
-def site():
-    served = Site()
-    yield served
-    served.close()
 
 
 @pytest.fixture
@@ -241,8 +202,8 @@ def fetch_at_once(number, barrier, root, users, url):
 
 def test_members_fetch_a_url_once(root, children, site):
     """P10 also between users: one GET, and all have the file."""
-    done = children.crowd(4, fetch_at_once, root, [ALICE, BOB], site.url)
-    assert done == [len(site.body)] * 4
+    done = children.crowd(4, fetch_at_once, root, [ALICE, BOB], site.url())
+    assert done == [len(site.files["/net.pt"])] * 4
     assert site.gets == ["/net.pt"]
 
 
@@ -288,10 +249,10 @@ def test_what_a_killed_process_left_is_collected_by_another_member(root, childre
 
     with zipfile.ZipFile(root.parent / "a.zip", "w") as archive:
         archive.writestr("folder/a.txt", "packed")
-    with children.start(break_off, root, site.url) as child:
+    with children.start(break_off, root, site.url()) as child:
         assert child.wait() == -9, child.stderr.read()
-    (size,) = children.crowd(1, fetch_at_once, root, [BOB], site.url)
-    assert size == len(site.body)
+    (size,) = children.crowd(1, fetch_at_once, root, [BOB], site.url())
+    assert size == len(site.files["/net.pt"])
     assert children.run(collect, root) == [["leftover", "leftover"], []]
     assert not [*(root / "tmp").iterdir(), *(root / "trees").iterdir()]
 

@@ -32,11 +32,8 @@ HERE = str(Path(__file__).parents[2])
 
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "user" / "net.pt"
-    path.parent.mkdir()
-    path.write_bytes(BYTES)
-    return path
+def file(write_file):
+    return write_file("user/net.pt", BYTES)
 
 
 def blob_of(registry, model):

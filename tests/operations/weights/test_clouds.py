@@ -23,19 +23,6 @@ MANY_PARTS = 20_000_000  # bytes; more than one part, and than one range
 
 
 @pytest.fixture
-def file(tmp_path):
-    """Return a function that writes a file of a name and returns its path."""
-
-    def write(name, data=b"weights"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        return path
-
-    return write
-
-
-@pytest.fixture
 def model(registry):
     task = Task.init(project_name="vision/nets", task_name="train it")
     yield OutputModel(name="net")
@@ -58,10 +45,12 @@ def bytes_of(path):
 
 class TestUploading:
     @pytest.mark.parametrize("size", [0, 7, upload.SMALL, upload.SMALL + 1, MANY_PARTS])
-    def test_the_object_is_whole_under_its_name(self, size, object_store, model, file, registry):
+    def test_the_object_is_whole_under_its_name(
+        self, size, object_store, model, write_file, registry
+    ):
         data = noise(size)[:size]
         url = model.update_weights(
-            file("w.pt", data), upload_uri=f"{object_store.url}/base dir".replace(" ", "%20"),
+            write_file("w.pt", data), upload_uri=f"{object_store.url}/base dir".replace(" ", "%20"),
             async_enable=False,
         )  # fmt: skip
         assert url == model.url
@@ -81,10 +70,10 @@ class TestUploading:
         assert bytes_of(model.get_weights(raise_on_error=True)) == data
 
     def test_behind_the_registry_serves_the_bytes_until_then(
-        self, object_store, model, file, registry
+        self, object_store, model, write_file, registry
     ):
         data = noise(MANY_PARTS)
-        url = model.update_weights(file("w.pt", data), upload_uri=object_store.url)
+        url = model.update_weights(write_file("w.pt", data), upload_uri=object_store.url)
         OutputModel.wait_for_uploads()
         assert model.url == url
         assert object_store.get(key_of(url, object_store)) == data
@@ -92,25 +81,27 @@ class TestUploading:
         assert Model.remove(model)
         assert object_store.keys() == []
 
-    def test_revisions_of_one_name_stay_readable(self, object_store, model, file):
+    def test_revisions_of_one_name_stay_readable(self, object_store, model, write_file):
         for text in (b"one", b"two", b"one"):
             model.update_weights(
-                file("w.pt", text), upload_uri=object_store.url, async_enable=False
+                write_file("w.pt", text), upload_uri=object_store.url, async_enable=False
             )
         urls = [each.url for each in model.revisions()]
         assert len(set(urls)) == 3
         found = [object_store.get(key_of(each, object_store)) for each in urls]
         assert found == [b"one", b"two", b"one"]
 
-    def test_remove_deletes_what_was_uploaded_and_only_that(self, object_store, model, file):
+    def test_remove_deletes_what_was_uploaded_and_only_that(self, object_store, model, write_file):
         object_store.put("pointed.pt", b"pointed")
-        model.update_weights(file("w.pt"), upload_uri=object_store.url, async_enable=False)
+        model.update_weights(write_file("w.pt"), upload_uri=object_store.url, async_enable=False)
         model.update_weights(register_uri=f"{object_store.url}/pointed.pt")
         assert Model.remove(model)
         assert object_store.keys() == ["pointed.pt"]
 
-    def test_not_while_another_model_has_it(self, object_store, model, file):
-        url = model.update_weights(file("w.pt"), upload_uri=object_store.url, async_enable=False)
+    def test_not_while_another_model_has_it(self, object_store, model, write_file):
+        url = model.update_weights(
+            write_file("w.pt"), upload_uri=object_store.url, async_enable=False
+        )
         other = InputModel.import_model(url + "#", name="other")
         other_url = InputModel.import_model(url, name="same").url
         assert other.url != other_url == url
@@ -119,32 +110,38 @@ class TestUploading:
         assert Model.remove(model)
         assert object_store.get(key_of(url, object_store)) == b"weights"
 
-    def test_not_what_is_another_object_by_now(self, object_store, model, file, caplog):
-        url = model.update_weights(file("w.pt"), upload_uri=object_store.url, async_enable=False)
+    def test_not_what_is_another_object_by_now(self, object_store, model, write_file, caplog):
+        url = model.update_weights(
+            write_file("w.pt"), upload_uri=object_store.url, async_enable=False
+        )
         key = key_of(url, object_store)
         object_store.put(key, b"others!")
         assert Model.remove(model)
         assert object_store.get(key) == b"others!"
         assert "is left" in caplog.text
 
-    def test_one_that_is_gone_already_is_fine(self, object_store, model, file):
-        url = model.update_weights(file("w.pt"), upload_uri=object_store.url, async_enable=False)
+    def test_one_that_is_gone_already_is_fine(self, object_store, model, write_file):
+        url = model.update_weights(
+            write_file("w.pt"), upload_uri=object_store.url, async_enable=False
+        )
         upload.delete(url)
         assert object_store.keys() == []
         assert Model.remove(model)
         upload.delete(url)
 
-    def test_what_was_removed_comes_back_with_its_object(self, object_store, model, file, registry):
-        model.update_weights(file("w.pt"), upload_uri=object_store.url, async_enable=False)
+    def test_what_was_removed_comes_back_with_its_object(
+        self, object_store, model, write_file, registry
+    ):
+        model.update_weights(write_file("w.pt"), upload_uri=object_store.url, async_enable=False)
         Model.remove(model, delete_weights_file=False)
         assert registry.restore(model.id).get_weights(raise_on_error=True)
         Model.remove(model)
         assert object_store.keys() == []
 
-    def test_there_is_no_such_bucket(self, object_store, model, file, registry):
-        path = file("w.pt", noise(MANY_PARTS))
+    def test_there_is_no_such_bucket(self, object_store, model, write_file, registry):
+        path = write_file("w.pt", noise(MANY_PARTS))
         before = model.history()
-        for each in (path, file("small.pt")):
+        for each in (path, write_file("small.pt")):
             with pytest.raises(UploadError, match=r"no such bucket|not there") as caught:
                 model.update_weights(
                     each, upload_uri=f"{object_store.url}-none/x", async_enable=False
@@ -153,8 +150,8 @@ class TestUploading:
         assert model.history() == before
         assert path.exists()
 
-    def test_a_file_that_changes_meanwhile_leaves_nothing(self, object_store, model, file):
-        path = file("w.pt", noise(MANY_PARTS))
+    def test_a_file_that_changes_meanwhile_leaves_nothing(self, object_store, model, write_file):
+        path = write_file("w.pt", noise(MANY_PARTS))
 
         def change(done, total):
             with path.open("r+b") as changed:
@@ -173,10 +170,10 @@ class TestUploading:
         assert object_store.keys() == []
 
     @pytest.mark.parametrize("size", [7, MANY_PARTS])
-    def test_its_progress_is_told(self, size, object_store, file):
+    def test_its_progress_is_told(self, size, object_store, write_file):
         told = []
         upload.upload(
-            file("w.pt", noise(size)[:size]), f"{object_store.url}/a/w.pt",
+            write_file("w.pt", noise(size)[:size]), f"{object_store.url}/a/w.pt",
             progress=lambda done, total: told.append((done, total)),
         )  # fmt: skip
         assert told == sorted(told)
@@ -196,10 +193,12 @@ def update_and_end(root, url, path):
     return [model.id, url]
 
 
-def test_uploads_behind_are_finished_before_a_process_ends(object_store, file, tmp_path, children):
+def test_uploads_behind_are_finished_before_a_process_ends(
+    object_store, write_file, tmp_path, children
+):
     data = noise(MANY_PARTS)
     model_id, url = children.run(
-        update_and_end, tmp_path / "registry", object_store.url, file("w.pt", data)
+        update_and_end, tmp_path / "registry", object_store.url, write_file("w.pt", data)
     )
     assert object_store.get(key_of(url, object_store)) == data
     with Registry(tmp_path / "registry", durability="fast") as registry:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import io
 import shutil
-import threading
 import zipfile
 from pathlib import Path
 
 import pytest
+from support.contents import blobs
 
 from localreg import InputModel, Model, Registry, StorageManager
 from localreg.blobs.transfer.url_lock import sole_download
@@ -30,54 +29,6 @@ BYTES = bytes(range(256)) * 4_000
 OTHER = b"other" * 10_000
 DIGEST = hashlib.sha256(BYTES).hexdigest()
 OTHER_DIGEST = hashlib.sha256(OTHER).hexdigest()
-
-
-class Site:
-    """What a loopback server serves, by path, and how often each path was asked for."""
-
-    def __init__(self):
-        self.files = {"/net.pt": BYTES}
-        self.headers = {}
-        self.gets = []
-        site = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                path = self.path.partition("?")[0]
-                site.gets.append(path)
-                body = site.files.get(path)
-                self.send_response(200 if body is not None else 404)
-                for name, value in site.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body or b"")))
-                self.end_headers()
-                self.wfile.write(body or b"")
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def url(self, path="/net.pt"):
-        return f"http://127.0.0.1:{self.server.server_port}{path}"
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
-@pytest.fixture
-def site():
-    site = Site()
-    yield site
-    site.close()
-
-
-def blobs(registry):
-    return sorted(each for each in (registry.path / "blobs").rglob("*") if each.is_file())
 
 
 def kinds(model):
@@ -129,7 +80,7 @@ def test_two_models_of_the_same_bytes_share_them(site, registry):
     first = InputModel.import_model(site.url(), name="a")
     second = InputModel.import_model(site.url("/copy.pt"), name="b")
     assert first.get_local_copy() != second.get_local_copy()
-    assert len(blobs(registry)) == 1
+    assert len(blobs(registry.path)) == 1
 
 
 def test_what_cannot_be_fetched_is_none_and_a_warning_or_an_error(site, registry, caplog):
@@ -174,7 +125,7 @@ def test_p7_other_bytes_never_replace_the_recorded_ones_in_silence(site, registr
     model.get_local_copy()
     site.files["/net.pt"] = OTHER
     assert Path(model.get_local_copy()).read_bytes() == BYTES, "the recorded bytes are the truth"
-    blobs(registry)[0].unlink()  # the cache was pruned
+    blobs(registry.path)[0].unlink()  # the cache was pruned
     assert model.get_local_copy() is None
     assert DIGEST in caplog.text
     assert OTHER_DIGEST in caplog.text
@@ -183,7 +134,7 @@ def test_p7_other_bytes_never_replace_the_recorded_ones_in_silence(site, registr
     error = raised.value
     assert (error.model, error.wanted, error.found) == (model.id, DIGEST, OTHER_DIGEST)
     assert model.digest == DIGEST
-    assert blobs(registry) == []
+    assert blobs(registry.path) == []
     site.files["/net.pt"] = BYTES
     assert Path(model.get_local_copy()).read_bytes() == BYTES
 
@@ -283,11 +234,11 @@ def test_a_pinned_url_is_shown_as_it_was_given_and_its_pin_is_no_secret(site, re
 def test_a_damaged_cache_is_fetched_again_when_that_is_noticed(site, registry, monkeypatch):
     model = InputModel.import_model(site.url(), name="net")
     model.get_local_copy()
-    (blob,) = blobs(registry)
+    (blob,) = blobs(registry.path)
     blob.chmod(0o644)
     blob.write_bytes(b"cut")
     assert Path(model.get_local_copy()).read_bytes() == BYTES
-    (blob,) = blobs(registry)
+    (blob,) = blobs(registry.path)
     blob.chmod(0o644)
     with blob.open("r+b") as writer:
         writer.write(b"!")
@@ -298,7 +249,7 @@ def test_a_damaged_cache_is_fetched_again_when_that_is_noticed(site, registry, m
 
 def test_damage_is_repaired_from_the_url(site, registry):
     model = InputModel.import_model(site.url(), name="net", copy=True)
-    (blob,) = blobs(registry)
+    (blob,) = blobs(registry.path)
     blob.chmod(0o644)
     with blob.open("r+b") as writer:
         writer.write(b"!")
@@ -310,11 +261,11 @@ def test_damage_is_repaired_from_the_url(site, registry):
 
 def test_a_repair_takes_no_other_bytes_from_the_url(site, registry):
     InputModel.import_model(site.url(), name="net", copy=True)
-    blobs(registry)[0].unlink()
+    blobs(registry.path)[0].unlink()
     shutil.rmtree(registry.path / "files")
     site.files["/net.pt"] = OTHER
     assert len(registry.repair().lost) == 1
-    assert blobs(registry) == []
+    assert blobs(registry.path) == []
 
 
 # keeping what is remote --------------------------------------------------------------------
@@ -335,14 +286,14 @@ def test_a_copy_that_cannot_be_fetched_records_nothing(site, registry):
     with pytest.raises(DigestMismatchError):
         InputModel.import_model(site.url(), name="net", copy=True, expected_sha256="0" * 64)
     assert Model.query_models() == []
-    assert blobs(registry) == []
+    assert blobs(registry.path) == []
 
 
 def test_removing_a_model_deletes_what_was_fetched_for_it(site, registry):
     model = InputModel.import_model(site.url(), name="net")
     model.get_local_copy()
     assert Model.remove(model) is True
-    assert blobs(registry) == []
+    assert blobs(registry.path) == []
     assert not any((registry.path / "files").iterdir())
 
 
@@ -465,7 +416,7 @@ def test_p10_where_locks_do_nothing_there_are_more_downloads_and_the_same_result
     assert Path(paths[0]).read_bytes() == BYTES * 20
     assert len(site.gets) > 1
     assert kinds(model).count("weights.fetched") == 1
-    assert len(blobs(registry)) == 1
+    assert len(blobs(registry.path)) == 1
     assert list((registry.path / "tmp").iterdir()) == []
 
 

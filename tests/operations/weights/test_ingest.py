@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.contents import blobs
 
 from localreg import InputModel
 from localreg.blobs.blobstore import BlobStore
@@ -33,11 +34,8 @@ OLD_FILE = Path(os.__file__)  # nobody changed it in the last seconds
 
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "user" / "my model.pt"
-    path.parent.mkdir()
-    path.write_bytes(BYTES)
-    return path
+def file(write_file):
+    return write_file("user/my model.pt", BYTES)
 
 
 @pytest.fixture
@@ -47,10 +45,6 @@ def folder(tmp_path):
     (place / "model.bin").write_bytes(BYTES)
     (place / "tokenizer" / "vocab.txt").write_text("a\nb\n")
     return place
-
-
-def blobs(registry):
-    return sorted(each for each in (registry.path / "blobs").rglob("*") if each.is_file())
 
 
 def nothing_is_left_aside(registry):
@@ -80,14 +74,14 @@ def test_every_addition_is_the_next_version_and_the_same_bytes_are_kept_once(reg
     first, second = registry.add(file, "m", "p"), registry.add(file, "m", "p", alias="prod")
     assert [first.ref, second.ref] == ["p/m:1", "p/m:2"]
     assert registry.model("p/m@prod") == second
-    assert len(blobs(registry)) == 1
-    assert blobs(registry)[0].stat().st_nlink == 2  # the blob, and the one name it has
+    assert len(blobs(registry.path)) == 1
+    assert blobs(registry.path)[0].stat().st_nlink == 2  # the blob, and the one name it has
 
 
 def test_what_is_kept_is_read_only_and_the_source_stays_as_it_was(registry, file):
     file.chmod(0o640)
     model = registry.add(file, "m")
-    assert mode_of(blobs(registry)[0]) & 0o222 == 0
+    assert mode_of(blobs(registry.path)[0]) & 0o222 == 0
     assert mode_of(model.get_local_copy()) & 0o222 == 0
     assert mode_of(file) == 0o640
 
@@ -214,10 +208,10 @@ def test_a_file_that_is_replaced_while_it_is_compared_is_kept_as_it_is_now(regis
 
 def test_a_known_file_is_read_again_when_its_bytes_are_gone_or_damaged(registry):
     model = registry.add(OLD_FILE, "old")
-    (blob,) = blobs(registry)
+    (blob,) = blobs(registry.path)
     blob.unlink()
     assert registry.add(OLD_FILE, "old").digest == model.digest
-    (blob,) = blobs(registry)
+    (blob,) = blobs(registry.path)
     damage(blob)
     registry.add(OLD_FILE, "old")
     assert Path(model.get_local_copy()).read_bytes() == OLD_FILE.read_bytes()
@@ -235,7 +229,7 @@ def damage(blob):
 def test_adding_the_same_bytes_mends_what_is_damaged(registry, file):
     model = registry.add(file, "m")
     path = Path(model.get_local_copy())
-    damage(blobs(registry)[0])
+    damage(blobs(registry.path)[0])
     assert path.read_bytes() != BYTES
     again = registry.add(file, "m")
     assert Path(again.get_local_copy()).read_bytes() == BYTES
@@ -246,7 +240,7 @@ def test_adding_the_same_bytes_mends_what_is_damaged(registry, file):
 @pytest.mark.parametrize("size", [0, 100, len(BYTES) + 1])
 def test_adding_the_same_bytes_mends_what_has_another_size(size, registry, file):
     model = registry.add(file, "m")
-    (blob,) = blobs(registry)
+    (blob,) = blobs(registry.path)
     blob.chmod(0o644)
     os.truncate(blob, size)
     registry.add(file, "m")
@@ -258,7 +252,7 @@ def test_mending_leaves_no_damaged_copy_under_another_name(registry, file):
     first = registry.add(file, "m", filename="first.pt")
     second = registry.add(file, "m", filename="second.pt")
     paths = [Path(each.get_local_copy()) for each in (first, second)]
-    damage(blobs(registry)[0])
+    damage(blobs(registry.path)[0])
     registry.add(file, "m", filename="first.pt")
     assert paths[0].read_bytes() == BYTES
     assert not paths[1].exists()
@@ -272,7 +266,7 @@ def test_a_link_in_a_blobs_place_is_no_blob(registry, file, tmp_path):
     file.write_text(text)
     elsewhere.write_text(text[::-1])
     model = registry.add(file, "m")
-    (blob,) = blobs(registry)
+    (blob,) = blobs(registry.path)
     (link,) = (registry.path / "files" / model.digest).iterdir()
     for place in (blob, link):
         place.unlink()
@@ -303,7 +297,7 @@ def test_a_move_of_bytes_that_are_here_already_deletes_the_file_too(registry, fi
     registry.add(file, "m")
     model = registry.add(file, "m", mode="move")
     assert not file.exists()
-    assert len(blobs(registry)) == 1
+    assert len(blobs(registry.path)) == 1
     assert Path(model.get_local_copy()).read_bytes() == BYTES
 
 
@@ -313,7 +307,7 @@ def test_a_file_that_has_another_name_is_copied_when_it_is_moved(registry, file,
     os.link(file, other)
     registry.add(file, "m", mode="move")
     assert not file.exists()
-    assert not other.samefile(blobs(registry)[0])
+    assert not other.samefile(blobs(registry.path)[0])
     assert mode_of(other) & 0o200
 
 
@@ -323,7 +317,7 @@ def test_a_move_by_a_link_copies_the_file_and_deletes_the_link(registry, file, t
     link.symlink_to(file)
     model = registry.add(link, "m", mode="move")
     assert not os.path.lexists(link)
-    assert not file.samefile(blobs(registry)[0])
+    assert not file.samefile(blobs(registry.path)[0])
     assert mode_of(file) & 0o200
     assert Path(model.get_local_copy()).read_bytes() == BYTES
 
@@ -392,7 +386,7 @@ def test_a_link_shares_the_bytes_with_the_file(registry, file):
     model = registry.add(file, "m", mode="link")
     assert Path(model.get_local_copy()).read_bytes() == BYTES
     assert model.digest == DIGEST
-    shared = blobs(registry)[0].samefile(file)  # else the file system made a clone
+    shared = blobs(registry.path)[0].samefile(file)  # else the file system made a clone
     assert mode_of(file) & 0o222 == 0 or not shared
     file.unlink()
     assert Path(model.get_local_copy()).read_bytes() == BYTES
@@ -407,7 +401,7 @@ def test_a_link_to_a_file_that_changes_while_it_is_hashed_is_refused(registry, f
         return
     with pytest.raises(InvalidValueError, match="changed while it was hashed"):
         add(registry, file, "link", change)
-    assert (registry.models(), blobs(registry)) == ([], [])
+    assert (registry.models(), blobs(registry.path)) == ([], [])
     assert mode_of(file) & 0o200
     assert nothing_is_left_aside(registry)
 
@@ -416,7 +410,7 @@ def test_a_link_by_a_link_shares_the_bytes_with_the_file_itself(registry, file, 
     link = tmp_path / "link.pt"
     link.symlink_to(file)
     model = registry.add(link, "m", mode="link")
-    (blob,) = blobs(registry)
+    (blob,) = blobs(registry.path)
     assert not blob.is_symlink()
     assert link.is_symlink()
     link.unlink()
@@ -439,7 +433,7 @@ def test_a_reference_only_tells_where_the_file_is(registry, file):
     model = registry.add(file, "m", mode="reference")
     assert (model.digest, model.size) == (None, None)
     assert model.get_local_copy() == str(file)
-    assert blobs(registry) == []
+    assert blobs(registry.path) == []
     file.unlink()
     with pytest.raises(NoWeightsError):
         model.get_local_copy(raise_on_error=True)
@@ -453,7 +447,7 @@ def test_a_reference_with_a_checksum_notices_that_the_file_changed(registry, fil
     with pytest.raises(DigestMismatchError) as raised:
         model.get_local_copy(raise_on_error=True)
     assert raised.value.model == model.id
-    assert blobs(registry) == []
+    assert blobs(registry.path) == []
 
 
 def test_a_reference_whose_digest_was_recorded_notices_it_too(registry, file):
@@ -491,9 +485,9 @@ def test_an_open_file_has_its_own_name(registry, file):
 
 def test_a_stream_of_bytes_that_are_here_leaves_their_blob_as_it_is(registry):
     registry.add(io.BytesIO(BYTES), "m", filename="a")
-    before = blobs(registry)[0].stat()
+    before = blobs(registry.path)[0].stat()
     registry.add(io.BytesIO(BYTES), "m", filename="a")
-    assert blobs(registry)[0].stat().st_ino == before.st_ino
+    assert blobs(registry.path)[0].stat().st_ino == before.st_ino
     assert nothing_is_left_aside(registry)
 
 
@@ -508,7 +502,7 @@ def test_a_stream_that_fails_leaves_nothing(registry):
         registry.add(io.StringIO("text"), "m", filename="w")
     assert registry.models() == []
     assert nothing_is_left_aside(registry)
-    assert blobs(registry) == []
+    assert blobs(registry.path) == []
 
 
 # folders -----------------------------------------------------------------------------------
@@ -523,7 +517,7 @@ def test_a_folder_is_kept_as_one_package_and_comes_back_as_a_tree(registry, fold
         assert (tree / "tokenizer" / "vocab.txt").read_text() == "a\nb\n"
         assert model.get_weights_package() == [tree / "model.bin", tree / "tokenizer"]
         assert Path(model.get_weights()).name == "bert.zip"
-    assert len(blobs(registry)) == 1
+    assert len(blobs(registry.path)) == 1
 
 
 def test_the_same_tree_is_the_same_package_wherever_it_is(registry, folder, tmp_path):
@@ -563,7 +557,7 @@ def test_bytes_that_were_not_expected_are_not_kept(registry, file):
             call()
         assert (raised.value.wanted, raised.value.found) == ("0" * 64, DIGEST)
     assert registry.models() == []
-    assert blobs(registry) == []
+    assert blobs(registry.path) == []
     assert nothing_is_left_aside(registry)
 
 

@@ -27,10 +27,8 @@ DIGEST = hashlib.sha256(BYTES).hexdigest()
 
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "my model.pt"
-    path.write_bytes(BYTES)
-    return path
+def file(write_file):
+    return write_file("my model.pt", BYTES)
 
 
 def without_weights(registry):

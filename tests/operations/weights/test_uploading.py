@@ -11,9 +11,9 @@ import stat
 import sys
 import threading
 import zipfile
-from pathlib import Path
 
 import pytest
+from support.contents import below, path_of, read, rows
 
 from localreg import Model, OutputModel, Registry, Task
 from localreg.api import ambient
@@ -30,48 +30,6 @@ from localreg.errors import (
 from localreg.operations.weights import uploading
 
 
-@pytest.fixture
-def task(registry):
-    task = Task.init(project_name="vision", task_name="train")
-    yield task
-    task.close()
-
-
-@pytest.fixture
-def model(task):
-    return OutputModel()
-
-
-@pytest.fixture
-def file(tmp_path):
-    """Return a function that writes a file of a name and returns its path."""
-
-    def write(name, text="weights"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    return write
-
-
-def read(path):
-    return Path(path).read_text()
-
-
-def path_of(url):
-    assert url.startswith("file://")
-    return Path(url.removeprefix("file://"))
-
-
-def below(folder):
-    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
-
-
-def rows(registry, sql):
-    return [tuple(row) for row in registry.db.conn.execute(sql).fetchall()]
-
-
 class TestUploading:
     @pytest.fixture
     def share(self, tmp_path):
@@ -82,8 +40,8 @@ class TestUploading:
         yield
         OutputModel.set_default_upload_uri(None)
 
-    def test_it_goes_to_a_folder_of_the_task(self, model, file, share, task, registry):
-        original = file("w.pt", "first")
+    def test_it_goes_to_a_folder_of_the_task(self, model, write_file, share, task, registry):
+        original = write_file("w.pt", "first")
         url = model.update_weights(original, upload_uri=str(share), async_enable=False)
         place = share / "vision" / f"train.{task.id}" / "models" / "w.pt"
         assert url == model.url == place.as_uri()
@@ -94,9 +52,11 @@ class TestUploading:
         assert original.exists()
         assert "share" not in str(rows(registry, "SELECT payload FROM event"))
 
-    def test_behind_the_registry_serves_the_bytes_until_then(self, model, file, share, registry):
+    def test_behind_the_registry_serves_the_bytes_until_then(
+        self, model, write_file, share, registry
+    ):
         model.set_upload_destination(share)
-        original = file("w.pt", "first")
+        original = write_file("w.pt", "first")
         url = model.update_weights(original, auto_delete_file=True)
         assert not original.exists(), "its bytes are safe"
         assert read(model.get_weights()) == "first"
@@ -109,10 +69,10 @@ class TestUploading:
         assert below(share) == below(registry.path / "blobs") == []
 
     @pytest.mark.parametrize("behind", [True, False])
-    def test_revisions_of_one_name_stay_readable(self, behind, model, file, share):
+    def test_revisions_of_one_name_stay_readable(self, behind, model, write_file, share):
         urls = [
             model.update_weights(
-                file("w.tar.gz", text), upload_uri=share.as_uri(), async_enable=behind
+                write_file("w.tar.gz", text), upload_uri=share.as_uri(), async_enable=behind
             )
             for text in ("one", "two", "one")
         ]
@@ -120,47 +80,53 @@ class TestUploading:
         assert sorted({each.url for each in model.revisions()}) == sorted(set(urls))
         assert [read(path_of(each.url)) for each in model.revisions()] == ["one", "two", "one"]
 
-    def test_a_changed_object_is_not_served(self, model, file, share):
-        url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+    def test_a_changed_object_is_not_served(self, model, write_file, share):
+        url = model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         path_of(url).unlink()
         path_of(url).write_text("changed")
         with pytest.raises(DigestMismatchError):
             model.get_weights(raise_on_error=True)
 
-    def test_what_is_gone_from_there_is_served_from_the_cache(self, model, file, share, registry):
-        url = model.update_weights(file("w.pt", "first"), upload_uri=share)
+    def test_what_is_gone_from_there_is_served_from_the_cache(
+        self, model, write_file, share, registry
+    ):
+        url = model.update_weights(write_file("w.pt", "first"), upload_uri=share)
         OutputModel.wait_for_uploads()
         path_of(url).unlink()
         assert read(model.get_weights()) == "first"
 
-    def test_the_registry_is_sound_without_the_bytes(self, model, file, share, registry):
-        model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+    def test_the_registry_is_sound_without_the_bytes(self, model, write_file, share, registry):
+        model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         found = registry.verify()
         assert (found.problems, found.checked, found.size, found.elsewhere) == ((), 0, 0, 1)
         assert registry.gc(grace_seconds=0, dry_run=False).freed == 0
         Model.remove(model, delete_weights_file=False)
         assert read(registry.restore(model.id).get_weights(raise_on_error=True)) == "weights"
 
-    def test_nothing_is_uploaded_for_a_registry_that_is_read_only(self, tmp_path, file, share):
+    def test_nothing_is_uploaded_for_a_registry_that_is_read_only(
+        self, tmp_path, write_file, share
+    ):
         with Registry(tmp_path / "other", durability="fast"):
             task = Task.create("p", "t")
             model = OutputModel(task)
         with Registry(tmp_path / "other", readonly=True):
             model._subject = Model(model.id)._subject
             with pytest.raises(ReadOnlyRegistryError):
-                model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+                model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         assert not share.exists()
 
-    def test_remove_deletes_what_was_uploaded_and_only_that(self, model, file, share, registry):
-        url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
-        pointed = file("pointed.pt")
+    def test_remove_deletes_what_was_uploaded_and_only_that(
+        self, model, write_file, share, registry
+    ):
+        url = model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
+        pointed = write_file("pointed.pt")
         model.update_weights(register_uri=pointed)
         assert Model.remove(model)
         assert not path_of(url).exists()
         assert pointed.exists()
 
-    def test_not_while_another_model_has_it(self, model, file, share):
-        url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+    def test_not_while_another_model_has_it(self, model, write_file, share):
+        url = model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         other = OutputModel(name="other")
         other.update_weights(register_uri=url)
         assert Model.remove(model)
@@ -168,29 +134,29 @@ class TestUploading:
         assert Model.remove(other)
         assert path_of(url).exists(), "this one only pointed to it"
 
-    def test_not_when_the_flag_says_no(self, model, file, share):
-        url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+    def test_not_when_the_flag_says_no(self, model, write_file, share):
+        url = model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         Model.remove(model, delete_weights_file=False)
         assert path_of(url).exists()
 
-    def test_not_what_is_another_file_by_now(self, model, file, share, caplog):
-        url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+    def test_not_what_is_another_file_by_now(self, model, write_file, share, caplog):
+        url = model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         path_of(url).unlink()
         path_of(url).write_text("mine")
         assert Model.remove(model)
         assert read(path_of(url)) == "mine"
         assert "is left" in caplog.text
 
-    def test_keep_last_deletes_what_was_uploaded(self, model, file, share):
+    def test_keep_last_deletes_what_was_uploaded(self, model, write_file, share):
         for text in ("one", "two"):
             model.update_weights(
-                file("w.pt", text), upload_uri=share, async_enable=False, keep_last=1
+                write_file("w.pt", text), upload_uri=share, async_enable=False, keep_last=1
             )
         assert [read(path_of(each.url)) for each in model.revisions()] == ["two"]
         assert len(below(share)) == 1
 
-    def test_a_package_is_uploaded(self, model, file, share):
-        folder = file("bert/x.txt").parent
+    def test_a_package_is_uploaded(self, model, write_file, share):
+        folder = write_file("bert/x.txt").parent
         url = model.update_weights(folder, upload_uri=share, async_enable=False)
         assert zipfile.ZipFile(path_of(url)).namelist() == ["x.txt"]
         assert [each.name for each in model.get_weights_package()] == ["x.txt"]
@@ -204,9 +170,11 @@ class TestUploading:
         model.set_upload_destination(None)
         assert model.upload_storage_uri == (tmp_path / "default").as_uri()
 
-    def test_upload_uri_stays_for_the_next_update(self, model, file, share):
-        model.update_weights(file("a.pt"), upload_uri=share, async_enable=False)
-        assert model.update_weights(file("b.pt"), async_enable=False).startswith(share.as_uri())
+    def test_upload_uri_stays_for_the_next_update(self, model, write_file, share):
+        model.update_weights(write_file("a.pt"), upload_uri=share, async_enable=False)
+        assert model.update_weights(write_file("b.pt"), async_enable=False).startswith(
+            share.as_uri()
+        )
 
     @pytest.mark.parametrize(
         ("uri", "why"),
@@ -221,12 +189,12 @@ class TestUploading:
             ("s3://bucket/x?versionId=3", "names a version"),
         ],
     )
-    def test_what_is_no_destination(self, uri, why, model, file):
+    def test_what_is_no_destination(self, uri, why, model, write_file):
         before = model.history()
         for call in (
             lambda: model.set_upload_destination(uri),
             lambda: OutputModel.set_default_upload_uri(uri),
-            lambda: model.update_weights(file("w.pt"), upload_uri=uri),
+            lambda: model.update_weights(write_file("w.pt"), upload_uri=uri),
         ):
             with pytest.raises(InvalidURLError, match=why) as caught:
                 call()
@@ -242,14 +210,14 @@ class TestUploading:
         assert "hush" not in str(caught.value)
         assert registry.history() == before
 
-    def test_a_server_that_only_clearml_has_is_told_of(self, registry, caplog, file):
+    def test_a_server_that_only_clearml_has_is_told_of(self, registry, caplog, write_file):
         """A script that never uploads anything runs on."""
         task = Task.init(
             project_name="p", task_name="t", output_uri="https://key:hush@files.clear.ml"
         )
         assert "https://***@files.clear.ml, where no weights can be uploaded to" in caplog.text
         with pytest.raises(InvalidURLError, match="no place that weights can be uploaded to"):
-            OutputModel().update_weights(file("w.pt"))
+            OutputModel().update_weights(write_file("w.pt"))
         task.close()
 
     @pytest.mark.parametrize("uri", ["s3://bucket/x", "gs://bucket", "az://c/x", "azure://c/x"])
@@ -262,11 +230,11 @@ class TestUploading:
         assert model.upload_storage_uri == uri
 
     def test_bytes_that_rotted_in_the_registry_are_not_uploaded(
-        self, held_up, model, file, share, registry
+        self, held_up, model, write_file, share, registry
     ):
         """They are damaged between `update_weights` and the upload in the background."""
         before = below(share)
-        model.update_weights(file("w.pt", "second"))
+        model.update_weights(write_file("w.pt", "second"))
         blob = registry._opened.blobs.blob(hashlib.sha256(b"second").hexdigest())
         blob.chmod(0o644)
         blob.write_bytes(b"sECOND")
@@ -276,23 +244,25 @@ class TestUploading:
         assert below(share) == before
         assert rows(registry, "SELECT uploaded, kept FROM weights WHERE revision = 2") == [(0, 1)]
 
-    def test_names_never_lead_out_of_the_destination(self, file, share, registry):
+    def test_names_never_lead_out_of_the_destination(self, write_file, share, registry):
         task = Task.create("../../out/..", "../a/b")
         model = OutputModel(task)
-        url = model.update_weights(file("w.pt"), upload_uri=share, async_enable=False)
+        url = model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         assert path_of(url).resolve().is_relative_to(share.resolve())
 
-    def test_an_upload_that_fails_leaves_nothing(self, model, file, share, registry):
+    def test_an_upload_that_fails_leaves_nothing(self, model, write_file, share, registry):
         share.write_text("a file in the way")
         before = model.history()
-        path = file("w.pt")
+        path = write_file("w.pt")
         with pytest.raises(StorageError, match="uploading"):
             model.update_weights(path, upload_uri=share, async_enable=False, auto_delete_file=True)
         assert model.history() == before
         assert path.exists()
 
-    def test_a_failure_behind_is_told_at_once_and_raised_later(self, model, file, share, caplog):
-        path = file("w.pt", "first")
+    def test_a_failure_behind_is_told_at_once_and_raised_later(
+        self, model, write_file, share, caplog
+    ):
+        path = write_file("w.pt", "first")
         (share / "vision").mkdir(parents=True)
         (share / "vision" / f"train.{model.original_task}").write_text("in the way")
         url = model.update_weights(path, upload_uri=share)
@@ -305,17 +275,17 @@ class TestUploading:
         assert model.url.startswith("file://")
         assert model.url != url
 
-    def test_what_is_dropped_meanwhile_is_not_uploaded(self, model, file, share):
+    def test_what_is_dropped_meanwhile_is_not_uploaded(self, model, write_file, share):
         for number in range(8):
-            model.update_weights(file("w.pt", f"{number}"), upload_uri=share, keep_last=1)
+            model.update_weights(write_file("w.pt", f"{number}"), upload_uri=share, keep_last=1)
         OutputModel.wait_for_uploads()
         assert [read(path_of(each.url)) for each in model.revisions()] == ["7"]
         assert len(below(share)) == 1
 
     @pytest.fixture
-    def held_up(self, model, file, share):
+    def held_up(self, model, write_file, share):
         """Keep every worker busy until the event that is yielded is set."""
-        model.update_weights(file("first.pt"), upload_uri=share)
+        model.update_weights(write_file("first.pt"), upload_uri=share)
         OutputModel.wait_for_uploads()
         go_on = threading.Event()
         for _ in range(uploading.WORKERS):
@@ -323,8 +293,8 @@ class TestUploading:
         yield go_on
         go_on.set()
 
-    def test_what_is_on_its_way_has_its_name_already(self, held_up, model, file, share):
-        urls = [model.update_weights(file("w.pt", text)) for text in ("one", "two")]
+    def test_what_is_on_its_way_has_its_name_already(self, held_up, model, write_file, share):
+        urls = [model.update_weights(write_file("w.pt", text)) for text in ("one", "two")]
         assert len(set(urls)) == 2
         assert read(model.get_weights()) == "two", "from the registry"
         assert not path_of(urls[0]).exists()
@@ -333,9 +303,9 @@ class TestUploading:
         assert [read(path_of(each)) for each in urls] == ["one", "two"]
         assert [each.url for each in model.revisions()[1:]] == urls
 
-    def test_a_timeout_ends_the_waiting(self, held_up, model, file, share, caplog):
+    def test_a_timeout_ends_the_waiting(self, held_up, model, write_file, share, caplog):
         caplog.set_level(logging.INFO, "localreg")
-        url = model.update_weights(file("w.pt"))
+        url = model.update_weights(write_file("w.pt"))
         OutputModel.wait_for_uploads(timeout=0.01)
         assert "1 uploads go on" in caplog.text
         held_up.set()
@@ -344,10 +314,10 @@ class TestUploading:
 
     @pytest.mark.parametrize("collected", [True, False])
     def test_what_was_dropped_before_its_turn(
-        self, collected, held_up, model, file, share, registry
+        self, collected, held_up, model, write_file, share, registry
     ):
         before = below(share)
-        model.update_weights(file("w.pt", "one"))
+        model.update_weights(write_file("w.pt", "one"))
         model.update_weights(register_uri="s3://b/w.pt", keep_last=1)
         if collected:
             registry.gc(grace_seconds=0, dry_run=False)
@@ -355,17 +325,17 @@ class TestUploading:
         OutputModel.wait_for_uploads()  # without an error
         assert below(share) == [] != before
 
-    def test_a_published_model_still_gets_where_its_weights_went(self, held_up, model, file):
-        url = model.update_weights(file("w.pt"))
+    def test_a_published_model_still_gets_where_its_weights_went(self, held_up, model, write_file):
+        url = model.update_weights(write_file("w.pt"))
         model.publish()
         held_up.set()
         OutputModel.wait_for_uploads()
         assert model.url == url
 
-    def test_closing_the_registry_waits(self, tmp_path, file):
+    def test_closing_the_registry_waits(self, tmp_path, write_file):
         with Registry(tmp_path / "other", durability="fast"):
             model = OutputModel(Task.create("p", "t"))
-            url = model.update_weights(file("w.pt"), upload_uri=tmp_path / "share")
+            url = model.update_weights(write_file("w.pt"), upload_uri=tmp_path / "share")
         assert read(path_of(url)) == "weights"
         with Registry(tmp_path / "other", durability="fast"):
             assert Model(model.id).url == url
@@ -376,14 +346,14 @@ class TestUploading:
         assert caplog.text == ""
 
 
-def test_what_cannot_be_recorded_is_not_left_there(registry, tmp_path, file):
+def test_what_cannot_be_recorded_is_not_left_there(registry, tmp_path, write_file):
     def fail(change, uploaded):
         assert read(path_of(uploaded.url)) == "weights"
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         uploading.upload_at_once(
-            registry._opened, file("w.pt"), (tmp_path / "share").as_uri(), "w.pt", None, fail
+            registry._opened, write_file("w.pt"), (tmp_path / "share").as_uri(), "w.pt", None, fail
         )
     assert below(tmp_path / "share") == []
 
@@ -391,20 +361,20 @@ def test_what_cannot_be_recorded_is_not_left_there(registry, tmp_path, file):
 class TestTheSeam:
     """`outgoing.upload`: whole, or not at all, and never in the place of other bytes."""
 
-    def test_other_bytes_of_the_name_stay(self, tmp_path, file):
+    def test_other_bytes_of_the_name_stay(self, tmp_path, write_file):
         place = tmp_path / "share"
-        first = outgoing.upload(file("a", "one"), (place / "w.pt").as_uri(), sync=True)
-        second = outgoing.upload(file("b", "two"), (place / "w.pt").as_uri(), sync=True)
-        again = outgoing.upload(file("c", "one"), (place / "w.pt").as_uri(), sync=True)
+        first = outgoing.upload(write_file("a", "one"), (place / "w.pt").as_uri(), sync=True)
+        second = outgoing.upload(write_file("b", "two"), (place / "w.pt").as_uri(), sync=True)
+        again = outgoing.upload(write_file("c", "one"), (place / "w.pt").as_uri(), sync=True)
         assert first.url == again.url == (place / "w.pt").as_uri()
         assert (first.made, second.made, again.made) == (True, True, False)
         assert [read(path_of(each.url)) for each in (first, second)] == ["one", "two"]
         assert not stat.S_IMODE(path_of(first.url).stat().st_mode) & 0o222
         assert len(below(place)) == 2
 
-    def test_many_at_once(self, tmp_path, file):
+    def test_many_at_once(self, tmp_path, write_file):
         place = tmp_path / "share"
-        sources = [file(f"s{number}", f"{number % 4}" * 1000) for number in range(16)]
+        sources = [write_file(f"s{number}", f"{number % 4}" * 1000) for number in range(16)]
         found = []
 
         def bring(source):
@@ -421,31 +391,31 @@ class TestTheSeam:
         assert len(below(place)) == 4
 
     @pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP])
-    def test_where_there_are_no_hard_links(self, error, tmp_path, file):
+    def test_where_there_are_no_hard_links(self, error, tmp_path, write_file):
         def link(source, target):
             raise OSError(error, "no links here")
 
         for number, text in enumerate(("one", "two", "two")):
             digest = hashlib.sha256(text.encode()).hexdigest()
-            staged = StagedBlob(digest, 3, file(f"share/.{number}.part", text))
+            staged = StagedBlob(digest, 3, write_file(f"share/.{number}.part", text))
             place, made = folder_upload._settle(staged, tmp_path / "share", "w.pt", link)
             assert (read(place), made) == (text, number < 2)
 
-    def test_another_error_of_linking_is_raised(self, tmp_path, file):
+    def test_another_error_of_linking_is_raised(self, tmp_path, write_file):
         def link(source, target):
             raise OSError(errno.EIO, "broken")
 
-        staged = StagedBlob("0" * 64, 3, file("share/.part", "one"))
+        staged = StagedBlob("0" * 64, 3, write_file("share/.part", "one"))
         with pytest.raises(OSError, match="broken"):
             folder_upload._settle(staged, tmp_path / "share", "w.pt", link)
 
-    def test_what_is_in_the_way_of_both_names(self, tmp_path, file):
+    def test_what_is_in_the_way_of_both_names(self, tmp_path, write_file):
         place = tmp_path / "share"
         digest = hashlib.sha256(b"one").hexdigest()
         for name in ("w.pt", f"w.{digest[:12]}.pt"):
-            file(f"share/{name}", "other")
+            write_file(f"share/{name}", "other")
         with pytest.raises(StorageError, match="move it away"):
-            outgoing.upload(file("a", "one"), (place / "w.pt").as_uri(), sync=False)
+            outgoing.upload(write_file("a", "one"), (place / "w.pt").as_uri(), sync=False)
         assert len(below(place)) == 2
 
 

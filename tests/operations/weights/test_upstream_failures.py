@@ -33,12 +33,9 @@ def shared(tmp_path):
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(write_file):
     """A file of the user with the same bytes."""
-    path = tmp_path / "user" / "weights.pt"
-    path.parent.mkdir()
-    path.write_bytes(BYTES)
-    return path
+    return write_file("user/weights.pt", BYTES)
 
 
 @pytest.fixture

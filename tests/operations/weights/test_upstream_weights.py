@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import io
 import os
 import shutil
-import tempfile
-import threading
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
+from support.contents import blobs
 
 from localreg import InputModel, OutputModel, Registry, StorageManager, Task
 from localreg.errors import (
@@ -31,11 +29,9 @@ DIGEST = hashlib.sha256(BYTES).hexdigest()
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(write_file):
     """A file of the user, so old that its times can be trusted."""
-    path = tmp_path / "user" / "net.pt"
-    path.parent.mkdir()
-    path.write_bytes(BYTES)
+    path = write_file("user/net.pt", BYTES)
     hour_ago = time.time() - 3_600
     os.utime(path, (hour_ago, hour_ago))
     return path
@@ -50,23 +46,17 @@ def shared(tmp_path, file):
 
 
 @pytest.fixture
+def site(site):
+    """A server of `BYTES`."""
+    site.files["/net.pt"] = BYTES
+    return site
+
+
+@pytest.fixture
 def registry(tmp_path, shared):
     """A registry in front of that one."""
     with Registry(tmp_path / "mine", upstream=[shared], durability="fast") as registry:
         yield registry
-
-
-@pytest.fixture
-def temporary(tmp_path, monkeypatch):
-    """The user's temporary folder, on the file system of the registries."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
-def blobs(root):
-    return sorted(each.name for each in (root / "blobs").rglob("*") if each.is_file())
 
 
 def blob_of(root, digest=DIGEST):
@@ -310,7 +300,7 @@ def test_a_read_only_front_hands_out_all_of_it(registry, shared, file, tmp_path)
         assert not (registry.path / "files" / other.digest).exists()
 
 
-def test_a_read_only_front_makes_no_link_to_any_blob(registry, shared, file, temporary):
+def test_a_read_only_front_makes_no_link_to_any_blob(registry, shared, file, temporary_folder):
     """On one file system, where a link could be made: writing to it would damage the blob."""
     registry.add(file, "mine", filename="other.pt")
     own = registry.add(io.BytesIO(OTHER), "own", filename="own.pt")
@@ -331,54 +321,28 @@ def test_a_read_only_front_makes_no_link_to_any_blob(registry, shared, file, tem
 # URLs --------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def site():
-    """A loopback server of `BYTES`, which notes what it is asked for."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            gets.append(self.path)
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(served[0])))
-            self.end_headers()
-            self.wfile.write(served[0])
-
-        def log_message(self, *_):
-            pass
-
-    gets, served = [], [BYTES]
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        server.gets, server.served = gets, served
-        server.url = f"http://127.0.0.1:{server.server_port}/net.pt"
-        yield server
-        server.shutdown()
-        thread.join()
-
-
 def test_a_url_that_one_upstream_fetched_is_not_fetched_again(tmp_path, site):
     with Registry(tmp_path / "shared", durability="fast") as owner:
-        StorageManager.get_local_copy(site.url)
+        StorageManager.get_local_copy(site.url())
     with Registry(tmp_path / "mine", upstream=[owner.path], durability="fast") as registry:
         models = [
-            InputModel.import_model(site.url, name="kept", copy=True),
+            InputModel.import_model(site.url(), name="kept", copy=True),
             registry.add(io.BytesIO(BYTES), "added", filename="net.pt"),
         ]
         for model in models:
             assert Path(model.get_local_copy()).read_bytes() == BYTES
-        assert Path(StorageManager.get_local_copy(site.url)).is_relative_to(owner.path)
+        assert Path(StorageManager.get_local_copy(site.url())).is_relative_to(owner.path)
         assert site.gets == ["/net.pt"]
         assert blobs(registry.path) == []
         registry.adopt()
     with Registry(registry.path):  # what the URL served is known here, too
-        assert Path(StorageManager.get_local_copy(site.url)).read_bytes() == BYTES
+        assert Path(StorageManager.get_local_copy(site.url())).read_bytes() == BYTES
     assert site.gets == ["/net.pt"]
 
 
 def test_a_model_upstream_that_was_never_fetched_is_fetched_into_the_first(tmp_path, site):
     with Registry(tmp_path / "shared", durability="fast") as owner:
-        InputModel.import_model(site.url, name="net")
+        InputModel.import_model(site.url(), name="net")
     with Registry(tmp_path / "mine", upstream=[owner.path], durability="fast") as registry:
         model = registry.model("net")
         for _ in range(2):
@@ -394,29 +358,29 @@ def test_a_model_upstream_that_was_never_fetched_is_fetched_into_the_first(tmp_p
 def test_a_read_only_front_serves_what_one_upstream_fetched(tmp_path, site):
     """Of its own model, of one upstream, and of no model; other bytes than wanted are refused."""
     with Registry(tmp_path / "shared", durability="fast") as owner:
-        StorageManager.get_local_copy(site.url)
-        InputModel.import_model(site.url, name="theirs")
+        StorageManager.get_local_copy(site.url())
+        InputModel.import_model(site.url(), name="theirs")
     with Registry(tmp_path / "mine", durability="fast") as registry:
-        InputModel.import_model(site.url, name="mine")
+        InputModel.import_model(site.url(), name="mine")
     with Registry(registry.path, upstream=[owner.path], readonly=True) as front:
         for name in ("mine", "theirs"):
             path = Path(front.model(name).get_local_copy(raise_on_error=True))
             assert path.read_bytes() == BYTES
-        assert Path(StorageManager.get_local_copy(site.url)).read_bytes() == BYTES
+        assert Path(StorageManager.get_local_copy(site.url())).read_bytes() == BYTES
         for again in ({"expected_sha256": "0" * 64}, {"force_download": True}):
             with pytest.raises(ReadOnlyRegistryError):
-                StorageManager.get_local_copy(site.url, raise_on_error=True, **again)
+                StorageManager.get_local_copy(site.url(), raise_on_error=True, **again)
     assert site.gets == ["/net.pt"]
 
 
 def test_a_url_upstream_that_serves_other_bytes_is_an_error(tmp_path, site):
     with Registry(tmp_path / "shared", durability="fast") as owner:
-        InputModel.import_model(site.url, name="net", expected_sha256="0" * 64)
-        InputModel.import_model(site.url + "?2", name="fetched").get_local_copy()
+        InputModel.import_model(site.url(), name="net", expected_sha256="0" * 64)
+        InputModel.import_model(site.url("/net.pt?2"), name="fetched").get_local_copy()
     with Registry(tmp_path / "mine", upstream=[owner.path], durability="fast") as registry:
         with pytest.raises(DigestMismatchError, match="checksum"):
             registry.model("net").get_local_copy(raise_on_error=True)
-        site.served[0] = OTHER
+        site.files["/net.pt"] = OTHER
         fetched = registry.model("fetched")
         assert Path(fetched.get_local_copy()).read_bytes() == BYTES
         with pytest.raises(DigestMismatchError, match="its own registry"):
@@ -427,7 +391,7 @@ def test_a_url_upstream_that_serves_other_bytes_is_an_error(tmp_path, site):
 def test_what_rotted_upstream_is_fetched_again_and_kept_here(tmp_path, site, monkeypatch):
     """Its own registry takes it for whole: the bytes are not left there once more."""
     with Registry(tmp_path / "shared", durability="fast") as owner:
-        StorageManager.get_local_copy(site.url)
+        StorageManager.get_local_copy(site.url())
         damage(blob_of(owner.path))
         with owner.db.conn as connection:
             connection.execute(
@@ -435,20 +399,20 @@ def test_what_rotted_upstream_is_fetched_again_and_kept_here(tmp_path, site, mon
             )
     monkeypatch.setenv("LOCALREG_VERIFY", "always")
     with Registry(tmp_path / "mine", upstream=[owner.path], durability="fast") as registry:
-        model = InputModel.import_model(site.url, name="mine", copy=True)
+        model = InputModel.import_model(site.url(), name="mine", copy=True)
         assert blobs(registry.path) == []
         assert Path(model.get_local_copy(raise_on_error=True)).read_bytes() == BYTES
-        assert blobs(registry.path) == [DIGEST[2:]]
+        assert [path.name for path in blobs(registry.path)] == [DIGEST[2:]]
     assert site.gets == ["/net.pt"] * 2
 
 
 def test_what_is_downloaded_and_is_upstream_under_another_url_is_not_kept(tmp_path, site, shared):
     with Registry(tmp_path / "mine", upstream=[shared], durability="fast") as registry:
-        model = InputModel.import_model(site.url, name="net", copy=True)
+        model = InputModel.import_model(site.url(), name="net", copy=True)
         assert blobs(registry.path) == []
         assert list((registry.path / "tmp").glob("*")) == []
         assert Path(model.get_local_copy()).is_relative_to(shared)
-        assert Path(StorageManager.get_local_copy(site.url)).read_bytes() == BYTES
+        assert Path(StorageManager.get_local_copy(site.url())).read_bytes() == BYTES
         assert site.gets == ["/net.pt"]
 
 
