@@ -39,8 +39,14 @@ def test_every_function_that_is_named_with_its_file_exists():
     named = [each.split(":") for each in paths(GUIDE / "architecture.md") if ":" in each]
     assert len(named) > 15
     for path, function in named:
-        source = (PACKAGE / path).read_text(encoding="utf-8")
+        file = ROOT / path if path.startswith("tests/") else PACKAGE / path
+        source = file.read_text(encoding="utf-8")
         assert re.search(rf"^ *(?:def|class) {function}\b", source, re.MULTILINE), (path, function)
+
+
+def test_every_module_beside_the_folders_is_named():
+    modules = {each.name for each in PACKAGE.glob("*.py")} - {"__init__.py"}
+    assert [each for each in sorted(modules) if f"`{each}`" not in ARCHITECTURE] == []
 
 
 def test_every_folder_of_the_package_is_named():
