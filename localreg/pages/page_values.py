@@ -1,4 +1,4 @@
-"""The values that pages show. operations/reports makes them from rows, pages.py turns them to HTML.
+"""Values that pages show: operations/reports makes them from rows, pages.py makes HTML of them.
 
 Any text in them may be hostile; only pages.py and its templates turn it into markup. Links (`href`)
 are relative to the page, or None where there is no page to link to.

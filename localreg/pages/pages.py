@@ -42,7 +42,7 @@ _PLOT_HEIGHT = 400
 
 
 class Look(Frozen, kw_only=True):
-    """Where a page lies, and whether it is standalone.
+    """Location of a page, and whether it is standalone.
 
     Attributes:
         root: relative path from the page to the folder that contains ``assets``: "" or "../".
@@ -82,7 +82,7 @@ def compare_page(values: ComparePage, look: Look) -> str:
         data: dict[str, object] = {"title": title, "lines": []}
         for position, chart in parts:
             origin = _origin(models[position].reported)
-            data["lines"] += [  # type: ignore[operator]  # it is the list above
+            data["lines"] += [  # type: ignore[operator]  # the list above
                 _line(line, origin, name=f"{position + 1} · {line.name}", colour=position, dash=i)
                 for i, line in enumerate(chart.lines)
             ]

@@ -1,4 +1,4 @@
-"""Plots: what a `report_*` method gets, checked and stored, and the Plotly figure it becomes.
+"""Plots: the arguments of `report_*` methods, checked and stored, and their Plotly figures.
 
 The decisions that bind this package:
 

@@ -122,7 +122,7 @@ def _narrow_integers(low: int, high: int) -> str:
 
 
 def table_of(argument: str, value: object, columns: int, what: str) -> Array:
-    """Return numbers of shape (N, columns)."""
+    """Return numbers of shape (N, columns); `what` says in errors what they are."""
     import numpy as np
 
     if not hasattr(value, "__array__") and not isinstance(value, Sequence | str):
@@ -133,7 +133,7 @@ def table_of(argument: str, value: object, columns: int, what: str) -> Array:
     found = as_numbers(argument, value)
     if found.ndim != 2 or found.shape[1] != columns:
         raise InvalidValueError(
-            f"{argument} must be {what}, an array of shape (N, {columns}); its shape is "
+            f"{argument} must be {what}, in an array of shape (N, {columns}); its shape is "
             f"{found.shape}",
             argument=argument,
         )

@@ -146,7 +146,7 @@ def scatter2d(
     extra_layout: object,
 ) -> Drawing:
     """Return points in two dimensions."""
-    points = table_of("scatter", scatter, 2, "the points (x, y)")
+    points = table_of("scatter", scatter, 2, "points (x, y)")
     parts: dict[str, Any] = {"points": points}
     texts = check_labels("labels", labels, len(points), "point")
     if texts is not None:
@@ -202,7 +202,7 @@ def _groups(scatter: object) -> list[Array]:
     elif getattr(scatter, "ndim", 2) == 3:  # an array of series of the same length
         what = "points (x, y, z)"
         return [table_of("scatter", each, 3, what) for each in scatter]  # type: ignore[attr-defined]  # an array
-    return [table_of("scatter", scatter, 3, "the points (x, y, z)")]
+    return [table_of("scatter", scatter, 3, "points (x, y, z)")]
 
 
 def _grouped_labels(labels: object, groups: list[Array]) -> list[list[str] | None]:
@@ -213,8 +213,8 @@ def _grouped_labels(labels: object, groups: list[Array]) -> list[list[str] | Non
             and len(labels) == 1
             and isinstance(labels[0], list | tuple)
         )
-        mine = labels[0] if nested else labels  # type: ignore[index]  # nested: a list
-        first = check_labels("labels", mine, len(groups[0]), "point")
+        own = labels[0] if nested else labels  # type: ignore[index]  # nested: a list
+        first = check_labels("labels", own, len(groups[0]), "point")
         return [first, *(None for _ in groups[1:])]
     if not isinstance(labels, list | tuple) or len(labels) != len(groups):
         raise InvalidValueError(
@@ -223,8 +223,8 @@ def _grouped_labels(labels: object, groups: list[Array]) -> list[list[str] | Non
             argument="labels",
         )
     return [
-        check_labels("labels", mine, len(points), "point")
-        for mine, points in zip(labels, groups, strict=True)
+        check_labels("labels", own, len(points), "point")
+        for own, points in zip(labels, groups, strict=True)
     ]
 
 

@@ -38,7 +38,7 @@ class SeriesInfo:
 
     def __init__(self, name: str, data: object, labels: Sequence[str] | None = None) -> None:
         self.name = check_series(name)
-        self.data: Array = table_of("data", data, 2, f"the points (x, y) of series {name!r:.60}")
+        self.data: Array = table_of("data", data, 2, f"points (x, y) of series {name!r:.60}")
         self.labels = check_labels("labels", labels, len(self.data), "point")
 
     def __repr__(self) -> str:

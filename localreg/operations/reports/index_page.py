@@ -12,7 +12,8 @@ from localreg.store.rows import overview_rows
 from localreg.store.rows.model_rows import Connection
 from localreg.values.records import Project, reference
 
-MODELS = 200_000  # that the overview lists at most; likewise the next two
+# The overview lists at most so many models, tasks and metrics.
+MODELS = 200_000
 TASKS = 50_000
 METRICS = 200
 
