@@ -189,7 +189,7 @@ def with_upstream(first: OpenRegistry, roots: Iterable[Path]) -> OpenRegistry:
             known.add(place)
             behind.append(root)
             try:
-                store = Store(root / DATABASE, readonly=True, behind=first.root)
+                store = Store(root / DATABASE, readonly=True, reader=first.root)
             except RegistryError as error:
                 absent.append(Absent(root, str(error)))
             else:

@@ -1,45 +1,57 @@
-"""The SQLite database: SQL, and nothing but.
+"""The SQLite database. All SQL of localreg is in this package, and nothing else is.
 
-The decisions that bind this package:
+`database` opens, makes, locks and migrates the file; `events` records changes and applies them to
+the tables; `rows` reads and writes single tables. The decisions that bind the package:
 
-- **Events are the truth, the other tables are their fold.** Operations record events through
-  `Change.record`, which writes the event and applies it to the state tables in the same
-  transaction (fold.py). Nothing else writes state, so the tables can be dropped and folded
-  again from the events (`fold.refold`). Apart stand `private_url`, what a URL served (`url`),
-  what is on disk (`blob`'s own columns) and reported values: they are local, and no event
-  tells of them.
-- An event's payload holds old and new values by id and digest. A URL that carries a secret, or
-  that is a path of this machine, stands in `private_url` instead, where the fold looks it up; it
-  stays there when its model is removed, so that `restore` is whole.
-- Weights are revisions of their model: `model.weights_added` and `model.weights_chosen` say which
-  one is served, and tell of the one before whether it was a package, so that going back finds that
-  out of the log. Numbers are not used again: only the oldest are dropped, never the newest.
-- `updated` of a model is the time of the last event on it, and strictly increasing over the
-  registry whatever the clock does: within a transaction each subject gets a stamp of its own,
-  greater than all that went before. It is repeated in `model_tag`, so that a tag's newest models
-  are one range of one index. `created` is the first such stamp.
-- Reported values (series, scalar, single, plot, message) are no events: there are millions. A
-  write of them moves `updated` of its model or task all the same, and `reported` remembers to
-  when, so that a fold of the events gives the same order.
-- Scalars wait in the memory of the process that reports them for at most a second
-  (report_buffer.py), and are written many at a time; plots and single values are written at once.
-- Version numbers come from `version_counter`, and are never used again.
-- Every write is `BEGIN IMMEDIATE`: a read that turns into a write fails at once with "database
-  is locked" when another process wrote in between, whatever the timeout.
-- A write waits for the lock in steps of about a millisecond instead of SQLite's own, which
-  starve whoever waited longest (locking.py).
-- `tombstone` keeps project, name and version of removed models, so that `restore` finds them;
-  `task_design` is to tasks what `design` is to models.
-- One connection per process and thread. Before a fork all idle ones are closed, since SQLite's
-  record of the locks a process holds is wrong in its child (connections.py).
-- WAL with synchronous FULL on local disks, a truncated rollback journal with EXTRA on network
-  file systems. The mode is chosen when the registry is made and is part of it.
-- What cannot be written to is opened read-only by itself. Whoever reads it without any right to
-  write, and so without locks, notices what others change (reading_only.py).
-- Where a group shares the registry, SQLite's logs are narrow for the moment after they are made:
-  who meets one then tries again (opening.py, database.py).
-- A query chooses its own driving index from short probes (model_query.py): SQLite's planner
-  walks a million models for a tag that five have.
-- No STRICT tables, no jsonb, no ->>: SQLite 3.35 is the floor.
-- A fresh database is made from schema.sql; sqlite-utils migrations bring older ones there.
+Events and state
+
+- Events are the source of truth. The state tables are computed from them by the folds (functions
+  that apply one event each), so the tables can be emptied and computed again (`fold.refold`).
+  An operation calls `Change.record`, which writes an event and applies it in the same transaction;
+  nothing else writes state.
+- These facts are local and have no events: real URLs and places (`private_url`, `task_place`),
+  what a URL served (`url`), what is on this disk (the columns of `blob`, `known_file`), and
+  reported values.
+- The payload of an event has old and new values, and names others by id or digest. A URL with a
+  secret, or a path of this machine, goes to `private_url`, where the fold finds it. It stays there
+  when its model is removed, so that `restore` is complete.
+- Weights are revisions of their model. `model.weights_added` and `model.weights_chosen` say which
+  revision is current, and if the model was a package before; going back reads that from the log.
+- Version numbers come from `version_counter` and are never used again. Revision numbers are not
+  reused either: only the oldest revisions are dropped.
+- `tombstone` keeps project, name and version of removed models for `restore`.
+- `task_design` is for tasks what `design` is for models.
+
+Time
+
+- `updated` of a model is the time of its last event. It is strictly increasing over the registry
+  even if clocks go back: in a transaction each subject gets a time greater than all before.
+  `created` is the first such time.
+- `model_tag` repeats `updated`, so that the newest models of a tag are one range of one index.
+- Reported values (series, scalar, single, plot, message) are too many to be events. Writing them
+  sets `updated` too, and `reported` records that time, so that `refold` gives the same order.
+- Scalars wait at most a second in memory and are written many at once (`rows/report_buffer.py`).
+  Plots and single values are written at once.
+
+Locks and files
+
+- Every write begins with BEGIN IMMEDIATE. A read that becomes a write fails with "database is
+  locked" if another process wrote in between, and no timeout helps.
+- A write retries the lock about every millisecond. SQLite's own waiting sleeps longer each time,
+  so the process that waited longest would get the lock last (`database/write_lock.py`).
+- There is one connection for each process and thread. Idle connections are closed before a fork,
+  because the child inherits SQLite's list of locks without the locks (`database/connections.py`).
+- The journal is WAL with synchronous=FULL on local disks, and a truncated rollback journal with
+  synchronous=EXTRA on network file systems. It is chosen when the registry is made, for good.
+- A database that cannot be written to is opened read-only. A reader without the right to write
+  takes no locks, so it checks that the file did not change (`database/readonly.py`).
+- In a registry that a group shares, SQLite's logs lack the group's rights for a moment after they
+  are made. A process that meets one then tries again (`database/opening.py`, `store.py`).
+
+SQL
+
+- A query chooses its index from short probes (`rows/model_query.py`): SQLite's planner would read
+  a million models to find the five with a tag.
+- SQLite 3.35 is the oldest supported version: no STRICT tables, no jsonb, no ``->>``.
+- A new database is made from schema.sql. Migrations bring older ones to the same form.
 """

@@ -1,1 +1,1 @@
-"""The database file: made, opened, locked, migrated, read only."""
+"""The database file: make, open, lock, migrate and check it."""

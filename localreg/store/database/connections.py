@@ -1,11 +1,10 @@
 """One SQLite connection per process and thread.
 
-A connection must not be used by two threads at once, nor by a process that did not open it. A
-forked child is worse off than that: SQLite remembers within the process which locks it holds on
-a file, the child inherits that memory without the locks, and even a connection that it opens for
-itself would believe in them. So all idle connections are closed before a fork, and both sides
-open new ones. Transactions on other threads are waited for, and none begins until the fork is
-done.
+Two threads must not use one connection at once, and neither may a process that did not open it.
+A fork makes this worse. SQLite keeps a list of the locks that the process holds on each file. The
+child inherits the list without the locks, and even its own new connections would trust it. So all
+idle connections are closed before a fork, and parent and child open new ones. A fork waits for
+transactions of other threads, and no transaction begins until it is done.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ FORK_WAIT_SECONDS = 30.0
 
 
 class _Slot:
-    """One thread's connection, and the lock that says whether it is in use."""
+    """One thread's connection, and the lock that is held while it is in use."""
 
     __slots__ = ("__weakref__", "connection", "end", "in_use", "pid")
 
@@ -29,12 +28,12 @@ class _Slot:
         self.connection: sqlite3.Connection | None = connection
         self.in_use = threading.RLock()
         self.pid = os.getpid()
-        # By a weak reference: the thread must not keep what nobody else does.
+        # A weak reference, so that the thread does not keep the slot alive.
         self.end = weakref.finalize(threading.current_thread(), _close, weakref.ref(self))
         self.end.atexit = False
 
     def close(self) -> None:
-        """Close the connection when it is idle and this process opened it."""
+        """Close the connection if it is idle and this process opened it."""
         if self.pid != os.getpid() or not self.in_use.acquire(timeout=FORK_WAIT_SECONDS):
             return
         try:
@@ -65,11 +64,12 @@ def _close_all(slots: dict[int, _Slot]) -> None:
 
 
 class Connections:
-    """Opens a connection for each thread that asks, and closes them all in the end.
+    """Opens a connection for each thread that needs one, and closes all of them.
 
     Args:
-        connect: opens one.
-        is_outdated: whether one is to be replaced before it is used again; None for never.
+        connect: opens a connection.
+        is_outdated: returns True for a connection that must be opened again before its next use;
+            None if that never happens.
     """
 
     def __init__(
@@ -82,13 +82,13 @@ class Connections:
         self._local = threading.local()
         self._slots: dict[int, _Slot] = {}
         self._closed = False
-        # Python warns of connections that are collected without having been closed.
+        # Python warns if a connection is collected without having been closed.
         weakref.finalize(self, _close_all, self._slots)
         _every.add(self)
 
     @contextmanager
     def mine(self) -> Iterator[sqlite3.Connection]:
-        """Yield this thread's connection, held against a fork by another thread.
+        """Yield this thread's connection; another thread cannot fork until the block ends.
 
         Raises:
             sqlite3.ProgrammingError: the connections were closed.
@@ -101,14 +101,14 @@ class Connections:
                 if slot.connection is not None:
                     yield slot.connection
                     return
-            # Another thread forked between the two lines and closed it: open it again.
+            # Another thread forked in between and closed it: open it again.
 
     def _renew(self, slot: _Slot, is_outdated: Callable[[sqlite3.Connection], bool]) -> None:
         connection = slot.connection
         if connection is None or _in_transaction(connection) or not is_outdated(connection):
             return
         connection.close()
-        slot.connection = None  # so that whoever asked asks again
+        slot.connection = None  # `mine` opens a new one
         slot.end.detach()
 
     def _slot(self) -> _Slot:
@@ -121,19 +121,19 @@ class Connections:
             slot = _Slot(self._connect())
             before = self._slots.get(threading.get_ident())
             self._slots[threading.get_ident()] = slot
-        if before is not None:  # of a thread that has ended, or of the process before a fork
+        if before is not None:  # of an ended thread, or from before a fork
             before.close()
         self._local.slot = slot
         return slot
 
     def drop(self) -> None:
-        """Close this thread's connection, if it is idle; its next use opens a new one."""
+        """Close this thread's connection if it is idle; the next use opens a new one."""
         slot: _Slot | None = getattr(self._local, "slot", None)
         if slot is not None:
             slot.close()
 
     def close(self) -> None:
-        """Close every connection of this process; from here on `mine` raises."""
+        """Close every connection of this process; after this `mine` raises."""
         self._closed = True
         self.release()
 
@@ -142,14 +142,14 @@ class Connections:
         _close_all(self._slots)
 
     def busy(self) -> list[_Slot]:
-        """Return what could not be closed."""
+        """Return the slots whose connection is still open."""
         return [slot for slot in list(self._slots.values()) if slot.connection is not None]
 
 
 _every: weakref.WeakSet[Connections] = weakref.WeakSet()
 _fork_gate = threading.RLock()
-# What a child inherited in use is kept for ever: closing it there, as collecting it would, could
-# delete the write-ahead log under the parent.
+# Connections that a child inherited while they were in use are kept for ever: closing one in the
+# child, by hand or by collection, could delete the write-ahead log of the parent.
 _inherited: list[_Slot] = []
 
 

@@ -1,8 +1,8 @@
-"""Bringing a database that an older localreg made to the format of this one.
+"""Bring a database of an older localreg to the current format.
 
-A released migration is never edited. Format 1 is the first, so there is none yet; the one that
-makes format 2 goes here as ``@MIGRATIONS() def format_2(db): ...``, and schema.sql changes with
-it.
+A released migration is never edited. Format 1 is the first, so there is no migration yet. The one
+that makes format 2 goes here as ``@MIGRATIONS() def format_2(db): ...``, together with the change
+of schema.sql.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ MIGRATIONS = Migrations("localreg")
 def migrate(
     path: Path, migrations: Migrations = MIGRATIONS, target: int = opening.FORMAT_VERSION
 ) -> None:
-    """Upgrade a database in one transaction, after a backup beside it.
+    """Upgrade a database in one transaction, after a backup into the same folder.
 
     Args:
         path: the database; another process may upgrade it at the same time.
-        migrations: what to apply, each once.
-        target: the format version that they lead to.
+        migrations: the migrations to apply, each once.
+        target: the format version after them.
     """
     connection = opening.connect(path, durability="full")
     try:
-        # IMMEDIATE: two that upgrade at once take turns, and the second finds nothing to do.
+        # IMMEDIATE: two processes that upgrade take turns, and the second has nothing to do.
         connection.execute("BEGIN IMMEDIATE")
         version = opening.check_header(connection, path)
         if version < target:
@@ -44,14 +44,14 @@ def migrate(
 
 
 def _back_up(path: Path, version: int) -> None:
-    aside = path.with_name(f"{path.name}.{new_id()}.new")
+    temporary = path.with_name(f"{path.name}.{new_id()}.new")
     source = opening.connect(path, durability="full")
-    target = sqlite3.connect(aside)
+    target = sqlite3.connect(temporary)
     try:
         source.backup(target)
     finally:
         target.close()
         source.close()
-    aside.chmod(stat.S_IMODE(path.stat().st_mode))  # no one may read it who may not read that
-    # Whole, or not there under this name; a link that was there is replaced, not followed.
-    aside.replace(path.with_name(f"{path.name}.format-{version}.backup"))
+    temporary.chmod(stat.S_IMODE(path.stat().st_mode))  # readable for the same users
+    # The backup is complete or absent; a link with its name is replaced, not followed.
+    temporary.replace(path.with_name(f"{path.name}.format-{version}.backup"))

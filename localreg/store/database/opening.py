@@ -1,7 +1,7 @@
-"""Opening a database file: what it must be, and how a connection to it is set up.
+"""Check a database file, and open connections to it.
 
-What is not ours, damaged or newer is refused before anything is written, and is left byte for
-byte as it was.
+A file of another program, a damaged one or one of a newer localreg is refused before anything is
+written to it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ APPLICATION_ID = 0x6C72_6567  # "lreg"
 FORMAT_VERSION = 1
 HEADER_BYTES = 100  # of an SQLite database
 SQLITE_FLOOR = (3, 35, 0)
-LOOKS = 10  # at a database that seems damaged, and may be in the middle of a commit
+LOOKS = 10  # tries before a database counts as damaged: a commit may be under way
 LOOK_SECONDS = 0.01
 
 
@@ -36,7 +36,7 @@ def sqlite_version() -> str:
 
 
 def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
-    """Check that SQLite knows what the schema and the queries use.
+    """Raise if SQLite is too old for the schema and the queries.
 
     Raises:
         SQLiteTooOldError: it is older than 3.35.
@@ -45,63 +45,63 @@ def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None
         found = ".".join(map(str, version))
         wanted = ".".join(map(str, SQLITE_FLOOR))
         raise SQLiteTooOldError(
-            f"localreg needs SQLite {wanted} or newer; this Python has {found}. Use a Python "
-            "built with a newer SQLite",
+            f"localreg needs SQLite {wanted} or newer, and this Python has {found}; use a Python "
+            "with a newer SQLite",
             path="",
         )
 
 
 def check_file(path: Path) -> None:
-    """Check, without writing, that `path` is a database this version can open.
+    """Raise if `path` is not a database that this version can open; write nothing.
 
     Raises:
-        NotARegistryError: it is no file, or another program's database.
-        DamagedRegistryError: it is empty, cut off or no database at all.
+        NotARegistryError: it is not a file, or the database of another program.
+        DamagedRegistryError: it is empty, truncated or not a database.
         NewerFormatError: a newer localreg wrote it.
     """
     status = path.lstat()
     for each, found in [(path, status), *_beside(path, "-wal", "-shm", "-journal")]:
         if not stat.S_ISREG(found.st_mode):
             raise NotARegistryError(
-                f"{each} must be a regular file; links and others are not followed", path=str(each)
+                f"{each} must be a regular file; links are not followed", path=str(each)
             )
     if status.st_size < HEADER_BYTES:
         raise DamagedRegistryError(
-            f"{path} is empty or cut off ({status.st_size} bytes), so what it held is lost; "
-            "restore it from a backup, or remove it to start anew",
+            f"{path} is empty or truncated ({status.st_size} bytes), so its content is lost; "
+            "restore it from a backup, or delete it to start with an empty registry",
             path=str(path),
         )
     with translated(path):
         for tries_left in reversed(range(LOOKS)):
             try:
-                # Pages may be missing because a checkpoint or a commit is under way, or was
-                # killed: SQLite completes them from its log.
+                # Pages may be missing while a checkpoint or a commit runs, or after it was
+                # killed. SQLite completes them from its log.
                 killed = tries_left < LOOKS - 1 and waiting_log(path) is not None
                 _check_untouched(path, header_only=killed)
                 return
             except sqlite3.DatabaseError:
-                # It may have begun or ended since the look at the log. Damage stays.
+                # The commit may have begun or ended in between. Real damage does not go away.
                 if tries_left == 0:
                     raise
                 time.sleep(LOOK_SECONDS)
 
 
 def _check_untouched(path: Path, *, header_only: bool = False) -> None:
-    # SQLite reads the header itself: closing a file descriptor of our own would drop the locks
-    # that its connections elsewhere in this process hold. "immutable" makes it touch nothing.
+    # SQLite reads the header: closing our own file descriptor would drop the locks that other
+    # connections of this process hold. "immutable" keeps it from writing anything.
     with closing(sqlite3.connect(_uri(path, "mode=ro&immutable=1"), uri=True)) as connection:
         if header_only:
-            connection.execute("PRAGMA writable_schema = ON")  # no comparison with the file's size
+            connection.execute("PRAGMA writable_schema = ON")  # do not check the file size
         check_header(connection, path)
 
 
 def waiting_log(path: Path) -> Path | None:
-    """Return the log beside a database that holds changes, or what undoes them; None without."""
+    """Return the log beside a database that is not empty, or None."""
     return next((log for log, found in _beside(path, "-wal", "-journal") if found.st_size), None)
 
 
 def _beside(path: Path, *endings: str) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield SQLite's own files beside a database, as far as there are any."""
+    """Yield SQLite's own files beside a database that exist, with their status."""
     for ending in endings:
         file = path.with_name(path.name + ending)
         with suppress(FileNotFoundError):  # the last process to close deletes them
@@ -112,8 +112,8 @@ def check_header(connection: sqlite3.Connection, path: Path) -> int:
     """Return the format version of an open database.
 
     Raises:
-        NotARegistryError: another program's.
-        NewerFormatError: a newer localreg's.
+        NotARegistryError: it is of another program.
+        NewerFormatError: it is of a newer localreg.
     """
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     if application != APPLICATION_ID:
@@ -137,14 +137,14 @@ def connect(path: Path, *, durability: str) -> sqlite3.Connection:
 
     Args:
         path: an existing database.
-        durability: "full", or "fast" to leave writing out to the operating system.
+        durability: "full", or "fast" to let the operating system decide when it writes.
     """
     for tries_left in reversed(range(LOOKS)):
         try:
             return _connect(path, durability)
         except sqlite3.OperationalError as error:
-            # A log has the mode of its database a moment after it is there: until then other
-            # members of a group that shares it are refused.
+            # SQLite sets the mode of a new log a moment after it made it. Until then the other
+            # members of the group are refused.
             if tries_left == 0 or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
                 raise
             if not path.exists():
@@ -154,20 +154,20 @@ def connect(path: Path, *, durability: str) -> sqlite3.Connection:
 
 
 def _connect(path: Path, durability: str) -> sqlite3.Connection:
-    # mode=rw: a file that disappeared is an error, and not made again, empty.
+    # mode=rw: a missing file is an error; SQLite must not make an empty one.
     connection = open_uri(path, "mode=rw")
     with _closed_on_error(connection):
         mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
         if mode != "wal":
             connection.execute("PRAGMA journal_mode = TRUNCATE")
-        # A rollback journal needs EXTRA to also sync the directory it is removed from.
+        # A rollback journal needs EXTRA, which syncs the directory too.
         full = "FULL" if mode == "wal" else "EXTRA"
         connection.execute(f"PRAGMA synchronous = {full if durability == 'full' else 'OFF'}")
     return connection
 
 
 def probed(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Return the connection after its first read, which is where opening really happens."""
+    """Return the connection after its first read: only that really opens the file."""
     with _closed_on_error(connection):
         connection.execute("PRAGMA user_version").fetchone()
     return connection
@@ -185,29 +185,30 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 def open_uri(
     path: Path, options: str, factory: type[sqlite3.Connection] = sqlite3.Connection
 ) -> sqlite3.Connection:
-    """Return a connection, set up as all are.
+    """Return a connection with the settings that all connections have.
 
     Args:
-        options: of SQLite's URI.
-        factory: what it is one of.
+        path: the database.
+        options: the query of SQLite's URI, such as ``mode=ro``.
+        factory: the class of the connection.
     """
     connection = sqlite3.connect(
         _uri(path, options),
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,
-        # Closed by whichever thread closes the registry; used by one thread only.
+        # One thread uses it; another may close it, with the registry.
         check_same_thread=False,
         cached_statements=256,
         factory=factory,
     )
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE deletes: events guard against it
+    connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE fires the guards of events
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection
 
 
 def _uri(path: Path, options: str) -> str:
-    # The characters that mean something in the URI of a file; SQLite decodes them again.
+    # Escape the characters that have a meaning in a URI; SQLite decodes them.
     quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     return f"file:{quoted}?{options}"

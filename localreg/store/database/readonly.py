@@ -1,15 +1,15 @@
-"""Reading a database that cannot be written to, whoever else writes to it meanwhile.
+"""Read a database without writing, while other processes may write to it.
 
-- Whether it can be written to is looked at when the registry is opened, and stays so until it is
-  opened again.
-- With SQLite's log and its index beside it (``-wal``, ``-shm``), a reader without any right to
-  write sees what the writers commit, as every reader does.
-- Who may write makes them to read, and takes them away again. Who may write to the folder and not
-  to the database must not: they would be the reader's own files, and keep the owner from writing.
-- Without them nobody has the database open, and nothing is to be made beside it: it is read as a
-  file that does not change ("immutable"). Such a connection takes no locks, and no writer waits
-  for it. So it is given up as soon as the file, or a log beside it, is not what it was; and what
-  was read while that changed counts for nothing.
+- If the database can be written to is checked when the registry is opened, and not again.
+- If SQLite's log and index (``-wal``, ``-shm``) exist, a reader without the right to write sees
+  what writers commit, like every reader.
+- A user who may write to the database makes these files for reading, and deletes them at the end.
+  A user who may write to the folder but not to the database must not make them: they would belong
+  to the reader, and the owner could not write any more.
+- If these files do not exist, no process has the database open, and nothing may be made beside it.
+  Then it is opened as a file that does not change (SQLite's "immutable"). Such a connection takes
+  no locks, and writers do not wait for it. So it is replaced as soon as the file or its log has
+  changed, and what was read during a change is an error.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from localreg.filesystem.access_rights import may_write, why_not_written
 from localreg.store.database import opening
 from localreg.store.rows import setting_rows
 
-_FINEST_NS = 20_000_000  # two changes within that time may leave the same time of writing
+_FINEST_NS = 20_000_000  # two changes within this time may have the same mtime
 _State = tuple[int, ...]
 
 
-def refusal(path: Path) -> str | None:
-    """Return why a database cannot be written to, as the end of a sentence; None when it can.
+def why_readonly(path: Path) -> str | None:
+    """Return why a database cannot be written to, as the end of a sentence; None if it can.
 
     Args:
         path: an existing database.
@@ -42,25 +42,25 @@ def refusal(path: Path) -> str | None:
 
 
 class UnlockedConnection(sqlite3.Connection):
-    """A connection that takes no locks; `seen` is what the file was when it was opened."""
+    """A connection that takes no locks; `seen` is the state of the file when it was opened."""
 
     seen: _State
 
 
 def is_outdated(connection: sqlite3.Connection, path: Path) -> bool:
-    """Return whether a connection that takes no locks reads a file that changed since."""
+    """Return True if a connection without locks was opened before the file changed."""
     return isinstance(connection, UnlockedConnection) and connection.seen != _state(path)
 
 
 class one_state:  # noqa: N801  (used like a function; a generator costs more on every read)
-    """Check that all that is read within a block is of one state, as SQLite's locks do elsewhere.
+    """A block that raises if the database changed while it ran.
 
     Args:
-        connection: what is read by; one that takes locks is not checked.
+        connection: what the block reads with; only a connection without locks is checked.
         path: its database.
 
     Raises:
-        StorageError: the file changed meanwhile, and nothing kept its writer waiting.
+        StorageError: the file changed during the block.
     """
 
     __slots__ = ("_connection", "_path")
@@ -73,7 +73,7 @@ class one_state:  # noqa: N801  (used like a function; a generator costs more on
         pass
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # Half of a change may also look like damage.
+        # A change that is half written may also look like damage.
         if kind is None or issubclass(kind, sqlite3.Error):
             _check_unchanged(self._connection, self._path)
 
@@ -81,14 +81,14 @@ class one_state:  # noqa: N801  (used like a function; a generator costs more on
 def _check_unchanged(connection: sqlite3.Connection, path: Path) -> None:
     if is_outdated(connection, path):
         raise StorageError(
-            f"{path} was changed by another process in the middle of being read, without any right "
-            "to lock it; try again",
+            f"another process changed {path} while it was read, and it cannot be locked here; try "
+            "again",
             path=str(path),
         )
 
 
 def _state(path: Path) -> _State:
-    """Return what changes when a database does; -1 where a file is not there."""
+    """Return numbers that differ after a change of the database; -1 for a missing file."""
     found: list[int] = []
     for file in (path, path.with_name(f"{path.name}-wal")):
         try:
@@ -104,15 +104,14 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     """Return a connection that cannot write; it also works on a read-only mount.
 
     Raises:
-        ReadOnlyRegistryError: what a killed process left in a log has to be dealt with first.
+        ReadOnlyRegistryError: a killed process left a log, which must be applied by a writer.
     """
-    # What a killed process left is only told of: dealing with it would be writing.
     if may_write(path.parent) and may_write(path) and opening.waiting_log(path) is None:
-        return _connect_and_leave_nothing(path)
+        return _connect_and_clean_up(path)
     for tries_left in reversed(range(opening.LOOKS)):
         refused: sqlite3.OperationalError | None = None
         try:
-            if not _log_would_be_ours(path):
+            if not _log_would_block_owner(path):
                 return opening.probed(opening.open_uri(path, "mode=ro"))
         except sqlite3.OperationalError as error:
             code = error.sqlite_errorcode & 0xFF
@@ -127,27 +126,27 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
         if log is None:
             return _connect_unlocked(path)
         if tries_left == 0:
-            raise _left_behind(log) from refused
-        time.sleep(opening.LOOK_SECONDS)  # its writer may be about to open or to close it
+            raise _log_of_killed(log) from refused
+        time.sleep(opening.LOOK_SECONDS)  # a writer may be opening or closing it
     raise AssertionError
 
 
-def _connect_and_leave_nothing(path: Path) -> sqlite3.Connection:
-    """Return a connection that only reads, where this user may write.
+def _connect_and_clean_up(path: Path) -> sqlite3.Connection:
+    """Return a connection that only reads, for a user who may write.
 
-    SQLite makes its log and its index also to read, and lets the last one who may write take them
-    away again: of a connection that may not they would stay for good.
+    SQLite makes its log and index for reading too, and only a connection that may write deletes
+    them at the end. So this one is opened for writing, with writing turned off.
     """
     connection = opening.probed(opening.open_uri(path, "mode=rw"))
     connection.execute("PRAGMA query_only = ON")
     return connection
 
 
-def _log_would_be_ours(path: Path) -> bool:
-    """Return whether SQLite would make a log, only to read, that keeps the owner from writing.
+def _log_would_block_owner(path: Path) -> bool:
+    """Return True if SQLite would make a log that keeps the owner from writing.
 
-    In WAL mode, where the folder can be written to and the database cannot, it would be a file of
-    the reader's own; and only who may write to the database ever takes it away again.
+    In WAL mode, if this user may write to the folder but not to the database, the log would belong
+    to this user, and would not be deleted at the end.
     """
     if may_write(path) or not may_write(path.parent) or not os.path.lexists(path):
         return False
@@ -168,10 +167,9 @@ def _connect_unlocked(path: Path) -> sqlite3.Connection:
     return opening.probed(connection)
 
 
-def _left_behind(log: Path) -> ReadOnlyRegistryError:
+def _log_of_killed(log: Path) -> ReadOnlyRegistryError:
     return ReadOnlyRegistryError(
-        f"{log} holds what a killed process left, and it cannot be dealt with while only reading; "
-        "open the registry once where it can be written to, and without readonly (`localreg env` "
-        "is enough)",
+        f"a killed process left {log}, and only a process that may write can apply it; open the "
+        "registry once where it can be written to (`localreg env` is enough)",
         path=str(log),
     )

@@ -1,4 +1,4 @@
-"""Where errors of sqlite3 become localreg's own, and nowhere else."""
+"""Translate errors of sqlite3 into localreg's own. No other module does."""
 
 from __future__ import annotations
 
@@ -24,14 +24,12 @@ BUSY_SECONDS = 30.0
 _Outcome = tuple[type[RegistryError], str]
 _LOCKED: _Outcome = (
     LockTimeoutError,
-    f"another process kept {{path}} locked for more than {BUSY_SECONDS:.0f} s; "
-    "look for one that hangs in the middle of a write, or on a network file system whether its "
-    "locks work",
+    f"another process kept {{path}} locked for more than {BUSY_SECONDS:.0f} s; look for a process "
+    "that hangs during a write. On a network file system, check that its locks work",
 )
 _DAMAGED: _Outcome = (
     DamagedRegistryError,
-    "{path} is damaged ({reason}); restore it from a backup, or look at it with "
-    "`sqlite3 FILE .recover`",
+    "{path} is damaged ({reason}); restore it from a backup, or try `sqlite3 FILE .recover`",
 )
 _REFUSED: _Outcome = (StorageError, "{path} could not be read or written: {reason}")
 _BY_CODE: dict[int, _Outcome] = {
@@ -42,7 +40,7 @@ _BY_CODE: dict[int, _Outcome] = {
     sqlite3.SQLITE_FORMAT: _DAMAGED,
     sqlite3.SQLITE_FULL: (
         StorageFullError,
-        "no space left for {path}; the change was not made, free some space and try again",
+        "no space left for {path}, so nothing was changed; free some space and try again",
     ),
     sqlite3.SQLITE_READONLY: (
         ReadOnlyRegistryError,
@@ -57,17 +55,17 @@ _BY_CODE: dict[int, _Outcome] = {
 }
 _UNEXPECTED: _Outcome = (
     RegistryError,
-    "{path}: the database refused the change ({reason}); this is a defect of localreg, "
-    "please report it",
+    "{path}: the database refused the change ({reason}); this is a bug of localreg, please report "
+    "it",
 )
 
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Raise sqlite3's errors as localreg's.
+    """Translate the errors of sqlite3 that the block raises.
 
     Raises:
-        RegistryError: or one of its subclasses, by SQLite's result code.
+        RegistryError: or a subclass that fits SQLite's result code.
     """
     try:
         yield
@@ -76,22 +74,22 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def as_registry_error(error: sqlite3.Error, path: Path) -> RegistryError:
-    """Return what an error of sqlite3 means to a user."""
+    """Return the error of localreg for an error of sqlite3."""
     if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
         return ClosedRegistryError(
             f"the registry {path.parent} was closed; open it again with Registry(path)",
             path=str(path),
         )
-    # The low byte is the primary code; sqlite3 raises some errors of its own without any.
+    # The low byte is the primary code. Errors of the sqlite3 module itself have no code.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     kind, text = _BY_CODE.get(code, _UNEXPECTED)
     return kind(text.format(path=path, reason=error, refused=_why_refused(path)), path=str(path))
 
 
 def _why_refused(path: Path) -> str:
-    """Return why a database cannot be written to, as it lies there.
+    """Return why a database cannot be written to.
 
-    Beside it may be a log of SQLite's that somebody made who kept it to themselves.
+    The reason may be a log of SQLite beside it that another user made without rights for others.
     """
     beside = (path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal"))
     for place in (path.parent, path, *beside):

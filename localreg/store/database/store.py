@@ -1,4 +1,4 @@
-"""The open database of a registry: reading and writing it in transactions."""
+"""The open database of a registry: read and write it in transactions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from localreg.errors import (
 )
 from localreg.filesystem.access_rights import barrier
 from localreg.store.database import opening
-from localreg.store.database import readonly as reading_only
 from localreg.store.database.connections import Connections
+from localreg.store.database.readonly import connect_readonly, is_outdated, one_state, why_readonly
 from localreg.store.database.sqlite_errors import translated
 from localreg.store.rows import setting_rows
+from localreg.values import settings
 from localreg.values.checks import shown
 
 TYPE_CHECKING = False
@@ -45,17 +46,17 @@ class Store:
     """A registry's database.
 
     Args:
-        path: the database file; made when there is none, unless `readonly`.
+        path: the database file; made if it does not exist, unless `readonly`.
         durability: "full" survives a power loss, "fast" only the end of the process.
-        readonly: refuse to write, and open what cannot be written to.
-        behind: of an upstream registry, the directory of the one that it stands behind.
-        journal: the journal mode of a database that is made now; by the file system when None.
-        group: the group that shares a database that is made now.
+        readonly: refuse to write.
+        reader: for an upstream registry, the directory of the registry that reads it.
+        journal: the journal mode of a new database; if None the file system decides.
+        group: the group that shares a new database.
 
     Attributes:
-        refusal: why nothing can be written, as the end of a sentence; None where it can.
-        shared: the name of the group that shares the registry; None where nobody does.
-        group: its number on this machine.
+        refusal: why nothing can be written, as the end of a sentence; None if it can.
+        shared: the name of the group that shares the registry; None if it is not shared.
+        group: the number of that group on this machine.
 
     Raises:
         RegistryError: it cannot be opened; nothing was changed.
@@ -67,7 +68,7 @@ class Store:
         *,
         durability: Durability = "full",
         readonly: bool = False,
-        behind: Path | None = None,
+        reader: Path | None = None,
         journal: str | None = None,
         group: Group | None = None,
     ) -> None:
@@ -80,54 +81,52 @@ class Store:
         self.path = path
         self.durability: Durability = durability
         self.refusal = f"{path.parent} was opened with readonly=True" if readonly else None
-        self._behind = behind
+        self._reader = reader
         if not _is_there(path):
             self._make(journal, group)
         opening.check_file(path)
-        self._instead = "open it without that"
+        self._advice = "open it without readonly=True"
         if not readonly:
-            self.refusal = reading_only.refusal(path)
-            self._instead = "LOCALREG_HOME or -R names one that you may write to"
-        if behind is not None:
+            self.refusal = why_readonly(path)
+            self._advice = f"name another registry, with {settings.HOME} or -R"
+        if reader is not None:
             here = path.parent
-            self.refusal = f"this belongs to the upstream registry {here}, which is only read " + (
-                f"behind {behind}"
-            )
-            self._instead = (
+            self.refusal = f"it belongs to the upstream registry {here}, which {reader} only reads"
+            self._advice = (
                 f"change it in its own registry (`localreg -R {here} …`, Registry({str(here)!r})), "
-                "or make a model of your own with the same weights"
+                "or make a new model with the same weights"
             )
         self._buffer: ReportBuffer | None = None
         outdated = self._is_outdated if self.readonly else None
         self._connections = Connections(self._connect, outdated)
-        # Apart from ours: users may leave transactions open on theirs.
+        # Not the same connections: users may leave transactions open on theirs.
         self.user_connections = Connections(self._connect, outdated)
-        settings = self._read_settings()
-        self.registry_id = settings["registry_id"]
-        self._journal = settings["journal"]
-        self.shared = settings.get("shared")
-        # The folder's own group: numbers, and names, may differ from one machine to the next.
+        stored = self._read_settings()
+        self.registry_id = stored["registry_id"]
+        self._journal = stored["journal"]
+        self.shared = stored.get("shared")
+        # Read from the folder: another machine may have other numbers, or other names.
         self.group = path.parent.stat().st_gid if self.shared and os.name == "posix" else None
         self._actor: str | None = None
 
     @property
     def readonly(self) -> bool:
-        """Whether nothing can be written: that was asked for, or the place does not allow it."""
+        """True if nothing can be written: `readonly` was given, or the file system refuses."""
         return self.refusal is not None
 
     def _is_outdated(self, connection: sqlite3.Connection) -> bool:
-        return reading_only.is_outdated(connection, self.path)
+        return is_outdated(connection, self.path)
 
     def _make(self, journal: str | None, group: Group | None) -> None:
-        if self._behind is not None:
+        if self._reader is not None:
             raise NotARegistryError(
-                f"there is no registry in {self.path.parent}; is that where it is, and mounted?",
+                f"there is no registry in {self.path.parent}; check the path, and if it is mounted",
                 path=str(self.path),
             )
         if self.readonly:
             raise ReadOnlyRegistryError(
-                f"there is no registry in {self.path.parent}, and one that is opened for reading "
-                "only is not made",
+                f"there is no registry in {self.path.parent}, and readonly=True makes none; open "
+                "it once without that",
                 path=str(self.path),
             )
         from localreg.store.database import creating
@@ -136,7 +135,7 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         if self.readonly:
-            return reading_only.connect_readonly(self.path)
+            return connect_readonly(self.path)
         return opening.connect(self.path, durability=self.durability)
 
     def _read_settings(self) -> dict[str, str]:
@@ -146,12 +145,13 @@ class Store:
             if version < opening.FORMAT_VERSION:
                 self._migrate(version)
             with self.read() as connection:
-                settings = setting_rows.settings(connection)
-            if not {"registry_id", "journal"} <= settings.keys():
+                stored = setting_rows.settings(connection)
+            if not {"registry_id", "journal"} <= stored.keys():
                 raise DamagedRegistryError(
-                    f"{self.path} lacks its settings; restore it from a backup", path=str(self.path)
+                    f"{self.path} has lost its settings; restore it from a backup",
+                    path=str(self.path),
                 )
-            return settings
+            return stored
         except BaseException:
             self.close()
             raise
@@ -169,7 +169,8 @@ class Store:
         if self.readonly:
             raise ReadOnlyRegistryError(
                 f"{self.path} has format {version} and must be upgraded to "
-                f"{opening.FORMAT_VERSION}, but {self.refusal}; open it once for writing",
+                f"{opening.FORMAT_VERSION}, but {self.refusal}; open it once where it can be "
+                "written to",
                 path=str(self.path),
             )
         with translated(self.path):
@@ -177,9 +178,9 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection on which every statement sees the same state.
+        """Yield a connection in a read transaction: every statement sees the same state.
 
-        Inside a `write` of the same thread it is that transaction.
+        Inside a `write` of the same thread it is the connection of that transaction.
         """
         with translated(self.path), self._connections.mine() as connection:
             if connection.in_transaction:
@@ -187,7 +188,7 @@ class Store:
                 return
             connection.execute("BEGIN")
             try:
-                with reading_only.one_state(connection, self.path):
+                with one_state(connection, self.path):
                     yield connection
             finally:
                 if connection.in_transaction:
@@ -195,29 +196,29 @@ class Store:
 
     @contextmanager
     def one_statement(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection for a single statement, which sees one state without a transaction.
+        """Yield a connection for a single statement, which needs no transaction.
 
-        Fetch all its rows: a statement that is left open keeps old states alive.
+        Fetch all its rows: an unfinished statement keeps an old state of the database alive.
         """
         with (
             translated(self.path),
             self._connections.mine() as connection,
-            reading_only.one_state(connection, self.path),
+            one_state(connection, self.path),
         ):
             yield connection
 
     @contextmanager
     def fresh_connection(self) -> Iterator[sqlite3.Connection]:
-        """Yield a new connection, which reads from the disk, without a transaction.
+        """Yield a new connection without a transaction, which reads from the disk.
 
-        The others of this process have pages of the file in memory, and do not notice when it is
-        damaged behind their back.
+        The other connections of this process have pages of the file in memory, and do not notice
+        damage on the disk.
 
         Raises:
-            DamagedRegistryError: the file cannot be opened any more for what is in it.
-            StorageError: it is gone, or cannot be read.
+            DamagedRegistryError: the file is too damaged to be opened.
+            StorageError: it is missing, or cannot be read.
         """
-        # Of the kind that knows of forks.
+        # Not sqlite3.connect: `Connections` closes it before a fork.
         connections = Connections(self._connect)
         try:
             with translated(self.path), connections.mine() as connection:
@@ -227,11 +228,11 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Change]:
-        """Yield a write transaction; it is committed at the end, or leaves no trace.
+        """Yield a write transaction. It is committed at the end; an error undoes all of it.
 
         Raises:
-            ReadOnlyRegistryError: the registry was opened for reading only.
-            LockTimeoutError: another process is writing, and does not end.
+            ReadOnlyRegistryError: the registry cannot be written to.
+            LockTimeoutError: another process held the lock for too long.
         """
         self.check_writable()
         with translated(self.path), self._begun() as connection:
@@ -243,7 +244,7 @@ class Store:
                 change.finish()
                 connection.execute("COMMIT")
             except BaseException:
-                # SQLite itself rolls back on some errors, such as a full disk.
+                # On some errors, such as a full disk, SQLite has rolled back already.
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
@@ -262,8 +263,8 @@ class Store:
                 else:
                     yield connection
                     return
-            # It was opened in the moment after another member made the log, before the group
-            # might write to that, and would stay so.
+            # The connection was opened just after another member made the log, when the group had
+            # no right to write to it yet. It would keep failing, so open another one.
             self._connections.drop()
             time.sleep(opening.LOOK_SECONDS)
 
@@ -272,24 +273,24 @@ class Store:
 
         if self._journal == "wal":
             begin_write(connection)
-        else:  # a lock over a network costs too much to ask for it every millisecond
+        else:  # over a network, asking for a lock every millisecond costs too much
             connection.execute("BEGIN IMMEDIATE")
 
     def check_writable(self) -> None:
-        """Check that the registry may be written to.
+        """Raise if the registry cannot be written to.
 
         Raises:
-            ReadOnlyRegistryError: that was not asked for, or the place does not allow it.
+            ReadOnlyRegistryError: it says why, and what to do.
         """
         if self.refusal is not None:
             raise ReadOnlyRegistryError(
-                f"{self.refusal}, so nothing can be changed in this registry; {self._instead}",
+                f"nothing can be changed here: {self.refusal}; {self._advice}",
                 path=str(self.path),
             )
 
     @property
     def buffer(self) -> ReportBuffer:
-        """What this process reported and has not written yet."""
+        """The reported values that this process has not written yet."""
         if self._buffer is None:
             from localreg.store.rows.report_buffer import ReportBuffer
 
@@ -298,34 +299,36 @@ class Store:
         return self._buffer
 
     def flush(self) -> None:
-        """Write what this process reported and has not written yet.
+        """Write the reported values that wait in memory.
 
         Raises:
-            RegistryError: it cannot be written, and waits on.
+            RegistryError: they cannot be written, and stay in memory.
         """
         if self._buffer is not None:
             self._buffer.flush()
 
     def has_reported(self) -> bool:
-        """Return whether this process ever reported anything since it was opened."""
+        """Return True if this process has reported anything to this registry."""
         return self._buffer is not None and self._buffer.noted
 
     def take_reported(self) -> set[Owner]:
-        """Return what this process reported to since this was last called."""
+        """Return the models and tasks that this process reported to since the last call."""
         return set() if self._buffer is None else self._buffer.take_owners()
 
     def actor(self) -> str:
-        """Return who changes something from here: ``user@host``."""
+        """Return the name that events of this process carry: ``user@host``."""
         if self._actor is None:
             user = os.environ.get("LOGNAME") or os.environ.get("USER") or _login_name()
             self._actor = f"{user}@{_host_name()}".encode("utf-8", "replace").decode()
         return self._actor
 
     def close(self) -> None:
-        """Write what waits, and close every connection of this process; closing twice is fine.
+        """Write the waiting reported values, and close every connection of this process.
+
+        Closing twice is fine.
 
         Raises:
-            RegistryError: what was reported in the last second cannot be written, and is lost.
+            RegistryError: the values of the last second cannot be written, and are lost.
         """
         buffer, self._buffer = self._buffer, None
         try:
@@ -337,10 +340,10 @@ class Store:
 
 
 def _is_there(path: Path) -> bool:
-    """Return whether there is a database, or anything of its name.
+    """Return True if there is a database, or anything else with its name.
 
     Raises:
-        StorageError: that cannot be told, as in a folder that this user may not enter.
+        StorageError: this user may not look, for example may not enter the folder.
     """
     try:
         path.lstat()

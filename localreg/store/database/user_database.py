@@ -1,4 +1,4 @@
-"""The database as users get it, for looking around with sqlite-utils."""
+"""The database for users, as `Registry.db`: their own connection, through sqlite-utils."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from localreg.store.database.store import Store
 
 
 def explore(store: Store) -> Database:
-    """Return a `sqlite_utils.Database` on a connection of its own, one for each thread.
+    """Return a `sqlite_utils.Database` with its own connection, one for each thread.
 
-    It is closed with the store, and before the process forks; ask for it again then.
+    It is closed with the store and before a fork; call this again then.
     """
     with translated(store.path):
         while True:

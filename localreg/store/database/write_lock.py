@@ -1,4 +1,4 @@
-"""Taking the write lock, in turns that are fair enough."""
+"""Take the write lock, with a fair chance for each process."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ SHORTEST, LONGEST = 0.000_2, 0.001_5  # seconds between two tries
 
 
 def begin_write(connection: sqlite3.Connection) -> None:
-    """Begin a write transaction, and wait for the lock at most `BUSY_SECONDS`.
+    """Begin a write transaction; wait for the lock at most `BUSY_SECONDS`.
 
-    SQLite's own waiting sleeps longer with every try, up to 100 ms, so that whoever waited longest
-    comes last: with eight writers single calls took seconds. Here all try again at the same pace.
+    SQLite's own waiting sleeps longer with every try, up to 100 ms, so the process that waited
+    longest gets the lock last: with eight writers single calls took seconds. Here all processes
+    retry at the same pace.
 
     Raises:
-        sqlite3.OperationalError: the lock was held all the time.
+        sqlite3.OperationalError: other processes held the lock all the time.
     """
     connection.execute("PRAGMA busy_timeout = 0")
     try:

@@ -1,1 +1,1 @@
-"""Rows: what is read from, and written to, each table."""
+"""Functions that read and write the tables, one module for each topic."""
