@@ -159,7 +159,7 @@ def find(shape: Shape, registry: Registry) -> list[str]:
     query = queries.check_query(
         name=shape.name, tags=shape.tags, metadata=shape.metadata, limit=LIMIT
     )
-    return queries.find_models(registry._opened, query)
+    return queries.find_models(registry._chain.first, query)
 
 
 def check_same(shape: Shape, registry: Registry, raw: sqlite3.Connection) -> None:

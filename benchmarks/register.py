@@ -111,7 +111,7 @@ def _pair(stack: ExitStack, folder: Path, durability: Durability) -> dict[str, R
     writer = RawWriter(
         make(f"{folder}/raw", durable=durable),
         durable=durable,
-        actor=registry._opened.store.actor(),
+        actor=registry._chain.first.store.actor(),
     )
     stack.enter_context(closing(writer))
     return {"localreg": into(registry), "raw": writer.register}

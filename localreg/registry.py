@@ -1,4 +1,4 @@
-"""The open registry: one directory, its database and its blobs, and what stands behind it."""
+"""An open registry (a directory with a database and blobs), and a chain of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localreg.errors import (
 from localreg.filesystem.access_rights import barrier
 from localreg.store.database.store import Store
 from localreg.values.checks import check_text
-from localreg.values.frozen import Frozen, replace
+from localreg.values.frozen import Frozen
 from localreg.values.layout import DATABASE
 
 TYPE_CHECKING = False
@@ -29,46 +29,21 @@ if TYPE_CHECKING:
     from localreg.store.database.store import Durability as Durability
 
 
-class Absent(Frozen):
-    """An upstream registry that could not be opened: its directory, and why."""
-
-    root: Path
-    why: str
-
-
 class OpenRegistry(Frozen):
-    """What operations work on.
-
-    Attributes:
-        root: the directory, absolute.
-        store: its database.
-        upstream: the registries behind it, which are only read, in the order they are asked.
-        absent: those that should be there as well.
-        behind: the directories of both, in the order they were named.
-        front: of an upstream one the registry that it stands behind, where whatever reading it
-            needs goes: links, downloads, unpacked archives.
-    """
+    """One open registry: the directory (an absolute path) and its database."""
 
     root: Path
     store: Store
-    upstream: tuple[OpenRegistry, ...] = ()
-    absent: tuple[Absent, ...] = ()
-    behind: tuple[Path, ...] = ()
-    front: OpenRegistry | None = None
 
     def __eq__(self, other: object) -> bool:
-        """Return whether both are of one directory: handles on one model are equal then."""
+        """Return True if both are of the same directory; then handles on one model are equal."""
         return isinstance(other, OpenRegistry) and other.root == self.root
 
     def __hash__(self) -> int:
         return hash(self.root)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Refuse: every handle has one of these, which is open in this process.
-
-        Raises:
-            NotPicklableError: always.
-        """
+        """Raise NotPicklableError: every handle holds an open registry of this process."""
         raise NotPicklableError(
             f"what belongs to the open registry {self.root} cannot be pickled or deep-copied; pass "
             "the id of the model or task, and open the registry by its path where it is needed",
@@ -90,23 +65,56 @@ class OpenRegistry(Frozen):
 
         return explore(self.store)
 
-    @property
-    def base(self) -> OpenRegistry:
-        """The registry that is asked first, and written to: itself, unless it is upstream."""
-        return self.front or self
+    def close(self) -> None:
+        """Close the database; closing twice is fine."""
+        self.store.close()
+
+
+class Absent(Frozen):
+    """An upstream registry that could not be opened: its directory, and the reason."""
+
+    root: Path
+    reason: str
+
+
+class Chain(Frozen):
+    """A registry and the registries upstream of it. Look-ups ask them in this order.
+
+    Only the first is written to: downloads, links and unpacked archives go there, also those of
+    models that an upstream registry has.
+
+    Attributes:
+        first: the registry that is asked first.
+        others: the open upstream registries, read-only.
+        absent: the upstream registries that could not be opened.
+        roots: the directories of `others` and `absent`, in the order in which they were named.
+    """
+
+    first: OpenRegistry
+    others: tuple[OpenRegistry, ...] = ()
+    absent: tuple[Absent, ...] = ()
+    roots: tuple[Path, ...] = ()
 
     @property
-    def chain(self) -> tuple[OpenRegistry, ...]:
-        """All registries that are looked through, in order: this one, and those upstream."""
-        return (self, *self.upstream)
+    def registries(self) -> tuple[OpenRegistry, ...]:
+        """The first registry and the open upstream ones."""
+        return (self.first, *self.others)
+
+    def starting_at(self, registry: OpenRegistry) -> Chain:
+        """Return this chain if the registry is its first one, else a chain of that registry alone.
+
+        What changes a model or a task goes through this: in an upstream registry every write is
+        refused, never redirected to the first.
+        """
+        return self if registry == self.first else Chain(registry)
 
     def close(self) -> None:
-        """Close the database, and those upstream; closing twice is fine."""
+        """Close all databases; closing twice is fine."""
         try:
-            for each in self.upstream:
-                each.store.close()
+            for each in self.others:
+                each.close()
         finally:
-            self.store.close()
+            self.first.close()
 
 
 def open_registry(
@@ -168,18 +176,15 @@ def check_directory(argument: str, path: object) -> Path:
         ) from error
 
 
-def with_upstream(first: OpenRegistry, roots: Iterable[Path]) -> OpenRegistry:
-    """Return a registry with others behind it, which are only read.
+def chain_of(first: OpenRegistry, roots: Iterable[Path]) -> Chain:
+    """Return a registry with the registries in some directories upstream of it, opened read-only.
 
-    One that cannot be opened is among those `absent`; a directory that was named before, or is
-    that of the first, is passed over.
-
-    Args:
-        roots: directories, in the order they are asked.
+    One that cannot be opened becomes one of `Chain.absent`. A directory that was named before,
+    and the first registry's own, are skipped.
     """
-    found: list[OpenRegistry] = []
+    others: list[OpenRegistry] = []
     absent: list[Absent] = []
-    behind: list[Path] = []
+    named: list[Path] = []
     known = {os.path.realpath(first.root)}
     try:
         for root in roots:
@@ -187,18 +192,15 @@ def with_upstream(first: OpenRegistry, roots: Iterable[Path]) -> OpenRegistry:
             if place in known:
                 continue
             known.add(place)
-            behind.append(root)
+            named.append(root)
             try:
                 store = Store(root / DATABASE, readonly=True, reader=first.root)
             except RegistryError as error:
                 absent.append(Absent(root, str(error)))
             else:
-                found.append(OpenRegistry(root, store))
+                others.append(OpenRegistry(root, store))
     except BaseException:
-        for each in found:
+        for each in others:
             each.close()
         raise
-    # Whoever reads one of those upstream needs the first, which needs all of them: values cannot
-    # refer to each other, so the first is there twice.
-    front = replace(first, upstream=tuple(found), absent=tuple(absent), behind=tuple(behind))
-    return replace(front, upstream=tuple(replace(each, front=front) for each in found))
+    return Chain(first, tuple(others), tuple(absent), tuple(named))

@@ -95,8 +95,8 @@ def _fail(code: object) -> None:
     from localreg.api.tasks import exit_hooks
 
     reason = f"exit code {code}" if isinstance(code, int) else str(code)
-    for registry, task_id in ambient.tasks():
-        exit_hooks.end(registry, task_id, "failed", reason[: exit_hooks.REASON_LIMIT])
+    for chain, task_id in ambient.tasks():
+        exit_hooks.end(chain, task_id, "failed", reason[: exit_hooks.REASON_LIMIT])
 
 
 def _main_module(kind: str, what: str, shown: str, *, plain: bool) -> tuple[ModuleType, CodeType]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localreg.operations.weights.uploading import Uploads
-    from localreg.registry import Durability, OpenRegistry
+    from localreg.registry import Chain, Durability, OpenRegistry
 
 
 class State:
@@ -45,10 +45,10 @@ class State:
     """
 
     def __init__(self) -> None:
-        self.entered: list[OpenRegistry] = []
-        self.chosen: OpenRegistry | None = None
-        self.located: dict[Path, OpenRegistry] = {}
-        self.tasks: dict[tuple[Path, str], OpenRegistry] = {}
+        self.entered: list[Chain] = []
+        self.chosen: Chain | None = None
+        self.located: dict[Path, Chain] = {}
+        self.tasks: dict[tuple[Path, str], Chain] = {}
         self.exit_status: object = None
         self.seen: set[str] = set()
         self.parsed: tuple[ArgumentParser, Namespace] | None = None
@@ -138,7 +138,7 @@ def default_durability() -> Durability:
     return os.environ.get(settings.DURABILITY) or "full"  # type: ignore[return-value]  # checked there
 
 
-def current() -> OpenRegistry:
+def current() -> Chain:
     """Return the current registry; it is opened, and made, when it is not open yet.
 
     It is the one whose ``with`` block was entered last, else the one given to `use_registry`,
@@ -158,7 +158,7 @@ def current() -> OpenRegistry:
     return registry
 
 
-def open_located(*, durability: Durability | None = None, readonly: bool = False) -> OpenRegistry:
+def open_located(*, durability: Durability | None = None, readonly: bool = False) -> Chain:
     """Open the default registry (`locate`), with the upstream registries of the environment.
 
     Args:
@@ -174,7 +174,7 @@ def open_located(*, durability: Durability | None = None, readonly: bool = False
     registry = open_registry(
         locate()[0], durability=durability or default_durability(), readonly=readonly
     )
-    return open_upstream(registry, roots) if roots else registry
+    return open_chain(registry, roots)
 
 
 def _upstream_roots(value: str) -> tuple[Path, ...]:
@@ -190,27 +190,27 @@ def _upstream_roots(value: str) -> tuple[Path, ...]:
     return tuple(check_directory(settings.UPSTREAM, part) for part in parts if part)
 
 
-def open_upstream(registry: OpenRegistry, roots: tuple[Path, ...]) -> OpenRegistry:
+def open_chain(registry: OpenRegistry, roots: tuple[Path, ...]) -> Chain:
     """Return an open registry with upstream registries; warn once of each that does not open."""
-    from localreg.registry import with_upstream
+    from localreg.registry import chain_of
 
     try:
-        registry = with_upstream(registry, roots)
+        chain = chain_of(registry, roots)
     except BaseException:
         registry.close()
         raise
-    for each in registry.absent:
+    for each in chain.absent:
         if first_time(f"upstream {each.root}"):
-            log.warning("the upstream registry %s is left out: %s", each.root, each.why)
-    return registry
+            log.warning("the upstream registry %s is left out: %s", each.root, each.reason)
+    return chain
 
 
-def enter(registry: OpenRegistry) -> None:
+def enter(registry: Chain) -> None:
     """Make a registry current until `leave`."""
     _state.entered.append(registry)
 
 
-def leave(registry: OpenRegistry) -> bool:
+def leave(registry: Chain) -> bool:
     """Undo the last `enter` of a registry; return True if no other one of it is left."""
     entries = [index for index, each in enumerate(_state.entered) if each is registry]
     if entries:
@@ -218,29 +218,29 @@ def leave(registry: OpenRegistry) -> bool:
     return len(entries) <= 1
 
 
-def choose(registry: OpenRegistry) -> None:
+def choose(registry: Chain) -> None:
     """Make a registry current outside of ``with`` blocks."""
     _state.chosen = registry
 
 
-def forget(registry: OpenRegistry) -> None:
+def forget(registry: Chain) -> None:
     """Finish the uploads of a registry that is about to be closed, and remove it from the state."""
-    finish_uploads(registry)
+    finish_uploads(registry.first)
     while any(each is registry for each in _state.entered):
         leave(registry)
     if _state.chosen is registry:
         _state.chosen = None
-    if _state.located.get(registry.root) is registry:
-        del _state.located[registry.root]
+    if _state.located.get(registry.first.root) is registry:
+        del _state.located[registry.first.root]
     for opened, task_id in tasks():
         if opened is registry:
-            drop_task(registry, task_id)
+            drop_task(registry.first, task_id)
 
 
-def set_task(registry: OpenRegistry, task_id: str) -> None:
+def set_task(registry: Chain, task_id: str) -> None:
     """Make a task the current one of its registry, until it is dropped."""
-    _state.tasks.pop((registry.root, task_id), None)  # so that it becomes the last one
-    _state.tasks[registry.root, task_id] = registry
+    _state.tasks.pop((registry.first.root, task_id), None)  # so that it becomes the last one
+    _state.tasks[registry.first.root, task_id] = registry
 
 
 def drop_task(registry: OpenRegistry, task_id: str) -> None:
@@ -249,27 +249,27 @@ def drop_task(registry: OpenRegistry, task_id: str) -> None:
     _state.tasks.pop((registry.root, task_id), None)
 
 
-def current_task(registry: OpenRegistry) -> str | None:
+def current_task(registry: Chain) -> str | None:
     """Return the id of the current task of a registry, or None.
 
     In a worker of multiprocessing it is the task of the process that started the worker, while
     that task runs.
     """
     for root, task_id in reversed(tuple(_state.tasks)):
-        if root == registry.root:
+        if root == registry.first.root:
             return task_id
     shared = shared_task() if is_worker() else None
     if shared is None:
         return None
     from localreg.operations.tasks import lifecycle
 
-    if lifecycle.running(registry, shared) is None:
+    if lifecycle.running(registry.first, shared) is None:
         return None
     set_task(registry, shared)
     return shared
 
 
-def tasks() -> list[tuple[OpenRegistry, str]]:
+def tasks() -> list[tuple[Chain, str]]:
     """Return the tasks of all registries that began in this process and have not ended."""
     return [(registry, task_id) for (_, task_id), registry in tuple(_state.tasks.items())]
 

@@ -11,8 +11,9 @@ from localreg import operations
 from localreg.api import ambient
 from localreg.api.models.model import FoundModels, Model, handle
 from localreg.errors import InvalidValueError
+from localreg.operations.finding.upstream import Found
 from localreg.progress import shown_progress
-from localreg.registry import OpenRegistry, check_directory, open_registry
+from localreg.registry import Chain, check_directory, open_registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
-    from localreg.operations.finding.upstream import Found
     from localreg.operations.models.history import HistoryEntry
     from localreg.operations.upkeep.adopt import Adoption
     from localreg.operations.upkeep.du import Usage
@@ -60,9 +60,9 @@ class Registry:
     1
     """
 
-    __slots__ = ("__weakref__", "_opened")
+    __slots__ = ("__weakref__", "_chain")
 
-    _opened: OpenRegistry
+    _chain: Chain
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Registry:
         upstream: Sequence[str | os.PathLike[str]] | None = None,
     ) -> None:
         if path is None and upstream is None:
-            self._opened = ambient.open_located(durability=durability, readonly=readonly)
+            self._chain = ambient.open_located(durability=durability, readonly=readonly)
             return
         roots: tuple[Path, ...] = ()
         if upstream is not None:
@@ -86,16 +86,15 @@ class Registry:
                 )
             # Checked before anything is made.
             roots = tuple(check_directory("upstream", each) for each in upstream)
-        self._opened = open_registry(
+        first = open_registry(
             ambient.locate()[0] if path is None else path,
             durability=durability or ambient.default_durability(),
             readonly=readonly,
         )
-        if roots:
-            self._opened = ambient.open_upstream(self._opened, roots)
+        self._chain = ambient.open_chain(first, roots) if roots else Chain(first)
 
     def __enter__(self) -> Registry:
-        ambient.enter(self._opened)
+        ambient.enter(self._chain)
         return self
 
     def __exit__(
@@ -104,7 +103,7 @@ class Registry:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if ambient.leave(self._opened):
+        if ambient.leave(self._chain):
             self._end_task(error)
             self.close()
 
@@ -117,17 +116,17 @@ class Registry:
 
         Writes raise a ReadOnlyRegistryError, which says why.
         """
-        return self._opened.store.readonly
+        return self._chain.first.store.readonly
 
     @property
     def path(self) -> Path:
         """The directory."""
-        return self._opened.root
+        return self._chain.first.root
 
     @property
     def upstream(self) -> tuple[Path, ...]:
         """The directories of the registries behind it that are open, in the order of look-ups."""
-        return tuple(each.root for each in self._opened.upstream)
+        return tuple(each.root for each in self._chain.others)
 
     @property
     def db(self) -> Database:
@@ -136,7 +135,7 @@ class Registry:
         What is written through it is not in the history and is not checked. It is closed with
         the registry, and before the process forks.
         """
-        return self._opened.user_database()
+        return self._chain.first.user_database()
 
     def models(
         self,
@@ -174,8 +173,8 @@ class Registry:
             limit=operations.finding.queries.check_limit("limit", limit),
             order=order_by,
         )
-        found = operations.finding.upstream.search(self._opened, query)
-        return FoundModels(handle(Model, each.registry, each.id) for each in found)
+        found = operations.finding.upstream.search(self._chain, query)
+        return FoundModels(handle(Model, self._chain, each) for each in found)
 
     def model(self, reference: str) -> Model:
         """Return the model that a reference names.
@@ -188,8 +187,8 @@ class Registry:
             ModelNotFoundError: (a LookupError) there is none.
             AmbiguousReferenceError: (a LookupError) there are several.
         """
-        found = operations.finding.references.resolve_model(self._opened, reference)
-        return handle(Model, found.registry, found.id)
+        found = operations.finding.references.resolve_model(self._chain, reference)
+        return handle(Model, self._chain, found)
 
     def set_alias(self, ref: str | Model, alias: str, expect: object = _ANYTHING) -> None:
         """Point an alias at a model; it moves if it points to another version of it.
@@ -284,7 +283,7 @@ class Registry:
         )
         with shown_progress("Keeping weights") as progress:
             made = operations.models.adding.add_model(
-                self._opened,
+                self._chain,
                 source,
                 description,
                 mode=mode,
@@ -293,7 +292,7 @@ class Registry:
                 alias=alias,
                 progress=progress,
             )
-        return handle(Model, self._opened, made)
+        return handle(Model, self._chain, Found(self._chain.first, made))
 
     def restore(self, reference: str) -> Model:
         """Bring a removed model back: record, tags, metadata, configuration, free aliases.
@@ -304,11 +303,8 @@ class Registry:
         Raises:
             ModelNotFoundError: (a LookupError) no removed model answers to it.
         """
-        return handle(
-            Model,
-            self._opened,
-            operations.models.removal.restore_model(self._opened, reference).model,
-        )
+        restored = operations.models.removal.restore_model(self._chain, reference)
+        return handle(Model, self._chain, Found(self._chain.first, restored.model))
 
     def history(self, limit: int | None = None) -> list[HistoryEntry]:
         """Return every change of the registry, newest first.
@@ -316,7 +312,7 @@ class Registry:
         Args:
             limit: at most so many.
         """
-        return operations.models.history.history(self._opened, None, limit)
+        return operations.models.history.history(self._chain.first, None, limit)
 
     def verify(self, full: bool = False) -> Verification:
         """Check the database, and that all weights are whole and unchanged.
@@ -329,7 +325,9 @@ class Registry:
             What was found: ``.ok``, and ``.problems`` with digest, models and a text each.
         """
         with shown_progress("Verifying") as progress:
-            return operations.upkeep.verify.verify(self._opened, full=bool(full), progress=progress)
+            return operations.upkeep.verify.verify(
+                self._chain, self._chain.first, full=bool(full), progress=progress
+            )
 
     def repair(self, full: bool = False) -> Repair:
         """Verify, and mend what is found from wherever the right bytes still are.
@@ -344,7 +342,7 @@ class Registry:
             ``.mended``, each with how, and what is ``.lost``.
         """
         with shown_progress("Verifying") as progress:
-            return operations.upkeep.repair.repair(self._opened, full=bool(full), progress=progress)
+            return operations.upkeep.repair.repair(self._chain, full=bool(full), progress=progress)
 
     def adopt(self) -> Adoption:
         """Copy here what this registry's models, tasks and reports have only upstream.
@@ -358,7 +356,7 @@ class Registry:
             ReadOnlyRegistryError: the registry is open for reading only.
         """
         with shown_progress("Adopting") as progress:
-            return operations.upkeep.adopt.adopt(self._opened, progress=progress)
+            return operations.upkeep.adopt.adopt(self._chain, progress=progress)
 
     def gc(
         self,
@@ -380,12 +378,12 @@ class Registry:
             DamagedRegistryError: (an OSError) the database is not sound; nothing was deleted.
         """
         return operations.upkeep.gc.collect(
-            self._opened, grace_seconds=grace_seconds, dry_run=dry_run
+            self._chain, grace_seconds=grace_seconds, dry_run=dry_run
         )
 
     def du(self) -> Usage:
         """Return where the bytes are: by project, model and blob, what they share told apart."""
-        return operations.upkeep.du.usage(self._opened)
+        return operations.upkeep.du.usage(self._chain.first)
 
     def render(self) -> Path:
         """Write the pages of all models and tasks, and return the overview, ``reports/index.html``.
@@ -398,7 +396,7 @@ class Registry:
             ReadOnlyRegistryError: the registry is open for reading only.
             StorageError: (an OSError) a page cannot be written.
         """
-        return operations.reports.pages.write_site(self._opened)
+        return operations.reports.pages.write_site(self._chain)
 
     def compare(self, *models: str | Model, path: str | os.PathLike[str] | None = None) -> Path:
         """Write a page that shows models side by side, and return where it is.
@@ -413,7 +411,7 @@ class Registry:
             StorageError: (an OSError) it cannot be written.
         """
         found = [self._found("models", each) for each in models]
-        return operations.reports.pages.write_comparison(self._opened, found, path)
+        return operations.reports.pages.write_comparison(self._chain, found, path)
 
     def close(self) -> None:
         """Close the registry; handles of it raise ClosedRegistryError from here on.
@@ -421,15 +419,15 @@ class Registry:
         Its tasks that this process runs are completed, and the pages of what was reported written.
         """
         self._end_task(None)
-        if self._opened.store.has_reported():
-            operations.reports.pages.write_reported(self._opened)
-        ambient.forget(self._opened)
-        self._opened.close()
+        if self._chain.first.store.has_reported():
+            operations.reports.pages.write_reported(self._chain)
+        ambient.forget(self._chain)
+        self._chain.close()
 
     def _end_task(self, error: BaseException | None) -> None:
         """End the current task of this registry; it failed of the error, if there is one."""
         for opened, task_id in ambient.tasks():
-            if opened is self._opened:
+            if opened is self._chain:
                 from localreg.api.tasks import exit_hooks
 
                 reason = None if error is None else exit_hooks.reason_of(error)
@@ -438,14 +436,14 @@ class Registry:
     def _found(self, argument: str, model: object) -> Found:
         """Return a model of this registry, or of one upstream, by a handle or a reference."""
         if isinstance(model, Model):
-            stored = model._subject.stored()
-            if stored.registry not in self._opened.chain:
+            found = model._found()
+            if found.registry not in self._chain.registries:
                 raise InvalidValueError(
-                    f"{argument} is a model of {stored.registry.root}, not of {self.path}",
+                    f"{argument} is a model of {found.registry.root}, not of {self.path}",
                     argument=argument,
                 )
-            return operations.finding.upstream.Found(stored.registry, stored.id)
-        return operations.finding.references.resolve_model(self._opened, model, argument)
+            return found
+        return operations.finding.references.resolve_model(self._chain, model, argument)
 
 
 def use_registry(
@@ -463,7 +461,7 @@ def use_registry(
         RegistryError: it cannot be opened.
     """
     registry = Registry(path, durability=durability, readonly=readonly)
-    ambient.choose(registry._opened)
+    ambient.choose(registry._chain)
     return registry
 
 
@@ -474,5 +472,5 @@ def current_registry() -> Registry:
         RegistryError: it cannot be opened.
     """
     registry = Registry.__new__(Registry)
-    registry._opened = ambient.current()
+    registry._chain = ambient.current()
     return registry

@@ -10,23 +10,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
-    from localreg.registry import OpenRegistry
+    from localreg.registry import Chain, OpenRegistry
     from localreg.values.records import TaskRecord
 
 
 class TaskHandle:
     """A task of a registry; `Task` gives it its methods."""
 
-    __slots__ = ("_id", "_registry")
+    __slots__ = ("_chain", "_id", "_registry")
 
-    _registry: OpenRegistry
+    _chain: Chain
+    _registry: OpenRegistry  # the task's own; one of the chain
     _id: str
 
     @classmethod
-    def _of(cls, registry: OpenRegistry, task_id: str) -> Self:
+    def _of(cls, chain: Chain, registry: OpenRegistry, task_id: str) -> Self:
         """Return a handle on a task that is known to exist."""
         task = cls.__new__(cls)
-        task._registry, task._id = registry, task_id
+        task._chain, task._registry, task._id = chain, registry, task_id
         return task
 
     @classmethod
@@ -34,9 +35,9 @@ class TaskHandle:
         """Return the current task of the current registry, or None."""
         if not ambient.may_have_task():  # no registry is made to answer this
             return None
-        opened = ambient.current()
-        current = ambient.current_task(opened)
-        return None if current is None else cls._of(opened, current)
+        chain = ambient.current()
+        current = ambient.current_task(chain)
+        return None if current is None else cls._of(chain, chain.first, current)
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -56,9 +57,16 @@ class TaskHandle:
         """The task's id, 32 hex digits."""
         return self._id
 
-    def _reports_to(self) -> tuple[OpenRegistry, Owner]:
-        """Return the registry, and the task as what something is reported to."""
-        return self._registry, Owner("task", self._id)
+    def _own_chain(self) -> Chain:
+        """Return the chain to write through: see `Chain.starting_at`."""
+        return self._chain.starting_at(self._registry)
+
+    def _reports_to(self) -> tuple[Chain, Owner]:
+        """Return the task as the owner of reports, and the chain whose first registry has it."""
+        return self._own_chain(), Owner("task", self._id)
+
+    def _owned(self) -> tuple[Chain, OpenRegistry, Owner]:
+        return self._chain, self._registry, Owner("task", self._id)
 
     def _row(self) -> TaskRecord:
         return operations.tasks.lifecycle.task(self._registry, self._id)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import click
 
 from localreg.api import ambient
-from localreg.registry import OpenRegistry, open_registry
+from localreg.registry import Chain, OpenRegistry, open_registry
 from localreg.values.frozen import Frozen, values
 from localreg.values.records import Json, ModelRecord
 from localreg.values.units import size_text
@@ -49,17 +49,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(directory: str | None) -> Iterator[OpenRegistry]:
+def opened(directory: str | None) -> Iterator[Chain]:
     """Yield the registry of ``-R``, given before or after the command, else the located one."""
     chosen = directory or click.get_current_context().find_root().obj
     if chosen:
-        registry = open_registry(chosen, durability=ambient.default_durability())
+        chain = Chain(open_registry(chosen, durability=ambient.default_durability()))
     else:
-        registry = ambient.open_located()
+        chain = ambient.open_located()
     try:
-        yield registry
+        yield chain
     finally:
-        registry.close()
+        chain.close()
 
 
 def say(text: str) -> None:

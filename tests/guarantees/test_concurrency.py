@@ -17,7 +17,7 @@ def open_at_once(number, barrier, root):
     barrier.wait()
     with Registry(root) as registry:
         InputModel.import_model(f"s3://b/{number}")
-        return registry._opened.store.registry_id
+        return registry._chain.first.store.registry_id
 
 
 def test_many_processes_open_a_fresh_directory(tmp_path, children):
@@ -25,7 +25,7 @@ def test_many_processes_open_a_fresh_directory(tmp_path, children):
     ids = children.crowd(16, open_at_once, tmp_path / "deep" / "registry")
     assert len(set(ids)) == 1
     with Registry(tmp_path / "deep" / "registry") as registry:
-        assert registry._opened.store.registry_id == ids[0]
+        assert registry._chain.first.store.registry_id == ids[0]
         assert len(registry.models()) == 16
     assert [path.name for path in registry.path.iterdir()] == ["registry.db"]
     check_sound(registry.path, events=16)
@@ -60,7 +60,7 @@ def test_many_writers_lose_nothing(tmp_path, children, journal, count):
         assert {model.id for model in models} == {each for some in ids for each in some}
         assert sorted(model.version for model in models) == list(range(1, 8 * count + 1))
         assert len({model.comment for model in models}) == 8 * count
-        updated = [model._subject.row().updated for model in models]
+        updated = [model._row().updated for model in models]
         assert updated == sorted(set(updated), reverse=True)
     check_sound(tmp_path, events=1 + 2 * 8 * count)  # with the one that made the project
 
@@ -91,9 +91,7 @@ def test_of_those_that_move_an_alias_one_wins(tmp_path, children):
     with Registry(tmp_path, durability="fast") as registry:
         description = recording.describe(name="m")
         (tmp_path / "w").write_bytes(b"w")
-        models = [
-            adding.add_model(registry._opened, tmp_path / "w", description) for _ in range(21)
-        ]
+        models = [adding.add_model(registry._chain, tmp_path / "w", description) for _ in range(21)]
     results = children.crowd(6, race_for_an_alias, tmp_path, models)
     assert sorted(turn for won, _ in results for turn in won) == list(range(20))
     # Each of the others was told where the alias had gone.
@@ -140,7 +138,7 @@ def keep_the_same(number, barrier, root, weights):
     barrier.wait()
     for _ in range(15):
         description = recording.describe(name=f"m{number}")
-        kept = Model(adding.add_model(registry._opened, weights, description), registry=registry)
+        kept = Model(adding.add_model(registry._chain, weights, description), registry=registry)
         assert Path(kept.get_weights(raise_on_error=True)).read_bytes() == b"shared weights"
         assert Model.remove(kept, registry=registry)
     registry.close()
@@ -159,7 +157,7 @@ def hold_a_transaction(root):
     from localreg import Registry
 
     registry = Registry(root)
-    with registry._opened.store.write() as change:
+    with registry._chain.first.store.write() as change:
         change.record("project.created", "f" * 32, {"name": "held"})
         print("holding", flush=True)
         input()
@@ -193,7 +191,7 @@ def test_a_writer_does_not_wait_for_a_reader(tmp_path, children):
     """P12: while this process reads, another one writes; the reader keeps seeing one state."""
     with Registry(tmp_path) as registry:
         InputModel.import_model("s3://b/x.pt", name="x")
-        with registry._opened.store.read():
+        with registry._chain.first.store.read():
             assert len(registry.models()) == 1
             children.run(write_one, tmp_path)
             assert len(registry.models()) == 1
@@ -211,7 +209,7 @@ def test_opening_twice_does_not_drop_locks(tmp_path, children):
         root = tmp_path / journal
         open_registry(root, journal=journal).close()
         first = Registry(root)
-        with first._opened.store.write() as change:
+        with first._chain.first.store.write() as change:
             change.record("project.created", "f" * 32, {"name": "held"})
             Registry(root).close()
             Registry(root, readonly=True).close()

@@ -74,7 +74,7 @@ def check_whole(root, copies):
         # Settled: from here on a local copy is a look at two files, however they came here.
         settled = inodes(root / "files")
         assert all(
-            is_linked(registry._opened.blobs, model.digest, model.size, model.name)
+            is_linked(registry._chain.first.blobs, model.digest, model.size, model.name)
             for model in registry.models(project="kept")
         )
         registry.add(b_like(root), "new", "kept")
@@ -110,13 +110,13 @@ def check_doubled(root):
     """Check that what is there twice is told, and can be had once again."""
     with Registry(root, durability="fast") as registry:
         assert registry.du().copies > sum(len(name.encode()) * 10_000 for name in NAMES)
-        told = {each.what: each.text for each in examine(registry._opened)}
+        told = {each.what: each.text for each in examine(registry._chain)}
         assert "are there twice" in told["local copies"]
         shutil.rmtree(root / "files")
         for model in registry.models(project="kept"):
             assert Path(model.get_local_copy()).name
         assert registry.du().copies == 0
-        told = {each.what: each.text for each in examine(registry._opened)}
+        told = {each.what: each.text for each in examine(registry._chain)}
         assert "local copies" not in told
         assert registry.verify(full=True).ok
 
@@ -177,7 +177,7 @@ def test_bytes_are_shared_where_the_file_system_can(made_disk, kind):
             with open(own, "r+b") as file:
                 file.write(b"changed")
         assert registry.verify(full=True).ok
-        told = {each.what: each.text for each in examine(registry._opened)}
+        told = {each.what: each.text for each in examine(registry._chain)}
         assert told["clones"] == "yes"
 
 
@@ -227,7 +227,7 @@ def hand_out_without_links(root, weights, durability):
         os.link, os.fsync, os.replace = no_link, told_sync, told_rename
         path = Path(registry.add(weights, "m").get_local_copy())
         ours = path.stat().st_ino
-        assert ours != registry._opened.blobs.path(registry.model("m").digest).stat().st_ino
+        assert ours != registry._chain.first.blobs.path(registry.model("m").digest).stat().st_ino
         return [what for what, inode in done if inode == ours]
 
 

@@ -63,7 +63,7 @@ def acknowledge(root, journal, durability, weights):
         told(id=model.id, archived=True)
         Path(weights).write_bytes(b"weights %d" % number)
         description = recording.describe(name="kept", project="p")
-        kept = Model(adding.add_model(registry._opened, weights, description), registry=registry)
+        kept = Model(adding.add_model(registry._chain, weights, description), registry=registry)
         told(id=kept.id, version=number + 1, digest=kept.digest)
         gone = InputModel.import_model(f"s3://b/gone{number}.pt", registry=registry)
         Model.remove(gone, registry=registry)
@@ -119,7 +119,7 @@ def stop_in_a_checkpoint(root):
     # The first page already tells of pages that the file is not allowed to grow to.
     grown = Path(root, "registry.db").stat().st_size + 4_096
     resource.setrlimit(resource.RLIMIT_FSIZE, (grown, grown))
-    with registry._opened.store.read() as connection:
+    with registry._chain.first.store.read() as connection:
         connection.execute("COMMIT")
         try:
             connection.execute("PRAGMA wal_checkpoint")
@@ -154,7 +154,7 @@ def die_in_a_commit(root):
     from localreg.registry import open_registry
 
     open_registry(root, journal="truncate").close()
-    with Registry(root)._opened.store.write() as change:
+    with Registry(root)._chain.first.store.write() as change:
         change.record("project.created", "f" * 32, {"name": "x" * 1_000_000})
         change.connection.execute("PRAGMA cache_size = 1")
         for number in range(3):  # more than the cache holds
@@ -183,10 +183,9 @@ def filled(tmp_path, monkeypatch):
     Path("new.pt").write_bytes(b"new weights")
     Path("known.pt").write_bytes(b"new weights")
     with Registry("registry", durability="fast") as registry:
-        opened = registry._opened
         base = recording.describe(name="m", project="p", tags=["a", "b"], metadata={"k": "v"})
-        first = Model(adding.add_model(opened, "w.pt", base))
-        adding.add_model(opened, "known.pt", recording.describe(name="m", project="p"))
+        first = Model(adding.add_model(registry._chain, "w.pt", base))
+        adding.add_model(registry._chain, "known.pt", recording.describe(name="m", project="p"))
         registry.set_alias(first, "prod")
         registry.set_alias(first, "first")
         InputModel.import_model("s3://b/x.pt", name="other", label_enumeration={"cat": 1})
@@ -195,7 +194,7 @@ def filled(tmp_path, monkeypatch):
 
 
 def add(registry, path, alias=None, task=None, **told):
-    adding.add_model(registry._opened, path, recording.describe(**told), alias=alias, task=task)
+    adding.add_model(registry._chain, path, recording.describe(**told), alias=alias, task=task)
 
 
 def import_(url="s3://b/new.pt", **told):
@@ -326,7 +325,7 @@ def test_a_call_that_fails_midway_changes_nothing(filled, name):
 
 
 def interrupted(registry):
-    with registry._opened.store.write() as change:
+    with registry._chain.first.store.write() as change:
         change.record("project.created", "f" * 32, {"name": "new"})
         raise KeyboardInterrupt
 

@@ -66,7 +66,7 @@ def test_a_disk_full_of_weights(small_disk, tmp_path):
     with Registry(disk / "registry") as registry:
         for call in (
             lambda: InputModel.import_model(large, copy=True, project="new"),
-            lambda: adding.add_model(registry._opened, large, recording.describe(project="new")),
+            lambda: adding.add_model(registry._chain, large, recording.describe(project="new")),
         ):
             with pytest.raises(StorageFullError, match="nothing was kept") as raised:
                 call()
@@ -259,7 +259,7 @@ def test_a_lock_that_is_held_too_long_is_told(tmp_path):
     assert isinstance(told, LockTimeoutError)
     assert isinstance(told, TimeoutError)
     assert "30 s" in str(told)
-    with Registry(tmp_path) as registry, registry._opened.store.read() as connection:
+    with Registry(tmp_path) as registry, registry._chain.first.store.read() as connection:
         assert connection.execute("PRAGMA busy_timeout").fetchone() == (30_000,)
 
 

@@ -23,7 +23,7 @@ def fill(root, weights):
     """Make a registry with a model whose weights are held, and one that is pointed to."""
     weights.write_bytes(b"weights")
     with Registry(root, durability="fast") as registry:
-        kept = adding.add_model(registry._opened, weights, recording.describe(name="kept"))
+        kept = adding.add_model(registry._chain, weights, recording.describe(name="kept"))
         InputModel.import_model("s3://b/x.pt", name="pointed", tags=["t"])
         Model(kept).get_weights(raise_on_error=True)
     weights.unlink()
@@ -176,7 +176,7 @@ def die_with_open_log(root, journal):
     registry = Registry(root)
     InputModel.import_model("s3://b/late.pt", name="late", registry=registry)
     if journal == "truncate":
-        with registry._opened.store.write() as change:
+        with registry._chain.first.store.write() as change:
             change.connection.execute("PRAGMA cache_size = 1")
             change.connection.execute("UPDATE model SET comment = ?", ("x" * 100_000,))
             change.connection.execute("UPDATE model SET comment = ?", ("y" * 100_000,))
@@ -257,10 +257,10 @@ def test_order_does_not_depend_on_the_clock(tmp_path, children):
         InputModel.import_model("s3://b/fifth", name="fifth")
         names = [model.name for model in registry.models()]
         assert names == ["fifth", "fourth", "first", "third", "second"]
-        rows = [model._subject.row() for model in registry.models()]
+        rows = [model._row() for model in registry.models()]
         updated = [row.updated for row in rows]
         assert updated == sorted(set(updated), reverse=True)
-        created = [registry.model(name)._subject.row().created for name in
+        created = [registry.model(name)._row().created for name in
                    ("first", "second", "third", "fourth", "fifth")]  # fmt: skip
         assert created == sorted(set(created))
         history = list(reversed(registry.history()))
@@ -327,7 +327,7 @@ def test_links_inside_are_not_followed(root, tmp_path, name):
         (tmp_path / "w.pt").write_bytes(b"others!" if name == "tmp" else b"weights")
         again = recording.describe(name="kept")
         with pytest.raises(NotARegistryError, match="links inside a registry"):
-            adding.add_model(registry._opened, tmp_path / "w.pt", again)
+            adding.add_model(registry._chain, tmp_path / "w.pt", again)
         if name != "tmp":
             with pytest.raises(NotARegistryError, match="links inside a registry"):
                 kept.get_weights(raise_on_error=True)
@@ -342,7 +342,7 @@ def test_a_link_in_the_place_of_weights_is_not_followed(root, tmp_path):
     precious.write_bytes(b"wEIGHTs")
     with Registry(root, durability="fast") as registry:
         kept = registry.model("kept")
-        blob = registry._opened.blobs.path(kept.digest)
+        blob = registry._chain.first.blobs.path(kept.digest)
         handed_out = Path(kept.get_weights(raise_on_error=True))
         for place in (blob, handed_out):
             place.unlink()
@@ -350,7 +350,7 @@ def test_a_link_in_the_place_of_weights_is_not_followed(root, tmp_path):
         with pytest.raises(CorruptBlobError):
             kept.get_weights(raise_on_error=True)
         (tmp_path / "w.pt").write_bytes(b"weights")
-        adding.add_model(registry._opened, tmp_path / "w.pt", recording.describe(name="again"))
+        adding.add_model(registry._chain, tmp_path / "w.pt", recording.describe(name="again"))
         assert Path(kept.get_weights(raise_on_error=True)).read_bytes() == b"weights"
         assert not blob.is_symlink()
         assert not handed_out.is_symlink()

@@ -81,7 +81,7 @@ def test_it_opens_by_itself_and_all_can_be_read(root, tmp_path, temporary_folder
         assert own.name == "package", "called by its archive, not by its digest"
         assert registry.verify(full=True).ok
         assert registry.gc().dry_run
-        findings = {each.what: each for each in examine(registry._opened)}
+        findings = {each.what: each for each in examine(registry._chain)}
         assert str(root) in findings["writing"].text
         page = kept.report(path=tmp_path / "page.html")
         assert "kept" in page.read_text()
@@ -123,7 +123,7 @@ WRITES = {
     "task": lambda registry, folder: Task.create(project_name="p", task_name="t"),
     "repair": lambda registry, folder: registry.repair(),
     "collect": lambda registry, folder: registry.gc(dry_run=False),
-    "prune": lambda registry, folder: cache.prune(registry._opened, max_size=0, dry_run=False),
+    "prune": lambda registry, folder: cache.prune(registry._chain, max_size=0, dry_run=False),
 }  # fmt: skip
 PAGES = {
     "the page of a model": lambda registry: registry.model("kept").report(),
@@ -296,7 +296,7 @@ def test_who_may_only_read_sees_what_others_write(public_folder, children, journ
             for number in range(3):
                 InputModel.import_model(f"s3://b/{number}", name="m", tags=["m"])
                 assert seen_now() == number + 1  # from the log
-            with registry._opened.store.one_statement() as connection:
+            with registry._chain.first.store.one_statement() as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             assert seen_now() == 3
         assert seen_now() == 3  # the writer has gone, and cleared what it could
@@ -364,7 +364,7 @@ def read_in_the_middle(root, damaged):
 
     with Registry(root) as registry:
         try:
-            with registry._opened.store.read() as connection:
+            with registry._chain.first.store.read() as connection:
                 connection.execute("SELECT count(*) FROM model").fetchone()
                 print("reading", flush=True)
                 sys.stdin.readline()
@@ -412,10 +412,10 @@ def ask(root, folder):
             "verify": lambda: [each.text for each in registry.verify(full=True).problems],
             "du": registry.du,
             "gc": registry.gc,
-            "cache": lambda: cache.cached(registry._opened),
+            "cache": lambda: cache.cached(registry._chain),
             "page": lambda: kept.report(path=Path(folder) / "page.html"),
             "doctor": lambda: [
-                f"{each.text}" for each in examine(registry._opened) if each.state == "bad"
+                f"{each.text}" for each in examine(registry._chain) if each.state == "bad"
             ],
         }
         told = {}

@@ -150,7 +150,7 @@ def fork_in_a_transaction(root):
     from localreg import InputModel, Registry
 
     registry = Registry(root)
-    with registry._opened.store.write() as change:
+    with registry._chain.first.store.write() as change:
         change.record("project.created", "f" * 32, {"name": "held"})
         pid = os.fork()
         if pid == 0:

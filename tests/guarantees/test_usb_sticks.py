@@ -44,7 +44,7 @@ def use_in_place(stick, sources, journal):
             first, second = Path(model.get_local_copy()), Path(model.get_local_copy())
             told["same"].append(first == second)
             # Settled: another local copy is a look at two files, and reads nothing.
-            blobs, name = registry._opened.blobs, first.name if first.is_file() else "pkg.zip"
+            blobs, name = registry._chain.first.blobs, first.name if first.is_file() else "pkg.zip"
             told["same"].append(is_linked(blobs, model.digest, model.size, name))
             if source.is_file():
                 told["copies"][source.name] = first.name
@@ -189,7 +189,7 @@ def edit_a_copy(stick):
         source.write_bytes(b"weights")
         model = registry.add(source, "m")
         path = Path(model.get_local_copy())
-        blob = registry._opened.blobs.path(model.digest)
+        blob = registry._chain.first.blobs.path(model.digest)
         before = path.stat()
         path.chmod(0o755)
         path.write_bytes(b"broken!")

@@ -95,7 +95,7 @@ def birth(number, barrier, answer, root, links, renames):
     barrier.wait()
     with Registry(root, durability="fast") as registry:
         InputModel.import_model(f"s3://b/{number}", registry=registry)
-        return registry._opened.store.registry_id
+        return registry._chain.first.store.registry_id
 
 
 @pytest.mark.parametrize("links", [True, False])

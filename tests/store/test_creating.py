@@ -131,7 +131,7 @@ def birth_without_links(number, barrier, root):
     barrier.wait()
     with Registry(root, durability="fast") as registry:
         InputModel.import_model(f"s3://b/{number}", registry=registry)
-        return registry._opened.store.registry_id
+        return registry._chain.first.store.registry_id
 
 
 def test_a_registry_is_made_once_where_hard_links_do_not_exist(tmp_path, children):

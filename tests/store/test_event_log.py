@@ -12,7 +12,7 @@ from localreg.errors import RegistryError
 from localreg.operations.models import aliases, edits, history, removal
 from localreg.operations.models.adding import add_model
 from localreg.operations.models.recording import describe
-from localreg.registry import open_registry
+from localreg.registry import Chain, open_registry
 from localreg.store.database.user_database import explore
 from localreg.store.events import fold
 from localreg.store.rows import model_rows
@@ -86,7 +86,7 @@ def test_a_restore_goes_by_the_removal_that_is_known(registry, add):
     removal.remove_model(registry, model, delete_weights=False)
     with registry.store.write() as change:
         change.record("model.removed", model, {"words": "of its own"}, v=2)
-    removal.restore_model(registry, model)
+    removal.restore_model(Chain(registry), model)
     after = record(registry, model)
     assert after == replace(before, updated=after.updated)
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from localreg.errors import LocalregError, RegistryError
+from localreg.operations.finding.upstream import Found
 from localreg.operations.models import aliases, edits, history, outputs, removal, revisions
 from localreg.operations.models.adding import add_model
 from localreg.operations.models.importing import import_model
@@ -29,7 +30,7 @@ from localreg.operations.upkeep import cache, gc
 from localreg.operations.weights import local_copies, uploading
 from localreg.operations.weights.ingest import Source
 from localreg.operations.weights.uploading import folder_of
-from localreg.registry import open_registry
+from localreg.registry import Chain, open_registry
 from localreg.store.events import fold
 
 # Rows that another table holds on to; the others, and the columns that are told of the disk,
@@ -185,6 +186,7 @@ class Registry(RuleBasedStateMachine):
         self.clock = Clock()
         self.real_clock, time.time_ns = time.time_ns, self.clock
         self.registry = open_registry(self.private / "registry", durability="fast")
+        self.chain = Chain(self.registry)
         self.server = Server()
         self.removed = []
         self.last = Logged(*[0] * len(Logged._fields))
@@ -204,9 +206,16 @@ class Registry(RuleBasedStateMachine):
 
     def attempt(self, operation, *args, **kwargs):
         """Do something; None when it was refused, in which case nothing may have changed."""
+        return self.attempt_on(self.registry, operation, *args, **kwargs)
+
+    def attempt_through(self, operation, *args, **kwargs):
+        """As `attempt`, an operation that takes a chain."""
+        return self.attempt_on(self.chain, operation, *args, **kwargs)
+
+    def attempt_on(self, what, operation, *args, **kwargs):
         before = self.dump()
         try:
-            return operation(self.registry, *args, **kwargs)
+            return operation(what, *args, **kwargs)
         except RegistryError:
             raise  # not a refusal
         except LocalregError:
@@ -226,8 +235,8 @@ class Registry(RuleBasedStateMachine):
     def start_with_models(self):
         described = describe(name="m", project="vision", tags=["a", "b"], metadata={"k": 1})
         files = [self.private / f"weights {number}.pt" for number in range(2)]
-        added = [add_model(self.registry, path, described, alias="best") for path in files]
-        return multiple(*added, import_model(self.registry, files[0], described).model)
+        added = [add_model(self.chain, path, described, alias="best") for path in files]
+        return multiple(*added, import_model(self.chain, files[0], described).model)
 
     @initialize(target=tasks)
     def start_with_a_task(self):
@@ -270,7 +279,7 @@ class Registry(RuleBasedStateMachine):
         url = source.format(
             private=self.private, number=number, secret=SECRET, host=self.server.host
         )
-        imported = self.attempt(
+        imported = self.attempt_through(
             import_model, url, describe(**described, **config), task=self.task(task), copy=copy
         )
         return multiple() if imported is None else imported.model
@@ -286,7 +295,9 @@ class Registry(RuleBasedStateMachine):
     def add_a_file(self, number, name, project, task, alias):
         path = self.private / f"weights {number}.pt"  # number 2 is not there
         description = describe(name=name, project=project)
-        added = self.attempt(add_model, path, description, task=self.task(task), alias=alias)
+        added = self.attempt_through(
+            add_model, path, description, task=self.task(task), alias=alias
+        )
         return multiple() if added is None else added
 
     @rule(model=models, delete_weights=st.booleans(), force=st.booleans())
@@ -300,7 +311,9 @@ class Registry(RuleBasedStateMachine):
     def restore(self, which, by_prefix):
         if self.removed:
             model = self.removed[which % len(self.removed)]
-            restored = self.attempt(removal.restore_model, model[:12] if by_prefix else model)
+            restored = self.attempt_through(
+                removal.restore_model, model[:12] if by_prefix else model
+            )
             if restored is not None:
                 assert restored.model == model
                 self.removed.remove(model)
@@ -310,12 +323,14 @@ class Registry(RuleBasedStateMachine):
     @rule(model=models, force=st.booleans(), body=st.sampled_from([b"served", b"other"]))
     def get(self, model, force, body):
         self.server.body = body
-        self.attempt(local_copies.local_copy, model, extract=False, force=force)
+        self.attempt_through(
+            local_copies.local_copy, Found(self.registry, model), extract=False, force=force
+        )
 
     @rule(delete=st.booleans())
     def clean_up(self, delete):
-        gc.collect(self.registry, grace_seconds=0, dry_run=not delete)
-        cache.prune(self.registry, max_size=0, dry_run=not delete)
+        gc.collect(self.chain, grace_seconds=0, dry_run=not delete)
+        cache.prune(self.chain, max_size=0, dry_run=not delete)
 
     # Models change.
 
@@ -389,7 +404,7 @@ class Registry(RuleBasedStateMachine):
         told = describe(name=name, label_enumeration=labels, **config)
         if base is None:
             return self.attempt(outputs.make_output, task, told)
-        self.attempt(outputs.take_over, task, base, told)
+        self.attempt_through(outputs.take_over, task, base, told)
         return multiple()
 
     @rule(
@@ -415,22 +430,22 @@ class Registry(RuleBasedStateMachine):
         if "url" in how:
             secret = f"me:{SECRET}@" if how == "secret url" else ""
             url = f"http://{secret}{self.server.host}/{number}.pt"
-            self.attempt(revisions.point_to, model, url, update)
+            self.attempt_through(revisions.point_to, model, url, update)
         elif how == "files":
             several = Source(path=None, files=(path,), filename="several.zip")
-            self.attempt(revisions.keep, model, several, update)
+            self.attempt_through(revisions.keep, model, several, update)
         elif how == "upload":
             folder = folder_of(self.registry, (self.private / "share").as_uri(), task)
             self.attempt(revisions.upload, model, source, folder, update)
         else:
-            added = self.attempt(revisions.keep, model, source, update)
+            added = self.attempt_through(revisions.keep, model, source, update)
             if added is not None and how == "behind":
                 self.upload_behind(model, task, added)
 
     def upload_behind(self, model, task, added):
         uploads = uploading.Uploads()
         folder = folder_of(self.registry, (self.private / "share").as_uri(), task)
-        uploads.start(self.registry, model, added.weights, folder)
+        uploads.start(self.chain, model, added.weights, folder)
         uploads.wait()
         uploads.raise_failures()
 
@@ -465,7 +480,7 @@ class Registry(RuleBasedStateMachine):
 
     @rule(task=tasks, model=models, name=names | st.none(), comment=st.booleans())
     def connect(self, task, model, name, comment):
-        self.attempt(inputs.connect_model, task, model, name, comment=comment)
+        self.attempt_through(inputs.connect_model, task, model, name, comment=comment)
 
     @rule(task=tasks, name=names)
     def drop_input(self, task, name):
@@ -516,11 +531,11 @@ class Registry(RuleBasedStateMachine):
 
     @rule(task=tasks, value=st.sampled_from([b"bytes", {"a": 1}, "text", None]), drop=st.booleans())
     def keep_an_artifact(self, task, value, drop):
-        def keep(registry, task):
+        def keep(chain, task):
             made = artifacts.prepare("it", value, ending=None, serialize=None, move=False)
-            artifacts.keep_artifact(registry, task, "it", made, metadata={"b": 1})
+            artifacts.keep_artifact(chain, task, "it", made, metadata={"b": 1})
 
-        self.attempt(keep, task)
+        self.attempt_through(keep, task)
         if drop:
             self.attempt(artifacts.drop_artifact, task, "it")
 
@@ -532,7 +547,7 @@ class Registry(RuleBasedStateMachine):
     def delete_a_copy_of_a_task(self, task, models, spare):
         copy = self.attempt(cloning.clone_task, task)
         made = artifacts.prepare("it", b"of the copy", ending=None, serialize=None, move=False)
-        self.attempt(artifacts.keep_artifact, copy, "it", made)
+        self.attempt_through(artifacts.keep_artifact, copy, "it", made)
         self.attempt(delete_task, copy, models=models, spare_used=spare)
 
     # What must be refused.
@@ -646,7 +661,7 @@ def registry(tmp_path):
 
 def add(registry, path, text, **described):
     path.write_text(text)
-    return add_model(registry, path, describe(**described))
+    return add_model(Chain(registry), path, describe(**described))
 
 
 def rows(registry, sql, *parameters):
@@ -686,7 +701,7 @@ class TestFoldingAgain:
         first = add(registry, tmp_path / "w.pt", "the same", name="m", tags=["a"])
         removal.remove_model(registry, first, delete_weights=True)
         second = add(registry, tmp_path / "w.pt", "the same", name="m")
-        removal.restore_model(registry, first)
+        removal.restore_model(Chain(registry), first)
         assert_refolds(registry.store)
         versions = rows(registry, "SELECT id, version FROM model ORDER BY pk")
         assert versions == [(second, 2), (first, 1)]

@@ -171,7 +171,7 @@ def test_more_than_can_wait_is_written_by_whoever_reports_it(model, tmp_path):
 
     for step in range(report_buffer.MOST + 100):
         model.report_scalar("t", "s", step, step)
-    assert model._reports_to()[0].store.buffer._count < report_buffer.MOST
+    assert model._reports_to()[0].first.store.buffer._count < report_buffer.MOST
     with Registry(tmp_path / "r", durability="fast") as other:
         assert points(InputModel(model.id, registry=other))["x"]
     assert len(points(model)["x"]) == report_buffer.MOST + 100
@@ -211,11 +211,11 @@ def test_a_fold_of_the_events_leaves_reports_and_their_order(model, registry):
     other.flush()
     task.report_single_value("v", 1)
     first.add_tags("x")
-    before = [(each.id, each._subject.row().updated) for each in registry.models()]
+    before = [(each.id, each._row().updated) for each in registry.models()]
     task_before = task._row()
-    with registry._opened.store.write() as change:
+    with registry._chain.first.store.write() as change:
         fold.refold(change.connection)
-    assert [(each.id, each._subject.row().updated) for each in registry.models()] == before
+    assert [(each.id, each._row().updated) for each in registry.models()] == before
     assert task._row() == task_before
     assert points(other)["x"] == [0]
     assert task.get_reported_single_values() == {"v": 1.0}

@@ -13,7 +13,7 @@ from localreg.operations.reports import charts
 
 def drawings(subject):
     """Return ``{(title, series, iteration): drawing}`` of everything that is stored."""
-    opened, owner = subject._reports_to()
+    _, opened, owner = subject._owned()
     with opened.store.read() as connection:
         return {
             (sheet.title, row.series, sheet.iteration): charts.drawing_of(connection, row)
@@ -25,7 +25,7 @@ def drawings(subject):
 
 def figures(subject):
     """Return the figures as dicts, each of which plotly's own classes accept as it is."""
-    opened, owner = subject._reports_to()
+    _, opened, owner = subject._owned()
     found = [each.figure for each in charts.named_figures(opened, owner)]
     for figure in found:
         go.Figure(figure)  # raises for what is no figure

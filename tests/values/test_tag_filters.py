@@ -15,7 +15,7 @@ from localreg.operations.models.importing import import_model
 from localreg.operations.models.recording import describe
 from localreg.operations.tasks import lifecycle
 from localreg.operations.tasks.search import check_search, find_tasks
-from localreg.registry import open_registry
+from localreg.registry import Chain, open_registry
 from localreg.values.tags import FILTER_LIMIT, AllOf, AnyOf, HasTag, Not, parse_tag_filter
 
 # "-a" is a tag too: literally after `__$not`, and never meant by a token "-a" elsewhere.
@@ -88,7 +88,7 @@ def every_combination(tmp_path_factory):
     models, tasks = [], []
     for number, tags in enumerate(SUBSETS):
         description = describe(name="m", tags=list(tags))
-        model = import_model(registry, f"s3://bucket/{number}.pt", description).model
+        model = import_model(Chain(registry), f"s3://bucket/{number}.pt", description).model
         models.append((model, frozenset(tags)))
         tasks.append((lifecycle.create_task(registry, tags=list(tags)), frozenset(tags)))
     # System tags are no tags, whatever they are called; and "never" is a tag that nobody has.

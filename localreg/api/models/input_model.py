@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from localreg import log, operations
 from localreg.api import ambient
-from localreg.api.models.model import Model, existing, handle, open_of
+from localreg.api.models.model import Model, handle, open_of
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, ModelNotFoundError
+from localreg.operations.finding.upstream import Found
 from localreg.progress import shown_progress
 from localreg.values.checks import check_name
 from localreg.values.labels import check_labels
@@ -17,7 +18,7 @@ from localreg.values.labels import check_labels
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.api.registry import Registry
-    from localreg.registry import OpenRegistry
+    from localreg.registry import Chain
 
 
 class InputModel(Model):
@@ -55,14 +56,14 @@ class InputModel(Model):
         *,
         registry: Registry | None = None,
     ) -> None:
-        opened = open_of(registry)
+        self._chain = open_of(registry)
         if model_id is not None and model_id != "":
-            self._subject = existing(opened, model_id)
+            self._subject = operations.finding.references.find_model(self._chain, model_id)
             return
         query = operations.finding.queries.check_query(
             project=project, name=name, tags=tags, published=only_published, limit=1
         )
-        found = operations.finding.upstream.search(opened, query)
+        found = operations.finding.upstream.search(self._chain, query)
         if not found:
             from localreg.values.urls import without_secrets
 
@@ -76,7 +77,7 @@ class InputModel(Model):
         first = found[0]
         if name is None and project is None and not tags:
             log.info("InputModel() was told nothing, and took the model updated last: %s", first.id)
-        self._subject = existing(first.registry, first.id)
+        self._subject = first
 
     @classmethod
     def import_model(
@@ -151,7 +152,7 @@ class InputModel(Model):
             framework=framework,
         )
         current = ambient.current_task(opened)
-        task = None if current is None else operations.tasks.lifecycle.task(opened, current)
+        task = None if current is None else operations.tasks.lifecycle.task(opened.first, current)
         with shown_progress("Keeping weights") as progress:
             imported = operations.models.importing.import_model(
                 opened,
@@ -169,9 +170,9 @@ class InputModel(Model):
                 "is ignored",
                 imported.url,
                 imported.model,
-                "" if home.front is None else f" of the upstream registry {home.root}",
+                "" if home == opened.first else f" of the upstream registry {home.root}",
             )
-        return handle(InputModel, imported.registry, imported.model)
+        return handle(InputModel, opened, Found(imported.registry, imported.model))
 
     @classmethod
     def load_model(
@@ -198,7 +199,7 @@ class InputModel(Model):
         """
         opened = open_of(registry)
         found = operations.models.importing.find_by_url(opened, weights_url, archived=load_archived)
-        return None if found is None else handle(InputModel, found.registry, found.id)
+        return None if found is None else handle(InputModel, opened, found)
 
     @classmethod
     def empty(
@@ -222,13 +223,16 @@ class InputModel(Model):
 
         Source: ``empty`` of the InputModel page.
         """
-        from localreg.api.models.stored_model import Empty
+        from localreg.api.models.model_handle import Empty
         from localreg.values.config_text import config_to_text
 
         model = cls.__new__(cls)
-        model._subject = Empty(
-            config_to_text(config_text, config_dict),
-            check_labels(label_enumeration),
+        model._chain, model._subject = (
+            None,
+            Empty(
+                config_to_text(config_text, config_dict),
+                check_labels(label_enumeration),
+            ),
         )
         return model
 
@@ -266,23 +270,23 @@ def connect(
     if not isinstance(task, TaskHandle):
         raise InvalidValueError(f"task must be a Task, not {type(task).__name__}", argument="task")
     if task.id == ambient.remote_task() and not ignore:
-        name = _take_override(model, task._registry, task.id, name)
-    from localreg.api.models.stored_model import Empty
+        name = _take_override(model, task._own_chain(), task.id, name)
+    from localreg.api.models.model_handle import Empty
 
     subject = model._subject
     if isinstance(subject, Empty):
         operations.tasks.inputs.adopt_design(
-            task._registry, task.id, subject.config(), subject.labels()
+            task._registry, task.id, subject.config, dict(subject.labels)
         )
         return
-    if subject.registry not in task._registry.chain:
+    if subject.registry not in task._own_chain().registries:
         raise InvalidValueError(
             f"the model is in {subject.registry.root}, the task in {task._registry.root}; a task "
             "connects models of its own registry, and of those upstream of it",
             argument="task",
         )
     made = operations.tasks.inputs.connect_model(
-        task._registry, task.id, subject.id, name, comment=comment
+        task._own_chain(), task.id, subject.id, name, comment=comment
     )
     if made.replaced:
         log.warning(
@@ -291,17 +295,16 @@ def connect(
         )  # fmt: skip
 
 
-def _take_override(
-    model: InputModel, registry: OpenRegistry, task_id: str, name: str | None
-) -> str:
+def _take_override(model: InputModel, chain: Chain, task_id: str, name: str | None) -> str:
     """Make `model` the one that a task which is run again has under `name`; return the name.
 
     The name that stands for None is that of the code's model, and stays when it is replaced.
     """
-    entry = model._subject.entry_name() if name is None else check_name("name", name)
-    inputs = operations.tasks.inputs.models(registry, task_id, "input")
+    entry = model._entry_name() if name is None else check_name("name", name)
+    inputs = operations.tasks.inputs.models(chain.first, task_id, "input")
     if entry in inputs:
-        model._subject = existing(registry, inputs[entry])
+        model._chain = chain
+        model._subject = operations.finding.references.find_model(chain, inputs[entry])
     elif inputs:
         log.warning(
             "task %s has no input model %r (it has %s); the one in the code is used",

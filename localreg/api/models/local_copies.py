@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from localreg import log, operations
+from localreg.api.models.model_handle import ModelHandle
 from localreg.errors import (
     InvalidValueError,
     LockTimeoutError,
@@ -12,6 +13,7 @@ from localreg.errors import (
     StorageError,
     WeightsError,
 )
+from localreg.progress import shown_progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeVar
 
-    from localreg.api.models.stored_model import Subject
     from localreg.operations.models.revisions import Revision
 
     Given = TypeVar("Given")
@@ -28,12 +29,10 @@ if TYPE_CHECKING:
 _CANNOT = (WeightsError, StorageError, LockTimeoutError, ReadOnlyRegistryError)
 
 
-class WeightsMethods:
+class WeightsMethods(ModelHandle):
     """`get_local_copy` and its kin; mixed into `Model`."""
 
     __slots__ = ()
-
-    _subject: Subject
 
     def get_weights(
         self,
@@ -60,7 +59,8 @@ class WeightsMethods:
 
         Source: ``get_weights`` of the InputModel page.
         """
-        return or_none(lambda: self._copy(bool(extract_archive), force_download), raise_on_error)
+        path = or_none(lambda: self._copy(bool(extract_archive), force_download), raise_on_error)
+        return None if path is None else str(path)
 
     def get_weights_package(
         self,
@@ -84,14 +84,11 @@ class WeightsMethods:
 
         Source: ``get_weights_package`` of the InputModel page.
         """
-        self._subject.check_package()
+        self._check_package()
         path = or_none(lambda: self._copy(bool(extract_archive), force_download), raise_on_error)
         if path is None or return_path:
-            return path
-        from pathlib import Path
-
-        place = Path(path)
-        return sorted(place.iterdir()) if place.is_dir() else [place]
+            return None if path is None else str(path)
+        return sorted(path.iterdir()) if path.is_dir() else [path]
 
     def get_local_copy(
         self,
@@ -119,13 +116,15 @@ class WeightsMethods:
 
         Source: ``get_local_copy`` of the InputModel page.
         """
-        subject = self._subject
 
         def get() -> str:
             path = self._copy(extract_archive, force_download)
             if mutable or target_folder is not None:
-                return subject.private_copy(path, target_folder)
-            return path
+                chain, found = self._place()
+                return str(
+                    operations.weights.local_copies.private_copy(chain, found, path, target_folder)
+                )
+            return str(path)
 
         return or_none(get, raise_on_error)
 
@@ -138,8 +137,7 @@ class WeightsMethods:
         Raises:
             ModelNotFoundError: the model is gone.
         """
-        stored = self._subject.stored()
-        return operations.models.revisions.revisions(stored.registry, stored.id)
+        return operations.models.revisions.revisions(*self._place())
 
     def restore_weights(self, revision: int) -> None:
         """Serve an earlier revision of the weights again, or go forth to a later one.
@@ -152,12 +150,19 @@ class WeightsMethods:
             PublishedError: (a ValueError) the model is published.
             ModelNotFoundError: the model is gone.
         """
-        stored = self._subject.stored()
-        operations.models.revisions.restore_weights(stored.registry, stored.id, revision)
+        found = self._found()
+        operations.models.revisions.restore_weights(found.registry, found.id, revision)
 
-    def _copy(self, extract: bool | None, force: bool) -> str:
-        wanted = None if extract is None else bool(extract)
-        return self._subject.local_copy(extract=wanted, force=bool(force))
+    def _copy(self, extract: bool | None, force: bool) -> Path:
+        chain, found = self._weights_place()
+        with shown_progress(f"Fetching model {found.id[:8]}") as progress:
+            return operations.weights.local_copies.local_copy(
+                chain,
+                found,
+                extract=None if extract is None else bool(extract),
+                force=bool(force),
+                progress=progress,
+            )
 
 
 def or_none(get: Callable[[], Given], raise_on_error: bool) -> Given | None:

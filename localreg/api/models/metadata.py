@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from localreg import operations
+from localreg.api.models.model_handle import ModelHandle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.api.models.stored_model import Subject
     from localreg.values.records import MetadataValue
 
 
-class MetadataMethods:
+class MetadataMethods(ModelHandle):
     """Metadata: keys, the text of their values, and the names of their types."""
 
     __slots__ = ()
-
-    _subject: Subject
 
     def get_metadata(self, key: str) -> str | None:
         """Return the text of one metadata entry, or None when the model has none under `key`.
 
         Source: ``get_metadata`` of the InputModel page.
         """
-        found = self._subject.metadata_value(key)
+        found = self._metadata_value(key)
         return None if found is None else found.value
 
     def get_metadata_casted(self, key: str) -> object:
@@ -37,7 +35,7 @@ class MetadataMethods:
         """
         from localreg.values.metadata import cast
 
-        found = self._subject.metadata_value(key)
+        found = self._metadata_value(key)
         return None if found is None else cast(found.value, found.type)
 
     def get_all_metadata(self) -> dict[str, dict[str, str]]:
@@ -47,7 +45,7 @@ class MetadataMethods:
         """
         return {
             key: {"key": key, "value": found.value, "type": found.type}
-            for key, found in self._subject.metadata().items()
+            for key, found in self._metadata().items()
         }
 
     def get_all_metadata_casted(self) -> dict[str, dict[str, object]]:
@@ -55,7 +53,7 @@ class MetadataMethods:
 
         Source: ``get_all_metadata_casted`` of the InputModel page.
         """
-        return {key: _casted(key, found) for key, found in self._subject.metadata().items()}
+        return {key: _casted(key, found) for key, found in self._metadata().items()}
 
     def set_metadata(self, key: str, value: object, v_type: object = None) -> bool:
         """Set one metadata entry; the others stay.
@@ -74,8 +72,8 @@ class MetadataMethods:
 
         Source: ``set_metadata`` of the InputModel page.
         """
-        stored = self._subject.stored()
-        operations.models.edits.set_metadata(stored.registry, stored.id, key, value, v_type)
+        found = self._found()
+        operations.models.edits.set_metadata(found.registry, found.id, key, value, v_type)
         return True
 
     def set_all_metadata(self, metadata: Mapping[str, object], replace: bool = True) -> bool:
@@ -94,9 +92,9 @@ class MetadataMethods:
 
         Source: ``set_all_metadata`` of the InputModel page.
         """
-        stored = self._subject.stored()
+        found = self._found()
         operations.models.edits.set_all_metadata(
-            stored.registry, stored.id, metadata, replace=replace
+            found.registry, found.id, metadata, replace=replace
         )
         return True
 

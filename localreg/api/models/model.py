@@ -8,6 +8,7 @@ from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.models.local_copies import WeightsMethods
 from localreg.api.models.metadata import MetadataMethods
+from localreg.api.models.model_handle import ModelHandle
 from localreg.api.reports.report_methods import ReportMethods
 from localreg.api.reports.reported_methods import ReportedMethods
 from localreg.errors import InvalidValueError, LocalregError
@@ -16,17 +17,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    from localreg.api.models.stored_model import Stored, Subject
     from localreg.api.registry import Registry
+    from localreg.operations.finding.upstream import Found
     from localreg.operations.models.history import HistoryEntry
     from localreg.operations.models.lineage import Family
-    from localreg.registry import OpenRegistry
-    from localreg.values.records import Owner
+    from localreg.registry import Chain
 
     AnyModel = TypeVar("AnyModel", bound="Model")
 
 
-class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
+class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, ReportedMethods):
     """One model of a registry.
 
     Args:
@@ -39,12 +39,11 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
     Source: ClearML's ``Model``, and the properties of the InputModel page.
     """
 
-    __slots__ = ("_subject",)
-
-    _subject: Subject
+    __slots__ = ()
 
     def __init__(self, model_id: str, *, registry: Registry | None = None) -> None:
-        self._subject = existing(open_of(registry), model_id)
+        self._chain = open_of(registry)
+        self._subject = operations.finding.references.find_model(self._chain, model_id)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"
@@ -53,7 +52,7 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         from localreg.api.models.notebook import facts_html
         from localreg.values.units import moment, size_text
 
-        row = self._subject.row()
+        row = self._row()
         if row.name is None:
             return "<em>an empty model, in no registry</em>"
         values = self.get_reported_single_values()
@@ -73,10 +72,6 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
             ]
         )
 
-    def _reports_to(self) -> tuple[OpenRegistry, Owner]:
-        stored = self._subject.stored()
-        return stored.registry, stored.owner()
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Model) and self._subject == other._subject
 
@@ -84,71 +79,66 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         return hash((type(self._subject), self.id))
 
     @property
-    def id(self) -> str:
-        """The model's id, 32 hex digits; ``"empty"`` for `InputModel.empty()`."""
-        return self._subject.id
-
-    @property
     def name(self) -> str:
         """The model's name. Setting it makes the model the next version under the new one."""
-        return self._subject.row().name
+        return self._row().name
 
     @name.setter
     def name(self, name: str) -> None:
-        stored = self._subject.stored()
-        operations.models.edits.rename(stored.registry, stored.id, name)
+        found = self._found()
+        operations.models.edits.rename(found.registry, found.id, name)
 
     @property
     def project(self) -> str | None:
         """Id of the model's project, None without one. Set it to an id, or to a name."""
-        project = self._subject.row().project
+        project = self._row().project
         return None if project is None else project.id
 
     @project.setter
     def project(self, project: str | None) -> None:
-        stored = self._subject.stored()
-        operations.models.edits.move(stored.registry, stored.id, project)
+        found = self._found()
+        operations.models.edits.move(found.registry, found.id, project)
 
     @property
     def project_name(self) -> str | None:
         """Name of the model's project, None without one."""
-        project = self._subject.row().project
+        project = self._row().project
         return None if project is None else project.name
 
     @property
     def comment(self) -> str | None:
         """The comment, or description, of the model; None without one."""
-        return self._subject.row().comment
+        return self._row().comment
 
     @comment.setter
     def comment(self, comment: str | None) -> None:
-        stored = self._subject.stored()
-        operations.models.edits.set_comment(stored.registry, stored.id, comment)
+        found = self._found()
+        operations.models.edits.set_comment(found.registry, found.id, comment)
 
     @property
     def tags(self) -> list[str]:
         """The tags, sorted. Set it to replace them; changing the list changes nothing."""
-        return self._subject.tags(system=False)
+        return self._tags(system=False)
 
     @tags.setter
     def tags(self, tags: Sequence[str]) -> None:
-        stored = self._subject.stored()
-        operations.models.edits.set_tags(stored.registry, stored.id, tags)
+        found = self._found()
+        operations.models.edits.set_tags(found.registry, found.id, tags)
 
     @property
     def system_tags(self) -> list[str]:
         """The system tags, sorted; "archived" and "package" show, and set, these states."""
-        return self._subject.tags(system=True)
+        return self._tags(system=True)
 
     @system_tags.setter
     def system_tags(self, tags: Sequence[str]) -> None:
-        stored = self._subject.stored()
-        operations.models.edits.set_system_tags(stored.registry, stored.id, tags)
+        found = self._found()
+        operations.models.edits.set_system_tags(found.registry, found.id, tags)
 
     @property
     def config_text(self) -> str:
         """The configuration as it was given, "" without one."""
-        return self._subject.config()
+        return self._config()
 
     @property
     def config_dict(self) -> dict[str, object]:
@@ -159,70 +149,68 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         """
         from localreg.values.config_text import text_to_config
 
-        return text_to_config(self._subject.config())  # type: ignore[return-value]  # a list, when the text is one
+        return text_to_config(self._config())  # type: ignore[return-value]  # a list, when the text is one
 
     @property
     def labels(self) -> dict[str, int]:
         """The label enumeration, ``{label: integer}``."""
-        return self._subject.labels()
+        return self._labels()
 
     @property
     def framework(self) -> str | None:
         """The framework the weights are of, such as ``"PyTorch"``; None when unknown."""
-        return self._subject.row().framework
+        return self._row().framework
 
     @property
     def task(self) -> str | None:
         """Id of the task that took the model as input last, else of the one that made it."""
-        return self._subject.task()
+        return self._last_task()
 
     @property
     def original_task(self) -> str | None:
         """Id of the task that made the model; None for an imported one."""
-        return self._subject.row().task
+        return self._row().task
 
     @property
     def url(self) -> str | None:
         """Where the weights come from; for those only the registry holds, its own copy."""
-        return self._subject.url()
+        return self._url()
 
     @property
     def published(self) -> bool:
         """Whether the model is published."""
-        return self._subject.row().published
+        return self._row().published
 
     @property
     def archived(self) -> bool:
         """Whether the model is archived."""
-        return self._subject.row().archived
+        return self._row().archived
 
     @property
     def version(self) -> int:
         """Its number among the models of one project and name, from 1."""
-        return self._subject.stored().row().version
+        return self._stored_row().version
 
     @property
     def ref(self) -> str:
         """The reference that names it, ``project/name:version``."""
-        return self._subject.stored().row().ref
+        return self._stored_row().ref
 
     @property
     def aliases(self) -> list[str]:
         """The aliases that point to it, sorted."""
-        return self._subject.stored().aliases()
+        return operations.models.reading.aliases(self._found())
 
     @property
     def digest(self) -> str | None:
         """sha256 of the weights, as 64 hex digits; None while the registry does not know it."""
-        stored = self._subject.stored()
-        found = operations.weights.local_copies.current(stored.registry, stored.id)
+        found = operations.weights.local_copies.current(self._found())
         return None if found is None else found.digest
 
     @property
     def size(self) -> int | None:
         """Bytes of the weights; None while the registry does not know them."""
-        stored = self._subject.stored()
-        found = operations.weights.local_copies.current(stored.registry, stored.id)
+        found = operations.weights.local_copies.current(self._found())
         return None if found is None else found.size
 
     def add_tags(self, *tags: str) -> None:
@@ -231,8 +219,8 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         Raises:
             InvalidValueError: they are no tags.
         """
-        stored = self._subject.stored()
-        operations.models.edits.edit_tags(stored.registry, stored.id, add=tags)
+        found = self._found()
+        operations.models.edits.edit_tags(found.registry, found.id, add=tags)
 
     def remove_tags(self, *tags: str) -> None:
         """Take tags off; those that are not there are passed over.
@@ -240,8 +228,8 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         Raises:
             InvalidValueError: they are no tags.
         """
-        stored = self._subject.stored()
-        operations.models.edits.edit_tags(stored.registry, stored.id, drop=tags)
+        found = self._found()
+        operations.models.edits.edit_tags(found.registry, found.id, drop=tags)
 
     @classmethod
     def query_models(
@@ -299,8 +287,9 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
             limit=max_results,
             order=order_by,
         )
-        found = operations.finding.upstream.search(open_of(registry), query)
-        return FoundModels(handle(Model, each.registry, each.id) for each in found)
+        chain = open_of(registry)
+        found = operations.finding.upstream.search(chain, query)
+        return FoundModels(handle(Model, chain, each) for each in found)
 
     @classmethod
     def remove(
@@ -331,9 +320,9 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         Source: ``remove`` of the InputModel page.
         """
         try:
-            stored = _stored(model, registry)
+            found = _found(model, registry)
             gone = operations.models.removal.remove_model(
-                stored.registry, stored.id, delete_weights=delete_weights_file, force=force
+                found.registry, found.id, delete_weights=delete_weights_file, force=force
             )
         except (LookupError, ValueError) as error:
             if raise_on_errors or not isinstance(error, LocalregError):
@@ -342,7 +331,7 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
             return False
         if raise_on_errors and not gone:
             raise InvalidValueError(
-                f"model {stored.id} is removed, but not all of its weights could be deleted; the "
+                f"model {found.id} is removed, but not all of its weights could be deleted; the "
                 "log says why",
                 argument="model",
             )
@@ -354,8 +343,8 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         Raises:
             ModelNotFoundError: the model is gone.
         """
-        stored = self._subject.stored()
-        operations.models.edits.publish(stored.registry, stored.id)
+        found = self._found()
+        operations.models.edits.publish(found.registry, found.id)
 
     def archive(self) -> None:
         """Archive the model: queries pass it over unless they are told not to.
@@ -363,8 +352,8 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         Raises:
             ModelNotFoundError: the model is gone.
         """
-        stored = self._subject.stored()
-        operations.models.edits.set_archived(stored.registry, stored.id, True)
+        found = self._found()
+        operations.models.edits.set_archived(found.registry, found.id, True)
 
     def unarchive(self) -> None:
         """Take the model out of the archive.
@@ -372,8 +361,8 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         Raises:
             ModelNotFoundError: the model is gone.
         """
-        stored = self._subject.stored()
-        operations.models.edits.set_archived(stored.registry, stored.id, False)
+        found = self._found()
+        operations.models.edits.set_archived(found.registry, found.id, False)
 
     def history(self, limit: int | None = None) -> list[HistoryEntry]:
         """Return every change of the model, newest first.
@@ -381,8 +370,8 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         Args:
             limit: at most so many.
         """
-        stored = self._subject.stored()
-        return operations.models.history.history(stored.registry, stored.id, limit)
+        found = self._found()
+        return operations.models.history.history(found.registry, found.id, limit)
 
     def lineage(self) -> Family:
         """Return the model's relatives; printed, they are a tree.
@@ -400,8 +389,7 @@ class Model(MetadataMethods, WeightsMethods, ReportMethods, ReportedMethods):
         base:1  ...
         └─ taken as 'backbone' by task train  ...
         """
-        stored = self._subject.stored()
-        return operations.models.lineage.lineage(stored.registry, stored.id)
+        return operations.models.lineage.lineage(*self._place())
 
 
 class FoundModels(list[Model]):
@@ -420,7 +408,7 @@ class FoundModels(list[Model]):
                 " ".join(model.tags),
                 model.framework or "",
                 size_text(model.size),
-                moment(model._subject.row().updated),
+                moment(model._row().updated),
                 model.id[:8],
             )
             for model in self[:SHOWN]
@@ -429,51 +417,37 @@ class FoundModels(list[Model]):
         return table_html(head, rows, more=len(self) - SHOWN)
 
 
-def open_of(registry: Registry | None) -> OpenRegistry:
-    """Return the open registry behind a public one, the current one for None.
+def open_of(registry: Registry | None) -> Chain:
+    """Return the chain of a `Registry`, or of the current one for None.
 
     Raises:
         InvalidValueError: it is no registry.
     """
     if registry is None:
         return ambient.current()
-    opened: OpenRegistry | None = getattr(registry, "_opened", None)
-    if opened is None:
+    chain: Chain | None = getattr(registry, "_chain", None)
+    if chain is None:
         raise InvalidValueError(
             f"registry must be a Registry, not {type(registry).__name__}", argument="registry"
         )
-    return opened
+    return chain
 
 
-def handle(kind: type[AnyModel], registry: OpenRegistry, model_id: str) -> AnyModel:
+def handle(kind: type[AnyModel], chain: Chain, found: Found) -> AnyModel:
     """Return a handle of a kind on a model that is known to exist."""
-    from localreg.api.models.stored_model import Stored
-
     model = kind.__new__(kind)
-    model._subject = Stored(registry, model_id)
+    model._chain, model._subject = chain, found
     return model
 
 
-def existing(registry: OpenRegistry, model_id: object) -> Stored:
-    """Return what stands for a model of a registry, or of one upstream, known to exist.
-
-    Raises:
-        ModelNotFoundError: there is no model with this id.
-    """
-    from localreg.api.models.stored_model import Stored
-
-    found = operations.finding.references.find_model(registry, model_id)
-    return Stored(found.registry, found.id)
-
-
-def _stored(model: str | Model, registry: Registry | None) -> Stored:
+def _found(model: str | Model, registry: Registry | None) -> Found:
     if not isinstance(model, Model):
-        return existing(open_of(registry), model)
-    stored = model._subject.stored()
-    if registry is not None and stored.registry not in open_of(registry).chain:
+        return operations.finding.references.find_model(open_of(registry), model)
+    found = model._found()
+    if registry is not None and found.registry not in open_of(registry).registries:
         raise InvalidValueError(
-            f"the model is one of {stored.registry.root}, and the registry is "
-            f"{open_of(registry).root}",
+            f"the model belongs to {found.registry.root}, and the registry is "
+            f"{open_of(registry).first.root}",
             argument="registry",
         )
-    return stored
+    return found

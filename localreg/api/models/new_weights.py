@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from localreg import operations
-from localreg.api.models.stored_model import Stored
 from localreg.errors import InvalidValueError
+from localreg.operations.finding.upstream import Found
 from localreg.operations.models.recording import check_filename
 from localreg.operations.models.revisions import Update
 from localreg.operations.weights.ingest import Source
 from localreg.progress import shown_progress
+from localreg.registry import Chain
 from localreg.values.frozen import Frozen, replace
 from localreg.values.urls import is_folder
 
@@ -85,7 +86,7 @@ def _check_iteration(iteration: object) -> int:
     return check_iteration(iteration)
 
 
-def update(stored: Stored, new: NewWeights, file: object, url: object) -> str:
+def update(chain: Chain, model_id: str, new: NewWeights, file: object, url: object) -> str:
     """Do what `OutputModel.update_weights` does."""
     if _given(file) == _given(url):
         raise InvalidValueError(
@@ -94,16 +95,18 @@ def update(stored: Stored, new: NewWeights, file: object, url: object) -> str:
             argument="weights_filename",
         )
     if _given(url):
-        operations.models.revisions.point_to(stored.registry, stored.id, url, new.update)
-        return stored.url() or ""
+        operations.models.revisions.point_to(chain, model_id, url, new.update)
+        return _url(chain, model_id)
     path = operations.models.revisions.local_source("weights_filename", file)
     if is_folder(path):
-        return _store(stored, _package(new), _folder_source(path, new), (path,))
+        return _store(chain, model_id, _package(new), _folder_source(path, new), (path,))
     name = _with_ending(new.filename, path.name)
-    return _store(stored, new, Source(path=path, filename=name), (path,))
+    return _store(chain, model_id, new, Source(path=path, filename=name), (path,))
 
 
-def update_package(stored: Stored, new: NewWeights, files: object, folder: object) -> str:
+def update_package(
+    chain: Chain, model_id: str, new: NewWeights, files: object, folder: object
+) -> str:
     """Do what `OutputModel.update_weights_package` does."""
     listed = _listed(files)
     if bool(listed) == _given(folder):
@@ -113,7 +116,7 @@ def update_package(stored: Stored, new: NewWeights, files: object, folder: objec
         )
     if listed:
         name = _with_ending(new.filename, UNNAMED_PACKAGE)
-        return _store(stored, new, Source(path=None, files=listed, filename=name), listed)
+        return _store(chain, model_id, new, Source(path=None, files=listed, filename=name), listed)
     path = operations.models.revisions.local_source("weights_path", folder)
     if not is_folder(path):
         raise InvalidValueError(
@@ -121,7 +124,7 @@ def update_package(stored: Stored, new: NewWeights, files: object, folder: objec
             "weights_filenames",
             argument="weights_path",
         )
-    return _store(stored, new, _folder_source(path, new), (path,))
+    return _store(chain, model_id, new, _folder_source(path, new), (path,))
 
 
 def _given(value: object) -> bool:
@@ -164,35 +167,39 @@ def _with_ending(wanted: str | None, own: str) -> str:
     return safe_filename(name) or "weights"
 
 
-def _store(stored: Stored, new: NewWeights, source: Source, given: tuple[Path, ...]) -> str:
-    registry = stored.registry
-    operations.models.revisions.check_draft(registry, stored.id)
-    planned = operations.models.revisions.plan_deletion(registry, given) if new.delete else ()
+def _store(
+    chain: Chain, model_id: str, new: NewWeights, source: Source, given: tuple[Path, ...]
+) -> str:
+    registry = chain.first
+    operations.models.revisions.check_draft(registry, model_id)
+    planned = operations.models.revisions.plan_deletion(chain, given) if new.delete else ()
     if new.destination is None and new.delete and not source.package:
         source, planned = replace(source, mode="move"), ()  # saves a copy where it can
     with shown_progress("Keeping weights") as progress:
         source = replace(source, progress=progress)
         if new.destination is None:
-            operations.models.revisions.keep(registry, stored.id, source, new.update)
-            url = stored.url() or ""
+            operations.models.revisions.keep(chain, model_id, source, new.update)
+            url = _url(chain, model_id)
         elif new.behind:
-            url = _upload_behind(stored, new, source)
+            url = _upload_in_background(chain, model_id, new, source)
         else:
             folder = operations.weights.uploading.folder_of(
                 registry, new.destination, new.update.task
             )
-            url = operations.models.revisions.upload(
-                registry, stored.id, source, folder, new.update
-            )
+            url = operations.models.revisions.upload(registry, model_id, source, folder, new.update)
     operations.models.revisions.delete_planned(planned)
     return url
 
 
-def _upload_behind(stored: Stored, new: NewWeights, source: Source) -> str:
+def _url(chain: Chain, model_id: str) -> str:
+    found = Found(chain.first, model_id)
+    return operations.weights.local_copies.weights_url(chain, found) or ""
+
+
+def _upload_in_background(chain: Chain, model_id: str, new: NewWeights, source: Source) -> str:
     from localreg.api import ambient
 
-    registry = stored.registry
     assert new.destination is not None
-    folder = operations.weights.uploading.folder_of(registry, new.destination, new.update.task)
-    added = operations.models.revisions.keep(registry, stored.id, source, new.update)
-    return ambient.uploads().start(registry, stored.id, added.weights, folder)
+    folder = operations.weights.uploading.folder_of(chain.first, new.destination, new.update.task)
+    added = operations.models.revisions.keep(chain, model_id, source, new.update)
+    return ambient.uploads().start(chain, model_id, added.weights, folder)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from localreg import log, operations
 from localreg.api import ambient
-from localreg.api.models.model import Model, existing, open_of
+from localreg.api.models.model import Model, open_of
 from localreg.api.models.new_weights import (
     NewWeights,
     check_new_weights,
@@ -20,7 +20,7 @@ from localreg.errors import InvalidValueError, NoTaskError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.api.registry import Registry
-    from localreg.registry import OpenRegistry
+    from localreg.registry import Chain
 
 
 class OutputModel(Model):
@@ -80,7 +80,7 @@ class OutputModel(Model):
         *,
         registry: Registry | None = None,
     ) -> None:
-        opened, self._task_id = _task_of(task, registry)
+        self._chain, self._task_id = _task_of(task, registry)
         told = operations.models.recording.describe(
             config_text=config_text,
             config_dict=config_dict,
@@ -92,10 +92,12 @@ class OutputModel(Model):
         )
         self._entry = self._destination = None
         if base_model_id is None or base_model_id == "":
-            made = operations.models.outputs.make_output(opened, self._task_id, told)
+            made = operations.models.outputs.make_output(self._chain.first, self._task_id, told)
         else:
-            made = operations.models.outputs.take_over(opened, self._task_id, base_model_id, told)
-        self._subject = existing(opened, made)
+            made = operations.models.outputs.take_over(
+                self._chain, self._task_id, base_model_id, told
+            )
+        self._subject = operations.finding.references.find_model(self._chain, made)
 
     def connect(self, task: object, name: str | None = None) -> None:
         """Make the model an output of a task, and later weights too.
@@ -113,18 +115,18 @@ class OutputModel(Model):
 
         Source: ``connect`` of ClearML's ``OutputModel``.
         """
-        stored = self._subject.stored()
+        found = self._found()
         if not isinstance(task, TaskHandle):
             raise InvalidValueError(
                 f"task must be a Task, not {type(task).__name__}", argument="task"
             )
-        if task._registry != stored.registry:
+        if task._registry != found.registry:
             raise InvalidValueError(
-                f"the model is in {stored.registry.root}, the task in {task._registry.root}; a "
+                f"the model is in {found.registry.root}, the task in {task._registry.root}; a "
                 "task connects models of its own registry",
                 argument="task",
             )
-        told = operations.models.outputs.connect_output(stored.registry, task.id, stored.id, name)
+        told = operations.models.outputs.connect_output(found.registry, task.id, found.id, name)
         self._task_id, self._entry = task.id, told or self._entry
 
     def set_upload_destination(self, uri: str | None) -> None:
@@ -138,19 +140,19 @@ class OutputModel(Model):
             InvalidURLError: (a ValueError) nothing can be uploaded to it.
             PublishedError: (a ValueError) the model is published.
         """
-        stored = self._subject.stored()
+        found = self._found()
         wanted = operations.weights.uploading.check_destination("uri", uri)
-        operations.models.revisions.check_draft(stored.registry, stored.id)
+        operations.models.revisions.check_draft(found.registry, found.id)
         self._destination = wanted
 
     @property
     def upload_storage_uri(self) -> str | None:
         """Where weights are uploaded to; None when the registry keeps them."""
-        stored = self._subject.stored()
+        found = self._found()
         return (
             self._destination
             or operations.weights.uploading.check_destination(
-                "output_uri", operations.tasks.lifecycle.output_uri(stored.registry, self._task_id)
+                "output_uri", operations.tasks.lifecycle.output_uri(found.registry, self._task_id)
             )
             or ambient.upload_uri()
         )
@@ -209,8 +211,7 @@ class OutputModel(Model):
             behind=async_enable,
             keep_last=keep_last,
         )
-        stored = self._subject.stored()
-        url = update(stored, new, weights_filename, register_uri)
+        url = update(self._own_chain(), self._found().id, new, weights_filename, register_uri)
         self._destination = new.own_destination
         return url
 
@@ -254,8 +255,9 @@ class OutputModel(Model):
             behind=async_enable,
             keep_last=keep_last,
         )
-        stored = self._subject.stored()
-        url = update_package(stored, new, weights_filenames, weights_path)
+        url = update_package(
+            self._own_chain(), self._found().id, new, weights_filenames, weights_path
+        )
         self._destination = new.own_destination
         return url
 
@@ -290,9 +292,9 @@ class OutputModel(Model):
 
         Source: ``update_design`` of ClearML's ``OutputModel``.
         """
-        stored = self._subject.stored()
+        found = self._found()
         return operations.models.outputs.set_config(
-            stored.registry, stored.id, self._task_id, config_text, config_dict
+            found.registry, found.id, self._task_id, config_text, config_dict
         )
 
     def update_labels(self, labels: Mapping[str, int]) -> bool:
@@ -304,14 +306,14 @@ class OutputModel(Model):
 
         Source: ``update_labels`` of ClearML's ``OutputModel``.
         """
-        stored = self._subject.stored()
-        operations.models.outputs.set_labels(stored.registry, stored.id, self._task_id, labels)
+        found = self._found()
+        operations.models.outputs.set_labels(found.registry, found.id, self._task_id, labels)
         return True
 
     @property
     def config_text(self) -> str:
         """The configuration as it was given, "" without one. Set it as by `update_design`."""
-        return self._subject.config()
+        return self._config()
 
     @config_text.setter
     def config_text(self, config_text: str) -> None:
@@ -333,7 +335,7 @@ class OutputModel(Model):
     @property
     def labels(self) -> dict[str, int]:
         """The label enumeration, ``{label: integer}``. Set it as by `update_labels`."""
-        return self._subject.labels()
+        return self._labels()
 
     @labels.setter
     def labels(self, labels: Mapping[str, int]) -> None:
@@ -379,8 +381,8 @@ class OutputModel(Model):
         )
 
 
-def _task_of(task: object, registry: Registry | None) -> tuple[OpenRegistry, str]:
-    """Return the registry and the id of the task that makes a model."""
+def _task_of(task: object, registry: Registry | None) -> tuple[Chain, str]:
+    """Return the id of the task that makes a model, and the chain to write through."""
     if task is None:
         opened = open_of(registry)
         current = ambient.current_task(opened)
@@ -393,10 +395,10 @@ def _task_of(task: object, registry: Registry | None) -> tuple[OpenRegistry, str
         return opened, current
     if not isinstance(task, TaskHandle):
         raise InvalidValueError(f"task must be a Task, not {type(task).__name__}", argument="task")
-    if registry is not None and open_of(registry) != task._registry:
+    if registry is not None and open_of(registry).first != task._registry:
         raise InvalidValueError(
             f"the task is one of {task._registry.root}, and the registry is "
-            f"{open_of(registry).root}",
+            f"{open_of(registry).first.root}",
             argument="registry",
         )
-    return task._registry, task.id
+    return task._own_chain(), task.id

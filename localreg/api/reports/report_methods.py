@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import os
 
     from localreg.plots.drawings import Drawing
-    from localreg.registry import OpenRegistry
+    from localreg.registry import Chain
     from localreg.values.records import Owner
 
 
@@ -40,13 +40,13 @@ class ReportMethods:
 
     __slots__ = ()
 
-    def _reports_to(self) -> tuple[OpenRegistry, Owner]:
-        """Return the registry, and the model or task that owns the reports."""
+    def _reports_to(self) -> tuple[Chain, Owner]:
+        """Return the owner of the reports and the chain whose first registry has it."""
         raise AssertionError("a subclass defines this")
 
     def _report(self, title: object, series: object, iteration: object, drawing: Drawing) -> None:
-        registry, owner = self._reports_to()
-        operations.reports.writing.report_plot(registry, owner, title, series, iteration, drawing)
+        chain, owner = self._reports_to()
+        operations.reports.writing.report_plot(chain, owner, title, series, iteration, drawing)
 
     def report_scalar(self, title: str, series: str, value: float, iteration: int) -> None:
         """Report one point of a scalar series.
@@ -67,8 +67,8 @@ class ReportMethods:
 
         Source: ``report_scalar`` of the InputModel page.
         """
-        registry, owner = self._reports_to()
-        operations.reports.writing.report_scalar(registry, owner, title, series, value, iteration)
+        chain, owner = self._reports_to()
+        operations.reports.writing.report_scalar(chain, owner, title, series, value, iteration)
 
     def report_single_value(self, name: str, value: float) -> None:
         """Report one value without iterations, such as the final accuracy.
@@ -79,8 +79,8 @@ class ReportMethods:
 
         Source: ``report_single_value`` of the InputModel page.
         """
-        registry, owner = self._reports_to()
-        operations.reports.writing.report_single(registry, owner, name, value)
+        chain, owner = self._reports_to()
+        operations.reports.writing.report_single(chain, owner, name, value)
 
     def report_histogram(
         self,
@@ -188,8 +188,8 @@ class ReportMethods:
 
         Source: ``report_table`` of the InputModel page.
         """
-        registry, _ = self._reports_to()
-        cells = operations.reports.media.table_of(registry, table_plot=table_plot, csv=csv, url=url)
+        chain, _ = self._reports_to()
+        cells = operations.reports.media.table_of(chain, table_plot=table_plot, csv=csv, url=url)
         drawing = plots.drawings.table(cells, extra_layout=extra_layout)
         self._report(title, series, iteration, drawing)
 

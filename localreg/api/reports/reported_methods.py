@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from plotly.graph_objects import Figure
 
-    from localreg.registry import OpenRegistry
+    from localreg.registry import Chain, OpenRegistry
     from localreg.values.records import Owner
 
 
@@ -21,8 +21,8 @@ class ReportedMethods:
 
     __slots__ = ()
 
-    def _reports_to(self) -> tuple[OpenRegistry, Owner]:
-        """Return the registry, and the model or task that owns the reports."""
+    def _owned(self) -> tuple[Chain, OpenRegistry, Owner]:
+        """Return a chain, its registry that has the reports, and the model or task they are of."""
         raise AssertionError("a subclass defines this")
 
     def flush(self, wait: bool = False) -> bool:
@@ -35,7 +35,7 @@ class ReportedMethods:
             RegistryError: (an OSError) they cannot be written. They stay in memory, and the next
                 flush tries again.
         """
-        operations.reports.writing.flush(self._reports_to()[0])
+        operations.reports.writing.flush(self._owned()[1])
         return True
 
     def get_reported_scalars(self) -> dict[str, dict[str, dict[str, list[int] | list[float]]]]:
@@ -43,21 +43,21 @@ class ReportedMethods:
 
         Source: ``Task.get_reported_scalars`` of the ClearML SDK, which returns only a selection.
         """
-        return operations.reports.reading.scalars(*self._reports_to())
+        return operations.reports.reading.scalars(*self._owned()[1:])
 
     def get_last_scalar_metrics(self) -> dict[str, dict[str, dict[str, float]]]:
         """Return ``{title: {series: {"last": …, "min": …, "max": …}}}`` of the scalars.
 
         Source: ``Task.get_last_scalar_metrics`` of the ClearML SDK.
         """
-        return operations.reports.reading.last_scalars(*self._reports_to())
+        return operations.reports.reading.last_scalars(*self._owned()[1:])
 
     def get_reported_single_values(self) -> dict[str, float]:
         """Return the single values, by name.
 
         Source: ``Task.get_reported_single_values`` of the ClearML SDK.
         """
-        return operations.reports.reading.singles(*self._reports_to())
+        return operations.reports.reading.singles(*self._owned()[1:])
 
     def figures(self, *, full: bool = False) -> list[Figure]:
         """Return the reports as Plotly figures: the charts of scalars, then the plots.
@@ -70,7 +70,7 @@ class ReportedMethods:
         """
         from plotly.graph_objects import Figure
 
-        found = operations.reports.charts.named_figures(*self._reports_to(), full=bool(full))
+        found = operations.reports.charts.named_figures(*self._owned()[1:], full=bool(full))
         return [Figure(each.figure, skip_invalid=True) for each in found]
 
     def report(
@@ -83,10 +83,7 @@ class ReportedMethods:
             path: where to write the page, which is then standalone; by default below
                 ``reports/`` in the registry.
         """
-        registry, owner = self._reports_to()
-        return operations.reports.pages.write_page(
-            registry, owner, standalone=standalone, path=path
-        )
+        return operations.reports.pages.write_page(*self._owned(), standalone=standalone, path=path)
 
     def export_images(
         self,
@@ -115,5 +112,5 @@ class ReportedMethods:
                 install it.
         """
         return operations.reports.images.export_images(
-            *self._reports_to(), folder, formats, width=width, height=height, scale=scale
+            *self._owned()[1:], folder, formats, width=width, height=height, scale=scale
         )

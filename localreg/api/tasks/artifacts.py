@@ -12,7 +12,7 @@ from localreg.errors import InvalidValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.registry import OpenRegistry
+    from localreg.registry import Chain, OpenRegistry
     from localreg.values.records import ArtifactRecord
 
 
@@ -22,10 +22,10 @@ class Artifact:
     Source: ``Artifact`` of the ClearML SDK.
     """
 
-    __slots__ = ("_name", "_registry", "_task")
+    __slots__ = ("_chain", "_name", "_registry", "_task")
 
-    def __init__(self, registry: OpenRegistry, task: str, name: str) -> None:
-        self._registry, self._task, self._name = registry, task, name
+    def __init__(self, chain: Chain, registry: OpenRegistry, task: str, name: str) -> None:
+        self._chain, self._registry, self._task, self._name = chain, registry, task, name
 
     def __repr__(self) -> str:
         return f"Artifact({self._name!r} of task {self._task!r})"
@@ -57,7 +57,7 @@ class Artifact:
     def url(self) -> str:
         """The ``file://`` URL of the registry's own copy, which moves with the directory."""
         return operations.tasks.artifacts.local_path(
-            self._registry, self._record(), extract=False
+            self._chain, self._registry, self._record(), extract=False
         ).as_uri()
 
     @property
@@ -96,7 +96,7 @@ class Artifact:
         return or_none(
             lambda: str(
                 operations.tasks.artifacts.local_path(
-                    self._registry, record, extract=bool(extract_archive)
+                    self._chain, self._registry, record, extract=bool(extract_archive)
                 )
             ),
             raise_on_error,
@@ -120,7 +120,9 @@ class Artifact:
         """
         record = self._record()
         extract = record.kind == "package"
-        path = operations.tasks.artifacts.local_path(self._registry, record, extract=extract)
+        path = operations.tasks.artifacts.local_path(
+            self._chain, self._registry, record, extract=extract
+        )
         if deserialization_function is not None:
             return deserialization_function(path.read_bytes())
         return operations.tasks.artifacts.load(path, record.kind, record.details)
@@ -129,13 +131,13 @@ class Artifact:
 class Artifacts(Mapping[str, Artifact]):
     """The artifacts of a task, by name."""
 
-    def __init__(self, registry: OpenRegistry, task: str) -> None:
-        self._registry, self._task = registry, task
+    def __init__(self, chain: Chain, registry: OpenRegistry, task: str) -> None:
+        self._chain, self._registry, self._task = chain, registry, task
 
     def __getitem__(self, name: str) -> Artifact:
         if name not in operations.tasks.artifacts.artifacts(self._registry, self._task):
             raise KeyError(name)
-        return Artifact(self._registry, self._task, name)
+        return Artifact(self._chain, self._registry, self._task, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(operations.tasks.artifacts.artifacts(self._registry, self._task))
@@ -155,7 +157,7 @@ class ArtifactMethods(TaskHandle):
     @property
     def artifacts(self) -> Artifacts:
         """The artifacts of the task, by name."""
-        return Artifacts(self._registry, self._id)
+        return Artifacts(self._chain, self._registry, self._id)
 
     def upload_artifact(
         self,
@@ -214,7 +216,7 @@ class ArtifactMethods(TaskHandle):
             move=bool(delete_after_upload),
         )
         operations.tasks.artifacts.keep_artifact(
-            self._registry, self._id, name, prepared, metadata=metadata, preview=preview
+            self._own_chain(), self._id, name, prepared, metadata=metadata, preview=preview
         )
         return True
 

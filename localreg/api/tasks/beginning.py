@@ -8,12 +8,12 @@ from contextlib import suppress
 from localreg import operations
 from localreg.api import ambient
 from localreg.errors import TaskNotFoundError
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain
 from localreg.values.records import TaskRecord
 
 
 def begin(
-    opened: OpenRegistry,
+    opened: Chain,
     project: str | None,
     name: str | None,
     *,
@@ -42,7 +42,7 @@ def begin(
     run = operations.tasks.run_facts.describe_run()
     if found is None:
         found = operations.tasks.lifecycle.create_task(
-            opened,
+            opened.first,
             project=project,
             name=name,
             task_type=kind,
@@ -51,32 +51,32 @@ def begin(
             run=run,
         )
     else:
-        operations.tasks.lifecycle.start_task(opened, found, run)
+        operations.tasks.lifecycle.start_task(opened.first, found, run)
         if tags:
-            operations.tasks.lifecycle.edit_tags(opened, found, add=tags)
+            operations.tasks.lifecycle.edit_tags(opened.first, found, add=tags)
     ambient.share_task(found)
     return found
 
 
-def _current(opened: OpenRegistry, project: object, name: object) -> str | None:
+def _current(opened: Chain, project: object, name: object) -> str | None:
     """Return the current task when it is asked for again, and None else."""
     current = ambient.current_task(opened)
     if current is None or ambient.remote_task():
         return None
-    record = operations.tasks.lifecycle.running(opened, current)
+    record = operations.tasks.lifecycle.running(opened.first, current)
     if record is None:  # it ended, or somebody removed it
         return None
     return current if _is_called(record, project, name) else None
 
 
-def _of_another_process(opened: OpenRegistry, project: object, name: object) -> str | None:
+def _of_another_process(opened: Chain, project: object, name: object) -> str | None:
     """Return the task of the process that started this one, when this one is a part of it.
 
     Such are the workers of multiprocessing, which import the script again, and the processes that
     a script starts which runs a task again.
     """
     shared = ambient.shared_task()
-    record = None if shared is None else operations.tasks.lifecycle.running(opened, shared)
+    record = None if shared is None else operations.tasks.lifecycle.running(opened.first, shared)
     if record is None:
         return None
     again = ambient.remote_task() == shared
@@ -91,7 +91,7 @@ def _is_called(record: TaskRecord, project: object, name: object) -> bool:
 
 
 def _to_take_up(
-    opened: OpenRegistry,
+    opened: Chain,
     project: str | None,
     name: str | None,
     reuse: bool | str,
@@ -100,11 +100,11 @@ def _to_take_up(
     """Return the id of the task that is taken up again, None for a new one."""
     remote = ambient.remote_task()
     if remote:
-        return operations.tasks.search.find_task(opened, remote)
+        return operations.tasks.search.find_task(opened.first, remote)
     for given in (again, reuse):
         if isinstance(given, str) and given:
-            return operations.tasks.search.find_task(opened, given)
+            return operations.tasks.search.find_task(opened.first, given)
     if again is not False:
         with suppress(TaskNotFoundError):  # the first run has nothing to go on with
-            return operations.tasks.search.find_task(opened, None, project, name)
+            return operations.tasks.search.find_task(opened.first, None, project, name)
     return None

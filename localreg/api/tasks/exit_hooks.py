@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import NoReturn
 
-    from localreg.registry import OpenRegistry
+    from localreg.registry import Chain
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>)\]]+")
 _FILE = re.compile(r'File "([^"]+)"')
@@ -34,8 +34,8 @@ def install() -> None:
     def excepthook(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
-        for registry, task_id in ambient.tasks():
-            end(registry, task_id, "failed", reason_of(error))
+        for chain, task_id in ambient.tasks():
+            end(chain, task_id, "failed", reason_of(error))
         original(kind, error, trace)
 
     excepthook.localreg_original = original  # type: ignore[attr-defined]  # the mark
@@ -68,22 +68,22 @@ def reason_of(error: BaseException) -> str:
     return text[-REASON_LIMIT:].strip()
 
 
-def end(registry: OpenRegistry, task_id: str, status: str, reason: str | None = None) -> None:
+def end(chain: Chain, task_id: str, status: str, reason: str | None = None) -> None:
     """Record that a task ended, when it is this process that runs it; told in the log if not."""
     try:
-        if operations.tasks.lifecycle.runs_here(registry, task_id):
-            ambient.finish_uploads(registry)
-            operations.reports.writing.flush(registry)
-            operations.tasks.lifecycle.end_task(registry, task_id, status, reason)
-            operations.reports.pages.write_reported(registry, also=task_id)
+        if operations.tasks.lifecycle.runs_here(chain.first, task_id):
+            ambient.finish_uploads(chain.first)
+            operations.reports.writing.flush(chain.first)
+            operations.tasks.lifecycle.end_task(chain.first, task_id, status, reason)
+            operations.reports.pages.write_reported(chain, also=task_id)
     except LocalregError as error:
         log.warning("the end of task %s was not recorded: %s", task_id, error)
 
 
 def _end_all() -> None:
     status, reason = _verdict()
-    for registry, task_id in ambient.tasks():
-        end(registry, task_id, status, reason)
+    for chain, task_id in ambient.tasks():
+        end(chain, task_id, status, reason)
 
 
 def _verdict() -> tuple[str, str | None]:

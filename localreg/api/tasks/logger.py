@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from localreg.plots.line_series import SeriesInfo
-    from localreg.registry import OpenRegistry
+    from localreg.registry import Chain, OpenRegistry
     from localreg.values.records import Owner
 
 INFO = 20  # logging.INFO; importing logging would cost time
@@ -53,8 +53,11 @@ class Logger(ReportMethods, ReportedMethods):
     def __repr__(self) -> str:
         return f"Logger({self._task!r})"
 
-    def _reports_to(self) -> tuple[OpenRegistry, Owner]:
+    def _reports_to(self) -> tuple[Chain, Owner]:
         return self._task._reports_to()
+
+    def _owned(self) -> tuple[Chain, OpenRegistry, Owner]:
+        return self._task._owned()
 
     @classmethod
     def current_logger(cls) -> Logger | None:
@@ -97,8 +100,8 @@ class Logger(ReportMethods, ReportedMethods):
 
         Source: ``Logger.report_text`` of the ClearML SDK.
         """
-        registry, owner = self._reports_to()
-        operations.reports.writing.report_text(registry, owner, msg, level)
+        chain, owner = self._reports_to()
+        operations.reports.writing.report_text(chain, owner, msg, level)
         if print_console:
             print(msg)  # noqa: T201  (that is what it is for)
 
@@ -154,12 +157,10 @@ class Logger(ReportMethods, ReportedMethods):
 
         keep = check_history("max_image_history", max_image_history)
         given = {"local_path": local_path, "image": image, "matrix": matrix, "url": url}
-        registry, owner = self._reports_to()
-        source = operations.reports.media.picture_of(
-            registry, given, move=bool(delete_after_upload)
-        )
+        chain, owner = self._reports_to()
+        source = operations.reports.media.picture_of(chain, given, move=bool(delete_after_upload))
         operations.reports.writing.report_file(
-            registry, owner, title, series, iteration, source, keep=keep
+            chain, owner, title, series, iteration, source, keep=keep
         )
 
     def report_media(
@@ -195,12 +196,12 @@ class Logger(ReportMethods, ReportedMethods):
 
         keep = check_history("max_history", max_history)
         given = {"local_path": local_path, "stream": stream, "url": url}
-        registry, owner = self._reports_to()
+        chain, owner = self._reports_to()
         source = operations.reports.media.file_of(
-            registry, given, ending=file_extension, move=bool(delete_after_upload)
+            chain, given, ending=file_extension, move=bool(delete_after_upload)
         )
         operations.reports.writing.report_file(
-            registry, owner, title, series, iteration, source, keep=keep
+            chain, owner, title, series, iteration, source, keep=keep
         )
 
     def report_matplotlib_figure(
@@ -224,8 +225,8 @@ class Logger(ReportMethods, ReportedMethods):
 
         Source: ``Logger.report_matplotlib_figure`` of the ClearML SDK.
         """
-        registry, owner = self._reports_to()
+        chain, owner = self._reports_to()
         source = operations.reports.media.drawn_by_matplotlib(figure)
         operations.reports.writing.report_file(
-            registry, owner, title, series, iteration, source, keep=None
+            chain, owner, title, series, iteration, source, keep=None
         )

@@ -8,7 +8,8 @@ from localreg import operations
 from localreg.api.models.model import Model, handle
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, ModelNotFoundError
-from localreg.registry import OpenRegistry
+from localreg.operations.finding.upstream import Found
+from localreg.registry import Chain
 
 
 class ModelMethods(TaskHandle):
@@ -30,10 +31,10 @@ class ModelMethods(TaskHandle):
             ModelNotFoundError: there is no such model.
         """
         if model_id:
-            found = operations.finding.references.find_model(self._registry, model_id).id
+            found = operations.finding.references.find_model(self._own_chain(), model_id).id
         else:
-            found = _newest_of(self._registry, model_name)
-        operations.tasks.inputs.connect_model(self._registry, self._id, found, name)
+            found = _newest_of(self._own_chain(), model_name)
+        operations.tasks.inputs.connect_model(self._own_chain(), self._id, found, name)
 
     def remove_input_models(self, names: Sequence[str]) -> None:
         """Take input models off the task, by the names they have on it."""
@@ -57,7 +58,7 @@ class ModelMethods(TaskHandle):
         models are left out.
         """
         return {
-            role: TaskModels(self._registry, self._models(role)) for role in ("input", "output")
+            role: TaskModels(self._own_chain(), self._models(role)) for role in ("input", "output")
         }
 
     def _models(self, role: str) -> dict[str, str]:
@@ -113,13 +114,14 @@ class ModelMethods(TaskHandle):
 class TaskModels(Sequence[Model]):
     """Models of a task, in order; by index, or by the name they have on the task."""
 
-    def __init__(self, registry: OpenRegistry, ids: dict[str, str]) -> None:
+    def __init__(self, chain: Chain, ids: dict[str, str]) -> None:
         found = {
-            name: operations.finding.upstream.model_row(registry, each)
-            for name, each in ids.items()
+            name: operations.finding.upstream.model_row(chain, each) for name, each in ids.items()
         }
         self._models = {
-            name: handle(Model, hit[0], hit[1].id) for name, hit in found.items() if hit is not None
+            name: handle(Model, chain, Found(hit[0], hit[1].id))
+            for name, hit in found.items()
+            if hit is not None
         }
 
     def __getitem__(self, key: int | str | slice) -> Model:  # type: ignore[override]  # names too
@@ -146,11 +148,11 @@ class TaskModels(Sequence[Model]):
         return list(self._models)
 
 
-def _newest_of(registry: OpenRegistry, name: str | None) -> str:
+def _newest_of(chain: Chain, name: str | None) -> str:
     if not name:
         raise InvalidValueError("give a model_id or a model_name", argument="model_id")
     found = operations.finding.upstream.search(
-        registry, operations.finding.queries.check_query(name=name, limit=1)
+        chain, operations.finding.queries.check_query(name=name, limit=1)
     )
     if not found:
         from localreg.values.urls import without_secrets

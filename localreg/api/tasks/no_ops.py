@@ -80,14 +80,14 @@ class CourtesyMethods(TaskHandle):
 
     def is_main_task(self) -> bool:
         """Return whether it is the current task of this process."""
-        return ambient.current_task(self._registry) == self._id
+        return ambient.current_task(self._own_chain()) == self._id
 
     def reload(self) -> None:
         """Do nothing: every property reads the registry."""
 
     def get_reported_single_value(self, name: str) -> float | None:
         """Return a single value by its name, or None when none was reported."""
-        return operations.reports.reading.singles(*self._reports_to()).get(name)
+        return operations.reports.reading.singles(*self._owned()[1:]).get(name)
 
     def get_output_log_web_page(self) -> str:
         """Write the task's page, and return its ``file://`` URL.
@@ -96,7 +96,7 @@ class CourtesyMethods(TaskHandle):
             ReadOnlyRegistryError: (an OSError) the registry is open for reading only.
             StorageError: (an OSError) the page cannot be written.
         """
-        return operations.reports.pages.write_page(*self._reports_to()).absolute().as_uri()
+        return operations.reports.pages.write_page(*self._owned()).absolute().as_uri()
 
 
 def _tell(what: str) -> None:

@@ -60,9 +60,9 @@ class SearchMethods(TaskHandle):
                     f"tags={tags!r:.80}, task_filter={task_filter!r:.80}",
                     reference=str(task_name),
                 )
-            return cls._of(found[0].registry, found[0].id)
+            return cls._of(opened, found[0].registry, found[0].id)
         hit = operations.tasks.search.look_up_task(opened, task_id, project_name, task_name)
-        return cls._of(hit.registry, hit.id)
+        return cls._of(opened, hit.registry, hit.id)
 
     @classmethod
     def get_tasks(
@@ -97,8 +97,9 @@ class SearchMethods(TaskHandle):
             tags=tags,
             status=_status(task_filter),
         )
-        found = operations.tasks.search.search_tasks(open_of(registry), search)
-        return [cls._of(each.registry, each.id) for each in found]
+        chain = open_of(registry)
+        found = operations.tasks.search.search_tasks(chain, search)
+        return [cls._of(chain, each.registry, each.id) for each in found]
 
     @classmethod
     def query_tasks(
@@ -158,16 +159,21 @@ class SearchMethods(TaskHandle):
         Source: ``Task.clone`` of the ClearML SDK.
         """
         if isinstance(source_task, TaskHandle):
-            opened, source = source_task._registry, source_task.id
+            opened, source = source_task._own_chain(), source_task.id
         else:
             opened = open_of(registry)
             source = source_task or ambient.current_task(opened) or ""
-            source = operations.tasks.search.find_task(opened, source or None)
-        into = None if project is None else operations.tasks.lifecycle.project_name(opened, project)
+            source = operations.tasks.search.find_task(opened.first, source or None)
+        into = (
+            None
+            if project is None
+            else operations.tasks.lifecycle.project_name(opened.first, project)
+        )
         return cls._of(
             opened,
+            opened.first,
             operations.tasks.cloning.clone_task(
-                opened, source, name=name, comment=comment, parent=parent, project=into
+                opened.first, source, name=name, comment=comment, parent=parent, project=into
             ),
         )
 

@@ -253,7 +253,7 @@ class StateMethods(TaskHandle):
 
     def is_current_task(self) -> bool:
         """Return whether it is the current task of this process."""
-        return ambient.current_task(self._registry) == self._id
+        return ambient.current_task(self._own_chain()) == self._id
 
     def publish(self) -> None:
         """Publish the task: the models it made are removed only by force from here on."""
@@ -312,7 +312,7 @@ class StateMethods(TaskHandle):
         ambient.finish_uploads(self._registry)
         operations.reports.writing.flush(self._registry)
         operations.tasks.lifecycle.end_task(self._registry, self._id, "completed")
-        operations.reports.pages.write_reported(self._registry, also=self._id)
+        operations.reports.pages.write_reported(self._own_chain(), also=self._id)
         ambient.drop_task(self._registry, self._id)
 
     def delete(

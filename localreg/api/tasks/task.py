@@ -166,9 +166,9 @@ class Task(
             reuse=reuse_last_task_id,
             again=continue_last_task,
         )
-        task = Task._of(opened, begun)
+        task = Task._of(opened, opened.first, begun)
         if destination is not None:
-            operations.tasks.lifecycle.set_output_uri(opened, begun, destination)
+            operations.tasks.lifecycle.set_output_uri(opened.first, begun, destination)
         ambient.set_task(opened, task.id)
         from localreg.api.tasks import exit_hooks
 
@@ -213,13 +213,14 @@ class Task(
         run = operations.tasks.run_facts.planned_run(facts, script, working_directory, packages)
         task = Task._of(
             opened,
+            opened.first,
             operations.tasks.lifecycle.create_task(
-                opened, project=project_name, name=task_name, task_type=task_type, run=run
+                opened.first, project=project_name, name=task_name, task_type=task_type, run=run
             ),
         )
         if argparse_args:
             values = check_parameters("argparse_args", dict(argparse_args), ARGUMENTS)
-            operations.tasks.parameters.set_parameters(opened, task.id, values)
+            operations.tasks.parameters.set_parameters(opened.first, task.id, values)
         return task
 
     @classmethod

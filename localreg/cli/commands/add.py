@@ -115,7 +115,11 @@ def add_command(
         create_as_published=publish,
     )
     with opened(registry) as target:
-        task = lifecycle.task(target, search.find_task(target, task_id)) if task_id else None
+        task = (
+            lifecycle.task(target.first, search.find_task(target.first, task_id))
+            if task_id
+            else None
+        )
         with shown_progress(f"Keeping {url or file}") as progress:
             if url is None:
                 known = False
@@ -131,7 +135,7 @@ def add_command(
                     alias=alias,
                     progress=progress,
                 )
-                found = Found(target, model_id)
+                found = Found(target.first, model_id)
             else:
                 added = adding.add_url(
                     target,
@@ -146,10 +150,10 @@ def add_command(
                 )
                 found, known = Found(added.registry, added.model), added.known
         if known:
-            upstream = found.registry is not target
+            upstream = found.registry != target.first
             where = f" in the upstream registry {found.registry.root}" if upstream else ""
             say(f"{url} is known already{where}: nothing was added or changed. Its model is:")
-        details = model_details(found)
+        details = model_details(target, found)
         if as_json:
             print_json(model_json(details.record, found.registry))
         elif quiet:
@@ -157,7 +161,7 @@ def add_command(
         else:
             click.echo(f"{details.record.ref}  {found.id}")
             local = None if url or file == "-" else Path(file)
-            for remark in () if known else _remarks(target, details, local):
+            for remark in () if known else _remarks(target.first, details, local):
                 say(remark)
 
 

@@ -45,7 +45,7 @@ def adopt_command(as_json: bool, registry: str | None) -> int:
             say(f"Not adopted: {each}")
         if done.adopted:
             blobs = counted(len(done.adopted), "blob")
-            say(f"Copied {size_text(done.size)} ({blobs}) to {target.root}.")
+            say(f"Copied {size_text(done.size)} ({blobs}) to {target.first.root}.")
         elif not done.failed:
             say("Nothing to adopt: no weights are only upstream.")
     return CORRUPT if done.failed else 0

@@ -34,7 +34,7 @@ def du_command(by: str, as_json: bool, registry: str | None) -> None:
     what its removal would free.
     """
     with opened(registry) as target:
-        found = du.usage(target)
+        found = du.usage(target.first)
     if as_json:
         print_json(record_json(found) | {"total": found.total})
         return

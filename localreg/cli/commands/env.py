@@ -20,9 +20,13 @@ def env_command(as_json: bool, registry: str | None) -> None:
     chosen = registry or click.get_current_context().find_root().obj
     reason = "-R" if chosen else ambient.locate()[1]
     with opened(registry) as target:
-        facts = {"registry": str(target.root), "chosen by": reason, **doctor.facts(target)}
-    upstream = [str(each.root) for each in target.upstream]
-    absent = {str(each.root): each.why for each in target.absent}
+        facts = {
+            "registry": str(target.first.root),
+            "chosen by": reason,
+            **doctor.facts(target.first),
+        }
+    upstream = [str(each.root) for each in target.others]
+    absent = {str(each.root): each.reason for each in target.absent}
     variables = {
         name: os.environ[name] for name in sorted(os.environ) if name.startswith("LOCALREG_")
     }

@@ -29,10 +29,10 @@ def get_command(model: str, output: str, force: bool, archive: bool, registry: s
     """
     with opened(registry) as target:
         found = resolve_model(target, model)
-        source = local_path(found, archive=archive)
+        source = local_path(target, found, archive=archive)
         place = Path(output)
         if place.is_dir() or output.endswith("/"):
-            place /= local_copies.own_name(found.registry, found.id, source)
+            place /= local_copies.own_name(target, found, source)
         if os.path.lexists(place) and not force:
             raise click.UsageError(f"{place} exists; -f replaces it")
         local_copies.copy_to(source, place.absolute(), replace=True)

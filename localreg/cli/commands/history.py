@@ -16,7 +16,7 @@ from localreg.errors import ModelNotFoundError
 from localreg.operations.finding.references import resolve_model, resolve_removed
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models import history
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain
 
 
 @click.command("history")
@@ -31,7 +31,7 @@ def history_command(model: str | None, limit: int, as_json: bool, registry: str 
     """
     with opened(registry) as target:
         if model is None:
-            entries = history.history(target, None, limit or None)
+            entries = history.history(target.first, None, limit or None)
         else:
             found = _model_or_removed(target, model)
             entries = history.history(found.registry, found.id, limit or None)
@@ -60,11 +60,11 @@ def history_command(model: str | None, limit: int, as_json: bool, registry: str 
         print_table(("WHEN (UTC)", "WHO", "ID", "WHAT"), every)
 
 
-def _model_or_removed(registry: OpenRegistry, model: str) -> Found:
+def _model_or_removed(chain: Chain, model: str) -> Found:
     try:
-        return resolve_model(registry, model)
+        return resolve_model(chain, model)
     except ModelNotFoundError as error:
         try:
-            return Found(registry, resolve_removed(registry, model))
+            return Found(chain.first, resolve_removed(chain.first, model))
         except ModelNotFoundError:
             raise error from None

@@ -21,7 +21,7 @@ def lineage_command(model: str, as_dot: bool, as_json: bool, registry: str | Non
         raise click.UsageError("give --dot or --json, not both")
     with opened(registry) as target:
         found = resolve_model(target, model)
-        family = lineage(found.registry, found.id)
+        family = lineage(target, found)
     if as_json:
         print_json(lineage_json(family))
     else:

@@ -19,7 +19,7 @@ from localreg.cli.output import (
 )
 from localreg.operations.finding import queries
 from localreg.operations.finding.upstream import records, search
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.values.records import ModelRecord
 from localreg.values.units import moment, size_text
 
@@ -95,7 +95,7 @@ def ls_command(
     if len(found) > len(shown):
         say(f"These are the {'newest' if sort == 'updated' else 'first'} {limit}; -l 0 shows all.")
     elif not found and not as_json:
-        say(f"No models match in {target.root}.")
+        say(f"No models match in {target.first.root}.")
         _, is_metric, metric = sort.partition("metric:")
         if is_metric:
             say(f"Only models that have the metric {metric!r} are listed.")
@@ -109,11 +109,14 @@ def _order(sort: str) -> str:
     return f"{sign}metrics.{key[7:]}" if key.startswith("metric:") else sort
 
 
-def _print_models(target: OpenRegistry, found: list[tuple[OpenRegistry, ModelRecord]]) -> None:
-    if not target.upstream:
+def _print_models(target: Chain, found: list[tuple[OpenRegistry, ModelRecord]]) -> None:
+    if not target.others:
         print_table(COLUMNS, (_row(record) for _, record in found))
     elif found:
-        rows = ((*_row(record), "" if home is target else str(home.root)) for home, record in found)
+        rows = (
+            (*_row(record), "" if home == target.first else str(home.root))
+            for home, record in found
+        )
         print_table((*COLUMNS, "UPSTREAM"), rows)
 
 

@@ -11,6 +11,7 @@ from localreg.operations.finding.references import resolve_model
 from localreg.operations.models.details import model_record
 from localreg.operations.weights import local_copies
 from localreg.progress import shown_progress
+from localreg.registry import Chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ def path_command(model: str, archive: bool, registry: str | None) -> None:
     package. It is read-only if the registry keeps the weights.
     """
     with opened(registry) as target:
-        click.echo(local_path(resolve_model(target, model), archive=archive))
+        click.echo(local_path(target, resolve_model(target, model), archive=archive))
 
 
-def local_path(found: Found, *, archive: bool) -> Path:
+def local_path(chain: Chain, found: Found, *, archive: bool) -> Path:
     """Return the file of a model, or the folder of a package; show progress on a terminal."""
     with shown_progress(f"Fetching {model_record(found).ref}") as progress:
         return local_copies.local_copy(
-            found.registry, found.id, extract=False if archive else None, progress=progress
+            chain, found, extract=False if archive else None, progress=progress
         )

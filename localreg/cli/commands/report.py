@@ -9,7 +9,7 @@ from localreg.errors import AmbiguousReferenceError, ModelNotFoundError, TaskNot
 from localreg.operations import reports
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.tasks.search import resolve_task
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.values.records import Owner
 
 
@@ -49,18 +49,18 @@ def report_command(
         if images is not None:
             _export(home, owner, images, output)
             return
-        page = reports.pages.write_page(home, owner, standalone=standalone, path=output)
+        page = reports.pages.write_page(target, home, owner, standalone=standalone, path=output)
     print_page(page, show=show)
 
 
-def _owner(registry: OpenRegistry, reference: str) -> tuple[OpenRegistry, Owner]:
+def _owner(chain: Chain, reference: str) -> tuple[OpenRegistry, Owner]:
     """Return the model, or else the task, that a reference names, and its registry."""
     try:
-        found = resolve_model(registry, reference)
+        found = resolve_model(chain, reference)
         return found.registry, Owner("model", found.id)
     except ModelNotFoundError as no_model:
         try:
-            return registry, Owner("task", resolve_task(registry, reference))
+            return chain.first, Owner("task", resolve_task(chain.first, reference))
         except (TaskNotFoundError, AmbiguousReferenceError):
             raise no_model from None
 

@@ -18,7 +18,7 @@ def restore_command(models: tuple[str, ...], registry: str | None) -> None:
     with opened(registry) as target:
         for model in models:
             restored = removal.restore_model(target, model)
-            say(f"Restored {model_record(Found(target, restored.model)).ref}.")
+            say(f"Restored {model_record(Found(target.first, restored.model)).ref}.")
             if restored.missing:
                 missing = ", ".join(restored.missing)
                 say(f"Its weights were deleted, and are still missing: {missing}")

@@ -30,8 +30,8 @@ def show_command(model: str, as_json: bool, registry: str | None) -> None:
     """Show everything about a MODEL."""
     with opened(registry) as target:
         found = resolve_model(target, model)
-        details = model_details(found)
-        tasks = uses(found)
+        details = model_details(target, found)
+        tasks = uses(target, found.id)
         if as_json:
             on_tasks = [
                 {"task": task, "task_name": name, "role": role, "name": entry}

@@ -25,7 +25,7 @@ from localreg.operations.finding.upstream import model_row
 from localreg.operations.tasks import cloning, lifecycle, parameters, removal, rerunning, search
 from localreg.operations.tasks import inputs as task_inputs
 from localreg.operations.tasks.details import task_details
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.values import settings
 from localreg.values.checks import check_name
 from localreg.values.records import Json, TaskRecord
@@ -70,8 +70,8 @@ def ls_command(
 ) -> None:
     """List tasks, last updated first."""
     with opened(registry) as target:
-        for running in search.find_tasks(target, search.check_search(status="in_progress")):
-            lifecycle.settled(target, running.id)  # "aborted" when its process has died
+        for running in search.find_tasks(target.first, search.check_search(status="in_progress")):
+            lifecycle.settled(target.first, running.id)  # "aborted" when its process has died
         wanted = search.check_search(project=project, pattern=name, tags=list(tags), status=status)
         found = search.search_tasks(target, wanted)
         shown = found[:limit] if limit else found
@@ -86,7 +86,7 @@ def ls_command(
     if len(found) > len(shown):
         say(f"These are the newest {limit}; -l 0 shows all.")
     elif not found and not as_json:
-        say(f"No tasks match in {target.root}.")
+        say(f"No tasks match in {target.first.root}.")
 
 
 def _row(task: TaskRecord) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ def show_command(task: str, as_json: bool, registry: str | None) -> None:
         if as_json:
             print_json(values)
         else:
-            print_facts(_facts(found.registry, values))
+            print_facts(_facts(target, values))
 
 
 def _task_json(registry: OpenRegistry, task_id: str) -> Json:
@@ -144,7 +144,7 @@ def _task_json(registry: OpenRegistry, task_id: str) -> Json:
     }
 
 
-def _facts(registry: OpenRegistry, task: Json) -> list[tuple[str, str]]:
+def _facts(chain: Chain, task: Json) -> list[tuple[str, str]]:
     command = " ".join([str(task["script"] or ""), *map(str, task["arguments"])])
     return [
         ("task", f"{task['project']}/{task['name']}" if task["project"] else task["name"]),
@@ -155,8 +155,8 @@ def _facts(registry: OpenRegistry, task: Json) -> list[tuple[str, str]]:
         ("tags", " ".join(task["tags"])),
         ("comment", task["comment"] or ""),
         ("parent", task["parent"] or ""),
-        ("input models", _models(registry, task["inputs"])),
-        ("output models", _models(registry, task["outputs"])),
+        ("input models", _models(chain, task["inputs"])),
+        ("output models", _models(chain, task["outputs"])),
         ("parameters", "\n".join(f"{key} = {each}" for key, each in task["parameters"].items())),
         ("configurations", " ".join(task["configurations"])),
         ("artifacts", " ".join(task["artifacts"])),
@@ -174,8 +174,8 @@ def _when(at: str | None) -> str:
     return f"{at[:19].replace('T', ' ')} UTC" if at else ""
 
 
-def _models(registry: OpenRegistry, ids: dict[str, str]) -> str:
-    found = {name: model_row(registry.base, each) for name, each in ids.items()}
+def _models(chain: Chain, ids: dict[str, str]) -> str:
+    found = {name: model_row(chain, each) for name, each in ids.items()}
     return "\n".join(
         f"{name}: {hit[1].ref if hit else 'removed'} ({ids[name][:8]})"
         for name, hit in found.items()
@@ -222,22 +222,22 @@ def clone_command(
     texts = {key: _read(file) for key, file in pairs("--set-config", configs).items()}
     given = pairs("--set-param", values)
     with opened(registry) as target:
-        source = search.resolve_task(target, task)
+        source = search.resolve_task(target.first, task)
         models = {
             check_name("--set-input", entry): resolve_model(target, reference).id
             for entry, reference in pairs("--set-input", inputs).items()
         }
-        there = task_inputs.models(target, source, "input")
-        changed = parameters.texts_as_values(target, source, given)
-        copy = cloning.clone_task(target, source, name=name)
+        there = task_inputs.models(target.first, source, "input")
+        changed = parameters.texts_as_values(target.first, source, given)
+        copy = cloning.clone_task(target.first, source, name=name)
         for entry, model_id in models.items():
             task_inputs.connect_model(target, copy, model_id, entry)
             if entry not in there:
                 known = ", ".join(there) or "none"
                 say(f"The task has no input model {entry!r} yet; it has {known}.")
-        parameters.set_parameters(target, copy, changed)
+        parameters.set_parameters(target.first, copy, changed)
         for key, text in texts.items():
-            parameters.set_configuration(target, copy, key, text)
+            parameters.set_configuration(target.first, copy, key, text)
     click.echo(copy)
 
 
@@ -265,15 +265,15 @@ def run_command(
     that you trust, as you would run their scripts.
     """
     with opened(registry) as target:
-        task_id = search.resolve_task(target, task)
+        task_id = search.resolve_task(target.first, task)
         environment = {
             settings.TASK_ID: task_id,
-            settings.HOME: str(target.root),
+            settings.HOME: str(target.first.root),
             # With -R there are none. Absent ones are passed on, too: they may come back.
-            settings.UPSTREAM: os.pathsep.join(map(str, target.behind)),
+            settings.UPSTREAM: os.pathsep.join(map(str, target.roots)),
         }
         return rerunning.run_task(
-            target, task_id, python=python, extra=arguments, environment=environment
+            target.first, task_id, python=python, extra=arguments, environment=environment
         )
 
 
@@ -284,6 +284,6 @@ def run_command(
 def rm_command(tasks: tuple[str, ...], models: bool, registry: str | None) -> None:
     """Remove tasks with their reports and artifacts."""
     with opened(registry) as target:
-        for task_id in [search.resolve_task(target, each) for each in tasks]:
-            if not removal.delete_task(target, task_id, models=models):
+        for task_id in [search.resolve_task(target.first, each) for each in tasks]:
+            if not removal.delete_task(target.first, task_id, models=models):
                 say(f"Some models or files of task {task_id} could not be removed; see the log.")

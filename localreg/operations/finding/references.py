@@ -10,7 +10,7 @@ from localreg.errors import (
     PublishedError,
     TaskNotFoundError,
 )
-from localreg.operations.finding.upstream import Found, model_row, reading
+from localreg.operations.finding.upstream import Found, model_row, read_each
 from localreg.store.rows import model_rows, project_rows, task_rows
 from localreg.values.checks import check_name, check_text
 from localreg.values.frozen import Frozen
@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from localreg.registry import OpenRegistry
+    from localreg.registry import Chain, OpenRegistry
     from localreg.store.events.change import Change
     from localreg.store.rows.model_rows import Connection, ModelRow
     from localreg.values.records import TaskRecord
@@ -71,13 +71,13 @@ def check_model_id(registry: OpenRegistry, model_id: object) -> str:
         return require_model(connection, text).id
 
 
-def find_model(registry: OpenRegistry, model_id: object) -> Found:
+def find_model(chain: Chain, model_id: object) -> Found:
     """Return a model by its id, of a registry or of the first one upstream that has it."""
     text = check_text("model_id", model_id, limit=REFERENCE_LIMIT, nul=False, empty=False).strip()
-    found = model_row(registry, text) if registry.upstream else None
-    return (
-        Found(registry, check_model_id(registry, text)) if found is None else Found(found[0], text)
-    )
+    found = model_row(chain, text) if chain.others else None
+    if found is None:
+        return Found(chain.first, check_model_id(chain.first, text))
+    return Found(found[0], text)
 
 
 def require_task(connection: Connection, task_id: str) -> TaskRecord:
@@ -92,7 +92,7 @@ def require_task(connection: Connection, task_id: str) -> TaskRecord:
     return task
 
 
-def resolve_model(registry: OpenRegistry, reference: object, argument: str = "reference") -> Found:
+def resolve_model(chain: Chain, reference: object, argument: str = "reference") -> Found:
     """Return the model that a reference names, of a registry or of one upstream.
 
     A reference is an id, the first 6 or more digits of an id, or ``[project/]name``, followed by
@@ -109,16 +109,16 @@ def resolve_model(registry: OpenRegistry, reference: object, argument: str = "re
     """
     text = check_text(argument, reference, limit=REFERENCE_LIMIT, nul=False, empty=False)
     text = text.strip()
-    several = bool(registry.upstream)
+    several = bool(chain.others)
     prefixed: dict[str, OpenRegistry] = {}
-    for each, hits in reading(registry, lambda connection: _answer(connection, text, several)):
+    for each, hits in read_each(chain, lambda connection: _answer(connection, text, several)):
         if hits.named:
-            hint = "" if hits.ids else _hint_upstream(registry, each, text)
+            hint = "" if hits.ids else _hint_upstream(chain, each, text)
             return Found(each, _one("model", text, hits.ids, hint))
         for model_id in hits.ids:
             prefixed.setdefault(model_id, each)
     ids = list(prefixed)
-    model_id = _one("model", text, ids, "" if ids else _chain_hint(registry, text))
+    model_id = _one("model", text, ids, "" if ids else _chain_hint(chain, text))
     return Found(prefixed[model_id], model_id)
 
 
@@ -145,9 +145,9 @@ def _answer(connection: Connection, text: str, several: bool) -> _Hits:
     return _Hits(_prefixed(connection, text, "model"), named=False)
 
 
-def _hint_upstream(registry: OpenRegistry, first: OpenRegistry, text: str) -> str:
+def _hint_upstream(chain: Chain, first: OpenRegistry, text: str) -> str:
     """Return a hint for a version or alias that is missing in the registry that has the name."""
-    looks = reading(registry, lambda connection: _named(connection, text, model_rows.in_line))
+    looks = read_each(chain, lambda connection: _named(connection, text, model_rows.in_line))
     found = next(((each, ids[0]) for each, ids in looks if ids), None)
     other = f"; there is one in {found[0].root}, with the id {found[1]}" if found else ""
     return f". The name means the models in {first.root}{other}"
@@ -252,13 +252,13 @@ def _removed(connection: Connection, text: str) -> list[str]:
     return _hits(connection, text, model_rows.tombstones, "tombstone")
 
 
-def _chain_hint(registry: OpenRegistry, text: str) -> str:
+def _chain_hint(chain: Chain, text: str) -> str:
     from difflib import get_close_matches
 
-    with registry.store.read() as connection:
+    with chain.first.store.read() as connection:
         if _removed(connection, text):
             return ". It was removed; `localreg restore` restores it"
-    known = [name for _, some in reading(registry, model_rows.some_references) for name in some]
+    known = [name for _, some in read_each(chain, model_rows.some_references) for name in some]
     close = get_close_matches(text, dict.fromkeys(known), n=3, cutoff=0.6)
     return f". Did you mean {' or '.join(close)}?" if close else ""
 

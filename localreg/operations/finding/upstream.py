@@ -1,8 +1,8 @@
-"""Looking through a registry and those upstream of it.
+"""Look-ups through a chain: a registry, then the registries upstream of it.
 
-What a model is found under decides who answers: an id, the first registry that has it, so that a
-copy of a directory hides nothing and shows nothing twice; a name, the first that has models of
-it. What is found belongs to its own registry: its handle reads there, and cannot write there.
+Which registry answers: for an id, the first that has it, so a copied directory hides nothing and
+lists nothing twice; for a name, the first that has models of that name. What is found belongs to
+its own registry: its handle reads there, and an upstream registry refuses every write.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import takewhile
 from localreg import log
 from localreg.errors import RegistryError
 from localreg.operations.finding import queries
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, task_rows
 from localreg.values.frozen import Frozen, replace
 
@@ -27,137 +27,135 @@ if TYPE_CHECKING:
 
     Answer = TypeVar("Answer")
 
-MORE = 4  # times as many models are asked for when some of those that were asked for are hidden
+GROWTH = 4  # the limit of a query grows by this factor when some of its results are hidden
 
 
 class Found(Frozen):
-    """A model, or a task, and the registry that has it."""
+    """A model or a task: the registry that has it, and its id."""
 
     registry: OpenRegistry
     id: str
 
 
-def asked(
-    registry: OpenRegistry, question: Callable[[OpenRegistry], Answer]
+def ask(
+    chain: Chain, question: Callable[[OpenRegistry], Answer]
 ) -> Iterator[tuple[OpenRegistry, Answer]]:
-    """Yield what a registry answers, then what each one upstream of it does.
+    """Yield each registry of a chain with its answer, the first registry first.
 
-    One upstream that cannot be read any more, as on a stick that was pulled out, is passed over
-    with a warning.
-
-    Raises:
-        RegistryError: the first cannot be read.
+    An upstream registry that cannot be read any more, for example on a stick that was pulled out,
+    is skipped with a warning. If the first cannot be read, its RegistryError is raised.
     """
-    yield registry, question(registry)
-    for each in registry.upstream:
+    yield chain.first, question(chain.first)
+    for each in chain.others:
         try:
             answer = question(each)
         except RegistryError as error:
-            log.warning("the upstream registry %s is passed over: %s", each.root, error)
+            log.warning("the upstream registry %s is skipped: %s", each.root, error)
             continue
         yield each, answer
 
 
-def reading(
-    registry: OpenRegistry, question: Callable[[Connection], Answer]
+def read_each(
+    chain: Chain, question: Callable[[Connection], Answer]
 ) -> Iterator[tuple[OpenRegistry, Answer]]:
-    """Yield what the databases of a registry, and of those upstream, answer; as `asked`."""
+    """Yield each registry of a chain with the answer of its database; as `ask`."""
 
     def read(each: OpenRegistry) -> Answer:
         with each.store.read() as connection:
             return question(connection)
 
-    return asked(registry, read)
+    return ask(chain, read)
 
 
-def model_row(registry: OpenRegistry, model_id: str) -> tuple[OpenRegistry, ModelRow] | None:
-    """Return the first registry that has a model, and the model's row there; None without."""
-    for each, row in reading(
-        registry, lambda connection: model_rows.model_row(connection, model_id)
+def model_row(chain: Chain, model_id: str) -> tuple[OpenRegistry, ModelRow] | None:
+    """Return the first registry that has a model, and the model's row there, or None."""
+    for each, row in read_each(
+        chain, lambda connection: model_rows.model_row(connection, model_id)
     ):
         if row is not None:
             return each, row
     return None
 
 
-def uses(found: Found) -> list[tuple[str, str, str, str]]:
-    """Return every entry of a model on a task; as `task_rows.uses`, those of the first last."""
-    answers = list(reading(found.registry.base, lambda each: task_rows.uses(each, found.id)))
+def uses(chain: Chain, model_id: str) -> list[tuple[str, str, str, str]]:
+    """Return every entry of a model on a task, those of the first registry last.
+
+    The entries are tuples as of `task_rows.uses`.
+    """
+    answers = list(read_each(chain, lambda each: task_rows.uses(each, model_id)))
     return list(dict.fromkeys(use for _, some in reversed(answers) for use in some))
 
 
-def last_user(found: Found) -> str | None:
-    """Return the id of the task, of any registry, that took a model as input last, or None."""
-    answers = reading(found.registry.base, lambda each: task_rows.last_user(each, found.id))
+def last_user(chain: Chain, model_id: str) -> str | None:
+    """Return the id of the task, in any registry, that last took a model as input, or None."""
+    answers = read_each(chain, lambda each: task_rows.last_user(each, model_id))
     taken = [last for _, last in answers if last is not None]
     return max(taken, key=lambda last: last.at).task if taken else None
 
 
 def hidden(
+    chain: Chain,
     registry: OpenRegistry,
-    upstream: OpenRegistry,
     ids: Sequence[str],
     present: Callable[[Connection, Sequence[str]], set[str]] = model_rows.present,
 ) -> set[str]:
-    """Return which of the ids of one upstream a registry that is asked before it has, too.
+    """Return those of some ids that a registry earlier in the chain has, too.
 
     Args:
-        upstream: it; one before it that cannot be read any more hides nothing.
-        present: returns which of some ids a database has: of models, or of tasks.
+        registry: the registry that the ids come from. An earlier upstream registry that cannot
+            be read any more hides nothing.
+        present: returns which of some ids a database has; of models by default.
     """
-    if upstream == registry or not ids:
+    if registry == chain.first or not ids:
         return set()
-    before = takewhile(lambda each: each != upstream, registry.upstream)
-    asked_before = replace(registry, upstream=tuple(before))
-    answers = reading(asked_before, lambda connection: present(connection, ids))
+    earlier = Chain(chain.first, tuple(takewhile(lambda each: each != registry, chain.others)))
+    answers = read_each(earlier, lambda connection: present(connection, ids))
     return {each for _, there in answers for each in there}
 
 
-def search(registry: OpenRegistry, query: ModelQuery) -> list[Found]:
-    """Return the models that match, of a registry and all upstream, in the order that is asked."""
-    if not registry.upstream:
-        return [Found(registry, each) for each in queries.find_models(registry, query)]
+def search(chain: Chain, query: ModelQuery) -> list[Found]:
+    """Return the models of all registries of a chain that match, in the order of the query."""
+    if not chain.others:
+        return [Found(chain.first, each) for each in queries.find_models(chain.first, query)]
     ranked = [
         (row, each)
-        for each, rows in asked(registry, lambda one: _visible(registry, one, query))
+        for each, rows in ask(chain, lambda registry: _visible(chain, registry, query))
         for row in rows
     ]
-    # Sorting keeps the order of what is equal: first by what decides last.
+    # Sorting is stable: sort by the second key first.
     ranked.sort(key=lambda pair: pair[0].updated, reverse=True)
     ranked.sort(key=lambda pair: pair[0].value, reverse=query.order.descending)  # type: ignore[arg-type, return-value]  # of one order: numbers, or texts
     return [Found(each, row.id) for row, each in ranked[: query.limit]]
 
 
-def _visible(registry: OpenRegistry, one: OpenRegistry, query: ModelQuery) -> list[Ranked]:
-    """Return the matches in one registry, as far as none that is asked before it has them."""
+def _visible(chain: Chain, registry: OpenRegistry, query: ModelQuery) -> list[Ranked]:
+    """Return the matches of one registry that no earlier registry has."""
     limit = query.limit
     while True:
-        rows = queries.rank_models(one, replace(query, limit=limit))
-        gone = hidden(registry, one, [row.id for row in rows])
-        shown = [row for row in rows if row.id not in gone]
+        rows = queries.rank_models(registry, replace(query, limit=limit))
+        not_shown = hidden(chain, registry, [row.id for row in rows])
+        shown = [row for row in rows if row.id not in not_shown]
         if limit is None or len(rows) < limit or len(shown) >= (query.limit or 0):
             return shown
-        limit *= MORE
+        limit *= GROWTH
 
 
-def records(
-    registry: OpenRegistry, found: Iterable[Found]
-) -> list[tuple[OpenRegistry, ModelRecord]]:
-    """Return the whole of models that a registry found, each with its registry.
+def records(chain: Chain, found: Iterable[Found]) -> list[tuple[OpenRegistry, ModelRecord]]:
+    """Return the full records of found models, each with its registry.
 
-    Those that are gone are left out, and those of one upstream that is.
+    Models that were removed since are missing, and so are those of an upstream registry that
+    cannot be read any more.
     """
     wanted = list(found)
 
-    def read(home: OpenRegistry) -> dict[str, ModelRecord | None]:
-        with home.store.read() as connection:
-            ids = [each.id for each in wanted if each.registry == home]
+    def read(registry: OpenRegistry) -> dict[str, ModelRecord | None]:
+        with registry.store.read() as connection:
+            ids = [each.id for each in wanted if each.registry == registry]
             return {each: model_rows.record(connection, each) for each in ids}
 
-    homes = {each.registry for each in wanted}
-    answers = asked(
-        replace(registry, upstream=tuple(u for u in registry.upstream if u in homes)), read
-    )
-    known = {(home, each): record for home, told in answers for each, record in told.items()}
-    told = ((each.registry, known.get((each.registry, each.id))) for each in wanted)
-    return [(home, record) for home, record in told if record is not None]
+    asked = {each.registry for each in wanted}
+    others = tuple(each for each in chain.others if each in asked)
+    answers = ask(Chain(chain.first, others), read)
+    known = {(home, id_): record for home, some in answers for id_, record in some.items()}
+    pairs = ((each.registry, known.get((each.registry, each.id))) for each in wanted)
+    return [(home, record) for home, record in pairs if record is not None]

@@ -17,7 +17,7 @@ from localreg.operations.models.recording import (
     origin_of,
 )
 from localreg.operations.weights.ingest import MODES, Held, Source, digest_of, take_in
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain
 from localreg.store.events.change import Change
 from localreg.store.rows import task_rows
 from localreg.values.checks import shown
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def add_model(
-    registry: OpenRegistry,
+    chain: Chain,
     source: object,
     description: Description,
     *,
@@ -69,14 +69,14 @@ def add_model(
     taken = replace(taken, progress=progress)
     make = _maker(description, origin, task, alias)
     if mode != "reference":
-        return take_in(registry, taken, make)
-    held = digest_of(registry, taken) if hashed or origin.pinned else None
-    with registry.store.write() as change:
+        return take_in(chain, taken, make)
+    held = digest_of(chain.first, taken) if hashed or origin.pinned else None
+    with chain.first.store.write() as change:
         return make(change, held)
 
 
 def add_url(
-    registry: OpenRegistry,
+    chain: Chain,
     url: object,
     description: Description,
     *,
@@ -110,9 +110,11 @@ def add_url(
     origin = origin_of(parsed, kept=copy, pinned=pin, package=False)
     origin = replace(origin, filename=name or origin.filename)
     make = _maker(description, origin, task, alias)
-    known = find_known(registry, parsed, pin)
+    known = find_known(chain, parsed, pin)
     if known is not None:
         return known
+
+    registry = chain.first
 
     def record(change: Change, held: Held | None) -> Imported:
         first = known_in(registry, change.connection, parsed, pin)  # another process may have been
@@ -131,7 +133,7 @@ def add_url(
         wanted=pin,
         progress=progress,
     )
-    return fetch(registry, wish, record)
+    return fetch(chain, wish, record)
 
 
 def _maker(

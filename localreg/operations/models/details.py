@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from localreg.operations.finding.references import require_model
-from localreg.operations.weights.locations import holder, where_left
-from localreg.registry import OpenRegistry
+from localreg.operations.weights.locations import holder, upstream_state
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, model_rows
 from localreg.values.frozen import Frozen
 from localreg.values.records import Json, ModelRecord, WeightsRecord
@@ -52,7 +52,7 @@ def model_record(found: Found) -> ModelRecord:
     return record
 
 
-def model_details(found: Found) -> Details:
+def model_details(chain: Chain, found: Found) -> Details:
     """Return a model with what is known of its weights."""
     registry, record = found.registry, model_record(found)
     weights = record.current_weights
@@ -64,8 +64,8 @@ def model_details(found: Found) -> Details:
     return Details(
         record=record,
         weights=weights,
-        holder=holder(registry, digest, weights.size),
-        missing=where_left(registry, blob.upstream, digest) if blob and blob.upstream else None,
+        holder=holder(chain, digest, weights.size),
+        missing=upstream_state(chain, blob.upstream, digest) if blob and blob.upstream else None,
         verified=blob.verified if blob else None,
         facts=blob.facts if blob else None,
     )

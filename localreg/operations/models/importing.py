@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 
 from localreg.errors import DigestMismatchError
-from localreg.operations.finding.upstream import Found, asked, hidden
+from localreg.operations.finding.upstream import Found, ask, hidden
 from localreg.operations.models.recording import (
     Description,
     check_pin,
     create,
     origin_of,
 )
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import model_rows
 from localreg.values.frozen import Frozen, replace
@@ -29,7 +29,7 @@ class Imported(Frozen):
     """What an import came to.
 
     Attributes:
-        registry: the one that has the model: that which was asked, or one upstream.
+        registry: the registry that has the model, the first or an upstream one.
         model: the id.
         known: whether it had been there before.
         url: what may be shown of where the weights come from.
@@ -42,7 +42,7 @@ class Imported(Frozen):
 
 
 def import_model(
-    registry: OpenRegistry,
+    chain: Chain,
     url: object,
     description: Description,
     *,
@@ -71,9 +71,10 @@ def import_model(
     """
     parsed = parse_weights_url(url)
     pin = check_pin(parsed, expected)
-    known = find_known(registry, parsed, pin)
+    known = find_known(chain, parsed, pin)
     if known is not None:
         return known
+    registry = chain.first
     # What lies in the registry itself has no place of its own: its bytes count.
     own = parsed.path is not None and registry.blobs.contains(parsed.path)
     kept = copy or own
@@ -98,14 +99,14 @@ def import_model(
         from localreg.operations.weights.ingest import Source, take_in
 
         source = Source(path=parsed.path, filename=origin.filename, wanted=pin, progress=progress)
-        return take_in(registry, source, record)
+        return take_in(chain, source, record)
     from localreg.operations.weights.fetching import Wish, fetch
 
     wish = Wish(url=parsed.text, filename=origin.filename, wanted=pin, progress=progress)
-    return fetch(registry, wish, record)
+    return fetch(chain, wish, record)
 
 
-def find_known(registry: OpenRegistry, url: WeightsURL, pin: str | None) -> Imported | None:
+def find_known(chain: Chain, url: WeightsURL, pin: str | None) -> Imported | None:
     """Return the model whose weights come from a checked URL, or None.
 
     A registry's own comes before those upstream. One upstream whose bytes are others than those
@@ -117,17 +118,17 @@ def find_known(registry: OpenRegistry, url: WeightsURL, pin: str | None) -> Impo
 
     def look(each: OpenRegistry) -> Imported | None:
         with each.store.read() as connection:
-            if each is registry:
+            if each is chain.first:
                 return known_in(each, connection, url, pin)
             found = _known(each, connection, url)
-            if found is None or hidden(registry, each, [found]):
+            if found is None or hidden(chain, each, [found]):
                 return None
             recorded = _recorded(connection, found)
             if pin is not None and recorded is not None and recorded != pin:
                 return None
             return Imported(each, found, known=True, url=url.public or url.text)
 
-    return next((found for _, found in asked(registry, look) if found is not None), None)
+    return next((found for _, found in ask(chain, look) if found is not None), None)
 
 
 def _recorded(connection: model_rows.Connection, model_id: str) -> str | None:
@@ -184,7 +185,7 @@ def _told_by_task(description: Description, task: TaskRecord | None) -> Descript
     )
 
 
-def find_by_url(registry: OpenRegistry, url: object, *, archived: bool) -> Found | None:
+def find_by_url(chain: Chain, url: object, *, archived: bool) -> Found | None:
     """Return the newest model whose weights come from `url`, also from upstream, or None.
 
     Args:
@@ -198,10 +199,10 @@ def find_by_url(registry: OpenRegistry, url: object, *, archived: bool) -> Found
     def look(each: OpenRegistry) -> tuple[int, Found] | None:
         with each.store.read() as connection:
             found = _known(each, connection, parsed, archived=bool(archived))
-            if found is None or hidden(registry, each, [found]):
+            if found is None or hidden(chain, each, [found]):
                 return None
             row = model_rows.model_row(connection, found)
             return (row.created if row else 0, Found(each, found))
 
-    hits = [hit for _, hit in asked(registry, look) if hit is not None]
+    hits = [hit for _, hit in ask(chain, look) if hit is not None]
     return max(hits, key=lambda hit: hit[0])[1] if hits else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from localreg.operations.finding.references import require_model
-from localreg.operations.finding.upstream import Found, model_row, reading
-from localreg.operations.finding.upstream import uses as chain_uses
-from localreg.registry import OpenRegistry
+from localreg.operations.finding.upstream import Found, model_row, read_each
+from localreg.operations.finding.upstream import uses as all_uses
+from localreg.registry import Chain
 from localreg.store.rows import model_rows, task_rows
 from localreg.store.rows.model_rows import Connection, ModelRow
 from localreg.values.checks import shown
@@ -55,16 +55,16 @@ class Family(Frozen):
 
 
 class _Gathering:
-    """A lineage that grows, out of the databases of a registry and of those upstream."""
+    """A lineage that grows, read from the databases of a chain."""
 
-    def __init__(self, registry: OpenRegistry) -> None:
-        self.registry = registry.base
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
         self.members: dict[str, Relative] = {}
         self.relations: dict[tuple[str, str, str], None] = {}
 
     def model(self, model_id: str, distance: int) -> None:
         if model_id not in self.members:
-            found = model_row(self.registry, model_id)
+            found = model_row(self.chain, model_id)
             text = found[1].ref if found else f"{model_id[:8]}… (removed)"
             self.members[model_id] = Relative("model", model_id, text, distance)
 
@@ -77,25 +77,25 @@ class _Gathering:
 
     def each(self, question: Callable[[Connection], Answer]) -> Iterator[Answer]:
         """Yield what each database answers."""
-        return (answer for _, answer in reading(self.registry, question))
+        return (answer for _, answer in read_each(self.chain, question))
 
     def relate(self, source: str, target: str, how: str) -> None:
         self.relations[source, target, how] = None
 
 
-def lineage(registry: OpenRegistry, model_id: str) -> Family:
+def lineage(chain: Chain, of: Found) -> Family:
     """Return a model's relatives.
 
     They are its parent and children, the task that made it and what that took, the tasks that take
     it and what they made; and its other versions.
     """
-    with registry.store.read() as connection:  # around all of it: it is of one state
-        row = require_model(connection, model_id)
-        return _family(registry, row, _versions(connection, row))
+    with of.registry.store.read() as connection:  # around all of it: it is of one state
+        row = require_model(connection, of.id)
+        return _family(chain, row, _versions(connection, row))
 
 
-def _family(registry: OpenRegistry, row: ModelRow, versions: tuple[Relative, ...]) -> Family:
-    found = _Gathering(registry)
+def _family(chain: Chain, row: ModelRow, versions: tuple[Relative, ...]) -> Family:
+    found = _Gathering(chain)
     found.members[row.id] = Relative("model", row.id, row.ref, 0)
     if row.parent:
         found.model(row.parent, -2)
@@ -106,7 +106,7 @@ def _family(registry: OpenRegistry, row: ModelRow, versions: tuple[Relative, ...
         for name, source in _some(_taken(found, row.task)):
             found.model(source, -2)
             found.relate(source, row.task, name)
-    uses = [(task, name) for task, _, role, name in chain_uses(Found(registry, row.id))
+    uses = [(task, name) for task, _, role, name in all_uses(chain, row.id)
             if role == "input"]  # fmt: skip
     for task, name in _some(reversed(uses)):  # the latest
         found.task(task, 1)

@@ -10,7 +10,7 @@ from localreg.operations.finding.references import (
     require_task,
 )
 from localreg.operations.models.recording import Description, create
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import model_rows, task_rows
 from localreg.values.checks import check_name, check_text
@@ -64,7 +64,7 @@ def _free_entry(change: Change, task_id: str, name: str) -> str:
     return next(each for each in (name, *numbered) if each not in taken)
 
 
-def take_over(registry: OpenRegistry, task_id: str, model_id: object, told: Description) -> str:
+def take_over(chain: Chain, task_id: str, model_id: object, told: Description) -> str:
     """Make a model that exists an output of a task, which goes on with it; return its id.
 
     Args:
@@ -76,9 +76,9 @@ def take_over(registry: OpenRegistry, task_id: str, model_id: object, told: Desc
         ReadOnlyRegistryError: it is one of an upstream registry.
     """
     wanted = check_text("base_model_id", model_id, nul=False, empty=False).strip()
-    if registry.upstream:
-        find_model(registry, wanted).registry.store.check_writable()
-    with registry.store.write() as change:
+    if chain.others:
+        find_model(chain, wanted).registry.store.check_writable()
+    with chain.first.store.write() as change:
         connection = change.connection
         task, row = require_task(connection, task_id), require_draft(connection, wanted)
         _take_name(change, row, told)

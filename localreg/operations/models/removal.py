@@ -14,7 +14,7 @@ from localreg.errors import (
 from localreg.operations.finding.references import require_model, resolve_removed
 from localreg.operations.weights.locations import holder
 from localreg.operations.weights.uploading import delete_uploaded
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows
 from localreg.values.frozen import Frozen, replace
@@ -118,7 +118,7 @@ def _delete_unused(registry: OpenRegistry, digest: str) -> bool:
     return True
 
 
-def restore_model(registry: OpenRegistry, reference: object) -> Restored:
+def restore_model(chain: Chain, reference: object) -> Restored:
     """Restore a removed model: its record, and the aliases that no other version has now.
 
     Args:
@@ -127,8 +127,8 @@ def restore_model(registry: OpenRegistry, reference: object) -> Restored:
     Raises:
         AmbiguousReferenceError: the reference means several removed models.
     """
-    model_id = resolve_removed(registry, reference)
-    with registry.store.write() as change:
+    model_id = resolve_removed(chain.first, reference)
+    with chain.first.store.write() as change:
         gone = event_rows.last_on(change.connection, model_id, "model.removed")
         if gone is None or model_rows.model_row(change.connection, model_id) is not None:
             raise ModelNotFoundError(
@@ -136,14 +136,14 @@ def restore_model(registry: OpenRegistry, reference: object) -> Restored:
                 reference=model_id,
             )
         change.record("model.restored", model_id, gone.payload)
-    with registry.store.read() as connection:
+    with chain.first.store.read() as connection:
         weights = model_rows.weights(connection, model_id)
-    missing = [each.digest for each in weights if each.digest and _is_gone(registry, each)]
+    missing = [each.digest for each in weights if each.digest and _is_gone(chain, each)]
     return Restored(model_id, tuple(missing))
 
 
-def _is_gone(registry: OpenRegistry, weights: WeightsRecord) -> bool:
-    if holder(registry, weights.digest, weights.size) is not None:
+def _is_gone(chain: Chain, weights: WeightsRecord) -> bool:
+    if holder(chain, weights.digest, weights.size) is not None:
         return False
     if not weights.uploaded or weights.url is None:
         return True

@@ -10,12 +10,13 @@ from localreg import log
 from localreg.blobs.transfer.transferred import Uploaded
 from localreg.errors import InvalidURLError, InvalidValueError, NotFoundError
 from localreg.operations.finding.references import require_draft, require_model
+from localreg.operations.finding.upstream import Found
 from localreg.operations.models.outputs import enter, entry_of, set_columns
 from localreg.operations.models.recording import Origin, origin_of, weights_record
 from localreg.operations.weights.ingest import Held, Source, as_file, take_in
 from localreg.operations.weights.locations import holder, local_file
 from localreg.operations.weights.uploading import delete_uploaded, upload_at_once
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows
 from localreg.values.checks import shown
@@ -92,7 +93,7 @@ def check_draft(registry: OpenRegistry, model_id: str) -> None:
         require_draft(connection, model_id)
 
 
-def point_to(registry: OpenRegistry, model_id: str, url: object, update: Update) -> None:
+def point_to(chain: Chain, model_id: str, url: object, update: Update) -> None:
     """Make what a URL serves the weights of a model, without reading it.
 
     Raises:
@@ -100,30 +101,30 @@ def point_to(registry: OpenRegistry, model_id: str, url: object, update: Update)
         PublishedError, ModelNotFoundError: the model cannot be changed.
     """
     parsed = parse_named_url("register_uri", url)
-    if parsed.path is not None and registry.blobs.contains(parsed.path):
-        keep(registry, model_id, Source(path=parsed.path, filename=parsed.filename), update)
+    if parsed.path is not None and chain.first.blobs.contains(parsed.path):
+        keep(chain, model_id, Source(path=parsed.path, filename=parsed.filename), update)
         return
     origin = origin_of(parsed, kept=False, pinned=parsed.pinned, package=False)
-    with registry.store.write() as change:
+    with chain.first.store.write() as change:
         added = add(change, model_id, origin, None, update)
-    delete_dropped(registry, added.dropped)
+    delete_dropped(chain.first, added.dropped)
 
 
-def keep(registry: OpenRegistry, model_id: str, source: Source, update: Update) -> Added:
+def keep(chain: Chain, model_id: str, source: Source, update: Update) -> Added:
     """Keep the bytes of a source in the registry, as the weights of a model from here on.
 
     Raises:
         SourceNotFoundError, InvalidValueError, StorageError: as `take_in`.
         PublishedError, ModelNotFoundError: the model cannot be changed.
     """
-    check_draft(registry, model_id)
+    check_draft(chain.first, model_id)
     origin = Origin(url=None, public=None, filename=source.filename, kept=True)
 
     def act(change: Change, held: Held) -> Added:
         return add(change, model_id, origin, held, update)
 
-    added = take_in(registry, source, act)
-    delete_dropped(registry, added.dropped)
+    added = take_in(chain, source, act)
+    delete_dropped(chain.first, added.dropped)
     return added
 
 
@@ -255,15 +256,15 @@ def restore_weights(registry: OpenRegistry, model_id: str, revision: object) -> 
         set_columns(change, row, {"package": package})
 
 
-def revisions(registry: OpenRegistry, model_id: str) -> list[Revision]:
+def revisions(chain: Chain, found: Found) -> list[Revision]:
     """Return every revision of a model's weights, oldest first.
 
     Raises:
         ModelNotFoundError: the model is gone.
     """
-    with registry.store.read() as connection:
-        require_model(connection, model_id)
-        found = model_rows.weights(connection, model_id)
+    with found.registry.store.read() as connection:
+        require_model(connection, found.id)
+        there = model_rows.weights(connection, found.id)
     return [
         Revision(
             revision=each.revision,
@@ -271,18 +272,18 @@ def revisions(registry: OpenRegistry, model_id: str) -> list[Revision]:
             filename=each.filename,
             digest=each.digest,
             size=each.size,
-            url=each.url or _own_url(registry, each),
+            url=each.url or _own_url(chain, found.registry, each),
             at=datetime.fromtimestamp(each.at / 1_000_000, UTC),
         )
-        for each in found
+        for each in there
     ]
 
 
-def _own_url(registry: OpenRegistry, weights: WeightsRecord) -> str | None:
+def _own_url(chain: Chain, registry: OpenRegistry, weights: WeightsRecord) -> str | None:
     digest, size = weights.digest, weights.size
-    if digest is None or holder(registry, digest, size) is None:
+    if digest is None or holder(chain, digest, size) is None:
         return None
-    return local_url(local_file(registry, digest, size, weights.filename))
+    return local_url(local_file(chain, registry, digest, size, weights.filename))
 
 
 def local_source(argument: str, given: object) -> Path:
@@ -301,7 +302,7 @@ def local_source(argument: str, given: object) -> Path:
     return parsed.path
 
 
-def plan_deletion(registry: OpenRegistry, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+def plan_deletion(chain: Chain, paths: tuple[Path, ...]) -> tuple[Path, ...]:
     """Return what there is to delete of files and folders now: a folder after what is in it.
 
     Links are deleted, and what they lead to stays.
@@ -311,8 +312,8 @@ def plan_deletion(registry: OpenRegistry, paths: tuple[Path, ...]) -> tuple[Path
     """
     planned: list[Path] = []
     for path in paths:
-        own = any(each.blobs.contains(path) for each in registry.chain)
-        if own or any(each.root.is_relative_to(path) for each in registry.chain):
+        own = any(each.blobs.contains(path) for each in chain.registries)
+        if own or any(each.root.is_relative_to(path) for each in chain.registries):
             raise InvalidValueError(
                 f"auto_delete_file would delete {path}, which is the registry's own; leave it "
                 "False, and give copies where files shall go",

@@ -13,7 +13,7 @@ from localreg.errors import InvalidValueError
 from localreg.operations.weights.ingest import Source
 from localreg.plots.arrays import PIXELS_LIMIT, as_numbers
 from localreg.plots.tables import csv_cells, table_cells
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain
 from localreg.values.checks import check_text, shown
 from localreg.values.urls import is_folder, safe_filename
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels to PNG's codes for grey, RGB and RGBA
 
 
-def picture_of(registry: OpenRegistry, given: Mapping[str, object], *, move: bool) -> Source:
+def picture_of(chain: Chain, given: Mapping[str, object], *, move: bool) -> Source:
     """Return the source of a reported picture.
 
     Args:
@@ -39,12 +39,10 @@ def picture_of(registry: OpenRegistry, given: Mapping[str, object], *, move: boo
     if name in ("image", "matrix"):
         pixels = _pixels(name, given[name])
         return _bytes_source(png(pixels), "image.png")
-    return _source_at(registry, name, given[name], move=move)
+    return _source_at(chain, name, given[name], move=move)
 
 
-def file_of(
-    registry: OpenRegistry, given: Mapping[str, object], *, ending: object, move: bool
-) -> Source:
+def file_of(chain: Chain, given: Mapping[str, object], *, ending: object, move: bool) -> Source:
     """Return the source of a reported file.
 
     Args:
@@ -58,7 +56,7 @@ def file_of(
     name = _only(given)
     stream = given[name]
     if name != "stream":
-        return _source_at(registry, name, stream, move=move)
+        return _source_at(chain, name, stream, move=move)
     if not hasattr(stream, "read"):
         raise InvalidValueError(
             f"stream must be an open file, not {type(stream).__name__}", argument="stream"
@@ -89,7 +87,7 @@ def _only(given: Mapping[str, object]) -> str:
     return named[0]
 
 
-def _source_at(registry: OpenRegistry, name: str, place: object, *, move: bool) -> Source:
+def _source_at(chain: Chain, name: str, place: object, *, move: bool) -> Source:
     text = _checked_path(name, place)
     if name == "local_path":
         path = Path(text).absolute()
@@ -101,7 +99,7 @@ def _source_at(registry: OpenRegistry, name: str, place: object, *, move: bool) 
     from localreg.operations.weights.local_copies import check_wish, copy_of_url
 
     wish = check_wish(text, name=None, expected=None, force=False)
-    return Source(path=copy_of_url(registry, wish, extract=False), filename=wish.filename)
+    return Source(path=copy_of_url(chain, wish, extract=False), filename=wish.filename)
 
 
 def _pixels(name: str, image: object) -> Array:
@@ -167,11 +165,11 @@ def _bytes_source(data: bytes, filename: str) -> Source:
     return Source(path=None, stream=io.BytesIO(data), filename=filename)
 
 
-def table_of(registry: OpenRegistry, *, table_plot: object, csv: object, url: object) -> Table:
+def table_of(chain: Chain, *, table_plot: object, csv: object, url: object) -> Table:
     """Return header and rows of a reported table; exactly one argument is not None.
 
     Args:
-        registry: its cache keeps what is downloaded.
+        chain: the cache of its first registry keeps what is downloaded.
         table_plot: a DataFrame, or rows of which the first is the header.
         csv: path of a CSV file.
         url: URL of a CSV file.
@@ -190,7 +188,7 @@ def table_of(registry: OpenRegistry, *, table_plot: object, csv: object, url: ob
     from localreg.operations.weights.local_copies import check_wish, copy_of_url
 
     wish = check_wish(url, name=None, expected=None, force=True)
-    return csv_cells(copy_of_url(registry, wish, extract=False), argument="url")
+    return csv_cells(copy_of_url(chain, wish, extract=False), argument="url")
 
 
 def _checked_path(argument: str, value: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from localreg.blobs.headers.contents import lines
 from localreg.operations.finding.references import require_model
-from localreg.operations.finding.upstream import model_row
+from localreg.operations.finding.upstream import Found, model_row
 from localreg.operations.models.details import where_text
 from localreg.operations.models.history import history
 from localreg.operations.models.lineage import Family, lineage
@@ -24,7 +24,7 @@ from localreg.pages.page_values import (
     Reported,
     Version,
 )
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, model_rows, task_rows
 from localreg.store.rows.model_rows import Connection
 from localreg.values.records import ModelRecord, Owner, WeightsRecord
@@ -39,7 +39,7 @@ VERSIONS = 200  # that a page lists at most
 CHANGES = 200  # of the history
 
 
-def model_values(registry: OpenRegistry, model_id: str, site: Site) -> ModelPage:
+def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site) -> ModelPage:
     """Return what the page of a model shows, without the reports."""
     changes = history(registry, model_id)
     with registry.store.read() as connection:
@@ -58,14 +58,14 @@ def model_values(registry: OpenRegistry, model_id: str, site: Site) -> ModelPage
             aliases=record.aliases,
             tags=record.tags,
             comment=record.comment,
-            facts=tuple(_facts(registry, record, site)),
-            weights=tuple(_weights(registry, weights, blob)),
+            facts=tuple(_facts(chain, registry, record, site)),
+            weights=tuple(_weights(chain, registry, weights, blob)),
             inside=tuple(_inside(blob)),
             metadata=tuple((key, each.value, each.type) for key, each in record.metadata.items()),
             labels=tuple(sorted(record.labels.items(), key=lambda item: item[1])),
             config=record.config,
             versions=tuple(_versions(connection, record, site)),
-            lineage=lineage_values(lineage(registry, model_id), model_id, site),
+            lineage=lineage_values(lineage(chain, Found(registry, model_id)), model_id, site),
             history=tuple(
                 Change(f"{each.at:%Y-%m-%d %H:%M:%S}", each.actor, each.text)
                 for each in changes[:CHANGES]
@@ -84,7 +84,7 @@ def _states(record: ModelRecord) -> tuple[str, ...]:
     return tuple(name for name, is_set in states if is_set)
 
 
-def _facts(registry: OpenRegistry, record: ModelRecord, site: Site) -> Iterator[Fact]:
+def _facts(chain: Chain, registry: OpenRegistry, record: ModelRecord, site: Site) -> Iterator[Fact]:
     if record.framework:
         yield Fact("framework", record.framework)
     if record.task:
@@ -93,7 +93,7 @@ def _facts(registry: OpenRegistry, record: ModelRecord, site: Site) -> Iterator[
         name = task.name if task else record.task
         yield Fact("made by task", name, site.page("task", record.task))
     if record.parent:
-        parent = model_row(registry.base, record.parent)
+        parent = model_row(chain, record.parent)
         text = parent[1].ref if parent else record.parent
         yield Fact("parent", text, site.page("model", record.parent))
     if record.system_tags:
@@ -104,7 +104,10 @@ def _facts(registry: OpenRegistry, record: ModelRecord, site: Site) -> Iterator[
 
 
 def _weights(
-    registry: OpenRegistry, weights: WeightsRecord, blob: blob_rows.BlobRow | None
+    chain: Chain,
+    registry: OpenRegistry,
+    weights: WeightsRecord,
+    blob: blob_rows.BlobRow | None,
 ) -> Iterator[Fact]:
     if weights.filename:
         yield Fact("file", weights.filename)
@@ -112,7 +115,7 @@ def _weights(
         yield Fact("size", f"{size_text(weights.size)} ({weights.size:,} bytes)")
     if weights.digest:
         yield Fact("sha256", weights.digest)
-        home = holder(registry, weights.digest, weights.size)
+        home = holder(chain, weights.digest, weights.size)
         held = home == registry
         upstream = None if home is None or held else "an upstream registry"
         is_upstream = blob is not None and blob.upstream is not None
@@ -165,10 +168,10 @@ def lineage_values(found: Family, here: str, site: Site) -> Lineage:
 
 
 def compared_values(
-    registry: OpenRegistry, model_id: str, site: Site, blob_url: BlobUrl
+    chain: Chain, registry: OpenRegistry, model_id: str, site: Site, blob_url: BlobUrl
 ) -> Compared:
     """Return what a comparison shows about one model."""
-    page = model_values(registry, model_id, site)
+    page = model_values(chain, registry, model_id, site)
     facts = {each.name: each.value for each in (*page.facts, *page.weights) if each.name != "id"}
     facts |= {
         "state": ", ".join(page.states),

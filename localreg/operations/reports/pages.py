@@ -28,7 +28,7 @@ from localreg.operations.weights.locations import holder, local_file
 from localreg.pages import pages
 from localreg.pages.assets import asset_names, write_assets
 from localreg.pages.page_values import ComparePage, ModelPage, TaskPage
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import overview_rows
 from localreg.values import settings
 from localreg.values.checks import check_text
@@ -52,7 +52,12 @@ _STAMP = 64  # hex digits at the end of a page: a digest of what it was made fro
 
 
 def write_page(
-    registry: OpenRegistry, owner: Owner, *, standalone: bool = False, path: object = None
+    chain: Chain,
+    registry: OpenRegistry,
+    owner: Owner,
+    *,
+    standalone: bool = False,
+    path: object = None,
 ) -> Path:
     """Write the page of a model or task, and return its path.
 
@@ -67,12 +72,12 @@ def write_page(
         name = page_name(owner.kind, owner.id).replace("/", "-")
         place = _standalone_path(registry, path, name)
         site = Site(reports_folder(registry), root=None)
-        values = _values(registry, owner, site)
+        values = _values(chain, registry, owner, site)
         group = registry.store.group if path is None else None
-        return _write(place, _html(registry, owner, values, site), group)
+        return _write(place, _html(chain, registry, owner, values, site), group)
     _check_writable(registry, "model.report(path=…) or `localreg report -o FILE`")
     _prepare(registry)
-    return _write_in_place(registry, owner, Site(reports_folder(registry)), fresh=True)
+    return _write_in_place(chain, registry, owner, Site(reports_folder(registry)), fresh=True)
 
 
 def _standalone_path(registry: OpenRegistry, path: object, name: str) -> Path:
@@ -118,14 +123,16 @@ def _prepare(registry: OpenRegistry) -> None:
         write_assets(registry.blobs.make_folder(REPORTS, "assets"), registry.store.group)
 
 
-def _values(registry: OpenRegistry, owner: Owner, site: Site) -> ModelPage | TaskPage:
+def _values(chain: Chain, registry: OpenRegistry, owner: Owner, site: Site) -> ModelPage | TaskPage:
     if owner.kind == "model":
-        return model_values(registry, owner.id, site)
-    return task_values(registry, owner.id, site)
+        return model_values(chain, registry, owner.id, site)
+    return task_values(chain, registry, owner.id, site)
 
 
-def _html(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage, site: Site) -> str:
-    reported = reported_values(registry, owner, _blob_url(registry, site))
+def _html(
+    chain: Chain, registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage, site: Site
+) -> str:
+    reported = reported_values(registry, owner, _blob_url(chain, registry, site))
     look = _look(site)
     if isinstance(values, ModelPage):
         return pages.model_page(replace(values, reported=reported), look)
@@ -141,12 +148,12 @@ def _look(site: Site) -> pages.Look:
     )
 
 
-def _blob_url(registry: OpenRegistry, site: Site) -> BlobUrl:
+def _blob_url(chain: Chain, registry: OpenRegistry, site: Site) -> BlobUrl:
     """Return a function that returns the URL of a blob for a page: a link, or its bytes."""
 
     def linked(digest: str, size: int | None, filename: str) -> str:
         # The file lies in this registry, so that both can be moved together.
-        path = local_file(registry, digest, size, filename, here=True)
+        path = local_file(chain, registry, digest, size, filename, in_first=True)
         return f"{site.root}../files/{digest}/{quote(path.name)}"
 
     def inlined(digest: str, size: int | None, filename: str) -> str:
@@ -154,7 +161,7 @@ def _blob_url(registry: OpenRegistry, site: Site) -> BlobUrl:
             return ""
         kind = mimetypes.guess_type(filename)[0] or "application/octet-stream"
         with disk_errors("reading a reported file", registry.root):
-            home = holder(registry, digest, size) or registry
+            home = holder(chain, digest, size) or registry
             data = home.blobs.blob(digest).read_bytes()
         return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
@@ -174,17 +181,19 @@ def _write(place: Path, text: str, group: int | None) -> Path:
     return place
 
 
-def _write_in_place(registry: OpenRegistry, owner: Owner, site: Site, *, fresh: bool) -> Path:
+def _write_in_place(
+    chain: Chain, registry: OpenRegistry, owner: Owner, site: Site, *, fresh: bool
+) -> Path:
     """Write a page into the folder of the pages.
 
     Args:
         fresh: write it even if the page that exists would not change.
     """
     place = site.folder / page_name(owner.kind, owner.id)
-    values = _values(registry, owner, site)
+    values = _values(chain, registry, owner, site)
     stamp = _stamp(registry, owner, values)
     if fresh or _stamp_of(place) != stamp:
-        text = f"{_html(registry, owner, values, site)}<!-- {stamp} -->\n"
+        text = f"{_html(chain, registry, owner, values, site)}<!-- {stamp} -->\n"
         _write(place, text, registry.store.group)
     return place
 
@@ -224,7 +233,7 @@ def _write_overview(registry: OpenRegistry, planned: frozenset[str]) -> Path:
     return _write(site.folder / INDEX, text, registry.store.group)
 
 
-def write_site(registry: OpenRegistry) -> Path:
+def write_site(chain: Chain) -> Path:
     """Write the overview and the pages of models and tasks; return the path of the overview.
 
     Pages are written for the 2,000 models and 2,000 tasks that were updated last, unless the page
@@ -233,6 +242,7 @@ def write_site(registry: OpenRegistry) -> Path:
     Raises:
         ReadOnlyRegistryError: the registry is open for reading only.
     """
+    registry = chain.first
     _check_writable(registry, "model.report(path=…) or `localreg report -o FILE`")
     _prepare(registry)
     registry.store.flush()
@@ -246,7 +256,7 @@ def write_site(registry: OpenRegistry) -> Path:
     planned = frozenset(page_name(owner.kind, owner.id) for owner in owners) | {INDEX}
     site = Site(reports_folder(registry), planned)
     for owner in owners:
-        _write_or_delete(registry, owner, site)
+        _write_or_delete(chain, owner, site)
     _delete_stale(registry)
     return _write_overview(registry, planned)
 
@@ -261,21 +271,22 @@ def _delete_stale(registry: OpenRegistry) -> None:
                     page.unlink(missing_ok=True)
 
 
-def _write_or_delete(registry: OpenRegistry, owner: Owner, site: Site) -> None:
+def _write_or_delete(chain: Chain, owner: Owner, site: Site) -> None:
     """Write a page, or delete it if its model or task no longer exists."""
     try:
-        _write_in_place(registry, owner, site, fresh=False)
+        _write_in_place(chain, chain.first, owner, site, fresh=False)
     except NotFoundError:  # another process has removed it
         (site.folder / page_name(owner.kind, owner.id)).unlink(missing_ok=True)
 
 
-def write_comparison(registry: OpenRegistry, models: Sequence[Found], path: object = None) -> Path:
+def write_comparison(chain: Chain, models: Sequence[Found], path: object = None) -> Path:
     """Write a page that shows models side by side, and return its path.
 
     Args:
         models: 2 to 6 models of the registry or of its upstream registries.
         path: where to write the page, which is then standalone; None for the folder of the pages.
     """
+    registry = chain.first
     chosen = list({each.id: each for each in models}.values())
     if not 2 <= len(chosen) <= COMPARED:
         raise InvalidValueError(
@@ -292,8 +303,10 @@ def write_comparison(registry: OpenRegistry, models: Sequence[Found], path: obje
     else:
         site = Site(reports_folder(registry), root=None)
         place = _standalone_path(registry, path, f"compare-{name}")
-    blob_url = _blob_url(registry, site)
-    compared = tuple(compared_values(each.registry, each.id, site, blob_url) for each in chosen)
+    blob_url = _blob_url(chain, registry, site)
+    compared = tuple(
+        compared_values(chain, each.registry, each.id, site, blob_url) for each in chosen
+    )
     names = {name for each in compared for name in each.metadata}
     names |= {name for each in compared for name, _ in each.reported.singles}
     values = ComparePage(compared, {name: better(name) for name in names})
@@ -301,7 +314,7 @@ def write_comparison(registry: OpenRegistry, models: Sequence[Found], path: obje
     return _write(place, pages.compare_page(values, _look(site)), group)
 
 
-def write_reported(registry: OpenRegistry, also: str | None = None) -> None:
+def write_reported(chain: Chain, also: str | None = None) -> None:
     """Write the pages of every model and task that this process reported to since the last call.
 
     Args:
@@ -310,6 +323,7 @@ def write_reported(registry: OpenRegistry, also: str | None = None) -> None:
     This runs at the end of a task or a process, which must not fail because of a page: errors are
     logged. ``LOCALREG_AUTO_RENDER=0`` turns it off.
     """
+    registry = chain.first
     owners = registry.store.take_reported()
     if also is not None and registry.store.has_reported():
         owners.add(Owner("task", also))
@@ -322,6 +336,6 @@ def write_reported(registry: OpenRegistry, also: str | None = None) -> None:
             frozenset(page_name(owner.kind, owner.id) for owner in owners),
         )
         for owner in sorted(owners, key=lambda owner: (owner.kind, owner.id)):
-            _write_or_delete(registry, owner, site)
+            _write_or_delete(chain, owner, site)
     except LocalregError as error:
         log.warning("pages of reports could not be written: %s", error)

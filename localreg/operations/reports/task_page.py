@@ -9,7 +9,7 @@ from localreg.operations.finding.references import require_task
 from localreg.operations.finding.upstream import model_row
 from localreg.operations.reports.page_links import Site
 from localreg.pages.page_values import Fact, Link, Reported, TaskPage
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, report_rows, task_rows
 from localreg.values.records import Owner, TaskRecord
 from localreg.values.units import moment, size_text
@@ -18,7 +18,7 @@ from localreg.values.urls import without_secrets
 LOG_LINES = 2_000
 
 
-def task_values(registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
+def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
     """Return what the page of a task shows, without the reports."""
     registry.store.flush()
     with registry.store.read() as connection:
@@ -33,8 +33,8 @@ def task_values(registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
             tags=tuple(task_rows.tags(connection, task_id)),
             comment=record.comment,
             facts=tuple(_facts(record, site)),
-            inputs=tuple(_models(registry, task_id, "input", site)),
-            outputs=tuple(_models(registry, task_id, "output", site)),
+            inputs=tuple(_models(chain, registry, task_id, "input", site)),
+            outputs=tuple(_models(chain, registry, task_id, "output", site)),
             config=config,
             labels=tuple(sorted(labels.items(), key=lambda item: item[1])),
             parameters=tuple(
@@ -96,7 +96,7 @@ def _duration(seconds: float) -> str:
 
 
 def _models(
-    registry: OpenRegistry, task_id: str, role: str, site: Site
+    chain: Chain, registry: OpenRegistry, task_id: str, role: str, site: Site
 ) -> Iterator[tuple[str, Link]]:
     with registry.store.read() as connection:
         found = dict(task_rows.models(connection, task_id, role))
@@ -107,6 +107,6 @@ def _models(
                     row = model_rows.model_row(connection, model_id)
                     found.setdefault(row.name if row else model_id, model_id)
     for name, model_id in found.items():
-        hit = model_row(registry.base, model_id)
+        hit = model_row(chain, model_id)
         text = hit[1].ref if hit else f"{model_id} (removed)"
         yield name, Link(text, site.page("model", model_id) if hit else None)

@@ -14,7 +14,7 @@ from localreg.plots.options import (
     check_series,
     check_title,
 )
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import report_rows
 from localreg.store.rows.report_rows import Message
 from localreg.values.checks import check_text
@@ -33,7 +33,7 @@ _DATA_LIMIT = 500_000_000  # bytes; SQLite holds a billion in one cell
 
 
 def report_scalar(
-    registry: OpenRegistry,
+    chain: Chain,
     owner: Owner,
     title: object,
     series: object,
@@ -54,12 +54,12 @@ def report_scalar(
         title, series = check_title("title", title), check_series(series)
 
     key, point = (owner, title, series), (step, number, time.time_ns())
-    buffer = registry.store.buffer
+    buffer = chain.first.store.buffer
     if not buffer.add_point(key, point):
         check_title("title", title)
         check_series(series)
-        require_owner(registry, owner)
-        _remember_page(registry, owner)
+        require_owner(chain.first, owner)
+        _remember_page(chain, owner)
         buffer.add_first_point(key, point)
 
 
@@ -74,16 +74,16 @@ def require_owner(registry: OpenRegistry, owner: Owner) -> None:
         owner_key(connection, owner)
 
 
-def _remember_page(registry: OpenRegistry, owner: Owner) -> None:
+def _remember_page(chain: Chain, owner: Owner) -> None:
     """Have the page of an owner written at the end of the process, if not earlier."""
-    if registry.store.buffer.note(owner):
-        atexit.register(_write_at_exit, registry)
+    if chain.first.store.buffer.note(owner):
+        atexit.register(_write_at_exit, chain)
 
 
-def _write_at_exit(registry: OpenRegistry) -> None:
+def _write_at_exit(chain: Chain) -> None:
     from localreg.operations.reports.pages import write_reported
 
-    write_reported(registry)
+    write_reported(chain)
 
 
 def flush(registry: OpenRegistry) -> None:
@@ -95,28 +95,28 @@ def flush(registry: OpenRegistry) -> None:
     registry.store.flush()
 
 
-def report_single(registry: OpenRegistry, owner: Owner, name: object, value: object) -> None:
+def report_single(chain: Chain, owner: Owner, name: object, value: object) -> None:
     """Report one value without iterations; it replaces an earlier value of its name."""
     title, number = check_title("name", name), check_number("value", value)
-    with registry.store.write() as change:
+    with chain.first.store.write() as change:
         pk = owner_key(change.connection, owner)
         at = change.stamp(owner.id)
         report_rows.set_single(change.connection, owner.kind, pk, title, number, at)
         report_rows.touch(change.connection, owner, pk, at)
-    _remember_page(registry, owner)
+    _remember_page(chain, owner)
 
 
-def report_text(registry: OpenRegistry, owner: Owner, text: object, level: object) -> None:
+def report_text(chain: Chain, owner: Owner, text: object, level: object) -> None:
     """Report a line of a task's log; it is on disk at most a second later."""
     line = check_text("msg", text, limit=1_000_000)
     number = check_iteration(level)
-    require_owner(registry, owner)
-    _remember_page(registry, owner)
-    registry.store.buffer.add_message(owner, Message(now(), number, line))
+    require_owner(chain.first, owner)
+    _remember_page(chain, owner)
+    chain.first.store.buffer.add_message(owner, Message(now(), number, line))
 
 
 def report_plot(
-    registry: OpenRegistry,
+    chain: Chain,
     owner: Owner,
     title: object,
     series: object,
@@ -141,13 +141,13 @@ def report_plot(
         contents, shown = pack(part.parts)
         spec["shown"] = {"options": part.options, "parts": contents}
     text = json.dumps(spec, ensure_ascii=False)
-    with registry.store.write() as change:
+    with chain.first.store.write() as change:
         _set_plot(change, owner, key, (drawing.kind, text, data, shown), None)
-    _remember_page(registry, owner)
+    _remember_page(chain, owner)
 
 
 def report_file(
-    registry: OpenRegistry,
+    chain: Chain,
     owner: Owner,
     title: object,
     series: object,
@@ -168,7 +168,7 @@ def report_file(
     from localreg.operations.weights.ingest import take_in
 
     key = (check_title("title", title), check_series(series), check_iteration(iteration))
-    require_owner(registry, owner)
+    require_owner(chain.first, owner)
     spec = json.dumps({"options": {"filename": source.filename}, "parts": []}, ensure_ascii=False)
 
     def record(change: Change, held: Held) -> None:
@@ -176,8 +176,8 @@ def report_file(
         if keep is not None:
             report_rows.forget_old_media(change.connection, owner.kind, pk, key[0], key[1], keep)
 
-    take_in(registry, source, record)
-    _remember_page(registry, owner)
+    take_in(chain, source, record)
+    _remember_page(chain, owner)
 
 
 def _set_plot(

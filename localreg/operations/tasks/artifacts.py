@@ -13,7 +13,7 @@ from localreg.operations.finding.references import require_task
 from localreg.operations.weights.ingest import Held, Source, take_in
 from localreg.operations.weights.locations import local_file, unpacked
 from localreg.plots.options import as_json
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import task_rows
 from localreg.values.checks import check_name, check_text
@@ -156,7 +156,7 @@ def _made(stem: str, kind: str, data: bytes, ending: str, preview: str | None) -
 
 
 def keep_artifact(
-    registry: OpenRegistry,
+    chain: Chain,
     task_id: str,
     name: object,
     prepared: Prepared,
@@ -191,7 +191,7 @@ def keep_artifact(
         payload = {"old": None if old is None else old.digest, "new": new}
         change.record("task.artifact", task_id, payload, field=key)
 
-    take_in(registry, prepared.source, record)
+    take_in(chain, prepared.source, record)
 
 
 def artifacts(registry: OpenRegistry, task_id: str) -> dict[str, ArtifactRecord]:
@@ -231,7 +231,9 @@ def drop_artifact(registry: OpenRegistry, task_id: str, name: str) -> None:
         change.record("task.artifact", task_id, payload, field=name)
 
 
-def local_path(registry: OpenRegistry, found: ArtifactRecord, *, extract: bool) -> Path:
+def local_path(
+    chain: Chain, registry: OpenRegistry, found: ArtifactRecord, *, extract: bool
+) -> Path:
     """Return the path of a read-only file with an artifact, or of the folder of a package.
 
     Raises:
@@ -240,9 +242,9 @@ def local_path(registry: OpenRegistry, found: ArtifactRecord, *, extract: bool) 
     """
     from localreg.blobs.archives.unpacking import is_archive
 
-    path = local_file(registry, found.digest, found.size, found.filename)
+    path = local_file(chain, registry, found.digest, found.size, found.filename)
     if extract and is_archive(path.name):
-        return unpacked(registry, found.digest, path, path.name)
+        return unpacked(chain, found.digest, path, path.name)
     return path
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from localreg.errors import InvalidValueError
 from localreg.operations.finding.references import find_model, require_model, require_task
-from localreg.registry import OpenRegistry
+from localreg.operations.finding.upstream import Found
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import model_rows, task_rows
 from localreg.values.checks import check_name, shown
@@ -25,7 +26,7 @@ class Connection(Frozen):
 
 
 def connect_model(
-    registry: OpenRegistry,
+    chain: Chain,
     task_id: str,
     model_id: str,
     name: object = None,
@@ -40,8 +41,8 @@ def connect_model(
         comment: also add the model's id to the task's comment.
     """
     given = None if name is None else check_name("name", name)
-    upstream = _taken_upstream(registry, model_id)
-    with registry.store.write() as change:
+    upstream = _taken_upstream(chain, model_id)
+    with chain.first.store.write() as change:
         task_record = require_task(change.connection, task_id)
         taken = upstream or _taken_from(change.connection, model_id)
         entry = given or taken.entry
@@ -74,10 +75,10 @@ def _taken_from(connection: model_rows.Connection, model_id: str) -> _Taken:
     )
 
 
-def _taken_upstream(registry: OpenRegistry, model_id: str) -> _Taken | None:
+def _taken_upstream(chain: Chain, model_id: str) -> _Taken | None:
     """Read a model from the upstream registry that has it; None if the first registry has it."""
-    home = find_model(registry, model_id).registry if registry.upstream else registry
-    if home is registry:
+    home = find_model(chain, model_id).registry if chain.others else chain.first
+    if home is chain.first:
         return None
     with home.store.read() as connection:
         return _taken_from(connection, model_id)
@@ -89,6 +90,12 @@ def entry_name(connection: model_rows.Connection, model_id: str) -> str:
     # No other part of the URL: it may hold a secret, and this name goes into the event log.
     filename = weights and weights.filename
     return filename.rpartition(".")[0] or filename if filename else UNNAMED_INPUT
+
+
+def entry_name_of(found: Found) -> str:
+    """Return the name that a model gets on a task when none is given."""
+    with found.registry.store.read() as connection:
+        return entry_name(connection, found.id)
 
 
 def models(registry: OpenRegistry, task_id: str, role: str) -> dict[str, str]:

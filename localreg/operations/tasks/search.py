@@ -11,8 +11,8 @@ from localreg.operations.finding.references import (
     check_project_name,
     require_task,
 )
-from localreg.operations.finding.upstream import Found, asked, hidden
-from localreg.registry import OpenRegistry
+from localreg.operations.finding.upstream import Found, ask, hidden
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, task_query, task_rows
 from localreg.store.rows.task_query import FoundTask, TaskQuery
 from localreg.values.checks import check_text
@@ -41,18 +41,18 @@ def find_task(
 
 
 def look_up_task(
-    registry: OpenRegistry, task_id: object, project: object = None, name: object = None
+    chain: Chain, task_id: object, project: object = None, name: object = None
 ) -> Found:
     """Return the task that `find_task` finds in the first of the registries that has it."""
-    return _in_first(registry, lambda each: find_task(each, task_id, project, name))
+    return _in_first(chain, lambda each: find_task(each, task_id, project, name))
 
 
-def look_up_reference(registry: OpenRegistry, reference: object) -> Found:
+def look_up_reference(chain: Chain, reference: object) -> Found:
     """Return the task that `resolve_task` finds in the first of the registries that has it."""
-    return _in_first(registry, lambda each: resolve_task(each, reference))
+    return _in_first(chain, lambda each: resolve_task(each, reference))
 
 
-def _in_first(registry: OpenRegistry, find: Callable[[OpenRegistry], str]) -> Found:
+def _in_first(chain: Chain, find: Callable[[OpenRegistry], str]) -> Found:
     def look(each: OpenRegistry) -> str | TaskNotFoundError:
         try:
             return find(each)
@@ -60,7 +60,7 @@ def _in_first(registry: OpenRegistry, find: Callable[[OpenRegistry], str]) -> Fo
             return error
 
     missing: list[TaskNotFoundError] = []
-    for each, found in asked(registry, look):
+    for each, found in ask(chain, look):
         if isinstance(found, str):
             return Found(each, found)
         missing.append(found)
@@ -158,14 +158,14 @@ def find_tasks(registry: OpenRegistry, search: Search) -> list[FoundTask]:
     return [each for each in found if not search.pattern or search.pattern.search(each.name)]
 
 
-def search_tasks(registry: OpenRegistry, search: Search) -> list[Found]:
+def search_tasks(chain: Chain, search: Search) -> list[Found]:
     """Return the matching tasks of a registry and its upstream registries, last changed first."""
 
     def look(one: OpenRegistry) -> list[FoundTask]:
         tasks = find_tasks(one, search)
-        gone = hidden(registry, one, [each.id for each in tasks], task_rows.present)
+        gone = hidden(chain, one, [each.id for each in tasks], task_rows.present)
         return [each for each in tasks if each.id not in gone]
 
-    found = [(task, home) for home, tasks in asked(registry, look) for task in tasks]
+    found = [(task, home) for home, tasks in ask(chain, look) for task in tasks]
     found.sort(key=lambda pair: pair[0].updated, reverse=True)
     return [Found(home, task.id) for task, home in found]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from localreg.errors import CorruptBlobError, LocalregError
 from localreg.operations.weights.ingest import Source, take_in
-from localreg.operations.weights.locations import holder, last_copy, where_left
-from localreg.registry import OpenRegistry
+from localreg.operations.weights.locations import holder, last_copy, upstream_state
+from localreg.registry import Chain
 from localreg.store.rows import blob_rows
 from localreg.store.rows.blob_rows import BlobRow
-from localreg.values.frozen import Frozen, replace
+from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,12 +46,13 @@ class Adoption(Frozen):
     size: int
 
 
-def adopt(registry: OpenRegistry, *, progress: Progress | None = None) -> Adoption:
+def adopt(chain: Chain, *, progress: Progress | None = None) -> Adoption:
     """Copy the bytes here that the registry's models, tasks and reports have only upstream.
 
     Args:
         progress: called with the bytes copied so far, and with all bytes.
     """
+    registry = chain.first
     registry.store.check_writable()
     with registry.store.read() as connection:
         wanted = [
@@ -66,7 +67,7 @@ def adopt(registry: OpenRegistry, *, progress: Progress | None = None) -> Adopti
     for row, uses in wanted:
         models = tuple(dict.fromkeys(use.ref for use in uses))
         try:
-            place = _copy_here(registry, row, next((use.filename for use in uses), None))
+            place = _copy_here(chain, row, next((use.filename for use in uses), None))
         except LocalregError as error:  # the others can still be copied
             failed.append(f"{row.digest[:12]}… ({' '.join(models) or 'no model'}): {error}")
         else:
@@ -78,23 +79,24 @@ def adopt(registry: OpenRegistry, *, progress: Progress | None = None) -> Adopti
     return Adoption(tuple(adopted), tuple(failed), size)
 
 
-def _copy_here(registry: OpenRegistry, row: BlobRow, filename: str | None) -> str:
+def _copy_here(chain: Chain, row: BlobRow, filename: str | None) -> str:
     """Copy one blob here, and return the directory that it came from.
 
     Raises:
         CorruptBlobError, DigestMismatchError: no registry has it, or it is damaged.
     """
-    home = holder(registry, row.digest, row.size)
+    registry = chain.first
+    home = holder(chain, row.digest, row.size)
     path: Path | None = (
         home.blobs.blob(row.digest) if home else last_copy(registry, row.digest, row.size)
     )
     if path is None:
         raise CorruptBlobError(
-            where_left(registry, str(row.upstream), row.digest),
+            upstream_state(chain, str(row.upstream), row.digest),
             digest=row.digest,
             path=str(registry.blobs.path(row.digest)),
         )
     source = Source(path=path, filename=filename, wanted=row.digest)
     # With upstream registries the bytes would be kept upstream again.
-    take_in(replace(registry, upstream=()), source, lambda change, held: held)
+    take_in(Chain(registry), source, lambda change, held: held)
     return str(home.root if home else registry.root)

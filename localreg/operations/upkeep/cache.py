@@ -10,8 +10,8 @@ from localreg.blobs.local_files.unpacked_trees import tree_size
 from localreg.errors import InvalidValueError, LocalregError, NotFoundError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.temporary_owners import is_alive
-from localreg.operations.weights.locations import is_left
-from localreg.registry import OpenRegistry
+from localreg.operations.weights.locations import is_upstream_only
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
@@ -62,14 +62,15 @@ class Pruned(Frozen):
     dry_run: bool
 
 
-def cached(registry: OpenRegistry) -> list[Cached]:
+def cached(chain: Chain) -> list[Cached]:
     """Return what is in the cache, last used first; weights that must be kept are not in it."""
+    registry = chain.first
     blobs = registry.blobs
     trees = [path for path in _folders(blobs.folder_path(TREES)) if not path.name.startswith(".")]
     copies = [
         path
         for path in _folders(blobs.folder_path(FILES))
-        if is_sha256(path.name) and is_left(registry, path.name)
+        if is_sha256(path.name) and is_upstream_only(chain, path.name)
     ]
     partials = [
         path
@@ -141,14 +142,14 @@ def _last_used(folder: Path) -> float:
     return max((_used(each) for each in folder.iterdir()), default=_used(folder))
 
 
-def remove(registry: OpenRegistry, name: str) -> list[Cached]:
+def remove(chain: Chain, name: str) -> list[Cached]:
     """Delete one thing from the cache, by its name or the first digits of it.
 
     Raises:
         NotFoundError: nothing in the cache has this name.
         InvalidValueError: several things have it.
     """
-    found = [each for each in cached(registry) if each.name.startswith(name)]
+    found = [each for each in cached(chain) if each.name.startswith(name)]
     if not name or not found:
         raise NotFoundError(
             f"there is no {name!r:.80} in the cache; `localreg cache ls` lists it", reference=name
@@ -158,14 +159,14 @@ def remove(registry: OpenRegistry, name: str) -> list[Cached]:
             f"{len(found)} names in the cache begin with {name!r}; give more digits",
             argument="name",
         )
-    registry.store.check_writable()
+    chain.first.store.check_writable()
     for each in found:
-        _delete(registry, each)
+        _delete(chain.first, each)
     return found
 
 
 def prune(
-    registry: OpenRegistry,
+    chain: Chain,
     *,
     max_size: object = None,
     older_than: object = None,
@@ -187,12 +188,12 @@ def prune(
             "say what to delete: max_size, older_than or partials", argument="max_size"
         )
     if not dry_run:
-        registry.store.check_writable()
-    chosen = _choose(cached(registry), most, oldest, partials)
+        chain.first.store.check_writable()
+    chosen = _choose(cached(chain), most, oldest, partials)
     deleted, failed = [], []
     for each in chosen:
         try:
-            if dry_run or _delete(registry, each):
+            if dry_run or _delete(chain.first, each):
                 deleted.append(each)
         except LocalregError as error:  # the others can still be deleted
             failed.append(f"{each.name}: {error}")

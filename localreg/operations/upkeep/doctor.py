@@ -18,7 +18,7 @@ from localreg.operations.upkeep import sharing
 from localreg.operations.upkeep.gc import all_garbage
 from localreg.operations.upkeep.verify import database_problems
 from localreg.operations.weights.locations import handed_out, holder
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.opening import sqlite_version
 from localreg.store.rows import blob_rows, event_rows, overview_rows
 from localreg.store.rows.blob_rows import BlobRow
@@ -46,16 +46,17 @@ class Finding(Frozen):
     text: str
 
 
-def examine(registry: OpenRegistry) -> list[Finding]:
+def examine(chain: Chain) -> list[Finding]:
     """Return what was found in a registry and the place where it lies."""
+    registry = chain.first
     findings = [_sqlite(), _filesystem(registry), _journal(registry)]
     findings += [_database(registry), _clock(registry), _permissions(registry)]
     findings += examine_sharing(registry)
-    findings += _upstream(registry)
+    findings += _upstream(chain)
     if registry.store.readonly:
         return [*findings, Finding("writing", "note", f"not possible: {registry.store.refusal}")]
     findings += [_space(registry), *_links(registry), *_copies(registry)]
-    return [*findings, _locks(registry), *_leftovers(registry)]
+    return [*findings, _locks(registry), *_leftovers(chain)]
 
 
 def facts(registry: OpenRegistry) -> dict[str, str]:
@@ -221,18 +222,18 @@ def _locks(registry: OpenRegistry) -> Finding:
     )
 
 
-def _upstream(registry: OpenRegistry) -> Iterator[Finding]:
+def _upstream(chain: Chain) -> Iterator[Finding]:
     """Yield what is to be said of each upstream registry, and of bytes that are left to others."""
-    with registry.store.read() as connection:
+    with chain.first.store.read() as connection:
         rows = [row for row in blob_rows.blobs(connection) if row.upstream is not None]
         rows = [row for row in rows if blob_rows.kept(connection, row.digest)]
-    homes = [(row, holder(registry, row.digest, row.size)) for row in rows]
-    for each in registry.upstream:
+    homes = [(row, holder(chain, row.digest, row.size)) for row in rows]
+    for each in chain.others:
         own = [row for row, home in homes if home == each]
         text = f"{each.root}: has {_bytes_of(own)} for this one; `localreg adopt` copies them here"
         yield Finding("upstream", "ok", text if own else f"{each.root}: nothing depends on it")
-    for absent in registry.absent:
-        yield Finding("upstream", "note", f"{absent.root} is left out: {absent.why}")
+    for absent in chain.absent:
+        yield Finding("upstream", "note", f"{absent.root} is left out: {absent.reason}")
     lost = [row for row, home in homes if home is None]
     if lost:
         places = ", ".join(sorted({str(row.upstream) for row in lost}))
@@ -307,15 +308,15 @@ def _can_link(first: Path, second: Path) -> bool:
     return True
 
 
-def _leftovers(registry: OpenRegistry) -> list[Finding]:
+def _leftovers(chain: Chain) -> list[Finding]:
     try:
-        found = all_garbage(registry)
+        found = all_garbage(chain)
     except StorageError as error:
         return [Finding("leftovers", "bad", str(error))]
     size = sum(each.size for each in found)
     text = f"{len(found)} things, {size / 1e6:,.1f} MB: `localreg gc` lists them"
     findings = [Finding("leftovers", "note", text) if found else Finding("leftovers", "ok", "none")]
-    quarantine = registry.root / QUARANTINE
+    quarantine = chain.first.root / QUARANTINE
     damaged = sorted(quarantine.iterdir()) if quarantine.is_dir() else []
     if damaged:
         findings.append(

@@ -22,8 +22,8 @@ from localreg.errors import (
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.temporary_owners import is_alive, is_marked
 from localreg.operations.upkeep.verify import database_problems
-from localreg.operations.weights.locations import is_left
-from localreg.registry import OpenRegistry
+from localreg.operations.weights.locations import is_upstream_only
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
@@ -86,7 +86,7 @@ class _Candidate(Frozen):
 
 
 def collect(
-    registry: OpenRegistry, *, grace_seconds: object = GRACE_SECONDS, dry_run: bool = True
+    chain: Chain, *, grace_seconds: object = GRACE_SECONDS, dry_run: bool = True
 ) -> Collection:
     """Delete what nothing needs, or only say what that is.
 
@@ -109,6 +109,7 @@ def collect(
             f"grace_seconds must be a number, 0 or more, not {shown(grace_seconds)}",
             argument="grace_seconds",
         )
+    registry = chain.first
     for problem in database_problems(registry, full=False):
         raise DamagedRegistryError(
             f"nothing is deleted, because the database {registry.store.path} is damaged: "
@@ -118,26 +119,26 @@ def collect(
     if not dry_run:
         with registry.store.write():
             pass  # raises now if a write would fail later
-    return _collect(registry, float(grace_seconds), dry_run=bool(dry_run))
+    return _collect(chain, float(grace_seconds), dry_run=bool(dry_run))
 
 
-def all_garbage(registry: OpenRegistry) -> tuple[Garbage, ...]:
+def all_garbage(chain: Chain) -> tuple[Garbage, ...]:
     """Return what a collection without a grace period would delete."""
-    return _collect(registry, 0.0, dry_run=True).garbage
+    return _collect(chain, 0.0, dry_run=True).garbage
 
 
-def _collect(registry: OpenRegistry, grace: float, *, dry_run: bool) -> Collection:
+def _collect(chain: Chain, grace: float, *, dry_run: bool) -> Collection:
     candidates: list[_Candidate] = []
     failed: list[str] = []
     for find in (_leftovers, _unused_weights, _strays):
         try:
-            for candidate in find(registry, grace):
+            for candidate in find(chain, grace):
                 candidates.append(candidate)  # noqa: PERF402  (keeps what came before an error)
         except (StorageError, NotARegistryError) as error:
             failed.append(str(error))
     garbage: list[Garbage] = []
     for each in candidates:
-        path = str(each.path.relative_to(registry.root))
+        path = str(each.path.relative_to(chain.first.root))
         try:
             with disk_errors("deleting", each.path):
                 size = _size(each.path) if each.size is None else each.size
@@ -149,8 +150,9 @@ def _collect(registry: OpenRegistry, grace: float, *, dry_run: bool) -> Collecti
     return Collection(tuple(garbage), freed, tuple(failed), dry_run)
 
 
-def _leftovers(registry: OpenRegistry, grace: float) -> Iterator[_Candidate]:
+def _leftovers(chain: Chain, grace: float) -> Iterator[_Candidate]:
     """Yield temporary files and folders whose processes are dead."""
+    registry = chain.first
     blobs = registry.blobs
     for path in _entries(blobs.folder_path(TEMPORARY)):
         # The next download of the same URL can continue an unfinished one.
@@ -195,8 +197,9 @@ def _is_old(path: Path, grace: float) -> bool:
     return time.time() - newest >= grace
 
 
-def _unused_weights(registry: OpenRegistry, grace: float) -> Iterator[_Candidate]:
+def _unused_weights(chain: Chain, grace: float) -> Iterator[_Candidate]:
     """Yield weights that nothing has referred to for the grace period."""
+    registry = chain.first
     blobs = registry.blobs
     with registry.store.read() as connection:
         rows = blob_rows.unreferred(connection)
@@ -225,8 +228,9 @@ def _deletion_of_weights(registry: OpenRegistry, digest: str) -> Callable[[], bo
     return delete
 
 
-def _strays(registry: OpenRegistry, grace: float) -> Iterator[_Candidate]:
+def _strays(chain: Chain, grace: float) -> Iterator[_Candidate]:
     """Yield blobs, local copies and unpacked folders that the database does not know."""
+    registry = chain.first
     blobs = registry.blobs
     with registry.store.read() as connection:
         known = {row.digest for row in blob_rows.blobs(connection)}
@@ -240,7 +244,7 @@ def _strays(registry: OpenRegistry, grace: float) -> Iterator[_Candidate]:
         (path.name, path)
         for name in (FILES, TREES)
         for path in _entries(blobs.folder_path(name))
-        if is_sha256(path.name) and not is_left(registry, path.name)
+        if is_sha256(path.name) and not is_upstream_only(chain, path.name)
     ]
     for digest, path in found:
         if digest not in known and is_sha256(digest) and _is_old(path, grace):

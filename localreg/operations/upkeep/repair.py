@@ -13,9 +13,9 @@ from localreg.operations.upkeep.verify import Problem, verify
 from localreg.operations.weights.fetching import SCHEMES, Wish, fetch
 from localreg.operations.weights.ingest import Source, take_in
 from localreg.operations.weights.locations import upstream_holders
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
-from localreg.values.frozen import Frozen, replace
+from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
 from localreg.values.layout import FILES, QUARANTINE
 from localreg.values.urls import local_path, public_url, scheme_of
@@ -45,9 +45,7 @@ class Repair(Frozen):
     lost: tuple[Problem, ...]
 
 
-def repair(
-    registry: OpenRegistry, *, full: bool = False, progress: Progress | None = None
-) -> Repair:
+def repair(chain: Chain, *, full: bool = False, progress: Progress | None = None) -> Repair:
     """Verify, and repair what is damaged.
 
     Damaged files are moved to ``quarantine`` first. Good bytes come from a local copy, an upstream
@@ -57,13 +55,13 @@ def repair(
         full: hash every byte.
         progress: called with the bytes checked so far, and with all bytes.
     """
-    registry.store.check_writable()
-    found = verify(registry, full=full, progress=progress)
+    chain.first.store.check_writable()
+    found = verify(chain, chain.first, full=full, progress=progress)
     mended: list[Mended] = []
     lost: list[Problem] = []
     for problem in found.problems:
         try:
-            how = _mend(registry, problem)
+            how = _mend(chain, problem)
         except LocalregError as error:  # the others can still be repaired
             log.warning("%s could not be repaired: %s", problem.path, error)
             how = None
@@ -74,8 +72,9 @@ def repair(
     return Repair(tuple(mended), tuple(lost))
 
 
-def _mend(registry: OpenRegistry, problem: Problem) -> str | None:
+def _mend(chain: Chain, problem: Problem) -> str | None:
     """Repair one problem; return how, or None if there are no good bytes."""
+    registry = chain.first
     path = registry.root / problem.path
     if problem.digest is None:
         return None
@@ -87,7 +86,7 @@ def _mend(registry: OpenRegistry, problem: Problem) -> str | None:
             path.unlink(missing_ok=True)
             return "deleted; it is made again when needed"
     damaged = _quarantine(registry, problem.digest)
-    how = _bring_back(registry, problem.digest)
+    how = _bring_back(chain, problem.digest)
     if how is not None and not registry.blobs.is_sound(problem.digest):
         return None  # the files in quarantine may be the best that is left
     if how is None and not problem.kept:
@@ -120,18 +119,18 @@ def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
     return moved
 
 
-def _bring_back(registry: OpenRegistry, digest: str) -> str | None:
+def _bring_back(chain: Chain, digest: str) -> str | None:
     """Keep the right bytes from the first source that has them; return how, or None."""
     # With upstream registries they would be kept upstream, where they may be damaged.
-    alone = replace(registry, upstream=())
-    for source in _sources(registry, digest):
+    alone = Chain(chain.first)
+    for source in _sources(chain, digest):
         try:
             if isinstance(source, Wish):
                 fetch(alone, source, lambda change, held: held)
                 return f"downloaded from {public_url(source.url)}"
             if source.path is not None and source.path.is_file():
                 take_in(alone, source, lambda change, held: held)
-                if source.path.parent == registry.root / QUARANTINE:
+                if source.path.parent == chain.first.root / QUARANTINE:
                     return "copied from a local copy"
                 return f"copied from {source.path}"
         except LocalregError as error:  # the next source may be good
@@ -139,8 +138,9 @@ def _bring_back(registry: OpenRegistry, digest: str) -> str | None:
     return None
 
 
-def _sources(registry: OpenRegistry, digest: str) -> Iterator[Source | Wish]:
+def _sources(chain: Chain, digest: str) -> Iterator[Source | Wish]:
     """Yield where the right bytes may be, the cheapest first."""
+    registry = chain.first
     with registry.store.read() as connection:
         uses = list(blob_rows.uses(connection, digest))
         served = blob_rows.served_by(connection, digest)
@@ -150,7 +150,7 @@ def _sources(registry: OpenRegistry, digest: str) -> Iterator[Source | Wish]:
     # A local copy that is not a link to the blob may be good; it is in quarantine by now.
     for path in sorted(folder.glob(f"{digest}.*")):
         yield Source(path=path, filename=name, wanted=digest)
-    for each in upstream_holders(registry, digest, None if row is None else row.size):
+    for each in upstream_holders(chain, digest, None if row is None else row.size):
         yield Source(path=each.blobs.blob(digest), filename=name, wanted=digest)
     urls = dict.fromkeys([use.url for use in uses if use.url] + [each.url for each in served])
     for url in urls:

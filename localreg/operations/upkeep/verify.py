@@ -15,9 +15,9 @@ from localreg.operations.weights.locations import (
     handed_out,
     holder,
     is_known_damaged,
-    where_left,
+    upstream_state,
 )
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.checking import damage
 from localreg.store.rows import blob_rows, model_rows
 from localreg.store.rows.blob_rows import BlobRow
@@ -80,6 +80,7 @@ class Verification(Frozen):
 
 
 def verify(
+    chain: Chain,
     registry: OpenRegistry,
     *,
     full: bool = False,
@@ -108,9 +109,9 @@ def verify(
             for row in rows
         }
     total, done, hashed = sum(row.size for row in rows), 0, 0
-    away = [row for row in rows if row.digest not in kept and _is_away(registry, row)]
+    away = [row for row in rows if row.digest not in kept and _is_away(chain, registry, row)]
     for row in rows:
-        checked = _Check(registry, row, row.digest in kept, known[row.digest], full)
+        checked = _Check(chain, registry, row, row.digest in kept, known[row.digest], full)
         problems += checked.run()
         hashed += checked.hashed
         done += row.size
@@ -122,10 +123,10 @@ def verify(
     return Verification(len(rows) - len(away), hashed, size, tuple(problems), len(away))
 
 
-def _is_away(registry: OpenRegistry, row: BlobRow) -> bool:
+def _is_away(chain: Chain, registry: OpenRegistry, row: BlobRow) -> bool:
     """Return True if there is no file with these bytes here, good or damaged, nor upstream."""
     here = registry.blobs.ctime(row.digest) is not None
-    return not here and holder(registry, row.digest, row.size) is None
+    return not here and holder(chain, row.digest, row.size) is None
 
 
 def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator[Problem]:
@@ -147,7 +148,7 @@ def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator
 
 
 def verify_chosen(
-    registry: OpenRegistry,
+    chain: Chain,
     models: Iterable[Found] | None,
     *,
     full: bool,
@@ -155,11 +156,14 @@ def verify_chosen(
 ) -> Verification:
     """Check the weights of some models, each in its own registry; with None a whole registry."""
     if models is None:
-        return verify(registry, full=full, progress=progress)
+        return verify(chain, chain.first, full=full, progress=progress)
     chosen: dict[OpenRegistry, list[str]] = {}
     for each in models:
         chosen.setdefault(each.registry, []).append(each.id)
-    done = [verify(home, full=full, models=ids, progress=progress) for home, ids in chosen.items()]
+    done = [
+        verify(chain, home, full=full, models=ids, progress=progress)
+        for home, ids in chosen.items()
+    ]
     return Verification(
         sum(each.checked for each in done),
         sum(each.hashed for each in done),
@@ -200,9 +204,15 @@ class _Check:
     """The check of one blob, its local copies and its unpacked package."""
 
     def __init__(
-        self, registry: OpenRegistry, row: BlobRow, kept: bool, models: tuple[str, ...], full: bool
+        self,
+        chain: Chain,
+        registry: OpenRegistry,
+        row: BlobRow,
+        kept: bool,
+        models: tuple[str, ...],
+        full: bool,
     ) -> None:
-        self._registry = registry
+        self._chain, self._registry = chain, registry
         self._blobs = registry.blobs
         self._row = row
         self._kept = kept
@@ -243,16 +253,16 @@ class _Check:
     def _upstream(self, path: Path) -> Iterator[Problem]:
         """Check bytes that are not here; hash those upstream only if `full`."""
         row = self._row
-        home = holder(self._registry, row.digest, row.size)
+        home = holder(self._chain, row.digest, row.size)
         if home is None and self._kept:
-            left = row.upstream and where_left(self._registry, row.upstream, row.digest)
+            left = row.upstream and upstream_state(self._chain, row.upstream, row.digest)
             yield self._problem("missing", path, left or "the weights are gone")
         elif home is not None and (
-            self._full or is_known_damaged(self._registry, home, row.digest)
+            self._full or is_known_damaged(self._chain.first, home, row.digest)
         ):
             self.hashed = 1
             try:
-                check_upstream(self._registry, home, row.digest)
+                check_upstream(self._chain.first, home, row.digest)
             except CorruptBlobError as error:
                 yield self._problem("upstream", home.blobs.blob(row.digest), str(error))
 
@@ -291,7 +301,7 @@ class _Check:
     def _is_upstream(self, blob: Path) -> bool:
         """Return True if the bytes are upstream, or should be; others are reported as missing."""
         row = self._row
-        home = holder(self._registry, row.digest, row.size)
+        home = holder(self._chain, row.digest, row.size)
         return not os.path.lexists(blob) and (row.upstream is not None or home is not None)
 
     def _is_copy(self, path: Path) -> bool:
@@ -306,7 +316,7 @@ class _Check:
         from localreg.blobs.local_files import unpacked_trees
 
         folder = unpacked_trees.tree(self._blobs, self._row.digest) if self._full else None
-        home = None if folder is None else holder(self._registry, self._row.digest, self._row.size)
+        home = None if folder is None else holder(self._chain, self._row.digest, self._row.size)
         if folder is None or home is None:
             return
         from localreg.blobs.archives.unpacking import differences

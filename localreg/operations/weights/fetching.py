@@ -9,10 +9,10 @@ from localreg.blobs.local_files.handed_out import local_file
 from localreg.blobs.staging.staging import StagedBlob
 from localreg.errors import DigestMismatchError, ReadOnlyRegistryError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.operations.finding.upstream import reading
+from localreg.operations.finding.upstream import read_each
 from localreg.operations.weights.ingest import Held, inside_of, keep
-from localreg.operations.weights.locations import holder, keeper, leave
-from localreg.registry import OpenRegistry
+from localreg.operations.weights.locations import holder, keeper, record_kept_upstream
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, model_rows
 from localreg.values.frozen import Frozen, replace
@@ -52,7 +52,7 @@ class Wish(Frozen, kw_only=True):
     progress: Progress | None = None
 
 
-def fetch(registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Result]) -> Result:
+def fetch(chain: Chain, wish: Wish, act: Callable[[Change, Held], Result]) -> Result:
     """Hold what a URL serves, and call `act` in the transaction that records it.
 
     Many processes that want one URL at once download it once.
@@ -64,6 +64,7 @@ def fetch(registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Resu
         ReadOnlyRegistryError: the registry is open for reading only.
         StorageError: the disk is full, or refused something.
     """
+    registry = chain.first
     check_scheme(wish.url)
     if registry.store.readonly:
         raise ReadOnlyRegistryError(
@@ -71,14 +72,14 @@ def fetch(registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Resu
             "open it for writing once to fetch it",
             path=str(registry.root),
         )
-    done = None if wish.force else _from_cache(registry, wish, act)
+    done = None if wish.force else _from_cache(chain, wish, act)
     if done is not None:
         return done[0]
     from localreg.blobs.transfer.downloading import download
     from localreg.blobs.transfer.url_lock import download_folder, sole_download
 
     with sole_download(registry.blobs, wish.url):
-        done = None if wish.force else _from_cache(registry, wish, act)
+        done = None if wish.force else _from_cache(chain, wish, act)
         if done is not None:  # while this process waited
             return done[0]
         with download_folder(registry.blobs, wish.url) as part:
@@ -90,22 +91,22 @@ def fetch(registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Resu
                 durable=registry.blobs.durable,
             )
             try:
-                return _record(registry, wish, found, part, act)
+                return _record(chain, wish, found, part, act)
             finally:
                 part.unlink(missing_ok=True)
 
 
-def find_served(registry: OpenRegistry, wish: Wish) -> Held | None:
+def find_served(chain: Chain, wish: Wish) -> Held | None:
     """Return what a URL served before, when it is what is wanted and is here or upstream.
 
     For a registry that cannot be written to, where nothing can be recorded: else `fetch` does both.
     """
-    if wish.force or not registry.store.readonly:
+    if wish.force or not chain.first.store.readonly:
         return None
-    for _, known in reading(registry, lambda connection: blob_rows.served(connection, wish.url)):
+    for _, known in read_each(chain, lambda connection: blob_rows.served(connection, wish.url)):
         if known is None or wish.wanted not in (None, known.digest):
             continue
-        if holder(registry, known.digest, known.size) is not None:
+        if holder(chain, known.digest, known.size) is not None:
             return Held(known.digest, known.size, wish.filename)
     return None
 
@@ -129,7 +130,7 @@ def check_scheme(url: str) -> None:
 
 
 def _record(
-    registry: OpenRegistry,
+    chain: Chain,
     wish: Wish,
     found: Downloaded,
     part: object,
@@ -139,6 +140,7 @@ def _record(
 
     from localreg.filesystem.portable_files import make_readonly_at
 
+    registry = chain.first
     path = Path(str(part))
     filename = wish.filename if wish.named else better_name(wish.filename, found.filename)
     with disk_errors("keeping weights", path):
@@ -147,9 +149,11 @@ def _record(
         facts = inside_of(staged, filename)
         held = registry.blobs.has(found.digest, found.size)
         damaged = held and not registry.blobs.is_sound(found.digest)
-        left = keeper(registry, found.digest, found.size)
+        upstream = keeper(chain, found.digest, found.size)
         with registry.store.write() as change:
-            kept = keep(registry, change, staged, filename, facts, left=left, replace=damaged)
+            kept = keep(
+                registry, change, staged, filename, facts, upstream=upstream, replace=damaged
+            )
             blob_rows.record_served(
                 change.connection, wish.url, found.digest, found.etag, found.modified
             )
@@ -157,30 +161,31 @@ def _record(
 
 
 def _from_cache(
-    registry: OpenRegistry, wish: Wish, act: Callable[[Change, Held], Result]
+    chain: Chain, wish: Wish, act: Callable[[Change, Held], Result]
 ) -> tuple[Result] | None:
     """Do the whole with what the URL served before, when it is what is wanted.
 
     That must be here, or upstream, where the URL may have been fetched as well.
     """
-    looks = reading(registry, lambda connection: blob_rows.served(connection, wish.url))
+    looks = read_each(chain, lambda connection: blob_rows.served(connection, wish.url))
     for _, known in looks:
         if known is not None and wish.wanted in (None, known.digest):
-            done = _with_served(registry, wish, known, act)
+            done = _with_served(chain, wish, known, act)
             if done is not None:
                 return done
     return None
 
 
 def _with_served(
-    registry: OpenRegistry, wish: Wish, known: Served, act: Callable[[Change, Held], Result]
+    chain: Chain, wish: Wish, known: Served, act: Callable[[Change, Held], Result]
 ) -> tuple[Result] | None:
-    left = keeper(registry, known.digest, known.size)
-    if left is None and not registry.blobs.has(known.digest, known.size):
+    registry = chain.first
+    upstream = keeper(chain, known.digest, known.size)
+    if upstream is None and not registry.blobs.has(known.digest, known.size):
         return None
     with registry.store.write() as change:
-        if left is not None:
-            leave(change, left, known.digest, known.size)
+        if upstream is not None:
+            record_kept_upstream(change, upstream, known.digest, known.size)
             blob_rows.record_served(
                 change.connection, wish.url, known.digest, known.etag, known.modified
             )
@@ -201,7 +206,7 @@ def better_name(own: str | None, told: str | None) -> str | None:
 
 
 def fetch_weights(
-    registry: OpenRegistry,
+    chain: Chain,
     model_id: str,
     weights: WeightsRecord,
     *,
@@ -225,7 +230,7 @@ def fetch_weights(
         ModelNotFoundError: the model was removed meanwhile.
     """
     assert weights.url is not None
-    with registry.store.read() as connection:
+    with chain.first.store.read() as connection:
         row = model_rows.model_row(connection, model_id)
     fixed = row is not None and row.published
     wanted = weights.pinned or (weights.digest if fixed or not force else None)
@@ -243,17 +248,18 @@ def fetch_weights(
     why = "force_download=True accepts what the URL serves now"
     if fixed:
         why = "the model is published, so its weights are fixed"
-    found = find_served(registry, wish)
+    found = find_served(chain, wish)
     if found is not None:
         return replace(weights, digest=found.digest, size=found.size)
     try:
-        return fetch(registry, wish, record)
+        return fetch(chain, wish, record)
     except DigestMismatchError as error:
         raise _other_bytes(error, model_id, weights, why) from None
 
 
 def fetch_for_upstream(
-    registry: OpenRegistry,
+    chain: Chain,
+    home: OpenRegistry,
     model_id: str,
     weights: WeightsRecord,
     *,
@@ -276,11 +282,9 @@ def fetch_for_upstream(
         progress=progress,
     )
     try:
-        held = find_served(registry.base, wish) or fetch(
-            registry.base, wish, lambda change, held: held
-        )
+        held = find_served(chain, wish) or fetch(chain, wish, lambda change, held: held)
     except DigestMismatchError as error:
-        why = f"only its own registry, {registry.root}, may accept what the URL serves now"
+        why = f"only its own registry, {home.root}, may accept what the URL serves now"
         raise _other_bytes(error, model_id, weights, why) from None
     filename = held.filename or weights.filename
     return replace(weights, digest=held.digest, size=held.size, filename=filename)

@@ -14,10 +14,14 @@ from localreg.blobs.staging import hashing, staging
 from localreg.blobs.staging.staging import StagedBlob
 from localreg.errors import DigestMismatchError, InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.operations.finding.upstream import reading
+from localreg.operations.finding.upstream import read_each
 from localreg.operations.weights.known_digests import digest_at, is_settled, remember, status_of
-from localreg.operations.weights.locations import Left, keeper, leave
-from localreg.registry import OpenRegistry
+from localreg.operations.weights.locations import (
+    KeptUpstream,
+    keeper,
+    record_kept_upstream,
+)
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows
 from localreg.values.frozen import Frozen
@@ -72,9 +76,7 @@ class Held(Frozen):
     filename: str | None = None
 
 
-def take_in(
-    registry: OpenRegistry, source: Source, act: Callable[[Change, Held], Result]
-) -> Result:
+def take_in(chain: Chain, source: Source, act: Callable[[Change, Held], Result]) -> Result:
     """Hold the bytes of a source, and call `act` in the transaction that records them.
 
     A file whose status did not change since it was hashed is not read again, and bytes that are
@@ -87,21 +89,28 @@ def take_in(
         ReadOnlyRegistryError: nothing can be written.
         StorageError: the disk is full, or refused something.
     """
+    registry = chain.first
     registry.store.check_writable()  # before it is copied
     before = None if source.path is None else status_of(source.path)
-    digest = None if before is None else _known_digest(registry, source, before)
+    digest = None if before is None else _known_digest(chain, source, before)
     done = None
     if digest is not None and before is not None:
-        done = _with_held(registry, Held(digest, before.size), source, act)
+        done = _with_held(chain, Held(digest, before.size), source, act)
     if done is None:
         with _staged(registry, source) as blob:
             check_wanted(source, blob.digest)
             facts = inside_of(blob, source.filename)
-            left = keeper(registry, blob.digest, blob.size)
+            upstream = keeper(chain, blob.digest, blob.size)
             damaged = _is_damaged(registry, blob)
             with registry.store.write() as change:
                 held = keep(
-                    registry, change, blob, source.filename, facts, left=left, replace=damaged
+                    registry,
+                    change,
+                    blob,
+                    source.filename,
+                    facts,
+                    upstream=upstream,
+                    replace=damaged,
                 )
                 if before is not None and is_settled(before) and before == status_of(source.path):
                     blob_rows.remember_file(change.connection, before, blob.digest)
@@ -118,17 +127,17 @@ def keep(
     filename: str | None,
     facts: Json | None,
     *,
-    left: Left | None,
+    upstream: KeptUpstream | None,
     replace: bool,
 ) -> Held:
     """Put staged bytes in their place and record them, within a transaction.
 
     Args:
-        left: the one upstream that has them; then they are only recorded.
+        upstream: the upstream registry that keeps them; then they are only recorded.
         replace: also when there are such bytes already: those were found damaged.
     """
-    if left is not None:
-        leave(change, left, blob.digest, blob.size, facts)
+    if upstream is not None:
+        record_kept_upstream(change, upstream, blob.digest, blob.size, facts)
         return Held(blob.digest, blob.size)
     ends = hashing.sample(blob.path)
     ctime = registry.blobs.keep(blob, filename, replace=replace)
@@ -251,43 +260,43 @@ def _stage_archive(
     )
 
 
-def _known_digest(registry: OpenRegistry, source: Source, status: FileStatus) -> str | None:
+def _known_digest(chain: Chain, source: Source, status: FileStatus) -> str | None:
     """Return the digest of a file that is known, or that looks like bytes that are here."""
     assert source.path is not None
-    with registry.store.read() as connection:
+    with chain.first.store.read() as connection:
         known = blob_rows.known_digest(connection, status)
     if known is not None or source.mode == "link":
         return known
     with disk_errors("keeping weights", source.path):
         ends = hashing.sample(source.path)
-        looks = reading(registry, lambda each: blob_rows.alike(each, status.size, ends))
+        looks = read_each(chain, lambda each: blob_rows.alike(each, status.size, ends))
         if not any(alike for _, alike in looks):
             return None
         digest = hashing.file_digest(source.path, source.progress)
         if status_of(source.path) != status:
             return None  # it changes; what is copied of it counts
         check_wanted(source, digest)  # before anything is written: a failed call changes nothing
-        remember(registry, source.path, status, digest)
+        remember(chain.first, source.path, status, digest)
         return digest
 
 
 def _with_held(
-    registry: OpenRegistry,
+    chain: Chain,
     known: Held,
     source: Source,
     act: Callable[[Change, Held], Result],
 ) -> tuple[Result] | None:
     """Do the whole with bytes that are here or upstream, as they were; None when they are not."""
-    digest = known.digest
+    digest, registry = known.digest, chain.first
     with registry.store.read() as connection:
         here = _is_as_it_was(registry, connection, digest)
-    left = None if here else keeper(registry, digest, known.size)
-    if not here and left is None:
+    upstream = None if here else keeper(chain, digest, known.size)
+    if not here and upstream is None:
         return None
     check_wanted(source, digest)
     with registry.store.write() as change:
-        if left is not None:
-            leave(change, left, digest, known.size)
+        if upstream is not None:
+            record_kept_upstream(change, upstream, digest, known.size)
             return (act(change, known),)
         row = blob_rows.blob(change.connection, digest)
         if row is None or not registry.blobs.has(digest, row.size):

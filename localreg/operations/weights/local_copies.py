@@ -15,6 +15,7 @@ from localreg.errors import (
     WeightsError,
 )
 from localreg.operations.finding.references import require_model
+from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.locations import (
     check_handed_out,
     check_upstream,
@@ -22,7 +23,7 @@ from localreg.operations.weights.locations import (
     local_file,
     unpacked,
 )
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows
 from localreg.values import settings
 from localreg.values.frozen import replace
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from localreg.progress import Progress
 
 
-def weights_url(registry: OpenRegistry, model_id: str) -> str | None:
+def weights_url(chain: Chain, found: Found) -> str | None:
     """Return where a model's weights come from, or None.
 
     Weights that only the registry holds have the ``file://`` URL of its own copy, which moves
@@ -44,30 +45,31 @@ def weights_url(registry: OpenRegistry, model_id: str) -> str | None:
     Raises:
         ModelNotFoundError: the model is gone.
     """
-    weights = current(registry, model_id)
+    weights = current(found)
     if weights is None:
         return None
     if weights.url is None and weights.digest is not None:
-        return local_url(local_file(registry, weights.digest, weights.size, weights.filename))
+        path = local_file(chain, found.registry, weights.digest, weights.size, weights.filename)
+        return local_url(path)
     return weights.url
 
 
-def current(registry: OpenRegistry, model_id: str) -> WeightsRecord | None:
+def current(found: Found) -> WeightsRecord | None:
     """Return the revision of a model's weights that is served, or None.
 
     Raises:
         ModelNotFoundError: the model is gone.
     """
-    with registry.store.read() as connection:
-        weights = model_rows.current_weights(connection, model_id)
+    with found.registry.store.read() as connection:
+        weights = model_rows.current_weights(connection, found.id)
         if weights is None:
-            require_model(connection, model_id)
+            require_model(connection, found.id)
         return weights
 
 
 def local_copy(
-    registry: OpenRegistry,
-    model_id: str,
+    chain: Chain,
+    found: Found,
     *,
     extract: bool | None,
     force: bool = False,
@@ -89,6 +91,7 @@ def local_copy(
         StorageError: the disk is full, or refused something.
         ModelNotFoundError: the model is gone.
     """
+    registry, model_id = found.registry, found.id
     try:
         with registry.store.one_statement() as connection:
             weights, package = model_rows.weights_and_package(connection, model_id)
@@ -98,14 +101,15 @@ def local_copy(
             raise NoWeightsError(f"model {model_id} has no weights: no URL is recorded for it")
         if extract is None:
             extract = package
-        held, path = _file(registry, model_id, weights, force, progress)
-        return _unpacked(registry, held, path) if extract else path
+        held, path = _file(chain, registry, model_id, weights, force, progress)
+        return _unpacked(chain, held, path) if extract else path
     except WeightsError as error:
         error.model = model_id
         raise
 
 
 def _file(
+    chain: Chain,
     registry: OpenRegistry,
     model_id: str,
     weights: WeightsRecord,
@@ -116,25 +120,26 @@ def _file(
     remote = weights.url is None or not weights.url.startswith("file://")
     thorough = os.environ.get(settings.VERIFY) == "always"
     if weights.digest is not None and (remote or weights.kept) and not force and not thorough:
-        blobs = registry.base.blobs
+        blobs = chain.first.blobs
         path = handed_out(blobs, weights.digest, weights.size, weights.filename)
         if path is not None:  # most calls end here
             return weights.digest, path
     if remote:
-        home = holder(registry, weights.digest, weights.size)
-        damaged = home is not None and not _is_sound(registry.base, home, weights)
+        home = holder(chain, weights.digest, weights.size)
+        damaged = home is not None and not _is_sound(chain.first, home, weights)
         if weights.url is not None and (force or damaged or home is None):
-            weights = _fetched(registry, model_id, weights, force, damaged, progress)
-    elif not weights.kept and not _is_cached(registry, weights):
-        return _outside(registry, model_id, weights, progress)
+            weights = _fetched(chain, registry, model_id, weights, force, damaged, progress)
+    elif not weights.kept and not _is_cached(chain, weights):
+        return _outside(chain.first, model_id, weights, progress)
     assert weights.digest is not None
-    path = local_file(registry, weights.digest, weights.size, weights.filename)
+    path = local_file(chain, registry, weights.digest, weights.size, weights.filename)
     if thorough:
-        check_handed_out(registry, weights.digest, weights.size, path)
+        check_handed_out(chain, weights.digest, weights.size, path)
     return weights.digest, path
 
 
 def _fetched(
+    chain: Chain,
     registry: OpenRegistry,
     model_id: str,
     weights: WeightsRecord,
@@ -144,22 +149,22 @@ def _fetched(
 ) -> WeightsRecord:
     from localreg.operations.weights import fetching
 
-    if registry.front is not None:
+    if registry != chain.first:
         return fetching.fetch_for_upstream(
-            registry, model_id, weights, force=force or damaged, progress=progress
+            chain, registry, model_id, weights, force=force or damaged, progress=progress
         )
     return fetching.fetch_weights(
-        registry, model_id, weights, force=force, again=damaged, progress=progress
+        chain, model_id, weights, force=force, again=damaged, progress=progress
     )
 
 
-def _is_cached(registry: OpenRegistry, weights: WeightsRecord) -> bool:
+def _is_cached(chain: Chain, weights: WeightsRecord) -> bool:
     """Return whether what was uploaded is gone from there, and is still here."""
     path = local_path(weights.url or "")
     return (
         weights.uploaded
-        and size_of(path or registry.root) != weights.size
-        and holder(registry, weights.digest, weights.size) is not None
+        and size_of(path or chain.first.root) != weights.size
+        and holder(chain, weights.digest, weights.size) is not None
     )
 
 
@@ -193,10 +198,10 @@ def _outside(
     from localreg.operations.weights.ingest import Source, digest_of
 
     source = Source(path=path, filename=weights.filename, wanted=wanted, progress=progress)
-    return digest_of(registry.base, source).digest, path
+    return digest_of(registry, source).digest, path
 
 
-def _unpacked(registry: OpenRegistry, digest: str | None, path: Path) -> Path:
+def _unpacked(chain: Chain, digest: str | None, path: Path) -> Path:
     from localreg.blobs.archives.unpacking import is_archive
 
     if not is_archive(path.name) or is_folder(path):
@@ -204,8 +209,8 @@ def _unpacked(registry: OpenRegistry, digest: str | None, path: Path) -> Path:
     if digest is None:
         from localreg.operations.weights.ingest import Source, digest_of
 
-        digest = digest_of(registry.base, Source(path=path, filename=path.name)).digest
-    return unpacked(registry, digest, path, path.name)
+        digest = digest_of(chain.first, Source(path=path, filename=path.name)).digest
+    return unpacked(chain, digest, path, path.name)
 
 
 def check_wish(url: object, *, name: object, expected: object, force: bool) -> Wish:
@@ -228,7 +233,7 @@ def check_wish(url: object, *, name: object, expected: object, force: bool) -> W
     )
 
 
-def copy_of_url(registry: OpenRegistry, wish: Wish, *, extract: bool) -> Path:
+def copy_of_url(chain: Chain, wish: Wish, *, extract: bool) -> Path:
     """Return a local file of what a URL serves, or the folder that its archive unpacks to.
 
     Raises:
@@ -237,36 +242,36 @@ def copy_of_url(registry: OpenRegistry, wish: Wish, *, extract: bool) -> Path:
     """
     if wish.url.startswith("file://"):
         weights = WeightsRecord(url=wish.url, filename=wish.filename, pinned=wish.wanted)
-        digest, path = _outside(registry, "", weights, None)
-        return _unpacked(registry, digest, path) if extract else path
+        digest, path = _outside(chain.first, "", weights, None)
+        return _unpacked(chain, digest, path) if extract else path
     from localreg.operations.weights.fetching import fetch, find_served
     from localreg.progress import shown_progress
 
-    held = find_served(registry, wish)
+    held = find_served(chain, wish)
     if held is None:
         with shown_progress(f"Fetching {wish.filename or 'a file'}") as progress:
-            held = fetch(registry, replace(wish, progress=progress), lambda change, held: held)
-    path = local_file(registry, held.digest, held.size, held.filename)
-    return _unpacked(registry, held.digest, path) if extract else path
+            held = fetch(chain, replace(wish, progress=progress), lambda change, held: held)
+    path = local_file(chain, chain.first, held.digest, held.size, held.filename)
+    return _unpacked(chain, held.digest, path) if extract else path
 
 
-def check_package(registry: OpenRegistry, model_id: str) -> None:
+def check_package(found: Found) -> None:
     """Check that a model is a package of files.
 
     Raises:
         NotAPackageError: it is a single file.
         ModelNotFoundError: the model is gone.
     """
-    with registry.store.read() as connection:
-        row = require_model(connection, model_id)
+    with found.registry.store.read() as connection:
+        row = require_model(connection, found.id)
     if not row.package:
         raise NotAPackageError(
-            f"model {model_id} is not a package; get_weights() gives its file", model=model_id
+            f"model {found.id} is not a package; get_weights() gives its file", model=found.id
         )
 
 
 def private_copy(
-    registry: OpenRegistry, model_id: str, path: Path, folder: str | os.PathLike[str] | None
+    chain: Chain, found: Found, path: Path, folder: str | os.PathLike[str] | None
 ) -> Path:
     """Return a copy of a local path of a model's weights that the caller may write to.
 
@@ -280,7 +285,7 @@ def private_copy(
     """
     from localreg.blobs.local_files.private_copy import copy_out, own_folder
 
-    return copy_out(path, own_folder(folder) / own_name(registry, model_id, path))
+    return copy_out(path, own_folder(folder) / own_name(chain, found, path))
 
 
 def copy_to(path: Path, place: Path, *, replace: bool) -> Path:
@@ -294,12 +299,12 @@ def copy_to(path: Path, place: Path, *, replace: bool) -> Path:
     return copy_out(path, place, replace=replace)
 
 
-def own_name(registry: OpenRegistry, model_id: str, path: Path) -> str:
+def own_name(chain: Chain, found: Found, path: Path) -> str:
     """Return what a copy of a local path is called: an unpacked tree by its archive."""
-    own = any(each.blobs.contains(path) for each in registry.base.chain)
+    own = any(each.blobs.contains(path) for each in chain.registries)
     if not is_folder(path) or not own:
         return path.name
-    weights = current(registry, model_id)
+    weights = current(found)
     name = safe_filename(weights.filename) if weights and weights.filename else None
     return tree_name(name or "package")
 

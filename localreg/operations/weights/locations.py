@@ -1,7 +1,7 @@
-"""Where bytes are: in a registry itself, or left in one upstream that has them.
+"""Which registry of a chain has the bytes of weights, and local files of them.
 
-Bytes that one upstream has are not kept a second time. It is only read, so nothing in it changes,
-not even the number of links to a file: under another name its bytes are cloned, or copied.
+Bytes that an upstream registry has are not kept a second time. It is read-only, and not even the
+number of hard links to its files changes: under another name its bytes are cloned or copied.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from localreg.blobs.local_files import handed_out as handing_out
 from localreg.errors import CorruptBlobError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.weights.known_digests import digest_at, known_digest, status_of
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.frozen import Frozen
 from localreg.values.layout import FILES
@@ -28,51 +28,48 @@ if TYPE_CHECKING:
     from localreg.values.records import Json
 
 
-class Left(Frozen):
-    """Bytes that one upstream keeps for a registry: its directory, and what is inside them."""
+class KeptUpstream(Frozen):
+    """Where bytes are kept: the directory of an upstream registry, and facts from their header."""
 
-    place: str
+    root: str
     facts: Json | None
 
 
-def holder(registry: OpenRegistry, digest: str | None, size: int | None) -> OpenRegistry | None:
-    """Return the first registry that holds the bytes of a digest, here or upstream, or None.
+def holder(chain: Chain, digest: str | None, size: int | None) -> OpenRegistry | None:
+    """Return the first registry of a chain that holds the bytes of a digest, or None.
 
-    Of several upstream, one whose bytes were found damaged comes last.
+    An upstream registry whose bytes are known to be damaged is the last choice.
     """
-    base = registry.base
     if digest is None:
         return None
-    if base.blobs.has(digest, size):
-        return base
-    found = list(upstream_holders(base, digest, size))
+    if chain.first.blobs.has(digest, size):
+        return chain.first
+    found = list(upstream_holders(chain, digest, size))
     if len(found) > 1:
-        found.sort(key=lambda each: is_known_damaged(base, each, digest))
+        found.sort(key=lambda each: is_known_damaged(chain.first, each, digest))
     return found[0] if found else None
 
 
-def upstream_holders(
-    registry: OpenRegistry, digest: str, size: int | None
-) -> Iterator[OpenRegistry]:
+def upstream_holders(chain: Chain, digest: str, size: int | None) -> Iterator[OpenRegistry]:
     """Yield the upstream registries that hold the bytes of a digest."""
-    for each in registry.upstream:
+    for each in chain.others:
         try:
             held = each.blobs.has(digest, size)
-        except OSError:  # it cannot be read any more, so it holds nothing
+        except OSError:  # it cannot be read any more
             continue
         if held:
             yield each
 
 
-def keeper(registry: OpenRegistry, digest: str, size: int) -> Left | None:
-    """Return the one upstream that bytes can be left to, None when they are to be kept here.
+def keeper(chain: Chain, digest: str, size: int) -> KeptUpstream | None:
+    """Return the upstream registry that keeps some bytes, or None if the first must keep them.
 
-    It must have them as they were when it hashed them; where it cannot tell, as in a copy of a
-    directory, they are hashed again, once.
+    The bytes must be unchanged since the upstream registry hashed them. Where their change time
+    cannot show that, as in a copied directory, they are hashed again, once.
     """
-    if not registry.upstream or registry.blobs.has(digest, size):
+    if not chain.others or chain.first.blobs.has(digest, size):
         return None
-    for each in registry.upstream:
+    for each in chain.others:
         try:
             with each.store.read() as connection:
                 row = blob_rows.blob(connection, digest)
@@ -80,31 +77,34 @@ def keeper(registry: OpenRegistry, digest: str, size: int) -> Left | None:
                 continue
             path = each.blobs.blob(digest)
             with disk_errors("hashing weights upstream", path):
-                if not is_known_damaged(registry, each, digest) and (
-                    each.blobs.ctime(digest) == row.ctime or digest_at(registry, path) == digest
+                if not is_known_damaged(chain.first, each, digest) and (
+                    each.blobs.ctime(digest) == row.ctime or digest_at(chain.first, path) == digest
                 ):
-                    return Left(str(each.root), row.facts)
-            log.warning("%s is damaged; its bytes are kept here, too", path)
+                    return KeptUpstream(str(each.root), row.facts)
+            log.warning("%s is damaged; the bytes are kept in this registry, too", path)
         except OSError as error:  # the next one may have them
-            log.warning("the upstream registry %s is passed over: %s", each.root, error)
+            log.warning("the upstream registry %s is skipped: %s", each.root, error)
     return None
 
 
 def is_known_damaged(registry: OpenRegistry, home: OpenRegistry, digest: str) -> bool:
-    """Return whether `check_upstream` found bytes upstream damaged, and nobody touched them since.
+    """Return True if `check_upstream` found bytes damaged and the file is unchanged since.
 
-    Their own registry need not know: it hashed them when they were right.
+    Args:
+        registry: the first registry, which remembers that; `home` hashed the bytes when they
+            were right.
+        home: the upstream registry that has the bytes.
     """
     found = known_digest(registry, status_of(home.blobs.blob(digest)))
     return found is not None and found != digest
 
 
 def check_upstream(registry: OpenRegistry, home: OpenRegistry, digest: str) -> None:
-    """Hash the bytes that another registry holds, and remember it when they are damaged.
+    """Hash the bytes in an upstream registry; if they are damaged, remember it and raise.
 
-    Raises:
-        CorruptBlobError: they are.
-        StorageError: they cannot be read.
+    Args:
+        registry: the first registry, which remembers damage.
+        home: the upstream registry.
     """
     from localreg.blobs.staging.hashing import file_digest
 
@@ -125,17 +125,19 @@ def check_upstream(registry: OpenRegistry, home: OpenRegistry, digest: str) -> N
     )
 
 
-def leave(change: Change, left: Left, digest: str, size: int, facts: Json | None = None) -> None:
-    """Record, within a transaction, that bytes are left to one upstream."""
-    told = left.facts if facts is None else facts
-    blob_rows.record_upstream(change.connection, digest, size, left.place, told)
+def record_kept_upstream(
+    change: Change, kept: KeptUpstream, digest: str, size: int, facts: Json | None = None
+) -> None:
+    """Record in a transaction that an upstream registry keeps some bytes."""
+    known = kept.facts if facts is None else facts
+    blob_rows.record_upstream(change.connection, digest, size, kept.root, known)
 
 
-def is_left(registry: OpenRegistry, digest: str) -> bool:
-    """Return whether the bytes of a digest are not here, and one upstream has them, whole."""
-    if registry.blobs.ctime(digest) is not None:
+def is_upstream_only(chain: Chain, digest: str) -> bool:
+    """Return True if an upstream registry has the bytes of a digest, and the first has not."""
+    if chain.first.blobs.ctime(digest) is not None:
         return False
-    for each in registry.upstream:
+    for each in chain.others:
         try:
             with each.store.read() as connection:
                 row = blob_rows.blob(connection, digest)
@@ -147,42 +149,43 @@ def is_left(registry: OpenRegistry, digest: str) -> bool:
 
 
 def local_file(
-    registry: OpenRegistry,
+    chain: Chain,
+    home: OpenRegistry,
     digest: str,
     size: int | None,
     filename: str | None,
     *,
-    here: bool = False,
+    in_first: bool = False,
 ) -> Path:
-    """Return a read-only file with the bytes of a digest under their original name.
+    """Return a read-only file with the bytes of a digest, under their original name.
 
     Args:
-        registry: that of what has these bytes; they may be upstream of it, or before it.
-        size: how many they are.
+        home: the registry that has the model, for the error; the bytes may be in another.
+        size: the number of bytes.
         filename: the original name.
-        here: never hand out a file of one upstream, but a copy.
+        in_first: copy the bytes of an upstream registry even if that has such a file.
 
     Raises:
-        CorruptBlobError: they are nowhere, or are not as many as they were.
+        CorruptBlobError: no registry has the bytes, or their number is wrong.
         StorageError: the file cannot be made.
     """
-    base = registry.base
-    home = holder(base, digest, size) if base.upstream else base
-    if home is None or home is base:
+    first = chain.first
+    holding = holder(chain, digest, size) if chain.others else first
+    if holding is None or holding is first:
         try:
-            return handing_out.local_file(base.blobs, digest, size, filename)
+            return handing_out.local_file(first.blobs, digest, size, filename)
         except CorruptBlobError as error:
-            left = None if base.blobs.has(digest, size) else last_copy(base, digest, size)
-            if left is not None:
-                return handing_out.copy_from(base.blobs, left, digest, size, filename)
-            gone = _gone(registry, digest, error.path)
-            if gone is None:
+            copy = None if first.blobs.has(digest, size) else last_copy(first, digest, size)
+            if copy is not None:
+                return handing_out.copy_from(first.blobs, copy, digest, size, filename)
+            missing = _missing(chain, home, digest, error.path)
+            if missing is None:
                 raise
-            raise gone from error
-    found = None if here else handing_out.handed_out(home.blobs, digest, size, filename)
+            raise missing from error
+    found = None if in_first else handing_out.handed_out(holding.blobs, digest, size, filename)
     if found is not None:
         return found
-    return handing_out.copy_from(base.blobs, home.blobs.blob(digest), digest, size, filename)
+    return handing_out.copy_from(first.blobs, holding.blobs.blob(digest), digest, size, filename)
 
 
 def handed_out(registry: OpenRegistry) -> list[str]:
@@ -220,67 +223,72 @@ def last_copy(registry: OpenRegistry, digest: str, size: int | None) -> Path | N
     return whole[0] if whole and whole == found else None
 
 
-def check_handed_out(registry: OpenRegistry, digest: str, size: int | None, path: Path) -> None:
-    """Hash bytes where they are, and what was handed out; a copy that changed is made again.
+def check_handed_out(chain: Chain, digest: str, size: int | None, path: Path) -> None:
+    """Hash the bytes and a local copy of them; a copy that changed is made again.
 
     Raises:
-        CorruptBlobError: they are not those that they are named after.
+        CorruptBlobError: the bytes do not have this digest.
         StorageError: something cannot be read, or the copy cannot be written.
     """
     from localreg.blobs.staging.hashing import file_digest
 
-    base = registry.base
-    home = holder(base, digest, size) or base
-    if home is base:
-        handing_out.check_handed_out(base.blobs, digest, path)
+    first = chain.first
+    holding = holder(chain, digest, size) or first
+    if holding is first:
+        handing_out.check_handed_out(first.blobs, digest, path)
         return
-    check_upstream(base, home, digest)
-    with disk_errors("handing out weights", path):
-        if base.blobs.contains(path) and file_digest(path) != digest:
+    check_upstream(first, holding, digest)
+    with disk_errors("making a local copy", path):
+        if first.blobs.contains(path) and file_digest(path) != digest:
             path.unlink()
-            handing_out.copy_from(base.blobs, home.blobs.blob(digest), digest, size, path.name)
+            blob = holding.blobs.blob(digest)
+            handing_out.copy_from(first.blobs, blob, digest, size, path.name)
 
 
-def _gone(registry: OpenRegistry, digest: str, path: str) -> CorruptBlobError | None:
-    """Return the error that tells which registry should have bytes; None when it is the first.
+def _missing(chain: Chain, home: OpenRegistry, digest: str, path: str) -> CorruptBlobError | None:
+    """Return the error that names the registry that should have some bytes.
+
+    None if that is the first registry.
 
     Args:
-        registry: that of what has these bytes.
-        path: where they would be in the first.
+        home: the registry that has the model.
+        path: where the bytes would be in the first registry.
     """
-    if registry.front is not None:
-        where = f"they are of the upstream registry {registry.root}, which " + _why_not(
-            registry, digest
-        )
+    if home != chain.first:
+        where = f"they belong to the upstream registry {home.root}, which " + _why_not(home, digest)
     else:
-        with registry.store.read() as connection:
+        with home.store.read() as connection:
             row = blob_rows.blob(connection, digest)
         if row is None or row.upstream is None:
             return None
-        where = where_left(registry, row.upstream, digest)
+        where = upstream_state(chain, row.upstream, digest)
     return CorruptBlobError(
-        f"the weights {digest[:12]}… are not here: {where}; make it available again "
+        f"the weights {digest[:12]}… are missing: {where}; make it available again "
         "(LOCALREG_UPSTREAM), or add the same file again",
         digest=digest,
         path=path,
     )
 
 
-def where_left(registry: OpenRegistry, place: str, digest: str) -> str:
-    """Return a sentence on the upstream registry that bytes were left to and are missing from."""
-    why = next((each.why for each in registry.absent if str(each.root) == place), None)
-    there = next((each for each in registry.upstream if str(each.root) == place), None)
-    if why is not None:
-        state = f"could not be opened ({why})"
+def upstream_state(chain: Chain, root: str, digest: str) -> str:
+    """Return a sentence about the upstream registry that should keep some bytes, and why it fails.
+
+    Args:
+        root: the directory of the upstream registry, as recorded.
+    """
+    reason = next((each.reason for each in chain.absent if str(each.root) == root), None)
+    there = next((each for each in chain.others if str(each.root) == root), None)
+    if reason is not None:
+        state = f"could not be opened ({reason})"
     elif there is not None:
         state = _why_not(there, digest)
     else:
         state = "is not upstream of this one now"
-    return f"their bytes are kept by the upstream registry {place}, which {state}"
+    return f"their bytes are kept by the upstream registry {root}, which {state}"
 
 
 def _why_not(home: OpenRegistry, digest: str) -> str:
-    """Return why one upstream, which was opened, does not give bytes."""
+    """Return why an open upstream registry does not give some bytes."""
     try:
         home.blobs.ctime(digest)
     except OSError as error:
@@ -288,8 +296,8 @@ def _why_not(home: OpenRegistry, digest: str) -> str:
     return "does not have them any more"
 
 
-def unpacked(registry: OpenRegistry, digest: str, archive: Path, filename: str) -> Path:
-    """Return the folder that an archive unpacks to: one that is there, here or upstream, or new.
+def unpacked(chain: Chain, digest: str, archive: Path, filename: str) -> Path:
+    """Return the folder that an archive unpacks to; unpacked in the first registry if it is new.
 
     Raises:
         ArchiveError: it is broken, unsafe or beyond the limits; nothing was made.
@@ -297,12 +305,11 @@ def unpacked(registry: OpenRegistry, digest: str, archive: Path, filename: str) 
     """
     from localreg.blobs.local_files import unpacked_trees
 
-    base = registry.base
-    for each in base.chain if base.upstream else ():
+    for each in chain.registries if chain.others else ():
         try:
             known = unpacked_trees.tree(each.blobs, digest)
         except OSError:  # it cannot be read any more
             continue
         if known is not None:
             return known
-    return unpacked_trees.unpacked(base.blobs, digest, archive, filename)
+    return unpacked_trees.unpacked(chain.first.blobs, digest, archive, filename)

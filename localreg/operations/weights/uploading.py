@@ -20,7 +20,7 @@ from localreg.errors import (
 from localreg.operations.finding.references import require_task
 from localreg.operations.models.recording import note_url
 from localreg.operations.weights.locations import check_upstream, holder
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, model_rows
 from localreg.values.checks import shown
@@ -237,10 +237,10 @@ def _left(url: str) -> bool:
     return True
 
 
-class Behind(Frozen):
-    """An upload that runs behind: of which registry, to which URL."""
+class Running(Frozen):
+    """An upload in the background: the chain whose first registry has the model, and the URL."""
 
-    registry: OpenRegistry
+    chain: Chain
     url: str
 
 
@@ -250,12 +250,10 @@ class Uploads:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._executor: ThreadPoolExecutor | None = None
-        self._running: dict[object, Behind] = {}
+        self._running: dict[object, Running] = {}
         self._failed: list[tuple[str, BaseException]] = []
 
-    def start(
-        self, registry: OpenRegistry, model_id: str, weights: WeightsRecord, folder: str
-    ) -> str:
+    def start(self, chain: Chain, model_id: str, weights: WeightsRecord, folder: str) -> str:
         """Begin to upload a revision that the registry keeps; return the URL it will have."""
         digest, size = str(weights.digest), weights.size or 0
         with self._changed:
@@ -267,14 +265,14 @@ class Uploads:
             name = weights.filename or "weights"
             url = uploading.expected_url(folder, name, digest, size, taken)
             key = object()
-            self._running[key] = Behind(registry, url)
+            self._running[key] = Running(chain, url)
             self._executor.submit(self._run, key, model_id, weights)
         return url
 
     def _run(self, key: object, model_id: str, weights: WeightsRecord) -> None:
         upload = self._running[key]
         try:
-            _upload_behind(upload, model_id, weights)
+            _upload_in_background(upload, model_id, weights)
         except BaseException as error:
             log.warning(
                 "the weights did not reach %s, and are served from the registry: %s",
@@ -307,7 +305,7 @@ class Uploads:
             mine = [
                 key
                 for key, each in self._running.items()
-                if registry is None or each.registry is registry
+                if registry is None or each.chain.first is registry
             ][:most]
             self._changed.wait_for(lambda: not left(), timeout)
             return len(left())
@@ -329,9 +327,9 @@ class Uploads:
             ) from failed[0][1]
 
 
-def _upload_behind(upload: Behind, model_id: str, weights: WeightsRecord) -> None:
-    registry = upload.registry
-    home = holder(registry, weights.digest, weights.size) or registry
+def _upload_in_background(upload: Running, model_id: str, weights: WeightsRecord) -> None:
+    registry = upload.chain.first
+    home = holder(upload.chain, weights.digest, weights.size) or registry
     source = home.blobs.blob(str(weights.digest))
     try:
         uploaded = uploading.upload(source, upload.url, sync=registry.blobs.durable)

@@ -111,9 +111,9 @@ def test_a_metric_reads_the_index_of_last_values(registry, measured):
     from localreg.operations.finding.queries import check_query, find_models
 
     statements = []
-    with registry._opened.store.read() as connection:
+    with registry._chain.first.store.read() as connection:
         connection.set_trace_callback(statements.append)
-    find_models(registry._opened, check_query(order="metrics.val/acc", limit=1))
+    find_models(registry._chain.first, check_query(order="metrics.val/acc", limit=1))
     chosen = [each for each in statements if "series d" in each][-1]
     plan = [row[-1] for row in registry.db.execute(f"EXPLAIN QUERY PLAN {chosen}")]
     assert any("USING INDEX series_last (title=? AND name=?" in step for step in plan)

@@ -15,7 +15,7 @@ from localreg.operations.finding.queries import check_query, find_models
 from localreg.operations.models import aliases, edits
 from localreg.operations.models.importing import import_model
 from localreg.operations.models.recording import describe
-from localreg.registry import OpenRegistry, open_registry
+from localreg.registry import Chain, OpenRegistry, open_registry
 from localreg.store.rows import model_query
 from localreg.store.rows.model_query import FEW, PROBE
 from localreg.values.ids import new_id
@@ -320,7 +320,7 @@ class TestOrder:
     def test_every_change_brings_a_model_to_the_front(self, tmp_path, change):
         registry = open_registry(tmp_path, durability="fast")
         description = describe(name="m", tags=["given"], metadata={"given": "v"})
-        models = [import_model(registry, f"s3://b/{n}", description).model for n in range(4)]
+        models = [import_model(Chain(registry), f"s3://b/{n}", description).model for n in range(4)]
         query = check_query(archived=True)
         assert find_models(registry, query) == models[::-1]
         CHANGES[change](registry, models[1])
@@ -336,7 +336,9 @@ class TestOrder:
     def test_a_change_of_another_models_alias_is_a_change_of_both(self, tmp_path):
         """The one that lost it comes second."""
         registry = open_registry(tmp_path, durability="fast")
-        models = [import_model(registry, f"s3://b/{n}", describe(name="m")).model for n in range(4)]
+        models = [
+            import_model(Chain(registry), f"s3://b/{n}", describe(name="m")).model for n in range(4)
+        ]
         aliases.set_alias(registry, models[0], "best")
         aliases.set_alias(registry, models[3], "second")
         aliases.set_alias(registry, models[1], "best")

@@ -208,7 +208,7 @@ def test_a_reference_that_nobody_knows_is_told_with_what_is_like_it_anywhere(cha
 def test_digits_that_begin_ids_of_several_registries_are_ambiguous(chain, tmp_path):
     def with_id(id_):
         def fill(registry):
-            with registry._opened.store.write() as change:
+            with registry._chain.first.store.write() as change:
                 from localreg.values.records import ModelRecord
 
                 record = ModelRecord(id=id_, name=id_[-4:], labels={}, metadata={})
@@ -633,7 +633,7 @@ def test_one_that_goes_away_is_passed_over_with_a_warning(chain, tmp_path, caplo
     shutil.rmtree(tmp_path / "second")
     with ThreadPoolExecutor(1) as thread:  # this one has the file open, and could go on reading
         assert thread.submit(lambda: [each.name for each in registry.models()]).result() == ["mine"]
-        assert f"{tmp_path / 'second'} is passed over" in caplog.text
+        assert f"{tmp_path / 'second'} is skipped" in caplog.text
         with pytest.raises(ModelNotFoundError):
             thread.submit(registry.model, "theirs").result()
 

@@ -21,10 +21,10 @@ def relatives(registry, tmp_path):
     base.connect(train, name="backbone")
     file = tmp_path / "best.pt"
     file.write_bytes(b"weights")
-    opened = registry._opened
+    chain = registry._chain
     made = registry.model(
         adding.add_model(
-            opened, file, recording.describe(name="best"), task=lifecycle.task(opened, train.id)
+            chain, file, recording.describe(name="best"), task=lifecycle.task(chain.first, train.id)
         )
     )
     InputModel(made.id).connect(evaluate, name="model")
@@ -110,7 +110,7 @@ def test_ls_sorts(run, registry):
         assert code == 0, err
         return [name for each in out.split() for name in ids if ids[name] == each]
 
-    registry._opened.store.flush()
+    registry._chain.first.store.flush()
     assert listed("--sort", "name") == ["a", "b"]
     assert listed("--sort", "created") == ["a", "b"]
     assert listed("--sort", "metric:val/loss") == ["b", "a"]

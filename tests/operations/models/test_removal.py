@@ -34,11 +34,11 @@ def blobs(registry):
 
 def made_by(registry, task, path, **told):
     """Return a model that a task made, and that is among its outputs."""
-    opened = registry._opened
+    chain = registry._chain
     told = {"name": "made"} | told
     return Model(
         adding.add_model(
-            opened, path, recording.describe(**told), task=lifecycle.task(opened, task.id)
+            chain, path, recording.describe(**told), task=lifecycle.task(chain.first, task.id)
         )
     )
 

@@ -27,7 +27,7 @@ def test_a_log_stores_its_lines_and_prints_them(task, capsys):
     logger.report_text("one")
     logger.report_text("two\nlines", level=30, print_console=False)
     assert capsys.readouterr().out == "one\n"
-    opened, owner = task._reports_to()
+    _, opened, owner = task._owned()
     task.flush()
     with opened.store.read() as connection:
         found, more = report_rows.messages(connection, owner, 10)

@@ -14,7 +14,7 @@ from localreg.operations.reports import charts
 
 def picture(subject, title):
     """Return the bytes that were kept under a title, and the file name they have."""
-    opened, owner = subject._reports_to()
+    _, opened, owner = subject._owned()
     with opened.store.read() as connection:
         sheets = charts.figure_rows(connection, owner)
         (row,) = (sheet.rows[-1] for sheet in sheets if sheet.title == title)
@@ -62,7 +62,7 @@ def test_max_image_history_limits_the_iterations_of_a_picture(task):
         task.get_logger().report_image(
             "i", "s", iteration, image=np.full((2, 2), iteration), max_image_history=2
         )
-    opened, owner = task._reports_to()
+    _, opened, owner = task._owned()
     with opened.store.read() as connection:
         assert [each.iteration for each in charts.figure_rows(connection, owner)] == [3, 4]
 
@@ -127,7 +127,7 @@ def test_a_history_of_pictures_keeps_other_plots_and_may_be_unlimited(task):
     logger.report_matrix("i", "s", [[1]], iteration=0)
     for iteration in (1, 2, 3):
         logger.report_image("i", "s", iteration, image=[[1]], max_image_history=-1)
-    opened, owner = task._reports_to()
+    _, opened, owner = task._owned()
 
     def iterations():
         with opened.store.read() as connection:

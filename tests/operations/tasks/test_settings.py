@@ -430,7 +430,7 @@ def test_an_artifact_of_the_same_name_is_replaced_and_the_old_bytes_go_with_gc(t
     assert [each.digest for each in garbage if each.kind == "blob"] in ([], [old])
     registry.gc(grace_seconds=0, dry_run=False)
     assert task.artifacts["it"].get() == b"new"
-    assert not registry._opened.blobs.has(old, 3)
+    assert not registry._chain.first.blobs.has(old, 3)
 
 
 def test_artifacts_are_forgotten_by_name(task):
@@ -486,10 +486,9 @@ def test_a_deleted_task_takes_its_models_with_it_but_not_those_in_use(task, regi
     from localreg.operations.models import adding, recording
     from localreg.operations.tasks import lifecycle
 
-    opened = registry._opened
-    record = lifecycle.task(opened, task.id)
+    record = lifecycle.task(registry._chain.first, task.id)
     made = [
-        adding.add_model(opened, io.BytesIO(name.encode()), recording.describe(name=name),
+        adding.add_model(registry._chain, io.BytesIO(name.encode()), recording.describe(name=name),
                          filename="w", task=record)
         for name in ("used", "unused")
     ]  # fmt: skip

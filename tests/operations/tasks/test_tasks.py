@@ -276,9 +276,9 @@ def test_output_models_are_what_the_task_made(registry, tmp_path):
     file = tmp_path / "m.pt"
     file.write_bytes(b"weights")
     task = Task.create("vision", "train")
-    opened = registry._opened
+    chain = registry._chain
     made = adding.add_model(
-        opened, file, recording.describe(name="made"), task=lifecycle.task(opened, task.id)
+        chain, file, recording.describe(name="made"), task=lifecycle.task(chain.first, task.id)
     )
     assert task.output_models_id == {"made": made}
     assert task.models["output"]["made"].original_task == task.id

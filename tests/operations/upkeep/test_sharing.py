@@ -96,7 +96,7 @@ def work(user, umask, root, name):
         found = registry.gc(grace_seconds=0, dry_run=False)
         assert not found.failed, found.failed
         assert registry.verify(full=True).ok
-        assert not all_garbage(registry._opened)
+        assert not all_garbage(registry._chain)
     return told
 
 
@@ -127,7 +127,7 @@ def test_members_use_what_the_others_made(root, children, umask):
         assert {model.name for model in registry.models(archived=True)} == {
             "alice-same", "alice-own", "alice-package", "alice-moved", "alice-pointed",
         }  # fmt: skip
-        (finding,) = examine_sharing(registry._opened)
+        (finding,) = examine_sharing(registry._chain.first)
     assert finding.state == "ok", finding.text
     owners = set()
     for name, status in modes(root).items():
@@ -181,7 +181,7 @@ def test_members_use_it_at_once(root, children):
         assert len(registry.models(name="same")) == 16
         assert sum(len(registry.models(name=f"own-{number}")) for number in range(4)) == 8
         assert registry.verify(full=True).ok
-        (finding,) = examine_sharing(registry._opened)
+        (finding,) = examine_sharing(registry._chain.first)
     assert finding.state == "ok", finding.text
 
 
@@ -221,7 +221,7 @@ def break_off(root, url):
     from localreg.filesystem.temporary_owners import owner_mark
 
     registry = Registry(root)
-    blobs = registry._opened.blobs
+    blobs = registry._chain.first.blobs
     archive = Path(root).parent / "a.zip"
     unpack(
         archive, "a.zip", blobs.make_folder("trees") / f".1{owner_mark()}", Limits(), blobs.group
@@ -288,7 +288,7 @@ def look_before(user, first, upstream):
     from localreg import Registry
 
     with Registry(first, upstream=[upstream]) as registry:
-        return [each.why for each in registry._opened.absent]
+        return [each.reason for each in registry._chain.absent]
 
 
 def test_an_upstream_that_one_may_not_enter_is_told_as_such(root, place, children):
@@ -330,7 +330,7 @@ def test_only_its_owner_gives_a_registry_to_a_group(place, children):
     assert code == 1
     assert f"belongs to user {ALICE}" in said
     with Registry(root) as registry:
-        assert registry._opened.store.shared is None
+        assert registry._chain.first.store.shared is None
 
 
 def lock_without_links(users, root):
@@ -350,7 +350,7 @@ def lock_without_links(users, root):
             become(user, 0o077)
             with (
                 Registry(root) as registry,
-                sole_download(registry._opened.blobs, "http://x/y", patience=1),
+                sole_download(registry._chain.first.blobs, "http://x/y", patience=1),
             ):
                 os._exit(0)
         if os.waitpid(child, 0)[1] != 0:
@@ -433,7 +433,7 @@ def test_files_that_keep_the_group_out_are_told_and_mended_by_their_owner(root, 
     children.run(work, BOB, 0o077, root, "bob")
     spoilt = children.run(spoil, root)
     with Registry(root) as registry:
-        (finding,) = examine_sharing(registry._opened)
+        (finding,) = examine_sharing(registry._chain.first)
     assert finding.state == "bad"
     assert all(name in finding.text for name in spoilt)
     arguments = ["--shared", str(GROUP), str(root)]
@@ -463,7 +463,7 @@ def test_a_member_repairs_what_another_kept(root, children):
     source.write_text("the right bytes")
     with Registry(root) as registry:
         model = registry.add(source, "m")
-        blob = registry._opened.blobs.path(model.digest)
+        blob = registry._chain.first.blobs.path(model.digest)
     for path in (blob, *(root / "files").rglob("*.pt")):
         os.chown(path, ALICE, GROUP)
     blob.chmod(0o640)
@@ -498,7 +498,7 @@ def test_doctor_and_env_tell_who_shares_it(root):
 def test_a_folder_above_that_members_cannot_pass_is_told(root):
     root.parent.chmod(0o700)
     with Registry(root) as registry:
-        (finding,) = examine_sharing(registry._opened)
+        (finding,) = examine_sharing(registry._chain.first)
     assert finding.state == "bad"
     assert f"pass {root.parent}" in finding.text
 

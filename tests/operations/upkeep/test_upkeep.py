@@ -652,13 +652,13 @@ def test_the_cache_holds_what_can_be_had_again_and_nothing_that_is_kept(registry
     (folder / "a").write_bytes(b"12345")
     package = registry.add(folder, "pkg")
     package.get_local_copy()
-    found = cache.cached(registry._opened)
+    found = cache.cached(registry._chain)
     assert {(each.kind, each.name, each.size) for each in found} == {
         ("download", model.digest, len(OTHER)),
         ("tree", package.digest, 5),
     }
     assert "secret" not in repr(found)
-    assert cache.prune(registry._opened, max_size=0, dry_run=False).freed == len(OTHER) + 5
+    assert cache.prune(registry._chain, max_size=0, dry_run=False).freed == len(OTHER) + 5
     assert not blob_of(registry, model).exists()
     assert blob_of(registry, kept).exists()
     assert blob_of(registry, package).exists()
@@ -669,7 +669,7 @@ def test_the_cache_holds_what_can_be_had_again_and_nothing_that_is_kept(registry
 
 def test_pruning_is_a_dry_run_unless_it_is_told(registry):
     model = cached_url(registry, "https://example.org/a.pt", OTHER)
-    done = cache.prune(registry._opened, max_size=0)
+    done = cache.prune(registry._chain, max_size=0)
     assert (done.dry_run, done.freed) == (True, len(OTHER))
     assert blob_of(registry, model).exists()
 
@@ -679,12 +679,12 @@ def test_what_was_used_last_stays(registry):
     new = cached_url(registry, "https://example.org/b.pt", BYTES)
     hour = time.time() - 3_600
     os.utime(blob_of(registry, old), (hour, hour))
-    done = cache.prune(registry._opened, max_size=len(BYTES), dry_run=False)
+    done = cache.prune(registry._chain, max_size=len(BYTES), dry_run=False)
     assert [each.name for each in done.deleted] == [old.digest]
     assert blob_of(registry, new).exists()
     os.utime(blob_of(registry, new), (hour, hour))
-    assert cache.prune(registry._opened, older_than="2h").deleted == ()
-    assert len(cache.prune(registry._opened, older_than="30m").deleted) == 1
+    assert cache.prune(registry._chain, older_than="2h").deleted == ()
+    assert len(cache.prune(registry._chain, older_than="30m").deleted) == 1
 
 
 def test_rests_of_downloads_are_pruned_when_that_is_asked(registry):
@@ -694,8 +694,8 @@ def test_rests_of_downloads_are_pruned_when_that_is_asked(registry):
     alive = registry.path / "tmp" / f"get-01{owner_mark()}" / "part"
     alive.parent.mkdir()
     alive.write_bytes(b"12345")
-    assert cache.prune(registry._opened, max_size=0, dry_run=False).deleted == ()
-    assert cache.prune(registry._opened, partials=True, dry_run=False).freed == 5
+    assert cache.prune(registry._chain, max_size=0, dry_run=False).deleted == ()
+    assert cache.prune(registry._chain, partials=True, dry_run=False).freed == 5
     assert not part.exists()
     assert alive.exists()
 
@@ -703,29 +703,29 @@ def test_rests_of_downloads_are_pruned_when_that_is_asked(registry):
 def test_single_things_are_deleted_from_the_cache_by_name(registry, file):
     kept = registry.add(file, "m")
     model = cached_url(registry, "https://example.org/a.pt", OTHER)
-    cache.remove(registry._opened, model.digest[:10])
+    cache.remove(registry._chain, model.digest[:10])
     assert not blob_of(registry, model).exists()
     for name in (kept.digest, "", "nothing"):
         with pytest.raises(NotFoundError):
-            cache.remove(registry._opened, name)
+            cache.remove(registry._chain, name)
     assert blob_of(registry, kept).exists()
 
 
 @pytest.mark.parametrize("wrong", ["", "1 PB", "-1", -1, True, "x", 1.5, [], "1e3"])
 def test_what_is_no_size_is_refused(wrong, registry):
     with pytest.raises(InvalidValueError, match="size"):
-        cache.prune(registry._opened, max_size=wrong)
+        cache.prune(registry._chain, max_size=wrong)
 
 
 @pytest.mark.parametrize("wrong", ["", "1 y", "-1s", -1, True, "x", [], "1e3s", "10"])
 def test_what_is_no_time_is_refused(wrong, registry):
     with pytest.raises(InvalidValueError, match="time"):
-        cache.prune(registry._opened, older_than=wrong)
+        cache.prune(registry._chain, older_than=wrong)
 
 
 def test_pruning_without_saying_what_is_refused(registry):
     with pytest.raises(InvalidValueError, match="say what"):
-        cache.prune(registry._opened)
+        cache.prune(registry._chain)
 
 
 # doctor ------------------------------------------------------------------------------------
@@ -733,7 +733,7 @@ def test_pruning_without_saying_what_is_refused(registry):
 
 def test_a_healthy_registry_is_called_healthy(registry, file):
     registry.add(file, "m")
-    findings = {each.what: each for each in doctor.examine(registry._opened)}
+    findings = {each.what: each for each in doctor.examine(registry._chain)}
     assert {each.state for each in findings.values()} <= {"ok", "note"}
     assert findings["locks"].state == "ok"
     assert findings["database"].state == "ok"
@@ -750,14 +750,14 @@ def test_what_needs_care_is_told(registry, file):
     with closing(sqlite3.connect(registry.path / "registry.db")) as connection, connection:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("UPDATE weights SET model = 99")
-    states = {each.what: each.state for each in doctor.examine(registry._opened)}
+    states = {each.what: each.state for each in doctor.examine(registry._chain)}
     assert states["quarantine"] == states["permissions"] == states["database"] == "bad"
 
 
 def test_leftovers_are_told(registry):
     (registry.path / "tmp").mkdir(exist_ok=True)
     (registry.path / "tmp" / "blob-old").write_bytes(b"1")
-    found = {each.what: each for each in doctor.examine(registry._opened)}
+    found = {each.what: each for each in doctor.examine(registry._chain)}
     assert found["leftovers"].state == "note"
     assert InputModel.query_models() == []
 
@@ -779,5 +779,5 @@ def examine_without_locks(here, answer, root):
     from localreg.operations.upkeep.doctor import examine
 
     with Registry(root) as registry:
-        (found,) = (each for each in examine(registry._opened) if each.what == "locks")
+        (found,) = (each for each in examine(registry._chain) if each.what == "locks")
     return [found.state, found.text]

@@ -21,6 +21,7 @@ from localreg.errors import (
     NotAPackageError,
     ReadOnlyRegistryError,
 )
+from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.fetching import fetch_weights
 from localreg.operations.weights.local_copies import current
 from localreg.values.frozen import replace
@@ -149,8 +150,8 @@ def test_p7_what_a_checksum_asks_for_is_not_answered_from_the_cache(site, regist
 
 def test_a_fetch_does_not_overwrite_weights_that_changed_meanwhile(site, registry):
     model = InputModel.import_model(site.url(), name="net")
-    before = replace(current(registry._opened, model.id), revision=7)
-    found = fetch_weights(registry._opened, model.id, before)
+    before = replace(current(Found(registry._chain.first, model.id)), revision=7)
+    found = fetch_weights(registry._chain, model.id, before)
     assert (found.digest, found.revision) == (DIGEST, 7)
     assert model.digest is None
     assert "weights.fetched" not in kinds(model)
@@ -455,7 +456,7 @@ def grow_for_a_second(root, url):
 def test_p14_a_download_that_comes_further_is_waited_for(site, registry, children):
     holder = children.start(grow_for_a_second, registry.path, site.url())
     assert holder.stdout.readline() == "held\n"
-    with sole_download(registry._opened.blobs, site.url(), patience=0.3):
+    with sole_download(registry._chain.first.blobs, site.url(), patience=0.3):
         pass
     holder.communicate()
 
@@ -488,7 +489,7 @@ def test_p14_a_live_holder_is_named_and_a_dead_ones_lock_is_free(site, registry,
     model = InputModel.import_model(site.url(), name="net")
     with (
         pytest.raises(LockTimeoutError, match=rf"process {holder.pid} on "),
-        sole_download(registry._opened.blobs, site.url(), patience=0.2),
+        sole_download(registry._chain.first.blobs, site.url(), patience=0.2),
     ):
         pass
     holder.kill()

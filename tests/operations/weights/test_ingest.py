@@ -172,8 +172,9 @@ def test_a_file_that_changes_while_it_is_read_is_not_known(mode, registry, file,
 
 def add(registry, file, mode, progress):
     told = recording.describe(name="m")
-    opened = registry._opened
-    return adding.add_model(opened, file, told, mode=mode, hashed=mode != "copy", progress=progress)
+    return adding.add_model(
+        registry._chain, file, told, mode=mode, hashed=mode != "copy", progress=progress
+    )
 
 
 def test_a_young_file_that_is_only_referred_to_is_not_known_either(registry, file):

@@ -34,7 +34,7 @@ def file(write_file):
 def without_weights(registry):
     """Return a model that has no URL, as one that a task makes has at first."""
     record = ModelRecord(id=new_id(), name="bare", labels={}, metadata={})
-    with registry._opened.store.write() as change:
+    with registry._chain.first.store.write() as change:
         change.record("model.created", record.id, record.payload())
     return InputModel(record.id)
 

@@ -109,8 +109,8 @@ class TestUploading:
         with Registry(tmp_path / "other", durability="fast"):
             task = Task.create("p", "t")
             model = OutputModel(task)
-        with Registry(tmp_path / "other", readonly=True):
-            model._subject = Model(model.id)._subject
+        with Registry(tmp_path / "other", readonly=True) as readonly:
+            model._chain, model._subject = readonly._chain, Model(model.id)._subject
             with pytest.raises(ReadOnlyRegistryError):
                 model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         assert not share.exists()
@@ -235,7 +235,7 @@ class TestUploading:
         """They are damaged between `update_weights` and the upload in the background."""
         before = below(share)
         model.update_weights(write_file("w.pt", "second"))
-        blob = registry._opened.blobs.blob(hashlib.sha256(b"second").hexdigest())
+        blob = registry._chain.first.blobs.blob(hashlib.sha256(b"second").hexdigest())
         blob.chmod(0o644)
         blob.write_bytes(b"sECOND")
         held_up.set()
@@ -353,7 +353,12 @@ def test_what_cannot_be_recorded_is_not_left_there(registry, tmp_path, write_fil
 
     with pytest.raises(ZeroDivisionError):
         uploading.upload_at_once(
-            registry._opened, write_file("w.pt"), (tmp_path / "share").as_uri(), "w.pt", None, fail
+            registry._chain.first,
+            write_file("w.pt"),
+            (tmp_path / "share").as_uri(),
+            "w.pt",
+            None,
+            fail,
         )
     assert below(tmp_path / "share") == []
 

@@ -153,8 +153,8 @@ def anew(question):
 def test_one_that_goes_away_takes_no_other_with_it(three, tmp_path, caplog):
     shutil.rmtree(tmp_path / "one")
     assert {model.name for model in anew(three.models)} == {"first", "two"}
-    assert f"{tmp_path / 'one'} is passed over" in caplog.text
-    assert f"{tmp_path / 'two'} is passed over" not in caplog.text
+    assert f"{tmp_path / 'one'} is skipped" in caplog.text
+    assert f"{tmp_path / 'two'} is skipped" not in caplog.text
     assert anew(lambda: three.model("two").name) == "two"
 
 
@@ -180,7 +180,7 @@ def test_a_model_by_its_url_is_found_behind_one_that_goes_away(tmp_path):
 def test_a_model_whose_registry_goes_away_after_it_was_found_is_left_out_of_the_list(
     three, tmp_path
 ):
-    opened = three._opened
+    opened = three._chain
     found = chain.search(opened, queries.check_query())
     assert len(found) == 3
     shutil.rmtree(tmp_path / "one")
@@ -282,7 +282,7 @@ def test_local_copies_of_what_is_upstream_are_counted(whose, registry, shared, f
         shutil.rmtree(shared / "files")
         registry.model("net").get_local_copy(raise_on_error=True)
     assert registry.du().copies == len(BYTES)
-    told = [each.text for each in doctor.examine(registry._opened)]
+    told = [each.text for each in doctor.examine(registry._chain)]
     (text,) = [each for each in told if str(registry.path / "files") in each]
     assert "copies of what upstream registries keep" in text
     assert "Delete that folder" not in text, "they may be all that is left"

@@ -351,7 +351,7 @@ def test_a_model_upstream_that_was_never_fetched_is_fetched_into_the_first(tmp_p
             assert path.is_relative_to(registry.path)
         assert site.gets == ["/net.pt"]
         assert model.digest is None, "its record is its own registry's"
-        assert [each.kind for each in cache.cached(registry._opened)] == ["download"]
+        assert [each.kind for each in cache.cached(registry._chain)] == ["download"]
         assert blobs(owner.path) == []
 
 
@@ -434,7 +434,7 @@ def test_a_missing_upstream_is_named_by_the_error(registry, shared, file, tmp_pa
         (problem,) = without.verify().problems
         assert (problem.kind, problem.models, problem.kept) == ("missing", ("mine:1",), True)
         assert str(shared) in problem.text
-        states = {each.state for each in doctor._upstream(without._opened)}
+        states = {each.state for each in doctor._upstream(without._chain)}
         assert states == {"note", "bad"}
     # Elsewhere it is as good: what counts is what it holds.
     with Registry(tmp_path / "mine", upstream=[tmp_path / "unplugged"]) as again:
@@ -541,9 +541,9 @@ def test_copies_of_what_is_upstream_are_a_cache(registry, shared, file):
     assert path.is_relative_to(registry.path)
     assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()
     assert path.exists()
-    (cached,) = cache.cached(registry._opened)
+    (cached,) = cache.cached(registry._chain)
     assert (cached.kind, cached.name, cached.size) == ("copy", DIGEST, len(BYTES))
-    cache.prune(registry._opened, max_size=0, dry_run=False)
+    cache.prune(registry._chain, max_size=0, dry_run=False)
     assert not path.exists()
     assert Path(theirs.get_local_copy()).read_bytes() == BYTES
 
@@ -554,7 +554,7 @@ def test_the_last_copy_of_what_is_lost_is_no_cache(registry, shared, file):
     model.get_local_copy()
     file.unlink()
     shutil.rmtree(shared / "blobs")
-    assert cache.cached(registry._opened) == []
+    assert cache.cached(registry._chain) == []
     registry.repair()
     assert Path(model.get_local_copy()).read_bytes() == BYTES
     assert len(blobs(registry.path)) == 1
@@ -564,7 +564,7 @@ def test_removing_deletes_nothing_upstream(registry, shared, file):
     model = registry.add(file, "mine")
     assert InputModel.remove(model, raise_on_errors=True)
     assert blob_of(shared).exists()
-    restored = removal.restore_model(registry._opened, "mine")
+    restored = removal.restore_model(registry._chain, "mine")
     assert restored.missing == ()
     again = registry.model("mine")
     assert again.digest == DIGEST

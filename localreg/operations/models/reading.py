@@ -1,0 +1,96 @@
+"""What is recorded about a model: its row, tags, metadata, configuration, labels and aliases."""
+
+from __future__ import annotations
+
+from localreg.operations.finding.references import require_model
+from localreg.operations.finding.upstream import last_user
+from localreg.store.rows import model_rows
+from localreg.store.rows.model_rows import ModelRow as ModelRow
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.finding.upstream import Found
+    from localreg.registry import Chain
+    from localreg.values.records import MetadataValue
+
+
+def row(found: Found) -> ModelRow:
+    """Return the model's own row."""
+    with found.registry.store.read() as connection:
+        return require_model(connection, found.id)
+
+
+def tags(found: Found, *, system: bool) -> list[str]:
+    """Return the tags, sorted; or the system tags, which include the states."""
+    with found.registry.store.read() as connection:
+        model = require_model(connection, found.id)
+        names = model_rows.tags(connection, found.id, system=system)
+    if system:
+        states = (("archived", model.archived), ("package", model.package))
+        names += [name for name, holds in states if holds]
+    return sorted(names)
+
+
+def metadata(found: Found) -> dict[str, MetadataValue]:
+    """Return every metadata entry by its key."""
+    with found.registry.store.read() as connection:
+        require_model(connection, found.id)
+        return model_rows.metadata(connection, found.id)
+
+
+def metadata_value(found: Found, key: str) -> MetadataValue | None:
+    """Return the metadata entry of a key, or None."""
+    with found.registry.store.read() as connection:
+        require_model(connection, found.id)
+        return model_rows.metadata_value(connection, found.id, key)
+
+
+def config(found: Found) -> str:
+    """Return the configuration text."""
+    with found.registry.store.read() as connection:
+        require_model(connection, found.id)
+        return model_rows.config(connection, found.id)
+
+
+def labels(found: Found) -> dict[str, int]:
+    """Return the label enumeration."""
+    with found.registry.store.read() as connection:
+        require_model(connection, found.id)
+        return model_rows.labels(connection, found.id)
+
+
+def aliases(found: Found) -> list[str]:
+    """Return the aliases that point to the model, sorted."""
+    with found.registry.store.read() as connection:
+        require_model(connection, found.id)
+        return model_rows.aliases(connection, found.id)
+
+
+def task(chain: Chain, found: Found) -> str | None:
+    """Return the id of the task that last took the model as input, else of the one that made it.
+
+    Tasks of every registry of the chain count.
+    """
+    with found.registry.store.read() as connection:
+        model = require_model(connection, found.id)
+        last = last_user(chain, found.id)
+    return model.task if last is None else last
+
+
+def unset_row(model_id: str) -> ModelRow:
+    """Return the row of a model that no registry has: everything is unset."""
+    return ModelRow(
+        id=model_id,
+        name=None,  # type: ignore[arg-type]  # a str in every registry; only this model has none
+        project=None,
+        version=0,
+        comment=None,
+        framework=None,
+        package=False,
+        published=False,
+        archived=False,
+        task=None,
+        parent=None,
+        created=0,
+        updated=0,
+    )
