@@ -1,4 +1,4 @@
-"""How stores are reached: each provider's own variables and files, and what an error says."""
+"""Settings of object stores: each provider's variables and files, and errors that name them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def azure(new_bucket):
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """Return a function that writes AWS's two files."""
+    """Return a function that writes AWS's two settings files."""
 
     def write(credentials="", config=""):
         for name, text in (("SHARED_CREDENTIALS", credentials), ("CONFIG", config)):
@@ -57,11 +57,11 @@ def fetch(url):
 
 
 class TestS3:
-    def test_an_endpoint_of_http_is_meant(self, s3, registry, monkeypatch):
+    def test_an_http_endpoint_needs_no_other_setting(self, s3, registry, monkeypatch):
         monkeypatch.delenv("AWS_ALLOW_HTTP")
         assert fetch(f"{s3.url}/net.pt") == b"weights"
 
-    def test_a_server_in_the_url(self, s3, registry, monkeypatch):
+    def test_a_url_can_name_the_server(self, s3, registry, monkeypatch):
         host = s3.environment["AWS_ENDPOINT_URL"].removeprefix("http://")
         monkeypatch.delenv("AWS_ENDPOINT_URL")
         monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
@@ -71,7 +71,7 @@ class TestS3:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}/")
         assert fetch(f"s3://{host}/{s3.name}/net.pt") == b"weights"
 
-    def test_keys_of_a_profile(self, s3, registry, files, monkeypatch):
+    def test_keys_come_from_a_profile(self, s3, registry, files, monkeypatch):
         key, secret = (s3.environment[name] for name in CREDENTIALS)
         for name in (*CREDENTIALS, "AWS_ENDPOINT_URL"):
             monkeypatch.delenv(name)
@@ -83,7 +83,7 @@ class TestS3:
         monkeypatch.setenv("AWS_PROFILE", "lab")
         assert fetch(f"{s3.url}/net.pt") == b"weights"
 
-    def test_keys_that_a_process_gives(self, s3, registry, files, monkeypatch, tmp_path):
+    def test_keys_come_from_a_credential_process(self, s3, registry, files, monkeypatch, tmp_path):
         key, secret = (s3.environment[name] for name in CREDENTIALS)
         for name in CREDENTIALS:
             monkeypatch.delenv(name)
@@ -95,7 +95,7 @@ class TestS3:
         with pytest.raises(DownloadError, match="pip install boto3"):
             fetch(f"{s3.url}/net.pt")
 
-    def test_a_process_that_gives_none(self, s3, registry, files, monkeypatch):
+    def test_a_credential_process_that_fails_is_an_error(self, s3, registry, files, monkeypatch):
         for name in CREDENTIALS:
             monkeypatch.delenv(name)
         files(config="[default]\ncredential_process = /bin/false\n")
@@ -103,7 +103,7 @@ class TestS3:
             fetch(f"{s3.url}/net.pt")
         assert caught.value.__cause__ is None
 
-    def test_a_profile_with_a_blank_in_its_name(self, no_clouds, files):
+    def test_a_profile_may_have_a_blank_in_its_name(self, no_clouds, files):
         files(config='[profile "my lab"]\nregion = here\n')
         assert aws_settings({"AWS_PROFILE": "my lab", **environment_of_files()}) == {
             "region": "here"
@@ -122,25 +122,27 @@ class TestS3:
         environment |= {"AWS_ACCESS_KEY_ID": "k", "AWS_REGION": "r", "AWS_ENDPOINT_URL": "http://e"}
         assert aws_settings(environment) == {}
 
-    def test_a_profile_that_is_none(self, no_clouds, files):
+    def test_a_missing_profile_is_an_error(self, no_clouds, files):
         files("[default]\naws_access_key_id = k")
         with pytest.raises(InvalidURLError, match="'lab', which is in neither"):
             aws_settings({"AWS_PROFILE": "lab", **environment_of_files()})
 
-    def test_a_file_that_is_none(self, no_clouds, files):
+    def test_an_invalid_settings_file_is_an_error(self, no_clouds, files):
         files("aws_secret_access_key = hush")
         with pytest.raises(InvalidURLError, match="cannot be read as AWS's settings") as caught:
             aws_settings(environment_of_files())
         assert "hush" not in str(caught.value)
         assert caught.value.__cause__ is None
 
-    def test_no_credentials(self, s3, registry, monkeypatch):
+    def test_missing_credentials_are_an_error_that_names_the_variables(
+        self, s3, registry, monkeypatch
+    ):
         for name in CREDENTIALS:
             monkeypatch.delenv(name)
         with pytest.raises(DownloadError, match="no credentials were found: set AWS_ACCESS_KEY_ID"):
             fetch(f"{s3.url}/net.pt")
 
-    def test_wrong_credentials(self, s3, registry, monkeypatch):
+    def test_wrong_credentials_are_an_error(self, s3, registry, monkeypatch):
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
         with pytest.raises(DownloadError, match="refuses it") as caught:
             fetch(f"{s3.url}/net.pt")
@@ -161,7 +163,9 @@ class TestS3:
             ("AWS_CA_BUNDLE", "/etc/hostname", "holds no certificate in PEM"),
         ],
     )
-    def test_a_setting_that_makes_no_sense(self, name, value, told, s3, registry, monkeypatch):
+    def test_an_invalid_setting_is_an_error_that_names_it(
+        self, name, value, told, s3, registry, monkeypatch
+    ):
         monkeypatch.setenv(name, value)
         with pytest.raises(DownloadError, match=re.escape(told)) as caught:
             fetch(f"{s3.url}/net.pt")
@@ -171,7 +175,7 @@ class TestS3:
             model.update_weights(__file__, upload_uri=s3.url, async_enable=False)
         assert s3.keys() == ["net.pt"]
 
-    def test_a_setting_that_makes_no_sense_deletes_nothing(self, s3, registry, monkeypatch, caplog):
+    def test_an_invalid_setting_deletes_nothing(self, s3, registry, monkeypatch, caplog):
         model = OutputModel(Task.create("p", "t"))
         model.update_weights(__file__, upload_uri=s3.url, async_enable=False)
         monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere/ca.pem")
@@ -179,9 +183,7 @@ class TestS3:
         assert "could not be deleted" in caplog.text
         assert len(s3.keys()) == 2
 
-    def test_the_command_says_by_its_exit_code_that_a_deletion_failed(
-        self, s3, registry, monkeypatch
-    ):
+    def test_a_failed_deletion_gives_exit_code_1(self, s3, registry, monkeypatch):
         model = OutputModel(Task.create("p", "t"), name="net")
         model.update_weights(__file__, upload_uri=s3.url, async_enable=False)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
@@ -189,7 +191,7 @@ class TestS3:
         assert code == 1
         assert "Removed" in err
 
-    def test_a_version_of_an_object(self, new_bucket, registry):
+    def test_a_url_can_name_a_version(self, new_bucket, registry):
         import boto3
 
         bucket = new_bucket("moto")
@@ -202,7 +204,7 @@ class TestS3:
         assert fetch(f"{bucket.url}/net.pt?versionId={first}") == b"first"
         assert fetch(f"{bucket.url}/net.pt") == b"second"
 
-    def test_without_the_extra(self, registry, monkeypatch):
+    def test_without_obstore_the_error_names_the_extra(self, registry, monkeypatch):
         monkeypatch.setitem(sys.modules, "obstore", None)  # as if it were not installed
         model = InputModel.import_model("s3://bucket/net.pt")
         with pytest.raises(DownloadError, match=r"pip install 'localreg\[cloud\]'"):
@@ -216,7 +218,7 @@ def environment_of_files():
 
 
 class TestAzure:
-    def test_a_connection_string(self, azure, registry, monkeypatch):
+    def test_a_connection_string_gives_the_credentials(self, azure, registry, monkeypatch):
         told = azure.environment
         endpoint = told.get("AZURE_STORAGE_ENDPOINT") or told["AZURE_ENDPOINT"]
         key = told["AZURE_STORAGE_ACCOUNT_KEY"]
@@ -231,7 +233,7 @@ class TestAzure:
         monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
         assert fetch(f"{azure.url}/net.pt") == b"weights"
 
-    def test_the_names_of_the_command_line(self, azure, registry, monkeypatch):
+    def test_the_variables_of_azures_command_line_work(self, azure, registry, monkeypatch):
         for ours, theirs in (("ACCOUNT_NAME", "ACCOUNT"), ("ACCOUNT_KEY", "KEY")):
             monkeypatch.setenv(
                 f"AZURE_STORAGE_{theirs}", azure.environment[f"AZURE_STORAGE_{ours}"]
@@ -239,12 +241,12 @@ class TestAzure:
             monkeypatch.delenv(f"AZURE_STORAGE_{ours}")
         assert fetch(f"{azure.url}/net.pt") == b"weights"
 
-    def test_a_string_that_is_none(self):
+    def test_an_invalid_connection_string_is_an_error(self):
         with pytest.raises(InvalidURLError, match="names neither") as caught:
             azure_settings({"AZURE_STORAGE_CONNECTION_STRING": "AccountKey=hush"})
         assert "hush" not in str(caught.value)
 
-    def test_the_account_in_the_url(self):
+    def test_a_url_can_name_the_account(self):
         place = place_of("azure://acme.blob.core.windows.net/weights/a/net.pt")
         assert (place.account, place.bucket, place.key) == ("acme", "weights", "a/net.pt")
         assert place.scheme == "az"
@@ -279,7 +281,7 @@ class OneObject(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def secure(no_clouds, monkeypatch, tmp_path):
-    """Serve it by TLS, under a certificate that nobody has signed; return where that is."""
+    """Serve it over TLS with a self-signed certificate; return the certificate's path."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-keyout", key,
@@ -303,13 +305,15 @@ def secure(no_clouds, monkeypatch, tmp_path):
 
 class TestCertificates:
     @pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
-    def test_one_that_nobody_vouches_for(self, variable, secure, registry, monkeypatch):
+    def test_an_unknown_certificate_is_refused(self, variable, secure, registry, monkeypatch):
         with pytest.raises(DownloadError, match="certificate was not accepted"):
             fetch("s3://bucket/net.pt")
         monkeypatch.setenv(variable, str(secure))
         assert fetch("s3://bucket/net.pt") == b"weights"
 
-    def test_a_name_that_sounds_like_it(self, s3, registry, monkeypatch):
+    def test_the_word_certificates_in_a_url_is_not_a_certificate_error(
+        self, s3, registry, monkeypatch
+    ):
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         with pytest.raises(DownloadError, match=r"in 5 tries: .*(reached|broke off)"):
             fetch(f"{s3.url}/certificates/net.pt")
@@ -327,7 +331,7 @@ class TestCertificates:
         ("s3://bucket/net%FF.pt", "not UTF-8"),
     ],
 )
-def test_urls_that_name_no_object(url, why, registry):
+def test_a_url_that_names_no_object_is_an_error(url, why, registry):
     with pytest.raises(DownloadError, match=why) as caught:
         fetch(url)
     assert "hush@" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""What is inside weights, by their headers; nothing is loaded, and no header is believed."""
+"""Facts about weights from their headers: nothing is loaded, and each header is checked."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def look(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["net.safetensors", "blob", None])
-def test_safetensors_tell_parameters_types_and_metadata(name, look):
+def test_safetensors_give_parameters_types_and_metadata(name, look):
     facts = look(safetensors(TENSORS, bytes(32)), name)
     metadata = facts.pop("metadata")
     assert facts == {
@@ -90,12 +90,12 @@ def test_safetensors_tell_parameters_types_and_metadata(name, look):
     assert len(metadata["long"]) == 200
 
 
-def test_a_type_of_tomorrow_is_counted(look):
+def test_a_type_that_is_not_known_yet_is_counted(look):
     tensor = {"a": {"dtype": "F2", "shape": [8], "data_offsets": [0, 2]}}
     assert look(safetensors(tensor, b"12"))["dtypes"] == {"F2": 8}
 
 
-def test_types_of_half_a_byte_fit(look):
+def test_types_of_half_a_byte_are_measured_right(look):
     tensor = {"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}
     assert look(safetensors(tensor, b"1234"))["parameters"] == 8
 
@@ -107,7 +107,7 @@ def test_types_of_half_a_byte_fit(look):
      (np.zeros(2, "U3"), "<U3"),
      (np.zeros(2, [("a", "i4")]), "structured")],
 )  # fmt: skip
-def test_arrays_tell_shape_and_type(array, dtype, look):
+def test_arrays_give_shape_and_type(array, dtype, look):
     facts = look(npy(array))
     assert (facts["format"], facts["dtype"]) == ("npy", dtype)
     assert (facts["shape"], facts["parameters"]) == (list(array.shape), array.size)
@@ -126,7 +126,7 @@ def test_archives_of_arrays_are_counted(look):
     assert facts["dtypes"] == {"float32": 10_000, "int64": 3}
 
 
-def test_pytorch_tells_its_members_and_pickles(look):
+def test_pytorch_files_give_members_and_pickles(look):
     facts = look(torch_of(pickle.dumps({}), net__version="3", net__data__0=b"1234"))
     assert (facts["format"], facts["members"], facts["pickles"]) == ("pytorch", 3, 1)
     script = zip_of(net__data_pkl=b"\x80\x02}.", net__constants_pkl=b"\x80\x02).")
@@ -134,7 +134,7 @@ def test_pytorch_tells_its_members_and_pickles(look):
     assert look(script)["format"] == "torchscript"
 
 
-def test_a_pickle_under_another_name_is_one(look):
+def test_a_pickle_is_found_under_any_name(look):
     assert look(torch_of(pickle.dumps({}), net__extra=pickle.dumps([])))["pickles"] == 2
 
 
@@ -241,11 +241,11 @@ def test_what_cannot_be_scanned_is_unscanned(data, look):
     assert look(torch_of(data))["pickle"] == "unscanned"
 
 
-def test_a_scanner_that_stumbles_did_not_scan(look):
-    def stumbles(file, legacy):
+def test_a_scanner_that_raises_has_not_scanned(look):
+    def raises(file, legacy):
         raise IndexError("pop from empty list")
 
-    assert look(pickle.dumps({}), scanner=(stumbles, "s"))["pickle"] == "unscanned"
+    assert look(pickle.dumps({}), scanner=(raises, "s"))["pickle"] == "unscanned"
 
 
 def test_a_flag_counts_though_another_pickle_could_not_be_scanned(look):
@@ -262,8 +262,8 @@ def test_a_flag_counts_though_another_pickle_could_not_be_scanned(look):
     )
 
 
-def test_pytorchs_first_format_is_told(look):
-    """Three pickles in a row, and raw numbers."""
+def test_pytorchs_first_format_is_recognised(look):
+    """It is three pickles in a row, then raw numbers."""
     data = LEGACY_TORCH + pickle.dumps(1001, 2) + pickle.dumps({}, 2) + pickle.dumps({}, 2)
     facts = look(data + pickle.dumps([], 2) + bytes(100))
     assert facts["format"] == "pytorch"
@@ -273,7 +273,7 @@ def test_pytorchs_first_format_is_told(look):
 # in a registry -----------------------------------------------------------------------------
 
 
-def test_what_is_inside_is_recorded_when_weights_are_kept(tmp_path, capsys):
+def test_facts_are_recorded_when_weights_are_kept(tmp_path, capsys):
     path = tmp_path / "net.safetensors"
     path.write_bytes(safetensors(TENSORS, bytes(32)))
     with Registry(tmp_path / "r", durability="fast") as registry:

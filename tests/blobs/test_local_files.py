@@ -1,4 +1,4 @@
-"""Local copies that are no links to their blobs: told apart from links, and known again."""
+"""Local copies that are not links to their blobs: they are recognised and not made twice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BYTES = bytes(range(256)) * 40
 
 @pytest.fixture
 def registry(small_disk, tmp_path):
-    """A registry on a disk of its own, with a model whose file has a number that is not small."""
+    """A registry on its own disk, with a model whose file has a large inode number."""
     disk = small_disk("-t", "tmpfs", "-o", "size=16m", "none")
     for number in range(100):
         (disk / str(number)).touch()
@@ -33,7 +33,7 @@ def blob_of(registry):
 
 
 def forge(path, blob):
-    """Put other bytes in place of a copy, which have the number of their blob on another disk."""
+    """Replace a copy by other bytes with the inode number that the blob has on another disk."""
     path.unlink()
     wanted, numbers = blob.stat(), []
     while not path.exists():
@@ -49,14 +49,16 @@ def forge(path, blob):
 
 @pytest.fixture
 def other_disk(registry, small_disk):
-    """The folder of what is handed out, on another disk than the blobs."""
+    """The folder of local copies, on another disk than the blobs."""
     folder = registry.path / "files" / registry.model("net").digest
     shutil.rmtree(folder)
     folder.mkdir()
     return small_disk("-t", "tmpfs", "-o", "size=16m", "none", folder=folder)
 
 
-def test_a_file_with_the_number_of_its_blob_on_another_disk_is_no_link(registry, other_disk):
+def test_a_file_with_the_inode_number_of_its_blob_on_another_disk_is_not_a_link(
+    registry, other_disk
+):
     path = Path(registry.model("net").get_local_copy())
     assert path.is_relative_to(other_disk)
     forge(path, blob_of(registry))
@@ -67,7 +69,7 @@ def test_a_file_with_the_number_of_its_blob_on_another_disk_is_no_link(registry,
 
 
 @pytest.mark.parametrize("readonly", [False, True])
-def test_verifying_always_hands_out_nothing_else(registry, other_disk, monkeypatch, readonly):
+def test_verification_always_finds_a_wrong_local_copy(registry, other_disk, monkeypatch, readonly):
     monkeypatch.setenv("LOCALREG_VERIFY", "always")
     if readonly:
         monkeypatch.setattr(tempfile, "tempdir", str(other_disk))
@@ -78,8 +80,8 @@ def test_verifying_always_hands_out_nothing_else(registry, other_disk, monkeypat
         assert Path(again.model("net").get_local_copy()).read_bytes() == BYTES
 
 
-def test_a_copy_is_made_once_where_times_are_coarse(small_disk, tmp_path):
-    """In front of a registry on another disk; a small ext2 knows seconds only."""
+def test_a_copy_is_made_once_on_a_file_system_with_coarse_times(small_disk, tmp_path):
+    """The upstream registry is on another disk; a small ext2 stores times in seconds."""
     image = tmp_path / "image"
     with image.open("wb") as file:
         file.truncate(8_000_000)

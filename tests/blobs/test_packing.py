@@ -1,4 +1,4 @@
-"""Folders as archives: the same tree gives the same bytes, and comes back as it was."""
+"""Packing folders: the same files give the same archive, and unpack to the same files."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def make(folder):
 
 
 def pack(folder, target):
-    told = []
+    reported = []
     target.touch()
-    write_zip(tree(folder), target, advance=told.append)
-    assert told == sorted(told)
-    assert told[-1] == target.stat().st_size
+    write_zip(tree(folder), target, advance=reported.append)
+    assert reported == sorted(reported)
+    assert reported[-1] == target.stat().st_size
     return hashlib.sha256(target.read_bytes()).hexdigest()
 
 
@@ -47,12 +47,12 @@ def everything_below(folder):
     }
 
 
-def test_the_same_tree_gives_the_same_bytes_for_ever(tmp_path):
+def test_the_same_tree_always_gives_the_same_bytes(tmp_path):
     assert pack(make(tmp_path / "tree"), tmp_path / "a.zip") == GOLDEN
 
 
-def test_times_modes_order_and_place_do_not_count(tmp_path):
-    """Made in another order, elsewhere, under another umask."""
+def test_times_modes_order_and_place_do_not_matter(tmp_path):
+    """The second tree is made in another order, another place, with another umask."""
     other = tmp_path / "deep" / "elsewhere"
     before = os.umask(0o077)
     try:
@@ -72,7 +72,7 @@ def test_times_modes_order_and_place_do_not_count(tmp_path):
 
 
 @pytest.mark.parametrize("change", ["byte", "name", "more", "less", "empty folder"])
-def test_what_differs_gives_other_bytes(change, tmp_path):
+def test_a_different_tree_gives_other_bytes(change, tmp_path):
     folder = make(tmp_path / "tree")
     if change == "byte":
         (folder / "config.json").write_text('{"layers": 4}')
@@ -117,7 +117,7 @@ def write_tree(place, content):
 
 
 @given(content=st.dictionaries(names, trees, min_size=1, max_size=4))
-def test_what_is_packed_comes_back_as_it_was(content, tmp_path_factory):
+def test_a_packed_tree_unpacks_to_the_same_tree(content, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pack")
     write_tree(folder / "tree", content)
     pack(folder / "tree", folder / "a.zip")
@@ -126,7 +126,7 @@ def test_what_is_packed_comes_back_as_it_was(content, tmp_path_factory):
     remove_tree(folder / "back")
 
 
-def test_links_count_as_what_they_lead_to(tmp_path):
+def test_links_are_followed(tmp_path):
     """The snapshots of the Hugging Face hub are folders of links into another folder."""
     store = make(tmp_path / "store")
     snapshot = tmp_path / "snapshot"
@@ -177,7 +177,7 @@ def drive(folder):
 @pytest.mark.parametrize(
     "spoil", [circle, broken_link, pipe, a_socket, odd_name, name_that_is_no_text, backslash, drive]
 )
-def test_what_no_archive_can_hold_is_refused_by_name(spoil, tmp_path, monkeypatch):
+def test_what_an_archive_cannot_hold_is_refused_by_name(spoil, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = make(tmp_path / "tree")
     spoil(folder)
@@ -196,7 +196,7 @@ def test_a_folder_that_is_empty_or_missing_is_refused(tmp_path):
 
 @pytest.mark.parametrize("size", [10, 1_000_000])
 @pytest.mark.parametrize("change", [b"", b"1" * 2_000_000])
-def test_a_file_that_changes_while_it_is_packed_is_told(size, change, tmp_path):
+def test_a_file_that_changes_while_it_is_packed_is_an_error(size, change, tmp_path):
     folder = tmp_path / "tree"
     folder.mkdir()
     (folder / "growing").write_bytes(b"0" * size)

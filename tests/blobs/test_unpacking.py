@@ -1,4 +1,4 @@
-"""P19: archives that nobody vouches for unpack inside their own folder, whole, or not at all."""
+"""P19: untrusted archives unpack inside their own folder, completely or not at all."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PACKERS = {".gz": gzip.compress, ".tgz": gzip.compress, ".bz2": bz2.compress, ".
 
 
 def packed(ending, data):
-    """Return a tar as a file of an ending holds it."""
+    """Return a tar, compressed as the ending says."""
     return next((pack(data) for end, pack in PACKERS.items() if ending.endswith(end)), data)
 
 
@@ -79,7 +79,7 @@ def zip_info(name, mode):
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder to unpack in, and one that nothing may land in."""
+    """A folder to unpack in, beside one that must stay empty."""
     (tmp_path / "in").mkdir()
     yield tmp_path / "in"
     remove_tree(tmp_path / "in" / "tree")
@@ -113,7 +113,7 @@ def assert_refused(place, ending, data, match, limits=USUAL):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_right_archive_comes_out_whole_and_read_only(ending, place):
+def test_a_valid_archive_is_unpacked_completely_and_read_only(ending, place):
     tree = unpacked(place, ending, archive_of(ending, FILES.items()))
     assert files_below(tree) == FILES
     for path in (tree, *tree.rglob("*")):
@@ -122,7 +122,7 @@ def test_a_right_archive_comes_out_whole_and_read_only(ending, place):
     assert stat.S_IMODE((tree / "config.json").stat().st_mode) & 0o111 == 0
 
 
-def test_the_umask_counts(place):
+def test_the_umask_is_kept(place):
     before = os.umask(0o077)
     try:
         tree = unpacked(place, ".zip", zip_of(FILES.items()))
@@ -132,7 +132,7 @@ def test_the_umask_counts(place):
     assert stat.S_IMODE(tree.stat().st_mode) == 0o500
 
 
-def test_what_tar_writes_of_a_folder_is_right(place):
+def test_an_archive_of_the_current_folder_is_unpacked(place):
     """`tar -cf x.tar .` begins every name with "./", and names the folder itself."""
     root = special(".", tarfile.DIRTYPE)
     inner = special("./weights/", tarfile.DIRTYPE)
@@ -160,13 +160,13 @@ def test_an_xz_of_several_streams_is_read_as_one(place):
     assert files_below(unpacked(place, ".tar.xz", two)) == FILES
 
 
-def test_a_folder_that_is_named_twice_is_one(place):
+def test_a_folder_may_be_listed_twice(place):
     folder = special("a", tarfile.DIRTYPE)
     members = [(folder, b""), (folder, b""), ("a/b", b"1")]
     assert files_below(unpacked(place, ".tar", tar_of(members))) == {"a/b": b"1"}
 
 
-def test_names_of_archives_are_known_in_any_case():
+def test_endings_of_archives_are_recognised_in_any_case():
     assert all(
         is_archive(f"model{ending}") and is_archive(f"M{ending.upper()}") for ending in ENDINGS
     )
@@ -193,7 +193,7 @@ WRONG_NAMES = {
 
 @pytest.mark.parametrize("name", WRONG_NAMES, ids=lambda name: name[:12])
 @pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz"])
-def test_names_that_lead_elsewhere_are_refused(ending, name, place):
+def test_names_that_lead_outside_are_refused(ending, name, place):
     data = archive_of(ending, [("good", b"1"), (name, b"evil")])
     assert_refused(place, ending, data, WRONG_NAMES[name])
 
@@ -204,7 +204,7 @@ def test_a_name_that_zipfile_cuts_at_a_nul_is_refused(place):
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar"])
-def test_one_name_twice_is_refused(ending, place):
+def test_a_file_that_is_listed_twice_is_refused(ending, place):
     with pytest.warns(UserWarning, match="Duplicate") if ending == ".zip" else nothing():
         data = archive_of(ending, [("a", b"1"), ("a", b"2")])
     assert_refused(place, ending, data, "twice")
@@ -218,7 +218,7 @@ def nothing():
 
 @pytest.mark.parametrize("members", [["a", "a/b"], ["a/b", "a"]], ids=str)
 @pytest.mark.parametrize("ending", [".zip", ".tar"])
-def test_what_is_a_file_and_a_folder_is_refused(ending, members, place):
+def test_a_name_of_both_a_file_and_a_folder_is_refused(ending, members, place):
     data = archive_of(ending, [(name, b"1") for name in members])
     assert_refused(place, ending, data, "twice|both")
 
@@ -261,7 +261,7 @@ def test_an_encrypted_member_is_refused(place):
     assert_refused(place, ".zip", bytes(data), "its member 'a' is encrypted;")
 
 
-def test_a_method_whose_memory_is_not_bounded_is_refused(place):
+def test_a_method_with_unbounded_memory_is_refused(place):
     assert_refused(place, ".zip", zip_of(FILES.items(), zipfile.ZIP_LZMA), "method")
 
 
@@ -287,13 +287,13 @@ def test_a_bomb_is_refused_by_its_ratio(ending, place):
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_more_members_than_allowed_are_refused(ending, place):
     data = archive_of(ending, [(f"{number}", b"") for number in range(11)])
-    told = "it has 11 members" if ending == ".zip" else "more than 10 members"
-    assert_refused(place, ending, data, told, SMALL)
+    message = "it has 11 members" if ending == ".zip" else "more than 10 members"
+    assert_refused(place, ending, data, message, SMALL)
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar"])
-def test_a_hundred_thousand_members_are_right_and_one_more_is_not(ending, place):
-    """Of the tar, all are the same folder, which is quick to make."""
+def test_a_hundred_thousand_members_are_allowed_and_one_more_is_not(ending, place):
+    """In the tar, all are the same folder, which is quick to make."""
     if ending == ".tar":
         block = special("folder", tarfile.DIRTYPE).tobuf()
         data = block * 100_000 + bytes(1_024)
@@ -305,12 +305,12 @@ def test_a_hundred_thousand_members_are_right_and_one_more_is_not(ending, place)
     assert_refused(place, ending, data, "members")
 
 
-def test_folders_that_only_names_tell_of_count(place):
+def test_folders_that_are_only_in_names_are_counted(place):
     members = [(f"{number}/a/b/c/d", b"") for number in range(10)]
     assert_refused(place, ".zip", zip_of(members), "members", SMALL)
 
 
-def test_what_does_not_fit_on_the_disk_is_refused_before_it_is_unpacked(place):
+def test_an_archive_that_does_not_fit_on_the_disk_is_refused_before_unpacking(place):
     data = bytearray(zip_of([("a", b"1" * 1_000)]))
     central = data.rindex(b"PK\1\2")
     data[central + 24 : central + 28] = struct.pack("<I", 2**32 - 2)
@@ -327,7 +327,7 @@ def test_what_does_not_fit_on_the_disk_is_refused_before_it_is_unpacked(place):
     assert not (place / "tree").exists()
 
 
-def test_a_disk_that_is_full_is_told_and_left_as_it_was(small_disk, tmp_path):
+def test_a_full_disk_is_an_error_and_nothing_stays_on_it(small_disk, tmp_path):
     disk = small_disk("-t", "tmpfs", "-o", "size=1m", "none")
     archive = tmp_path / "a.tar"
     archive.write_bytes(tar_of([("a", os.urandom(3_000_000))]))
@@ -344,7 +344,7 @@ def test_a_disk_that_is_full_is_told_and_left_as_it_was(small_disk, tmp_path):
 # lies, cuts and rubbish --------------------------------------------------------------------
 
 
-def test_a_zip_whose_sizes_lie_is_refused(place):
+def test_a_zip_with_wrong_sizes_is_refused(place):
     data = zip_of([("a", b"1" * 1_000), ("b", b"2" * 1_000)])
     for size in (10, 5_000):
         lying = bytearray(data)
@@ -354,7 +354,7 @@ def test_a_zip_whose_sizes_lie_is_refused(place):
         (place / "archive.zip").unlink()
 
 
-def test_a_zip_that_tells_of_a_place_before_its_beginning_is_refused(place):
+def test_a_zip_with_a_negative_offset_is_refused(place):
     data = bytearray(zip_of([("a", b"1")]))
     (offset,) = struct.unpack("<I", data[-6:-2])  # of the list of members
     data[-6:-2] = struct.pack("<I", offset + 10)
@@ -362,7 +362,7 @@ def test_a_zip_that_tells_of_a_place_before_its_beginning_is_refused(place):
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a/", stat.S_IFREG), ("a", stat.S_IFDIR)])
-def test_a_member_of_a_zip_that_says_to_be_both_is_refused(name, kind, place):
+def test_a_zip_member_that_claims_to_be_file_and_folder_is_refused(name, kind, place):
     assert_refused(place, ".zip", zip_of([(zip_info(name, kind | 0o644), b"")]), "both a file and")
 
 
@@ -373,7 +373,7 @@ def test_a_tar_with_a_size_below_zero_is_refused(place):
     assert_refused(place, ".tar", data, "an impossible size")
 
 
-def test_an_xz_that_wants_more_memory_than_is_given_is_refused(place):
+def test_an_xz_that_needs_too_much_memory_is_refused(place):
     data = bytearray(packed(".tar.xz", tar_of(FILES.items())))
     end = 12 + (data[12] + 1) * 4 - 4  # of the block's header, before its checksum
     assert data[14:16] == b"\x21\x01"  # LZMA2, and one byte that tells the dictionary's size
@@ -387,7 +387,7 @@ def test_a_folder_of_a_zip_that_has_bytes_is_refused(place):
 
 
 def test_a_folder_of_a_tar_that_has_bytes_is_refused(place):
-    """Where one program takes them for its contents, another finds members in them."""
+    """Some programs would read them as the folder's contents, others as further members."""
     hidden = tar_of([("hidden", b"evil")])[:1024]
     data = tar_of([(special("dir", tarfile.DIRTYPE), hidden)])
     assert_refused(place, ".tar", data, "an impossible size")
@@ -401,7 +401,7 @@ def test_a_tar_whose_size_is_longer_than_what_follows_is_refused(place):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_an_archive_that_is_cut_anywhere_is_refused(ending, place):
+def test_an_archive_that_is_cut_short_anywhere_is_refused(ending, place):
     data = archive_of(ending, FILES.items())
     step = max(1, len(data) // 25)
     # The last blocks of a tar are padding: without them it is still whole.
@@ -412,13 +412,13 @@ def test_an_archive_that_is_cut_anywhere_is_refused(ending, place):
             (place / f"archive{ending}").unlink()
 
 
-def test_a_tar_that_is_cut_between_two_members_is_refused(place):
+def test_a_tar_that_is_cut_short_between_two_members_is_refused(place):
     data = tar_of([("a", b"1" * 512), ("b", b"2" * 512)])
     assert_refused(place, ".tar", data[: 512 * 2], "cut short")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_what_is_no_archive_is_refused(ending, place):
+def test_a_file_that_is_not_an_archive_is_refused(ending, place):
     for data in (b"", b"x" * 1_000, os.urandom(2_000), b"PK\3\4" + b"x" * 100, b"\x1f\x8b" + b"x"):
         assert_refused(place, ending, data, "archive")
         (place / f"archive{ending}").unlink()
@@ -440,12 +440,12 @@ def test_many_small_headers_before_a_member_are_refused(place):
     assert_refused(place, ".tar", block * 5_000, "broken|headers")
 
 
-def test_what_goes_on_and_on_after_the_end_is_refused(place):
+def test_a_tar_that_does_not_stop_after_its_end_is_refused(place):
     data = gzip.compress(tar_of(FILES.items()) + bytes(40_000_000))
     assert_refused(place, ".tar.gz", data, "after its end")
 
 
-def test_a_checksum_behind_the_end_is_looked_at(place):
+def test_a_checksum_after_the_end_is_checked(place):
     data = bytearray(gzip.compress(tar_of(FILES.items())))
     data[-5] ^= 1
     assert_refused(place, ".tar.gz", bytes(data), "archive")
@@ -489,8 +489,8 @@ def test_any_byte_that_changed_is_an_error_or_does_no_harm(
 
 
 @pytest.mark.parametrize("replaced", [True, False])
-def test_an_archive_that_changes_while_it_is_unpacked_makes_no_tree(replaced, place):
-    """It is a pipe, so that it is written while it is read; what was read of it is whole."""
+def test_an_archive_that_changes_while_it_is_unpacked_leaves_no_folder(replaced, place):
+    """The test uses a pipe, so that the archive can change while it is read."""
     archive, other, data = place / "a.tar", place / "other", tar_of(FILES.items())
     os.mkfifo(archive)
     os.utime(archive, (1, 1))
@@ -513,7 +513,7 @@ def test_an_archive_that_changes_while_it_is_unpacked_makes_no_tree(replaced, pl
     assert list((place / "trees").iterdir()) == []
 
 
-def test_a_folder_that_is_there_is_not_unpacked_into(place):
+def test_an_existing_folder_is_not_unpacked_into(place):
     (place / "tree").mkdir()
     with pytest.raises(OSError, match="exists"):
         unpacked(place, ".zip", zip_of(FILES.items()))
@@ -531,7 +531,7 @@ def test_limits_come_from_the_environment(monkeypatch):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_differences_between_a_tree_and_its_archive_are_told(ending, place, tmp_path):
+def test_differences_between_a_folder_and_its_archive_are_listed(ending, place, tmp_path):
     tree = unpacked(place, ending, archive_of(ending, FILES.items()))
     archive = place / f"archive{ending}"
     assert differences(archive, archive.name, tree) == []
@@ -564,7 +564,7 @@ def test_a_file_that_grew_or_became_a_link_differs_from_its_archive(place, tmp_p
     assert found == ["a has other bytes", "b has other bytes"]
 
 
-def test_a_tree_is_removed_though_it_is_read_only_and_links_are_not_followed(place, tmp_path):
+def test_a_read_only_tree_is_removed_and_links_are_not_followed(place, tmp_path):
     tree = unpacked(place, ".zip", zip_of(FILES.items()))
     outside = tmp_path / "in" / "outside"
     outside.mkdir()

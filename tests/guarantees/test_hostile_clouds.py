@@ -1,4 +1,4 @@
-"""Object stores that die, refuse, throttle, lose and lie: a clear error, and nothing half there."""
+"""Object stores that fail, refuse, throttle, lose or lie: a clear error, and no partial object."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class TestUploads:
          answers(500, "InternalError"), answers(429, "TooManyRequests", Retry_After="1")],
         ids=["unread", "in the middle", "unanswered", "throttled", "broken", "too many"],
     )  # fmt: skip
-    def test_what_passes_is_tried_again(self, behaviour, bucket, proxy, source, small):
+    def test_a_temporary_error_is_retried(self, behaviour, bucket, proxy, source, small):
         for path, kind in ((source, "part"), (small, "put")):
             proxy.misbehave(kind, behaviour, times=2)
             uploaded = upload(path, bucket)
@@ -93,56 +93,56 @@ class TestUploads:
 
     @pytest.mark.parametrize("kind", ["part", "complete"])
     @pytest.mark.parametrize(
-        ("behaviour", "told"),
+        ("behaviour", "message"),
         [(answers(403, "AccessDenied"), "refuses it"), (answers(400, "Bad"), "400")],
     )
-    def test_what_is_refused_leaves_nothing(self, kind, behaviour, told, bucket, proxy, source):
+    def test_a_refused_upload_leaves_nothing(self, kind, behaviour, message, bucket, proxy, source):
         proxy.misbehave(kind, behaviour)
-        with pytest.raises(UploadError, match=told) as caught:
+        with pytest.raises(UploadError, match=message) as caught:
             upload(source, bucket)
         assert caught.value.urls == (f"{bucket.url}/a/net.pt",)
         assert "127.0.0.1" not in str(caught.value)
         assert caught.value.__cause__ is None
         nothing_visible(bucket)
 
-    def test_small_ones_too(self, bucket, proxy, small):
+    def test_a_refused_small_upload_leaves_nothing(self, bucket, proxy, small):
         proxy.misbehave("put", answers(403, "AccessDenied"))
         with pytest.raises(UploadError, match="refuses it"):
             upload(small, bucket)
         nothing_visible(bucket)
 
-    def test_one_that_is_there_though_its_answer_was_lost(self, bucket, proxy, source, small):
+    def test_an_upload_whose_answer_was_lost_is_found(self, bucket, proxy, source, small):
         for path, kind in ((source, "complete"), (small, "put")):
             proxy.misbehave(kind, dies_before_answering, times=1)
             uploaded = upload(path, bucket)
             assert bucket.get("a/net.pt") == path.read_bytes()
             cloud_upload.delete(uploaded.url)
 
-    def test_one_that_is_completed_by_an_error(self, bucket, proxy, source):
+    def test_an_error_in_the_last_answer_is_an_error(self, bucket, proxy, source):
         proxy.misbehave("complete", completes_with_an_error)
         with pytest.raises(UploadError):
             upload(source, bucket)
         nothing_visible(bucket)
 
-    def test_a_part_that_is_lost(self, bucket, proxy, source):
+    def test_a_lost_part_is_an_error(self, bucket, proxy, source):
         proxy.misbehave("complete", loses_part(2))
         with pytest.raises(UploadError, match=r"accepted 20,000,000 bytes, but has 11,611,392"):
             upload(source, bucket)
         nothing_visible(bucket)
 
-    def test_one_that_is_taken_and_not_there(self, bucket, proxy, small):
+    def test_an_object_that_is_missing_after_its_upload_is_an_error(self, bucket, proxy, small):
         proxy.misbehave("put", answers(200, ETag='"x"'))
         with pytest.raises(UploadError, match="accepted it, but does not have it"):
             upload(small, bucket)
 
-    def test_a_server_that_is_not_there(self, bucket, proxy, source):
+    def test_a_server_that_cannot_be_reached_is_an_error(self, bucket, proxy, source):
         proxy.down()
         with pytest.raises(UploadError, match=r"cannot be reached|broke off"):
             upload(source, bucket, Pace(pause=0.001, silence=1.0))
         proxy.up()
         nothing_visible(bucket)
 
-    def test_a_server_that_says_nothing(self, bucket, proxy, small):
+    def test_a_silent_server_is_an_error(self, bucket, proxy, small):
         proxy.misbehave("put", says_nothing)
         with pytest.raises(UploadError, match="in time"):
             upload(small, bucket, IMPATIENT)
@@ -177,7 +177,9 @@ class TestUploads:
             assert bucket.uploads() == []
 
     @pytest.mark.parametrize("error", [ValueError("mine"), RuntimeError("mine")])
-    def test_what_the_progress_raises_is_not_the_servers(self, error, bucket, proxy, source, small):
+    def test_an_error_of_the_progress_function_is_raised_unchanged(
+        self, error, bucket, proxy, source, small
+    ):
         def fail(done, total):
             raise error
 
@@ -186,7 +188,7 @@ class TestUploads:
                 upload(path, bucket, progress=fail)
         nothing_visible(bucket)
 
-    def test_it_is_created_only_where_nothing_is(self, bucket, proxy, small):
+    def test_an_upload_has_the_condition_that_no_object_exists(self, bucket, proxy, small):
         conditions = []
 
         def look(middleman):
@@ -212,7 +214,7 @@ class TestUploads:
             upload(source, bucket, run=run_and_interrupt)
         nothing_visible(bucket)
 
-    def test_nothing_is_recorded_of_what_failed(self, bucket, proxy, small, registry):
+    def test_a_failed_upload_records_nothing(self, bucket, proxy, small, registry):
         model = OutputModel(Task.create("p", "t"))
         before = model.history()
         proxy.misbehave("put", answers(403, "AccessDenied"))
@@ -221,7 +223,7 @@ class TestUploads:
         assert model.history() == before
         assert model.url is None
 
-    def test_behind_the_registry_keeps_the_bytes_of_what_failed(
+    def test_after_a_failed_background_upload_the_registry_has_the_bytes(
         self, bucket, proxy, small, registry
     ):
         model = OutputModel(Task.create("p", "t"))
@@ -231,7 +233,7 @@ class TestUploads:
             OutputModel.wait_for_uploads()
         assert Path(model.get_weights(raise_on_error=True)).read_bytes() == SMALL
 
-    def test_a_deletion_that_fails_is_told(self, bucket, proxy, small, registry, caplog):
+    def test_a_failed_deletion_is_logged(self, bucket, proxy, small, registry, caplog):
         model = OutputModel(Task.create("p", "t"))
         model.update_weights(small, upload_uri=bucket.url, async_enable=False)
         proxy.misbehave("delete", answers(403, "AccessDenied"))
@@ -259,7 +261,7 @@ class TestDownloads:
          answers(500, "InternalError"), answers(429, "TooManyRequests")],
         ids=["unread", "in the middle", "unanswered", "throttled", "broken", "too many"],
     )  # fmt: skip
-    def test_what_passes_is_tried_again(self, behaviour, bucket, proxy, tmp_path):
+    def test_a_temporary_error_is_retried(self, behaviour, bucket, proxy, tmp_path):
         for kind in ("get", "head"):
             proxy.misbehave(kind, behaviour, times=3)
         found = download(bucket, tmp_path / "part")
@@ -267,7 +269,7 @@ class TestDownloads:
         assert found.digest == hashlib.sha256(LARGE).hexdigest()
 
     @pytest.mark.parametrize("kind", ["get", "head"])
-    def test_what_is_refused(self, kind, bucket, proxy, tmp_path):
+    def test_a_refused_download_is_an_error(self, kind, bucket, proxy, tmp_path):
         proxy.misbehave(kind, answers(403, "AccessDenied"))
         with pytest.raises(DownloadError, match="refuses it") as caught:
             download(bucket, tmp_path / "part")
@@ -276,36 +278,36 @@ class TestDownloads:
         assert caught.value.__cause__ is None
         assert list(tmp_path.iterdir()) == []
 
-    def test_what_stays_broken_is_given_up_on(self, bucket, proxy, tmp_path):
+    def test_a_server_that_always_fails_is_tried_five_times(self, bucket, proxy, tmp_path):
         proxy.misbehave("get", answers(503, "SlowDown"))
         with pytest.raises(DownloadError, match=r"no success in 5 tries: .*503 \(SlowDown\)"):
             download(bucket, tmp_path / "part")
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_server_that_is_not_there(self, bucket, proxy, tmp_path):
+    def test_a_server_that_cannot_be_reached_is_an_error(self, bucket, proxy, tmp_path):
         proxy.down()
         with pytest.raises(DownloadError, match=r"cannot be reached|broke off"):
             download(bucket, tmp_path / "part")
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("kind", ["get", "head"])
-    def test_a_server_that_says_nothing(self, kind, bucket, proxy, tmp_path):
+    def test_a_silent_server_is_an_error(self, kind, bucket, proxy, tmp_path):
         proxy.misbehave(kind, says_nothing)
         with pytest.raises(DownloadError, match="0 bytes came in"):
             download(bucket, tmp_path / "part", IMPATIENT)
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_server_that_drips(self, bucket, proxy, tmp_path):
+    def test_a_dripping_server_is_an_error(self, bucket, proxy, tmp_path):
         proxy.misbehave("get", drips(10, 0.1))
         with pytest.raises(DownloadError, match="slower than 1024 bytes a second"):
             download(bucket, tmp_path / "part", IMPATIENT)
 
-    def test_the_deadline_bounds_it_all(self, bucket, proxy, tmp_path):
+    def test_the_deadline_limits_everything(self, bucket, proxy, tmp_path):
         proxy.misbehave("get", answers(503, "SlowDown"))
         with pytest.raises(DownloadError, match=r"longer than the deadline of 0\.5 s"):
             download(bucket, tmp_path / "part", Pace(pause=1.0, deadline=0.5))
 
-    def test_a_rest_is_taken_up_by_the_next(self, bucket, proxy, tmp_path):
+    def test_the_next_call_continues_a_cut_download(self, bucket, proxy, tmp_path):
         last = f"{2 * cloud_download.RANGE}-"
         proxy.misbehave(
             "get", answers(403, "AccessDenied"), where=lambda a: last in (a.range or "")
@@ -320,7 +322,9 @@ class TestDownloads:
         (asked,) = proxy.asked("get")[before:]
         assert last in asked.range
 
-    def test_a_rest_of_what_is_another_object_by_now_is_not(self, bucket, proxy, tmp_path):
+    def test_the_part_of_an_object_that_was_replaced_is_not_continued(
+        self, bucket, proxy, tmp_path
+    ):
         last = f"{2 * cloud_download.RANGE}-"
         proxy.misbehave(
             "get", answers(403, "AccessDenied"), where=lambda a: last in (a.range or "")
@@ -332,7 +336,9 @@ class TestDownloads:
         download(bucket, tmp_path / "part")
         assert (tmp_path / "part").read_bytes() == LARGE[::-1]
 
-    def test_an_object_that_is_replaced_meanwhile(self, bucket, proxy, tmp_path):
+    def test_an_object_that_is_replaced_during_the_download_is_downloaded_again(
+        self, bucket, proxy, tmp_path
+    ):
         replaced = threading.Event()
 
         def replace(middleman):
@@ -347,12 +353,14 @@ class TestDownloads:
         assert replaced.is_set()
         assert (tmp_path / "part").read_bytes() == LARGE[::-1]
 
-    def test_a_range_that_the_object_has_no_more(self, bucket, proxy, tmp_path):
+    def test_a_range_that_the_object_does_not_have_any_more_starts_again(
+        self, bucket, proxy, tmp_path
+    ):
         proxy.misbehave("get", answers(416, "InvalidRange"), times=1)
         download(bucket, tmp_path / "part")
         assert (tmp_path / "part").read_bytes() == LARGE
 
-    def test_another_range_than_was_asked_for(self, bucket, proxy, tmp_path):
+    def test_another_range_than_requested_is_an_error(self, bucket, proxy, tmp_path):
         for behaviour in (answers_another_range(5), answers_another_range(5, admits=True)):
             proxy.misbehave("get", behaviour)
             with pytest.raises((DownloadError, DigestMismatchError)):
@@ -360,34 +368,36 @@ class TestDownloads:
             proxy.behave()
             assert list(tmp_path.iterdir()) == []
 
-    def test_the_whole_instead_of_a_range(self, bucket, proxy, tmp_path):
+    def test_the_whole_object_instead_of_a_range_is_an_error(self, bucket, proxy, tmp_path):
         proxy.misbehave("get", ignores_the_range)
         with pytest.raises(DownloadError):
             download(bucket, tmp_path / "part")
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("etag", [None, '"another"'])
-    def test_another_objects_bytes(self, etag, bucket, proxy, tmp_path):
+    def test_bytes_of_another_object_are_an_error(self, etag, bucket, proxy, tmp_path):
         other = os.urandom(cloud_download.RANGE)
         proxy.misbehave("get", answers_with(other, etag), where=lambda a: "=0-" in (a.range or ""))
         with pytest.raises((DigestMismatchError, DownloadError)):
             download(bucket, tmp_path / "part", wanted=hashlib.sha256(LARGE).hexdigest())
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_length_that_is_a_lie(self, bucket, proxy, tmp_path):
+    def test_a_wrong_length_is_an_error(self, bucket, proxy, tmp_path):
         proxy.misbehave("head", tells(Content_Length="5000000"))
         with pytest.raises(DownloadError, match="changes with each request"):
             download(bucket, tmp_path / "part")
         assert list(tmp_path.iterdir()) == []
 
-    def test_more_than_the_disk_holds_is_not_begun(self, bucket, proxy, tmp_path):
+    def test_an_object_that_does_not_fit_on_the_disk_is_not_downloaded(
+        self, bucket, proxy, tmp_path
+    ):
         proxy.misbehave("head", tells(Content_Length=str(10**15)))
         with pytest.raises(OSError, match="do not fit"):
             download(bucket, tmp_path / "part")
         assert proxy.asked("get") == []
         assert list(tmp_path.iterdir()) == []
 
-    def test_an_interrupt_keeps_the_rest(self, bucket, proxy, tmp_path):
+    def test_an_interrupted_download_can_be_continued(self, bucket, proxy, tmp_path):
         stopped = threading.Event()
 
         def stop(done, total):
@@ -434,25 +444,27 @@ def use_and_fork(url, root):
         if os.fork() == 0:
             try:
                 StorageManager.get_local_copy(url, force_download=True, raise_on_error=True)
-                told = "it worked"
+                message = "it worked"
             except OSError as error:
-                told = str(error)
-            os.write(writer, told.encode())
+                message = str(error)
+            os.write(writer, message.encode())
             os._exit(0)
         os.close(writer)
-        with open(reader) as told:
-            return told.read()
+        with open(reader) as message:
+            return message.read()
 
 
-def test_a_fork_of_what_used_clouds_is_told_so_and_does_not_hang(new_bucket, children, tmp_path):
+def test_a_fork_of_a_process_that_used_clouds_gets_an_error_and_does_not_hang(
+    new_bucket, children, tmp_path
+):
     bucket = new_bucket("gcs")
     bucket.put("net.pt", SMALL)
-    told = children.run(use_and_fork, f"{bucket.url}/net.pt", tmp_path)
-    assert "spawn" in told
+    message = children.run(use_and_fork, f"{bucket.url}/net.pt", tmp_path)
+    assert "spawn" in message
 
 
-def test_where_a_loop_runs_already(new_bucket, tmp_path):
-    """As in a notebook, whose cells run in one."""
+def test_a_download_works_inside_a_running_event_loop(new_bucket, tmp_path):
+    """As in a notebook, whose cells run in an event loop."""
     import asyncio
 
     bucket = new_bucket("gcs")

@@ -1,4 +1,4 @@
-"""P21 from one end to the other: hostile texts that are reported run in no page that shows them."""
+"""P21 from report to page: no hostile text that is reported runs in a page that shows it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def browser():
 
 
 def usable(text):
-    """Return a hostile text as something that a name can be: the registry refuses the rest."""
+    """Return a hostile text in a form that is allowed as a name."""
     plain = text.replace("\0", "").encode("utf-8", "ignore").decode()
     return plain[:1_000].strip() or "blank"
 
 
 def report_one(subject, text, number):
-    """Report a plot in which every text is the given one; of another kind for each number."""
+    """Report a plot in which every text is the given one; each number gives another kind."""
     axes = {"xaxis": text, "yaxis": text, "iteration": number}
     lines = [SeriesInfo(text, [(0, 1), (1, 2)], [text] * 2)]
     kinds = (
@@ -45,7 +45,7 @@ def report_one(subject, text, number):
 
 
 def report_solids(subject, texts):
-    """Few of these: a browser has room for some drawings in space."""
+    """Report only a few 3D plots: a browser can show only some at once."""
     text = texts[0]
     axes = {"xaxis": text, "yaxis": texts[1], "zaxis": texts[2]}
     subject.report_scatter3d(text, texts[3], [(1, 2, 3), (2, 3, 4)], labels=texts[4:6], **axes)
@@ -68,7 +68,7 @@ def open_and_look(browser, page):
     return ran, drawn, asked, shown.close()
 
 
-def test_nothing_that_is_reported_runs_in_a_page(tmp_path, browser):
+def test_no_reported_text_runs_in_a_page(tmp_path, browser):
     texts = [usable(text) for text in samples.HOSTILE]
     assert len(texts) >= 60
     with Registry(tmp_path / "r", durability="fast") as registry:

@@ -1,4 +1,4 @@
-"""P20: servers that lie, stumble or drip give an error or the right bytes, and leave nothing."""
+"""P20: servers that lie, fail or drip give an error or the right bytes, and leave no file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ETAG = '"one"'
 
 
 class Server:
-    """Answers each connection by the next of its scripts, the last one for ever.
+    """Answers each connection with the next of its scripts, and repeats the last one.
 
     A script is bytes, or a function that gets the connection and the request's text.
     """
@@ -113,20 +113,20 @@ def get(server, tmp_path, path="/net.pt", **options):
     return download(server.url(path), folder / "part", **{"pace": QUICK} | options)
 
 
-def left(tmp_path):
+def files(tmp_path):
     return sorted(each.name for each in (tmp_path / "get").iterdir())
 
 
 def assert_got(found, tmp_path, body=BODY):
     assert (found.digest, found.size) == (hashlib.sha256(body).hexdigest(), len(body))
     assert (tmp_path / "get" / "part").read_bytes() == body
-    assert left(tmp_path) == ["part"]
+    assert files(tmp_path) == ["part"]
 
 
 def assert_fails(server, tmp_path, match, path="/net.pt", **options):
     with pytest.raises(DownloadError, match=match) as raised:
         get(server, tmp_path, path, **options)
-    assert left(tmp_path) == []
+    assert files(tmp_path) == []
     return raised.value
 
 
@@ -137,7 +137,7 @@ def ranges_of(server):
 # right answers -----------------------------------------------------------------------------
 
 
-def test_a_whole_answer_is_taken(serve, tmp_path):
+def test_a_whole_answer_is_accepted(serve, tmp_path):
     server = serve(answer(ETag=ETAG, Last_Modified="Sun, 22 Nov 2026 00:00:00 GMT"))
     told = []
     found = get(server, tmp_path, progress=lambda done, total: told.append((done, total)))
@@ -166,7 +166,7 @@ def test_a_checksum_is_compared(serve, tmp_path):
     with pytest.raises(DigestMismatchError) as raised:
         get(server, tmp_path, wanted="0" * 64)
     assert (raised.value.wanted, raised.value.found) == ("0" * 64, DIGEST)
-    assert left(tmp_path) == []
+    assert files(tmp_path) == []
 
 
 # cut bodies --------------------------------------------------------------------------------
@@ -184,14 +184,14 @@ def cut(script, at):
 
 
 def resuming(line, request):
-    """Send the rest that is asked for, but never more than 100,000 bytes."""
+    """Send the requested rest, but never more than 100,000 bytes."""
     match = re.search(r"(?i)range: bytes=(\d+)-", request)
     start = int(match[1]) if match else 0
     whole = partial(start) if match else answer(ETag=ETAG)
     line.sendall(cut(whole, 100_000))
 
 
-def test_a_body_that_is_cut_goes_on_where_it_stopped(serve, tmp_path):
+def test_a_cut_body_continues_where_it_stopped(serve, tmp_path):
     server = serve(resuming)
     assert_got(get(server, tmp_path), tmp_path)
     asked = ranges_of(server)
@@ -201,22 +201,22 @@ def test_a_body_that_is_cut_goes_on_where_it_stopped(serve, tmp_path):
     assert f"If-Range: {ETAG}" in server.requests[1]
 
 
-def test_another_call_goes_on_where_one_stopped(serve, tmp_path):
-    """The server dies for good; later another one serves the same."""
+def test_another_call_continues_where_one_stopped(serve, tmp_path):
+    """The first server fails for good; later another one serves the same file."""
     server = serve(cut(answer(ETag=ETAG), 200_000), answer(b"", "503 Busy"))
     url = server.url()
     folder = tmp_path / "get"
     folder.mkdir()
     with pytest.raises(DownloadError, match="503"):
         download(url, folder / "part", pace=QUICK)
-    assert left(tmp_path) == ["part", "part.json"]
+    assert files(tmp_path) == ["part", "part.json"]
     assert "http" not in (folder / "part.json").read_text()
     server.scripts = [resuming]
     assert_got(download(url, folder / "part", pace=QUICK), tmp_path)
     assert ranges_of(server)[-1] == ["bytes=200000-"]
 
 
-def test_the_rest_of_another_url_is_not_taken_up(serve, tmp_path):
+def test_the_part_of_another_url_is_not_continued(serve, tmp_path):
     server = serve(cut(answer(ETag=ETAG), 200_000), answer(b"", "503 Busy"))
     with pytest.raises(DownloadError):
         get(server, tmp_path)
@@ -234,14 +234,14 @@ def test_a_link_is_not_written_through(serve, tmp_path):
     assert (tmp_path / "outside").read_bytes() == b"outside"
 
 
-def test_what_is_left_without_a_note_is_overwritten_to_its_end(serve, tmp_path):
+def test_a_part_without_a_note_is_overwritten_completely(serve, tmp_path):
     (tmp_path / "get").mkdir()
     (tmp_path / "get" / "part").write_bytes(b"x" * 400_000)
     assert_got(get(serve(answer()), tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize("note", [b"", b"{", b"[]", b'{"key": 1}', b'"x"', b"\xff"], ids=repr)
-def test_a_note_that_is_broken_is_none(note, serve, tmp_path):
+def test_a_broken_note_is_ignored(note, serve, tmp_path):
     (tmp_path / "get").mkdir()
     (tmp_path / "get" / "part").write_bytes(BODY[:100])
     (tmp_path / "get" / "part.json").write_bytes(note)
@@ -251,14 +251,14 @@ def test_a_note_that_is_broken_is_none(note, serve, tmp_path):
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"', "unquoted"])
-def test_without_a_strong_etag_it_begins_anew(etag, serve, tmp_path):
+def test_without_a_strong_etag_the_download_starts_again(etag, serve, tmp_path):
     headers = {"ETag": etag} if etag else {}
     server = serve(cut(answer(**headers), 100_000), answer(**headers))
     assert_got(get(server, tmp_path), tmp_path)
     assert ranges_of(server) == [[], []]
 
 
-def test_what_changed_meanwhile_begins_anew(serve, tmp_path):
+def test_a_file_that_changed_is_downloaded_again(serve, tmp_path):
     other = os.urandom(200_000)
     server = serve(cut(answer(ETag=ETAG), 100_000), answer(other, ETag='"two"'))
     assert_got(get(server, tmp_path), tmp_path, other)
@@ -269,31 +269,31 @@ WRONG_PARTS = {
     "another start": lambda: partial(50_000),
     "another total": lambda: partial(100_000, Content_Range="bytes 100000-299999/400000"),
     "a part of the rest": lambda: partial(100_000, Content_Range="bytes 100000-200000/300000"),
-    "no range told": lambda: partial(100_000, Content_Range=False),
-    "nonsense for a range": lambda: partial(100_000, Content_Range="bytes */*"),
+    "no range": lambda: partial(100_000, Content_Range=False),
+    "an invalid range": lambda: partial(100_000, Content_Range="bytes */*"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG_PARTS)
-def test_a_rest_that_does_not_fit_begins_anew(name, serve, tmp_path):
+def test_a_rest_that_does_not_match_starts_again(name, serve, tmp_path):
     server = serve(cut(answer(ETag=ETAG), 100_000), WRONG_PARTS[name](), answer(ETag=ETAG))
     assert_got(get(server, tmp_path), tmp_path)
     assert [bool(each) for each in ranges_of(server)] == [False, True, False]
 
 
-def test_a_part_that_nobody_asked_for_is_refused(serve, tmp_path):
+def test_a_part_that_was_not_requested_is_refused(serve, tmp_path):
     assert_fails(serve(partial(100_000)), tmp_path, "other ranges")
 
 
-def test_a_range_beyond_the_end_begins_anew(serve, tmp_path):
+def test_a_range_beyond_the_end_starts_again(serve, tmp_path):
     server = serve(
         cut(answer(ETag=ETAG), 100_000), answer(b"", "416 Range Not Satisfiable"), answer(ETag=ETAG)
     )
     assert_got(get(server, tmp_path), tmp_path)
 
 
-def test_a_part_that_is_complete_already_is_taken(serve, tmp_path):
-    """Killed between the last byte and the end; the server has no more to send."""
+def test_a_complete_part_is_accepted(serve, tmp_path):
+    """The download was killed after the last byte; the server has no more to send."""
     server = serve(cut(answer(ETag=ETAG), 200_000), answer(b"", "503 Busy"))
     with pytest.raises(DownloadError):
         get(server, tmp_path)
@@ -318,8 +318,8 @@ def test_any_cuts_give_the_right_bytes(serve, tmp_path):
         (tmp_path / "get" / "part").unlink()
 
 
-def test_a_large_body_that_changed_meanwhile_begins_anew(serve, tmp_path):
-    """What was hashed of it, and what stands behind the end of a shorter one, is forgotten."""
+def test_a_large_file_that_changed_is_downloaded_again(serve, tmp_path):
+    """The hash starts again, and bytes after the end of the shorter file are cut off."""
     first, second = os.urandom(9_000_000), os.urandom(5_500_000)
     server = serve(cut(answer(first, ETag=ETAG), 6_000_000), answer(second, ETag='"two"'))
     assert_got(get(server, tmp_path), tmp_path, second)
@@ -347,38 +347,40 @@ SHORT = {
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_what_is_not_whole_is_an_error_and_never_a_file(name, serve, tmp_path):
+def test_an_incomplete_answer_is_an_error_and_never_a_file(name, serve, tmp_path):
     with pytest.raises((DownloadError, StorageFullError)):
         get(serve(SHORT[name]), tmp_path)
-    assert left(tmp_path) == []
+    assert files(tmp_path) == []
     gc.collect()  # a connection that was left open warns here, and warnings are errors
 
 
-def test_without_a_length_a_checksum_tells_the_whole_from_a_part(serve, tmp_path):
+def test_without_a_length_a_checksum_shows_that_the_answer_is_whole(serve, tmp_path):
     assert_got(get(serve(answer(length=False)), tmp_path, wanted=DIGEST), tmp_path)
     (tmp_path / "get" / "part").unlink()
     with pytest.raises(DigestMismatchError):
         get(serve(answer(BODY[:-1], length=False)), tmp_path, wanted=DIGEST)
-    assert left(tmp_path) == []
+    assert files(tmp_path) == []
 
 
-def test_chunks_count_where_a_length_is_told_too(serve, tmp_path):
+def test_chunks_count_even_if_a_length_is_given_too(serve, tmp_path):
     script = answer(b"5\r\nabcde\r\n0\r\n\r\n", length=3, Transfer_Encoding="chunked")
     assert_got(get(serve(script), tmp_path), tmp_path, b"abcde")
 
 
-def test_more_than_the_length_is_not_taken(serve, tmp_path):
+def test_bytes_beyond_the_length_are_ignored(serve, tmp_path):
     assert_got(get(serve(answer(length=1_000)), tmp_path), tmp_path, BODY[:1_000])
 
 
-def test_what_is_compressed_though_nobody_asked_is_refused(serve, tmp_path):
+def test_an_answer_that_is_compressed_without_request_is_refused(serve, tmp_path):
     script = answer(gzip.compress(BODY), Content_Encoding="gzip")
     assert_fails(serve(script), tmp_path, "compressed")
     get(serve(script), tmp_path, "/pkg.tar.gz")  # it is the archive, whatever the server calls it
     assert gzip.decompress((tmp_path / "get" / "part").read_bytes()) == BODY
 
 
-def test_what_does_not_fit_is_refused_before_it_is_read(serve, small_disk, tmp_path):
+def test_a_file_that_does_not_fit_on_the_disk_is_refused_before_it_is_read(
+    serve, small_disk, tmp_path
+):
     disk = small_disk("-t", "tmpfs", "-o", "size=1m", "none")
     server = serve(answer(b"x" * 100, length=5_000_000, ETag=ETAG))
     with pytest.raises(StorageFullError, match="5,000,000"):
@@ -386,7 +388,7 @@ def test_what_does_not_fit_is_refused_before_it_is_read(serve, small_disk, tmp_p
     assert list(disk.iterdir()) == []
 
 
-def test_a_disk_that_is_full_is_told(serve, small_disk):
+def test_a_full_disk_is_an_error(serve, small_disk):
     disk = small_disk("-t", "tmpfs", "-o", "size=128k", "none")
     chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
     server = serve(answer(chunks, length=False, Transfer_Encoding="chunked"))
@@ -401,13 +403,13 @@ def test_a_disk_that_is_full_is_told(serve, small_disk):
 @pytest.mark.parametrize(
     "status", ["500 Oops", "502 Bad", "503 Busy", "504 Slow", "429 Many", "408 X"]
 )
-def test_a_stumble_is_tried_again(status, serve, tmp_path):
+def test_a_temporary_error_is_retried(status, serve, tmp_path):
     server = serve(answer(b"", status), answer(b"", status), answer())
     assert_got(get(server, tmp_path), tmp_path)
     assert len(server.requests) == 3
 
 
-def test_a_server_that_only_stumbles_is_given_up_on(serve, tmp_path):
+def test_a_server_that_always_fails_is_tried_five_times(serve, tmp_path):
     server = serve(answer(b"", "503 Busy"))
     assert_fails(server, tmp_path, "503")
     assert len(server.requests) == 5
@@ -419,7 +421,7 @@ def test_a_server_that_only_stumbles_is_given_up_on(serve, tmp_path):
      ("401 Who", "credentials"), ("400 Bad", "does not give"), ("204 Empty", "does not give"),
      ("304 Same", "does not give"), ("501 What", "does not give")],
 )  # fmt: skip
-def test_a_refusal_is_told_at_once(status, match, serve, tmp_path):
+def test_a_refusal_is_raised_at_once(status, match, serve, tmp_path):
     server = serve(answer(b"", status))
     error = assert_fails(server, tmp_path, match)
     assert error.status == int(status[:3])
@@ -436,7 +438,7 @@ def test_retry_after_is_honoured(as_date, serve, tmp_path):
 
 
 @pytest.mark.parametrize("later", ["soon", "-5", "", "9" * 400])
-def test_nonsense_in_retry_after_is_no_error(later, serve, tmp_path):
+def test_an_invalid_retry_after_is_no_error(later, serve, tmp_path):
     server = serve(answer(b"", "503 Busy", Retry_After=later), answer())
     pace = Pace(silence=0.4, pause=0.001, deadline=1.0)
     if later.isdecimal():
@@ -458,30 +460,30 @@ def dripping(first, rest=b"x"):
     return script
 
 
-def test_a_body_that_drips_is_given_up_on(serve, tmp_path):
+def test_a_dripping_body_is_an_error(serve, tmp_path):
     server = serve(dripping(answer(b"", length=10**6)))
     assert_fails(server, tmp_path, "slower than")
     assert len(server.requests) == 1
 
 
-def test_a_body_without_a_length_that_drips_is_given_up_on_and_not_compared(serve, tmp_path):
+def test_a_dripping_body_without_a_length_is_an_error_and_not_compared(serve, tmp_path):
     server = serve(dripping(answer(b"", length=False)))
     assert_fails(server, tmp_path, "slower than", wanted=DIGEST)
 
 
-def test_what_came_before_it_dripped_stays(serve, tmp_path):
+def test_what_arrived_before_it_dripped_stays(serve, tmp_path):
     server = serve(dripping(cut(answer(ETag=ETAG), 100_000)))
     with pytest.raises(DownloadError, match="slower than"):
         get(server, tmp_path)
-    assert left(tmp_path) == ["part", "part.json"]
+    assert files(tmp_path) == ["part", "part.json"]
 
 
-def test_headers_that_drip_are_given_up_on(serve, tmp_path):
+def test_dripping_headers_are_an_error(serve, tmp_path):
     server = serve(dripping(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"))
     assert_fails(server, tmp_path, "slower than")
 
 
-def test_endless_headers_are_given_up_on(serve, tmp_path):
+def test_endless_headers_are_an_error(serve, tmp_path):
     def script(line, request):
         line.sendall(b"HTTP/1.1 200 OK\r\n")
         for number in range(10**6):
@@ -490,22 +492,22 @@ def test_endless_headers_are_given_up_on(serve, tmp_path):
     assert_fails(serve(script), tmp_path, "too slow|did not deliver")
 
 
-def test_silence_is_given_up_on(serve, tmp_path):
+def test_a_silent_server_is_an_error(serve, tmp_path):
     def script(line, request):
         time.sleep(1.5)
 
     assert_fails(serve(script), tmp_path, "too slow|did not deliver")
 
 
-def test_the_deadline_bounds_everything(serve, tmp_path):
-    """Quick enough never to be called slow, and longer than the deadline."""
+def test_the_deadline_limits_everything(serve, tmp_path):
+    """The server is fast enough, but takes longer than the deadline."""
     server = serve(dripping(answer(b"", length=10**9), b"x" * 10_000))
     assert_fails(server, tmp_path, "deadline", pace=Pace(silence=5.0, deadline=0.5))
     busy = serve(answer(b"", "503 Busy", Retry_After="100"))
     assert_fails(busy, tmp_path, "deadline", pace=Pace(silence=5.0, deadline=0.5))
 
 
-def test_no_connection_is_made_after_it_was_given_up_on():
+def test_no_connection_is_made_after_a_verdict():
     first, second = socket.socketpair()
     with second, Watch(Pace(deadline=1e-9)) as watch:
         assert watch.gave_up()
@@ -563,18 +565,18 @@ def test_redirects_to_other_schemes_are_refused(location, serve, tmp_path):
 
 
 @pytest.mark.parametrize("location", ["http://", "//"])
-def test_redirects_to_nowhere_lead_back_and_end(location, serve, tmp_path):
+def test_redirects_to_an_empty_host_lead_back_and_end(location, serve, tmp_path):
     assert_fails(serve(moved(location)), tmp_path, "more than 10 times")
 
 
 @pytest.mark.parametrize("location", ["http://[::1", "http://h:port/", "http://:80/", "http://@/x"])
-def test_redirects_to_nonsense_are_refused(location, serve, tmp_path):
+def test_redirects_to_invalid_urls_are_refused(location, serve, tmp_path):
     server = serve(moved(location))
     assert_fails(server, tmp_path, "redirects to")
     assert len(server.requests) == 1
 
 
-def test_redirects_without_end_are_refused(serve, tmp_path):
+def test_endless_redirects_are_refused(serve, tmp_path):
     server = serve(moved("/again"))
     assert_fails(server, tmp_path, "more than 10 times")
     assert len(server.requests) == 11
@@ -623,8 +625,8 @@ def test_cookies_stay_with_their_host(serve, tmp_path):
     assert authorization(target.requests[0]) == []
 
 
-def test_no_error_tells_a_secret(serve, tmp_path):
-    """Nor does any that lies behind it."""
+def test_no_error_shows_a_secret(serve, tmp_path):
+    """Nor does any error chained to it."""
     closed = serve(answer())
     scripts = {
         "refused": answer(b"", "403 No"),
@@ -647,7 +649,7 @@ def test_no_error_tells_a_secret(serve, tmp_path):
         shown = "".join(traceback.format_exception(raised.value))
         assert "hunter2" not in re.sub(r"(?m)^    .*$", "", shown), url
         assert "hunter2" not in f"{vars(raised.value)}"
-        assert left(tmp_path) == []
+        assert files(tmp_path) == []
 
 
 @pytest.mark.parametrize("proxied", [False, True])
@@ -672,7 +674,7 @@ def test_a_proxy_is_used(serve, tmp_path, monkeypatch):
     assert proxy.requests[0].startswith("GET http://weights.invalid/net.pt ")
 
 
-def test_a_proxy_that_drips_is_given_up_on(serve, tmp_path, monkeypatch):
+def test_a_dripping_proxy_is_an_error(serve, tmp_path, monkeypatch):
     proxy = serve(dripping(b"HTTP/1.1 200 "))
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
@@ -683,8 +685,8 @@ def test_a_proxy_that_drips_is_given_up_on(serve, tmp_path, monkeypatch):
     gc.collect()  # a connection that was left open warns here, and warnings are errors
 
 
-def test_a_proxy_that_drips_is_hung_up_on(serve, tmp_path, monkeypatch):
-    """Else it would be waited for until it has enough."""
+def test_the_connection_to_a_dripping_proxy_is_closed(serve, tmp_path, monkeypatch):
+    """Otherwise the download would wait until the proxy ends it."""
     ended = []
 
     def drip(line, request):
@@ -701,7 +703,7 @@ def test_a_proxy_that_drips_is_hung_up_on(serve, tmp_path, monkeypatch):
 
 @pytest.fixture
 def secure(serve, tmp_path):
-    """A server that speaks TLS under a certificate that nobody has signed."""
+    """A server that speaks TLS with a self-signed certificate."""
     import ssl
 
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -731,7 +733,7 @@ def secure(serve, tmp_path):
     return secure
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(secure, tmp_path, monkeypatch):
+def test_an_unknown_certificate_is_refused(secure, tmp_path, monkeypatch):
     server, certificate = secure(answer())
     url = server.url().replace("http:", "https:")
     (tmp_path / "get").mkdir()
@@ -742,7 +744,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(secure, tmp_path, monk
     assert_got(download(url, tmp_path / "get" / "part", pace=QUICK), tmp_path)
 
 
-def test_no_way_leads_from_https_to_http_without_a_checksum(secure, serve, tmp_path, monkeypatch):
+def test_a_redirect_from_https_to_http_needs_a_checksum(secure, serve, tmp_path, monkeypatch):
     plain = serve(answer())
     server, certificate = secure(moved(plain.url()))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
@@ -755,7 +757,7 @@ def test_no_way_leads_from_https_to_http_without_a_checksum(secure, serve, tmp_p
     assert_got(found, tmp_path)
 
 
-def test_a_secure_body_that_drips_is_given_up_on(secure, tmp_path, monkeypatch):
+def test_a_dripping_body_over_tls_is_an_error(secure, tmp_path, monkeypatch):
     server, certificate = secure(dripping(answer(b"", length=10**6)))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     (tmp_path / "get").mkdir()
@@ -766,7 +768,7 @@ def test_a_secure_body_that_drips_is_given_up_on(secure, tmp_path, monkeypatch):
 # interruptions -----------------------------------------------------------------------------
 
 
-def test_an_interruption_leaves_what_can_be_taken_up(serve, tmp_path):
+def test_an_interrupted_download_can_be_continued(serve, tmp_path):
     before = set(threading.enumerate())
     server = serve(answer(ETag=ETAG), resuming)
 
@@ -776,7 +778,7 @@ def test_an_interruption_leaves_what_can_be_taken_up(serve, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         get(server, tmp_path, progress=stop)
-    assert left(tmp_path) == ["part", "part.json"]
+    assert files(tmp_path) == ["part", "part.json"]
     assert_got(get(server, tmp_path), tmp_path)
     started = set(threading.enumerate()) - before
     assert not [each for each in started if each.name.startswith("localreg-")]

@@ -1,4 +1,4 @@
-"""File systems whose locks do nothing, or that have none: the same results, and nothing is lost."""
+"""File systems without locks, or whose locks do nothing: the same results, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from localreg import Registry
 
-# What flock answers on some network file systems; 0: it says yes to everybody.
+# What flock answers on some network file systems; 0: it always succeeds.
 ANSWERS = {"does nothing": 0, "ENOLCK": errno.ENOLCK, "EOPNOTSUPP": errno.EOPNOTSUPP,
            "ENOSYS": errno.ENOSYS}  # fmt: skip
 WITHOUT = [name for name, code in ANSWERS.items() if code]
@@ -22,7 +22,7 @@ def answer(request):
 
 
 def fetch(number, barrier, answer, root, url):
-    """Fetch one URL at once with others."""
+    """Fetch a URL at the same time as other processes."""
     from pathlib import Path
 
     from support.lockless import flock_answers
@@ -36,7 +36,7 @@ def fetch(number, barrier, answer, root, url):
     return len(path.read_bytes())
 
 
-def test_many_fetch_one_url(tmp_path, children, site, answer):
+def test_many_processes_fetch_one_url(tmp_path, children, site, answer):
     """P10: where locks do nothing, or are missing, there are more GETs and the same result."""
     Registry(tmp_path / "r").close()
     done = children.crowd(4, fetch, answer, tmp_path / "r", site.url())
@@ -51,7 +51,7 @@ def test_many_fetch_one_url(tmp_path, children, site, answer):
 
 
 def work(number, barrier, answer, root):
-    """Keep, read, remove and collect the same bytes, and others, at once with others."""
+    """Keep, read, remove and collect the same bytes, and other ones, at the same time as others."""
     import io
     from pathlib import Path
 
@@ -72,8 +72,8 @@ def work(number, barrier, answer, root):
     return True
 
 
-def test_many_keep_remove_and_collect(tmp_path, children, answer):
-    """P8, P11: what the database decides, no file lock has to."""
+def test_many_processes_keep_remove_and_collect(tmp_path, children, answer):
+    """P8, P11: the database decides, so no file lock is needed."""
     assert children.crowd(4, work, answer, tmp_path / "r") == [True] * 4
     with Registry(tmp_path / "r") as registry:
         assert len(registry.models(name="same")) == 16
@@ -82,7 +82,7 @@ def test_many_keep_remove_and_collect(tmp_path, children, answer):
 
 
 def birth(number, barrier, answer, root, links, renames):
-    """Make a registry at once with others."""
+    """Make a registry at the same time as other processes."""
     from support.lockless import flock_answers, no_links, no_rename_without_replacing
 
     flock_answers(answer)
@@ -99,14 +99,14 @@ def birth(number, barrier, answer, root, links, renames):
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_many_make_one_registry(tmp_path, children, answer, links):
+def test_many_processes_make_one_registry(tmp_path, children, answer, links):
     """P13: by a hard link, or by a rename that replaces nothing."""
     check_birth(children, tmp_path / "new", answer, links, True)
 
 
 @pytest.mark.parametrize("name", WITHOUT)
-def test_many_make_one_registry_by_a_lease(tmp_path, children, name):
-    """P13: where neither links nor such renames nor locks exist."""
+def test_many_processes_make_one_registry_by_a_lease(tmp_path, children, name):
+    """P13: without hard links, such renames and locks."""
     check_birth(children, tmp_path / "new", ANSWERS[name], False, False)
     assert [path.name for path in (tmp_path / "new" / "locks").iterdir()] == ["birth.lock"]
 
@@ -138,8 +138,8 @@ def birth_without_byte_locks(root):
     return ["", ""]
 
 
-def test_without_the_locks_that_sqlite_needs_no_registry_is_made(tmp_path, children):
-    """It would seem to be locked by somebody, for ever."""
+def test_no_registry_is_made_without_the_locks_that_sqlite_needs(tmp_path, children):
+    """It would seem to be locked by another process without end."""
     kind, said = children.run(birth_without_byte_locks, tmp_path / "new")
     assert kind == "StorageError"
     assert "No locks available" in said
@@ -147,7 +147,7 @@ def test_without_the_locks_that_sqlite_needs_no_registry_is_made(tmp_path, child
 
 
 @pytest.mark.parametrize("name", WITHOUT)
-def test_who_is_killed_leaves_nobody_waiting(tmp_path, children, site, name):
+def test_a_killed_process_leaves_no_other_waiting(tmp_path, children, site, name):
     """P14: the next process takes over what a killed one has downloaded, and waits for no lock."""
     Registry(tmp_path / "r").close()
     site.go_on.clear()
@@ -155,9 +155,9 @@ def test_who_is_killed_leaves_nobody_waiting(tmp_path, children, site, name):
         assert site.begun.wait(60)
         child.kill()
     site.go_on.set()
-    size, told = children.run(fetch_alone, ANSWERS[name], tmp_path / "r", site.url())
+    size, logged = children.run(fetch_alone, ANSWERS[name], tmp_path / "r", site.url())
     assert size == len(site.files["/net.pt"])
-    assert "has no file locks" in told
+    assert "has no file locks" in logged
     with Registry(tmp_path / "r") as registry:
         assert registry.gc(grace_seconds=0).garbage == ()
 
@@ -173,16 +173,16 @@ def fetch_alone(answer, root, url):
     flock_answers(answer)
     from localreg import InputModel, Registry
 
-    told = io.StringIO()
-    logging.basicConfig(stream=told, level=logging.INFO)
+    logged = io.StringIO()
+    logging.basicConfig(stream=logged, level=logging.INFO)
     with Registry(root):
         path = Path(InputModel.import_model(url, name="m").get_weights(raise_on_error=True))
-    return [len(path.read_bytes()), told.getvalue()]
+    return [len(path.read_bytes()), logged.getvalue()]
 
 
 @pytest.mark.parametrize("name", WITHOUT)
-def test_where_there_are_no_locks_no_process_waits_for_another(tmp_path, children, site, name):
-    """P10: two download the same at once, and both get one blob."""
+def test_without_locks_no_process_waits_for_another(tmp_path, children, site, name):
+    """P10: two processes download the same at the same time, and the registry has one blob."""
     root = tmp_path / "r"
     Registry(root).close()
     site.go_on.clear()
