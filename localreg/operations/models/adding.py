@@ -8,15 +8,9 @@ from localreg.blobs.local_files.handed_out import UNNAMED
 from localreg.errors import InvalidURLError, InvalidValueError
 from localreg.operations.models.aliases import check_alias, point_alias
 from localreg.operations.models.importing import Imported, find_known, known_in
-from localreg.operations.models.recording import (
-    Description,
-    Origin,
-    check_filename,
-    check_pin,
-    create,
-    origin_of,
-)
+from localreg.operations.models.recording import Description, create
 from localreg.operations.weights.ingest import MODES, Held, Source, digest_of, take_in
+from localreg.operations.weights.origin import Origin, check_filename, check_pin, origin_of
 from localreg.registry import Chain
 from localreg.store.events.change import Change
 from localreg.store.rows import task_rows

@@ -6,12 +6,8 @@ import time
 
 from localreg.errors import DigestMismatchError
 from localreg.operations.finding.upstream import Found, ask, hidden
-from localreg.operations.models.recording import (
-    Description,
-    check_pin,
-    create,
-    origin_of,
-)
+from localreg.operations.models.recording import Description, create
+from localreg.operations.weights.origin import check_pin, origin_of
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import model_rows

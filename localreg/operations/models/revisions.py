@@ -12,9 +12,9 @@ from localreg.errors import InvalidURLError, InvalidValueError, NotFoundError
 from localreg.operations.finding.references import require_draft, require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models.outputs import enter, entry_of, set_columns
-from localreg.operations.models.recording import Origin, origin_of, weights_record
 from localreg.operations.weights.ingest import Held, Source, as_file, take_in
 from localreg.operations.weights.locations import holder, local_file
+from localreg.operations.weights.origin import Origin, origin_of, weights_record
 from localreg.operations.weights.uploading import delete_uploaded, upload_at_once
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change

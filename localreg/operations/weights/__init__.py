@@ -1,4 +1,8 @@
-"""Weights: into the store, out as local copies, down from URLs, up to destinations."""
+"""Weights: keep their bytes, give local copies of them, download and upload them.
+
+The modules raise StorageError for errors of the disk, and ModelNotFoundError for a model that
+does not exist (any more).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ if TYPE_CHECKING:
     from localreg.operations.weights import known_digests as known_digests
     from localreg.operations.weights import local_copies as local_copies
     from localreg.operations.weights import locations as locations
+    from localreg.operations.weights import origin as origin
     from localreg.operations.weights import uploading as uploading
 
 __getattr__ = modules_of(__name__)

@@ -220,8 +220,8 @@ def check_wish(url: object, *, name: object, expected: object, force: bool) -> W
         InvalidURLError: the URL cannot be used.
         InvalidValueError: the name or the digest cannot.
     """
-    from localreg.operations.models.recording import check_filename, check_pin
     from localreg.operations.weights.fetching import Wish
+    from localreg.operations.weights.origin import check_filename, check_pin
     from localreg.values.urls import parse_weights_url
 
     parsed = parse_weights_url(url)

@@ -18,8 +18,8 @@ from localreg.errors import (
     WeightsError,
 )
 from localreg.operations.finding.references import require_task
-from localreg.operations.models.recording import note_url
 from localreg.operations.weights.locations import check_upstream, holder
+from localreg.operations.weights.origin import note_url
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, model_rows

@@ -1,0 +1,107 @@
+"""Where a model's weights come from: what the user says about them, checked, and their record."""
+
+from __future__ import annotations
+
+from localreg.errors import InvalidValueError
+from localreg.store.events.change import Change
+from localreg.store.rows import model_rows
+from localreg.values.checks import shown
+from localreg.values.frozen import Frozen
+from localreg.values.records import WeightsRecord
+from localreg.values.urls import WeightsURL, is_sha256, safe_filename
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.weights.ingest import Held
+
+
+class Origin(Frozen, kw_only=True):
+    """Where a model's weights come from, for its record.
+
+    Attributes:
+        url: the full URL; None if only the registry has the weights.
+        public: the part of the URL that an event may contain: no secrets.
+        filename: the name of local copies.
+        kept: True if the registry must keep the bytes.
+        pinned: the sha256 that the user gave.
+        package: True if the weights are a folder, kept as one archive.
+        uploaded: True if localreg itself made the object at `url`.
+    """
+
+    url: str | None
+    public: str | None
+    filename: str | None
+    kept: bool = False
+    pinned: str | None = None
+    package: bool = False
+    uploaded: bool = False
+
+
+def origin_of(url: WeightsURL, *, kept: bool, pinned: str | None, package: bool) -> Origin:
+    """Return the origin of weights at a checked URL."""
+    name = f"{url.filename or 'package'}.zip" if package else url.filename
+    return Origin(
+        url=url.text, public=url.public, filename=name, kept=kept, pinned=pinned, package=package
+    )
+
+
+def check_pin(url: WeightsURL | None, expected: object) -> str | None:
+    """Return the sha256 that the weights must have, or None if any bytes will do.
+
+    Args:
+        url: its fragment may name the sha256, ``#sha256=…``.
+        expected: 64 hex digits, with or without "sha256:" before them; or None.
+    """
+    of_url = None if url is None else url.pinned
+    if expected is None:
+        return of_url
+    text = expected.strip().lower().removeprefix("sha256:") if isinstance(expected, str) else ""
+    if not is_sha256(text):
+        raise InvalidValueError(
+            f"expected_sha256 must be 64 hex digits, not {shown(expected)}",
+            argument="expected_sha256",
+        )
+    if of_url is not None and of_url != text:
+        raise InvalidValueError(
+            f"the URL says sha256={of_url[:12]}…, and expected_sha256 {text[:12]}…; "
+            "give one of them",
+            argument="expected_sha256",
+        )
+    return text
+
+
+def check_filename(filename: object, argument: str = "filename") -> str:
+    """Return a file name that every file system accepts; anything else is an InvalidValueError."""
+    name = safe_filename(filename) if isinstance(filename, str) else None
+    if name is None or name != filename:
+        raise InvalidValueError(
+            f"{argument} must be the name of a file, without a folder, not {shown(filename)}",
+            argument=argument,
+        )
+    return name
+
+
+def weights_record(
+    change: Change, model_id: str, origin: Origin, held: Held | None, revision: int = 1
+) -> WeightsRecord:
+    """Return the record of a revision of weights for an event; the full URL is stored elsewhere."""
+    note_url(change, model_id, revision, origin.url, origin.public)
+    return WeightsRecord(
+        revision=revision,
+        url=origin.public,
+        filename=(held and held.filename) or origin.filename,
+        digest=held.digest if held else None,
+        size=held.size if held else None,
+        pinned=origin.pinned,
+        kept=origin.kept,
+        uploaded=origin.uploaded,
+        at=change.stamp(model_id),
+    )
+
+
+def note_url(
+    change: Change, model_id: str, revision: int, url: str | None, public: str | None
+) -> None:
+    """Store a URL with secrets outside the event log, where the fold looks it up."""
+    if url is not None and url != public:
+        model_rows.keep_private_url(change.connection, model_id, revision, url)
