@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from support.documents import GUIDE, README, ROOT, prose, text_of
 
+from localreg import InputModel, Model, OutputModel, Task
 from localreg.store.events import fold
 
 PACKAGE = ROOT / "localreg"
@@ -64,6 +66,60 @@ def test_the_catalogue_has_every_kind_of_event_and_no_other():
     )
     assert len(rows) == len(set(rows))
     assert {(kind, 1) for kind in rows} == set(fold.KINDS)
+
+
+def test_the_catalogue_has_the_keys_of_each_payload(localreg_registry, tmp_path):
+    """Those of a life in which most kinds of events occur."""
+    live(localreg_registry, tmp_path)
+    rows = {
+        kind: (field.strip(), payload)
+        for kind, field, payload in re.findall(
+            r"^\| `(\w+\.\w+)` \|(.*?)\|(.*)\|$", ARCHITECTURE, re.MULTILINE
+        )
+    }
+    found = localreg_registry.db.execute("SELECT kind, field, payload FROM event").fetchall()
+    assert len({kind for kind, _, _ in found}) >= 21
+    for kind, field, payload in found:
+        field_cell, payload_cell = rows[kind]
+        assert bool(field) == bool(field_cell), kind
+        if "the whole model" not in payload_cell:
+            assert set(json.loads(payload)) == keys_in(payload_cell), (kind, payload)
+
+
+def keys_in(cell):
+    """Return the words that a cell has as code, outside parentheses."""
+    return set(re.findall(r"`(\w+)`", re.sub(r"\([^()]*\)", "", cell)))
+
+
+def live(registry, folder):
+    weights = folder / "weights.pt"
+    weights.write_bytes(b"weights")
+    model = registry.add(weights, "resnet", "vision", alias="prod")
+    registry.set_alias(registry.add(weights, "resnet", "vision"), "prod")
+    registry.remove_alias("vision/resnet:2", "prod")
+    model.tags = ["a"]
+    model.comment = "first"
+    model.set_metadata("accuracy", 0.9)
+    model.name = "net"
+    task = Task.init(project_name="vision", task_name="train", registry=registry)
+    task.connect({"lr": 0.1})
+    task.connect_configuration({"layers": 3})
+    task.connect(InputModel(model.id, registry=registry))
+    task.add_tags(["night"])
+    task.move_to_project(new_project_name="speech")
+    task.upload_artifact("numbers", {"a": 1})
+    output = OutputModel(task=task, name="tuned", label_enumeration={"cat": 0})
+    output.update_weights(weights, async_enable=False)
+    output.update_weights(weights, async_enable=False, keep_last=2)
+    weights.write_bytes(b"better weights")
+    output.update_weights(weights, upload_uri=str(folder / "uploads"), async_enable=False)
+    output.restore_weights(2)
+    output.update_weights(weights, keep_last=1, async_enable=False)
+    task.set_packages(["numpy==2.0"])
+    task.close()
+    Model.remove(model.id, delete_weights_file=False, force=True, registry=registry)
+    registry.restore(model.id)
+    task.delete()
 
 
 def test_every_promise_that_a_test_names_is_in_the_guide():
