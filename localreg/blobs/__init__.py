@@ -20,5 +20,6 @@ The decisions that bind this package:
 - If a registry cannot be written to, new local copies are made in the user's cache folder
   (local_files/readonly_registry.py).
 - The size is checked on every read; the digest only if the environment asks for it.
-- Errors of the operating system are raised as StorageError, by `filesystem.disk_errors`.
+- Errors of the operating system are raised as StorageError, and as StorageFullError if the disk is
+  full, by `filesystem.disk_errors`. Docstrings do not repeat this. After an error nothing is kept.
 """

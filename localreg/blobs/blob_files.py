@@ -10,11 +10,7 @@ from localreg.filesystem.disk_errors import disk_errors
 
 
 def size_of(path: Path) -> int | None:
-    """Return the size of a regular file in bytes; None if there is none, or a symbolic link.
-
-    Raises:
-        StorageError: it cannot be looked at, for example in a folder without access.
-    """
+    """Return the size of a regular file in bytes; None if there is none, or a symbolic link."""
     with disk_errors("looking for weights", path):
         try:
             status = path.lstat()

@@ -85,9 +85,6 @@ class BlobStore(Folders):
         """Delete a blob, its local copies and its unpacked folder.
 
         Call it in a transaction in which nothing refers to the blob.
-
-        Raises:
-            StorageError: a file could not be deleted.
         """
         path = self.blob(digest)
         with disk_errors("deleting weights", path):

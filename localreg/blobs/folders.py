@@ -80,7 +80,6 @@ class Folders(Frozen):
 
         Raises:
             NotARegistryError: it, or a folder above it, is a symbolic link.
-            StorageError: it cannot be looked at, for example in a folder without access.
         """
         folder = self.root
         for name in names:
@@ -125,11 +124,7 @@ class Folders(Frozen):
 
     @contextmanager
     def temporary(self, kind: str = "blob") -> Iterator[Path]:
-        """Yield a new path in ``tmp/``, and delete what is there at the end.
-
-        Raises:
-            StorageError: the operating system refused something in the block.
-        """
+        """Yield a new path in ``tmp/``, and delete what is there at the end."""
         with disk_errors("keeping weights", self.root):
             from localreg.filesystem.temporary_owners import owner_mark
 

@@ -23,7 +23,6 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
 
     Raises:
         StorageFullError: the disk is full, or a quota is used up.
-        StorageError: the operating system refused anything else.
     """
     try:
         yield

@@ -264,7 +264,7 @@ class _Forward:
         for _ in range(LONGEST_PADDING // BUFFER):
             if not self._read(BUFFER):
                 return
-        raise ValueError("it goes on after its end")
+        raise ValueError("it has too much data after its end")
 
 
 def _tar_members(archive: Path, filename: str) -> Iterator[Member]:

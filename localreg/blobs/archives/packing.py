@@ -137,7 +137,6 @@ def write_zip(entries: list[Entry], target: Path, *, advance: Callable[[int], No
 
     Raises:
         InvalidValueError: a file changed while it was read.
-        OSError: a file cannot be read, or the archive cannot be written.
     """
     from zipfile import ZipFile
 

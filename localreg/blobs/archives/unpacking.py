@@ -96,7 +96,6 @@ def unpack(
     Raises:
         ArchiveError: it is broken, unsafe, or exceeds the limits.
         StorageFullError: it does not fit on the disk.
-        StorageError: the file system refused something.
     """
     with disk_errors("unpacking weights", target):
         target.mkdir()
@@ -206,7 +205,6 @@ def differences(archive: Path, filename: str, folder: Path) -> list[str]:
 
     Raises:
         ArchiveError: the archive cannot be read.
-        StorageError: the folder cannot be read.
     """
     found: list[str] = []
     with disk_errors("comparing unpacked weights", folder):
@@ -242,11 +240,7 @@ def _same(path: Path, member: Member) -> bool:
 
 
 def remove_tree(folder: Path) -> None:
-    """Delete a folder and everything in it, also if it is read-only; links are not followed.
-
-    Raises:
-        OSError: something could not be deleted.
-    """
+    """Delete a folder and everything in it, also if it is read-only; links are not followed."""
     if folder.is_symlink():
         folder.unlink()
         return

@@ -48,9 +48,6 @@ def inside(path: Path, filename: str | None, scanner: object = _ASK) -> Facts:
         path: the file.
         filename: its original name; it decides the format if the bytes do not.
         scanner: scans pickles, as in `pickle_scan.verdict`; picklescan by default.
-
-    Raises:
-        OSError: the file cannot be read.
     """
     with open(path, "rb") as file:
         start = file.read(64)

@@ -35,7 +35,6 @@ def read_safetensors(path: Path) -> dict[str, object]:
 
     Raises:
         HeaderError: it is not a safetensors file, or its header does not match its size.
-        OSError: it cannot be read.
     """
     with open(path, "rb") as file:
         header, data = _header(file, path.stat().st_size)

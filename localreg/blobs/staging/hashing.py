@@ -67,11 +67,7 @@ class BackgroundHash:
         self._reader.close()
 
     def advance(self, written: int) -> None:
-        """Let the first `written` bytes be hashed: they are in the file and no longer change.
-
-        Raises:
-            OSError: the file could not be read back.
-        """
+        """Let the first `written` bytes be hashed: they are in the file and no longer change."""
         with self._changed:
             self._written = written
             if self._thread is None:
@@ -89,11 +85,7 @@ class BackgroundHash:
         self._raise_failure()
 
     def finish(self) -> str:
-        """Return the digest of all bytes given to `advance`, as 64 hex digits.
-
-        Raises:
-            OSError: the file could not be read back, or is shorter.
-        """
+        """Return the digest of all bytes given to `advance`, as 64 hex digits."""
         self._end(give_up=False)
         self._raise_failure()
         while self._hashed < self._written:
@@ -157,10 +149,10 @@ def sample(path: Path) -> str:
 
 def file_digest(path: Path, progress: Progress | None = None) -> str:
     """Return the sha256 of a file; OSError if it cannot be read or becomes shorter."""
-    with BackgroundHash(path) as behind:
+    with BackgroundHash(path) as digest:
         size = path.stat().st_size
         for done in range(0, size + STEP, STEP):
-            behind.advance(min(done, size))
+            digest.advance(min(done, size))
             if progress is not None:
                 progress(min(done, size), size)
-        return behind.finish()
+        return digest.finish()

@@ -106,7 +106,6 @@ def stage_file(
 
     Raises:
         InvalidValueError: mode "link" is not possible, or the file changed while it was hashed.
-        OSError: it cannot be read or copied.
     """
     if clone(source, target):
         make_readonly_at(target, group)

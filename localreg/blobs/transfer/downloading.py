@@ -42,7 +42,6 @@ def download(
         DownloadError: the server does not give it. The part stays for the next call if it can be
             continued, and is deleted otherwise.
         DigestMismatchError: the bytes are not those wanted; they are deleted.
-        StorageError: they cannot be written.
     """
     pace = pace or pace_from_environment()
     key = hashlib.sha256(url.encode()).hexdigest()

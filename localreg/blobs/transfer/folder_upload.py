@@ -43,7 +43,6 @@ def upload(
     Raises:
         SourceNotFoundError: the file does not exist.
         InvalidValueError: it is not a regular file.
-        StorageError: the destination refused something, or is full; nothing is left there.
     """
     folder = _folder(destination)
     with disk_errors("uploading weights", folder):

@@ -64,7 +64,6 @@ def upload(source: Path, url: str, *, sync: bool, progress: Progress | None = No
     Raises:
         SourceNotFoundError: the file does not exist.
         InvalidValueError: it is not a regular file, or changed during the upload.
-        StorageError: the destination refused something, or is full.
         UploadError: the server did not accept it.
     """
     if is_cloud(url):
@@ -97,7 +96,6 @@ def is_whole(url: str, digest: str, size: int, etag: str | None) -> bool:
     A file is hashed. In an object store, size and ETag are compared.
 
     Raises:
-        StorageError: it cannot be read.
         UploadError: the server does not answer the question.
     """
     if is_cloud(url):
@@ -112,7 +110,6 @@ def delete(url: str) -> None:
     """Delete an object, if it exists.
 
     Raises:
-        StorageError: it cannot be deleted.
         UploadError: the server did not delete it.
     """
     if is_cloud(url):

@@ -54,7 +54,6 @@ def sole_download(folders: Folders, url: str, *, patience: float = PATIENCE) -> 
 
     Raises:
         LockTimeoutError: it did not grow for that long; the message names its process.
-        StorageError: the lock file cannot be made.
     """
     import filelock
 
@@ -116,9 +115,6 @@ def download_folder(folders: Folders, url: str) -> Iterator[Path]:
     """Yield the path to download to; it may hold a part of an earlier download.
 
     A part that is there at the end stays for the next download of the URL.
-
-    Raises:
-        StorageError: the folder cannot be made.
     """
     with disk_errors("downloading weights", folders.root):
         mine = folders.make_folder(TEMPORARY) / f"get-{url_key(url)}-{new_id()[:8]}{owner_mark()}"

@@ -81,9 +81,9 @@ async def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
             outcome.append(work(*arguments))
         except BaseException as error:  # noqa: BLE001  (raised where it is waited for)
             failure.append(error)
-        loop.call_soon_threadsafe(tell)
+        loop.call_soon_threadsafe(deliver)
 
-    def tell() -> None:
+    def deliver() -> None:
         if done.cancelled():
             return
         if failure:

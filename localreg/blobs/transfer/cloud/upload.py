@@ -68,7 +68,6 @@ def upload(
     Raises:
         SourceNotFoundError: the file does not exist.
         InvalidValueError: it is not a regular file, or changed during the upload.
-        StorageError: it cannot be read.
         UploadError: the server did not accept it.
     """
     check_extra(url)
