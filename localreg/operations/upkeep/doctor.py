@@ -1,4 +1,4 @@
-"""What a doctor would look at: the place a registry lies in, its locks, its leftovers."""
+"""Examine a registry and the place where it lies: what is wrong, and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 from localreg.blobs.local_files.handed_out import own_copies
 from localreg.blobs.staging.staging import clone
@@ -33,11 +32,11 @@ LITTLE_SPACE = 1_000_000_000  # bytes
 
 
 class Finding(Frozen):
-    """One thing that was looked at.
+    """One thing that was examined.
 
     Attributes:
         what: its name.
-        state: "ok", "note" (worth knowing) or "bad" (do something).
+        state: "ok", "note" (worth knowing) or "bad" (something must be done).
         text: what was found, and what to do.
     """
 
@@ -47,7 +46,7 @@ class Finding(Frozen):
 
 
 def examine(chain: Chain) -> list[Finding]:
-    """Return what was found in a registry and the place where it lies."""
+    """Return what was found in a registry and in the place where it lies."""
     registry = chain.first
     findings = [_sqlite(), _filesystem(registry), _journal(registry)]
     findings += [_database(registry), _clock(registry), _permissions(registry)]
@@ -60,7 +59,7 @@ def examine(chain: Chain) -> list[Finding]:
 
 
 def facts(registry: OpenRegistry) -> dict[str, str]:
-    """Return what a registry is and what it runs on, in a few words each, by name."""
+    """Return what is known of a registry and what it runs on, by name."""
     store = registry.store
     with store.read() as connection:
         models, _ = overview_rows.counts(connection)
@@ -86,7 +85,7 @@ def _sqlite() -> Finding:
 def _filesystem(registry: OpenRegistry) -> Finding:
     kind = filesystem_type(registry.root) or "of an unknown kind"
     if is_network(registry.root):
-        return Finding("file system", "note", f"{kind}, which other machines may share")
+        return Finding("file system", "note", f"{kind}; other machines may share it")
     return Finding("file system", "ok", f"{kind}, local")
 
 
@@ -97,26 +96,26 @@ def _journal(registry: OpenRegistry) -> Finding:
         return Finding(
             "journal",
             "bad",
-            "wal on a network file system: readers on two machines do not see the same; copy the "
-            "models into a registry made there with `localreg init --journal truncate`",
+            "wal on a network file system: two machines see different data. Make a registry with "
+            "`localreg init --journal truncate`, and copy the models into it",
         )
     return Finding("journal", "ok", f"{mode}, durability {durability}")
 
 
 def _space(registry: OpenRegistry) -> Finding:
-    with disk_errors("looking at the disk", registry.root):
+    with disk_errors("asking for the free space", registry.root):
         usage = shutil.disk_usage(registry.root)
     text = f"{usage.free / 1e9:,.1f} GB of {usage.total / 1e9:,.1f} GB free"
     little = usage.free < max(LITTLE_SPACE, usage.total // 50)
-    return Finding("disk", "bad" if little else "ok", text + (": make room" if little else ""))
+    return Finding("disk", "bad" if little else "ok", text + (". Make space" if little else ""))
 
 
 def _database(registry: OpenRegistry) -> Finding:
     problem = next(database_problems(registry, full=False), None)
     if problem is not None:
-        return Finding("database", "bad", f"{problem.text}; restore it from a backup")
+        return Finding("database", "bad", f"{problem.text}. Restore it from a backup")
     size = registry.store.path.stat().st_size
-    return Finding("database", "ok", f"sound, {size / 1e6:,.1f} MB")
+    return Finding("database", "ok", f"not damaged, {size / 1e6:,.1f} MB")
 
 
 def _clock(registry: OpenRegistry) -> Finding:
@@ -127,10 +126,10 @@ def _clock(registry: OpenRegistry) -> Finding:
         return Finding(
             "clock",
             "note",
-            f"the newest change is {ahead:,.0f} s in the future: a clock went back. Order does not "
-            "depend on it",
+            f"the newest change is {ahead:,.0f} s in the future: a clock was set back. The order "
+            "of changes does not depend on it",
         )
-    return Finding("clock", "ok", "no change lies in the future")
+    return Finding("clock", "ok", "no change is in the future")
 
 
 def _permissions(registry: OpenRegistry) -> Finding:
@@ -143,18 +142,18 @@ def _permissions(registry: OpenRegistry) -> Finding:
         return Finding(
             "permissions",
             "bad",
-            f"everybody may write to {', '.join(loose)}: chmod o-w, or where there are no modes "
-            "(FAT, exFAT) mount with umask=022",
+            f"all users may write to {', '.join(loose)}. Use `chmod o-w`, or on FAT and exFAT "
+            "mount with umask=022",
         )
     shut = [barrier(registry.root / name / "x") for name in WEIGHTS]
     closed = next((each for each in shut if each is not None), None)
     if closed is not None:
-        return Finding("permissions", "bad", f"{closed}, so weights there are out of reach")
-    return Finding("permissions", "ok", "not everybody may write")
+        return Finding("permissions", "bad", f"{closed}, so you cannot use the weights there")
+    return Finding("permissions", "ok", "only the owner or a group may write")
 
 
 def examine_sharing(registry: OpenRegistry) -> list[Finding]:
-    """Look whether the members of the group that shares a registry can use it; [] without one."""
+    """Return what keeps members of the sharing group out; [] if the registry is not shared."""
     group, name = registry.store.group, registry.store.shared
     if group is None or name is None:
         return []
@@ -167,19 +166,19 @@ def examine_sharing(registry: OpenRegistry) -> list[Finding]:
             Finding(
                 "shared",
                 "note",
-                f"by the group {here} here; it was made for {name}, and was copied, or groups are "
-                f"called otherwise on this machine: `localreg init --shared GROUP {registry.root}`",
+                f"by the group {here}, but it was made for {name}: it was copied, or this machine "
+                f"has other groups. `localreg init --shared GROUP {registry.root}` changes it",
             )
         )
     if found:
         first = "; ".join(f"{each.path} {each.text}" for each in found[:3])
-        count = "1 thing keeps" if len(found) == 1 else f"{len(found):,} things keep"
+        count = "1 path keeps" if len(found) == 1 else f"{len(found):,} paths keep"
         findings.append(
             Finding(
                 "shared",
                 "bad",
-                f"{count} the group {here} out: {first}. Each owner mends their "
-                f"own by `localreg init --shared {here} {registry.root}`, root all",
+                f"{count} the group {here} out: {first}. `localreg init --shared {here} "
+                f"{registry.root}` corrects those of the user who runs it; root can correct all",
             )
         )
     if blocked:
@@ -187,15 +186,15 @@ def examine_sharing(registry: OpenRegistry) -> list[Finding]:
             Finding(
                 "shared",
                 "bad",
-                f"not all members of {here} may pass {blocked[-1]}: `chmod o+x` it, or choose a "
-                "place that they can reach",
+                f"some members of {here} may not enter {blocked[-1]}. Use `chmod o+x` on it, or "
+                "another place",
             )
         )
-    return findings or [Finding("shared", "ok", f"by the group {here}, who can use all of it")]
+    return findings or [Finding("shared", "ok", f"by the group {here}, which can use all of it")]
 
 
 def kind_of_locks(registry: OpenRegistry) -> str:
-    """Return whether files can be locked in a registry, in a few words."""
+    """Return how files can be locked in a registry, or why they cannot, as text."""
     if registry.store.readonly:
         return "not needed: nothing can be written"
     import filelock
@@ -223,21 +222,21 @@ def _locks(registry: OpenRegistry) -> Finding:
 
 
 def _upstream(chain: Chain) -> Iterator[Finding]:
-    """Yield what is to be said of each upstream registry, and of bytes that are left to others."""
+    """Yield a finding for each upstream registry, and one for weights that none of them has."""
     with chain.first.store.read() as connection:
         rows = [row for row in blob_rows.blobs(connection) if row.upstream is not None]
         rows = [row for row in rows if blob_rows.kept(connection, row.digest)]
     homes = [(row, holder(chain, row.digest, row.size)) for row in rows]
     for each in chain.others:
         own = [row for row, home in homes if home == each]
-        text = f"{each.root}: has {_bytes_of(own)} for this one; `localreg adopt` copies them here"
+        text = f"{each.root}: has {_bytes_of(own)} of this registry. `localreg adopt` copies them"
         yield Finding("upstream", "ok", text if own else f"{each.root}: nothing depends on it")
     for absent in chain.absent:
         yield Finding("upstream", "note", f"{absent.root} is left out: {absent.reason}")
     lost = [row for row, home in homes if home is None]
     if lost:
         places = ", ".join(sorted({str(row.upstream) for row in lost}))
-        text = f"{_bytes_of(lost)} missing, which {places} should have: make that available"
+        text = f"{_bytes_of(lost)} missing; {places} should have them. Make it available"
         yield Finding("upstream", "bad", text)
 
 
@@ -247,13 +246,17 @@ def _bytes_of(rows: list[BlobRow]) -> str:
 
 
 def _links(registry: OpenRegistry) -> list[Finding]:
-    """Try what the file system can: hard links save space, clones save time."""
+    """Try hard links, which save space, and clones of files, which save time."""
     try:
         with registry.blobs.temporary("doctor") as first:
             first.write_bytes(b"x" * 4096)
             second = first.with_name(f"doctor-{new_id()}")
             try:
-                hard = _can_link(first, second)
+                try:
+                    os.link(first, second)
+                    hard = True
+                except OSError:
+                    hard = False
                 second.unlink(missing_ok=True)
                 cloned = clone(first, second)
             finally:
@@ -264,48 +267,41 @@ def _links(registry: OpenRegistry) -> list[Finding]:
         Finding(
             "hard links",
             "ok" if hard else "note",
-            "yes" if hard else "no: local copies take their own space",
+            "yes" if hard else "no: each local copy takes space",
         ),
         Finding("clones", "ok", "yes" if cloned else "no: weights are copied byte by byte"),
     ]
 
 
 def _copies(registry: OpenRegistry) -> list[Finding]:
-    """Tell what local copies cost that are no links: a directory that was copied may have them."""
-    twice = upstream = 0
+    """Return what local copies cost that are not links, as in a directory that was copied."""
+    doubled = upstream = 0
     with disk_errors("looking at local copies", registry.root):
         for digest in handed_out(registry):
             size = own_copies(registry.blobs, digest)
             if registry.blobs.ctime(digest) is not None:
-                twice += size
+                doubled += size
             else:
                 upstream += size
     findings = []
-    if twice:
+    folder = registry.root / FILES
+    if doubled:
         text = (
-            f"{twice / 1e6:,.1f} MB in {registry.root / 'files'} are there twice: they are no "
-            "links. Delete that folder while nobody uses the registry, if you need the space; what "
-            "is wanted of it is made again"
+            f"{doubled / 1e6:,.1f} MB in {folder} are there twice, because they are not links. To "
+            "free the space, delete that folder while nobody uses the registry; local copies are "
+            "made again when needed"
         )
         if upstream:
             text += ", as long as all upstream registries are there"
         findings.append(Finding("local copies", "note", text))
     if upstream:
         text = (
-            f"{upstream / 1e6:,.1f} MB in {registry.root / 'files'} are copies of what upstream "
-            "registries keep: `localreg cache ls` lists those that can be made again, and "
-            "`localreg cache prune` deletes them by age or size"
+            f"{upstream / 1e6:,.1f} MB in {folder} are copies of what upstream registries keep. "
+            "`localreg cache ls` lists those that can be made again, and `localreg cache prune` "
+            "deletes them by age or size"
         )
         findings.append(Finding("local copies", "note", text))
     return findings
-
-
-def _can_link(first: Path, second: Path) -> bool:
-    try:
-        os.link(first, second)
-    except OSError:
-        return False
-    return True
 
 
 def _leftovers(chain: Chain) -> list[Finding]:
@@ -314,17 +310,16 @@ def _leftovers(chain: Chain) -> list[Finding]:
     except StorageError as error:
         return [Finding("leftovers", "bad", str(error))]
     size = sum(each.size for each in found)
-    text = f"{len(found)} things, {size / 1e6:,.1f} MB: `localreg gc` lists them"
+    count = "1 item" if len(found) == 1 else f"{len(found):,} items"
+    text = f"{count}, {size / 1e6:,.1f} MB. `localreg gc --grace 0s` lists them"
     findings = [Finding("leftovers", "note", text) if found else Finding("leftovers", "ok", "none")]
     quarantine = chain.first.root / QUARANTINE
-    damaged = sorted(quarantine.iterdir()) if quarantine.is_dir() else []
+    damaged = len(list(quarantine.iterdir())) if quarantine.is_dir() else 0
     if damaged:
-        findings.append(
-            Finding(
-                "quarantine",
-                "bad",
-                f"{len(damaged)} damaged files in {quarantine}, which no source could replace: add "
-                "the right files again, then delete these",
-            )
+        count = "1 damaged file" if damaged == 1 else f"{damaged:,} damaged files"
+        text = (
+            f"{count} in {quarantine}, without a good copy elsewhere. Add the right files "
+            "again, then delete these"
         )
+        findings.append(Finding("quarantine", "bad", text))
     return findings

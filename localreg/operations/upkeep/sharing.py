@@ -1,8 +1,8 @@
-"""A registry that the members of a group use together: making one, and looking whether it is one.
+"""A registry that a group of users shares: make one, and find what keeps members out.
 
-group_modes.py tells what a group needs of each file. Here is who may share a registry, and what in
-one keeps the group out: what came by other ways (copied, restored, made before it was shared), or
-was given another group or mode by hand.
+`filesystem.group_modes` says what a group needs of each file. Members are kept out by files that
+were copied, restored or made before the registry was shared, and by groups and modes that were
+changed by hand.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ FOLDERS = (
 
 
 class Flaw(Frozen):
-    """Something that keeps the members of the group out.
+    """A path that keeps members of the group out, or lets all users write.
 
     Attributes:
-        path: relative to the registry; "." for its folder.
-        text: what was found, for people.
-        mode: what its mode should be.
+        path: relative to the registry; "." for its directory.
+        text: what was found.
+        mode: the mode that it should have.
     """
 
     path: str
@@ -53,17 +53,13 @@ class Flaw(Frozen):
 
 
 def group_named(name: str) -> Group:
-    """Return a group that this user may give files to, by its name or number.
-
-    Raises:
-        InvalidValueError: there is none of that name, or this user is no member of it.
-    """
+    """Return the group with a name or number, if this user may give files to it."""
     try:
         import grp
     except ImportError as error:  # Windows
         raise InvalidValueError(
-            "this system has no groups of users, so a registry cannot be shared by one; give the "
-            "folder to others by the means of the system",
+            "Windows has no groups as on Linux, so --shared cannot be used; set the permissions of "
+            "the folder instead",
             argument="shared",
         ) from error
     try:
@@ -78,15 +74,15 @@ def group_named(name: str) -> Group:
         group = Group(group_name(int(name)), int(name))
     if os.geteuid() != 0 and group.number not in {os.getegid(), *os.getgroups()}:
         raise InvalidValueError(
-            f"you are no member of the group {group.name}, so you cannot share with it; have "
-            "yourself added to it and log in again, or choose one that `id` tells",
+            f"you are not a member of the group {group.name}, so you cannot share with it; join it "
+            "and log in again, or choose a group that `id` lists",
             argument="shared",
         )
     return group
 
 
 def group_name(number: int) -> str:
-    """Return the name of a group, or its number as text where it has none here."""
+    """Return the name of a group, or its number as text if it has no name on this machine."""
     import grp
 
     try:
@@ -98,14 +94,12 @@ def group_name(number: int) -> str:
 def make_shared(
     path: Path, group: Group, *, durability: Durability, journal: str | None
 ) -> OpenRegistry:
-    """Open the registry in a directory, made when there is none, and have a group share it.
+    """Open or make the registry in a directory, and let a group share it.
 
-    What is in it already becomes the group's as far as it is this user's; `flaws` tells the rest.
+    Files that exist are given to the group if they are this user's; `flaws` finds the others.
 
     Raises:
-        StorageError: the file system keeps no groups and modes; nothing was made.
-        ReadOnlyRegistryError: it cannot be written to.
-        RegistryError: it cannot be opened, or made.
+        StorageError: the file system has no groups and modes; nothing was made.
     """
     path = path.expanduser().absolute()
     _check_place(path, group)
@@ -126,7 +120,7 @@ def make_shared(
 
 
 def _check_place(path: Path, group: Group) -> None:
-    """Check, on a folder of no consequence, that the group can be given something there."""
+    """Check, with a temporary folder, that files in a place can be given to the group."""
     with disk_errors("sharing a registry", path):
         place = next(folder for folder in (path, *path.parents) if folder.is_dir())
         if place == path:
@@ -147,8 +141,8 @@ def _check_place(path: Path, group: Group) -> None:
         kind = filesystem_type(place) or "of an unknown kind"
         raise StorageError(
             f"a folder in {place} cannot be given to the group {group.name}: the file system "
-            f"({kind}) keeps no groups and modes, or does not let you set them; nothing was made. "
-            "Choose another directory",
+            f"({kind}) has no groups and modes, or does not let you set them. Nothing was made; "
+            "choose another directory",
             path=str(place),
         )
 
@@ -158,17 +152,16 @@ def _check_owner(root: Path, group: Group) -> None:
     ready = status.st_gid == group.number and status.st_mode & FOLDER_BITS == FOLDER_BITS
     if not ready and os.geteuid() not in (0, status.st_uid):
         raise StorageError(
-            f"{root} belongs to user {status.st_uid}, and only that user, or root, can give it to "
-            f"the group {group.name}: have them run `localreg init --shared`",
+            f"{root} belongs to user {status.st_uid}; only that user or root can give it to the "
+            f"group {group.name}, with `localreg init --shared`",
             path=str(root),
         )
 
 
 def _make_journal(registry: OpenRegistry) -> None:
-    """Make the file of a rollback journal, which SQLite would make a moment too narrow."""
-    if (
-        registry.store.journal_mode() == "wal"
-    ):  # made anew each time; who opens the database waits for its mode
+    """Make the rollback journal, which SQLite would make without the group's access at first."""
+    if registry.store.journal_mode() == "wal":
+        # Its files are made each time, and whoever opens the database waits for their modes.
         return
     journal = registry.store.path.with_name(f"{registry.store.path.name}-journal")
     with suppress(FileExistsError):
@@ -180,36 +173,33 @@ def _make_journal(registry: OpenRegistry) -> None:
 
 
 def flaws(registry: OpenRegistry, group: int) -> Iterator[Flaw]:
-    """Yield what in a registry keeps a group out, or lets everybody write.
+    """Yield the paths that keep a group out, or let all users write.
 
     Args:
         group: its number.
-
-    Raises:
-        StorageError: the directory cannot be looked at.
     """
-    with disk_errors("looking who may use the registry", registry.root):
+    with disk_errors("checking who may use the registry", registry.root):
         for path, folder, needs in _entries(registry):
             try:
                 status = path.lstat()
             except FileNotFoundError:  # deleted meanwhile
                 continue
-            if stat.S_ISLNK(status.st_mode):  # not followed, and `verify` tells
+            if stat.S_ISLNK(status.st_mode):  # not followed; `verify` reports it
                 continue
             mode = stat.S_IMODE(status.st_mode)
             wanted = (mode | (FOLDER_BITS if folder else needs)) & ~0o002
             if folder:
                 wanted &= ~stat.S_ISVTX  # in a sticky folder only owners delete
-            told = [] if status.st_gid == group else [f"belongs to {group_name(status.st_gid)}"]
+            found = [] if status.st_gid == group else [f"belongs to {group_name(status.st_gid)}"]
             if mode != wanted:
-                told.append(f"has mode {mode:04o}, not {wanted:04o}")
-            if told:
+                found.append(f"has mode {mode:04o}, not {wanted:04o}")
+            if found:
                 name = str(path.relative_to(registry.root))
-                yield Flaw(name, f"{' and '.join(told)} (user {status.st_uid})", wanted)
+                yield Flaw(name, f"{' and '.join(found)} (user {status.st_uid})", wanted)
 
 
 def _entries(registry: OpenRegistry) -> Iterator[tuple[Path, bool, int]]:
-    """Yield what the registry made, whether it is a folder, and what of a file the group needs."""
+    """Yield each path of the registry, True for a folder, and the mode bits a file needs."""
     root, read, write = registry.root, 0o040, 0o060
     yield root, True, 0
     for file in sorted(set(root.glob(f"{registry.store.path.name}*")) - set(root.glob("*.new"))):
@@ -217,9 +207,9 @@ def _entries(registry: OpenRegistry) -> Iterator[tuple[Path, bool, int]]:
     for top in (*(names[0] for names in FOLDERS), QUARANTINE):
         yield root / top, True, 0
         for place, folders, names in os.walk(root / top):
-            # Hidden is what is not ready; so is all that is in tmp.
+            # Hidden files, and all in tmp, are not finished.
             folders[:] = [name for name in folders if not name.startswith(".") and top != TEMPORARY]
-            for name in folders:  # not only those that can be looked into
+            for name in folders:  # those that cannot be entered, too
                 yield Path(place) / name, True, 0
             for name in names:
                 if not name.startswith(".") and top != TEMPORARY:
@@ -228,11 +218,11 @@ def _entries(registry: OpenRegistry) -> Iterator[tuple[Path, bool, int]]:
 
 
 def mend(registry: OpenRegistry, group: int) -> int:
-    """Give the group what keeps it out, as far as it is this user's; return how much that was."""
+    """Correct the paths that are this user's; return how many were corrected."""
     mended = 0
     for flaw in list(flaws(registry, group)):
         path = registry.root / flaw.path
-        # Another user's, who has to do it, or gone by now.
+        # It is another user's, or was deleted meanwhile.
         with suppress(PermissionError, FileNotFoundError):
             os.chown(path, -1, group, follow_symlinks=False)
             _chmod(path, flaw.mode)
@@ -241,9 +231,9 @@ def mend(registry: OpenRegistry, group: int) -> int:
 
 
 def _chmod(path: Path, mode: int) -> None:
-    """Change a mode, without following a link, and without opening a file.
+    """Change a mode without following a link or opening the file.
 
-    To open and close the database would drop the locks that this process has on it.
+    Opening and closing the database would drop the locks that this process holds on it.
     """
     if not hasattr(os, "O_PATH"):
         path.chmod(mode)
@@ -256,7 +246,7 @@ def _chmod(path: Path, mode: int) -> None:
 
 
 def blocked_above(registry: OpenRegistry, group: int) -> list[Path]:
-    """Return the folders above a registry that members of a group may not pass."""
+    """Return the folders above a registry that some members of a group may not enter."""
     found = []
     for folder in registry.root.parents:
         status = folder.stat()

@@ -723,7 +723,7 @@ def test_add_get_and_adopt(run, located):
     assert run("get", "kept", "-o", located / "out.pt")[0] == 0
     assert (located / "out.pt").read_bytes() == b"weights"
     assert "Kept only upstream: 7 B." in run("du")[2]
-    assert "has 1 blob of 0.0 MB for this one" in run("doctor")[1]
+    assert "has 1 blob of 0.0 MB of this registry" in run("doctor")[1]
     code, out, err = run("adopt")
     assert (code, out.split("\t")[1:]) == (0, ["7 B", str(located / "behind"), "mine:1\n"])
     assert "Copied 7 B (1 blob)" in err

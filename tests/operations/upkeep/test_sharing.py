@@ -305,7 +305,7 @@ def test_an_upstream_that_one_may_not_enter_is_told_as_such(root, place, childre
 REFUSED = {
     "no such group": (ALICE, "no-such-group-here", "no group"),
     "no number of a group": (ALICE, "99999999999", "no group"),
-    "no member": (STRANGER, str(GROUP), "no member"),
+    "no member": (STRANGER, str(GROUP), "not a member"),
 }
 
 
@@ -397,7 +397,7 @@ def test_a_file_system_without_modes_is_an_error_before_anything_is_made(place, 
     place.chmod(0o777)  # without setgid, by which the group would come without being set
     kind, said = children.run(init_without_modes, place / "new", GROUP)
     assert kind == "StorageError"
-    assert "keeps no groups and modes" in said
+    assert "has no groups and modes" in said
     assert list(place.iterdir()) == []
 
 
@@ -491,7 +491,7 @@ def test_doctor_and_env_tell_who_shares_it(root):
     (root / "files").chmod(0o700)
     code, said = run("-R", str(root), "doctor")
     assert code == 1
-    assert f"shared\tBAD\t2 things keep the group {GROUP} out: blobs has mode 3770" in said
+    assert f"shared\tBAD\t2 paths keep the group {GROUP} out: blobs has mode 3770" in said
     assert "files has mode 0700, not 2770" in said
 
 
@@ -500,7 +500,7 @@ def test_a_folder_above_that_members_cannot_pass_is_told(root):
     with Registry(root) as registry:
         (finding,) = examine_sharing(registry._chain.first)
     assert finding.state == "bad"
-    assert f"pass {root.parent}" in finding.text
+    assert f"enter {root.parent}" in finding.text
 
 
 # the moment in which a log is there, and has not yet the mode of its database -------------------

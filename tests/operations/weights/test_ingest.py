@@ -277,7 +277,7 @@ def test_a_link_in_a_blobs_place_is_no_blob(registry, file, tmp_path):
     with pytest.raises(CorruptBlobError):
         model.get_local_copy(raise_on_error=True)
     (problem,) = registry.verify().problems
-    assert "something else than a plain file" in problem.text
+    assert "not a regular file" in problem.text
     registry.add(file, "m")
     assert Path(model.get_local_copy()).read_text() == text
     assert elsewhere.read_text() == text[::-1]

@@ -285,7 +285,7 @@ def test_local_copies_of_what_is_upstream_are_counted(whose, registry, shared, f
     told = [each.text for each in doctor.examine(registry._chain)]
     (text,) = [each for each in told if str(registry.path / "files") in each]
     assert "copies of what upstream registries keep" in text
-    assert "Delete that folder" not in text, "they may be all that is left"
+    assert "delete that folder" not in text, "they may be all that is left"
 
 
 @pytest.mark.parametrize("whose", ["mine", "theirs"])
