@@ -1,4 +1,4 @@
-"""What every handle on a task is: a registry and an id."""
+"""`TaskHandle`, the base of `Task`: a registry and an id."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TaskHandle:
-    """A task of a registry; `Task` gives it its methods."""
+    """A task of a registry, as an id; `Task` adds the methods."""
 
     __slots__ = ("_chain", "_id", "_registry")
 
@@ -25,7 +25,7 @@ class TaskHandle:
 
     @classmethod
     def _of(cls, chain: Chain, registry: OpenRegistry, task_id: str) -> Self:
-        """Return a handle on a task that is known to exist."""
+        """Return a handle on a task that exists."""
         task = cls.__new__(cls)
         task._chain, task._registry, task._id = chain, registry, task_id
         return task
@@ -33,7 +33,7 @@ class TaskHandle:
     @classmethod
     def _current(cls) -> Self | None:
         """Return the current task of the current registry, or None."""
-        if not ambient.may_have_task():  # no registry is made to answer this
+        if not ambient.may_have_task():  # so that asking makes no registry
             return None
         chain = ambient.current()
         current = ambient.current_task(chain)

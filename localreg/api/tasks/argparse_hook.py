@@ -1,7 +1,7 @@
-"""Recording what argparse parses, and giving it what a task that is run again says instead.
+"""A hook into argparse: records what it parses, and overrides it when a task is run again.
 
-`Task.init` and `Task.connect` put it in, once for a process, where ClearML does so too: scripts
-that only call ``parser.parse_args()`` are recorded, and can be run again with other arguments.
+`Task.init` and `Task.connect` install it once in a process, as ClearML does. So the arguments of
+scripts that only call ``parser.parse_args()`` are recorded, and can be changed for another run.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 def install(parser: argparse.ArgumentParser | None = None) -> None:
-    """Have `parse_args` tell what it parsed from the command line; once is enough.
+    """Install the hook into `parse_args`; later calls do nothing.
 
-    `parse_known_args`, which libraries call for purposes of their own, tells of one parser only.
+    Libraries call `parse_known_args` for their own purposes, so it is observed only for `parser`.
 
     Args:
-        parser: that parser; None for none.
+        parser: a parser whose `parse_known_args` is observed, too; None for no such parser.
     """
     if parser is not None:
         parser.localreg_connected = True  # type: ignore[attr-defined]  # the mark
@@ -66,12 +66,12 @@ def override(
     found: argparse.Namespace,
     values: dict[str, MetadataValue],
 ) -> None:
-    """Set arguments as a task says, each as the type that the parser makes of it.
+    """Replace arguments by the values of a task, converted as the parser converts them.
 
-    Options that were added for this run, ``localreg task run ID -- --lr 0.1``, stay.
+    Options that were added for this run, as in ``localreg task run ID -- --lr 0.1``, are kept.
 
     Raises:
-        InvalidValueError: the parser refuses what the task says.
+        InvalidValueError: the parser refuses a value.
     """
     actions = {action.dest: action for action in parser._actions}
     added = _added(parser)
@@ -80,24 +80,20 @@ def override(
             continue
         new = cast_as(value, getattr(found, name))
         if name in actions:
-            new = _made(actions[name], new)
+            new = _converted(actions[name], new)
         setattr(found, name, new)
 
 
-def _made(action: argparse.Action, value: object) -> object:
-    """Return a value, or each of a list, as the parser makes it of the text on a command line.
-
-    Raises:
-        InvalidValueError: the parser refuses it.
-    """
+def _converted(action: argparse.Action, value: object) -> object:
+    """Return a value, or each value of a list, as the parser converts it from text."""
     if action.nargs not in (None, 0, "?") and isinstance(value, str):
         value = cast(value, "list")
     if isinstance(value, list | tuple):
-        return [_made_one(action, each) for each in value]
-    return _made_one(action, value)
+        return [_convert_one(action, each) for each in value]
+    return _convert_one(action, value)
 
 
-def _made_one(action: argparse.Action, value: object) -> object:
+def _convert_one(action: argparse.Action, value: object) -> object:
     new = value
     try:
         if isinstance(value, str) and callable(action.type):
@@ -110,15 +106,15 @@ def _made_one(action: argparse.Action, value: object) -> object:
         ) from error
     if action.choices is not None and new not in action.choices:
         raise InvalidValueError(
-            f"parameter Args/{action.dest} of the task is {shown(value)}, and the script's parser "
-            f"takes {', '.join(map(str, action.choices))[:200]}",
+            f"parameter Args/{action.dest} of the task is {shown(value)}, but the script's parser "
+            f"allows only {', '.join(map(str, action.choices))[:200]}",
             argument=action.dest,
         )
     return new
 
 
 def _added(parser: argparse.ArgumentParser) -> set[str]:
-    """Return names of the options that `localreg task run` added to the recorded ones."""
+    """Return the options that `localreg task run` added to the recorded ones."""
     words = getattr(sys.modules.get("__main__"), "localreg_added", ())
     options = parser._option_string_actions
     given = (options.get(str(word).partition("=")[0]) for word in words)

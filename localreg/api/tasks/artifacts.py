@@ -1,4 +1,4 @@
-"""`Artifact`, and the part of `Task` that keeps artifacts."""
+"""`Artifact`, and the part of `Task` that stores artifacts."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Artifact:
 
     @property
     def type(self) -> str:
-        """What it was: "file", "package", "json", "text", "bytes", "numpy", "pandas", …."""
+        """The kind of value: "file", "package", "json", "text", "bytes", "numpy", "pandas", …."""
         return self._record().kind
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """Its size in bytes."""
         return self._record().size
 
     @property
@@ -62,17 +62,17 @@ class Artifact:
 
     @property
     def timestamp(self) -> datetime:
-        """When it was kept, UTC."""
+        """When it was stored, in UTC."""
         return datetime.fromtimestamp(self._record().at / 1_000_000, UTC)
 
     @property
     def metadata(self) -> object:
-        """What was told of it, or None."""
+        """The metadata given to `upload_artifact`, or None."""
         return self._record().details.get("metadata")
 
     @property
     def preview(self) -> str | None:
-        """Its beginning as text, None where there is none."""
+        """Its beginning as text, or None."""
         preview = self._record().details.get("preview")
         return None if preview is None else str(preview)
 
@@ -82,12 +82,12 @@ class Artifact:
         raise_on_error: bool = False,
         force_download: bool = False,
     ) -> str | None:
-        """Return a read-only local file, or the folder that a package unpacks to.
+        """Return the path of a read-only file, or of the folder of an unpacked package.
 
         Args:
             extract_archive: unpack an archive.
-            raise_on_error: raise when there is none, instead of a warning and None.
-            force_download: means nothing here: it is in the registry.
+            raise_on_error: raise errors, instead of a warning and None.
+            force_download: ignored: the artifact is in the registry.
 
         Raises:
             CorruptBlobError, ArchiveError: (ValueErrors) with `raise_on_error`.
@@ -107,16 +107,16 @@ class Artifact:
         force_download: bool = False,
         deserialization_function: Callable[[bytes], object] | None = None,
     ) -> object:
-        """Return the value that was kept; of a file its path.
+        """Return the stored value; for a file, its path.
 
         Args:
-            force_download: means nothing here.
-            deserialization_function: makes the value of the bytes.
+            force_download: ignored.
+            deserialization_function: turns the bytes into the value.
 
         Raises:
-            InvalidValueError: (a ValueError) it was made by a function of your own: give
+            InvalidValueError: (a ValueError) it was stored by a `serialization_function`: give
                 `deserialization_function`.
-            CorruptBlobError: (a ValueError) its bytes are damaged or gone.
+            CorruptBlobError: (a ValueError) its bytes are damaged or missing.
         """
         record = self._record()
         extract = record.kind == "package"
@@ -150,7 +150,7 @@ class Artifacts(Mapping[str, Artifact]):
 
 
 class ArtifactMethods(TaskHandle):
-    """Keeping artifacts; mixed into `Task`."""
+    """Store and remove artifacts; mixed into `Task`."""
 
     __slots__ = ()
 
@@ -173,29 +173,28 @@ class ArtifactMethods(TaskHandle):
         retries: int = 0,
         sort_keys: bool = True,
     ) -> bool:
-        """Keep a file or a value under a name; it is in the registry when this returns.
+        """Store a file or a value in the registry, under a name.
 
         Args:
-            name: of the artifact; one of that name is replaced.
+            name: of the artifact; an artifact of this name is replaced.
             artifact_object: the path of a file or folder, bytes, a text, a numpy array or tensor, a
                 pandas or polars DataFrame (a Series comes back as one of one column), a PIL image,
-                or what JSON can hold. A str is the path of a folder only with a separator in it,
-                as in "./best".
-            metadata: what there is to tell of it, as JSON values.
-            delete_after_upload: delete the file at the path once its bytes are kept.
-            auto_pickle: means nothing here: nothing is pickled. Give `serialization_function` then.
-            preview: its beginning, for people.
-            wait_on_upload, retries: mean nothing here.
-            extension_name: the ending of the file's name, such as ".yaml"; at most 20 characters.
-            serialization_function: makes the bytes of anything.
-            sort_keys: means nothing here.
+                or a JSON value. A str is the path of a folder only with a separator in it, as in
+                "./best".
+            metadata: JSON values that describe it.
+            delete_after_upload: delete the file at the path when it is stored.
+            auto_pickle: ignored: nothing is pickled. Give `serialization_function` instead.
+            preview: its beginning, for people to read.
+            wait_on_upload, retries, sort_keys: ignored.
+            extension_name: the suffix of the filename, such as ".yaml"; at most 20 characters.
+            serialization_function: turns any value into bytes.
 
         Returns:
-            True; what cannot be kept raises.
+            True.
 
         Raises:
-            InvalidValueError: (a ValueError) it cannot be kept.
-            StorageError: (an OSError) the disk is full, or refused something.
+            InvalidValueError: (a ValueError) it cannot be stored.
+            StorageError: (an OSError) the disk is full or failed.
 
         Source: ``Task.upload_artifact`` of the ClearML SDK.
         """
@@ -205,7 +204,7 @@ class ArtifactMethods(TaskHandle):
             ending = check_text("extension_name", extension_name, limit=20)
             if not ending.strip(".").isalnum():
                 raise InvalidValueError(
-                    f"extension_name must be one such as .yaml, not {shown(extension_name)}",
+                    f"extension_name must be a suffix such as .yaml, not {shown(extension_name)}",
                     argument="extension_name",
                 )
         prepared = operations.tasks.artifacts.prepare(
@@ -221,11 +220,11 @@ class ArtifactMethods(TaskHandle):
         return True
 
     def delete_artifacts(self, artifact_names: list[str], raise_on_errors: bool = True) -> bool:
-        """Forget artifacts; `gc` takes the bytes that nothing else needs.
+        """Remove artifacts; `gc` deletes the bytes that nothing else needs.
 
         Raises:
-            InvalidValueError: (a ValueError) `artifact_names` is no list.
-            NotFoundError: (a LookupError) there is none of a name, with `raise_on_errors`.
+            InvalidValueError: (a ValueError) `artifact_names` is not a list.
+            NotFoundError: (a LookupError) an artifact does not exist, with `raise_on_errors`.
         """
         from localreg.values.checks import shown
 

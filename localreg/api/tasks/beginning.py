@@ -1,4 +1,4 @@
-"""Which task `Task.init` begins: a new one, one to take up again, or that of another process."""
+"""Which task `Task.init` returns: a new, an earlier, or the one of another process."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def begin(
     reuse: bool | str,
     again: bool | str | int,
 ) -> str:
-    """Begin a task, and return its id.
+    """Start or continue a task, and return its id.
 
     Args:
-        project, name: what it is called.
+        project, name: of the task.
         kind: its type.
         tags: a list of str.
-        reuse: the id of a task to take up again.
-        again: likewise, or True for the last one of this name.
+        reuse: the id of a task to continue.
+        again: the same, or True for the last task of this name.
 
     Raises:
         InvalidValueError: an argument cannot be used.
-        TaskNotFoundError: there is no such task to take up.
+        TaskNotFoundError: the task to continue does not exist.
     """
     there = _current(opened, project, name) or _of_another_process(opened, project, name)
     if there is not None:
         return there
-    found = _to_take_up(opened, project, name, reuse, again)
+    found = _to_continue(opened, project, name, reuse, again)
     run = operations.tasks.run_facts.describe_run()
     if found is None:
         found = operations.tasks.lifecycle.create_task(
@@ -59,12 +59,12 @@ def begin(
 
 
 def _current(opened: Chain, project: object, name: object) -> str | None:
-    """Return the current task when it is asked for again, and None else."""
+    """Return the current task if it has these names and still runs, else None."""
     current = ambient.current_task(opened)
     if current is None or ambient.remote_task():
         return None
     record = operations.tasks.lifecycle.running(opened.first, current)
-    if record is None:  # it ended, or somebody removed it
+    if record is None:  # it ended, or was removed
         return None
     return current if _is_called(record, project, name) else None
 
@@ -72,8 +72,8 @@ def _current(opened: Chain, project: object, name: object) -> str | None:
 def _of_another_process(opened: Chain, project: object, name: object) -> str | None:
     """Return the task of the process that started this one, when this one is a part of it.
 
-    Such are the workers of multiprocessing, which import the script again, and the processes that
-    a script starts which runs a task again.
+    This is so in workers of multiprocessing, which import the script again, and in processes that
+    a script starts while it runs a task again.
     """
     shared = ambient.shared_task()
     record = None if shared is None else operations.tasks.lifecycle.running(opened.first, shared)
@@ -90,14 +90,14 @@ def _is_called(record: TaskRecord, project: object, name: object) -> bool:
     return (record.name, record.project.name if record.project else None) == given
 
 
-def _to_take_up(
+def _to_continue(
     opened: Chain,
     project: str | None,
     name: str | None,
     reuse: bool | str,
     again: bool | str | int,
 ) -> str | None:
-    """Return the id of the task that is taken up again, None for a new one."""
+    """Return the id of the task to continue, None for a new one."""
     remote = ambient.remote_task()
     if remote:
         return operations.tasks.search.find_task(opened.first, remote)
@@ -105,6 +105,6 @@ def _to_take_up(
         if isinstance(given, str) and given:
             return operations.tasks.search.find_task(opened.first, given)
     if again is not False:
-        with suppress(TaskNotFoundError):  # the first run has nothing to go on with
+        with suppress(TaskNotFoundError):  # the first run has nothing to continue
             return operations.tasks.search.find_task(opened.first, None, project, name)
     return None

@@ -1,4 +1,4 @@
-"""What `Task.connect` makes live: dicts whose changes are recorded, and attributes of objects."""
+"""Dicts whose changes are recorded, and attributes of objects, for `Task.connect`."""
 
 from __future__ import annotations
 
@@ -18,45 +18,46 @@ _NOTHING = object()
 
 
 class Recorder:
-    """Records a connected dict after each change; one for it and for all dicts inside.
+    """Records a connected dict after each change; the dicts inside it share its recorder.
 
     Attributes:
-        lock: held from a change until it is recorded: two threads' changes are recorded in the
-            order in which they were made.
+        lock: held from a change until it is recorded, so that changes of two threads are recorded
+            in their order.
+        whole: the outermost dict.
 
     Args:
-        record: is given the whole, as plain dicts.
+        record: called with the outermost dict, as plain dicts.
     """
 
     def __init__(self, record: Callable[[dict[Any, Any]], None]) -> None:
         self.lock = threading.RLock()
         self.whole: ConnectedDict | None = None
         self._record = record
-        self._lost = False
+        self._failed = False
 
     def record(self) -> None:
-        """Record the whole; a task or registry that is gone is told once, and then forgotten.
+        """Record the outermost dict; when the task or registry is gone, warn once and stop.
 
         Raises:
             InvalidValueError: a value cannot be recorded.
         """
-        if self.whole is None or self._lost:
+        if self.whole is None or self._failed:
             return
         try:
             self._record(plain(self.whole))
         except (NotFoundError, RegistryError) as error:
-            self._lost = True
-            log.warning("changes of a connected dict are not recorded any more: %s", error)
+            self._failed = True
+            log.warning("changes of a connected dict are no longer recorded: %s", error)
 
 
 class ConnectedDict(dict[object, object]):
-    """A dict that is recorded after each change, also of the dicts inside.
+    """A dict that is recorded after each change of it or of the dicts inside.
 
-    A change that cannot be recorded raises, and is taken back.
+    A change that cannot be recorded is undone, and raises.
 
     Args:
-        values: its first values; dicts among them become connected too.
-        recorder: records the whole of which it is a part.
+        values: its initial values; dicts among them become connected too.
+        recorder: shared with the outermost dict.
     """
 
     def __init__(self, values: Mapping[Any, Any], recorder: Recorder) -> None:
@@ -87,7 +88,7 @@ class ConnectedDict(dict[object, object]):
         self._change(lambda: super(ConnectedDict, self).__delitem__(key))
 
     def update(self, *others: Any, **named: Any) -> None:  # noqa: ANN401  (dict's own)
-        """Set several values at once, and record them once."""
+        """Set several values and record them once."""
         given = {key: self._connected(value) for key, value in dict(*others, **named).items()}
         self._change(lambda: super(ConnectedDict, self).update(given))
 
@@ -96,38 +97,38 @@ class ConnectedDict(dict[object, object]):
         return self
 
     def setdefault(self, key: object, default: object = None) -> object:
-        """Return the value of a key, set to the default when there is none."""
+        """Return the value of a key, which is set to the default if it is missing."""
         if key not in self:
             self[key] = default
         return self[key]
 
     def pop(self, key: object, default: object = _NOTHING) -> object:
-        """Take a value out and return it."""
+        """Remove a key and return its value."""
         given = () if default is _NOTHING else (default,)
         return self._change(lambda: super(ConnectedDict, self).pop(key, *given))
 
     def popitem(self) -> tuple[object, object]:
-        """Take the last value out and return it with its key."""
+        """Remove the last item and return it."""
         found: tuple[object, object] = self._change(super().popitem)
         return found
 
     def clear(self) -> None:
-        """Take everything out."""
+        """Remove all items."""
         self._change(super().clear)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:  # noqa: ANN401  (object's own)
-        return dict, (plain(self),)  # a copy, and what is pickled, are plain dicts
+        return dict, (plain(self),)  # copies and pickles are plain dicts
 
 
 def plain(values: Mapping[Any, Any], depth: int = 0) -> dict[Any, Any]:
-    """Return a connected dict as plain ones.
+    """Return a copy of a connected dict, of plain dicts.
 
     Raises:
-        InvalidValueError: it nests deeper than 100 levels, as one that holds itself does.
+        InvalidValueError: it nests deeper than 100 levels, as a dict that contains itself does.
     """
     if depth > 100:
         raise InvalidValueError(
-            "mutable nests deeper than 100 levels; perhaps it holds itself", argument="mutable"
+            "mutable nests deeper than 100 levels; perhaps it contains itself", argument="mutable"
         )
     return {
         key: plain(each, depth + 1) if isinstance(each, dict) else each
@@ -136,7 +137,7 @@ def plain(values: Mapping[Any, Any], depth: int = 0) -> dict[Any, Any]:
 
 
 def recordable(value: object) -> object:
-    """Return a value as a parameter can hold it: paths and the members of enums as text.
+    """Return a value that a parameter can store: paths and enum members become text.
 
     >>> from pathlib import Path
     >>> recordable([Path("a"), 1])
@@ -154,7 +155,7 @@ def recordable(value: object) -> object:
 
 
 def attributes(instance: object) -> dict[str, object]:
-    """Return the public attributes of an object, or class, whose values can be parameters."""
+    """Return the public attributes of an object or class whose values can be parameters."""
     names: Iterable[str] = (name for name in dir(instance) if not name.startswith("_"))
     found: dict[str, object] = {}
     for name in names:

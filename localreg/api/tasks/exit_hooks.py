@@ -1,4 +1,4 @@
-"""How a process that runs a task leaves: what it failed of is recorded, and that it ended."""
+"""Record how the tasks of a process end when the process ends, and why they failed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REASON_LIMIT = 4_000  # characters of the end of a traceback
 
 
 def install() -> None:
-    """Watch how this process ends; once is enough."""
+    """Install the hooks; later calls do nothing."""
     if hasattr(sys.excepthook, "localreg_original"):
         return
     original = sys.excepthook
@@ -45,20 +45,20 @@ def install() -> None:
 
 
 def _watch_exit() -> None:
-    """Remember what `sys.exit` is called with: no hook sees it otherwise."""
+    """Remember what `sys.exit` is called with; exit hooks do not get it."""
     original = sys.exit
 
     def leave(status: object = None, /) -> NoReturn:
         ambient.set_exit_status(status)
-        original(status)  # type: ignore[arg-type]  # whatever it was given
+        original(status)  # type: ignore[arg-type]  # passes on any value
 
-    sys.exit = leave  # the same, but watched
+    sys.exit = leave  # the same function, observed
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what a task failed of: the error, and where it came from.
+    """Return the end of the traceback of an error.
 
-    It goes into the event log, so it holds no secret of a URL and no folder of this machine.
+    It goes into the event log, so secrets in URLs and folders of this machine are removed.
     """
     if isinstance(error, KeyboardInterrupt):
         return "interrupted by the user"
@@ -69,7 +69,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def end(chain: Chain, task_id: str, status: str, reason: str | None = None) -> None:
-    """Record that a task ended, when it is this process that runs it; told in the log if not."""
+    """Record that a task ended, if this process runs it; errors are logged."""
     try:
         if operations.tasks.lifecycle.runs_here(chain.first, task_id):
             ambient.finish_uploads(chain.first)
@@ -87,13 +87,13 @@ def _end_all() -> None:
 
 
 def _verdict() -> tuple[str, str | None]:
-    """Return how the tasks that are open at the end of the process went."""
+    """Return status and reason of the tasks that are open when the process ends."""
     error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    # Of an interactive session, an error that was shown is not the end.
+    # An interactive session goes on after an error.
     if isinstance(error, BaseException) and not hasattr(sys, "ps1"):
         return "failed", reason_of(error)
     code = ambient.exit_status()
     if code is None or code == 0:
         return "completed", None
-    told = f"exit code {code}" if isinstance(code, int) else str(code)
-    return "failed", _URL.sub(lambda url: without_secrets(url[0]), told)[:REASON_LIMIT]
+    reason = f"exit code {code}" if isinstance(code, int) else str(code)
+    return "failed", _URL.sub(lambda url: without_secrets(url[0]), reason)[:REASON_LIMIT]

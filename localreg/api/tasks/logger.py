@@ -1,4 +1,4 @@
-"""`Logger`: reporting to a task, under the names that ClearML scripts use."""
+"""`Logger`: reports to a task, with the methods of ClearML's `Logger`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INFO = 20  # logging.INFO; importing logging would cost time
 
 
 class Logger(ReportMethods, ReportedMethods):
-    """Reports to one task. `Logger.current_logger()` and `task.get_logger()` give one.
+    """Reports to one task; from `Logger.current_logger()` or `task.get_logger()`.
 
     Args:
         task: a `Task`.
@@ -61,7 +61,7 @@ class Logger(ReportMethods, ReportedMethods):
 
     @classmethod
     def current_logger(cls) -> Logger | None:
-        """Return the logger of the current task, or None when there is no current task."""
+        """Return the logger of the current task, or None without one."""
         task = TaskHandle._current()
         return None if task is None else cls(task)
 
@@ -75,35 +75,35 @@ class Logger(ReportMethods, ReportedMethods):
         return SeriesInfo(name, data, labels)
 
     def set_flush_period(self, period: float) -> None:
-        """Do nothing: what is reported is on disk a second later at most."""
+        """Do nothing: reports are written to disk within a second."""
 
     def get_flush_period(self) -> float:
-        """Return how many seconds a reported point waits at most."""
+        """Return the longest time in seconds before a report is written to disk."""
         return 1.0
 
     def set_default_upload_destination(self, uri: str) -> None:
-        """Do nothing: pictures and files that are reported stay in the registry."""
+        """Do nothing: reported images and files stay in the registry."""
 
     def set_default_debug_sample_history(self, max_history: int) -> None:
-        """Do nothing: `report_image` takes ``max_image_history`` each time."""
+        """Do nothing: give ``max_image_history`` to `report_image`."""
 
     def report_text(self, msg: str, level: int = INFO, print_console: bool = True) -> None:
         """Report a line of the task's log.
 
         Args:
-            msg: the line, or several.
+            msg: one or more lines.
             level: as in `logging`: 20 is INFO.
             print_console: also print it.
 
         Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept.
+            InvalidValueError: (a ValueError) an argument cannot be stored.
 
         Source: ``Logger.report_text`` of the ClearML SDK.
         """
         chain, owner = self._reports_to()
         operations.reports.writing.report_text(chain, owner, msg, level)
         if print_console:
-            print(msg)  # noqa: T201  (that is what it is for)
+            print(msg)  # noqa: T201  (as asked for)
 
     def report_plotly(
         self, title: str, series: str, figure: object, iteration: int | None = None
@@ -111,11 +111,11 @@ class Logger(ReportMethods, ReportedMethods):
         """Report a finished Plotly figure.
 
         Args:
-            title, series, iteration: what it is known by.
+            title, series, iteration: identify the report; a later one replaces it.
             figure: a `plotly.graph_objects.Figure`, or its dict with ``data`` and ``layout``.
 
         Raises:
-            InvalidValueError: (a ValueError) it is no figure.
+            InvalidValueError: (a ValueError) it is not a figure.
 
         Source: ``Logger.report_plotly`` of the ClearML SDK.
         """
@@ -135,21 +135,21 @@ class Logger(ReportMethods, ReportedMethods):
         delete_after_upload: bool = False,
         url: str | None = None,
     ) -> None:
-        """Report a picture; give exactly one of `local_path`, `image`, `matrix` and `url`.
+        """Report an image; give exactly one of `local_path`, `image`, `matrix` and `url`.
 
         Args:
-            title, series, iteration: what it is known by.
-            local_path: a picture file; its bytes are kept.
+            title, series, iteration: identify the report; a later one replaces it.
+            local_path: an image file; its bytes are stored.
             image: an array of shape (height, width), (height, width, 3) or (height, width, 4):
-                bytes, or floats from 0 to 1; or a PIL image.
-            matrix: an older name of `image`.
-            max_image_history: keep only so many iterations; None or -1 for all.
-            delete_after_upload: delete the file at `local_path` once its bytes are kept.
-            url: where there is a picture; it is downloaded and kept.
+                uint8, or floats from 0 to 1; or a PIL image.
+            matrix: an old name of `image`.
+            max_image_history: how many iterations to keep; None or -1 for all.
+            delete_after_upload: delete the file at `local_path` when it is stored.
+            url: of an image, which is downloaded and stored.
 
         Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept.
-            SourceNotFoundError: there is no such file.
+            InvalidValueError: (a ValueError) an argument cannot be stored.
+            SourceNotFoundError: the file does not exist.
 
         Source: ``Logger.report_image`` of the ClearML SDK.
         """
@@ -175,20 +175,20 @@ class Logger(ReportMethods, ReportedMethods):
         delete_after_upload: bool = False,
         url: str | None = None,
     ) -> None:
-        """Report a file: a picture, sound, film or anything else.
+        """Report a file: an image, audio, video or anything else.
 
         Args:
-            title, series, iteration: what it is known by.
-            local_path: the file; its bytes are kept.
+            title, series, iteration: identify the report; a later one replaces it.
+            local_path: the file; its bytes are stored.
             stream: an open binary file, or an `io.StringIO`.
-            file_extension: of what `stream` gives, such as ".html".
-            max_history: keep only so many iterations; None or -1 for all.
-            delete_after_upload: delete the file at `local_path` once its bytes are kept.
-            url: where there is a file; it is downloaded and kept.
+            file_extension: of the content of `stream`, such as ".html".
+            max_history: how many iterations to keep; None or -1 for all.
+            delete_after_upload: delete the file at `local_path` when it is stored.
+            url: of a file, which is downloaded and stored.
 
         Raises:
-            InvalidValueError: (a ValueError) an argument cannot be kept.
-            SourceNotFoundError: there is no such file.
+            InvalidValueError: (a ValueError) an argument cannot be stored.
+            SourceNotFoundError: the file does not exist.
 
         Source: ``Logger.report_media`` of the ClearML SDK.
         """
@@ -213,15 +213,15 @@ class Logger(ReportMethods, ReportedMethods):
         report_image: bool = False,
         report_interactive: bool = True,
     ) -> None:
-        """Report a matplotlib figure, as the picture that it draws.
+        """Report a matplotlib figure as an image.
 
         Args:
-            title, series, iteration: what it is known by.
+            title, series, iteration: identify the report; a later one replaces it.
             figure: a `matplotlib.figure.Figure`, or `matplotlib.pyplot` for the current one.
-            report_image, report_interactive: mean nothing here: it is a picture always.
+            report_image, report_interactive: ignored; it is always an image.
 
         Raises:
-            InvalidValueError: (a ValueError) it is no such figure.
+            InvalidValueError: (a ValueError) it is not a matplotlib figure.
 
         Source: ``Logger.report_matplotlib_figure`` of the ClearML SDK.
         """

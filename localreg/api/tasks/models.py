@@ -1,4 +1,4 @@
-"""The part of `Task` that holds its models, their configuration and labels."""
+"""The part of `Task` for its models, their configuration and labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from localreg.registry import Chain
 
 
 class ModelMethods(TaskHandle):
-    """The models a task takes and makes; mixed into `Task`."""
+    """The input and output models of a task; mixed into `Task`."""
 
     __slots__ = ()
 
@@ -24,11 +24,11 @@ class ModelMethods(TaskHandle):
 
         Args:
             model_id: its id.
-            model_name: its name, without an id: the one of that name updated last.
-            name: of the entry on the task.
+            model_name: without an id, the model of this name that was updated last.
+            name: of the model on the task.
 
         Raises:
-            ModelNotFoundError: there is no such model.
+            ModelNotFoundError: the model does not exist.
         """
         if model_id:
             found = operations.finding.references.find_model(self._own_chain(), model_id).id
@@ -37,25 +37,25 @@ class ModelMethods(TaskHandle):
         operations.tasks.inputs.connect_model(self._own_chain(), self._id, found, name)
 
     def remove_input_models(self, names: Sequence[str]) -> None:
-        """Take input models off the task, by the names they have on it."""
+        """Remove input models from the task, by their names on it."""
         operations.tasks.inputs.drop_inputs(self._registry, self._id, names)
 
     @property
     def input_models_id(self) -> dict[str, str]:
-        """Ids of the models the task takes, by their names on it."""
+        """Ids of the input models, by their names on the task."""
         return self._models("input")
 
     @property
     def output_models_id(self) -> dict[str, str]:
-        """Ids of the models the task made, by their names on it."""
+        """Ids of the output models, by their names on the task."""
         return self._models("output")
 
     @property
     def models(self) -> Mapping[str, TaskModels]:
-        """The models the task takes (``"input"``) and made (``"output"``).
+        """The models of the task: ``"input"`` and ``"output"``.
 
-        Each is a list that also answers to the names that models have on the task. Removed
-        models are left out.
+        Each is a list, indexed also by the names of the models on the task. Removed models are
+        left out.
         """
         return {
             role: TaskModels(self._own_chain(), self._models(role)) for role in ("input", "output")
@@ -68,9 +68,9 @@ class ModelMethods(TaskHandle):
         """Set the label enumeration that the task's models get.
 
         Raises:
-            InvalidValueError: (a ValueError) it is no ``{label: integer}``.
+            InvalidValueError: (a ValueError) it is not ``{label: integer}``.
         """
-        if enumeration is None:  # which means "as it is" further down
+        if enumeration is None:  # None would mean "keep what is there"
             raise InvalidValueError(
                 "enumeration must be a dict of str to int, not NoneType", argument="enumeration"
             )
@@ -86,11 +86,11 @@ class ModelMethods(TaskHandle):
         """Set the model configuration of the task.
 
         Args:
-            config_text: kept byte for byte.
-            config_dict: kept as JSON; not both.
+            config_text: stored byte for byte.
+            config_dict: stored as JSON; give only one of the two.
 
         Raises:
-            InvalidValueError: (a ValueError) it cannot be kept.
+            InvalidValueError: (a ValueError) it cannot be stored.
         """
         operations.tasks.inputs.set_design(
             self._registry, self._id, config_text=config_text, config_dict=config_dict
@@ -104,7 +104,7 @@ class ModelMethods(TaskHandle):
         """Return the model configuration of the task as a dict.
 
         Raises:
-            ConfigTextError: (a ValueError) it cannot be read as one.
+            ConfigTextError: (a ValueError) the text is not a configuration.
         """
         from localreg.values.config_text import text_to_config
 
@@ -112,7 +112,7 @@ class ModelMethods(TaskHandle):
 
 
 class TaskModels(Sequence[Model]):
-    """Models of a task, in order; by index, or by the name they have on the task."""
+    """Models of a task, by index or by their names on the task."""
 
     def __init__(self, chain: Chain, ids: dict[str, str]) -> None:
         found = {
@@ -144,7 +144,7 @@ class TaskModels(Sequence[Model]):
         return repr(self._models)
 
     def keys(self) -> list[str]:
-        """Return the names that the models have on the task."""
+        """Return the names of the models on the task."""
         return list(self._models)
 
 

@@ -1,4 +1,4 @@
-"""The part of `Task` that ClearML scripts call for ClearML's sake: accepted, and told once."""
+"""Methods of ClearML's `Task` that need to do nothing here; each is logged once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from localreg.api import ambient
 from localreg.api.task_handle import TaskHandle
 
 
-class CourtesyMethods(TaskHandle):
-    """Methods that have nothing to do here; mixed into `Task`.
+class NoOpMethods(TaskHandle):
+    """Methods that do little or nothing here; mixed into `Task`.
 
     Source: ``Task`` of the ClearML SDK.
     """
@@ -20,20 +20,20 @@ class CourtesyMethods(TaskHandle):
 
     @classmethod
     def add_requirements(cls, package_name: str, package_version: str | None = None) -> None:
-        """Do nothing: the packages that are installed are recorded by `Task.init`."""
-        _tell("Task.add_requirements")
+        """Do nothing: `Task.init` records the installed packages."""
+        _log_once("Task.add_requirements")
 
     @classmethod
     def force_requirements_env_freeze(
         cls, force: bool = True, requirements_file: str | os.PathLike[str] | None = None
     ) -> None:
-        """Do nothing: the packages that are installed are recorded by `Task.init`."""
-        _tell("Task.force_requirements_env_freeze")
+        """Do nothing: `Task.init` records the installed packages."""
+        _log_once("Task.force_requirements_env_freeze")
 
     @classmethod
     def ignore_requirements(cls, package_name: str) -> None:
-        """Do nothing: the packages that are installed are recorded by `Task.init`."""
-        _tell("Task.ignore_requirements")
+        """Do nothing: `Task.init` records the installed packages."""
+        _log_once("Task.ignore_requirements")
 
     def set_base_docker(
         self,
@@ -43,12 +43,12 @@ class CourtesyMethods(TaskHandle):
         docker_setup_bash_script: Sequence[str] | str | None = None,
     ) -> None:
         """Do nothing: `localreg task run` starts no container."""
-        _tell("Task.set_base_docker")
+        _log_once("Task.set_base_docker")
 
     @classmethod
     def set_random_seed(cls, random_seed: int | None = None) -> None:
-        """Do nothing: localreg touches no random generator, and so sets no seed."""
-        _tell("Task.set_random_seed")
+        """Do nothing: localreg does not change random generators."""
+        _log_once("Task.set_random_seed")
 
     @classmethod
     def set_credentials(
@@ -61,25 +61,25 @@ class CourtesyMethods(TaskHandle):
         store_conf_file: bool = False,
     ) -> None:
         """Do nothing: there is no server."""
-        _tell("Task.set_credentials")
+        _log_once("Task.set_credentials")
 
     @classmethod
     def set_offline(cls, offline_mode: bool = False) -> None:
         """Do nothing: localreg is always offline."""
-        _tell("Task.set_offline")
+        _log_once("Task.set_offline")
 
     @classmethod
     def is_offline(cls) -> bool:
-        """Return False: nothing waits to be sent to a server."""
+        """Return False: there is no server to be disconnected from."""
         return False
 
     @classmethod
     def running_locally(cls) -> bool:
-        """Return whether this process runs a task for the first time, and not again."""
+        """Return True unless this process was started by `localreg task run`."""
         return ambient.remote_task() is None
 
     def is_main_task(self) -> bool:
-        """Return whether it is the current task of this process."""
+        """Return True if it is the current task of this process."""
         return ambient.current_task(self._own_chain()) == self._id
 
     def reload(self) -> None:
@@ -99,6 +99,6 @@ class CourtesyMethods(TaskHandle):
         return operations.reports.pages.write_page(*self._owned()).absolute().as_uri()
 
 
-def _tell(what: str) -> None:
+def _log_once(what: str) -> None:
     if ambient.first_time(what):
-        log.info("%s has nothing to do in localreg, and is passed over", what)
+        log.info("%s does nothing in localreg", what)

@@ -1,4 +1,4 @@
-"""The part of `Task` that holds parameters and configurations, and connects what scripts have."""
+"""The part of `Task` for parameters and configurations, and for `connect`."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class ParameterMethods(TaskHandle):
         """Return the parameters, ``{"section/name": value}``.
 
         Args:
-            backwards_compatibility: means nothing here.
-            cast: give values as their types, and not as text.
+            backwards_compatibility: ignored.
+            cast: return values of their recorded types, not text.
 
         Source: ``Task.get_parameters`` of the ClearML SDK.
         """
@@ -59,38 +59,38 @@ class ParameterMethods(TaskHandle):
         }
 
     def get_parameters_as_dict(self, cast: bool = False) -> dict[str, Any]:
-        """Return the parameters as nested dicts, by section and the slashes in names."""
+        """Return the parameters as nested dicts: by section, then split at slashes in names."""
         return nested(self.get_parameters(cast=cast))
 
     def get_parameter(self, name: str, default: object = None, cast: bool = False) -> Any:  # noqa: ANN401
-        """Return one parameter, or `default` when there is none.
+        """Return one parameter, or `default`.
 
         Args:
             name: ``section/name``; the section is "General" without one.
-            default: what is returned when there is none.
-            cast: give the value as its type, and not as text.
+            default: returned when the task does not have the parameter.
+            cast: return a value of its recorded type, not text.
         """
         found = self.get_parameters(cast=cast)
         return found.get(split_key(name).path, default)
 
     def set_parameters(self, *args: Mapping[str, object], **kwargs: object) -> None:
-        """Replace all parameters by these, ``{"section/name": value}``.
+        """Replace all parameters, ``{"section/name": value}``.
 
         Raises:
-            InvalidValueError: (a ValueError) they cannot be kept.
+            InvalidValueError: (a ValueError) they cannot be stored.
         """
         self._set(_merged(args, kwargs), replace=True)
 
     def update_parameters(self, *args: Mapping[str, object], **kwargs: object) -> None:
-        """Set these parameters, and leave the others.
+        """Set some parameters and keep the others.
 
         Raises:
-            InvalidValueError: (a ValueError) they cannot be kept.
+            InvalidValueError: (a ValueError) they cannot be stored.
         """
         self._set(_merged(args, kwargs), replace=False)
 
     def set_parameters_as_dict(self, dictionary: Mapping[str, object]) -> None:
-        """Replace all parameters by these, nested by section."""
+        """Replace all parameters, given as nested dicts by section."""
         self._set(dictionary, replace=True)
 
     def set_parameter(
@@ -104,9 +104,9 @@ class ParameterMethods(TaskHandle):
 
         Args:
             name: ``section/name``; the section is "General" without one.
-            value: kept as text, with its type.
-            description: means nothing here.
-            value_type: the type, when it is not the value's.
+            value: stored as text, with its type.
+            description: ignored.
+            value_type: the type to record; the value's own when None.
         """
         from localreg.values.metadata import entry
         from localreg.values.records import MetadataValue
@@ -117,7 +117,7 @@ class ParameterMethods(TaskHandle):
         operations.tasks.parameters.set_parameters(self._registry, self._id, values)
 
     def delete_parameter(self, name: str, force: bool = False) -> bool:
-        """Drop a parameter; return whether there was one."""
+        """Remove a parameter; return True if the task had it."""
         return operations.tasks.parameters.drop_parameter(self._registry, self._id, split_key(name))
 
     def _parameters(self) -> dict[Key, MetadataValue]:
@@ -132,14 +132,14 @@ class ParameterMethods(TaskHandle):
     # configurations ------------------------------------------------------------------------
 
     def get_configuration_object(self, name: str) -> str | None:
-        """Return a configuration as text, or None when there is none of this name."""
+        """Return a configuration as text, or None."""
         return operations.tasks.parameters.configurations(self._registry, self._id).get(name)
 
     def get_configuration_object_as_dict(self, name: str) -> Any:  # noqa: ANN401  (a dict, or a list)
-        """Return a configuration read as JSON, TOML, INI, YAML or HOCON, or None.
+        """Return a configuration, parsed as JSON, TOML, INI, YAML or HOCON, or None.
 
         Raises:
-            ConfigTextError: (a ValueError) it is none of these.
+            ConfigTextError: (a ValueError) it cannot be parsed.
         """
         from localreg.values.config_text import text_to_config
 
@@ -154,10 +154,10 @@ class ParameterMethods(TaskHandle):
         config_type: str | None = None,
         config_dict: Mapping[str, object] | list[object] | None = None,
     ) -> None:
-        """Set a configuration, as text or as a dict; not both.
+        """Set a configuration, as either text or a dict.
 
         Raises:
-            InvalidValueError: (a ValueError) it cannot be kept.
+            InvalidValueError: (a ValueError) it cannot be stored.
         """
         if config_text is not None and config_dict is not None:
             raise InvalidValueError(
@@ -173,20 +173,20 @@ class ParameterMethods(TaskHandle):
         description: str | None = None,
         ignore_remote_overrides: bool = False,
     ) -> Any:  # noqa: ANN401  (what was given)
-        """Record a configuration, a dict, a list or a file, under a name.
+        """Record a configuration under a name, and return it.
 
-        In a process that runs the task again, what the task has under this name is returned
-        instead: a dict or list, or the path of a file that holds it.
+        When the task is run again, the task's configuration of this name is returned instead: as a
+        dict or list, or as the path of a file, as it was given.
 
         Args:
             configuration: a dict, a list, or the path of a file.
             name: "General" when None.
-            description: means nothing here.
-            ignore_remote_overrides: use this one whatever the task says.
+            description: ignored.
+            ignore_remote_overrides: keep the given one when the task is run again.
 
         Raises:
-            InvalidValueError: (a ValueError) it cannot be kept.
-            SourceNotFoundError: there is no such file.
+            InvalidValueError: (a ValueError) it cannot be stored.
+            SourceNotFoundError: the file does not exist.
 
         Source: ``Task.connect_configuration`` of the ClearML SDK.
         """
@@ -225,12 +225,12 @@ class ParameterMethods(TaskHandle):
     def connect_label_enumeration(
         self, enumeration: Mapping[str, int], ignore_remote_overrides: bool = False
     ) -> dict[str, int]:
-        """Record the label enumeration that the task's models get, and return it.
+        """Record the label enumeration for the task's models, and return it.
 
-        In a process that runs the task again, the task's own is returned instead.
+        When the task is run again, the task's enumeration is returned instead.
 
         Raises:
-            InvalidValueError: (a ValueError) it is no ``{label: integer}``.
+            InvalidValueError: (a ValueError) it is not ``{label: integer}``.
         """
         labels = check_labels(enumeration)
         if self._is_run_again() and not ignore_remote_overrides:
@@ -253,7 +253,7 @@ class ParameterMethods(TaskHandle):
 
         def record(now: dict[str, Any]) -> None:
             checked = check_parameters("mutable", now, section)
-            # What this dict has lost goes; what others put into the section stays.
+            # Keys that this dict no longer has are removed; those that others set are kept.
             gone = recorded - checked.keys()
             operations.tasks.parameters.set_parameters(self._registry, self._id, checked, drop=gone)
             recorded.clear()
@@ -274,7 +274,7 @@ class ParameterMethods(TaskHandle):
         operations.tasks.parameters.set_parameters(self._registry, self._id, checked)
 
     def _overridden(self, values: dict[str, Any], section: str, *, ignore: bool) -> dict[str, Any]:
-        """Return values as the task has them, when this process runs it again."""
+        """Return the values of the task instead of the given ones, if it is run again."""
         if ignore or not self._is_run_again():
             return values
         there = {
@@ -307,7 +307,7 @@ class ParameterMethods(TaskHandle):
 def _with(
     values: dict[str, Any], there: Mapping[str, MetadataValue], prefix: str
 ) -> dict[str, Any]:
-    """Return nested values with those that are there under their paths, as their types."""
+    """Return nested values, each replaced by the stored one of its path, cast to its type."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         path = f"{prefix}{name}"
@@ -315,7 +315,7 @@ def _with(
             found[name] = _with(value, there, f"{path}/")
         else:
             found[name] = cast_as(there[path], value) if path in there else value
-    if not prefix:  # what somebody added to the task, and the code does not know
+    if not prefix:  # parameters that were added to the task and are not in the script
         known = {str(name) for name in values}
         added = {path: cast_as(each, None) for path, each in there.items()
                  if path.partition("/")[0] not in known}  # fmt: skip
@@ -345,11 +345,11 @@ def _text_of(path: object) -> str:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise SourceNotFoundError(
-            f"there is no file {file}; check the path", reference=str(file)
+            f"the file {file} does not exist; check the path", reference=str(file)
         ) from error
     except UnicodeDecodeError as error:
         raise InvalidValueError(
-            f"{file} is no text in UTF-8: {error}", argument="configuration"
+            f"{file} is not UTF-8 text: {error}", argument="configuration"
         ) from error
     except (OSError, ValueError) as error:
         raise StorageError(f"{file} cannot be read: {error}", path=str(file)) from error

@@ -1,4 +1,4 @@
-"""The part of `Task` that finds tasks, and copies them."""
+"""The part of `Task` that finds and copies tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SearchMethods(TaskHandle):
-    """Finding and copying tasks; mixed into `Task`."""
+    """Find and copy tasks; mixed into `Task`."""
 
     __slots__ = ()
 
@@ -34,19 +34,19 @@ class SearchMethods(TaskHandle):
         *,
         registry: Registry | None = None,
     ) -> Self:
-        """Return a task by its id, or the newest of a name.
+        """Return a task by its id, or the last changed task that matches the filters.
 
         Args:
-            task_id: when given, the rest is ignored.
-            project_name: exact; None looks in all projects.
+            task_id: its id; the filters are then ignored.
+            project_name: exact; None searches in all projects.
             task_name: exact.
             tags: a tag filter, as for `InputModel.query_models`.
-            allow_archived: means nothing here.
-            task_filter: ``{"status": [...]}``, other keys are errors.
-            registry: where to look; the current registry when None.
+            allow_archived: ignored.
+            task_filter: ``{"status": [...]}``; no other key is allowed.
+            registry: where to search; the current registry when None.
 
         Raises:
-            TaskNotFoundError: there is none.
+            TaskNotFoundError: there is no such task.
         """
         opened = open_of(registry)
         if not task_id and (tags or task_filter):
@@ -76,16 +76,16 @@ class SearchMethods(TaskHandle):
         *,
         registry: Registry | None = None,
     ) -> list[Self]:
-        """Return the tasks that match everything, the one that changed last first.
+        """Return the tasks that match all filters, the last changed first.
 
         Args:
             task_ids: only these.
             project_name: exact, or a list of names.
-            task_name: a regular expression, found anywhere in the name.
+            task_name: a regular expression, searched for anywhere in the name.
             tags: a tag filter, as for `InputModel.query_models`.
-            allow_archived: means nothing here.
-            task_filter: ``{"status": [...]}``, other keys are errors.
-            registry: where to look; the current registry when None.
+            allow_archived: ignored.
+            task_filter: ``{"status": [...]}``; no other key is allowed.
+            registry: where to search; the current registry when None.
 
         Raises:
             InvalidValueError: (a ValueError) a filter cannot be used.
@@ -112,10 +112,10 @@ class SearchMethods(TaskHandle):
         *,
         registry: Registry | None = None,
     ) -> list[str] | list[dict[str, Any]]:
-        """Return ids of the tasks that match everything; see `get_tasks`.
+        """Return ids of the tasks that match all filters; see `get_tasks`.
 
         Args:
-            additional_return_fields: names of properties; then dicts with "id" and these.
+            additional_return_fields: names of properties; returns dicts with "id" and these.
             project_name, task_name, tags, task_filter, registry: as for `get_tasks`.
         """
         found = cls.get_tasks(
@@ -139,17 +139,17 @@ class SearchMethods(TaskHandle):
         *,
         registry: Registry | None = None,
     ) -> Self:
-        """Record a copy of a task that has not run yet: `localreg task run` runs it.
+        """Record a copy of a task, which `localreg task run` then runs.
 
-        It has the parameters, configurations, labels, tags and input models of the first, not what
-        that reported or made.
+        It has the parameters, configurations, labels, tags and input models of the source. Reports,
+        artifacts and output models are not copied.
 
         Args:
             source_task: a task, or its id; the current one when None.
             name: "Clone of …" when None.
-            comment: that of the first when None.
-            parent: id of a task; the one that is copied when None.
-            project: id or name of a project; that of the first when None.
+            comment: the source's when None.
+            parent: id of the parent task; the source when None.
+            project: id or name of a project; the source's when None.
             registry: where it is; the current registry when None.
 
         Raises:
@@ -182,7 +182,7 @@ def _status(given: Mapping[str, object] | None) -> object:
     unknown = set(given or {}) - {"status"}
     if unknown:
         raise InvalidValueError(
-            f"task_filter takes the key status, not {', '.join(map(str, unknown))[:100]}",
+            f"task_filter may only have the key status, not {', '.join(map(str, unknown))[:100]}",
             argument="task_filter",
         )
     return (given or {}).get("status")

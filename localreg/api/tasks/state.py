@@ -1,4 +1,4 @@
-"""The part of `Task` that says what it is, and how it goes."""
+"""The part of `Task` for names, tags, status and end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StateMethods(TaskHandle):
         """Rename the task.
 
         Raises:
-            InvalidValueError: it is no name.
+            InvalidValueError: `name` is not a name.
         """
         from localreg.values.checks import check_name
 
@@ -62,10 +62,10 @@ class StateMethods(TaskHandle):
         return None if project is None else project.name
 
     def set_project(self, project_id: str | None = None, project_name: str | None = None) -> None:
-        """Move the task to a project, by its id or by its name, made when that is new.
+        """Move the task to a project, by id or by name; a new name makes a project.
 
         Raises:
-            InvalidValueError: it is no project.
+            InvalidValueError: `project_name` is not a name.
         """
         name = project_name
         if project_id is not None:
@@ -89,7 +89,7 @@ class StateMethods(TaskHandle):
 
     @property
     def parent(self) -> str | None:
-        """Id of the task it was made from, None without one. It can be set."""
+        """Id of the parent task, such as the one it was cloned from, or None. It can be set."""
         return self._row().parent
 
     @parent.setter
@@ -97,10 +97,10 @@ class StateMethods(TaskHandle):
         self.set_parent(parent)
 
     def set_parent(self, parent: str | TaskHandle | None) -> None:
-        """Set which task it was made from.
+        """Set the parent task; None removes it.
 
         Raises:
-            TaskNotFoundError: there is no such task.
+            TaskNotFoundError: the parent does not exist.
         """
         given = parent.id if isinstance(parent, TaskHandle) else parent
         found = operations.tasks.search.find_task(self._registry, given) if given else None
@@ -108,30 +108,30 @@ class StateMethods(TaskHandle):
 
     @property
     def status(self) -> str:
-        """How it goes.
+        """The status of the task.
 
         ``created``, ``in_progress``, ``completed``, ``failed``, ``stopped``, ``published``; or
-        ``aborted``, when the process that ran it is gone without a word.
+        ``aborted``, when its process died without reporting an end.
         """
         row = operations.tasks.lifecycle.settled(self._registry, self._id)
         return "published" if row.published else row.status
 
     def get_status(self) -> str:
-        """Return how it goes; see `status`."""
+        """Return the status of the task; see `status`."""
         return self.status
 
     @property
     def status_reason(self) -> str | None:
-        """Why it ended, as far as anybody said."""
+        """Why the task ended, None if no reason was given."""
         return operations.tasks.lifecycle.settled(self._registry, self._id).reason
 
     def get_status_message(self) -> str | None:
-        """Return why it ended, as far as anybody said."""
+        """Return why the task ended, None if no reason was given."""
         return self.status_reason
 
     @property
     def published(self) -> bool:
-        """Whether the task is published."""
+        """True if the task is published."""
         return self._row().published
 
     @property
@@ -144,10 +144,10 @@ class StateMethods(TaskHandle):
         self.set_comment(comment)
 
     def set_comment(self, comment: str | None) -> None:
-        """Set the comment.
+        """Set the comment; None or "" clears it.
 
         Raises:
-            InvalidValueError: it is no text.
+            InvalidValueError: `comment` is not a str.
         """
         operations.tasks.lifecycle.set_comment(self._registry, self._id, comment)
 
@@ -168,7 +168,7 @@ class StateMethods(TaskHandle):
         """Replace the tags.
 
         Raises:
-            InvalidValueError: they are no tags.
+            InvalidValueError: they are not tags.
         """
         operations.tasks.lifecycle.edit_tags(self._registry, self._id, add=tags, only=True)
 
@@ -176,23 +176,23 @@ class StateMethods(TaskHandle):
         """Add tags.
 
         Raises:
-            InvalidValueError: they are no tags.
+            InvalidValueError: they are not tags.
         """
         given = [tags] if isinstance(tags, str) else tags
         operations.tasks.lifecycle.edit_tags(self._registry, self._id, add=given)
 
     def remove_tags(self, tags: Sequence[str] | str) -> None:
-        """Take tags off; those that are not there are passed over.
+        """Remove tags; tags that the task does not have are ignored.
 
         Raises:
-            InvalidValueError: they are no tags.
+            InvalidValueError: they are not tags.
         """
         given = [tags] if isinstance(tags, str) else tags
         operations.tasks.lifecycle.edit_tags(self._registry, self._id, drop=given)
 
     @property
     def output_uri(self) -> str | None:
-        """Where the weights it makes are uploaded; None keeps them in the registry."""
+        """Where its weights are uploaded; None if they stay in the registry. It can be set."""
         return operations.tasks.lifecycle.output_uri(self._registry, self._id)
 
     @output_uri.setter
@@ -201,12 +201,12 @@ class StateMethods(TaskHandle):
         operations.tasks.lifecycle.set_output_uri(self._registry, self._id, text)
 
     def get_last_iteration(self) -> int:
-        """Return the greatest iteration that anything was reported for, 0 without any."""
+        """Return the largest reported iteration, 0 without any."""
         operations.reports.writing.flush(self._registry)
         return operations.tasks.lifecycle.last_iteration(self._registry, self._id)
 
     def get_script(self) -> dict[str, Any]:
-        """Return what is recorded of the script: path, arguments, commit, what is not committed."""
+        """Return what is recorded of the script: path, arguments, commit, uncommitted changes."""
         run, place = self._row().run, operations.tasks.lifecycle.place(self._registry, self._id)
         return {
             "entry_point": place.get("script") or run.get("script"),
@@ -221,42 +221,42 @@ class StateMethods(TaskHandle):
         }
 
     def get_requirements(self) -> dict[str, str]:
-        """Return the packages that were installed, and their versions, by name."""
+        """Return the versions of the installed packages, by name."""
         return dict(self._row().run.get("packages") or {})
 
     def set_packages(self, packages: Sequence[str] | str | os.PathLike[str]) -> None:
-        """Set the packages that are recorded.
+        """Set the recorded packages.
 
         Args:
             packages: such as ``["numpy==2.0"]``, or the path of a requirements file.
 
         Raises:
-            InvalidValueError: it is nothing of the kind.
-            SourceNotFoundError: there is no such file.
+            InvalidValueError: `packages` is neither.
+            SourceNotFoundError: the file does not exist.
         """
         operations.tasks.run_facts.set_packages(self._registry, self._id, packages)
 
     def execute_remotely(
         self, queue_name: str | None = None, clone: bool = False, exit_process: bool = True
     ) -> None:
-        """Say how the task could run elsewhere, and go on here: there is no queue.
+        """Log how the task can run elsewhere, and go on here: there are no queues.
 
         Args:
-            queue_name, clone, exit_process: mean nothing here.
+            queue_name, clone, exit_process: ignored.
         """
         log.warning(
-            "there is no queue %sto run in; the task goes on here. Any scheduler can run it: "
+            "there is no queue %sto run in; the task continues here. Any scheduler can run it by "
             "`localreg task run %s`",
             f"{queue_name!r:.60} " if queue_name else "",
             self._id,
         )
 
     def is_current_task(self) -> bool:
-        """Return whether it is the current task of this process."""
+        """Return True if it is the current task of this process."""
         return ambient.current_task(self._own_chain()) == self._id
 
     def publish(self) -> None:
-        """Publish the task: the models it made are removed only by force from here on."""
+        """Publish the task; from then on its output models can be removed only with `force`."""
         operations.tasks.lifecycle.set_task(self._registry, self._id, "published", True)
 
     def mark_started(self, force: bool = False) -> None:
@@ -274,9 +274,8 @@ class StateMethods(TaskHandle):
         """Record that the task is completed.
 
         Args:
-            ignore_errors: means nothing here.
-            status_message: why, for people.
-            force: means nothing here: it may have ended before.
+            ignore_errors, force: ignored; a task that has ended can be marked again.
+            status_message: the reason, for people to read.
         """
         self._mark("completed", status_message)
 
@@ -290,11 +289,11 @@ class StateMethods(TaskHandle):
         """Record that the task failed.
 
         Args:
-            status_reason, status_message: why, for people.
+            status_reason, status_message: the reason, for people to read.
             ignore_errors, force: as for `mark_completed`.
         """
-        told = [each for each in (status_reason, status_message) if each is not None]
-        self._mark("failed", "\n".join(told) if told else None)
+        given = [each for each in (status_reason, status_message) if each is not None]
+        self._mark("failed", "\n".join(given) if given else None)
 
     def mark_stopped(self, force: bool = False, status_message: str | None = None) -> None:
         """Record that the task was stopped."""
@@ -304,10 +303,10 @@ class StateMethods(TaskHandle):
         operations.tasks.lifecycle.end_task(self._registry, self._id, status, reason, again=True)
 
     def close(self) -> None:
-        """Wait for its uploads, end the task, write its pages, and stop it from being current.
+        """End the task: wait for its uploads, write its pages; it is no longer the current task.
 
-        The pages are those of the task and of what this process reported to; what hinders them is
-        told in the log. ``LOCALREG_AUTO_RENDER=0`` leaves them to `report` and `localreg site`.
+        The pages are those of the task and of all models that this process reported to; errors in
+        writing them are logged. With ``LOCALREG_AUTO_RENDER=0`` no pages are written here.
         """
         ambient.finish_uploads(self._registry)
         operations.reports.writing.flush(self._registry)
@@ -322,19 +321,19 @@ class StateMethods(TaskHandle):
         raise_on_error: bool = False,
         callback: Callable[[str, str], bool] | None = None,
     ) -> bool:
-        """Remove the task, what it reported and its artifacts.
+        """Remove the task, its reports and its artifacts.
 
         Args:
             delete_artifacts_and_models: also remove the models it made.
-            skip_models_used_by_other_tasks: but not those that other tasks take.
-            raise_on_error: raise what went wrong, instead of a warning and False.
-            callback: means nothing here.
+            skip_models_used_by_other_tasks: keep models that are inputs of other tasks.
+            raise_on_error: raise errors, instead of a warning and False.
+            callback: ignored.
 
         Returns:
-            Whether all of that is gone.
+            True if all of that is removed.
 
         Raises:
-            TaskNotFoundError: it is gone already, with `raise_on_error`.
+            TaskNotFoundError: it does not exist any more, with `raise_on_error`.
         """
         try:
             gone = operations.tasks.removal.delete_task(
@@ -351,7 +350,7 @@ class StateMethods(TaskHandle):
         ambient.drop_task(self._registry, self._id)
         if raise_on_error and not gone:
             raise InvalidValueError(
-                f"task {self._id} is removed, but not all that it made; the log says why",
+                f"task {self._id} is removed, but not all of its models; the log says why",
                 argument="delete_artifacts_and_models",
             )
         return gone

@@ -1,4 +1,4 @@
-"""`Task`: one run of a training script, with the models it takes and makes."""
+"""`Task`: one run of a script, with its input and output models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localreg.api.task_handle import TaskHandle
 from localreg.api.tasks import beginning
 from localreg.api.tasks.artifacts import ArtifactMethods
 from localreg.api.tasks.models import ModelMethods
-from localreg.api.tasks.no_ops import CourtesyMethods
+from localreg.api.tasks.no_ops import NoOpMethods
 from localreg.api.tasks.parameters import ARGUMENTS, ParameterMethods
 from localreg.api.tasks.search import SearchMethods
 from localreg.api.tasks.state import StateMethods
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class TaskTypes:
-    """ClearML's types of tasks, as the texts that `Task.init` takes."""
+    """ClearML's types of tasks, as the strings that `Task.init` takes."""
 
     training = "training"
     testing = "testing"
@@ -53,11 +53,11 @@ class Task(
     ModelMethods,
     ParameterMethods,
     ArtifactMethods,
-    CourtesyMethods,
+    NoOpMethods,
     ReportMethods,
     ReportedMethods,
 ):
-    """A task of a registry. `Task.init`, `Task.create` and `Task.get_task` give one.
+    """A task of a registry, from `Task.init`, `Task.create` or `Task.get_task`.
 
     >>> task = Task.init(project_name="vision", task_name="train")
     >>> settings = task.connect({"lr": 0.1})
@@ -80,7 +80,7 @@ class Task(
 
     def __init__(self) -> None:
         raise InvalidValueError(
-            "a Task is not made directly; use Task.init, Task.create or Task.get_task",
+            "Task() cannot be called; use Task.init, Task.create or Task.get_task",
             argument="Task",
         )
 
@@ -119,39 +119,39 @@ class Task(
     ) -> Task:
         """Start a task and make it the current one.
 
-        What is recorded: the script, its arguments and working directory, the git commit and what
-        is not committed, Python, the packages, the machine. A task whose script raises is "failed"
-        with the reason, one that ends is "completed", one that is killed is found "aborted".
+        It records the script, its arguments and working directory, the git commit and uncommitted
+        changes, the version of Python and the packages. When the script raises, the task is
+        "failed" with the reason; when it ends, "completed"; when it is killed, "aborted".
 
-        A process that runs a task again (``LOCALREG_TASK_ID`` names it) gets that task. One
-        that has a current task of the same project and name gets it again.
+        A process that runs a task again (``LOCALREG_TASK_ID`` names it) gets that task. If the
+        current task has the same project and name, it is returned.
 
         Args:
-            project_name: made when it is new; None for no project.
+            project_name: a project, made if it does not exist; None for no project.
             task_name: any name.
             task_type: one of ClearML's, such as "training" or "testing".
             tags: a list of str.
-            reuse_last_task_id: the id of a task to take up again. True starts a new one all the
-                same, where ClearML overwrites the last one: nothing is overwritten here.
-            continue_last_task: take up the last task of this name again, if there is one (True), or
-                the one with this id.
-            output_uri: where the weights that it makes are uploaded: a folder, or an object store
+            reuse_last_task_id: the id of a task to continue. True starts a new task; ClearML
+                overwrites the last one instead, localreg overwrites nothing.
+            continue_last_task: the id of a task to continue, or True for the last one of this
+                name, if there is one.
+            output_uri: where its weights are uploaded: a folder, or an object store
                 (``s3://bucket/…``); None, False and True keep them in the registry.
-            auto_connect_arg_parser: record what argparse parses, and give it what a task that is
-                run again says.
+            auto_connect_arg_parser: record what argparse parses; when the task is run again,
+                override it by the task's parameters.
             auto_connect_frameworks, auto_resource_monitoring, auto_connect_streams, deferred_init:
-                mean nothing here: nothing is patched or watched behind your back.
+                ignored: localreg patches no framework and monitors nothing.
             registry: where to record it; the current registry when None.
 
         Raises:
             InvalidValueError: an argument cannot be used.
-            TaskNotFoundError: there is no such task to take up.
+            TaskNotFoundError: the task to continue does not exist.
 
         Source: ``Task.init`` of the ClearML SDK.
         """
         opened = open_of(registry)
         destination = operations.weights.uploading.check_output_uri(output_uri)
-        _tell_unused(
+        _log_unused(
             auto_connect_frameworks=auto_connect_frameworks,
             auto_resource_monitoring=auto_resource_monitoring,
             auto_connect_streams=auto_connect_streams,
@@ -193,15 +193,15 @@ class Task(
         argparse_args: Sequence[tuple[str, str]] | None = None,
         registry: Registry | None = None,
     ) -> Task:
-        """Record a task without starting it, and without making it the current one.
+        """Record a task without starting it; it does not become the current task.
 
         Args:
             project_name, task_name, task_type, registry: as for `init`.
-            repo, branch, commit: recorded.
+            repo, branch, commit: what to record of them.
             script: the script that `localreg task run` runs.
-            working_directory: where.
-            packages: recorded.
-            argparse_args: arguments that it gets, (name, value).
+            working_directory: where it runs.
+            packages: packages to record, such as ``["numpy==2.0"]``.
+            argparse_args: its arguments, as pairs (name, value).
 
         Raises:
             InvalidValueError: an argument cannot be used.
@@ -225,10 +225,10 @@ class Task(
 
     @classmethod
     def current_task(cls) -> Task | None:
-        """Return the task that `init` started in this process, or None.
+        """Return the current task of the current registry, or None.
 
-        In a worker of multiprocessing it is the task of the process that started the worker. It
-        counts only while its registry is the current one.
+        It is the last task that `init` started in this process and that has not ended. In a worker
+        of multiprocessing it is the task of the process that started the worker.
         """
         return cls._current()
 
@@ -244,16 +244,16 @@ class Task(
         return self.get_logger()
 
     def flush(self, wait_for_uploads: bool = False) -> bool:
-        """Write what was reported and waits; when this returns, it is on disk.
+        """Write buffered reports to disk.
 
         Args:
             wait_for_uploads: also wait for uploads of weights.
 
         Returns:
-            True; what cannot be written raises.
+            True.
 
         Raises:
-            RegistryError: (an OSError) it cannot be written; it waits on, and is tried again.
+            RegistryError: (an OSError) they cannot be written; they stay buffered.
         """
         if wait_for_uploads:
             from localreg.api.models.output_model import OutputModel
@@ -263,19 +263,21 @@ class Task(
 
     def connect(
         self,
-        mutable: Any,  # noqa: ANN401  (anything, and the same comes back)
+        mutable: Any,  # noqa: ANN401  (anything, which is returned)
         name: str | None = None,
         ignore_remote_overrides: bool = False,
     ) -> Any:  # noqa: ANN401
-        """Record what a script works with, and return it, as a task that is run again has it.
+        """Record what a script works with, and return it.
+
+        When the task is run again, the values of the task replace those of the script.
 
         Args:
-            mutable: an InputModel or OutputModel; a dict, which comes back as one whose changes
-                are recorded; an `argparse.ArgumentParser`, or what it parsed; any other object, or
-                class, whose public attributes are recorded.
-            name: of the entry, for a model; of the section of parameters, for all else: "General",
-                or "Args", when None.
-            ignore_remote_overrides: take it as it is in the code, whatever the task says.
+            mutable: an InputModel or OutputModel; a dict, which is returned as one whose changes
+                are recorded; an `argparse.ArgumentParser` or `argparse.Namespace`; any other object
+                or class, whose public attributes are recorded.
+            name: the name of a model on the task; for others the section of the parameters, by
+                default "General", or "Args" for arguments.
+            ignore_remote_overrides: keep the values of the script when the task is run again.
 
         Raises:
             InvalidValueError: (a ValueError) it cannot be recorded.
@@ -315,7 +317,7 @@ class Task(
         return self._connect_object(mutable, name or GENERAL, ignore=ignore)
 
     def _follow_arguments(self, parser: ArgumentParser | None = None) -> None:
-        """Record what argparse parses from here on, and what it parsed last."""
+        """Record what argparse parses from now on, and what it parsed last."""
         from localreg.api.tasks import argparse_hook
 
         def listener(parser: ArgumentParser, found: Namespace) -> None:
@@ -325,7 +327,7 @@ class Task(
                 argparse_hook.override(parser, found, values)
             try:
                 self._connect_arguments(found, ARGUMENTS, ignore=True)
-            except LocalregError as error:  # the script only parses its arguments
+            except LocalregError as error:  # parsing arguments must not fail for this
                 log.warning("the arguments of task %s were not recorded: %s", self._id, error)
 
         argparse_hook.install(parser)
@@ -335,8 +337,8 @@ class Task(
             listener(*parsed)
 
 
-def _tell_unused(**given: object) -> None:
-    """Tell once of arguments that mean nothing here and are set to something."""
+def _log_unused(**given: object) -> None:
+    """Log once each argument that is ignored and yet set."""
     for name, value in given.items():
         if value is not True and value is not False and ambient.first_time(f"Task.init {name}"):
-            log.info("%s=%.60r means nothing to localreg, and is passed over", name, value)
+            log.info("%s=%.60r is ignored by localreg", name, value)
