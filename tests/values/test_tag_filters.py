@@ -178,7 +178,7 @@ def test_a_limit_takes_the_newest(every_combination, filter_, limit):
     assert found == [model for model, tags in models if matches(filter_, tags)][:limit]
 
 
-# The rows of section 7's table: the decided reading, written out by hand.
+# Filters, and what each means, written by hand: the rules of `localreg guide tag-filters`.
 EXAMPLES = [
     ("a b c", lambda t: t("a") or t("b") or t("c")),
     ("prod ver -qa", lambda t: (t("prod") or t("ver")) and not t("qa")),
