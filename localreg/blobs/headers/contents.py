@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from functools import partial
 from pathlib import Path
 
 from localreg.blobs.headers.numpy_header import MAGIC, read_npy
@@ -69,7 +70,8 @@ def _assumed_format(start: bytes, name: str) -> str:
 def _by_content(path: Path, start: bytes, name: str, scanner: object) -> Facts:
     if start.startswith(MAGIC):
         with open(path, "rb") as file:
-            return {"format": "npy"} | _array(read_npy(file))
+            facts = {"format": "npy"} | read_npy(file)
+        return facts | ({"pickles": 1, "pickle": UNSCANNED} if facts["dtype"] == "object" else {})
     if start.startswith(b"PK\3\4"):
         return _zip(path, name, scanner)
     if name.endswith(".safetensors") or looks_like_safetensors(start):
@@ -85,12 +87,6 @@ def _by_content(path: Path, start: bytes, name: str, scanner: object) -> Facts:
         return {"format": "hdf5"}
     ending = name[name.rfind(".") :] if "." in name else ""
     return {"format": _BY_ENDING[ending]} if ending in _BY_ENDING else {}
-
-
-def _array(facts: Facts) -> Facts:
-    if facts["dtype"] == "object":
-        facts |= {"pickles": 1, "pickle": UNSCANNED}
-    return facts
 
 
 def _shortened(facts: Facts) -> Facts:
@@ -169,9 +165,8 @@ def _arrays(archive: zipfile.ZipFile, names: list[str]) -> Facts:
 
 
 def _torch(archive: zipfile.ZipFile, names: list[str], scanner: object) -> Facts:
-    pickles = [
-        name for name in names if name.endswith((".pkl", ".pickle")) or _begins(archive, name)
-    ]
+    endings = (".pkl", ".pickle")
+    pickles = [name for name in names if name.endswith(endings) or _is_pickle(archive, name)]
     script = any(name.endswith("/constants.pkl") for name in names)
     facts: Facts = {
         "format": "torchscript" if script else "pytorch",
@@ -181,11 +176,13 @@ def _torch(archive: zipfile.ZipFile, names: list[str], scanner: object) -> Facts
     sizes = [archive.getinfo(name).file_size for name in pickles]
     if sum(sizes) > MOST_BYTES:
         return facts | {"pickle": UNSCANNED}
-    opened = [_opening(archive, name) for name in pickles]
+    opened: list[Callable[[], IO[bytes]]] = [
+        partial(_open_member, archive, name) for name in pickles
+    ]
     return facts | verdict(opened, _chosen(scanner))
 
 
-def _begins(archive: zipfile.ZipFile, name: str) -> bool:
+def _is_pickle(archive: zipfile.ZipFile, name: str) -> bool:
     """Return True if a member is a pickle, by its bytes, not its name."""
     info = archive.getinfo(name)
     if info.is_dir() or info.file_size < 2 or info.file_size > MOST_BYTES:
@@ -194,8 +191,9 @@ def _begins(archive: zipfile.ZipFile, name: str) -> bool:
         return is_pickle(member.read(2))
 
 
-def _opening(archive: zipfile.ZipFile, name: str) -> Callable[[], IO[bytes]]:
-    return lambda: io.BytesIO(archive.open(name).read(MOST_BYTES))
+def _open_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+    with archive.open(name) as member:
+        return io.BytesIO(member.read(MOST_BYTES))
 
 
 def lines(facts: Facts) -> list[str]:

@@ -110,7 +110,11 @@ def stage_file(
     if clone(source, target):
         make_readonly_at(target, group)
         return _hash_in_place(target, sync, progress, source)
-    if mode != "copy" and _alone(source, mode) and _hard_link(source, target, mode):
+    # A moved file must have no other name by which it could be written to afterwards.
+    linkable = mode == "link" or (
+        mode == "move" and source.lstat().st_nlink == 1 and not source.is_symlink()
+    )
+    if linkable and _hard_link(source, target, mode):
         return _hash_in_place(target, sync, progress, source)
     with open(source, "rb", buffering=0) as reader:
         size = os.fstat(reader.fileno()).st_size
@@ -276,11 +280,6 @@ def _hard_link(source: Path, target: Path, mode: Mode) -> bool:
             ) from error
         return False
     return True
-
-
-def _alone(source: Path, mode: Mode) -> bool:
-    """Return True if a moved file has no other name by which it could be written to."""
-    return mode == "link" or (source.lstat().st_nlink == 1 and not source.is_symlink())
 
 
 def _hash_in_place(path: Path, sync: bool, progress: Progress | None, source: Path) -> StagedBlob:

@@ -160,7 +160,7 @@ class Watch:
             while not self._over:
                 self._changed.wait(tick if self._running else None)
                 if self._running and self.verdict is None and self._is_too_slow():
-                    self._cut()
+                    self._shut_down()
 
     def _is_too_slow(self) -> bool:
         if self.gave_up():
@@ -172,7 +172,7 @@ class Watch:
         self._arrived, self._window = 0, time.monotonic()
         return self.verdict is not None
 
-    def _cut(self) -> None:
+    def _shut_down(self) -> None:
         if self._line is not None:
             with suppress(OSError):  # it is closed already
                 self._line.shutdown(socket.SHUT_RDWR)

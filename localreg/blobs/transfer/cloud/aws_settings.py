@@ -65,21 +65,17 @@ def aws_settings(environment: Mapping[str, str]) -> dict[str, Any]:
     if "aws_access_key_id" in profile:
         return options | {ours: profile[name] for name, ours in _KEYS.items() if name in profile}
     if _INDIRECT & profile.keys():
-        options["credential_provider"] = _by_boto3(named)
+        if find_spec("boto3") is None:
+            raise InvalidURLError(
+                f"the AWS profile {named or 'default'!r:.60} gets its credentials by a role, SSO "
+                "or a process, which needs AWS's own library: pip install boto3",
+                argument="weights_url",
+            )
+        options["credential_provider"] = _Boto3Credentials(named)
     return options
 
 
-def _by_boto3(profile: str | None) -> object:
-    if find_spec("boto3") is None:
-        raise InvalidURLError(
-            f"the AWS profile {profile or 'default'!r:.60} gets its credentials by a role, SSO or "
-            "a process, which needs AWS's own library: pip install boto3",
-            argument="weights_url",
-        )
-    return _ByBoto3(profile)
-
-
-class _ByBoto3:
+class _Boto3Credentials:
     """Gives credentials from AWS's own library, and new ones when they expire."""
 
     def __init__(self, profile: str | None) -> None:

@@ -141,7 +141,7 @@ class _Download:
                 self._place, retries=0, patience=A_DAY, connect=self._pace.connect, pause=0.1
             )
         for _ in range(RESTARTS + 1):
-            seen = await self._again(self._look)
+            seen = await self._again(lambda: look(self._store, self._place, self._translated))
             self._begin(seen)
             try:
                 await self._ranges(seen)
@@ -150,9 +150,6 @@ class _Download:
                 continue
             return await self._finish(seen)
         raise self.failed("the object changes with each request")
-
-    async def _look(self) -> Seen:
-        return await look(self._store, self._place, self._translated)
 
     def _begin(self, seen: Seen) -> None:
         part = self._part
