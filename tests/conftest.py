@@ -22,6 +22,7 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.proofs import TIMES
 
 pytest_plugins = [
     "support.children",
@@ -37,6 +38,7 @@ pytest_plugins = [
 settings.register_profile(
     "localreg",
     deadline=None,
+    max_examples=100 * TIMES,
     derandomize=bool(os.environ.get("LOCALREG_CI")),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from support.contents import check_sound
+from support.proofs import TIMES
 
 from localreg import InputModel, Model, Registry, Task
 from localreg.errors import LocalregError, RegistryError
@@ -70,16 +72,20 @@ def acknowledge(root, journal, durability, weights):
         told(removed=gone.id)
 
 
-@pytest.mark.parametrize(
-    ("journal", "durability", "calls"),
-    [
-        ("wal", "full", 1),
-        ("wal", "full", 40),
-        ("wal", "fast", 25),
-        ("truncate", "full", 13),
-        ("truncate", "fast", 25),
-    ],
-)
+KILLS = [  # in which journal mode, with which durability, after how many calls
+    ("wal", "full", 1),
+    ("wal", "full", 40),
+    ("wal", "fast", 25),
+    ("truncate", "full", 13),
+    ("truncate", "fast", 25),
+]
+chance = random.Random(1)
+for _ in range(TIMES - 1):
+    KILLS += [(*kill[:2], chance.randint(1, 60)) for kill in KILLS[:5]]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("journal", "durability", "calls"), KILLS)
 def test_a_kill_loses_nothing_acknowledged(tmp_path, children, journal, durability, calls):
     """P1: SIGKILL right after a call has returned loses nothing of it, whatever the journal."""
     root = tmp_path / "registry"

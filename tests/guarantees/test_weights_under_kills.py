@@ -9,7 +9,9 @@ import re
 import threading
 from pathlib import Path
 
+import pytest
 from support.contents import blobs
+from support.proofs import TIMES
 
 from localreg import InputModel, Registry
 
@@ -150,7 +152,7 @@ def test_p4_a_download_that_was_killed_is_taken_up_by_the_next_process(tmp_path,
         server.server_close()
 
 
-def work(number, barrier, root, files):
+def work(number, barrier, root, files, times):
     """Add, read and remove overlapping files; number 0 collects without a grace period."""
     import hashlib
     import random
@@ -163,10 +165,10 @@ def work(number, barrier, root, files):
         barrier.wait(60)
         if number == 0:
             failed = []
-            for _ in range(60):
+            for _ in range(60 * times):
                 failed += registry.gc(grace_seconds=0, dry_run=False).failed
             return failed
-        for turn in range(30):
+        for turn in range(30 * times):
             path = Path(chance.choice(files))
             model = registry.add(path, f"m{number}", "p")
             copy = Path(model.get_local_copy(raise_on_error=True))
@@ -177,6 +179,7 @@ def work(number, barrier, root, files):
     return []
 
 
+@pytest.mark.long
 def test_p8_eight_processes_add_read_and_remove_while_gc_runs(tmp_path, children):
     files = []
     for number in range(6):
@@ -184,9 +187,9 @@ def test_p8_eight_processes_add_read_and_remove_while_gc_runs(tmp_path, children
         path.write_bytes(os.urandom(20_000 * (number + 1)))
         files.append(str(path))
     with Registry(tmp_path / "r", durability="fast") as registry:
-        assert children.crowd(8, work, registry.path, files) == [[]] * 8
+        assert children.crowd(8, work, registry.path, files, TIMES) == [[]] * 8
         models = registry.models()
-        assert len(models) == 7 * 10, "every third one stays"
+        assert len(models) == 7 * 10 * TIMES, "every third one stays"
         for model in models:
             data = Path(model.get_local_copy(raise_on_error=True)).read_bytes()
             assert hashlib.sha256(data).hexdigest() == model.digest

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from support.proofs import TIMES
 
 from localreg.errors import LocalregError, RegistryError
 from localreg.operations.finding.upstream import Found
@@ -649,7 +650,7 @@ class Registry(RuleBasedStateMachine):
 
 
 TestRegistry = Registry.TestCase
-TestRegistry.settings = settings(max_examples=80, stateful_step_count=40)
+TestRegistry.settings = settings(max_examples=80 * TIMES, stateful_step_count=40)
 
 
 @pytest.fixture

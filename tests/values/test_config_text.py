@@ -17,6 +17,7 @@ import warnings
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.proofs import TIMES
 
 from localreg.errors import ConfigTextError, InvalidValueError
 from localreg.values.config_text import config_to_text, text_to_config
@@ -375,7 +376,7 @@ class TestTextToConfig:
             return
         assert isinstance(config, dict | list)
 
-    @settings(deadline=None, max_examples=500)
+    @settings(deadline=None, max_examples=500 * TIMES)
     @given(
         st.lists(
             st.sampled_from(PIECES),

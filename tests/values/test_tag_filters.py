@@ -7,6 +7,7 @@ from itertools import chain, combinations
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.proofs import TIMES
 
 from localreg.errors import TagFilterError
 from localreg.operations.finding.queries import check_query, find_models
@@ -132,7 +133,7 @@ def test_the_condition_holds_for_the_tags_that_the_rules_name(filter_):
         assert condition_holds(condition, tags) == matches(filter_, tags), (tags, str(condition))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300 * TIMES)
 @given(tokens)
 @example(["__$or"])
 @example(["__$not", "unheard of"])
@@ -145,7 +146,7 @@ def test_queries_find_the_models_that_the_rules_name_newest_first(every_combinat
     assert found == [model for model, tags in models if matches(filter_, tags)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300 * TIMES)
 @given(tokens)
 @example(["__$all", "a", "b"])
 @example(["__$not", "a"])

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.proofs import TIMES
 
 from localreg.errors import InvalidValueError
 from localreg.operations.finding.queries import check_query, find_models
@@ -177,7 +178,7 @@ def brute_force(models, means, asked):
     return found[: asked.get("limit")]
 
 
-@settings(max_examples=400)
+@settings(max_examples=400 * TIMES)
 @given(st.sampled_from(TAG_FILTERS), queries)
 @example(TAG_FILTERS[0], {})
 @example(TAG_FILTERS[0], {"metadata": {"edge": "in"}, "archived": True})
