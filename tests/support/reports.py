@@ -16,9 +16,9 @@ def drawings(subject):
     _, opened, owner = subject._owned()
     with opened.store.read() as connection:
         return {
-            (sheet.title, row.series, sheet.iteration): charts.drawing_of(connection, row)
-            for sheet in charts.figure_rows(connection, owner)
-            for row in sheet.rows
+            (group.title, row.series, group.iteration): charts.drawing_of(connection, row)
+            for group in charts.figure_rows(connection, owner)
+            for row in group.rows
             if row.kind != "media"
         }
 

@@ -87,8 +87,9 @@ def _only(given: Mapping[str, object]) -> str:
     return named[0]
 
 
-def _source_at(chain: Chain, name: str, place: object, *, move: bool) -> Source:
-    text = _checked_path(name, place)
+def _source_at(chain: Chain, name: str, value: object, *, move: bool) -> Source:
+    """Return the source of the file at a "local_path" or "url"."""
+    text = _checked_path(name, value)
     if name == "local_path":
         path = Path(text).absolute()
         if is_folder(path):

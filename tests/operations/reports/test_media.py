@@ -16,8 +16,8 @@ def picture(subject, title):
     """Return the bytes that were kept under a title, and the file name they have."""
     _, opened, owner = subject._owned()
     with opened.store.read() as connection:
-        sheets = charts.figure_rows(connection, owner)
-        (row,) = (sheet.rows[-1] for sheet in sheets if sheet.title == title)
+        groups = charts.figure_rows(connection, owner)
+        (row,) = (group.rows[-1] for group in groups if group.title == title)
     name = json.loads(row.spec)["options"]["filename"]
     return opened.blobs.blob(row.digest).read_bytes(), name
 
