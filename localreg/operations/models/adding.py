@@ -9,7 +9,7 @@ from localreg.errors import InvalidURLError, InvalidValueError
 from localreg.operations.models.aliases import check_alias, point_alias
 from localreg.operations.models.importing import Imported, find_known, known_in
 from localreg.operations.models.recording import Description, create
-from localreg.operations.weights.ingest import MODES, Held, Source, digest_of, take_in
+from localreg.operations.weights.ingest import MODES, Held, Source, digest_of, taken_in
 from localreg.operations.weights.origin import Origin, check_filename, check_pin, origin_of
 from localreg.registry import Chain
 from localreg.store.events.change import Change
@@ -63,7 +63,8 @@ def add_model(
     taken = replace(taken, progress=progress)
     make = _maker(description, origin, task, alias)
     if mode != "reference":
-        return take_in(chain, taken, make)
+        with taken_in(chain, taken) as (change, held_bytes):
+            return make(change, held_bytes)
     held = digest_of(chain.first, taken) if hashed or origin.pinned else None
     with chain.first.store.write() as change:
         return make(change, held)
@@ -118,7 +119,7 @@ def add_url(
     if not copy:
         with registry.store.write() as change:
             return record(change, None)
-    from localreg.operations.weights.fetching import Wish, fetch
+    from localreg.operations.weights.fetching import Wish, fetched
 
     wish = Wish(
         url=parsed.text,
@@ -127,7 +128,8 @@ def add_url(
         wanted=pin,
         progress=progress,
     )
-    return fetch(chain, wish, record)
+    with fetched(chain, wish) as (change, held):
+        return record(change, held)
 
 
 def _maker(

@@ -92,14 +92,16 @@ def import_model(
         with registry.store.write() as change:
             return record(change, None)
     if parsed.path is not None:
-        from localreg.operations.weights.ingest import Source, take_in
+        from localreg.operations.weights.ingest import Source, taken_in
 
         source = Source(path=parsed.path, filename=origin.filename, wanted=pin, progress=progress)
-        return take_in(chain, source, record)
-    from localreg.operations.weights.fetching import Wish, fetch
+        with taken_in(chain, source) as (change, held):
+            return record(change, held)
+    from localreg.operations.weights.fetching import Wish, fetched
 
     wish = Wish(url=parsed.text, filename=origin.filename, wanted=pin, progress=progress)
-    return fetch(chain, wish, record)
+    with fetched(chain, wish) as (change, held):
+        return record(change, held)
 
 
 def find_known(chain: Chain, url: WeightsURL, pin: str | None) -> Imported | None:

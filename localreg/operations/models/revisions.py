@@ -12,7 +12,7 @@ from localreg.errors import InvalidURLError, InvalidValueError, NotFoundError
 from localreg.operations.finding.references import require_draft, require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models.outputs import enter, entry_of, set_columns
-from localreg.operations.weights.ingest import Held, Source, as_file, take_in
+from localreg.operations.weights.ingest import Held, Source, as_file, taken_in
 from localreg.operations.weights.locations import holder, local_file
 from localreg.operations.weights.origin import Origin, origin_of, weights_record
 from localreg.operations.weights.uploading import delete_uploaded, upload_at_once
@@ -114,16 +114,13 @@ def keep(chain: Chain, model_id: str, source: Source, update: Update) -> Added:
     """Keep the bytes of a source in the registry, as the weights of a model from here on.
 
     Raises:
-        SourceNotFoundError, InvalidValueError, StorageError: as `take_in`.
+        SourceNotFoundError, InvalidValueError, StorageError: as `taken_in`.
         PublishedError, ModelNotFoundError: the model cannot be changed.
     """
     check_draft(chain.first, model_id)
     origin = Origin(url=None, public=None, filename=source.filename, kept=True)
-
-    def act(change: Change, held: Held) -> Added:
-        return add(change, model_id, origin, held, update)
-
-    added = take_in(chain, source, act)
+    with taken_in(chain, source) as (change, held):
+        added = add(change, model_id, origin, held, update)
     delete_dropped(chain.first, added.dropped)
     return added
 

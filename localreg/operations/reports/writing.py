@@ -23,7 +23,7 @@ from localreg.values.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.operations.weights.ingest import Held, Source
+    from localreg.operations.weights.ingest import Source
     from localreg.plots.drawings import Drawing
     from localreg.store.events.change import Change
     from localreg.values.records import Json
@@ -165,18 +165,16 @@ def report_file(
     Raises:
         SourceNotFoundError: the file does not exist.
     """
-    from localreg.operations.weights.ingest import take_in
+    from localreg.operations.weights.ingest import taken_in
 
     key = (check_title("title", title), check_series(series), check_iteration(iteration))
     require_owner(chain.first, owner)
     spec = json.dumps({"options": {"filename": source.filename}, "parts": []}, ensure_ascii=False)
 
-    def record(change: Change, held: Held) -> None:
+    with taken_in(chain, source) as (change, held):
         pk = _set_plot(change, owner, key, ("media", spec, None, None), held.digest)
         if keep is not None:
             report_rows.forget_old_media(change.connection, owner.kind, pk, key[0], key[1], keep)
-
-    take_in(chain, source, record)
     _remember_page(chain, owner)
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from localreg.errors import InvalidValueError, NotFoundError
 from localreg.operations.finding.references import require_task
-from localreg.operations.weights.ingest import Held, Source, take_in
+from localreg.operations.weights.ingest import Source, taken_in
 from localreg.operations.weights.locations import local_file, unpacked
 from localreg.plots.options import as_json
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.events.change import Change
 from localreg.store.rows import task_rows
 from localreg.values.checks import check_name, check_text
 from localreg.values.frozen import Frozen
@@ -178,7 +177,7 @@ def keep_artifact(
     if preview is not None:
         details["preview"] = check_text("preview", str(preview))[:PREVIEW]
 
-    def record(change: Change, held: Held) -> None:
+    with taken_in(chain, prepared.source) as (change, held):
         require_task(change.connection, task_id)
         old = task_rows.artifacts(change.connection, task_id).get(key)
         new = {
@@ -190,8 +189,6 @@ def keep_artifact(
         }
         payload = {"old": None if old is None else old.digest, "new": new}
         change.record("task.artifact", task_id, payload, field=key)
-
-    take_in(chain, prepared.source, record)
 
 
 def artifacts(registry: OpenRegistry, task_id: str) -> dict[str, ArtifactRecord]:

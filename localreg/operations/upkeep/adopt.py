@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from localreg.errors import CorruptBlobError, LocalregError
-from localreg.operations.weights.ingest import Source, take_in
+from localreg.operations.weights.ingest import Source, taken_in
 from localreg.operations.weights.locations import holder, last_copy, upstream_state
 from localreg.registry import Chain
 from localreg.store.rows import blob_rows
@@ -98,5 +98,6 @@ def _copy_here(chain: Chain, row: BlobRow, filename: str | None) -> str:
         )
     source = Source(path=path, filename=filename, wanted=row.digest)
     # With upstream registries the bytes would be kept upstream again.
-    take_in(Chain(registry), source, lambda change, held: held)
+    with taken_in(Chain(registry), source):
+        pass  # the blob is recorded, and nothing else
     return str(home.root if home else registry.root)

@@ -10,8 +10,8 @@ from localreg.blobs.archives.unpacking import remove_tree
 from localreg.errors import LocalregError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.upkeep.verify import Problem, verify
-from localreg.operations.weights.fetching import SCHEMES, Wish, fetch
-from localreg.operations.weights.ingest import Source, take_in
+from localreg.operations.weights.fetching import SCHEMES, Wish, fetched
+from localreg.operations.weights.ingest import Source, taken_in
 from localreg.operations.weights.locations import upstream_holders
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
@@ -126,10 +126,12 @@ def _bring_back(chain: Chain, digest: str) -> str | None:
     for source in _sources(chain, digest):
         try:
             if isinstance(source, Wish):
-                fetch(alone, source, lambda change, held: held)
+                with fetched(alone, source):
+                    pass  # the blob is recorded, and nothing else
                 return f"downloaded from {public_url(source.url)}"
             if source.path is not None and source.path.is_file():
-                take_in(alone, source, lambda change, held: held)
+                with taken_in(alone, source):
+                    pass
                 if source.path.parent == chain.first.root / QUARANTINE:
                     return "copied from a local copy"
                 return f"copied from {source.path}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from localreg import log
 from localreg.blobs.local_files.handed_out import local_file
@@ -11,7 +12,12 @@ from localreg.errors import DigestMismatchError, ReadOnlyRegistryError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.finding.upstream import read_each
 from localreg.operations.weights.ingest import Held, inside_of, keep
-from localreg.operations.weights.locations import holder, keeper, record_kept_upstream
+from localreg.operations.weights.locations import (
+    KeptUpstream,
+    holder,
+    keeper,
+    record_kept_upstream,
+)
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, model_rows
@@ -52,17 +58,18 @@ class Wish(Frozen, kw_only=True):
     progress: Progress | None = None
 
 
-def fetch(chain: Chain, wish: Wish, act: Callable[[Change, Held], Result]) -> Result:
-    """Hold what a URL serves, and call `act` in the transaction that records it.
+@contextmanager
+def fetched(chain: Chain, wish: Wish) -> Iterator[tuple[Change, Held]]:
+    """Keep what a URL serves; yield its bytes within the transaction that records them.
 
-    Many processes that want one URL at once download it once.
+    What the block records is in the same transaction: all of it is written, or nothing. Processes
+    that want one URL at the same time download it once.
 
     Raises:
-        DownloadError: the server does not give it, or the scheme is none that is fetched.
-        DigestMismatchError: it gives other bytes than wanted; nothing was kept.
-        LockTimeoutError: another process downloads it, and does not come further.
+        DownloadError: the download failed, or localreg cannot download from such a URL.
+        DigestMismatchError: the server gave other bytes than expected; nothing was kept.
+        LockTimeoutError: another process is downloading the URL, and makes no progress.
         ReadOnlyRegistryError: the registry is open for reading only.
-        StorageError: the disk is full, or refused something.
     """
     registry = chain.first
     check_scheme(wish.url)
@@ -72,28 +79,35 @@ def fetch(chain: Chain, wish: Wish, act: Callable[[Change, Held], Result]) -> Re
             "open it for writing once to fetch it",
             path=str(registry.root),
         )
-    done = None if wish.force else _from_cache(chain, wish, act)
-    if done is not None:
-        return done[0]
-    from localreg.blobs.transfer.downloading import download
-    from localreg.blobs.transfer.url_lock import download_folder, sole_download
+    with ExitStack() as stack:
+        for locked in (False, True):
+            if locked:
+                from localreg.blobs.transfer.url_lock import sole_download
 
-    with sole_download(registry.blobs, wish.url):
-        done = None if wish.force else _from_cache(chain, wish, act)
-        if done is not None:  # while this process waited
-            return done[0]
-        with download_folder(registry.blobs, wish.url) as part:
-            found = download(
-                wish.url,
-                part,
-                wanted=wish.wanted,
-                progress=wish.progress,
-                durable=registry.blobs.durable,
-            )
-            try:
-                return _record(chain, wish, found, part, act)
-            finally:
-                part.unlink(missing_ok=True)
+                stack.enter_context(sole_download(registry.blobs, wish.url))
+            # The second time: another process may have downloaded it while this one waited.
+            for known, upstream in () if wish.force else _served(chain, wish):
+                with registry.store.write() as change:
+                    held = _record_served(registry, change, wish, known, upstream)
+                    if held is not None:
+                        yield change, held
+                        return
+        part = _download(stack, registry, wish)
+        with disk_errors("keeping weights", part.staged.path):
+            damaged = registry.blobs.has(part.staged.digest, part.staged.size)
+            damaged = damaged and not registry.blobs.is_sound(part.staged.digest)
+            upstream = keeper(chain, part.staged.digest, part.staged.size)
+            with registry.store.write() as change:
+                yield change, _keep(registry, change, wish, part, upstream, damaged)
+
+
+def held_bytes(chain: Chain, wish: Wish) -> Held:
+    """Return the bytes that a URL serves, downloaded if no registry of the chain has them."""
+    held = find_served(chain, wish)
+    if held is None:
+        with fetched(chain, wish) as (_, held):
+            pass  # its URL is recorded, and nothing else
+    return held
 
 
 def find_served(chain: Chain, wish: Wish) -> Held | None:
@@ -129,71 +143,87 @@ def check_scheme(url: str) -> None:
         )
 
 
-def _record(
-    chain: Chain,
-    wish: Wish,
-    found: Downloaded,
-    part: object,
-    act: Callable[[Change, Held], Result],
-) -> Result:
-    from pathlib import Path
+class _Part(Frozen):
+    """A finished download: its file, name, header facts and what the server said about it."""
 
+    staged: StagedBlob
+    filename: str | None
+    facts: Json | None
+    found: Downloaded
+
+
+def _download(stack: ExitStack, registry: OpenRegistry, wish: Wish) -> _Part:
+    """Download a URL to a temporary file, which is deleted when the stack is closed."""
+    from localreg.blobs.transfer.downloading import download
+    from localreg.blobs.transfer.url_lock import download_folder
     from localreg.filesystem.portable_files import make_readonly_at
 
-    registry = chain.first
-    path = Path(str(part))
+    path = stack.enter_context(download_folder(registry.blobs, wish.url))
+    found = download(
+        wish.url,
+        path,
+        wanted=wish.wanted,
+        progress=wish.progress,
+        durable=registry.blobs.durable,
+    )
+    stack.callback(path.unlink, missing_ok=True)
     filename = wish.filename if wish.named else better_name(wish.filename, found.filename)
     with disk_errors("keeping weights", path):
         make_readonly_at(path, registry.blobs.group)
         staged = StagedBlob(found.digest, found.size, path)
-        facts = inside_of(staged, filename)
-        held = registry.blobs.has(found.digest, found.size)
-        damaged = held and not registry.blobs.is_sound(found.digest)
-        upstream = keeper(chain, found.digest, found.size)
-        with registry.store.write() as change:
-            kept = keep(
-                registry, change, staged, filename, facts, upstream=upstream, replace=damaged
-            )
-            blob_rows.record_served(
-                change.connection, wish.url, found.digest, found.etag, found.modified
-            )
-            return act(change, replace(kept, filename=filename))
+        return _Part(staged, filename, inside_of(staged, filename), found)
 
 
-def _from_cache(
-    chain: Chain, wish: Wish, act: Callable[[Change, Held], Result]
-) -> tuple[Result] | None:
-    """Do the whole with what the URL served before, when it is what is wanted.
+def _keep(
+    registry: OpenRegistry,
+    change: Change,
+    wish: Wish,
+    part: _Part,
+    upstream: KeptUpstream | None,
+    damaged: bool,
+) -> Held:
+    """Keep a download and record what its URL serves, within a transaction."""
+    kept = keep(
+        registry,
+        change,
+        part.staged,
+        part.filename,
+        part.facts,
+        upstream=upstream,
+        replace=damaged,
+    )
+    found = part.found
+    blob_rows.record_served(change.connection, wish.url, found.digest, found.etag, found.modified)
+    return replace(kept, filename=part.filename)
 
-    That must be here, or upstream, where the URL may have been fetched as well.
-    """
-    looks = read_each(chain, lambda connection: blob_rows.served(connection, wish.url))
-    for _, known in looks:
+
+def _served(chain: Chain, wish: Wish) -> Iterator[tuple[Served, KeptUpstream | None]]:
+    """Yield what the URL served before, if it is right and its bytes are here or upstream."""
+    for _, known in read_each(chain, lambda connection: blob_rows.served(connection, wish.url)):
         if known is not None and wish.wanted in (None, known.digest):
-            done = _with_served(chain, wish, known, act)
-            if done is not None:
-                return done
-    return None
+            upstream = keeper(chain, known.digest, known.size)
+            if upstream is not None or chain.first.blobs.has(known.digest, known.size):
+                yield known, upstream
 
 
-def _with_served(
-    chain: Chain, wish: Wish, known: Served, act: Callable[[Change, Held], Result]
-) -> tuple[Result] | None:
-    registry = chain.first
-    upstream = keeper(chain, known.digest, known.size)
-    if upstream is None and not registry.blobs.has(known.digest, known.size):
+def _record_served(
+    registry: OpenRegistry,
+    change: Change,
+    wish: Wish,
+    known: Served,
+    upstream: KeptUpstream | None,
+) -> Held | None:
+    """Record bytes that the URL served before, in a transaction; None if they are gone."""
+    if upstream is not None:
+        record_kept_upstream(change, upstream, known.digest, known.size)
+        blob_rows.record_served(
+            change.connection, wish.url, known.digest, known.etag, known.modified
+        )
+    elif not registry.blobs.has(known.digest, known.size):
         return None
-    with registry.store.write() as change:
-        if upstream is not None:
-            record_kept_upstream(change, upstream, known.digest, known.size)
-            blob_rows.record_served(
-                change.connection, wish.url, known.digest, known.etag, known.modified
-            )
-        elif not registry.blobs.has(known.digest, known.size):  # pruned a moment ago
-            return None
-        else:
-            local_file(registry.blobs, known.digest, known.size, wish.filename)
-        return (act(change, Held(known.digest, known.size, wish.filename)),)
+    else:
+        local_file(registry.blobs, known.digest, known.size, wish.filename)
+    return Held(known.digest, known.size, wish.filename)
 
 
 def better_name(own: str | None, told: str | None) -> str | None:
@@ -242,9 +272,6 @@ def fetch_weights(
         progress=progress,
     )
 
-    def record(change: Change, held: Held) -> WeightsRecord:
-        return _record_weights(change, model_id, weights, held)
-
     why = "force_download=True accepts what the URL serves now"
     if fixed:
         why = "the model is published, so its weights are fixed"
@@ -252,7 +279,8 @@ def fetch_weights(
     if found is not None:
         return replace(weights, digest=found.digest, size=found.size)
     try:
-        return fetch(chain, wish, record)
+        with fetched(chain, wish) as (change, held):
+            return _record_weights(change, model_id, weights, held)
     except DigestMismatchError as error:
         raise _other_bytes(error, model_id, weights, why) from None
 
@@ -282,7 +310,7 @@ def fetch_for_upstream(
         progress=progress,
     )
     try:
-        held = find_served(chain, wish) or fetch(chain, wish, lambda change, held: held)
+        held = held_bytes(chain, wish)
     except DigestMismatchError as error:
         why = f"only its own registry, {home.root}, may accept what the URL serves now"
         raise _other_bytes(error, model_id, weights, why) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,27 +76,31 @@ class Held(Frozen):
     filename: str | None = None
 
 
-def take_in(chain: Chain, source: Source, act: Callable[[Change, Held], Result]) -> Result:
-    """Hold the bytes of a source, and call `act` in the transaction that records them.
+@contextmanager
+def taken_in(chain: Chain, source: Source) -> Iterator[tuple[Change, Held]]:
+    """Keep the bytes of a source; yield them within the transaction that records them.
 
-    A file whose status did not change since it was hashed is not read again, and bytes that are
-    here already are hashed, but not copied.
+    What the block records is in the same transaction: all of it is written, or nothing. A file is
+    not read if it is unchanged since it was hashed, and not copied if the registry or an upstream
+    one has its bytes.
 
     Raises:
         SourceNotFoundError: there is no such file.
         InvalidValueError: it cannot be kept in this mode.
-        DigestMismatchError: the bytes are others than wanted.
-        ReadOnlyRegistryError: nothing can be written.
-        StorageError: the disk is full, or refused something.
+        DigestMismatchError: the bytes do not have the expected sha256.
+        ReadOnlyRegistryError: the registry is open for reading only.
     """
     registry = chain.first
-    registry.store.check_writable()  # before it is copied
+    registry.store.check_writable()  # before a byte is copied
     before = None if source.path is None else status_of(source.path)
-    digest = None if before is None else _known_digest(chain, source, before)
-    done = None
-    if digest is not None and before is not None:
-        done = _with_held(chain, Held(digest, before.size), source, act)
-    if done is None:
+    known = None if before is None else _known(chain, source, before)
+    held = None
+    if known is not None:
+        with registry.store.write() as change:
+            held = _record_known(registry, change, source.filename, *known)
+            if held is not None:
+                yield change, held
+    if held is None:
         with _staged(registry, source) as blob:
             check_wanted(source, blob.digest)
             facts = inside_of(blob, source.filename)
@@ -114,10 +118,9 @@ def take_in(chain: Chain, source: Source, act: Callable[[Change, Held], Result])
                 )
                 if before is not None and is_settled(before) and before == status_of(source.path):
                     blob_rows.remember_file(change.connection, before, blob.digest)
-                done = (act(change, held),)
+                yield change, held
     if source.mode == "move" and source.path is not None:
         _delete_source(source.path, before)
-    return done[0]
 
 
 def keep(
@@ -260,6 +263,22 @@ def _stage_archive(
     )
 
 
+def _known(
+    chain: Chain, source: Source, status: FileStatus
+) -> tuple[Held, KeptUpstream | None] | None:
+    """Return the bytes of a file if the first registry has them, or an upstream one keeps them."""
+    digest = _known_digest(chain, source, status)
+    if digest is None:
+        return None
+    with chain.first.store.read() as connection:
+        here = _is_as_it_was(chain.first, connection, digest)
+    upstream = None if here else keeper(chain, digest, status.size)
+    if not here and upstream is None:
+        return None
+    check_wanted(source, digest)
+    return Held(digest, status.size), upstream
+
+
 def _known_digest(chain: Chain, source: Source, status: FileStatus) -> str | None:
     """Return the digest of a file that is known, or that looks like bytes that are here."""
     assert source.path is not None
@@ -280,30 +299,23 @@ def _known_digest(chain: Chain, source: Source, status: FileStatus) -> str | Non
         return digest
 
 
-def _with_held(
-    chain: Chain,
+def _record_known(
+    registry: OpenRegistry,
+    change: Change,
+    filename: str | None,
     known: Held,
-    source: Source,
-    act: Callable[[Change, Held], Result],
-) -> tuple[Result] | None:
-    """Do the whole with bytes that are here or upstream, as they were; None when they are not."""
-    digest, registry = known.digest, chain.first
-    with registry.store.read() as connection:
-        here = _is_as_it_was(registry, connection, digest)
-    upstream = None if here else keeper(chain, digest, known.size)
-    if not here and upstream is None:
+    upstream: KeptUpstream | None,
+) -> Held | None:
+    """Record bytes that exist already, in a transaction; None if they were deleted meanwhile."""
+    if upstream is not None:
+        record_kept_upstream(change, upstream, known.digest, known.size)
+        return known
+    row = blob_rows.blob(change.connection, known.digest)
+    if row is None or not registry.blobs.has(known.digest, row.size):
         return None
-    check_wanted(source, digest)
-    with registry.store.write() as change:
-        if upstream is not None:
-            record_kept_upstream(change, upstream, digest, known.size)
-            return (act(change, known),)
-        row = blob_rows.blob(change.connection, digest)
-        if row is None or not registry.blobs.has(digest, row.size):
-            return None  # it was collected a moment ago
-        local_file(registry.blobs, digest, row.size, source.filename)
-        blob_rows.mark_referred(change.connection, digest)
-        return (act(change, Held(digest, row.size)),)
+    local_file(registry.blobs, known.digest, row.size, filename)
+    blob_rows.mark_referred(change.connection, known.digest)
+    return Held(known.digest, row.size)
 
 
 def _is_as_it_was(registry: OpenRegistry, connection: blob_rows.Connection, digest: str) -> bool:

@@ -244,13 +244,11 @@ def copy_of_url(chain: Chain, wish: Wish, *, extract: bool) -> Path:
         weights = WeightsRecord(url=wish.url, filename=wish.filename, pinned=wish.wanted)
         digest, path = _outside(chain.first, "", weights, None)
         return _unpacked(chain, digest, path) if extract else path
-    from localreg.operations.weights.fetching import fetch, find_served
+    from localreg.operations.weights.fetching import held_bytes
     from localreg.progress import shown_progress
 
-    held = find_served(chain, wish)
-    if held is None:
-        with shown_progress(f"Fetching {wish.filename or 'a file'}") as progress:
-            held = fetch(chain, replace(wish, progress=progress), lambda change, held: held)
+    with shown_progress(f"Fetching {wish.filename or 'a file'}") as progress:
+        held = held_bytes(chain, replace(wish, progress=progress))
     path = local_file(chain, chain.first, held.digest, held.size, held.filename)
     return _unpacked(chain, held.digest, path) if extract else path
 
