@@ -25,17 +25,17 @@ class InputModel(Model):
     """An existing model, found by its id, or by name, project and tags.
 
     Args:
-        model_id: the model's id; when given, everything else is ignored.
-        name: exact name to look for.
-        project: exact name of the project to look in.
+        model_id: the model's id; if it is given, the other arguments are ignored.
+        name: the exact name.
+        project: the exact name of the project.
         tags: see `query_models`.
-        only_published: leave drafts out.
-        registry: where to look; the current registry when None.
+        only_published: only published models.
+        registry: where to look; the current registry if None.
+
+    Without an id it is the first model that `query_models` finds: the one updated last.
 
     Raises:
-        ModelNotFoundError: (also a ValueError) nothing is found.
-
-    Without an id it is the first that `query_models` finds: the one updated last.
+        ModelNotFoundError: (also a ValueError) no model matches.
 
     >>> first = InputModel.import_model("s3://bucket/resnet.pt", name="resnet", tags=["vision"])
     >>> InputModel(name="resnet").id == first.id
@@ -71,12 +71,12 @@ class InputModel(Model):
             raise ModelNotFoundError(
                 f"there is no model with name={shown!r:.200}, project={project!r:.200}, "
                 f"tags={tags!r:.200}, "
-                f"only_published={only_published}; `localreg ls` lists what is there",
+                f"only_published={only_published}; `localreg ls` lists the models",
                 reference=str(shown),
             )
         first = found[0]
         if name is None and project is None and not tags:
-            log.info("InputModel() was told nothing, and took the model updated last: %s", first.id)
+            log.info("InputModel() without arguments is the model updated last: %s", first.id)
         self._subject = first
 
     @classmethod
@@ -99,37 +99,36 @@ class InputModel(Model):
         metadata: Mapping[str, object] | None = None,
         registry: Registry | None = None,
     ) -> InputModel:
-        """Return the model whose weights come from a URL, recorded now when it is new.
+        """Return the model with weights from this URL; a new one is recorded.
 
-        A URL that a model which is not archived has already gives that model, with a warning,
-        and everything else is ignored; of an upstream registry, too, where it cannot be changed.
-        Nothing is read from the URL, which need not exist yet,
-        unless `copy`.
+        If a model that is not archived has this URL, here or upstream, it is returned with a
+        warning, and the other arguments are ignored. The URL is not read and need not exist yet,
+        unless `copy` is True.
 
         Args:
             weights_url: a URL or a path; a path becomes ``file://`` and its absolute form. A
-                fragment ``#sha256=…`` says which bytes it must give.
+                fragment ``#sha256=…`` is the digest that its bytes must have.
             config_text: the configuration, kept byte for byte.
-            config_dict: the configuration, kept as JSON; not both.
+            config_dict: the configuration as a dict, kept as JSON; not both.
             label_enumeration: ``{label: integer}``.
-            name: by the current task, or the time, when None.
-            project: made when it is new; the current task's when None.
+            name: if None, one made of the current task's name, or of the time.
+            project: name of a project, created if it is new; if None, the current task's.
             tags: a list of str.
             comment: any text.
-            is_package: the weights are an archive of several files.
-            create_as_published: publish it at once.
-            framework: by the URL's ending when None.
-            copy: also keep the bytes in the registry, so that the model outlives their source:
-                a local file, a folder as a package, or what a URL serves, downloaded now.
-            expected_sha256: 64 hex digits that the bytes must have, whenever they are read.
+            is_package: True if the weights are an archive of several files.
+            create_as_published: publish the model at once.
+            framework: if None, guessed by the URL's ending.
+            copy: also store the bytes in the registry, so that the model does not need its
+                source any more: a local file, a folder as a package, or a download.
+            expected_sha256: the digest that the bytes must have, 64 hex digits.
             metadata: see `set_all_metadata`.
-            registry: where to record it; the current registry when None.
+            registry: where to record it; the current registry if None.
 
         Raises:
             InvalidValueError: (a ValueError) an argument cannot be used; nothing was recorded.
-            SourceNotFoundError: `copy`, and there is no such file.
-            DownloadError: `copy`, and the server does not give it.
-            DigestMismatchError: other bytes were expected; nothing was recorded.
+            SourceNotFoundError: `copy` is True, and there is no such file.
+            DownloadError: `copy` is True, and the download failed.
+            DigestMismatchError: the bytes have another digest; nothing was recorded.
 
         >>> model = InputModel.import_model("https://example.org/a.onnx", name="detector")
         >>> model.framework, model.url
@@ -166,8 +165,8 @@ class InputModel(Model):
         if imported.known:
             home = imported.registry
             log.warning(
-                "%s is known already as model %s%s; it is used as it is, and what else was given "
-                "is ignored",
+                "%s is already known as model %s%s, which is returned; the other arguments are "
+                "ignored",
                 imported.url,
                 imported.model,
                 "" if home == opened.first else f" of the upstream registry {home.root}",
@@ -182,15 +181,15 @@ class InputModel(Model):
         *,
         registry: Registry | None = None,
     ) -> InputModel | None:
-        """Return the model whose weights come from a URL, or None when there is none.
+        """Return the model with weights from this URL, or None.
 
         Args:
             weights_url: a URL or a path, as in `import_model`.
-            load_archived: archived models count too.
-            registry: where to look; the current registry when None.
+            load_archived: also look at archived models.
+            registry: where to look; the current registry if None.
 
         Returns:
-            The newest by creation, when several have this URL.
+            Of several models with this URL, the one created last.
 
         Raises:
             InvalidURLError: (a ValueError) the URL is empty or malformed.
@@ -208,11 +207,11 @@ class InputModel(Model):
         config_dict: dict[str, object] | None = None,
         label_enumeration: Mapping[str, int] | None = None,
     ) -> InputModel:
-        """Return a model that is in no registry: a configuration and labels, nothing else.
+        """Return a model that is in no registry: only a configuration and labels.
 
         Args:
             config_text: the configuration.
-            config_dict: the configuration, kept as JSON; not both.
+            config_dict: the configuration as a dict, kept as JSON; not both.
             label_enumeration: ``{label: integer}``.
 
         Raises:
@@ -239,19 +238,19 @@ class InputModel(Model):
     def connect(
         self, task: object, name: str | None = None, ignore_remote_overrides: bool = False
     ) -> None:
-        """Make the model an input of a task, which takes over its configuration and labels.
+        """Make the model an input of a task, which also gets its configuration and labels.
 
-        When the process runs a task again (``LOCALREG_TASK_ID`` names it), this object becomes
-        the model that the task has under `name` instead.
+        If this process runs a task again (``LOCALREG_TASK_ID``), this object becomes the input
+        model that the task has under `name`.
 
         Args:
             task: a `Task`.
-            name: of the entry on the task; the weights' file name without its ending, or
-                "Input Model", when None.
-            ignore_remote_overrides: use this model whatever the task says.
+            name: the name of the input on the task; if None, the weights' file name without its
+                ending, or "Input Model".
+            ignore_remote_overrides: use this model even if the task has another one.
 
         Raises:
-            InvalidValueError: (a ValueError) `task` is no task.
+            InvalidValueError: (a ValueError) `task` is not a task.
             ModelNotFoundError: the model is gone.
 
         Source: ``connect`` of the InputModel page.
@@ -262,10 +261,10 @@ class InputModel(Model):
 def connect(
     model: InputModel, task: object, name: str | None, ignore: bool, *, comment: bool
 ) -> None:
-    """Do what `InputModel.connect` and `Task.connect` have in common.
+    """Make a model an input of a task, for `InputModel.connect` and `Task.connect`.
 
     Args:
-        comment: whether the task's comment tells of the model.
+        comment: add a line about the model to the task's comment.
     """
     if not isinstance(task, TaskHandle):
         raise InvalidValueError(f"task must be a Task, not {type(task).__name__}", argument="task")
@@ -282,7 +281,7 @@ def connect(
     if subject.registry not in task._own_chain().registries:
         raise InvalidValueError(
             f"the model is in {subject.registry.root}, the task in {task._registry.root}; a task "
-            "connects models of its own registry, and of those upstream of it",
+            "connects models of its own registry and of its upstream registries",
             argument="task",
         )
     made = operations.tasks.inputs.connect_model(
@@ -290,15 +289,15 @@ def connect(
     )
     if made.replaced:
         log.warning(
-            "task %s had model %s as %r; it is %s now",
+            "task %s had model %s as input %r; now it is %s",
             task.id, made.replaced, made.name, subject.id,
         )  # fmt: skip
 
 
 def _take_override(model: InputModel, chain: Chain, task_id: str, name: str | None) -> str:
-    """Make `model` the one that a task which is run again has under `name`; return the name.
+    """Replace `model` by the input that a task has under `name`; return the name.
 
-    The name that stands for None is that of the code's model, and stays when it is replaced.
+    If `name` is None, it is that of the model in the code.
     """
     entry = model._entry_name() if name is None else check_name("name", name)
     inputs = operations.tasks.inputs.models(chain.first, task_id, "input")

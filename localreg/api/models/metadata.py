@@ -1,4 +1,4 @@
-"""The part of a model handle that reads and sets its metadata."""
+"""The methods of a model handle for its metadata."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class MetadataMethods(ModelHandle):
-    """Metadata: keys, the text of their values, and the names of their types."""
+    """Reads and sets metadata: keys, values as text, and the names of their types."""
 
     __slots__ = ()
 
     def get_metadata(self, key: str) -> str | None:
-        """Return the text of one metadata entry, or None when the model has none under `key`.
+        """Return the text of a metadata entry, or None if the model has no such key.
 
         Source: ``get_metadata`` of the InputModel page.
         """
@@ -26,10 +26,10 @@ class MetadataMethods(ModelHandle):
         return None if found is None else found.value
 
     def get_metadata_casted(self, key: str) -> object:
-        """Return one metadata entry as its type, or as text where that cannot be.
+        """Return a metadata entry cast to its type, or as text if that is not possible.
 
         Returns:
-            None when the model has none under `key`.
+            None if the model has no such key.
 
         Source: ``get_metadata_casted`` of the InputModel page.
         """
@@ -56,18 +56,18 @@ class MetadataMethods(ModelHandle):
         return {key: _casted(key, found) for key, found in self._metadata().items()}
 
     def set_metadata(self, key: str, value: object, v_type: object = None) -> bool:
-        """Set one metadata entry; the others stay.
+        """Set one metadata entry.
 
         Args:
-            key: any text but an empty one.
-            value: kept as text; lists, tuples, dicts and None as JSON.
-            v_type: name of the type to cast to on reading, or a type; by the value when None.
+            key: any text that is not empty.
+            value: stored as text; lists, tuples, dicts and None as JSON.
+            v_type: the type to cast to when it is read, or its name; if None, that of `value`.
 
         Returns:
-            True; what cannot be set raises.
+            True; everything else raises.
 
         Raises:
-            InvalidValueError: key or value cannot be kept.
+            InvalidValueError: the key or the value cannot be stored.
             ModelNotFoundError: the model is gone.
 
         Source: ``set_metadata`` of the InputModel page.
@@ -80,14 +80,14 @@ class MetadataMethods(ModelHandle):
         """Set many metadata entries at once.
 
         Args:
-            metadata: ``{key: {"value": …, "type": …}}``; a bare value is taken too.
-            replace: drop the entries that are not named; with False they stay.
+            metadata: ``{key: {"value": …, "type": …}}`` or ``{key: value}``.
+            replace: drop all other entries.
 
         Returns:
-            True; what cannot be set raises, and then nothing is set.
+            True; everything else raises, and then nothing is set.
 
         Raises:
-            InvalidValueError: a key or value cannot be kept.
+            InvalidValueError: a key or a value cannot be stored.
             ModelNotFoundError: the model is gone.
 
         Source: ``set_all_metadata`` of the InputModel page.

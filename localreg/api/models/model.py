@@ -31,10 +31,10 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     Args:
         model_id: its id.
-        registry: where it is; the current registry when None.
+        registry: the registry that has it; the current one if None.
 
     Raises:
-        ModelNotFoundError: (also a ValueError) there is no such model.
+        ModelNotFoundError: (also a ValueError) no model has this id.
 
     Source: ClearML's ``Model``, and the properties of the InputModel page.
     """
@@ -80,7 +80,7 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def name(self) -> str:
-        """The model's name. Setting it makes the model the next version under the new one."""
+        """The model's name. A model that is renamed becomes the next version of the new name."""
         return self._row().name
 
     @name.setter
@@ -90,7 +90,7 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def project(self) -> str | None:
-        """Id of the model's project, None without one. Set it to an id, or to a name."""
+        """Id of the model's project, None without one. It can be set to an id or a name."""
         project = self._row().project
         return None if project is None else project.id
 
@@ -117,7 +117,7 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def tags(self) -> list[str]:
-        """The tags, sorted. Set it to replace them; changing the list changes nothing."""
+        """The tags, sorted. Set it to replace them all; changing the list changes nothing."""
         return self._tags(system=False)
 
     @tags.setter
@@ -127,7 +127,7 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def system_tags(self) -> list[str]:
-        """The system tags, sorted; "archived" and "package" show, and set, these states."""
+        """The system tags, sorted. "archived" and "package" are states of the model."""
         return self._tags(system=True)
 
     @system_tags.setter
@@ -137,7 +137,7 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def config_text(self) -> str:
-        """The configuration as it was given, "" without one."""
+        """The configuration as text, "" without one."""
         return self._config()
 
     @property
@@ -145,7 +145,7 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
         """The configuration read as JSON, TOML, INI, YAML or HOCON; ``{}`` without one.
 
         Raises:
-            ConfigTextError: (a ValueError) it is none of these.
+            ConfigTextError: (a ValueError) it cannot be read as any of these.
         """
         from localreg.values.config_text import text_to_config
 
@@ -158,12 +158,12 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def framework(self) -> str | None:
-        """The framework the weights are of, such as ``"PyTorch"``; None when unknown."""
+        """The framework of the weights, such as ``"PyTorch"``; None if unknown."""
         return self._row().framework
 
     @property
     def task(self) -> str | None:
-        """Id of the task that took the model as input last, else of the one that made it."""
+        """Id of the task that last took the model as input, else of the task that made it."""
         return self._last_task()
 
     @property
@@ -173,17 +173,17 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def url(self) -> str | None:
-        """Where the weights come from; for those only the registry holds, its own copy."""
+        """URL of the weights; for weights that only the registry has, that of its own copy."""
         return self._url()
 
     @property
     def published(self) -> bool:
-        """Whether the model is published."""
+        """True if the model is published."""
         return self._row().published
 
     @property
     def archived(self) -> bool:
-        """Whether the model is archived."""
+        """True if the model is archived."""
         return self._row().archived
 
     @property
@@ -193,7 +193,7 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def ref(self) -> str:
-        """The reference that names it, ``project/name:version``."""
+        """The reference to it, ``project/name:version``."""
         return self._stored_row().ref
 
     @property
@@ -203,30 +203,30 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def digest(self) -> str | None:
-        """sha256 of the weights, as 64 hex digits; None while the registry does not know it."""
+        """sha256 of the weights, as 64 hex digits; None if it is not known yet."""
         found = operations.weights.local_copies.current(self._found())
         return None if found is None else found.digest
 
     @property
     def size(self) -> int | None:
-        """Bytes of the weights; None while the registry does not know them."""
+        """Size of the weights in bytes; None if it is not known yet."""
         found = operations.weights.local_copies.current(self._found())
         return None if found is None else found.size
 
     def add_tags(self, *tags: str) -> None:
-        """Add tags; those that are there already stay.
+        """Add tags; a tag that the model has is no error.
 
         Raises:
-            InvalidValueError: they are no tags.
+            InvalidValueError: (a ValueError) a tag cannot be used.
         """
         found = self._found()
         operations.models.edits.edit_tags(found.registry, found.id, add=tags)
 
     def remove_tags(self, *tags: str) -> None:
-        """Take tags off; those that are not there are passed over.
+        """Remove tags; a tag that the model does not have is no error.
 
         Raises:
-            InvalidValueError: they are no tags.
+            InvalidValueError: (a ValueError) a tag cannot be used.
         """
         found = self._found()
         operations.models.edits.edit_tags(found.registry, found.id, drop=tags)
@@ -245,29 +245,28 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
         order_by: str = "updated",
         registry: Registry | None = None,
     ) -> list[Model]:
-        """Return the models that match every filter, the one updated last first.
+        """Return the models that match all filters, the one updated last first.
 
         Args:
             project_name: exact name; a project that does not exist has no models.
             model_name: exact name.
             tags: any of these, without those that a ``-`` precedes; or with operators, see
                 `localreg guide tag-filters`.
-            only_published: leave drafts out.
-            include_archived: archived models too.
-            max_results: at most so many, 1 or more.
+            only_published: only published models.
+            include_archived: also archived models.
+            max_results: the most models to return, 1 or more.
             metadata: ``{key: value}``, compared as text.
             order_by: "updated" or "created", newest first; "name", A to Z;
                 ``"metrics.TITLE/SERIES"``, by the last value of a scalar series, or
-                ``"metrics.NAME"``, by a single value: the best first, which is the greatest
-                unless the name says that less is better, as "loss" and "error" do. Models without
-                such a value, or whose value is NaN, are left out; what a task reported is not
-                its model's. A "-" in front puts the greatest first whatever the name says, a
-                "+" the least.
-            registry: where to look; the current registry when None.
+                ``"metrics.NAME"``, by a single value: the best first. The best is the greatest,
+                unless the name suggests that less is better ("loss", "error"). Models without
+                such a value, or with NaN, are not returned; values that a task reported do not
+                count for its models. "-" in front puts the greatest first, "+" the least.
+            registry: where to look; the current registry if None.
 
         Raises:
             TagFilterError: (a ValueError) the tags are malformed.
-            InvalidValueError: another filter cannot be used.
+            InvalidValueError: (a ValueError) another filter cannot be used.
 
         >>> for name, value in (("a", 0.5), ("b", 0.9)):
         ...     model = InputModel.import_model(f"s3://bucket/{name}.pt", name=name)
@@ -301,18 +300,18 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
         *,
         registry: Registry | None = None,
     ) -> bool:
-        """Remove a model; `localreg restore` brings back the record.
+        """Remove a model; `localreg restore` restores its record.
 
         Args:
             model: a model, or its id.
-            delete_weights_file: also delete the bytes that the registry keeps for it alone.
-                A file that it only points to is never deleted.
-            force: also when tasks need the model.
-            raise_on_errors: raise what went wrong, instead of a warning and False.
-            registry: where it is; the current registry when None.
+            delete_weights_file: also delete the bytes that the registry has for this model only.
+                A file that the model only refers to is never deleted.
+            force: remove it also if tasks need it.
+            raise_on_errors: raise an error, instead of a warning and False.
+            registry: the registry that has it; the current one if None.
 
         Returns:
-            True when all is gone; False when it is not, which the log explains.
+            True if everything was deleted; False if not: a warning says why.
 
         Raises:
             ModelNotFoundError, ModelInUseError: (ValueErrors) with `raise_on_errors`.
@@ -331,7 +330,7 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
             return False
         if raise_on_errors and not gone:
             raise InvalidValueError(
-                f"model {found.id} is removed, but not all of its weights could be deleted; the "
+                f"model {found.id} was removed, but not all of its weights could be deleted; the "
                 "log says why",
                 argument="model",
             )
@@ -393,7 +392,7 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
 
 class FoundModels(list[Model]):
-    """The models that a query found: a list, which shows itself as a table in a notebook."""
+    """The models that a query found: a list, shown as a table in a notebook."""
 
     __slots__ = ()
 

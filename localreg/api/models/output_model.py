@@ -24,25 +24,26 @@ if TYPE_CHECKING:
 
 
 class OutputModel(Model):
-    """A new model of a task; it is in the registry, and an output of the task, at once.
+    """A new model, recorded at once as an output of a task.
 
     Args:
-        task: the task that makes it; the current one when None.
+        task: the task that makes it; the current one if None.
         config_text: the configuration, kept byte for byte.
-        config_dict: the configuration, kept as JSON; not both.
-        label_enumeration: ``{label: integer}``; the task's when None.
-        name: the task's name when None.
+        config_dict: the configuration as a dict, kept as JSON; not both.
+        label_enumeration: ``{label: integer}``; if None, the task's.
+        name: if None, the task's name.
         tags: a list of str.
-        comment: goes behind a line that tells of the task.
-        framework: by the ending of the weights' file, once there is one, when None.
-        base_model_id: make no new model, but go on with this one: what is given replaces what it
-            has, and its comment tells of the task.
-        registry: where to record it; the task's registry when None.
+        comment: any text; it follows a line that names the task.
+        framework: if None, guessed by the ending of the first weights' file name.
+        base_model_id: update this model instead of creating one: the other arguments replace
+            what it has, and its comment names the task.
+        registry: where to record it; if None, the task's registry.
 
     Raises:
-        NoTaskError: (a ValueError) no task is given, and none is current.
+        NoTaskError: (a ValueError) no task was given, and none is current.
         InvalidValueError: (a ValueError) an argument cannot be used; nothing was recorded.
-        ModelNotFoundError, PublishedError: (ValueErrors) of `base_model_id`.
+        ModelNotFoundError: (a ValueError) `base_model_id` does not exist.
+        PublishedError: (a ValueError) the model `base_model_id` is published.
         ReadOnlyRegistryError: (an OSError) it is a model of an upstream registry.
 
     >>> task = Task.init(project_name="vision", task_name="train")
@@ -61,9 +62,9 @@ class OutputModel(Model):
 
     __slots__ = ("_destination", "_entry", "_task_id")
 
-    # Settings of this object, as in ClearML; no state of the model.
+    # Settings of this object, as in ClearML, not of the model.
     _task_id: str
-    _entry: str | None  # the name on the task that `connect` was told
+    _entry: str | None  # the name given to `connect`
     _destination: str | None
 
     def __init__(
@@ -100,17 +101,17 @@ class OutputModel(Model):
         self._subject = operations.finding.references.find_model(self._chain, made)
 
     def connect(self, task: object, name: str | None = None) -> None:
-        """Make the model an output of a task, and later weights too.
+        """Make the model, and its later weights, an output of a task.
 
-        A task without a configuration or labels of its own takes over the model's.
+        A task without a configuration or labels gets those of the model.
 
         Args:
             task: a `Task`.
-            name: of the entry on the task, from here on; the weights' file name without its
-                ending when None.
+            name: the name of the output on the task from now on; if None, the weights' file name
+                without its ending.
 
         Raises:
-            InvalidValueError: (a ValueError) `task` is no task, or one of another registry.
+            InvalidValueError: (a ValueError) `task` is not a task, or is in another registry.
             ModelNotFoundError: the model is gone.
 
         Source: ``connect`` of ClearML's ``OutputModel``.
@@ -130,14 +131,14 @@ class OutputModel(Model):
         self._task_id, self._entry = task.id, told or self._entry
 
     def set_upload_destination(self, uri: str | None) -> None:
-        """Set where weights go that this object updates from here on.
+        """Set the destination of the weights that this object uploads from now on.
 
         Args:
-            uri: a folder (path, ``file://``), or one in an object store (``s3://…``); below it each
-                task has its own. None for the task's, or the default.
+            uri: a folder (path or ``file://``), or one in an object store (``s3://…``); each task
+                gets a folder in it. None for the destination of the task, or the default.
 
         Raises:
-            InvalidURLError: (a ValueError) nothing can be uploaded to it.
+            InvalidURLError: (a ValueError) it cannot be a destination of uploads.
             PublishedError: (a ValueError) the model is published.
         """
         found = self._found()
@@ -147,7 +148,7 @@ class OutputModel(Model):
 
     @property
     def upload_storage_uri(self) -> str | None:
-        """Where weights are uploaded to; None when the registry keeps them."""
+        """The destination of uploads; None if the registry stores the weights."""
         found = self._found()
         return (
             self._destination
@@ -171,33 +172,32 @@ class OutputModel(Model):
         *,
         keep_last: int | None = None,
     ) -> str:
-        """Give the model new weights, as the next revision; return where they are, or will be.
+        """Give the model new weights, as the next revision; return their URL.
 
-        The bytes go into the registry, or, where an upload destination is set, there. Other
-        bytes are never replaced there: when the name is taken, the start of the digest goes
-        into it. `url` says where they came to be when another process took the name
-        while they were on their way.
+        The bytes go into the registry or, if one is set, to the upload destination. Nothing is
+        replaced there: if the name is in use, the start of the digest is added to it. If another
+        process takes the name during the upload, `url` has the final URL.
 
         Args:
             weights_filename: a local file; a folder becomes a package, as in
                 `update_weights_package`.
             upload_uri: as `set_upload_destination`.
-            target_filename: the name they are handed out under, the file's own when None.
-            auto_delete_file: delete the file once its bytes are safe. ClearML's default is True.
-            register_uri: where weights are already, instead of a file; it is not read.
-            iteration: the iteration that they are of, for the history.
-            update_comment: put a line about them in front of the model's comment.
-            is_package: they are an archive of several files.
-            async_enable: upload behind; until that is done the registry serves the bytes. See
-                `wait_for_uploads`.
-            keep_last: only so many revisions stay, this one among them; `gc` takes the bytes of
-                the others. All stay when None.
+            target_filename: the file name of local copies; if None, that of the file.
+            auto_delete_file: delete the file after its bytes are stored. ClearML's default is True.
+            register_uri: a URL of existing weights, instead of a file; it is not read.
+            iteration: the iteration of the weights, for the history.
+            update_comment: add a line about the weights at the start of the model's comment.
+            is_package: True if the weights are an archive of several files.
+            async_enable: upload in the background; until it is done, the registry serves the
+                bytes. See `wait_for_uploads`.
+            keep_last: the number of revisions to keep, this one included; `gc` deletes the bytes
+                of the others. None keeps all.
 
         Raises:
             InvalidValueError: (a ValueError) an argument cannot be used; nothing was changed.
             PublishedError: (a ValueError) the model is published.
             SourceNotFoundError: there is no such file.
-            StorageError: (an OSError) the disk, or the destination, is full or refused something.
+            StorageError: (an OSError) the disk or the destination is full, or refused a write.
 
         Source: ``update_weights`` of ClearML's ``OutputModel``.
         """
@@ -227,21 +227,21 @@ class OutputModel(Model):
         *,
         keep_last: int | None = None,
     ) -> str:
-        """Give the model a package of files as new weights; return where it is, or will be.
+        """Give the model a package of files as new weights; return its URL.
 
-        It is one zip, the same for the same files, and `get_weights_package` unpacks it.
+        A package is one zip, equal for equal files; `get_weights_package` unpacks it.
 
         Args:
-            weights_filenames: files, which keep their bare names.
-            weights_path: a folder, of which all files keep their names below it.
-            auto_delete_file: delete the files, or the folder, once their bytes are safe.
-            upload_uri, target_filename, iteration, async_enable, keep_last: as for
+            weights_filenames: files, stored by their names without folders.
+            weights_path: a folder, stored with all files in it.
+            auto_delete_file: delete the files or the folder after their bytes are stored.
+            upload_uri, target_filename, iteration, async_enable, keep_last: as in
                 `update_weights`.
 
         Raises:
             InvalidValueError: (a ValueError) an argument cannot be used, or two files have the
                 same name; nothing was changed.
-            PublishedError, SourceNotFoundError, StorageError: as `update_weights`.
+            PublishedError, SourceNotFoundError, StorageError: as in `update_weights`.
 
         Source: ``update_weights_package`` of ClearML's ``OutputModel``.
         """
@@ -277,17 +277,17 @@ class OutputModel(Model):
     def update_design(
         self, config_text: str | None = None, config_dict: dict[str, object] | None = None
     ) -> bool:
-        """Set the model's configuration, and the task's when that has none.
+        """Set the model's configuration, and the task's if it has none.
 
         Args:
-            config_text: kept byte for byte.
-            config_dict: kept as JSON; not both.
+            config_text: the configuration, kept byte for byte.
+            config_dict: the configuration as a dict, kept as JSON; not both.
 
         Returns:
-            False when neither is given, and nothing changes.
+            False if neither was given: nothing changes.
 
         Raises:
-            InvalidValueError: (a ValueError) it cannot be kept.
+            InvalidValueError: (a ValueError) the configuration cannot be stored.
             PublishedError: (a ValueError) the model is published.
 
         Source: ``update_design`` of ClearML's ``OutputModel``.
@@ -298,10 +298,10 @@ class OutputModel(Model):
         )
 
     def update_labels(self, labels: Mapping[str, int]) -> bool:
-        """Set the label enumeration of the model, and of the task; return True.
+        """Set the label enumeration of the model and of the task; return True.
 
         Raises:
-            InvalidValueError: (a ValueError) it is no ``{label: integer}``.
+            InvalidValueError: (a ValueError) it is not a dict ``{label: integer}``.
             PublishedError: (a ValueError) the model is published.
 
         Source: ``update_labels`` of ClearML's ``OutputModel``.
@@ -312,7 +312,7 @@ class OutputModel(Model):
 
     @property
     def config_text(self) -> str:
-        """The configuration as it was given, "" without one. Set it as by `update_design`."""
+        """The configuration as text, "" without one. Setting it calls `update_design`."""
         return self._config()
 
     @config_text.setter
@@ -321,10 +321,10 @@ class OutputModel(Model):
 
     @property
     def config_dict(self) -> dict[str, object]:
-        """The configuration as a dict, ``{}`` without one. Set it as by `update_design`.
+        """The configuration as a dict, ``{}`` without one. Setting it calls `update_design`.
 
         Raises:
-            ConfigTextError: (a ValueError) it cannot be read as one.
+            ConfigTextError: (a ValueError) it cannot be read as a dict.
         """
         return Model.config_dict.__get__(self)  # type: ignore[no-any-return]  # as it types
 
@@ -334,7 +334,7 @@ class OutputModel(Model):
 
     @property
     def labels(self) -> dict[str, int]:
-        """The label enumeration, ``{label: integer}``. Set it as by `update_labels`."""
+        """The label enumeration, ``{label: integer}``. Setting it calls `update_labels`."""
         return self._labels()
 
     @labels.setter
@@ -348,31 +348,31 @@ class OutputModel(Model):
         """Wait until the uploads of this process are done.
 
         Args:
-            timeout: seconds; those that are not done then go on, and the log tells it.
-            max_num_uploads: wait for so many at most, those that were begun first.
+            timeout: seconds; uploads that are not done by then continue, and the log says so.
+            max_num_uploads: wait only for so many uploads, those that began first.
 
         Raises:
-            UploadError: (an OSError) some failed since this was last called. Their weights are
-                served from the registry.
+            UploadError: (an OSError) an upload failed since the last call. Its weights are served
+                from the registry.
 
         Source: ``wait_for_uploads`` of ClearML's ``OutputModel``.
         """
         seconds = operations.weights.uploading.check_timeout(timeout)
         most = operations.finding.queries.check_limit("max_num_uploads", max_num_uploads)
-        left = ambient.uploads().wait(seconds, most)
-        if left:
-            log.info("%d uploads go on after %s seconds", left, timeout)
+        unfinished = ambient.uploads().wait(seconds, most)
+        if unfinished:
+            log.info("%d uploads continue after %s seconds", unfinished, timeout)
         ambient.uploads().raise_failures()
 
     @classmethod
     def set_default_upload_uri(cls, output_uri: str | None) -> None:
-        """Set where weights go when neither their model nor its task says so.
+        """Set the default destination of uploads, for models and tasks without one.
 
         Args:
-            output_uri: as `set_upload_destination` takes it; None for the registry.
+            output_uri: a folder as in `set_upload_destination`; None for the registry.
 
         Raises:
-            InvalidURLError: (a ValueError) nothing can be uploaded to it.
+            InvalidURLError: (a ValueError) it cannot be a destination of uploads.
 
         Source: ``set_default_upload_uri`` of ClearML's ``OutputModel``.
         """

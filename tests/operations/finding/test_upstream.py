@@ -349,7 +349,7 @@ def test_a_url_that_is_known_upstream_gives_that_model_with_a_warning(chain, cap
     model = InputModel.import_model("s3://second/net.pt", name="mine")
     assert (model.name, model._subject.registry.root.name) == ("net", "second")
     home = registry.path.with_name("second")
-    told = f"is known already as model {model.id} of the upstream registry {home};"
+    told = f"is already known as model {model.id} of the upstream registry {home},"
     assert told in caplog.text
     assert len(registry.models()) == 1
 

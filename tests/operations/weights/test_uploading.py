@@ -307,7 +307,7 @@ class TestUploading:
         caplog.set_level(logging.INFO, "localreg")
         url = model.update_weights(write_file("w.pt"))
         OutputModel.wait_for_uploads(timeout=0.01)
-        assert "1 uploads go on" in caplog.text
+        assert "1 uploads continue" in caplog.text
         held_up.set()
         OutputModel.wait_for_uploads()
         assert path_of(url).exists()
