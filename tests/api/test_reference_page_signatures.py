@@ -146,7 +146,7 @@ def test_method_of_the_page(signature):
 
 
 @pytest.mark.parametrize("name", ["comment", "name", "project", "system_tags", "tags"])
-def test_the_properties_that_row_23_makes_settable_have_setters(name):
+def test_settable_properties_have_setters(name):
     assert inspect.getattr_static(InputModel, name).fset is not None
 
 
@@ -180,7 +180,7 @@ def test_the_extensions_are_these():
     }
 
 
-def test_row_25_logger_import_model_is_that_of_input_model():
+def test_logger_import_model_is_that_of_input_model():
     from localreg import Logger
 
     assert Logger.import_model == InputModel.import_model

@@ -92,12 +92,12 @@ def url():
 
 
 @pytest.mark.parametrize("mode", ["copy", "move", "link"])
-def test_p2_a_file_is_on_disk_before_it_is_named(mode, store, file, monkeypatch):
+def test_a_file_is_on_disk_before_it_is_named(mode, store, file, monkeypatch):
     disk = Disk(monkeypatch)
     disk.check(store, store.add(file, "m", mode=mode))
 
 
-def test_p2_a_stream_is_on_disk_before_it_is_named(store, monkeypatch):
+def test_a_stream_is_on_disk_before_it_is_named(store, monkeypatch):
     disk = Disk(monkeypatch)
     model = store.add(io.BytesIO(BYTES), "m", filename="w")
     disk.check(store, model)
@@ -105,20 +105,20 @@ def test_p2_a_stream_is_on_disk_before_it_is_named(store, monkeypatch):
     assert disk.events.index(("mode", inode)) < disk.events.index(("sync", inode))
 
 
-def test_p2_a_package_is_on_disk_before_it_is_named(store, file, tmp_path, monkeypatch):
+def test_a_package_is_on_disk_before_it_is_named(store, file, tmp_path, monkeypatch):
     (tmp_path / "bert").mkdir()
     file.rename(tmp_path / "bert" / "net.pt")
     disk = Disk(monkeypatch)
     disk.check(store, store.add(tmp_path / "bert", "m"))
 
 
-def test_p2_a_download_is_on_disk_before_it_is_named(store, url, monkeypatch):
+def test_a_download_is_on_disk_before_it_is_named(store, url, monkeypatch):
     disk = Disk(monkeypatch)
     model = InputModel.import_model(url, name="m", copy=True)
     disk.check(store, model)
 
 
-def test_p2_an_unpacked_tree_is_on_disk_before_it_is_named(store, file, tmp_path, monkeypatch):
+def test_an_unpacked_tree_is_on_disk_before_it_is_named(store, file, tmp_path, monkeypatch):
     """Where there is no call for one file system, all of them are synced."""
     (tmp_path / "bert").mkdir()
     file.rename(tmp_path / "bert" / "net.pt")

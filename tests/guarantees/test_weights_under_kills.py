@@ -37,7 +37,7 @@ def add_for_ever(root):
         registry.add(Endless(), "endless", filename="w")
 
 
-def test_p4_a_kill_in_the_middle_of_an_ingest_leaves_nothing_that_gc_does_not_clear(
+def test_a_kill_in_the_middle_of_an_ingest_leaves_nothing_that_gc_does_not_clear(
     tmp_path, children
 ):
     with Registry(tmp_path / "r") as registry:
@@ -58,7 +58,7 @@ def test_p4_a_kill_in_the_middle_of_an_ingest_leaves_nothing_that_gc_does_not_cl
         assert registry.verify(full=True).ok
 
 
-def test_p8_an_ingest_that_gc_runs_beside_comes_to_its_end(tmp_path, children):
+def test_an_ingest_that_gc_runs_beside_comes_to_its_end(tmp_path, children):
     with Registry(tmp_path / "r") as registry:
         child = children.start(add_from_input, registry.path)
         child.stdin.write("x" * 100_000)
@@ -125,7 +125,7 @@ def get_and_tell(root, model_id):
         return InputModel(model_id).get_local_copy(raise_on_error=True)
 
 
-def test_p4_a_download_that_was_killed_is_taken_up_by_the_next_process(tmp_path, children):
+def test_a_download_that_was_killed_is_taken_up_by_the_next_process(tmp_path, children):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
     server.ranges, server.sent, server.over = [], threading.Event(), threading.Event()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -180,7 +180,7 @@ def work(number, barrier, root, files, times):
 
 
 @pytest.mark.long
-def test_p8_eight_processes_add_read_and_remove_while_gc_runs(tmp_path, children):
+def test_eight_processes_add_read_and_remove_while_gc_runs(tmp_path, children):
     files = []
     for number in range(6):
         path = tmp_path / f"{number}.bin"

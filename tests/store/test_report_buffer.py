@@ -48,7 +48,7 @@ def points(model):
 
 
 @pytest.mark.parametrize("flush", [True, False])
-def test_p1_a_kill_loses_nothing_that_was_flushed_or_is_older_than_a_second(
+def test_a_kill_loses_nothing_that_was_flushed_or_is_older_than_a_second(
     flush, model, tmp_path, children
 ):
     child = children.start(report_and_wait, tmp_path / "r", flush)
@@ -119,7 +119,7 @@ def report_in_crowd(number, barrier, root):
         model.report_single_value(f"value {number}", number)
 
 
-def test_p11_eight_processes_report_to_one_model(model, tmp_path, children):
+def test_eight_processes_report_to_one_model(model, tmp_path, children):
     children.crowd(8, report_in_crowd, tmp_path / "r")
     found = model.get_reported_scalars()["t"]
     assert len(found["shared"]["x"]) == 16_000
@@ -130,7 +130,7 @@ def test_p11_eight_processes_report_to_one_model(model, tmp_path, children):
     assert (last["min"], last["max"]) == (0.0, 7.0)
 
 
-def test_p13_threads_report_to_one_model(model):
+def test_threads_report_to_one_model(model):
     def report(number):
         for step in range(3_000):
             model.report_scalar("t", "s", number, step * 8 + number)
@@ -150,7 +150,7 @@ def fill(path):
             pass
 
 
-def test_p5_a_full_disk_is_told_and_what_waits_is_written_when_there_is_room(small_disk, caplog):
+def test_a_full_disk_is_told_and_what_waits_is_written_when_there_is_room(small_disk, caplog):
     disk = small_disk("-t", "tmpfs", "-o", "size=4m", "tmpfs")
     with Registry(disk / "r", durability="fast"):
         model = InputModel.import_model("s3://bucket/m.pt", name="m")

@@ -42,7 +42,7 @@ EVENTS_ON_A_MODEL = {
 
 
 @pytest.mark.parametrize("change", EVENTS_ON_A_MODEL.values(), ids=EVENTS_ON_A_MODEL)
-def test_row_01_every_event_on_a_model_makes_it_the_newest(change, registry):
+def test_every_event_on_a_model_makes_it_the_newest(change, registry):
     old, new = imported("old"), imported("new")
     assert InputModel.query_models(include_archived=True)[0].id == new.id
     before = updated(registry)[new.id]
@@ -51,7 +51,7 @@ def test_row_01_every_event_on_a_model_makes_it_the_newest(change, registry):
     assert updated(registry)[old.id] > before
 
 
-def test_row_01_what_changes_nothing_moves_nothing(registry):
+def test_what_changes_nothing_moves_nothing(registry):
     old = imported("old", tags=["t"], comment="c", metadata={"k": "v"}, project="p")
     imported("new")
     before = updated(registry)
@@ -79,7 +79,7 @@ def test_row_01_what_changes_nothing_moves_nothing(registry):
     ],
     ids=str,
 )
-def test_row_01_the_order_is_total_whatever_index_a_query_goes_by(filters, registry):
+def test_the_order_is_total_whatever_index_a_query_goes_by(filters, registry):
     models = [
         imported("m", url=f"s3://b/{number}", project="p", tags=["t", "u"], metadata={"k": "v"})
         for number in range(10)
@@ -96,7 +96,7 @@ def test_row_01_the_order_is_total_whatever_index_a_query_goes_by(filters, regis
     assert len(set(stamps.values())) == len(stamps)
 
 
-def test_row_01_the_order_survives_a_clock_that_went_back(registry):
+def test_the_order_survives_a_clock_that_went_back(registry):
     first, second = imported("first"), imported("second")
     connection = registry.db.conn
     year_2100 = 4_102_444_800_000_000
@@ -109,7 +109,7 @@ def test_row_01_the_order_survives_a_clock_that_went_back(registry):
     assert updated(registry)[third.id] > updated(registry)[second.id] > year_2100
 
 
-def test_row_01_one_transaction_that_changes_much_moves_updated_once(registry):
+def test_one_transaction_that_changes_much_moves_updated_once(registry):
     model = imported("a")
     before = updated(registry)[model.id]
     model.set_all_metadata({f"k{number}": number for number in range(50)})
@@ -129,7 +129,7 @@ def test_row_01_one_transaction_that_changes_much_moves_updated_once(registry):
         {"name": "a", "project": "p", "tags": ["__$not", "even"]},
     ],
 )
-def test_row_01_input_model_is_exactly_the_first_of_the_query(filters, registry):
+def test_input_model_is_exactly_the_first_of_the_query(filters, registry):
     for number in range(12):
         InputModel.import_model(
             f"s3://bucket/{number}.pt",
@@ -145,14 +145,14 @@ def test_row_01_input_model_is_exactly_the_first_of_the_query(filters, registry)
 
 
 @pytest.mark.parametrize("limit", [0, -1, -(2**70), True, 1.0, "1"])
-def test_row_01_max_results_of_0_or_less_is_a_value_error(limit, registry):
+def test_max_results_of_0_or_less_is_a_value_error(limit, registry):
     imported("a")
     with pytest.raises(ValueError, match="max_results") as raised:
         InputModel.query_models(max_results=limit)
     assert isinstance(raised.value, InvalidValueError)
 
 
-def test_row_01_max_results_above_500_neither_repeats_nor_misses(registry):
+def test_max_results_above_500_neither_repeats_nor_misses(registry):
     """The SDK does both."""
     for number in range(520):
         imported(f"m{number}")
@@ -163,7 +163,7 @@ def test_row_01_max_results_above_500_neither_repeats_nor_misses(registry):
 # decision 2: names -------------------------------------------------------------------------
 
 
-def test_row_02_an_unknown_project_has_no_models(registry):
+def test_an_unknown_project_has_no_models(registry):
     imported("a", project="vision")
     assert InputModel.query_models(project_name="audio") == []
     with pytest.raises(ModelNotFoundError, match="audio"):
@@ -171,7 +171,7 @@ def test_row_02_an_unknown_project_has_no_models(registry):
 
 
 @pytest.mark.parametrize("near", ["Vision", "visio", "vision/", "vision/sub", "v%", "visio_", "*"])
-def test_row_02_names_and_projects_match_exactly(near, registry):
+def test_names_and_projects_match_exactly(near, registry):
     imported("vision", project="vision")
     imported("vision", url="s3://b/sub.pt", project="vision/sub/deeper")
     assert InputModel.query_models(project_name=near) == []
@@ -180,7 +180,7 @@ def test_row_02_names_and_projects_match_exactly(near, registry):
     assert len(InputModel.query_models(model_name="vision")) == 2
 
 
-def test_row_02_an_empty_project_is_no_filter_and_an_empty_name_matches_nothing(registry):
+def test_an_empty_project_is_no_filter_and_an_empty_name_matches_nothing(registry):
     imported("a", project="vision")
     imported("b")
     assert names(InputModel.query_models(project_name="")) == ["b", "a"]
@@ -205,7 +205,7 @@ def test_row_02_an_empty_project_is_no_filter_and_an_empty_name_matches_nothing(
         (["a", b"b"], b"b"),
     ],
 )
-def test_row_03_a_malformed_list_is_a_value_error_that_names_the_token(tags, token, registry):
+def test_a_malformed_list_is_a_value_error_that_names_the_token(tags, token, registry):
     for query in (lambda: InputModel.query_models(tags=tags), lambda: InputModel(tags=tags)):
         with pytest.raises(ValueError, match=re.escape(repr(token))) as raised:
             query()
@@ -230,7 +230,7 @@ STORED = {
 
 
 @pytest.mark.parametrize("key", STORED)
-def test_row_04_a_value_is_found_by_itself_and_by_its_text(key, registry):
+def test_a_value_is_found_by_itself_and_by_its_text(key, registry):
     model, other = imported("a"), imported("b")
     for each, value in STORED.items():
         model.set_metadata(each, value)
@@ -239,7 +239,7 @@ def test_row_04_a_value_is_found_by_itself_and_by_its_text(key, registry):
     assert InputModel.query_models(metadata={key: model.get_metadata(key)}) == [model]
 
 
-def test_row_04_keys_are_anded_and_compared_exactly(registry):
+def test_keys_are_anded_and_compared_exactly(registry):
     imported("a", metadata={"x": "1", "y": "V"})
     assert names(InputModel.query_models(metadata={"x": 1, "y": "V"})) == ["a"]
     for other in ({"x": "1", "y": "v"}, {"x": 1.0}, {"x": " 1"}, {"X": 1}, {"z": "1"}, {"y": "%"}):
@@ -249,7 +249,7 @@ def test_row_04_keys_are_anded_and_compared_exactly(registry):
     assert names(InputModel.query_models(metadata={})) == ["a"]
 
 
-def test_row_04_values_hold_no_operators(registry):
+def test_values_hold_no_operators(registry):
     imported("a", metadata={"x": "1"})
     assert InputModel.query_models(metadata={"x": "-2"}) == []
     assert InputModel.query_models(metadata={"x": ["1", "2"]}) == []
@@ -260,7 +260,7 @@ def test_row_04_values_hold_no_operators(registry):
 
 
 @pytest.mark.parametrize("kind", [InputModel, Model])
-def test_row_05_an_unknown_id_is_an_error_at_construction_that_names_it(kind, registry):
+def test_an_unknown_id_is_an_error_at_construction_that_names_it(kind, registry):
     unknown = "0123456789abcdef" * 2
     with pytest.raises(ModelNotFoundError, match=unknown) as raised:
         kind(unknown)
@@ -268,12 +268,12 @@ def test_row_05_an_unknown_id_is_an_error_at_construction_that_names_it(kind, re
     assert raised.value.reference == unknown
 
 
-def test_row_05_blanks_around_an_id_are_stripped(registry):
+def test_blanks_around_an_id_are_stripped(registry):
     model = imported("a")
     assert InputModel(f"  {model.id}\n").id == model.id
 
 
-def test_row_05_the_id_of_a_removed_model_is_told_to_be_one(registry):
+def test_the_error_says_that_a_model_was_removed(registry):
     model = imported("a")
     InputModel.remove(model)
     with pytest.raises(ModelNotFoundError, match=f"{model.id}.*was removed"):
@@ -301,14 +301,14 @@ def test_nothing_found_says_what_was_asked_for(registry):
 # decision 41: tags -------------------------------------------------------------------------
 
 
-def test_row_41_tags_come_back_sorted_and_unique(registry):
+def test_tags_come_back_sorted_and_unique(registry):
     model = imported("a", tags=["b", "a", "b", "C"])
     assert model.tags == ["C", "a", "b"]
     model.tags = ("z", "y", "z")
     assert model.tags == ["y", "z"]
 
 
-def test_row_41_changing_the_list_changes_nothing(registry):
+def test_changing_the_returned_tags_changes_nothing(registry):
     model = imported("a", tags=["x"])
     model.tags.append("y")
     assert model.tags == ["x"]
@@ -325,14 +325,14 @@ def test_row_41_changing_the_list_changes_nothing(registry):
         lambda model: Task.init(task_name="t", tags="best"),
     ],
 )
-def test_row_41_a_bare_str_where_a_list_is_wanted_is_an_error(give, registry):
+def test_a_bare_str_where_a_list_is_wanted_is_an_error(give, registry):
     model = imported("a", tags=["b", "e", "s", "t"])
     with pytest.raises(InvalidValueError, match=r"tags must be a list.*str"):
         give(model)
     assert model.tags == ["b", "e", "s", "t"]
 
 
-def test_row_41_a_dash_inside_a_group_means_not(registry):
+def test_a_dash_inside_a_group_means_not(registry):
     imported("ab", tags=["a", "b"])
     imported("a", tags=["a"])
     imported("c", tags=["c"])
@@ -340,14 +340,14 @@ def test_row_41_a_dash_inside_a_group_means_not(registry):
     assert names(InputModel.query_models(tags=["__$or", "c", "-b"])) == ["c", "a"]
 
 
-def test_row_41_after_not_the_next_token_is_literal(registry):
+def test_after_not_the_next_token_is_literal(registry):
     imported("dash", tags=["-x", "y"])
     imported("plain", tags=["x", "y"])
     assert names(InputModel.query_models(tags=["__$not", "-x"])) == ["plain"]
     assert names(InputModel.query_models(tags=["-x"])) == ["dash"]
 
 
-def test_row_41_none_means_has_no_tags(registry):
+def test_none_means_has_no_tags(registry):
     imported("tagged", tags=["x"])
     imported("bare")
     system = imported("system")
@@ -366,13 +366,13 @@ def test_row_41_none_means_has_no_tags(registry):
         (["__$or", "a", "__$not", "b", "__$not", "c"], {"a", "a+c+d", "b", "d"}),
     ],
 )
-def test_row_41_expressions_of_the_guide(tags, found, registry):
+def test_expressions_of_the_guide(tags, found, registry):
     for tagged in ("a", "b", "d", "a+c+d", "b+c+d"):
         imported(tagged, tags=tagged.split("+"))
     assert set(names(InputModel.query_models(tags=tags))) == found
 
 
-def test_row_41_tags_are_case_sensitive_and_system_tags_are_not_among_them(registry):
+def test_tags_are_case_sensitive_and_system_tags_are_not_among_them(registry):
     imported("a", tags=["Best"], is_package=True)
     assert InputModel.query_models(tags=["best"]) == []
     assert InputModel.query_models(tags=["package"]) == []

@@ -33,12 +33,12 @@ TEXTS = ["", "  \n", "a = 1\r\nb = 2\r\n", '{"a":1}', "\ufeff[net]\n", "not a co
 
 @pytest.mark.parametrize("make", [with_config, InputModel.empty], ids=["stored", "empty"])
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)
-def test_row_12_text_comes_back_byte_for_byte(text, make, registry):
+def test_text_comes_back_byte_for_byte(text, make, registry):
     assert make(config_text=text).config_text == text
 
 
 @pytest.mark.parametrize("make", [with_config, InputModel.empty], ids=["stored", "empty"])
-def test_row_12_a_dict_is_stored_as_json_with_an_indent_of_2(make, registry):
+def test_a_dict_is_stored_as_json_with_an_indent_of_2(make, registry):
     config = {"b": 1, "a": {"größe": [1.5, None, True, "x"]}}
     model = make(config_dict=config)
     assert model.config_text == json.dumps(config, indent=2, ensure_ascii=False)
@@ -46,7 +46,7 @@ def test_row_12_a_dict_is_stored_as_json_with_an_indent_of_2(make, registry):
     assert list(model.config_dict) == ["b", "a"]
 
 
-def test_row_12_without_a_configuration_there_is_an_empty_text_and_an_empty_dict(model):
+def test_without_a_configuration_there_is_an_empty_text_and_an_empty_dict(model):
     assert model.config_text == ""
     assert model.config_dict == {}
     assert InputModel.empty().config_text == ""
@@ -63,12 +63,12 @@ def test_row_12_without_a_configuration_there_is_an_empty_text_and_an_empty_dict
     ],
     ids=["json", "toml", "ini", "none"],
 )
-def test_row_12_config_dict_reads_several_formats(text, config, registry):
+def test_config_dict_reads_several_formats(text, config, registry):
     assert with_config(config_text=text).config_dict == config
 
 
 @pytest.mark.parametrize("text", ["as good as it gets", "import os\nos.abort()\n", "[1, 2"])
-def test_row_12_what_is_no_configuration_is_a_value_error_and_never_evaluated(text, registry):
+def test_text_that_is_no_configuration_is_a_value_error_and_never_evaluated(text, registry):
     model = with_config(config_text=text)
     with pytest.raises(ValueError, match="config") as raised:
         _ = model.config_dict
@@ -120,7 +120,7 @@ def test_labels_are_text_to_integers_that_only_0_may_share(labels, make, registr
 # decision 13: the form of get_all_metadata -------------------------------------------------
 
 
-def test_row_13_all_metadata_casted_has_the_form_of_the_page(model):
+def test_all_metadata_casted_has_the_form_of_the_page(model):
     model.set_metadata("epochs", 90)
     model.set_metadata("shape", [3, 224])
     assert model.get_all_metadata_casted() == {
@@ -133,7 +133,7 @@ def test_row_13_all_metadata_casted_has_the_form_of_the_page(model):
     }
 
 
-def test_row_13_without_metadata_both_are_empty(model):
+def test_without_metadata_both_are_empty(model):
     assert model.get_all_metadata() == {}
     assert model.get_all_metadata_casted() == {}
 
@@ -156,7 +156,7 @@ def test_row_13_without_metadata_both_are_empty(model):
         ({"b": [1], "a": None}, '{"b": [1], "a": null}', "dict"),
     ],
 )
-def test_row_14_the_text_and_the_type_of_a_value(value, text, type_name, model):
+def test_the_text_and_the_type_of_a_value(value, text, type_name, model):
     model.set_metadata("k", value)
     assert model.get_metadata("k") == text
     assert model.get_all_metadata()["k"]["type"] == type_name
@@ -165,7 +165,7 @@ def test_row_14_the_text_and_the_type_of_a_value(value, text, type_name, model):
     assert type(casted) is type(value)
 
 
-def test_row_14_none_is_json_null_and_comes_back_as_none(model):
+def test_none_is_json_null_and_comes_back_as_none(model):
     model.set_metadata("k", None)
     assert model.get_metadata("k") == "null"
     assert model.get_all_metadata_casted()["k"]["value"] is None
@@ -196,26 +196,26 @@ def test_row_14_none_is_json_null_and_comes_back_as_none(model):
         ("x", "unknown", "x"),
     ],
 )
-def test_row_14_casting_goes_by_the_name_of_the_type(value, v_type, casted, model):
+def test_casting_goes_by_the_name_of_the_type(value, v_type, casted, model):
     model.set_metadata("k", value, v_type)
     found = model.get_metadata_casted("k")
     assert found == casted
     assert type(found) is type(casted)
 
 
-def test_row_14_a_type_object_counts_as_its_name(model):
+def test_a_type_object_counts_as_its_name(model):
     model.set_metadata("k", "3", int)
     assert model.get_all_metadata()["k"]["type"] == "int"
 
 
-def test_row_14_not_a_number_and_infinity_come_back(model):
+def test_not_a_number_and_infinity_come_back(model):
     model.set_metadata("nan", math.nan)
     model.set_metadata("inf", -math.inf)
     assert math.isnan(model.get_metadata_casted("nan"))
     assert model.get_metadata_casted("inf") == -math.inf
 
 
-def test_row_14_an_empty_dict_clears_when_it_replaces(model):
+def test_an_empty_dict_clears_when_it_replaces(model):
     model.set_metadata("k", "v")
     assert model.set_all_metadata({}, replace=False) is True
     assert model.get_metadata("k") == "v"
@@ -223,7 +223,7 @@ def test_row_14_an_empty_dict_clears_when_it_replaces(model):
     assert model.get_all_metadata() == {}
 
 
-def test_row_14_an_entry_may_be_a_bare_value(model):
+def test_an_entry_may_be_a_bare_value(model):
     model.set_all_metadata({"a": 1, "b": "x", "c": [1], "d": {"value": "2", "type": "int"}})
     assert {key: each["value"] for key, each in model.get_all_metadata_casted().items()} == {
         "a": 1,

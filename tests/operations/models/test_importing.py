@@ -23,7 +23,7 @@ def dump(registry):
 # decision 6: a URL that is known -----------------------------------------------------------
 
 
-def test_row_06_a_known_url_gives_its_model_with_a_warning(registry, caplog):
+def test_a_known_url_gives_its_model_with_a_warning(registry, caplog):
     first = InputModel.import_model(URL, name="a")
     before = dump(registry)
     again = InputModel.import_model(
@@ -37,7 +37,7 @@ def test_row_06_a_known_url_gives_its_model_with_a_warning(registry, caplog):
     assert first.id in record.getMessage()
 
 
-def test_row_06_an_archived_model_is_not_matched(registry, caplog):
+def test_an_archived_model_is_not_matched(registry, caplog):
     archived = InputModel.import_model(URL)
     archived.archive()
     second = InputModel.import_model(URL)
@@ -49,13 +49,13 @@ def test_row_06_an_archived_model_is_not_matched(registry, caplog):
     assert InputModel.import_model(URL).id == second.id
 
 
-def test_row_06_a_removed_model_is_not_matched(registry):
+def test_a_removed_model_is_not_matched(registry):
     gone = InputModel.import_model(URL, name="a")
     InputModel.remove(gone)
     assert InputModel.import_model(URL, name="a").id != gone.id
 
 
-def test_row_06_secrets_of_a_known_url_are_not_logged(registry, caplog):
+def test_secrets_of_a_known_url_are_not_logged(registry, caplog):
     url = "https://me:hunter2@example.org/a.pt?X-Signature=topsecret"
     InputModel.import_model(url)
     InputModel.import_model(url)
@@ -67,7 +67,7 @@ def test_row_06_secrets_of_a_known_url_are_not_logged(registry, caplog):
 # decision 7: one transaction, nothing read -------------------------------------------------
 
 
-def test_row_07_an_import_is_one_transaction(registry):
+def test_an_import_is_one_transaction(registry):
     InputModel.import_model(
         URL, config_dict={"a": 1}, label_enumeration={"x": 1}, name="m", project="p",
         tags=["t", "u"], comment="c", is_package=True, create_as_published=True,
@@ -79,16 +79,14 @@ def test_row_07_an_import_is_one_transaction(registry):
 
 
 @pytest.mark.parametrize("place", ["nowhere/m.pt", "/nowhere/at/all/m.pt"])
-def test_row_07_a_local_path_becomes_a_file_url_and_need_not_exist(
-    place, registry, tmp_path, monkeypatch
-):
+def test_a_local_path_becomes_a_file_url_and_need_not_exist(place, registry, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = InputModel.import_model(place)
     assert model.url == (tmp_path / place).as_uri()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_row_07_the_target_is_not_read(registry, tmp_path):
+def test_the_target_is_not_read(registry, tmp_path):
     """Whoever opened this pipe would wait for ever."""
     pipe = tmp_path / "pipe.pt"
     os.mkfifo(pipe)
@@ -98,7 +96,7 @@ def test_row_07_the_target_is_not_read(registry, tmp_path):
 # decision 8: default name, comment and project ---------------------------------------------
 
 
-def test_row_08_without_a_task_the_name_tells_the_time(registry):
+def test_without_a_task_the_name_has_the_time(registry):
     before = time.gmtime()
     model = InputModel.import_model(URL)
     after = time.gmtime()
@@ -109,11 +107,11 @@ def test_row_08_without_a_task_the_name_tells_the_time(registry):
     assert model.project is None
 
 
-def test_row_08_without_a_task_the_comment_is_the_given_one(registry):
+def test_without_a_task_the_comment_is_the_given_one(registry):
     assert InputModel.import_model(URL, comment="c").comment == "c"
 
 
-def test_row_08_the_current_task_gives_name_comment_and_project(registry):
+def test_the_current_task_gives_name_comment_and_project(registry):
     task = Task.init(project_name="vision", task_name="train")
     model = InputModel.import_model(URL)
     assert model.name == "Imported by train"
@@ -125,14 +123,14 @@ def test_row_08_the_current_task_gives_name_comment_and_project(registry):
     assert model.task is None
 
 
-def test_row_08_what_is_given_wins_over_the_task(registry):
+def test_given_values_win_over_those_of_the_task(registry):
     task = Task.init(project_name="vision", task_name="train")
     model = InputModel.import_model(URL, name="n", project="audio", comment="given\nlines")
     assert (model.name, model.project_name) == ("n", "audio")
     assert model.comment == f"Imported by task id: {task.id}\ngiven\nlines"
 
 
-def test_row_08_a_task_that_is_closed_gives_nothing(registry):
+def test_a_task_that_is_closed_gives_nothing(registry):
     Task.init(project_name="vision", task_name="train").close()
     model = InputModel.import_model(URL)
     assert model.name.startswith("Anonymous model ")
@@ -188,27 +186,27 @@ BY_ENDING = {
 
 
 @pytest.mark.parametrize(("name", "framework"), BY_ENDING.items(), ids=BY_ENDING)
-def test_row_09_and_43_the_ending_of_the_path_gives_the_framework(name, framework, registry):
+def test_the_ending_of_the_path_gives_the_framework(name, framework, registry):
     assert InputModel.import_model(f"s3://bucket/{name}").framework == framework
     assert InputModel.import_model(f"s3://bucket/up/{name.upper()}").framework == framework
 
 
-def test_row_09_query_and_fragment_are_no_part_of_the_path(registry):
+def test_query_and_fragment_are_no_part_of_the_path(registry):
     for url in ("https://example.org/m.onnx?sig=x.pt", "https://example.org/m.onnx#a.pt"):
         assert InputModel.import_model(url).framework == "ONNX"
     assert InputModel.import_model("https://example.org/get?file=m.onnx").framework is None
 
 
-def test_row_09_a_local_file_has_a_framework_too(registry, tmp_path):
+def test_a_local_file_has_a_framework_too(registry, tmp_path):
     assert InputModel.import_model(tmp_path / "my model.pt").framework == "PyTorch"
 
 
 @pytest.mark.parametrize("given", ["PyTorch", "pytorch", "my own", "ONNX"])
-def test_row_09_a_given_framework_is_kept_as_it_is(given, registry):
+def test_a_given_framework_is_kept_as_it_is(given, registry):
     assert InputModel.import_model("s3://bucket/a.h5", framework=given).framework == given
 
 
-def test_row_09_a_framework_constant_is_a_str(registry):
+def test_a_framework_constant_is_a_str(registry):
     model = InputModel.import_model("s3://bucket/a.bin", framework=Framework.pytorch)
     assert model.framework == "PyTorch"
 
@@ -216,7 +214,7 @@ def test_row_09_a_framework_constant_is_a_str(registry):
 # decision 10: load_model -------------------------------------------------------------------
 
 
-def test_row_10_of_several_the_newest_by_creation_is_loaded(registry):
+def test_load_model_takes_the_newest_by_creation(registry):
     first = InputModel.import_model(URL, name="first")
     first.archive()
     second = InputModel.import_model(URL, name="second")
@@ -228,7 +226,7 @@ def test_row_10_of_several_the_newest_by_creation_is_loaded(registry):
     assert InputModel.load_model(URL, load_archived=True).id == second.id
 
 
-def test_row_10_not_found_is_none(registry):
+def test_load_model_of_an_unknown_url_is_none(registry):
     assert InputModel.load_model(URL) is None
     assert InputModel.load_model(URL, load_archived=True) is None
 
@@ -239,19 +237,19 @@ def test_row_10_not_found_is_none(registry):
 @pytest.mark.parametrize(
     "make", [InputModel.empty, lambda **told: InputModel.import_model(URL, **told)]
 )
-def test_row_11_both_are_a_value_error_and_an_empty_one_does_not_count(make, registry):
+def test_config_text_and_config_dict_together_are_a_value_error(make, registry):
     with pytest.raises(ValueError, match="config_text and config_dict"):
         make(config_text="a = 1", config_dict={"a": 1})
     assert make(config_text="a = 1", config_dict={}).config_text == "a = 1"
 
 
-def test_row_11_both_are_refused_even_when_the_url_is_known(registry):
+def test_config_text_and_config_dict_are_refused_for_a_known_url_too(registry):
     InputModel.import_model(URL)
     with pytest.raises(InvalidValueError):
         InputModel.import_model(URL, config_text="a = 1", config_dict={"a": 1})
 
 
-def test_row_11_empty_text_beside_a_dict_does_not_count(registry):
+def test_empty_text_beside_a_dict_does_not_count(registry):
     model = InputModel.import_model(URL, config_text="", config_dict={"a": 1})
     assert model.config_dict == {"a": 1}
 
@@ -268,7 +266,7 @@ class Where(os.PathLike):
 
 
 @pytest.mark.parametrize("kind", [str, Path, Where])
-def test_row_35_every_path_may_be_a_str_or_path_like(kind, registry, tmp_path):
+def test_every_path_may_be_a_str_or_path_like(kind, registry, tmp_path):
     file = tmp_path / "m.pt"
     file.write_bytes(b"x")
     model = InputModel.import_model(kind(file), copy=True)
@@ -288,7 +286,7 @@ ODD_NAMES = [
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_row_42_odd_file_names_work_as_path_and_as_url(name, registry, tmp_path):
+def test_odd_file_names_work_as_path_and_as_url(name, registry, tmp_path):
     file = tmp_path / name
     file.write_bytes(b"x")
     model = InputModel.import_model(str(file))
@@ -299,7 +297,7 @@ def test_row_42_odd_file_names_work_as_path_and_as_url(name, registry, tmp_path)
     assert InputModel.import_model(file.as_uri()) == model
 
 
-def test_row_42_urls_are_decoded_once(registry, tmp_path):
+def test_urls_are_decoded_once(registry, tmp_path):
     twice, once = tmp_path / "a%20b.pt", tmp_path / "a b.pt"
     model = InputModel.import_model(twice)
     assert InputModel.load_model(f"file://{tmp_path}/a%2520b.pt") == model
@@ -313,13 +311,13 @@ def test_row_42_urls_are_decoded_once(registry, tmp_path):
     ["file://{}/m.pt", "file://localhost{}/m.pt", "FILE://{}/m.pt", "file://{}/%6d.pt",
      "{}/m.pt", "{}/./m.pt", "{}//m.pt", "{}/sub/../m.pt", " {}/m.pt "],
 )  # fmt: skip
-def test_row_42_spellings_of_one_path_are_one_model(spelling, registry, tmp_path):
+def test_spellings_of_one_path_are_one_model(spelling, registry, tmp_path):
     (tmp_path / "sub").mkdir()
     model = InputModel.import_model(tmp_path / "m.pt")
     assert InputModel.load_model(spelling.format(tmp_path)) == model
 
 
-def test_row_42_other_urls_are_kept_as_they_were_given(registry):
+def test_other_urls_are_kept_as_they_were_given(registry):
     for url in ("https://Example.org/a/../b%20c.pt?x=1&y#z", "s3://Bucket//a//", "gs://b/%zz"):
         assert InputModel.import_model(url).url == url
         assert InputModel.load_model(url) is not None
@@ -333,7 +331,7 @@ UNSTORABLE = ["a\0b", "\ud800", "a\udfffb"]
 
 @pytest.mark.parametrize("text", UNSTORABLE, ids=ascii)
 @pytest.mark.parametrize("argument", ["name", "project", "tags", "weights_url", "framework"])
-def test_row_46_nul_and_lone_surrogates_are_refused(argument, text, registry):
+def test_nul_and_lone_surrogates_are_refused(argument, text, registry):
     given = {"weights_url": URL} | {argument: [text] if argument == "tags" else text}
     if argument == "weights_url":
         given[argument] = f"s3://bucket/{text}"
@@ -349,7 +347,7 @@ def test_row_46_nul_and_lone_surrogates_are_refused(argument, text, registry):
     ["NUL \0 in it", "\r\nline ends\r", " blanks \t", "\ufeffmark", "emoji 🧪", "x" * 10**6],
     ids=lambda text: ascii(text)[:20],
 )  # fmt: skip
-def test_row_46_config_text_takes_anything_that_is_text(text, registry):
+def test_config_text_takes_anything_that_is_text(text, registry):
     assert InputModel.import_model(URL, config_text=text).config_text == text
     with pytest.raises(InvalidValueError, match="config_text"):
         InputModel.import_model("s3://b/c", config_text="\udc80")
@@ -358,7 +356,7 @@ def test_row_46_config_text_takes_anything_that_is_text(text, registry):
 @pytest.mark.parametrize(
     "name", ["模型", "a/b:c@d", "  a  ", "-", "a\nb", "{}", "'; DROP TABLE model"]
 )
-def test_row_46_names_hold_any_other_text(name, registry):
+def test_names_hold_any_other_text(name, registry):
     model = InputModel.import_model(URL, name=name, project=name, tags=[name])
     assert (model.name, model.project_name, model.tags) == (name.strip(), name.strip(), [name])
     assert InputModel(name=name.strip(), project=name.strip()).id == model.id

@@ -18,7 +18,7 @@ URL = "s3://bucket/model.pt"
 # decision 20: published models -------------------------------------------------------------
 
 
-def test_row_20_name_tags_comment_and_metadata_of_a_published_model_stay_open(registry):
+def test_name_tags_comment_and_metadata_of_a_published_model_stay_open(registry):
     model = imported("a", create_as_published=True)
     model.name, model.project, model.comment, model.tags = "b", "vision", "c", ["t"]
     model.set_metadata("k", "v")
@@ -35,7 +35,7 @@ def test_row_20_name_tags_comment_and_metadata_of_a_published_model_stay_open(re
     assert model.published
 
 
-def test_row_20_weights_configuration_and_labels_have_no_setters(registry):
+def test_weights_configuration_and_labels_have_no_setters(registry):
     model = imported("a", create_as_published=True)
     for name in ("url", "config_text", "config_dict", "labels", "framework", "published"):
         with pytest.raises(AttributeError):
@@ -52,7 +52,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("change", STATES)
-def test_row_21_twice_is_as_good_as_once(change, registry):
+def test_archive_unarchive_and_publish_are_idempotent(change, registry):
     model = imported("a")
     if change == "unarchive":
         model.archive()
@@ -65,14 +65,14 @@ def test_row_21_twice_is_as_good_as_once(change, registry):
 
 
 @pytest.mark.parametrize("change", STATES)
-def test_row_21_on_a_removed_model_they_raise(change, registry):
+def test_archive_unarchive_and_publish_of_a_removed_model_raise(change, registry):
     model = imported("a")
     InputModel.remove(model)
     with pytest.raises(ModelNotFoundError, match=model.id):
         getattr(model, change)()
 
 
-def test_row_21_archived_is_a_read_only_property(registry):
+def test_archived_is_a_read_only_property(registry):
     model = imported("a")
     assert model.archived is False
     with pytest.raises(AttributeError):
@@ -94,7 +94,7 @@ def test_an_archived_model_is_hidden_and_still_works(registry):
 # decision 22: the empty model --------------------------------------------------------------
 
 
-def test_row_22_everything_of_an_empty_model_is_unset(registry):
+def test_everything_of_an_empty_model_is_unset(registry):
     model = InputModel.empty()
     assert model.id == "empty"
     assert (model.tags, model.system_tags, model.labels) == ([], [], {})
@@ -128,14 +128,14 @@ NEEDS_A_RECORD = {
 
 
 @pytest.mark.parametrize("use", NEEDS_A_RECORD.values(), ids=NEEDS_A_RECORD)
-def test_row_22_an_empty_model_cannot_be_changed_or_looked_up(use, registry):
+def test_an_empty_model_cannot_be_changed_or_looked_up(use, registry):
     with pytest.raises(EmptyModelError, match="empty") as raised:
         use(InputModel.empty())
     assert isinstance(raised.value, ValueError)
     assert registry.history() == []
 
 
-def test_row_22_connect_gives_the_task_the_design_and_stores_no_input_model(registry):
+def test_connect_gives_the_task_the_design_and_stores_no_input_model(registry):
     task = Task.create(task_name="train")
     InputModel.empty(config_text="a = 1", label_enumeration={"x": 1}).connect(task)
     assert task.input_models_id == {}
@@ -143,7 +143,7 @@ def test_row_22_connect_gives_the_task_the_design_and_stores_no_input_model(regi
     assert task.get_labels_enumeration() == {"x": 1}
 
 
-def test_row_22_nothing_is_stored_and_no_registry_is_needed(tmp_path, monkeypatch):
+def test_nothing_is_stored_and_no_registry_is_needed(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "home"))
     assert InputModel.empty(config_dict={"a": 1}).config_dict == {"a": 1}
     assert not (tmp_path / "home").exists()
@@ -152,7 +152,7 @@ def test_row_22_nothing_is_stored_and_no_registry_is_needed(tmp_path, monkeypatc
 # decision 23: setters ----------------------------------------------------------------------
 
 
-def test_row_23_name_comment_tags_and_system_tags_are_settable(registry):
+def test_name_comment_tags_and_system_tags_are_settable(registry):
     model = imported("a")
     model.name, model.comment, model.tags, model.system_tags = "b", "c", ["y", "x"], ["s"]
     fresh = InputModel(model.id)
@@ -160,7 +160,7 @@ def test_row_23_name_comment_tags_and_system_tags_are_settable(registry):
     assert (fresh.tags, fresh.system_tags) == (["x", "y"], ["s"])
 
 
-def test_row_23_project_is_set_by_id_or_by_name(registry):
+def test_project_is_set_by_id_or_by_name(registry):
     vision = imported("a", project="vision").project
     model = imported("b")
     model.project = vision
@@ -176,7 +176,7 @@ def test_row_23_project_is_set_by_id_or_by_name(registry):
     assert model.project is None
 
 
-def test_row_23_a_comment_is_cleared_by_none_and_by_an_empty_text(registry):
+def test_a_comment_is_cleared_by_none_and_by_an_empty_text(registry):
     model = imported("a", comment="c")
     model.comment = None
     assert model.comment is None
@@ -185,7 +185,7 @@ def test_row_23_a_comment_is_cleared_by_none_and_by_an_empty_text(registry):
     assert model.comment is None
 
 
-def test_row_23_tags_are_cleared_by_an_empty_list(registry):
+def test_tags_are_cleared_by_an_empty_list(registry):
     model = imported("a", tags=["x"])
     model.tags = []
     assert model.tags == []
@@ -209,7 +209,7 @@ def in_another_process(script, *arguments):
     subprocess.run([sys.executable, "-c", script, *arguments], check=True, env=os.environ.copy())
 
 
-def test_row_24_a_change_by_another_process_is_seen_at_the_next_read(registry):
+def test_a_change_by_another_process_is_seen_at_the_next_read(registry):
     model = imported("a")
     first_look = (model.name, model.project, model.comment, model.tags, model.system_tags)
     assert first_look == ("a", None, None, [], [])
@@ -224,7 +224,7 @@ def test_row_24_a_change_by_another_process_is_seen_at_the_next_read(registry):
     assert (model.published, model.archived) == (True, True)
 
 
-def test_row_24_two_handles_never_differ(registry):
+def test_two_handles_never_differ(registry):
     first = imported("a")
     second = Model(first.id)
     first.comment = "c"
@@ -232,7 +232,7 @@ def test_row_24_two_handles_never_differ(registry):
     assert (second.comment, second.get_metadata("k")) == ("c", "v")
 
 
-def test_row_24_a_model_that_was_removed_raises_at_the_next_read(registry):
+def test_a_model_that_was_removed_raises_at_the_next_read(registry):
     model = imported("a")
     handle = InputModel(model.id)
     InputModel.remove(model)
@@ -264,7 +264,7 @@ def test_handles_on_one_model_are_equal_and_have_one_hash(registry):
 # decision 44: .task ------------------------------------------------------------------------
 
 
-def test_row_44_task_is_the_one_connected_last_whoever_asks(registry):
+def test_task_is_the_one_connected_last_whoever_asks(registry):
     model = imported("a")
     first, second = Task.create(task_name="first"), Task.create(task_name="second")
     model.connect(first)
@@ -278,7 +278,7 @@ def test_row_44_task_is_the_one_connected_last_whoever_asks(registry):
     assert model.task is None
 
 
-def test_row_44_a_connection_by_another_process_counts(registry):
+def test_a_connection_by_another_process_counts(registry):
     model, task = imported("a"), Task.create(task_name="train")
     script = (
         "import sys; from localreg import InputModel, Task; "
@@ -292,7 +292,7 @@ def test_row_44_a_connection_by_another_process_counts(registry):
 # decision 45: system tags ------------------------------------------------------------------
 
 
-def test_row_45_archived_and_package_show_as_system_tags(registry):
+def test_archived_and_package_show_as_system_tags(registry):
     model = imported("a", is_package=True)
     assert model.system_tags == ["package"]
     model.archive()
@@ -300,7 +300,7 @@ def test_row_45_archived_and_package_show_as_system_tags(registry):
     assert model.tags == []
 
 
-def test_row_45_setting_the_list_sets_the_states(registry, tmp_path):
+def test_setting_system_tags_archives_and_marks_a_package(registry, tmp_path):
     archive = tmp_path / "a.zip"
     archive.write_bytes(b"packed")
     model = InputModel.import_model(archive)
@@ -315,7 +315,7 @@ def test_row_45_setting_the_list_sets_the_states(registry, tmp_path):
         model.get_weights_package()
 
 
-def test_row_45_package_and_archived_as_plain_tags_are_no_states(registry):
+def test_package_and_archived_as_plain_tags_are_no_states(registry):
     model = imported("a", tags=["package", "archived"])
     assert model.tags == ["archived", "package"]
     assert model.system_tags == []

@@ -68,7 +68,7 @@ def test_the_unpacked_tree_goes_with_its_archive(registry, tmp_path):
 # when it is refused ------------------------------------------------------------------------
 
 
-def test_row_19_the_input_of_a_task_is_removed_by_force_only(registry, caplog):
+def test_the_input_of_a_task_is_removed_by_force_only(registry, caplog):
     model, task = InputModel.import_model("s3://b/a.pt", name="a"), Task.create(task_name="train")
     model.connect(task, name="backbone")
     events = registry.history()
@@ -84,14 +84,14 @@ def test_row_19_the_input_of_a_task_is_removed_by_force_only(registry, caplog):
     assert InputModel.query_models() == []
 
 
-def test_row_19_a_model_that_a_task_let_go_of_is_not_in_use(registry):
+def test_a_model_that_a_task_let_go_of_is_not_in_use(registry):
     model, task = InputModel.import_model("s3://b/a.pt"), Task.create(task_name="train")
     model.connect(task, name="x")
     task.remove_input_models(["x"])
     assert InputModel.remove(model) is True
 
 
-def test_row_19_what_a_published_task_made_is_removed_by_force_only(registry, file, caplog):
+def test_what_a_published_task_made_is_removed_by_force_only(registry, file, caplog):
     task = Task.create(task_name="train")
     model = made_by(registry, task, file)
     assert model.original_task == task.id
@@ -107,7 +107,7 @@ def test_row_19_what_a_published_task_made_is_removed_by_force_only(registry, fi
     assert len(task.models["output"]) == 0
 
 
-def test_row_19_what_a_draft_task_made_is_pulled_from_its_outputs(registry, file):
+def test_what_a_draft_task_made_is_pulled_from_its_outputs(registry, file):
     task = Task.create(task_name="train")
     model = made_by(registry, task, file)
     assert task.output_models_id == {"made": model.id}
@@ -116,13 +116,13 @@ def test_row_19_what_a_draft_task_made_is_pulled_from_its_outputs(registry, file
 
 
 @pytest.mark.parametrize("state", ["publish", "archive"])
-def test_row_19_the_models_own_state_does_not_matter(state, registry):
+def test_the_models_own_state_does_not_matter(state, registry):
     model = InputModel.import_model("s3://b/a.pt")
     getattr(model, state)()
     assert InputModel.remove(model) is True
 
 
-def test_row_19_a_forced_removal_leaves_the_entry_on_the_task(registry):
+def test_a_forced_removal_leaves_the_entry_on_the_task(registry):
     model, task = InputModel.import_model("s3://b/a.pt"), Task.create(task_name="train")
     model.connect(task, name="x")
     InputModel.remove(model, force=True)
@@ -134,13 +134,13 @@ def test_row_19_a_forced_removal_leaves_the_entry_on_the_task(registry):
 
 
 @pytest.mark.parametrize("delete", [True, False])
-def test_row_19_a_file_that_the_registry_only_points_to_stays(delete, registry, file):
+def test_a_file_that_the_registry_only_points_to_stays(delete, registry, file):
     model = InputModel.import_model(file)
     assert InputModel.remove(model, delete_weights_file=delete) is True
     assert file.read_bytes() == b"weights"
 
 
-def test_row_19_the_kept_bytes_go_and_the_original_stays(registry, file):
+def test_the_kept_bytes_go_and_the_original_stays(registry, file):
     model = InputModel.import_model(file, copy=True)
     assert blobs(registry)
     assert InputModel.remove(model) is True
@@ -149,14 +149,14 @@ def test_row_19_the_kept_bytes_go_and_the_original_stays(registry, file):
     assert registry.db["blob"].count == 0
 
 
-def test_row_19_delete_weights_file_false_keeps_the_bytes(registry, file):
+def test_delete_weights_file_false_keeps_the_bytes(registry, file):
     model = InputModel.import_model(file, copy=True)
     assert InputModel.remove(model, delete_weights_file=False) is True
     restored = registry.restore(model.id)
     assert Path(restored.get_weights()).read_bytes() == b"weights"
 
 
-def test_row_19_bytes_that_another_model_needs_stay(registry, file, tmp_path):
+def test_bytes_that_another_model_needs_stay(registry, file, tmp_path):
     """clearml#1395: there the file is deleted under the other model."""
     twin = tmp_path / "twin.pt"
     twin.write_bytes(b"weights")
@@ -168,9 +168,7 @@ def test_row_19_bytes_that_another_model_needs_stay(registry, file, tmp_path):
     assert blobs(registry) == []
 
 
-def test_row_19_bytes_that_cannot_be_deleted_make_it_false_and_the_record_is_gone(
-    registry, file, caplog
-):
+def test_bytes_that_cannot_be_deleted_make_it_false_and_the_record_is_gone(registry, file, caplog):
     model = InputModel.import_model(file, copy=True)
     blob = next((registry.path / "blobs").rglob(model.digest[2:]))
     blob.unlink()
@@ -180,7 +178,7 @@ def test_row_19_bytes_that_cannot_be_deleted_make_it_false_and_the_record_is_gon
     assert InputModel.query_models() == []
 
 
-def test_row_19_with_raise_on_errors_that_is_an_error(registry, file):
+def test_bytes_that_cannot_be_deleted_are_an_error_with_raise_on_errors(registry, file):
     model = InputModel.import_model(file, copy=True)
     blob = next((registry.path / "blobs").rglob(model.digest[2:]))
     blob.unlink()

@@ -364,7 +364,7 @@ def test_the_grace_period_begins_when_the_model_is_removed(registry, file):
     assert len(registry.gc().garbage) == 1
 
 
-def test_p8_the_grace_period_begins_anew_when_what_was_added_again_is_removed_again(registry, file):
+def test_the_grace_period_begins_again_when_weights_are_removed_again(registry, file):
     for _ in range(2):
         model = registry.add(file, "m")
         Model.remove(model, delete_weights_file=False)
@@ -444,7 +444,7 @@ def ask_as_somebody_else(name):
     return is_alive(f"{name}{mark}-1")
 
 
-def test_p8_a_process_of_somebody_else_is_alive(children):
+def test_a_process_of_somebody_else_is_alive(children):
     assert children.run(ask_as_somebody_else, "blob-1") is True
 
 
@@ -465,7 +465,7 @@ def test_the_rest_of_a_download_is_as_old_as_its_last_byte(registry, children, m
     assert (found.kind, found.size) == ("leftover", 2)
 
 
-def test_p8_a_download_that_stalls_stays_while_its_process_lives(registry):
+def test_a_download_that_stalls_stays_while_its_process_lives(registry):
     folder = registry.path / "tmp" / f"get-1{owner_mark()}"
     folder.mkdir(parents=True)
     (folder / "part").write_bytes(b"12")
@@ -473,7 +473,7 @@ def test_p8_a_download_that_stalls_stays_while_its_process_lives(registry):
     assert (folder / "part").exists()
 
 
-def test_p8_what_is_being_handed_out_stays_for_the_grace_period(registry, file):
+def test_a_local_copy_being_made_stays_for_the_grace_period(registry, file):
     model = registry.add(file, "m")
     begun = Path(model.get_local_copy()).with_name(".begun")
     begun.write_bytes(b"12345")
@@ -518,7 +518,7 @@ def test_files_the_database_does_not_know_are_collected_after_the_grace_period(r
     assert blob_of(registry, model).exists()
 
 
-def test_p8_no_link_to_a_folder_is_followed(registry, tmp_path):
+def test_no_link_to_a_folder_is_followed(registry, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     for name in (".begun", "0" * 62, "0" * 64):
@@ -542,7 +542,7 @@ def stray_of(registry):
 
 
 @pytest.mark.parametrize(("days", "grace"), [(-30, 86_400), (30, 0)])
-def test_p8_a_file_is_as_young_as_the_younger_of_its_times(days, grace, registry):
+def test_a_file_is_as_young_as_the_younger_of_its_times(days, grace, registry):
     """A copy keeps the old time of writing; a clock that went back leaves a later one."""
     stray = stray_of(registry)
     moment = time.time() + days * 86_400

@@ -121,7 +121,7 @@ def test_a_registry_that_is_open_for_reading_gives_what_it_has_and_fetches_nothi
 # what a URL serves later (P7, decision 40) -------------------------------------------------
 
 
-def test_p7_other_bytes_never_replace_the_recorded_ones_in_silence(site, registry, caplog):
+def test_other_bytes_never_replace_the_recorded_ones_silently(site, registry, caplog):
     model = InputModel.import_model(site.url(), name="net")
     model.get_local_copy()
     site.files["/net.pt"] = OTHER
@@ -140,7 +140,7 @@ def test_p7_other_bytes_never_replace_the_recorded_ones_in_silence(site, registr
     assert Path(model.get_local_copy()).read_bytes() == BYTES
 
 
-def test_p7_what_a_checksum_asks_for_is_not_answered_from_the_cache(site, registry):
+def test_what_a_checksum_asks_for_is_not_answered_from_the_cache(site, registry):
     assert Path(StorageManager.get_local_copy(site.url())).read_bytes() == BYTES
     site.files["/net.pt"] = OTHER
     assert Path(StorageManager.get_local_copy(site.url())).read_bytes() == BYTES
@@ -157,7 +157,7 @@ def test_a_fetch_does_not_overwrite_weights_that_changed_meanwhile(site, registr
     assert "weights.fetched" not in kinds(model)
 
 
-def test_p7_also_for_another_model_of_the_url(site, registry):
+def test_other_bytes_do_not_replace_those_of_another_model_of_the_url(site, registry):
     """What one model accepted is not what the other one recorded."""
     first = InputModel.import_model(site.url(), name="first")
     first.get_local_copy()
@@ -169,7 +169,7 @@ def test_p7_also_for_another_model_of_the_url(site, registry):
     assert (first.digest, second.digest) == (DIGEST, OTHER_DIGEST)
 
 
-def test_row_40_a_forced_download_accepts_them_with_a_warning_and_an_event(site, registry, caplog):
+def test_a_forced_download_accepts_them_with_a_warning_and_an_event(site, registry, caplog):
     model = InputModel.import_model(site.url(), name="net")
     model.get_local_copy()
     site.files["/net.pt"] = OTHER
@@ -186,7 +186,7 @@ def test_row_40_a_forced_download_accepts_them_with_a_warning_and_an_event(site,
     assert InputModel(name="net") == model
 
 
-def test_row_40_the_same_bytes_again_are_no_news(site, registry, caplog):
+def test_the_same_bytes_again_are_no_news(site, registry, caplog):
     model = InputModel.import_model(site.url(), name="net")
     model.get_local_copy()
     before = kinds(model)
@@ -196,7 +196,7 @@ def test_row_40_the_same_bytes_again_are_no_news(site, registry, caplog):
     assert caplog.records == []
 
 
-def test_row_40_a_published_model_accepts_no_other_bytes(site, registry):
+def test_a_published_model_accepts_no_other_bytes(site, registry):
     model = InputModel.import_model(site.url(), name="net")
     model.get_local_copy()
     model.publish()
@@ -207,7 +207,7 @@ def test_row_40_a_published_model_accepts_no_other_bytes(site, registry):
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_row_40_a_pinned_checksum_accepts_no_other_bytes(force, site, registry):
+def test_a_pinned_checksum_accepts_no_other_bytes(force, site, registry):
     for number, model in enumerate(
         (
             InputModel.import_model(site.url("/net.pt?1"), name="a", expected_sha256=DIGEST),
@@ -333,7 +333,7 @@ def test_an_archive_is_unpacked_only_when_that_is_asked_or_it_is_a_package(site,
         model.get_weights_package()
 
 
-def test_row_17_an_archive_that_changed_is_unpacked_anew(site, registry):
+def test_an_archive_that_changed_is_unpacked_again(site, registry):
     site.files["/pkg.zip"] = archive(config="old")
     model = InputModel.import_model(site.url("/pkg.zip"), name="pkg", is_package=True)
     assert (Path(model.get_local_copy()) / "config").read_text() == "old"
@@ -397,7 +397,7 @@ def get_it_without_locks(number, barrier, root, model_id):
         return InputModel(model_id).get_local_copy(raise_on_error=True)
 
 
-def test_p10_eight_processes_that_want_one_url_download_it_once(site, registry, children):
+def test_eight_processes_that_want_one_url_download_it_once(site, registry, children):
     site.files["/net.pt"] = BYTES * 20
     model = InputModel.import_model(site.url(), name="net")
     paths = children.crowd(8, get_it, registry.path, model.id)
@@ -407,7 +407,7 @@ def test_p10_eight_processes_that_want_one_url_download_it_once(site, registry, 
     assert kinds(model).count("weights.fetched") == 1
 
 
-def test_p10_where_locks_do_nothing_there_are_more_downloads_and_the_same_result(
+def test_where_locks_do_nothing_there_are_more_downloads_and_the_same_result(
     site, registry, children
 ):
     site.files["/net.pt"] = BYTES * 20
@@ -453,7 +453,7 @@ def grow_for_a_second(root, url):
     part.unlink()
 
 
-def test_p14_a_download_that_comes_further_is_waited_for(site, registry, children):
+def test_a_download_that_comes_further_is_waited_for(site, registry, children):
     holder = children.start(grow_for_a_second, registry.path, site.url())
     assert holder.stdout.readline() == "held\n"
     with sole_download(registry._chain.first.blobs, site.url(), patience=0.3):
@@ -476,14 +476,14 @@ def get_it_where_locks_fail(root, model_id, name):
 
 
 @pytest.mark.parametrize("error", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
-def test_p10_a_file_system_without_locks_downloads_all_the_same(error, site, registry, children):
+def test_a_file_system_without_locks_downloads_all_the_same(error, site, registry, children):
     model = InputModel.import_model(site.url(), name="net")
     path = children.run(get_it_where_locks_fail, registry.path, model.id, error)
     assert Path(path).read_bytes() == BYTES
     assert list((registry.path / "tmp").iterdir()) == []
 
 
-def test_p14_a_live_holder_is_named_and_a_dead_ones_lock_is_free(site, registry, children):
+def test_a_live_holder_is_named_and_a_dead_ones_lock_is_free(site, registry, children):
     holder = children.start(hold_the_url, registry.path, site.url())
     assert holder.stdout.readline() == "held\n"
     model = InputModel.import_model(site.url(), name="net")

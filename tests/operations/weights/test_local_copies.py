@@ -46,7 +46,7 @@ def getters(model):
 # decision 15: file:// models ---------------------------------------------------------------
 
 
-def test_row_15_the_path_itself_comes_back_and_no_copy(registry, file):
+def test_the_local_copy_of_a_file_url_is_the_file_itself(registry, file):
     model = InputModel.import_model(file)
     for get in getters(model):
         assert get() == str(file)
@@ -56,7 +56,7 @@ def test_row_15_the_path_itself_comes_back_and_no_copy(registry, file):
     assert not (registry.path / "blobs").exists()
 
 
-def test_row_15_a_missing_file_is_none_with_a_warning_or_a_value_error(registry, file, caplog):
+def test_a_missing_file_is_none_with_a_warning_or_a_value_error(registry, file, caplog):
     model = InputModel.import_model(file)
     file.unlink()
     for get in getters(model):
@@ -71,7 +71,7 @@ def test_row_15_a_missing_file_is_none_with_a_warning_or_a_value_error(registry,
         assert raised.value.model == model.id
 
 
-def test_row_15_the_file_may_come_later(registry, tmp_path):
+def test_the_file_may_come_later(registry, tmp_path):
     late = tmp_path / "late.pt"
     model = InputModel.import_model(late)
     assert model.get_weights() is None
@@ -79,14 +79,14 @@ def test_row_15_the_file_may_come_later(registry, tmp_path):
     assert model.get_weights() == str(late)
 
 
-def test_row_15_a_folder_is_the_path_itself_too(registry, tmp_path):
+def test_a_folder_is_the_path_itself_too(registry, tmp_path):
     folder = tmp_path / "saved_model"
     folder.mkdir()
     assert InputModel.import_model(folder).get_local_copy() == str(folder)
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000], ids=["long name", "long path"])
-def test_row_15_a_path_that_no_file_can_have_is_a_missing_file(name, registry, tmp_path, caplog):
+def test_a_path_that_no_file_can_have_is_a_missing_file(name, registry, tmp_path, caplog):
     model = InputModel.import_model(f"{tmp_path}/{name}.pt")
     assert model.get_weights() is None
     assert model.id in caplog.text
@@ -97,7 +97,7 @@ def test_row_15_a_path_that_no_file_can_have_is_a_missing_file(name, registry, t
 # decision 16: weights that the registry keeps ----------------------------------------------
 
 
-def test_row_16_a_copy_survives_the_loss_of_the_file(registry, file):
+def test_a_copy_survives_the_loss_of_the_file(registry, file):
     model = InputModel.import_model(file, copy=True)
     assert model.url == file.as_uri()
     assert (model.digest, model.size) == (DIGEST, len(BYTES))
@@ -109,25 +109,25 @@ def test_row_16_a_copy_survives_the_loss_of_the_file(registry, file):
         assert registry.path in path.parents
 
 
-def test_row_16_a_copy_is_served_also_when_the_file_changes(registry, file):
+def test_a_copy_is_served_also_when_the_file_changes(registry, file):
     model = InputModel.import_model(file, copy=True)
     file.write_bytes(b"other bytes")
     assert Path(model.get_weights()).read_bytes() == BYTES
 
 
-def test_row_16_what_is_handed_out_is_read_only(registry, file):
+def test_what_is_handed_out_is_read_only(registry, file):
     path = Path(InputModel.import_model(file, copy=True).get_weights())
     assert stat.S_IMODE(path.stat().st_mode) & 0o222 == 0
 
 
-def test_row_16_without_copy_nothing_is_kept(registry, file):
+def test_without_copy_nothing_is_kept(registry, file):
     model = InputModel.import_model(file)
     assert (model.digest, model.size) == (None, None)
     file.write_bytes(b"other bytes")
     assert Path(model.get_weights()).read_bytes() == b"other bytes"
 
 
-def test_row_16_the_registry_can_be_moved_with_its_weights(tmp_path, file):
+def test_the_registry_can_be_moved_with_its_weights(tmp_path, file):
     with Registry(tmp_path / "here", durability="fast"):
         model_id = InputModel.import_model(file, copy=True).id
     file.unlink()
@@ -138,7 +138,7 @@ def test_row_16_the_registry_can_be_moved_with_its_weights(tmp_path, file):
         assert tmp_path / "there" in path.parents
 
 
-def test_row_16_the_file_that_was_handed_out_is_known_when_it_is_imported(registry, file, caplog):
+def test_the_file_that_was_handed_out_is_known_when_it_is_imported(registry, file, caplog):
     model = InputModel.import_model(file, copy=True)
     handed_out = model.get_weights()
     assert InputModel.import_model(handed_out) == model
@@ -146,7 +146,7 @@ def test_row_16_the_file_that_was_handed_out_is_known_when_it_is_imported(regist
     assert InputModel.load_model(handed_out) == model
 
 
-def test_row_16_the_same_bytes_under_two_names_are_kept_once(registry, file, tmp_path):
+def test_the_same_bytes_under_two_names_are_kept_once(registry, file, tmp_path):
     other = tmp_path / "other.pt"
     other.write_bytes(BYTES)
     first = InputModel.import_model(file, copy=True)
@@ -158,7 +158,7 @@ def test_row_16_the_same_bytes_under_two_names_are_kept_once(registry, file, tmp
     assert len(blobs) == 1
 
 
-def test_row_16_damaged_bytes_are_never_handed_out(registry, file, caplog):
+def test_damaged_bytes_are_never_handed_out(registry, file, caplog):
     model = InputModel.import_model(file, copy=True)
     (blob,) = (each for each in (registry.path / "blobs").rglob("*") if each.is_file())
     blob.chmod(0o644)
@@ -172,7 +172,7 @@ def test_row_16_damaged_bytes_are_never_handed_out(registry, file, caplog):
     assert raised.value.model == model.id
 
 
-def test_row_16_a_file_that_somebody_else_put_there_is_not_handed_out(registry, file):
+def test_a_file_that_somebody_else_put_there_is_not_handed_out(registry, file):
     """Not even when it is as long as the right one."""
     model = InputModel.import_model(file, copy=True)
     handed_out = Path(model.get_weights())
@@ -181,7 +181,7 @@ def test_row_16_a_file_that_somebody_else_put_there_is_not_handed_out(registry, 
     assert Path(model.get_weights()).read_bytes() == BYTES
 
 
-def test_row_16_without_hard_links_a_copy_is_handed_out_again(registry, file, monkeypatch):
+def test_without_hard_links_a_copy_is_handed_out_again(registry, file, monkeypatch):
     def refused(*_, **__):
         raise PermissionError(errno.EPERM, "no hard links on this file system")
 
@@ -196,7 +196,7 @@ def test_row_16_without_hard_links_a_copy_is_handed_out_again(registry, file, mo
     assert Path(model.get_weights()).read_bytes() == BYTES
 
 
-def test_row_16_always_verifying_finds_a_flipped_bit(registry, file, monkeypatch):
+def test_always_verifying_finds_a_flipped_bit(registry, file, monkeypatch):
     model = InputModel.import_model(file, copy=True)
     (blob,) = (each for each in (registry.path / "blobs").rglob("*") if each.is_file())
     blob.chmod(0o644)
@@ -211,7 +211,7 @@ def test_row_16_always_verifying_finds_a_flipped_bit(registry, file, monkeypatch
 
 
 @pytest.mark.parametrize("raise_on_error", [False, True])
-def test_row_18_a_package_of_what_is_none_is_a_value_error_always(raise_on_error, registry, file):
+def test_a_package_of_what_is_none_is_a_value_error_always(raise_on_error, registry, file):
     model = InputModel.import_model(file)
     for each in (model, InputModel.empty()):
         with pytest.raises(ValueError, match="not a package") as raised:
@@ -220,13 +220,13 @@ def test_row_18_a_package_of_what_is_none_is_a_value_error_always(raise_on_error
         assert raised.value.model == each.id
 
 
-def test_row_18_what_is_no_package_is_told_before_anything_is_fetched(registry):
+def test_what_is_no_package_is_told_before_anything_is_fetched(registry):
     model = InputModel.import_model("https://example.org/a.zip")
     with pytest.raises(NotAPackageError):
         model.get_weights_package()
 
 
-def test_row_18_without_extraction_the_list_is_the_archive(registry, tmp_path):
+def test_without_extraction_the_list_is_the_archive(registry, tmp_path):
     archive = tmp_path / "files.tar.gz"
     archive.write_bytes(b"packed")
     model = InputModel.import_model(archive, is_package=True)
@@ -234,7 +234,7 @@ def test_row_18_without_extraction_the_list_is_the_archive(registry, tmp_path):
     assert model.get_local_copy(extract_archive=False) == str(archive)
 
 
-def test_row_18_a_package_that_is_gone_is_none_and_a_warning(registry, tmp_path, caplog):
+def test_a_package_that_is_gone_is_none_and_a_warning(registry, tmp_path, caplog):
     model = InputModel.import_model(tmp_path / "gone.zip", is_package=True)
     assert model.get_weights_package() is None
     assert "gone.zip" in caplog.text
@@ -248,7 +248,7 @@ def test_row_18_a_package_that_is_gone_is_none_and_a_warning(registry, tmp_path,
 @pytest.mark.parametrize(
     "make", [without_weights, lambda _: InputModel.empty()], ids=["stored", "empty"]
 )
-def test_row_39_without_a_url_there_is_none_and_a_warning_or_a_value_error(make, registry, caplog):
+def test_without_a_url_there_is_none_and_a_warning_or_a_value_error(make, registry, caplog):
     model = make(registry)
     assert model.url is None
     for get in getters(model):
