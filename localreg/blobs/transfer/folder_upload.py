@@ -52,7 +52,7 @@ def upload(
         temporary = folder / f".{new_id()}.part"
         try:
             staged = stage_file(source, temporary, "copy", sync=sync, progress=progress)
-            target, made = _give_name(staged, folder, name)
+            target, made = give_name(staged, folder, name)
             if sync:
                 sync_folder(folder)
         finally:
@@ -95,7 +95,7 @@ def delete(url: str) -> None:
         place.unlink(missing_ok=True)
 
 
-def _give_name(
+def give_name(
     staged: StagedBlob, folder: Path, name: str, link: Callable[[Path, Path], None] = os.link
 ) -> tuple[Path, bool]:
     """Give a temporary file its name; return its path, and True if that did not exist before.

@@ -403,7 +403,7 @@ class TestTheSeam:
         for number, text in enumerate(("one", "two", "two")):
             digest = hashlib.sha256(text.encode()).hexdigest()
             staged = StagedBlob(digest, 3, write_file(f"share/.{number}.part", text))
-            place, made = folder_upload._settle(staged, tmp_path / "share", "w.pt", link)
+            place, made = folder_upload.give_name(staged, tmp_path / "share", "w.pt", link)
             assert (read(place), made) == (text, number < 2)
 
     def test_another_error_of_linking_is_raised(self, tmp_path, write_file):
@@ -412,7 +412,7 @@ class TestTheSeam:
 
         staged = StagedBlob("0" * 64, 3, write_file("share/.part", "one"))
         with pytest.raises(OSError, match="broken"):
-            folder_upload._settle(staged, tmp_path / "share", "w.pt", link)
+            folder_upload.give_name(staged, tmp_path / "share", "w.pt", link)
 
     def test_what_is_in_the_way_of_both_names(self, tmp_path, write_file):
         place = tmp_path / "share"
