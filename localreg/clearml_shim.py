@@ -1,9 +1,8 @@
-"""``import clearml`` as localreg: `install` puts it in, `uninstall` takes it out.
+"""Make ``import clearml`` import localreg: `install`, and `uninstall`.
 
-Scripts stay as they are, whether the real ClearML is installed or not. The names, and the modules
-that scripts import them from, are tables below. What ClearML has and localreg has not is there by
-name where scripts import it at their head, and raises `NotSupportedError` once it is used; all
-else raises an ImportError that names it.
+Scripts need no change, whether the real ClearML is installed or not. Tables below list the names
+and the modules that scripts import them from. Well-known names that localreg does not support can
+be imported, and raise a `NotSupportedError` when they are used. Other names raise an ImportError.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ VERSION = "2.1.12"  # of the ClearML SDK whose signatures are kept
 _TOP = "clearml"
 _MODEL_NAMES = ("InputModel", "OutputModel", "Model", "Framework")
 
-# Modules of ClearML, and where the names in them are at home.
+# Modules of ClearML, and the modules of localreg that define their names.
 _PRESENT: dict[str, dict[str, str]] = {
     _TOP: {
         "Task": "localreg",
@@ -65,7 +64,7 @@ _AUTOMATION = (
     "TriggerScheduler", "UniformIntegerParameterRange", "UniformParameterRange",
 )  # fmt: skip
 
-# What localreg does not have, by the modules that scripts import it from.
+# Names that localreg does not support, by the modules that scripts import them from.
 _ABSENT: dict[str, tuple[str, ...]] = {
     _TOP: ("Dataset", *_PIPELINES, *_HYPER, "browser_login"),
     "clearml.datasets": ("Dataset",),
@@ -76,7 +75,7 @@ _ABSENT: dict[str, tuple[str, ...]] = {
     "clearml.hyperdatasets": _HYPER,
 }
 
-# What to do instead, where there is something.
+# What to do instead of using a name.
 _INSTEAD = {
     "Dataset": "keep files as artifacts (Task.upload_artifact), or as the weights of a model",
     "PipelineController": "run the steps from a script, or `localreg task run` from a scheduler",
@@ -88,14 +87,12 @@ _INSTEAD = {
     "browser_login": "leave it out: there is no server to log in to",
 }
 
-_aside: dict[str, ModuleType] = {}  # the real ClearML's modules, while localreg stands for it
-
 
 def install() -> None:
-    """Make ``import clearml`` localreg, in this process from here on; twice is fine.
+    """Make ``import clearml`` import localreg in this process; later calls do nothing.
 
-    What argparse parses from here on is recorded by a `Task.init` that comes later. What was
-    imported from the real ClearML before stays what it is.
+    A later `Task.init` records what argparse parses from now on. Objects that were imported from
+    the real ClearML before are not changed.
 
     >>> install()
     >>> from clearml import Task
@@ -107,22 +104,17 @@ def install() -> None:
         return
     from localreg.api.tasks import argparse_hook
 
-    for name in _loaded():
-        _aside[name] = sys.modules.pop(name)
-    sys.meta_path.insert(0, _Finder())
+    sys.meta_path.insert(0, _Finder({name: sys.modules.pop(name) for name in _loaded()}))
     argparse_hook.install()
 
 
 def uninstall() -> None:
-    """Make ``import clearml`` what it was before `install`; what was imported stays."""
-    kept = [each for each in sys.meta_path if not isinstance(each, _Finder)]
-    if len(kept) == len(sys.meta_path):
-        return
-    sys.meta_path[:] = kept
-    for name in _loaded():
-        del sys.modules[name]
-    sys.modules.update(_aside)
-    _aside.clear()
+    """Undo `install`; objects that were imported since then are not changed."""
+    for finder in [each for each in sys.meta_path if isinstance(each, _Finder)]:
+        sys.meta_path.remove(finder)
+        for name in _loaded():
+            del sys.modules[name]
+        sys.modules.update(finder.replaced)
 
 
 def _loaded() -> list[str]:
@@ -130,14 +122,21 @@ def _loaded() -> list[str]:
 
 
 class _Finder(MetaPathFinder):
-    """Finds the modules of the tables, and says of all others below `clearml` what they lack."""
+    """Finds the modules of the tables; other modules of `clearml` are an ImportError.
+
+    Attributes:
+        replaced: the modules of the real ClearML that were loaded before, by name.
+    """
+
+    def __init__(self, replaced: dict[str, ModuleType]) -> None:
+        self.replaced = replaced
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname in _PRESENT:
-            # A package, each of them: a name that it lacks is then asked for here, as a module,
-            # and is refused with a text that says more than Python's own.
+            # All are packages, so that Python looks here for a missing name as a module, and the
+            # ImportError can say what to do.
             return ModuleSpec(fullname, _ShimLoader(), is_package=True)
         if fullname == _TOP or fullname.startswith(f"{_TOP}."):
             raise ImportError(_lacking(fullname), name=fullname)
@@ -145,7 +144,7 @@ class _Finder(MetaPathFinder):
 
 
 class _ShimLoader(Loader):
-    """Fills a module with what localreg has under its names."""
+    """Fills a module with the names of localreg."""
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
@@ -154,7 +153,7 @@ class _ShimLoader(Loader):
         module.__getattr__ = _getter(module)  # type: ignore[method-assign]  # PEP 562
         if name in (_TOP, "clearml.version"):
             module.__version__ = VERSION  # type: ignore[attr-defined]
-        module.__doc__ = f"`{name}`, as localreg has it."
+        module.__doc__ = f"`{name}`, provided by localreg."
 
 
 def _getter(module: ModuleType) -> Callable[[str], object]:
@@ -177,22 +176,23 @@ def _getter(module: ModuleType) -> Callable[[str], object]:
 
 
 class _Absent(type):
-    """The type of what localreg does not have: a class, so that annotations and isinstance work.
+    """The type of names that localreg does not support.
 
-    Making one of it, or asking it for anything, raises.
+    They are classes, so that annotations and isinstance work; calling them or reading an attribute
+    raises.
     """
 
     def __call__(cls, *_: object, **__: object) -> NoReturn:
         _refuse(_clearml_name(cls))
 
     def __getattr__(cls, name: str) -> NoReturn:
-        if name.startswith("__"):  # Python itself asks, and can do without
+        if name.startswith("__"):  # Python itself looks it up, and does not need it
             raise AttributeError(name)
         _refuse(f"{_clearml_name(cls)}.{name}")
 
 
 def _clearml_name(absent: type) -> str:
-    """Return the name that ClearML has for a class, or for what a script derived one from."""
+    """Return the name of a class in ClearML, or of the class that a script derived it from."""
     names = (each.__dict__.get("_clearml_name") for each in absent.__mro__)
     return str(next((name for name in names if name), absent.__name__))
 
@@ -204,5 +204,4 @@ def _refuse(name: str) -> NoReturn:
 def _lacking(name: str) -> str:
     parts = name.split(".")
     instead = next((_INSTEAD[each] for each in parts if each in _INSTEAD), None)
-    told = f"; {instead}" if instead else "; `localreg guide clearml` lists what it has"
-    return f"localreg does not have {name}{told}"
+    return f"localreg does not have {name}; {instead or '`localreg guide clearml` lists its names'}"

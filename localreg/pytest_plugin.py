@@ -1,4 +1,4 @@
-"""Fixtures for tests that use a registry: each test gets one of its own, and throws it away."""
+"""Pytest fixtures: a registry for each test."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def localreg_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """Yield a fresh registry in the test's temporary folder, current for this test alone.
+    """Yield a new registry in the test's temporary folder; it is current during the test.
 
-    Processes that the test starts find it too (``LOCALREG_HOME``). It does not wait for the
-    disk (``durability="fast"``), and no pages are written unless the test asks for them.
+    Processes that the test starts use it too (``LOCALREG_HOME``). It is not safe against power loss
+    (``durability="fast"``), and pages are written only when the test asks for them.
     """
     from localreg import Registry
     from localreg.values import settings
@@ -34,5 +34,5 @@ def localreg_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 @pytest.fixture
 def registry(localreg_registry: Registry) -> Registry:
-    """Another name of `localreg_registry`, for tests that have no `registry` of their own."""
+    """Return `localreg_registry`; tests that define their own `registry` override this name."""
     return localreg_registry

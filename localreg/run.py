@@ -1,9 +1,9 @@
-"""``python -m localreg.run script.py …``: runs an unchanged ClearML script.
+"""``python -m localreg.run script.py …`` runs an unchanged ClearML script.
 
-``import clearml`` is localreg in it, whether the real one is installed or not. All else is as
-``python script.py …`` and ``python -m module …`` have it: the arguments, the import path, what
-``__main__`` is, the exit code. A task that is open when the script leaves with an error, or with
-an exit code that says one, is "failed".
+In it, ``import clearml`` imports localreg, whether the real ClearML is installed or not. All else
+is the same as with ``python script.py …`` and ``python -m module …``: arguments, import path,
+``__main__``, exit code. Tasks that are open when the script raises, or exits with a code other
+than 0, are "failed".
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 USAGE = "usage: python -m localreg.run (SCRIPT | -m MODULE) [ARGUMENT ...]"
-_SPAWNED = "__mp_main__"  # what multiprocessing calls the main module that it makes there
+_SPAWNED = "__mp_main__"  # the name of the main module in these processes
 
 
 class _OwnSpec(ModuleSpec):
-    """The spec of the main module, where Python has another one, or None.
+    """The spec of the main module, named ``localreg.run``.
 
-    By its name multiprocessing makes the main module of the processes that it starts. They shall
-    come to `_run_spawned`, so that ``import clearml`` is localreg there as well.
+    Processes that multiprocessing starts import their main module by this name, and so call
+    `_run_spawned`, which makes ``import clearml`` import localreg there as well.
 
     Args:
-        package: what relative imports in the main module are relative to, "" for nothing.
+        package: the package of relative imports in the main module, "" for none.
     """
 
     def __init__(self, file: str, loader: Loader, package: str) -> None:
@@ -46,12 +46,12 @@ class _OwnSpec(ModuleSpec):
 
 
 def main(words: list[str]) -> None:
-    """Run what a command line names, as this process's main module.
+    """Run a script or module as the main module of this process.
 
     Args:
-        words: ``(SCRIPT | -m MODULE) [ARGUMENT ...]``. `localreg task run` puts ``--plain`` in
-            front for a script that was not started from here, whose ``import clearml`` means what
-            it always does; and ``--added N`` when it added the last N arguments.
+        words: ``(SCRIPT | -m MODULE) [ARGUMENT ...]``. `localreg task run` puts options in front:
+            ``--plain`` to leave ``import clearml`` unchanged, for a script that was not started by
+            this module; ``--added N`` when it added the last N arguments.
     """
     plain = words[:1] == ["--plain"]
     rest = words[1:] if plain else words
@@ -72,7 +72,7 @@ def main(words: list[str]) -> None:
     sys.argv = ["", *arguments]
     module, code = _main_module(*what, shown=rest[0], plain=plain)
     module.localreg_run = not plain  # type: ignore[attr-defined]  # recorded by Task.init
-    # These count although the task has recorded values; see api/argument_hook.py.
+    # These override the values recorded in the task; see api/tasks/argparse_hook.py.
     module.localreg_added = arguments[len(arguments) - added :]  # type: ignore[attr-defined]
     sys.modules["__main__"] = module
     _execute(module, code)
@@ -88,8 +88,8 @@ def _execute(module: ModuleType, code: CodeType) -> None:
 
 
 def _fail(code: object) -> None:
-    """Record that the open tasks failed: the hooks at exit would take them for completed."""
-    if "localreg.api.tasks.exit_hooks" not in sys.modules:  # then there is no task
+    """Record that the open tasks failed; the exit hooks would record that they completed."""
+    if "localreg.api.tasks.exit_hooks" not in sys.modules:  # then no task has started
         return
     from localreg.api import ambient
     from localreg.api.tasks import exit_hooks
@@ -100,7 +100,7 @@ def _fail(code: object) -> None:
 
 
 def _main_module(kind: str, what: str, shown: str, *, plain: bool) -> tuple[ModuleType, CodeType]:
-    """Return a main module as Python makes it, and the code that fills it."""
+    """Return a new main module, as Python makes it, and its code."""
     if kind == "module":
         sys.path[0] = os.getcwd()  # noqa: PTH109
         return _of_module(what, plain=plain)
@@ -122,10 +122,10 @@ def _of_module(name: str, *, plain: bool) -> tuple[ModuleType, CodeType]:
     except ModuleNotFoundError as error:
         _refuse(str(error))
     if spec is None or not isinstance(spec.loader, InspectLoader):
-        _refuse(f"there is no module {name} that could be run")
+        _refuse(f"there is no module {name} to run")
     code = spec.loader.get_code(spec.name)
     if code is None:
-        _refuse(f"module {name} has no code that could be run")
+        _refuse(f"module {name} has no code to run")
     file = str(spec.origin)
     sys.argv[0] = file
     own = spec if plain else _OwnSpec(file, spec.loader, spec.parent or "")
@@ -143,13 +143,13 @@ def _module(file: str, loader: Loader, spec: ModuleSpec | None, package: str | N
     return module
 
 
-def _refuse(why: str) -> NoReturn:
-    print(f"python -m localreg.run: {why}", file=sys.stderr)  # noqa: T201
+def _refuse(reason: str) -> NoReturn:
+    print(f"python -m localreg.run: {reason}", file=sys.stderr)  # noqa: T201
     sys.exit(2)
 
 
 def _run_spawned() -> None:
-    """Make the main module again in a process that multiprocessing started."""
+    """Make the main module in a process that multiprocessing started."""
     kind, _, what = os.environ.get(settings.RUN, "").partition(" ")
     if not what:  # the script cleared its environment
         return

@@ -86,7 +86,7 @@ def locate() -> tuple[Path, str]:
     that shares a registry: such a registry must be named.
 
     Raises:
-        InvalidValueError: the environment names no directory.
+        InvalidValueError: the environment does not name a directory.
     """
     from pathlib import Path
 
@@ -96,11 +96,12 @@ def locate() -> tuple[Path, str]:
             return (Path(home).expanduser().absolute(), settings.HOME)
         except RuntimeError as error:  # "~" without a home, or of an unknown user
             raise InvalidValueError(
-                f"{settings.HOME} names no directory: {home!r}: {error}", argument=settings.HOME
+                f"{settings.HOME} must name a directory, not {home!r}: {error}",
+                argument=settings.HOME,
             ) from error
     for folder in _working_folders():
         candidate = folder / HIDDEN
-        # Not Path.is_file: that raises for a folder that this user may not look into.
+        # Not Path.is_file, which raises for a folder without access.
         if os.path.isfile(candidate / DATABASE) and _is_mine(candidate):  # noqa: PTH113
             return (candidate, f"a {HIDDEN} folder above the working directory")
     return (_user_data(), "the user's data directory")
@@ -112,7 +113,7 @@ def _working_folders() -> list[Path]:
 
     try:
         here = Path.cwd()
-    except FileNotFoundError:  # it was deleted, and nothing is above it
+    except FileNotFoundError:  # it was deleted
         return []
     return [here, *here.parents]
 
@@ -125,7 +126,7 @@ def _user_data() -> Path:
     from pathlib import Path
 
     if sys.platform.startswith("linux"):
-        # What platformdirs says there, without the time its import takes.
+        # As platformdirs does it, without the time of its import.
         base = os.environ.get("XDG_DATA_HOME", "").strip()
         return (Path(base) if base else Path.home() / ".local" / "share") / "localreg"
     from platformdirs import user_data_path
@@ -134,7 +135,7 @@ def _user_data() -> Path:
 
 
 def default_durability() -> Durability:
-    """Return the durability that the environment asks for, "full" by default."""
+    """Return the durability of the environment, "full" by default."""
     return os.environ.get(settings.DURABILITY) or "full"  # type: ignore[return-value]  # checked there
 
 

@@ -1,18 +1,18 @@
-"""Tags, and the filters over them that queries take.
+"""Tags of models and tasks, and the tag filters of queries.
 
-A filter is a list of tokens, read in groups (ClearML's model SDK guide and the docstring of
-`query_models` define the tokens; where the two differ, the docstring's grouped reading counts):
+A filter is a list of tokens, read in groups. ClearML's guide and the docstring of its
+`query_models` define the tokens; where they differ, localreg follows the docstring.
 
-- Tags before any operator form the opening group: the tags listed are or-ed, and every
-  ``-tag`` or ``__$not tag`` is excluded from that.
-- ``__$all`` (or ``__$and``) and ``__$any`` (or ``__$or``) open a group of their own, in which all
-  or any of its tags must hold; ``-tag`` and ``__$not tag`` are members of it, negated.
+- Tags before any operator form the opening group: at least one of them is required, and every
+  ``-tag`` or ``__$not tag`` is excluded.
+- ``__$all`` (or ``__$and``) opens a group of which all tags are required, ``__$any`` (or
+  ``__$or``) a group of which one is required. ``-tag`` and ``__$not tag`` are negated members.
 - ``__$not`` negates the next token only, and that token is literal: ``["__$not", "-x"]``
   excludes the tag ``-x``.
-- ``None`` stands for "has no tags at all".
-- ``__$nop`` opens a group that is read like the opening one.
+- ``None`` means "has no tags at all".
+- ``__$nop`` opens a group that is read like the opening group.
 - Groups are joined by the first operator of the list, or by "and" when the list starts
-  with a tag or ``__$nop``. A group without tags says nothing, nor does a list of such groups.
+  with a tag or ``__$nop``. Groups without tags are ignored.
 
 >>> str(parse_tag_filter(["prod", "verified", "-qa"]))
 "('prod' or 'verified') and not 'qa'"
@@ -30,17 +30,17 @@ from localreg.values.checks import check_name, shown
 from localreg.values.frozen import Frozen
 
 OPERATOR_PREFIX = "__$"
-FILTER_LIMIT = 200  # tokens, or keys; SQLite's parser takes expressions of 1,000 levels
+FILTER_LIMIT = 200  # tokens, or metadata keys; SQLite parses expressions up to 1,000 levels deep
 _JOINERS = {"__$all": "and", "__$and": "and", "__$any": "or", "__$or": "or"}
 _NOT = "__$not"
 _NOP = "__$nop"
 
 
 def check_tag(argument: str, tag: object) -> str:
-    """Return `tag` when a model can carry it.
+    """Return a valid tag.
 
     Raises:
-        InvalidValueError: it is no name, or starts with the prefix of query operators.
+        InvalidValueError: it is not a name, or starts with the prefix of query operators.
     """
     name = check_name(argument, tag)
     if name.startswith(OPERATOR_PREFIX):
@@ -56,7 +56,7 @@ def check_tags(argument: str, tags: object) -> tuple[str, ...]:
     """Return `tags` sorted and unique; None counts as no tags.
 
     Raises:
-        InvalidValueError: it is a bare str, no collection, or holds what is no tag.
+        InvalidValueError: it is a str, not a collection, or has an invalid tag.
 
     >>> check_tags("tags", ["b", "a", "b"])
     ('a', 'b')
@@ -73,7 +73,7 @@ def check_tags(argument: str, tags: object) -> tuple[str, ...]:
 
 
 class HasTag(Frozen):
-    """Holds for a model with this tag; with `tag` None, for a model without any."""
+    """True for a model or task with this tag; with `tag` None, for one without any tag."""
 
     tag: str | None
 
@@ -82,7 +82,7 @@ class HasTag(Frozen):
 
 
 class Not(Frozen):
-    """Holds where its part does not."""
+    """True if its part is false."""
 
     part: HasTag
 
@@ -91,7 +91,7 @@ class Not(Frozen):
 
 
 class AllOf(Frozen):
-    """Holds where every part does; without parts, always."""
+    """True if every part is; without parts, always."""
 
     parts: tuple[TagCondition, ...]
 
@@ -100,7 +100,7 @@ class AllOf(Frozen):
 
 
 class AnyOf(Frozen):
-    """Holds where at least one part does."""
+    """True if at least one part is."""
 
     parts: tuple[TagCondition, ...]
 
@@ -113,13 +113,13 @@ ANY_TAGS = AllOf(())
 
 
 def parse_tag_filter(tokens: object) -> TagCondition:
-    """Return the condition that a list of tags in a query states.
+    """Return the condition that a tag filter states.
 
     Args:
         tokens: None or an empty list (no condition), or a list or tuple of str and None.
 
     Raises:
-        TagFilterError: it is no list, or holds what is no tag and no operator.
+        TagFilterError: it is not a list, or has a token that is neither a tag nor an operator.
     """
     if tokens is None:
         return ANY_TAGS
@@ -131,7 +131,7 @@ def parse_tag_filter(tokens: object) -> TagCondition:
         )
     if len(tokens) > FILTER_LIMIT:
         raise TagFilterError(
-            f"tags has {len(tokens):,} tokens; at most {FILTER_LIMIT} are taken",
+            f"tags has {len(tokens):,} tokens; at most {FILTER_LIMIT} are allowed",
             argument="tags",
             token=tokens[FILTER_LIMIT],
         )
@@ -141,7 +141,7 @@ def parse_tag_filter(tokens: object) -> TagCondition:
 
 
 class _Group:
-    """The tokens that one operator governs; `joiner` None is the opening group's reading."""
+    """The tokens of one operator; `joiner` is None for a group read like the opening one."""
 
     def __init__(self, joiner: str | None) -> None:
         self.joiner = joiner
@@ -194,7 +194,7 @@ def _check_operator(token: object) -> None:
 
 
 def _literal(token: object, negate: bool) -> tuple[str | None, bool]:
-    """Return the tag that a token names, and whether it is excluded."""
+    """Return the tag that a token names, and True if it is excluded."""
     if token is None:
         return None, negate
     if not isinstance(token, str):
@@ -213,7 +213,7 @@ def _malformed(token: object, reason: str) -> TagFilterError:
 
 
 def _join(joiner: str, parts: Iterable[TagCondition]) -> TagCondition:
-    """Return the parts under one joiner, nested ones of the same joiner merged."""
+    """Return parts joined by "and" or "or"; nested parts with the same joiner are merged."""
     merge = AllOf if joiner == "and" else AnyOf
     flat: list[TagCondition] = []
     for part in parts:

@@ -188,4 +188,4 @@ def test_a_run_that_does_not_use_it_loads_nothing_of_localreg_but_the_plugin(run
 def test_the_fixtures_are_listed_with_what_they_do(run):
     _, output = run("", "--fixtures")
     assert "localreg_registry" in output
-    assert "Yield a fresh registry" in output
+    assert "Yield a new registry" in output

@@ -225,7 +225,7 @@ def test_a_module_is_run_as_python_does(tmp_path):
         ("raise KeyError('k')", 1, "failed", "KeyError: 'k'"),
         ("Task.current_task().close()\nsys.exit(3)", 3, "completed", None),
         ("Task.current_task().mark_failed(status_reason='why')", 0, "failed", "why"),
-        ("os.kill(os.getpid(), 9)", -signal.SIGKILL, "aborted", "gone"),
+        ("os.kill(os.getpid(), 9)", -signal.SIGKILL, "aborted", "died"),
         ("if os.fork() == 0: sys.exit(5)\nos.wait()", 0, "completed", None),
         ("if os.fork() == 0: raise KeyError\nos.wait()", 0, "completed", None),
     ],
