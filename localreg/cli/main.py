@@ -120,7 +120,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except LocalregError as error:
-        click.echo(f"localreg: {error}", err=True)
+        from localreg.cli.output import say
+
+        say(f"localreg: {error}")
         return exit_code(error)
     except BrokenPipeError:  # the reader of the output is gone, as in `localreg ls | head -1`
         # At exit Python would flush what is buffered, and complain.

@@ -63,7 +63,13 @@ def opened(directory: str | None) -> Iterator[Chain]:
 
 
 def say(text: str) -> None:
-    """Print a remark on stderr, which scripts do not read."""
+    """Print a remark on stderr, which scripts do not read; on a terminal wrap it at words."""
+    if sys.stderr.isatty():
+        import shutil
+        import textwrap
+
+        width = shutil.get_terminal_size().columns
+        text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
     click.echo(text, err=True)
 
 
@@ -73,22 +79,57 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows: a table on a terminal, tab-separated lines elsewhere."""
+    """Print rows: a table without empty columns on a terminal, tab-separated lines elsewhere."""
+    cells = [[one_line(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
-        for row in rows:
-            click.echo("\t".join(one_line(cell) for cell in row))
+        for row in cells:
+            click.echo("\t".join(row))
+        return
+    if not cells:
         return
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        table.add_column(column, overflow="fold", ratio=None, no_wrap=index == 0)
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    Console(highlight=False, no_color="NO_COLOR" in os.environ or None).print(table)
+    console = Console(highlight=False, no_color="NO_COLOR" in os.environ or None)
+    filled = [each for each in range(len(columns)) if any(row[each] for row in cells)]
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        header_style="bold",
+    )
+    texts = [[columns[each], *(row[each] for row in cells)] for each in filled]
+    for column, width in zip(texts, _widths(texts, console.width), strict=True):
+        table.add_column(column[0], overflow="fold", width=width)
+    for row in cells:
+        table.add_row(*(Text(row[each]) for each in filled))
+    console.print(table)
+
+
+def _widths(columns: Sequence[Sequence[str]], available: int) -> list[int]:
+    """Return the widths of columns that fit a terminal: lines are broken first, then words."""
+    gap = 2
+    widths = [max(map(len, column)) for column in columns]
+    # A short text, such as "3.0 MB", is one word.
+    words = [
+        max(len(word) for text in column for word in (text.split(" ") if len(text) > 8 else [text]))
+        for column in columns
+    ]
+    passes = (
+        (words, widths),
+        ([min(word, 8) for word in words], words),  # the longest words are broken first
+        ([1] * len(columns), widths),
+    )
+    for least, order in passes:
+        while sum(widths) + gap * (len(widths) - 1) > available:
+            wider = [each for each, width in enumerate(widths) if width > least[each]]
+            if not wider:
+                break
+            widths[max(wider, key=lambda each: order[each])] -= 1
+    return widths
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:

@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -643,3 +644,58 @@ def test_the_doctor_finds_a_healthy_registry_healthy(run):
     code, out, _ = run("doctor", "--json")
     assert code == 0
     assert {each["state"] for each in json.loads(out)} <= {"ok", "note"}
+
+
+def test_a_table_fits_a_terminal_of_80_columns_and_has_no_empty_columns(run, tmp_path, weights):
+    add(run, weights, "-n", "a-project-with-a-long-name/a-model-with-a-long-name", "-t", "a" * 40)
+    lines = on_a_terminal(tmp_path, "ls").splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["MODEL", "TAGS", "FRAMEWORK", "SIZE", "UPDATED", "ID"]
+    assert on_a_terminal(tmp_path, "ls", "nothing").startswith("No models match")
+
+
+def test_an_error_on_a_terminal_is_broken_at_words(tmp_path):
+    lines = on_a_terminal(tmp_path, "show", "no-such-model").splitlines()
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 80
+    assert " ".join(lines).startswith("localreg: there is no model 'no-such-model'")
+
+
+def on_a_terminal(folder, *arguments):
+    """Return what a command prints on a terminal that is 80 columns wide."""
+    terminal, end = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "localreg.cli", "-R", folder / "registry", *arguments],
+        stdin=end, stdout=end, stderr=end, env=os.environ | {"COLUMNS": "80", "NO_COLOR": "1"},
+    ):  # fmt: skip
+        os.close(end)
+        text = b""
+        with open(terminal, "rb", buffering=0) as reader, suppress(OSError):  # EIO at the end
+            while data := reader.read(10_000):
+                text += data
+    return re.sub(r"\x1b\[[0-9;]*m", "", text.decode().replace("\r\n", "\n"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *([name] for name in COMMANDS),
+        *(["task", name] for name in ("ls", "show", "clone", "run", "rm")),
+        *(["cache", name] for name in ("ls", "rm", "prune")),
+    ],
+    ids=" ".join,
+)
+def test_help_begins_with_one_sentence_and_fits_80_columns(run, command):
+    lines = run(*command, "--help")[1].splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[2].startswith("  "), "the first sentence"
+    assert lines[2].endswith(".")
+    assert lines[3] == ""
+
+
+def test_help_shows_every_command_with_its_first_sentence(run):
+    lines = run("--help")[1].splitlines()
+    shown = {line.split()[0]: line for line in lines if line.startswith("  ") and line[2] != " "}
+    assert set(COMMANDS) <= shown.keys()
+    assert all(shown[name].endswith(".") for name in COMMANDS)
+    assert max(map(len, lines)) <= 80
