@@ -1,8 +1,8 @@
--- The schema of a fresh registry, version 1. The package docstring of localreg.store says why it
--- is as it is. A change here needs a migration in migrations.py and a higher FORMAT_VERSION.
--- Times are microseconds since 1970 in UTC.
+-- The schema of a new registry, format 1. The docstring of localreg.store gives the reasons. After
+-- a release, a change here needs a migration in migrations.py and a higher FORMAT_VERSION.
+-- Times are microseconds since 1970, UTC, unless a comment says otherwise.
 
--- What a registry is: its id, its journal mode.
+-- `registry_id`, `journal` ("wal" or "truncate"), and `shared` (name of a group of users).
 CREATE TABLE setting (
     name TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
@@ -17,7 +17,7 @@ CREATE TABLE project (
 );
 INSERT INTO project VALUES (0, '', '', 0);
 
--- A version number is never used again, whatever was removed.
+-- The last version number of each project and name; a number is never used again.
 CREATE TABLE version_counter (
     project INTEGER NOT NULL REFERENCES project (pk),
     name TEXT NOT NULL,
@@ -25,8 +25,8 @@ CREATE TABLE version_counter (
     PRIMARY KEY (project, name)
 ) WITHOUT ROWID;
 
--- Task and parent are ids as text: both outlive what they name, and a parent may be a model of an
--- upstream registry.
+-- `task` and `parent` are ids as text: they stay when the task or model is removed, and a parent may
+-- be a model of an upstream registry.
 CREATE TABLE model (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE CHECK (length(id) = 32),
@@ -51,7 +51,7 @@ CREATE INDEX model_project ON model (project, updated DESC);
 CREATE INDEX model_task ON model (task) WHERE task IS NOT NULL;
 CREATE INDEX model_parent ON model (parent) WHERE parent IS NOT NULL;
 
--- Removed models: their numbers for `restore`, and proof that an id is gone on purpose.
+-- Removed models: `restore` needs their version numbers, and the id shows that one was removed.
 CREATE TABLE tombstone (
     id TEXT NOT NULL PRIMARY KEY,
     project INTEGER NOT NULL REFERENCES project (pk),
@@ -60,17 +60,20 @@ CREATE TABLE tombstone (
     removed INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- Off the hot row. No row: no configuration and no labels.
+-- Not in `model`, to keep its rows small. No row: no configuration and no labels.
 CREATE TABLE design (
     model INTEGER PRIMARY KEY REFERENCES model (pk) ON DELETE CASCADE,
     config TEXT NOT NULL,
     labels TEXT NOT NULL
 );
 
--- Bytes that are, or were, here. `verified` is when they were last hashed, `ctime` the change time
--- that the file had then (nanoseconds): as long as it has it, nobody wrote to it. `sample` is a digest
--- of its ends: a file of another size or sample need not be hashed to be told apart. `upstream` is the
--- directory of the registry that had the bytes when they were left there; NULL when they came here.
+-- Bytes that are here, were here, or are upstream.
+--   verified      when they were last hashed; NULL if never, or if they were damaged
+--   ctime         the file's change time then, nanoseconds; while it is the same, no one wrote to it
+--   sample        a digest of the first and last bytes: a file with another one is another file
+--   unreferenced  when gc first found that nothing refers to them
+--   facts         JSON: what their headers say
+--   upstream      the directory of the upstream registry that keeps them; NULL if they came here
 CREATE TABLE blob (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64 AND digest NOT GLOB '*[^0-9a-f]*'),
@@ -85,7 +88,7 @@ CREATE TABLE blob (
 );
 CREATE INDEX blob_size ON blob (size);
 
--- Digests of files outside, as long as their status is the same: adding one again costs a stat.
+-- Digests of files outside the registry. Adding an unchanged file again costs one stat.
 CREATE TABLE known_file (
     device INTEGER NOT NULL,
     inode INTEGER NOT NULL,
@@ -96,8 +99,12 @@ CREATE TABLE known_file (
     PRIMARY KEY (device, inode)
 ) WITHOUT ROWID;
 
--- `kept`: the registry owes these bytes; without, they are a cache of what `url` serves. `pinned` is
--- the digest that was asked for.
+-- The revisions of a model's weights.
+--   url       where they come from; NULL if the file was added
+--   pinned    the sha256 that the user required
+--   kept      1: the registry must keep the bytes; 0: they are a cache of what `url` serves
+--   uploaded  1: the registry uploaded them to `url`
+--   current   1: the revision that the model has now
 CREATE TABLE weights (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
@@ -116,8 +123,8 @@ CREATE UNIQUE INDEX weights_current ON weights (model) WHERE current = 1;
 CREATE INDEX weights_url ON weights (url) WHERE current = 1 AND url IS NOT NULL;
 CREATE INDEX weights_blob ON weights (blob) WHERE blob IS NOT NULL;
 
--- URLs that no event may hold, since they carry a secret or a path of this machine. They outlive
--- their model, so that a removed one can be restored whole.
+-- URLs that no event may hold: they have a secret, or a path of this machine. They stay when their
+-- model is removed, so that it can be restored completely.
 CREATE TABLE private_url (
     model TEXT NOT NULL,
     revision INTEGER NOT NULL,
@@ -185,7 +192,8 @@ CREATE TABLE task_design (
     labels TEXT NOT NULL
 );
 
--- The model's id as text: the entry outlives a removed model.
+-- The input and output models of tasks, by name. `model` is an id as text: the entry stays when the
+-- model is removed.
 CREATE TABLE task_model (
     task INTEGER NOT NULL REFERENCES task (pk) ON DELETE CASCADE,
     role TEXT NOT NULL CHECK (role IN ('input', 'output')),
@@ -203,14 +211,14 @@ CREATE TABLE task_tag (
 ) WITHOUT ROWID;
 CREATE INDEX task_tag_tasks ON task_tag (tag, task);
 
--- What only this machine can use of a run: paths, arguments, the process. As `private_url`, it is no
--- part of the events.
+-- Facts of a run that are valid on this machine only (JSON): paths, arguments, the process. Like
+-- `private_url` it is not part of the events.
 CREATE TABLE task_place (
     task TEXT NOT NULL PRIMARY KEY,
     place TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Further configurations of a task, by name; the model's is in task_design.
+-- The named configurations of a task. The configuration for its models is in `task_design`.
 CREATE TABLE configuration (
     task INTEGER NOT NULL REFERENCES task (pk) ON DELETE CASCADE,
     name TEXT NOT NULL,
@@ -239,7 +247,7 @@ CREATE TABLE artifact (
 ) WITHOUT ROWID;
 CREATE INDEX artifact_blob ON artifact (blob);
 
--- What a URL served.
+-- What each URL served last. `etag` and `modified` are headers of the answer.
 CREATE TABLE url (
     url TEXT NOT NULL PRIMARY KEY,
     blob INTEGER NOT NULL REFERENCES blob (pk),
@@ -266,7 +274,8 @@ CREATE UNIQUE INDEX series_model ON series (model, title, name) WHERE model IS N
 CREATE UNIQUE INDEX series_task ON series (task, title, name) WHERE task IS NOT NULL;
 CREATE INDEX series_last ON series (title, name, last);
 
--- A NULL value is NaN; ms counts from the series' epoch, which is in ms since 1970.
+-- The points of a series. A NULL value is NaN. `ms` counts from `series.epoch`, which is
+-- milliseconds since 1970.
 CREATE TABLE scalar (
     series INTEGER NOT NULL REFERENCES series (pk) ON DELETE CASCADE,
     iteration INTEGER NOT NULL,
@@ -286,8 +295,8 @@ CREATE TABLE single (
 CREATE UNIQUE INDEX single_model ON single (model, name) WHERE model IS NOT NULL;
 CREATE UNIQUE INDEX single_task ON single (task, name) WHERE task IS NOT NULL;
 
--- `data` is what was reported, `shown` the part of it that is drawn, where that is not all. They stand
--- last: SQLite reads through a large value to what stands behind it.
+-- `data` is what was reported; `shown` is what is drawn, if that is less. Both are the last columns:
+-- to read a column, SQLite reads through all columns before it.
 CREATE TABLE plot (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     model INTEGER REFERENCES model (pk) ON DELETE CASCADE,
@@ -307,7 +316,7 @@ CREATE UNIQUE INDEX plot_model ON plot (model, title, series, iteration) WHERE m
 CREATE UNIQUE INDEX plot_task ON plot (task, title, series, iteration) WHERE task IS NOT NULL;
 CREATE INDEX plot_blob ON plot (blob) WHERE blob IS NOT NULL;
 
--- Lines of a task's log.
+-- The lines of the log of a task or model.
 CREATE TABLE message (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     model INTEGER REFERENCES model (pk) ON DELETE CASCADE,
@@ -320,7 +329,7 @@ CREATE TABLE message (
 CREATE INDEX message_model ON message (model, pk) WHERE model IS NOT NULL;
 CREATE INDEX message_task ON message (task, pk) WHERE task IS NOT NULL;
 
--- When something was reported last: no event tells of it, and yet it moves `updated`.
+-- The time of the last report. Reports have no events, but they set `updated`.
 CREATE TABLE reported (
     model INTEGER REFERENCES model (pk) ON DELETE CASCADE,
     task INTEGER REFERENCES task (pk) ON DELETE CASCADE,
@@ -335,8 +344,15 @@ CREATE TABLE actor (
     name TEXT NOT NULL UNIQUE
 );
 
--- The truth: every change, in order. `at` informs and orders nothing. `position` is given by a
--- remote, later.
+-- Every change, in order: the source of truth.
+--   seq       number of the event in its registry
+--   grp       the `seq` of the first event of its transaction
+--   at        time of the change; the order is that of `pk`
+--   v         version of the kind's payload
+--   subject   id of the model, task or project
+--   field     the alias, metadata key, tag or column that changed
+--   payload   JSON: old and new values
+--   position  set later, by a remote
 CREATE TABLE event (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     event_id TEXT NOT NULL UNIQUE CHECK (length(event_id) = 32),

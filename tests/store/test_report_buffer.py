@@ -184,7 +184,7 @@ def test_what_was_reported_to_a_model_that_is_removed_is_told_and_the_rest_is_ke
     InputModel.remove(model)
     other.flush()
     assert points(other) == {"x": [0], "y": [1.0]}
-    assert f"model {model.id} is gone" in caplog.text
+    assert f"reports to model {model.id} are lost" in caplog.text
 
 
 def test_a_closed_registry_and_one_for_reading_take_nothing(model, tmp_path):

@@ -1,1 +1,1 @@
-"""Events: recorded in a transaction, and folded into the rows."""
+"""Events: record them in a transaction, and apply them to the state tables."""

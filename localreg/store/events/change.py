@@ -1,4 +1,4 @@
-"""A write transaction: events are recorded in it, and take effect at once."""
+"""A write transaction, which records events and applies them at once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _canonical = json.JSONEncoder(
 class Change:
     """An open write transaction.
 
-    All its events carry one group number. Each subject gets one stamp in it, greater than every
-    stamp before, whatever the clock says.
+    All its events have one group number. Each subject gets one time in it, which is greater than
+    every time before, even if the clock went back.
 
     Attributes:
-        connection: for reading, and for the tables that no event tells of.
+        connection: for reading, and for writing the tables that have no events.
     """
 
     def __init__(self, connection: sqlite3.Connection, registry_id: str, actor: str) -> None:
@@ -44,11 +44,11 @@ class Change:
             kind: what changes, such as ``model.tag``.
             subject: id of the model, task or project.
             payload: old and new values, as JSON values.
-            field: the alias, metadata key, tag or column, where one is meant.
+            field: the alias, metadata key, tag or column that changes, if there is one.
             v: the version of the kind's payload.
 
         Returns:
-            The stamp of the change, microseconds.
+            The time of the change, microseconds.
         """
         at = self.stamp(subject)
         self._seq += 1
@@ -63,7 +63,7 @@ class Change:
         return at
 
     def stamp(self, subject: str) -> int:
-        """Return the time that the changes of `subject` in this transaction carry."""
+        """Return the time of all changes of `subject` in this transaction, microseconds."""
         if not self._stamps:
             self._begin()
         at = self._stamps.get(subject)
@@ -73,12 +73,12 @@ class Change:
         return at
 
     def finish(self) -> None:
-        """Complete what the events of the whole transaction imply; the commit follows."""
+        """Set `updated` of the changed models; call it once, before the commit."""
         self._folding.finish()
 
     def _begin(self) -> None:
-        """Find out where the log stands: a transaction without an event need not know."""
-        # The last event of a group need not have its greatest stamp.
+        """Read the last numbers of the log; only a transaction with events needs them."""
+        # The greatest time of a group need not be that of its last event.
         seq, at, models, tasks, actor = self.connection.execute(
             "SELECT max(seq), max(at), (SELECT max(updated) FROM model), "
             "(SELECT max(updated) FROM task), (SELECT pk FROM actor WHERE name = :actor) "

@@ -1,9 +1,8 @@
-"""Applying events to the state tables.
+"""Apply events to the state tables.
 
-The functions behind it (model_fold.py, task_fold.py) take one event and change the tables as it
-says; none reads a clock, makes an id or looks at a file, so folding the same events again gives
-the same tables. Kinds, and versions of kinds, that are not known here are kept in the log and
-not folded.
+Each kind of event has a function in model_fold.py or task_fold.py, which changes the tables. None
+reads a clock, makes an id or reads a file, so the same events always give the same tables. Kinds
+and versions that this localreg does not know stay in the log and are not applied.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from localreg.values.records import StateChange
 Connection = sqlite3.Connection
 Fold = Callable[[Connection, StateChange], None]
 
-# Emptied in this order: a table stands before those that it refers to.
+# The order in which `refold` empties them: a table comes before those that it refers to.
 STATE_TABLES = (
     "task_model", "task_tag", "task_design", "configuration", "parameter", "artifact", "task",
     "alias", "metadata", "model_tag", "tag", "design", "weights", "tombstone", "model",
     "version_counter", "project",
 )  # fmt: skip
-# Reported values hang on models and tasks by key, and no event tells of them.
+# Reported values have no events. They refer to models and tasks by their integer keys.
 REPORT_TABLES = ("series", "single", "plot", "message", "reported")
 
 KINDS: dict[tuple[str, int], Fold] = {
@@ -43,7 +42,7 @@ KINDS: dict[tuple[str, int], Fold] = {
     ("model.weights_chosen", 1): model_fold.weights_chosen,
     ("model.weights_dropped", 1): model_fold.weights_dropped,
     ("model.weights_uploaded", 1): model_fold.weights_uploaded,
-    # Not "model.": a fetch tells what the bytes are, and changes nothing about the model.
+    # Not "model.": a download shows what the bytes are, and does not change the model.
     ("weights.fetched", 1): model_fold.weights_served,
     ("alias.set", 1): model_fold.alias_set,
     ("alias.dropped", 1): model_fold.alias_dropped,
@@ -64,7 +63,7 @@ _COMPLETE = frozenset({"model.created", "model.removed", "model.restored"})
 
 
 class Folding:
-    """Applies events in order; `finish` ends each group, that is each transaction."""
+    """Applies events in order; `finish` ends a group, that is a transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -80,20 +79,20 @@ class Folding:
             self._touched[change.subject] = change.at
 
     def finish(self) -> None:
-        """Move `updated` of every model that an event of the group was about."""
+        """Set `updated` of every model that the group changed."""
         for subject, at in self._touched.items():
             model_rows.touch(self._connection, subject, at)
         self._touched.clear()
 
 
 def refold(connection: Connection) -> None:
-    """Empty the state tables and fold every event again.
+    """Empty the state tables and apply every event again.
 
     Args:
         connection: in a write transaction.
     """
-    # The keys come back the same. Until then reported values hang on none that is in use, since
-    # they would go with their owners.
+    # The owners get the same keys again. Until then the keys in the report tables are negative, so
+    # that no reported value is deleted together with its owner.
     connection.execute("PRAGMA defer_foreign_keys = ON")
     _negate_owners(connection)
     for table in STATE_TABLES:

@@ -1,4 +1,4 @@
-"""Applying the events of projects, models and aliases to the state tables; see fold.py."""
+"""Apply the events of projects, models and aliases to the state tables; see fold.py."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def created(connection: Connection, event: StateChange) -> None:
 
 
 def removed(connection: Connection, event: StateChange) -> None:
-    """Delete a model and leave a tombstone."""
+    """Delete a model, and insert a tombstone."""
     connection.execute(
         "INSERT INTO tombstone SELECT id, project, name, version, ? FROM model WHERE id = ?",
         (event.at, event.subject),
@@ -42,14 +42,14 @@ def removed(connection: Connection, event: StateChange) -> None:
 
 
 def restored(connection: Connection, event: StateChange) -> None:
-    """Insert a removed model again, under the version it had."""
+    """Insert a removed model again, with its old version number."""
     record = model_from_payload(event.subject, event.payload)
     project = project_pk(connection, record.project.id if record.project else "")
     connection.execute("DELETE FROM tombstone WHERE id = ?", (event.subject,))
     version = record.version or next_version(connection, project, record.name)
     pk = _insert_model(connection, record, project, version, record.created, event.at)
     connection.executemany(
-        # An alias that went to another version in the meantime stays there.
+        # An alias that another version got in the meantime stays there.
         "INSERT OR IGNORE INTO alias VALUES (?, ?, ?, ?)",
         [(project, record.name, alias, pk) for alias in record.aliases],
     )
@@ -116,7 +116,7 @@ def alias_dropped(connection: Connection, event: StateChange) -> None:
 
 
 def weights_served(connection: Connection, event: StateChange) -> None:
-    """Set which bytes the URL of a revision of weights served."""
+    """Set the bytes that the URL of a revision served."""
     found = WeightsRecord(digest=event.payload["new"], size=event.payload["size"], at=event.at)
     connection.execute(
         "UPDATE weights SET blob = ?, filename = ? "
@@ -142,7 +142,7 @@ def designed(connection: Connection, event: StateChange) -> None:
 
 
 def weights_added(connection: Connection, event: StateChange) -> None:
-    """Insert a revision of a model's weights, which is served from here on."""
+    """Insert a revision of a model's weights, and make it the current one."""
     model = connection.execute("SELECT pk FROM model WHERE id = ?", (event.subject,)).fetchone()
     if model is not None:
         connection.execute("UPDATE weights SET current = 0 WHERE model = ?", model)
@@ -151,7 +151,7 @@ def weights_added(connection: Connection, event: StateChange) -> None:
 
 
 def weights_chosen(connection: Connection, event: StateChange) -> None:
-    """Serve another revision of a model's weights."""
+    """Make another revision of a model's weights the current one."""
     model = "(SELECT pk FROM model WHERE id = ?)"
     connection.execute(f"UPDATE weights SET current = 0 WHERE model = {model}", (event.subject,))
     connection.execute(
@@ -169,7 +169,7 @@ def weights_dropped(connection: Connection, event: StateChange) -> None:
 
 
 def weights_uploaded(connection: Connection, event: StateChange) -> None:
-    """Set where a revision of weights was uploaded to; the registry owes its bytes no more."""
+    """Set the URL a revision was uploaded to; the registry need not keep its bytes any more."""
     revision = event.payload["revision"]
     connection.execute(
         "UPDATE weights SET url = ?, uploaded = 1, kept = 0 "

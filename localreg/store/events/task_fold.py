@@ -1,4 +1,4 @@
-"""Applying the events of tasks to the state tables; see fold.py."""
+"""Apply the events of tasks to the state tables; see fold.py."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def model(connection: Connection, event: StateChange) -> None:
 
 
 def moved(connection: Connection, event: StateChange) -> None:
-    """Move a task to another project, or out of any."""
+    """Move a task to another project, or to none."""
     project = event.payload["new"]
     connection.execute(
         "UPDATE task SET project = (SELECT pk FROM project WHERE id = ?) WHERE id = ?",
@@ -96,7 +96,7 @@ def tagged(connection: Connection, event: StateChange) -> None:
 
 
 def run(connection: Connection, event: StateChange) -> None:
-    """Set what is recorded of how a task runs."""
+    """Set the facts of how a task runs."""
     text = json.dumps(event.payload["new"], ensure_ascii=False, sort_keys=True)
     connection.execute("UPDATE task SET run = ? WHERE id = ?", (text, event.subject))
     _touch(connection, event.subject, event.at)
@@ -121,7 +121,7 @@ def _set_row(
     names: tuple[str, ...],
     key: tuple[object, ...],
 ) -> None:
-    """Make the row of a key hold the new values of an event; without any, delete it."""
+    """Replace the row of a key by the new values of an event, or delete it if there are none."""
     where = " AND ".join(f"{name} = ?" for name in names)
     connection.execute(
         f"DELETE FROM {table} WHERE task = (SELECT pk FROM task WHERE id = ?) AND {where}",
@@ -156,7 +156,7 @@ def artifact(connection: Connection, event: StateChange) -> None:
 
 
 def removed(connection: Connection, event: StateChange) -> None:
-    """Delete a task, and what hangs on it."""
+    """Delete a task, with all rows that refer to it."""
     connection.execute("DELETE FROM task WHERE id = ?", (event.subject,))
 
 

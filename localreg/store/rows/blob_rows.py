@@ -1,4 +1,4 @@
-"""What the database knows of blobs, of what URLs served, and of files outside."""
+"""Blobs, what URLs served, and digests of known files."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ class BlobRow(Frozen):
     """A blob.
 
     Attributes:
-        added: when its row was made, microseconds; `verified` when its bytes were last hashed.
+        added: when its row was made, microseconds.
+        verified: when its bytes were last hashed, microseconds; None if never, or if damaged.
         ctime: change time of its file at `verified`, nanoseconds.
-        unreferenced: since when nothing refers to it, microseconds, as far as somebody looked.
-        facts: what is inside, by its headers; None when nobody looked.
-        upstream: directory of the registry that its bytes were left in; None when they came here.
+        unreferenced: when gc first found that nothing refers to it, microseconds.
+        facts: what its headers say about its content; None if they were not read.
+        upstream: directory of the upstream registry that keeps the bytes; None if they are here.
     """
 
     digest: str
@@ -38,8 +39,8 @@ class Served(Frozen):
     """What a URL served.
 
     Attributes:
-        etag, modified: the validators of the server, as it wrote them.
-        fetched: when, microseconds.
+        etag, modified: the headers ETag and Last-Modified of the answer.
+        fetched: time of the download, microseconds.
     """
 
     url: str
@@ -51,7 +52,7 @@ class Served(Frozen):
 
 
 class FileStatus(Frozen):
-    """What tells that a file is the one of before: its place on the disk, its size, its times."""
+    """The facts by which a file counts as unchanged: its inode, size and times."""
 
     device: int
     inode: int
@@ -95,13 +96,13 @@ def _blob_row(row: sqlite3.Row | tuple[object, ...]) -> BlobRow:
 
 
 def facts(connection: Connection, digest: str) -> Json | None:
-    """Return what is inside a blob, or None when nobody looked."""
+    """Return what a blob's headers say, or None if they were not read."""
     found = blob(connection, digest)
     return None if found is None else found.facts
 
 
 def alike(connection: Connection, size: int, sample: str) -> bool:
-    """Return whether there is a blob of so many bytes, and with these ends."""
+    """Return True if there is a blob of this size and sample."""
     row = connection.execute(
         "SELECT 1 FROM blob WHERE size = ? AND sample = ? LIMIT 1", (size, sample)
     ).fetchone()
@@ -116,12 +117,12 @@ def record(
     sample: str,
     facts: Json | None,
 ) -> None:
-    """Tell that the bytes of a digest are here and were hashed just now; in a write transaction.
+    """Record that the bytes of a digest are here and were hashed just now; in a write transaction.
 
     Args:
         ctime: change time of the blob's file, nanoseconds.
-        sample: digest of its ends.
-        facts: what is inside; None leaves what is known.
+        sample: digest of its first and last bytes.
+        facts: what its headers say; None keeps what is recorded.
     """
     moment = now()
     text = None if facts is None else json.dumps(facts, ensure_ascii=False)
@@ -144,11 +145,11 @@ def record(
 def record_upstream(
     connection: Connection, digest: str, size: int, place: str, facts: Json | None
 ) -> None:
-    """Tell that the bytes of a digest are left in an upstream registry; in a write transaction.
+    """Record that an upstream registry keeps the bytes of a digest; in a write transaction.
 
     Args:
         place: its directory.
-        facts: what is inside; None leaves what is known.
+        facts: what its headers say; None keeps what is recorded.
     """
     text = None if facts is None else json.dumps(facts, ensure_ascii=False)
     connection.execute(
@@ -160,7 +161,7 @@ def record_upstream(
 
 
 def record_verified(connection: Connection, digest: str, ctime: int | None) -> None:
-    """Tell that a blob was hashed again, and its change time; None when it was found damaged."""
+    """Record that a blob was hashed again, and its ctime; None if it was damaged."""
     connection.execute(
         "UPDATE blob SET verified = ?, ctime = ? WHERE digest = ?",
         (None if ctime is None else now(), ctime, digest),
@@ -168,12 +169,12 @@ def record_verified(connection: Connection, digest: str, ctime: int | None) -> N
 
 
 def referred(connection: Connection, digest: str) -> bool:
-    """Return whether weights, artifacts or plots refer to a blob, kept or as a cache."""
+    """Return True if weights, artifacts or plots refer to a blob, even only as a cache."""
     return _holds(connection, _REFERRED, digest)
 
 
 def kept(connection: Connection, digest: str) -> bool:
-    """Return whether the registry owes the bytes of a blob."""
+    """Return True if the registry must keep the bytes of a blob."""
     return _holds(connection, _KEPT, digest)
 
 
@@ -184,12 +185,12 @@ def _holds(connection: Connection, condition: str, digest: str) -> bool:
 
 
 def kept_digests(connection: Connection) -> set[str]:
-    """Return the digests of the blobs that the registry owes."""
+    """Return the digests of the blobs that the registry must keep."""
     return {digest for (digest,) in connection.execute(f"SELECT digest FROM blob b WHERE {_KEPT}")}
 
 
 def unreferred(connection: Connection) -> list[BlobRow]:
-    """Return the blobs that nothing refers to, and that no URL served."""
+    """Return the blobs that nothing refers to and that no URL served."""
     return [
         _blob_row(row)
         for row in connection.execute(
@@ -201,7 +202,7 @@ def unreferred(connection: Connection) -> list[BlobRow]:
 
 
 def mark_unreferred(connection: Connection, digests: list[str]) -> None:
-    """Note since when nothing refers to these blobs, where that is so and was not noted yet."""
+    """Record the time since when nothing refers to these blobs; keep an earlier time."""
     connection.executemany(
         f"UPDATE blob AS b SET unreferenced = ? WHERE digest = ? AND unreferenced IS NULL "
         f"AND NOT {_REFERRED}",
@@ -215,7 +216,7 @@ def mark_referred(connection: Connection, digest: str) -> None:
 
 
 def forget(connection: Connection, digest: str) -> None:
-    """Delete the row of a blob that nothing refers to, and that it was served by a URL."""
+    """Delete the row of a blob that nothing refers to, and the URLs that served it."""
     connection.execute(
         "DELETE FROM url WHERE blob = (SELECT pk FROM blob WHERE digest = ?)", (digest,)
     )
@@ -229,7 +230,7 @@ _SERVED = (
 
 
 def served(connection: Connection, url: str) -> Served | None:
-    """Return what a URL served last, or None when it was never fetched."""
+    """Return what a URL served last, or None if it was never downloaded."""
     row = connection.execute(f"{_SERVED} WHERE u.url = ?", (url,)).fetchone()
     return None if row is None else Served(*row)
 
@@ -243,7 +244,7 @@ def served_by(connection: Connection, digest: str) -> list[Served]:
 def record_served(
     connection: Connection, url: str, digest: str, etag: str | None, modified: str | None
 ) -> None:
-    """Note what a URL served just now; its blob has a row."""
+    """Record what a URL served just now; its blob must have a row."""
     connection.execute(
         "INSERT OR REPLACE INTO url SELECT ?, pk, ?, ?, ? FROM blob WHERE digest = ?",
         (url, etag, modified, now(), digest),
@@ -251,7 +252,7 @@ def record_served(
 
 
 def known_digest(connection: Connection, status: FileStatus) -> str | None:
-    """Return the digest of a file outside that has not changed since it was hashed, or None."""
+    """Return the digest of a file that has not changed since it was hashed, or None."""
     row = connection.execute(
         "SELECT digest FROM known_file WHERE device = ? AND inode = ? AND size = ? "
         "AND modified = ? AND changed = ?",
@@ -261,7 +262,7 @@ def known_digest(connection: Connection, status: FileStatus) -> str | None:
 
 
 def remember_file(connection: Connection, status: FileStatus, digest: str) -> None:
-    """Note the digest of a file outside."""
+    """Record the digest of a file outside the registry."""
     connection.execute(
         "INSERT OR REPLACE INTO known_file VALUES (?, ?, ?, ?, ?, ?)",
         (status.device, status.inode, status.size, status.modified, status.changed, digest),
@@ -269,7 +270,7 @@ def remember_file(connection: Connection, status: FileStatus, digest: str) -> No
 
 
 class Use(Frozen):
-    """That a model has a blob: one row of `uses`."""
+    """A model and a blob of its weights."""
 
     digest: str
     size: int
@@ -288,7 +289,7 @@ class Use(Frozen):
 
 
 def uses(connection: Connection, digest: str | None = None) -> Iterator[Use]:
-    """Yield which models have which blobs; of one blob, or of all by project and name."""
+    """Yield the models of a blob, or of all blobs, ordered by project and name."""
     rows = connection.execute(
         "SELECT b.digest, b.size, w.kept, m.id, p.name, m.name, m.version, w.filename, w.url "
         "FROM blob b JOIN weights w ON w.blob = b.pk JOIN model m ON m.pk = w.model "

@@ -1,4 +1,4 @@
-"""Reading the event log."""
+"""Read the event log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def events(
 
     Args:
         subject: only those on the model, task or project with this id.
-        limit: at most so many.
+        limit: the most to return; None for all.
     """
     where, parameters = ("WHERE e.subject = ?", [subject]) if subject else ("", [])
     rows = connection.execute(
@@ -40,7 +40,7 @@ def newest_time(connection: sqlite3.Connection) -> int | None:
 
 
 def package_before(connection: sqlite3.Connection, model_id: str, revision: int) -> bool:
-    """Return whether a model was a package when another revision took the place of this one."""
+    """Return True if a model was a package when another revision replaced this one."""
     rows = connection.execute(
         "SELECT payload FROM event WHERE subject = ? AND v = 1 "
         "AND kind IN ('model.weights_added', 'model.weights_chosen') ORDER BY pk DESC",
@@ -52,7 +52,7 @@ def package_before(connection: sqlite3.Connection, model_id: str, revision: int)
 
 
 def last_on(connection: sqlite3.Connection, subject: str, kind: str) -> StateChange | None:
-    """Return the last event of a kind on a subject, or None; not what a newer localreg wrote."""
+    """Return the last event of a kind on a subject, or None; only of a known version."""
     row = connection.execute(
         "SELECT kind, v, subject, field, payload, at FROM event "
         "WHERE subject = ? AND kind = ? AND v = 1 ORDER BY pk DESC LIMIT 1",

@@ -1,4 +1,4 @@
-"""Finding the integer keys of the tables, and making those that are named for the first time."""
+"""Integer keys of projects, tags and blobs; missing ones are made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Connection = sqlite3.Connection
 
 
 def project_pk(connection: Connection, project_id: str) -> int:
-    """Return the key of a project; id "" is no project."""
+    """Return the key of a project; the id "" means no project."""
     if project_id == "":
         return 0
     row = connection.execute("SELECT pk FROM project WHERE id = ?", (project_id,)).fetchone()
@@ -18,7 +18,7 @@ def project_pk(connection: Connection, project_id: str) -> int:
 
 
 def next_version(connection: Connection, project: int, name: str) -> int:
-    """Take the next version number of a line of models."""
+    """Return the next version number of a project and name, and count it as used."""
     row = connection.execute(
         "INSERT INTO version_counter VALUES (?, ?, 1) "
         "ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last",
@@ -28,7 +28,7 @@ def next_version(connection: Connection, project: int, name: str) -> int:
 
 
 def tag_pk(connection: Connection, name: str, system: bool) -> int:
-    """Return the key of a tag, made if it is new."""
+    """Return the key of a tag; insert it if it is new."""
     select = "SELECT pk FROM tag WHERE name = ? AND system = ?"
     row = connection.execute(select, (name, system)).fetchone()
     if row is None:
@@ -38,7 +38,7 @@ def tag_pk(connection: Connection, name: str, system: bool) -> int:
 
 
 def blob_pk(connection: Connection, weights: WeightsRecord) -> int | None:
-    """Return the key of the blob of some weights, made if it is new; None without a digest."""
+    """Return the key of the blob of some weights; insert it if it is new. None without a digest."""
     if weights.digest is None:
         return None
     select = "SELECT pk FROM blob WHERE digest = ?"

@@ -1,14 +1,14 @@
-"""Finding models: builds the statement, and chooses the index that drives it.
+"""Find models: build the statement, and choose the index that it reads first (the driver).
 
-An answer is usually ordered by `updated`, newest first, and only its head is wanted. An
-index that holds the models of one tag (name, project) in that order can be read until enough
-are found, and each model it names is probed for the other conditions. The narrowest such index
-is the best one. How narrow one is, a short probe tells: either it ends after a few entries, or
-the age of its 65th entry says how thinly it is spread over time. Metadata has no such order, so
-it drives only when few models match. SQLite's planner would walk all models instead.
+Answers are usually ordered by `updated`, newest first, and only the first few are wanted. An index
+of the models of one tag (or name, or project) has that order. It is read until enough models are
+found, and each is checked against the other conditions. The best index is the one with the fewest
+models. A short probe finds it: the index ends after a few entries, or the age of its 65th entry
+shows how rare its models are. Metadata has no such order, so it is the driver only if few models
+match. SQLite's planner would read all models instead.
 
-By the last value of a scalar series, the index of these values drives: it is read from its best
-end, and the models it names are probed in the same way.
+For an order by the last value of a scalar series, the index of these values is the driver. It is
+read from its best end, and its models are checked in the same way.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FEW = 2_000
 
 
 class Order(Frozen):
-    """What models are ordered by; those that are equal in it by `updated`, newest first.
+    """The order of an answer. Equal models are ordered by `updated`, newest first.
 
     Attributes:
         by: "updated", "created" or "name" of the model, "series" for the last value of a scalar
@@ -47,7 +47,7 @@ NEWEST = Order("updated", True)
 
 
 class ModelQuery(Frozen, kw_only=True):
-    """What is asked for; every part that is given must hold.
+    """A question; models must match every part that is given.
 
     Attributes:
         project, name: exact.
@@ -55,7 +55,7 @@ class ModelQuery(Frozen, kw_only=True):
         metadata: keys and the texts that they must have.
         published: only published models.
         archived: archived models too.
-        limit: at most so many, the first ones.
+        limit: return only the first so many.
         order: which ones are first.
     """
 
@@ -70,7 +70,7 @@ class ModelQuery(Frozen, kw_only=True):
 
 
 class Ranked(Frozen):
-    """A match, with what places it among those of other registries."""
+    """A match, with the values by which matches of several registries are merged."""
 
     id: str
     value: object
@@ -78,7 +78,7 @@ class Ranked(Frozen):
 
 
 class _Driver(Frozen):
-    """Where the statement starts: FROM and WHERE of one index, and how it names a model."""
+    """The index that a statement reads first: its FROM, its WHERE and its columns."""
 
     source: str
     condition: str
@@ -89,12 +89,12 @@ class _Driver(Frozen):
 
 
 def find(connection: Connection, query: ModelQuery) -> list[str]:
-    """Return the ids of the models that match, in the order that is asked for."""
+    """Return the ids of the models that match, in the order of the query."""
     return [model_id for (model_id,) in _rows(connection, query, lambda _: "m.id")]
 
 
 def rank(connection: Connection, query: ModelQuery) -> list[Ranked]:
-    """Return the models that match, in the order that is asked for."""
+    """Return the models that match, in the order of the query."""
 
     def columns(driver: _Driver) -> str:
         return f"m.id, {_value_sql(query.order, driver)}, m.updated"
@@ -146,7 +146,7 @@ def _value_sql(order: Order, driver: _Driver) -> str:
 
 
 def _of_metric(order: Order) -> _Driver | None:
-    """Return what holds the values of a metric, None for an order by what models have."""
+    """Return the driver of an order by a metric, or None for other orders."""
     if order.by == "series":
         return _Driver(
             "series d INDEXED BY series_last CROSS JOIN model m ON m.pk = d.model",
@@ -163,9 +163,9 @@ def _of_metric(order: Order) -> _Driver | None:
 
 
 def series_named(connection: Connection, path: str) -> tuple[str, str] | None:
-    """Return title and name of a scalar series of models whose ``title/name`` is this, or None.
+    """Return title and name of the scalar series with this path ``title/name``, or None.
 
-    Both may hold slashes: the one with the shortest title is meant.
+    Both may have slashes; the series with the shortest title is returned.
     """
     parts = path.split("/")
     for count in range(1, len(parts)):
@@ -218,7 +218,7 @@ def _driver(
         return candidates[0] if candidates else _walk(query)
     measured = [(_spread(connection, candidate), candidate) for candidate in candidates]
     measured += few_tags
-    # A narrow index found already is as good as what the metadata could offer.
+    # With a short index the metadata need not be tried.
     if not any(spread < (0, PROBE) for spread, _ in measured):
         measured += _matching_metadata(connection, query)
     best = min(measured, key=lambda pair: pair[0], default=None)
@@ -265,7 +265,7 @@ def _spread(connection: Connection, driver: _Driver) -> _Spread:
 def _small_unions(
     connection: Connection, query: ModelQuery, keys: dict[str, int]
 ) -> list[tuple[_Spread, _Driver]]:
-    """Return a driver for each required "any of these tags" that few models fulfil."""
+    """Return a driver for each required "any of these tags" that few models match."""
     found = []
     for part in _required(query.tags):
         either = part.parts if isinstance(part, AnyOf) else ()

@@ -19,7 +19,7 @@ _AT_ONCE = 500  # parameters of a statement; SQLite takes 999 at least
 
 
 class ModelRow(Frozen):
-    """A model's own row, without what hangs on it."""
+    """A model's own row, without tags, metadata, weights and aliases."""
 
     id: str
     name: str
@@ -37,12 +37,12 @@ class ModelRow(Frozen):
 
     @property
     def ref(self) -> str:
-        """The reference a person would write: ``project/name:version``."""
+        """The model's reference: ``project/name:version``."""
         return reference(self.project, self.name, self.version)
 
 
 def model_row(connection: Connection, model_id: str) -> ModelRow | None:
-    """Return a model's row, or None when there is no such model."""
+    """Return a model's row, or None if there is no such model."""
     row = connection.execute(f"SELECT {_COLUMNS} {_JOIN} WHERE m.id = ?", (model_id,)).fetchone()
     return None if row is None else _model_row(row)
 
@@ -58,7 +58,7 @@ def _model_row(row: Sequence[object]) -> ModelRow:
 
 
 def present(connection: Connection, model_ids: Sequence[str]) -> set[str]:
-    """Return which of some models there are."""
+    """Return the ids among these that models have."""
     there: set[str] = set()
     for start in range(0, len(model_ids), _AT_ONCE):
         some = model_ids[start : start + _AT_ONCE]
@@ -69,7 +69,7 @@ def present(connection: Connection, model_ids: Sequence[str]) -> set[str]:
 
 
 def config(connection: Connection, model_id: str) -> str:
-    """Return a model's configuration text, "" when it has none."""
+    """Return a model's configuration text, "" if it has none."""
     return _design(connection, model_id)[0]
 
 
@@ -100,7 +100,7 @@ def tags(connection: Connection, model_id: str, *, system: bool) -> list[str]:
 
 
 def metadata(connection: Connection, model_id: str) -> dict[str, MetadataValue]:
-    """Return a model's metadata, by key, in the order of the keys."""
+    """Return a model's metadata by key, sorted."""
     rows = connection.execute(
         "SELECT key, value, type FROM metadata JOIN model ON pk = model WHERE id = ? ORDER BY key",
         (model_id,),
@@ -109,7 +109,7 @@ def metadata(connection: Connection, model_id: str) -> dict[str, MetadataValue]:
 
 
 def metadata_value(connection: Connection, model_id: str, key: str) -> MetadataValue | None:
-    """Return one metadata entry, or None when the model has none under `key`."""
+    """Return the metadata entry with this key, or None."""
     row = connection.execute(
         "SELECT value, type FROM metadata JOIN model ON pk = model WHERE id = ? AND key = ?",
         (model_id, key),
@@ -124,7 +124,7 @@ def weights(connection: Connection, model_id: str) -> tuple[WeightsRecord, ...]:
 
 
 def current_weights(connection: Connection, model_id: str) -> WeightsRecord | None:
-    """Return the revision that is served, or None when the model has no weights."""
+    """Return the current revision of the weights, or None if the model has no weights."""
     row = connection.execute(
         f"SELECT {_WEIGHTS} WHERE m.id = ? AND w.current = 1", (model_id,)
     ).fetchone()
@@ -132,7 +132,7 @@ def current_weights(connection: Connection, model_id: str) -> WeightsRecord | No
 
 
 def weights_and_package(connection: Connection, model_id: str) -> tuple[WeightsRecord | None, bool]:
-    """Return the revision that is served, or None, and whether the model is a package."""
+    """Return the current revision, or None, and True if the model is a package."""
     rows = connection.execute(
         f"SELECT {_WEIGHTS_COLUMNS}, m.package {_WEIGHTS_JOIN} WHERE m.id = ? AND w.current = 1",
         (model_id,),
@@ -181,13 +181,13 @@ def alias_target(connection: Connection, line: tuple[str, str], alias: str) -> s
 
 
 def record(connection: Connection, model_id: str) -> ModelRecord | None:
-    """Return the whole of a model, with its real URLs, or None when there is none."""
+    """Return the complete record of a model, with its real URLs, or None."""
     row = model_row(connection, model_id)
     return None if row is None else _complete(connection, row)
 
 
 def records(connection: Connection, model_ids: Iterable[str]) -> list[ModelRecord]:
-    """Return the whole of several models, in their order; missing ones are left out."""
+    """Return the complete records of several models, in their order, without missing ones."""
     found = (record(connection, model_id) for model_id in model_ids)
     return [each for each in found if each is not None]
 
@@ -222,7 +222,7 @@ def with_url(connection: Connection, url: str, *, archived: bool) -> list[str]:
     """Return ids of the models whose weights come from `url`, newest created first.
 
     Args:
-        archived: whether archived models count too.
+        archived: include archived models.
     """
     rows = connection.execute(
         "SELECT m.id FROM weights w JOIN model m ON m.pk = w.model "
@@ -233,13 +233,13 @@ def with_url(connection: Connection, url: str, *, archived: bool) -> list[str]:
 
 
 def has_uploaded(connection: Connection, url: str) -> bool:
-    """Return whether any revision of any model has its weights at `url`."""
+    """Return True if any revision of any model has this URL."""
     row = connection.execute("SELECT 1 FROM weights WHERE url = ? LIMIT 1", (url,)).fetchone()
     return row is not None
 
 
 def with_digest(connection: Connection, digest: str, *, archived: bool) -> list[str]:
-    """Return ids of the models whose weights are this blob alone, newest created first."""
+    """Return ids of the models whose current weights are this blob, newest created first."""
     rows = connection.execute(
         "SELECT m.id FROM blob b JOIN weights w ON w.blob = b.pk JOIN model m ON m.pk = w.model "
         "WHERE w.current = 1 AND b.digest = ? AND m.archived <= ? ORDER BY m.created DESC",
@@ -251,11 +251,12 @@ def with_digest(connection: Connection, digest: str, *, archived: bool) -> list[
 def in_line(
     connection: Connection, project: str | None, name: str, version: int | None
 ) -> list[str]:
-    """Return ids of the models of one name, newest version first.
+    """Return the id of the newest version of a model, active before archived, as a list.
 
     Args:
         project: the project's name; None for no project.
-        version: only this one.
+        name: the model's name.
+        version: look for this version only.
     """
     rows = connection.execute(
         "SELECT m.id FROM project p JOIN model m ON m.project = p.pk "
@@ -267,7 +268,7 @@ def in_line(
 
 
 def line(connection: Connection, model_id: str, limit: int) -> list[tuple[str, int, int]]:
-    """Return id, version and time of creation of the models of a model's line, newest first."""
+    """Return (id, version, created) of all versions of a model, newest first."""
     rows = connection.execute(
         "SELECT o.id, o.version, o.created FROM model m JOIN model o "
         "ON o.project = m.project AND o.name = m.name WHERE m.id = ? "
@@ -278,7 +279,7 @@ def line(connection: Connection, model_id: str, limit: int) -> list[tuple[str, i
 
 
 def keep_private_url(connection: Connection, model_id: str, revision: int, url: str) -> None:
-    """Record the real URL of a revision whose event holds a public one; in a write transaction."""
+    """Record the real URL of a revision, which its event must not hold; in a write transaction."""
     connection.execute(
         "INSERT OR REPLACE INTO private_url VALUES (?, ?, ?)", (model_id, revision, url)
     )
@@ -294,7 +295,7 @@ def touch(connection: Connection, model_id: str, at: int) -> None:
 
 
 def children(connection: Connection, model_id: str) -> list[str]:
-    """Return ids of the models that have a model as their parent, newest first."""
+    """Return ids of the models whose parent is this one, newest first."""
     rows = connection.execute(
         "SELECT id FROM model WHERE parent = ? ORDER BY created DESC", (model_id,)
     )
@@ -302,7 +303,7 @@ def children(connection: Connection, model_id: str) -> list[str]:
 
 
 def made_by(connection: Connection, task_id: str) -> list[str]:
-    """Return ids of the models that a task made, oldest first."""
+    """Return ids of the models made by a task, oldest first."""
     rows = connection.execute("SELECT id FROM model WHERE task = ? ORDER BY created", (task_id,))
     return [model_id for (model_id,) in rows]
 
@@ -319,7 +320,7 @@ def with_prefix(connection: Connection, table: str, prefix: str, limit: int = 20
 def tombstones(
     connection: Connection, project: str | None, name: str, version: int | None
 ) -> list[str]:
-    """Return ids of the removed models of one name, removed last first."""
+    """Return ids of the removed models with this name, last removed first."""
     rows = connection.execute(
         "SELECT t.id FROM project p JOIN tombstone t ON t.project = p.pk "
         "WHERE p.name = ? AND t.name = ? AND (? IS NULL OR t.version = ?) ORDER BY removed DESC",
@@ -329,7 +330,7 @@ def tombstones(
 
 
 def some_references(connection: Connection, limit: int = 1_000) -> list[str]:
-    """Return ``project/name`` of the models that changed last, to guess what was meant."""
+    """Return ``project/name`` of the models that changed last, to suggest for a mistyped one."""
     rows = connection.execute(
         "SELECT DISTINCT p.name, m.name FROM (SELECT project, name FROM model "
         "ORDER BY updated DESC LIMIT ?) m JOIN project p ON p.pk = m.project",

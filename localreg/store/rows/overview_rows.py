@@ -1,4 +1,4 @@
-"""Everything that an overview of a registry lists, a column at a time."""
+"""The rows of the overview page: newest models and tasks, tags, aliases, metrics, counts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Connection = sqlite3.Connection
 
 
 def newest_models(connection: Connection, limit: int) -> list[tuple[object, ...]]:
-    """Return the models that changed last.
+    """Return the models that changed last, newest first.
 
-    Of each: pk, id, project, name, version, framework, published, archived, package, updated
-    (microseconds) and size.
+    Each is a tuple of pk, id, project, name, version, framework, published, archived, package,
+    updated (microseconds) and size.
     """
     return connection.execute(
         "SELECT m.pk, m.id, p.name, m.name, m.version, m.framework, m.published, m.archived, "
@@ -26,7 +26,7 @@ def newest_models(connection: Connection, limit: int) -> list[tuple[object, ...]
 
 
 def tags(connection: Connection) -> Iterable[tuple[int, str]]:
-    """Return key of the model and name of each tag, by name."""
+    """Return (key of the model, name) of each tag, ordered by name."""
     return connection.execute(
         "SELECT x.model, t.name FROM tag t JOIN model_tag x ON x.tag = t.pk "
         "WHERE t.system = 0 ORDER BY t.name"
@@ -34,14 +34,15 @@ def tags(connection: Connection) -> Iterable[tuple[int, str]]:
 
 
 def aliases(connection: Connection) -> Iterable[tuple[int, str]]:
-    """Return key of the model and name of each alias, by name."""
+    """Return (key of the model, name) of each alias, ordered by name."""
     return connection.execute("SELECT model, alias FROM alias ORDER BY alias")
 
 
 def last_values(connection: Connection) -> Iterable[tuple[str, int, float]]:
-    """Return name, key of the model and value of each model's metrics.
+    """Return (name, key of the model, value) of each metric.
 
-    They are the last values of scalar series, named ``title/series``, and the single values.
+    The metrics of a model are the last values of its scalar series, named ``title/series``, and its
+    single values.
     """
     return connection.execute(
         "SELECT title || '/' || name, model, last FROM series "
@@ -52,9 +53,9 @@ def last_values(connection: Connection) -> Iterable[tuple[str, int, float]]:
 
 
 def newest_tasks(connection: Connection, limit: int) -> list[tuple[object, ...]]:
-    """Return the tasks that changed last.
+    """Return the tasks that changed last, newest first.
 
-    Of each: pk, id, project, name, status, published and updated (microseconds).
+    Each is a tuple of pk, id, project, name, status, published and updated (microseconds).
     """
     return connection.execute(
         "SELECT t.pk, t.id, p.name, t.name, t.status, t.published, t.updated "
@@ -64,21 +65,21 @@ def newest_tasks(connection: Connection, limit: int) -> list[tuple[object, ...]]
 
 
 def task_tags(connection: Connection) -> Iterable[tuple[int, str]]:
-    """Return key of the task and name of each tag, by name."""
+    """Return (key of the task, name) of each tag, ordered by name."""
     return connection.execute(
         "SELECT x.task, t.name FROM tag t JOIN task_tag x ON x.tag = t.pk ORDER BY t.name"
     )
 
 
 def last_change(connection: Connection, owner: Owner) -> int | None:
-    """Return when a model or task, or its reports, changed last; None when there is none."""
+    """Return the time of the last change of a model or task; None if it does not exist."""
     sql = f"SELECT updated FROM {owner.kind} WHERE id = ?"
     row = connection.execute(sql, (owner.id,)).fetchone()
     return None if row is None else int(row[0])
 
 
 def projects(connection: Connection) -> list[tuple[str, int, int, int]]:
-    """Return name, number of models, of tasks, and last change of each project, by name."""
+    """Return (name, models, tasks, last change) of each project, ordered by name."""
     rows = connection.execute(
         "SELECT name, (SELECT count(*) FROM model WHERE project = p.pk), "
         "(SELECT count(*) FROM task WHERE project = p.pk), max(created, "
@@ -90,7 +91,7 @@ def projects(connection: Connection) -> list[tuple[str, int, int, int]]:
 
 
 def counts(connection: Connection) -> tuple[int, int]:
-    """Return how many models and tasks there are."""
+    """Return the numbers of models and tasks."""
     row = connection.execute(
         "SELECT (SELECT count(*) FROM model), (SELECT count(*) FROM task)"
     ).fetchone()

@@ -1,4 +1,4 @@
-"""Reading projects."""
+"""Read projects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from localreg.values.records import Project
 
 
 def by_name(connection: sqlite3.Connection, name: str) -> Project | None:
-    """Return the project of this name, or None."""
+    """Return the project with this name, or None."""
     row = connection.execute(
         "SELECT id, name FROM project WHERE name = ? AND pk > 0", (name,)
     ).fetchone()

@@ -1,12 +1,12 @@
-"""Scalars and log lines that wait, for a second at most, to be written many at a time.
+"""Collect reported scalars and log lines in memory, and write them once a second.
 
-A training loop reports a point every few milliseconds and must not wait for the disk. What is
-reported goes into memory; a thread, started with the first point, writes what is there once a
-second. Nothing waits longer than that, and `flush`, closing the registry and the end of the
-process write at once. What cannot be written (a full disk) stays, is tried again every second, and
-is told: in the log, and by the next `flush`.
+A training loop reports a point every few milliseconds and must not wait for the disk. Points go
+into memory, and a thread, started with the first point, writes them once a second. `flush`,
+closing the registry and the end of the process write at once. If writing fails (a full disk), the
+values stay in memory and are tried again every second; the log and the next `flush` report the
+error.
 
-A forked child begins with nothing: what waited belongs to its parent, which writes it.
+A forked child starts with an empty buffer: its parent writes what was waiting.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 
 PERIOD = 1.0  # seconds
 IDLE = 30.0
-MANY = 10_000  # points that are written at once, and not after a second
-MOST = 200_000  # points that wait; whoever reports one more writes them
+MANY = 10_000  # points; with so many the thread does not wait for the second
+MOST = 200_000  # points; the caller who reports one more writes them itself
 Key = tuple[Owner, str, str]  # with title and series
 
 
 class ReportBuffer:
-    """What one process reported to one registry and has not written yet.
+    """The values that this process reported to one registry and has not written yet.
 
     Args:
-        write: opens a write transaction, as `Store.write`.
+        write: opens a write transaction, such as `Store.write`.
     """
 
     def __init__(self, write: Write) -> None:
@@ -67,26 +67,23 @@ class ReportBuffer:
         self.noted = False
 
     def note(self, owner: Owner) -> bool:
-        """Remember that something was reported to an owner; return whether this is the first time.
-
-        That is once in a process, whatever `take_owners` took.
-        """
+        """Remember that an owner got a report; return True for the first report of the process."""
         with self._lock:
             first, self.noted = not self.noted, True
             self._owners.add(owner)
         return first
 
     def take_owners(self) -> set[Owner]:
-        """Return what was reported to since this was last called."""
+        """Return the owners that got reports since the last call."""
         with self._lock:
             owners, self._owners = self._owners, set()
         return owners
 
     def add_point(self, key: Key, point: Point) -> bool:
-        """Keep a point until it is written, if some of its series wait already; return whether.
+        """Add a point if points of its series wait already; return True if they do.
 
         Raises:
-            LocalregError: too many wait, and they cannot be written.
+            LocalregError: too many points wait, and they cannot be written.
         """
         with self._lock:
             points = self._points.get(key)
@@ -99,23 +96,23 @@ class ReportBuffer:
         return True
 
     def add_first_point(self, key: Key, point: Point) -> None:
-        """Keep a point of a series that was checked until it is written."""
+        """Add a point of a series that was checked."""
         with self._lock:
             self._points.setdefault(key, []).append(point)
             self._count += 1
             self._start()
 
     def _relieve(self) -> None:
-        """Have what waits written at once; by the caller when the thread does not keep up."""
+        """Make the thread write now; write here if the thread is too slow."""
         self._hurry.set()
         if self._count >= MOST:
             self.flush()
 
     def add_message(self, owner: Owner, message: Message) -> None:
-        """Keep a line of a log until it is written.
+        """Add a line of a log.
 
         Raises:
-            LocalregError: too many wait, and they cannot be written.
+            LocalregError: too many values wait, and they cannot be written.
         """
         with self._lock:
             self._messages.setdefault(owner, []).append(message)
@@ -127,7 +124,7 @@ class ReportBuffer:
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():  # an error may have ended it
             thread = threading.Thread(target=self._run, name="localreg-reports", daemon=True)
-            # At the end of a process no thread begins any more; our exit handler writes then.
+            # At the end of a process threads cannot start; `_flush_all` writes then.
             with suppress(RuntimeError):
                 thread.start()
                 self._thread = thread
@@ -145,23 +142,23 @@ class ReportBuffer:
                 self.flush()
             except LocalregError as error:
                 if str(error) != self._trouble:
-                    log.warning("reported scalars wait, they cannot be written: %s", error)
+                    log.warning("reported scalars cannot be written, and wait in memory: %s", error)
                 self._trouble = str(error)
                 self._news.set()
                 self._hurry.clear()
 
     def _rests(self) -> bool:
-        """Return whether nothing waits; then the thread ends, and the next point starts another."""
+        """Return True if nothing waits: the thread ends, and the next point starts a new one."""
         with self._lock:
             if self._count == 0:
                 self._thread = None
             return self._count == 0
 
     def flush(self) -> None:
-        """Write what waits; when this returns, all that was reported before is in the database.
+        """Write everything that was reported before this call.
 
         Raises:
-            LocalregError: it cannot be written, and waits on.
+            LocalregError: it cannot be written, and stays in memory.
         """
         with self._writing:
             with self._lock:
@@ -199,7 +196,7 @@ class ReportBuffer:
                     report_rows.add_messages(connection, owner.kind, pk, lines)
         for owner in lost:
             self._owners.discard(owner)
-            log.warning("what was reported to %s %s is gone: it was removed", owner.kind, owner.id)
+            log.warning("reports to %s %s are lost: it was removed", owner.kind, owner.id)
 
     def _put_back(
         self,
@@ -216,7 +213,7 @@ class ReportBuffer:
             self._count += count
 
     def close(self) -> None:
-        """Write what waits, and end the thread.
+        """Write everything, and end the thread.
 
         Raises:
             LocalregError: it cannot be written, and is lost.
@@ -236,11 +233,11 @@ def _flush_all() -> None:
         try:
             buffer.flush()
         except LocalregError as error:
-            log.warning("what was reported in the last second is lost: %s", error)
+            log.warning("reports of the last second are lost: %s", error)
 
 
 def _flush_at_exit_of_child() -> None:
-    """Have a child of multiprocessing write too: it ends without Python's own exit handlers."""
+    """Make a child of multiprocessing write too: it ends without calling exit handlers."""
     util = sys.modules.get("multiprocessing.util")
     process = sys.modules.get("multiprocessing.process")
     if util is not None and process is not None and process.parent_process() is not None:
