@@ -34,7 +34,7 @@ def add(registry, tmp_path):
     def add_one(into=registry, **described):
         path.write_bytes(path.read_bytes() + b"more" if path.exists() else b"")
         alias = described.pop("alias", None)
-        return add_model(into, path, describe(**described), alias=alias)
+        return add_model(Chain(into), path, describe(**described), alias=alias)
 
     return add_one
 

@@ -713,17 +713,17 @@ class TestFoldingAgain:
         aliases.set_alias(registry, models[0], "first")
         removal.remove_model(registry, models[0], delete_weights=False)
         aliases.set_alias(registry, models[1], "best")
-        removal.restore_model(registry, models[0])
+        removal.restore_model(Chain(registry), models[0])
         assert_refolds(registry.store)
         held = "SELECT alias, id FROM alias JOIN model ON pk = alias.model ORDER BY alias"
         assert rows(registry, held) == [("best", models[1]), ("first", models[0])]
 
     def test_private_urls_come_back(self, registry):
         url = f"https://me:{SECRET}@example.org/m.pt"
-        model = import_model(registry, url, describe()).model
+        model = import_model(Chain(registry), url, describe()).model
         removal.remove_model(registry, model, delete_weights=False)
         assert_refolds(registry.store)
-        removal.restore_model(registry, model)
+        removal.restore_model(Chain(registry), model)
         assert_refolds(registry.store)
         assert rows(registry, "SELECT url FROM weights") == [(url,)]
 
