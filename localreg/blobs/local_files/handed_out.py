@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.blobs.blob_files import damaged, size_of
+from localreg.blobs.local_files.copying import copy_file, is_copy, replacing, set_same_time
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import REFUSED_NAME, make_readonly_at, portable_name
-from localreg.values.ids import new_id
 from localreg.values.layout import FILES
 from localreg.values.urls import safe_filename
 
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from localreg.blobs.blobstore import BlobStore
 
 UNNAMED = "weights"
-# Nanoseconds: Linux's own file systems, NTFS and CIFS, some by FUSE, exFAT, ext2, FAT.
-_TIME_STEPS = (1, 100, 1_000, 10_000_000, 1_000_000_000, 2_000_000_000)
 
 
 def local_file(store: BlobStore, digest: str, size: int | None, filename: str | None) -> Path:
@@ -175,21 +171,6 @@ def _hand_out(store: BlobStore, digest: str, link: Path) -> Path:
     return link
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield where to make a file, which then takes the place of another; unless none was made."""
-    from localreg.filesystem.temporary_owners import owner_mark
-
-    # With its name in it: one that is refused here is so before a byte is copied.
-    aside = path.with_name(f".{new_id()}-{path.name}{owner_mark()}")
-    try:
-        yield aside
-        if os.path.lexists(aside):
-            aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def _adopt(store: BlobStore, digest: str, link: Path) -> bool:
     """Return whether a copy is whole that came here with another time of writing.
 
@@ -204,7 +185,7 @@ def _adopt(store: BlobStore, digest: str, link: Path) -> bool:
         return False
     try:
         make_readonly_at(link, store.group)
-        _same_time(blob, link)
+        set_same_time(blob, link)
     except PermissionError:  # somebody else's file: it gives way to one of our own
         return False
     return True
@@ -226,48 +207,6 @@ def _link(blob: Path, target: Path) -> bool:
     except OSError:  # no hard links here, too many of this file, or it is another user's
         return False
     return True
-
-
-def copy_file(blob: Path, target: Path, group: int | None, *, sync: bool) -> None:
-    """Copy a blob, which shares its bytes where that can be; with its own time of writing."""
-    import shutil
-
-    from localreg.blobs.staging.staging import clone
-
-    if not clone(blob, target):
-        shutil.copyfile(blob, target, follow_symlinks=False)
-    make_readonly_at(target, group)
-    _same_time(blob, target)
-    if sync:  # its size and time alone will say that it is whole
-        with open(target, "rb") as file:
-            os.fsync(file.fileno())
-
-
-def _same_time(blob: Path, copy: Path) -> None:
-    """Give a copy its blob's time of writing: a file that somebody else puts there has another."""
-    status = blob.lstat()
-    os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
-
-
-def is_copy(path: Path, blob: Path) -> bool:
-    """Return whether a file is what `copy_file` made of a blob."""
-    size = size_of(blob)
-    if size is None or size_of(path) != size:
-        return False
-    return _is_time_of(path.lstat().st_mtime_ns, blob.lstat().st_mtime_ns)
-
-
-def _is_time_of(copied: int, time: int) -> bool:
-    """Return whether a time, in nanoseconds, is another as coarsely as some file system has it.
-
-    >>> _is_time_of(1_700_000_000_000_000_000, 1_700_000_001_123_456_789)  # FAT
-    True
-    >>> _is_time_of(1_700_000_001_000_000_000, 1_700_000_001_123_456_000)  # ext2
-    True
-    >>> _is_time_of(1_700_000_001_000_000_001, 1_700_000_001_123_456_000)
-    False
-    """
-    return any(copied == time - time % step for step in _TIME_STEPS)
 
 
 def _wrong_size(found: int | None, wanted: int | None) -> str:

@@ -13,7 +13,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from localreg.blobs.local_files.handed_out import copy_file, is_copy, replacing
+from localreg.blobs.local_files.copying import copy_file, is_copy, replacing
 from localreg.errors import StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.values.layout import FILES
