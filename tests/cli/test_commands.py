@@ -43,7 +43,7 @@ class Site(http.server.ThreadingHTTPServer):
     def __init__(self):
         site = self
         self.gets = []
-        self.told = {}  # headers
+        self.headers = {}  # more of an answer
         self.first = lambda: None  # done before an answer
         self.answer = None  # gets the handler, and answers by itself
 
@@ -55,7 +55,7 @@ class Site(http.server.ThreadingHTTPServer):
                     site.answer(self)
                     return
                 self.send_response(404 if "missing" in self.path else 200)
-                for name, value in {"Content-Length": "7", **site.told}.items():
+                for name, value in {"Content-Length": "7", **site.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(b"weights")
@@ -98,7 +98,7 @@ def test_add_keeps_a_file_as_the_next_version(run, weights):
     assert Path(path).read_bytes() == b"weights"
 
 
-def test_add_records_all_that_is_told(run, weights, tmp_path):
+def test_add_records_all_options(run, weights, tmp_path):
     config, labels = tmp_path / "c.toml", tmp_path / "l.json"
     config.write_text("lr = 0.1\n")
     labels.write_text('{"cat": 1}')
@@ -107,14 +107,14 @@ def test_add_records_all_that_is_told(run, weights, tmp_path):
         "--alias", "best", "--framework", "JAX", "--config", config, "--labels", labels,
         "--publish", "--json",
     )  # fmt: skip
-    told = json.loads(out)
+    values = json.loads(out)
     assert code == 0
-    assert (told["project"], told["name"], told["ref"]) == ("a/b", "c/d", "a/b/c/d:1")
-    assert told["tags"] == ["x", "y"]
-    assert told["metadata"] == {"k": {"value": "1=2", "type": "str"}}
-    assert (told["comment"], told["aliases"], told["framework"]) == ("note", ["best"], "JAX")
-    assert (told["config"], told["labels"]) == ("lr = 0.1\n", {"cat": 1})
-    assert told["published"]
+    assert (values["project"], values["name"], values["ref"]) == ("a/b", "c/d", "a/b/c/d:1")
+    assert values["tags"] == ["x", "y"]
+    assert values["metadata"] == {"k": {"value": "1=2", "type": "str"}}
+    assert (values["comment"], values["aliases"], values["framework"]) == ("note", ["best"], "JAX")
+    assert (values["config"], values["labels"]) == ("lr = 0.1\n", {"cat": 1})
+    assert values["published"]
 
 
 def test_add_by_a_task_makes_the_model_its_output(run, weights):
@@ -135,9 +135,9 @@ def test_add_downloads_and_keeps_what_a_url_serves(run, site):
     assert out.startswith("vision/resnet:1  ")
     assert "Kept 7 B" in err
     assert site.gets == ["/models/resnet.onnx"]
-    told = json.loads(run("show", "vision/resnet", "--json")[1])
-    assert (told["kept"], told["size"], told["url"]) == (True, 7, site.url())
-    assert told["framework"] == "ONNX"
+    values = json.loads(run("show", "vision/resnet", "--json")[1])
+    assert (values["kept"], values["size"], values["url"]) == (True, 7, site.url())
+    assert values["framework"] == "ONNX"
     path = Path(run("path", "vision/resnet")[1].strip())
     assert (path.name, path.read_bytes()) == ("resnet.onnx", b"weights")
     assert len(site.gets) == 1
@@ -149,14 +149,14 @@ def test_add_only_records_a_url_by_reference(run, site):
     assert out.startswith("resnet:1  "), "its name is the file's without its ending, as of files"
     assert "Recorded the location; nothing was copied" in err
     assert site.gets == []
-    told = json.loads(run("show", "resnet", "--json")[1])
-    assert (told["kept"], told["digest"], told["url"]) == (False, None, site.url())
+    values = json.loads(run("show", "resnet", "--json")[1])
+    assert (values["kept"], values["digest"], values["url"]) == (False, None, site.url())
     assert Path(run("path", "resnet")[1].strip()).read_bytes() == b"weights"
     assert run("add", "s3://bucket/a.pt", "--reference", "-q")[0] == 0
 
 
 @pytest.mark.parametrize("mode", ["--copy", "--reference"])
-def test_add_records_all_that_is_told_of_a_url(mode, run, site, tmp_path):
+def test_add_records_all_options_with_a_url(mode, run, site, tmp_path):
     from localreg import Registry, Task
 
     with Registry():
@@ -171,20 +171,24 @@ def test_add_records_all_that_is_told_of_a_url(mode, run, site, tmp_path):
         "--sha256", hashlib.sha256(b"weights").hexdigest(),
     )  # fmt: skip
     assert (code, err) == (0, "")
-    told = json.loads(out)
-    assert (told["project"], told["name"], told["ref"]) == ("a/b", "c/d", "a/b/c/d:1")
-    assert (told["tags"], told["comment"], told["aliases"]) == (["x"], "note", ["best"])
-    assert told["metadata"] == {"k": {"value": "1", "type": "str"}}
-    assert (told["framework"], told["config"], told["labels"]) == ("JAX", "lr = 0.1\n", {"cat": 1})
-    assert (told["published"], told["task"], told["filename"]) == (True, task.id, "d.npz")
-    assert told["pinned"] == hashlib.sha256(b"weights").hexdigest()
+    values = json.loads(out)
+    assert (values["project"], values["name"], values["ref"]) == ("a/b", "c/d", "a/b/c/d:1")
+    assert (values["tags"], values["comment"], values["aliases"]) == (["x"], "note", ["best"])
+    assert values["metadata"] == {"k": {"value": "1", "type": "str"}}
+    assert (values["framework"], values["config"], values["labels"]) == (
+        "JAX",
+        "lr = 0.1\n",
+        {"cat": 1},
+    )
+    assert (values["published"], values["task"], values["filename"]) == (True, task.id, "d.npz")
+    assert values["pinned"] == hashlib.sha256(b"weights").hexdigest()
     with Registry():
-        assert Task.get_task(task.id).output_models_id == {"c/d": told["id"]}
+        assert Task.get_task(task.id).output_models_id == {"c/d": values["id"]}
 
 
 def test_add_hands_a_url_out_under_the_name_that_is_asked_for(run, site):
-    """Not under the server's, nor with it: it counts where nobody says another one."""
-    site.told["Content-Disposition"] = 'attachment; filename="server.pt"'
+    """The server's name is used only when --filename is not given."""
+    site.values["Content-Disposition"] = 'attachment; filename="server.pt"'
     add(run, site.url("/one"), "-n", "asked", "--filename", "weights")
     add(run, site.url("/two"))
     for name, filename in (("asked", "weights"), ("server", "server.pt")):
@@ -230,7 +234,7 @@ def test_what_a_url_cannot_be_added_with_is_wrong_usage(option, run, site):
     assert run("ls", "-q")[1] == ""
 
 
-def test_a_url_that_cannot_be_added_is_told_and_nothing_recorded(run, site):
+def test_a_url_that_cannot_be_added_is_an_error_and_not_recorded(run, site):
     code, _, err = run("add", site.url("/missing.pt"))
     assert (code, "404" in err) == (1, True)
     code, _, err = run("add", "s3://bucket/a.pt")
@@ -241,7 +245,7 @@ def test_a_url_that_cannot_be_added_is_told_and_nothing_recorded(run, site):
     assert run("ls", "-q")[1] == ""
 
 
-def test_add_tells_no_secret_of_a_url(run, site):
+def test_add_prints_no_secret_of_a_url(run, site):
     url = site.url("/a.pt?sig=hunter2").replace("//", "//me:hunter2@")
     for options in ([], [], ["--json"], ["--move"]):
         assert "hunter2" not in "".join(run("add", url, *options)[1:])
@@ -317,13 +321,13 @@ def test_lines_in_a_pipe_have_one_line_a_model_whatever_is_in_it(run, weights):
     assert "\x1b" not in out
 
 
-def test_show_tells_everything(run, weights):
+def test_show_prints_everything(run, weights):
     model = add(
         run, weights, "-n", "p/a", "-t", "x", "-m", "k=v", "-c", "two\nlines", "--alias", "q"
     )
     out = run("show", "p/a@q")[1]
-    for told in (model, "p/a:1", "x", "k = v", "lines", "q", "kept here", "PyTorch", "draft"):
-        assert told in out
+    for values in (model, "p/a:1", "x", "k = v", "lines", "q", "kept here", "PyTorch", "draft"):
+        assert values in out
     run("rm", "p/a", "--delete-weights")
     run("restore", "p/a")
     assert "MISSING" in run("show", "p/a")[1]
@@ -362,8 +366,8 @@ def test_publish_archive_unarchive_take_several_models(run, weights):
     for command, key, value in (("publish", "published", True), ("archive", "archived", True),
                                 ("unarchive", "archived", False)):  # fmt: skip
         assert run(command, "a", "b") == (0, "", "")
-        told = json.loads(run("ls", "-a", "--json")[1])
-        assert [each[key] for each in told] == [value, value]
+        values = json.loads(run("ls", "-a", "--json")[1])
+        assert [each[key] for each in values] == [value, value]
 
 
 def test_one_unknown_model_among_several_changes_nothing(run, weights):
@@ -397,7 +401,7 @@ def test_rm_refuses_the_input_of_a_task_without_force(run, weights):
     assert run("rm", "a", "--force")[0] == 0
 
 
-def test_damage_is_told_by_what_is_there(run, weights):
+def test_errors_say_how_weights_are_damaged(run, weights):
     model = add(run, weights, "-n", "a")
     (blob,) = (each for each in Path("registry/blobs/sha256").rglob("*") if each.is_file())
     os.truncate(blob, 3)
@@ -443,9 +447,9 @@ def test_init_makes_a_registry_that_commands_below_find(run, monkeypatch, tmp_pa
     assert "already" in run("init")[2]
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
-    told = json.loads(run("env", "--json")[1])
-    assert told["registry"] == str(tmp_path / ".localreg")
-    assert ".localreg" in told["chosen_by"]
+    values = json.loads(run("env", "--json")[1])
+    assert values["registry"] == str(tmp_path / ".localreg")
+    assert ".localreg" in values["chosen_by"]
 
 
 def test_init_takes_the_journal(run, tmp_path):
@@ -472,13 +476,13 @@ def test_a_mistyped_model_is_guessed(run, weights):
     assert "Did you mean vision/resnet?" in err
 
 
-def test_a_damaged_registry_leaves_with_4(run, tmp_path):
+def test_a_damaged_registry_is_exit_code_4(run, tmp_path):
     run("ls")
     (tmp_path / "registry" / "registry.db").write_bytes(b"garbage" * 1000)
     assert run("ls")[0] == 4
 
 
-def test_what_cannot_be_fetched_is_told_not_to_be(run):
+def test_path_of_weights_that_cannot_be_fetched_is_an_error(run):
     from localreg import InputModel, Registry
 
     with Registry():
@@ -557,7 +561,7 @@ def test_folders_and_the_standard_input_are_kept(run, tmp_path):
     assert Path(run("path", "piped")[1].strip()).read_bytes() == b"piped"
 
 
-def test_modes_are_told_from_each_other(run, tmp_path):
+def test_add_copies_moves_links_or_references(run, tmp_path):
     for mode in ("copy", "move", "link", "reference"):
         (tmp_path / f"{mode}.pt").write_bytes(mode.encode())
         code, _, err = run("add", f"{mode}.pt", f"--{mode}")
@@ -572,7 +576,7 @@ def test_modes_are_told_from_each_other(run, tmp_path):
     assert (code, "sha256" in err) == (0, True)
 
 
-def test_damage_is_told_with_its_own_exit_code_and_repaired(run, tmp_path):
+def test_damage_is_exit_code_4_and_can_be_repaired(run, tmp_path):
     (tmp_path / "m.pt").write_bytes(b"weights")
     run("add", "m.pt", "-n", "p/m")
     assert run("verify")[0] == 0
@@ -630,7 +634,7 @@ def test_the_cache_is_listed_and_pruned(run, tmp_path):
     assert run("cache", "rm", tree.name[:8])[0] == 3
 
 
-def test_du_tells_where_the_bytes_are(run, tmp_path):
+def test_du_prints_what_takes_space(run, tmp_path):
     (tmp_path / "m.pt").write_bytes(b"weights")
     run("add", "m.pt", "-n", "p/a")
     run("add", "m.pt", "-n", "q/b")

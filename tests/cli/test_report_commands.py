@@ -131,7 +131,7 @@ def test_compare_shows_models_side_by_side(model, registry, tmp_path):
     assert (code, "2 to 6 different models" in err) == (1, True)
 
 
-def test_a_registry_for_reading_writes_no_pages_of_its_own(model, registry, tmp_path):
+def test_a_read_only_registry_writes_pages_only_to_a_given_path(model, registry, tmp_path):
     model.flush()
     with Registry(registry.path, readonly=True) as reading:
         mine = InputModel(model.id, registry=reading)
@@ -144,7 +144,7 @@ def test_a_registry_for_reading_writes_no_pages_of_its_own(model, registry, tmp_
 
 
 @needs_browser
-def test_images_are_exported_under_names_that_tell_what_they_show(model, tmp_path):
+def test_exported_images_are_named_after_their_titles(model, tmp_path):
     printed = run("report", "p/a", "--images", "png,svg", "-o", str(tmp_path / "out"))
     names = sorted(Path(line).name for line in printed.splitlines())
     assert names == ["a_matrix_ünï-s-7.png", "a_matrix_ünï-s-7.svg", "loss.png", "loss.svg"]
@@ -191,7 +191,7 @@ def test_one_damaged_picture_stops_no_page(model, registry, caplog):
     assert "cannot show the file reported" in caplog.text
 
 
-def test_pages_of_what_is_gone_are_deleted(model, registry):
+def test_pages_of_removed_models_are_deleted(model, registry):
     registry.render()
     page = registry.path / "reports" / "models" / f"{model.id}.html"
     assert page.exists()

@@ -65,7 +65,7 @@ def models(registry, tmp_path):
 
 @pytest.fixture
 def trained(models, tmp_path):
-    """A task that a script has run, in a folder of its own."""
+    """A task that a script has run, in its folder."""
     script = tmp_path / "work" / "train.py"
     script.parent.mkdir()
     script.write_text(SCRIPT)
@@ -131,7 +131,7 @@ def test_it_runs_as_it_ran_with_what_is_added(run, trained):
     assert len(Task.get_tasks()) == 1
 
 
-def test_an_input_that_the_task_does_not_have_is_told(run, trained):
+def test_an_input_that_the_task_does_not_have_is_a_remark(run, trained):
     code, _, err = run("task", "clone", trained.id, "--set-input", "head=second")
     assert code == 0
     assert "no input model 'head' yet; it has backbone" in err
@@ -217,7 +217,7 @@ def test_a_script_with_a_pool_is_run_again(run, registry, tmp_path):
     assert task.get_reported_scalars()["work"]["all"]["y"] == [0.0, 1.0, 2.0]
 
 
-def test_what_is_gone_is_a_clear_error(run, trained, registry):
+def test_a_missing_script_interpreter_or_task_is_a_clear_error(run, trained, registry):
     script = Path(trained.get_script()["entry_point"])
     script.rename(script.with_name("other.py"))
     code, _, err = run("task", "run", trained.id)
@@ -245,7 +245,7 @@ def test_a_task_that_runs_is_not_run_twice(run, registry, tmp_path):
         running.communicate("\n")
 
 
-def test_whoever_ends_the_command_ends_the_script(registry, tmp_path):
+def test_ending_the_command_ends_the_script(registry, tmp_path):
     """As a scheduler does; and both killed at once, the task is found aborted."""
     script = tmp_path / "wait.py"
     script.write_text(
@@ -306,17 +306,17 @@ def test_ls_finds_a_killed_task_aborted(run, registry):
     assert len(run("task", "ls", "-q", "--status", "aborted")[1].split()) == 1
 
 
-def test_show_tells_what_is_known(run, trained, models):
+def test_show_prints_what_is_recorded(run, trained, models):
     code, out, _ = run("task", "show", trained.id[:6])
     assert code == 0
     for part in ("vision/train", "completed", "Args/lr = 0.5", "backbone: first:1", "train.py"):
         assert part in out
-    told = json.loads(run("task", "show", trained.id, "--json")[1])
-    assert told["id"] == trained.id
-    assert told["inputs"] == {"backbone": models["first"].id}
-    assert told["arguments"] == ["--lr", "0.5"]
-    assert told["configurations"] == ["net"]
-    assert told["ended"] is not None
+    values = json.loads(run("task", "show", trained.id, "--json")[1])
+    assert values["id"] == trained.id
+    assert values["inputs"] == {"backbone": models["first"].id}
+    assert values["arguments"] == ["--lr", "0.5"]
+    assert values["configurations"] == ["net"]
+    assert values["ended"] is not None
 
 
 @pytest.mark.parametrize("reference", ["abc", "zzzzzz", "f" * 32])
@@ -324,7 +324,7 @@ def test_an_unknown_task_is_exit_code_3(run, registry, reference):
     assert run("task", "show", reference)[0] == 3
 
 
-def test_rm_removes_tasks_and_keeps_models_unless_told(run, registry, tmp_path):
+def test_rm_removes_tasks_and_keeps_models_without_the_option(run, registry, tmp_path):
     file = tmp_path / "w.pt"
     file.write_bytes(b"w")
     for options, there in ((("--models",), False), ((), True)):

@@ -288,7 +288,7 @@ def _copies(registry: OpenRegistry) -> list[Finding]:
     if doubled:
         text = (
             f"{doubled / 1e6:,.1f} MB in {folder} are there twice, because they are not links. To "
-            "free the space, delete that folder while nobody uses the registry; local copies are "
+            "free the space, delete that folder while the registry is not in use; local copies are "
             "made again when needed"
         )
         if upstream:

@@ -112,7 +112,7 @@ def make_shared(
                 setting_rows.set_shared(change.connection, group.name)
             registry.close()
             registry = open_registry(path, durability=durability)
-        # Now, so that nobody has to wait for the right mode of one later.
+        # Now, so that no process has to wait for their modes later.
         for names in FOLDERS:
             registry.blobs.make_folder(*names)
         _make_journal(registry)
@@ -161,7 +161,7 @@ def _check_owner(root: Path, group: Group) -> None:
 def _make_journal(registry: OpenRegistry) -> None:
     """Make the rollback journal, which SQLite would make without the group's access at first."""
     if registry.store.journal_mode() == "wal":
-        # Its files are made each time, and whoever opens the database waits for their modes.
+        # Its files are made each time, and a process that opens the database waits for their modes.
         return
     journal = registry.store.path.with_name(f"{registry.store.path.name}-journal")
     with suppress(FileExistsError):

@@ -43,7 +43,7 @@ def init(user, umask, arguments):
 
 @pytest.fixture
 def root(place, children, request):
-    """A registry that Alice made, whose umask lets nobody else do anything."""
+    """A registry that Alice made with a umask that gives others no rights."""
     root = place / "registry"
     journal = getattr(request, "param", "wal")
     arguments = ["--shared", str(GROUP), "--journal", journal, str(root)]
@@ -174,7 +174,7 @@ def work_at_once(number, barrier, root, users):
 
 @pytest.mark.parametrize("root", ["wal", "truncate"], indirect=True)
 def test_members_use_it_at_once(root, children):
-    """Four processes of two users lose nothing, and nobody is refused anything."""
+    """Four processes of two users lose nothing, and no access is refused."""
     assert children.crowd(4, work_at_once, root, [ALICE, BOB]) == [True] * 4
     with Registry(root) as registry:
         assert len(registry.models(name="pointed")) == 16
@@ -243,7 +243,7 @@ def collect(root):
     return [sorted(each.kind for each in done.garbage), list(done.failed)]
 
 
-def test_what_a_killed_process_left_is_collected_by_another_member(root, children, site):
+def test_another_member_collects_the_leftovers_of_a_killed_process(root, children, site):
     """Bob does not go on with Alice's half file, which stays hers, and deletes it in the end."""
     import zipfile
 
@@ -271,7 +271,7 @@ def look(user, root):
     return ["", ""]
 
 
-def test_whoever_is_not_in_the_group_gets_nothing(root, children):
+def test_a_user_outside_the_group_can_use_nothing(root, children):
     """The umask of who made it counts for others: 077 leaves them nothing."""
     before = {name: status.st_mtime_ns for name, status in modes(root).items()}
     kind, said = children.run(look, STRANGER, root)
@@ -291,7 +291,7 @@ def look_before(user, first, upstream):
         return [each.reason for each in registry._chain.absent]
 
 
-def test_an_upstream_that_one_may_not_enter_is_told_as_such(root, place, children):
+def test_an_upstream_that_a_user_may_not_enter_is_named(root, place, children):
     first = place / "first"
     first.mkdir()
     os.chown(first, STRANGER, STRANGER)
@@ -386,7 +386,7 @@ def init_without_modes(root, group):
     return ["", ""]
 
 
-def test_a_read_only_mount_is_told_before_anything_is_made(small_disk):
+def test_a_read_only_mount_is_an_error_before_anything_is_made(small_disk):
     need_root()
     disk = small_disk("-t", "tmpfs", "-o", "size=1m,ro", "none")
     with pytest.raises(ReadOnlyRegistryError, match=f"{disk} is on a read-only file system"):
@@ -429,7 +429,7 @@ def spoil(root):
     return [str(blob.relative_to(root)), str(blob.parent.relative_to(root))]
 
 
-def test_files_that_keep_the_group_out_are_told_and_mended_by_their_owner(root, children):
+def test_files_that_keep_the_group_out_are_reported_and_corrected_by_their_owner(root, children):
     children.run(work, BOB, 0o077, root, "bob")
     spoilt = children.run(spoil, root)
     with Registry(root) as registry:
@@ -458,7 +458,7 @@ def repair(root):
 
 
 def test_a_member_repairs_what_another_kept(root, children):
-    """Damaged weights of Alice are moved away and kept anew by Bob, from where they came from."""
+    """Bob replaces damaged weights of Alice by good ones from the original path."""
     source = root.parent / "source.pt"
     source.write_text("the right bytes")
     with Registry(root) as registry:
@@ -482,7 +482,7 @@ def run(*arguments):
     return done.returncode, done.stdout
 
 
-def test_doctor_and_env_tell_who_shares_it(root):
+def test_doctor_and_env_say_which_group_shares_a_registry(root):
     told = json.loads(run("-R", str(root), "env", "--json")[1])
     assert told["shared"] == f"by the group {GROUP}"
     assert told["writable"] == "yes"
@@ -495,7 +495,7 @@ def test_doctor_and_env_tell_who_shares_it(root):
     assert "files has mode 0700, not 2770" in said
 
 
-def test_a_folder_above_that_members_cannot_pass_is_told(root):
+def test_a_folder_above_that_members_cannot_enter_is_bad(root):
     root.parent.chmod(0o700)
     with Registry(root) as registry:
         (finding,) = examine_sharing(registry._chain.first)
@@ -507,7 +507,7 @@ def test_a_folder_above_that_members_cannot_pass_is_told(root):
 
 
 def open_too_early(root):
-    """Open a registry and write to it; tell each time that it has to be tried again."""
+    """Open a registry and write to it; report each time that it has to be tried again."""
     import sys
     import time
 

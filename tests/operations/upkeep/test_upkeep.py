@@ -1,4 +1,4 @@
-"""Upkeep: what is damaged is found and mended, what is not needed is collected, nothing else."""
+"""Upkeep: damage is found and repaired, and only what nothing needs is deleted."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def cut(path):
 
 
 def through_the_link(path):
-    """Write through the name that was handed out, as a careless root does."""
+    """Write through a local copy, as root can by mistake."""
     digest = path.parent.name + path.name
     (link,) = (path.parents[3] / "files" / digest).iterdir()
     flip(link)
@@ -80,7 +80,7 @@ def test_a_sound_registry_verifies(registry, file):
         assert (found.checked, found.size) == (2, len(BYTES) + len(OTHER))
 
 
-def test_what_nobody_touched_is_not_hashed_again_unless_all_is(registry, file):
+def test_unchanged_files_are_hashed_again_only_by_a_full_verification(registry, file):
     registry.add(file, "m")
     assert registry.verify().hashed == 0
     assert registry.verify(full=True).hashed == 1
@@ -88,7 +88,7 @@ def test_what_nobody_touched_is_not_hashed_again_unless_all_is(registry, file):
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_damage_is_found_and_told(name, registry, file):
+def test_damage_is_found_and_reported(name, registry, file):
     damage, kind = DAMAGES[name]
     model = registry.add(file, "m", "p")
     sound = registry.add(io.BytesIO(OTHER), "n", filename="n")
@@ -126,7 +126,7 @@ def test_the_rest_is_verified_when_one_blob_cannot_be(registry, file):
     assert {each.digest for each in registry.verify().problems} == {first.digest, second.digest}
 
 
-def test_what_was_handed_out_is_verified_too(registry, file):
+def test_local_copies_are_verified_too(registry, file):
     model = registry.add(file, "m")
     link = Path(model.get_local_copy())
     link.unlink()
@@ -223,7 +223,7 @@ def test_damage_is_repaired_from_the_file_it_was_copied_from(name, registry, fil
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_what_no_source_has_any_more_is_told_as_lost(name, registry, file):
+def test_weights_without_a_source_are_reported_as_lost(name, registry, file):
     """Neither a source that is gone nor one that changed is taken for it."""
     model = registry.add(file, "m")
     file.write_bytes(OTHER)
@@ -288,7 +288,7 @@ def test_damage_under_two_names_is_quarantined_once(registry, file):
     assert len(list((registry.path / "quarantine").iterdir())) == 1
 
 
-def test_a_copy_that_was_handed_out_repairs_the_blob(registry, file):
+def test_a_local_copy_repairs_the_blob(registry, file):
     """Where hard links were lost, as after a copy without them, both hold the bytes."""
     model = registry.add(file, "m", mode="move")
     link = Path(model.get_local_copy())
@@ -328,7 +328,7 @@ def test_the_weights_of_a_removed_model_are_collected_after_the_grace_period(reg
     assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()
 
 
-def test_what_a_collection_frees_is_told_with_the_unpacked_tree(registry, tmp_path):
+def test_freed_bytes_include_the_unpacked_package(registry, tmp_path):
     folder = tmp_path / "bert"
     folder.mkdir()
     (folder / "config.json").write_text("{}" * 50)
@@ -341,8 +341,8 @@ def test_what_a_collection_frees_is_told_with_the_unpacked_tree(registry, tmp_pa
     assert not tree.exists()
 
 
-def test_what_a_collection_frees_is_told_with_local_copies_that_are_no_links(registry, file):
-    """Where links do not exist, or were not kept by a copy of the directory."""
+def test_freed_bytes_include_local_copies_that_are_not_links(registry, file):
+    """As on file systems without links, or in a directory that was copied."""
     model = registry.add(file, "m")
     path = Path(model.get_local_copy())
     path.unlink()
@@ -483,7 +483,7 @@ def test_a_local_copy_being_made_stays_for_the_grace_period(registry, file):
     assert not begun.exists()
 
 
-def test_a_link_in_the_place_of_a_folder_is_told_and_the_rest_is_collected(registry, file):
+def test_a_link_in_place_of_a_folder_is_reported_and_the_rest_is_collected(registry, file):
     outside = file.parent
     model = registry.add(file, "m")
     Model.remove(model, delete_weights_file=False)
@@ -605,7 +605,7 @@ def test_verifying_writes_nothing_into_a_registry_that_is_open_for_reading(tmp_p
 # du ----------------------------------------------------------------------------------------
 
 
-def test_shared_bytes_are_told_apart(registry, file):
+def test_shared_bytes_are_counted_once_and_listed_for_each(registry, file):
     registry.add(file, "a", "p")
     registry.add(file, "b", "q")
     registry.add(io.BytesIO(OTHER), "b", "q", filename="o")
@@ -621,7 +621,7 @@ def test_shared_bytes_are_told_apart(registry, file):
     assert found.total >= both + found.database
 
 
-def test_bytes_of_no_model_are_told(registry, file):
+def test_bytes_of_no_model_are_reported(registry, file):
     Model.remove(registry.add(file, "a"), delete_weights_file=False)
     found = registry.du()
     assert (found.kept, found.unused, found.projects) == (0, len(BYTES), ())
@@ -667,7 +667,7 @@ def test_the_cache_holds_what_can_be_had_again_and_nothing_that_is_kept(registry
     assert Path(package.get_local_copy()).is_dir()
 
 
-def test_pruning_is_a_dry_run_unless_it_is_told(registry):
+def test_pruning_is_a_dry_run_by_default(registry):
     model = cached_url(registry, "https://example.org/a.pt", OTHER)
     done = cache.prune(registry._chain, max_size=0)
     assert (done.dry_run, done.freed) == (True, len(OTHER))
@@ -741,7 +741,7 @@ def test_a_healthy_registry_is_called_healthy(registry, file):
     assert list((registry.path / "tmp").iterdir()) == []
 
 
-def test_what_needs_care_is_told(registry, file):
+def test_what_needs_care_is_bad(registry, file):
     registry.add(file, "m")
     (registry.path / "quarantine").mkdir()
     (registry.path / "quarantine" / "x").write_bytes(b"1")
@@ -754,7 +754,7 @@ def test_what_needs_care_is_told(registry, file):
     assert states["quarantine"] == states["permissions"] == states["database"] == "bad"
 
 
-def test_leftovers_are_told(registry):
+def test_leftovers_are_a_note(registry):
     (registry.path / "tmp").mkdir(exist_ok=True)
     (registry.path / "tmp" / "blob-old").write_bytes(b"1")
     found = {each.what: each for each in doctor.examine(registry._chain)}
