@@ -186,9 +186,9 @@ def test_add_records_all_options_with_a_url(mode, run, site, tmp_path):
         assert Task.get_task(task.id).output_models_id == {"c/d": values["id"]}
 
 
-def test_add_hands_a_url_out_under_the_name_that_is_asked_for(run, site):
+def test_local_copies_of_a_url_have_the_name_given_by_filename(run, site):
     """The server's name is used only when --filename is not given."""
-    site.values["Content-Disposition"] = 'attachment; filename="server.pt"'
+    site.headers["Content-Disposition"] = 'attachment; filename="server.pt"'
     add(run, site.url("/one"), "-n", "asked", "--filename", "weights")
     add(run, site.url("/two"))
     for name, filename in (("asked", "weights"), ("server", "server.pt")):
