@@ -1,4 +1,4 @@
-"""Fetching what a URL serves: one download, verified, recorded in one transaction."""
+"""Downloads: one for each URL, verified, and recorded in one transaction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from localreg.blobs.local_files.handed_out import local_file
 from localreg.blobs.staging.staging import StagedBlob
 from localreg.errors import DigestMismatchError, ReadOnlyRegistryError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.operations.finding.upstream import read_each
+from localreg.operations.finding.upstream import Found, read_each
 from localreg.operations.weights.ingest import Held, inside_of, keep
 from localreg.operations.weights.locations import (
     KeptUpstream,
@@ -39,15 +39,15 @@ SCHEMES = ("http", "https", *CLOUDS)
 
 
 class Wish(Frozen, kw_only=True):
-    """What shall be fetched.
+    """What to download.
 
     Attributes:
-        url: with its secrets.
-        filename: the name it is handed out under.
-        named: whether that name was asked for; else the server may know a better one.
-        wanted: the sha256 that it must have; None for any.
-        force: download it also when it is here.
-        progress: called with the bytes done and, when that is known, how many there are.
+        url: the full URL, with secrets.
+        filename: the name of local copies.
+        named: True if the user gave that name; otherwise the server may give a better one.
+        wanted: the sha256 that the bytes must have, or None.
+        force: download even if the bytes are here.
+        progress: called with the bytes downloaded so far and, if it is known, with all bytes.
     """
 
     url: str
@@ -111,9 +111,9 @@ def held_bytes(chain: Chain, wish: Wish) -> Held:
 
 
 def find_served(chain: Chain, wish: Wish) -> Held | None:
-    """Return what a URL served before, when it is what is wanted and is here or upstream.
+    """Return what a URL served before, if a registry that cannot be written to finds it.
 
-    For a registry that cannot be written to, where nothing can be recorded: else `fetch` does both.
+    A registry that can be written to uses `fetched`, which also records it.
     """
     if wish.force or not chain.first.store.readonly:
         return None
@@ -126,11 +126,7 @@ def find_served(chain: Chain, wish: Wish) -> Held | None:
 
 
 def check_scheme(url: str) -> None:
-    """Check that a URL is of a kind that can be fetched.
-
-    Raises:
-        DownloadError: it is not.
-    """
+    """Raise DownloadError if localreg cannot download from URLs of this scheme."""
     scheme = scheme_of(url)
     if scheme not in SCHEMES:
         from localreg.errors import DownloadError
@@ -227,7 +223,7 @@ def _record_served(
 
 
 def better_name(own: str | None, told: str | None) -> str | None:
-    """Return the name of a download: the URL's, or the server's where the URL's has no ending.
+    """Return the name of a download: the URL's, or the server's if the URL's has no suffix.
 
     >>> better_name("resolve", "model.safetensors"), better_name("m.pt", "x.bin")
     ('model.safetensors', 'm.pt')
@@ -237,29 +233,29 @@ def better_name(own: str | None, told: str | None) -> str | None:
 
 def fetch_weights(
     chain: Chain,
-    model_id: str,
+    model: Found,
     weights: WeightsRecord,
     *,
     force: bool = False,
     again: bool = False,
     progress: Progress | None = None,
 ) -> WeightsRecord:
-    """Fetch the weights of a model from their URL, and return them as they are now recorded.
+    """Download the weights of a model, and return them as they are recorded now.
 
-    What was recorded before is the truth: other bytes are an error, or with `force` a warning and
-    an event; an error all the same when the model is published, or the digest pinned.
+    Bytes other than the recorded ones are an error; with `force` they are a warning and an event,
+    unless the model is published or its checksum was given. Weights of an upstream model go into
+    the first registry's cache, and nothing is recorded of the model.
 
     Args:
-        weights: the revision that is served.
-        force: download them also when they are here, and accept other bytes.
-        again: download them also when they are here.
-        progress: told of the bytes.
-
-    Raises:
-        DownloadError, DigestMismatchError, LockTimeoutError, StorageError: as `fetch`.
-        ModelNotFoundError: the model was removed meanwhile.
+        weights: the current revision.
+        force: download even if the bytes are here, and accept other bytes.
+        again: download even if the bytes are here.
+        progress: called with the bytes downloaded so far.
     """
     assert weights.url is not None
+    if model.registry != chain.first:
+        return _fetch_upstream_weights(chain, model, weights, force or again, progress)
+    model_id = model.id
     with chain.first.store.read() as connection:
         row = model_rows.model_row(connection, model_id)
     fixed = row is not None and row.published
@@ -275,9 +271,9 @@ def fetch_weights(
     why = "force_download=True accepts what the URL serves now"
     if fixed:
         why = "the model is published, so its weights are fixed"
-    found = find_served(chain, wish)
-    if found is not None:
-        return replace(weights, digest=found.digest, size=found.size)
+    served = find_served(chain, wish)
+    if served is not None:
+        return replace(weights, digest=served.digest, size=served.size)
     try:
         with fetched(chain, wish) as (change, held):
             return _record_weights(change, model_id, weights, held)
@@ -285,22 +281,13 @@ def fetch_weights(
         raise _other_bytes(error, model_id, weights, why) from None
 
 
-def fetch_for_upstream(
+def _fetch_upstream_weights(
     chain: Chain,
-    home: OpenRegistry,
-    model_id: str,
+    model: Found,
     weights: WeightsRecord,
-    *,
-    force: bool = False,
-    progress: Progress | None = None,
+    force: bool,
+    progress: Progress | None,
 ) -> WeightsRecord:
-    """Fetch the weights of an upstream model into the cache of the registry before it.
-
-    Nothing is recorded of the model, which is not ours: what its registry tells stays the truth.
-
-    Raises:
-        DownloadError, DigestMismatchError, LockTimeoutError, StorageError: as `fetch`.
-    """
     assert weights.url is not None
     wish = Wish(
         url=weights.url,
@@ -312,8 +299,8 @@ def fetch_for_upstream(
     try:
         held = held_bytes(chain, wish)
     except DigestMismatchError as error:
-        why = f"only its own registry, {home.root}, may accept what the URL serves now"
-        raise _other_bytes(error, model_id, weights, why) from None
+        why = f"only its own registry, {model.registry.root}, may accept what the URL serves now"
+        raise _other_bytes(error, model.id, weights, why) from None
     filename = held.filename or weights.filename
     return replace(weights, digest=held.digest, size=held.size, filename=filename)
 

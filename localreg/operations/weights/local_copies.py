@@ -1,4 +1,4 @@
-"""Giving out local files of a model's weights."""
+"""Local files of a model's weights: first decide how to get one (`plan`), then do it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from localreg.operations.weights.locations import (
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows
 from localreg.values import settings
-from localreg.values.frozen import replace
+from localreg.values.frozen import Frozen, replace
 from localreg.values.records import WeightsRecord
 from localreg.values.urls import is_folder, local_path, local_url, safe_filename
 
@@ -37,13 +37,10 @@ if TYPE_CHECKING:
 
 
 def weights_url(chain: Chain, found: Found) -> str | None:
-    """Return where a model's weights come from, or None.
+    """Return the URL of a model's weights, or None.
 
-    Weights that only the registry holds have the ``file://`` URL of its own copy, which moves
-    with the directory and is not stored.
-
-    Raises:
-        ModelNotFoundError: the model is gone.
+    Weights that only the registry has get the ``file://`` URL of a local copy. It is not stored,
+    because it changes when the directory is moved.
     """
     weights = current(found)
     if weights is None:
@@ -55,16 +52,44 @@ def weights_url(chain: Chain, found: Found) -> str | None:
 
 
 def current(found: Found) -> WeightsRecord | None:
-    """Return the revision of a model's weights that is served, or None.
-
-    Raises:
-        ModelNotFoundError: the model is gone.
-    """
+    """Return the current revision of a model's weights, or None."""
     with found.registry.store.read() as connection:
         weights = model_rows.current_weights(connection, found.id)
         if weights is None:
             require_model(connection, found.id)
         return weights
+
+
+class Ready(Frozen):
+    """A local copy that exists and is whole."""
+
+    path: Path
+    digest: str
+
+
+class Serve(Frozen):
+    """Weights that a registry of the chain has: a local file of them is to be made, or missing."""
+
+    weights: WeightsRecord
+
+
+class Fetch(Frozen):
+    """Weights that are to be downloaded first.
+
+    Attributes:
+        again: True if the bytes are here but damaged: download them nevertheless.
+    """
+
+    weights: WeightsRecord
+    again: bool
+
+
+class Outside(Frozen):
+    """A file that a ``file://`` URL names; `wanted` is the sha256 that it must have, if any."""
+
+    path: Path
+    filename: str | None
+    wanted: str | None
 
 
 def local_copy(
@@ -78,130 +103,126 @@ def local_copy(
     """Return a local file of a model's weights, or the folder that its archive unpacks to.
 
     Args:
-        extract: unpack an archive; what is none is given as it is. None unpacks packages.
-        force: fetch remote weights again.
-        progress: told of the bytes that are fetched.
+        extract: unpack an archive; any other file is returned itself. None unpacks packages.
+        force: download remote weights again.
+        progress: called with the bytes downloaded so far.
 
     Raises:
-        NoWeightsError: it has no weights, or they are not where its URL points.
-        CorruptBlobError: the registry's copy is damaged, and cannot be fetched again.
-        DownloadError: they are remote, and cannot be fetched.
-        DigestMismatchError: they are others than recorded.
+        NoWeightsError: the model has no weights, or the file of its URL does not exist.
+        CorruptBlobError: the registry's copy is damaged, and cannot be downloaded again.
+        DownloadError: the weights cannot be downloaded.
+        DigestMismatchError: the bytes differ from the recorded ones.
         ArchiveError: the archive is broken, unsafe or beyond the limits.
-        StorageError: the disk is full, or refused something.
-        ModelNotFoundError: the model is gone.
     """
-    registry, model_id = found.registry, found.id
     try:
-        with registry.store.one_statement() as connection:
-            weights, package = model_rows.weights_and_package(connection, model_id)
+        with found.registry.store.one_statement() as connection:
+            weights, package = model_rows.weights_and_package(connection, found.id)
         if weights is None or (weights.url is None and weights.digest is None):
-            with registry.store.read() as connection:
-                require_model(connection, model_id)
-            raise NoWeightsError(f"model {model_id} has no weights: no URL is recorded for it")
-        if extract is None:
-            extract = package
-        held, path = _file(chain, registry, model_id, weights, force, progress)
-        return _unpacked(chain, held, path) if extract else path
+            with found.registry.store.read() as connection:
+                require_model(connection, found.id)
+            raise NoWeightsError(f"model {found.id} has no weights: no URL is recorded for it")
+        verify = os.environ.get(settings.VERIFY) == "always"
+        digest: str | None
+        match plan(chain, weights, force=force, verify=verify):
+            case Ready(path, digest):
+                pass
+            case Serve(weights):
+                digest, path = _served(chain, found, weights, verify)
+            case Fetch(weights, again):
+                from localreg.operations.weights.fetching import fetch_weights
+
+                weights = fetch_weights(
+                    chain, found, weights, force=force, again=again, progress=progress
+                )
+                digest, path = _served(chain, found, weights, verify)
+            case Outside() as outside:
+                what = f"the weights of model {found.id} are"
+                digest, path = _check_outside(chain.first, outside, what, progress)
+        return _unpacked(chain, digest, path) if extract or (extract is None and package) else path
     except WeightsError as error:
-        error.model = model_id
+        error.model = found.id
         raise
 
 
-def _file(
-    chain: Chain,
-    registry: OpenRegistry,
-    model_id: str,
-    weights: WeightsRecord,
-    force: bool,
-    progress: Progress | None,
-) -> tuple[str | None, Path]:
-    """Return a local file, and its digest when that is known."""
+def plan(
+    chain: Chain, weights: WeightsRecord, *, force: bool, verify: bool
+) -> Ready | Serve | Fetch | Outside:
+    """Return how to get a local copy of weights. This only looks; it makes and downloads nothing.
+
+    Args:
+        force: download remote weights again.
+        verify: hash the bytes; if they are damaged, download them again where that is possible.
+    """
     remote = weights.url is None or not weights.url.startswith("file://")
-    thorough = os.environ.get(settings.VERIFY) == "always"
-    if weights.digest is not None and (remote or weights.kept) and not force and not thorough:
-        blobs = chain.first.blobs
-        path = handed_out(blobs, weights.digest, weights.size, weights.filename)
+    if weights.digest is not None and (remote or weights.kept) and not force and not verify:
+        path = handed_out(chain.first.blobs, weights.digest, weights.size, weights.filename)
         if path is not None:  # most calls end here
-            return weights.digest, path
+            return Ready(path, weights.digest)
     if remote:
         home = holder(chain, weights.digest, weights.size)
-        damaged = home is not None and not _is_sound(chain.first, home, weights)
+        damaged = verify and home is not None and not _is_sound(chain.first, home, weights)
         if weights.url is not None and (force or damaged or home is None):
-            weights = _fetched(chain, registry, model_id, weights, force, damaged, progress)
-    elif not weights.kept and not _is_cached(chain, weights):
-        return _outside(chain.first, model_id, weights, progress)
-    assert weights.digest is not None
-    path = local_file(chain, registry, weights.digest, weights.size, weights.filename)
-    if thorough:
-        check_handed_out(chain, weights.digest, weights.size, path)
-    return weights.digest, path
-
-
-def _fetched(
-    chain: Chain,
-    registry: OpenRegistry,
-    model_id: str,
-    weights: WeightsRecord,
-    force: bool,
-    damaged: bool,
-    progress: Progress | None,
-) -> WeightsRecord:
-    from localreg.operations.weights import fetching
-
-    if registry != chain.first:
-        return fetching.fetch_for_upstream(
-            chain, registry, model_id, weights, force=force or damaged, progress=progress
-        )
-    return fetching.fetch_weights(
-        chain, model_id, weights, force=force, again=damaged, progress=progress
-    )
-
-
-def _is_cached(chain: Chain, weights: WeightsRecord) -> bool:
-    """Return whether what was uploaded is gone from there, and is still here."""
+            return Fetch(weights, damaged)
+        return Serve(weights)
     path = local_path(weights.url or "")
-    return (
-        weights.uploaded
-        and size_of(path or chain.first.root) != weights.size
-        and holder(chain, weights.digest, weights.size) is not None
-    )
+    assert path is not None
+    if weights.kept or _is_cached(chain, weights, path):
+        return Serve(weights)
+    return Outside(path, weights.filename, weights.pinned or weights.digest)
 
 
-def _is_sound(registry: OpenRegistry, home: OpenRegistry, weights: WeightsRecord) -> bool:
-    """Return whether weights are what they were; their digest counts when that is asked for."""
-    if os.environ.get(settings.VERIFY) != "always":
-        return True
-    if home == registry:
+def _is_sound(first: OpenRegistry, home: OpenRegistry, weights: WeightsRecord) -> bool:
+    """Return True if the bytes in a registry have their sha256, by hashing them."""
+    if home == first:
         return home.blobs.is_sound(weights.digest or "")
     try:
-        check_upstream(registry, home, weights.digest or "")
-    except (CorruptBlobError, StorageError):  # damaged, or not to be read
+        check_upstream(first, home, weights.digest or "")
+    except (CorruptBlobError, StorageError):  # damaged, or unreadable
         return False
     return True
 
 
-def _outside(
-    registry: OpenRegistry, model_id: str, weights: WeightsRecord, progress: Progress | None
+def _is_cached(chain: Chain, weights: WeightsRecord, path: Path) -> bool:
+    """Return True if uploaded weights are missing at their destination, and a registry has them."""
+    return (
+        weights.uploaded
+        and size_of(path) != weights.size
+        and holder(chain, weights.digest, weights.size) is not None
+    )
+
+
+def _served(chain: Chain, found: Found, weights: WeightsRecord, verify: bool) -> tuple[str, Path]:
+    """Return the digest and a local file of weights that a registry of the chain has."""
+    assert weights.digest is not None
+    path = local_file(chain, found.registry, weights.digest, weights.size, weights.filename)
+    if verify:
+        check_handed_out(chain, weights.digest, weights.size, path)
+    return weights.digest, path
+
+
+def _check_outside(
+    first: OpenRegistry, outside: Outside, what: str, progress: Progress | None
 ) -> tuple[str | None, Path]:
-    """Return the very file that a ``file://`` URL names, checked where a digest is recorded."""
-    path = local_path(weights.url or "")
-    assert path is not None
-    what = f"the weights of model {model_id} are" if model_id else "it is"
+    """Return the digest, if it is known, and the path of a file outside, once it was checked.
+
+    Args:
+        what: the beginning of the error message if the file does not exist.
+    """
+    path = outside.path
     if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises for a name that is too long)
         raise NoWeightsError(
             f"{what} not there any more: {path}; bring the file back, or import its new place"
         )
-    wanted = weights.pinned or weights.digest
-    if wanted is None or is_folder(path):
+    if outside.wanted is None or is_folder(path):
         return None, path
     from localreg.operations.weights.ingest import Source, digest_of
 
-    source = Source(path=path, filename=weights.filename, wanted=wanted, progress=progress)
-    return digest_of(registry, source).digest, path
+    source = Source(path=path, filename=outside.filename, wanted=outside.wanted, progress=progress)
+    return digest_of(first, source).digest, path
 
 
 def _unpacked(chain: Chain, digest: str | None, path: Path) -> Path:
+    """Return the folder that an archive unpacks to; any other file is returned itself."""
     from localreg.blobs.archives.unpacking import is_archive
 
     if not is_archive(path.name) or is_folder(path):
@@ -214,12 +235,7 @@ def _unpacked(chain: Chain, digest: str | None, path: Path) -> Path:
 
 
 def check_wish(url: object, *, name: object, expected: object, force: bool) -> Wish:
-    """Return what shall be fetched, checked.
-
-    Raises:
-        InvalidURLError: the URL cannot be used.
-        InvalidValueError: the name or the digest cannot.
-    """
+    """Return what to download, once the arguments are checked."""
     from localreg.operations.weights.fetching import Wish
     from localreg.operations.weights.origin import check_filename, check_pin
     from localreg.values.urls import parse_weights_url
@@ -234,15 +250,11 @@ def check_wish(url: object, *, name: object, expected: object, force: bool) -> W
 
 
 def copy_of_url(chain: Chain, wish: Wish, *, extract: bool) -> Path:
-    """Return a local file of what a URL serves, or the folder that its archive unpacks to.
-
-    Raises:
-        WeightsError: as `local_copy`.
-        StorageError: the disk is full, or refused something.
-    """
-    if wish.url.startswith("file://"):
-        weights = WeightsRecord(url=wish.url, filename=wish.filename, pinned=wish.wanted)
-        digest, path = _outside(chain.first, "", weights, None)
+    """Return a local file of what a URL serves, or the folder that its archive unpacks to."""
+    path = local_path(wish.url)
+    if path is not None:
+        outside = Outside(path, wish.filename, wish.wanted)
+        digest, path = _check_outside(chain.first, outside, "it is", None)
         return _unpacked(chain, digest, path) if extract else path
     from localreg.operations.weights.fetching import held_bytes
     from localreg.progress import shown_progress
@@ -254,12 +266,7 @@ def copy_of_url(chain: Chain, wish: Wish, *, extract: bool) -> Path:
 
 
 def check_package(found: Found) -> None:
-    """Check that a model is a package of files.
-
-    Raises:
-        NotAPackageError: it is a single file.
-        ModelNotFoundError: the model is gone.
-    """
+    """Raise NotAPackageError if a model's weights are a single file."""
     with found.registry.store.read() as connection:
         row = require_model(connection, found.id)
     if not row.package:
@@ -275,11 +282,10 @@ def private_copy(
 
     Args:
         path: what `local_copy` returned.
-        folder: where it goes, under its original name; a new temporary folder when None.
+        folder: where to copy it, under its original name; None for a new temporary folder.
 
     Raises:
-        InvalidValueError: something of that name is there already.
-        StorageError: it cannot be written.
+        InvalidValueError: the folder has something of that name already.
     """
     from localreg.blobs.local_files.private_copy import copy_out, own_folder
 
@@ -298,7 +304,7 @@ def copy_to(path: Path, place: Path, *, replace: bool) -> Path:
 
 
 def own_name(chain: Chain, found: Found, path: Path) -> str:
-    """Return what a copy of a local path is called: an unpacked tree by its archive."""
+    """Return the name for a private copy; a folder is named after the archive it comes from."""
     own = any(each.blobs.contains(path) for each in chain.registries)
     if not is_folder(path) or not own:
         return path.name
@@ -308,7 +314,7 @@ def own_name(chain: Chain, found: Found, path: Path) -> str:
 
 
 def tree_name(filename: str) -> str:
-    """Return what a folder that was unpacked from an archive of this name is called.
+    """Return the name for the folder that an archive of this name unpacks to.
 
     >>> tree_name("bert.tar.gz"), tree_name("v1.5.zip")
     ('bert', 'v1.5')

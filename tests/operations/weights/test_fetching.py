@@ -151,7 +151,7 @@ def test_what_a_checksum_asks_for_is_not_answered_from_the_cache(site, registry)
 def test_a_fetch_does_not_overwrite_weights_that_changed_meanwhile(site, registry):
     model = InputModel.import_model(site.url(), name="net")
     before = replace(current(Found(registry._chain.first, model.id)), revision=7)
-    found = fetch_weights(registry._chain, model.id, before)
+    found = fetch_weights(registry._chain, Found(registry._chain.first, model.id), before)
     assert (found.digest, found.revision) == (DIGEST, 7)
     assert model.digest is None
     assert "weights.fetched" not in kinds(model)
