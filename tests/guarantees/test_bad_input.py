@@ -1,7 +1,7 @@
 """Bad input of every kind, to every public method and constructor argument.
 
-It is answered by one of localreg's errors that names the argument, and the registry is left
-exactly as it was: its database is dumped, and its files listed, before and after.
+Each raises an error of localreg that names the argument, and changes nothing in the registry: the
+test compares a dump of its database and a list of its files, before and after.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class BytesPath(os.PathLike):
 
 
 def label(value):
-    """Return an id for a value, also for one that cannot be printed."""
+    """Return a test id for a value, even if it cannot be printed."""
     for known, name in ((HUGE, "huge"), (LARGE, "large int"), (CYCLE, "cycle"), (DEEP, "deep")):
         if value is known:
             return name
@@ -130,7 +130,7 @@ NOT_A_DESTINATION = [
     "ftp://host/folder", "https://example.org/x", "s3://key:secret@bucket", "gs://bucket/a//b",
 ]  # fmt: skip
 
-# (what is called, bad values, what the message names)
+# call, bad values, name in the message
 IMPORTS = {
     "weights_url": NOT_A_URL,
     "config_text": NOT_A_TEXT,
@@ -734,7 +734,7 @@ CALLS = {
 
 @pytest.fixture(scope="module")
 def at(tmp_path_factory):
-    """One registry for all: nothing here may change it."""
+    """One registry for all tests of this file: none of them may change it."""
     folder = tmp_path_factory.mktemp("bad-input")
     file = folder / "m.pt"
     file.write_bytes(b"weights")
@@ -835,7 +835,7 @@ def test_every_public_method_with_arguments_is_in_the_table():
                 assert name in named, f"{kind.__name__}.{name}"
 
 
-def test_what_cannot_be_removed_is_false_without_raise_on_errors(at, caplog):
+def test_a_removal_that_fails_returns_false_without_raise_on_errors(at, caplog):
     before = state(at)
     for wrong in (None, 5, "", "f" * 32, "\ud800", at.task):
         caplog.clear()
@@ -845,7 +845,7 @@ def test_what_cannot_be_removed_is_false_without_raise_on_errors(at, caplog):
 
 
 def test_any_value_serves_as_a_flag(registry):
-    """Flags are taken for what Python takes them for, and never reach the database."""
+    """A flag counts as its truth value, as in Python; the value never reaches the database."""
     for value in ([], "", 0, None):
         model = InputModel.import_model(
             f"s3://bucket/{value!r}.pt", is_package=value, create_as_published=value

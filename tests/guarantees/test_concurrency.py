@@ -11,7 +11,7 @@ from localreg.registry import open_registry
 
 
 def open_at_once(number, barrier, root):
-    """Open a registry that nobody has made, at once with others, and use it."""
+    """Open a registry that does not exist yet, at the same time as others, and use it."""
     from localreg import InputModel, Registry
 
     barrier.wait()
@@ -21,7 +21,7 @@ def open_at_once(number, barrier, root):
 
 
 def test_many_processes_open_a_fresh_directory(tmp_path, children):
-    """P13: sixteen first opens at once make one registry; each one's model is in it."""
+    """P13: sixteen processes that open a new registry at once make one, with all their models."""
     ids = children.crowd(16, open_at_once, tmp_path / "deep" / "registry")
     assert len(set(ids)) == 1
     with Registry(tmp_path / "deep" / "registry") as registry:
@@ -32,7 +32,7 @@ def test_many_processes_open_a_fresh_directory(tmp_path, children):
 
 
 def register(number, barrier, root, count):
-    """Register models, and read them back between."""
+    """Register models, and read them back in between."""
     from localreg import InputModel, Registry
 
     registry = Registry(root, durability="fast")
@@ -52,7 +52,7 @@ def register(number, barrier, root, count):
 
 @pytest.mark.parametrize(("journal", "count"), [("wal", 200), ("truncate", 20)])
 def test_many_writers_lose_nothing(tmp_path, children, journal, count):
-    """P11: eight processes register models of one name: no lock error, nothing lost or doubled."""
+    """P11: eight processes register models of one name: no lock error, none lost, none twice."""
     open_registry(tmp_path, journal=journal).close()
     ids = children.crowd(8, register, tmp_path, count)
     with Registry(tmp_path) as registry:
@@ -62,11 +62,11 @@ def test_many_writers_lose_nothing(tmp_path, children, journal, count):
         assert len({model.comment for model in models}) == 8 * count
         updated = [model._row().updated for model in models]
         assert updated == sorted(set(updated), reverse=True)
-    check_sound(tmp_path, events=1 + 2 * 8 * count)  # with the one that made the project
+    check_sound(tmp_path, events=1 + 2 * 8 * count)  # one event made the project
 
 
 def race_for_an_alias(number, barrier, root, models):
-    """In each round all try to move the alias on from the same model; return who won and lost."""
+    """In each round, try to move the alias from the same model; return the rounds won and lost."""
     from localreg import Registry
     from localreg.errors import AliasConflictError
 
@@ -77,7 +77,9 @@ def race_for_an_alias(number, barrier, root, models):
         expect = registry.model("m@prod") if turn else None
         barrier.wait()
         try:
-            registry.set_alias(models[turn * 7 % len(models)], "other")  # only to be in the way
+            registry.set_alias(
+                models[turn * 7 % len(models)], "other"
+            )  # competes with the others for the lock
             registry.set_alias(models[turn + 1], "prod", expect=expect)
         except AliasConflictError as error:
             lost.append(error.found)
@@ -86,15 +88,15 @@ def race_for_an_alias(number, barrier, root, models):
     return [won, lost]
 
 
-def test_of_those_that_move_an_alias_one_wins(tmp_path, children):
-    """P11: with `expect` exactly one process wins each round, and the others are told."""
+def test_one_of_several_processes_moves_an_alias(tmp_path, children):
+    """P11: with `expect` exactly one process wins each round; the others get an error."""
     with Registry(tmp_path, durability="fast") as registry:
         description = recording.describe(name="m")
         (tmp_path / "w").write_bytes(b"w")
         models = [adding.add_model(registry._chain, tmp_path / "w", description) for _ in range(21)]
     results = children.crowd(6, race_for_an_alias, tmp_path, models)
     assert sorted(turn for won, _ in results for turn in won) == list(range(20))
-    # Each of the others was told where the alias had gone.
+    # The error of each other process names the model that has the alias now.
     assert sorted(found for _, lost in results for found in lost) == sorted(models[1:] * 5)
     with Registry(tmp_path) as registry:
         assert registry.model("m@prod").id == models[20]
@@ -103,7 +105,7 @@ def test_of_those_that_move_an_alias_one_wins(tmp_path, children):
 
 
 def count_tags(number, barrier, root, model, count):
-    """Add and drop tags of one model that others change too."""
+    """Add and remove tags of a model that other processes change too."""
     from localreg import Model, Registry
 
     mine = Model(model, registry=Registry(root, durability="fast"))
@@ -116,7 +118,7 @@ def count_tags(number, barrier, root, model, count):
 
 
 def test_changes_of_one_model_do_not_undo_each_other(tmp_path, children):
-    """P11: processes that change one model at once find each other's changes kept."""
+    """P11: processes that change one model at once keep each other's changes."""
     with Registry(tmp_path, durability="fast"):
         model = InputModel.import_model("s3://b/x.pt").id
     children.crowd(4, count_tags, tmp_path, model, 20)
@@ -128,7 +130,7 @@ def test_changes_of_one_model_do_not_undo_each_other(tmp_path, children):
 
 
 def keep_the_same(number, barrier, root, weights):
-    """Keep one file many times at once, and remove it with its weights."""
+    """Add one file many times, and remove its model with its weights."""
     from pathlib import Path
 
     from localreg import Model, Registry
@@ -144,8 +146,8 @@ def keep_the_same(number, barrier, root, weights):
     registry.close()
 
 
-def test_keeping_and_removing_the_same_bytes_do_not_meet(tmp_path, children):
-    """P8: weights are never deleted while another process keeps the same bytes."""
+def test_weights_that_are_added_again_are_not_removed(tmp_path, children):
+    """P8: weights are never deleted while another process adds the same bytes."""
     (tmp_path / "w.pt").write_bytes(b"shared weights")
     root = tmp_path / "registry"
     children.crowd(4, keep_the_same, root, tmp_path / "w.pt")
@@ -153,7 +155,7 @@ def test_keeping_and_removing_the_same_bytes_do_not_meet(tmp_path, children):
 
 
 def hold_a_transaction(root):
-    """Hold a write transaction until told otherwise."""
+    """Hold a write transaction until a line comes on standard input."""
     from localreg import Registry
 
     registry = Registry(root)
@@ -166,7 +168,7 @@ def hold_a_transaction(root):
 def test_a_reader_does_not_wait_for_a_writer(tmp_path, children):
     """P12: while another process is in a write transaction, reading goes on, without its changes.
 
-    Were the reader to wait, it would wait for ever: the writer ends only when this test says so.
+    If the reader waited, it would wait for ever: the writer ends only when this test says so.
     """
     with Registry(tmp_path) as registry:
         InputModel.import_model("s3://b/x.pt", name="x")
@@ -249,7 +251,7 @@ def open_close_while_checkpointing(number, barrier, root):
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
 def test_opening_during_checkpoints_and_commits_is_no_damage(tmp_path, children, journal):
-    """P11: a database whose pages are just being written is not taken for a damaged one."""
+    """P11: a database is not reported as damaged while its pages are being written."""
     open_registry(tmp_path, journal=journal).close()
     with Registry(tmp_path, durability="fast"):
         for number in range(10):

@@ -1,4 +1,4 @@
-"""P15: a registry that was copied, with its links or without, to whatever file system."""
+"""P15: a registry that was copied, with or without hard links, to any file system."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from localreg import Registry, Task
 from localreg.blobs.local_files.handed_out import is_linked
 from localreg.operations.upkeep.doctor import examine
 
-# How a directory is copied, and whether two names of one file stay one file, with its times.
+# How a directory is copied; whether hard links stay links; whether times are kept.
 WAYS = {
     "cp -a": ("cp -a SOURCE TARGET", True, True),
     "cp -r": ("cp -r SOURCE TARGET", False, False),
@@ -37,7 +37,7 @@ NAMES = ("a.pt", "b:c?.pt", "ü.bin")
 
 @pytest.fixture
 def filled(tmp_path):
-    """A registry with weights that were handed out, a package that was unpacked, and a page."""
+    """A registry with local copies, an unpacked package and a page."""
     with Registry(tmp_path / "registry", durability="fast") as registry:
         for name in NAMES:
             (tmp_path / name).write_bytes(name.encode() * 10_000)
@@ -56,11 +56,13 @@ def inodes(folder):
 
 
 def check_whole(root, copies):
-    """Check a registry that came from elsewhere, also after it was changed."""
+    """Check a copied registry, and check it again after a change."""
     with Registry(root, durability="fast") as registry:
         first, again = registry.verify(), registry.verify()
         assert first.ok
-        assert first.hashed == first.checked == len(NAMES) + 1  # other files than those it knew
+        assert (
+            first.hashed == first.checked == len(NAMES) + 1
+        )  # the files are new: all are hashed once
         assert again.hashed == 0
         assert (registry.du().copies > 0) is copies
         before = inodes(root / "files")
@@ -71,7 +73,7 @@ def check_whole(root, copies):
                 assert path.read_bytes() == model.name.encode() * 10_000
                 assert path.stat().st_mode & 0o222 == 0
         assert (Path(registry.model("package").get_local_copy()) / "inside").exists()
-        # Settled: from here on a local copy is a look at two files, however they came here.
+        # From here on a local copy only compares two files, whichever tool copied them.
         settled = inodes(root / "files")
         assert all(
             is_linked(registry._chain.first.blobs, model.digest, model.size, model.name)
@@ -93,12 +95,12 @@ def b_like(root):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_directory_that_was_copied(filled, tmp_path, way):
-    """P15: with links or without, with times or without: the same models, bytes and names."""
+    """P15: with or without links and times, it has the same models, bytes and names."""
     _, links, times = WAYS[way]
     root = carry(way, filled, tmp_path / "carried")
     shutil.rmtree(filled)
     before, settled = check_whole(root, copies=not links)
-    if times:  # what came is given out as it is: nothing is read or written for it
+    if times:  # the copied file is used: nothing is read or written for it
         assert settled == before
     else:  # it is linked once
         assert all(settled[path] != before[path] for path in before)
@@ -107,7 +109,7 @@ def test_a_directory_that_was_copied(filled, tmp_path, way):
 
 
 def check_doubled(root):
-    """Check that what is there twice is told, and can be had once again."""
+    """Check that bytes stored twice are reported, and that one of the two can be removed."""
     with Registry(root, durability="fast") as registry:
         assert registry.du().copies > sum(len(name.encode()) * 10_000 for name in NAMES)
         told = {each.what: each.text for each in examine(registry._chain)}
@@ -122,7 +124,7 @@ def check_doubled(root):
 
 
 def test_a_blob_that_did_not_come_is_brought_back_from_its_local_copy(filled):
-    """P6: a tool that can make no links leaves one of two names out; the other one is enough."""
+    """P6: a tool without hard links copies one of two names of a file; one is enough."""
     blobs = [path for path in (filled / "blobs").rglob("*") if path.is_file()]
     for blob in blobs:
         blob.unlink()
@@ -137,7 +139,7 @@ def test_a_blob_that_did_not_come_is_brought_back_from_its_local_copy(filled):
 @pytest.mark.parametrize("kind", ["tmpfs", "btrfs", "xfs"])
 @pytest.mark.parametrize("way", ["cp -a", "rsync -a"])
 def test_a_directory_on_another_file_system(filled, made_disk, small_disk, tmp_path, kind, way):
-    """P15: there and back again."""
+    """P15: a registry that was copied to another file system and back is complete."""
     if kind == "tmpfs":
         disk = small_disk("-t", "tmpfs", "-o", "size=64m", "none")
     else:
@@ -160,7 +162,7 @@ def used(disk):
 
 @pytest.mark.parametrize("kind", ["btrfs", "xfs"])
 def test_bytes_are_shared_where_the_file_system_can(made_disk, kind):
-    """Where there are clones, 30 MB are there once: source, blob, local and private copy."""
+    """With reflinks, source, blob, local copy and mutable copy share their 30 MB."""
     disk = made_disk(kind, 320)
     source = disk / "w.pt"
     source.write_bytes(os.urandom(30_000_000))
@@ -172,7 +174,7 @@ def test_bytes_are_shared_where_the_file_system_can(made_disk, kind):
         private = Path(linked.get_local_copy(mutable=True, target_folder=disk / "mine"))
         registry.add(source, "copied")
         assert used(disk) - before < 5_000_000
-        assert source.stat().st_mode & 0o777 == 0o644  # a clone is harmless to its source
+        assert source.stat().st_mode & 0o777 == 0o644  # a reflink cannot change its source
         for own in (source, private):
             with open(own, "r+b") as file:
                 file.write(b"changed")
@@ -183,7 +185,7 @@ def test_bytes_are_shared_where_the_file_system_can(made_disk, kind):
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_an_unpacked_tree_is_compared_with_its_archive(tmp_path, kept):
-    """P6: whether a model or an artifact has it, and for a model also when ``files/`` is gone."""
+    """P6: for models and artifacts; for a model also when ``files/`` was deleted."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/inside").write_bytes(b"inside")
     with Registry(tmp_path / "registry", durability="fast") as registry:
@@ -203,8 +205,8 @@ def test_an_unpacked_tree_is_compared_with_its_archive(tmp_path, kept):
         assert "inside has other bytes" in problem.text
 
 
-def hand_out_without_links(root, weights, durability):
-    """Keep weights where no links can be made; return what was done to the local copy, in order."""
+def copy_without_links(root, weights, durability):
+    """Add weights where links fail; return the calls on the local copy, in order."""
     import os
     from pathlib import Path
 
@@ -237,14 +239,14 @@ def hand_out_without_links(root, weights, durability):
 def test_a_local_copy_that_is_no_link_is_on_disk_before_it_counts(
     tmp_path, children, durability, wanted
 ):
-    """P2: it is known by its size and time, which after a power loss may be there without bytes."""
+    """P2: it is recognised by size and time, and a power failure can keep these without bytes."""
     (tmp_path / "w.pt").write_bytes(b"weights")
     arguments = (tmp_path / "registry", tmp_path / "w.pt", durability)
-    assert children.run(hand_out_without_links, *arguments) == wanted
+    assert children.run(copy_without_links, *arguments) == wanted
 
 
-def copy_of_somebody_else(root):
-    """Ask for a local copy that came with another time, and is another user's."""
+def copy_of_another_user(root):
+    """Ask for a local copy with a changed time that belongs to another user."""
     import os
     from pathlib import Path
 
@@ -268,12 +270,12 @@ def copy_of_somebody_else(root):
         return [again == path, again.stat().st_ino == theirs, again.stat().st_mode & 0o222]
 
 
-def test_a_local_copy_of_somebody_else_gives_way(filled, children):
-    """P15: whose time cannot be set is not hashed at each call, but replaced by a copy once."""
-    assert children.run(copy_of_somebody_else, filled) == [True, False, 0]
+def test_a_local_copy_of_another_user_is_replaced(filled, children):
+    """P15: its time cannot be set, so it is replaced once and not hashed at each call."""
+    assert children.run(copy_of_another_user, filled) == [True, False, 0]
 
 
-def hand_out_under_a_refused_name(root, code):
+def copy_under_a_refused_name(root, code):
     """Ask for a local copy where no file may have a colon in its name."""
     import os
     from pathlib import Path
@@ -299,5 +301,5 @@ def hand_out_under_a_refused_name(root, code):
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOENT, errno.EILSEQ])
 def test_a_name_that_a_file_system_refuses(filled, children, code):
-    """P18: in whichever way it does so, the local copy has a name that it takes."""
-    assert children.run(hand_out_under_a_refused_name, filled, code) == ["b_c_.pt"] * 2
+    """P18: whatever error it gives, the local copy gets a name that the file system accepts."""
+    assert children.run(copy_under_a_refused_name, filled, code) == ["b_c_.pt"] * 2

@@ -1,4 +1,4 @@
-"""P1 and P3: what was acknowledged survives a kill, and every call is all or nothing."""
+"""P1 and P3: completed calls survive a kill, and every call is all or nothing."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from localreg.operations.models import adding, recording
 
 
 def rows_of(root):
-    """Every row of a registry's database."""
+    """Return every row of a registry's database."""
     with closing(sqlite3.connect(root / "registry.db")) as connection:
         return list(connection.iterdump())
 
 
 def files_of(root):
-    """Every file of a registry but SQLite's own."""
+    """Return every file of a registry but SQLite's own."""
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in root.rglob("*")
@@ -33,7 +33,7 @@ def files_of(root):
 
 
 def acknowledge(root, journal, durability, weights):
-    """Change a registry without end; print each fact once the call that made it has returned."""
+    """Change a registry for ever; print each fact after the call that recorded it."""
     import json
     from itertools import count
     from pathlib import Path
@@ -86,14 +86,14 @@ for _ in range(TIMES - 1):
 
 @pytest.mark.long
 @pytest.mark.parametrize(("journal", "durability", "calls"), KILLS)
-def test_a_kill_loses_nothing_acknowledged(tmp_path, children, journal, durability, calls):
-    """P1: SIGKILL right after a call has returned loses nothing of it, whatever the journal."""
+def test_a_kill_loses_nothing_of_completed_calls(tmp_path, children, journal, durability, calls):
+    """P1: SIGKILL right after a call has returned loses nothing of it, in both journal modes."""
     root = tmp_path / "registry"
     child = children.start(acknowledge, root, journal, durability, tmp_path / "weights.pt")
     with child:
         lines = [child.stdout.readline() for _ in range(calls)]
         child.kill()
-        # What it acknowledged until it died counts too; a line that was cut off was not told.
+        # Calls completed before it died count too; an incomplete line does not.
         lines += [line for line in child.stdout if line.endswith("\n")]
 
     with Registry(root) as registry:
@@ -107,12 +107,12 @@ def test_a_kill_loses_nothing_acknowledged(tmp_path, children, journal, durabili
             if "digest" in fact:
                 number = fact["version"] - 1
                 assert Path(model.get_weights()).read_bytes() == b"weights %d" % number
-        InputModel.import_model("s3://b/after.pt")  # and it goes on
+        InputModel.import_model("s3://b/after.pt")  # the registry still takes changes
     check_sound(root)
 
 
 def stop_in_a_checkpoint(root):
-    """Fill the write-ahead log, and stop when a part of it is in the database."""
+    """Fill the write-ahead log, and stop when a part of it was copied into the database."""
     import resource
     import sqlite3
     from pathlib import Path
@@ -122,7 +122,7 @@ def stop_in_a_checkpoint(root):
     registry = Registry(root)
     for number in range(20):
         InputModel.import_model(f"s3://b/{number}", comment="x" * 4_000, registry=registry)
-    # The first page already tells of pages that the file is not allowed to grow to.
+    # The header already counts pages beyond the size that the file may have.
     grown = Path(root, "registry.db").stat().st_size + 4_096
     resource.setrlimit(resource.RLIMIT_FSIZE, (grown, grown))
     with registry._chain.first.store.read() as connection:
@@ -135,8 +135,8 @@ def stop_in_a_checkpoint(root):
 
 
 @pytest.mark.parametrize("readonly", [False, True])
-def test_half_a_checkpoint_is_no_damage(tmp_path, children, readonly):
-    """P1, P12: while the log is copied into the database, and killed there, a registry is whole."""
+def test_a_kill_in_a_checkpoint_is_no_damage(tmp_path, children, readonly):
+    """P1, P12: a registry is complete during a checkpoint, and after a kill in it."""
     root = tmp_path / "registry"
     Registry(root).close()
     database = root / "registry.db"
@@ -153,7 +153,7 @@ def test_half_a_checkpoint_is_no_damage(tmp_path, children, readonly):
 
 
 def die_in_a_commit(root):
-    """Die when a part of a transaction is in the database file."""
+    """Kill this process when a part of a transaction is in the database file."""
     import os
 
     from localreg import Registry
@@ -169,7 +169,7 @@ def die_in_a_commit(root):
 
 
 def test_a_kill_in_a_transaction_leaves_no_trace(tmp_path, children):
-    """P3: a transaction that was half in the database file when the process died is undone."""
+    """P3: a transaction half written to the database file is undone after a kill."""
     root = tmp_path / "registry"
     with children.start(die_in_a_commit, root) as child:
         assert child.wait() == -9
@@ -183,7 +183,7 @@ def test_a_kill_in_a_transaction_leaves_no_trace(tmp_path, children):
 
 @pytest.fixture
 def filled(tmp_path, monkeypatch):
-    """The current registry, with a bit of everything, and files of weights beside it."""
+    """The current registry, with one of each kind of record, and files of weights outside."""
     monkeypatch.chdir(tmp_path)
     Path("w.pt").write_bytes(b"weights")
     Path("new.pt").write_bytes(b"new weights")
@@ -266,7 +266,7 @@ BAD_CALLS = {
 
 @pytest.mark.parametrize("name", BAD_CALLS)
 def test_a_bad_call_changes_nothing(filled, name):
-    """P3: a call with a bad argument raises, and leaves no row and no file, also no temporary."""
+    """P3: a call with a bad argument raises, and leaves no row and no file."""
     before = rows_of(filled.path), files_of(filled.path)
     with pytest.raises(LocalregError):
         BAD_CALLS[name](filled)
@@ -316,7 +316,7 @@ def error_of(call, registry):
 
 @pytest.mark.parametrize("name", GOOD_CALLS)
 def test_a_call_that_fails_midway_changes_nothing(filled, name):
-    """P3: whichever of its events cannot be written, a call leaves no row; then it works whole."""
+    """P3: whichever event cannot be written, the call leaves no row; the next one succeeds."""
     before, written = rows_of(filled.path), len(filled.history())
     for number in range(1, 100):
         with failing_event(filled.path, written + number):
@@ -336,8 +336,8 @@ def interrupted(registry):
         raise KeyboardInterrupt
 
 
-def test_what_breaks_a_transaction_off_leaves_no_trace(filled):
-    """P3: also Ctrl-C in the middle of a transaction undoes it; the next one works."""
+def test_an_interrupted_transaction_leaves_no_trace(filled):
+    """P3: Ctrl-C in a transaction undoes it too; the next one succeeds."""
     before = rows_of(filled.path)
     with pytest.raises(KeyboardInterrupt):
         interrupted(filled)

@@ -27,7 +27,7 @@ from localreg.store.database.sqlite_errors import as_registry_error
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
 def test_a_disk_full_of_rows(small_disk, journal):
-    """P5: what was acknowledged before the disk was full is there, and with space all goes on."""
+    """P5: completed calls are kept when the disk is full; with free space the next ones succeed."""
     disk = small_disk("-t", "tmpfs", "-o", "size=3m", "none")
     ballast = disk / "ballast"
     ballast.write_bytes(bytes(1_000_000))
@@ -58,7 +58,7 @@ def test_a_disk_full_of_rows(small_disk, journal):
 
 
 def test_a_disk_full_of_weights(small_disk, tmp_path):
-    """P5: weights that find no room leave no file and no row; smaller ones are kept."""
+    """P5: weights that do not fit leave no file and no row; smaller ones are kept."""
     disk = small_disk("-t", "tmpfs", "-o", "size=4m", "none")
     large, small = tmp_path / "large.pt", tmp_path / "small.pt"
     large.write_bytes(os.urandom(5_000_000))
@@ -80,7 +80,7 @@ def test_a_disk_full_of_weights(small_disk, tmp_path):
 
 
 def test_a_disk_too_small_for_a_registry(small_disk):
-    """P5: a registry that finds no room is not made, and leaves nothing."""
+    """P5: a registry that does not fit is not made, and nothing of it is left."""
     disk = small_disk("-t", "tmpfs", "-o", "size=128k", "none")
     with pytest.raises(StorageFullError):
         Registry(disk / "registry")
@@ -88,7 +88,7 @@ def test_a_disk_too_small_for_a_registry(small_disk):
 
 
 def write_past_a_limit(root, weights):
-    """Write files until the limit on their size, then without it; return what came of it."""
+    """Write with a limit on the size of files, then without; return each result or error."""
     import resource
     from pathlib import Path
 
@@ -140,7 +140,7 @@ def test_a_limit_on_the_size_of_files(tmp_path, children, journal):
 
 
 def run_out_of_descriptors(root, weights):
-    """Use a registry with fewer and fewer file descriptors left; return what came of it."""
+    """Use a registry with fewer and fewer file descriptors left; return each result or error."""
     import os
     import resource
 
@@ -173,7 +173,7 @@ def run_out_of_descriptors(root, weights):
 
 
 def test_too_few_file_descriptors(tmp_path, children):
-    """P5: EMFILE is a StorageError wherever it strikes, and nothing is wrong afterwards."""
+    """P5: EMFILE is a StorageError in whichever call it happens, and nothing is lost."""
     (tmp_path / "w.pt").write_bytes(b"weights")
     told = children.run(run_out_of_descriptors, tmp_path / "registry", tmp_path / "w.pt")
     assert told == ["StorageError", "ok"]
@@ -196,7 +196,7 @@ def test_too_few_file_descriptors(tmp_path, children):
     ],
 )
 def test_errors_of_the_operating_system_are_translated(tmp_path, code, kind):
-    """P5: whatever the operating system refuses below blobs/ is a StorageError with the path."""
+    """P5: every error of the operating system below blobs/ is a StorageError with the path."""
 
     def refuse():
         with disk_errors("keeping weights", tmp_path):
@@ -209,7 +209,7 @@ def test_errors_of_the_operating_system_are_translated(tmp_path, code, kind):
     assert os.strerror(code) in str(raised.value)
 
 
-# What SQLite answers to a mistake of its user; from localreg it would be a defect.
+# SQLite's codes for wrong use of it: only a defect of localreg can cause them.
 MISTAKES = frozenset(
     "ERROR INTERNAL ABORT INTERRUPT NOTFOUND EMPTY SCHEMA TOOBIG CONSTRAINT MISMATCH MISUSE NOLFS "
     "RANGE NOTICE WARNING".split()
@@ -236,7 +236,7 @@ PRIMARY = {name: getattr(sqlite3, f"SQLITE_{name}") for name in [*MEANINGS, *sor
 
 @pytest.mark.parametrize("name", PRIMARY)
 def test_every_code_of_sqlite_has_a_meaning(name):
-    """P5: no result code of SQLite is left without a class; a mistake is called a defect."""
+    """P5: every result code of SQLite has an error class; those of misuse are called a defect."""
     for extended in (0, 1 << 8, 7 << 8):
         error = sqlite3.OperationalError("reason")
         error.sqlite_errorcode = PRIMARY[name] | extended
@@ -247,12 +247,12 @@ def test_every_code_of_sqlite_has_a_meaning(name):
 
 
 def test_no_code_of_sqlite_is_missing_here():
-    """P5: the codes above are all that there are, from SQLITE_ERROR to SQLITE_NOTADB, and two."""
+    """P5: the codes above are all of SQLite's, from SQLITE_ERROR to SQLITE_NOTADB, and two more."""
     assert sorted(PRIMARY.values()) == [*range(1, 27), 27, 28]
 
 
-def test_a_lock_that_is_held_too_long_is_told(tmp_path):
-    """P14: a writer that never ends gives a bounded LockTimeoutError, which says what to do."""
+def test_a_lock_that_is_held_too_long_is_an_error(tmp_path):
+    """P14: a writer that never ends causes a LockTimeoutError in bounded time, with advice."""
     error = sqlite3.OperationalError("database is locked")
     error.sqlite_errorcode = sqlite3.SQLITE_BUSY
     told = as_registry_error(error, tmp_path / "registry.db")
@@ -294,7 +294,7 @@ def use_where_folders_cannot_be_synced(root, weights, error):
 
 @pytest.mark.parametrize("error", ["EINVAL", "ENOSYS", "EOPNOTSUPP"])
 def test_folders_that_cannot_be_synced(tmp_path, children, error):
-    """P5: where fsync takes files only, the files are synced, and all works."""
+    """P5: where only files can be synced, they are, and everything works."""
     (tmp_path / "w.pt").write_bytes(b"weights")
     told = children.run(
         use_where_folders_cannot_be_synced, tmp_path / "registry", tmp_path / "w.pt", error

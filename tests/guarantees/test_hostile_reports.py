@@ -1,4 +1,4 @@
-"""P21 from report to page: no hostile text that is reported runs in a page that shows it."""
+"""P21: no hostile text in a report runs in a page that shows the report."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def browser():
 
 
 def usable(text):
-    """Return a hostile text in a form that is allowed as a name."""
+    """Return a hostile text without what names may not contain."""
     plain = text.replace("\0", "").encode("utf-8", "ignore").decode()
     return plain[:1_000].strip() or "blank"
 
 
 def report_one(subject, text, number):
-    """Report a plot in which every text is the given one; each number gives another kind."""
+    """Report a plot of the kind with this number, with the given text in all its texts."""
     axes = {"xaxis": text, "yaxis": text, "iteration": number}
     lines = [SeriesInfo(text, [(0, 1), (1, 2)], [text] * 2)]
     kinds = (

@@ -54,14 +54,14 @@ with Registry("made") as registry:
 
 
 def requirements(wheel):
-    """Return what a wheel says that it needs."""
+    """Return the requirements that a wheel declares."""
     with zipfile.ZipFile(wheel) as file:
         (name,) = (each for each in file.namelist() if each.endswith(".dist-info/METADATA"))
         return email.message_from_bytes(file.read(name)).get_all("Requires-Dist")
 
 
 def needed(lines, extras=()):
-    """Yield the names of the distributions that are required, with all that those require."""
+    """Yield the names of the required distributions, and of those that they require in turn."""
     for need in map(Requirement, lines):
         marker = need.marker
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
@@ -87,7 +87,7 @@ def run(command, **options):
 def wheel(tmp_path):
     """The wheel of this project, which takes a build backend to make."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
-    # Without isolation: else pip would fetch the backend, which stands in the extra "test".
+    # Without isolation: else pip would fetch the backend, which is in the extra "test".
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", tmp_path / "house"]
     run([*pip, *options, PROJECT])
     (wheel,) = (tmp_path / "house").iterdir()
@@ -96,7 +96,7 @@ def wheel(tmp_path):
 
 @pytest.fixture
 def alone(tmp_path):
-    """A function that runs a command where there is no network, as a user with nothing set."""
+    """Return a function that runs a command without network, with no variable of the user."""
     if subprocess.run([*ALONE, "true"], capture_output=True).returncode != 0:
         pytest.skip("a network namespace cannot be made here")
     work = tmp_path / "work"
@@ -127,7 +127,7 @@ def environment(tmp_path, wheel, alone):
 
 
 def test_localreg_is_installed_and_used_without_a_network(environment, alone, tmp_path):
-    """P24: where nothing can be reached all works that is local, and nobody even asks."""
+    """P24: without a network everything local works, and nothing tries to use one."""
     python, localreg = environment / "python", environment / "localreg"
     alone(python, "-W", "error", "-c", SCRIPT)
     assert "p/m" in alone(localreg, "-R", "made", "ls")
@@ -140,7 +140,7 @@ def test_localreg_is_installed_and_used_without_a_network(environment, alone, tm
     alone(localreg, "-R", "made", "gc")
     alone(localreg, "-R", "made", "doctor")
     assert not (tmp_path / "tripwire").exists()
-    # The wire would have told: this call needs the network, and does not get it.
+    # Proof that the network is cut off: this call needs it and fails.
     command = [*ALONE, localreg, "-R", "made", "get", "p/remote"]
     settings = {"TRIPWIRE": str(tmp_path / "tripwire"), "LOCALREG_DOWNLOAD_DEADLINE": "1"}
     done = subprocess.run(

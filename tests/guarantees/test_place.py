@@ -1,4 +1,4 @@
-"""P15 to P17: where a registry lies, what clock is there, and whose files they are."""
+"""P15 to P17: the place of a registry, its clock, and the modes of its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from localreg.registry import open_registry
 
 
 def fill(root, weights):
-    """Make a registry with a model whose weights are held, and one that is pointed to."""
+    """Make a registry with a model whose weights it stores, and one with a URL only."""
     weights.write_bytes(b"weights")
     with Registry(root, durability="fast") as registry:
         kept = adding.add_model(registry._chain, weights, recording.describe(name="kept"))
@@ -46,7 +46,7 @@ def check_use(root, **options):
 
 
 def test_the_directory_can_be_moved(root, tmp_path):
-    """P15: moved elsewhere, it is used there, its weights included, and its old place is not."""
+    """P15: after a move it is used at its new place, with its weights, and not at the old one."""
     moved = tmp_path / "elsewhere" / "deeper"
     moved.parent.mkdir()
     root.rename(moved)
@@ -57,7 +57,7 @@ def test_the_directory_can_be_moved(root, tmp_path):
 
 
 def test_the_directory_can_be_copied(root, tmp_path):
-    """P15: a copy is a registry of its own, its weights included."""
+    """P15: a copy is an independent registry, with its weights."""
     copy = shutil.copytree(root, tmp_path / "copy")
     shutil.rmtree(root)
     check_use(copy)
@@ -76,14 +76,14 @@ def test_the_directory_can_be_linked_to(root, tmp_path):
     assert {path.name for path in root.iterdir()} == {"registry.db", "blobs", "files", "tmp"}
 
 
-def test_no_path_of_the_directory_stands_in_it(tmp_path):
-    """P15: nothing in the database or in any name tells where the directory is."""
+def test_no_path_of_the_directory_is_in_it(tmp_path):
+    """P15: neither the database nor any name in it contains the directory's path."""
     root = tmp_path / "a-place-to-be-found"
     (tmp_path / "w.pt").write_bytes(b"weights")
     with Registry(root, durability="fast") as registry:
         first = InputModel.import_model(tmp_path / "w.pt", name="m", copy=True)
         first.get_weights(raise_on_error=True)
-        # What the registry handed out is known by its bytes, with an archived model too.
+        # The registry recognises its own local copies by their bytes, also of archived models.
         assert InputModel.import_model(first.get_weights()).id == first.id
         assert InputModel.load_model(f"file://{first.get_weights()}").id == first.id
         first.archive()
@@ -105,14 +105,14 @@ def test_no_path_of_the_directory_stands_in_it(tmp_path):
 
 
 def unprivileged(root, readonly):
-    """Use a registry as somebody who may only read it; return what came of it."""
+    """Use a registry as a user who may only read it; return the results."""
     import importlib
     import os
     from pathlib import Path
 
     import localreg
 
-    # What is imported at its first use may be where this user will not be able to look.
+    # This user may not be able to read Python's files, so everything is imported before.
     home = Path(localreg.__file__).parent
     for package in ("api", "blobs", "filesystem", "operations", "store", "values"):
         for source in home.glob(f"{package}/**/[a-z]*.py"):
@@ -140,8 +140,8 @@ def protect(root):
 
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
-def test_who_may_only_read_reads(public_folder, children, journal):
-    """P15: without any right to write, readonly=True reads everything, and a write says why not."""
+def test_readonly_works_without_the_right_to_write(public_folder, children, journal):
+    """P15: without the right to write, readonly=True reads everything; a write says why not."""
     root = public_folder / "registry"
     open_registry(root, journal=journal).close()
     fill(root, public_folder / "w.pt")
@@ -155,8 +155,8 @@ def test_who_may_only_read_reads(public_folder, children, journal):
 
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
-def test_who_may_not_write_gets_a_typed_error(public_folder, children, journal):
-    """P15: opened for writing where that is not allowed, it reads, and says so on a write."""
+def test_a_write_without_the_right_to_write_is_a_typed_error(public_folder, children, journal):
+    """P15: opened without readonly=True where writing is not allowed, it reads; a write says so."""
     root = public_folder / "registry"
     open_registry(root, journal=journal).close()
     fill(root, public_folder / "w.pt")
@@ -168,7 +168,7 @@ def test_who_may_not_write_gets_a_typed_error(public_folder, children, journal):
 
 
 def die_with_open_log(root, journal):
-    """Leave a log behind: of changes (WAL), or of what undoes them (truncate)."""
+    """Leave a write-ahead log, or a rollback journal (truncate), and die."""
     import os
 
     from localreg import InputModel, Registry
@@ -185,8 +185,10 @@ def die_with_open_log(root, journal):
 
 
 @pytest.mark.parametrize(("journal", "log"), [("wal", "-wal"), ("truncate", "-journal")])
-def test_a_log_left_behind_is_told_and_not_ignored(public_folder, children, journal, log):
-    """P15: on a read-only place what a killed process left in a log is not passed over."""
+def test_a_log_of_a_killed_process_is_reported_on_a_read_only_disk(
+    public_folder, children, journal, log
+):
+    """P15: changes that a killed process left in the log are not ignored there."""
     root = public_folder / "registry"
     open_registry(root, journal=journal).close()
     fill(root, public_folder / "w.pt")
@@ -206,8 +208,8 @@ def test_a_log_left_behind_is_told_and_not_ignored(public_folder, children, jour
     assert (names, weights) == (["late", "pointed", "kept"], "weights")
 
 
-def test_a_journal_left_behind_is_told_where_writing_is_allowed(tmp_path, children):
-    """P15: readonly=True does not undo a killed transaction, nor read its half: it says so."""
+def test_a_journal_of_a_killed_process_is_reported_with_readonly(tmp_path, children):
+    """P15: readonly=True neither undoes a half transaction nor reads it: it raises an error."""
     root = tmp_path / "registry"
     open_registry(root, journal="truncate").close()
     fill(root, tmp_path / "w.pt")
@@ -234,7 +236,7 @@ def test_a_read_only_mount_is_read(tmp_path, small_disk, journal):
 
 
 def register_at(root, nanoseconds, names):
-    """Register models while the clock says something."""
+    """Register models while the clock shows the given time."""
     import time
 
     time.time_ns = lambda: nanoseconds
@@ -248,7 +250,7 @@ def register_at(root, nanoseconds, names):
 
 
 def test_order_does_not_depend_on_the_clock(tmp_path, children):
-    """P16: with a clock that goes back, or stands still, order is that of what happened."""
+    """P16: models are in the order of the calls, even if the clock goes back or stands still."""
     year = 365 * 86_400 * 10**9
     children.run(register_at, tmp_path, 130 * year, ["first"])  # 2100
     children.run(register_at, tmp_path, 20 * year, ["second", "third"])  # 1990, standing still
@@ -270,7 +272,7 @@ def test_order_does_not_depend_on_the_clock(tmp_path, children):
 
 
 def use_with_umask(root, umask, weights):
-    """Make a registry under a umask; return the modes of what is in it while it is open."""
+    """Make a registry under a umask; return the modes of its files while it is open."""
     import os
     from pathlib import Path
 
@@ -318,7 +320,7 @@ FOLDERS = ["blobs", "blobs/sha256", "blobs/sha256/{digest[0]}{digest[1]}", "file
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_links_inside_are_not_followed(root, tmp_path, name):
-    """P17: a link where a folder belongs is refused, in keeping, giving out and deleting."""
+    """P17: a link in place of a folder is refused: for adding, local copies and deleting."""
     with Registry(root, durability="fast") as registry:
         kept = registry.model("kept")
         elsewhere = linked_away(root / name.format(digest=kept.digest))
@@ -337,7 +339,7 @@ def test_links_inside_are_not_followed(root, tmp_path, name):
 
 
 def test_a_link_in_the_place_of_weights_is_not_followed(root, tmp_path):
-    """P17: where weights belong a link is damage, and adding them again replaces it."""
+    """P17: a link in place of weights is damage; adding the weights again replaces it."""
     precious = tmp_path / "precious"
     precious.write_bytes(b"wEIGHTs")
     with Registry(root, durability="fast") as registry:

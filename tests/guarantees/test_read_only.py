@@ -1,4 +1,4 @@
-"""A registry that cannot be written to: it opens by itself, gives all it has, and says why not."""
+"""P15: a registry that cannot be written to opens read-only, and a write says why it fails."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def fill(root, folder, journal="wal"):
         gone = registry.add(folder / "w.pt", "gone")
         Model.remove(gone, delete_weights_file=False)
         registry.render()
-    for path in (root / "files").rglob("*"):  # as where no link was made when it was kept
+    for path in (root / "files").rglob("*"):  # as if no link had been made when they were added
         if path.is_file():
             path.unlink()
 
 
 @pytest.fixture(params=["remounted wal", "remounted truncate", "bound wal", "bound truncate"])
 def root(tmp_path, small_disk, request, temporary_folder):
-    """A registry on a file system that is mounted read-only: all of it, or this way to it."""
+    """A registry on a file system that is mounted read-only, as a whole or by a bind mount."""
     kind, journal = request.param.split()
     if kind == "remounted":
         root = small_disk("-t", "tmpfs", "-o", "size=16m", "none") / "registry"
@@ -57,7 +57,9 @@ def root(tmp_path, small_disk, request, temporary_folder):
     return disk / "registry"
 
 
-def test_it_opens_by_itself_and_all_can_be_read(root, tmp_path, temporary_folder):
+def test_it_opens_read_only_without_being_asked_and_everything_can_be_read(
+    root, tmp_path, temporary_folder
+):
     with Registry(root) as registry:
         assert registry.readonly
         assert {model.name for model in registry.models()} == NAMES
@@ -78,7 +80,7 @@ def test_it_opens_by_itself_and_all_can_be_read(root, tmp_path, temporary_folder
         assert (tree / "deep" / "a.txt").read_text() == "packed"
         assert package.get_local_copy() == str(tree)
         own = Path(package.get_local_copy(mutable=True, target_folder=tmp_path / "own"))
-        assert own.name == "package", "called by its archive, not by its digest"
+        assert own.name == "package", "named after its archive, not its digest"
         assert registry.verify(full=True).ok
         assert registry.gc().dry_run
         findings = {each.what: each for each in examine(registry._chain)}
@@ -143,7 +145,7 @@ def mounted(tmp_path, small_disk, temporary_folder):
     return root
 
 
-def test_each_write_says_why_it_cannot_be(mounted, tmp_path):
+def test_each_write_says_why_it_is_refused(mounted, tmp_path):
     with Registry(mounted) as registry:
         for name, write in WRITES.items():
             said = caught(name, lambda write=write: write(registry, tmp_path))
@@ -154,7 +156,7 @@ def test_each_write_says_why_it_cannot_be(mounted, tmp_path):
             assert "-o FILE" in said, name
 
 
-def test_readonly_that_was_asked_for_is_told_as_such(tmp_path, temporary_folder):
+def test_a_write_with_readonly_true_names_that_argument(tmp_path, temporary_folder):
     fill(tmp_path / "registry", tmp_path)
     with Registry(tmp_path / "registry", readonly=True) as registry:
         assert registry.readonly
@@ -188,7 +190,7 @@ def test_the_command_line_reads_and_says_why_it_does_not_write(mounted, tmp_path
 
 
 def as_reader(root, folder):
-    """Use a registry as somebody who may only read; return what came of it."""
+    """Use a registry as a user who may only read; return the results."""
     import tempfile
     from pathlib import Path
 
@@ -212,7 +214,7 @@ def as_reader(root, folder):
 
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
-def test_who_has_no_right_to_write_reads_what_is_there(public_folder, children, journal):
+def test_a_user_without_the_right_to_write_reads_everything(public_folder, children, journal):
     root = public_folder / "registry"
     fill(root, public_folder, journal)
     told = children.run(as_reader, root, public_folder / "free")
@@ -222,7 +224,7 @@ def test_who_has_no_right_to_write_reads_what_is_there(public_folder, children, 
 
 
 def plant(folder):
-    """Make, as a stranger, what local copies of root would be made in."""
+    """As another user, make the folder in which local copies of root would be made."""
     from pathlib import Path
 
     from support.two_users import STRANGER, become
@@ -231,10 +233,10 @@ def plant(folder):
     (Path(folder) / "localreg-0").mkdir()
 
 
-def test_a_place_for_copies_that_somebody_else_made_is_not_used(
+def test_a_folder_for_copies_that_another_user_made_is_not_used(
     public_folder, children, monkeypatch
 ):
-    """Whoever can write to it could change what is given out."""
+    """Its owner could change the local copies in it."""
     root = public_folder / "registry"
     fill(root, public_folder)
     children.run(plant, public_folder / "free")
@@ -250,7 +252,7 @@ def test_a_place_for_copies_that_somebody_else_made_is_not_used(
 
 
 def read_meanwhile(root, rounds):
-    """Read again and again without any right to write; tell each number of models seen."""
+    """Read repeatedly without the right to write; print each number of models found."""
     import sys
 
     from support.two_users import STRANGER, become
@@ -266,7 +268,7 @@ def read_meanwhile(root, rounds):
             for _ in range(rounds):
                 try:
                     models = registry.models()
-                    # All of one state: the overview, and what each of the models has.
+                    # All of one state: the list, and the facts of each model.
                     assert all(model.tags == [model.name] for model in models)
                     seen.append(len(models))
                 except StorageError as error:
@@ -280,8 +282,8 @@ def read_meanwhile(root, rounds):
 
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
-def test_who_may_only_read_sees_what_others_write(public_folder, children, journal):
-    """P11, P15: opened while nobody wrote, it goes on with what writers commit and clear away."""
+def test_a_read_only_user_sees_the_changes_of_others(public_folder, children, journal):
+    """P11, P15: opened before a writer comes, it follows its commits and its checkpoint."""
     root = public_folder / "registry"
     open_registry(root, journal=journal).close()
     with children.start(read_meanwhile, root, 3) as child:
@@ -299,7 +301,7 @@ def test_who_may_only_read_sees_what_others_write(public_folder, children, journ
             with registry._chain.first.store.one_statement() as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             assert seen_now() == 3
-        assert seen_now() == 3  # the writer has gone, and cleared what it could
+        assert seen_now() == 3  # the writer has closed, and removed its log
         for number in range(3, 6):
             with Registry(root, durability="fast"):
                 InputModel.import_model(f"s3://b/{number}", name="m", tags=["m"])
@@ -313,7 +315,7 @@ def test_who_may_only_read_sees_what_others_write(public_folder, children, journ
 
 
 def write_at_once(number, barrier, root, count):
-    """Number 0 registers, opening anew each time; the others read without any right to write."""
+    """Number 0 registers models, with a new handle each time; the others may only read."""
     from support.two_users import STRANGER, become
 
     from localreg import InputModel, Registry
@@ -342,8 +344,8 @@ def write_at_once(number, barrier, root, count):
 
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
-def test_who_may_only_read_never_sees_half_of_anything(public_folder, children, journal):
-    """What a reader sees while others come, write and go is always one state, and a later one."""
+def test_a_read_only_user_never_sees_half_a_change(public_folder, children, journal):
+    """While writers come and go, each read is of one state, and none is older than the last."""
     root = public_folder / "registry"
     open_registry(root, journal=journal).close()
     _, *readers = children.crowd(3, write_at_once, root, 60)
@@ -353,7 +355,7 @@ def test_who_may_only_read_never_sees_half_of_anything(public_folder, children, 
 
 
 def read_in_the_middle(root, damaged):
-    """Read while the file is changed between two statements; return what comes of it."""
+    """Read while the file changes between two statements; return the result or error."""
     import sqlite3
     import sys
 
@@ -376,8 +378,8 @@ def read_in_the_middle(root, damaged):
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_what_was_read_while_the_file_changed_does_not_count(public_folder, children, damaged):
-    """P11: who cannot lock a file is told that it changed, also where that looks like damage."""
+def test_a_read_during_a_change_of_the_file_is_an_error(public_folder, children, damaged):
+    """P11: a reader that cannot lock gets an error saying that the file changed, not damage."""
     root = public_folder / "registry"
     open_registry(root, journal="wal").close()
     with children.start(read_in_the_middle, root, damaged) as child:
@@ -392,7 +394,7 @@ def test_what_was_read_while_the_file_changed_does_not_count(public_folder, chil
 
 
 def ask(root, folder):
-    """Ask for all that looks at weights, as somebody who may only read; return what is told."""
+    """Call all that looks at weights, as a user who may only read; return the messages."""
     import tempfile
     from pathlib import Path
 
@@ -428,8 +430,8 @@ def ask(root, folder):
 
 
 @pytest.mark.parametrize("closed", ["blobs", "blobs/sha256", "files", "trees"])
-def test_a_folder_that_one_may_not_enter_is_named(public_folder, children, closed):
-    """No error of the system comes through, whatever is asked."""
+def test_the_error_names_a_folder_that_the_user_may_not_enter(public_folder, children, closed):
+    """Every call raises localreg's own error."""
     root = public_folder / "registry"
     fill(root, public_folder)
     with Registry(root) as registry:

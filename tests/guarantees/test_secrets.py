@@ -1,4 +1,4 @@
-"""P22: a URL's password and the values of its query stand where they are needed, and only there."""
+"""P22: the password and query values of a URL are only where they are needed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def registry(tmp_path, monkeypatch):
 
 
 def live(registry):
-    """Do everything that has to do with models of secret URLs."""
+    """Do everything that models with secret URLs can do."""
     net, bare = InputModel(name="net"), InputModel(name="bare")
     assert InputModel.import_model(URL, name="again") == net  # with a warning
     assert InputModel.load_model(BARE) == bare
@@ -53,8 +53,8 @@ def live(registry):
     return [net, bare, task]
 
 
-def test_secrets_stand_in_two_columns_only(registry):
-    """P22: in the database only the columns that hold the real URL hold it, after all that."""
+def test_secrets_are_in_two_columns_only(registry):
+    """P22: in the database only the two columns of real URLs contain a secret."""
     live(registry)
     registry.close()
     found = set()
@@ -73,7 +73,7 @@ def test_secrets_stand_in_two_columns_only(registry):
 
 
 def test_secrets_are_in_no_event_and_no_file_name(registry):
-    """P22: neither the event log, nor its texts, nor a file's or handle's name tells a secret."""
+    """P22: no event, no text of the history, no file name and no repr contains a secret."""
     handles = live(registry)
     events = registry.history()
     assert {"model.created", "model.removed", "model.restored", "task.model"} <= {
@@ -87,7 +87,7 @@ def test_secrets_are_in_no_event_and_no_file_name(registry):
 
 
 def test_secrets_are_in_no_log(registry, caplog):
-    """P22: no record of the logger tells a secret, nor do its arguments."""
+    """P22: no log record contains a secret, nor do its arguments."""
     caplog.set_level(logging.DEBUG)
     live(registry)
     InputModel()
@@ -102,7 +102,7 @@ def remote(**options):
 
 
 def refused(registry):
-    """Have SQLite itself refuse a model."""
+    """Make SQLite refuse a model."""
     with closing(sqlite3.connect(registry.path / "registry.db")) as connection:
         connection.execute(
             "CREATE TRIGGER injected BEFORE INSERT ON weights "
@@ -150,9 +150,9 @@ FAILING_CALLS = {
 
 @pytest.mark.parametrize("name", FAILING_CALLS)
 def test_secrets_are_in_no_error(registry, name):
-    """P22: neither a message nor a traceback with all its causes tells a secret, nor do its facts.
+    """P22: no message, attribute or traceback (with all causes) contains a secret.
 
-    A traceback shows lines of the program, so these hold the secret in a constant only.
+    A traceback shows lines of the program, so these name the secret by a constant.
     """
     with pytest.raises(LocalregError) as raised:
         FAILING_CALLS[name](registry)

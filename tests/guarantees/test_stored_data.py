@@ -30,7 +30,7 @@ def imported(node):
 
 
 def offences(tree):
-    """Yield what a module does that could run what it reads."""
+    """Yield what a module does that could execute data it reads."""
     for node in ast.walk(tree):
         for name in imported(node):
             if name.partition(".")[0] in UNPICKLERS:
@@ -60,10 +60,10 @@ RUNNER = "run.py"  # `python -m localreg.run SCRIPT`: runs the script that its c
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
-def test_no_module_can_run_what_it_reads(source):
+def test_no_module_can_execute_what_it_reads(source):
     """P23: no module of the package imports an unpickler or calls an evaluator.
 
-    But for the runner, which executes the main module that its command line names, and no more.
+    Only the runner does: it executes the main module that its command line names.
     """
     found = list(offences(ast.parse(source.read_text(encoding="utf-8"))))
     if source.name == RUNNER:
@@ -74,7 +74,7 @@ def test_no_module_can_run_what_it_reads(source):
 
 
 def test_nothing_imports_the_runner():
-    """P23: so nothing that reads a registry can reach what it executes but by a new process."""
+    """P23: code that reads a registry can reach it only by starting a new process."""
     for source in SOURCES:
         tree = ast.parse(source.read_text(encoding="utf-8"))
         names = [name for node in ast.walk(tree) for name in imported(node)]
@@ -103,7 +103,7 @@ def test_nothing_imports_the_runner():
     ],
 )
 def test_the_check_finds_what_it_looks_for(text):
-    """The check above is not blind."""
+    """The check above finds each kind of offence."""
     assert list(offences(ast.parse(text)))
 
 
@@ -113,7 +113,7 @@ MODULES_NAMED_BY_VARIABLES = {
 
 
 def test_modules_named_by_variables_are_few():
-    """P23: a module is imported by a variable only if code, never stored data, sets its name."""
+    """P23: where a variable names the module to import, code sets it, never stored data."""
     found = {
         source.name
         for source in SOURCES
@@ -143,7 +143,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_configuration_does_not_run(tmp_path, monkeypatch, name):
-    """P23: whatever a configuration says, it is text or plain values."""
+    """P23: a configuration is read as text or plain values only."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/of/somebody")
     (tmp_path / "secret.conf").write_text("stolen = 1")
@@ -182,7 +182,7 @@ def test_hostile_metadata_does_not_run(tmp_path, monkeypatch, type_):
 
 
 def test_hostile_weights_do_not_run(tmp_path, monkeypatch):
-    """P23: weights are bytes; a pickle that runs when it is loaded is kept and given out unread."""
+    """P23: weights are bytes: a pickle that runs code when loaded is stored, and never loaded."""
     monkeypatch.chdir(tmp_path)
     bomb = b"cos\nsystem\n(S'touch ran'\ntR."
     (tmp_path / "bomb.pkl").write_bytes(bomb)

@@ -1,4 +1,4 @@
-"""P2: bytes are on disk before they have their name, and names before a call returns."""
+"""P2: bytes are synced before they get their name, and names before a call returns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BYTES = os.urandom(300_000)
 
 
 class Disk:
-    """What the operating system was asked for, in order.
+    """The calls to the operating system, in order.
 
     Attributes:
         events: ("sync", inode), ("mode", inode), ("name", path) and ("make", path).
@@ -119,7 +119,7 @@ def test_a_download_is_on_disk_before_it_is_named(store, url, monkeypatch):
 
 
 def test_an_unpacked_tree_is_on_disk_before_it_is_named(store, file, tmp_path, monkeypatch):
-    """Where there is no call for one file system, all of them are synced."""
+    """Where syncfs is missing, all file systems are synced."""
     (tmp_path / "bert").mkdir()
     file.rename(tmp_path / "bert" / "net.pt")
     model = store.add(tmp_path / "bert", "m")
@@ -132,7 +132,7 @@ def test_an_unpacked_tree_is_on_disk_before_it_is_named(store, file, tmp_path, m
     assert ("sync", tree.parent.stat().st_ino) in disk.events[named:]
 
 
-def test_only_a_fast_registry_saves_the_syncing(tmp_path, file, monkeypatch):
+def test_only_a_fast_registry_does_not_sync(tmp_path, file, monkeypatch):
     with Registry(tmp_path / "fast", durability="fast") as registry:
         disk = Disk(monkeypatch)
         registry.add(file, "m")

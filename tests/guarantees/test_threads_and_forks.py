@@ -15,7 +15,7 @@ from localreg.errors import NotPicklableError
 
 
 def test_many_threads_share_a_registry(tmp_path):
-    """P13: threads register, read and change models of one registry, each on a connection."""
+    """P13: threads register, read and change models of one registry, each by its own connection."""
     with Registry(tmp_path, durability="fast") as registry:
         shared = InputModel.import_model("s3://b/shared", name="shared")
         barrier = threading.Barrier(12)
@@ -37,10 +37,10 @@ def test_many_threads_share_a_registry(tmp_path):
 
 
 def test_connections_of_ended_threads_are_closed(tmp_path):
-    """P13: threads that ended leave no connection open, also when their objects are kept."""
+    """P13: ended threads leave no connection open, even if their objects still exist."""
     with Registry(tmp_path, durability="fast") as registry:
         threads = []
-        for number in range(10):  # one after the other: the system gives out the same ids again
+        for number in range(10):  # one after the other: the system uses the same ids again
             thread = threading.Thread(
                 target=InputModel.import_model,
                 args=(f"s3://b/{number}",),
@@ -54,7 +54,7 @@ def test_connections_of_ended_threads_are_closed(tmp_path):
 
 
 def fork_while_threads_write(root):
-    """Fork again and again while threads write; every process goes on with the open registry."""
+    """Fork repeatedly while threads write; every process uses the open registry afterwards."""
     import os
     import threading
     import traceback
@@ -100,7 +100,7 @@ def fork_while_threads_write(root):
 
 
 def test_a_fork_with_an_open_registry_works_on_both_sides(tmp_path, children):
-    """P13: forked while threads write, parent and child go on, and nothing is lost or damaged."""
+    """P13: after forks while threads write, parent and children write; nothing is lost."""
     failures, written = children.run(fork_while_threads_write, tmp_path)
     assert not failures, failures
     with Registry(tmp_path) as registry:
@@ -136,7 +136,7 @@ def fork_with_an_idle_registry(root):
 
 
 def test_what_a_child_writes_after_its_parent_closed_is_kept(tmp_path, children):
-    """P13: the parent that closes last-but-one does not take the log away from its child."""
+    """P13: a parent that closes the registry does not delete the log that its child uses."""
     assert children.run(fork_with_an_idle_registry, tmp_path) == 0
     with Registry(tmp_path) as registry:
         assert {model.name for model in registry.models()} == {"before", "child", "late"}
@@ -144,7 +144,7 @@ def test_what_a_child_writes_after_its_parent_closed_is_kept(tmp_path, children)
 
 
 def fork_in_a_transaction(root):
-    """Fork inside a write transaction; the child drops out of it, the parent commits."""
+    """Fork inside a write transaction; the child ends, the parent commits."""
     import os
 
     from localreg import InputModel, Registry
@@ -161,7 +161,7 @@ def fork_in_a_transaction(root):
 
 
 def test_a_child_that_ends_inside_its_parents_transaction_harms_nothing(tmp_path, children):
-    """P13: a child forked in the middle of a transaction may end; its parent goes on with it."""
+    """P13: a child forked inside a transaction may end; its parent continues the transaction."""
     children.run(fork_in_a_transaction, tmp_path)
     with Registry(tmp_path) as registry:
         assert [each.kind for each in registry.history()] == ["model.created", "project.created"]
@@ -169,8 +169,8 @@ def test_a_child_that_ends_inside_its_parents_transaction_harms_nothing(tmp_path
 
 
 @pytest.mark.parametrize("send", [pickle.dumps, copy.deepcopy])
-def test_a_handle_that_is_sent_elsewhere_says_what_to_send_instead(send, tmp_path):
-    """It reads an open database: another process opens the directory itself."""
+def test_pickling_a_handle_says_what_to_send_instead(send, tmp_path):
+    """A handle has an open database; another process must open the directory itself."""
     with Registry(tmp_path / "registry", durability="fast") as registry:
         model = InputModel.import_model("s3://b/a.pt", name="a")
         task = Task.create(task_name="t")

@@ -1,4 +1,4 @@
-"""P4, P8: kills, and collections beside ingests, lose nothing, leak nothing, show nothing half."""
+"""P4, P8: kills, and gc during ingests, lose nothing, leak nothing and show nothing half."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def leftovers(root):
 
 
 def add_for_ever(root):
-    """Take in what comes from a stream that never ends."""
+    """Add a stream that never ends."""
     import sys
 
     from localreg import Registry
@@ -37,9 +37,7 @@ def add_for_ever(root):
         registry.add(Endless(), "endless", filename="w")
 
 
-def test_a_kill_in_the_middle_of_an_ingest_leaves_nothing_that_gc_does_not_clear(
-    tmp_path, children
-):
+def test_gc_removes_what_a_killed_ingest_left(tmp_path, children):
     with Registry(tmp_path / "r") as registry:
         child = children.start(add_for_ever, registry.path)
         child.stdin.write("ab")
@@ -58,7 +56,7 @@ def test_a_kill_in_the_middle_of_an_ingest_leaves_nothing_that_gc_does_not_clear
         assert registry.verify(full=True).ok
 
 
-def test_an_ingest_that_gc_runs_beside_comes_to_its_end(tmp_path, children):
+def test_gc_does_not_disturb_an_ingest(tmp_path, children):
     with Registry(tmp_path / "r") as registry:
         child = children.start(add_from_input, registry.path)
         child.stdin.write("x" * 100_000)
@@ -92,7 +90,7 @@ def add_from_input(root):
 
 
 class Slow(http.server.BaseHTTPRequestHandler):
-    """Sends most of a body and then waits; asked for the rest, it sends that."""
+    """Sends most of a body and then waits; sends the rest when asked for it."""
 
     protocol_version = "HTTP/1.0"
 
@@ -125,7 +123,7 @@ def get_and_tell(root, model_id):
         return InputModel(model_id).get_local_copy(raise_on_error=True)
 
 
-def test_a_download_that_was_killed_is_taken_up_by_the_next_process(tmp_path, children):
+def test_the_next_process_resumes_the_download_of_a_killed_one(tmp_path, children):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
     server.ranges, server.sent, server.over = [], threading.Event(), threading.Event()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
