@@ -1,4 +1,4 @@
-"""What is current: the registry and the task that calls without either one mean."""
+"""The current registry and the current task."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from localreg.errors import (
 
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
-    """A place where nothing says which registry is meant, but the user's data directory."""
+    """Work where no registry is named, so that the user's data directory is the default."""
     monkeypatch.delenv("LOCALREG_HOME")
     monkeypatch.setenv("LOCALREG_DURABILITY", "fast")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -36,7 +36,7 @@ def nowhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def current():
-    """Return the path of the current registry, which is closed again."""
+    """Return a function that opens the current registry, closes it and returns its path."""
 
     def look():
         registry = current_registry()
@@ -55,7 +55,7 @@ def make(path):
 # where it is -------------------------------------------------------------------------------
 
 
-def test_localreg_home_decides(nowhere, current, tmp_path, monkeypatch):
+def test_localreg_home_names_the_registry(nowhere, current, tmp_path, monkeypatch):
     make(nowhere / ".localreg")
     monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "home"))
     assert current() == tmp_path / "home"
@@ -69,19 +69,21 @@ def test_localreg_home_may_begin_with_a_tilde(nowhere, current, tmp_path, monkey
     assert current() == tmp_path / "models"
 
 
-def test_localreg_home_of_a_user_whom_nobody_knows_is_an_error_that_names_it(nowhere, monkeypatch):
+def test_localreg_home_of_an_unknown_user_is_an_error_that_names_it(nowhere, monkeypatch):
     monkeypatch.setenv("LOCALREG_HOME", "~nobody-here/models")
     with pytest.raises(InvalidValueError, match=r"LOCALREG_HOME.*~nobody-here/models"):
         InputModel.query_models()
 
 
-def test_without_a_working_directory_it_is_in_the_users_data(nowhere, current, tmp_path):
+def test_in_a_deleted_working_directory_the_registry_is_in_the_users_data(
+    nowhere, current, tmp_path
+):
     make(nowhere.parent / ".localreg")
     nowhere.rmdir()
     assert current() == tmp_path / "data" / "localreg"
 
 
-def test_without_it_the_nearest_localreg_folder_upwards_is_current(nowhere, current):
+def test_without_localreg_home_the_nearest_localreg_folder_upwards_is_current(nowhere, current):
     far = make(nowhere.parent.parent / ".localreg")
     assert current() == far
     near = make(nowhere.parent / ".localreg")
@@ -90,7 +92,7 @@ def test_without_it_the_nearest_localreg_folder_upwards_is_current(nowhere, curr
     assert current() == nearest
 
 
-def test_a_localreg_folder_without_a_registry_in_it_is_passed_over(nowhere, current):
+def test_a_localreg_folder_without_a_registry_is_skipped(nowhere, current):
     far = make(nowhere.parent / ".localreg")
     (nowhere / ".localreg").mkdir()
     assert current() == far
@@ -99,7 +101,7 @@ def test_a_localreg_folder_without_a_registry_in_it_is_passed_over(nowhere, curr
     assert current() == far
 
 
-def test_without_either_it_is_in_the_users_data(nowhere, current, tmp_path, monkeypatch):
+def test_without_either_the_registry_is_in_the_users_data(nowhere, current, tmp_path, monkeypatch):
     assert current() == tmp_path / "data" / "localreg"
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     monkeypatch.delenv("XDG_DATA_HOME")
@@ -107,7 +109,7 @@ def test_without_either_it_is_in_the_users_data(nowhere, current, tmp_path, monk
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root may chown")
-def test_a_localreg_folder_of_another_user_is_passed_over(nowhere, current):
+def test_a_localreg_folder_of_another_user_is_skipped(nowhere, current):
     mine = make(nowhere.parent / ".localreg")
     theirs = make(nowhere / ".localreg")
     assert current() == theirs
@@ -126,8 +128,8 @@ print(ambient.locate()[0])
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the modes of POSIX")
-def test_a_localreg_folder_that_cannot_be_looked_into_is_passed_over(nowhere, tmp_path):
-    """Anybody may make one in /tmp; it must not stop everybody below."""
+def test_a_localreg_folder_without_access_is_skipped(nowhere, tmp_path):
+    """Any user can make one in /tmp; it must not stop users who work below /tmp."""
     locked = make(nowhere / ".localreg")
     locked.chmod(0)
     try:
@@ -140,19 +142,19 @@ def test_a_localreg_folder_that_cannot_be_looked_into_is_passed_over(nowhere, tm
     assert found.stdout.strip() == str(tmp_path / "data" / "localreg")
 
 
-def test_registry_without_a_path_is_where_the_current_one_would_be(nowhere):
+def test_registry_without_a_path_is_the_default_registry(nowhere):
     home = make(nowhere.parent / ".localreg")
     with Registry() as registry:
         assert registry.path == home
 
 
-def test_a_registry_is_made_where_there_is_none_with_the_folders_above(tmp_path):
+def test_a_registry_is_made_with_its_parent_folders(tmp_path):
     with Registry(tmp_path / "a" / "b", durability="fast") as registry:
         assert registry.path == tmp_path / "a" / "b"
         assert InputModel.query_models() == []
 
 
-def test_a_file_is_no_registry(tmp_path):
+def test_a_file_is_not_a_registry(tmp_path):
     (tmp_path / "file").write_text("text")
     with pytest.raises(NotARegistryError, match="file"):
         Registry(tmp_path / "file")
@@ -182,13 +184,13 @@ def test_with_blocks_nest(tmp_path):
         assert b.path == tmp_path / "b"
 
 
-def test_a_block_that_ends_with_an_error_restores_too(registry, tmp_path):
+def test_a_block_that_raises_restores_the_current_registry(registry, tmp_path):
     with pytest.raises(ZeroDivisionError), Registry(tmp_path / "inner", durability="fast"):
         _ = 1 / 0
     assert current_registry().path == registry.path
 
 
-def test_use_registry_holds_until_another_is_chosen_or_it_is_closed(
+def test_use_registry_lasts_until_another_is_chosen_or_it_is_closed(
     nowhere, current, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "home"))
@@ -202,7 +204,7 @@ def test_use_registry_holds_until_another_is_chosen_or_it_is_closed(
     assert current() == tmp_path / "home"
 
 
-def test_a_with_block_wins_over_use_registry(tmp_path):
+def test_a_with_block_overrides_use_registry(tmp_path):
     chosen = use_registry(tmp_path / "chosen", durability="fast")
     with Registry(tmp_path / "entered", durability="fast") as entered:
         assert current_registry().path == entered.path
@@ -230,14 +232,14 @@ def test_closing_twice_is_fine_and_use_after_it_says_what_to_do(tmp_path):
     assert isinstance(raised.value, ValueError)
 
 
-def test_a_failed_opening_leaves_what_was_current(registry, tmp_path):
+def test_a_registry_that_does_not_open_changes_nothing_current(registry, tmp_path):
     (tmp_path / "file").write_text("text")
     with pytest.raises(NotARegistryError):
         use_registry(tmp_path / "file")
     assert current_registry().path == registry.path
 
 
-def test_current_registry_is_a_whole_registry(registry):
+def test_current_registry_returns_a_registry(registry):
     model = InputModel.import_model("s3://b/a.pt", name="a")
     assert current_registry().models() == [model]
     assert current_registry().model("a") == model
@@ -247,7 +249,7 @@ def test_current_registry_is_a_whole_registry(registry):
 # the current task --------------------------------------------------------------------------
 
 
-def test_the_current_task_counts_only_while_its_registry_is_current(registry, tmp_path):
+def test_a_task_is_current_only_while_its_registry_is(registry, tmp_path):
     task = Task.init(project_name="vision", task_name="train")
     with Registry(tmp_path / "other", durability="fast"):
         assert Task.current_task() is None
@@ -266,7 +268,7 @@ def test_a_task_started_elsewhere_does_not_end_the_current_one(registry, tmp_pat
     assert Task.current_task() == task
 
 
-def test_init_in_another_registry_starts_a_task_of_its_own(registry, tmp_path):
+def test_init_in_another_registry_starts_another_task(registry, tmp_path):
     task = Task.init(project_name="vision", task_name="train")
     with Registry(tmp_path / "other", durability="fast") as other:
         again = Task.init(project_name="vision", task_name="train")
@@ -275,7 +277,7 @@ def test_init_in_another_registry_starts_a_task_of_its_own(registry, tmp_path):
     assert registry.db["task"].count == 1
 
 
-def test_a_task_started_in_a_registry_that_is_not_current_waits_for_it(registry, tmp_path):
+def test_a_task_of_another_registry_becomes_current_with_its_registry(registry, tmp_path):
     with Registry(tmp_path / "other", durability="fast") as other:
         task = Task.init(task_name="train", registry=registry)
         assert Task.current_task() is None
@@ -297,7 +299,7 @@ def test_a_second_handle_of_the_same_registry_shares_the_current_task(registry):
     assert Task.current_task() == task
 
 
-def test_threads_see_what_is_current(registry):
+def test_threads_share_the_current_registry_and_task(registry):
     from concurrent.futures import ThreadPoolExecutor
 
     task = Task.init(task_name="train")
@@ -329,7 +331,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_registry_opened_for_reading_is_read_and_never_changed(change, tmp_path):
+def test_a_read_only_registry_is_read_and_never_changed(change, tmp_path):
     with Registry(tmp_path / "a", durability="fast") as registry:
         made = InputModel.import_model("s3://b/a.pt", name="a")
         before = registry.history()
@@ -342,14 +344,14 @@ def test_a_registry_opened_for_reading_is_read_and_never_changed(change, tmp_pat
         assert Task.current_task() is None
 
 
-def test_a_known_url_is_found_in_a_registry_opened_for_reading(tmp_path):
+def test_a_known_url_is_found_in_a_read_only_registry(tmp_path):
     with Registry(tmp_path / "a", durability="fast"):
         made = InputModel.import_model("s3://b/a.pt", name="a").id
     with Registry(tmp_path / "a", readonly=True):
         assert InputModel.import_model("s3://b/a.pt").id == made
 
 
-def test_opening_for_reading_makes_nothing(tmp_path):
+def test_opening_read_only_makes_nothing(tmp_path):
     with pytest.raises(ReadOnlyRegistryError):
         Registry(tmp_path / "none", readonly=True)
     assert list(tmp_path.iterdir()) == []
@@ -371,7 +373,7 @@ def test_a_relative_path_in_a_deleted_directory_is_an_error(registry, monkeypatc
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_database_for_exploring_is_one_a_thread_and_is_closed_with_the_registry(tmp_path):
+def test_registry_db_is_one_per_thread_and_is_closed_with_the_registry(tmp_path):
     with Registry(tmp_path, durability="fast") as opened:
         database = opened.db
         assert opened.db.conn is database.conn
@@ -385,8 +387,8 @@ def test_the_database_for_exploring_is_one_a_thread_and_is_closed_with_the_regis
         _ = opened.db
 
 
-def test_a_registry_that_is_forgotten_closes_its_connections(tmp_path):
-    """Python 3.13 warns of connections that were not closed, and warnings are errors here."""
+def test_a_registry_that_is_garbage_collected_closes_its_connections(tmp_path):
+    """Python 3.13 warns about connections that were not closed, and warnings are errors here."""
     registry = Registry(tmp_path, durability="fast")
     _ = registry.db
     InputModel.import_model("s3://bucket/a.pt", registry=registry)

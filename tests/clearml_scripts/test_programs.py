@@ -1,4 +1,4 @@
-"""Ten programs as ClearML users write them, unchanged, with no network: what they leave behind.
+"""Ten unchanged ClearML programs, without a network: what they record.
 
 They are in clearml_programs/, each begins with its ``from clearml import …``.
 """
@@ -36,7 +36,7 @@ makes_models = pytest.mark.skipif(
 
 @pytest.fixture
 def run(registry, tmp_path, monkeypatch):
-    """Run a program in a folder of its own, and return its task, if it has one of that name."""
+    """Return a function that runs a program in a new folder and returns its task by name."""
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
@@ -228,7 +228,7 @@ def test_artifacts_and_arguments(run):
     assert Path(task.artifacts["note"].get_local_copy()).read_text() == "a note"
 
 
-def test_a_copy_of_such_a_program_runs_with_other_values(run):
+def test_a_clone_of_a_program_runs_with_other_values(run):
     Path("note.txt").write_text("a note")
     task = run(program("artifacts_and_arguments"), "artifacts", "--epochs", "4")
     copy = Task.clone(task)

@@ -1,4 +1,4 @@
-"""`import clearml` as localreg: by `python -m localreg.run`, and by `clearml_shim.install()`."""
+"""`import clearml` imports localreg: `python -m localreg.run` and `clearml_shim.install()`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("module", NAMES)
-def test_the_modules_that_scripts_import_give_localregs_names(module, shim):
+def test_modules_of_clearml_have_the_names_of_localreg(module, shim):
     found = importlib.import_module(module)
     for name in NAMES[module]:
         assert getattr(found, name) is getattr(localreg, name)
@@ -44,7 +44,7 @@ def test_the_modules_that_scripts_import_give_localregs_names(module, shim):
 
 
 @pytest.mark.skipif("OutputModel" not in localreg.__all__, reason="it is written elsewhere")
-def test_output_models_are_localregs(shim):
+def test_output_model_is_that_of_localreg(shim):
     import clearml.model
 
     assert clearml.OutputModel is clearml.model.OutputModel is localreg.OutputModel
@@ -68,7 +68,7 @@ def test_other_names_that_scripts_import(shim):
 # what is not there -------------------------------------------------------------------------
 
 
-def test_what_localreg_lacks_is_imported_and_raises_when_it_is_used(shim):
+def test_unsupported_names_can_be_imported_and_raise_when_they_are_used(shim):
     from clearml import Dataset, HyperDataset, PipelineDecorator
     from clearml.automation import HyperParameterOptimizer
     from clearml.automation.controller import PipelineController
@@ -88,7 +88,7 @@ def test_what_localreg_lacks_is_imported_and_raises_when_it_is_used(shim):
         type("Mine", (HyperDataset,), {})()
 
 
-def test_what_localreg_lacks_stands_in_annotations(shim):
+def test_unsupported_names_can_be_used_in_annotations(shim):
     from clearml import Dataset
 
     assert (Dataset | None) == Optional[Dataset]  # noqa: UP045  (old scripts have it)
@@ -124,7 +124,7 @@ def test_an_unknown_attribute_is_an_attribute_error_that_names_it(shim):
 
 @pytest.fixture
 def real(tmp_path, monkeypatch):
-    """A `clearml` that is installed."""
+    """Install a package `clearml`."""
     package = tmp_path / "site" / "clearml"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("real = True\n")
@@ -135,7 +135,7 @@ def real(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_the_real_one_is_hidden_until_it_is_taken_out(real):
+def test_the_real_clearml_is_hidden_until_uninstall(real):
     import clearml
 
     clearml_shim.install()
@@ -151,7 +151,7 @@ def test_the_real_one_is_hidden_until_it_is_taken_out(real):
     assert importlib.import_module("clearml") is clearml
 
 
-def test_without_it_clearml_is_what_it_was(shim):
+def test_after_uninstall_clearml_is_what_it_was(shim):
     clearml_shim.uninstall()
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("clearml")
@@ -173,7 +173,7 @@ def test_arguments_parsed_before_the_task_starts_are_recorded(registry, tmp_path
 
 
 def ran(folder, text, *arguments, **options):
-    """Run a script, or with a list the words, as `python -m localreg.run` does."""
+    """Run `python -m localreg.run` with a script, or with a list of words."""
     words = text if isinstance(text, list) else ["script.py"]
     if isinstance(text, str):
         (folder / "script.py").write_text(text)
@@ -183,7 +183,7 @@ def ran(folder, text, *arguments, **options):
     )  # fmt: skip
 
 
-def test_a_script_sees_what_python_shows_it(tmp_path):
+def test_a_script_sees_the_same_as_with_python(tmp_path):
     (tmp_path / "beside.py").write_text("value = 3\n")
     text = (
         "import sys, os, beside\n"
@@ -201,7 +201,7 @@ def test_a_script_sees_what_python_shows_it(tmp_path):
     assert (shimmed.stdout, shimmed.stderr) == (plain.stdout, "")
 
 
-def test_a_module_is_run_as_python_does(tmp_path):
+def test_a_module_runs_as_with_python(tmp_path):
     package = tmp_path / "pack"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -230,7 +230,9 @@ def test_a_module_is_run_as_python_does(tmp_path):
         ("if os.fork() == 0: raise KeyError\nos.wait()", 0, "completed", None),
     ],
 )
-def test_how_a_script_leaves_is_kept_and_recorded(ending, code, status, reason, registry, tmp_path):
+def test_the_exit_code_is_kept_and_the_status_is_recorded(
+    ending, code, status, reason, registry, tmp_path
+):
     text = f"import os, sys\nfrom clearml import Task\nTask.init('p', 't')\n{ending}\n"
     done = ran(tmp_path, text)
     assert done.returncode == code, done.stderr
@@ -242,7 +244,7 @@ def test_how_a_script_leaves_is_kept_and_recorded(ending, code, status, reason, 
         assert reason in task.status_reason
 
 
-def test_a_task_run_again_is_run_through_the_shim_again(registry, tmp_path):
+def test_a_task_that_is_run_again_uses_the_shim_again(registry, tmp_path):
     done = ran(tmp_path, "from clearml import Task\nprint(Task.init('p', 't').id)\n")
     task_id = done.stdout.strip()
     for _ in range(2):
@@ -307,7 +309,7 @@ else:
 """
 
 
-def test_two_tasks_run_at_once_in_one_tree_of_processes(registry, tmp_path):
+def test_two_tasks_run_at_the_same_time_in_one_tree_of_processes(registry, tmp_path):
     done = ran(tmp_path, TREE, "outer")
     assert done.returncode == 0, done.stderr
     tasks = {task.name: task for task in Task.get_tasks(project_name="p")}
@@ -319,7 +321,7 @@ def test_two_tasks_run_at_once_in_one_tree_of_processes(registry, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "message"),
     [
         ([], 2, "usage"),
         (["--nothing"], 2, "usage"),
@@ -330,14 +332,14 @@ def test_two_tasks_run_at_once_in_one_tree_of_processes(registry, tmp_path):
         (["-m", "sys"], 2, "sys"),
     ],
 )
-def test_what_cannot_be_run_is_told(words, code, told, tmp_path):
+def test_a_program_that_cannot_run_is_a_clear_error(words, code, message, tmp_path):
     done = ran(tmp_path, words)
     assert done.returncode == code
-    assert told in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_syntax_error_is_shown_as_pythons(tmp_path):
+def test_a_syntax_error_is_shown_as_python_shows_it(tmp_path):
     done = ran(tmp_path, "x = (\n")
     assert done.returncode == 1
     assert "SyntaxError" in done.stderr

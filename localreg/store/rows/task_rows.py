@@ -1,4 +1,4 @@
-"""Reading tasks: rows to records."""
+"""Read tasks: rows to records."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _SELECT = (
 
 
 def task(connection: Connection, task_id: str) -> TaskRecord | None:
-    """Return a task, or None when there is none with this id."""
+    """Return a task by its id, or None."""
     row = connection.execute(f"{_SELECT} WHERE t.id = ?", (task_id,)).fetchone()
     return None if row is None else _task_record(row)
 
 
 def present(connection: Connection, task_ids: Sequence[str]) -> set[str]:
-    """Return the ids that tasks of this registry have."""
+    """Return those of some ids that are tasks of this registry."""
     rows = connection.execute(
         "SELECT id FROM task WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(task_ids),)
     )
@@ -90,14 +90,14 @@ def models(connection: Connection, task_id: str, role: str) -> dict[str, str]:
 
 
 class Use(Frozen):
-    """That a task took a model as input, and when, in microseconds."""
+    """A task that has a model as input, and since when, in microseconds."""
 
     task: str
     at: int
 
 
 def last_user(connection: Connection, model_id: str) -> Use | None:
-    """Return which task took a model as input last, or None."""
+    """Return the last use of a model as an input, or None."""
     row = connection.execute(
         "SELECT t.id, x.at FROM task_model x JOIN task t ON t.pk = x.task "
         "WHERE x.model = ? AND x.role = 'input' ORDER BY x.at DESC LIMIT 1",
@@ -107,7 +107,7 @@ def last_user(connection: Connection, model_id: str) -> Use | None:
 
 
 def uses(connection: Connection, model_id: str) -> list[tuple[str, str, str, str]]:
-    """Return every entry of a model on a task: task id, task name, role, entry name."""
+    """Return every use of a model by a task: task id, task name, role, name of the model on it."""
     rows = connection.execute(
         "SELECT t.id, t.name, x.role, x.name FROM task_model x JOIN task t ON t.pk = x.task "
         "WHERE x.model = ? ORDER BY x.at",
@@ -117,7 +117,7 @@ def uses(connection: Connection, model_id: str) -> list[tuple[str, str, str, str
 
 
 def parameters(connection: Connection, task_id: str) -> list[tuple[str, str, str, str]]:
-    """Return a task's parameters: section, name, value and type of each, in this order."""
+    """Return a task's parameters: section, name, value and type of each, sorted."""
     rows = connection.execute(
         "SELECT x.section, x.name, x.value, x.type FROM task t JOIN parameter x ON x.task = t.pk "
         "WHERE t.id = ? ORDER BY x.section, x.name",
@@ -127,7 +127,7 @@ def parameters(connection: Connection, task_id: str) -> list[tuple[str, str, str
 
 
 def configurations(connection: Connection, task_id: str) -> dict[str, str]:
-    """Return a task's configurations, texts by name; the model's is not among them."""
+    """Return a task's configurations, as texts by name, without the model configuration."""
     rows = connection.execute(
         "SELECT x.name, x.text FROM task t JOIN configuration x ON x.task = t.pk "
         "WHERE t.id = ? ORDER BY x.name",
@@ -151,7 +151,7 @@ def artifacts(connection: Connection, task_id: str) -> dict[str, ArtifactRecord]
 
 
 def last_iteration(connection: Connection, task_id: str) -> int:
-    """Return the greatest iteration of a scalar or plot of a task, 0 without any."""
+    """Return the largest iteration of a scalar or plot of a task, 0 without any."""
     scalars, plots = connection.execute(
         "SELECT (SELECT max((SELECT max(iteration) FROM scalar WHERE series = s.pk)) "
         "FROM series s WHERE s.task = t.pk), (SELECT max(iteration) FROM plot WHERE task = t.pk) "
@@ -162,14 +162,14 @@ def last_iteration(connection: Connection, task_id: str) -> int:
 
 
 def place(connection: Connection, task_id: str) -> Json:
-    """Return what only the machine of a task can use of it; {} where nothing is known."""
+    """Return what only this machine can use of a task; {} when nothing is recorded."""
     row = connection.execute("SELECT place FROM task_place WHERE task = ?", (task_id,)).fetchone()
     return {} if row is None else dict(json.loads(row[0]))
 
 
-def set_place(connection: Connection, task_id: str, told: Json) -> None:
-    """Note what only this machine can use of a task."""
+def set_place(connection: Connection, task_id: str, new: Json) -> None:
+    """Set what only this machine can use of a task."""
     connection.execute(
         "INSERT OR REPLACE INTO task_place VALUES (?, ?)",
-        (task_id, json.dumps(told)),  # in ASCII: arguments may be no text
+        (task_id, json.dumps(new)),  # as ASCII: arguments may not be valid text
     )

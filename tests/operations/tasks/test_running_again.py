@@ -29,14 +29,14 @@ def rerun(task, monkeypatch):
     return start
 
 
-def test_init_reopens_the_task_that_the_variable_names(registry, task, rerun):
+def test_init_returns_the_task_that_localreg_task_id_names(registry, task, rerun):
     again = rerun()
     assert again == task
     assert Task.current_task() == task
     assert registry.db["task"].count == 1
 
 
-def test_the_variable_wins_over_the_names_in_the_code(registry, task, monkeypatch):
+def test_localreg_task_id_overrides_the_names_in_the_script(registry, task, monkeypatch):
     monkeypatch.setenv("LOCALREG_TASK_ID", task.id)
     assert Task.init(project_name="other", task_name="other") == task
     assert (task.name, task.get_project_name()) == ("train", "vision")
@@ -51,7 +51,7 @@ def test_an_unknown_task_is_an_error_that_names_it(registry, monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["model.connect", "task.connect"])
-def test_connect_takes_the_tasks_model_instead_of_the_codes(how, task, rerun):
+def test_connect_uses_the_model_of_the_task_instead_of_the_scripts(how, task, rerun):
     code, chosen = imported("code"), imported("chosen", tags=["chosen"])
     task.set_input_model(chosen.id, name="backbone")
     running = rerun()
@@ -66,7 +66,7 @@ def test_connect_takes_the_tasks_model_instead_of_the_codes(how, task, rerun):
     assert chosen.task == running.id
 
 
-def test_without_a_name_the_entry_is_named_as_the_codes_model_would_be(task, rerun):
+def test_without_a_name_connect_looks_for_the_default_name_of_the_scripts_model(task, rerun):
     code, chosen = imported("code"), imported("chosen")
     task.set_input_model(chosen.id, name="code")
     running = rerun()
@@ -75,7 +75,7 @@ def test_without_a_name_the_entry_is_named_as_the_codes_model_would_be(task, rer
     assert running.input_models_id == {"code": chosen.id}
 
 
-def test_ignore_remote_overrides_keeps_the_codes_model(task, rerun):
+def test_ignore_remote_overrides_keeps_the_scripts_model(task, rerun):
     code, chosen = imported("code"), imported("chosen")
     code_id = code.id
     task.set_input_model(chosen.id, name="backbone")
@@ -85,7 +85,7 @@ def test_ignore_remote_overrides_keeps_the_codes_model(task, rerun):
     assert running.input_models_id == {"backbone": code_id}
 
 
-def test_a_name_that_the_task_does_not_have_keeps_the_codes_model(task, rerun, caplog):
+def test_a_name_that_the_task_does_not_have_keeps_the_scripts_model(task, rerun, caplog):
     code, chosen = imported("code"), imported("chosen")
     code_id = code.id
     task.set_input_model(chosen.id, name="backbone")
@@ -97,7 +97,7 @@ def test_a_name_that_the_task_does_not_have_keeps_the_codes_model(task, rerun, c
     assert running.input_models_id == {"backbone": chosen.id, "head": code_id}
 
 
-def test_a_task_without_input_models_takes_the_codes(task, rerun):
+def test_a_task_without_input_models_gets_the_scripts(task, rerun):
     code = imported("code")
     code_id = code.id
     running = rerun()
@@ -115,7 +115,7 @@ def test_an_empty_model_becomes_the_tasks_model(task, rerun):
     assert model.config_text == "chosen = 1"
 
 
-def test_an_empty_model_without_a_name_is_input_model(task, rerun):
+def test_an_empty_model_without_a_name_is_connected_as_input_model(task, rerun):
     chosen = imported("chosen")
     task.set_input_model(chosen.id, name="Input Model")
     model = InputModel.empty()
@@ -123,7 +123,7 @@ def test_an_empty_model_without_a_name_is_input_model(task, rerun):
     assert model == chosen
 
 
-def test_only_the_named_task_overrides(registry, task, rerun):
+def test_only_the_task_that_localreg_task_id_names_overrides_the_script(registry, task, rerun):
     other = Task.create(task_name="other")
     code, chosen = imported("code"), imported("chosen")
     code_id = code.id
@@ -135,7 +135,7 @@ def test_only_the_named_task_overrides(registry, task, rerun):
     assert other.input_models_id == {"backbone": code_id}
 
 
-def test_without_the_variable_the_codes_model_replaces_the_tasks(task, caplog):
+def test_without_localreg_task_id_the_scripts_model_replaces_the_tasks(task, caplog):
     code, before = imported("code"), imported("before")
     task.set_input_model(before.id, name="backbone")
     code.connect(task, name="backbone")
@@ -143,7 +143,7 @@ def test_without_the_variable_the_codes_model_replaces_the_tasks(task, caplog):
     assert before.id in caplog.text
 
 
-def test_a_model_that_was_removed_meanwhile_is_an_error(task, rerun):
+def test_an_input_model_that_was_removed_is_an_error(task, rerun):
     code, chosen = imported("code"), imported("chosen")
     task.set_input_model(chosen.id, name="backbone")
     InputModel.remove(chosen, force=True)
@@ -188,7 +188,7 @@ def test_the_tasks_configuration_and_labels_come_from_the_first_model_that_has_t
     assert task.get_labels_enumeration() == {"x": 1}
 
 
-def test_the_same_model_under_the_same_name_again_is_no_replacement(task, caplog):
+def test_connecting_the_same_model_again_warns_of_no_replacement(task, caplog):
     model = imported("a")
     model.connect(task)
     model.connect(task)
@@ -196,7 +196,7 @@ def test_the_same_model_under_the_same_name_again_is_no_replacement(task, caplog
     assert task.input_models_id == {"a": model.id}
 
 
-def test_only_task_connect_tells_the_tasks_comment(task):
+def test_only_task_connect_adds_the_model_to_the_tasks_comment(task):
     model = imported("a")
     model.connect(task)
     assert task.comment is None

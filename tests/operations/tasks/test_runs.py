@@ -1,4 +1,4 @@
-"""How tasks begin and end, and what is recorded of a run."""
+"""How tasks start and end, and what is recorded of a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ print(task.id, flush=True)
 
 @pytest.fixture
 def run(tmp_path):
-    """Return a function that runs a script which begins a task; gives task and process."""
+    """Return a function that runs a script with a task, and returns the task and the process."""
     root = tmp_path / "r"
     Registry(root, durability="fast").close()
 
@@ -46,14 +46,14 @@ def run(tmp_path):
     return run
 
 
-def test_a_script_that_ends_leaves_its_task_completed(run):
+def test_when_a_script_ends_its_task_is_completed(run):
     task, status, reason, *_ = run("task.report_single_value('v', 1)")
     assert (status, reason) == ("completed", None)
     page = task._registry.root / "reports" / "tasks" / f"{task.id}.html"
     assert "completed" in page.read_text(encoding="utf-8")
 
 
-def test_a_script_that_raises_leaves_it_failed_with_the_reason(run):
+def test_when_a_script_raises_its_task_is_failed_with_the_reason(run):
     _, status, reason, _, errors, _ = run("raise ValueError('no such data')")
     assert status == "failed"
     assert reason.endswith("ValueError: no such data")
@@ -61,18 +61,18 @@ def test_a_script_that_raises_leaves_it_failed_with_the_reason(run):
     assert "ValueError: no such data" in errors, "Python still says so itself"
 
 
-def test_an_interrupted_script_leaves_it_failed(run):
+def test_when_a_script_is_interrupted_its_task_is_failed(run):
     _, status, reason, *_ = run("import time\ntime.sleep(60)", kill=signal.SIGINT)
     assert (status, reason) == ("failed", "interrupted by the user")
 
 
-def test_a_script_that_is_killed_is_found_aborted(run):
+def test_when_a_script_is_killed_its_task_is_aborted(run):
     _, status, reason, *_ = run("sys.stdin.read()", kill=signal.SIGKILL)
     assert status == "aborted"
     assert "died without reporting an end" in reason
 
 
-def test_a_task_that_still_runs_is_not_taken_for_aborted(registry):
+def test_a_task_whose_process_runs_is_in_progress(registry):
     task = Task.init(task_name="train")
     assert task.status == "in_progress"
     assert Task.create(task_name="other").status == "created"
@@ -94,7 +94,7 @@ print(task.status)
     assert status == "completed"
 
 
-def test_what_runs_is_recorded(run, tmp_path):
+def test_script_arguments_commit_and_packages_are_recorded(run, tmp_path):
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     (tmp_path / "other.py").write_text("a = 1\n")
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
@@ -115,9 +115,9 @@ def test_what_runs_is_recorded(run, tmp_path):
     with Registry(task._registry.root, durability="fast") as registry:
         run_task = Task.get_task(task.id, registry=registry)
         assert run_task.get_requirements()["numpy"]
-        told = "\n".join(str(each.payload) for each in registry.history())
-    assert "hunter2" not in told
-    assert str(tmp_path) not in told, "no event holds a path of this machine"
+        events = "\n".join(str(each.payload) for each in registry.history())
+    assert "hunter2" not in events
+    assert str(tmp_path) not in events, "no event holds a path of this machine"
 
 
 def test_a_with_block_that_raises_fails_its_task(tmp_path):
@@ -139,7 +139,7 @@ def test_a_with_block_that_raises_fails_its_task(tmp_path):
         assert Task.get_task(second.id).status == "completed"
 
 
-def test_ends_are_marked_by_hand(registry):
+def test_mark_methods_set_status_and_reason(registry):
     task = Task.create(task_name="train")
     task.mark_started()
     assert task.status == "in_progress"
@@ -151,7 +151,7 @@ def test_ends_are_marked_by_hand(registry):
     assert (task.get_status(), task.status_reason) == ("stopped", None)
 
 
-def test_a_task_is_taken_up_again_when_that_is_asked(registry):
+def test_init_continues_an_earlier_task_when_asked(registry):
     Task.init(project_name="p", task_name="first run", continue_last_task=True).close()
     first = Task.init(project_name="p", task_name="train")
     first.close()
@@ -167,7 +167,7 @@ def test_a_task_is_taken_up_again_when_that_is_asked(registry):
     assert same.id == new.id, "it runs"
 
 
-def test_arguments_that_mean_nothing_are_told_once(registry, caplog):
+def test_ignored_arguments_are_logged_once(registry, caplog):
     caplog.set_level("INFO")
     for _ in range(2):
         Task.init(task_name="train", auto_connect_frameworks={"pytorch": False}).close()
@@ -176,7 +176,7 @@ def test_arguments_that_mean_nothing_are_told_once(registry, caplog):
     assert "no queue 'gpu'" in caplog.text
 
 
-def test_the_rest_of_a_task_can_be_set(registry):
+def test_setters_of_a_task(registry):
     task = Task.create("p", "train", task_type=Task.TaskTypes.testing)
     other = Task.create("p", "other")
     assert task.task_type == "testing"
@@ -205,7 +205,7 @@ def test_the_rest_of_a_task_can_be_set(registry):
     assert "tagged c" in texts
 
 
-def test_planned_tasks_have_a_script(registry, tmp_path):
+def test_create_records_a_script_to_run(registry, tmp_path):
     task = Task.create(
         "p", "later", script=tmp_path / "train.py", packages=["numpy"], repo="https://x.org/r",
         argparse_args=[("lr", "0.1")],
@@ -216,7 +216,7 @@ def test_planned_tasks_have_a_script(registry, tmp_path):
     assert task.status == "created"
 
 
-def test_what_scripts_call_for_clearmls_sake_is_accepted_and_told_once(
+def test_clearml_methods_that_do_nothing_are_accepted_and_logged_once(
     registry, caplog, monkeypatch
 ):
     caplog.set_level("INFO")
@@ -246,7 +246,7 @@ def test_what_scripts_call_for_clearmls_sake_is_accepted_and_told_once(
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "expected"),
     [
         ("sys.exit(3)", "exit code 3"),
         ("sys.exit('no data')", "no data"),
@@ -256,18 +256,18 @@ def test_what_scripts_call_for_clearmls_sake_is_accepted_and_told_once(
         ("raise ValueError('https://me:hunter2@x.org/a?b=hunter2')", "https://***@x.org/a?b=***"),
     ],
 )
-def test_every_way_to_fail_is_recorded(code, told, run):
+def test_the_reason_of_a_failure_is_recorded(code, expected, run):
     _, status, reason, *_ = run(code)
     assert status == "failed"
-    assert told in reason
+    assert expected in reason
     assert "hunter2" not in reason
 
 
-def test_leaving_with_success_is_no_failure(run):
+def test_exit_code_0_completes_the_task(run):
     assert run("sys.exit(0)")[1] == "completed"
 
 
-def test_a_second_task_leaves_the_first_one_open_until_the_end(registry):
+def test_a_second_task_does_not_end_the_first(registry):
     first = Task.init(task_name="first")
     second = Task.init(task_name="second")
     assert (first.status, second.status) == ("in_progress", "in_progress")
@@ -287,7 +287,7 @@ def test_all_open_tasks_are_completed_at_the_end(run):
         assert {each.status for each in Task.get_tasks(registry=registry)} == {"completed"}
 
 
-def test_a_task_that_was_removed_does_not_stop_the_next(registry):
+def test_init_works_after_the_current_task_was_removed(registry):
     task = Task.init(task_name="train")
     Task.get_task(task.id).delete()
     assert Task.init(task_name="train").id != task.id
@@ -305,7 +305,7 @@ if __name__ == "__main__":
 """
 
 
-def test_workers_that_import_the_script_again_report_to_its_task(run):
+def test_workers_that_import_the_script_report_to_its_task(run):
     task, status, _, _, errors, _ = run(SPAWN)
     assert errors == ""
     assert status == "completed"
@@ -315,7 +315,7 @@ def test_workers_that_import_the_script_again_report_to_its_task(run):
     assert values == {f"worker {number}": float(number) for number in range(4)}
 
 
-def test_a_part_of_a_run_does_not_end_the_task_that_is_run_again(run):
+def test_a_child_process_does_not_end_the_task_that_is_run_again(run):
     code = """
 import os, subprocess
 os.environ["LOCALREG_TASK_ID"] = task.id
@@ -334,12 +334,12 @@ assert task.status == "in_progress"
     assert (status, reason, errors) == ("completed", None, "")
 
 
-def test_arguments_that_are_no_text_and_secrets_are_kept_out(run, registry):
+def test_events_hold_no_secrets_and_no_undecodable_arguments(run, registry):
     assert run("pass", b"\xff")[1] == "completed"
     task = Task.create("p", "t", repo="https://me:hunter2@x.org/r.git")
     task.set_packages(["foo @ git+https://hunter2@x.org/a"])
-    told = "\n".join(str(each.payload) for each in registry.history())
-    assert "hunter2" not in told
+    events = "\n".join(str(each.payload) for each in registry.history())
+    assert "hunter2" not in events
 
 
 GUARDED = """
@@ -367,7 +367,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
-def test_workers_know_the_task_of_who_started_them(method, tmp_path, monkeypatch):
+def test_workers_have_the_current_task_of_their_parent(method, tmp_path, monkeypatch):
     root = tmp_path / "r"
     Registry(root, durability="fast").close()
     monkeypatch.setenv("LOCALREG_HOME", str(root))
@@ -379,7 +379,7 @@ def test_workers_know_the_task_of_who_started_them(method, tmp_path, monkeypatch
     )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (0, "")
     task_id, after = ran.stdout.split()
-    assert after == "None", "a task that ended is nobody's current one"
+    assert after == "None", "a task that ended is not current"
     with Registry(root, durability="fast") as registry:
         task = Task.get_task(task_id, registry=registry)
         assert task.status == "completed"
@@ -387,7 +387,7 @@ def test_workers_know_the_task_of_who_started_them(method, tmp_path, monkeypatch
         assert len(task.output_models_id) == 4
 
 
-def test_a_worker_that_asks_for_the_task_makes_no_registry(tmp_path, monkeypatch):
+def test_asking_for_the_current_task_in_a_worker_makes_no_registry(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "not there"))
     script = tmp_path / "train.py"
     script.write_text(
@@ -407,7 +407,7 @@ def test_a_worker_that_asks_for_the_task_makes_no_registry(tmp_path, monkeypatch
     assert not (tmp_path / "not there").exists()
 
 
-def test_the_page_that_scripts_ask_for_is_there(registry):
+def test_get_output_log_web_page_writes_the_page(registry):
     task = Task.create(task_name="train")
     task.report_single_value("accuracy", 0.97)
     url = task.get_output_log_web_page()

@@ -1,4 +1,4 @@
-"""Parameters, configurations and artifacts of tasks, and what `Task.connect` makes of things."""
+"""Parameters, configurations and artifacts of tasks, and `Task.connect`."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def task(registry):
 
 @pytest.fixture(autouse=True)
 def _isolated():
-    """What argparse parsed last belongs to the process, and so to the test before."""
+    """Forget what argparse parsed in the test before: it belongs to the process."""
     with ambient.isolated():
         yield
 
 
 @pytest.fixture
 def again(registry, monkeypatch):
-    """Return a function that lets this process run a task again."""
+    """Return a function that makes this process run a task again."""
 
     def run_again(task):
         task.close()
@@ -63,7 +63,7 @@ def test_parameters_are_text_with_a_type(task):
     assert task.get_parameter("Args/gone", default=5) == 5
 
 
-def test_set_replaces_update_adds_and_delete_drops(task):
+def test_set_replaces_update_adds_and_delete_removes_parameters(task):
     task.set_parameters({"a": 1, "b": 2})
     task.update_parameters({"b": 3}, c=4)
     assert task.get_parameters(cast=True) == {"General/a": 1, "General/b": 3, "General/c": 4}
@@ -75,7 +75,7 @@ def test_set_replaces_update_adds_and_delete_drops(task):
     assert task.get_parameters() == {"General/z": "1"}
 
 
-def test_a_connected_dict_is_live(task):
+def test_changes_of_a_connected_dict_are_recorded(task):
     given = {"lr": 0.1, "optimizer": {"name": "sgd", "momentum": 0.9}}
     live = task.connect(given)
     assert live == given
@@ -123,7 +123,7 @@ def test_objects_and_classes_are_connected_by_their_attributes(task):
     }  # fmt: skip
 
 
-def test_what_was_parsed_is_connected(task):
+def test_a_namespace_is_connected(task):
     parser = argparse.ArgumentParser()
     parser.add_argument("--lr", type=float, default=0.1)
     found = task.connect(parser.parse_args(["--lr", "0.5"]))
@@ -144,7 +144,7 @@ def test_a_parser_is_recorded_when_it_parses_the_command_line(task, monkeypatch)
     }  # fmt: skip
 
 
-def test_init_follows_argparse_unless_it_is_told_not_to(registry, monkeypatch):
+def test_init_records_argparse_unless_auto_connect_arg_parser_is_false(registry, monkeypatch):
     monkeypatch.setattr("sys.argv", ["train.py", "--lr", "0.5"])
     parser = argparse.ArgumentParser()
     parser.add_argument("--lr", type=float)
@@ -155,13 +155,13 @@ def test_init_follows_argparse_unless_it_is_told_not_to(registry, monkeypatch):
         task.close()
 
 
-def test_what_libraries_parse_for_themselves_is_not_recorded(task, monkeypatch):
+def test_arguments_that_libraries_parse_are_not_recorded(task, monkeypatch):
     monkeypatch.setattr("sys.argv", ["train.py", "--lr", "0.5"])
     argparse.ArgumentParser().parse_known_args()
     assert task.get_parameters() == {}
 
 
-def test_a_task_that_is_run_again_overrides_what_the_code_says(task, again, monkeypatch):
+def test_a_task_that_is_run_again_overrides_the_values_of_the_script(task, again, monkeypatch):
     task.connect({"lr": 0.1, "inner": {"size": 3}, "new": 1})
     task.update_parameters({"General/lr": "0.5", "General/inner/size": 7, "General/extra": "x",
                             "Args/epochs": "9", "Other/flag": "false"})  # fmt: skip
@@ -185,7 +185,7 @@ def test_a_task_that_is_run_again_overrides_what_the_code_says(task, again, monk
 # configurations ----------------------------------------------------------------------------
 
 
-def test_configurations_are_kept_by_name(task, tmp_path):
+def test_configurations_are_stored_by_name(task, tmp_path):
     live = task.connect_configuration({"a": 1}, name="net")
     live["b"] = 2
     assert json.loads(task.get_configuration_object("net")) == {"a": 1, "b": 2}
@@ -254,7 +254,7 @@ def same(one, other):
         (np.float32(0.5), "numpy", "it.npy"),
     ],
 )
-def test_an_artifact_comes_back_as_it_was(value, kind, filename, task):
+def test_an_artifact_comes_back_unchanged(value, kind, filename, task):
     assert task.upload_artifact("it", value, metadata={"why": "test"}) is True
     artifact = task.artifacts["it"]
     assert same(value, artifact.get())
@@ -268,7 +268,7 @@ def test_an_artifact_comes_back_as_it_was(value, kind, filename, task):
     assert list(task.artifacts) == ["it"]
 
 
-def test_frames_come_back(task):
+def test_dataframes_come_back(task):
     pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=["one", "two"])
     task.upload_artifact("pandas", frame)
@@ -279,7 +279,7 @@ def test_frames_come_back(task):
     assert "a" in task.artifacts["pandas"].preview
 
 
-def test_the_types_of_a_frame_come_back(task):
+def test_the_types_of_a_dataframe_come_back(task):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(
         {
@@ -315,7 +315,7 @@ def test_the_types_of_a_frame_come_back(task):
     assert list(task.artifacts["it"].get().columns) == ["a"]
 
 
-def test_the_texts_of_a_polars_frame_come_back(task):
+def test_strings_in_a_polars_dataframe_come_back(task):
     pl = pytest.importorskip("polars")
     frame = pl.DataFrame({"a": ["01", "", None], "n": [1, None, 3]})
     task.upload_artifact("it", frame)
@@ -326,7 +326,7 @@ def test_the_texts_of_a_polars_frame_come_back(task):
         task.upload_artifact("it", pytest.importorskip("pandas").DataFrame({"a": ["\ud800"]}))
 
 
-def test_texts_and_numbers_come_back_as_they_were(task):
+def test_strings_and_numbers_come_back_unchanged(task):
     text = "one\r\ntwo\rthree\n"
     task.upload_artifact("it", text)
     assert task.artifacts["it"].get() == text
@@ -340,7 +340,7 @@ def test_texts_and_numbers_come_back_as_they_were(task):
         task.upload_artifact("it", {1: 2, "1": 3})
 
 
-def test_a_word_is_no_folder(task, tmp_path, monkeypatch):
+def test_a_str_without_a_separator_is_not_a_folder(task, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "best").mkdir()
     (tmp_path / "best" / "a.txt").write_text("a")
@@ -373,7 +373,7 @@ def test_a_tensor_is_detached(task):
         task.upload_artifact("it", monkey)
 
 
-def test_endings_and_lists_of_names_are_checked(task):
+def test_extension_names_and_artifact_names_are_checked(task):
     for ending in ("." + "x" * 20, 5, "a/b"):
         with pytest.raises(InvalidValueError, match="extension_name"):
             task.upload_artifact("it", 1, extension_name=ending)
@@ -384,14 +384,14 @@ def test_endings_and_lists_of_names_are_checked(task):
     assert list(task.artifacts) == ["a"]
 
 
-def test_pictures_come_back(task):
+def test_images_come_back(task):
     image = pytest.importorskip("PIL.Image")
     picture = image.fromarray(np.zeros((2, 3, 3), "u1"))
     task.upload_artifact("picture", picture)
     assert task.artifacts["picture"].get().size == (3, 2)
 
 
-def test_files_and_folders_are_kept(task, tmp_path):
+def test_files_and_folders_are_stored(task, tmp_path):
     file = tmp_path / "notes.md"
     file.write_text("notes")
     folder = tmp_path / "folder"
@@ -407,7 +407,7 @@ def test_files_and_folders_are_kept(task, tmp_path):
     assert Path(archive).name == "folder.zip"
 
 
-def test_functions_of_the_users_make_and_read_bytes(task):
+def test_serialization_functions_write_and_read_bytes(task):
     task.upload_artifact(
         "it", {1, 2}, serialization_function=lambda value: repr(value).encode(),
         extension_name=".set",
@@ -421,7 +421,7 @@ def test_functions_of_the_users_make_and_read_bytes(task):
         task.upload_artifact("it", 1, serialization_function=str)
 
 
-def test_an_artifact_of_the_same_name_is_replaced_and_the_old_bytes_go_with_gc(task, registry):
+def test_an_artifact_of_the_same_name_is_replaced_and_gc_deletes_the_old_bytes(task, registry):
     task.upload_artifact("it", b"old")
     old = task.artifacts["it"].hash
     task.upload_artifact("it", b"new")
@@ -433,7 +433,7 @@ def test_an_artifact_of_the_same_name_is_replaced_and_the_old_bytes_go_with_gc(t
     assert not registry._chain.first.blobs.has(old, 3)
 
 
-def test_artifacts_are_forgotten_by_name(task):
+def test_artifacts_are_deleted_by_name(task):
     task.upload_artifact("it", 1)
     artifact = task.artifacts["it"]
     assert task.delete_artifacts(["it"]) is True
@@ -458,7 +458,7 @@ def test_artifacts_move_with_the_registry(tmp_path):
 # copies ------------------------------------------------------------------------------------
 
 
-def test_a_clone_has_the_settings_and_not_what_the_task_made(task, registry):
+def test_a_clone_has_the_settings_but_not_the_results(task, registry):
     model = InputModel.import_model("s3://bucket/a.pt", name="a")
     task.connect(model, name="base")
     task.connect({"lr": 0.1})
@@ -482,7 +482,7 @@ def test_a_clone_has_the_settings_and_not_what_the_task_made(task, registry):
     assert Task.clone(task).name == "Clone of train"
 
 
-def test_a_deleted_task_takes_its_models_with_it_but_not_those_in_use(task, registry):
+def test_delete_removes_the_models_of_a_task_but_not_those_in_use(task, registry):
     from localreg.operations.models import adding, recording
     from localreg.operations.tasks import lifecycle
 
@@ -505,7 +505,7 @@ def test_a_deleted_task_takes_its_models_with_it_but_not_those_in_use(task, regi
     assert Task.current_task() is None
 
 
-def test_tasks_are_found_by_everything(task, registry):
+def test_tasks_are_found_by_each_filter(task, registry):
     other = Task.create("q", "evaluate the net")
     other.set_tags(["nightly", "x"])
     assert Task.get_tasks() == [other, task]
@@ -528,7 +528,7 @@ def test_tasks_are_found_by_everything(task, registry):
 # what a review found -----------------------------------------------------------------------
 
 
-def test_what_is_connected_to_one_section_adds_up(task):
+def test_two_dicts_can_be_connected_to_one_section(task):
     first, second = task.connect({"a": 1}), task.connect({"b": 2, "c": 3})
     task.set_parameter("General/x", 5)
     first["a"] = 2
@@ -537,7 +537,7 @@ def test_what_is_connected_to_one_section_adds_up(task):
     assert task.get_parameters(cast=True) == {"General/a": 2, "General/b": 2, "General/x": 5}
 
 
-def test_a_change_that_cannot_be_recorded_is_taken_back(task):
+def test_a_change_that_cannot_be_recorded_is_undone(task):
     live = task.connect({"a": 1, "inner": {"b": 1}})
     for change in (lambda: live.update(x="\udc80"), lambda: live["inner"].update(y="\udc80")):
         with pytest.raises(InvalidValueError, match="surrogate"):
@@ -551,7 +551,7 @@ def test_a_change_that_cannot_be_recorded_is_taken_back(task):
         task.connect(itself)
 
 
-def test_a_dict_goes_on_when_its_task_is_gone(task, caplog):
+def test_a_connected_dict_still_works_when_its_task_is_removed(task, caplog):
     live = task.connect({"a": 1})
     task.delete()
     live["a"] = 2
@@ -560,7 +560,7 @@ def test_a_dict_goes_on_when_its_task_is_gone(task, caplog):
     assert caplog.text.count("no longer recorded") == 1
 
 
-def test_threads_change_one_dict(task):
+def test_threads_can_change_one_connected_dict(task):
     live = task.connect({})
 
     def change(number):
@@ -575,7 +575,7 @@ def test_threads_change_one_dict(task):
     assert len(task.get_parameters()) == len(live) == 80
 
 
-def test_arguments_of_any_type_are_recorded_and_a_script_never_fails_of_it(task, monkeypatch):
+def test_arguments_of_any_type_are_recorded_without_an_error(task, monkeypatch):
     monkeypatch.setattr("sys.argv", ["train.py", "--files", "a", "b", "--one", "c"])
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", type=Path, nargs="+")
@@ -586,7 +586,9 @@ def test_arguments_of_any_type_are_recorded_and_a_script_never_fails_of_it(task,
     assert parser.parse_args().one == Path("c")
 
 
-def test_arguments_of_a_task_that_is_run_again_are_made_by_the_parser(task, again, monkeypatch):
+def test_arguments_of_a_task_that_is_run_again_are_converted_by_the_parser(
+    task, again, monkeypatch
+):
     task.set_parameters({"Args/files": "[1, 2]", "Args/size": "3", "Args/kind": "big"})
     again(task)
     monkeypatch.setattr("sys.argv", ["train.py"])
@@ -604,7 +606,7 @@ def test_arguments_of_a_task_that_is_run_again_are_made_by_the_parser(task, agai
         parser.parse_args()
 
 
-def test_a_text_that_is_there_keeps_its_type_and_one_name_is_given_once(task):
+def test_an_unchanged_text_keeps_its_type_and_a_name_given_twice_is_an_error(task):
     task.set_parameters({"a": 1})
     task.set_parameters(task.get_parameters())
     assert task.get_parameter("a", cast=True) == 1

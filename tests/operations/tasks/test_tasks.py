@@ -1,4 +1,4 @@
-"""Tasks: making and finding them, their state, and the models they take and make."""
+"""Tasks: make and find them, their status, their input and output models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from localreg.errors import InvalidValueError, ModelNotFoundError, TaskNotFoundE
 from localreg.operations.models import adding, recording
 from localreg.operations.tasks import lifecycle
 
-# making and finding them -------------------------------------------------------------------
+# make and find tasks -------------------------------------------------------------------
 
 
 def test_init_starts_a_task_and_makes_it_the_current_one(registry):
@@ -32,7 +32,7 @@ def test_init_again_with_the_same_names_is_the_same_task(registry):
     assert registry.db["task"].count == 1
 
 
-def test_blanks_around_names_do_not_count(registry):
+def test_blanks_around_names_are_ignored(registry):
     task = Task.init(project_name=" vision", task_name="train\n")
     assert (task.name, task.get_project_name()) == ("train", "vision")
     assert Task.init(project_name=" vision", task_name="train\n") == task
@@ -101,7 +101,7 @@ def test_get_task_needs_an_id_or_a_name(registry):
         Task.get_task(project_name="vision")
 
 
-def test_a_task_is_not_made_directly(registry):
+def test_task_cannot_be_called(registry):
     with pytest.raises(InvalidValueError, match=r"Task\.init"):
         Task()
 
@@ -114,10 +114,10 @@ def test_handles_on_one_task_are_equal_and_have_one_hash(registry):
     assert task.id in repr(task)
 
 
-# their state -------------------------------------------------------------------------------
+# status ------------------------------------------------------------------------------------
 
 
-def test_close_completes_the_task_and_ends_being_current(registry):
+def test_close_completes_the_task_which_is_no_longer_current(registry):
     task = Task.init("vision", "train")
     task.close()
     assert task.status == "completed"
@@ -139,7 +139,7 @@ def test_closing_another_task_leaves_the_current_one(registry):
     assert Task.current_task() == task
 
 
-def test_publish_is_for_good_and_idempotent(registry):
+def test_publish_is_permanent_and_idempotent(registry):
     task = Task.create(task_name="train")
     assert task.published is False
     task.publish()
@@ -178,7 +178,7 @@ def test_the_model_configuration_of_a_task(registry):
     assert task.get_model_config_dict() == {"b": [1]}
 
 
-def test_a_configuration_that_is_none_has_no_dict(registry):
+def test_a_text_that_is_not_a_configuration_has_no_dict(registry):
     task = Task.create(task_name="train")
     task.set_model_config(config_text="as good as it gets")
     with pytest.raises(ValueError, match="config"):
@@ -200,7 +200,7 @@ def test_the_label_enumeration_of_a_task(registry):
 # input and output models -------------------------------------------------------------------
 
 
-def test_connect_returns_the_model_and_takes_nothing_that_it_cannot_record(registry):
+def test_connect_returns_the_model_and_refuses_what_it_cannot_record(registry):
     task, model = Task.create(task_name="train"), imported("a")
     assert task.connect(model, "backbone") is model
     for other in (None, "a", [1], 5, Model(model.id), task):
@@ -231,7 +231,7 @@ def test_set_input_model_raises_when_there_is_none(wrong, registry):
     assert task.input_models_id == {}
 
 
-def test_remove_input_models_takes_names_and_passes_over_unknown_ones(registry):
+def test_remove_input_models_ignores_unknown_names(registry):
     task = Task.create(task_name="train")
     for name in "abc":
         imported(name).connect(task)
@@ -272,7 +272,7 @@ def test_models_is_a_list_that_also_answers_by_name(registry):
     assert len(task.models["output"]) == 0
 
 
-def test_output_models_are_what_the_task_made(registry, tmp_path):
+def test_output_models_are_those_that_the_task_made(registry, tmp_path):
     file = tmp_path / "m.pt"
     file.write_bytes(b"weights")
     task = Task.create("vision", "train")
@@ -321,7 +321,7 @@ def test_an_empty_model_may_be_connected_anywhere(registry, tmp_path):
         assert task.get_model_config_text() == "a = 1"
 
 
-def test_handles_stay_with_their_registry_whatever_is_current(registry, tmp_path):
+def test_handles_keep_their_registry_when_another_is_current(registry, tmp_path):
     model, task = imported("a"), Task.create(task_name="train")
     with Registry(tmp_path / "other", durability="fast"):
         model.comment = "c"
