@@ -6,7 +6,7 @@ import os
 
 from localreg.blobs.blob_files import damaged, size_of
 from localreg.blobs.folders import Folders
-from localreg.blobs.local_files.handed_out import delete_handed_out, local_file
+from localreg.blobs.local_files.local_file import delete_local_files, local_file
 from localreg.errors import CorruptBlobError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import make_readonly_at
@@ -37,7 +37,7 @@ class BlobStore(Folders):
             new = not os.path.lexists(target)
             if replace or size_of(target) != staged.size:
                 if os.path.lexists(target):  # damaged, so its local copies are damaged too
-                    delete_handed_out(self, staged.digest)
+                    delete_local_files(self, staged.digest)
                 # Not before: in mode "link" this file is the user's own until now.
                 make_readonly_at(staged.path, self.group)
                 staged.path.rename(target)
@@ -93,5 +93,5 @@ class BlobStore(Folders):
                 from localreg.blobs.archives.unpacking import remove_tree
 
                 remove_tree(tree)
-            delete_handed_out(self, digest)
+            delete_local_files(self, digest)
             path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from localreg import Registry, Task
-from localreg.blobs.local_files.handed_out import is_linked
+from localreg.blobs.local_files.local_file import is_local_file
 from localreg.operations.upkeep.doctor import examine
 
 # How a directory is copied; whether hard links stay links; whether times are kept.
@@ -76,7 +76,7 @@ def check_whole(root, copies):
         # From here on a local copy only compares two files, whichever tool copied them.
         settled = inodes(root / "files")
         assert all(
-            is_linked(registry._chain.first.blobs, model.digest, model.size, model.name)
+            is_local_file(registry._chain.first.blobs, model.digest, model.size, model.name)
             for model in registry.models(project="kept")
         )
         registry.add(b_like(root), "new", "kept")

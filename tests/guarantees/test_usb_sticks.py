@@ -32,7 +32,7 @@ def use_in_place(stick, sources, journal):
     from pathlib import Path
 
     from localreg import InputModel, Model, Registry
-    from localreg.blobs.local_files.handed_out import is_linked
+    from localreg.blobs.local_files.local_file import is_local_file
     from localreg.registry import open_registry
 
     root = Path(stick) / journal
@@ -45,7 +45,7 @@ def use_in_place(stick, sources, journal):
             told["same"].append(first == second)
             # Settled: another local copy is a look at two files, and reads nothing.
             blobs, name = registry._chain.first.blobs, first.name if first.is_file() else "pkg.zip"
-            told["same"].append(is_linked(blobs, model.digest, model.size, name))
+            told["same"].append(is_local_file(blobs, model.digest, model.size, name))
             if source.is_file():
                 told["copies"][source.name] = first.name
                 told["same"].append(first.read_bytes() == source.read_bytes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from localreg.blobs.local_files.handed_out import UNNAMED
+from localreg.blobs.local_files.local_file import UNNAMED
 from localreg.errors import InvalidURLError, InvalidValueError
 from localreg.operations.models.aliases import check_alias, point_alias
 from localreg.operations.models.importing import Imported, find_known, known_in

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from localreg.errors import CorruptBlobError, LocalregError
 from localreg.operations.weights.ingest import Source, taken_in
-from localreg.operations.weights.locations import holder, last_copy, upstream_state
+from localreg.operations.weights.locations import holder, upstream_state, whole_local_file
 from localreg.registry import Chain
 from localreg.store.rows import blob_rows
 from localreg.store.rows.blob_rows import BlobRow
@@ -88,7 +88,7 @@ def _copy_here(chain: Chain, row: BlobRow, filename: str | None) -> str:
     registry = chain.first
     home = holder(chain, row.digest, row.size)
     path: Path | None = (
-        home.blobs.blob(row.digest) if home else last_copy(registry, row.digest, row.size)
+        home.blobs.blob(row.digest) if home else whole_local_file(registry, row.digest, row.size)
     )
     if path is None:
         raise CorruptBlobError(

@@ -7,7 +7,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 
-from localreg.blobs.local_files.handed_out import own_copies
+from localreg.blobs.local_files.local_file import size_of_copies
 from localreg.blobs.staging.staging import clone
 from localreg.errors import LocalregError, StorageError
 from localreg.filesystem.access_rights import barrier
@@ -16,7 +16,7 @@ from localreg.filesystem.kinds import filesystem_type, is_network
 from localreg.operations.upkeep import sharing
 from localreg.operations.upkeep.gc import all_garbage
 from localreg.operations.upkeep.verify import database_problems
-from localreg.operations.weights.locations import handed_out, holder
+from localreg.operations.weights.locations import digests_with_local_files, holder
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.opening import sqlite_version
 from localreg.store.rows import blob_rows, event_rows, overview_rows
@@ -277,8 +277,8 @@ def _copies(registry: OpenRegistry) -> list[Finding]:
     """Return what local copies cost that are not links, as in a directory that was copied."""
     doubled = upstream = 0
     with disk_errors("looking at local copies", registry.root):
-        for digest in handed_out(registry):
-            size = own_copies(registry.blobs, digest)
+        for digest in digests_with_local_files(registry):
+            size = size_of_copies(registry.blobs, digest)
             if registry.blobs.ctime(digest) is not None:
                 doubled += size
             else:

@@ -6,8 +6,8 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from localreg.blobs.local_files.handed_out import own_copies
-from localreg.operations.weights.locations import handed_out
+from localreg.blobs.local_files.local_file import size_of_copies
+from localreg.operations.weights.locations import digests_with_local_files
 from localreg.registry import OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.frozen import Frozen
@@ -84,7 +84,9 @@ def usage(registry: OpenRegistry) -> Usage:
         kept=sum(size for digest, size in sizes.items() if digest in kept),
         cached=sum(sizes[each] for each in sizes if each not in kept and each not in unused),
         unused=sum(sizes[each] for each in sizes if each in unused),
-        copies=sum(own_copies(registry.blobs, each) for each in handed_out(registry)),
+        copies=sum(
+            size_of_copies(registry.blobs, each) for each in digests_with_local_files(registry)
+        ),
         trees=_folder_size(registry.root / TREES),
         temporary=_folder_size(registry.root / TEMPORARY)
         + _folder_size(registry.root / QUARANTINE),

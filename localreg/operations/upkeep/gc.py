@@ -11,7 +11,7 @@ from pathlib import Path
 from localreg.blobs.blob_files import size_of
 from localreg.blobs.folders import NEW_FOLDER
 from localreg.blobs.local_files import unpacked_trees
-from localreg.blobs.local_files.handed_out import own_copies
+from localreg.blobs.local_files.local_file import size_of_copies
 from localreg.errors import (
     DamagedRegistryError,
     InvalidValueError,
@@ -207,7 +207,7 @@ def _unused_weights(chain: Chain, grace: float) -> Iterator[_Candidate]:
         if now() - (row.unreferenced or row.added) < grace * 1e6:
             continue
         size = row.size if blobs.has(row.digest, row.size) else 0
-        size += own_copies(blobs, row.digest)
+        size += size_of_copies(blobs, row.digest)
         size += unpacked_trees.tree_size(blobs.folder_path(TREES) / row.digest)
         path, delete = blobs.path(row.digest), _deletion_of_weights(registry, row.digest)
         yield _Candidate("weights", path, "no model has them", delete, size)

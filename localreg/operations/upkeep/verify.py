@@ -11,10 +11,10 @@ from localreg.errors import CorruptBlobError, DamagedRegistryError, NotARegistry
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.weights.locations import (
     check_upstream,
-    copies,
-    handed_out,
+    digests_with_local_files,
     holder,
     is_known_damaged,
+    local_files_of,
     upstream_state,
 )
 from localreg.registry import Chain, OpenRegistry
@@ -133,8 +133,8 @@ def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator
     """Yield the damaged local copies of weights that only upstream registries record."""
     from localreg.blobs.staging.hashing import file_digest
 
-    for digest in handed_out(registry):
-        for path in copies(registry, digest) if digest not in known else ():
+    for digest in digests_with_local_files(registry):
+        for path in local_files_of(registry, digest) if digest not in known else ():
             with disk_errors("verifying local copies", path):
                 whole = size_of(path) is not None and file_digest(path) == digest
             if not whole:

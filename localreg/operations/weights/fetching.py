@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from localreg import log
-from localreg.blobs.local_files.handed_out import local_file
+from localreg.blobs.local_files.local_file import local_file
 from localreg.blobs.staging.staging import StagedBlob
 from localreg.errors import DigestMismatchError, ReadOnlyRegistryError
 from localreg.filesystem.disk_errors import disk_errors

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from localreg import log
 from localreg.blobs.archives import packing
-from localreg.blobs.local_files.handed_out import local_file
+from localreg.blobs.local_files.local_file import local_file
 from localreg.blobs.staging import hashing, staging
 from localreg.blobs.staging.staging import StagedBlob
 from localreg.errors import DigestMismatchError, InvalidValueError

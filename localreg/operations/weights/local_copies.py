@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
-from localreg.blobs.local_files.handed_out import handed_out
+from localreg.blobs.local_files.local_file import existing_local_file
 from localreg.errors import (
     CorruptBlobError,
     NotAPackageError,
@@ -17,7 +17,7 @@ from localreg.errors import (
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.locations import (
-    check_handed_out,
+    check_local_copy,
     check_upstream,
     holder,
     local_file,
@@ -155,7 +155,9 @@ def plan(
     """
     remote = weights.url is None or not weights.url.startswith("file://")
     if weights.digest is not None and (remote or weights.kept) and not force and not verify:
-        path = handed_out(chain.first.blobs, weights.digest, weights.size, weights.filename)
+        path = existing_local_file(
+            chain.first.blobs, weights.digest, weights.size, weights.filename
+        )
         if path is not None:  # most calls end here
             return Ready(path, weights.digest)
     if remote:
@@ -196,7 +198,7 @@ def _served(chain: Chain, found: Found, weights: WeightsRecord, verify: bool) ->
     assert weights.digest is not None
     path = local_file(chain, found.registry, weights.digest, weights.size, weights.filename)
     if verify:
-        check_handed_out(chain, weights.digest, weights.size, path)
+        check_local_copy(chain, weights.digest, weights.size, path)
     return weights.digest, path
 
 

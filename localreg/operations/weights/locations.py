@@ -10,7 +10,7 @@ from pathlib import Path
 
 from localreg import log
 from localreg.blobs.blob_files import size_of
-from localreg.blobs.local_files import handed_out as handing_out
+from localreg.blobs.local_files import local_file as local_files
 from localreg.errors import CorruptBlobError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.weights.known_digests import digest_at, known_digest, status_of
@@ -173,22 +173,24 @@ def local_file(
     holding = holder(chain, digest, size) if chain.others else first
     if holding is None or holding is first:
         try:
-            return handing_out.local_file(first.blobs, digest, size, filename)
+            return local_files.local_file(first.blobs, digest, size, filename)
         except CorruptBlobError as error:
-            copy = None if first.blobs.has(digest, size) else last_copy(first, digest, size)
+            copy = None if first.blobs.has(digest, size) else whole_local_file(first, digest, size)
             if copy is not None:
-                return handing_out.copy_from(first.blobs, copy, digest, size, filename)
+                return local_files.copy_from(first.blobs, copy, digest, size, filename)
             missing = _missing(chain, home, digest, error.path)
             if missing is None:
                 raise
             raise missing from error
-    found = None if in_first else handing_out.handed_out(holding.blobs, digest, size, filename)
+    found = (
+        None if in_first else local_files.existing_local_file(holding.blobs, digest, size, filename)
+    )
     if found is not None:
         return found
-    return handing_out.copy_from(first.blobs, holding.blobs.blob(digest), digest, size, filename)
+    return local_files.copy_from(first.blobs, holding.blobs.blob(digest), digest, size, filename)
 
 
-def handed_out(registry: OpenRegistry) -> list[str]:
+def digests_with_local_files(registry: OpenRegistry) -> list[str]:
     """Return the digests of all that local copies were handed out of, in order."""
     folder = registry.blobs.folder_path(FILES)
     with disk_errors("looking for local copies", folder):
@@ -197,7 +199,7 @@ def handed_out(registry: OpenRegistry) -> list[str]:
         return sorted(path.name for path in folder.iterdir() if is_sha256(path.name))
 
 
-def copies(registry: OpenRegistry, digest: str) -> list[Path]:
+def local_files_of(registry: OpenRegistry, digest: str) -> list[Path]:
     """Return every file that was handed out of bytes, wherever these are."""
     folder = registry.blobs.folder_path(FILES, digest)
     with disk_errors("looking for local copies", folder):
@@ -206,7 +208,7 @@ def copies(registry: OpenRegistry, digest: str) -> list[Path]:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def last_copy(registry: OpenRegistry, digest: str, size: int | None) -> Path | None:
+def whole_local_file(registry: OpenRegistry, digest: str, size: int | None) -> Path | None:
     """Return a file that was handed out of bytes that are nowhere any more, if it is whole.
 
     It is hashed, and not again while nobody touches it. Where one that was handed out is not whole,
@@ -215,7 +217,7 @@ def last_copy(registry: OpenRegistry, digest: str, size: int | None) -> Path | N
     Raises:
         StorageError: one cannot be read.
     """
-    found = copies(registry, digest)
+    found = local_files_of(registry, digest)
     with disk_errors("looking for a local copy", registry.root):
         whole = [
             path for path in found if size_of(path) == size and digest_at(registry, path) == digest
@@ -223,7 +225,7 @@ def last_copy(registry: OpenRegistry, digest: str, size: int | None) -> Path | N
     return whole[0] if whole and whole == found else None
 
 
-def check_handed_out(chain: Chain, digest: str, size: int | None, path: Path) -> None:
+def check_local_copy(chain: Chain, digest: str, size: int | None, path: Path) -> None:
     """Hash the bytes and a local copy of them; a copy that changed is made again.
 
     Raises:
@@ -235,14 +237,14 @@ def check_handed_out(chain: Chain, digest: str, size: int | None, path: Path) ->
     first = chain.first
     holding = holder(chain, digest, size) or first
     if holding is first:
-        handing_out.check_handed_out(first.blobs, digest, path)
+        local_files.check_local_file(first.blobs, digest, path)
         return
     check_upstream(first, holding, digest)
     with disk_errors("making a local copy", path):
         if first.blobs.contains(path) and file_digest(path) != digest:
             path.unlink()
             blob = holding.blobs.blob(digest)
-            handing_out.copy_from(first.blobs, blob, digest, size, path.name)
+            local_files.copy_from(first.blobs, blob, digest, size, path.name)
 
 
 def _missing(chain: Chain, home: OpenRegistry, digest: str, path: str) -> CorruptBlobError | None:

@@ -37,7 +37,7 @@ def local_file(store: BlobStore, digest: str, size: int | None, filename: str | 
         StorageError: the link cannot be made.
     """
     name = _own_name(filename)
-    if is_linked(store, digest, size, name):
+    if is_local_file(store, digest, size, name):
         return Path(f"{store.root}/files/{digest}/{name}")
     blob = store.blob(digest)
     link = store.folder_path(FILES, digest) / name
@@ -50,22 +50,22 @@ def local_file(store: BlobStore, digest: str, size: int | None, filename: str | 
             return copy_elsewhere(blob, store.cache_name, digest, name)
         store.make_folder(FILES, digest)
         try:
-            return _hand_out(store, digest, link)
+            return _make(store, digest, link)
         except OSError as error:
             portable = portable_name(name)
             if error.errno not in REFUSED_NAME or portable == name:
                 raise
-        if not is_linked(store, digest, size, portable):
-            _hand_out(store, digest, link.with_name(portable))
+        if not is_local_file(store, digest, size, portable):
+            _make(store, digest, link.with_name(portable))
         return link.with_name(portable)
 
 
-def handed_out(
+def existing_local_file(
     store: BlobStore, digest: str, size: int | None, filename: str | None
 ) -> Path | None:
     """Return the file that was handed out under a name before, if it still is whole."""
     name = _own_name(filename)
-    linked = is_linked(store, digest, size, name)
+    linked = is_local_file(store, digest, size, name)
     return Path(f"{store.root}/files/{digest}/{name}") if linked else None
 
 
@@ -99,7 +99,7 @@ def copy_from(
     return copy
 
 
-def own_copies(store: BlobStore, digest: str) -> int:
+def size_of_copies(store: BlobStore, digest: str) -> int:
     """Return how many bytes the files have that were handed out and are no links."""
     folder = store.folder_path(FILES, digest)
     if not folder.is_dir():
@@ -108,7 +108,7 @@ def own_copies(store: BlobStore, digest: str) -> int:
     return sum(each.st_size for each in found if each.st_nlink == 1)
 
 
-def check_handed_out(store: BlobStore, digest: str, path: Path) -> None:
+def check_local_file(store: BlobStore, digest: str, path: Path) -> None:
     """Hash a blob, and what was handed out of it; a copy that changed is made again.
 
     Raises:
@@ -123,13 +123,13 @@ def check_handed_out(store: BlobStore, digest: str, path: Path) -> None:
         if is_link or file_digest(path) == digest:
             return
         if store.cache_name is None:
-            _hand_out(store, digest, path)
+            _make(store, digest, path)
         else:
             with replacing(path) as aside:
                 copy_file(store.blob(digest), aside, None, sync=False)
 
 
-def delete_handed_out(store: BlobStore, digest: str) -> None:
+def delete_local_files(store: BlobStore, digest: str) -> None:
     """Delete every file that was handed out of a blob."""
     links = store.folder_path(FILES, digest)
     if links.is_dir():
@@ -138,7 +138,7 @@ def delete_handed_out(store: BlobStore, digest: str) -> None:
         links.rmdir()
 
 
-def is_linked(store: BlobStore, digest: str, size: int | None, name: str) -> bool:
+def is_local_file(store: BlobStore, digest: str, size: int | None, name: str) -> bool:
     """Return whether a file was handed out before, and still is the whole blob.
 
     On text, which is quicker than paths: most calls end here.
@@ -162,16 +162,16 @@ def is_linked(store: BlobStore, digest: str, size: int | None, name: str) -> boo
     return os.path.samestat(first, second) or first.st_mtime_ns == second.st_mtime_ns
 
 
-def _hand_out(store: BlobStore, digest: str, link: Path) -> Path:
+def _make(store: BlobStore, digest: str, link: Path) -> Path:
     blob = store.blob(digest)
     with replacing(link) as aside:
-        if not _link(blob, aside) and not _adopt(store, digest, link):
+        if not _link(blob, aside) and not _is_whole(store, digest, link):
             copy_file(blob, aside, store.group, sync=store.durable)
     store.sync(link.parent)
     return link
 
 
-def _adopt(store: BlobStore, digest: str, link: Path) -> bool:
+def _is_whole(store: BlobStore, digest: str, link: Path) -> bool:
     """Return whether a copy is whole that came here with another time of writing.
 
     A registry that was copied is like that. Reading is cheaper than writing it again.
