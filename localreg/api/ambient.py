@@ -1,8 +1,8 @@
-"""The current registry and task: what calls use that name neither.
+"""The current registry and the current task: the defaults of all calls that name none.
 
 This is the only state of the package: one `State`, which belongs to the process and is shared by
 its threads. `enter` and `leave` bracket the ``with`` block of a registry, `set_task` and
-`drop_task` a task from its beginning to its end; `isolated` runs a block with a state of its own.
+`drop_task` a task from its beginning to its end; `isolated` runs a block with a new state.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _state = State()
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Run a block with a state of its own, in which nothing is current; then restore this one.
+    """Run a block with a new state, in which nothing is current; then restore this one.
 
     Registries that the block opened without naming them are closed at its end. For tests.
     """

@@ -36,7 +36,7 @@ class Recorder:
         self._failed = False
 
     def record(self) -> None:
-        """Record the outermost dict; when the task or registry is gone, warn once and stop.
+        """Record the outermost dict; if the task or registry does not exist, warn once and stop.
 
         Raises:
             InvalidValueError: a value cannot be recorded.

@@ -33,7 +33,9 @@ def connect_model(
     *,
     comment: bool = False,
 ) -> Connection:
-    """Make a model an input of a task; the task takes over its configuration and labels.
+    """Make a model an input of a task.
+
+    The task gets the configuration and the labels of the model, each unless it has its own.
 
     Args:
         model_id: of a model of the registry or of an upstream registry.
@@ -41,15 +43,15 @@ def connect_model(
         comment: also add the model's id to the task's comment.
     """
     given = None if name is None else check_name("name", name)
-    upstream = _taken_upstream(chain, model_id)
+    upstream = _inherited_upstream(chain, model_id)
     with chain.first.store.write() as change:
         task_record = require_task(change.connection, task_id)
-        taken = upstream or _taken_from(change.connection, model_id)
-        entry = given or taken.entry
+        inherited = upstream or _inherited_from(change.connection, model_id)
+        entry = given or inherited.entry
         old = task_rows.models(change.connection, task_id, "input").get(entry)
         payload = {"role": "input", "old": old, "new": model_id}
         change.record("task.model", task_id, payload, field=entry)
-        _adopt_design(change, task_id, taken.config, taken.labels)
+        _adopt_design(change, task_id, inherited.config, inherited.labels)
         if comment:
             lines = [task_record.comment, f"Using model id: {model_id}"]
             new = "\n".join(line for line in lines if line)
@@ -58,30 +60,30 @@ def connect_model(
     return Connection(entry, old if old != model_id else None)
 
 
-class _Taken(Frozen):
-    """What a task takes over from a model, and the name of the model on it."""
+class _Inherited(Frozen):
+    """What a task copies from a model, and the name of the model on it."""
 
     entry: str
     config: str
     labels: dict[str, int]
 
 
-def _taken_from(connection: model_rows.Connection, model_id: str) -> _Taken:
+def _inherited_from(connection: model_rows.Connection, model_id: str) -> _Inherited:
     require_model(connection, model_id)
-    return _Taken(
+    return _Inherited(
         entry_name(connection, model_id),
         model_rows.config(connection, model_id),
         model_rows.labels(connection, model_id),
     )
 
 
-def _taken_upstream(chain: Chain, model_id: str) -> _Taken | None:
+def _inherited_upstream(chain: Chain, model_id: str) -> _Inherited | None:
     """Read a model from the upstream registry that has it; None if the first registry has it."""
     home = find_model(chain, model_id).registry if chain.others else chain.first
     if home is chain.first:
         return None
     with home.store.read() as connection:
-        return _taken_from(connection, model_id)
+        return _inherited_from(connection, model_id)
 
 
 def entry_name(connection: model_rows.Connection, model_id: str) -> str:
