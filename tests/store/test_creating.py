@@ -1,4 +1,4 @@
-"""Making a registry, choosing its journal, and bringing it from one format to the next."""
+"""Making a registry, choosing its journal mode, and migrating its database."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def bytes_of(root):
         ({"journal": "delete"}, "journal"),
     ],
 )
-def test_a_bad_choice_makes_no_directory(tmp_path, arguments, argument):
-    """P3, P18: an argument that cannot be used is named, and nothing was made."""
+def test_an_invalid_argument_makes_no_directory(tmp_path, arguments, argument):
+    """P3, P18: the error names the invalid argument, and nothing is made."""
     with pytest.raises(InvalidValueError) as raised:
         open_registry(tmp_path / "new", **arguments)
     assert raised.value.argument == argument
     assert not (tmp_path / "new").exists()
 
 
-def test_a_made_registry_is_one_file(tmp_path):
-    """A registry is made with nothing left over, as what it should be."""
+def test_a_new_registry_is_one_file(tmp_path):
+    """A new registry is one database file with the right settings, and no temporary file."""
     Registry(tmp_path / "new").close()
     (database,) = (tmp_path / "new").iterdir()
     with closing(sqlite3.connect(database)) as connection:
@@ -51,16 +51,16 @@ def test_a_made_registry_is_one_file(tmp_path):
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
 @pytest.mark.parametrize("durability", ["full", "fast"])
-def test_the_journal_is_part_of_the_registry(tmp_path, journal, durability):
-    """P2: the mode chosen at birth stays, and durability decides how much is synced."""
+def test_the_journal_mode_is_kept_with_the_registry(tmp_path, journal, durability):
+    """P2: the mode chosen at creation stays, and durability sets how much is synced."""
     open_registry(tmp_path, journal=journal).close()
     opened = open_registry(tmp_path, durability=durability, journal="wal")
     with opened.store.read() as connection:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
         (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
-        told = connection.execute("SELECT value FROM setting WHERE name = 'journal'").fetchone()
+        stored = connection.execute("SELECT value FROM setting WHERE name = 'journal'").fetchone()
     opened.close()
-    assert (mode, told) == (journal, (journal,))
+    assert (mode, stored) == (journal, (journal,))
     full = {"wal": 2, "truncate": 3}[journal]  # FULL, EXTRA
     assert synchronous == (full if durability == "full" else 0)
 
@@ -104,21 +104,21 @@ NETWORK = {
 
 
 @pytest.mark.parametrize(("path", "network"), NETWORK.items())
-def test_network_file_systems_are_told_from_local_ones(tmp_path, path, network):
-    """P12: the journal needs memory shared by all readers, so network file systems are told."""
+def test_network_file_systems_are_recognised(tmp_path, path, network):
+    """P12: the journal needs memory shared by all readers, so network file systems count."""
     mounts = tmp_path / "mountinfo"
     mounts.write_bytes(os.fsencode(MOUNTS))
     assert is_network(Path(path), mounts) is network
 
 
-def test_without_a_table_of_mounts_everything_is_local(tmp_path):
-    """On macOS and Windows nothing tells."""
+def test_without_a_table_of_mounts_every_file_system_counts_as_local(tmp_path):
+    """MacOS and Windows have no such table."""
     assert filesystem_type(tmp_path, tmp_path / "nothing") == ""
     assert is_network(tmp_path, tmp_path / "nothing") is False
 
 
 def birth_without_links(number, barrier, root):
-    """Open a registry at once with others, where hard links do not exist."""
+    """Open a registry at the same time as others, without hard links."""
     import errno
     import os
 
@@ -134,8 +134,8 @@ def birth_without_links(number, barrier, root):
         return registry._chain.first.store.registry_id
 
 
-def test_a_registry_is_made_once_where_hard_links_do_not_exist(tmp_path, children):
-    """P13: a lock decides who makes the registry, and nobody's models are lost."""
+def test_without_hard_links_a_registry_is_made_only_once(tmp_path, children):
+    """P13: a lock decides who makes the registry, and no model is lost."""
     ids = children.crowd(8, birth_without_links, tmp_path / "new")
     assert len(set(ids)) == 1
     with Registry(tmp_path / "new") as registry:
@@ -144,7 +144,7 @@ def test_a_registry_is_made_once_where_hard_links_do_not_exist(tmp_path, childre
 
 
 def birth_beside_linked_locks(root):
-    """Open a registry where only a lock decides who makes it; return the kind of error."""
+    """Open a registry where only a lock decides who makes it; return the class of the error."""
     import ctypes
     import errno
     import os
@@ -162,8 +162,8 @@ def birth_beside_linked_locks(root):
         return type(error).__name__
 
 
-def test_locks_are_not_taken_through_a_link(tmp_path, children):
-    """P17: a link where the folder of the lock belongs is refused, and nothing is made."""
+def test_a_lock_file_below_a_link_is_refused(tmp_path, children):
+    """P17: a link in place of the folder of locks is refused, and nothing is made."""
     root = tmp_path / "registry"
     root.mkdir()
     (root / "locks").symlink_to(tmp_path / "elsewhere")
@@ -173,7 +173,7 @@ def test_locks_are_not_taken_through_a_link(tmp_path, children):
 
 
 def keep_without_links(number, barrier, root, weights):
-    """Keep weights where hard links do not exist."""
+    """Add weights on a file system without hard links."""
     import errno
     import os
     import stat
@@ -191,8 +191,8 @@ def keep_without_links(number, barrier, root, weights):
     return [copy.name, copy.read_text(), stat.S_IMODE(copy.stat().st_mode), copy == again]
 
 
-def test_weights_are_handed_out_where_hard_links_do_not_exist(tmp_path, children):
-    """P15: a read-only copy stands under the original name instead of a link."""
+def test_local_copies_work_without_hard_links(tmp_path, children):
+    """P15: a read-only copy has the original name, in place of a link."""
     (tmp_path / "w.pt").write_text("weights")
     (found,) = children.crowd(1, keep_without_links, tmp_path / "new", tmp_path / "w.pt")
     assert found == ["w.pt", "weights", 0o444, True]
@@ -227,22 +227,22 @@ def version_colours_models(database):
     return version, columns.count("colour"), count
 
 
-def test_a_migration_comes_after_a_backup(old):
-    """A database of an older format is backed up, and then brought to the newer one, once."""
+def test_a_backup_is_made_before_a_migration(old):
+    """A database of an older format is backed up and then migrated, once."""
     backup = old.with_name("registry.db.format-0.backup")
     old.chmod(0o600)
     migrate(old, COLOUR)
     assert version_colours_models(old) == (1, 1, 1)
     assert version_colours_models(backup) == (0, 0, 1)
-    assert stat.S_IMODE(backup.stat().st_mode) == 0o600, "P17: read by nobody but who reads that"
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600, "P17: the same users may read it"
     migrate(old, COLOUR)  # finds nothing to do
     assert version_colours_models(old) == (1, 1, 1)
     assert version_colours_models(backup) == (0, 0, 1)
     assert not list(old.parent.glob("*.new*"))
 
 
-def test_an_older_format_is_migrated_when_it_is_opened(old):
-    """Opening migrates; reading only says that it must be, and changes nothing."""
+def test_opening_an_older_format_migrates_it(old):
+    """Opening migrates; with readonly=True it is an error, and nothing changes."""
     before = bytes_of(old.parent)
     with pytest.raises(ReadOnlyRegistryError, match="format 0"):
         Registry(old.parent, readonly=True)
@@ -263,8 +263,8 @@ def adds_and_fails(db):
     db.conn.execute("SELECT x FROM nowhere")
 
 
-def test_a_failed_migration_leaves_no_trace(old):
-    """P3: a migration that fails leaves the older format as it was; a mended one succeeds."""
+def test_a_failed_migration_changes_nothing(old):
+    """P3: a migration that fails leaves the older format; a corrected one succeeds."""
     with pytest.raises(sqlite3.OperationalError, match="nowhere"):
         migrate(old, FAILING)
     assert version_colours_models(old) == (0, 0, 1)
@@ -273,7 +273,7 @@ def test_a_failed_migration_leaves_no_trace(old):
 
 
 def migrate_at_once(number, barrier, database):
-    """Bring a database to the next format, at once with others."""
+    """Migrate a database at the same time as other processes."""
     from pathlib import Path
 
     from sqlite_utils import Migrations
@@ -291,13 +291,13 @@ def migrate_at_once(number, barrier, database):
 
 
 def test_several_processes_migrate_once(old, children):
-    """P13: processes that meet an older format at once take turns; one does the work."""
+    """P13: processes that open an older format at once take turns; one migrates."""
     children.crowd(3, migrate_at_once, old)
     assert version_colours_models(old) == (1, 1, 1)
 
 
-def test_a_backup_replaces_a_link_that_has_its_name(old):
-    """P17: a link planted where the backup goes is not followed."""
+def test_a_backup_replaces_a_link_of_its_name(old):
+    """P17: a link with the name of the backup is not followed."""
     precious = old.parent.parent / "precious"
     precious.write_text("of somebody")
     backup = old.with_name("registry.db.format-0.backup")

@@ -1,4 +1,4 @@
-"""The event log: never changed, kept whole, grouped by transaction, in an order of its own."""
+"""The event log: never changed, complete, grouped by transaction, ordered without clocks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def registry(tmp_path):
 
 @pytest.fixture
 def add(registry, tmp_path):
-    """Adds models, of different bytes each."""
+    """Return a function that adds a model, with new bytes each time."""
     path = tmp_path / "weights.pt"
 
     def add_one(into=registry, **described):
@@ -63,7 +63,7 @@ def execute(registry, sql):
     ("kind", "v"),
     [("model.tag", 2), ("model.removed", 2), ("model.created", 3), ("model.painted", 1), ("x", 99)],
 )
-def test_what_is_not_known_is_kept_and_skipped(registry, add, kind, v):
+def test_unknown_kinds_and_versions_stay_in_the_log_and_are_not_applied(registry, add, kind, v):
     model = add(tags=["a"])
     before = record(registry, model)
     payload = {"new": [1, {"deep": None}], "old": 2}
@@ -72,15 +72,15 @@ def test_what_is_not_known_is_kept_and_skipped(registry, add, kind, v):
     assert record(registry, model) == before, "not even `updated` moved"
     refold(registry)
     assert record(registry, model) == before
-    told = history.history(registry, model)[0]
-    assert (told.kind, told.field, told.payload, told.text) == (kind, "f", payload, f"{kind} f")
+    entry = history.history(registry, model)[0]
+    assert (entry.kind, entry.field, entry.payload, entry.text) == (kind, "f", payload, f"{kind} f")
     edits.set_comment(registry, model, "life goes on")
     refold(registry)
     assert record(registry, model).comment == "life goes on"
 
 
-def test_a_restore_goes_by_the_removal_that_is_known(registry, add):
-    """A newer localreg may have said more of the model since, in words of its own."""
+def test_restore_uses_the_last_removal_of_a_known_version(registry, add):
+    """A newer localreg may have recorded another removal, in a version unknown here."""
     model = add(tags=["a"])
     before = record(registry, model)
     removal.remove_model(registry, model, delete_weights=False)
@@ -113,8 +113,8 @@ def test_an_event_is_never_changed(registry, add, sql):
     assert rows(registry, "SELECT * FROM event") == before
 
 
-def test_nor_by_those_who_look_around(registry, add):
-    """Through sqlite-utils, as users get the database."""
+def test_an_event_cannot_be_changed_through_registry_db(registry, add):
+    """`registry.db` is a sqlite-utils Database with its own connection."""
     model = add()
     with closing(explore(registry.store)) as database:
         events = list(database["event"].rows)
@@ -134,7 +134,7 @@ def test_a_remote_may_give_an_event_its_position(registry, add):
     assert rows(registry, "SELECT DISTINCT position FROM event") == [(7,)]
 
 
-def test_the_events_of_one_call_are_a_group(registry, add):
+def test_the_events_of_one_call_have_one_group_number(registry, add):
     first = add(name="m", project="new")
     aliases.set_alias(registry, first, "best")
     second = add(name="m", project="new", alias="best")
@@ -152,8 +152,8 @@ def test_the_events_of_one_call_are_a_group(registry, add):
 
 
 @pytest.mark.parametrize("step", [0, -3_600_000_000_000])
-def test_the_order_needs_no_clock(registry, add, monkeypatch, step):
-    """Also not for projects, which have no `updated` to tell what was."""
+def test_the_order_of_events_does_not_depend_on_the_clock(registry, add, monkeypatch, step):
+    """This holds for projects too, which have no column `updated`."""
     moments = iter(1_700_000_000_000_000_000 + step * count for count in range(1_000))
     monkeypatch.setattr(time, "time_ns", lambda: next(moments))
     models = [add(project=f"project {number}") for number in range(9)]
@@ -164,7 +164,7 @@ def test_the_order_needs_no_clock(registry, add, monkeypatch, step):
     assert flat == sorted(set(flat))
 
 
-def test_two_who_write_share_one_log(registry, add):
+def test_two_writers_share_one_log(registry, add):
     with closing(open_registry(registry.root, durability="fast")) as other:
         for number in range(6):
             add((registry, other)[number % 2])

@@ -1,4 +1,4 @@
-"""Whatever is done to a registry, its tables are the fold of its events, and the log is sound."""
+"""After any operations, refolding the events gives the same tables, and the log is valid."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from localreg.operations.weights.uploading import folder_of
 from localreg.registry import Chain, open_registry
 from localreg.store.events import fold
 
-# Rows that another table holds on to; the others, and the columns that are told of the disk,
+# Rows that another table holds on to; the others, and the columns about the disk,
 # are local.
 BLOBS = """
     SELECT pk, digest, size FROM blob WHERE pk IN (
@@ -103,7 +103,7 @@ def dump(connection):
 
 
 def assert_refolds(store):
-    """Fold all events again; every table must come out as it was."""
+    """Fold all events again; every table must be the same as before."""
     with store.write() as change:
         before = dump(change.connection)
         fold.refold(change.connection)
@@ -113,7 +113,7 @@ def assert_refolds(store):
 
 
 class Clock:
-    """Stands still until it is set; the registry's own order must not need it."""
+    """A clock that stands still until it is set; the order of events must not need it."""
 
     def __init__(self):
         self.now = 1_700_000_000_000_000_000
@@ -144,7 +144,7 @@ choices = st.integers(0, 3)
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves one body under every path but that of number 1, until it is told to serve another."""
+    """Serves one body for every path but that of number 1, until a test sets another."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
@@ -172,7 +172,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 
 class Registry(RuleBasedStateMachine):
-    """Does what users do; after each step the log must be sound, and at times it is folded."""
+    """Does what users do; checks the log after each step, and sometimes refolds it."""
 
     models = Bundle("models")
     tasks = Bundle("tasks")
@@ -197,7 +197,7 @@ class Registry(RuleBasedStateMachine):
     def teardown(self):
         try:
             assert_refolds(self.registry.store)
-            history.history(self.registry)  # every event can be told
+            history.history(self.registry)  # every event has a text
             assert not list((self.registry.root / "tmp").glob("*")), "leftovers"
         finally:
             time.time_ns = self.real_clock
@@ -206,11 +206,11 @@ class Registry(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
     def attempt(self, operation, *args, **kwargs):
-        """Do something; None when it was refused, in which case nothing may have changed."""
+        """Call an operation; return None if it is refused, and check that nothing changed."""
         return self.attempt_on(self.registry, operation, *args, **kwargs)
 
     def attempt_through(self, operation, *args, **kwargs):
-        """As `attempt`, an operation that takes a chain."""
+        """Call `attempt` for an operation that takes a chain."""
         return self.attempt_on(self.chain, operation, *args, **kwargs)
 
     def attempt_on(self, what, operation, *args, **kwargs):
@@ -402,17 +402,17 @@ class Registry(RuleBasedStateMachine):
         base=models | st.none(),
     )
     def make_an_output(self, task, name, config, labels, base):
-        told = describe(name=name, label_enumeration=labels, **config)
+        given = describe(name=name, label_enumeration=labels, **config)
         if base is None:
-            return self.attempt(outputs.make_output, task, told)
-        self.attempt_through(outputs.take_over, task, base, told)
+            return self.attempt(outputs.make_output, task, given)
+        self.attempt_through(outputs.take_over, task, base, given)
         return multiple()
 
     @rule(
         model=models,
         task=tasks,
         number=st.integers(0, 2),
-        how=st.sampled_from(["keep", "upload", "behind", "files", "url", "secret url"]),
+        how=st.sampled_from(["keep", "upload", "background", "files", "url", "secret url"]),
         entry=st.sampled_from([None, "m", "base"]),
         keep_last=st.sampled_from([None, 1, 2]),
         package=st.booleans(),
@@ -440,10 +440,10 @@ class Registry(RuleBasedStateMachine):
             self.attempt(revisions.upload, model, source, folder, update)
         else:
             added = self.attempt_through(revisions.keep, model, source, update)
-            if added is not None and how == "behind":
-                self.upload_behind(model, task, added)
+            if added is not None and how == "background":
+                self.upload_in_background(model, task, added)
 
-    def upload_behind(self, model, task, added):
+    def upload_in_background(self, model, task, added):
         uploads = uploading.Uploads()
         folder = folder_of(self.registry, (self.private / "share").as_uri(), task)
         uploads.start(self.chain, model, added.weights, folder)
@@ -460,8 +460,8 @@ class Registry(RuleBasedStateMachine):
 
     @rule(model=models, task=tasks, config=configs, labels=labels)
     def design_a_model(self, model, task, config, labels):
-        told = [config.get(each) for each in ("config_text", "config_dict")]
-        self.attempt(outputs.set_config, model, task, *told)
+        given = [config.get(each) for each in ("config_text", "config_dict")]
+        self.attempt(outputs.set_config, model, task, *given)
         self.attempt(outputs.set_labels, model, task, labels)
 
     # Tasks.
@@ -507,9 +507,9 @@ class Registry(RuleBasedStateMachine):
     def end_a_task(self, task, status, again):
         self.attempt(lifecycle.end_task, task, status, "why", again=again)
 
-    @rule(task=tasks, told=st.sampled_from([{}, {"commit": "a"}, {"packages": {"numpy": "2"}}]))
-    def take_up_a_task(self, task, told):
-        self.attempt(lifecycle.start_task, task, Run(told, {"folder": f"/{PRIVATE}"}))
+    @rule(task=tasks, given=st.sampled_from([{}, {"commit": "a"}, {"packages": {"numpy": "2"}}]))
+    def take_up_a_task(self, task, given):
+        self.attempt(lifecycle.start_task, task, Run(given, {"folder": f"/{PRIVATE}"}))
 
     @rule(task=tasks, project=projects, added=tags, dropped=tags, only=st.booleans())
     def sort_a_task(self, task, project, added, dropped, only):
@@ -571,7 +571,7 @@ class Registry(RuleBasedStateMachine):
 
     @rule(model=models)
     def fail_half_way(self, model):
-        """A transaction that raises after its events leaves none of them."""
+        """Of a transaction that raises after its events, none stays."""
         before = self.dump()
         with pytest.raises(TypeError):
             self.record_what_is_no_json(model)
@@ -591,7 +591,7 @@ class Registry(RuleBasedStateMachine):
 
     @rule(model=models, other=models)
     def learn_of_a_newer_version(self, model, other):
-        """Of kinds that are known, several in a transaction."""
+        """Record several events of known kinds in one transaction."""
         with self.registry.store.write() as change:
             change.record("model.tag", model, {"tag": "a"}, field="a", v=2)
             change.record("model.removed", other, {}, v=2)
@@ -607,7 +607,7 @@ class Registry(RuleBasedStateMachine):
 
     @invariant()
     def the_log_is_sound(self):
-        """Look at the events since the last look, and at what they must have done."""
+        """Check the events since the last check, and what they changed."""
         with self.registry.store.read() as connection:
             events = [Logged(*row) for row in connection.execute(EVENTS, (self.last.seq,))]
             models = connection.execute("SELECT id, created, updated FROM model").fetchall()
@@ -641,7 +641,7 @@ class Registry(RuleBasedStateMachine):
             assert private not in (event.field or "")
 
     def check_stamps(self, group):
-        """Look at the events of one transaction."""
+        """Check the events of one transaction."""
         stamps = {event.subject: event.at for event in group}
         assert all(event.at == stamps[event.subject] for event in group), "one for each subject"
         assert len({*stamps.values()}) == len(stamps), "of its own"
@@ -672,7 +672,7 @@ def rows(registry, sql, *parameters):
 
 class TestFoldingAgain:
     def test_reported_values_stay(self, registry, tmp_path):
-        """No event tells of them; they hang on models and tasks by key."""
+        """They have no events, and refer to models and tasks by their keys."""
         gone, model = (add(registry, tmp_path / "w.pt", "w", name=name) for name in ("a", "b"))
         task = lifecycle.create_task(registry)
         removal.remove_model(registry, gone, delete_weights=True)
@@ -698,7 +698,7 @@ class TestFoldingAgain:
         removal.remove_model(registry, model, delete_weights=False)
         assert rows(registry, "SELECT count(*) FROM scalar") == [(1,)], "they are its own again"
 
-    def test_weights_that_were_deleted_and_came_again(self, registry, tmp_path):
+    def test_weights_that_were_deleted_and_added_again(self, registry, tmp_path):
         first = add(registry, tmp_path / "w.pt", "the same", name="m", tags=["a"])
         removal.remove_model(registry, first, delete_weights=True)
         second = add(registry, tmp_path / "w.pt", "the same", name="m")
@@ -718,7 +718,7 @@ class TestFoldingAgain:
         held = "SELECT alias, id FROM alias JOIN model ON pk = alias.model ORDER BY alias"
         assert rows(registry, held) == [("best", models[1]), ("first", models[0])]
 
-    def test_private_urls_come_back(self, registry):
+    def test_private_urls_are_applied_again(self, registry):
         url = f"https://me:{SECRET}@example.org/m.pt"
         model = import_model(Chain(registry), url, describe()).model
         removal.remove_model(registry, model, delete_weights=False)
@@ -727,7 +727,7 @@ class TestFoldingAgain:
         assert_refolds(registry.store)
         assert rows(registry, "SELECT url FROM weights") == [(url,)]
 
-    def test_a_fold_that_fails_changes_nothing(self, registry, tmp_path):
+    def test_a_failed_refold_changes_nothing(self, registry, tmp_path):
         add(registry, tmp_path / "w.pt", "w")
         with registry.store.read() as connection:
             before = dump(connection)

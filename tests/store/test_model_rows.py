@@ -1,4 +1,4 @@
-"""A model goes whole into the event log, comes back out of it, and is whole in its rows."""
+"""A model is complete in its event and in its rows, and can be read back from both."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ metadata = st.dictionaries(names, st.builds(MetadataValue, text, text), max_size
 
 @st.composite
 def weights(draw):
-    """Draw the revisions of a model: counted from 1, one of them current, each known or not."""
+    """Draw the revisions of a model: numbered from 1, one current, with or without a digest."""
     count = draw(st.integers(0, 3))
     current = draw(st.integers(1, 3))
     revisions = []
@@ -89,8 +89,8 @@ def test_a_record_comes_back_from_its_payload(record):
 
 
 @given(records)
-def test_a_payload_says_all_but_the_id_and_the_last_change(record):
-    """The event itself has these two: its subject and its time."""
+def test_a_payload_has_all_but_the_id_and_the_last_change(record):
+    """Those two are the subject and the time of the event itself."""
     fields = {*ModelRecord.__slots__} - {"id", "updated"}
     assert record.payload().keys() == fields
     assert all(
@@ -106,12 +106,12 @@ def store(tmp_path_factory):
 
 
 def record_as(change, kind, record):
-    """Record an event on a whole model; return its time."""
+    """Record an event with a complete model; return its time."""
     return change.record(kind, record.id, record.payload())
 
 
 def with_place(change, record):
-    """Return the record with ids nobody has, in a project and with a parent that exist."""
+    """Return the record with new ids, in a project and with a parent that exist."""
     project = record.project and Project(new_id(), f"{record.project.name} {new_id()}")
     if project is not None:
         change.record("project.created", project.id, {"name": project.name})
@@ -123,7 +123,7 @@ def with_place(change, record):
 
 
 def one_size(record):
-    """Return the record with sizes that follow from the digests, as those of bytes do."""
+    """Return the record with sizes computed from the digests: equal bytes, equal sizes."""
     return replace(
         record,
         weights=tuple(
@@ -133,7 +133,7 @@ def one_size(record):
 
 
 @given(records.map(one_size))
-def test_a_created_model_is_whole_in_its_rows(store, record):
+def test_the_rows_of_a_created_model_are_complete(store, record):
     with store.write() as change:
         record = replace(with_place(change, record), version=None, aliases=())
         at = record_as(change, "model.created", record)
@@ -144,7 +144,7 @@ def test_a_created_model_is_whole_in_its_rows(store, record):
 
 
 @given(records.map(one_size))
-def test_a_removed_and_restored_model_is_whole_in_its_rows(store, record):
+def test_the_rows_of_a_restored_model_are_complete(store, record):
     with store.write() as change:
         record = replace(with_place(change, record), version=None, name=f"{record.name} {new_id()}")
         record_as(change, "model.created", record)
@@ -164,8 +164,8 @@ def test_a_removed_and_restored_model_is_whole_in_its_rows(store, record):
     assert after.updated > before.updated
 
 
-def test_all_these_events_fold_to_the_same_records(store):
-    """Parents too; the tests above, where they ran, left many more events."""
+def test_refolding_gives_the_same_records(store):
+    """Parents too; the tests above may have left many more events."""
     with store.write() as change:
         origin = ModelRecord(id=new_id(), name="m", parent=new_id(), labels={}, metadata={})
         record_as(change, "model.created", with_place(change, origin))

@@ -1,4 +1,4 @@
-"""P9, and other openings: what is not ours, or damaged, is left as it is."""
+"""P9, and other ways to open: files that are not ours, or damaged, are not changed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from localreg.store.database import opening
 
 
 def everything(root):
-    """Every file below a directory: its mode, and its bytes or where it leads to."""
+    """Return the mode, and the bytes or the target, of every file below a directory."""
     return {
         str(path.relative_to(root)): (path.lstat().st_mode, content(path))
         for path in root.rglob("*")
@@ -70,7 +70,7 @@ def foreign(database):
 
 
 def foreign_with_a_log(database):
-    """Another program's, in use: its changes stand in a log."""
+    """Make a database of another program that is in use: its changes are in a log."""
     elsewhere = database.parent.parent / "elsewhere.db"
     with closing(sqlite3.connect(elsewhere)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -118,12 +118,12 @@ def a_linked_journal(database):
 
 
 def lost(database):
-    """Weights, and no database."""
+    """Make weights without a database."""
     database.unlink()
 
 
 def lost_with_a_log(database):
-    """The log of a database that is gone; SQLite would put it into the next one."""
+    """Make the log of a missing database; SQLite would apply it to a new one."""
     shutil.rmtree(database.parent / "blobs")
     database.with_name("registry.db-wal").write_bytes(b"what was changed last")
     database.unlink()
@@ -171,13 +171,13 @@ def template(tmp_path_factory):
 
 @pytest.fixture
 def root(template, tmp_path):
-    """The directory of a registry with a few models, closed."""
+    """Return the directory of a closed registry with a few models."""
     return shutil.copytree(template, tmp_path / "registry")
 
 
 @pytest.mark.parametrize("harm", REFUSED, ids=lambda harm: harm.__name__)
-def test_what_is_no_registry_is_left_as_it_is(root, harm):
-    """P9: a typed error, not one byte of any file changes, and none appears or goes."""
+def test_a_file_that_is_not_a_registry_is_not_changed(root, harm):
+    """P9: one of our errors; no byte of any file changes, and no file is made or deleted."""
     harm(root / "registry.db")
     before = everything(root)
     with pytest.raises(REFUSED[harm]):
@@ -186,7 +186,7 @@ def test_what_is_no_registry_is_left_as_it_is(root, harm):
 
 
 @pytest.mark.parametrize("harm", REFUSED, ids=lambda harm: harm.__name__)
-def test_what_is_no_registry_is_left_as_it_is_also_when_only_read(root, harm):
+def test_a_file_that_is_not_a_registry_is_not_changed_with_readonly(root, harm):
     """P9: the same with readonly=True."""
     harm(root / "registry.db")
     before = everything(root)
@@ -200,7 +200,7 @@ PAGE = 4_096
 
 @pytest.mark.parametrize("readonly", [False, True])
 def test_every_damaged_page_is_an_error_or_does_no_harm(root, readonly):
-    """P9: a page of garbage gives what was there or a typed error, and no byte changes."""
+    """P9: with a page of garbage, reads are right or one of our errors; no byte changes."""
     database = root / "registry.db"
     sound = database.read_bytes()
     damaged = 0
@@ -224,7 +224,7 @@ def test_every_damaged_page_is_an_error_or_does_no_harm(root, readonly):
     assert damaged > 10
 
 
-def test_a_lost_database_leaves_weights_alone_until_they_are_moved(root):
+def test_no_registry_is_made_beside_weights_without_a_database(root):
     """P9: weights without a database are an error, and a new registry once they are moved away."""
     (root / "registry.db").unlink()
     with pytest.raises(NotARegistryError, match="blobs"):
@@ -235,21 +235,21 @@ def test_a_lost_database_leaves_weights_alone_until_they_are_moved(root):
 
 
 def test_an_old_sqlite_is_refused():
-    """An SQLite without what the queries use is told by version, not by a syntax error."""
+    """An SQLite that is too old is refused by its version, before any query fails."""
     with pytest.raises(SQLiteTooOldError, match=r"3\.35\.0.*3\.34\.1"):
         opening.check_sqlite((3, 34, 1))
     opening.check_sqlite((3, 35, 0))
 
 
-def test_reading_only_makes_nothing(tmp_path):
-    """P15: readonly=True on nothing is an error, and makes nothing."""
+def test_readonly_makes_no_files(tmp_path):
+    """P15: readonly=True without a registry is an error, and makes nothing."""
     with pytest.raises(ReadOnlyRegistryError):
         Registry(tmp_path / "new", readonly=True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_closed_registry_says_so(root):
-    """P18: whatever is asked of a closed registry is a typed error; closing twice is fine."""
+    """P18: every call on a closed registry is one of our errors; closing twice is fine."""
     registry = Registry(root)
     model = registry.model("kept")
     registry.close()
@@ -286,8 +286,8 @@ ODD_PATHS = {
 
 
 @pytest.mark.parametrize("path", ODD_PATHS, ids=lambda path: repr(path)[:20])
-def test_a_path_that_cannot_be_a_registry_is_a_typed_error(tmp_path, monkeypatch, path):
-    """P18: no raw error, whatever the path."""
+def test_a_path_that_cannot_be_a_registry_raises_our_own_error(tmp_path, monkeypatch, path):
+    """P18: every path gives one of our errors."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ODD_PATHS[path]):
         Registry(path)
@@ -297,8 +297,8 @@ def test_a_path_that_cannot_be_a_registry_is_a_typed_error(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     "name", ["what? # is %20 this", "a'b\"c", "tab\tnew\nline", "ümläut ✓", "-"]
 )
-def test_odd_names_of_directories_work(tmp_path, name):
-    """P18: characters that mean something to SQLite's URIs or to shells mean nothing here."""
+def test_directories_with_unusual_names_work(tmp_path, name):
+    """P18: characters with a meaning in SQLite's URIs or in shells have none here."""
     with Registry(tmp_path / name / "deep") as registry:
         InputModel.import_model("s3://b/x.pt")
     with Registry(tmp_path / name / "deep", readonly=True) as registry:

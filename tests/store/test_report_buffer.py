@@ -1,4 +1,4 @@
-"""P1, P5, P11, P13 for reported scalars: they wait a second, and nothing of them is lost."""
+"""P1, P5, P11, P13 for reported scalars: they wait a second, and none is lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localreg.store.events import fold
 
 
 def wait_for(condition, seconds=60):
-    """Return once a condition holds that another process brings about; fail after a minute."""
+    """Wait until another process makes a condition true; fail after a minute."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came about"
@@ -48,12 +48,10 @@ def points(model):
 
 
 @pytest.mark.parametrize("flush", [True, False])
-def test_a_kill_loses_nothing_that_was_flushed_or_is_older_than_a_second(
-    flush, model, tmp_path, children
-):
+def test_a_kill_loses_only_reports_of_the_last_second(flush, model, tmp_path, children):
     child = children.start(report_and_wait, tmp_path / "r", flush)
     assert child.stdout.readline() == "reported\n"
-    if not flush:  # nobody asks for it, and yet it is written
+    if not flush:  # it is written without a call of flush
         wait_for(lambda: points(model)["x"])
     child.send_signal(signal.SIGKILL)
     child.communicate()
@@ -61,7 +59,7 @@ def test_a_kill_loses_nothing_that_was_flushed_or_is_older_than_a_second(
 
 
 def report_and_end(root, way):
-    """Report in a process that ends without a word."""
+    """Report in a process that ends without closing the registry."""
     import multiprocessing
     import os
 
@@ -95,8 +93,8 @@ def report_and_end(root, way):
 
 
 @pytest.mark.parametrize("way", ["with", "plain", "fork", "multiprocessing"])
-def test_the_end_of_a_process_writes_what_waits(way, model, tmp_path, children):
-    """What waited at a fork is the parent's alone; the child writes its own."""
+def test_the_end_of_a_process_writes_waiting_reports(way, model, tmp_path, children):
+    """The parent writes what waited at a fork; the child writes only its own reports."""
     process = children.start(
         report_and_end, tmp_path / "r", {"multiprocessing": "fork"}.get(way, way)
     )
@@ -150,7 +148,7 @@ def fill(path):
             pass
 
 
-def test_a_full_disk_is_told_and_what_waits_is_written_when_there_is_room(small_disk, caplog):
+def test_a_full_disk_is_logged_and_reports_are_written_once_there_is_space(small_disk, caplog):
     disk = small_disk("-t", "tmpfs", "-o", "size=4m", "tmpfs")
     with Registry(disk / "r", durability="fast"):
         model = InputModel.import_model("s3://bucket/m.pt", name="m")
@@ -165,8 +163,8 @@ def test_a_full_disk_is_told_and_what_waits_is_written_when_there_is_room(small_
         assert points(model)["x"] == list(range(15_001))
 
 
-def test_more_than_can_wait_is_written_by_whoever_reports_it(model, tmp_path):
-    """So a loop that reports without end does not fill the memory."""
+def test_with_too_many_waiting_points_the_caller_writes_them(model, tmp_path):
+    """So an endless loop of reports does not fill the memory."""
     from localreg.store.rows import report_buffer
 
     for step in range(report_buffer.MOST + 100):
@@ -177,7 +175,7 @@ def test_more_than_can_wait_is_written_by_whoever_reports_it(model, tmp_path):
     assert len(points(model)["x"]) == report_buffer.MOST + 100
 
 
-def test_what_was_reported_to_a_model_that_is_removed_is_told_and_the_rest_is_kept(model, caplog):
+def test_reports_to_a_removed_model_are_logged_and_the_others_are_written(model, caplog):
     other = InputModel.import_model("s3://bucket/n.pt", name="n")
     model.report_scalar("t", "s", 1, 0)
     other.report_scalar("t", "s", 1, 0)
@@ -187,7 +185,7 @@ def test_what_was_reported_to_a_model_that_is_removed_is_told_and_the_rest_is_ke
     assert f"reports to model {model.id} are lost" in caplog.text
 
 
-def test_a_closed_registry_and_one_for_reading_take_nothing(model, tmp_path):
+def test_a_closed_or_read_only_registry_takes_no_reports(model, tmp_path):
     with Registry(tmp_path / "r", readonly=True) as reading:
         with pytest.raises(ReadOnlyRegistryError):
             InputModel(model.id, registry=reading).report_scalar("t", "s", 1, 0)
@@ -201,7 +199,7 @@ def test_a_closed_registry_and_one_for_reading_take_nothing(model, tmp_path):
         mine.report_scalar("t", "s", 1, 1)
 
 
-def test_a_fold_of_the_events_leaves_reports_and_their_order(model, registry):
+def test_refolding_keeps_reports_and_their_order(model, registry):
     other = InputModel.import_model("s3://bucket/n.pt", name="n", registry=registry)
     first = InputModel.import_model("s3://bucket/a.pt", name="a", registry=registry)
     with registry:
@@ -238,7 +236,7 @@ def ends_with_pages(root, render):
 
 
 @pytest.mark.parametrize("render", ["1", "0", "close"])
-def test_the_pages_of_what_was_reported_are_written_at_the_end(render, model, tmp_path, children):
+def test_pages_of_reports_are_written_at_the_end_of_a_process(render, model, tmp_path, children):
     process = children.start(ends_with_pages, tmp_path / "r", render)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
@@ -259,7 +257,7 @@ def test_a_page_that_cannot_be_written_does_not_fail_the_task(tmp_path, caplog):
     assert "pages of reports could not be written" in caplog.text
 
 
-def test_the_buffer_leaves_no_thread_behind(tmp_path):
+def test_no_thread_of_the_buffer_stays_after_close(tmp_path):
     before = threading.active_count()
     with Registry(tmp_path / "r", durability="fast"):
         InputModel.import_model("s3://bucket/m.pt", name="m").report_scalar("t", "s", 1, 0)

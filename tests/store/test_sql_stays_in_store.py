@@ -82,5 +82,5 @@ def test_the_search_finds_sql(source):
         "if TYPE_CHECKING:\n    from sqlite_utils import Database",
     ],
 )
-def test_the_search_passes_over_what_is_no_sql(source):
+def test_the_search_ignores_other_text(source):
     assert not list(sql_in(source))
