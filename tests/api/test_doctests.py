@@ -1,4 +1,4 @@
-"""The examples in docstrings run, each module's in a registry of its own."""
+"""The examples in docstrings run, those of each module in a registry of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an import, and the first query of a program, load: nothing that is not Python's own."""
+"""An import, and the first query, load only Python's own modules and a few of localreg's."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def modules_after(script, tmp_path):
 
 @pytest.fixture
 def added(tmp_path):
-    """Return a function that tells which modules a script loads beyond those of an empty one."""
-    # Without -S a start of Python loads what .pth files of the environment name; that is not ours.
+    """Return a function that returns the modules that a script loads and an empty one does not."""
+    # Without -S Python loads what .pth files of the environment name, which is not localreg's.
     bare = modules_after("", tmp_path)
     return lambda script: modules_after(script, tmp_path) - bare
 
 
 def foreign(modules):
-    """Return the top-level names that are neither the standard library's nor ours."""
+    """Return the top-level names that belong neither to the standard library nor to localreg."""
     tops = {name.partition(".")[0] for name in modules}
     return tops - set(sys.stdlib_module_names) - {"localreg", "__main__", "__mp_main__"}
 
@@ -110,7 +110,7 @@ def test_a_query_loads_only_what_it_needs(module, added, filled):
 
 
 def test_the_list_of_heavy_modules_is_of_real_ones(added):
-    """The test would be blind if a module had another name."""
+    """With a wrong name in the list, the test would miss that module."""
     assert "sqlite_utils" in added("from localreg import Registry\nRegistry('x').db")
     assert "click" in added("import localreg.cli.main")
 

@@ -1,4 +1,4 @@
-"""The pytest plugin, as users have it: real runs of pytest on small test files."""
+"""The pytest plugin, as users have it: pytest runs on small test files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from localreg import InputModel, Registry, current_registry
 
-# Both fixtures from here, in this very run -------------------------------------------------
+# Both fixtures, in this run of pytest -------------------------------------------------
 
 
 def test_the_fixture_yields_an_empty_registry_that_is_current(localreg_registry):
@@ -48,7 +48,7 @@ def run(tmp_path):
     def start(text, *arguments, plugins=("localreg.pytest_plugin",), **variables):
         (folder / "test_it.py").write_text(text)
         kept = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-        if plugins:  # faster than all that is installed
+        if plugins:  # faster than with all installed plugins
             kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         named = [word for plugin in plugins for word in ("-p", plugin)]
         done = subprocess.run(
@@ -80,7 +80,7 @@ def test_fresh(localreg_registry, number):
 
 
 def test_each_test_has_a_registry_of_its_own(run):
-    """The plugin is found by its entry point here, as it is by everybody who installs localreg."""
+    """Here pytest finds the plugin by its entry point, as after an installation."""
     counts, output = run(EACH_ITS_OWN.format(count=4), plugins=())
     assert counts == {"PASSED": 4, "FAILED": 0, "ERROR": 0}, output
 
@@ -128,7 +128,7 @@ def test_after():
 """
 
 
-def test_it_is_current_for_its_test_alone(run, tmp_path):
+def test_it_is_current_only_during_its_test(run, tmp_path):
     variables = {"LOCALREG_HOME": str(tmp_path / "users"), "LOCALREG_TASK_ID": "f" * 32}
     counts, output = run(AROUND_IT, **variables)
     assert counts == {"PASSED": 3, "FAILED": 0, "ERROR": 0}, output

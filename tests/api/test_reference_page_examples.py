@@ -1,6 +1,6 @@
 """What the user's reference page shows and claims, section by section.
 
-The examples of the ``report_*`` methods stand in test_reporting.py.
+The examples of the ``report_*`` methods are in tests/operations/reports.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def test_connect_names_the_entry_by_the_weights_file_without_its_ending(url, nam
     assert task.input_models_id == {name: model.id}
 
 
-def test_connect_takes_a_name_of_its_own(registry):
+def test_connect_takes_a_name(registry):
     task = Task.create(task_name="train")
     model = imported("a")
     model.connect(task, name="backbone")
@@ -202,7 +202,7 @@ def test_an_empty_model_takes_text_or_a_dict_but_not_both(registry):
 
 
 def test_a_model_can_be_assigned_to_an_empty_one_later(registry, monkeypatch):
-    """The page: "稍后,您可以将模型分配给空模型对象": the task that is run again says which."""
+    """The page: "稍后,您可以将模型分配给空模型对象": the task that runs again names it."""
     task, model = Task.create(task_name="train"), imported("a")
     task.set_input_model(model.id, name="backbone")
     monkeypatch.setenv("LOCALREG_TASK_ID", task.id)
@@ -312,7 +312,7 @@ def test_a_url_that_is_known_gives_its_model_and_a_warning(url, registry, caplog
     assert registry.history() == events
 
 
-def test_a_package_has_the_package_tag_and_other_models_have_not(registry):
+def test_only_packages_have_the_package_tag(registry):
     assert imported("a", is_package=True).system_tags == ["package"]
     assert imported("b", is_package=False).system_tags == []
 
@@ -332,7 +332,7 @@ def test_load_model_finds_a_model_by_its_url(url, registry):
     assert InputModel.load_model(url + "x") is None
 
 
-def test_load_model_passes_over_archived_models_unless_told_not_to(registry):
+def test_load_model_finds_archived_models_only_with_load_archived(registry):
     model = InputModel.import_model(PAGE_URLS[0])
     model.archive()
     assert InputModel.load_model(PAGE_URLS[0]) is None
@@ -441,7 +441,7 @@ def test_a_model_in_use_is_removed_by_force_only(registry, caplog):
     assert InputModel.remove(model, force=True) is True
 
 
-def test_removing_what_is_not_there_is_false_or_a_value_error(registry):
+def test_removing_an_unknown_model_is_false_or_a_value_error(registry):
     assert InputModel.remove("0" * 32) is False
     with pytest.raises(ValueError, match="0" * 32):
         InputModel.remove("0" * 32, raise_on_errors=True)

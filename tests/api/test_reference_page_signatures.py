@@ -1,7 +1,7 @@
-"""The user's reference page, signature by signature: names, order and defaults are kept.
+"""The signatures of the user's reference page: names, order and defaults are the same.
 
-The tables are transcribed from the page by hand. Extensions are keyword-only and stand behind
-what the page has.
+The tables are transcribed from the page by hand. Extensions are keyword-only and
+come after what the page has.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def on_the_page(signature):
 
 
 def in_localreg(call):
-    """Return ``[(parameter, default)]`` that a caller sees, and the keyword-only ones behind."""
+    """Return ``[(parameter, default)]`` of a signature, and its keyword-only parameters."""
     parameters = list(inspect.signature(call).parameters.values())
     plain = [
         (each.name, each.default)
@@ -107,7 +107,7 @@ def in_localreg(call):
 def assert_as_on_the_page(call, signature):
     plain, extensions = in_localreg(call)
     assert plain == on_the_page(signature)
-    # True and 1 are equal; the page says which.
+    # True == 1, so the types are compared too.
     assert [type(default) for _, default in plain] == [
         type(default) for _, default in on_the_page(signature)
     ]
@@ -161,7 +161,7 @@ def test_the_other_properties_are_read_only(name, registry):
 
 
 def test_the_extensions_are_these():
-    """A new one is decided, not slipped in: add it here."""
+    """An extension is a decision: who adds one adds it here."""
     found = {
         name_of(each): [extension.name for extension in extensions]
         for each in (CONSTRUCTOR, *CLASS_METHODS, *METHODS, *REPORTS)

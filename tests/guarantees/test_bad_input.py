@@ -556,7 +556,7 @@ CALLS = {
     "Task.connect_configuration(configuration=)": (
         lambda at, value: at.task.connect_configuration(value),
         [None, 5, b"x", {"a": object()}, [object()], "/nowhere/at/all", "/", "\0", {5, 6}],
-        "configuration|no file|cannot be read",
+        "configuration|does not exist|cannot be read",
     ),
     "Task.connect_label_enumeration(enumeration=)": (
         lambda at, value: at.task.connect_label_enumeration(value),
@@ -797,7 +797,7 @@ def test_bad_input_is_an_error_that_names_the_argument_and_changes_nothing(
 
 
 def test_every_public_method_with_arguments_is_in_the_table():
-    """Those of reports stand in test_reporting.py."""
+    """Those of reports are in tests/operations/reports."""
     without_arguments = {
         "adopt", "du", "lineage",
         "archive", "unarchive", "publish", "get_all_metadata", "get_all_metadata_casted", "close",

@@ -1,4 +1,4 @@
-"""What a child of a test calls to live on a poorer file system than the test's."""
+"""What a child process calls to behave as on a file system without locks, links or modes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 
 
 def flock_answers(code: int) -> None:
-    """Have every flock fail with an error number; 0: it succeeds, and excludes nobody."""
+    """Make every flock fail with an error number; 0: it succeeds, and locks nothing."""
 
     def flock(descriptor: object, operation: int) -> None:
         if code:
@@ -19,7 +19,7 @@ def flock_answers(code: int) -> None:
 
 
 def no_links() -> None:
-    """Have no hard links."""
+    """Make every hard link fail."""
 
     def link(*arguments: object, **options: object) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
@@ -28,5 +28,5 @@ def no_links() -> None:
 
 
 def no_rename_without_replacing() -> None:
-    """Have no renameat2."""
+    """Make renameat2 missing."""
     ctypes.CDLL = lambda *_, **__: None

@@ -1,4 +1,4 @@
-"""Models that point to objects nobody fetches: the least that a test of records needs."""
+"""Models whose URLs are never fetched, for tests of records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several users in the tests: a child of root becomes one of them."""
+"""Several users in the tests: a child process of root becomes one of them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import pkgutil
 import tempfile
 from pathlib import Path
 
-GROUP = 41_000  # numbers that nobody has: the kernel does not mind
+GROUP = 41_000  # numbers without a user; the kernel accepts any
 ALICE, BOB, STRANGER = 41_001, 41_002, 41_003
 _SLOW = ("__main__", "clearml_shim", "demo", "exploring", "migrations", "pytest_plugin", "run",
          "utilities", "_async", "asyncio", "_read_write", "_sqlite", "_strict", "_win")  # fmt: skip
 
 
 def become(user: int, umask: int, *, pages: bool = False) -> None:
-    """Go on as another user; all but the stranger are in the group.
+    """Become another user; all but the stranger are in the group.
 
-    Python and localreg may be where that user cannot look, so everything is imported before.
+    That user may not be able to read Python's files, so everything is imported before.
 
     Args:
-        pages: also what pages need.
+        pages: also import what pages need.
     """
     import filelock
 
@@ -61,7 +61,7 @@ def _rehearse(folder: Path, pages: bool) -> None:
 
 def need_root() -> None:
     """Skip a test where nobody can become another user."""
-    import pytest  # not in the children, which this would cost a third of their time
+    import pytest  # not in the child processes, where it would take a third of the time
 
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         pytest.skip("only root can become other users")

@@ -1,7 +1,7 @@
-"""As much of Google Cloud Storage's XML API as an uploader needs, in memory.
+"""A fake Google Cloud Storage in memory: the part of its XML API that uploads need.
 
-No emulator speaks it: those that there are speak the JSON API. Every object has a generation, a
-number that only grows; what is put where nothing was, or only in place of a given one, says so by
+The existing emulators speak the JSON API only. Every object has a generation, a number that only
+grows. A request that may only create, or only replace a given object, says so by
 ``x-goog-if-generation-match``.
 """
 
@@ -21,7 +21,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from xml.sax.saxutils import escape
 
-PAGE = 100  # keys in one answer to a listing, so that tests see more than one
+PAGE = 100  # keys in one answer to a listing, so few that tests need several answers
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class FakeGcs:
     def __init__(self, folder=None):
         self.lock = threading.Lock()
         self.objects = {}  # by bucket, then key
-        self.parts = {}  # of uploads that were begun: (bucket, key), then data by number
+        self.parts = {}  # of unfinished uploads: (bucket, key), then data by number
         self.generations = 0
         self.server = _Listener(("127.0.0.1", 0), _Answers)
         self.server.gcs = self
@@ -111,7 +111,7 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True  # a client may keep its connection for ever
 
     def handle_error(self, request, client_address):
-        if not isinstance(sys.exception(), ConnectionError):  # the other side had enough
+        if not isinstance(sys.exception(), ConnectionError):  # the client closed the connection
             super().handle_error(request, client_address)
 
 

@@ -1,4 +1,4 @@
-"""What an `ObjectProxy` can be told to do with a request, instead of passing it on."""
+"""What an `ObjectProxy` can do with a request instead of passing it on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def dies_reading(size):
 
 
 def dies_before_answering(middleman):
-    """Let the server do what was asked, and tell nobody."""
+    """Let the server do the request, and end the connection without its answer."""
     middleman.forward()
     middleman.hang_up()
 
@@ -42,11 +42,11 @@ def dies_answering(size):
 
 
 def answers(status, code="", body=None, **headers):
-    """Answer so, and ask no server.
+    """Answer with this status, without asking the server.
 
     Args:
         status: of HTTP.
-        code: what S3 calls it, such as "SlowDown".
+        code: S3's name for it, such as "SlowDown".
         body: instead of an error with that code.
         headers: with underscores for hyphens, such as ``Retry_After="1"``.
     """
@@ -61,7 +61,7 @@ def answers(status, code="", body=None, **headers):
     return refuses
 
 
-# S3 begins to answer before it knows: what goes wrong then stands in the body.
+# S3 sends its status before the work is done; a later error is in the body.
 completes_with_an_error = answers(200, "InternalError")
 
 
@@ -80,7 +80,7 @@ def drips(size, seconds):
 
 
 def says_nothing(middleman):
-    """Take the request, and keep the connection, without a word, until the proxy goes down."""
+    """Read the request and keep the connection open, without an answer, until the proxy stops."""
     assert middleman.body is not None
     middleman.proxy.over.wait()
     middleman.hang_up()
@@ -100,7 +100,7 @@ def answers_with(data, etag=None):
 
 
 def tells(**headers):
-    """Answer with other headers, spelled with underscores: ``Content_Length="5"``."""
+    """Change headers of the answer, written with underscores: ``Content_Length="5"``."""
     changed = {name.replace("_", "-"): value for name, value in headers.items()}
     length = changed.pop("Content-Length", None)
 
@@ -116,7 +116,7 @@ def tells(**headers):
 
 
 def ignores_the_range(middleman):
-    """Answer with the whole object, and say so by 200."""
+    """Answer a range request with the whole object and status 200."""
     answer = middleman.forward()
     told = {n: value for n, value in answer.headers.items() if n.lower() != "content-range"}
     whole = middleman.proxy.bucket.get(middleman.asked.key)
@@ -124,7 +124,7 @@ def ignores_the_range(middleman):
 
 
 def answers_another_range(by, admits=True):
-    """Answer with the range that begins so many bytes later, and tell that, or not."""
+    """Answer with a range that begins so many bytes later; with or without saying so."""
 
     def shifts(middleman):
         answer = middleman.forward()
@@ -141,7 +141,7 @@ def answers_another_range(by, admits=True):
 
 
 def keeps_other_bytes(change):
-    """Pass on what `change` makes of an upload's bytes, and the answer back."""
+    """Pass on an upload with its bytes changed by `change`, and the answer back."""
 
     def alters(middleman):
         middleman.send(middleman.forward(change(middleman.body)))

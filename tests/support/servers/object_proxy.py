@@ -1,13 +1,13 @@
-"""A middleman before an object store, that passes requests on until it is told to misbehave.
+"""A proxy before an object store, which passes requests on until a test makes it misbehave.
 
     proxy = ObjectProxy(bucket)
     proxy.misbehave("part", dies_reading(1000), times=2)
-    proxy.requests  # what was asked since, and what was answered
+    proxy.requests  # all requests so far, with their answers
 
-A misbehaviour is a function that gets the connection, a `Middleman`, and answers, or does not;
+A misbehaviour is a function that gets the connection, a `Middleman`, and may answer;
 misbehaviours.py has many.
 
-It changes nothing that a request signs (S3 signs the host's name, so that is passed on as it came);
+It changes nothing that a request signs (S3 signs the host's name, so the name stays the same);
 a misbehaviour that changes a body needs a server that does not check it, as no server here does
 unless AWS_CHECKSUM_ALGORITHM is set.
 """
@@ -29,7 +29,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 KINDS = "get head list put part begin complete abort copy delete".split()
-# What belongs to one connection, or is told anew for a body that may be another one.
+# What belongs to one connection, or is set again, because the body may differ.
 NOT_PASSED_ON = ("connection", "keep-alive", "transfer-encoding", "content-length", "expect")
 COPY_SOURCES = ("x-amz-copy-source", "x-goog-copy-source", "x-ms-copy-source")
 
@@ -39,11 +39,11 @@ class Asked:
     """A request and what became of it.
 
     Attributes:
-        kind: one of KINDS, whatever the provider calls it.
+        kind: one of KINDS, the same for all providers.
         key: of the object; "" for requests about the bucket.
         query: the first value of each parameter.
         range: the header's text, or None.
-        status: that was answered, or None where the connection ended before.
+        status: of the answer, or None if the connection ended before.
     """
 
     kind: str
@@ -56,7 +56,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A server's; `length` is told where there is no body to measure, for HEAD."""
+    """A server's answer; `length` is that of the body, which an answer to HEAD does not have."""
 
     status: int
     headers: dict = field(default_factory=dict)
@@ -73,13 +73,13 @@ class _Rule:
 
 
 class ObjectProxy:
-    """Passes on what a bucket's server is asked, on a port that the system picks.
+    """Passes requests on to a bucket's server; listens on a port that the system picks.
 
     Attributes:
         url: where it listens.
-        environment: the bucket's variables, leading here.
+        environment: the bucket's variables, changed to lead to the proxy.
         requests: every request since it was made, as `Asked`.
-        failures: what misbehaviours raised; to the other side it looks like a connection's end.
+        failures: exceptions of misbehaviours; the client sees the end of its connection.
     """
 
     def __init__(self, bucket):
@@ -97,7 +97,7 @@ class ObjectProxy:
         }
 
     def misbehave(self, kind, behaviour, times=float("inf"), where=lambda asked: True):
-        """Do so for the next `times` requests of one of `KINDS`.
+        """Apply a misbehaviour to the next `times` requests of one of `KINDS`.
 
         The rule that was made first goes first; `where` gets the request and says whether it is
         meant.
@@ -107,7 +107,7 @@ class ObjectProxy:
             self.rules.append(_Rule(kind, behaviour, times, where))
 
     def behave(self):
-        """Forget all rules."""
+        """Remove all misbehaviours."""
         with self.lock:
             self.rules.clear()
 
@@ -116,7 +116,7 @@ class ObjectProxy:
         return [each for each in self.requests if each.kind == kind]
 
     def down(self):
-        """Refuse connections, and end those there are, until `up`."""
+        """Refuse new connections and end the existing ones, until `up`."""
         self.over.set()
         self.server.shutdown()
         self.server.end_connections()
@@ -124,7 +124,7 @@ class ObjectProxy:
         self.thread.join()
 
     def up(self):
-        """Listen, at the port it had."""
+        """Listen again, on the same port."""
         self.over.clear()
         self.server = _Listener(("127.0.0.1", self.port), Middleman)
         self.server.proxy = self
@@ -189,7 +189,7 @@ class _Listener(ThreadingHTTPServer):
         super().__init__(*arguments)
 
     def handle_error(self, request, client_address):
-        # Others are a side that had enough: the client, or the server.
+        # Any other error is a connection that the client or the server closed.
         if not isinstance(sys.exception(), (OSError, http.client.HTTPException)):
             self.proxy.failures.append(sys.exception())
 
@@ -208,7 +208,7 @@ class _Listener(ThreadingHTTPServer):
 
 
 class Middleman(BaseHTTPRequestHandler):
-    """One connection, and what a misbehaviour may do with it."""
+    """A connection, with what a misbehaviour may do to it."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True

@@ -8,8 +8,8 @@ Each server has:
 
 Each bucket has its `url`, the server's `environment`, and a way to its objects that goes neither
 through localreg nor through what localreg uses: `put`, `get` (None where there is nothing), `keys`,
-`begin` (an upload in parts, with the data of the first, that is left so) and `uploads` (the keys of
-those that were neither completed nor aborted).
+`begin` (an unfinished upload in parts, with the data of the first part) and `uploads` (the keys of
+unfinished uploads).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ import requests
 from support.servers.fake_gcs import FakeGcs
 from support.servers.server_process import ServerDiedError, ServerProcess, free_ports
 
-# What a user may have set for clouds of their own, and what would lead out of this machine.
+# Variables of the user's own clouds and proxies, which would lead out of this machine.
 CLOUD_VARIABLES = ("AWS_", "AZURE_", "AZURITE_", "GOOGLE_", "GCE_", "GCS_", "CLOUDSDK_", "BOTO_")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-# Where credentials are asked for when none are set: addresses of clouds, or here, of nobody.
+# Without credentials a client asks these addresses for some; here nothing listens there.
 NOBODY = {
     "AWS_METADATA_ENDPOINT": "http://127.0.0.1:9",
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -71,7 +71,7 @@ def bucket_name():
 
 
 class SeaweedFS:
-    """The S3 gateway of SeaweedFS with all that is behind it, in one process."""
+    """SeaweedFS with its S3 gateway, in one process."""
 
     PORTS = (
         "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
@@ -132,7 +132,7 @@ class SeaweedFS:
 
 
 class Moto:
-    """What moto knows of S3: quick to start, in memory."""
+    """moto's S3: starts fast, keeps objects in memory."""
 
     def __init__(self, folder):
         self.process = ServerProcess(
@@ -151,7 +151,7 @@ class Moto:
 
 
 class S3:
-    """A way by boto3 to a server that speaks S3."""
+    """An S3 server, used by boto3."""
 
     def __init__(self, url, key, secret):
         import boto3
@@ -282,7 +282,7 @@ class AzureContainer:
         self.azurite.ask("PUT", f"{self.name}/{key}", data, comp="block", blockid=block)
 
     def uploads(self):
-        """Azure has no uploads to list, but blocks of blobs that nobody committed."""
+        """Azure lists no uploads, but uncommitted blocks of blobs."""
         return [key for key in self._listed(include="uncommittedblobs") if self._blocks(key)]
 
     def _listed(self, **parameters):
@@ -347,5 +347,5 @@ def new_bucket(object_servers, no_clouds, monkeypatch):
 
 @pytest.fixture(params=SERVERS)
 def object_store(request, new_bucket):
-    """An empty bucket of each object store in turn: what one does, all have to."""
+    """An empty bucket of each object store in turn: all must behave the same."""
     return new_bucket(request.param)

@@ -1,4 +1,4 @@
-"""Servers that tests start as processes of their own, and that end when the tests do."""
+"""Servers that tests start as processes, and that end with the test run."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class ServerDiedError(Exception):
 
 
 def free_ports(count):
-    """Return that many ports which nobody listens on now; somebody else may take one first."""
+    """Return `count` ports that are free now; another program may take one at any time."""
     with ExitStack() as stack:
         lines = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [line.getsockname()[1] for line in lines]
 
 
 class ServerProcess:
-    """A program that serves, and everything it says in `folder`/log.
+    """A server program; its output goes to `folder`/log.
 
     Args:
         folder: an empty folder for its files; also its working and its home directory.
-        program: what runs, by its whole path, and its arguments.
-        variables: of its environment, beside those there are.
+        program: the absolute path of the program, then its arguments.
+        variables: environment variables that it gets in addition.
     """
 
     def __init__(self, folder, *program, **variables):
@@ -57,11 +57,11 @@ class ServerProcess:
 
     @property
     def pid(self):
-        """The program's own: what set it up has become it."""
+        """The process id of the program."""
         return self.process.pid
 
     def wait_for(self, answer):
-        """Return what `answer()` returns, once that is true.
+        """Wait until `answer()` returns a true value, and return it.
 
         Raises:
             ServerDiedError: the program ended, or took too long and was ended.
@@ -74,12 +74,12 @@ class ServerProcess:
         return found
 
     def said(self, pattern):
-        """Return the first group of a line that it said, or None while it has not."""
+        """Return the first group of a match in its log, or None while there is none."""
         found = re.search(pattern, self.log.read_text(errors="replace"))
         return found and found[1]
 
     def stop(self):
-        """End it at once: nothing that it holds is worth a goodbye, and one takes 5 seconds."""
+        """Kill it: its data is not needed, and a clean end takes 5 seconds."""
         self.process.kill()
         self.process.wait()
 

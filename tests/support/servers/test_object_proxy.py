@@ -1,4 +1,4 @@
-"""Each misbehaviour of the middleman happens: to obstore, or to requests, which sees more."""
+"""Each misbehaviour of the proxy happens; obstore and requests see it."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def store(bucket, proxy):
 
 @pytest.fixture
 def patient(bucket, proxy):
-    """A store that asks up to four times."""
+    """An obstore client that tries up to four times."""
     return store_of(bucket, retries=3)
 
 
 @pytest.fixture
 def ask(bucket, proxy):
-    """Ask for an object by requests, which tells more of an answer than obstore."""
+    """Get an object by requests, which shows more of an answer than obstore."""
     session = requests.Session()
     session.trust_env = False
 
@@ -87,7 +87,7 @@ def kinds(proxy):
 
 
 def test_every_store_works_behind_it(object_store, behind_proxy, monkeypatch):
-    """Whatever a provider calls a request, it is told by the same names; signatures hold."""
+    """Requests of all providers have the same names; signatures stay valid."""
     monkeypatch.setenv("AWS_COPY_IF_NOT_EXISTS", "multipart")
     proxy = behind_proxy(object_store)
     store = store_of(object_store)
@@ -168,7 +168,7 @@ def test_a_part_that_was_cut_is_sent_again(bucket, proxy, patient):
 
 
 def test_it_dies_before_it_answers(bucket, proxy, store):
-    """Then the object is there, and whoever asked does not know."""
+    """The object is stored, but the client does not know it."""
     proxy.misbehave("put", dies_before_answering, times=1)
     with pytest.raises(BaseError, match="error sending request"):
         obstore.put(store, "net.pt", b"weights", mode="create")
@@ -268,7 +268,7 @@ def test_it_answers_with_bytes_of_another_object(bucket, proxy, store, etag):
     assert bytes(found.bytes()) == b"otherot"
 
 
-def test_it_tells_other_headers(bucket, proxy, ask, store):
+def test_it_changes_headers(bucket, proxy, ask, store):
     bucket.put("net.pt", b"weights")
     proxy.misbehave("head", tells(Content_Length="5", ETag='"another"'))
     found = obstore.head(store, "net.pt")

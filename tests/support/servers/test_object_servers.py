@@ -1,6 +1,6 @@
 """The object stores that tests start do what the tests of uploads and downloads rely on.
 
-Everything here is asked by obstore alone, with nothing told but the environment.
+These tests use obstore only, configured by the environment only.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def test_what_is_put_is_there(store, object_store):
     assert bytes(obstore.get(store, "other.pt").bytes()) == b"more"
 
 
-def test_nothing_is_nothing(store, object_store):
+def test_an_unknown_key_is_an_error(store, object_store):
     assert object_store.get("net.pt") is None
     assert (object_store.keys(), object_store.uploads()) == ([], [])
     for ask in (obstore.get, obstore.head):
@@ -67,7 +67,7 @@ def test_buckets_do_not_share_what_they_hold(object_store, new_bucket, request):
     assert (other.url != object_store.url, other.keys()) == (True, [])
 
 
-def test_a_bucket_that_is_not_there_is_told(object_store):
+def test_an_unknown_bucket_is_an_error(object_store):
     nowhere = from_url(object_store.url[:5] + "not-a-bucket", retry_config=ONCE)
     with pytest.raises(FileNotFoundError):
         obstore.put(nowhere, "net.pt", b"weights")
@@ -83,7 +83,7 @@ def test_create_only_keeps_what_is_there(store, object_store):
 
 
 def test_create_only_is_decided_when_the_upload_ends(store, object_store, big):
-    """Whoever asked for parts gets them in one piece: an upload in parts cannot be create-only."""
+    """A create-only upload goes in one piece: an upload in parts cannot be create-only."""
     obstore.put(store, "net.pt", big, mode="create", use_multipart=True, chunk_size=5 * MIB)
     with pytest.raises(AlreadyExistsError):
         obstore.put(store, "net.pt", big, mode="create", use_multipart=True, chunk_size=5 * MIB)
@@ -91,7 +91,7 @@ def test_create_only_is_decided_when_the_upload_ends(store, object_store, big):
 
 
 def test_a_copy_can_be_create_only(object_store, monkeypatch):
-    """S3 copies so by an upload in parts, and only when obstore is told to."""
+    """On S3 such a copy is an upload in parts, and obstore needs a setting for it."""
     monkeypatch.setenv("AWS_COPY_IF_NOT_EXISTS", "multipart")
     store = store_of(object_store)
     object_store.put("part", b"new")
@@ -120,7 +120,7 @@ def test_an_upload_that_fails_is_not_visible(store, object_store):
     assert (object_store.get("net.pt"), object_store.keys()) == (None, [])
 
 
-def test_an_upload_that_was_only_begun_is_seen(object_store):
+def test_an_unfinished_upload_is_listed(object_store):
     object_store.put("net.pt", b"whole")
     object_store.begin("half.pt", b"half")
     object_store.begin("net.pt", b"half")
@@ -198,8 +198,8 @@ def test_deleting(store, object_store):
     assert object_store.keys() == []
 
 
-def test_deleting_what_is_not_there(store, object_store):
-    """S3 says nothing; the others do."""
+def test_deleting_an_unknown_key(store, object_store):
+    """S3 reports no error; the others do."""
     if object_store.url.startswith("s3:"):
         obstore.delete(store, "net.pt")
     else:
@@ -274,7 +274,7 @@ def test_variables_that_do_not_lead_there(new_bucket, change_variables, server, 
 
 
 def test_keys_in_the_files_of_aws_are_not_found(new_bucket, monkeypatch, tmp_path):
-    """Nor is a profile: without keys in the environment, a machine's own service is asked."""
+    """Profiles are ignored too: without keys in the environment, obstore asks the cloud machine."""
     bucket = new_bucket("seaweedfs")
     keys = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     lines = [f"{name.lower()} = {value}" for name, value in keys.items()]
@@ -312,8 +312,8 @@ def test_a_service_account_may_be_a_file(new_bucket, monkeypatch, tmp_path):
     assert len(bucket.keys()) == 2
 
 
-def test_what_code_tells_of_the_client_hides_the_environment(object_store):
-    """Whoever sets a timeout has to allow http again."""
+def test_client_options_in_code_replace_those_of_the_environment(object_store):
+    """Code that sets a timeout must allow http again."""
     hidden = store_of(object_store, client_options={"timeout": "5s"})
     with pytest.raises(BaseError, match="builder error"):
         obstore.put(hidden, "net.pt", b"weights")
@@ -357,7 +357,7 @@ def test_a_server_ends_with_the_session_that_is_killed(tmp_path):
     assert ended
 
 
-def test_a_server_that_does_not_start_tells_what_it_said(tmp_path):
+def test_the_error_of_a_server_that_does_not_start_has_its_output(tmp_path):
     server = ServerProcess(tmp_path, "/bin/sh", "-c", "echo the port is taken; exit 1")
     with pytest.raises(ServerDiedError, match="the port is taken"):
         server.wait_for(lambda: server.said("It (serves)"))
