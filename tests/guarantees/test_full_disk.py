@@ -243,7 +243,7 @@ def test_every_code_of_sqlite_has_a_meaning(name):
         found = as_registry_error(error, Path("/r/registry.db"))
         assert type(found) is MEANINGS.get(name, RegistryError)
         assert found.path == "/r/registry.db"
-        assert ("defect" in str(found)) is (name in MISTAKES)
+        assert ("a bug of localreg" in str(found)) is (name in MISTAKES)
 
 
 def test_no_code_of_sqlite_is_missing_here():
