@@ -10,7 +10,7 @@ from pathlib import Path
 
 GROUP = 41_000  # numbers without a user; the kernel accepts any
 ALICE, BOB, STRANGER = 41_001, 41_002, 41_003
-_SLOW = ("__main__", "clearml_shim", "demo", "exploring", "migrations", "pytest_plugin", "run",
+_SLOW = ("__main__", "clearml_shim", "demo", "migrations", "pytest_plugin", "run", "user_database",
          "utilities", "_async", "asyncio", "_read_write", "_sqlite", "_strict", "_win")  # fmt: skip
 
 

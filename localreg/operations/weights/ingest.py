@@ -288,7 +288,7 @@ def _known_digest(chain: Chain, source: Source, status: FileStatus) -> str | Non
         return known
     with disk_errors("keeping weights", source.path):
         ends = hashing.sample(source.path)
-        looks = read_each(chain, lambda each: blob_rows.alike(each, status.size, ends))
+        looks = read_each(chain, lambda each: blob_rows.has_sample(each, status.size, ends))
         if not any(alike for _, alike in looks):
             return None
         digest = hashing.file_digest(source.path, source.progress)

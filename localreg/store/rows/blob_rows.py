@@ -101,7 +101,7 @@ def facts(connection: Connection, digest: str) -> Json | None:
     return None if found is None else found.facts
 
 
-def alike(connection: Connection, size: int, sample: str) -> bool:
+def has_sample(connection: Connection, size: int, sample: str) -> bool:
     """Return True if there is a blob of this size and sample."""
     row = connection.execute(
         "SELECT 1 FROM blob WHERE size = ? AND sample = ? LIMIT 1", (size, sample)
