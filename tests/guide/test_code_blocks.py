@@ -18,6 +18,7 @@ import pytest
 from support.command_line import run_cli
 from support.documents import GUIDE, PAGES, blocks, commands
 
+from localreg import clearml_shim
 from localreg.cli.main import cli
 
 BUILT_IN = set("cd do done echo else eval export fi for if set test then".split())
@@ -67,7 +68,8 @@ def stage(localreg_registry, tmp_path, monkeypatch):
     (folder / "train.py").write_text(TRAIN)
     localreg_registry.add("weights.pt", "resnet", "vision", alias="prod", tags=["baseline"])
     localreg_registry.add("better.pt", "resnet", "vision", metadata={"accuracy": 0.9})
-    return localreg_registry
+    yield localreg_registry
+    clearml_shim.uninstall()  # an example installs it
 
 
 def test_there_are_examples():
