@@ -52,7 +52,7 @@ class OpenRegistry(Frozen):
 
     @property
     def blobs(self) -> BlobStore:
-        """Its weights."""
+        """The blob store with its weights."""
         from localreg.blobs.blobstore import BlobStore
 
         store = self.store
@@ -103,8 +103,8 @@ class Chain(Frozen):
     def starting_at(self, registry: OpenRegistry) -> Chain:
         """Return this chain if the registry is its first one, else a chain of that registry alone.
 
-        What changes a model or a task goes through this: in an upstream registry every write is
-        refused, never redirected to the first.
+        Changes of a model or a task go through the result, so that a change of an upstream one is
+        refused and not written to the first registry.
         """
         return self if registry == self.first else Chain(registry)
 
@@ -125,28 +125,25 @@ def open_registry(
     journal: str | None = None,
     group: Group | None = None,
 ) -> OpenRegistry:
-    """Open the registry in a directory, and make it when there is none.
+    """Open the registry in a directory; make it if there is none.
 
     Args:
-        path: the directory; it and its parents are made too.
+        path: the directory; it and its parents are made if they are missing.
         durability: "full" survives a power loss, "fast" only the end of the process.
-        readonly: never write; a place that cannot be written to is opened so by itself.
-        journal: the journal mode of a registry that is made now, "wal" or "truncate"; by the
-            file system when None.
-        group: the group that shares a registry that is made now.
+        readonly: never write. A directory that cannot be written to is always opened like this.
+        journal: the journal mode of a new registry, "wal" or "truncate"; None lets the file system
+            decide.
+        group: the group that shares a new registry.
 
     Raises:
         RegistryError: it cannot be opened; nothing in it was changed.
-        InvalidValueError: an argument cannot be used.
     """
     root = check_directory("path", path)
     try:
         is_file = root.exists() and not root.is_dir()
     except OSError as error:
         reason = barrier(root) or error.strerror or str(error)
-        raise StorageError(
-            f"{str(root)[:200]} cannot be looked at: {reason}", path=str(root)
-        ) from error
+        raise StorageError(f"{str(root)[:200]} cannot be read: {reason}", path=str(root)) from error
     if is_file:
         raise NotARegistryError(
             f"{root} is a file; a registry is a directory, choose another path", path=str(root)
@@ -158,11 +155,7 @@ def open_registry(
 
 
 def check_directory(argument: str, path: object) -> Path:
-    """Return the absolute path of a directory, which need not be there.
-
-    Raises:
-        InvalidValueError: it is no path, or starts with a ``~`` of nobody.
-    """
+    """Return the absolute path of a directory, which need not exist."""
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidValueError(
             f"{argument} must be a str or os.PathLike, not {type(path).__name__}", argument=argument
@@ -170,9 +163,9 @@ def check_directory(argument: str, path: object) -> Path:
     text = check_text(argument, os.fspath(path), nul=False, empty=False)
     try:
         return Path(text).expanduser().absolute()
-    except RuntimeError as error:  # "~" without a home, or with a user nobody knows
+    except RuntimeError as error:  # "~" without a home, or with an unknown user
         raise InvalidValueError(
-            f"{argument} {text!r} names no directory: {error}", argument=argument
+            f"{argument} {text!r} is not a directory: {error}", argument=argument
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The part of a model handle that gives local files of its weights."""
+"""The methods of `Model` that return local files of its weights."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
     Given = TypeVar("Given")
 
-# Why a local copy cannot be had: with `raise_on_error=False` a warning and None.
+# With `raise_on_error=False` these become a warning and None.
 _CANNOT = (WeightsError, StorageError, LockTimeoutError, ReadOnlyRegistryError)
 
 
 class WeightsMethods(ModelHandle):
-    """`get_local_copy` and its kin; mixed into `Model`."""
+    """`get_weights`, `get_local_copy` and revisions; a base of `Model`."""
 
     __slots__ = ()
 
@@ -42,20 +42,19 @@ class WeightsMethods(ModelHandle):
     ) -> str | None:
         """Return a local file with the model's weights.
 
-        Weights that the registry keeps come as a read-only file under their original name; a
-        ``file://`` URL gives the very file it names; what a URL serves is downloaded once, and
-        must be the same bytes ever after.
+        Weights in the registry are a read-only file under their original name. A ``file://`` URL
+        gives the file that it names. Remote weights are downloaded once; later downloads must give
+        the same bytes.
 
         Args:
-            raise_on_error: raise when there is no such file, instead of a warning and None.
-            force_download: fetch remote weights again, and accept other bytes with a warning,
-                unless the model is published or a checksum was given; means nothing for local
-                ones.
-            extract_archive: return the folder that an archive unpacks to, read-only.
+            raise_on_error: raise an error instead of logging a warning and returning None.
+            force_download: download remote weights again, and accept other bytes with a warning,
+                unless the model is published or a checksum was given. No effect on local weights.
+            extract_archive: return the read-only folder that an archive unpacks to.
 
         Raises:
-            WeightsError: (a ValueError) there is none, and `raise_on_error`.
-            StorageError, LockTimeoutError, ReadOnlyRegistryError: (OSErrors) likewise.
+            WeightsError: (a ValueError) with `raise_on_error`: there is no such file.
+            StorageError, LockTimeoutError, ReadOnlyRegistryError: (OSErrors) with `raise_on_error`.
 
         Source: ``get_weights`` of the InputModel page.
         """
@@ -72,15 +71,13 @@ class WeightsMethods(ModelHandle):
         """Return the files of a packaged model, unpacked to a read-only folder.
 
         Args:
-            return_path: return the folder instead of the sorted list of what is in it.
-            raise_on_error: raise when the package cannot be had, instead of a warning and None.
-            force_download: as in `get_weights`.
-            extract_archive: with False, the list is the archive itself.
+            return_path: return the folder instead of the sorted list of its entries.
+            raise_on_error, force_download: as in `get_weights`.
+            extract_archive: with False, the list contains the archive itself.
 
         Raises:
             NotAPackageError: (a ValueError) the model is a single file.
-            WeightsError: (a ValueError) there is none, and `raise_on_error`.
-            StorageError, LockTimeoutError, ReadOnlyRegistryError: (OSErrors) likewise.
+            WeightsError, StorageError, LockTimeoutError, ReadOnlyRegistryError: as `get_weights`.
 
         Source: ``get_weights_package`` of the InputModel page.
         """
@@ -103,16 +100,14 @@ class WeightsMethods(ModelHandle):
 
         Args:
             extract_archive: unpack an archive; None unpacks packages only.
-            raise_on_error: raise when there is none, instead of a warning and None.
-            force_download: as in `get_weights`.
-            mutable: return a private copy that may be written to, and that nobody else deletes.
-            target_folder: where the private copy goes, under its original name; a temporary
-                folder of its own when None. Implies `mutable`.
+            raise_on_error, force_download: as in `get_weights`.
+            mutable: return a private, writable copy, which localreg never deletes.
+            target_folder: the folder for the private copy, under its original name; None for a
+                new temporary folder. Implies `mutable`.
 
         Raises:
-            WeightsError: (a ValueError) there is none, and `raise_on_error`.
-            StorageError, LockTimeoutError, ReadOnlyRegistryError: (OSErrors) likewise.
-            InvalidValueError: (a ValueError) something of that name is in the target folder.
+            WeightsError, StorageError, LockTimeoutError, ReadOnlyRegistryError: as `get_weights`.
+            InvalidValueError: (a ValueError) the target folder has something of that name.
 
         Source: ``get_local_copy`` of the InputModel page.
         """
@@ -135,20 +130,20 @@ class WeightsMethods(ModelHandle):
         bytes can be read) and `at` (when it was recorded).
 
         Raises:
-            ModelNotFoundError: the model is gone.
+            ModelNotFoundError: the model does not exist any more.
         """
         return operations.models.revisions.revisions(*self._place())
 
     def restore_weights(self, revision: int) -> None:
-        """Serve an earlier revision of the weights again, or go forth to a later one.
+        """Make another revision of the weights the current one.
 
         Args:
-            revision: its number, see `revisions`.
+            revision: its number; see `revisions`.
 
         Raises:
             NotFoundError: (a ValueError) there is no such revision.
             PublishedError: (a ValueError) the model is published.
-            ModelNotFoundError: the model is gone.
+            ModelNotFoundError: the model does not exist any more.
         """
         found = self._found()
         operations.models.revisions.restore_weights(found.registry, found.id, revision)
@@ -166,10 +161,9 @@ class WeightsMethods(ModelHandle):
 
 
 def or_none(get: Callable[[], Given], raise_on_error: bool) -> Given | None:
-    """Return what `get` gives; a local copy that cannot be had is a warning and None, or raised.
+    """Return what `get` returns. If it fails, log a warning and return None, or raise the error.
 
-    Raises:
-        InvalidValueError: an argument cannot be used, whatever `raise_on_error`.
+    An InvalidValueError, which is about an argument, is always raised.
     """
     try:
         return get()

@@ -1,4 +1,4 @@
-"""What `OutputModel.update_weights` and its kin have in common: from arguments to a revision."""
+"""`OutputModel.update_weights` and `update_weights_package`: from arguments to a revision."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ UNNAMED_PACKAGE = "model_package.zip"
 
 
 class NewWeights(Frozen, kw_only=True):
-    """How new weights come, checked.
+    """The checked arguments of an update of weights.
 
     Attributes:
-        filename: the name they are handed out under; their file's own when None.
-        destination: URL that they are uploaded to; None for the registry.
-        own_destination: what of it was set on the model.
-        delete: whether the files go afterwards.
-        behind: whether they are uploaded behind.
-        update: the rest.
+        filename: the name of local copies; None for the name of the file.
+        destination: the URL to upload to; None for the registry.
+        own_destination: the destination that was set on the model, or None.
+        delete: delete the files afterwards.
+        background: upload in the background.
+        update: the arguments for the new revision.
     """
 
     filename: str | None
     destination: str | None
     own_destination: str | None
     delete: bool
-    behind: bool
+    background: bool
     update: Update
 
 
@@ -50,17 +50,14 @@ def check_new_weights(
     iteration: object = None,
     comment: object = True,
     package: object = False,
-    behind: object = True,
+    background: object = True,
     keep_last: object = None,
 ) -> NewWeights:
-    """Check what is told of new weights.
+    """Check the arguments of an update of weights.
 
     Args:
-        task: id of the task that makes them; `entry` is the name the model has on it.
-        own, destination: URLs, checked before.
-
-    Raises:
-        InvalidValueError: an argument cannot be used.
+        task: the id of the task that makes them; `entry` is the name of the model on it.
+        own, destination: URLs that were checked before.
     """
     name = None if target_filename == "" else target_filename
     return NewWeights(
@@ -68,7 +65,7 @@ def check_new_weights(
         destination=destination,
         own_destination=own,
         delete=bool(delete),
-        behind=bool(behind),
+        background=bool(background),
         update=Update(
             task=task,
             entry=entry,
@@ -87,11 +84,11 @@ def _check_iteration(iteration: object) -> int:
 
 
 def update(chain: Chain, model_id: str, new: NewWeights, file: object, url: object) -> str:
-    """Do what `OutputModel.update_weights` does."""
+    """Do the work of `OutputModel.update_weights`, and return the URL of the weights."""
     if _given(file) == _given(url):
         raise InvalidValueError(
-            "give either weights_filename, a local file, or register_uri, where weights are "
-            "already; not both",
+            "give either weights_filename, a local file, or register_uri, the URL of existing "
+            "weights; not both",
             argument="weights_filename",
         )
     if _given(url):
@@ -107,7 +104,7 @@ def update(chain: Chain, model_id: str, new: NewWeights, file: object, url: obje
 def update_package(
     chain: Chain, model_id: str, new: NewWeights, files: object, folder: object
 ) -> str:
-    """Do what `OutputModel.update_weights_package` does."""
+    """Do the work of `OutputModel.update_weights_package`, and return the URL of the weights."""
     listed = _listed(files)
     if bool(listed) == _given(folder):
         raise InvalidValueError(
@@ -120,8 +117,7 @@ def update_package(
     path = operations.models.revisions.local_source("weights_path", folder)
     if not is_folder(path):
         raise InvalidValueError(
-            f"weights_path must be a folder, and {path} is none; give single files as "
-            "weights_filenames",
+            f"weights_path must be a folder, and {path} is not; give files as weights_filenames",
             argument="weights_path",
         )
     return _store(chain, model_id, new, _folder_source(path, new), (path,))
@@ -154,7 +150,7 @@ def _package(new: NewWeights) -> NewWeights:
 
 
 def _with_ending(wanted: str | None, own: str) -> str:
-    """Return the name that was wanted, with the file's own ending where it has none.
+    """Return the wanted name, with the suffix of the file if it has none.
 
     >>> _with_ending("best", "step-100.pt"), _with_ending("a.ckpt", "b.pt"), _with_ending(None, "c")
     ('best.pt', 'a.ckpt', 'c')
@@ -180,7 +176,7 @@ def _store(
         if new.destination is None:
             operations.models.revisions.keep(chain, model_id, source, new.update)
             url = _url(chain, model_id)
-        elif new.behind:
+        elif new.background:
             url = _upload_in_background(chain, model_id, new, source)
         else:
             folder = operations.weights.uploading.folder_of(

@@ -208,7 +208,7 @@ class OutputModel(Model):
             iteration=iteration,
             comment=update_comment,
             package=is_package,
-            behind=async_enable,
+            background=async_enable,
             keep_last=keep_last,
         )
         url = update(self._own_chain(), self._found().id, new, weights_filename, register_uri)
@@ -252,7 +252,7 @@ class OutputModel(Model):
             iteration=iteration,
             comment=True,
             package=True,
-            behind=async_enable,
+            background=async_enable,
             keep_last=keep_last,
         )
         url = update_package(

@@ -1,7 +1,7 @@
-"""Handing out blobs as files under their original name, read-only, below ``files/``.
+"""Local files of blobs: read-only, under their original name, below ``files/``.
 
-They are hard links where the file system has them, else copies, known by their blob's time of
-writing.
+They are hard links where the file system has them. Elsewhere they are copies that have the mtime
+of their blob; by that and the size they are known to be whole.
 """
 
 from __future__ import annotations
@@ -25,23 +25,22 @@ UNNAMED = "weights"
 
 
 def local_file(store: BlobStore, digest: str, size: int | None, filename: str | None) -> Path:
-    """Return a read-only file with these bytes under their original name.
+    """Return the local file of a blob under a name; it is made if it does not exist.
 
     Args:
-        digest: sha256 of the bytes.
-        size: how many they are.
+        digest: sha256 of the blob.
+        size: the recorded number of bytes.
         filename: the original name.
 
     Raises:
-        CorruptBlobError: the bytes are missing, or are not as many as they were.
-        StorageError: the link cannot be made.
+        CorruptBlobError: the blob is missing, or has another size.
     """
     name = _own_name(filename)
     if is_local_file(store, digest, size, name):
         return Path(f"{store.root}/files/{digest}/{name}")
     blob = store.blob(digest)
     link = store.folder_path(FILES, digest) / name
-    with disk_errors("handing out weights", link):
+    with disk_errors("making a local copy", link):
         if size_of(blob) != size:
             raise damaged(digest, blob, _wrong_size(size_of(blob), size))
         if store.cache_name is not None:
@@ -63,7 +62,7 @@ def local_file(store: BlobStore, digest: str, size: int | None, filename: str | 
 def existing_local_file(
     store: BlobStore, digest: str, size: int | None, filename: str | None
 ) -> Path | None:
-    """Return the file that was handed out under a name before, if it still is whole."""
+    """Return the local file of a blob under a name if it exists and is whole, or None."""
     name = _own_name(filename)
     linked = is_local_file(store, digest, size, name)
     return Path(f"{store.root}/files/{digest}/{name}") if linked else None
@@ -72,20 +71,17 @@ def existing_local_file(
 def copy_from(
     store: BlobStore, blob: Path, digest: str, size: int | None, filename: str | None
 ) -> Path:
-    """Return a read-only file, below ``files/``, with the bytes of another registry's blob.
+    """Return a local file with the bytes of a blob of another registry.
 
-    It is a clone where the file system can, else a copy: a hard link would change the other's
-    file, if only the number of its links.
+    It is a clone or a copy. A hard link would change the file in the other registry, if only its
+    number of links.
 
     Args:
-        blob: that of the other registry, whole.
-        digest, size, filename: as for `local_file`.
-
-    Raises:
-        StorageError: the file cannot be made.
+        blob: the path of the blob; it must be whole.
+        digest, filename: as for `local_file`.
     """
     copy = store.folder_path(FILES, digest) / _own_name(filename)
-    with disk_errors("handing out weights", copy):
+    with disk_errors("making a local copy", copy):
         if is_copy(copy, blob):
             return copy
         if store.cache_name is not None:
@@ -93,14 +89,14 @@ def copy_from(
 
             return copy_elsewhere(blob, store.cache_name, digest, copy.name)
         folder = store.make_folder(FILES, digest)
-        with replacing(copy) as aside:
-            copy_file(blob, aside, store.group, sync=store.durable)
+        with replacing(copy) as temporary:
+            copy_file(blob, temporary, store.group, sync=store.durable)
         store.sync(folder)
     return copy
 
 
 def size_of_copies(store: BlobStore, digest: str) -> int:
-    """Return how many bytes the files have that were handed out and are no links."""
+    """Return the number of bytes in local files of a blob that are copies, not links."""
     folder = store.folder_path(FILES, digest)
     if not folder.is_dir():
         return 0
@@ -109,28 +105,27 @@ def size_of_copies(store: BlobStore, digest: str) -> int:
 
 
 def check_local_file(store: BlobStore, digest: str, path: Path) -> None:
-    """Hash a blob, and what was handed out of it; a copy that changed is made again.
+    """Hash a blob and a local file of it; a copy that changed is made again.
 
     Raises:
-        CorruptBlobError: the blob's bytes are not those it is named after.
-        StorageError: something cannot be read, or the copy cannot be written.
+        CorruptBlobError: the blob is damaged.
     """
     from localreg.blobs.staging.hashing import file_digest
 
     store.check_digest(digest)
-    with disk_errors("handing out weights", path):
+    with disk_errors("making a local copy", path):
         is_link = os.path.samestat(path.lstat(), store.blob(digest).lstat())
         if is_link or file_digest(path) == digest:
             return
         if store.cache_name is None:
             _make(store, digest, path)
         else:
-            with replacing(path) as aside:
-                copy_file(store.blob(digest), aside, None, sync=False)
+            with replacing(path) as temporary:
+                copy_file(store.blob(digest), temporary, None, sync=False)
 
 
 def delete_local_files(store: BlobStore, digest: str) -> None:
-    """Delete every file that was handed out of a blob."""
+    """Delete all local files of a blob."""
     links = store.folder_path(FILES, digest)
     if links.is_dir():
         for link in links.iterdir():
@@ -139,9 +134,9 @@ def delete_local_files(store: BlobStore, digest: str) -> None:
 
 
 def is_local_file(store: BlobStore, digest: str, size: int | None, name: str) -> bool:
-    """Return whether a file was handed out before, and still is the whole blob.
+    """Return True if a local file exists and is the whole blob.
 
-    On text, which is quicker than paths: most calls end here.
+    It uses text, which is faster than `Path`: most calls for a local copy end here.
     """
     root, head = str(store.root), digest[:2]
     folders = (
@@ -158,23 +153,23 @@ def is_local_file(store: BlobStore, digest: str, size: int | None, name: str) ->
         return False
     if not stat.S_ISREG(first.st_mode) or not first.st_size == second.st_size == size:
         return False
-    # Where hard links do not exist it is a copy, and has the blob's own time of writing.
+    # Where hard links do not exist it is a copy with the mtime of the blob.
     return os.path.samestat(first, second) or first.st_mtime_ns == second.st_mtime_ns
 
 
 def _make(store: BlobStore, digest: str, link: Path) -> Path:
     blob = store.blob(digest)
-    with replacing(link) as aside:
-        if not _link(blob, aside) and not _is_whole(store, digest, link):
-            copy_file(blob, aside, store.group, sync=store.durable)
+    with replacing(link) as temporary:
+        if not _link(blob, temporary) and not _is_whole(store, digest, link):
+            copy_file(blob, temporary, store.group, sync=store.durable)
     store.sync(link.parent)
     return link
 
 
 def _is_whole(store: BlobStore, digest: str, link: Path) -> bool:
-    """Return whether a copy is whole that came here with another time of writing.
+    """Return True if a copy with another mtime is whole, by hashing it; then correct its mtime.
 
-    A registry that was copied is like that. Reading is cheaper than writing it again.
+    A copied registry has such files. Reading one is cheaper than writing it again.
     """
     blob = store.blob(digest)
     if size_of(link) != size_of(blob):
@@ -186,15 +181,15 @@ def _is_whole(store: BlobStore, digest: str, link: Path) -> bool:
     try:
         make_readonly_at(link, store.group)
         set_same_time(blob, link)
-    except PermissionError:  # somebody else's file: it gives way to one of our own
+    except PermissionError:  # another user's file; it is replaced
         return False
     return True
 
 
 def _own_name(filename: str | None) -> str:
-    """Return the name of a file to hand out, never one that leads to another folder.
+    """Return a safe name for a local file, never one that leads to another folder.
 
-    It is checked when it is recorded; the record may be of a database that somebody else wrote.
+    Names are checked when they are recorded, but somebody else may have written the database.
     """
     if filename and "/" not in filename and "\\" not in filename and filename.strip("."):
         return filename
@@ -204,7 +199,7 @@ def _own_name(filename: str | None) -> str:
 def _link(blob: Path, target: Path) -> bool:
     try:
         os.link(blob, target, follow_symlinks=False)
-    except OSError:  # no hard links here, too many of this file, or it is another user's
+    except OSError:  # no hard links here, too many of this file, or another user's file
         return False
     return True
 

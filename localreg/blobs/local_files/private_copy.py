@@ -1,4 +1,4 @@
-"""Private copies: the user's own, where the user wants them, free to be written to."""
+"""Private copies: where the user wants them, and writable."""
 
 from __future__ import annotations
 
@@ -13,29 +13,28 @@ from localreg.values.ids import new_id
 
 
 def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
-    """Copy a file or a tree that the registry gave out to a new place, whole or not at all.
+    """Copy a local file or folder to a new place, whole or not at all.
 
-    A file system that can share bytes between files until one is written to does so.
+    Files are cloned if the file system can do that.
 
     Args:
         source: a file or a folder.
-        place: what becomes the copy; folders above it are made.
-        replace: a file that is there already is replaced by a file; a folder never is.
+        place: the path of the copy; folders above it are made.
+        replace: replace a file that exists by a file; a folder is never replaced.
 
     Raises:
-        InvalidValueError: something is there already, and stays as it is.
-        StorageError: the copy cannot be written.
+        InvalidValueError: the place is taken; nothing was changed.
     """
     with disk_errors("copying weights", place):
         _check_free(source, place, replace)
         place.parent.mkdir(parents=True, exist_ok=True)
-        aside = place.with_name(f".{place.name[:100]}.{new_id()[:8]}.part")
+        temporary = place.with_name(f".{place.name[:100]}.{new_id()[:8]}.part")
         try:
-            _copy(source, aside)
-            aside.replace(place)
+            _copy(source, temporary)
+            temporary.replace(place)
         finally:
-            if os.path.lexists(aside):
-                _remove(aside)
+            if os.path.lexists(temporary):
+                _remove(temporary)
     return place
 
 
@@ -44,24 +43,19 @@ def _check_free(source: Path, place: Path, replace: bool) -> None:
         return
     if not replace:
         raise InvalidValueError(
-            f"{place} is there already; choose another place, or replace it", argument="output"
+            f"{place} exists already; choose another place, or replace it", argument="output"
         )
-    # What is in a folder may be the only copy of something; a file gives way to a file only.
+    # A folder may contain the only copy of something.
     if source.is_dir() or (place.is_dir() and not place.is_symlink()):
         raise InvalidValueError(
-            f"{place} is there already, and only a file is replaced by a file; delete it first, "
-            "or choose another place",
+            f"{place} exists already, and only a file is replaced by a file; delete it first, or "
+            "choose another place",
             argument="output",
         )
 
 
 def own_folder(folder: object) -> Path:
-    """Return where a private copy goes: a folder that was told, or a new temporary one for None.
-
-    Raises:
-        InvalidValueError: it is no path.
-        StorageError: none can be made.
-    """
+    """Return the folder for a private copy: the given one, or a new temporary one for None."""
     if folder is not None:
         if not isinstance(folder, (str, os.PathLike)):
             raise InvalidValueError(
@@ -91,7 +85,7 @@ def _copy_file(source: Path, target: Path) -> None:
     import shutil
 
     if not clone(source, target):
-        shutil.copyfile(source, target)  # without the mode: the copy may be written to
+        shutil.copyfile(source, target)  # without the mode: the copy is writable
 
 
 def _remove(path: Path) -> None:

@@ -1,9 +1,8 @@
-"""Local copies of a registry that cannot be written to: made in the temporary folder of the user.
+"""Local copies of a registry that cannot be written to: made in the user's temporary folder.
 
-What such a registry handed out before, it goes on handing out. Only what it never gave under this
-name, and archives that nobody unpacked yet, are made elsewhere:
-``<temporary folder>/localreg-<user>/<registry id>/``, once, as long as that stays. TMPDIR says
-where that is. Other users can neither look into it nor have made it beforehand.
+Local files and unpacked archives that the registry has already are used. Others are made once in
+``<temporary folder>/localreg-<user>/<registry id>/``, for as long as that folder exists. TMPDIR
+names the temporary folder. Other users cannot read the folder, and cannot have made it before.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from localreg.values.layout import FILES
 
 
 def place_elsewhere(spare: str, *names: str) -> Path:
-    """Return a folder for local copies that only this user can use; made when it is not there.
+    """Return a folder for local copies that only this user can use; it is made if it is missing.
 
     Args:
         spare: what stands for the registry.
-        names: of the folders below.
+        names: the names of the folders below it.
 
     Raises:
-        StorageError: it cannot be made, or is not this user's alone.
+        StorageError: it cannot be made, or others can write to it.
     """
     folder = _base()
     with disk_errors("making a place for local copies", folder):
@@ -56,22 +55,19 @@ def _check_private(folder: Path) -> None:
 
 
 def is_elsewhere(path: Path, spare: str) -> bool:
-    """Return whether a path is a local copy that was made elsewhere."""
+    """Return True if a path is below the user's folder of local copies of a registry."""
     return path.is_relative_to(_base() / spare)
 
 
 def copy_elsewhere(blob: Path, spare: str, digest: str, name: str) -> Path:
-    """Return a read-only file with the bytes of a blob, under a name of its own.
+    """Return a read-only copy of a blob under a name.
 
-    It is never a hard link: a user who writes to it all the same would change the blob, and the
-    number of its links alone changes a registry that is only read.
-
-    Raises:
-        StorageError: it cannot be made.
+    It is never a hard link: a user who writes to it would change the blob, and even its number of
+    links must not change in a registry that is only read.
     """
     target = place_elsewhere(spare, FILES, digest) / name
     with disk_errors("making a local copy", target):
         if not is_copy(target, blob):
-            with replacing(target) as aside:
-                copy_file(blob, aside, None, sync=False)
+            with replacing(target) as temporary:
+                copy_file(blob, temporary, None, sync=False)
     return target

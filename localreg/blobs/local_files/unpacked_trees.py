@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def tree(blobs: BlobStore, digest: str) -> Path | None:
-    """Return the folder that an archive was unpacked to, or None."""
+    """Return the folder that an archive was unpacked to before, or None."""
     folder = blobs.folder_path(TREES) / digest
     with disk_errors("looking for weights", folder):
         return folder if _is_tree(folder) else None
@@ -32,7 +32,7 @@ def _is_tree(folder: Path) -> bool:
 
 
 def _folder(blobs: BlobStore) -> Path:
-    """Return where trees are made: in the registry, or elsewhere when it cannot be written to."""
+    """Return the folder for unpacked archives: elsewhere if the registry cannot be written to."""
     if blobs.cache_name is None:
         return blobs.make_folder(TREES)
     from localreg.blobs.local_files.readonly_registry import place_elsewhere
@@ -41,16 +41,15 @@ def _folder(blobs: BlobStore) -> Path:
 
 
 def unpacked(blobs: BlobStore, digest: str, archive: Path, filename: str) -> Path:
-    """Return the folder that holds what is in an archive, unpacked now when it was not.
+    """Return the folder with the contents of an archive; it is unpacked if it was not before.
 
     Args:
         digest: sha256 of the archive.
-        archive: where it is.
-        filename: its original name, whose ending tells the format.
+        archive: its path.
+        filename: its original name, whose suffix names the format.
 
     Raises:
         ArchiveError: it is broken, unsafe or beyond the limits; nothing was made.
-        StorageError: the disk is full, or refused something.
     """
     known = tree(blobs, digest)
     if known is not None:
@@ -62,9 +61,9 @@ def unpacked(blobs: BlobStore, digest: str, archive: Path, filename: str) -> Pat
         folder = _folder(blobs)
         if _is_tree(folder / digest):  # elsewhere
             return folder / digest
-        aside = folder / f".{new_id()}{owner_mark()}"
+        temporary = folder / f".{new_id()}{owner_mark()}"
         before = archive.stat()
-        unpack(archive, filename, aside, limits, blobs.group)
+        unpack(archive, filename, temporary, limits, blobs.group)
         place = folder / digest
         try:
             after = archive.stat()
@@ -77,18 +76,18 @@ def unpacked(blobs: BlobStore, digest: str, archive: Path, filename: str) -> Pat
             if blobs.durable:
                 _sync_filesystem(folder)
             try:
-                aside.rename(place)
+                temporary.rename(place)
             except OSError:
-                if not _is_tree(place):  # else another process was first
+                if not _is_tree(place):  # another process was faster
                     raise
             blobs.sync(folder)
         finally:
-            remove_tree(aside)
+            remove_tree(temporary)
     return place
 
 
 def tree_size(folder: Path) -> int:
-    """Return how many bytes the files below a folder have; links are not followed."""
+    """Return the number of bytes in the files below a folder; links are not followed."""
     return sum(
         (Path(place) / name).lstat().st_size
         for place, _, names in os.walk(folder)
@@ -97,7 +96,7 @@ def tree_size(folder: Path) -> int:
 
 
 def _sync_filesystem(folder: Path) -> None:
-    """Bring all that was written to a file system to disk: one call, however many files."""
+    """Sync a whole file system: one call for any number of files."""
     import ctypes
 
     descriptor = os.open(folder, os.O_RDONLY)

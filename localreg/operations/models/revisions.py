@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs.transfer.transferred import Uploaded
 from localreg.errors import InvalidURLError, InvalidValueError, NotFoundError
 from localreg.operations.finding.references import require_draft, require_model
 from localreg.operations.finding.upstream import Found
@@ -15,7 +14,7 @@ from localreg.operations.models.outputs import enter, entry_of, set_columns
 from localreg.operations.weights.ingest import Held, Source, as_file, taken_in
 from localreg.operations.weights.locations import holder, local_file
 from localreg.operations.weights.origin import Origin, origin_of, weights_record
-from localreg.operations.weights.uploading import delete_uploaded, upload_at_once
+from localreg.operations.weights.uploading import delete_uploaded, uploaded_at_once
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows
@@ -137,7 +136,11 @@ def upload(
     registry.store.check_writable()  # what was uploaded could not be taken back
     check_draft(registry, model_id)
 
-    def record(change: Change, uploaded: Uploaded) -> tuple[str, Added]:
+    name = source.filename or "weights"
+    with (
+        as_file(registry, source) as path,
+        uploaded_at_once(registry, path, folder, name, source.progress) as (change, uploaded),
+    ):
         origin = Origin(
             url=uploaded.url,
             public=parse_named_url("url", uploaded.url).public,
@@ -145,13 +148,9 @@ def upload(
             uploaded=True,
         )
         held = Held(uploaded.digest, uploaded.size)
-        return uploaded.url, add(change, model_id, origin, held, update)
-
-    with as_file(registry, source) as path:
-        name = source.filename or "weights"
-        url, added = upload_at_once(registry, path, folder, name, source.progress, record)
+        added = add(change, model_id, origin, held, update)
     delete_dropped(registry, added.dropped)
-    return url
+    return uploaded.url
 
 
 def add(change: Change, model_id: str, origin: Origin, held: Held | None, update: Update) -> Added:

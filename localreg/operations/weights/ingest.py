@@ -1,4 +1,4 @@
-"""Taking bytes into the registry: staged and hashed first, then recorded in one transaction."""
+"""Keep bytes in the registry: copy and hash them first, then record them in one transaction."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Source(Frozen, kw_only=True):
 
     Attributes:
         path: a file or a folder; None for a stream, or for several files.
-        stream: an open binary file; None for a path.
-        files: single files, which become one archive under their bare names.
-        filename: the name they are handed out under.
+        stream: an open binary file, or None.
+        files: files that become one archive; their folders are not kept.
+        filename: the name of local copies.
         mode: "copy", "move" or "link".
-        wanted: the sha256 that the bytes must have; None for any.
-        progress: called with the bytes done and, when that is known, how many there are.
+        wanted: the sha256 that the bytes must have, or None.
+        progress: called with the bytes read so far and, if it is known, with all bytes.
     """
 
     path: Path | None
@@ -64,12 +64,12 @@ class Source(Frozen, kw_only=True):
 
     @property
     def package(self) -> bool:
-        """Whether it is a folder, or several files, which become one archive."""
+        """True for a folder or several files: they become one archive."""
         return bool(self.files) or is_folder(self.path)
 
 
 class Held(Frozen):
-    """Bytes that the registry holds, or knows; `filename` where it was found out with them."""
+    """Bytes that the registry has, or knows; `filename` if the server named them."""
 
     digest: str
     size: int
@@ -133,11 +133,11 @@ def keep(
     upstream: KeptUpstream | None,
     replace: bool,
 ) -> Held:
-    """Put staged bytes in their place and record them, within a transaction.
+    """Move staged bytes into the blob store and record them, within a transaction.
 
     Args:
         upstream: the upstream registry that keeps them; then they are only recorded.
-        replace: also when there are such bytes already: those were found damaged.
+        replace: replace the blob that exists, because it is damaged.
     """
     if upstream is not None:
         record_kept_upstream(change, upstream, blob.digest, blob.size, facts)
@@ -149,13 +149,12 @@ def keep(
 
 
 def digest_of(registry: OpenRegistry, source: Source) -> Held:
-    """Return what a file outside holds, hashed unless it is known from before.
+    """Return the digest and size of a file outside the registry; see `known_digests`.
 
     Raises:
         SourceNotFoundError: there is no such file.
         InvalidValueError: it is a folder, a device or a pipe.
-        DigestMismatchError: the bytes are others than wanted.
-        StorageError: it cannot be read.
+        DigestMismatchError: the bytes do not have the expected sha256.
     """
     assert source.path is not None
     with disk_errors("hashing weights", source.path):
@@ -166,11 +165,7 @@ def digest_of(registry: OpenRegistry, source: Source) -> Held:
 
 
 def check_wanted(source: Source, digest: str) -> None:
-    """Check that bytes are those that were wanted.
-
-    Raises:
-        DigestMismatchError: they are others.
-    """
+    """Raise DigestMismatchError if bytes do not have the expected sha256."""
     if source.wanted is not None and digest != source.wanted:
         raise DigestMismatchError(
             f"{source.path or 'the stream'} has sha256 {digest}, and {source.wanted} was expected; "
@@ -182,20 +177,13 @@ def check_wanted(source: Source, digest: str) -> None:
 
 @contextmanager
 def as_file(registry: OpenRegistry, source: Source) -> Iterator[Path]:
-    """Yield a file with the bytes of a source: itself, or the archive that is made of it.
-
-    Raises:
-        SourceNotFoundError: there is no such file.
-        InvalidValueError: it cannot be made one.
-        ReadOnlyRegistryError: nothing can be written.
-        StorageError: the disk is full, or refused something.
-    """
+    """Yield the path of a file with the bytes of a source: the file itself, or a new archive."""
     if source.path is not None and not source.package:
         with disk_errors("keeping weights", source.path):
             staging.source_size(source.path)
         yield source.path
     else:
-        registry.store.check_writable()  # the archive is made in it
+        registry.store.check_writable()  # the archive is made in the registry
         with _staged(registry, source) as blob:
             yield blob.path
 
@@ -280,7 +268,7 @@ def _known(
 
 
 def _known_digest(chain: Chain, source: Source, status: FileStatus) -> str | None:
-    """Return the digest of a file that is known, or that looks like bytes that are here."""
+    """Return the remembered digest of a file; hash it if it looks like bytes that exist already."""
     assert source.path is not None
     with chain.first.store.read() as connection:
         known = blob_rows.known_digest(connection, status)
@@ -293,8 +281,8 @@ def _known_digest(chain: Chain, source: Source, status: FileStatus) -> str | Non
             return None
         digest = hashing.file_digest(source.path, source.progress)
         if status_of(source.path) != status:
-            return None  # it changes; what is copied of it counts
-        check_wanted(source, digest)  # before anything is written: a failed call changes nothing
+            return None  # it is changing; the bytes that are copied count
+        check_wanted(source, digest)  # before anything is written
         remember(chain.first, source.path, status, digest)
         return digest
 
@@ -319,7 +307,7 @@ def _record_known(
 
 
 def _is_as_it_was(registry: OpenRegistry, connection: blob_rows.Connection, digest: str) -> bool:
-    """Return whether a blob is here, and nobody touched its file since it was hashed."""
+    """Return True if a blob exists and its file is unchanged since it was hashed."""
     row = blob_rows.blob(connection, digest)
     return (
         row is not None
@@ -329,7 +317,7 @@ def _is_as_it_was(registry: OpenRegistry, connection: blob_rows.Connection, dige
 
 
 def _is_damaged(registry: OpenRegistry, blob: StagedBlob) -> bool:
-    """Return whether the registry has these bytes, and they are not any more what they were."""
+    """Return True if the registry has a blob of this digest, and it is damaged."""
     if not registry.blobs.has(blob.digest, blob.size):
         return False
     with registry.store.read() as connection:
@@ -339,7 +327,7 @@ def _is_damaged(registry: OpenRegistry, blob: StagedBlob) -> bool:
 
 
 def inside_of(blob: StagedBlob, filename: str | None) -> Json:
-    """Return what is inside staged weights, by their headers."""
+    """Return facts from the header of staged weights."""
     from localreg.blobs.headers.contents import inside
 
     with disk_errors("keeping weights", blob.path):
@@ -348,7 +336,7 @@ def inside_of(blob: StagedBlob, filename: str | None) -> Json:
 
 def _delete_source(path: Path, before: FileStatus | None) -> None:
     found = status_of(path)
-    # Its times may have changed: perhaps it was hard-linked, and made read-only.
+    # Its times may have changed, because it was hard-linked and made read-only.
     if (
         before is None
         or found is None
@@ -358,9 +346,9 @@ def _delete_source(path: Path, before: FileStatus | None) -> None:
             before.inode,
         )
     ):
-        log.warning("%s was kept, and is left where it is: it is another file by now", path)
+        log.warning("%s was kept, but is not deleted: it is another file now", path)
         return
     try:
         path.unlink()
     except OSError as error:
-        log.warning("%s was kept, and could not be deleted: %s", path, error.strerror or error)
+        log.warning("%s was kept, but could not be deleted: %s", path, error.strerror or error)

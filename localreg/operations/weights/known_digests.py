@@ -1,4 +1,4 @@
-"""The digests of files outside: hashed once, and remembered as long as their status is the same."""
+"""The sha256 of files outside the registry, remembered while size, times and inode stay."""
 
 from __future__ import annotations
 
@@ -15,15 +15,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.progress import Progress
 
-UNTRUSTED_SECONDS = 2.0  # a file this young may change again without a change of its times
+UNTRUSTED_SECONDS = 2.0  # a younger file could change again without new times
 
 
 def digest_at(registry: OpenRegistry, path: Path, progress: Progress | None = None) -> str:
-    """Return the sha256 of a file outside, hashed unless it is known from before.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """Return the sha256 of a file; it is hashed unless its sha256 is remembered."""
     status = status_of(path)
     known = known_digest(registry, status)
     if known is not None or status is None:
@@ -35,7 +31,7 @@ def digest_at(registry: OpenRegistry, path: Path, progress: Progress | None = No
 
 
 def known_digest(registry: OpenRegistry, status: FileStatus | None) -> str | None:
-    """Return the digest of a file whose status is the one of when it was hashed, or None."""
+    """Return the remembered sha256 of the file that has this status, or None."""
     if status is None:
         return None
     with registry.store.read() as connection:
@@ -43,14 +39,14 @@ def known_digest(registry: OpenRegistry, status: FileStatus | None) -> str | Non
 
 
 def remember(registry: OpenRegistry, path: Path, before: FileStatus, digest: str) -> None:
-    """Note the digest of a file that did not change since it was looked at, and is not young."""
+    """Remember the sha256 of a file, if it has not changed since `before` and is old enough."""
     if is_settled(before) and before == status_of(path):
         with registry.store.write() as change:
             blob_rows.remember_file(change.connection, before, digest)
 
 
 def status_of(path: Path | None) -> FileStatus | None:
-    """Return the status of a plain file; None for what is none."""
+    """Return the status of a regular file, or None for anything else."""
     import stat
 
     try:
@@ -65,6 +61,6 @@ def status_of(path: Path | None) -> FileStatus | None:
 
 
 def is_settled(status: FileStatus) -> bool:
-    """Return whether a file is so old that a change of it would change its times."""
+    """Return True if a file is so old that any later change would change its times."""
     age = time.time() - max(status.modified, status.changed) / 1e9
     return age > UNTRUSTED_SECONDS

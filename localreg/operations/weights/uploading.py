@@ -1,8 +1,9 @@
-"""Weights at a destination of the user's: where they go, and bringing them there, also behind."""
+"""Uploads of weights to a destination of the user: at once, or in the background."""
 
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 from localreg import log
@@ -30,23 +31,20 @@ from localreg.values.urls import below, is_cloud, parse_named_url, public_url, s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from concurrent.futures import ThreadPoolExecutor
-    from typing import TypeVar
 
     from localreg.progress import Progress
-
-    Result = TypeVar("Result")
 
 WORKERS = 4
 TRIES = 3
 
 
 def check_destination(argument: str, uri: object) -> str | None:
-    """Return the URL of a folder that weights are uploaded to; None and "" are none.
+    """Return the URL of a folder to upload weights to; None for None and "".
 
     Raises:
-        InvalidURLError: it is none, or names no place that can be uploaded to.
+        InvalidURLError: it is not a URL, or localreg cannot upload to it.
     """
     if uri is None or uri == "":
         return None
@@ -60,23 +58,23 @@ def check_destination(argument: str, uri: object) -> str | None:
 
 
 def check_output_uri(uri: object) -> str | None:
-    """Return the URL of the folder that a task's weights are uploaded to; None keeps them.
+    """Return the URL of the folder to upload a task's weights to; None keeps them in the registry.
 
-    Scripts name servers here that only ClearML has, and may never upload anything: these are told
-    of in the log, and are an error once they do.
+    Scripts name servers here that only ClearML has, and may never upload anything. Such a URL is
+    logged as a warning, and is an error once something is uploaded.
 
     Args:
-        uri: a path or URL; None, "" and a bool keep the weights in the registry.
+        uri: a path or URL; None, "" and a bool mean the registry.
 
     Raises:
-        InvalidURLError: it is no URL, or none of an object store that can be used.
+        InvalidURLError: it is not a URL, or names an object store that cannot be used.
     """
     if uri is None or uri == "" or isinstance(uri, bool):
         return None
     parsed = parse_named_url("output_uri", uri)
     if parsed.path is None and not is_cloud(parsed.text):
         log.warning(
-            "output_uri is %s, where no weights can be uploaded to: name a path, file:///…, "
+            "output_uri is %s, and weights cannot be uploaded to it: give a path, file:///…, "
             "s3://bucket/…, gs://bucket/… or az://container/…, or leave it out",
             parsed.public,
         )
@@ -87,7 +85,7 @@ def check_output_uri(uri: object) -> str | None:
 def _check_cloud(url: str) -> None:
     if not is_cloud(url):
         raise InvalidURLError(
-            f"{public_url(url)} is no place that weights can be uploaded to: a path, file:///…, "
+            f"weights cannot be uploaded to {public_url(url)}: give a path, file:///…, "
             "s3://bucket/…, gs://bucket/… or az://container/…",
             argument="weights_url",
         )
@@ -97,22 +95,18 @@ def _check_cloud(url: str) -> None:
     check_extra(url)
     if place_of(url).version is not None:
         raise InvalidURLError(
-            f"{public_url(url)} names a version, and is to be a folder", argument="weights_url"
+            f"{public_url(url)} names a version; give a folder", argument="weights_url"
         )
 
 
 def folder_of(registry: OpenRegistry, destination: str, task_id: str) -> str:
-    """Return the URL of the folder that a task's models go to, below a destination.
-
-    Raises:
-        TaskNotFoundError: the task is gone.
-    """
+    """Return the URL of the folder for a task's models, below a destination."""
     with registry.store.read() as connection:
         return task_folder(destination, require_task(connection, task_id))
 
 
 def task_folder(destination: str, task: TaskRecord) -> str:
-    """Return the URL of the folder that a task's models go to, below a destination.
+    """Return the URL of the folder for a task's models, below a destination.
 
     >>> task_folder("file:///share", TaskRecord(id="0" * 32, name="a/b", run={}))
     'file:///share/a_b.00000000000000000000000000000000/models'
@@ -125,20 +119,17 @@ def task_folder(destination: str, task: TaskRecord) -> str:
     return below(destination, *parts, f"{name}.{task.id}", "models")
 
 
-def upload_at_once(
-    registry: OpenRegistry,
-    source: Path,
-    folder: str,
-    name: str,
-    progress: Progress | None,
-    record: Callable[[Change, Uploaded], Result],
-) -> Result:
-    """Upload a file, and call `record` in the transaction that records where it is.
+@contextmanager
+def uploaded_at_once(
+    registry: OpenRegistry, source: Path, folder: str, name: str, progress: Progress | None
+) -> Iterator[tuple[Change, Uploaded]]:
+    """Upload a file; yield where it is, within the transaction that records it.
+
+    If the block fails, the upload is deleted.
 
     Raises:
         SourceNotFoundError: there is no such file.
-        StorageError, UploadError: the destination refused something; nothing is there, and nothing
-            recorded.
+        StorageError, UploadError: the upload failed; nothing is left of it, and nothing recorded.
     """
     for _ in range(TRIES):
         uploaded = uploading.upload(
@@ -150,9 +141,9 @@ def upload_at_once(
         try:
             with registry.store.write() as change:
                 if _still_there(uploaded):
-                    result = record(change, uploaded)
+                    yield change, uploaded
                     _note_etag(change, uploaded)
-                    return result
+                    return
         except BaseException:
             if uploaded.made:
                 _delete_unused(registry, uploaded)
@@ -163,9 +154,9 @@ def upload_at_once(
 def record_uploaded(
     registry: OpenRegistry, model_id: str, revision: int, uploaded: Uploaded
 ) -> None:
-    """Record where a revision of weights is now; the registry's own copy becomes a cache.
+    """Record the new URL of a revision of weights; the registry's own copy becomes a cache.
 
-    When the revision was dropped meanwhile, what was uploaded of it goes as well.
+    If the revision was dropped meanwhile, the upload is deleted.
     """
     with registry.store.write() as change:
         there = model_rows.weights(change.connection, model_id)
@@ -182,10 +173,10 @@ def record_uploaded(
 
 
 def _still_there(uploaded: Uploaded) -> bool:
-    """Return whether an upload may be recorded, in the transaction that does so.
+    """Return True if an upload exists, within the transaction that records it.
 
-    In a folder another process may have deleted the last model with these very bytes. In an object
-    store nobody else has the object, and no server is asked while others wait.
+    In a folder another process may have deleted the last model with the same bytes, and the file
+    with it. An object in a cloud has one owner, and no server is asked within a transaction.
     """
     return is_cloud(uploaded.url) or uploading.is_there(uploaded.url, uploaded.size)
 
@@ -198,10 +189,10 @@ def _note_etag(change: Change, uploaded: Uploaded) -> None:
 
 
 def delete_uploaded(registry: OpenRegistry, weights: WeightsRecord) -> bool:
-    """Delete what was uploaded of a revision that is gone, unless another one has it.
+    """Delete the upload of a dropped revision, unless another revision uses it.
 
     Returns:
-        False when that failed, which the log explains.
+        False if that failed; the log says why.
     """
     if not weights.uploaded or weights.url is None:
         return True
@@ -216,24 +207,24 @@ def delete_uploaded(registry: OpenRegistry, weights: WeightsRecord) -> bool:
 def _delete_unused(registry: OpenRegistry, uploaded: Uploaded) -> bool:
     url = uploaded.url
     try:
-        # Before the transaction: hashing takes long, and a server may take longer.
+        # Before the transaction, because hashing and servers are slow.
         whole = uploading.is_whole(url, uploaded.digest, uploaded.size, uploaded.etag)
         with registry.store.write() as change:
             if model_rows.has_uploaded(change.connection, url):
                 return True
             if whole and not is_cloud(url):
-                # In it: nobody can record that it has the file until it is gone.
+                # Within it, so that no other process can record this file before it is gone.
                 uploading.delete(url)
         if whole and is_cloud(url):
             uploading.delete(url)
     except (RegistryError, WeightsError) as error:
-        log.warning("%s was uploaded, and could not be deleted: %s", public_url(url), error)
+        log.warning("the upload %s could not be deleted: %s", public_url(url), error)
         return False
     return True if whole else _left(url)
 
 
 def _left(url: str) -> bool:
-    log.warning("%s is not what was uploaded there any more, and is left", public_url(url))
+    log.warning("%s was changed after the upload, and is not deleted", public_url(url))
     return True
 
 
@@ -245,7 +236,7 @@ class Running(Frozen):
 
 
 class Uploads:
-    """The uploads of this process that run behind. Failures are told at once, and raised later."""
+    """The background uploads of this process. Failures are logged at once, and raised later."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -254,7 +245,7 @@ class Uploads:
         self._failed: list[tuple[str, BaseException]] = []
 
     def start(self, chain: Chain, model_id: str, weights: WeightsRecord, folder: str) -> str:
-        """Begin to upload a revision that the registry keeps; return the URL it will have."""
+        """Start to upload a revision that the registry keeps; return the URL it will have."""
         digest, size = str(weights.digest), weights.size or 0
         with self._changed:
             if self._executor is None:
@@ -275,7 +266,7 @@ class Uploads:
             _upload_in_background(upload, model_id, weights)
         except BaseException as error:
             log.warning(
-                "the weights did not reach %s, and are served from the registry: %s",
+                "the upload to %s failed; the registry keeps the weights: %s",
                 public_url(upload.url), error,
             )  # fmt: skip
             self._failed.append((public_url(upload.url), error))
@@ -291,14 +282,14 @@ class Uploads:
         most: int | None = None,
         registry: OpenRegistry | None = None,
     ) -> int:
-        """Wait until uploads are done; return how many are not, after `timeout` seconds.
+        """Wait for uploads, at most `timeout` seconds; return how many still run.
 
         Args:
-            most: wait for so many of them at most, those that were begun first; None for all.
-            registry: only for those of this one.
+            most: wait only for this many of them, the oldest; None for all.
+            registry: wait only for uploads of this registry.
         """
 
-        def left() -> list[object]:
+        def running() -> list[object]:
             return [key for key in mine if key in self._running]
 
         with self._changed:
@@ -307,22 +298,17 @@ class Uploads:
                 for key, each in self._running.items()
                 if registry is None or each.chain.first is registry
             ][:most]
-            self._changed.wait_for(lambda: not left(), timeout)
-            return len(left())
+            self._changed.wait_for(lambda: not running(), timeout)
+            return len(running())
 
     def raise_failures(self) -> None:
-        """Raise what failed since this was last called.
-
-        Raises:
-            UploadError: something did.
-        """
+        """Raise UploadError if uploads have failed since the last call."""
         with self._changed:
             failed, self._failed = self._failed, []
         if failed:
-            told = "; ".join(f"{url}: {error}" for url, error in failed)
+            texts = "; ".join(f"{url}: {error}" for url, error in failed)
             raise UploadError(
-                f"{len(failed)} of the uploads failed, and their weights are served from the "
-                f"registry: {told}",
+                f"{len(failed)} uploads failed; the registry keeps their weights: {texts}",
                 urls=tuple(url for url, _ in failed),
             ) from failed[0][1]
 
@@ -338,22 +324,18 @@ def _upload_in_background(upload: Running, model_id: str, weights: WeightsRecord
             there = model_rows.weights(connection, model_id)
         if any(each.revision == weights.revision for each in there):
             raise
-        return  # it was dropped, and its bytes are gone
+        return  # it was dropped meanwhile
     if uploaded.digest != weights.digest:
         _delete_unused(registry, uploaded)
         if home == registry:
-            home.blobs.check_digest(str(weights.digest))  # says what is damaged
+            home.blobs.check_digest(str(weights.digest))  # raises, and says what is damaged
         else:
             check_upstream(registry, home, str(weights.digest))
     record_uploaded(registry, model_id, weights.revision, uploaded)
 
 
 def check_timeout(timeout: object) -> float | None:
-    """Return a number of seconds; None for no bound.
-
-    Raises:
-        InvalidValueError: it is none.
-    """
+    """Return a number of seconds, or None to wait without a limit."""
     if timeout is None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout < 1e9:

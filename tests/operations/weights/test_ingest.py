@@ -345,7 +345,7 @@ def test_a_move_leaves_a_file_that_took_the_place_of_the_one_that_was_kept(regis
     made = add(registry, file, "move", swap)
     assert registry.model(made).digest == DIGEST
     assert file.read_bytes() == b"another"
-    assert "it is another file by now" in caplog.text
+    assert "it is another file now" in caplog.text
 
 
 def stage_as_somebody_else(folder):

@@ -145,7 +145,7 @@ class TestUploading:
         path_of(url).write_text("mine")
         assert Model.remove(model)
         assert read(path_of(url)) == "mine"
-        assert "is left" in caplog.text
+        assert "was changed after the upload" in caplog.text
 
     def test_keep_last_deletes_what_was_uploaded(self, model, write_file, share):
         for text in ("one", "two"):
@@ -179,8 +179,8 @@ class TestUploading:
     @pytest.mark.parametrize(
         ("uri", "why"),
         [
-            ("https://h/x", "no place that weights can be uploaded to"),
-            ("ftp://h/x", "no place that weights can be uploaded to"),
+            ("https://h/x", "weights cannot be uploaded to"),
+            ("ftp://h/x", "weights cannot be uploaded to"),
             ("s3://key:hush@bucket/x", "credentials belong into the environment"),
             ("s3://bucket/a//b", "empty parts"),
             ("gs://bucket/../b", "cannot be reached"),
@@ -215,8 +215,8 @@ class TestUploading:
         task = Task.init(
             project_name="p", task_name="t", output_uri="https://key:hush@files.clear.ml"
         )
-        assert "https://***@files.clear.ml, where no weights can be uploaded to" in caplog.text
-        with pytest.raises(InvalidURLError, match="no place that weights can be uploaded to"):
+        assert "https://***@files.clear.ml, and weights cannot be uploaded to it" in caplog.text
+        with pytest.raises(InvalidURLError, match="weights cannot be uploaded to"):
             OutputModel().update_weights(write_file("w.pt"))
         task.close()
 
@@ -266,10 +266,10 @@ class TestUploading:
         (share / "vision").mkdir(parents=True)
         (share / "vision" / f"train.{model.original_task}").write_text("in the way")
         url = model.update_weights(path, upload_uri=share)
-        with pytest.raises(UploadError, match="served from the registry") as caught:
+        with pytest.raises(UploadError, match="the registry keeps") as caught:
             OutputModel.wait_for_uploads()
         assert caught.value.urls == (url,)
-        assert "did not reach" in caplog.text
+        assert "the registry keeps the weights" in caplog.text
         OutputModel.wait_for_uploads()  # it was told
         assert read(model.get_weights()) == "first"
         assert model.url.startswith("file://")
@@ -347,19 +347,18 @@ class TestUploading:
 
 
 def test_what_cannot_be_recorded_is_not_left_there(registry, tmp_path, write_file):
-    def fail(change, uploaded):
-        assert read(path_of(uploaded.url)) == "weights"
-        raise ZeroDivisionError
+    folder = (tmp_path / "share").as_uri()
+    upload = uploading.uploaded_at_once(
+        registry._chain.first, write_file("w.pt"), folder, "w.pt", None
+    )
+
+    def fail():
+        with upload as (_, uploaded):
+            assert read(path_of(uploaded.url)) == "weights"
+            raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        uploading.upload_at_once(
-            registry._chain.first,
-            write_file("w.pt"),
-            (tmp_path / "share").as_uri(),
-            "w.pt",
-            None,
-            fail,
-        )
+        fail()
     assert below(tmp_path / "share") == []
 
 
