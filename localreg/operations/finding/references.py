@@ -11,7 +11,7 @@ from localreg.errors import (
     TaskNotFoundError,
 )
 from localreg.operations.finding.upstream import Found, model_row, read_each
-from localreg.store.rows import model_rows, project_rows, task_rows
+from localreg.store.rows import model_rows, project_rows
 from localreg.values.checks import check_name, check_text
 from localreg.values.frozen import Frozen
 from localreg.values.ids import ID_LENGTH, new_id
@@ -86,6 +86,8 @@ def require_task(connection: Connection, task_id: str) -> TaskRecord:
     Raises:
         TaskNotFoundError: no task has this id.
     """
+    from localreg.store.rows import task_rows
+
     task = task_rows.task(connection, task_id)
     if task is None:
         raise TaskNotFoundError(f"there is no task with id {task_id!r}", reference=task_id)

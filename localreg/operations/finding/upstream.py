@@ -13,7 +13,7 @@ from localreg import log
 from localreg.errors import RegistryError
 from localreg.operations.finding import queries
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import model_rows, task_rows
+from localreg.store.rows import model_rows
 from localreg.values.frozen import Frozen, replace
 
 TYPE_CHECKING = False
@@ -82,12 +82,16 @@ def uses(chain: Chain, model_id: str) -> list[tuple[str, str, str, str]]:
 
     The entries are tuples as of `task_rows.uses`.
     """
+    from localreg.store.rows import task_rows  # many programs ask for models only
+
     answers = list(read_each(chain, lambda each: task_rows.uses(each, model_id)))
     return list(dict.fromkeys(use for _, some in reversed(answers) for use in some))
 
 
 def last_user(chain: Chain, model_id: str) -> str | None:
     """Return the id of the task, in any registry, that last took a model as input, or None."""
+    from localreg.store.rows import task_rows
+
     answers = read_each(chain, lambda each: task_rows.last_user(each, model_id))
     taken = [last for _, last in answers if last is not None]
     return max(taken, key=lambda last: last.at).task if taken else None
