@@ -1,4 +1,4 @@
-"""A configuration is kept as text, and read as a dict without being mistaken for another format.
+"""A configuration is stored as text, and read as a dict by the format that it is written in.
 
 What needs ruamel.yaml or pyhocon is skipped where they are not installed.
 """
@@ -243,7 +243,7 @@ class TestConfigToText:
             config_to_text("x", config_dict)
 
     @pytest.mark.parametrize("config_dict", [[], [1], 0, {1}, b"a"])
-    def test_what_is_neither_dict_nor_text_is_refused(self, config_dict):
+    def test_a_value_that_is_neither_dict_nor_text_is_refused(self, config_dict):
         with pytest.raises(ConfigTextError, match="must be a dict, not"):
             config_to_text(None, config_dict)
 
@@ -275,7 +275,7 @@ class TestConfigToText:
         with pytest.raises(ConfigTextError, match=r"config_dict\['a'\] is a set"):
             config_to_text(None, {"a": {1}, "b": object(), "c": cycle})
 
-    def test_a_dict_that_hides_what_json_cannot_hold_is_refused(self):
+    def test_a_dict_with_a_value_that_json_cannot_hold_is_refused(self):
         class Hiding(dict[str, object]):
             def __init__(self):
                 super().__init__(a=object())
@@ -313,7 +313,7 @@ class TestTextToConfig:
     @pytest.mark.parametrize(("text", "config"), YAML.values(), ids=YAML)
     def test_ruamel_yaml_reads(self, text, config):
         pytest.importorskip("ruamel.yaml")
-        # By repr(), which tells 1 from 1.0 and True, and finds nan equal to nan.
+        # By repr(), where 1, 1.0 and True differ, and nan equals nan.
         assert repr(text_to_config(text)) == repr(config)
 
     @pytest.mark.parametrize("text", ["a: '\\d+'", "a: 1in", "a: '\\400'", "a: [1or 2]"])
@@ -337,7 +337,7 @@ class TestTextToConfig:
         assert text_to_config(text) == config
 
     @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
-    def test_what_is_no_configuration_is_refused(self, text, tmp_path, monkeypatch):
+    def test_text_that_is_no_configuration_is_refused(self, text, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "config_text_secret.conf").write_text("secret = 1")
         with pytest.raises(ConfigTextError, match=r"tried JSON .* TOML .* INI .* YAML .* HOCON"):
@@ -362,7 +362,7 @@ class TestTextToConfig:
             text_to_config(text)
         assert "HOCON" not in str(caught.value)
 
-    def test_the_error_says_what_each_format_missed(self):
+    def test_the_error_has_the_error_of_each_format(self):
         with pytest.raises(ConfigTextError, match=r"section 'c' already exists") as caught:
             text_to_config("[c]\na = x\n[c]\na = y\n")
         assert caught.value.argument == "config_text"
@@ -383,7 +383,7 @@ class TestTextToConfig:
             max_size=12,
         ).map("".join)
     )
-    def test_what_is_installed_never_decides_what_is_read(self, text):
+    def test_the_result_does_not_depend_on_installed_libraries(self, text):
         """With and without ruamel.yaml and pyhocon the same, or an error."""
         for module in ("ruamel.yaml", "pyhocon"):
             pytest.importorskip(module)

@@ -1,4 +1,4 @@
-"""Which framework a weights URL stands for."""
+"""The framework of a weights URL, by the ending of its path."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_query_and_fragment_of_a_url_do_not_count(name, rest, mark):
     assert infer_framework(f"https://host/{name}{mark}{rest}") == TABLE[name]
 
 
-def test_the_host_of_a_url_is_no_file_name():
+def test_the_ending_of_a_host_is_ignored():
     assert infer_framework("https://example.model") is None
     assert infer_framework("https://example.model?x=/best.pt") is None
 

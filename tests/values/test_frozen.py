@@ -1,4 +1,4 @@
-"""Records: what a frozen dataclass does, and no more."""
+"""Records behave like frozen dataclasses, and have no further feature."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from localreg.values.frozen import Frozen, replace
 
 
 class Point(Frozen):
-    """A record whose values may stand by place."""
+    """A record whose values may be positional."""
 
     x: int
     y: int = 0
 
 
 class Named(Frozen, kw_only=True):
-    """A record whose values stand by name, all with defaults."""
+    """A record whose values are keyword-only, all with defaults."""
 
     a: int = 1
     b: str = "b"
 
 
-def test_values_stand_by_place_by_name_or_by_default():
+def test_values_are_given_by_position_by_name_or_by_default():
     assert (Point(1).x, Point(1).y, Point(1, 2).y, Point(y=2, x=1).y) == (1, 0, 2, 2)
     assert (Named().a, Named(b="c").b) == (1, "c")
 

@@ -1,4 +1,4 @@
-"""Metadata: a value becomes text with the name of a type, and comes back."""
+"""Metadata: a value becomes text and the name of a type, and is read back from them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class TestToText:
             (Boxed(2.5), "2.5", "float"),
         ],
     )
-    def test_scalars_and_arrays_count_as_what_they_hold(self, value, text, type_name):
+    def test_scalars_and_arrays_count_as_python_values(self, value, text, type_name):
         assert entry("key", value) == MetadataEntry("key", text, type_name)
 
     def test_text_of_a_subclass_of_str_is_plain_text(self):
@@ -89,7 +89,7 @@ class TestToText:
         assert entry("key", Shop()) == MetadataEntry("key", "a shop", "Shop")
 
     @pytest.mark.parametrize("value", [[{1, 2}], {"a": object()}, {(1, 2): 3}, [b""]])
-    def test_a_container_of_what_json_does_not_know_is_refused(self, value):
+    def test_a_container_of_values_unknown_to_json_is_refused(self, value):
         with pytest.raises(InvalidValueError, match="metadata value of type"):
             to_text(value)
 
@@ -151,11 +151,11 @@ class TestEntries:
     def test_an_entry_is_the_pages_form_or_a_bare_value(self, given_entry, value, type_name):
         assert entries({"k": given_entry}) == {"k": MetadataEntry("k", value, type_name)}
 
-    def test_nothing_is_no_entries(self):
+    def test_an_empty_dict_has_no_entries(self):
         assert entries({}) == {}
 
     @pytest.mark.parametrize("metadata", [None, "text", [("k", 1)], 3])
-    def test_what_is_no_mapping_is_refused(self, metadata):
+    def test_a_value_that_is_no_mapping_is_refused(self, metadata):
         with pytest.raises(InvalidValueError, match="metadata must be a dict"):
             entries(metadata)
 
@@ -249,7 +249,7 @@ class TestCast:
             cast(value, name)
 
     @given(JSON_VALUES)
-    def test_what_was_stored_comes_back(self, value):
+    def test_a_stored_value_is_read_back(self, value):
         stored = entry("key", value)
         found = cast(stored.value, stored.type)
         assert found == value

@@ -1,4 +1,4 @@
-"""Weights URLs: one text for one file, nothing secret in what is shown, names that can be files."""
+"""Weights URLs: one text for each file, no secret in shown texts, names that can be files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ hosts = st.sampled_from(
     ["example.org", "Example.ORG:8443", "127.0.0.1:80", "[::1]", "bucket", "bücher.example"]
 )
 schemes = st.sampled_from(["http", "https", "HTTPS", "s3", "gs", "azure", "ftp", "x-own+1.0"])
-# What is secret is told apart by its first letters: they occur nowhere else.
+# Secrets begin with letters that occur nowhere else.
 SECRET = "hunter2"
 secrets = st.text(
     st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="/?#[]@:&=\\"),
@@ -116,7 +116,7 @@ class TestFiles:
         for given_ in ("sub/m.pt", "./sub/m.pt", Path("sub/m.pt"), "  sub/m.pt  ", "sub//m.pt"):
             assert parse_weights_url(given_).text == expected
 
-    def test_what_looks_like_a_home_or_a_drive_is_a_name(self, tmp_path, monkeypatch):
+    def test_names_that_look_like_a_home_or_a_drive_are_names(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         assert parse_weights_url("~/m.pt").path == tmp_path / "~/m.pt"
         assert parse_weights_url("c:m.pt").path == tmp_path / "c:m.pt"
@@ -132,7 +132,7 @@ class TestFiles:
         assert parse_weights_url(f"{real}/link/m.pt").path == real / "link/m.pt"
 
     def test_the_name_of_a_link_stays(self, tmp_path):
-        """Also behind "..": the model is what is called so, not what it is today."""
+        """Also after "..": the link itself is recorded, not its present target."""
         real = Path(os.path.realpath(tmp_path))
         (real / "sub").mkdir()
         (real / "latest.pt").symlink_to("v7.pt")
@@ -145,7 +145,7 @@ class TestRemoteURLs:
     @example("s3://bucket/m.pt?hunter2")
     @example("https://hunter2@example.org:8443/m.pt")
     @example("https://me:hunter2@inner@example.org/m.pt")
-    def test_what_is_public_holds_no_secret(self, url):
+    def test_a_public_url_holds_no_secret(self, url):
         parsed = parse_weights_url(url)
         assert SECRET not in parsed.public
         assert SECRET not in (parsed.filename or "")
@@ -158,13 +158,13 @@ class TestRemoteURLs:
         assert parse_weights_url(parsed.text) == parsed
 
     @given(remote_urls())
-    def test_what_is_public_is_a_url_that_is_public_already(self, url):
+    def test_the_public_form_of_a_public_url_is_itself(self, url):
         public = parse_weights_url(url).public
         assert parse_weights_url(public).text == public == public_url(public)
         assert parse_weights_url(public).filename == parse_weights_url(url).filename
 
     @given(schemes, hosts, plain)
-    def test_what_has_no_secret_is_shown_as_it_is(self, scheme, host, path):
+    def test_a_url_without_a_secret_is_shown_unchanged(self, scheme, host, path):
         assume(scheme.islower())
         url = f"{scheme}://{host}/{path}"
         assert parse_weights_url(url).public == url

@@ -1,6 +1,6 @@
 """Finding models: decisions 1 to 5 and 41 of localreg/guide/decisions.md.
 
-The comments below name the decisions. The algebra of tag filters has tests of its own.
+The comments below name the decisions. tests/values/test_tag_filters.py tests the algebra of tags.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def test_every_event_on_a_model_makes_it_the_newest(change, registry):
     assert updated(registry)[old.id] > before
 
 
-def test_what_changes_nothing_moves_nothing(registry):
+def test_a_call_that_changes_nothing_does_not_move_updated(registry):
     old = imported("old", tags=["t"], comment="c", metadata={"k": "v"}, project="p")
     imported("new")
     before = updated(registry)
@@ -291,7 +291,7 @@ def test_no_arguments_take_the_newest_model_and_the_log_says_which(registry, cap
     assert newest.id in caplog.text
 
 
-def test_nothing_found_says_what_was_asked_for(registry):
+def test_the_error_for_no_match_repeats_the_arguments(registry):
     with pytest.raises(ModelNotFoundError) as raised:
         InputModel(name="n", project="p", tags=["t"], only_published=True)
     for part in ("'n'", "'p'", "'t'", "only_published=True"):

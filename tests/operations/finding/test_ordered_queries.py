@@ -1,4 +1,4 @@
-"""Queries in another order than the newest first: by creation, by name, by a metric."""
+"""Queries with order_by: by creation, by name, by a metric."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def measured(registry):
         ("+metrics.f1", "cab"),
     ],
 )
-def test_a_metric_puts_the_best_first_and_leaves_out_what_has_none(order, expected, measured):
+def test_a_metric_puts_the_best_first_and_omits_models_without_it(order, expected, measured):
     assert names(order) == list(expected)
 
 
-def test_what_this_process_reported_a_moment_ago_counts(measured):
+def test_values_that_this_process_has_just_reported_count(measured):
     measured["e"].report_scalar("val", "acc", 1.0, 1)
     assert names("metrics.val/acc", max_results=1) == ["e"]
 
@@ -65,7 +65,7 @@ def test_equal_values_are_newest_first(registry):
     assert names("metrics.f1") == ["d", "b", "c", "a"]
 
 
-def test_a_tasks_series_of_that_name_is_no_models(registry):
+def test_a_series_of_a_task_is_not_one_of_its_model(registry):
     Task.create(task_name="t").report_scalar("val", "acc", 1.0, 1)
     assert names("metrics.val/acc") == []
 
@@ -77,7 +77,7 @@ def test_titles_with_slashes_are_found(registry):
     assert names("metrics.val/acc") == ["b"]
 
 
-def test_a_metric_that_nobody_reported_finds_nothing(measured):
+def test_an_unreported_metric_finds_nothing(measured):
     assert names("metrics.val/other") == names("metrics.other") == []
 
 
@@ -99,7 +99,7 @@ def test_the_registry_takes_it_too(registry, measured):
 
 
 @pytest.mark.parametrize("order", ["", "-", "metrics.", "metric:a/b", "size", 1, None, ["name"]])
-def test_what_is_no_order_is_an_error_that_says_what_is(order, registry):
+def test_the_error_for_an_unknown_order_lists_the_orders(order, registry):
     if order is None:
         assert names(None) == []
         return

@@ -1,4 +1,4 @@
-"""Queries find what was asked for, the model changed last first, and drive by the right index."""
+"""Queries find the right models, in order of their last change, and use the right index."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def write_all(store, models):
 
 
 class Large(NamedTuple):
-    """A registry of many models, and what was told of each, the one changed last first."""
+    """A registry of many models, and the facts of each, in order of their last change."""
 
     registry: OpenRegistry
     models: list[Told]
@@ -108,7 +108,7 @@ def large(tmp_path_factory):
     registry = open_registry(tmp_path_factory.mktemp("queries"), durability="fast")
     models = [draw_up(number) for number in range(MODELS)]
     write_all(registry.store, models)
-    # Some move to the front, so that the order is neither that of the keys nor of creation.
+    # Some models change again, so the order is neither that of keys nor of creation.
     moved = random.Random(0).sample(models[3 * PROBE :], 300)
     with registry.store.write() as change:
         for told in moved:
@@ -222,7 +222,7 @@ DRIVERS = [
     ({"tags": ["rare"], "name": "common"}, f"{NEWEST} rare", False),
     ({"tags": ["most"], "project": "small"}, "model_project", False),
     ({"tags": ["rare"], "project": "big"}, f"{NEWEST} rare", False),
-    # All common: the one whose newest are the oldest is the thinnest among what is new.
+    # All are common: best is the one whose newest models are the oldest.
     ({"tags": ["__$all", "new", "old"]}, f"{NEWEST} old", False),
     ({"tags": ["__$all", "old", "new"]}, f"{NEWEST} old", False),
     ({"tags": ["__$all", "most", "half"]}, f"{NEWEST} half", False),
@@ -295,7 +295,7 @@ def test_the_narrowest_index_drives(large, asked, index, sorts):
         ({"tags": ["most"], "metadata": {"kind": "some"}}, 4),
     ],
 )
-def test_what_needs_no_probe_gets_none(large, asked, statements):
+def test_a_query_without_a_choice_of_index_probes_none(large, asked, statements):
     assert len(traced(large[0], asked)[0]) == statements
 
 
@@ -367,7 +367,7 @@ class TestChecks:
             ({"metadata": {"k": "\ud800"}}, "metadata value"),
         ],
     )
-    def test_what_cannot_be_asked_is_an_error_naming_the_argument(self, asked, argument):
+    def test_a_bad_argument_is_an_error_that_names_it(self, asked, argument):
         with pytest.raises(InvalidValueError) as caught:
             check_query(**asked)
         assert caught.value.argument == argument

@@ -1,4 +1,4 @@
-"""References, versions and aliases: the names of models beside their ids."""
+"""References, versions and aliases: how models are named other than by id."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_ref_is_a_reference_to_the_very_version(registry):
      "Vision/resnet", "vision/", "vision", "/resnet", "0" * 32, "0" * 12, "vision/resnet:",
      "vision/resnet@", "vision/resnet:" + "9" * 30],
 )  # fmt: skip
-def test_what_nothing_answers_to_is_an_error_that_repeats_it(reference, registry):
+def test_the_error_for_an_unknown_reference_repeats_it(reference, registry):
     new()
     with pytest.raises(ModelNotFoundError, match=re.escape(reference)) as raised:
         registry.model(reference)

@@ -1,7 +1,6 @@
 """Configurations, labels and metadata: decisions 12 to 14 of localreg/guide/decisions.md.
 
-How texts are told apart and values cast is tested where it is done; here is what of it a handle
-shows.
+Formats and casts are tested in tests/values; these tests are about handles of models.
 """
 
 from __future__ import annotations
@@ -233,7 +232,7 @@ def test_an_entry_may_be_a_bare_value(model):
     }
 
 
-def test_what_get_all_metadata_gives_can_be_set_again(model):
+def test_the_result_of_get_all_metadata_can_be_set_again(model):
     """The entries have a "key" of their own, as the page allows."""
     model.set_all_metadata({"a": 1, "b": "x"})
     first = model.get_all_metadata()

@@ -45,7 +45,7 @@ def test_an_archived_model_is_not_matched(registry, caplog):
     assert caplog.text == ""
     archived.unarchive()
     assert len(InputModel.query_models()) == 2
-    # Of two, the newest made: the import goes by the same rule as load_model.
+    # Of two, the one created last, as in load_model.
     assert InputModel.import_model(URL).id == second.id
 
 
@@ -362,8 +362,8 @@ def test_names_hold_any_other_text(name, registry):
     assert InputModel(name=name.strip(), project=name.strip()).id == model.id
 
 
-def test_names_of_one_and_two_characters_are_fine(registry):
-    """The SDK's server refuses them, after it left an empty record behind."""
+def test_names_may_have_one_or_two_characters(registry):
+    """ClearML's server refuses them, and leaves an empty record."""
     assert InputModel.import_model(URL, name="a").name == "a"
 
 

@@ -1,4 +1,4 @@
-"""Lineage: where a model comes from and where it went, for Python, for people and for programs."""
+"""Lineage: what a model was made from and used for; as a value, as text and as JSON."""
 
 from __future__ import annotations
 

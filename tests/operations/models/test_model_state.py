@@ -264,7 +264,7 @@ def test_handles_on_one_model_are_equal_and_have_one_hash(registry):
 # decision 44: .task ------------------------------------------------------------------------
 
 
-def test_task_is_the_one_connected_last_whoever_asks(registry):
+def test_task_is_the_one_connected_last(registry):
     model = imported("a")
     first, second = Task.create(task_name="first"), Task.create(task_name="second")
     model.connect(first)

@@ -1,4 +1,4 @@
-"""`OutputModel`: recorded at once, every update a revision, nobody's file deleted unless asked."""
+"""`OutputModel`: recorded at once; each update is a revision; files are deleted only on request."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class TestMaking:
         assert model.comment == f"Created by task id: {task.id}"
         assert (model.url, model.framework, model.revisions()) == (None, None, [])
 
-    def test_everything_that_is_told_is_kept(self, registry):
+    def test_every_argument_is_recorded(self, registry):
         task = Task.create("vision", "train")
         model = OutputModel(
             task, None, {"layers": 3}, {"cat": 1}, "net", ["b", "a"], "by hand", "PyTorch"
@@ -148,7 +148,7 @@ class TestBase:
         model.update_weights(write_file("w.pt"))
         assert [each.revision for each in model.revisions()] == [1, 2]
 
-    def test_the_same_task_tells_it_once(self, task):
+    def test_the_comment_names_the_same_task_once(self, task):
         base = OutputModel(name="base")
         for _ in range(2):
             OutputModel(base_model_id=base.id)
@@ -294,7 +294,7 @@ class TestUpdating:
         assert "hunter2" not in str(rows(registry, "SELECT payload FROM event"))
         assert "hunter2" not in model.comment
 
-    def test_the_comment_tells_of_it_in_front(self, model, write_file, task):
+    def test_the_comment_begins_with_the_update(self, model, write_file, task):
         created = f"Created by task id: {task.id}"
         model.update_weights(write_file("a.pt"))
         assert model.comment == f"snapshot a.pt stored\n{created}"
@@ -475,7 +475,7 @@ class TestPackages:
         with pytest.raises(InvalidValueError, match="not both"):
             model.update_weights_package([write_file("x.pt")], self.folder(write_file))
 
-    def test_a_file_is_no_folder(self, model, write_file):
+    def test_a_file_in_place_of_a_folder_is_an_error(self, model, write_file):
         with pytest.raises(InvalidValueError, match="must be a folder"):
             model.update_weights_package(weights_path=write_file("x.pt"))
 
@@ -533,7 +533,7 @@ class TestDesign:
         model.labels = {"dog": 2}
         assert model.labels == {"dog": 2}
 
-    def test_what_is_the_same_makes_no_event(self, model):
+    def test_an_unchanged_value_makes_no_event(self, model):
         model.update_labels({"cat": 1})
         before = model.history()
         model.update_labels({"cat": 1})

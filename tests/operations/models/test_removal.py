@@ -46,7 +46,7 @@ def made_by(registry, task, path, **told):
 # what goes --------------------------------------------------------------------------------
 
 
-def test_no_place_on_this_machine_stays_in_the_history_of_what_is_removed(registry, file):
+def test_the_history_of_a_removed_model_has_no_path_of_this_machine(registry, file):
     model = registry.add(file, "m", mode="reference")
     Model.remove(model)
     rows = registry.db.conn.execute("SELECT payload FROM event").fetchall()
@@ -91,7 +91,7 @@ def test_a_model_that_a_task_let_go_of_is_not_in_use(registry):
     assert InputModel.remove(model) is True
 
 
-def test_what_a_published_task_made_is_removed_by_force_only(registry, file, caplog):
+def test_a_model_of_a_published_task_is_removed_by_force_only(registry, file, caplog):
     task = Task.create(task_name="train")
     model = made_by(registry, task, file)
     assert model.original_task == task.id
@@ -107,7 +107,7 @@ def test_what_a_published_task_made_is_removed_by_force_only(registry, file, cap
     assert len(task.models["output"]) == 0
 
 
-def test_what_a_draft_task_made_is_pulled_from_its_outputs(registry, file):
+def test_a_removed_model_is_removed_from_the_outputs_of_a_draft_task(registry, file):
     task = Task.create(task_name="train")
     model = made_by(registry, task, file)
     assert task.output_models_id == {"made": model.id}

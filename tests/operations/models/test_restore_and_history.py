@@ -1,4 +1,4 @@
-"""Restoring removed models, and the history that tells of every change."""
+"""Restoring removed models, and the history, which records every change."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_restore_of_a_name_that_several_removed_models_had_is_ambiguous(registry
     assert set(raised.value.hits) == {first.id, second.id}
 
 
-def test_what_was_not_removed_is_not_restored(registry):
+def test_a_model_that_was_not_removed_is_not_restored(registry):
     model = new()
     for reference in (model.id, "vision/resnet", "f" * 32, "nothing"):
         with pytest.raises(ModelNotFoundError, match="removed model"):
@@ -136,7 +136,7 @@ def test_a_model_is_removed_and_restored_again_and_again(registry):
         assert everything(registry.restore(model.id)) == before
 
 
-def test_what_changed_after_a_restore_is_restored_the_next_time(registry):
+def test_changes_after_a_restore_are_in_the_next_restore(registry):
     model = new(comment="old")
     InputModel.remove(model)
     registry.restore(model.id).comment = "new"
@@ -147,7 +147,7 @@ def test_what_changed_after_a_restore_is_restored_the_next_time(registry):
 # history -----------------------------------------------------------------------------------
 
 
-def test_history_tells_every_change_newest_first(registry, tmp_path):
+def test_history_lists_every_change_newest_first(registry, tmp_path):
     model = InputModel.import_model("s3://bucket/m.pt", name="resnet", project="vision")
     model.add_tags("t")
     model.remove_tags("t")
@@ -182,7 +182,7 @@ def test_history_tells_every_change_newest_first(registry, tmp_path):
     ]
 
 
-def test_history_outlives_the_model_and_tells_of_its_end(registry):
+def test_history_outlives_the_model_and_records_its_removal(registry):
     model = new()
     InputModel.remove(model)
     assert texts(model.history(1)) == ["removed vision/resnet"]
@@ -199,7 +199,7 @@ def test_history_of_a_published_import_and_of_kept_weights(registry, tmp_path):
     )
 
 
-def test_the_registrys_history_tells_of_projects_and_tasks_too(registry):
+def test_the_registrys_history_lists_projects_and_tasks_too(registry):
     task = Task.create("vision", "train")
     model = new()
     model.connect(task, name="backbone")
