@@ -13,7 +13,6 @@ from localreg.errors import InvalidValueError, ModelNotFoundError
 from localreg.operations.finding.upstream import Found
 from localreg.progress import shown_progress
 from localreg.values.checks import check_name
-from localreg.values.labels import check_labels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -224,14 +223,12 @@ class InputModel(Model):
         """
         from localreg.api.models.model_handle import Empty
         from localreg.values.config_text import config_to_text
+        from localreg.values.labels import check_labels
 
         model = cls.__new__(cls)
-        model._chain, model._subject = (
-            None,
-            Empty(
-                config_to_text(config_text, config_dict),
-                check_labels(label_enumeration),
-            ),
+        model._chain = None
+        model._subject = Empty(
+            config_to_text(config_text, config_dict), check_labels(label_enumeration)
         )
         return model
 

@@ -8,7 +8,6 @@ from localreg.store.rows import model_query
 from localreg.store.rows.model_query import NEWEST, ModelQuery, Order
 from localreg.values.checks import check_name, check_text, shown
 from localreg.values.frozen import replace
-from localreg.values.metrics import better
 from localreg.values.tags import FILTER_LIMIT, parse_tag_filter
 
 TYPE_CHECKING = False
@@ -83,12 +82,15 @@ def check_order(given: object) -> Order:
             f"- or + in front or neither, not {shown(given)}",
             argument="order_by",
         )
-    descending = text[0] == "-" if key != text else _naturally_descending(key, metric)
+    if key != text:
+        descending = text[0] == "-"
+    elif metric:
+        from localreg.values.metrics import better
+
+        descending = better(metric) >= 0
+    else:
+        descending = key != "name"
     return Order("metric", descending, "", metric) if metric else Order(key, descending)
-
-
-def _naturally_descending(key: str, metric: str) -> bool:
-    return better(metric) >= 0 if metric else key != "name"
 
 
 def check_limit(argument: str, limit: object) -> int | None:
