@@ -82,7 +82,7 @@ class OutputModel(Model):
         registry: Registry | None = None,
     ) -> None:
         self._chain, self._task_id = _task_of(task, registry)
-        told = operations.models.recording.describe(
+        description = operations.models.recording.describe(
             config_text=config_text,
             config_dict=config_dict,
             label_enumeration=label_enumeration,
@@ -93,10 +93,12 @@ class OutputModel(Model):
         )
         self._entry = self._destination = None
         if base_model_id is None or base_model_id == "":
-            made = operations.models.outputs.make_output(self._chain.first, self._task_id, told)
+            made = operations.models.outputs.make_output(
+                self._chain.first, self._task_id, description
+            )
         else:
-            made = operations.models.outputs.take_over(
-                self._chain, self._task_id, base_model_id, told
+            made = operations.models.outputs.overwrite(
+                self._chain, self._task_id, base_model_id, description
             )
         self._subject = operations.finding.references.find_model(self._chain, made)
 
@@ -127,8 +129,8 @@ class OutputModel(Model):
                 "task connects models of its own registry",
                 argument="task",
             )
-        told = operations.models.outputs.connect_output(found.registry, task.id, found.id, name)
-        self._task_id, self._entry = task.id, told or self._entry
+        entry = operations.models.outputs.connect_output(found.registry, task.id, found.id, name)
+        self._task_id, self._entry = task.id, entry or self._entry
 
     def set_upload_destination(self, uri: str | None) -> None:
         """Set the destination of the weights that this object uploads from now on.
@@ -293,7 +295,7 @@ class OutputModel(Model):
         Source: ``update_design`` of ClearML's ``OutputModel``.
         """
         found = self._found()
-        return operations.models.outputs.set_config(
+        return operations.models.designs.set_config(
             found.registry, found.id, self._task_id, config_text, config_dict
         )
 
@@ -307,7 +309,7 @@ class OutputModel(Model):
         Source: ``update_labels`` of ClearML's ``OutputModel``.
         """
         found = self._found()
-        operations.models.outputs.set_labels(found.registry, found.id, self._task_id, labels)
+        operations.models.designs.set_labels(found.registry, found.id, self._task_id, labels)
         return True
 
     @property

@@ -1,19 +1,17 @@
-"""Adding weights as the next version of a model, by one of four modes."""
+"""Adding weights: a file, a folder, a stream or a URL becomes the next version of a model."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from localreg.blobs.local_files.local_file import UNNAMED
 from localreg.errors import InvalidURLError, InvalidValueError
 from localreg.operations.models.aliases import check_alias, point_alias
 from localreg.operations.models.importing import Imported, find_known, known_in
-from localreg.operations.models.recording import Description, create
+from localreg.operations.models.outputs import enter, free_entry
+from localreg.operations.models.recording import Description, create, in_project_of
 from localreg.operations.weights.ingest import MODES, Held, Source, digest_of, taken_in
 from localreg.operations.weights.origin import Origin, check_filename, check_pin, origin_of
 from localreg.registry import Chain
 from localreg.store.events.change import Change
-from localreg.store.rows import task_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import replace
 from localreg.values.records import TaskRecord
@@ -41,33 +39,31 @@ def add_model(
 
     Args:
         source: a local path, or an open binary file.
-        description: what is told of it; the name is the file's without.
+        description: without a name, the model gets that of the file.
         mode: "copy"; "move" deletes the source afterwards; "link" shares the bytes with it, by
             a clone where the file system can, else by a hard link; "reference" only records
             where it is.
-        filename: the name it is handed out under, by default the source's own.
+        filename: the name of local copies; by default the source's own.
         expected: the sha256 that the bytes must have.
-        hashed: with "reference", also record what the file's digest is now.
-        task: the task that made it, which gets it as an output.
+        hashed: with "reference", also record the digest that the file has now.
+        task: the task that made the model, which becomes an output of it.
         alias: points to the new version afterwards.
-        progress: told of the bytes that are kept.
+        progress: called with the number of bytes that are stored.
 
     Raises:
-        InvalidURLError: it is no local path.
-        InvalidValueError: an argument cannot be used, or the source not in this mode.
-        DigestMismatchError: the bytes are others than expected; nothing was recorded.
-        SourceNotFoundError: there is no such file.
-        StorageError: the disk is full, or refused something.
+        InvalidURLError: the source is not a local path.
+        DigestMismatchError: the bytes do not have the expected sha256; nothing was recorded.
+        SourceNotFoundError: the file does not exist.
     """
-    taken, origin = _look_at(source, mode, filename, expected)
-    taken = replace(taken, progress=progress)
-    make = _maker(description, origin, task, alias)
+    checked, origin = _check_source(source, mode, filename, expected)
+    checked = replace(checked, progress=progress)
+    alias = None if alias is None else check_alias(alias)
     if mode != "reference":
-        with taken_in(chain, taken) as (change, held_bytes):
-            return make(change, held_bytes)
-    held = digest_of(chain.first, taken) if hashed or origin.pinned else None
+        with taken_in(chain, checked) as (change, stored):
+            return _record(change, description, origin, stored, task, alias)
+    known = digest_of(chain.first, checked) if hashed or origin.pinned else None
     with chain.first.store.write() as change:
-        return make(change, held)
+        return _record(change, description, origin, known, task, alias)
 
 
 def add_url(
@@ -82,39 +78,39 @@ def add_url(
     alias: str | None = None,
     progress: Progress | None = None,
 ) -> Imported:
-    """Make what a URL serves the next version of a model, unless a model of it is known.
+    """Make what a URL serves the next version of a model, unless a model of the URL is known.
 
     Args:
-        url: none of a local path.
-        description, task, alias: as for `add_model`; ignored when the model is known.
-        copy: download the bytes now, and keep them; else the URL is only recorded.
-        filename: the name they are handed out under, by default the URL's, or the server's.
+        url: the URL of a remote file, not a local path.
+        description, task, alias: as for `add_model`; ignored if the model is known.
+        copy: download the bytes now and store them; if False, only record the URL.
+        filename: the name of local copies; by default the URL's, or the one the server sends.
         expected: the sha256 that the bytes must have.
-        progress: told of the bytes that are downloaded.
+        progress: called with the number of bytes that are downloaded.
 
     Raises:
         InvalidURLError: the URL cannot be used.
-        InvalidValueError: another argument cannot.
-        DigestMismatchError: the bytes are others than expected; nothing was recorded.
-        DownloadError: the server does not give them, or the scheme is none that is fetched.
-        StorageError: the disk is full, or refused something.
+        DigestMismatchError: the bytes do not have the expected sha256; nothing was recorded.
+        DownloadError: the download failed, or localreg does not know the URL's scheme.
     """
     name = None if filename is None else check_filename(filename)
     parsed = parse_weights_url(url)
     pin = check_pin(parsed, expected)
     origin = origin_of(parsed, kept=copy, pinned=pin, package=False)
     origin = replace(origin, filename=name or origin.filename)
-    make = _maker(description, origin, task, alias)
+    alias = None if alias is None else check_alias(alias)
     known = find_known(chain, parsed, pin)
     if known is not None:
         return known
-
     registry = chain.first
 
-    def record(change: Change, held: Held | None) -> Imported:
-        first = known_in(registry, change.connection, parsed, pin)  # another process may have been
-        shown_url = parsed.public or parsed.text
-        return first or Imported(registry, make(change, held), known=False, url=shown_url)
+    def record(change: Change, stored: Held | None) -> Imported:
+        # Another process may have recorded it since.
+        known = known_in(registry, change.connection, parsed, pin)
+        if known is not None:
+            return known
+        made = _record(change, description, origin, stored, task, alias)
+        return Imported(registry, made, known=False, url=parsed.public or parsed.text)
 
     if not copy:
         with registry.store.write() as change:
@@ -128,37 +124,31 @@ def add_url(
         wanted=pin,
         progress=progress,
     )
-    with fetched(chain, wish) as (change, held):
-        return record(change, held)
+    with fetched(chain, wish) as (change, stored):
+        return record(change, stored)
 
 
-def _maker(
-    description: Description, origin: Origin, task: TaskRecord | None, alias: str | None
-) -> Callable[[Change, Held | None], str]:
-    """Return what records the model within a transaction, and returns its id.
-
-    Raises:
-        InvalidValueError: the alias cannot be used.
-    """
-    pointer = None if alias is None else check_alias(alias)
-
-    def make(change: Change, held: Held | None) -> str:
-        filename = (held and held.filename) or origin.filename or UNNAMED
-        told = replace(description, name=description.name or filename.split(".")[0] or filename)
-        project = told.project or (task.project.name if task and task.project else None)
-        made = create(change, told, origin, held, project=project, maker=task)
-        if task is not None:
-            payload = {"role": "output", "old": None, "new": made}
-            entry = _entry_name(change, task, told.name or "")
-            change.record("task.model", task.id, payload, field=entry)
-        if pointer is not None:
-            point_alias(change, made, pointer)
-        return made
-
-    return make
+def _record(
+    change: Change,
+    description: Description,
+    origin: Origin,
+    held: Held | None,
+    task: TaskRecord | None,
+    alias: str | None,
+) -> str:
+    """Record the model, its name on the task and its alias, within a transaction."""
+    filename = (held and held.filename) or origin.filename or UNNAMED
+    name = description.name or filename.split(".")[0] or filename
+    named = replace(in_project_of(task, description), name=name)
+    made = create(change, named, origin, held, maker=task)
+    if task is not None:
+        enter(change, task.id, made, free_entry(change, task.id, name))
+    if alias is not None:
+        point_alias(change, made, alias)
+    return made
 
 
-def _look_at(
+def _check_source(
     source: object, mode: object, filename: object, expected: object
 ) -> tuple[Source, Origin]:
     if mode not in MODES:
@@ -167,7 +157,7 @@ def _look_at(
         )
     name = None if filename is None else check_filename(filename)
     if hasattr(source, "read"):
-        return _look_at_stream(source, mode, name, expected)
+        return _check_stream(source, mode, name, expected)
     parsed = parse_weights_url(source)
     if parsed.path is None:
         raise InvalidURLError(
@@ -180,29 +170,20 @@ def _look_at(
     origin = origin_of(parsed, kept=mode != "reference", pinned=pin, package=package)
     origin = replace(
         origin,
-        url=None if mode == "move" else origin.url,  # nothing is there afterwards
+        url=None if mode == "move" else origin.url,  # the source is deleted
         filename=name or origin.filename,
     )
     return Source(path=parsed.path, filename=origin.filename, mode=mode, wanted=pin), origin  # type: ignore[arg-type]  # it is one of MODES
 
 
-def _look_at_stream(
-    source: object, mode: object, name: str | None, expected: object
+def _check_stream(
+    stream: object, mode: object, name: str | None, expected: object
 ) -> tuple[Source, Origin]:
     if mode != "copy":
         raise InvalidValueError(f"a stream can only be copied, not {mode}", argument="mode")
-    told = getattr(source, "name", None)  # of an open file; of a socket it is a number
-    own = safe_filename(told) if isinstance(told, str) and not told.startswith("<") else None
+    path = getattr(stream, "name", None)  # a path; the number of a socket; or like "<stdin>"
+    own = safe_filename(path) if isinstance(path, str) and not path.startswith("<") else None
     pin = check_pin(None, expected)
     filename = name or own or UNNAMED
     origin = Origin(url=None, public=None, filename=filename, kept=True, pinned=pin)
-    return Source(path=None, stream=source, filename=filename, wanted=pin), origin  # type: ignore[arg-type]  # it has read()
-
-
-def _entry_name(change: Change, task: TaskRecord, name: str) -> str:
-    taken = task_rows.models(change.connection, task.id, "output")
-    return next(
-        each
-        for each in (name, *(f"{name} {number}" for number in range(2, len(taken) + 3)))
-        if each not in taken
-    )
+    return Source(path=None, stream=stream, filename=filename, wanted=pin), origin  # type: ignore[arg-type]  # it has read()

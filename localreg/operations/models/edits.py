@@ -12,8 +12,8 @@ from localreg.values.metadata import entries, entry
 from localreg.values.records import MetadataValue, Project, project_payload
 from localreg.values.tags import check_tags
 
-# System tags that are states of the model, with a column of their own.
-STATES = {"archived": "archived", "package": "package"}
+STATES = ("archived", "package")
+"""The system tags that are states of the model. Each has a column of the same name."""
 
 
 def rename(registry: OpenRegistry, model_id: str, name: object) -> None:
@@ -56,22 +56,19 @@ def set_comment(registry: OpenRegistry, model_id: str, comment: object) -> None:
     """Set or, with None or "", clear a model's comment."""
     new = check_comment(comment)
     with registry.store.write() as change:
-        row = require_model(change.connection, model_id)
-        _set(change, model_id, "comment", row.comment, new)
+        set_columns(change, require_model(change.connection, model_id), comment=new)
 
 
 def publish(registry: OpenRegistry, model_id: str) -> None:
     """Publish a model."""
     with registry.store.write() as change:
-        row = require_model(change.connection, model_id)
-        _set(change, model_id, "published", row.published, True)
+        set_columns(change, require_model(change.connection, model_id), published=True)
 
 
 def set_archived(registry: OpenRegistry, model_id: str, archived: bool) -> None:
     """Archive a model, or unarchive it."""
     with registry.store.write() as change:
-        row = require_model(change.connection, model_id)
-        _set(change, model_id, "archived", row.archived, archived)
+        set_columns(change, require_model(change.connection, model_id), archived=archived)
 
 
 def set_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
@@ -79,8 +76,7 @@ def set_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
     new = set(check_tags("tags", tags))
     with registry.store.write() as change:
         require_model(change.connection, model_id)
-        old = set(model_rows.tags(change.connection, model_id, system=False))
-        change_tags(change, model_id, added=new - old, dropped=old - new)
+        replace_tags(change, model_id, new)
 
 
 def edit_tags(
@@ -91,7 +87,7 @@ def edit_tags(
     with registry.store.write() as change:
         require_model(change.connection, model_id)
         old = set(model_rows.tags(change.connection, model_id, system=False))
-        change_tags(change, model_id, added=added - old - dropped, dropped=dropped & old)
+        _change_tags(change, model_id, added=added - old - dropped, dropped=dropped & old)
 
 
 def set_system_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
@@ -99,11 +95,8 @@ def set_system_tags(registry: OpenRegistry, model_id: str, tags: object) -> None
     wanted = set(check_tags("system_tags", tags))
     with registry.store.write() as change:
         row = require_model(change.connection, model_id)
-        for tag, column in STATES.items():
-            _set(change, model_id, column, getattr(row, column), tag in wanted)
-        new = wanted - set(STATES)
-        old = set(model_rows.tags(change.connection, model_id, system=True))
-        change_tags(change, model_id, added=new - old, dropped=old - new, system=True)
+        set_columns(change, row, **{state: state in wanted for state in STATES})
+        replace_tags(change, model_id, wanted - set(STATES), system=True)
 
 
 def set_metadata(
@@ -146,15 +139,23 @@ def drop_metadata(registry: OpenRegistry, model_id: str, key: object) -> bool:
     return old is not None
 
 
-def _set(change: Change, model_id: str, column: str, old: object, new: object) -> None:
-    if old != new:
-        change.record("model.changed", model_id, {"old": old, "new": new}, field=column)
+def set_columns(change: Change, row: model_rows.ModelRow, **new: object) -> None:
+    """Set columns of a model, within a transaction; equal values make no event."""
+    for column, value in new.items():
+        old = getattr(row, column)
+        if old != value:
+            change.record("model.changed", row.id, {"old": old, "new": value}, field=column)
 
 
-def change_tags(
+def replace_tags(change: Change, model_id: str, new: set[str], *, system: bool = False) -> None:
+    """Replace a model's tags, or its system tags, within a transaction."""
+    old = set(model_rows.tags(change.connection, model_id, system=system))
+    _change_tags(change, model_id, added=new - old, dropped=old - new, system=system)
+
+
+def _change_tags(
     change: Change, model_id: str, *, added: set[str], dropped: set[str], system: bool = False
 ) -> None:
-    """Add tags that a model does not have, and drop tags that it has, within a transaction."""
     for tag in sorted(dropped):
         payload = {"old": True, "new": False, "system": system}
         change.record("model.tag", model_id, payload, field=tag)

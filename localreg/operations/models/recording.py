@@ -1,4 +1,4 @@
-"""Recording a model: what is told of it is checked, then written as one event."""
+"""The description of a new model, checked, and the event that records the model."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from localreg.store.events.change import Change
 from localreg.values.checks import check_comment, check_name
 from localreg.values.config_text import config_to_text
 from localreg.values.frameworks import infer_framework
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 from localreg.values.ids import new_id
 from localreg.values.labels import check_labels
-from localreg.values.metadata import MetadataEntry, entries
+from localreg.values.metadata import entries
 from localreg.values.records import MetadataValue, ModelRecord, TaskRecord
 from localreg.values.tags import check_tags
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Description(Frozen, kw_only=True):
-    """What is told of a model when it is brought in, checked; see `describe`."""
+    """What the user says about a new model, checked by `describe`."""
 
     name: str | None
     project: str | None
@@ -49,18 +49,15 @@ def describe(
     create_as_published: object = False,
     framework: object = None,
 ) -> Description:
-    """Check what is told of a model.
+    """Check the description of a new model.
 
     Args:
-        config_text, config_dict: the configuration, as text or as what becomes JSON; not both.
+        config_text, config_dict: the configuration as text or as a dict, kept as JSON; not both.
         label_enumeration: dict of label to int.
         name, project, comment, framework: text, or None.
         tags: a list of str.
         metadata: dict of key to value, or to ``{"value": …, "type": …}``.
         is_package, create_as_published: flags.
-
-    Raises:
-        InvalidValueError: or one of its subclasses, naming the argument.
     """
     return Description(
         name=None if name is None else check_name("name", name).strip(),
@@ -71,7 +68,7 @@ def describe(
         ),
         tags=check_tags("tags", tags),
         metadata={
-            key: _value(entry)
+            key: MetadataValue(entry.value, entry.type)
             for key, entry in entries({} if metadata is None else metadata).items()
         },
         labels=check_labels(label_enumeration),
@@ -81,27 +78,29 @@ def describe(
     )
 
 
-def _value(entry: MetadataEntry) -> MetadataValue:
-    return MetadataValue(entry.value, entry.type)
+def in_project_of(task: TaskRecord | None, description: Description) -> Description:
+    """Return a description that has the project of a task if it names none."""
+    if description.project or task is None or task.project is None:
+        return description
+    return replace(description, project=task.project.name)
 
 
 def create(
     change: Change,
-    told: Description,
+    description: Description,
     origin: Origin | None,
     held: Held | None,
     *,
-    project: str | None,
     maker: TaskRecord | None = None,
     parent: str | None = None,
 ) -> str:
     """Record a model, within a transaction; return its id.
 
     Args:
-        origin: where its weights come from; None when it has none yet.
-        held: its bytes, when the registry has them or knows their digest.
+        origin: where its weights come from; None if it has no weights yet.
+        held: digest and size of its weights, if they are known.
         maker: the task that made it.
-        parent: id of the model it was made from.
+        parent: id of the model that it was made from.
     """
     model_id = new_id()
     at = change.stamp(model_id)
@@ -109,19 +108,19 @@ def create(
     source = "" if origin is None else origin.url or origin.filename or ""
     record = ModelRecord(
         id=model_id,
-        name=told.name or "",
-        project=ensure_project(change, project),
-        comment=told.comment,
-        framework=told.framework or infer_framework(source),
-        package=told.package or (origin is not None and origin.package),
-        published=told.published,
+        name=description.name or "",
+        project=ensure_project(change, description.project),
+        comment=description.comment,
+        framework=description.framework or infer_framework(source),
+        package=description.package or (origin is not None and origin.package),
+        published=description.published,
         task=maker.id if maker else None,
         parent=parent,
         created=at,
-        config=told.config,
-        labels=told.labels,
-        tags=told.tags,
-        metadata=told.metadata,
+        config=description.config,
+        labels=description.labels,
+        tags=description.tags,
+        metadata=description.metadata,
         weights=weights,
     )
     change.record("model.created", model_id, record.payload())

@@ -10,7 +10,8 @@ from localreg import log
 from localreg.errors import InvalidURLError, InvalidValueError, NotFoundError
 from localreg.operations.finding.references import require_draft, require_model
 from localreg.operations.finding.upstream import Found
-from localreg.operations.models.outputs import enter, entry_of, set_columns
+from localreg.operations.models.edits import set_columns
+from localreg.operations.models.outputs import enter, entry_of
 from localreg.operations.weights.ingest import Held, Source, as_file, taken_in
 from localreg.operations.weights.locations import holder, local_file
 from localreg.operations.weights.origin import Origin, origin_of, weights_record
@@ -178,7 +179,7 @@ def add(change: Change, model_id: str, origin: Origin, held: Held | None, update
         entry = update.entry or (entry_of(origin.filename) if origin.filename else UNNAMED_OUTPUT)
         enter(change, update.task, model_id, entry)
         columns["parent"] = _parent(change, update.task, row, entry)
-    set_columns(change, row, columns)
+    set_columns(change, row, **columns)
     return Added(weights, _drop(change, model_id, before, update.keep_last))
 
 
@@ -249,7 +250,7 @@ def restore_weights(registry: OpenRegistry, model_id: str, revision: object) -> 
             "new": {"revision": wanted.revision, "package": package},
         }
         change.record("model.weights_chosen", model_id, payload)
-        set_columns(change, row, {"package": package})
+        set_columns(change, row, package=package)
 
 
 def revisions(chain: Chain, found: Found) -> list[Revision]:

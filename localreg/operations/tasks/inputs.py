@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from localreg.errors import InvalidValueError
 from localreg.operations.finding.references import find_model, require_model, require_task
 from localreg.operations.finding.upstream import Found
+from localreg.operations.models import designs
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.events.change import Change
 from localreg.store.rows import model_rows, task_rows
 from localreg.values.checks import check_name, shown
 from localreg.values.config_text import config_to_text
@@ -51,7 +51,7 @@ def connect_model(
         old = task_rows.models(change.connection, task_id, "input").get(entry)
         payload = {"role": "input", "old": old, "new": model_id}
         change.record("task.model", task_id, payload, field=entry)
-        _adopt_design(change, task_id, inherited.config, inherited.labels)
+        designs.adopt_design(change, task_id, inherited.design)
         if comment:
             lines = [task_record.comment, f"Using model id: {model_id}"]
             new = "\n".join(line for line in lines if line)
@@ -64,17 +64,12 @@ class _Inherited(Frozen):
     """What a task copies from a model, and the name of the model on it."""
 
     entry: str
-    config: str
-    labels: dict[str, int]
+    design: designs.Design
 
 
 def _inherited_from(connection: model_rows.Connection, model_id: str) -> _Inherited:
     require_model(connection, model_id)
-    return _Inherited(
-        entry_name(connection, model_id),
-        model_rows.config(connection, model_id),
-        model_rows.labels(connection, model_id),
-    )
+    return _Inherited(entry_name(connection, model_id), model_rows.design(connection, model_id))
 
 
 def _inherited_upstream(chain: Chain, model_id: str) -> _Inherited | None:
@@ -131,12 +126,7 @@ def adopt_design(registry: OpenRegistry, task_id: str, config: str, labels: dict
     """Copy a model's configuration and labels to a task, each unless the task has its own."""
     with registry.store.write() as change:
         require_task(change.connection, task_id)
-        _adopt_design(change, task_id, config, labels)
-
-
-def _adopt_design(change: Change, task_id: str, config: str, labels: dict[str, int]) -> None:
-    old_config, old_labels = task_rows.design(change.connection, task_id)
-    _set_design(change, task_id, old_config or config, old_labels or labels)
+        designs.adopt_design(change, task_id, (config, labels))
 
 
 def design(registry: OpenRegistry, task_id: str) -> tuple[str, dict[str, int]]:
@@ -160,19 +150,5 @@ def set_design(
     with registry.store.write() as change:
         require_task(change.connection, task_id)
         old_config, old_labels = task_rows.design(change.connection, task_id)
-        _set_design(
-            change,
-            task_id,
-            config if given else old_config,
-            old_labels if labels is None else checked,
-        )
-
-
-def _set_design(change: Change, task_id: str, config: str, labels: dict[str, int]) -> None:
-    old_config, old_labels = task_rows.design(change.connection, task_id)
-    if (old_config, old_labels) != (config, labels):
-        payload = {
-            "old": {"config": old_config, "labels": old_labels},
-            "new": {"config": config, "labels": labels},
-        }
-        change.record("task.design", task_id, payload)
+        new = (config if given else old_config, old_labels if labels is None else checked)
+        designs.set_task_design(change, task_id, new)

@@ -70,15 +70,16 @@ def present(connection: Connection, model_ids: Sequence[str]) -> set[str]:
 
 def config(connection: Connection, model_id: str) -> str:
     """Return a model's configuration text, "" if it has none."""
-    return _design(connection, model_id)[0]
+    return design(connection, model_id)[0]
 
 
 def labels(connection: Connection, model_id: str) -> dict[str, int]:
     """Return a model's label enumeration."""
-    return _design(connection, model_id)[1]
+    return design(connection, model_id)[1]
 
 
-def _design(connection: Connection, model_id: str) -> tuple[str, dict[str, int]]:
+def design(connection: Connection, model_id: str) -> tuple[str, dict[str, int]]:
+    """Return a model's configuration text and its label enumeration."""
     row = connection.execute(
         "SELECT config, labels FROM design JOIN model ON pk = model WHERE id = ?", (model_id,)
     ).fetchone()
@@ -193,7 +194,7 @@ def records(connection: Connection, model_ids: Iterable[str]) -> list[ModelRecor
 
 
 def _complete(connection: Connection, row: ModelRow) -> ModelRecord:
-    text, enumeration = _design(connection, row.id)
+    text, enumeration = design(connection, row.id)
     return ModelRecord(
         id=row.id,
         name=row.name,
