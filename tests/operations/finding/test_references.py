@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from support.new_models import new
 
 from localreg import InputModel, Model
 from localreg.errors import (
@@ -14,13 +15,6 @@ from localreg.errors import (
     InvalidValueError,
     ModelNotFoundError,
 )
-
-_made = iter(range(10**6))
-
-
-def new(name="resnet", project="vision", **told):
-    url = f"s3://bucket/{next(_made)}.pt"
-    return InputModel.import_model(url, name=name, project=project, **told)
 
 
 def texts(entries):

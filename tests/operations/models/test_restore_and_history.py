@@ -5,16 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from support.new_models import new
 
 from localreg import InputModel, Model, Task
 from localreg.errors import AmbiguousReferenceError, ModelNotFoundError
-
-_made = iter(range(10**6))
-
-
-def new(name="resnet", project="vision", **told):
-    url = f"s3://bucket/{next(_made)}.pt"
-    return InputModel.import_model(url, name=name, project=project, **told)
 
 
 def texts(entries):
