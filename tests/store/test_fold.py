@@ -439,14 +439,14 @@ class Registry(RuleBasedStateMachine):
             folder = folder_of(self.registry, (self.private / "share").as_uri(), task)
             self.attempt(revisions.upload, model, source, folder, update)
         else:
-            added = self.attempt_through(revisions.keep, model, source, update)
-            if added is not None and how == "background":
-                self.upload_in_background(model, task, added)
+            weights = self.attempt_through(revisions.keep, model, source, update)
+            if weights is not None and how == "background":
+                self.upload_in_background(model, task, weights)
 
-    def upload_in_background(self, model, task, added):
+    def upload_in_background(self, model, task, weights):
         uploads = uploading.Uploads()
         folder = folder_of(self.registry, (self.private / "share").as_uri(), task)
-        uploads.start(self.chain, model, added.weights, folder)
+        uploads.start(self.chain, model, weights, folder)
         uploads.wait()
         uploads.raise_failures()
 

@@ -94,7 +94,7 @@ def update(chain: Chain, model_id: str, new: NewWeights, file: object, url: obje
     if _given(url):
         operations.models.revisions.point_to(chain, model_id, url, new.update)
         return _url(chain, model_id)
-    path = operations.models.revisions.local_source("weights_filename", file)
+    path = operations.weights.source_files.check_local_path("weights_filename", file)
     if is_folder(path):
         return _store(chain, model_id, _package(new), _folder_source(path, new), (path,))
     name = _with_ending(new.filename, path.name)
@@ -114,7 +114,7 @@ def update_package(
     if listed:
         name = _with_ending(new.filename, UNNAMED_PACKAGE)
         return _store(chain, model_id, new, Source(path=None, files=listed, filename=name), listed)
-    path = operations.models.revisions.local_source("weights_path", folder)
+    path = operations.weights.source_files.check_local_path("weights_path", folder)
     if not is_folder(path):
         raise InvalidValueError(
             f"weights_path must be a folder, and {path} is not; give files as weights_filenames",
@@ -136,7 +136,8 @@ def _listed(files: object) -> tuple[Path, ...]:
             argument="weights_filenames",
         )
     return tuple(
-        operations.models.revisions.local_source("weights_filenames", each) for each in files
+        operations.weights.source_files.check_local_path("weights_filenames", each)
+        for each in files
     )
 
 
@@ -168,7 +169,7 @@ def _store(
 ) -> str:
     registry = chain.first
     operations.models.revisions.check_draft(registry, model_id)
-    planned = operations.models.revisions.plan_deletion(chain, given) if new.delete else ()
+    planned = operations.weights.source_files.plan_deletion(chain, given) if new.delete else ()
     if new.destination is None and new.delete and not source.package:
         source, planned = replace(source, mode="move"), ()  # saves a copy where it can
     with shown_progress("Keeping weights") as progress:
@@ -183,7 +184,7 @@ def _store(
                 registry, new.destination, new.update.task
             )
             url = operations.models.revisions.upload(registry, model_id, source, folder, new.update)
-    operations.models.revisions.delete_planned(planned)
+    operations.weights.source_files.delete_planned(planned)
     return url
 
 
@@ -197,5 +198,5 @@ def _upload_in_background(chain: Chain, model_id: str, new: NewWeights, source: 
 
     assert new.destination is not None
     folder = operations.weights.uploading.folder_of(chain.first, new.destination, new.update.task)
-    added = operations.models.revisions.keep(chain, model_id, source, new.update)
-    return ambient.uploads().start(chain, model_id, added.weights, folder)
+    weights = operations.models.revisions.keep(chain, model_id, source, new.update)
+    return ambient.uploads().start(chain, model_id, weights, folder)

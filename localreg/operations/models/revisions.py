@@ -1,13 +1,10 @@
-"""Revisions of a model's weights: each update adds one, and one can go back to an earlier one."""
+"""Revisions of a model's weights: each update adds one, and an earlier one can be restored."""
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 
-from localreg import log
-from localreg.errors import InvalidURLError, InvalidValueError, NotFoundError
+from localreg.errors import InvalidValueError, NotFoundError
 from localreg.operations.finding.references import require_draft, require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models.edits import set_columns
@@ -23,21 +20,21 @@ from localreg.values.checks import shown
 from localreg.values.frameworks import infer_framework
 from localreg.values.frozen import Frozen
 from localreg.values.records import Json, WeightsRecord
-from localreg.values.urls import is_folder, local_url, parse_named_url
+from localreg.values.urls import local_url, parse_named_url
 
 UNNAMED_OUTPUT = "Output Model"
 
 
 class Update(Frozen, kw_only=True):
-    """What is told of new weights, checked.
+    """The checked arguments of an update of weights.
 
     Attributes:
-        task: id of the task that makes them; it need not exist any more.
-        entry: the name that the model has on the task; by the file's name when None.
-        iteration: the iteration they are of.
-        comment: whether the model's comment tells of them.
-        package: whether they are an archive of several files.
-        keep_last: how many revisions stay; None for all.
+        task: id of the task that makes the weights; it may have been removed.
+        entry: the model's name on the task; if None, that of the file without its ending.
+        iteration: the iteration of the weights.
+        comment: add a line about the weights to the model's comment.
+        package: the weights are an archive of several files.
+        keep_last: how many revisions to keep; None for all.
     """
 
     task: str
@@ -48,28 +45,16 @@ class Update(Frozen, kw_only=True):
     keep_last: int | None
 
 
-class Added(Frozen):
-    """What an update came to.
-
-    Attributes:
-        weights: the new revision.
-        dropped: revisions that went for it.
-    """
-
-    weights: WeightsRecord
-    dropped: tuple[WeightsRecord, ...]
-
-
 class Revision(Frozen, kw_only=True):
     """One revision of a model's weights.
 
     Attributes:
         revision: its number within the model, from 1.
-        current: whether it is the one that the model serves.
-        filename: the file's name, None when it has none.
-        digest: sha256 of the bytes, None while the registry does not know it.
-        size: bytes, None while the registry does not know them.
-        url: where the bytes are; None when they are gone.
+        current: True for the one that the model has now.
+        filename: the file's name; None if it has none.
+        digest: sha256 of the bytes; None as long as it is not known.
+        size: the number of bytes; None as long as it is not known.
+        url: where the bytes are; None if they are gone.
         at: when it was recorded.
     """
 
@@ -83,22 +68,21 @@ class Revision(Frozen, kw_only=True):
 
 
 def check_draft(registry: OpenRegistry, model_id: str) -> None:
-    """Check that a model's weights may change, before much is done for it.
+    """Check that a model's weights may change, before any long work.
 
     Raises:
-        PublishedError: it is published.
-        ModelNotFoundError: it is gone.
+        PublishedError: the model is published.
     """
     with registry.store.read() as connection:
         require_draft(connection, model_id)
 
 
 def point_to(chain: Chain, model_id: str, url: object, update: Update) -> None:
-    """Make what a URL serves the weights of a model, without reading it.
+    """Record a URL as the new weights of a model; the URL is not read.
 
     Raises:
-        InvalidURLError: it is none.
-        PublishedError, ModelNotFoundError: the model cannot be changed.
+        InvalidURLError: the URL cannot be used.
+        PublishedError: the model is published.
     """
     parsed = parse_named_url("register_uri", url)
     if parsed.path is not None and chain.first.blobs.contains(parsed.path):
@@ -106,37 +90,36 @@ def point_to(chain: Chain, model_id: str, url: object, update: Update) -> None:
         return
     origin = origin_of(parsed, kept=False, pinned=parsed.pinned, package=False)
     with chain.first.store.write() as change:
-        added = add(change, model_id, origin, None, update)
-    delete_dropped(chain.first, added.dropped)
+        _, dropped = _add(change, model_id, origin, None, update)
+    _delete_uploads(chain.first, dropped)
 
 
-def keep(chain: Chain, model_id: str, source: Source, update: Update) -> Added:
-    """Keep the bytes of a source in the registry, as the weights of a model from here on.
+def keep(chain: Chain, model_id: str, source: Source, update: Update) -> WeightsRecord:
+    """Store the bytes of a source in the registry, as the new weights of a model.
 
     Raises:
-        SourceNotFoundError, InvalidValueError, StorageError: as `taken_in`.
-        PublishedError, ModelNotFoundError: the model cannot be changed.
+        SourceNotFoundError: the source does not exist.
+        PublishedError: the model is published.
     """
     check_draft(chain.first, model_id)
     origin = Origin(url=None, public=None, filename=source.filename, kept=True)
     with taken_in(chain, source) as (change, held):
-        added = add(change, model_id, origin, held, update)
-    delete_dropped(chain.first, added.dropped)
-    return added
+        weights, dropped = _add(change, model_id, origin, held, update)
+    _delete_uploads(chain.first, dropped)
+    return weights
 
 
 def upload(
     registry: OpenRegistry, model_id: str, source: Source, folder: str, update: Update
 ) -> str:
-    """Upload the bytes of a source, as the weights of a model from here on; return their URL.
+    """Upload the bytes of a source, as the new weights of a model; return their URL.
 
     Raises:
-        SourceNotFoundError, InvalidValueError, StorageError: as `keep`.
-        PublishedError, ModelNotFoundError: the model cannot be changed; nothing was uploaded.
+        SourceNotFoundError: the source does not exist.
+        PublishedError: the model is published; nothing was uploaded.
     """
-    registry.store.check_writable()  # what was uploaded could not be taken back
+    registry.store.check_writable()  # before the upload, which cannot be undone
     check_draft(registry, model_id)
-
     name = source.filename or "weights"
     with (
         as_file(registry, source) as path,
@@ -149,20 +132,22 @@ def upload(
             uploaded=True,
         )
         held = Held(uploaded.digest, uploaded.size)
-        added = add(change, model_id, origin, held, update)
-    delete_dropped(registry, added.dropped)
+        _, dropped = _add(change, model_id, origin, held, update)
+    _delete_uploads(registry, dropped)
     return uploaded.url
 
 
-def add(change: Change, model_id: str, origin: Origin, held: Held | None, update: Update) -> Added:
-    """Record a new revision of a model's weights, and what comes with it, in a transaction."""
+def _add(
+    change: Change, model_id: str, origin: Origin, held: Held | None, update: Update
+) -> tuple[WeightsRecord, tuple[WeightsRecord, ...]]:
+    """Add a revision, within a transaction; return it, and the revisions that it replaces."""
     connection = change.connection
     row = require_draft(connection, model_id)
     before = model_rows.weights(connection, model_id)
     number = 1 + max((each.revision for each in before), default=0)
     weights = weights_record(change, model_id, origin, held, number)
     payload: Json = {
-        "old": _served(before, row.package),
+        "old": _current(before, row.package),
         "new": weights.payload(),
         "package": update.package,
         "iteration": update.iteration,
@@ -180,12 +165,12 @@ def add(change: Change, model_id: str, origin: Origin, held: Held | None, update
         enter(change, update.task, model_id, entry)
         columns["parent"] = _parent(change, update.task, row, entry)
     set_columns(change, row, **columns)
-    return Added(weights, _drop(change, model_id, before, update.keep_last))
+    return weights, _drop(change, model_id, before, update.keep_last)
 
 
-def _served(revisions: tuple[WeightsRecord, ...], package: bool) -> Json | None:
-    served = next((each for each in revisions if each.current), None)
-    return None if served is None else {"revision": served.revision, "package": package}
+def _current(revisions: tuple[WeightsRecord, ...], package: bool) -> Json | None:
+    current = next((each for each in revisions if each.current), None)
+    return None if current is None else {"revision": current.revision, "package": package}
 
 
 def _with_snapshot(comment: str | None, name: str) -> str:
@@ -196,7 +181,7 @@ def _with_snapshot(comment: str | None, name: str) -> str:
 
 
 def _parent(change: Change, task_id: str, row: model_rows.ModelRow, entry: str) -> str | None:
-    """Return the id of the task's input of the same name, unless it is the model itself."""
+    """Return the id of the task's input with the same name, else the parent that the model has."""
     found = task_rows.models(change.connection, task_id, "input").get(entry)
     return row.parent if found in (None, row.id) else found
 
@@ -204,28 +189,27 @@ def _parent(change: Change, task_id: str, row: model_rows.ModelRow, entry: str) 
 def _drop(
     change: Change, model_id: str, before: tuple[WeightsRecord, ...], keep_last: int | None
 ) -> tuple[WeightsRecord, ...]:
-    """Drop the oldest revisions but for so many, the new one among them; return them."""
-    goes = before[: max(0, len(before) + 1 - keep_last)] if keep_last is not None else ()
-    for each in goes:
+    """Drop the oldest revisions, so that `keep_last` are left with the new one; return them."""
+    dropped = before[: max(0, len(before) + 1 - keep_last)] if keep_last is not None else ()
+    for each in dropped:
         payload = {"revision": each.revision, "digest": each.digest, "filename": each.filename}
         change.record("model.weights_dropped", model_id, payload)
-    blob_rows.mark_unreferred(change.connection, [each.digest for each in goes if each.digest])
-    return goes
+    blob_rows.mark_unreferred(change.connection, [each.digest for each in dropped if each.digest])
+    return dropped
 
 
-def delete_dropped(registry: OpenRegistry, dropped: tuple[WeightsRecord, ...]) -> None:
-    """Delete what was uploaded of revisions that are gone; what the registry keeps is gc's."""
+def _delete_uploads(registry: OpenRegistry, dropped: tuple[WeightsRecord, ...]) -> None:
+    # gc deletes the bytes that the registry has.
     for each in dropped:
         delete_uploaded(registry, each)
 
 
 def restore_weights(registry: OpenRegistry, model_id: str, revision: object) -> None:
-    """Make an earlier revision of a model's weights the one it serves.
+    """Make another revision of a model's weights the current one.
 
     Raises:
-        NotFoundError: the model has no such revision.
-        InvalidValueError: it is no number.
-        PublishedError, ModelNotFoundError: the model cannot be changed.
+        NotFoundError: the model does not have this revision.
+        PublishedError: the model is published.
     """
     if isinstance(revision, bool) or not isinstance(revision, int):
         raise InvalidValueError(
@@ -233,12 +217,12 @@ def restore_weights(registry: OpenRegistry, model_id: str, revision: object) -> 
         )
     with registry.store.write() as change:
         row = require_draft(change.connection, model_id)
-        there = model_rows.weights(change.connection, model_id)
-        wanted = next((each for each in there if each.revision == revision), None)
+        present = model_rows.weights(change.connection, model_id)
+        wanted = next((each for each in present if each.revision == revision), None)
         if wanted is None:
-            numbers = ", ".join(str(each.revision) for each in there) or "none"
+            numbers = ", ".join(str(each.revision) for each in present) or "none"
             raise NotFoundError(
-                f"model {row.ref} has no revision {shown(revision)} of its weights; there are: "
+                f"the weights of model {row.ref} have no revision {shown(revision)}; there are: "
                 f"{numbers}",
                 reference=shown(revision),
             )
@@ -246,7 +230,7 @@ def restore_weights(registry: OpenRegistry, model_id: str, revision: object) -> 
             return
         package = event_rows.package_before(change.connection, model_id, wanted.revision)
         payload: Json = {
-            "old": _served(there, row.package),
+            "old": _current(present, row.package),
             "new": {"revision": wanted.revision, "package": package},
         }
         change.record("model.weights_chosen", model_id, payload)
@@ -254,14 +238,10 @@ def restore_weights(registry: OpenRegistry, model_id: str, revision: object) -> 
 
 
 def revisions(chain: Chain, found: Found) -> list[Revision]:
-    """Return every revision of a model's weights, oldest first.
-
-    Raises:
-        ModelNotFoundError: the model is gone.
-    """
+    """Return every revision of a model's weights, oldest first."""
     with found.registry.store.read() as connection:
         require_model(connection, found.id)
-        there = model_rows.weights(connection, found.id)
+        present = model_rows.weights(connection, found.id)
     return [
         Revision(
             revision=each.revision,
@@ -272,7 +252,7 @@ def revisions(chain: Chain, found: Found) -> list[Revision]:
             url=each.url or _own_url(chain, found.registry, each),
             at=datetime.fromtimestamp(each.at / 1_000_000, UTC),
         )
-        for each in there
+        for each in present
     ]
 
 
@@ -281,61 +261,3 @@ def _own_url(chain: Chain, registry: OpenRegistry, weights: WeightsRecord) -> st
     if digest is None or holder(chain, digest, size) is None:
         return None
     return local_url(local_file(chain, registry, digest, size, weights.filename))
-
-
-def local_source(argument: str, given: object) -> Path:
-    """Return the path of a local file or folder.
-
-    Raises:
-        InvalidURLError: it is no local path.
-    """
-    parsed = parse_named_url(argument, given)
-    if parsed.path is None:
-        raise InvalidURLError(
-            f"{argument} must be a local path, and {parsed.public} is none; register_uri records "
-            "where weights are already",
-            argument=argument,
-        )
-    return parsed.path
-
-
-def plan_deletion(chain: Chain, paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Return what there is to delete of files and folders now: a folder after what is in it.
-
-    Links are deleted, and what they lead to stays.
-
-    Raises:
-        InvalidValueError: something is the registry's own.
-    """
-    planned: list[Path] = []
-    for path in paths:
-        own = any(each.blobs.contains(path) for each in chain.registries)
-        if own or any(each.root.is_relative_to(path) for each in chain.registries):
-            raise InvalidValueError(
-                f"auto_delete_file would delete {path}, which is the registry's own; leave it "
-                "False, and give copies where files shall go",
-                argument="auto_delete_file",
-            )
-        if is_folder(path) and not path.is_symlink():
-            for folder, folders, files in os.walk(path, topdown=False):
-                links = [each for each in folders if (Path(folder) / each).is_symlink()]
-                planned += [Path(folder) / each for each in (*files, *links)]
-                planned.append(Path(folder))
-        else:
-            planned.append(path)
-    return tuple(planned)
-
-
-def delete_planned(planned: tuple[Path, ...]) -> None:
-    """Delete files whose bytes are kept; what hinders that is told in the log.
-
-    A folder into which something came meanwhile stays, with that.
-    """
-    for path in planned:
-        try:
-            if path.is_dir() and not path.is_symlink():
-                path.rmdir()
-            else:
-                path.unlink()
-        except OSError as error:
-            log.warning("%s was kept, and could not be deleted: %s", path, error.strerror or error)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from localreg.operations.weights import local_copies as local_copies
     from localreg.operations.weights import locations as locations
     from localreg.operations.weights import origin as origin
+    from localreg.operations.weights import source_files as source_files
     from localreg.operations.weights import uploading as uploading
 
 __getattr__ = modules_of(__name__)

@@ -1,0 +1,71 @@
+"""The user's own files that weights come from: their paths, checked, and their deletion."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from localreg import log
+from localreg.errors import InvalidURLError, InvalidValueError
+from localreg.registry import Chain
+from localreg.values.urls import is_folder, parse_named_url
+
+
+def check_local_path(argument: str, path: object) -> Path:
+    """Return the path of a local file or folder, given as a path or a ``file://`` URL.
+
+    Raises:
+        InvalidURLError: it is not a local path.
+    """
+    parsed = parse_named_url(argument, path)
+    if parsed.path is None:
+        raise InvalidURLError(
+            f"{argument} must be a local path, not {parsed.public}; register_uri takes the URL of "
+            "existing weights",
+            argument=argument,
+        )
+    return parsed.path
+
+
+def plan_deletion(chain: Chain, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return what must be deleted to delete files and folders: a folder after its content.
+
+    Of a link, only the link is deleted.
+
+    Raises:
+        InvalidValueError: a path is inside a registry of the chain, or around it.
+    """
+    planned: list[Path] = []
+    for path in paths:
+        inside = any(each.blobs.contains(path) for each in chain.registries)
+        if inside or any(each.root.is_relative_to(path) for each in chain.registries):
+            raise InvalidValueError(
+                f"auto_delete_file=True would delete {path}, which belongs to the registry; leave "
+                "it False, or give a copy of the file",
+                argument="auto_delete_file",
+            )
+        if is_folder(path) and not path.is_symlink():
+            for folder, folders, files in os.walk(path, topdown=False):
+                links = [each for each in folders if (Path(folder) / each).is_symlink()]
+                planned += [Path(folder) / each for each in (*files, *links)]
+                planned.append(Path(folder))
+        else:
+            planned.append(path)
+    return tuple(planned)
+
+
+def delete_planned(planned: tuple[Path, ...]) -> None:
+    """Delete files and folders whose bytes are stored; what fails is logged.
+
+    A folder that got new files in the meantime stays, with these files.
+    """
+    for path in planned:
+        try:
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink()
+        except OSError as error:
+            log.warning(
+                "%s was stored, but could not be deleted: %s", path, error.strerror or error
+            )
