@@ -20,7 +20,15 @@ from support.proofs import TIMES
 
 from localreg.errors import LocalregError, RegistryError
 from localreg.operations.finding.upstream import Found
-from localreg.operations.models import aliases, edits, history, outputs, removal, revisions
+from localreg.operations.models import (
+    aliases,
+    designs,
+    edits,
+    history,
+    outputs,
+    removal,
+    revisions,
+)
 from localreg.operations.models.adding import add_model
 from localreg.operations.models.importing import import_model
 from localreg.operations.models.recording import describe
@@ -405,7 +413,7 @@ class Registry(RuleBasedStateMachine):
         given = describe(name=name, label_enumeration=labels, **config)
         if base is None:
             return self.attempt(outputs.make_output, task, given)
-        self.attempt_through(outputs.take_over, task, base, given)
+        self.attempt_through(outputs.overwrite, task, base, given)
         return multiple()
 
     @rule(
@@ -461,8 +469,8 @@ class Registry(RuleBasedStateMachine):
     @rule(model=models, task=tasks, config=configs, labels=labels)
     def design_a_model(self, model, task, config, labels):
         given = [config.get(each) for each in ("config_text", "config_dict")]
-        self.attempt(outputs.set_config, model, task, *given)
-        self.attempt(outputs.set_labels, model, task, labels)
+        self.attempt(designs.set_config, model, task, *given)
+        self.attempt(designs.set_labels, model, task, labels)
 
     # Tasks.
 
