@@ -1,4 +1,4 @@
-"""Everything that is recorded of one model, and where the bytes of its weights are."""
+"""The full record of one model, and where the bytes of its weights are."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Details(Frozen):
-    """A model with what is known of its weights.
+    """A model and the facts about its weights.
 
     Attributes:
-        record: everything that the model's registry records.
-        weights: the current weights; an empty record when there are none.
-        holder: the registry that has their bytes: the model's own, or one upstream.
-        missing: why an upstream registry, which should have them, does not; else None.
-        verified: when they were last hashed and found right, in microseconds.
-        facts: what the header of the file says, as `blobs.headers.contents` returns it.
+        record: the full record of the model.
+        weights: the current weights; an empty record if there are none.
+        holder: the registry that has their bytes, its own or an upstream one; None if none has.
+        missing: why the upstream registry that must keep them does not have them; else None.
+        verified: when they were last hashed and found unchanged, in microseconds.
+        facts: the facts in the header of the file, as of `blobs.headers.contents`.
     """
 
     record: ModelRecord
@@ -37,14 +37,14 @@ class Details(Frozen):
 
     @property
     def inside(self) -> list[str]:
-        """The facts as lines of text."""
+        """The facts in the header of the file, as lines of text."""
         from localreg.blobs.headers.contents import lines
 
         return lines(self.facts) if self.facts else []
 
 
 def model_record(found: Found) -> ModelRecord:
-    """Return everything that is recorded of a model."""
+    """Return the full record of a model."""
     with found.registry.store.read() as connection:
         require_model(connection, found.id)
         record = model_rows.record(connection, found.id)
@@ -53,7 +53,7 @@ def model_record(found: Found) -> ModelRecord:
 
 
 def model_details(chain: Chain, found: Found) -> Details:
-    """Return a model with what is known of its weights."""
+    """Return a model and the facts about its weights."""
     registry, record = found.registry, model_record(found)
     weights = record.current_weights
     digest = weights.digest

@@ -1,8 +1,9 @@
-"""The lineage of a model: its relatives as values, as a tree, as DOT and as JSON."""
+"""The lineage of a model: its relatives, and the texts that show them (a tree, DOT and JSON)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import Found, model_row, read_each
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     Answer = TypeVar("Answer")
-    Item = TypeVar("Item")
 
-MOST = 12  # neighbours of one kind
-Branch = tuple[str, list[str]]  # a line, and the lines below it
+MOST = 12  # relatives of one kind
 
 
 class Relative(Frozen):
@@ -29,9 +28,9 @@ class Relative(Frozen):
 
     Attributes:
         kind: "model" or "task".
-        text: a model's reference, a task's name; its id when it is gone.
-        distance: how many steps from the model that the lineage is of; negative for where it
-            comes from.
+        text: a model's reference, or a task's name; the start of the id if it was removed.
+        distance: the number of steps from the model whose lineage this is; below 0 for what it
+            was made from.
     """
 
     kind: str
@@ -41,9 +40,12 @@ class Relative(Frozen):
 
 
 class Family(Frozen):
-    """A lineage: its members, and (from id, to id, how) for each relation.
+    """The lineage of a model.
 
-    The first member is the model it is of. Other versions of that are not among the members.
+    Attributes:
+        members: the model itself, then its relatives.
+        relations: (from id, to id, how) of two members.
+        versions: other versions of the model; they are not members.
     """
 
     members: tuple[Relative, ...]
@@ -54,29 +56,29 @@ class Family(Frozen):
         return tree(self)
 
 
-class _Gathering:
-    """A lineage that grows, read from the databases of a chain."""
+class _Builder:
+    """Collects the members and relations of a lineage, from all registries of a chain."""
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
         self.members: dict[str, Relative] = {}
         self.relations: dict[tuple[str, str, str], None] = {}
 
-    def model(self, model_id: str, distance: int) -> None:
+    def add_model(self, model_id: str, distance: int) -> None:
         if model_id not in self.members:
             found = model_row(self.chain, model_id)
             text = found[1].ref if found else f"{model_id[:8]}… (removed)"
             self.members[model_id] = Relative("model", model_id, text, distance)
 
-    def task(self, task_id: str, distance: int) -> None:
+    def add_task(self, task_id: str, distance: int) -> None:
         if task_id not in self.members:
-            look = self.each(lambda connection: task_rows.task(connection, task_id))
-            found = next((task for task in look if task is not None), None)
+            answers = self.ask(lambda connection: task_rows.task(connection, task_id))
+            found = next((task for task in answers if task is not None), None)
             text = found.name if found else f"{task_id[:8]}… (removed)"
             self.members[task_id] = Relative("task", task_id, text, distance)
 
-    def each(self, question: Callable[[Connection], Answer]) -> Iterator[Answer]:
-        """Yield what each database answers."""
+    def ask(self, question: Callable[[Connection], Answer]) -> Iterator[Answer]:
+        """Yield the answer of each registry's database."""
         return (answer for _, answer in read_each(self.chain, question))
 
     def relate(self, source: str, target: str, how: str) -> None:
@@ -84,80 +86,73 @@ class _Gathering:
 
 
 def lineage(chain: Chain, of: Found) -> Family:
-    """Return a model's relatives.
+    """Return the lineage of a model.
 
-    They are its parent and children, the task that made it and what that took, the tasks that take
-    it and what they made; and its other versions.
+    Its relatives are its parent and children, the task that made it and the inputs of that task,
+    the tasks that have it as input and their outputs. Each kind has at most `MOST`.
     """
-    with of.registry.store.read() as connection:  # around all of it: it is of one state
+    with of.registry.store.read() as connection:  # open until the end: all reads see one state
         row = require_model(connection, of.id)
-        return _family(chain, row, _versions(connection, row))
+        stem = row.ref.rpartition(":")[0]
+        versions = tuple(
+            Relative("model", model_id, f"{stem}:{version}", 0)
+            for model_id, version, _ in model_rows.line(connection, row.id, MOST + 1)
+            if model_id != row.id
+        )
+        builder = _Builder(chain)
+        builder.members[row.id] = Relative("model", row.id, row.ref, 0)
+        _add_origins(builder, row)
+        _add_uses(builder, row)
+    return Family(tuple(builder.members.values()), tuple(builder.relations), versions)
 
 
-def _family(chain: Chain, row: ModelRow, versions: tuple[Relative, ...]) -> Family:
-    found = _Gathering(chain)
-    found.members[row.id] = Relative("model", row.id, row.ref, 0)
+def _add_origins(builder: _Builder, row: ModelRow) -> None:
     if row.parent:
-        found.model(row.parent, -2)
-        found.relate(row.parent, row.id, "parent")
+        builder.add_model(row.parent, -2)
+        builder.relate(row.parent, row.id, "parent")
     if row.task:
-        found.task(row.task, -1)
-        found.relate(row.task, row.id, "made")
-        for name, source in _some(_taken(found, row.task)):
-            found.model(source, -2)
-            found.relate(source, row.task, name)
-    uses = [(task, name) for task, _, role, name in all_uses(chain, row.id)
+        task_id = row.task
+        builder.add_task(task_id, -1)
+        builder.relate(task_id, row.id, "made")
+        answers = builder.ask(lambda each: task_rows.models(each, task_id, "input"))
+        inputs = (entry for models in answers for entry in models.items())
+        for name, model_id in islice(inputs, MOST):
+            builder.add_model(model_id, -2)
+            builder.relate(model_id, task_id, name)
+
+
+def _add_uses(builder: _Builder, row: ModelRow) -> None:
+    uses = [(task, name) for task, _, role, name in all_uses(builder.chain, row.id)
             if role == "input"]  # fmt: skip
-    for task, name in _some(reversed(uses)):  # the latest
-        found.task(task, 1)
-        found.relate(row.id, task, name)
-        for made, label in _some(_outputs(found, task)):
+    for task, name in islice(reversed(uses), MOST):  # the latest
+        builder.add_task(task, 1)
+        builder.relate(row.id, task, name)
+        for made, how in islice(_outputs(builder, task), MOST):
             if made != row.id:
-                found.model(made, 2)
-                found.relate(task, made, label)
-    children = found.each(lambda connection: model_rows.children(connection, row.id))
-    for child in _some(dict.fromkeys(child for some in children for child in some)):
-        found.model(child, 2)
-        found.relate(row.id, child, "parent")
-    return Family(tuple(found.members.values()), tuple(found.relations), versions)
+                builder.add_model(made, 2)
+                builder.relate(task, made, how)
+    answers = builder.ask(lambda connection: model_rows.children(connection, row.id))
+    children = dict.fromkeys(child for some in answers for child in some)
+    for child in islice(children, MOST):
+        builder.add_model(child, 2)
+        builder.relate(row.id, child, "parent")
 
 
-def _versions(connection: Connection, row: ModelRow) -> tuple[Relative, ...]:
-    stem = row.ref.rpartition(":")[0]
-    return tuple(
-        Relative("model", model_id, f"{stem}:{version}", 0)
-        for model_id, version, _ in model_rows.line(connection, row.id, MOST + 1)
-        if model_id != row.id
-    )
+def _outputs(builder: _Builder, task_id: str) -> Iterator[tuple[str, str]]:
+    """Yield the id of each model that a task made, and its name on the task or "made"."""
 
-
-def _taken(found: _Gathering, task_id: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and the id of each model that a task takes."""
-    for models in found.each(lambda connection: task_rows.models(connection, task_id, "input")):
-        yield from models.items()
-
-
-def _outputs(found: _Gathering, task_id: str) -> list[tuple[str, str]]:
-    """Return the models that a task made, each with the name it has on it."""
-
-    def look(connection: Connection) -> dict[str, str]:
+    def read(connection: Connection) -> dict[str, str]:
         outputs = task_rows.models(connection, task_id, "output")
         made = dict.fromkeys(model_rows.made_by(connection, task_id), "made")
         return made | {model: name for name, model in outputs.items()}
 
-    return [pair for made in found.each(look) for pair in made.items()]
-
-
-def _some(items: Iterable[Item]) -> list[Item]:
-    return [item for item, _ in zip(items, range(MOST), strict=False)]
+    return (pair for models in builder.ask(read) for pair in models.items())
 
 
 def tree(family: Family) -> str:
-    """Return a lineage as a tree below the model that it is of."""
-    members = {each.id: each for each in family.members}
-    root = family.members[0]
-    lines = [_named(root)]
-    branches = [*_origins(family, members), *_uses(family, members)]
+    """Return a lineage as a tree of text, with the model at the root."""
+    lines = [_named(family.members[0])]
+    branches = list(_branches(family))
     if family.versions:
         branches.append(("other versions", [_named(each) for each in family.versions]))
     for index, (line, below) in enumerate(branches):
@@ -173,47 +168,39 @@ def _named(member: Relative) -> str:
     return f"{member.text}  {member.id[:8]}"
 
 
-def _origins(family: Family, members: dict[str, Relative]) -> Iterator[Branch]:
-    """Yield what the model comes from."""
-    here = family.members[0].id
-    for source, target, _ in family.relations:
-        if target != here:
+def _branches(family: Family) -> Iterator[tuple[str, list[str]]]:
+    """Yield a line for each relation of the model, and the lines below it."""
+    members = {each.id: each for each in family.members}
+    root = family.members[0].id
+    for source, target, how in family.relations:
+        if root not in (source, target):
             continue
-        if members[source].kind == "model":
-            yield f"child of {_named(members[source])}", []
-        else:
-            taken = [
+        other = members[source if target == root else target]
+        if other.kind == "model":
+            yield f"{'child' if target == root else 'parent'} of {_named(other)}", []
+        elif target == root:
+            inputs = [
                 f"which took {_named(members[model])} as {shown(entry)}"
                 for model, task, entry in family.relations
-                if task == source and model != here
+                if task == other.id and model != root
             ]
-            yield f"made by task {_named(members[source])}", taken
-
-
-def _uses(family: Family, members: dict[str, Relative]) -> Iterator[Branch]:
-    """Yield what became of the model."""
-    here = family.members[0].id
-    for source, target, how in family.relations:
-        if source != here:
-            continue
-        if members[target].kind == "model":
-            yield f"parent of {_named(members[target])}", []
+            yield f"made by task {_named(other)}", inputs
         else:
-            made = [
+            outputs = [
                 f"which made {_named(members[model])}"
                 for task, model, _ in family.relations
-                if task == target and model != here
+                if task == other.id and model != root
             ]
-            yield f"taken as {shown(how)} by task {_named(members[target])}", made
+            yield f"taken as {shown(how)} by task {_named(other)}", outputs
 
 
 def dot(family: Family) -> str:
-    """Return a lineage as a graph for Graphviz: models are boxes, tasks are round."""
+    """Return a lineage as a graph for Graphviz: models are boxes, tasks ellipses."""
     lines = ["digraph lineage {", "  rankdir=LR;"]
     for index, each in enumerate(family.members):
-        look = "shape=box" if each.kind == "model" else "shape=ellipse"
+        shape = "box" if each.kind == "model" else "ellipse"
         lines.append(
-            f"  {_quoted(each.id)} [label={_quoted(each.text)}, {look}"
+            f"  {_quoted(each.id)} [label={_quoted(each.text)}, shape={shape}"
             f"{', style=bold' if index == 0 else ''}];"
         )
     lines += [
@@ -229,7 +216,7 @@ def _quoted(text: str) -> str:
 
 
 def as_json(family: Family) -> dict[str, object]:
-    """Return a lineage as JSON values."""
+    """Return a lineage as a dict for JSON."""
     return {
         "model": family.members[0].id,
         "members": _members(family.members),

@@ -21,13 +21,13 @@ def row(found: Found) -> ModelRow:
 
 
 def tags(found: Found, *, system: bool) -> list[str]:
-    """Return the tags, sorted; or the system tags, which include the states."""
+    """Return the tags, sorted; or the system tags, among them the states that are set."""
     with found.registry.store.read() as connection:
         model = require_model(connection, found.id)
         names = model_rows.tags(connection, found.id, system=system)
     if system:
         states = (("archived", model.archived), ("package", model.package))
-        names += [name for name, holds in states if holds]
+        names += [name for name, is_set in states if is_set]
     return sorted(names)
 
 
@@ -67,7 +67,7 @@ def aliases(found: Found) -> list[str]:
 
 
 def task(chain: Chain, found: Found) -> str | None:
-    """Return the id of the task that last took the model as input, else of the one that made it.
+    """Return the id of the task that last connected the model as input, else of its maker.
 
     Tasks of every registry of the chain count.
     """
