@@ -45,13 +45,14 @@ class ModelHandle:
 
     def _place(self) -> tuple[Chain, Found]:
         """Return the chain and the model's place in it; an empty model has none and raises."""
-        if isinstance(self._subject, Empty) or self._chain is None:
+        chain, subject = self._chain, self._subject
+        if chain is None or isinstance(subject, Empty):
             raise EmptyModelError(
                 "the model of InputModel.empty() is not in a registry, so it cannot be changed or "
                 "looked up there; import_model makes one that is",
                 argument="model",
             )
-        return self._chain, self._subject
+        return chain, subject
 
     def _found(self) -> Found:
         """Return the registry and the id; an empty model has none and raises."""
@@ -124,6 +125,6 @@ class ModelHandle:
 
     def _weights_place(self) -> tuple[Chain, Found]:
         """Return where weights are read from; an empty model raises NoWeightsError."""
-        if isinstance(self._subject, Empty):
+        if self._chain is None:
             raise NoWeightsError("the empty model has no weights", model=EMPTY_ID)
         return self._place()

@@ -36,8 +36,9 @@ def local_file(store: BlobStore, digest: str, size: int | None, filename: str | 
         CorruptBlobError: the blob is missing, or has another size.
     """
     name = _own_name(filename)
-    if is_local_file(store, digest, size, name):
-        return Path(f"{store.root}/files/{digest}/{name}")
+    whole = _whole_file(store, digest, size, name)
+    if whole is not None:
+        return Path(whole)
     blob = store.blob(digest)
     link = store.folder_path(FILES, digest) / name
     with disk_errors("making a local copy", link):
@@ -63,9 +64,8 @@ def existing_local_file(
     store: BlobStore, digest: str, size: int | None, filename: str | None
 ) -> Path | None:
     """Return the local file of a blob under a name if it exists and is whole, or None."""
-    name = _own_name(filename)
-    linked = is_local_file(store, digest, size, name)
-    return Path(f"{store.root}/files/{digest}/{name}") if linked else None
+    whole = _whole_file(store, digest, size, _own_name(filename))
+    return None if whole is None else Path(whole)
 
 
 def copy_from(
@@ -134,7 +134,12 @@ def delete_local_files(store: BlobStore, digest: str) -> None:
 
 
 def is_local_file(store: BlobStore, digest: str, size: int | None, name: str) -> bool:
-    """Return True if a local file exists and is the whole blob.
+    """Return True if a local file exists and is the whole blob."""
+    return _whole_file(store, digest, size, name) is not None
+
+
+def _whole_file(store: BlobStore, digest: str, size: int | None, name: str) -> str | None:
+    """Return the path of a local file if it exists and is the whole blob, or None.
 
     It uses text, which is faster than `Path`: most calls for a local copy end here.
     """
@@ -146,15 +151,17 @@ def is_local_file(store: BlobStore, digest: str, size: int | None, name: str) ->
     try:
         for folder in folders:
             if not stat.S_ISDIR(os.lstat(folder).st_mode):
-                return False
-        first = os.lstat(f"{folders[4]}/{name}")
+                return None
+        path = f"{folders[4]}/{name}"
+        first = os.lstat(path)
         second = os.lstat(f"{folders[2]}/{digest[2:]}")
     except OSError:
-        return False
+        return None
     if not stat.S_ISREG(first.st_mode) or not first.st_size == second.st_size == size:
-        return False
+        return None
     # Where hard links do not exist it is a copy with the mtime of the blob.
-    return os.path.samestat(first, second) or first.st_mtime_ns == second.st_mtime_ns
+    same = os.path.samestat(first, second) or first.st_mtime_ns == second.st_mtime_ns
+    return path if same else None
 
 
 def _make(store: BlobStore, digest: str, link: Path) -> Path:
