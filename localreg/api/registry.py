@@ -1,4 +1,4 @@
-"""`Registry`: the public face of one registry, and what is current."""
+"""`Registry`: the public API of one registry, and of the current one."""
 
 from __future__ import annotations
 
@@ -33,21 +33,22 @@ _ANYTHING = object()
 
 
 class Registry:
-    """A registry in a directory, opened, and made when it is not there.
+    """An open registry in a directory, which is created if it does not exist.
 
-    As a context manager it is the current registry of the process inside the block, and is
-    closed at the end of the outermost one.
+    In a ``with`` block it is the current registry of the process. It is closed at the end of the
+    outermost block.
 
     Args:
-        path: the directory; None for the one that would be current anyway: ``LOCALREG_HOME``,
-            else the nearest ``.localreg`` folder upwards, else the user's data directory.
-        durability: "full" (what a call acknowledged survives a power loss) or "fast" (it
-            survives the end of the process); ``LOCALREG_DURABILITY``, else "full", when None.
+        path: the directory. If None, the current one: ``LOCALREG_HOME``, else the nearest
+            ``.localreg`` folder in the working directory or above it, else the user's data
+            directory.
+        durability: "full" (a finished call survives a power loss) or "fast" (it survives the end
+            of the process). If None, ``LOCALREG_DURABILITY``, else "full".
         readonly: never write. A directory that cannot be written to (a read-only mount, another
-            user's) is opened so by itself.
-        upstream: directories of registries behind it, which are only read: queries and local
-            copies see what is there, and bytes that they have are not kept again. Of a registry
-            that `path` does not name, what ``LOCALREG_UPSTREAM`` says, when None.
+            user's) is always opened like that.
+        upstream: directories of upstream registries, which are only read: queries and local
+            copies use what they have, and bytes that they have are not stored again. If None and
+            without a `path`, those of ``LOCALREG_UPSTREAM``.
 
     Raises:
         RegistryError: (an OSError) it cannot be opened; nothing in it was changed.
@@ -84,7 +85,7 @@ class Registry:
                     f"upstream must be a list of directories, not {type(upstream).__name__}",
                     argument="upstream",
                 )
-            # Checked before anything is made.
+            # Before a registry is created.
             roots = tuple(check_directory("upstream", each) for each in upstream)
         first = open_registry(
             ambient.locate()[0] if path is None else path,
@@ -112,9 +113,9 @@ class Registry:
 
     @property
     def readonly(self) -> bool:
-        """Whether nothing can be changed: ``readonly=True`` asked for it, or the place does.
+        """True if nothing can be changed, because of ``readonly=True`` or of the directory.
 
-        Writes raise a ReadOnlyRegistryError, which says why.
+        Then writes raise a ReadOnlyRegistryError, which says why.
         """
         return self._chain.first.store.readonly
 
@@ -125,15 +126,15 @@ class Registry:
 
     @property
     def upstream(self) -> tuple[Path, ...]:
-        """The directories of the registries behind it that are open, in the order of look-ups."""
+        """The directories of the open upstream registries, in the order of look-ups."""
         return tuple(each.root for each in self._chain.others)
 
     @property
     def db(self) -> Database:
-        """The database, as a `sqlite_utils.Database` on a connection of its own, for reading.
+        """The database, for reading, as a `sqlite_utils.Database` with its own connection.
 
-        What is written through it is not in the history and is not checked. It is closed with
-        the registry, and before the process forks.
+        Changes that you make through it are not checked and are missing from the history. It is
+        closed with the registry, and before the process forks.
         """
         return self._chain.first.user_database()
 
@@ -152,12 +153,12 @@ class Registry:
         """Return the models that match every filter, the one updated last first.
 
         Args:
-            project, name: exact; None for any.
+            project, name: the exact name; None for any.
             tags: see `localreg guide tag-filters`.
-            published: leave drafts out.
-            archived: archived models too.
-            limit: at most so many, 1 or more.
-            metadata: ``{key: value}``, compared as text.
+            published: only published models.
+            archived: include archived models.
+            limit: the most models, 1 or more; None for all.
+            metadata: ``{key: value}``; all must be equal, compared as text.
             order_by: as for `Model.query_models`.
 
         Raises:
@@ -180,29 +181,29 @@ class Registry:
         """Return the model that a reference names.
 
         Args:
-            reference: an id; ``[project/]name``, with ``:version`` or ``@alias`` behind it, the
-                newest version without; or the first 6 or more digits of an id.
+            reference: an id, or its first 6 or more digits; or ``[project/]name``, alone for the
+                newest version, or with ``:version`` or ``@alias`` at its end.
 
         Raises:
-            ModelNotFoundError: (a LookupError) there is none.
-            AmbiguousReferenceError: (a LookupError) there are several.
+            ModelNotFoundError: (a LookupError) no model matches.
+            AmbiguousReferenceError: (a LookupError) several models match.
         """
         found = operations.finding.references.resolve_model(self._chain, reference)
         return handle(Model, self._chain, found)
 
     def set_alias(self, ref: str | Model, alias: str, expect: object = _ANYTHING) -> None:
-        """Point an alias at a model; it moves if it points to another version of it.
+        """Point an alias at a model; an alias that points to another version moves.
 
         Args:
             ref: a model, or a reference to one.
             alias: a name without blanks and ``/ : @``, such as "prod".
-            expect: the model, or a reference to it, that the alias must point to until now;
-                None when it must not exist yet. Of several processes that move an alias away
-                from the same model, one succeeds.
+            expect: the model that the alias must point to before, or a reference to it; None if
+                the alias must not exist. If several processes move an alias away from the same
+                model, only one of them succeeds.
 
         Raises:
-            AliasConflictError: (a ValueError) the alias is not where `expect` says.
-            ModelNotFoundError: there is no such model.
+            AliasConflictError: (a ValueError) the alias does not point to `expect`.
+            ModelNotFoundError: (a LookupError) the model does not exist.
         """
         if expect is _ANYTHING:
             wanted = operations.models.aliases.ANYTHING
@@ -219,7 +220,7 @@ class Registry:
             alias: the alias.
 
         Raises:
-            AliasNotFoundError: (a LookupError) there is no such alias.
+            AliasNotFoundError: (a LookupError) the alias does not exist.
         """
         found = self._found("ref", ref)
         operations.models.aliases.remove_alias(found.registry, found.id, alias)
@@ -242,27 +243,27 @@ class Registry:
         config_dict: dict[str, object] | None = None,
         label_enumeration: Mapping[str, int] | None = None,
     ) -> Model:
-        """Keep weights as the next version of a model, and return it.
+        """Store weights as the next version of a model, and return that version.
 
         Args:
-            source: a file, a folder (kept as one package), or an open binary file.
-            name: the model's name; the file's without its ending when None.
-            project: made when it is new.
-            mode: "copy"; "move" deletes the source afterwards; "link" shares the bytes with it, by
-                a clone where the file system can, else by a hard link, which makes the source
-                read-only, and through which whoever writes to it damages the registry;
-                "reference" only records where it is.
-            filename: the name it is handed out under; the source's own when None.
-            expected_sha256: 64 hex digits that the bytes must have.
+            source: a file, a folder (stored as one package), or an open binary file.
+            name: the model's name; if None, the file's name without its ending.
+            project: name of a project, created if it is new.
+            mode: "copy"; "move" deletes the source afterwards; "link" shares the bytes with the
+                source, by a clone where the file system can, else by a hard link: this makes the
+                source read-only, and a write to it would damage the registry; "reference" only
+                records the path.
+            filename: the name of local copies; if None, the source's own.
+            expected_sha256: the digest that the bytes must have, 64 hex digits.
             alias: points to the new version afterwards.
             tags, metadata, comment, framework, config_text, config_dict, label_enumeration: as in
                 `InputModel.import_model`.
 
         Raises:
             InvalidValueError: (a ValueError) an argument cannot be used; nothing was recorded.
-            SourceNotFoundError: (an OSError, too) there is no such file.
-            DigestMismatchError: (a ValueError) other bytes were expected; nothing was kept.
-            StorageError: (an OSError) the disk is full, or refused something.
+            SourceNotFoundError: (also an OSError) the file does not exist.
+            DigestMismatchError: (a ValueError) the bytes have another digest; nothing was stored.
+            StorageError: (an OSError) the disk is full, or another disk error.
 
         >>> import io
         >>> with Registry(path / "kept", durability="fast") as registry:
@@ -295,13 +296,15 @@ class Registry:
         return handle(Model, self._chain, Found(self._chain.first, made))
 
     def restore(self, reference: str) -> Model:
-        """Bring a removed model back: record, tags, metadata, configuration, free aliases.
+        """Restore the record of a removed model, and its aliases that no other version has now.
 
         Args:
-            reference: its id, 6 or more digits of it, or ``[project/]name[:version]``.
+            reference: its id, the first 6 or more digits of its id, or
+                ``[project/]name[:version]``.
 
         Raises:
-            ModelNotFoundError: (a LookupError) no removed model answers to it.
+            ModelNotFoundError: (a LookupError) no removed model matches.
+            AmbiguousReferenceError: (a LookupError) several removed models match.
         """
         restored = operations.models.removal.restore_model(self._chain, reference)
         return handle(Model, self._chain, Found(self._chain.first, restored.model))
@@ -310,19 +313,19 @@ class Registry:
         """Return every change of the registry, newest first.
 
         Args:
-            limit: at most so many.
+            limit: the most changes, 1 or more; None for all.
         """
         return operations.models.history.history(self._chain.first, None, limit)
 
     def verify(self, full: bool = False) -> Verification:
-        """Check the database, and that all weights are whole and unchanged.
+        """Check the database, and that all weights are complete and unchanged.
 
         Args:
-            full: hash every byte, those too whose file nobody touched since that was done last,
+            full: hash all bytes, also of files that did not change since they were hashed last,
                 and compare unpacked packages with their archives.
 
         Returns:
-            What was found: ``.ok``, and ``.problems`` with digest, models and a text each.
+            ``.ok``, and ``.problems``, each with digest, models and a text.
         """
         with shown_progress("Verifying") as progress:
             return operations.upkeep.verify.verify(
@@ -330,30 +333,30 @@ class Registry:
             )
 
     def repair(self, full: bool = False) -> Repair:
-        """Verify, and mend what is found from wherever the right bytes still are.
+        """Verify, and replace damaged or missing weights from a place that still has the bytes.
 
-        Damaged files are moved to the folder ``quarantine``. The right ones come from a copy that
-        was handed out, the file they were copied from, or their URL.
+        Damaged files are moved to the folder ``quarantine``. The right bytes come from a local
+        copy, from the file that was copied, or from the URL.
 
         Args:
-            full: as in `verify`.
+            full: as for `verify`.
 
         Returns:
-            ``.mended``, each with how, and what is ``.lost``.
+            ``.mended``, each with how, and ``.lost``.
         """
         with shown_progress("Verifying") as progress:
             return operations.upkeep.repair.repair(self._chain, full=bool(full), progress=progress)
 
     def adopt(self) -> Adoption:
-        """Copy here what this registry's models, tasks and reports have only upstream.
+        """Copy the bytes that only upstream registries have, and that this registry refers to.
 
-        Then it needs none of the registries behind it any more.
+        Afterwards its models, tasks and reports need no upstream registry.
 
         Returns:
-            ``.adopted``, each with digest, models and where it was, and what ``.failed``.
+            ``.adopted``, each with digest, models and where it was, and ``.failed``.
 
         Raises:
-            ReadOnlyRegistryError: the registry is open for reading only.
+            ReadOnlyRegistryError: the registry is read-only.
         """
         with shown_progress("Adopting") as progress:
             return operations.upkeep.adopt.adopt(self._chain, progress=progress)
@@ -364,59 +367,60 @@ class Registry:
         grace_seconds: float = 86_400.0,
         dry_run: bool = True,
     ) -> Collection:
-        """Delete weights that nothing refers to, and leftovers of processes that are gone.
+        """Delete weights that nothing refers to, and files that ended processes left.
 
         Args:
-            grace_seconds: spare what was needed or touched so recently.
-            dry_run: only say what would be deleted.
+            grace_seconds: spare what was used or changed in the last so many seconds.
+            dry_run: only return what would be deleted.
 
         Returns:
-            ``.garbage``, how many bytes were or would be ``.freed``, what ``.failed``.
+            ``.garbage``, the number of bytes that were or would be ``.freed``, and ``.failed``.
 
         Raises:
-            InvalidValueError: (a ValueError) `grace_seconds` is no number, or below 0.
-            DamagedRegistryError: (an OSError) the database is not sound; nothing was deleted.
+            InvalidValueError: (a ValueError) `grace_seconds` is not a number, or is below 0.
+            DamagedRegistryError: (an OSError) the database is damaged; nothing was deleted.
         """
         return operations.upkeep.gc.collect(
             self._chain, grace_seconds=grace_seconds, dry_run=dry_run
         )
 
     def du(self) -> Usage:
-        """Return where the bytes are: by project, model and blob, what they share told apart."""
+        """Return how many bytes projects, models and blobs use; shared bytes are counted apart."""
         return operations.upkeep.du.usage(self._chain.first)
 
     def render(self) -> Path:
-        """Write the pages of all models and tasks, and return the overview, ``reports/index.html``.
+        """Write the pages of models and tasks, and return the overview, ``reports/index.html``.
 
-        They open from disk, in any browser, without a network. Pages that show already what they
-        would show now are left as they are; of models, and of tasks, the 2,000 that changed last
-        get one each, others get theirs by `Model.report`.
+        Any browser opens them from disk, without a network. Only pages that changed are written.
+        The 2,000 models and the 2,000 tasks that changed last get a page; `Model.report` writes
+        the page of any other model.
 
         Raises:
-            ReadOnlyRegistryError: the registry is open for reading only.
+            ReadOnlyRegistryError: the registry is read-only.
             StorageError: (an OSError) a page cannot be written.
         """
         return operations.reports.pages.write_site(self._chain)
 
     def compare(self, *models: str | Model, path: str | os.PathLike[str] | None = None) -> Path:
-        """Write a page that shows models side by side, and return where it is.
+        """Write a page that shows models side by side, and return its path.
 
         Args:
             models: 2 to 6 models, or references to them.
-            path: where it goes, as one file with everything in it; by default below ``reports/``.
+            path: write the page here, as one file that needs no other; by default below
+                ``reports/``.
 
         Raises:
-            InvalidValueError: (a ValueError) there are fewer, or more.
-            ModelNotFoundError: (a LookupError) one of them is not there.
-            StorageError: (an OSError) it cannot be written.
+            InvalidValueError: (a ValueError) there are fewer than 2 models, or more than 6.
+            ModelNotFoundError: (a LookupError) one of them does not exist.
+            StorageError: (an OSError) the page cannot be written.
         """
         found = [self._found("models", each) for each in models]
         return operations.reports.pages.write_comparison(self._chain, found, path)
 
     def close(self) -> None:
-        """Close the registry; handles of it raise ClosedRegistryError from here on.
+        """Close the registry; from then on its models and tasks raise ClosedRegistryError.
 
-        Its tasks that this process runs are completed, and the pages of what was reported written.
+        Tasks that this process runs in it are completed, and the pages of new reports written.
         """
         self._end_task(None)
         if self._chain.first.store.has_reported():
@@ -425,7 +429,7 @@ class Registry:
         self._chain.close()
 
     def _end_task(self, error: BaseException | None) -> None:
-        """End the current task of this registry; it failed of the error, if there is one."""
+        """End the tasks that this process runs in this registry: failed if there is an error."""
         for opened, task_id in ambient.tasks():
             if opened is self._chain:
                 from localreg.api.tasks import exit_hooks
@@ -434,7 +438,7 @@ class Registry:
                 exit_hooks.end(opened, task_id, "failed" if error else "completed", reason)
 
     def _found(self, argument: str, model: object) -> Found:
-        """Return a model of this registry, or of one upstream, by a handle or a reference."""
+        """Return a model of this or an upstream registry, given as a model or a reference."""
         if isinstance(model, Model):
             found = model._found()
             if found.registry not in self._chain.registries:
@@ -452,13 +456,13 @@ def use_registry(
     durability: Durability | None = None,
     readonly: bool = False,
 ) -> Registry:
-    """Open a registry and make it the current one, until another one is chosen or it is closed.
+    """Open a registry, and make it current until it is closed or another one becomes current.
 
     Args:
         path, durability, readonly: as for `Registry`.
 
     Raises:
-        RegistryError: it cannot be opened.
+        RegistryError: (an OSError) it cannot be opened.
     """
     registry = Registry(path, durability=durability, readonly=readonly)
     ambient.choose(registry._chain)
@@ -466,10 +470,10 @@ def use_registry(
 
 
 def current_registry() -> Registry:
-    """Return the current registry; `Registry` says which one that is.
+    """Return the current registry; see `Registry`.
 
     Raises:
-        RegistryError: it cannot be opened.
+        RegistryError: (an OSError) it cannot be opened.
     """
     registry = Registry.__new__(Registry)
     registry._chain = ambient.current()

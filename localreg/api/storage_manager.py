@@ -1,4 +1,4 @@
-"""`StorageManager`: local copies of what URLs serve, with or without a model."""
+"""`StorageManager`: local copies of files at URLs, with or without a model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class StorageManager:
-    """Downloads through the registry: once for each URL, verified, by one process at a time.
+    """Downloads through the registry: each URL once, verified, by one process at a time.
 
     Source: ``StorageManager`` of the ClearML SDK.
     """
@@ -34,28 +34,28 @@ class StorageManager:
         raise_on_error: bool = False,
         registry: Registry | None = None,
     ) -> str | None:
-        """Return a local path of what a URL serves; of a local path, the path itself.
+        """Return the path of a local copy of a URL's file; a local path is returned unchanged.
 
         Args:
             remote_url: a URL or a path.
-            cache_context: means nothing here; there is one cache, by content.
-            extract_archive: return the folder that an archive unpacks to, read-only.
-            name: the name it is handed out under; the URL's own when None.
-            force_download: fetch it again.
-            expected_sha256: 64 hex digits that the bytes must have.
-            raise_on_error: raise when there is none, instead of a warning and None.
-            registry: whose cache; the current registry's when None.
+            cache_context: ignored: there is one cache, by content.
+            extract_archive: unpack an archive, and return the folder, which is read-only.
+            name: the name of the copy; if None, that of the URL.
+            force_download: download it again.
+            expected_sha256: the digest that the bytes must have, 64 hex digits.
+            raise_on_error: raise an error instead of a warning and None.
+            registry: the registry with the cache; the current one if None.
 
         Raises:
             InvalidURLError: (a ValueError) the URL cannot be used.
-            WeightsError, StorageError: what hinders it, with `raise_on_error`.
+            WeightsError, StorageError: with `raise_on_error`, if there is no copy.
 
-        Source: ``StorageManager.get_local_copy`` of the ClearML SDK, where `raise_on_error` and
-        what follows it do not exist.
+        Source: ``StorageManager.get_local_copy`` of the ClearML SDK, which does not have the
+        keyword-only arguments.
         """
         opened = open_of(registry)
         if cache_context is not None:
-            log.info("cache_context=%r means nothing here: there is one cache", cache_context)
+            log.info("cache_context=%r is ignored: there is one cache", cache_context)
         wish = operations.weights.local_copies.check_wish(
             remote_url, name=name, expected=expected_sha256, force=bool(force_download)
         )
