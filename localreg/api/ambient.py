@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class State:
-    """What this process has current, and what it must remember to end well.
+    """What is current in this process, and what it needs to end its tasks and uploads.
 
     Attributes:
         entered: registries whose ``with`` block runs; the last one is current.
@@ -37,7 +37,7 @@ class State:
         tasks: the tasks that began here and have not ended, with their registry, by directory and
             id; the last one of a registry is its current task.
         exit_status: what `sys.exit` was called with last.
-        seen: what `first_time` was asked about.
+        seen: the texts that `first_time` was called with.
         parsed: what argparse parsed last.
         listeners: what is called when argparse has parsed, by task id.
         upload_uri: where weights are uploaded when neither their model nor its task says so.
@@ -320,7 +320,7 @@ def set_parsed(parser: ArgumentParser, arguments: Namespace) -> None:
 
 
 def parsed() -> tuple[ArgumentParser, Namespace] | None:
-    """Return what argparse parsed last since it is watched, None if nothing."""
+    """Return what argparse parsed last since `argparse_hook` was installed, or None."""
     return _state.parsed
 
 

@@ -50,7 +50,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(directory: str | None) -> Iterator[Chain]:
-    """Yield the registry of ``-R``, given before or after the command, else the located one."""
+    """Yield the registry of ``-R``; without that option the default one, with its upstream ones.
+
+    The option may be before or after the command.
+    """
     chosen = directory or click.get_current_context().find_root().obj
     if chosen:
         chain = Chain(open_registry(chosen, durability=ambient.default_durability()))

@@ -4,6 +4,8 @@ A name ends in a mark, ``.<machine>-<pid>``. The machine is a digest of the host
 the process namespace, because a process number is only valid inside these: two containers, or a
 machine before and after a restart, differ. No lock is needed; some file systems only pretend to
 have locks.
+
+A task records the same mark, so that others can find out if its process still runs.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ _PLOT_HEIGHT = 400
 
 
 class Look(Frozen, kw_only=True):
-    """Location of a page, and whether it is standalone.
+    """What a page needs besides its values: where it is, and whether it is standalone.
 
     Attributes:
         root: relative path from the page to the folder that contains ``assets``: "" or "../".

@@ -122,7 +122,7 @@ def _narrow_integers(low: int, high: int) -> str:
 
 
 def table_of(argument: str, value: object, columns: int, what: str) -> Array:
-    """Return numbers of shape (N, columns); `what` says in errors what they are."""
+    """Return points, as an array of shape (N, columns); `what` names them in errors."""
     import numpy as np
 
     if not hasattr(value, "__array__") and not isinstance(value, Sequence | str):

@@ -1,4 +1,4 @@
-"""Plotly figures of drawings, as plain dicts: one function for each kind, and the table `KINDS`.
+"""Plotly figures of drawings, as plain dicts: one function for each kind, in `_KINDS`.
 
 Every reported text is escaped, because Plotly reads some HTML in texts.
 """

@@ -17,7 +17,7 @@ TITLE_LIMIT = 1_024
 LAYOUT_LIMIT = 1_000_000  # characters of JSON
 _ITERATIONS = range(-(2**53), 2**53 + 1)  # JavaScript is exact only in this range
 BAR_MODES = ("group", "stack", "relative")
-# What the __float__ or __index__ of a foreign class may raise.
+# Errors that the __float__ or __index__ of a class of another library may raise.
 _REFUSED = (TypeError, ValueError, RuntimeError, LookupError, AttributeError, ArithmeticError)
 _DRAWN_AS = ("lines", "markers", "text")
 

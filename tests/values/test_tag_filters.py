@@ -179,7 +179,7 @@ def test_a_limit_takes_the_newest(every_combination, filter_, limit):
     assert found == [model for model, tags in models if matches(filter_, tags)][:limit]
 
 
-# Filters, and what each means, written by hand: the rules of `localreg guide tag-filters`.
+# A table of filters, and of what each means by the rules of `localreg guide tag-filters`.
 EXAMPLES = [
     ("a b c", lambda t: t("a") or t("b") or t("c")),
     ("prod ver -qa", lambda t: (t("prod") or t("ver")) and not t("qa")),
@@ -198,7 +198,7 @@ EXAMPLES = [
     ),
     ("__$or a __$not b __$not c", lambda t: t("a") or not t("b") or not t("c")),
     ("__$all a -b", lambda t: t("a") and not t("b")),
-    # Not in the table: its notes on the tokens.
+    # Single rules.
     ("__$any a b", lambda t: t("a") or t("b")),
     ("__$or a b __$and c d", lambda t: t("a") or t("b") or (t("c") and t("d"))),
     ("__$all a b __$nop c d -e", lambda t: t("a") and t("b") and (t("c") or t("d")) and not t("e")),

@@ -38,7 +38,7 @@ def install() -> None:
             end(chain, task_id, "failed", reason_of(error))
         original(kind, error, trace)
 
-    excepthook.localreg_original = original  # type: ignore[attr-defined]  # the mark
+    excepthook.localreg_original = original  # type: ignore[attr-defined]  # marks the hook
     sys.excepthook = excepthook
     _watch_exit()
     atexit.register(_end_all)
@@ -52,7 +52,7 @@ def _watch_exit() -> None:
         ambient.set_exit_status(status)
         original(status)  # type: ignore[arg-type]  # passes on any value
 
-    sys.exit = leave  # the same function, observed
+    sys.exit = leave  # does the same, and the status is known
 
 
 def reason_of(error: BaseException) -> str:

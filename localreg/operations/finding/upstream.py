@@ -78,9 +78,9 @@ def model_row(chain: Chain, model_id: str) -> tuple[OpenRegistry, ModelRow] | No
 
 
 def uses(chain: Chain, model_id: str) -> list[tuple[str, str, str, str]]:
-    """Return every entry of a model on a task, those of the first registry last.
+    """Return every use of a model by a task in the registries of a chain, as `task_rows.uses`.
 
-    The entries are tuples as of `task_rows.uses`.
+    Uses in the first registry come last.
     """
     from localreg.store.rows import task_rows  # many programs ask for models only
 

@@ -167,7 +167,7 @@ def _bytes_source(data: bytes, filename: str) -> Source:
 
 
 def table_of(chain: Chain, *, table_plot: object, csv: object, url: object) -> Table:
-    """Return header and rows of a reported table; exactly one argument is not None.
+    """Return header and rows of a reported table; exactly one of the last three arguments is given.
 
     Args:
         chain: the cache of its first registry keeps what is downloaded.

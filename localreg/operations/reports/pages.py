@@ -199,7 +199,10 @@ def _write_in_place(
 
 
 def _stamp(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage) -> str:
-    """Return a digest of everything that a page shows; every report changes `updated`."""
+    """Return a digest of everything that a page shows; every report changes `updated`.
+
+    Templates are not part of it: a change of one needs a new version, or `fresh`.
+    """
     with registry.store.read() as connection:
         updated = overview_rows.last_change(connection, owner)
     made_from = f"{__version__} {asset_names()} {updated} {values!r}"

@@ -66,7 +66,8 @@ def run_task(
         ConflictError: the task is running already.
     """
     command = prepare(registry, task_id, python=python, extra=extra, environment=environment)
-    # Until the child starts it, this process runs it: if both are killed, it is found aborted.
+    # Until the script calls Task.init, the process on record is this one, so that the task becomes
+    # "aborted" if both processes are killed before that.
     place: Json = {"process": owner_mark()}
     lifecycle.start_task(registry, task_id, Run({}, place))
     try:

@@ -33,6 +33,8 @@ class Order(Frozen):
     Attributes:
         by: "updated", "created" or "name" of the model, "series" for the last value of a scalar
             series, "single" for a single value. Models without such a value are left out.
+            "metric" stands for one of the last two until `operations.finding.queries` knows
+            which.
         descending: from the greatest to the least.
         title, name: of the series; of a single value, the name.
     """
@@ -192,8 +194,8 @@ def _tag_sql(
 ) -> str:
     tagged = f"EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} AND x.tag = ?)"
     if driver.ordered:
-        # `updated` names one model, and this index lies in the order the driver is read in:
-        # the probes run along it instead of jumping.
+        # `updated` is different for every model, so it identifies one. This index has the order in
+        # which the driver is read, so neighbouring look-ups read neighbouring entries.
         tagged = (
             "EXISTS (SELECT 1 FROM model_tag x INDEXED BY model_tag_newest "
             f"WHERE x.tag = ? AND x.updated = {driver.updated})"
@@ -225,7 +227,8 @@ def _driver(
     return best[1] if best else _walk(query)
 
 
-# (0, count) when an index ends early; (1, updated of its PROBE-th entry) when it does not.
+# How many entries an index has: (0, count) for up to PROBE entries, else (1, `updated` of the entry
+# after these). The older that entry is, the rarer are the models. The least spread is the best.
 _Spread = tuple[int, int]
 
 

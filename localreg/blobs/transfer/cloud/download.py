@@ -82,7 +82,7 @@ def download_to(
 
 
 class _Download:
-    """One download: its requests, and what they brought."""
+    """One download of an object: its requests, and the bytes that arrived."""
 
     def __init__(
         self,

@@ -13,7 +13,8 @@ _STATUS = re.compile(r"status code: (\d{3})\b")
 _TLS = re.compile(r"invalid peer certificate|UnknownIssuer|certificate verify failed")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
-# obstore asks these for credentials when it finds none; they exist on the clouds' machines only.
+# Any of these in an error means that obstore found no credentials: it asked services that exist
+# on the clouds' own machines only, or has no account for Azure.
 _METADATA_SERVICE = (
     "169.254.169.254", "metadata.google.internal", "/latest/api/token", "/latest/meta-data/",
     "/metadata/identity/", "Account must be specified",

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-# A forked process does not have obstore's threads, so a transfer in it would hang.
+# The id of the process that used object stores. A process forked from it does not have obstore's
+# threads, so a transfer there would hang.
 _users: list[int] = []
 
 
@@ -94,7 +95,7 @@ async def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
     thread = threading.Thread(target=run, name="localreg-cloud-work", daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # as above
+    except RuntimeError:  # Python 3.12 starts no thread at exit
         return work(*arguments)
     try:
         return await done

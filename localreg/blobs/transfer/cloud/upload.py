@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 SMALL = 8 * 1024 * 1024  # bytes; up to this size an object is sent in one piece
 MOST_PARTS = 9_000  # S3 allows 10,000
-IN_MEMORY = 32 * 1024 * 1024  # bytes of parts in transfer; as many wait for it
+IN_MEMORY = 32 * 1024 * 1024  # bytes of the parts that are sent at once; about as many wait
 RETRIES = 6  # of each part
 FEW_RETRIES = 2  # of a look or a deletion
 PATIENCE = 10.0  # times the allowed silence: the time limit of one part
@@ -78,7 +78,7 @@ def upload(
             try:
                 return work.target.run(work.to_the_end, run)
             except BaseException:
-                if work.arrived:  # interrupted after its end: the caller never learns of it
+                if work.arrived:  # the upload had ended, but the caller does not get its URL
                     run_in_loop(work.withdraw)
                 raise
 
