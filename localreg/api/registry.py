@@ -11,7 +11,6 @@ from localreg import operations
 from localreg.api import ambient
 from localreg.api.models.model import FoundModels, Model, handle
 from localreg.errors import InvalidValueError
-from localreg.operations.finding.upstream import Found
 from localreg.progress import shown_progress
 from localreg.registry import Chain, check_directory, open_registry
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
+    from localreg.operations.finding.upstream import Found
     from localreg.operations.models.history import HistoryEntry
     from localreg.operations.upkeep.adopt import Adoption
     from localreg.operations.upkeep.du import Usage
@@ -293,7 +293,9 @@ class Registry:
                 alias=alias,
                 progress=progress,
             )
-        return handle(Model, self._chain, Found(self._chain.first, made))
+        return handle(
+            Model, self._chain, operations.finding.upstream.Found(self._chain.first, made)
+        )
 
     def restore(self, reference: str) -> Model:
         """Restore the record of a removed model, and its aliases that no other version has now.
@@ -307,7 +309,9 @@ class Registry:
             AmbiguousReferenceError: (a LookupError) several removed models match.
         """
         restored = operations.models.removal.restore_model(self._chain, reference)
-        return handle(Model, self._chain, Found(self._chain.first, restored.model))
+        return handle(
+            Model, self._chain, operations.finding.upstream.Found(self._chain.first, restored.model)
+        )
 
     def history(self, limit: int | None = None) -> list[HistoryEntry]:
         """Return every change of the registry, newest first.

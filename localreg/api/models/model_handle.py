@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from localreg import operations
 from localreg.errors import EmptyModelError, NotAPackageError, NoWeightsError
-from localreg.operations.finding.upstream import Found
-from localreg.operations.models import reading
 from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen
 from localreg.values.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.operations.finding.upstream import Found
+    from localreg.operations.models.reading import ModelRow
     from localreg.registry import Chain, OpenRegistry
     from localreg.values.records import MetadataValue
 
@@ -70,42 +70,52 @@ class ModelHandle:
         chain, found = self._place()
         return chain.starting_at(found.registry)
 
-    def _row(self) -> reading.ModelRow:
+    def _row(self) -> ModelRow:
         return (
-            reading.unset_row(EMPTY_ID)
+            operations.models.reading.unset_row(EMPTY_ID)
             if isinstance(self._subject, Empty)
-            else reading.row(self._subject)
+            else operations.models.reading.row(self._subject)
         )
 
-    def _stored_row(self) -> reading.ModelRow:
-        return reading.row(self._found())
+    def _stored_row(self) -> ModelRow:
+        return operations.models.reading.row(self._found())
 
     def _tags(self, *, system: bool) -> list[str]:
         return (
-            [] if isinstance(self._subject, Empty) else reading.tags(self._subject, system=system)
+            []
+            if isinstance(self._subject, Empty)
+            else operations.models.reading.tags(self._subject, system=system)
         )
 
     def _metadata(self) -> dict[str, MetadataValue]:
-        return {} if isinstance(self._subject, Empty) else reading.metadata(self._subject)
+        return (
+            {}
+            if isinstance(self._subject, Empty)
+            else operations.models.reading.metadata(self._subject)
+        )
 
     def _metadata_value(self, key: str) -> MetadataValue | None:
         check_text("key", key)
         if isinstance(self._subject, Empty):
             return None
-        return reading.metadata_value(self._subject, key)
+        return operations.models.reading.metadata_value(self._subject, key)
 
     def _config(self) -> str:
         if isinstance(self._subject, Empty):
             return self._subject.config
-        return reading.config(self._subject)
+        return operations.models.reading.config(self._subject)
 
     def _labels(self) -> dict[str, int]:
         if isinstance(self._subject, Empty):
             return dict(self._subject.labels)
-        return reading.labels(self._subject)
+        return operations.models.reading.labels(self._subject)
 
     def _last_task(self) -> str | None:
-        return None if isinstance(self._subject, Empty) else reading.task(*self._place())
+        return (
+            None
+            if isinstance(self._subject, Empty)
+            else operations.models.reading.task(*self._place())
+        )
 
     def _url(self) -> str | None:
         if isinstance(self._subject, Empty):

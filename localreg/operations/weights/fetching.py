@@ -222,13 +222,13 @@ def _record_served(
     return Held(known.digest, known.size, wish.filename)
 
 
-def better_name(own: str | None, told: str | None) -> str | None:
+def better_name(own: str | None, served: str | None) -> str | None:
     """Return the name of a download: the URL's, or the server's if the URL's has no suffix.
 
     >>> better_name("resolve", "model.safetensors"), better_name("m.pt", "x.bin")
     ('model.safetensors', 'm.pt')
     """
-    return told if told and (own is None or "." not in own) else own
+    return served if served and (own is None or "." not in own) else own
 
 
 def fetch_weights(

@@ -190,33 +190,33 @@ def as_file(registry: OpenRegistry, source: Source) -> Iterator[Path]:
 
 @contextmanager
 def _staged(registry: OpenRegistry, source: Source) -> Iterator[StagedBlob]:
-    with registry.blobs.temporary() as aside:
-        yield _stage(registry, source, aside)
+    with registry.blobs.temporary() as temporary:
+        yield _stage(registry, source, temporary)
 
 
-def _stage(registry: OpenRegistry, source: Source, aside: Path) -> StagedBlob:
+def _stage(registry: OpenRegistry, source: Source, temporary: Path) -> StagedBlob:
     blobs = registry.blobs
     if source.files:
         with disk_errors("keeping weights", source.files[0]):
-            return _stage_archive(registry, packing.listed(source.files), aside, source)
+            return _stage_archive(registry, packing.listed(source.files), temporary, source)
     if source.path is None:
         assert source.stream is not None
         return staging.stage_stream(
             source.stream,
-            aside,
+            temporary,
             sync=blobs.durable,
             progress=source.progress,
             group=blobs.group,
         )
     with disk_errors("keeping weights", source.path):
         if source.package:
-            return _stage_package(registry, source.path, aside, source)
+            return _stage_package(registry, source.path, temporary, source)
         size = staging.source_size(source.path)
         if source.mode == "copy":
-            staging.check_room(aside.parent, size)
+            staging.check_room(temporary.parent, size)
         return staging.stage_file(
             source.path,
-            aside,
+            temporary,
             source.mode,
             sync=blobs.durable,
             progress=source.progress,
@@ -224,7 +224,9 @@ def _stage(registry: OpenRegistry, source: Source, aside: Path) -> StagedBlob:
         )
 
 
-def _stage_package(registry: OpenRegistry, folder: Path, aside: Path, source: Source) -> StagedBlob:
+def _stage_package(
+    registry: OpenRegistry, folder: Path, temporary: Path, source: Source
+) -> StagedBlob:
     if source.mode != "copy":
         raise InvalidValueError(
             f"{folder} is a folder, which is kept as one archive: copy it", argument="mode"
@@ -233,17 +235,17 @@ def _stage_package(registry: OpenRegistry, folder: Path, aside: Path, source: So
         raise InvalidValueError(
             f"{folder} holds the registry itself; keep another folder", argument="weights_url"
         )
-    return _stage_archive(registry, packing.tree(folder), aside, source)
+    return _stage_archive(registry, packing.tree(folder), temporary, source)
 
 
 def _stage_archive(
-    registry: OpenRegistry, entries: list[packing.Entry], aside: Path, source: Source
+    registry: OpenRegistry, entries: list[packing.Entry], temporary: Path, source: Source
 ) -> StagedBlob:
     size = sum(entry.size for entry in entries)
-    staging.check_room(aside.parent, size)
+    staging.check_room(temporary.parent, size)
     return staging.stage_written(
-        lambda target, told: packing.write_zip(entries, target, advance=told),
-        aside,
+        lambda target, advance: packing.write_zip(entries, target, advance=advance),
+        temporary,
         sync=registry.blobs.durable,
         size=None,
         progress=source.progress,

@@ -191,7 +191,7 @@ def local_file(
 
 
 def digests_with_local_files(registry: OpenRegistry) -> list[str]:
-    """Return the digests of all that local copies were handed out of, in order."""
+    """Return the digests of all blobs that have local files, sorted."""
     folder = registry.blobs.folder_path(FILES)
     with disk_errors("looking for local copies", folder):
         if not folder.is_dir():
@@ -200,7 +200,7 @@ def digests_with_local_files(registry: OpenRegistry) -> list[str]:
 
 
 def local_files_of(registry: OpenRegistry, digest: str) -> list[Path]:
-    """Return every file that was handed out of bytes, wherever these are."""
+    """Return the local files of a blob, wherever the blob is."""
     folder = registry.blobs.folder_path(FILES, digest)
     with disk_errors("looking for local copies", folder):
         if not folder.is_dir():
@@ -209,13 +209,10 @@ def local_files_of(registry: OpenRegistry, digest: str) -> list[Path]:
 
 
 def whole_local_file(registry: OpenRegistry, digest: str, size: int | None) -> Path | None:
-    """Return a file that was handed out of bytes that are nowhere any more, if it is whole.
+    """Return a local file of a blob that no registry has any more, if it is whole, or None.
 
-    It is hashed, and not again while nobody touches it. Where one that was handed out is not whole,
-    none is returned: which of them is, a repair tells.
-
-    Raises:
-        StorageError: one cannot be read.
+    It is hashed once, and again only after a change. If one of several local files is damaged,
+    None is returned: a repair finds out which of them is whole.
     """
     found = local_files_of(registry, digest)
     with disk_errors("looking for a local copy", registry.root):
