@@ -1,6 +1,6 @@
 """A configuration is stored as text, and read as a dict by the format that it is written in.
 
-What needs ruamel.yaml or pyhocon is skipped where they are not installed.
+Tests that need ruamel.yaml or pyhocon are skipped without them.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ REFUSED = {
     "JSON with block comments": '{/* one */ "a": 1}',
     "JSON lines": '{"a": 1}\n{"b": 2}',
     "JSON without a comma": "[\n a\n b\n]",
-    "junk behind a header": "[a] junk\nx = y",
+    "junk after a header": "[a] junk\nx = y",
     "headers alone": "[a]\n[b]\n",
     "a key twice in JSON": '{"a": 1, "a": 2}',
     "a key twice in INI": "[s]\na = x\na = y",
@@ -174,11 +174,11 @@ REFUSED = {
     "a lone surrogate": "a: \ud800",
 }
 
-# What texts are made of that more than one format could read.
+# Parts of texts that more than one format could read.
 PIECES = "a,b c,=, = ,: ,{,},[,],'s',1,1e-3,- ,#c,// c,|,None,&a ,*a,<<: ,~".split(",")
 PIECES += [",", ", ", "\n", "\n  ", "[s]\n", '"x"']
 
-# Each would take minutes, or gigabytes, if only the parser had a say.
+# Without limits the parsers would take minutes or gigabytes for each of these.
 HOSTILE = {
     "deep JSON": "[" * 1_000_000,
     "deep dict": '{"a":' * 1_000_000,
@@ -238,7 +238,7 @@ class TestConfigToText:
         assert config_to_text(config_text, config_dict) == stored
 
     @pytest.mark.parametrize("config_dict", [{"a": 1}, "a = 1"])
-    def test_both_are_refused(self, config_dict):
+    def test_config_text_and_config_dict_together_are_refused(self, config_dict):
         with pytest.raises(InvalidValueError, match="config_text and config_dict"):
             config_to_text("x", config_dict)
 
@@ -269,7 +269,7 @@ class TestConfigToText:
         with pytest.raises(InvalidValueError, match=where):
             config_to_text(None, config)
 
-    def test_the_first_that_json_cannot_hold_is_named_before_any_cycle(self):
+    def test_the_error_names_the_first_value_that_json_cannot_hold_even_with_a_cycle(self):
         cycle: list[object] = []
         cycle.append(cycle)
         with pytest.raises(ConfigTextError, match=r"config_dict\['a'\] is a set"):
@@ -288,7 +288,7 @@ class TestConfigToText:
             config_to_text(None, Hiding())
 
     @pytest.mark.parametrize("bottom", ["x", {1}])
-    def test_cycles_and_depth_are_refused(self, bottom):
+    def test_cycles_and_deep_nesting_are_refused(self, bottom):
         cycle: dict[str, object] = {}
         cycle["again"] = [cycle]
         for depth in (400, 800, 100_000):
@@ -317,8 +317,8 @@ class TestTextToConfig:
         assert repr(text_to_config(text)) == repr(config)
 
     @pytest.mark.parametrize("text", ["a: '\\d+'", "a: 1in", "a: '\\400'", "a: [1or 2]"])
-    def test_reading_yaml_warns_of_nothing(self, text):
-        """Whether it is Python is asked of Python's parser, which warns of some literals."""
+    def test_reading_yaml_gives_no_warnings(self, text):
+        """Python's parser, which is tried on the text, warns of some literals."""
         pytest.importorskip("ruamel.yaml")
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
@@ -326,7 +326,7 @@ class TestTextToConfig:
         assert warned == []
 
     @pytest.mark.parametrize(("text", "config"), YAML.values(), ids=YAML)
-    def test_without_ruamel_yaml_no_other_format_takes_its_texts(self, text, config, monkeypatch):
+    def test_without_ruamel_yaml_no_other_parser_misreads_yaml(self, text, config, monkeypatch):
         pytest.importorskip("pyhocon")
         monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
         assert self.reading(text) in ("refused", repr(config))
@@ -337,14 +337,14 @@ class TestTextToConfig:
         assert text_to_config(text) == config
 
     @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
-    def test_text_that_is_no_configuration_is_refused(self, text, tmp_path, monkeypatch):
+    def test_text_that_is_not_a_configuration_is_refused(self, text, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "config_text_secret.conf").write_text("secret = 1")
         with pytest.raises(ConfigTextError, match=r"tried JSON .* TOML .* INI .* YAML .* HOCON"):
             text_to_config(text)
 
     @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-    def test_hostile_text_is_refused_soon(self, text):
+    def test_hostile_text_is_refused_quickly(self, text):
         begin = time.process_time()
         with pytest.raises(ConfigTextError):
             text_to_config(text)
@@ -403,8 +403,8 @@ class TestTextToConfig:
         except ConfigTextError:
             return "refused"
 
-    def test_a_failed_reading_of_hocon_leaves_other_parsers_alone(self):
-        """By itself pyhocon changes what pyparsing takes as blank, and leaves it changed."""
+    def test_a_failed_reading_of_hocon_does_not_change_other_parsers(self):
+        """Left to itself, pyhocon changes the blanks of pyparsing and does not reset them."""
         pytest.importorskip("pyhocon")
         pyparsing = importlib.import_module("pyparsing")
         blanks = pyparsing.ParserElement.DEFAULT_WHITE_CHARS

@@ -76,7 +76,7 @@ def test_a_file_url_is_decoded_once():
     assert infer_framework("FILE:///srv/best%2Ept") == "PyTorch"
 
 
-def test_a_name_may_hold_the_marks_of_a_url():
+def test_the_name_of_a_local_file_may_contain_the_signs_of_a_url():
     """A local name with `?` or `#` has no query and no fragment, encoded or not."""
     assert infer_framework("/srv/x.onnx?best.pt") == "PyTorch"
     assert infer_framework("file:///srv/x.onnx%23best.pt") == "PyTorch"
@@ -87,7 +87,7 @@ def test_a_name_may_hold_the_marks_of_a_url():
 
 
 @given(st.text())
-def test_any_text_has_a_framework_or_none(text):
+def test_any_text_gives_a_framework_or_none(text):
     found = infer_framework(text)
     assert found is None or isinstance(found, str)
 

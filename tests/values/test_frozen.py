@@ -54,14 +54,14 @@ def test_nothing_can_be_changed_or_added():
     assert not hasattr(point, "__dict__")
 
 
-def test_equal_values_make_equal_records_of_one_type():
+def test_records_of_one_type_with_equal_values_are_equal():
     assert Point(1, 2) == Point(1, 2) != Point(1, 3)
     assert Named() != Point(1)
     assert len({Point(1), Point(1), Named()}) == 2
     assert Point(1) != (1, 0)
 
 
-def test_records_are_shown_matched_replaced_and_pickled():
+def test_records_have_a_repr_and_can_be_matched_replaced_and_pickled():
     assert repr(Named()) == "Named(a=1, b='b')"
     assert replace(Point(1), y=3) == Point(1, 3)
     assert pickle.loads(pickle.dumps(Point(1, 2))) == Point(1, 2)

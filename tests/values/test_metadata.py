@@ -78,7 +78,7 @@ class TestToText:
     def test_text_of_a_subclass_of_str_is_plain_text(self):
         assert type(to_text(np.str_("x"))) is str
 
-    def test_an_object_with_another_kind_of_item_becomes_its_str(self):
+    def test_an_object_whose_item_method_takes_arguments_becomes_its_str(self):
         class Shop:
             def item(self, number):
                 return number
@@ -93,7 +93,7 @@ class TestToText:
         with pytest.raises(InvalidValueError, match="metadata value of type"):
             to_text(value)
 
-    def test_cycles_depth_and_huge_numbers_are_refused(self):
+    def test_cycles_deep_nesting_and_huge_numbers_are_refused(self):
         cycle: list[object] = []
         cycle.append(cycle)
         deep: list[object] = []
@@ -113,12 +113,12 @@ class TestEntry:
         assert entry("key", 3, type_name) == MetadataEntry("key", "3", type_name)
 
     @pytest.mark.parametrize("key", [None, "", " ", 3, "a\0b", "k" * 1025, "\ud800"])
-    def test_a_key_that_names_nothing_is_refused(self, key):
+    def test_an_unusable_key_is_refused(self, key):
         with pytest.raises(InvalidValueError, match="metadata key"):
             entry(key, "value")
 
     @pytest.mark.parametrize("key", ["a.b", "$set", " a ", "größe", "k" * 1024])
-    def test_a_key_is_kept_as_it_is(self, key):
+    def test_a_key_is_kept_unchanged(self, key):
         assert entry(key, "value").key == key
 
     @pytest.mark.parametrize("value", ["\ud800", ["\ud800"], "x" * 16_777_217])
@@ -148,14 +148,14 @@ class TestEntries:
             ({}, "{}", "dict"),
         ],
     )
-    def test_an_entry_is_the_pages_form_or_a_bare_value(self, given_entry, value, type_name):
+    def test_an_entry_is_a_dict_or_a_bare_value(self, given_entry, value, type_name):
         assert entries({"k": given_entry}) == {"k": MetadataEntry("k", value, type_name)}
 
     def test_an_empty_dict_has_no_entries(self):
         assert entries({}) == {}
 
     @pytest.mark.parametrize("metadata", [None, "text", [("k", 1)], 3])
-    def test_a_value_that_is_no_mapping_is_refused(self, metadata):
+    def test_metadata_that_is_not_a_mapping_is_refused(self, metadata):
         with pytest.raises(InvalidValueError, match="metadata must be a dict"):
             entries(metadata)
 
@@ -209,7 +209,7 @@ class TestCast:
             ("3", "unknown/int", "3"),
         ],
     )
-    def test_text_is_cast_by_its_types_name_or_stays(self, value, type_name, result):
+    def test_text_is_cast_to_its_type_or_returned_unchanged(self, value, type_name, result):
         found = cast(value, type_name)
         assert found == result
         assert type(found) is type(result)
@@ -232,11 +232,11 @@ class TestCast:
             "(" + "1," * 1_000_000 + ")",
         ],
     )
-    def test_hostile_text_stays_text(self, value, type_name):
+    def test_hostile_text_is_returned_unchanged(self, value, type_name):
         found = cast(value, type_name)
         assert found == value or (type_name == "float" and found == math.inf)
 
-    def test_casting_warns_of_nothing(self):
+    def test_casting_gives_no_warnings(self):
         """Python's parser warns of unknown escapes, which repr() never writes."""
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")

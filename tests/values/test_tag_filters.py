@@ -19,7 +19,7 @@ from localreg.operations.tasks.search import check_search, find_tasks
 from localreg.registry import Chain, open_registry
 from localreg.values.tags import FILTER_LIMIT, AllOf, AnyOf, HasTag, Not, parse_tag_filter
 
-# "-a" is a tag too: literally after `__$not`, and never meant by a token "-a" elsewhere.
+# "-a" is a tag too: `__$not` takes it literally; elsewhere the token "-a" means not "a".
 TAGS = ("a", "b", "c", "d", "-a")
 JOINERS = {"__$all": all, "__$and": all, "__$any": any, "__$or": any}
 
@@ -92,7 +92,7 @@ def every_combination(tmp_path_factory):
         model = import_model(Chain(registry), f"s3://bucket/{number}.pt", description).model
         models.append((model, frozenset(tags)))
         tasks.append((lifecycle.create_task(registry, tags=list(tags)), frozenset(tags)))
-    # System tags are no tags, whatever they are called; and "never" is a tag that nobody has.
+    # System tags do not count as tags, whatever their name; and no model has the tag "never".
     for number, (model, _) in enumerate(models[::3]):
         edits.set_system_tags(registry, model, [TAGS[number % len(TAGS)], "reviewed"])
     edits.edit_tags(registry, models[1][0], add=["never"])
@@ -127,7 +127,7 @@ tokens = st.lists(
 @example(["__$or"])
 @example(["__$nop", "__$or", "a", "__$and", "b"])
 @example(["__$or", None, "__$not", None])
-def test_the_condition_holds_for_the_tags_that_the_rules_name(filter_):
+def test_a_parsed_filter_matches_the_same_tags_as_the_rules(filter_):
     condition = parse_tag_filter(filter_)
     for tags in SUBSETS:
         assert condition_holds(condition, tags) == matches(filter_, tags), (tags, str(condition))
@@ -140,7 +140,7 @@ def test_the_condition_holds_for_the_tags_that_the_rules_name(filter_):
 @example(["unheard of", "a"])
 @example(["__$all", "unheard of", "a"])
 @example([None])
-def test_queries_find_the_models_that_the_rules_name_newest_first(every_combination, filter_):
+def test_queries_find_the_models_that_match_the_rules_newest_first(every_combination, filter_):
     registry, models, _ = every_combination
     found = find_models(registry, check_query(tags=filter_))
     assert found == [model for model, tags in models if matches(filter_, tags)]
@@ -155,7 +155,7 @@ def test_queries_find_the_models_that_the_rules_name_newest_first(every_combinat
 @example(["__$all", "unheard of", "a"])
 @example(["a", "-b"])
 @example([None])
-def test_searches_find_the_tasks_that_the_rules_name_last_changed_first(every_combination, filter_):
+def test_searches_find_the_tasks_that_match_the_rules_newest_first(every_combination, filter_):
     registry, _, tasks = every_combination
     found = [each.id for each in find_tasks(registry, check_search(tags=filter_))]
     assert found == [task for task, tags in tasks if matches(filter_, tags)]
@@ -209,7 +209,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("text", "meaning"), EXAMPLES, ids=[text for text, _ in EXAMPLES])
-def test_examples_of_the_table(text, meaning):
+def test_the_examples_of_the_guide_have_their_meaning(text, meaning):
     filter_ = text.split()
     names = {token.lstrip("-") for token in filter_ if not token.startswith("__$")} | {"-a"}
     names = [*sorted(names), "other"]
@@ -219,7 +219,7 @@ def test_examples_of_the_table(text, meaning):
         assert matches(filter_, tags) == meaning(tags.__contains__), "the test's own evaluator"
 
 
-def test_none_stands_for_no_tags_at_all():
+def test_none_matches_if_there_are_no_tags():
     condition = parse_tag_filter(["a", None])
     assert [condition_holds(condition, tags) for tags in ([], ["a"], ["b"])] == [True, True, False]
 
@@ -265,7 +265,7 @@ def test_a_malformed_list_is_an_error_naming_the_token(filter_, token):
     st.sampled_from(["__$xor", "__$all ", "-", "-__$or", "", 0, 1.5, b"a", ("a",), {"a"}]),
     tokens,
 )
-def test_one_bad_token_anywhere_is_the_one_named(before, bad, after):
+def test_the_error_names_the_bad_token_wherever_it_is(before, bad, after):
     with pytest.raises(TagFilterError) as caught:
         parse_tag_filter([*before, bad, *after])
     assert caught.value.token == bad
@@ -273,18 +273,18 @@ def test_one_bad_token_anywhere_is_the_one_named(before, bad, after):
 
 @pytest.mark.parametrize("filter_", ["a", "", b"a", {"a"}, {"a": 1}, iter(["a"]), 7, object])
 def test_anything_but_a_list_is_an_error(filter_):
-    """A bare str above all, which would be taken as a list of its characters."""
+    """Above all a str, which is also a sequence of its characters."""
     with pytest.raises(TagFilterError) as caught:
         parse_tag_filter(filter_)
     assert caught.value.token is filter_
 
 
 @pytest.mark.parametrize("filter_", [None, [], ()])
-def test_no_filter_takes_all(filter_):
+def test_no_filter_matches_everything(filter_):
     assert parse_tag_filter(filter_) == AllOf(())
 
 
-def test_the_longest_filter_is_found_by_and_a_longer_one_is_an_error(every_combination):
+def test_the_longest_allowed_filter_works_and_a_longer_one_is_an_error(every_combination):
     registry, models, tasks = every_combination
     longest = (["__$all", "-unheard of"] + ["a", "__$not", "c", "__$or", "b", None] * 40)[
         :FILTER_LIMIT
@@ -299,8 +299,8 @@ def test_the_longest_filter_is_found_by_and_a_longer_one_is_an_error(every_combi
 
 
 @given(tokens)
-def test_the_text_of_a_condition_reads_as_what_it_means(filter_):
-    """The parentheses stand where Python's own precedence wants them."""
+def test_the_text_of_a_condition_has_the_meaning_of_the_filter(filter_):
+    """Evaluated as Python: the parentheses fit the precedence of its operators."""
     text = str(parse_tag_filter(filter_)).replace("any tags", "True")
     for tags in SUBSETS:
         sentence = text.replace("untagged", str(not tags))

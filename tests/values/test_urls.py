@@ -20,7 +20,7 @@ from localreg.values.urls import (
     safe_filename,
 )
 
-# What a file may be called: anything but "/" and NUL, and no lone surrogates (they are no text).
+# Names that a file may have: anything but "/" and NUL, and no lone surrogates (they are no text).
 characters = st.characters(exclude_characters="\0/", exclude_categories=["Cs"])
 names = st.one_of(
     st.text(characters, min_size=1, max_size=30),
@@ -43,7 +43,7 @@ plain = st.text("abcXYZ019-._~%!$'()*,é", max_size=8)
 
 @st.composite
 def remote_urls(draw):
-    """Draw a URL, and whether it carries something secret."""
+    """Draw a URL, with or without secrets."""
     user = draw(
         st.one_of(
             st.just(""),
@@ -87,7 +87,7 @@ class TestFiles:
     @given(paths)
     @example("/a?b")
     @example("/a#b;c")
-    def test_two_spellings_of_one_path_have_one_text(self, path):
+    def test_all_spellings_of_one_path_give_one_url(self, path):
         spellings = [
             f"file://{quote(path)}",
             f"file://localhost{quote(path)}",
@@ -145,14 +145,14 @@ class TestRemoteURLs:
     @example("s3://bucket/m.pt?hunter2")
     @example("https://hunter2@example.org:8443/m.pt")
     @example("https://me:hunter2@inner@example.org/m.pt")
-    def test_a_public_url_holds_no_secret(self, url):
+    def test_a_public_url_has_no_secret(self, url):
         parsed = parse_weights_url(url)
         assert SECRET not in parsed.public
         assert SECRET not in (parsed.filename or "")
         assert SECRET not in public_url(parsed.text)
 
     @given(remote_urls())
-    def test_the_url_is_kept_as_it_was_given(self, url):
+    def test_a_remote_url_is_kept_unchanged(self, url):
         parsed = parse_weights_url(f"  {url}\n")
         assert (parsed.text, parsed.path) == (url, None)
         assert parse_weights_url(parsed.text) == parsed
@@ -169,7 +169,7 @@ class TestRemoteURLs:
         url = f"{scheme}://{host}/{path}"
         assert parse_weights_url(url).public == url
 
-    def test_a_name_is_decoded_and_stays_in_its_folder(self):
+    def test_a_filename_is_decoded_and_never_contains_a_folder(self):
         def named(url):
             return parse_weights_url(url).filename
 
@@ -197,14 +197,14 @@ class TestNoURLs:
         ],
         ids=lambda url: ascii(url)[:40] if isinstance(url, str) else None,
     )
-    def test_is_an_error_that_names_the_argument(self, url):
+    def test_the_error_names_the_argument(self, url):
         with pytest.raises(InvalidURLError) as caught:
             parse_weights_url(url)
         assert caught.value.argument == "weights_url"
         assert isinstance(caught.value, ValueError)
 
     @given(remote_urls(), st.sampled_from(["bad host", "bad port", "blank"]))
-    def test_the_error_holds_no_secret(self, url, flaw):
+    def test_the_error_contains_no_secret(self, url, flaw):
         scheme, _, rest = url.partition("://")
         user, at, place = rest.rpartition("@")
         broken = {
@@ -226,7 +226,7 @@ class TestNoURLs:
     @example("file://%")
     @example("https://[")
     @example("\x1c")
-    def test_any_text_is_a_url_or_an_error_of_ours(self, text):
+    def test_any_text_is_a_url_or_an_invalid_url_error(self, text):
         try:
             parsed = parse_weights_url(text)
         except InvalidURLError:
@@ -249,7 +249,7 @@ class TestFilenames:
     @example("." * 250 + "a" * 30)
     @example("x/" + " " * 300)
     @example("a" * 199 + " .pt")
-    def test_a_name_can_be_a_file(self, path):
+    def test_a_safe_name_can_be_the_name_of_a_file(self, path):
         name = safe_filename(path)
         if name is not None:
             assert name not in ("", ".", "..")

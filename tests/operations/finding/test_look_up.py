@@ -79,7 +79,7 @@ def test_a_call_that_changes_nothing_does_not_move_updated(registry):
     ],
     ids=str,
 )
-def test_the_order_is_total_whatever_index_a_query_goes_by(filters, registry):
+def test_the_order_is_the_same_whichever_index_a_query_uses(filters, registry):
     models = [
         imported("m", url=f"s3://b/{number}", project="p", tags=["t", "u"], metadata={"k": "v"})
         for number in range(10)
@@ -109,7 +109,7 @@ def test_the_order_survives_a_clock_that_went_back(registry):
     assert updated(registry)[third.id] > updated(registry)[second.id] > year_2100
 
 
-def test_one_transaction_that_changes_much_moves_updated_once(registry):
+def test_a_transaction_with_many_events_sets_updated_once(registry):
     model = imported("a")
     before = updated(registry)[model.id]
     model.set_all_metadata({f"k{number}": number for number in range(50)})
@@ -152,8 +152,8 @@ def test_max_results_of_0_or_less_is_a_value_error(limit, registry):
     assert isinstance(raised.value, InvalidValueError)
 
 
-def test_max_results_above_500_neither_repeats_nor_misses(registry):
-    """The SDK does both."""
+def test_more_than_500_results_have_no_repeated_and_no_missing_models(registry):
+    """ClearML's SDK repeats some and misses others."""
     for number in range(520):
         imported(f"m{number}")
     found = names(InputModel.query_models(max_results=510))
@@ -239,7 +239,7 @@ def test_a_value_is_found_by_itself_and_by_its_text(key, registry):
     assert InputModel.query_models(metadata={key: model.get_metadata(key)}) == [model]
 
 
-def test_keys_are_anded_and_compared_exactly(registry):
+def test_all_metadata_must_be_equal_to_the_stored_text(registry):
     imported("a", metadata={"x": "1", "y": "V"})
     assert names(InputModel.query_models(metadata={"x": 1, "y": "V"})) == ["a"]
     for other in ({"x": "1", "y": "v"}, {"x": 1.0}, {"x": " 1"}, {"X": 1}, {"z": "1"}, {"y": "%"}):
@@ -249,7 +249,7 @@ def test_keys_are_anded_and_compared_exactly(registry):
     assert names(InputModel.query_models(metadata={})) == ["a"]
 
 
-def test_values_hold_no_operators(registry):
+def test_metadata_values_are_never_operators(registry):
     imported("a", metadata={"x": "1"})
     assert InputModel.query_models(metadata={"x": "-2"}) == []
     assert InputModel.query_models(metadata={"x": ["1", "2"]}) == []
@@ -283,7 +283,7 @@ def test_the_error_says_that_a_model_was_removed(registry):
     assert "removed" not in str(raised.value)
 
 
-def test_no_arguments_take_the_newest_model_and_the_log_says_which(registry, caplog):
+def test_without_arguments_the_newest_model_is_found_and_logged(registry, caplog):
     imported("a")
     newest = imported("b")
     with caplog.at_level("INFO", logger="localreg"):
@@ -325,7 +325,7 @@ def test_changing_the_returned_tags_changes_nothing(registry):
         lambda model: Task.init(task_name="t", tags="best"),
     ],
 )
-def test_a_bare_str_where_a_list_is_wanted_is_an_error(give, registry):
+def test_a_str_instead_of_a_list_of_tags_is_an_error(give, registry):
     model = imported("a", tags=["b", "e", "s", "t"])
     with pytest.raises(InvalidValueError, match=r"tags must be a list.*str"):
         give(model)
@@ -347,7 +347,7 @@ def test_after_not_the_next_token_is_literal(registry):
     assert names(InputModel.query_models(tags=["-x"])) == ["dash"]
 
 
-def test_none_means_has_no_tags(registry):
+def test_none_in_a_filter_means_without_tags(registry):
     imported("tagged", tags=["x"])
     imported("bare")
     system = imported("system")
@@ -366,7 +366,7 @@ def test_none_means_has_no_tags(registry):
         (["__$or", "a", "__$not", "b", "__$not", "c"], {"a", "a+c+d", "b", "d"}),
     ],
 )
-def test_expressions_of_the_guide(tags, found, registry):
+def test_the_examples_of_the_guide_find_these_models(tags, found, registry):
     for tagged in ("a", "b", "d", "a+c+d", "b+c+d"):
         imported(tagged, tags=tagged.split("+"))
     assert set(names(InputModel.query_models(tags=tags))) == found

@@ -15,7 +15,7 @@ def names(order, **filters):
 
 @pytest.fixture
 def measured(registry):
-    """Models a to e: accuracy, loss and a single value of three; NaN for d; nothing for e."""
+    """Models a to e: a to c have accuracy, loss and f1; for d they are NaN; e has none."""
     models = {name: imported(name, tags=[f"t-{name}", "all"]) for name in "abcde"}
     for name, value in (("a", 0.5), ("b", 0.9), ("c", 0.1), ("d", float("nan"))):
         model = models[name]
@@ -65,7 +65,7 @@ def test_equal_values_are_newest_first(registry):
     assert names("metrics.f1") == ["d", "b", "c", "a"]
 
 
-def test_a_series_of_a_task_is_not_one_of_its_model(registry):
+def test_a_metric_reported_on_a_task_does_not_count(registry):
     Task.create(task_name="t").report_scalar("val", "acc", 1.0, 1)
     assert names("metrics.val/acc") == []
 
@@ -81,7 +81,7 @@ def test_an_unreported_metric_finds_nothing(measured):
     assert names("metrics.val/other") == names("metrics.other") == []
 
 
-def test_created_updated_and_name(registry):
+def test_the_orders_created_updated_and_name(registry):
     for name in "bac":
         imported(name)
     InputModel(name="b").comment = "changed"
@@ -93,7 +93,7 @@ def test_created_updated_and_name(registry):
     assert names("-name") == ["c", "b", "a"]
 
 
-def test_the_registry_takes_it_too(registry, measured):
+def test_registry_models_accepts_an_order_too(registry, measured):
     found = registry.models(order_by="metrics.val/acc", limit=2)
     assert [model.name for model in found] == ["b", "a"]
 

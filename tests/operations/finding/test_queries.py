@@ -26,8 +26,8 @@ MODELS = FEW + 600
 
 
 @dataclass
-class Told:
-    """What a test wrote of a model, in its own words."""
+class Facts:
+    """What a test wrote about a model."""
 
     id: str
     name: str
@@ -40,17 +40,17 @@ class Told:
 
 def draw_up(number):
     """Return model `number` of the large registry; the counts below follow from it."""
-    told = Told(new_id(), "common", "big")
-    told.published, told.archived = number % 3 == 0, number % 5 == 0
+    model = Facts(new_id(), "common", "big")
+    model.published, model.archived = number % 3 == 0, number % 5 == 0
     if number % 100 == 1:
-        told.project = "small"
+        model.project = "small"
     elif number % 7 == 0:
-        told.project = None
+        model.project = None
     if number % 90 == 2:
-        told.name = "rare"
+        model.name = "rare"
     elif number % 4 == 0:
-        told.name = f"name {number}"
-    told.tags = {
+        model.name = f"name {number}"
+    model.tags = {
         tag
         for tag, has in {
             "most": number % 10 != 0,  # more than FEW
@@ -62,42 +62,44 @@ def draw_up(number):
         }.items()
         if has
     }
-    told.metadata = {"run": str(number), "odd": str(number % 2 == 1)}
+    model.metadata = {"run": str(number), "odd": str(number % 2 == 1)}
     if number % 25 == 4:
-        told.metadata["kind"] = "some"
+        model.metadata["kind"] = "some"
     if number < FEW:
-        told.metadata["edge"] = "in"
+        model.metadata["edge"] = "in"
     if number <= FEW:
-        told.metadata["beyond"] = "out"
-    return told
+        model.metadata["beyond"] = "out"
+    return model
 
 
 def write_all(store, models):
-    """Record models as operations do, but in one transaction."""
+    """Record models like the operations do, but in one transaction."""
     with store.write() as change:
         projects = {None: None}
-        for told in models:
-            if told.project not in projects:
-                project = projects[told.project] = Project(new_id(), told.project)
+        for model in models:
+            if model.project not in projects:
+                project = projects[model.project] = Project(new_id(), model.project)
                 change.record("project.created", project.id, {"name": project.name})
             record = ModelRecord(
-                id=told.id,
-                name=told.name,
-                project=projects[told.project],
-                published=told.published,
-                archived=told.archived,
+                id=model.id,
+                name=model.name,
+                project=projects[model.project],
+                published=model.published,
+                archived=model.archived,
                 labels={},
-                tags=tuple(sorted(told.tags)),
-                metadata={key: MetadataValue(value, "str") for key, value in told.metadata.items()},
+                tags=tuple(sorted(model.tags)),
+                metadata={
+                    key: MetadataValue(value, "str") for key, value in model.metadata.items()
+                },
             )
-            change.record("model.created", told.id, record.payload())
+            change.record("model.created", model.id, record.payload())
 
 
 class Large(NamedTuple):
     """A registry of many models, and the facts of each, in order of their last change."""
 
     registry: OpenRegistry
-    models: list[Told]
+    models: list[Facts]
 
     def __repr__(self):
         return f"{len(self.models)} models"  # hypothesis shows arguments
@@ -111,11 +113,11 @@ def large(tmp_path_factory):
     # Some models change again, so the order is neither that of keys nor of creation.
     moved = random.Random(0).sample(models[3 * PROBE :], 300)
     with registry.store.write() as change:
-        for told in moved:
+        for model in moved:
             payload = {"old": None, "new": "moved"}
-            change.record("model.changed", told.id, payload, field="comment")
-    ids = {told.id for told in moved}
-    others = [told for told in reversed(models) if told.id not in ids]
+            change.record("model.changed", model.id, payload, field="comment")
+    ids = {model.id for model in moved}
+    others = [model for model in reversed(models) if model.id not in ids]
     yield Large(registry, [*reversed(moved), *others])
     registry.close()
 
@@ -163,17 +165,17 @@ queries = st.fixed_dictionaries(
 def brute_force(models, means, asked):
     """Return the ids of the models that match, by looking at each."""
     found = [
-        told.id
-        for told in models
-        if means(told.tags)
-        and (not asked.get("project") or told.project == asked["project"])
-        and (asked.get("name") is None or told.name == asked["name"])
+        model.id
+        for model in models
+        if means(model.tags)
+        and (not asked.get("project") or model.project == asked["project"])
+        and (asked.get("name") is None or model.name == asked["name"])
         and all(
-            told.metadata.get(key) == ("null" if value is None else str(value))
+            model.metadata.get(key) == ("null" if value is None else str(value))
             for key, value in (asked.get("metadata") or {}).items()
         )
-        and (told.published or not asked.get("published"))
-        and (not told.archived or asked.get("archived"))
+        and (model.published or not asked.get("published"))
+        and (not model.archived or asked.get("archived"))
     ]
     return found[: asked.get("limit")]
 
@@ -206,7 +208,7 @@ DRIVERS = [
     ({"archived": True}, "model_updated", False),
     ({"published": True}, "model_updated_active", False),
     ({"name": "common"}, "model_name", False),
-    ({"name": "nobody"}, "model_name", False),
+    ({"name": "unknown"}, "model_name", False),
     ({"project": "big"}, "model_project", False),
     ({"project": "nowhere"}, "model_project", False),
     ({"project": "small", "name": "common"}, "model_project", False),
@@ -259,7 +261,7 @@ def traced(registry, asked):
 
 
 @pytest.mark.parametrize(("asked", "index", "sorts"), DRIVERS, ids=[str(d[0]) for d in DRIVERS])
-def test_the_narrowest_index_drives(large, asked, index, sorts):
+def test_the_narrowest_index_is_used(large, asked, index, sorts):
     """SQLite's own plan of the statement starts with this index, and sorts only where it must."""
     registry, models = large
     statements, found = traced(registry, asked)
@@ -295,7 +297,7 @@ def test_the_narrowest_index_drives(large, asked, index, sorts):
         ({"tags": ["most"], "metadata": {"kind": "some"}}, 4),
     ],
 )
-def test_a_query_without_a_choice_of_index_probes_none(large, asked, statements):
+def test_a_query_without_a_choice_runs_no_extra_statements(large, asked, statements):
     assert len(traced(large[0], asked)[0]) == statements
 
 
@@ -315,7 +317,7 @@ CHANGES = {
 
 
 class TestOrder:
-    """Newest first is: changed last first, whatever the change was."""
+    """Newest first means changed last first, for every kind of change."""
 
     @pytest.mark.parametrize("change", CHANGES)
     def test_every_change_brings_a_model_to_the_front(self, tmp_path, change):
@@ -329,13 +331,13 @@ class TestOrder:
         assert find_models(registry, query) == changed
         if change != "drop a tag":
             assert find_models(registry, check_query(archived=True, tags=["given"])) == changed
-        CHANGES[change](registry, models[1])  # nothing is left to change
+        CHANGES[change](registry, models[1])  # the same values again
         CHANGES[change](registry, models[0])
         assert find_models(registry, query)[:2] == [models[0], models[1]]
         registry.close()
 
-    def test_a_change_of_another_models_alias_is_a_change_of_both(self, tmp_path):
-        """The one that lost it comes second."""
+    def test_moving_an_alias_updates_both_models(self, tmp_path):
+        """The model that lost the alias comes second."""
         registry = open_registry(tmp_path, durability="fast")
         models = [
             import_model(Chain(registry), f"s3://b/{n}", describe(name="m")).model for n in range(4)
@@ -349,7 +351,7 @@ class TestOrder:
 
 class TestChecks:
     @pytest.mark.parametrize("limit", [0, -1, True, False, 1.0, "1", 2**63, float("nan")])
-    def test_a_limit_below_one_or_no_int_is_an_error(self, limit):
+    def test_a_limit_must_be_an_int_of_1_or_more(self, limit):
         with pytest.raises(InvalidValueError, match="max_results") as caught:
             check_query(limit=limit)
         assert caught.value.argument == "max_results"
@@ -376,7 +378,7 @@ class TestChecks:
         name=st.text(st.characters(exclude_categories=["Cs"])),
         project=st.text(st.characters(exclude_categories=["Cs"])),
     )
-    def test_no_text_is_more_than_text(self, large, name, project):
-        """Patterns, quotes and NUL included: what no model is called finds nothing."""
+    def test_no_text_is_treated_as_a_pattern(self, large, name, project):
+        """Not even patterns, quotes and NUL: only an equal name matches."""
         assert find_models(large[0], check_query(name=f"{name}?")) == []
         assert find_models(large[0], check_query(project=f"{project}?")) == []

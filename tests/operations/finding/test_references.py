@@ -44,7 +44,7 @@ def test_every_form_of_a_reference(registry):
         assert found.id == model.id, reference
 
 
-def test_ref_is_a_reference_to_the_very_version(registry):
+def test_ref_names_exactly_this_version(registry):
     first, second, bare = new(), new(), new(project=None)
     assert (first.ref, second.ref, bare.ref) == ("vision/resnet:1", "vision/resnet:2", "resnet:1")
     for model in (first, second, bare):
@@ -65,13 +65,13 @@ def test_the_error_for_an_unknown_reference_repeats_it(reference, registry):
     assert raised.value.reference == reference
 
 
-def test_an_unknown_reference_gets_close_ones_proposed(registry):
+def test_the_error_for_an_unknown_reference_suggests_similar_ones(registry):
     new()
     with pytest.raises(ModelNotFoundError, match="Did you mean vision/resnet"):
         registry.model("vision/resnte")
 
 
-def test_fewer_than_6_digits_are_no_prefix(registry):
+def test_fewer_than_6_digits_of_an_id_find_nothing(registry):
     model = new()
     with pytest.raises(ModelNotFoundError):
         registry.model(model.id[:5])
@@ -84,7 +84,7 @@ def test_a_name_wins_over_a_prefix_of_an_id(registry):
     assert registry.model(model.id[:9]).id == model.id
 
 
-def test_without_version_the_newest_that_is_not_archived(registry):
+def test_a_name_alone_finds_the_newest_active_version(registry):
     first, second = new(), new()
     second.archive()
     assert registry.model("vision/resnet").id == first.id
@@ -108,7 +108,7 @@ def test_without_version_the_newest_that_is_not_archived(registry):
         ("模型", "größe 1"),
     ],
 )
-def test_names_may_hold_the_signs_of_references(project, name, registry):
+def test_names_may_contain_the_signs_of_references(project, name, registry):
     first = new(name=name, project=project)
     second = new(name=name, project=project)
     registry.set_alias(first, "prod")
@@ -164,7 +164,7 @@ def test_every_model_of_one_project_and_name_is_the_next_version(registry):
     assert new(project="audio").version == 1
 
 
-def test_a_version_is_never_used_again(registry):
+def test_a_version_number_is_never_reused(registry):
     first, second = new(), new()
     InputModel.remove(second)
     third = new()
@@ -235,14 +235,14 @@ def test_an_alias_points_to_one_version_and_moves(registry):
     assert texts(second.history(1)) == [f"alias prod set, taken from {first.id[:8]}"]
 
 
-def test_every_line_of_models_has_aliases_of_its_own(registry):
+def test_models_of_different_names_may_have_the_same_alias(registry):
     first, other = new(), new(name="other")
     registry.set_alias(first, "prod")
     registry.set_alias(other, "prod")
     assert first.aliases == other.aliases == ["prod"]
 
 
-def test_setting_an_alias_where_it_is_changes_nothing(registry):
+def test_setting_an_alias_to_the_same_model_changes_nothing(registry):
     model = new()
     registry.set_alias(model, "prod")
     events = registry.history()
@@ -257,7 +257,7 @@ def test_aliases_are_sorted(registry):
     assert model.aliases == sorted(["prod", "best", "Best", "模型", "v1.0-rc_1"])
 
 
-def test_an_alias_that_is_expected_elsewhere_stays(registry):
+def test_an_alias_moves_only_from_where_it_is_expected(registry):
     first, second, third = new(), new(), new()
     registry.set_alias(first, "prod")
     before = registry.history()
@@ -271,7 +271,7 @@ def test_an_alias_that_is_expected_elsewhere_stays(registry):
         assert registry.model("vision/resnet@prod").id == target.id
 
 
-def test_an_alias_that_is_expected_not_to_exist(registry):
+def test_an_alias_is_created_only_if_it_is_expected_not_to_exist(registry):
     model = new()
     registry.set_alias(model, "prod", expect=None)
     assert model.aliases == ["prod"]
@@ -293,7 +293,7 @@ def test_an_alias_is_removed_through_any_version(registry):
 
 
 @pytest.mark.parametrize("alias", ["a/b", "a:b", "a@b", "a b", " a", "a\n", "", " ", "\t"])
-def test_an_alias_holds_nothing_that_would_make_references_unclear(alias, registry):
+def test_an_alias_must_not_contain_blanks_or_signs_of_references(alias, registry):
     model = new()
     with pytest.raises(InvalidValueError, match="alias"):
         registry.set_alias(model, alias)

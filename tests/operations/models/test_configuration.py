@@ -21,8 +21,8 @@ def model(registry):
     return InputModel.import_model(URL, name="m")
 
 
-def with_config(**told):
-    return InputModel.import_model(URL, **told)
+def with_config(**arguments):
+    return InputModel.import_model(URL, **arguments)
 
 
 # decision 12: configurations ---------------------------------------------------------------
@@ -67,7 +67,7 @@ def test_config_dict_reads_several_formats(text, config, registry):
 
 
 @pytest.mark.parametrize("text", ["as good as it gets", "import os\nos.abort()\n", "[1, 2"])
-def test_text_that_is_no_configuration_is_a_value_error_and_never_evaluated(text, registry):
+def test_text_that_is_not_a_configuration_is_a_value_error_and_not_evaluated(text, registry):
     model = with_config(config_text=text)
     with pytest.raises(ValueError, match="config") as raised:
         _ = model.config_dict
@@ -75,7 +75,7 @@ def test_text_that_is_no_configuration_is_a_value_error_and_never_evaluated(text
     assert model.config_text == text
 
 
-def test_the_dict_that_a_handle_gives_is_the_callers(registry):
+def test_a_change_of_a_returned_dict_changes_nothing(registry):
     model = with_config(config_dict={"a": [1]}, label_enumeration={"x": 1})
     model.config_dict["a"].append(2)
     model.labels["y"] = 2
@@ -83,7 +83,7 @@ def test_the_dict_that_a_handle_gives_is_the_callers(registry):
     assert model.labels == {"x": 1}
 
 
-def test_the_dict_that_was_given_is_not_kept(registry):
+def test_a_later_change_of_a_given_dict_changes_nothing(registry):
     config, labels = {"a": 1}, {"x": 1}
     model = InputModel.empty(config_dict=config, label_enumeration=labels)
     config["a"], labels["x"] = 2, 2
@@ -110,7 +110,7 @@ def test_without_labels_there_is_an_empty_dict(model):
     [{"a": 1, "b": 1}, {"a": -3, "b": -3}, {"a": 1.0}, {"a": True}, {"a": "1"}, {"a": None},
      {1: 1}, {"": 1}, {None: 1}, ["a"], "a", [("a", 1)], {"a": 2**63}],
 )  # fmt: skip
-def test_labels_are_text_to_integers_that_only_0_may_share(labels, make, registry):
+def test_labels_are_names_with_integers_of_which_only_0_may_repeat(labels, make, registry):
     with pytest.raises(InvalidValueError, match="label_enumeration"):
         make(label_enumeration=labels)
     assert InputModel.query_models() == []
@@ -119,7 +119,7 @@ def test_labels_are_text_to_integers_that_only_0_may_share(labels, make, registr
 # decision 13: the form of get_all_metadata -------------------------------------------------
 
 
-def test_all_metadata_casted_has_the_form_of_the_page(model):
+def test_get_all_metadata_casted_returns_the_form_of_clearmls_page(model):
     model.set_metadata("epochs", 90)
     model.set_metadata("shape", [3, 224])
     assert model.get_all_metadata_casted() == {
@@ -132,7 +132,7 @@ def test_all_metadata_casted_has_the_form_of_the_page(model):
     }
 
 
-def test_without_metadata_both_are_empty(model):
+def test_without_metadata_get_all_metadata_returns_an_empty_dict(model):
     assert model.get_all_metadata() == {}
     assert model.get_all_metadata_casted() == {}
 
@@ -214,7 +214,7 @@ def test_not_a_number_and_infinity_come_back(model):
     assert model.get_metadata_casted("inf") == -math.inf
 
 
-def test_an_empty_dict_clears_when_it_replaces(model):
+def test_replacing_with_an_empty_dict_removes_all_metadata(model):
     model.set_metadata("k", "v")
     assert model.set_all_metadata({}, replace=False) is True
     assert model.get_metadata("k") == "v"
@@ -233,7 +233,7 @@ def test_an_entry_may_be_a_bare_value(model):
 
 
 def test_the_result_of_get_all_metadata_can_be_set_again(model):
-    """The entries have a "key" of their own, as the page allows."""
+    """Its entries contain their "key", which is accepted."""
     model.set_all_metadata({"a": 1, "b": "x"})
     first = model.get_all_metadata()
     other = InputModel.import_model("s3://bucket/other.pt")
@@ -251,7 +251,7 @@ def test_set_all_metadata_is_all_or_nothing(model):
 @pytest.mark.parametrize(
     "key", ["a.b", "$set", "größe 模型", "a b", "-x", "__$all", "'\"", "a" * 900]
 )
-def test_keys_may_hold_any_characters(key, model):
+def test_keys_may_contain_any_characters(key, model):
     model.set_metadata(key, 1)
     assert model.get_metadata_casted(key) == 1
     assert list(model.get_all_metadata()) == [key]

@@ -23,7 +23,7 @@ def dump(registry):
 # decision 6: a URL that is known -----------------------------------------------------------
 
 
-def test_a_known_url_gives_its_model_with_a_warning(registry, caplog):
+def test_a_known_url_returns_its_model_with_a_warning(registry, caplog):
     first = InputModel.import_model(URL, name="a")
     before = dump(registry)
     again = InputModel.import_model(
@@ -37,7 +37,7 @@ def test_a_known_url_gives_its_model_with_a_warning(registry, caplog):
     assert first.id in record.getMessage()
 
 
-def test_an_archived_model_is_not_matched(registry, caplog):
+def test_the_url_of_an_archived_model_makes_a_new_model(registry, caplog):
     archived = InputModel.import_model(URL)
     archived.archive()
     second = InputModel.import_model(URL)
@@ -49,7 +49,7 @@ def test_an_archived_model_is_not_matched(registry, caplog):
     assert InputModel.import_model(URL).id == second.id
 
 
-def test_a_removed_model_is_not_matched(registry):
+def test_the_url_of_a_removed_model_makes_a_new_model(registry):
     gone = InputModel.import_model(URL, name="a")
     InputModel.remove(gone)
     assert InputModel.import_model(URL, name="a").id != gone.id
@@ -87,7 +87,7 @@ def test_a_local_path_becomes_a_file_url_and_need_not_exist(place, registry, tmp
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_the_target_is_not_read(registry, tmp_path):
-    """Whoever opened this pipe would wait for ever."""
+    """Opening this pipe would block for ever."""
     pipe = tmp_path / "pipe.pt"
     os.mkfifo(pipe)
     assert InputModel.import_model(pipe).url == pipe.as_uri()
@@ -100,9 +100,9 @@ def test_without_a_task_the_name_has_the_time(registry):
     before = time.gmtime()
     model = InputModel.import_model(URL)
     after = time.gmtime()
-    told = re.fullmatch(r"Anonymous model (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", model.name)
+    found = re.fullmatch(r"Anonymous model (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", model.name)
     form = "%Y-%m-%d %H:%M:%S"
-    assert time.strftime(form, before) <= told[1] <= time.strftime(form, after)
+    assert time.strftime(form, before) <= found[1] <= time.strftime(form, after)
     assert model.comment is None
     assert model.project is None
 
@@ -130,7 +130,7 @@ def test_given_values_win_over_those_of_the_task(registry):
     assert model.comment == f"Imported by task id: {task.id}\ngiven\nlines"
 
 
-def test_a_task_that_is_closed_gives_nothing(registry):
+def test_a_closed_task_gives_no_name_comment_or_project(registry):
     Task.init(project_name="vision", task_name="train").close()
     model = InputModel.import_model(URL)
     assert model.name.startswith("Anonymous model ")
@@ -191,7 +191,7 @@ def test_the_ending_of_the_path_gives_the_framework(name, framework, registry):
     assert InputModel.import_model(f"s3://bucket/up/{name.upper()}").framework == framework
 
 
-def test_query_and_fragment_are_no_part_of_the_path(registry):
+def test_query_and_fragment_do_not_decide_the_framework(registry):
     for url in ("https://example.org/m.onnx?sig=x.pt", "https://example.org/m.onnx#a.pt"):
         assert InputModel.import_model(url).framework == "ONNX"
     assert InputModel.import_model("https://example.org/get?file=m.onnx").framework is None
@@ -202,7 +202,7 @@ def test_a_local_file_has_a_framework_too(registry, tmp_path):
 
 
 @pytest.mark.parametrize("given", ["PyTorch", "pytorch", "my own", "ONNX"])
-def test_a_given_framework_is_kept_as_it_is(given, registry):
+def test_a_given_framework_is_kept_unchanged(given, registry):
     assert InputModel.import_model("s3://bucket/a.h5", framework=given).framework == given
 
 
@@ -214,7 +214,7 @@ def test_a_framework_constant_is_a_str(registry):
 # decision 10: load_model -------------------------------------------------------------------
 
 
-def test_load_model_takes_the_newest_by_creation(registry):
+def test_load_model_returns_the_newest_by_creation(registry):
     first = InputModel.import_model(URL, name="first")
     first.archive()
     second = InputModel.import_model(URL, name="second")
@@ -226,7 +226,7 @@ def test_load_model_takes_the_newest_by_creation(registry):
     assert InputModel.load_model(URL, load_archived=True).id == second.id
 
 
-def test_load_model_of_an_unknown_url_is_none(registry):
+def test_load_model_returns_none_for_an_unknown_url(registry):
     assert InputModel.load_model(URL) is None
     assert InputModel.load_model(URL, load_archived=True) is None
 
@@ -235,7 +235,7 @@ def test_load_model_of_an_unknown_url_is_none(registry):
 
 
 @pytest.mark.parametrize(
-    "make", [InputModel.empty, lambda **told: InputModel.import_model(URL, **told)]
+    "make", [InputModel.empty, lambda **given: InputModel.import_model(URL, **given)]
 )
 def test_config_text_and_config_dict_together_are_a_value_error(make, registry):
     with pytest.raises(ValueError, match="config_text and config_dict"):
@@ -249,7 +249,7 @@ def test_config_text_and_config_dict_are_refused_for_a_known_url_too(registry):
         InputModel.import_model(URL, config_text="a = 1", config_dict={"a": 1})
 
 
-def test_empty_text_beside_a_dict_does_not_count(registry):
+def test_empty_text_together_with_a_dict_does_not_count(registry):
     model = InputModel.import_model(URL, config_text="", config_dict={"a": 1})
     assert model.config_dict == {"a": 1}
 
@@ -311,13 +311,13 @@ def test_urls_are_decoded_once(registry, tmp_path):
     ["file://{}/m.pt", "file://localhost{}/m.pt", "FILE://{}/m.pt", "file://{}/%6d.pt",
      "{}/m.pt", "{}/./m.pt", "{}//m.pt", "{}/sub/../m.pt", " {}/m.pt "],
 )  # fmt: skip
-def test_spellings_of_one_path_are_one_model(spelling, registry, tmp_path):
+def test_spellings_of_one_path_find_one_model(spelling, registry, tmp_path):
     (tmp_path / "sub").mkdir()
     model = InputModel.import_model(tmp_path / "m.pt")
     assert InputModel.load_model(spelling.format(tmp_path)) == model
 
 
-def test_other_urls_are_kept_as_they_were_given(registry):
+def test_remote_urls_are_kept_unchanged(registry):
     for url in ("https://Example.org/a/../b%20c.pt?x=1&y#z", "s3://Bucket//a//", "gs://b/%zz"):
         assert InputModel.import_model(url).url == url
         assert InputModel.load_model(url) is not None
@@ -347,7 +347,7 @@ def test_nul_and_lone_surrogates_are_refused(argument, text, registry):
     ["NUL \0 in it", "\r\nline ends\r", " blanks \t", "\ufeffmark", "emoji 🧪", "x" * 10**6],
     ids=lambda text: ascii(text)[:20],
 )  # fmt: skip
-def test_config_text_takes_anything_that_is_text(text, registry):
+def test_config_text_takes_any_text(text, registry):
     assert InputModel.import_model(URL, config_text=text).config_text == text
     with pytest.raises(InvalidValueError, match="config_text"):
         InputModel.import_model("s3://b/c", config_text="\udc80")
@@ -356,7 +356,7 @@ def test_config_text_takes_anything_that_is_text(text, registry):
 @pytest.mark.parametrize(
     "name", ["模型", "a/b:c@d", "  a  ", "-", "a\nb", "{}", "'; DROP TABLE model"]
 )
-def test_names_hold_any_other_text(name, registry):
+def test_names_may_contain_any_other_text(name, registry):
     model = InputModel.import_model(URL, name=name, project=name, tags=[name])
     assert (model.name, model.project_name, model.tags) == (name.strip(), name.strip(), [name])
     assert InputModel(name=name.strip(), project=name.strip()).id == model.id

@@ -15,7 +15,7 @@ from localreg.operations.tasks import lifecycle
 
 @pytest.fixture
 def relatives(registry, tmp_path):
-    """A base that a task took, what that made, and a task that takes this."""
+    """A base model, a task that has it as input, the output, and a task that evaluates that."""
     base = InputModel.import_model("s3://bucket/base.pt", name="base")
     train, evaluate = Task.create(task_name="train"), Task.create(task_name='eval "1"')
     base.connect(train, name="backbone")
@@ -32,7 +32,7 @@ def relatives(registry, tmp_path):
     return base, train, made, evaluate
 
 
-def test_a_model_knows_its_relatives(relatives):
+def test_lineage_has_the_relatives_of_a_model(relatives):
     base, train, made, evaluate = relatives
     family = made.lineage()
     assert isinstance(family, Family)
@@ -47,7 +47,7 @@ def test_a_model_knows_its_relatives(relatives):
     assert [each.text for each in family.versions] == ["best:2"]
 
 
-def test_printed_it_is_a_tree(relatives):
+def test_a_lineage_is_printed_as_a_tree(relatives):
     base, train, made, evaluate = relatives
     assert repr(made.lineage()).splitlines() == [
         f"best:1  {made.id[:8]}",
@@ -87,14 +87,14 @@ def test_the_command_prints_a_graph(run, relatives):
 
 def test_the_command_prints_json(run, relatives):
     made = relatives[2]
-    told = json.loads(run("lineage", made.id[:8], "--json")[1])
-    assert told["model"] == made.id
-    assert len(told["members"]) == 4
-    assert {"from", "to", "how"} == set(told["relations"][0])
-    assert [each["text"] for each in told["versions"]] == ["best:2"]
+    found = json.loads(run("lineage", made.id[:8], "--json")[1])
+    assert found["model"] == made.id
+    assert len(found["members"]) == 4
+    assert {"from", "to", "how"} == set(found["relations"][0])
+    assert [each["text"] for each in found["versions"]] == ["best:2"]
 
 
-def test_the_command_takes_one_form(run, relatives):
+def test_the_command_accepts_one_format(run, relatives):
     assert run("lineage", "best", "--json", "--dot")[0] == 2
     assert run("lineage", "nothing")[0] == 3
 
@@ -120,7 +120,7 @@ def test_ls_sorts(run, registry):
     assert "These are the first 1" in run("ls", "--sort", "name", "-l", "1")[2]
 
 
-def test_ls_says_that_metrics_of_tasks_are_not_of_models(run, relatives):
+def test_ls_hints_that_a_metric_was_reported_on_a_task(run, relatives):
     relatives[1].report_scalar("val", "acc", 0.5, 1)
     code, out, err = run("ls", "--sort", "-metric:val/acc")
     assert (code, out) == (0, "")

@@ -42,7 +42,7 @@ def test_weights_configuration_and_labels_have_no_setters(registry):
             setattr(model, name, None)
 
 
-# decision 21: idempotent, and loud on what is gone -----------------------------------------
+# decision 21: archive, unarchive and publish -----------------------------------------------
 
 STATES = {
     "publish": ("published", True),
@@ -135,7 +135,7 @@ def test_an_empty_model_cannot_be_changed_or_looked_up(use, registry):
     assert registry.history() == []
 
 
-def test_connect_gives_the_task_the_design_and_stores_no_input_model(registry):
+def test_connecting_an_empty_model_copies_its_design_and_stores_no_input(registry):
     task = Task.create(task_name="train")
     InputModel.empty(config_text="a = 1", label_enumeration={"x": 1}).connect(task)
     assert task.input_models_id == {}
@@ -143,7 +143,7 @@ def test_connect_gives_the_task_the_design_and_stores_no_input_model(registry):
     assert task.get_labels_enumeration() == {"x": 1}
 
 
-def test_nothing_is_stored_and_no_registry_is_needed(tmp_path, monkeypatch):
+def test_an_empty_model_stores_nothing_and_needs_no_registry(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "home"))
     assert InputModel.empty(config_dict={"a": 1}).config_dict == {"a": 1}
     assert not (tmp_path / "home").exists()
@@ -224,7 +224,7 @@ def test_a_change_by_another_process_is_seen_at_the_next_read(registry):
     assert (model.published, model.archived) == (True, True)
 
 
-def test_two_handles_never_differ(registry):
+def test_two_handles_always_show_the_same_values(registry):
     first = imported("a")
     second = Model(first.id)
     first.comment = "c"
@@ -292,7 +292,7 @@ def test_a_connection_by_another_process_counts(registry):
 # decision 45: system tags ------------------------------------------------------------------
 
 
-def test_archived_and_package_show_as_system_tags(registry):
+def test_archived_and_package_are_shown_as_system_tags(registry):
     model = imported("a", is_package=True)
     assert model.system_tags == ["package"]
     model.archive()
@@ -315,7 +315,7 @@ def test_setting_system_tags_archives_and_marks_a_package(registry, tmp_path):
         model.get_weights_package()
 
 
-def test_package_and_archived_as_plain_tags_are_no_states(registry):
+def test_plain_tags_named_package_and_archived_are_not_states(registry):
     model = imported("a", tags=["package", "archived"])
     assert model.tags == ["archived", "package"]
     assert model.system_tags == []
@@ -325,7 +325,7 @@ def test_package_and_archived_as_plain_tags_are_no_states(registry):
 # extensions --------------------------------------------------------------------------------
 
 
-def test_add_tags_and_remove_tags_leave_the_others(registry):
+def test_add_tags_and_remove_tags_keep_the_other_tags(registry):
     model = imported("a", tags=["x", "y"])
     model.add_tags("z", "x")
     assert model.tags == ["x", "y", "z"]

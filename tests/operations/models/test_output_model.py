@@ -48,7 +48,7 @@ EXTENSIONS = {
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_signatures_are_those_of_clearml(name):
-    """But for `auto_delete_file`, which is False."""
+    """Except `auto_delete_file`, which is False by default."""
     parameters = list(inspect.signature(getattr(OutputModel, name)).parameters.values())
     plain = [
         each.name if each.default is each.empty else f"{each.name}={each.default!r}"
@@ -65,7 +65,7 @@ def test_these_properties_are_settable_as_in_clearml(name):
     assert inspect.getattr_static(OutputModel, name).fset is not None
 
 
-class TestMaking:
+class TestCreating:
     def test_the_record_is_made_at_once_as_an_output_of_the_task(self, task):
         model = OutputModel()
         assert Model(model.id).original_task == model.task == task.id
@@ -90,7 +90,7 @@ class TestMaking:
         assert OutputModel(label_enumeration={"cat": 1}).labels == {"cat": 1}
         assert task.get_labels_enumeration() == {"dog": 2}
 
-    def test_a_task_without_a_design_takes_over_the_models(self, task):
+    def test_a_task_without_a_design_gets_that_of_the_model(self, task):
         OutputModel(config_text="lr = 1", label_enumeration={"cat": 1})
         OutputModel(config_text="lr = 2", label_enumeration={"dog": 1})
         assert task.get_model_config_text() == "lr = 1"
@@ -101,12 +101,12 @@ class TestMaking:
             OutputModel()
         assert Model.query_models() == []
 
-    def test_several_on_one_task_do_not_push_each_other_off(self, task):
+    def test_several_on_one_task_get_different_names(self, task):
         first, second = OutputModel(), OutputModel()
         assert task.output_models_id == {"train": first.id, "train 2": second.id}
         assert (first.version, second.version) == (1, 2)
 
-    def test_it_is_one_transaction(self, task, registry):
+    def test_creating_is_one_transaction(self, task, registry):
         OutputModel(config_text="a = 1")
         kinds = [
             (each.kind, each.field)
@@ -118,7 +118,7 @@ class TestMaking:
             ("model.created", None), ("task.design", None), ("task.model", "train"),
         ]  # fmt: skip
 
-    def test_a_task_of_another_registry_brings_its_registry(self, registry, tmp_path):
+    def test_a_model_is_recorded_in_the_registry_of_its_task(self, registry, tmp_path):
         other = Registry(tmp_path / "other", durability="fast")
         task = Task.create("p", "elsewhere", registry=other)
         assert OutputModel(task).id in [each.id for each in other.models()]
@@ -126,14 +126,14 @@ class TestMaking:
             OutputModel(task, registry=registry)
         other.close()
 
-    def test_it_reports_and_has_metadata(self, model):
+    def test_reports_and_metadata_work_without_weights(self, model):
         model.report_single_value("accuracy", 0.9)
         model.set_metadata("k", 1)
         assert model.get_reported_single_values() == {"accuracy": 0.9}
         assert model.get_all_metadata()["k"]["value"] == "1"
 
 
-class TestBase:
+class TestBaseModel:
     def test_it_is_overwritten_in_place(self, task, write_file):
         base = InputModel.import_model("s3://b/base.pt", name="base", project="p", comment="mine")
         before = Model(base.id).comment
@@ -158,12 +158,12 @@ class TestBase:
         base = OutputModel(name="base")
         assert OutputModel(base_model_id=base.id, name="net").ref == "vision/net:1"
 
-    def test_an_unknown_one_raises_and_records_nothing(self, task):
+    def test_an_unknown_base_model_raises_and_records_nothing(self, task):
         with pytest.raises(ModelNotFoundError):
             OutputModel(base_model_id="f" * 32)
         assert task.output_models_id == {}
 
-    def test_a_published_one_is_refused(self, task):
+    def test_a_published_base_model_is_refused(self, task):
         base = OutputModel()
         base.publish()
         with pytest.raises(PublishedError, match="published"):
@@ -180,7 +180,7 @@ class TestUpdating:
         assert (model.url, model.framework) == (url, "PyTorch")
         assert model.digest == hashlib.sha256(b"first").hexdigest()
 
-    def test_every_update_is_a_revision_and_the_last_one_is_served(self, model, write_file):
+    def test_every_update_is_a_revision_and_the_last_one_is_current(self, model, write_file):
         for text in ("one", "two", "three"):
             model.update_weights(write_file("w.pt", text))
         found = model.revisions()
@@ -191,7 +191,7 @@ class TestUpdating:
         assert read(model.get_weights()) == "three"
         assert InputModel(model.id).revisions() == found
 
-    def test_one_can_go_back_and_forth(self, model, write_file):
+    def test_revisions_can_be_restored_in_any_order(self, model, write_file):
         for text in ("one", "two"):
             model.update_weights(write_file("w.pt", text))
         model.restore_weights(1)
@@ -204,14 +204,16 @@ class TestUpdating:
         model.update_weights(write_file("w.pt", "three"))
         assert [each.revision for each in model.revisions() if each.current] == [3]
 
-    def test_a_revision_that_is_not_there(self, model, write_file):
+    def test_the_error_for_an_unknown_revision_lists_the_revisions(self, model, write_file):
         with pytest.raises(NotFoundError, match=r"no revision 1.*none"):
             model.restore_weights(1)
         model.update_weights(write_file("w.pt"))
         with pytest.raises(NotFoundError, match=r"no revision 2.*there are: 1"):
             model.restore_weights(2)
 
-    def test_keep_last_drops_the_others_and_gc_takes_their_bytes(self, model, write_file, registry):
+    def test_keep_last_drops_the_others_and_gc_deletes_their_bytes(
+        self, model, write_file, registry
+    ):
         for text in ("one", "two", "three"):
             model.update_weights(write_file("w.pt", text), keep_last=2)
         assert [each.revision for each in model.revisions()] == [2, 3]
@@ -227,7 +229,7 @@ class TestUpdating:
         model.update_weights(write_file("w.pt", "four"), keep_last=1)
         assert [each.revision for each in model.revisions()] == [4], "numbers are not used again"
 
-    def test_the_check_of_a_blob_names_its_model_once(self, model, write_file, registry):
+    def test_verify_names_a_model_with_one_blob_twice_once(self, model, write_file, registry):
         for text in ("one", "two", "one"):
             model.update_weights(write_file("w.pt", text))
         path = registry.path / "blobs/sha256" / model.digest[:2] / model.digest[2:]
@@ -266,13 +268,13 @@ class TestUpdating:
     @pytest.mark.parametrize(
         "given", [{}, {"weights_filename": "w.pt", "register_uri": "s3://b/w.pt"}]
     )
-    def test_exactly_one_source(self, given, model):
+    def test_exactly_one_source_is_required(self, given, model):
         with pytest.raises(InvalidValueError, match="register_uri"):
             model.update_weights(**given)
         with pytest.raises(InvalidValueError, match="weights_path"):
             model.update_weights_package()
 
-    def test_register_uri_points_and_reads_nothing(self, model, tmp_path):
+    def test_register_uri_records_the_url_and_reads_nothing(self, model, tmp_path):
         assert (
             model.update_weights(register_uri="s3://b/net.onnx") == model.url == "s3://b/net.onnx"
         )
@@ -307,17 +309,17 @@ class TestUpdating:
 
     def test_the_iteration_is_in_the_history(self, model, write_file):
         model.update_weights(write_file("w.pt"), iteration=7)
-        told = [each.text for each in model.history()]
-        assert any("weights 1 at iteration 7: w.pt" in each for each in told), told
+        texts = [each.text for each in model.history()]
+        assert any("weights 1 at iteration 7: w.pt" in each for each in texts), texts
 
     @pytest.mark.parametrize(
         ("target", "name"), [("best.pt", "best.pt"), ("best", "best.pt"), ("a.b", "a.b")]
     )
-    def test_target_filename(self, target, name, model, write_file):
+    def test_target_filename_names_the_local_copy(self, target, name, model, write_file):
         model.update_weights(write_file("w.pt"), target_filename=target)
         assert Path(model.get_weights()).name == name
 
-    def test_files_are_deleted_only_when_asked(self, model, write_file):
+    def test_files_are_deleted_only_with_auto_delete_file(self, model, write_file):
         path = write_file("w.pt")
         model.update_weights(path)
         assert path.exists()
@@ -339,23 +341,23 @@ class TestUpdating:
                 model.update_weights(own, auto_delete_file=True)
         assert len(model.revisions()) == 1
 
-    def test_a_file_that_is_not_there(self, model, tmp_path):
+    def test_a_missing_file_is_an_error_and_changes_nothing(self, model, tmp_path):
         before = model.history()
         with pytest.raises(SourceNotFoundError):
             model.update_weights(tmp_path / "nothing.pt")
         assert model.history() == before
 
-    def test_the_history_of_a_removed_model_has_its_revisions(self, model, write_file, registry):
+    def test_a_restored_model_has_its_revisions(self, model, write_file, registry):
         for text in ("one", "two"):
             model.update_weights(write_file("w.pt", text))
         model.restore_weights(1)
         Model.remove(model, delete_weights_file=False)
-        back = registry.restore(model.id)
-        assert [(each.revision, each.current) for each in back.revisions()] == [
+        restored = registry.restore(model.id)
+        assert [(each.revision, each.current) for each in restored.revisions()] == [
             (1, True), (2, False),
         ]  # fmt: skip
 
-    def test_all_bytes_of_a_removed_model_go(self, model, write_file, registry):
+    def test_removing_a_model_deletes_the_bytes_of_all_revisions(self, model, write_file, registry):
         for text in ("one", "two"):
             model.update_weights(write_file("w.pt", text))
         assert Model.remove(model)
@@ -363,7 +365,7 @@ class TestUpdating:
 
 
 class TestEntries:
-    def test_the_entry_is_the_stem_of_the_file(self, model, task, write_file):
+    def test_the_name_on_the_task_is_the_filename_without_its_ending(self, model, task, write_file):
         model.update_weights(write_file("epoch-1.pt"))
         assert task.output_models_id == {"epoch-1": model.id}
         model.update_weights(write_file("w.pt"), target_filename="epoch-2.pt")
@@ -371,7 +373,9 @@ class TestEntries:
         model.update_weights(register_uri="https://h/")
         assert task.output_models_id == {"Output Model": model.id}
 
-    def test_the_same_entry_name_is_replaced(self, model, task, write_file):
+    def test_a_model_with_the_same_filename_takes_the_name_on_the_task(
+        self, model, task, write_file
+    ):
         model.update_weights(write_file("best.pt"))
         other = OutputModel()
         other.update_weights(write_file("best.pt", "better"))
@@ -409,7 +413,7 @@ class TestEntries:
         model.update_weights(write_file("w.pt"))
         assert other.output_models_id == {"w": model.id}
 
-    def test_connect_gives_the_design_to_a_task_without(self, task, registry):
+    def test_connect_copies_the_design_to_a_task_without_one(self, task, registry):
         model = OutputModel(config_text="a = 1", label_enumeration={"cat": 1})
         other = Task.create("vision", "second")
         model.connect(other)
@@ -429,7 +433,7 @@ class TestPackages:
         write_file("bert/config.json", "{}")
         return write_file("bert/sub/w.bin", "bytes").parents[1]
 
-    def test_a_folder(self, model, write_file, task):
+    def test_a_folder_becomes_a_package(self, model, write_file, task):
         folder = self.folder(write_file)
         url = model.update_weights_package(weights_path=folder)
         assert Path(url.removeprefix("file://")).name == "bert.zip"
@@ -458,18 +462,18 @@ class TestPackages:
         assert archive.name == "model_package.zip"
         assert task.output_models_id == {"model_package": model.id}
 
-    def test_two_files_of_one_name_are_an_error(self, model, write_file):
+    def test_two_files_with_the_same_name_are_an_error(self, model, write_file):
         before = model.history()
         with pytest.raises(InvalidValueError, match=r"x\.pt.*folder"):
             model.update_weights_package([write_file("a/x.pt"), write_file("b/x.pt")])
         assert model.history() == before
 
-    def test_a_target_name_gets_the_ending(self, model, write_file):
+    def test_a_target_name_without_an_ending_gets_zip(self, model, write_file):
         url = model.update_weights_package([write_file("x.pt")], target_filename="net")
         assert url.endswith("/net.zip")
 
     @pytest.mark.parametrize("given", [{}, {"weights_filenames": []}, {"weights_path": ""}])
-    def test_exactly_one_source(self, given, model, write_file):
+    def test_exactly_one_source_is_required(self, given, model, write_file):
         with pytest.raises(InvalidValueError, match="weights_filenames"):
             model.update_weights_package(**given)
         with pytest.raises(InvalidValueError, match="not both"):
@@ -479,7 +483,7 @@ class TestPackages:
         with pytest.raises(InvalidValueError, match="must be a folder"):
             model.update_weights_package(weights_path=write_file("x.pt"))
 
-    def test_files_and_folders_go_only_when_asked(self, model, write_file, tmp_path):
+    def test_folders_are_deleted_only_with_auto_delete_file(self, model, write_file, tmp_path):
         kept = write_file("kept.txt", "mine")
         folder = self.folder(write_file)
         (folder / "link").symlink_to(kept)
@@ -493,7 +497,7 @@ class TestPackages:
         model.update_weights_package([path], auto_delete_file=True)
         assert not path.exists()
 
-    def test_the_state_follows_the_revision(self, model, write_file):
+    def test_the_package_state_is_that_of_the_current_revision(self, model, write_file):
         model.update_weights(write_file("w.pt"))
         model.update_weights(self.folder(write_file))
         model.update_weights(write_file("w.pt", "two"))
@@ -505,7 +509,7 @@ class TestPackages:
         assert model.system_tags == []
         assert Path(model.get_local_copy()).is_file()
 
-    def test_is_package_marks_an_archive(self, model, write_file, tmp_path):
+    def test_is_package_marks_an_archive_as_a_package(self, model, write_file, tmp_path):
         with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
             archive.writestr("x.txt", "x")
         model.update_weights(tmp_path / "a.zip", is_package=True)
@@ -513,7 +517,7 @@ class TestPackages:
 
 
 class TestDesign:
-    def test_update_design_sets_the_tasks_when_it_has_none(self, model, task):
+    def test_update_design_sets_the_design_of_a_task_without_one(self, model, task):
         assert model.update_design("lr = 1")
         assert model.update_design(config_dict={"lr": 2})
         assert model.config_dict == {"lr": 2}
@@ -526,7 +530,7 @@ class TestDesign:
         assert model.config_dict == {"a": 1}
         assert model.history(1)[0].text == "configuration or labels set"
 
-    def test_update_labels_sets_the_tasks_always(self, model, task):
+    def test_update_labels_always_sets_the_labels_of_the_task(self, model, task):
         task.set_model_label_enumeration({"x": 9})
         model.update_labels({"cat": 1})
         assert model.labels == task.get_labels_enumeration() == {"cat": 1}
@@ -557,7 +561,7 @@ def update_often(number, barrier, root, model_id, folder, count):
     return True
 
 
-def test_processes_that_update_one_model_at_once_lose_nothing(tmp_path, children):
+def test_no_update_is_lost_when_processes_update_one_model_at_once(tmp_path, children):
     with Registry(tmp_path / "registry", durability="fast"):
         model = OutputModel(Task.create("p", "t"))
     arguments = (tmp_path / "registry", model.id, tmp_path, 5)
@@ -570,7 +574,7 @@ def test_processes_that_update_one_model_at_once_lose_nothing(tmp_path, children
         assert [each.current for each in found] == [False] * 19 + [True]
 
 
-def test_history_has_a_text_for_every_new_kind():
+def test_history_has_a_text_for_every_kind_of_output_models():
     kinds = {"model.design", "model.weights_added", "model.weights_chosen", "model.weights_dropped",
              "model.weights_uploaded"}  # fmt: skip
     assert kinds <= history._TEXTS.keys()

@@ -32,18 +32,17 @@ def blobs(registry):
     ]
 
 
-def made_by(registry, task, path, **told):
-    """Return a model that a task made, and that is among its outputs."""
+def made_by(registry, task, path):
+    """Return a new model that is an output of a task."""
     chain = registry._chain
-    told = {"name": "made"} | told
     return Model(
         adding.add_model(
-            chain, path, recording.describe(**told), task=lifecycle.task(chain.first, task.id)
+            chain, path, recording.describe(name="made"), task=lifecycle.task(chain.first, task.id)
         )
     )
 
 
-# what goes --------------------------------------------------------------------------------
+# what is deleted with a model ---------------------------------------------------------------
 
 
 def test_the_history_of_a_removed_model_has_no_path_of_this_machine(registry, file):
@@ -54,7 +53,7 @@ def test_the_history_of_a_removed_model_has_no_path_of_this_machine(registry, fi
     assert registry.restore(model.id).url == file.as_uri()
 
 
-def test_the_unpacked_tree_goes_with_its_archive(registry, tmp_path):
+def test_the_unpacked_folder_is_deleted_with_its_archive(registry, tmp_path):
     (tmp_path / "bert").mkdir()
     (tmp_path / "bert" / "vocab.txt").write_text("a")
     model = registry.add(tmp_path / "bert", "m")
@@ -68,7 +67,7 @@ def test_the_unpacked_tree_goes_with_its_archive(registry, tmp_path):
 # when it is refused ------------------------------------------------------------------------
 
 
-def test_the_input_of_a_task_is_removed_by_force_only(registry, caplog):
+def test_the_input_of_a_task_is_removed_only_with_force(registry, caplog):
     model, task = InputModel.import_model("s3://b/a.pt", name="a"), Task.create(task_name="train")
     model.connect(task, name="backbone")
     events = registry.history()
@@ -84,14 +83,14 @@ def test_the_input_of_a_task_is_removed_by_force_only(registry, caplog):
     assert InputModel.query_models() == []
 
 
-def test_a_model_that_a_task_let_go_of_is_not_in_use(registry):
+def test_a_model_that_a_task_no_longer_has_as_input_is_not_in_use(registry):
     model, task = InputModel.import_model("s3://b/a.pt"), Task.create(task_name="train")
     model.connect(task, name="x")
     task.remove_input_models(["x"])
     assert InputModel.remove(model) is True
 
 
-def test_a_model_of_a_published_task_is_removed_by_force_only(registry, file, caplog):
+def test_a_model_made_by_a_published_task_is_removed_only_with_force(registry, file, caplog):
     task = Task.create(task_name="train")
     model = made_by(registry, task, file)
     assert model.original_task == task.id
@@ -116,13 +115,13 @@ def test_a_removed_model_is_removed_from_the_outputs_of_a_draft_task(registry, f
 
 
 @pytest.mark.parametrize("state", ["publish", "archive"])
-def test_the_models_own_state_does_not_matter(state, registry):
+def test_published_and_archived_models_can_be_removed(state, registry):
     model = InputModel.import_model("s3://b/a.pt")
     getattr(model, state)()
     assert InputModel.remove(model) is True
 
 
-def test_a_forced_removal_leaves_the_entry_on_the_task(registry):
+def test_a_forced_removal_keeps_the_name_on_the_task(registry):
     model, task = InputModel.import_model("s3://b/a.pt"), Task.create(task_name="train")
     model.connect(task, name="x")
     InputModel.remove(model, force=True)
@@ -134,13 +133,13 @@ def test_a_forced_removal_leaves_the_entry_on_the_task(registry):
 
 
 @pytest.mark.parametrize("delete", [True, False])
-def test_a_file_that_the_registry_only_points_to_stays(delete, registry, file):
+def test_a_file_that_the_registry_only_refers_to_stays(delete, registry, file):
     model = InputModel.import_model(file)
     assert InputModel.remove(model, delete_weights_file=delete) is True
     assert file.read_bytes() == b"weights"
 
 
-def test_the_kept_bytes_go_and_the_original_stays(registry, file):
+def test_the_stored_bytes_are_deleted_and_the_original_stays(registry, file):
     model = InputModel.import_model(file, copy=True)
     assert blobs(registry)
     assert InputModel.remove(model) is True
@@ -157,7 +156,7 @@ def test_delete_weights_file_false_keeps_the_bytes(registry, file):
 
 
 def test_bytes_that_another_model_needs_stay(registry, file, tmp_path):
-    """clearml#1395: there the file is deleted under the other model."""
+    """ClearML deletes the file, and the other model loses it (clearml#1395)."""
     twin = tmp_path / "twin.pt"
     twin.write_bytes(b"weights")
     first = InputModel.import_model(file, copy=True)
@@ -168,7 +167,7 @@ def test_bytes_that_another_model_needs_stay(registry, file, tmp_path):
     assert blobs(registry) == []
 
 
-def test_bytes_that_cannot_be_deleted_make_it_false_and_the_record_is_gone(registry, file, caplog):
+def test_remove_returns_false_if_only_the_bytes_cannot_be_deleted(registry, file, caplog):
     model = InputModel.import_model(file, copy=True)
     blob = next((registry.path / "blobs").rglob(model.digest[2:]))
     blob.unlink()
@@ -192,14 +191,14 @@ def test_bytes_that_cannot_be_deleted_are_an_error_with_raise_on_errors(registry
 # unknown models ----------------------------------------------------------------------------
 
 
-def test_an_unknown_model_is_false_with_the_reason_or_an_error(registry, caplog):
+def test_removing_an_unknown_model_is_a_warning_or_an_error(registry, caplog):
     assert InputModel.remove("f" * 32) is False
     assert "f" * 32 in caplog.text
     with pytest.raises(ModelNotFoundError):
         InputModel.remove("f" * 32, raise_on_errors=True)
 
 
-def test_a_second_removal_says_that_the_model_was_removed(registry):
+def test_the_error_of_a_second_removal_mentions_the_first(registry):
     model = InputModel.import_model("s3://b/a.pt")
     InputModel.remove(model)
     with pytest.raises(ModelNotFoundError, match="was removed"):
@@ -213,13 +212,13 @@ def test_an_empty_model_cannot_be_removed(registry, caplog):
         InputModel.remove(InputModel.empty(), raise_on_errors=True)
 
 
-def test_metadata_and_tags_go_with_the_model(registry):
+def test_metadata_and_tags_are_deleted_with_the_model(registry):
     model = InputModel.import_model("s3://b/a.pt", tags=["t"], metadata={"k": "v"})
     InputModel.remove(model)
     assert registry.db["metadata"].count == registry.db["model_tag"].count == 0
 
 
-def test_a_model_of_another_registry_is_not_removed_by_mistake(registry, tmp_path):
+def test_a_model_of_another_registry_is_not_removed(registry, tmp_path):
     model = InputModel.import_model("s3://b/a.pt")
     with Registry(tmp_path / "other", durability="fast") as other:
         with pytest.raises(InvalidValueError, match="registry"):

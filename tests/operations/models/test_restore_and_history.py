@@ -25,7 +25,7 @@ def everything(model):
     return {name: getattr(model, name) for name in names} | {"meta": model.get_all_metadata()}
 
 
-def test_restore_brings_back_all_that_was_recorded(registry):
+def test_restore_restores_the_whole_record(registry):
     task = Task.create(task_name="train")
     model = InputModel.import_model(
         "https://me:secret@example.org/m.pt?sig=1", name="resnet", project="vision",
@@ -46,7 +46,7 @@ def test_restore_brings_back_all_that_was_recorded(registry):
     assert InputModel.load_model(before["url"], load_archived=True) == restored
 
 
-def test_a_local_file_comes_back_too(registry, tmp_path):
+def test_a_restored_reference_finds_its_local_file(registry, tmp_path):
     file = tmp_path / "m.pt"
     file.write_bytes(b"weights")
     model = InputModel.import_model(file)
@@ -54,7 +54,7 @@ def test_a_local_file_comes_back_too(registry, tmp_path):
     assert registry.restore(model.id).get_weights() == str(file)
 
 
-def test_weights_that_were_deleted_do_not_come_back(registry, tmp_path, caplog):
+def test_restore_does_not_bring_back_deleted_bytes(registry, tmp_path, caplog):
     file = tmp_path / "m.pt"
     file.write_bytes(b"weights")
     model = InputModel.import_model(file, copy=True)
@@ -66,7 +66,7 @@ def test_weights_that_were_deleted_do_not_come_back(registry, tmp_path, caplog):
     assert caplog.text
 
 
-def test_an_alias_that_was_taken_meanwhile_stays_where_it_is(registry):
+def test_an_alias_that_another_version_has_now_stays_there(registry):
     first, second = new(), new()
     registry.set_alias(first, "prod")
     registry.set_alias(first, "free")
@@ -92,7 +92,7 @@ def test_a_restored_model_is_the_one_updated_last(registry):
     assert InputModel.query_models()[0].id == first.id
 
 
-def test_restore_takes_references(registry):
+def test_restore_accepts_references(registry):
     first, second, other = new(), new(), new(name="other")
     for model in (first, second, other):
         InputModel.remove(model)
@@ -176,7 +176,7 @@ def test_history_lists_every_change_newest_first(registry, tmp_path):
     ]
 
 
-def test_history_outlives_the_model_and_records_its_removal(registry):
+def test_the_history_of_a_removed_model_stays_and_has_its_removal(registry):
     model = new()
     InputModel.remove(model)
     assert texts(model.history(1)) == ["removed vision/resnet"]
@@ -211,7 +211,7 @@ def test_the_registrys_history_lists_projects_and_tasks_too(registry):
     ]
 
 
-def test_history_entries_say_who_when_and_what(registry):
+def test_history_entries_have_actor_time_and_values(registry):
     model = new()
     model.set_metadata("k", "v")
     entry = model.history(1)[0]
@@ -232,7 +232,7 @@ def test_history_shows_at_most_limit_entries(registry):
     assert len(registry.history(limit=1)) == 1
 
 
-def test_long_values_are_cut_in_the_text_and_whole_in_the_payload(registry):
+def test_long_values_are_shortened_in_the_text_and_complete_in_the_payload(registry):
     model = new()
     model.comment = "x" * 1000
     entry = model.history(1)[0]
@@ -245,8 +245,8 @@ def test_history_shows_no_secret_of_a_url(registry):
     model = InputModel.import_model("https://me:hunter2@example.org/m.pt?sig=topsecret")
     InputModel.remove(model)
     registry.restore(model.id)
-    told = repr(registry.history())
-    assert "example.org" in told
-    assert "hunter2" not in told
-    assert "topsecret" not in told
+    shown = repr(registry.history())
+    assert "example.org" in shown
+    assert "hunter2" not in shown
+    assert "topsecret" not in shown
     assert model.url == "https://me:hunter2@example.org/m.pt?sig=topsecret"
