@@ -346,7 +346,7 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
         operations.models.edits.publish(found.registry, found.id)
 
     def archive(self) -> None:
-        """Archive the model: queries pass it over unless they are told not to.
+        """Archive the model: queries omit it unless they include archived models.
 
         Raises:
             ModelNotFoundError: the model is gone.

@@ -176,7 +176,7 @@ def _current(revisions: tuple[WeightsRecord, ...], package: bool) -> Json | None
 def _with_snapshot(comment: str | None, name: str) -> str:
     line = f"snapshot {name} stored"
     if comment == line or (comment or "").startswith(f"{line}\n"):
-        return comment or line  # once is enough for a file that is written again and again
+        return comment or line  # the same file, written again
     return f"{line}\n{comment}" if comment else line
 
 
