@@ -19,12 +19,12 @@ from localreg.values.urls import safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.blobs.blobstore import BlobStore
+    from localreg.blobs.folders import Folders
 
 UNNAMED = "weights"
 
 
-def local_file(store: BlobStore, digest: str, size: int | None, filename: str | None) -> Path:
+def local_file(store: Folders, digest: str, size: int | None, filename: str | None) -> Path:
     """Return the local file of a blob under a name; it is made if it does not exist.
 
     Args:
@@ -61,7 +61,7 @@ def local_file(store: BlobStore, digest: str, size: int | None, filename: str | 
 
 
 def existing_local_file(
-    store: BlobStore, digest: str, size: int | None, filename: str | None
+    store: Folders, digest: str, size: int | None, filename: str | None
 ) -> Path | None:
     """Return the local file of a blob under a name if it exists and is whole, or None."""
     whole = _whole_file(store, digest, size, _own_name(filename))
@@ -69,7 +69,7 @@ def existing_local_file(
 
 
 def copy_from(
-    store: BlobStore, blob: Path, digest: str, size: int | None, filename: str | None
+    store: Folders, blob: Path, digest: str, size: int | None, filename: str | None
 ) -> Path:
     """Return a local file with the bytes of a blob of another registry.
 
@@ -95,7 +95,7 @@ def copy_from(
     return copy
 
 
-def size_of_copies(store: BlobStore, digest: str) -> int:
+def size_of_copies(store: Folders, digest: str) -> int:
     """Return the number of bytes in local files of a blob that are copies, not links."""
     folder = store.folder_path(FILES, digest)
     if not folder.is_dir():
@@ -104,15 +104,10 @@ def size_of_copies(store: BlobStore, digest: str) -> int:
     return sum(each.st_size for each in found if each.st_nlink == 1)
 
 
-def check_local_file(store: BlobStore, digest: str, path: Path) -> None:
-    """Hash a blob and a local file of it; a copy that changed is made again.
-
-    Raises:
-        CorruptBlobError: the blob is damaged.
-    """
+def check_local_file(store: Folders, digest: str, path: Path) -> None:
+    """Hash a local file of a sound blob; a copy that changed is made again."""
     from localreg.blobs.staging.hashing import file_digest
 
-    store.check_digest(digest)
     with disk_errors("making a local copy", path):
         is_link = os.path.samestat(path.lstat(), store.blob(digest).lstat())
         if is_link or file_digest(path) == digest:
@@ -124,7 +119,7 @@ def check_local_file(store: BlobStore, digest: str, path: Path) -> None:
                 copy_file(store.blob(digest), temporary, None, sync=False)
 
 
-def delete_local_files(store: BlobStore, digest: str) -> None:
+def delete_local_files(store: Folders, digest: str) -> None:
     """Delete all local files of a blob."""
     links = store.folder_path(FILES, digest)
     if links.is_dir():
@@ -133,12 +128,12 @@ def delete_local_files(store: BlobStore, digest: str) -> None:
         links.rmdir()
 
 
-def is_local_file(store: BlobStore, digest: str, size: int | None, name: str) -> bool:
+def is_local_file(store: Folders, digest: str, size: int | None, name: str) -> bool:
     """Return True if a local file exists and is the whole blob."""
     return _whole_file(store, digest, size, name) is not None
 
 
-def _whole_file(store: BlobStore, digest: str, size: int | None, name: str) -> str | None:
+def _whole_file(store: Folders, digest: str, size: int | None, name: str) -> str | None:
     """Return the path of a local file if it exists and is the whole blob, or None.
 
     It uses text, which is faster than `Path`: most calls for a local copy end here.
@@ -164,7 +159,7 @@ def _whole_file(store: BlobStore, digest: str, size: int | None, name: str) -> s
     return path if same else None
 
 
-def _make(store: BlobStore, digest: str, link: Path) -> Path:
+def _make(store: Folders, digest: str, link: Path) -> Path:
     blob = store.blob(digest)
     with replacing(link) as temporary:
         if not _link(blob, temporary) and not _is_whole(store, digest, link):
@@ -173,7 +168,7 @@ def _make(store: BlobStore, digest: str, link: Path) -> Path:
     return link
 
 
-def _is_whole(store: BlobStore, digest: str, link: Path) -> bool:
+def _is_whole(store: Folders, digest: str, link: Path) -> bool:
     """Return True if a copy with another mtime is whole, by hashing it; then correct its mtime.
 
     A copied registry has such files. Reading one is cheaper than writing it again.

@@ -17,10 +17,10 @@ from localreg.values.layout import TREES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.blobs.blobstore import BlobStore
+    from localreg.blobs.folders import Folders
 
 
-def tree(blobs: BlobStore, digest: str) -> Path | None:
+def tree(blobs: Folders, digest: str) -> Path | None:
     """Return the folder that an archive was unpacked to before, or None."""
     folder = blobs.folder_path(TREES) / digest
     with disk_errors("looking for weights", folder):
@@ -31,7 +31,7 @@ def _is_tree(folder: Path) -> bool:
     return folder.is_dir() and not folder.is_symlink()
 
 
-def _folder(blobs: BlobStore) -> Path:
+def _folder(blobs: Folders) -> Path:
     """Return the folder for unpacked archives: elsewhere if the registry cannot be written to."""
     if blobs.cache_name is None:
         return blobs.make_folder(TREES)
@@ -40,7 +40,7 @@ def _folder(blobs: BlobStore) -> Path:
     return place_elsewhere(blobs.cache_name, TREES)
 
 
-def unpacked(blobs: BlobStore, digest: str, archive: Path, filename: str) -> Path:
+def unpacked(blobs: Folders, digest: str, archive: Path, filename: str) -> Path:
     """Return the folder with the contents of an archive; it is unpacked if it was not before.
 
     Args:

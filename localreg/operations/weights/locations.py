@@ -234,6 +234,7 @@ def check_local_copy(chain: Chain, digest: str, size: int | None, path: Path) ->
     first = chain.first
     holding = holder(chain, digest, size) or first
     if holding is first:
+        first.blobs.check_digest(digest)
         local_files.check_local_file(first.blobs, digest, path)
         return
     check_upstream(first, holding, digest)
