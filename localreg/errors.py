@@ -244,7 +244,7 @@ class SQLiteTooOldError(RegistryError):
 
 
 class ReadOnlyRegistryError(RegistryError):
-    """A write was asked of a registry that is open for reading only."""
+    """A write to a registry that is open for reading only."""
 
 
 class ClosedRegistryError(RegistryError, ValueError):

@@ -137,13 +137,13 @@ def _to_json(config: dict[object, object]) -> str:
 
 
 def _not_json(config: dict[object, object]) -> str:
-    """Return where a value is that JSON cannot hold, "" if there is none.
+    """Return the place and type of the first value that JSON cannot hold, or "".
 
-    The walk ends, because json.dumps, in the same order, met that value before any cycle.
+    The search ends: json.dumps, in the same order, met such a value before any cycle.
     """
-    left: list[tuple[str, object]] = [("config_dict", config)]
-    while left:
-        path, value = left.pop()
+    to_check: list[tuple[str, object]] = [("config_dict", config)]
+    while to_check:
+        path, value = to_check.pop()
         if isinstance(value, str | int | float | None):
             continue
         if not isinstance(value, dict | list | tuple):
@@ -152,7 +152,7 @@ def _not_json(config: dict[object, object]) -> str:
             if not isinstance(key, str | int | float | None):
                 return f"{path} has a key of type {type(key).__name__}, which JSON has no form for"
         items = value.items() if isinstance(value, dict) else enumerate(value)
-        left += [(f"{path}[{key!r}]", item) for key, item in items][::-1]
+        to_check += [(f"{path}[{key!r}]", item) for key, item in items][::-1]
     return ""
 
 
@@ -298,10 +298,10 @@ def _is_python(text: str) -> bool:
     return False
 
 
-# More than pyhocon takes for an include, which it compares by upper().
+# Matches every include of pyhocon, which compares by upper(), and more.
 _HOCON_INCLUDE = r'INCLUDE\s*(?:"|URL|FILE|PACKAGE|REQUIRED)'
-# Words. HOCON wants quotes around anything else; pyhocon does not, and so reads what is Python,
-# YAML or prototxt.
+# Words. HOCON requires quotes around anything else. pyhocon does not, so it also reads Python,
+# YAML and prototxt.
 _HOCON_WORDS = r"(?!None$|- )[\w.+/%@~-](?::*[\w.+/%@~-]|[ \t]+[\w.+/%@~-])*"
 
 
@@ -319,7 +319,7 @@ def _read_hocon(text: str) -> object:
     except (pyhocon.ConfigException, pyparsing.ParseBaseException) as error:
         _refuse(error)
     finally:
-        # After an error pyhocon leaves its own blanks behind, for every parser of the process.
+        # After an error pyhocon does not reset the blanks, which all parsers of the process share.
         pyparsing.ParserElement.set_default_whitespace_chars(blanks)
     if _is_python(text):
         _refuse("reads as Python")

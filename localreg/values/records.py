@@ -49,7 +49,7 @@ class WeightsRecord(Frozen, kw_only=True):
         kept: True if the registry must keep the bytes; otherwise they can be fetched from `url`
             again.
         uploaded: True if localreg itself uploaded the object at `url`.
-        current: True if this is the revision that is served.
+        current: True if this is the revision that the model has now.
         at: when it was recorded, microseconds.
     """
 
@@ -118,7 +118,7 @@ class ModelRecord(Frozen, kw_only=True):
 
     @property
     def current_weights(self) -> WeightsRecord:
-        """The current weights; an empty record when there are none."""
+        """The current weights; an empty record if there are none."""
         return next((each for each in self.weights if each.current), WeightsRecord())
 
     def payload(self) -> Json:
@@ -165,7 +165,7 @@ def project_payload(project: Project | None) -> Json | None:
 
 
 def reference(project: Project | None, name: str, version: int | None) -> str:
-    """Return ``project/name:version``, without the project where there is none.
+    """Return ``project/name:version``, or ``name:version`` without a project.
 
     >>> reference(Project("", "vision"), "resnet", 3)
     'vision/resnet:3'
