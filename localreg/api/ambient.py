@@ -153,10 +153,10 @@ def current() -> Chain:
     if _state.chosen is not None:
         return _state.chosen
     path, _ = locate()
-    registry = _state.located.get(path)
-    if registry is None:
-        registry = _state.located[path] = open_located()
-    return registry
+    chain = _state.located.get(path)
+    if chain is None:
+        chain = _state.located[path] = open_located()
+    return chain
 
 
 def open_located(*, durability: Durability | None = None, readonly: bool = False) -> Chain:
@@ -206,42 +206,42 @@ def open_chain(registry: OpenRegistry, roots: tuple[Path, ...]) -> Chain:
     return chain
 
 
-def enter(registry: Chain) -> None:
+def enter(chain: Chain) -> None:
     """Make a registry current until `leave`."""
-    _state.entered.append(registry)
+    _state.entered.append(chain)
 
 
-def leave(registry: Chain) -> bool:
+def leave(chain: Chain) -> bool:
     """Undo the last `enter` of a registry; return True if no other one of it is left."""
-    entries = [index for index, each in enumerate(_state.entered) if each is registry]
+    entries = [index for index, each in enumerate(_state.entered) if each is chain]
     if entries:
         del _state.entered[entries[-1]]
     return len(entries) <= 1
 
 
-def choose(registry: Chain) -> None:
+def choose(chain: Chain) -> None:
     """Make a registry current outside of ``with`` blocks."""
-    _state.chosen = registry
+    _state.chosen = chain
 
 
-def forget(registry: Chain) -> None:
+def forget(chain: Chain) -> None:
     """Finish the uploads of a registry that is about to be closed, and remove it from the state."""
-    finish_uploads(registry.first)
-    while any(each is registry for each in _state.entered):
-        leave(registry)
-    if _state.chosen is registry:
+    finish_uploads(chain.first)
+    while any(each is chain for each in _state.entered):
+        leave(chain)
+    if _state.chosen is chain:
         _state.chosen = None
-    if _state.located.get(registry.first.root) is registry:
-        del _state.located[registry.first.root]
-    for opened, task_id in tasks():
-        if opened is registry:
-            drop_task(registry.first, task_id)
+    if _state.located.get(chain.first.root) is chain:
+        del _state.located[chain.first.root]
+    for each, task_id in tasks():
+        if each is chain:
+            drop_task(chain.first, task_id)
 
 
-def set_task(registry: Chain, task_id: str) -> None:
+def set_task(chain: Chain, task_id: str) -> None:
     """Make a task the current one of its registry, until it is dropped."""
-    _state.tasks.pop((registry.first.root, task_id), None)  # so that it becomes the last one
-    _state.tasks[registry.first.root, task_id] = registry
+    _state.tasks.pop((chain.first.root, task_id), None)  # so that it becomes the last one
+    _state.tasks[chain.first.root, task_id] = chain
 
 
 def drop_task(registry: OpenRegistry, task_id: str) -> None:
@@ -250,29 +250,29 @@ def drop_task(registry: OpenRegistry, task_id: str) -> None:
     _state.tasks.pop((registry.root, task_id), None)
 
 
-def current_task(registry: Chain) -> str | None:
+def current_task(chain: Chain) -> str | None:
     """Return the id of the current task of a registry, or None.
 
     In a worker of multiprocessing it is the task of the process that started the worker, while
     that task runs.
     """
     for root, task_id in reversed(tuple(_state.tasks)):
-        if root == registry.first.root:
+        if root == chain.first.root:
             return task_id
     shared = shared_task() if is_worker() else None
     if shared is None:
         return None
     from localreg.operations.tasks import lifecycle
 
-    if lifecycle.running(registry.first, shared) is None:
+    if lifecycle.running(chain.first, shared) is None:
         return None
-    set_task(registry, shared)
+    set_task(chain, shared)
     return shared
 
 
 def tasks() -> list[tuple[Chain, str]]:
     """Return the tasks of all registries that began in this process and have not ended."""
-    return [(registry, task_id) for (_, task_id), registry in tuple(_state.tasks.items())]
+    return [(chain, task_id) for (_, task_id), chain in tuple(_state.tasks.items())]
 
 
 def set_exit_status(status: object) -> None:
@@ -375,5 +375,5 @@ def finish_uploads(registry: OpenRegistry | None = None) -> None:
 @atexit.register
 def _close_all() -> None:
     finish_uploads()
-    for registry in tuple(_state.located.values()):
-        registry.close()
+    for chain in tuple(_state.located.values()):
+        chain.close()

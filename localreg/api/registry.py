@@ -434,12 +434,12 @@ class Registry:
 
     def _end_task(self, error: BaseException | None) -> None:
         """End the tasks that this process runs in this registry: failed if there is an error."""
-        for opened, task_id in ambient.tasks():
-            if opened is self._chain:
+        for chain, task_id in ambient.tasks():
+            if chain is self._chain:
                 from localreg.api.tasks import exit_hooks
 
                 reason = None if error is None else exit_hooks.reason_of(error)
-                exit_hooks.end(opened, task_id, "failed" if error else "completed", reason)
+                exit_hooks.end(chain, task_id, "failed" if error else "completed", reason)
 
     def _found(self, argument: str, model: object) -> Found:
         """Return a model of this or an upstream registry, given as a model or a reference."""

@@ -53,7 +53,7 @@ class StorageManager:
         Source: ``StorageManager.get_local_copy`` of the ClearML SDK, which does not have the
         keyword-only arguments.
         """
-        opened = open_of(registry)
+        chain = open_of(registry)
         if cache_context is not None:
             log.info("cache_context=%r is ignored: there is one cache", cache_context)
         wish = operations.weights.local_copies.check_wish(
@@ -62,7 +62,7 @@ class StorageManager:
         return or_none(
             lambda: str(
                 operations.weights.local_copies.copy_of_url(
-                    opened, wish, extract=bool(extract_archive)
+                    chain, wish, extract=bool(extract_archive)
                 )
             ),
             raise_on_error,

@@ -135,7 +135,7 @@ class InputModel(Model):
 
         Source: ``import_model`` of the InputModel page.
         """
-        opened = open_of(registry)
+        chain = open_of(registry)
         description = operations.models.recording.describe(
             config_text=config_text,
             config_dict=config_dict,
@@ -149,11 +149,11 @@ class InputModel(Model):
             create_as_published=create_as_published,
             framework=framework,
         )
-        current = ambient.current_task(opened)
-        task = None if current is None else operations.tasks.lifecycle.task(opened.first, current)
+        current = ambient.current_task(chain)
+        task = None if current is None else operations.tasks.lifecycle.task(chain.first, current)
         with shown_progress("Keeping weights") as progress:
             imported = operations.models.importing.import_model(
-                opened,
+                chain,
                 weights_url,
                 description,
                 task=task,
@@ -162,15 +162,16 @@ class InputModel(Model):
                 progress=progress,
             )
         if imported.known:
-            home = imported.registry
             log.warning(
                 "%s is already known as model %s%s, which is returned; the other arguments are "
                 "ignored",
                 imported.url,
                 imported.model,
-                "" if home == opened.first else f" of the upstream registry {home.root}",
+                ""
+                if imported.registry == chain.first
+                else f" of the upstream registry {imported.registry.root}",
             )
-        return handle(InputModel, opened, Found(imported.registry, imported.model))
+        return handle(InputModel, chain, Found(imported.registry, imported.model))
 
     @classmethod
     def load_model(
@@ -195,9 +196,9 @@ class InputModel(Model):
 
         Source: ``load_model`` of the InputModel page.
         """
-        opened = open_of(registry)
-        found = operations.models.importing.find_by_url(opened, weights_url, archived=load_archived)
-        return None if found is None else handle(InputModel, opened, found)
+        chain = open_of(registry)
+        found = operations.models.importing.find_by_url(chain, weights_url, archived=load_archived)
+        return None if found is None else handle(InputModel, chain, found)
 
     @classmethod
     def empty(

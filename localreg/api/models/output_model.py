@@ -386,15 +386,15 @@ class OutputModel(Model):
 def _task_of(task: object, registry: Registry | None) -> tuple[Chain, str]:
     """Return the id of the task that makes a model, and the chain to write through."""
     if task is None:
-        opened = open_of(registry)
-        current = ambient.current_task(opened)
+        chain = open_of(registry)
+        current = ambient.current_task(chain)
         if current is None:
             raise NoTaskError(
                 "an OutputModel belongs to a task, and none is current: call Task.init first, or "
                 "give task=",
                 argument="task",
             )
-        return opened, current
+        return chain, current
     if not isinstance(task, TaskHandle):
         raise InvalidValueError(f"task must be a Task, not {type(task).__name__}", argument="task")
     if registry is not None and open_of(registry).first != task._registry:

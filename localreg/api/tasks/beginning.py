@@ -13,7 +13,7 @@ from localreg.values.records import TaskRecord
 
 
 def begin(
-    opened: Chain,
+    chain: Chain,
     project: str | None,
     name: str | None,
     *,
@@ -35,14 +35,14 @@ def begin(
         InvalidValueError: an argument cannot be used.
         TaskNotFoundError: the task to continue does not exist.
     """
-    there = _current(opened, project, name) or _of_another_process(opened, project, name)
+    there = _current(chain, project, name) or _of_another_process(chain, project, name)
     if there is not None:
         return there
-    found = _to_continue(opened, project, name, reuse, again)
+    found = _to_continue(chain, project, name, reuse, again)
     run = operations.tasks.run_facts.describe_run()
     if found is None:
         found = operations.tasks.lifecycle.create_task(
-            opened.first,
+            chain.first,
             project=project,
             name=name,
             task_type=kind,
@@ -51,32 +51,32 @@ def begin(
             run=run,
         )
     else:
-        operations.tasks.lifecycle.start_task(opened.first, found, run)
+        operations.tasks.lifecycle.start_task(chain.first, found, run)
         if tags:
-            operations.tasks.lifecycle.edit_tags(opened.first, found, add=tags)
+            operations.tasks.lifecycle.edit_tags(chain.first, found, add=tags)
     ambient.share_task(found)
     return found
 
 
-def _current(opened: Chain, project: object, name: object) -> str | None:
+def _current(chain: Chain, project: object, name: object) -> str | None:
     """Return the current task if it has these names and still runs, else None."""
-    current = ambient.current_task(opened)
+    current = ambient.current_task(chain)
     if current is None or ambient.remote_task():
         return None
-    record = operations.tasks.lifecycle.running(opened.first, current)
+    record = operations.tasks.lifecycle.running(chain.first, current)
     if record is None:  # it ended, or was removed
         return None
     return current if _is_called(record, project, name) else None
 
 
-def _of_another_process(opened: Chain, project: object, name: object) -> str | None:
+def _of_another_process(chain: Chain, project: object, name: object) -> str | None:
     """Return the task of the process that started this one, when this one is a part of it.
 
     This is so in workers of multiprocessing, which import the script again, and in processes that
     a script starts while it runs a task again.
     """
     shared = ambient.shared_task()
-    record = None if shared is None else operations.tasks.lifecycle.running(opened.first, shared)
+    record = None if shared is None else operations.tasks.lifecycle.running(chain.first, shared)
     if record is None:
         return None
     again = ambient.remote_task() == shared
@@ -91,7 +91,7 @@ def _is_called(record: TaskRecord, project: object, name: object) -> bool:
 
 
 def _to_continue(
-    opened: Chain,
+    chain: Chain,
     project: str | None,
     name: str | None,
     reuse: bool | str,
@@ -100,11 +100,11 @@ def _to_continue(
     """Return the id of the task to continue, None for a new one."""
     remote = ambient.remote_task()
     if remote:
-        return operations.tasks.search.find_task(opened.first, remote)
+        return operations.tasks.search.find_task(chain.first, remote)
     for given in (again, reuse):
         if isinstance(given, str) and given:
-            return operations.tasks.search.find_task(opened.first, given)
+            return operations.tasks.search.find_task(chain.first, given)
     if again is not False:
         with suppress(TaskNotFoundError):  # the first run has nothing to continue
-            return operations.tasks.search.find_task(opened.first, None, project, name)
+            return operations.tasks.search.find_task(chain.first, None, project, name)
     return None

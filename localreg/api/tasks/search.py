@@ -48,21 +48,21 @@ class SearchMethods(TaskHandle):
         Raises:
             TaskNotFoundError: there is no such task.
         """
-        opened = open_of(registry)
+        chain = open_of(registry)
         if not task_id and (tags or task_filter):
             search = operations.tasks.search.check_search(
                 project=project_name, name=task_name, tags=tags, status=_status(task_filter)
             )
-            found = operations.tasks.search.search_tasks(opened, search)
+            found = operations.tasks.search.search_tasks(chain, search)
             if not found:
                 raise TaskNotFoundError(
                     f"there is no task with name={task_name!r:.80}, project={project_name!r:.80}, "
                     f"tags={tags!r:.80}, task_filter={task_filter!r:.80}",
                     reference=str(task_name),
                 )
-            return cls._of(opened, found[0].registry, found[0].id)
-        hit = operations.tasks.search.look_up_task(opened, task_id, project_name, task_name)
-        return cls._of(opened, hit.registry, hit.id)
+            return cls._of(chain, found[0].registry, found[0].id)
+        hit = operations.tasks.search.look_up_task(chain, task_id, project_name, task_name)
+        return cls._of(chain, hit.registry, hit.id)
 
     @classmethod
     def get_tasks(
@@ -159,21 +159,21 @@ class SearchMethods(TaskHandle):
         Source: ``Task.clone`` of the ClearML SDK.
         """
         if isinstance(source_task, TaskHandle):
-            opened, source = source_task._own_chain(), source_task.id
+            chain, source = source_task._own_chain(), source_task.id
         else:
-            opened = open_of(registry)
-            source = source_task or ambient.current_task(opened) or ""
-            source = operations.tasks.search.find_task(opened.first, source or None)
+            chain = open_of(registry)
+            source = source_task or ambient.current_task(chain) or ""
+            source = operations.tasks.search.find_task(chain.first, source or None)
         into = (
             None
             if project is None
-            else operations.tasks.lifecycle.project_name(opened.first, project)
+            else operations.tasks.lifecycle.project_name(chain.first, project)
         )
         return cls._of(
-            opened,
-            opened.first,
+            chain,
+            chain.first,
             operations.tasks.cloning.clone_task(
-                opened.first, source, name=name, comment=comment, parent=parent, project=into
+                chain.first, source, name=name, comment=comment, parent=parent, project=into
             ),
         )
 

@@ -149,7 +149,7 @@ class Task(
 
         Source: ``Task.init`` of the ClearML SDK.
         """
-        opened = open_of(registry)
+        chain = open_of(registry)
         destination = operations.weights.uploading.check_output_uri(output_uri)
         _log_unused(
             auto_connect_frameworks=auto_connect_frameworks,
@@ -158,7 +158,7 @@ class Task(
             deferred_init=deferred_init,
         )
         begun = beginning.begin(
-            opened,
+            chain,
             project_name,
             task_name,
             kind=task_type,
@@ -166,10 +166,10 @@ class Task(
             reuse=reuse_last_task_id,
             again=continue_last_task,
         )
-        task = Task._of(opened, opened.first, begun)
+        task = Task._of(chain, chain.first, begun)
         if destination is not None:
-            operations.tasks.lifecycle.set_output_uri(opened.first, begun, destination)
-        ambient.set_task(opened, task.id)
+            operations.tasks.lifecycle.set_output_uri(chain.first, begun, destination)
+        ambient.set_task(chain, task.id)
         from localreg.api.tasks import exit_hooks
 
         exit_hooks.install()
@@ -208,19 +208,19 @@ class Task(
 
         Source: ``Task.create`` of the ClearML SDK, without what concerns containers and queues.
         """
-        opened = open_of(registry)
+        chain = open_of(registry)
         facts: dict[str, object] = {"repository": repo, "branch": branch, "commit": commit}
         run = operations.tasks.run_facts.planned_run(facts, script, working_directory, packages)
         task = Task._of(
-            opened,
-            opened.first,
+            chain,
+            chain.first,
             operations.tasks.lifecycle.create_task(
-                opened.first, project=project_name, name=task_name, task_type=task_type, run=run
+                chain.first, project=project_name, name=task_name, task_type=task_type, run=run
             ),
         )
         if argparse_args:
             values = check_parameters("argparse_args", dict(argparse_args), ARGUMENTS)
-            operations.tasks.parameters.set_parameters(opened.first, task.id, values)
+            operations.tasks.parameters.set_parameters(chain.first, task.id, values)
         return task
 
     @classmethod
