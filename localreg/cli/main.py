@@ -90,18 +90,19 @@ class _Commands(click.Group):
 @click.option(
     "-R",
     "--registry",
+    "directory",
     metavar="DIR",
     help="Use the registry in DIR. By default it is LOCALREG_HOME, else the nearest .localreg "
     "folder in or above the working directory, else the one in your data directory.",
 )
 @click.pass_context
-def cli(ctx: click.Context, registry: str | None) -> None:
+def cli(ctx: click.Context, directory: str | None) -> None:
     """A registry for machine learning models, in a directory.
 
     MODEL is an id, the first 6 or more digits of one, or [project/]name. The name may end with
     :version or @alias; without them it means the newest version.
     """
-    ctx.obj = registry
+    ctx.obj = directory
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -22,7 +22,9 @@ MODEL = click.argument("model")
 MODELS = click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
-IN_REGISTRY = click.option("-R", "--registry", metavar="DIR", help="Use the registry in DIR.")
+IN_REGISTRY = click.option(
+    "-R", "--registry", "directory", metavar="DIR", help="Use the registry in DIR."
+)
 OPEN = click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 DELETE = click.option(
     "--delete/--dry-run",

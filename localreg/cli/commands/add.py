@@ -91,7 +91,7 @@ def add_command(
     task_id: str | None,
     as_json: bool,
     quiet: bool,
-    registry: str | None,
+    directory: str | None,
 ) -> None:
     """Add a file, a folder or a URL as a model's next version.
 
@@ -114,17 +114,15 @@ def add_command(
         label_enumeration=_read_labels(labels) if labels else None,
         create_as_published=publish,
     )
-    with opened(registry) as target:
+    with opened(directory) as chain:
         task = (
-            lifecycle.task(target.first, search.find_task(target.first, task_id))
-            if task_id
-            else None
+            lifecycle.task(chain.first, search.find_task(chain.first, task_id)) if task_id else None
         )
         with shown_progress(f"Keeping {url or file}") as progress:
             if url is None:
                 known = False
                 model_id = adding.add_model(
-                    target,
+                    chain,
                     sys.stdin.buffer if file == "-" else file,
                     description,
                     mode=mode,
@@ -135,10 +133,10 @@ def add_command(
                     alias=alias,
                     progress=progress,
                 )
-                found = Found(target.first, model_id)
+                found = Found(chain.first, model_id)
             else:
                 added = adding.add_url(
-                    target,
+                    chain,
                     file,
                     description,
                     copy=mode == "copy",
@@ -150,10 +148,10 @@ def add_command(
                 )
                 found, known = Found(added.registry, added.model), added.known
         if known:
-            upstream = found.registry != target.first
+            upstream = found.registry != chain.first
             where = f" in the upstream registry {found.registry.root}" if upstream else ""
             say(f"{url} is known already{where}: nothing was added or changed. Its model is:")
-        details = model_details(target, found)
+        details = model_details(chain, found)
         if as_json:
             print_json(model_json(details.record, found.registry))
         elif quiet:
@@ -161,7 +159,7 @@ def add_command(
         else:
             click.echo(f"{details.record.ref}  {found.id}")
             local = None if url or file == "-" else Path(file)
-            for remark in () if known else _remarks(target.first, details, local):
+            for remark in () if known else _remarks(chain.first, details, local):
                 say(remark)
 
 
@@ -181,12 +179,12 @@ def _checked_url(file: str, mode: str, hashed: bool) -> str | None:
 
 def _remarks(registry: OpenRegistry, details: Details, file: Path | None) -> Iterator[str]:
     """Yield what to say about added weights: where they are, and what to be careful about."""
-    weights, home = details.weights, details.holder
+    weights, holder = details.weights, details.holder
     sha256 = f", sha256 {weights.digest}" if weights.digest else ""
     if not weights.kept:
         yield f"Recorded the location{sha256}; nothing was copied to {registry.root}"
-    elif home is not None and home != registry:
-        yield f"{size_text(weights.size)}{sha256}: kept in the upstream registry {home.root}"
+    elif holder is not None and holder != registry:
+        yield f"{size_text(weights.size)}{sha256}: kept in the upstream registry {holder.root}"
     else:
         yield f"Kept {size_text(weights.size)}{sha256}, in {registry.root}"
     facts = details.facts or {}

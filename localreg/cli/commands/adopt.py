@@ -23,14 +23,14 @@ from localreg.values.units import size_text
 @click.command("adopt")
 @AS_JSON
 @IN_REGISTRY
-def adopt_command(as_json: bool, registry: str | None) -> int:
+def adopt_command(as_json: bool, directory: str | None) -> int:
     """Copy weights here that only upstream registries have.
 
     Afterwards the models of this registry need no upstream registry. The exit code is 4 if some
     weights could not be copied.
     """
-    with opened(registry) as target, shown_progress("Adopting") as progress:
-        done = adopt.adopt(target, progress=progress)
+    with opened(directory) as chain, shown_progress("Adopting") as progress:
+        done = adopt.adopt(chain, progress=progress)
     if as_json:
         print_json(record_json(done))
     else:
@@ -45,7 +45,7 @@ def adopt_command(as_json: bool, registry: str | None) -> int:
             say(f"Not adopted: {each}")
         if done.adopted:
             blobs = counted(len(done.adopted), "blob")
-            say(f"Copied {size_text(done.size)} ({blobs}) to {target.first.root}.")
+            say(f"Copied {size_text(done.size)} ({blobs}) to {chain.first.root}.")
         elif not done.failed:
             say("Nothing to adopt: no weights are only upstream.")
     return CORRUPT if done.failed else 0

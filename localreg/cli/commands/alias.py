@@ -21,14 +21,14 @@ from localreg.operations.models.details import model_record
 @click.option("--drop", is_flag=True, help="Remove the alias.")
 @IN_REGISTRY
 def alias_command(
-    model: str, alias: str | None, expect: str | None, drop: bool, registry: str | None
+    model: str, alias: str | None, expect: str | None, drop: bool, directory: str | None
 ) -> None:
     """Point an ALIAS at a MODEL, or show its aliases.
 
     Without ALIAS the aliases of the model are shown.
     """
-    with opened(registry) as target:
-        found = resolve_model(target, model)
+    with opened(directory) as chain:
+        found = resolve_model(chain, model)
         if alias is None:
             for each in model_record(found).aliases:
                 click.echo(each)
@@ -37,5 +37,5 @@ def alias_command(
         else:
             wanted = aliases.ANYTHING
             if expect is not None:
-                wanted = None if expect == "none" else resolve_model(target, expect).id
+                wanted = None if expect == "none" else resolve_model(chain, expect).id
             aliases.set_alias(found.registry, found.id, alias, wanted)

@@ -12,11 +12,11 @@ from localreg.operations.models import edits
 @click.command("archive")
 @MODELS
 @IN_REGISTRY
-def archive_command(models: tuple[str, ...], registry: str | None) -> None:
+def archive_command(models: tuple[str, ...], directory: str | None) -> None:
     """Archive models: lists leave them out.
 
     `localreg ls -a` shows them, and `localreg unarchive` brings them back.
     """
-    with opened(registry) as target:
-        for found in [resolve_model(target, model) for model in models]:
+    with opened(directory) as chain:
+        for found in [resolve_model(chain, model) for model in models]:
             edits.set_archived(found.registry, found.id, True)

@@ -33,10 +33,10 @@ def cache_command() -> None:
 @cache_command.command("ls")
 @AS_JSON
 @IN_REGISTRY
-def ls_command(as_json: bool, registry: str | None) -> None:
+def ls_command(as_json: bool, directory: str | None) -> None:
     """List the cache, last used first."""
-    with opened(registry) as target:
-        found = cache.cached(target)
+    with opened(directory) as chain:
+        found = cache.cached(chain)
     if as_json:
         print_json([record_json(each) for each in found])
         return
@@ -48,10 +48,10 @@ def ls_command(as_json: bool, registry: str | None) -> None:
 @cache_command.command("rm")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @IN_REGISTRY
-def rm_command(names: tuple[str, ...], registry: str | None) -> None:
+def rm_command(names: tuple[str, ...], directory: str | None) -> None:
     """Delete what NAME, or its first digits, names."""
-    with opened(registry) as target:
-        found = [each for name in names for each in cache.remove(target, name)]
+    with opened(directory) as chain:
+        found = [each for name in names for each in cache.remove(chain, name)]
     say_deleted(len(found), sum(each.size for each in found), (), dry_run=False)
 
 
@@ -70,7 +70,7 @@ def prune_command(
     partials: bool,
     delete: bool,
     as_json: bool,
-    registry: str | None,
+    directory: str | None,
 ) -> int:
     """Delete what was not used for the longest time.
 
@@ -78,9 +78,9 @@ def prune_command(
     """
     if not (max_size or older_than or partials):
         raise click.UsageError("say what to delete: --max-size, --older-than or --partials")
-    with opened(registry) as target:
+    with opened(directory) as chain:
         done = cache.prune(
-            target,
+            chain,
             max_size=max_size,
             older_than=older_than,
             partials=partials,

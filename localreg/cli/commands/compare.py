@@ -15,10 +15,10 @@ from localreg.operations.finding.references import resolve_model
 @OPEN
 @IN_REGISTRY
 def compare_command(
-    models: tuple[str, ...], output: str | None, show: bool, registry: str | None
+    models: tuple[str, ...], output: str | None, show: bool, directory: str | None
 ) -> None:
     """Write a page that compares 2 to 6 models, and print its path."""
-    with opened(registry) as target:
-        found = [resolve_model(target, each) for each in models]
-        page = reports.pages.write_comparison(target, found, output)
+    with opened(directory) as chain:
+        found = [resolve_model(chain, each) for each in models]
+        page = reports.pages.write_comparison(chain, found, output)
     print_page(page, show=show)

@@ -11,13 +11,13 @@ from localreg.operations.upkeep import doctor
 @click.command("doctor")
 @AS_JSON
 @IN_REGISTRY
-def doctor_command(as_json: bool, registry: str | None) -> int:
+def doctor_command(as_json: bool, directory: str | None) -> int:
     """Examine the database, file system, disk space and leftovers.
 
     The exit code is 1 if you should do something.
     """
-    with opened(registry) as target:
-        findings = doctor.examine(target)
+    with opened(directory) as chain:
+        findings = doctor.examine(chain)
     if as_json:
         print_json([record_json(each) for each in findings])
     else:

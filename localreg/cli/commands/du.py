@@ -27,14 +27,14 @@ from localreg.values.units import size_text
 )
 @AS_JSON
 @IN_REGISTRY
-def du_command(by: str, as_json: bool, registry: str | None) -> None:
+def du_command(by: str, as_json: bool, directory: str | None) -> None:
     """Show what takes space.
 
     SIZE counts weights in every line that has them. ALONE counts those that no other line has:
     what its removal would free.
     """
-    with opened(registry) as target:
-        found = du.usage(target.first)
+    with opened(directory) as chain:
+        found = du.usage(chain.first)
     if as_json:
         print_json(record_json(found) | {"total": found.total})
         return

@@ -15,18 +15,18 @@ from localreg.values import settings
 @click.command("env")
 @AS_JSON
 @IN_REGISTRY
-def env_command(as_json: bool, registry: str | None) -> None:
+def env_command(as_json: bool, directory: str | None) -> None:
     """Show which registry is used, why, and its settings."""
-    chosen = registry or click.get_current_context().find_root().obj
+    chosen = directory or click.get_current_context().find_root().obj
     reason = "-R" if chosen else ambient.locate()[1]
-    with opened(registry) as target:
+    with opened(directory) as chain:
         facts = {
-            "registry": str(target.first.root),
+            "registry": str(chain.first.root),
             "chosen by": reason,
-            **doctor.facts(target.first),
+            **doctor.facts(chain.first),
         }
-    upstream = [str(each.root) for each in target.others]
-    absent = {str(each.root): each.reason for each in target.absent}
+    upstream = [str(each.root) for each in chain.others]
+    absent = {str(each.root): each.reason for each in chain.absent}
     variables = {
         name: os.environ[name] for name in sorted(os.environ) if name.startswith("LOCALREG_")
     }

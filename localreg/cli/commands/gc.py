@@ -31,7 +31,7 @@ from localreg.values.units import size_text
 @DELETE
 @AS_JSON
 @IN_REGISTRY
-def gc_command(grace: str, delete: bool, as_json: bool, registry: str | None) -> int:
+def gc_command(grace: str, delete: bool, as_json: bool, directory: str | None) -> int:
     """Delete unused weights and leftovers of dead processes.
 
     Weights are unused if no model has them. The exit code is 1 if something could not be deleted.
@@ -40,8 +40,8 @@ def gc_command(grace: str, delete: bool, as_json: bool, registry: str | None) ->
         seconds = parse_span(int(grace) if grace.isdecimal() else grace)
     except InvalidValueError as error:
         raise click.UsageError(f"--grace: {error}") from error
-    with opened(registry) as target:
-        done = gc.collect(target, grace_seconds=seconds, dry_run=not delete)
+    with opened(directory) as chain:
+        done = gc.collect(chain, grace_seconds=seconds, dry_run=not delete)
     if as_json:
         print_json(record_json(done))
     else:

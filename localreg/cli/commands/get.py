@@ -21,18 +21,18 @@ from localreg.operations.weights import local_copies
 @click.option("-f", "--force", is_flag=True, help="Replace a file that exists.")
 @ARCHIVE
 @IN_REGISTRY
-def get_command(model: str, output: str, force: bool, archive: bool, registry: str | None) -> None:
+def get_command(model: str, output: str, force: bool, archive: bool, directory: str | None) -> None:
     """Copy a MODEL's weights to a file or folder of yours.
 
     By default the copy is in the working directory and has the original name. You may change it.
     A package becomes a folder.
     """
-    with opened(registry) as target:
-        found = resolve_model(target, model)
-        source = local_path(target, found, archive=archive)
+    with opened(directory) as chain:
+        found = resolve_model(chain, model)
+        source = local_path(chain, found, archive=archive)
         place = Path(output)
         if place.is_dir() or output.endswith("/"):
-            place /= local_copies.own_name(target, found, source)
+            place /= local_copies.own_name(chain, found, source)
         if os.path.lexists(place) and not force:
             raise click.UsageError(f"{place} exists; -f replaces it")
         local_copies.copy_to(source, place.absolute(), replace=True)

@@ -24,16 +24,16 @@ from localreg.registry import Chain
 @LIMIT
 @AS_JSON
 @IN_REGISTRY
-def history_command(model: str | None, limit: int, as_json: bool, registry: str | None) -> None:
+def history_command(model: str | None, limit: int, as_json: bool, directory: str | None) -> None:
     """Show every change of a MODEL, or of the registry, newest first.
 
     A removed model is found by its id or its old name.
     """
-    with opened(registry) as target:
+    with opened(directory) as chain:
         if model is None:
-            entries = history.history(target.first, None, limit or None)
+            entries = history.history(chain.first, None, limit or None)
         else:
-            found = _model_or_removed(target, model)
+            found = _model_or_removed(chain, model)
             entries = history.history(found.registry, found.id, limit or None)
     if as_json:
         print_json(

@@ -15,13 +15,13 @@ from localreg.operations.models.lineage import dot, lineage, tree
 @click.option("--dot", "as_dot", is_flag=True, help="Print a graph for Graphviz.")
 @AS_JSON
 @IN_REGISTRY
-def lineage_command(model: str, as_dot: bool, as_json: bool, registry: str | None) -> None:
+def lineage_command(model: str, as_dot: bool, as_json: bool, directory: str | None) -> None:
     """Show where a MODEL comes from, and what was made from it."""
     if as_dot and as_json:
         raise click.UsageError("give --dot or --json, not both")
-    with opened(registry) as target:
-        found = resolve_model(target, model)
-        family = lineage(target, found)
+    with opened(directory) as chain:
+        found = resolve_model(chain, model)
+        family = lineage(chain, found)
     if as_json:
         print_json(lineage_json(family))
     else:

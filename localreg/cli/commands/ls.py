@@ -64,7 +64,7 @@ def ls_command(
     limit: int,
     as_json: bool,
     quiet: bool,
-    registry: str | None,
+    directory: str | None,
 ) -> None:
     """List models, last updated first.
 
@@ -82,20 +82,20 @@ def ls_command(
         limit=limit + 1 if limit else None,
         order=_order(sort),
     )
-    with opened(registry) as target:
-        found = search(target, query)
+    with opened(directory) as chain:
+        found = search(chain, query)
         shown = found[:limit] if limit else found
         if quiet:
             for each in shown:
                 click.echo(each.id)
         elif as_json:
-            print_json([model_json(record, home) for home, record in records(target, shown)])
+            print_json([model_json(record, registry) for registry, record in records(chain, shown)])
         else:
-            _print_models(target, records(target, shown))
+            _print_models(chain, records(chain, shown))
     if len(found) > len(shown):
         say(f"These are the {'newest' if sort == 'updated' else 'first'} {limit}; -l 0 shows all.")
     elif not found and not as_json:
-        say(f"No models match in {target.first.root}.")
+        say(f"No models match in {chain.first.root}.")
         _, is_metric, metric = sort.partition("metric:")
         if is_metric:
             say(f"Only models that have the metric {metric!r} are listed.")
@@ -109,13 +109,13 @@ def _order(sort: str) -> str:
     return f"{sign}metrics.{key[7:]}" if key.startswith("metric:") else sort
 
 
-def _print_models(target: Chain, found: list[tuple[OpenRegistry, ModelRecord]]) -> None:
-    if not target.others:
+def _print_models(chain: Chain, found: list[tuple[OpenRegistry, ModelRecord]]) -> None:
+    if not chain.others:
         print_table(COLUMNS, (_row(record) for _, record in found))
     elif found:
         rows = (
-            (*_row(record), "" if home == target.first else str(home.root))
-            for home, record in found
+            (*_row(record), "" if registry == chain.first else str(registry.root))
+            for registry, record in found
         )
         print_table((*COLUMNS, "UPSTREAM"), rows)
 

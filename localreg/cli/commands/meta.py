@@ -21,15 +21,15 @@ def meta_command(
     values: tuple[str, ...],
     drop: tuple[str, ...],
     v_type: str | None,
-    registry: str | None,
+    directory: str | None,
 ) -> None:
     """Set metadata of a MODEL, or show it.
 
     Without KEY=VALUE and --drop all entries are shown.
     """
     given = pairs("meta", values)
-    with opened(registry) as target:
-        found = resolve_model(target, model)
+    with opened(directory) as chain:
+        found = resolve_model(chain, model)
         if given:
             entries = {key: {"value": value, "type": v_type} for key, value in given.items()}
             edits.set_all_metadata(found.registry, found.id, entries, replace=False)

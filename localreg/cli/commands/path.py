@@ -26,14 +26,14 @@ ARCHIVE = click.option(
 @MODEL
 @ARCHIVE
 @IN_REGISTRY
-def path_command(model: str, archive: bool, registry: str | None) -> None:
+def path_command(model: str, archive: bool, directory: str | None) -> None:
     """Print the local path of a MODEL's weights.
 
     Weights that are only at a URL are downloaded first. The path is a file, or a folder for a
     package. It is read-only if the registry keeps the weights.
     """
-    with opened(registry) as target:
-        click.echo(local_path(target, resolve_model(target, model), archive=archive))
+    with opened(directory) as chain:
+        click.echo(local_path(chain, resolve_model(chain, model), archive=archive))
 
 
 def local_path(chain: Chain, found: Found, *, archive: bool) -> Path:

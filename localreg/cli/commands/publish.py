@@ -12,11 +12,11 @@ from localreg.operations.models import edits
 @click.command("publish")
 @MODELS
 @IN_REGISTRY
-def publish_command(models: tuple[str, ...], registry: str | None) -> None:
+def publish_command(models: tuple[str, ...], directory: str | None) -> None:
     """Publish models: fix their weights, configuration and labels.
 
     Names, tags, comments, metadata and reports can still change. There is no way back.
     """
-    with opened(registry) as target:
-        for found in [resolve_model(target, model) for model in models]:
+    with opened(directory) as chain:
+        for found in [resolve_model(chain, model) for model in models]:
             edits.publish(found.registry, found.id)

@@ -24,15 +24,15 @@ from localreg.progress import shown_progress
 @click.option("--full", is_flag=True, help="Hash every byte first.")
 @AS_JSON
 @IN_REGISTRY
-def repair_command(full: bool, as_json: bool, registry: str | None) -> int:
+def repair_command(full: bool, as_json: bool, directory: str | None) -> int:
     """Verify, and replace damaged weights by good copies.
 
     Good copies are looked for among local copies, upstream, at the original path and at the URL.
     Damaged files are moved to the folder quarantine of the registry. The exit code is 4 if
     something is lost.
     """
-    with opened(registry) as target, shown_progress("Verifying") as progress:
-        done = repair.repair(target, full=full, progress=progress)
+    with opened(directory) as chain, shown_progress("Verifying") as progress:
+        done = repair.repair(chain, full=full, progress=progress)
     if as_json:
         print_json(record_json(done))
     else:

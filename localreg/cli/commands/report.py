@@ -37,19 +37,19 @@ def report_command(
     standalone: bool,
     images: str | None,
     show: bool,
-    registry: str | None,
+    directory: str | None,
 ) -> None:
     """Write the page of a MODEL or a task, and print its path.
 
     A task is named by its id. The page shows everything that was reported, what the model
     contains, and where it comes from. It needs no network and no server.
     """
-    with opened(registry) as target:
-        home, owner = _owner(target, model)
+    with opened(directory) as chain:
+        registry, owner = _owner(chain, model)
         if images is not None:
-            _export(home, owner, images, output)
+            _export(registry, owner, images, output)
             return
-        page = reports.pages.write_page(target, home, owner, standalone=standalone, path=output)
+        page = reports.pages.write_page(chain, registry, owner, standalone=standalone, path=output)
     print_page(page, show=show)
 
 

@@ -13,12 +13,12 @@ from localreg.operations.models.details import model_record
 @click.command("restore")
 @MODELS
 @IN_REGISTRY
-def restore_command(models: tuple[str, ...], registry: str | None) -> None:
+def restore_command(models: tuple[str, ...], directory: str | None) -> None:
     """Bring removed models back, by id or by project/name:version."""
-    with opened(registry) as target:
+    with opened(directory) as chain:
         for model in models:
-            restored = removal.restore_model(target, model)
-            say(f"Restored {model_record(Found(target.first, restored.model)).ref}.")
+            restored = removal.restore_model(chain, model)
+            say(f"Restored {model_record(Found(chain.first, restored.model)).ref}.")
             if restored.missing:
                 missing = ", ".join(restored.missing)
                 say(f"Its weights were deleted, and are still missing: {missing}")

@@ -19,15 +19,15 @@ from localreg.operations.models import removal
 )
 @IN_REGISTRY
 def rm_command(
-    models: tuple[str, ...], force: bool, delete_weights: bool, registry: str | None
+    models: tuple[str, ...], force: bool, delete_weights: bool, directory: str | None
 ) -> int:
     """Remove models; `localreg restore` brings them back.
 
     The exit code is 1 if some weights could not be deleted.
     """
     done = True
-    with opened(registry) as target:
-        for found in dict.fromkeys(resolve_model(target, model) for model in models):
+    with opened(directory) as chain:
+        for found in dict.fromkeys(resolve_model(chain, model) for model in models):
             done &= removal.remove_model(
                 found.registry, found.id, delete_weights=delete_weights, force=force
             )

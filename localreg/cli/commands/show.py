@@ -26,12 +26,12 @@ from localreg.values.urls import public_url
 @MODEL
 @AS_JSON
 @IN_REGISTRY
-def show_command(model: str, as_json: bool, registry: str | None) -> None:
+def show_command(model: str, as_json: bool, directory: str | None) -> None:
     """Show everything about a MODEL."""
-    with opened(registry) as target:
-        found = resolve_model(target, model)
-        details = model_details(target, found)
-        tasks = uses(target, found.id)
+    with opened(directory) as chain:
+        found = resolve_model(chain, model)
+        details = model_details(chain, found)
+        tasks = uses(chain, found.id)
         if as_json:
             on_tasks = [
                 {"task": task, "task_name": name, "role": role, "name": entry}

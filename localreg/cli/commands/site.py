@@ -11,8 +11,8 @@ from localreg.operations import reports
 @click.command("site")
 @OPEN
 @IN_REGISTRY
-def site_command(show: bool, registry: str | None) -> None:
+def site_command(show: bool, directory: str | None) -> None:
     """Write an overview and all pages, and print its path."""
-    with opened(registry) as target:
-        page = reports.pages.write_site(target)
+    with opened(directory) as chain:
+        page = reports.pages.write_site(chain)
     print_page(page, show=show)

@@ -13,8 +13,8 @@ from localreg.operations.models import edits
 @MODEL
 @click.argument("tags", nargs=-1, required=True, metavar="TAG...")
 @IN_REGISTRY
-def tag_command(model: str, tags: tuple[str, ...], registry: str | None) -> None:
+def tag_command(model: str, tags: tuple[str, ...], directory: str | None) -> None:
     """Add tags to a MODEL."""
-    with opened(registry) as target:
-        found = resolve_model(target, model)
+    with opened(directory) as chain:
+        found = resolve_model(chain, model)
         edits.edit_tags(found.registry, found.id, add=tags)

@@ -66,14 +66,14 @@ def ls_command(
     limit: int,
     as_json: bool,
     quiet: bool,
-    registry: str | None,
+    directory: str | None,
 ) -> None:
     """List tasks, last updated first."""
-    with opened(registry) as target:
-        for running in search.find_tasks(target.first, search.check_search(status="in_progress")):
-            lifecycle.settled(target.first, running.id)  # "aborted" when its process has died
+    with opened(directory) as chain:
+        for running in search.find_tasks(chain.first, search.check_search(status="in_progress")):
+            lifecycle.settled(chain.first, running.id)  # "aborted" when its process has died
         wanted = search.check_search(project=project, pattern=name, tags=list(tags), status=status)
-        found = search.search_tasks(target, wanted)
+        found = search.search_tasks(chain, wanted)
         shown = found[:limit] if limit else found
         if quiet:
             for each in shown:
@@ -86,7 +86,7 @@ def ls_command(
     if len(found) > len(shown):
         say(f"These are the newest {limit}; -l 0 shows all.")
     elif not found and not as_json:
-        say(f"No tasks match in {target.first.root}.")
+        say(f"No tasks match in {chain.first.root}.")
 
 
 def _row(task: TaskRecord) -> tuple[str, ...]:
@@ -102,16 +102,16 @@ def _status(task: TaskRecord) -> str:
 @click.argument("task", metavar="ID")
 @AS_JSON
 @IN_REGISTRY
-def show_command(task: str, as_json: bool, registry: str | None) -> None:
+def show_command(task: str, as_json: bool, directory: str | None) -> None:
     """Show everything about a task."""
-    with opened(registry) as target:
-        found = search.look_up_reference(target, task)
+    with opened(directory) as chain:
+        found = search.look_up_reference(chain, task)
         lifecycle.settled(found.registry, found.id)
         values = _task_json(found.registry, found.id)
         if as_json:
             print_json(values)
         else:
-            print_facts(_facts(target, values))
+            print_facts(_facts(chain, values))
 
 
 def _task_json(registry: OpenRegistry, task_id: str) -> Json:
@@ -213,7 +213,7 @@ def clone_command(
     inputs: tuple[str, ...],
     values: tuple[str, ...],
     configs: tuple[str, ...],
-    registry: str | None,
+    directory: str | None,
 ) -> None:
     """Copy a task, with other models or values, and print its id.
 
@@ -221,23 +221,23 @@ def clone_command(
     """
     texts = {key: _read(file) for key, file in pairs("--set-config", configs).items()}
     given = pairs("--set-param", values)
-    with opened(registry) as target:
-        source = search.resolve_task(target.first, task)
+    with opened(directory) as chain:
+        source = search.resolve_task(chain.first, task)
         models = {
-            check_name("--set-input", entry): resolve_model(target, reference).id
+            check_name("--set-input", entry): resolve_model(chain, reference).id
             for entry, reference in pairs("--set-input", inputs).items()
         }
-        there = task_inputs.models(target.first, source, "input")
-        changed = parameters.texts_as_values(target.first, source, given)
-        copy = cloning.clone_task(target.first, source, name=name)
+        there = task_inputs.models(chain.first, source, "input")
+        changed = parameters.texts_as_values(chain.first, source, given)
+        copy = cloning.clone_task(chain.first, source, name=name)
         for entry, model_id in models.items():
-            task_inputs.connect_model(target, copy, model_id, entry)
+            task_inputs.connect_model(chain, copy, model_id, entry)
             if entry not in there:
                 known = ", ".join(there) or "none"
                 say(f"The task has no input model {entry!r} yet; it has {known}.")
-        parameters.set_parameters(target.first, copy, changed)
+        parameters.set_parameters(chain.first, copy, changed)
         for key, text in texts.items():
-            parameters.set_configuration(target.first, copy, key, text)
+            parameters.set_configuration(chain.first, copy, key, text)
     click.echo(copy)
 
 
@@ -254,7 +254,7 @@ def _read(file: str) -> str:
 @click.option("--python", metavar="FILE", help="The interpreter; by default the recorded one.")
 @IN_REGISTRY
 def run_command(
-    task: str, arguments: tuple[str, ...], python: str | None, registry: str | None
+    task: str, arguments: tuple[str, ...], python: str | None, directory: str | None
 ) -> int:
     """Run a task's script again, and exit with its exit code.
 
@@ -264,16 +264,16 @@ def run_command(
     The registry names the script, its arguments and the interpreter. Run only tasks of registries
     that you trust, as you would run their scripts.
     """
-    with opened(registry) as target:
-        task_id = search.resolve_task(target.first, task)
+    with opened(directory) as chain:
+        task_id = search.resolve_task(chain.first, task)
         environment = {
             settings.TASK_ID: task_id,
-            settings.HOME: str(target.first.root),
+            settings.HOME: str(chain.first.root),
             # With -R there are none. Absent ones are passed on, too: they may come back.
-            settings.UPSTREAM: os.pathsep.join(map(str, target.roots)),
+            settings.UPSTREAM: os.pathsep.join(map(str, chain.roots)),
         }
         return rerunning.run_task(
-            target.first, task_id, python=python, extra=arguments, environment=environment
+            chain.first, task_id, python=python, extra=arguments, environment=environment
         )
 
 
@@ -281,9 +281,9 @@ def run_command(
 @click.argument("tasks", nargs=-1, required=True, metavar="ID...")
 @click.option("--models", is_flag=True, help="Also remove their models, unless tasks use them.")
 @IN_REGISTRY
-def rm_command(tasks: tuple[str, ...], models: bool, registry: str | None) -> None:
+def rm_command(tasks: tuple[str, ...], models: bool, directory: str | None) -> None:
     """Remove tasks with their reports and artifacts."""
-    with opened(registry) as target:
-        for task_id in [search.resolve_task(target.first, each) for each in tasks]:
-            if not removal.delete_task(target.first, task_id, models=models):
+    with opened(directory) as chain:
+        for task_id in [search.resolve_task(chain.first, each) for each in tasks]:
+            if not removal.delete_task(chain.first, task_id, models=models):
                 say(f"Some models or files of task {task_id} could not be removed; see the log.")

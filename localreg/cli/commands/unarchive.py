@@ -12,8 +12,8 @@ from localreg.operations.models import edits
 @click.command("unarchive")
 @MODELS
 @IN_REGISTRY
-def unarchive_command(models: tuple[str, ...], registry: str | None) -> None:
+def unarchive_command(models: tuple[str, ...], directory: str | None) -> None:
     """Bring archived models back: lists show them again."""
-    with opened(registry) as target:
-        for found in [resolve_model(target, model) for model in models]:
+    with opened(directory) as chain:
+        for found in [resolve_model(chain, model) for model in models]:
             edits.set_archived(found.registry, found.id, False)

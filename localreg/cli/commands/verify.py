@@ -26,15 +26,17 @@ from localreg.values.units import size_text
 @click.option("--full", is_flag=True, help="Hash every byte, also of unpacked packages.")
 @AS_JSON
 @IN_REGISTRY
-def verify_command(models: tuple[str, ...], full: bool, as_json: bool, registry: str | None) -> int:
+def verify_command(
+    models: tuple[str, ...], full: bool, as_json: bool, directory: str | None
+) -> int:
     """Check that the database and all weights are unchanged.
 
     Without --full, files that did not change since they were last hashed are not read again.
     The exit code is 4 if something is damaged.
     """
-    with opened(registry) as target, shown_progress("Verifying") as progress:
-        chosen = [resolve_model(target, model) for model in models] if models else None
-        found = verify_chosen(target, chosen, full=full, progress=progress)
+    with opened(directory) as chain, shown_progress("Verifying") as progress:
+        chosen = [resolve_model(chain, model) for model in models] if models else None
+        found = verify_chosen(chain, chosen, full=full, progress=progress)
     if as_json:
         print_json(record_json(found) | {"ok": found.ok})
     else:
