@@ -160,6 +160,6 @@ def records(chain: Chain, found: Iterable[Found]) -> list[tuple[OpenRegistry, Mo
     asked = {each.registry for each in wanted}
     others = tuple(each for each in chain.others if each in asked)
     answers = ask(Chain(chain.first, others), read)
-    known = {(home, id_): record for home, some in answers for id_, record in some.items()}
+    known = {(registry, id_): record for registry, some in answers for id_, record in some.items()}
     pairs = ((each.registry, known.get((each.registry, each.id))) for each in wanted)
-    return [(home, record) for home, record in pairs if record is not None]
+    return [(registry, record) for registry, record in pairs if record is not None]

@@ -115,9 +115,9 @@ def _weights(
         yield Fact("size", f"{size_text(weights.size)} ({weights.size:,} bytes)")
     if weights.digest:
         yield Fact("sha256", weights.digest)
-        home = holder(chain, weights.digest, weights.size)
-        held = home == registry
-        upstream = None if home is None or held else "an upstream registry"
+        holding = holder(chain, weights.digest, weights.size)
+        held = holding == registry
+        upstream = None if holding is None or held else "an upstream registry"
         is_upstream = blob is not None and blob.upstream is not None
         # Pages are copied elsewhere, so they name no folder.
         lost = "an upstream registry should have them" if is_upstream else None

@@ -161,8 +161,8 @@ def _blob_url(chain: Chain, registry: OpenRegistry, site: Site) -> BlobUrl:
             return ""
         kind = mimetypes.guess_type(filename)[0] or "application/octet-stream"
         with disk_errors("reading a reported file", registry.root):
-            home = holder(chain, digest, size) or registry
-            data = home.blobs.blob(digest).read_bytes()
+            holding = holder(chain, digest, size) or registry
+            data = holding.blobs.blob(digest).read_bytes()
         return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
     return inlined if site.root is None else linked

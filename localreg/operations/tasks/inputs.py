@@ -74,10 +74,10 @@ def _inherited_from(connection: model_rows.Connection, model_id: str) -> _Inheri
 
 def _inherited_upstream(chain: Chain, model_id: str) -> _Inherited | None:
     """Read a model from the upstream registry that has it; None if the first registry has it."""
-    home = find_model(chain, model_id).registry if chain.others else chain.first
-    if home is chain.first:
+    registry = find_model(chain, model_id).registry if chain.others else chain.first
+    if registry is chain.first:
         return None
-    with home.store.read() as connection:
+    with registry.store.read() as connection:
         return _inherited_from(connection, model_id)
 
 

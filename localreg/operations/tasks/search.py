@@ -161,11 +161,11 @@ def find_tasks(registry: OpenRegistry, search: Search) -> list[FoundTask]:
 def search_tasks(chain: Chain, search: Search) -> list[Found]:
     """Return the matching tasks of a registry and its upstream registries, last changed first."""
 
-    def look(one: OpenRegistry) -> list[FoundTask]:
-        tasks = find_tasks(one, search)
-        gone = hidden(chain, one, [each.id for each in tasks], task_rows.present)
+    def look(registry: OpenRegistry) -> list[FoundTask]:
+        tasks = find_tasks(registry, search)
+        gone = hidden(chain, registry, [each.id for each in tasks], task_rows.present)
         return [each for each in tasks if each.id not in gone]
 
-    found = [(task, home) for home, tasks in ask(chain, look) for task in tasks]
+    found = [(task, registry) for registry, tasks in ask(chain, look) for task in tasks]
     found.sort(key=lambda pair: pair[0].updated, reverse=True)
-    return [Found(home, task.id) for task, home in found]
+    return [Found(registry, task.id) for task, registry in found]

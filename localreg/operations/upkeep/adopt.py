@@ -86,9 +86,11 @@ def _copy_here(chain: Chain, row: BlobRow, filename: str | None) -> str:
         CorruptBlobError, DigestMismatchError: no registry has it, or it is damaged.
     """
     registry = chain.first
-    home = holder(chain, row.digest, row.size)
+    holding = holder(chain, row.digest, row.size)
     path: Path | None = (
-        home.blobs.blob(row.digest) if home else whole_local_file(registry, row.digest, row.size)
+        holding.blobs.blob(row.digest)
+        if holding
+        else whole_local_file(registry, row.digest, row.size)
     )
     if path is None:
         raise CorruptBlobError(
@@ -100,4 +102,4 @@ def _copy_here(chain: Chain, row: BlobRow, filename: str | None) -> str:
     # With upstream registries the bytes would be kept upstream again.
     with taken_in(Chain(registry), source):
         pass  # the blob is recorded, and nothing else
-    return str(home.root if home else registry.root)
+    return str(holding.root if holding else registry.root)

@@ -226,14 +226,14 @@ def _upstream(chain: Chain) -> Iterator[Finding]:
     with chain.first.store.read() as connection:
         rows = [row for row in blob_rows.blobs(connection) if row.upstream is not None]
         rows = [row for row in rows if blob_rows.kept(connection, row.digest)]
-    homes = [(row, holder(chain, row.digest, row.size)) for row in rows]
+    holders = [(row, holder(chain, row.digest, row.size)) for row in rows]
     for each in chain.others:
-        own = [row for row, home in homes if home == each]
+        own = [row for row, holding in holders if holding == each]
         text = f"{each.root}: has {_bytes_of(own)} of this registry. `localreg adopt` copies them"
         yield Finding("upstream", "ok", text if own else f"{each.root}: nothing depends on it")
     for absent in chain.absent:
         yield Finding("upstream", "note", f"{absent.root} is left out: {absent.reason}")
-    lost = [row for row, home in homes if home is None]
+    lost = [row for row, holding in holders if holding is None]
     if lost:
         places = ", ".join(sorted({str(row.upstream) for row in lost}))
         text = f"{_bytes_of(lost)} missing; {places} should have them. Make it available"

@@ -161,8 +161,8 @@ def verify_chosen(
     for each in models:
         chosen.setdefault(each.registry, []).append(each.id)
     done = [
-        verify(chain, home, full=full, models=ids, progress=progress)
-        for home, ids in chosen.items()
+        verify(chain, registry, full=full, models=ids, progress=progress)
+        for registry, ids in chosen.items()
     ]
     return Verification(
         sum(each.checked for each in done),
@@ -253,18 +253,18 @@ class _Check:
     def _upstream(self, path: Path) -> Iterator[Problem]:
         """Check bytes that are not here; hash those upstream only if `full`."""
         row = self._row
-        home = holder(self._chain, row.digest, row.size)
-        if home is None and self._kept:
+        holding = holder(self._chain, row.digest, row.size)
+        if holding is None and self._kept:
             left = row.upstream and upstream_state(self._chain, row.upstream, row.digest)
             yield self._problem("missing", path, left or "the weights are gone")
-        elif home is not None and (
-            self._full or is_known_damaged(self._chain.first, home, row.digest)
+        elif holding is not None and (
+            self._full or is_known_damaged(self._chain.first, holding, row.digest)
         ):
             self.hashed = 1
             try:
-                check_upstream(self._chain.first, home, row.digest)
+                check_upstream(self._chain.first, holding, row.digest)
             except CorruptBlobError as error:
-                yield self._problem("upstream", home.blobs.blob(row.digest), str(error))
+                yield self._problem("upstream", holding.blobs.blob(row.digest), str(error))
 
     def _hash(self, path: Path) -> Iterator[Problem]:
         from localreg.blobs.staging.hashing import file_digest
@@ -301,8 +301,8 @@ class _Check:
     def _is_upstream(self, blob: Path) -> bool:
         """Return True if the bytes are upstream, or should be; others are reported as missing."""
         row = self._row
-        home = holder(self._chain, row.digest, row.size)
-        return not os.path.lexists(blob) and (row.upstream is not None or home is not None)
+        holding = holder(self._chain, row.digest, row.size)
+        return not os.path.lexists(blob) and (row.upstream is not None or holding is not None)
 
     def _is_copy(self, path: Path) -> bool:
         """Return True if a file that is not a link to the blob has the same bytes."""
@@ -316,14 +316,14 @@ class _Check:
         from localreg.blobs.local_files import unpacked_trees
 
         folder = unpacked_trees.tree(self._blobs, self._row.digest) if self._full else None
-        home = None if folder is None else holder(self._chain, self._row.digest, self._row.size)
-        if folder is None or home is None:
+        holding = None if folder is None else holder(self._chain, self._row.digest, self._row.size)
+        if folder is None or holding is None:
             return
         from localreg.blobs.archives.unpacking import differences
 
         name = self._archive_name()
         if name is not None:
-            found = differences(home.blobs.blob(self._row.digest), name, folder)
+            found = differences(holding.blobs.blob(self._row.digest), name, folder)
             if found:
                 yield self._problem("tree", folder, "; ".join(found[:3]))
 

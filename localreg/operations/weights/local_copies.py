@@ -161,9 +161,9 @@ def plan(
         if path is not None:  # most calls end here
             return Ready(path, weights.digest)
     if remote:
-        home = holder(chain, weights.digest, weights.size)
-        damaged = verify and home is not None and not _is_sound(chain.first, home, weights)
-        if weights.url is not None and (force or damaged or home is None):
+        holding = holder(chain, weights.digest, weights.size)
+        damaged = verify and holding is not None and not _is_sound(chain.first, holding, weights)
+        if weights.url is not None and (force or damaged or holding is None):
             return Fetch(weights, damaged)
         return Serve(weights)
     path = local_path(weights.url or "")
@@ -173,12 +173,12 @@ def plan(
     return Outside(path, weights.filename, weights.pinned or weights.digest)
 
 
-def _is_sound(first: OpenRegistry, home: OpenRegistry, weights: WeightsRecord) -> bool:
+def _is_sound(first: OpenRegistry, holding: OpenRegistry, weights: WeightsRecord) -> bool:
     """Return True if the bytes in a registry have their sha256, by hashing them."""
-    if home == first:
-        return home.blobs.is_sound(weights.digest or "")
+    if holding == first:
+        return holding.blobs.is_sound(weights.digest or "")
     try:
-        check_upstream(first, home, weights.digest or "")
+        check_upstream(first, holding, weights.digest or "")
     except (CorruptBlobError, StorageError):  # damaged, or unreadable
         return False
     return True

@@ -87,28 +87,28 @@ def keeper(chain: Chain, digest: str, size: int) -> KeptUpstream | None:
     return None
 
 
-def is_known_damaged(registry: OpenRegistry, home: OpenRegistry, digest: str) -> bool:
+def is_known_damaged(registry: OpenRegistry, upstream: OpenRegistry, digest: str) -> bool:
     """Return True if `check_upstream` found bytes damaged and the file is unchanged since.
 
     Args:
-        registry: the first registry, which remembers that; `home` hashed the bytes when they
-            were right.
-        home: the upstream registry that has the bytes.
+        registry: the first registry, which remembers that; `upstream` hashed the bytes when
+            they were right.
+        upstream: the upstream registry that has the bytes.
     """
-    found = known_digest(registry, status_of(home.blobs.blob(digest)))
+    found = known_digest(registry, status_of(upstream.blobs.blob(digest)))
     return found is not None and found != digest
 
 
-def check_upstream(registry: OpenRegistry, home: OpenRegistry, digest: str) -> None:
+def check_upstream(registry: OpenRegistry, upstream: OpenRegistry, digest: str) -> None:
     """Hash the bytes in an upstream registry; if they are damaged, remember it and raise.
 
     Args:
         registry: the first registry, which remembers damage.
-        home: the upstream registry.
+        upstream: the upstream registry.
     """
     from localreg.blobs.staging.hashing import file_digest
 
-    path = home.blobs.blob(digest)
+    path = upstream.blobs.blob(digest)
     with disk_errors("verifying weights upstream", path):
         status, found = status_of(path), file_digest(path)
     if found == digest:
@@ -150,7 +150,7 @@ def is_upstream_only(chain: Chain, digest: str) -> bool:
 
 def local_file(
     chain: Chain,
-    home: OpenRegistry,
+    registry: OpenRegistry,
     digest: str,
     size: int | None,
     filename: str | None,
@@ -160,7 +160,7 @@ def local_file(
     """Return a read-only file with the bytes of a digest, under their original name.
 
     Args:
-        home: the registry that has the model, for the error; the bytes may be in another.
+        registry: the registry that has the model, for the error; the bytes may be in another.
         size: the number of bytes.
         filename: the original name.
         in_first: copy the bytes of an upstream registry even if that has such a file.
@@ -178,7 +178,7 @@ def local_file(
             copy = None if first.blobs.has(digest, size) else whole_local_file(first, digest, size)
             if copy is not None:
                 return local_files.copy_from(first.blobs, copy, digest, size, filename)
-            missing = _missing(chain, home, digest, error.path)
+            missing = _missing(chain, registry, digest, error.path)
             if missing is None:
                 raise
             raise missing from error
@@ -245,19 +245,22 @@ def check_local_copy(chain: Chain, digest: str, size: int | None, path: Path) ->
             local_files.copy_from(first.blobs, blob, digest, size, path.name)
 
 
-def _missing(chain: Chain, home: OpenRegistry, digest: str, path: str) -> CorruptBlobError | None:
+def _missing(
+    chain: Chain, registry: OpenRegistry, digest: str, path: str
+) -> CorruptBlobError | None:
     """Return the error that names the registry that should have some bytes.
 
     None if that is the first registry.
 
     Args:
-        home: the registry that has the model.
+        registry: the registry that has the model.
         path: where the bytes would be in the first registry.
     """
-    if home != chain.first:
-        where = f"they belong to the upstream registry {home.root}, which " + _why_not(home, digest)
+    if registry != chain.first:
+        why = _why_not(registry, digest)
+        where = f"they belong to the upstream registry {registry.root}, which {why}"
     else:
-        with home.store.read() as connection:
+        with registry.store.read() as connection:
             row = blob_rows.blob(connection, digest)
         if row is None or row.upstream is None:
             return None
@@ -287,10 +290,10 @@ def upstream_state(chain: Chain, root: str, digest: str) -> str:
     return f"their bytes are kept by the upstream registry {root}, which {state}"
 
 
-def _why_not(home: OpenRegistry, digest: str) -> str:
+def _why_not(upstream: OpenRegistry, digest: str) -> str:
     """Return why an open upstream registry does not give some bytes."""
     try:
-        home.blobs.ctime(digest)
+        upstream.blobs.ctime(digest)
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
     return "does not have them any more"

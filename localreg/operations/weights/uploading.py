@@ -315,8 +315,8 @@ class Uploads:
 
 def _upload_in_background(upload: Running, model_id: str, weights: WeightsRecord) -> None:
     registry = upload.chain.first
-    home = holder(upload.chain, weights.digest, weights.size) or registry
-    source = home.blobs.blob(str(weights.digest))
+    holding = holder(upload.chain, weights.digest, weights.size) or registry
+    source = holding.blobs.blob(str(weights.digest))
     try:
         uploaded = uploading.upload(source, upload.url, sync=registry.blobs.durable)
     except SourceNotFoundError:
@@ -327,10 +327,10 @@ def _upload_in_background(upload: Running, model_id: str, weights: WeightsRecord
         return  # it was dropped meanwhile
     if uploaded.digest != weights.digest:
         _delete_unused(registry, uploaded)
-        if home == registry:
-            home.blobs.check_digest(str(weights.digest))  # raises, and says what is damaged
+        if holding == registry:
+            holding.blobs.check_digest(str(weights.digest))  # raises, and says what is damaged
         else:
-            check_upstream(registry, home, str(weights.digest))
+            check_upstream(registry, holding, str(weights.digest))
     record_uploaded(registry, model_id, weights.revision, uploaded)
 
 
