@@ -41,8 +41,8 @@ _DRAWING = ("drawing.js", "charts.js")
 _PLOT_HEIGHT = 400
 
 
-class Look(Frozen, kw_only=True):
-    """What a page needs besides its values: where it is, and whether it is standalone.
+class PagePlace(Frozen, kw_only=True):
+    """Where a page is, whether it is standalone, and when it was written.
 
     Attributes:
         root: relative path from the page to the folder that contains ``assets``: "" or "../".
@@ -64,17 +64,19 @@ class _Script(Frozen):
     text: str | None
 
 
-def model_page(values: ModelPage, look: Look) -> str:
+def model_page(values: ModelPage, place: PagePlace) -> str:
     """Return the page of one model."""
-    return _rendered("model_page.html", look, _has_figures(values.reported), *_DRAWING, page=values)
+    return _rendered(
+        "model_page.html", place, _has_figures(values.reported), *_DRAWING, page=values
+    )
 
 
-def task_page(values: TaskPage, look: Look) -> str:
+def task_page(values: TaskPage, place: PagePlace) -> str:
     """Return the page of one task."""
-    return _rendered("task_page.html", look, _has_figures(values.reported), *_DRAWING, page=values)
+    return _rendered("task_page.html", place, _has_figures(values.reported), *_DRAWING, page=values)
 
 
-def compare_page(values: ComparePage, look: Look) -> str:
+def compare_page(values: ComparePage, place: PagePlace) -> str:
     """Return the page that shows two or more models side by side."""
     models = values.models
     charts = []
@@ -89,7 +91,7 @@ def compare_page(values: ComparePage, look: Look) -> str:
         charts.append({"title": title, "data": data, "notes": _notes(c for _, c in parts)})
     return _rendered(
         "compare_page.html",
-        look,
+        place,
         any(_has_figures(model.reported) for model in models),
         *_DRAWING,
         "compare.js",
@@ -107,7 +109,7 @@ def compare_page(values: ComparePage, look: Look) -> str:
     )
 
 
-def index_page(values: IndexPage, look: Look) -> str:
+def index_page(values: IndexPage, place: PagePlace) -> str:
     """Return the page that lists the models, projects and tasks of a registry."""
     models = dict(values.models) | {"href": _hrefs(values.models)}
     tasks = dict(values.tasks) | {"href": _hrefs(values.tasks)}
@@ -121,35 +123,37 @@ def index_page(values: IndexPage, look: Look) -> str:
             for name, column in values.metrics.items()
         ],
     }
-    return _rendered("index_page.html", look, False, *_LISTING, page=values, data=data)
+    return _rendered("index_page.html", place, False, *_LISTING, page=values, data=data)
 
 
 def _hrefs(columns: Mapping[str, Sequence[object]]) -> list[str | None]:
     return [safe_href(each) if isinstance(each, str) else None for each in columns.get("href", ())]
 
 
-def _rendered(template: str, look: Look, figures: bool, *scripts: str, **values: object) -> str:
+def _rendered(
+    template: str, place: PagePlace, figures: bool, *scripts: str, **values: object
+) -> str:
     names = (*_PAGE_SCRIPTS, *(("plotly",) if figures else ()), *scripts)
-    loaded = [_script(name, look) for name in names]
+    loaded = [_script(name, place) for name in names]
     texts = [script.text for script in loaded if script.text is not None]
     return (
         _templates()
         .get_template(template)
         .render(
-            look=look,
+            place=place,
             scripts=loaded,
             policy=_policy(texts),
-            style=asset_path("page.css").read_text("utf-8") if look.standalone else None,
-            style_source=f"{look.root}assets/{asset_names()['page.css']}",
+            style=asset_path("page.css").read_text("utf-8") if place.standalone else None,
+            style_source=f"{place.root}assets/{asset_names()['page.css']}",
             figures=figures,
             **values,
         )
     )
 
 
-def _script(name: str, look: Look) -> _Script:
-    if not look.standalone:
-        return _Script(f"{look.root}assets/{asset_names()[name]}", None)
+def _script(name: str, place: PagePlace) -> _Script:
+    if not place.standalone:
+        return _Script(f"{place.root}assets/{asset_names()[name]}", None)
     text = asset_path(name).read_text("utf-8")
     if "</script" in text.lower() or "<!--" in text:  # either would end the element early, or never
         raise ValueError(

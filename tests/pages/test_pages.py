@@ -25,7 +25,7 @@ from localreg.pages.markup import (
 from localreg.pages.page_values import Lineage, Link, Node, Reported
 from localreg.values.frozen import replace
 
-LOOK = pages.Look(root="../", home="../index.html", generated="2026-01-01 00:00")
+PLACE = pages.PagePlace(root="../", home="../index.html", generated="2026-01-01 00:00")
 
 
 class Outline(HTMLParser):
@@ -53,10 +53,10 @@ class Outline(HTMLParser):
 
 def all_pages(text, href="other.html"):
     return {
-        "model": pages.model_page(samples.model(text, href), LOOK),
-        "task": pages.task_page(samples.task(text, href), LOOK),
-        "compare": pages.compare_page(samples.compare(text, href), LOOK),
-        "index": pages.index_page(samples.index(5, text, href), LOOK),
+        "model": pages.model_page(samples.model(text, href), PLACE),
+        "task": pages.task_page(samples.task(text, href), PLACE),
+        "compare": pages.compare_page(samples.compare(text, href), PLACE),
+        "index": pages.index_page(samples.index(5, text, href), PLACE),
     }
 
 
@@ -138,7 +138,7 @@ def test_numbers_are_shown_with_five_digits(value, text):
 
 def test_a_page_links_its_assets_relative_to_the_root():
     """Scripts and styles come from the assets folder; no script is inline."""
-    html = pages.model_page(samples.model(), LOOK)
+    html = pages.model_page(samples.model(), PLACE)
     outline = Outline(html)
     sources = [a["src"] for tag, a in outline.elements if tag == "script" and "src" in a]
     assert sources[2] == f"../assets/{asset_names()['plotly']}"
@@ -150,14 +150,14 @@ def test_a_page_links_its_assets_relative_to_the_root():
 
 def test_a_page_without_figures_does_not_load_plotly():
     """Plotly has five megabytes; a page loads them only if it has figures."""
-    html = pages.model_page(samples.model(reported=Reported()), LOOK)
+    html = pages.model_page(samples.model(reported=Reported()), PLACE)
     assert "plotly" not in html
     assert "no scalars, values or plots" in html
 
 
 def test_a_standalone_page_holds_everything():
     """Its policy lists the hash of each script, and it links no file."""
-    html = pages.model_page(samples.model(), pages.Look(standalone=True))
+    html = pages.model_page(samples.model(), pages.PagePlace(standalone=True))
     outline = Outline(html)
     assert not any("src" in a for tag, a in outline.elements if tag == "script")
     assert not any(a.get("rel") == "stylesheet" for _, a in outline.elements)
@@ -173,7 +173,7 @@ def test_sections_without_content_are_left_out():
         inside=(), history=(), lineage=Lineage((), ()), aliases=(), tags=(), comment=None,
         project=None,
     )  # fmt: skip
-    html = pages.model_page(empty, LOOK)
+    html = pages.model_page(empty, PLACE)
     ids = {a["id"] for _, a in Outline(html).elements if "id" in a}
     assert ids & {"metadata", "labels", "config", "versions", "history", "lineage"} == set()
     assert "no weights yet" in html
@@ -183,7 +183,7 @@ def test_sections_without_content_are_left_out():
 def test_thinned_lines_say_so():
     """A note says how many points there are and how many are drawn."""
     assert "loss: 1,000,000 points, 40 drawn" in pages.model_page(
-        samples.model(reported=samples.reported()), LOOK
+        samples.model(reported=samples.reported()), PLACE
     )
 
 
@@ -271,7 +271,7 @@ def test_pages_are_written_without_plotly():
         "assert 'jinja2' not in sys.modules and 'pygments' not in sys.modules;"
         "pages.index_page(v.IndexPage(name='x', metrics={}, projects=(),"
         " models={k: [] for k in ('ref', 'name', 'href')}, tasks={'name': [], 'href': []}),"
-        " pages.Look());"
+        " pages.PagePlace());"
         "assert 'plotly' not in sys.modules and 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -280,5 +280,5 @@ def test_pages_are_written_without_plotly():
 def test_nan_and_infinite_metrics_become_null():
     """JSON has no NaN and no infinities."""
     values = replace(samples.index(3), metrics={"m": {0: float("nan"), 1: float("inf"), 2: 1.0}})
-    data = json.loads(Outline(pages.index_page(values, LOOK)).data[0])
+    data = json.loads(Outline(pages.index_page(values, PLACE)).data[0])
     assert data["metrics"] == [["m", [0, 1, 2], [None, None, 1.0]]]

@@ -26,7 +26,7 @@ from localreg.pages.page_values import (
 )
 from localreg.values.frozen import replace
 
-LOOK = pages.Look(root="../", home="../index.html")
+PLACE = pages.PagePlace(root="../", home="../index.html")
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,11 @@ def site(tmp_path_factory):
     write_assets(folder / "assets")
     (folder / "models").mkdir()
     for name, html in {
-        "index.html": pages.index_page(samples.index(), pages.Look()),
-        "empty.html": pages.index_page(samples.index(0), pages.Look()),
-        "models/1.html": pages.model_page(samples.model(reported=samples.reported()), LOOK),
-        "models/task.html": pages.task_page(samples.task(), LOOK),
-        "models/compare.html": pages.compare_page(samples.compare(), LOOK),
+        "index.html": pages.index_page(samples.index(), pages.PagePlace()),
+        "empty.html": pages.index_page(samples.index(0), pages.PagePlace()),
+        "models/1.html": pages.model_page(samples.model(reported=samples.reported()), PLACE),
+        "models/task.html": pages.task_page(samples.task(), PLACE),
+        "models/compare.html": pages.compare_page(samples.compare(), PLACE),
     }.items():
         (folder / name).write_text(html, encoding="utf-8")
     return folder
@@ -120,7 +120,7 @@ def test_a_figure_that_cannot_be_drawn_says_so(visit, site):
         Plot(title, "", (Step(iteration=0, shown=shown),))
         for title, shown in (("bad", bad), ("good", samples.figure()))
     )
-    html = pages.model_page(samples.model(reported=Reported(plots=plots)), LOOK)
+    html = pages.model_page(samples.model(reported=Reported(plots=plots)), PLACE)
     (site / "models" / "bad.html").write_text(html, encoding="utf-8")
     shown = visit("models/bad.html")
     shown.draw_all()
@@ -277,7 +277,7 @@ def test_an_empty_registry_says_how_to_start(visit):
 def test_a_hundred_thousand_models_do_not_stutter(visit, tmp_path):
     """Only few rows are elements at a time; search and sort take a fraction of a second."""
     write_assets(tmp_path / "assets")
-    html = pages.index_page(samples.index(100_000), pages.Look())
+    html = pages.index_page(samples.index(100_000), pages.PagePlace())
     (tmp_path / "index.html").write_text(html, encoding="utf-8")
     page = visit("index.html", folder=tmp_path).page
     assert page.locator("#count").inner_text() == "100,000 of 100,000 models"
@@ -295,7 +295,7 @@ def test_a_hundred_thousand_models_do_not_stutter(visit, tmp_path):
 
 def test_a_standalone_page_works_alone(visit, tmp_path):
     """Copied anywhere, it requests no other file and draws the same."""
-    html = pages.model_page(samples.model(), pages.Look(standalone=True))
+    html = pages.model_page(samples.model(), pages.PagePlace(standalone=True))
     (tmp_path / "made.html").write_text(html, encoding="utf-8")
     (tmp_path / "mail").mkdir()
     shutil.move(tmp_path / "made.html", tmp_path / "mail" / "münchen #1.html")
@@ -313,7 +313,7 @@ def test_pictures_in_a_neighbouring_folder_are_shown(visit, site):
     (site / "files" / "a b.png").write_bytes(png)
     step = Step(iteration=0, shown=Picture("../files/a%20b.png", "image", "a b.png"))
     values = samples.model(reported=Reported(plots=(Plot("seen", "", (step,)),)))
-    (site / "models" / "seen.html").write_text(pages.model_page(values, LOOK), encoding="utf-8")
+    (site / "models" / "seen.html").write_text(pages.model_page(values, PLACE), encoding="utf-8")
     shown = visit("models/seen.html")
     shown.draw_all()
     shown.page.wait_for_function("document.querySelector('#plots img')?.naturalWidth === 1")
@@ -345,7 +345,7 @@ def test_no_hostile_text_runs_on_any_page(visit, site):
     A field has twenty of them at once, because a page for each would take minutes; test_pages.py
     checks each alone. The next test is about plotly.
     """
-    look = pages.Look(root="", home="index.html")
+    place = pages.PagePlace(root="", home="index.html")
     shown = visit("empty.html")
     for first in range(0, len(samples.HOSTILE), 20):
         text = " ".join(samples.HOSTILE[first : first + 20])
@@ -354,10 +354,10 @@ def test_no_hostile_text_runs_on_any_page(visit, site):
             compared, models=tuple(replace(m, reported=quiet(text)) for m in compared.models)
         )
         for html in (
-            pages.model_page(replace(samples.model(text, text), reported=quiet(text)), look),
-            pages.task_page(replace(samples.task(text, text), reported=quiet(text)), look),
-            pages.compare_page(compared, look),
-            pages.index_page(samples.index(4, text, text), look),
+            pages.model_page(replace(samples.model(text, text), reported=quiet(text)), place),
+            pages.task_page(replace(samples.task(text, text), reported=quiet(text)), place),
+            pages.compare_page(compared, place),
+            pages.index_page(samples.index(4, text, text), place),
         ):
             (site / "hostile.html").write_text(html, encoding="utf-8")
             shown.page.goto((site / "hostile.html").as_uri())
@@ -393,7 +393,7 @@ def test_charts_with_hostile_titles_are_drawn_and_run_nothing(visit, site):
         history=tuple(Change(text, text, text) for text in texts),
         reported=Reported(charts=charts, singles=tuple((t, 1.0) for t in texts), plots=plots),
     )
-    (site / "models" / "all.html").write_text(pages.model_page(values, LOOK), encoding="utf-8")
+    (site / "models" / "all.html").write_text(pages.model_page(values, PLACE), encoding="utf-8")
     shown = visit("models/all.html")
     shown.draw_all()
     lines = [len(chart.lines) for chart in charts]

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 PAGES = 2_000  # models, and tasks, whose pages `write_site` writes
 COMPARED = 6  # models on one page
 _INLINED = 50_000_000  # bytes of the largest file that a standalone page contains
-_STAMP = 64  # hex digits at the end of a page: a digest of what it was made from
+_FINGERPRINT_DIGITS = 64  # hex digits at the end of a page: a digest of what it was made from
 
 
 def write_page(
@@ -133,14 +133,14 @@ def _html(
     chain: Chain, registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage, site: Site
 ) -> str:
     reported = reported_values(registry, owner, _blob_url(chain, registry, site))
-    look = _look(site)
+    place = _page_place(site)
     if isinstance(values, ModelPage):
-        return pages.model_page(replace(values, reported=reported), look)
-    return pages.task_page(replace(values, reported=reported), look)
+        return pages.model_page(replace(values, reported=reported), place)
+    return pages.task_page(replace(values, reported=reported), place)
 
 
-def _look(site: Site) -> pages.Look:
-    return pages.Look(
+def _page_place(site: Site) -> pages.PagePlace:
+    return pages.PagePlace(
         root=site.root or "",
         standalone=site.root is None,
         home=site.index(),
@@ -191,14 +191,14 @@ def _write_in_place(
     """
     place = site.folder / page_name(owner.kind, owner.id)
     values = _values(chain, registry, owner, site)
-    stamp = _stamp(registry, owner, values)
-    if fresh or _stamp_of(place) != stamp:
-        text = f"{_html(chain, registry, owner, values, site)}<!-- {stamp} -->\n"
+    fingerprint = _fingerprint(registry, owner, values)
+    if fresh or _fingerprint_of(place) != fingerprint:
+        text = f"{_html(chain, registry, owner, values, site)}<!-- {fingerprint} -->\n"
         _write(place, text, registry.store.group)
     return place
 
 
-def _stamp(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage) -> str:
+def _fingerprint(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage) -> str:
     """Return a digest of everything that a page shows; every report changes `updated`.
 
     Templates are not part of it: a change of one needs a new version, or `fresh`.
@@ -209,12 +209,12 @@ def _stamp(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage) -
     return hashlib.sha256(made_from.encode("utf-8", "replace")).hexdigest()
 
 
-def _stamp_of(place: Path) -> str:
-    """Return the stamp of an existing page, or "" if there is none."""
+def _fingerprint_of(place: Path) -> str:
+    """Return the fingerprint of an existing page, or "" if there is none."""
     try:
         with place.open("rb") as reader:
-            reader.seek(-(_STAMP + 5), os.SEEK_END)  # before " -->\n"
-            return reader.read(_STAMP).decode(errors="replace")
+            reader.seek(-(_FINGERPRINT_DIGITS + 5), os.SEEK_END)  # before " -->\n"
+            return reader.read(_FINGERPRINT_DIGITS).decode(errors="replace")
     except OSError:
         return ""
 
@@ -232,7 +232,7 @@ def write_index(registry: OpenRegistry) -> Path:
 
 def _write_overview(registry: OpenRegistry, planned: frozenset[str]) -> Path:
     site = Site(reports_folder(registry), planned | {INDEX}, root="")
-    text = pages.index_page(index_values(registry, site), _look(site))
+    text = pages.index_page(index_values(registry, site), _page_place(site))
     return _write(site.folder / INDEX, text, registry.store.group)
 
 
@@ -314,7 +314,7 @@ def write_comparison(chain: Chain, models: Sequence[Found], path: object = None)
     names |= {name for each in compared for name, _ in each.reported.singles}
     values = ComparePage(compared, {name: better(name) for name in names})
     group = registry.store.group if path is None else None
-    return _write(place, pages.compare_page(values, _look(site)), group)
+    return _write(place, pages.compare_page(values, _page_place(site)), group)
 
 
 def write_reported(chain: Chain, also: str | None = None) -> None:
