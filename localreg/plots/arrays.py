@@ -121,7 +121,7 @@ def _narrow_integers(low: int, high: int) -> str:
     return "<f8"
 
 
-def table_of(argument: str, value: object, columns: int, what: str) -> Array:
+def points_of(argument: str, value: object, columns: int, what: str) -> Array:
     """Return points, as an array of shape (N, columns); `what` names them in errors."""
     import numpy as np
 

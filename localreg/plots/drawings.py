@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from localreg.errors import InvalidValueError
-from localreg.plots.arrays import as_numbers, matrix_of, table_of
+from localreg.plots.arrays import as_numbers, matrix_of, points_of
 from localreg.plots.line_series import as_line_series
 from localreg.plots.options import (
     as_json,
@@ -146,7 +146,7 @@ def scatter2d(
     extra_layout: object,
 ) -> Drawing:
     """Return points in two dimensions."""
-    points = table_of("scatter", scatter, 2, "points (x, y)")
+    points = points_of("scatter", scatter, 2, "points (x, y)")
     parts: dict[str, Any] = {"points": points}
     texts = check_labels("labels", labels, len(points), "point")
     if texts is not None:
@@ -198,11 +198,11 @@ def _groups(scatter: object) -> list[Array]:
         point = next(iter(first), None) if isinstance(first, list | tuple) else None
         if getattr(first, "ndim", 1) == 2 or isinstance(point, list | tuple):
             what = "a list of series, each of them points (x, y, z)"
-            return [table_of("scatter", each, 3, what) for each in scatter]
+            return [points_of("scatter", each, 3, what) for each in scatter]
     elif getattr(scatter, "ndim", 2) == 3:  # an array of series of the same length
         what = "points (x, y, z)"
-        return [table_of("scatter", each, 3, what) for each in scatter]  # type: ignore[attr-defined]  # an array
-    return [table_of("scatter", scatter, 3, "points (x, y, z)")]
+        return [points_of("scatter", each, 3, what) for each in scatter]  # type: ignore[attr-defined]  # an array
+    return [points_of("scatter", scatter, 3, "points (x, y, z)")]
 
 
 def _grouped_labels(labels: object, groups: list[Array]) -> list[list[str] | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from localreg.errors import InvalidValueError
-from localreg.plots.arrays import table_of
+from localreg.plots.arrays import points_of
 from localreg.plots.options import check_labels, check_series
 from localreg.values.checks import shown
 
@@ -38,7 +38,7 @@ class SeriesInfo:
 
     def __init__(self, name: str, data: object, labels: Sequence[str] | None = None) -> None:
         self.name = check_series(name)
-        self.data: Array = table_of("data", data, 2, f"points (x, y) of series {name!r:.60}")
+        self.data: Array = points_of("data", data, 2, f"points (x, y) of series {name!r:.60}")
         self.labels = check_labels("labels", labels, len(self.data), "point")
 
     def __repr__(self) -> str:
