@@ -340,7 +340,7 @@ def share_task(task_id: str) -> None:
     os.environ[settings.TASK_RUNNING] = f"{task_id}:{os.getpid()}"
 
 
-def remote_task() -> str | None:
+def task_to_run_again() -> str | None:
     """Return the id of the task that this process was started to run again, or None."""
     return os.environ.get(settings.TASK_ID) or None
 

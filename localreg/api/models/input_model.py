@@ -266,7 +266,7 @@ def connect(
     """
     if not isinstance(task, TaskHandle):
         raise InvalidValueError(f"task must be a Task, not {type(task).__name__}", argument="task")
-    if task.id == ambient.remote_task() and not ignore:
+    if task.id == ambient.task_to_run_again() and not ignore:
         name = _take_override(model, task._own_chain(), task.id, name)
     from localreg.api.models.model_handle import Empty
 

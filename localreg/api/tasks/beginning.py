@@ -61,7 +61,7 @@ def begin(
 def _current(chain: Chain, project: object, name: object) -> str | None:
     """Return the current task if it has these names and still runs, else None."""
     current = ambient.current_task(chain)
-    if current is None or ambient.remote_task():
+    if current is None or ambient.task_to_run_again():
         return None
     record = operations.tasks.lifecycle.running(chain.first, current)
     if record is None:  # it ended, or was removed
@@ -79,7 +79,7 @@ def _of_another_process(chain: Chain, project: object, name: object) -> str | No
     record = None if shared is None else operations.tasks.lifecycle.running(chain.first, shared)
     if record is None:
         return None
-    again = ambient.remote_task() == shared
+    again = ambient.task_to_run_again() == shared
     return shared if again or (ambient.is_worker() and _is_called(record, project, name)) else None
 
 
@@ -98,9 +98,9 @@ def _to_continue(
     again: bool | str | int,
 ) -> str | None:
     """Return the id of the task to continue, None for a new one."""
-    remote = ambient.remote_task()
-    if remote:
-        return operations.tasks.search.find_task(chain.first, remote)
+    to_run_again = ambient.task_to_run_again()
+    if to_run_again:
+        return operations.tasks.search.find_task(chain.first, to_run_again)
     for given in (again, reuse):
         if isinstance(given, str) and given:
             return operations.tasks.search.find_task(chain.first, given)

@@ -76,7 +76,7 @@ class NoOpMethods(TaskHandle):
     @classmethod
     def running_locally(cls) -> bool:
         """Return True unless this process was started by `localreg task run`."""
-        return ambient.remote_task() is None
+        return ambient.task_to_run_again() is None
 
     def is_main_task(self) -> bool:
         """Return True if it is the current task of this process."""

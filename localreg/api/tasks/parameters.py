@@ -243,7 +243,7 @@ class ParameterMethods(TaskHandle):
     # connecting ----------------------------------------------------------------------------
 
     def _is_run_again(self) -> bool:
-        return ambient.remote_task() == self._id
+        return ambient.task_to_run_again() == self._id
 
     def _connect_dict(
         self, given: Mapping[str, Any], section: str, *, ignore: bool
