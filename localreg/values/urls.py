@@ -24,7 +24,7 @@ HIDDEN = "***"
 CLOUDS = ("s3", "gs", "az", "azure")  # schemes of object stores; ClearML writes azure
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_ONE_SLASH = re.compile(r"(https?|file|s3|gs|az|azure|ftp):(?!//)", re.IGNORECASE)
+_ONE_SLASH = re.compile(rf"(https?|file|ftp|{'|'.join(CLOUDS)}):(?!//)", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 _PIN = re.compile(r"sha256[=:](.*)", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -1,8 +1,8 @@
 """How the providers of object stores differ: their variables, credentials and settings.
 
-A new provider needs an entry in `PROVIDERS`, its schemes in `localreg.values.urls` (`CLOUDS` and
-`_ONE_SLASH`), and, if its URLs are special, a case in `place.place_of`. `stores.open_store` passes
-the scheme to obstore, which must know it.
+A new provider needs an entry in `PROVIDERS`, its schemes in `localreg.values.urls.CLOUDS`, and, if
+its URLs are special, a case in `place.place_of`. `stores.open_store` passes the scheme to obstore,
+which must know it.
 """
 
 from __future__ import annotations
