@@ -1,4 +1,4 @@
-"""What `localreg demo` trains: a softmax regression that tells points of three rings apart.
+"""What `localreg demo` trains: a softmax regression that separates points of three rings.
 
 The points are generated, so nothing is downloaded, and everything follows from the seeds.
 """
