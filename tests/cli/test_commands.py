@@ -378,7 +378,8 @@ def test_one_unknown_model_among_several_changes_nothing(run, weights):
 
 def test_rm_keeps_the_bytes_and_restore_brings_the_model_back(run, weights):
     model = add(run, weights, "-n", "p/a", "-t", "x", "--alias", "prod")
-    assert run("rm", "p/a")[0] == 0
+    said = f"Removed p/a:1; `localreg restore {model[:8]}` brings it back.\n"
+    assert run("rm", "p/a") == (0, "", said)
     code, _, err = run("show", model)
     assert code == 3
     assert "restore" in err

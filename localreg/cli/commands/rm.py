@@ -7,6 +7,7 @@ import click
 from localreg.cli.output import IN_REGISTRY, MODELS, opened, say
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.models import removal
+from localreg.operations.models.details import model_record
 
 
 @click.command("rm")
@@ -28,8 +29,9 @@ def rm_command(
     done = True
     with opened(directory) as chain:
         for found in dict.fromkeys(resolve_model(chain, model) for model in models):
+            ref = model_record(found).ref
             done &= removal.remove_model(
                 found.registry, found.id, delete_weights=delete_weights, force=force
             )
-            say(f"Removed {found.id}; `localreg restore {found.id[:8]}` brings it back.")
+            say(f"Removed {ref}; `localreg restore {found.id[:8]}` brings it back.")
     return 0 if done else 1

@@ -42,8 +42,8 @@ def require_model(connection: Connection, model_id: str) -> ModelRow:
     row = model_rows.model_row(connection, model_id)
     if row is None:
         removed = model_rows.with_prefix(connection, "tombstone", model_id, 1) == [model_id]
-        hint = "; it was removed, `localreg restore` restores it" if removed else ""
         shown = _shown(model_id)
+        hint = f"; it was removed, `localreg restore {shown}` brings it back" if removed else ""
         raise ModelNotFoundError(f"there is no model with id {shown!r}{hint}", reference=shown)
     return row
 
@@ -164,6 +164,18 @@ def _has_line(connection: Connection, text: str) -> bool:
     )
 
 
+def _missing_part(connection: Connection, text: str) -> str:
+    """Return a hint for a version or alias that a model does not have; "" if there is no model."""
+    for rest, version, alias in _selectors(text):
+        if version is None and alias is None:
+            continue
+        if any(model_rows.in_line(connection, *line, None) for line in _splits(rest)):
+            part = f"alias {alias!r}" if version is None else f"version {version}"
+            name = _shown(rest)
+            return f". {name} has no {part}; `localreg ls -a {name}` lists its versions and aliases"
+    return ""
+
+
 def resolve_removed(registry: OpenRegistry, reference: object) -> str:
     """Return the id of the removed model that a reference names; see `resolve_model`.
 
@@ -259,7 +271,10 @@ def _chain_hint(chain: Chain, text: str) -> str:
 
     with chain.first.store.read() as connection:
         if _removed(connection, text):
-            return ". It was removed; `localreg restore` restores it"
+            return f". It was removed; `localreg restore {_shown(text)}` brings it back"
+        missing = _missing_part(connection, text)
+    if missing:
+        return missing
     known = [name for _, some in read_each(chain, model_rows.some_references) for name in some]
     close = get_close_matches(text, dict.fromkeys(known), n=3, cutoff=0.6)
     return f". Did you mean {' or '.join(close)}?" if close else ""

@@ -46,8 +46,8 @@ def set_alias(
         found = _target(change, row, name)
         if expect is not ANYTHING and found != expect:
             raise AliasConflictError(
-                f"alias {name!r} of {_line(row)} was expected {_place(expect)}, and is "
-                f"{_place(found)}; look with `localreg show`, then decide again",
+                f"alias {name!r} of {_line(row)} was expected {_place(change, expect)}, and is "
+                f"{_place(change, found)}; look with `localreg show`, then decide again",
                 alias=name,
                 found=found,
             )
@@ -97,5 +97,8 @@ def _line(row: ModelRow) -> str:
     return f"{row.project.name}/{row.name}" if row.project else row.name
 
 
-def _place(target: object) -> str:
-    return "not to exist" if target is None else f"at {target}"
+def _place(change: Change, target: object) -> str:
+    if target is None:
+        return "not to exist"
+    row = model_rows.model_row(change.connection, str(target))
+    return f"at {row.ref if row else target}"

@@ -71,6 +71,25 @@ def test_the_error_for_an_unknown_reference_suggests_similar_ones(registry):
         registry.model("vision/resnte")
 
 
+@pytest.mark.parametrize(
+    ("reference", "hint"),
+    [("vision/resnet:9", "vision/resnet has no version 9"),
+     ("vision/resnet@dev", "vision/resnet has no alias 'dev'")],
+)  # fmt: skip
+def test_the_error_for_a_known_name_says_which_part_is_unknown(reference, hint, registry):
+    new()
+    with pytest.raises(ModelNotFoundError, match=f"{hint}; `localreg ls -a vision/resnet`"):
+        registry.model(reference)
+
+
+def test_the_error_for_a_removed_model_says_how_to_bring_it_back(registry):
+    model = new()
+    Model.remove(model)
+    for reference in ("vision/resnet:1", model.id):
+        with pytest.raises(ModelNotFoundError, match=f"`localreg restore {reference}` brings it"):
+            registry.model(reference)
+
+
 def test_fewer_than_6_digits_of_an_id_find_nothing(registry):
     model = new()
     with pytest.raises(ModelNotFoundError):
@@ -262,7 +281,7 @@ def test_an_alias_moves_only_from_where_it_is_expected(registry):
     registry.set_alias(first, "prod")
     before = registry.history()
     for expect in (None, second, second.id, "vision/resnet:2"):
-        with pytest.raises(AliasConflictError, match="prod") as raised:
+        with pytest.raises(AliasConflictError, match=r"'prod'.* is at vision/resnet:1;") as raised:
             registry.set_alias(third, "prod", expect=expect)
         assert (raised.value.alias, raised.value.found) == ("prod", first.id)
     assert registry.history() == before
