@@ -1,4 +1,4 @@
-"""The lookup chain: registries behind the one that is written to are seen, and never written to."""
+"""Upstream registries: look-ups find what they have, and nothing is ever written to them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from localreg.errors import (
 
 @pytest.fixture
 def chain(tmp_path):
-    """Return a function that opens a registry with others behind it, filled one after another.
+    """Return a function that makes registries and opens the first with the others upstream.
 
-    Each of `fills` gets a registry; that of the first directory is the one in front.
+    Each of `fills` fills one registry.
     """
     with ExitStack() as stack:
 
@@ -47,13 +47,13 @@ def chain(tmp_path):
         yield build
 
 
-def named(*names, project=None, **told):
-    """Return what imports models of these names, in this order."""
+def named(*names, project=None, **options):
+    """Return a function that imports models with these names, in this order."""
 
     def fill(registry):
         for name in names:
             url = f"s3://{registry.path.name}/{name}.pt"
-            InputModel.import_model(url, name=name, project=project, **told)
+            InputModel.import_model(url, name=name, project=project, **options)
 
     return fill
 
@@ -63,10 +63,10 @@ def nothing(registry):
 
 
 def bytes_in(root):
-    """Return what files a directory holds, byte for byte, and the times of their last change.
+    """Return the files of a directory, with their bytes and the times of their last change.
 
-    Whoever reads a database with a log makes an empty log and an index of it, if he may, which
-    SQLite deletes when the last one closes it.
+    A reader of a database with a log makes an empty log and an index of it, if it may write there.
+    SQLite deletes them when the last reader closes the database. They are not counted.
     """
     return {
         path: (path.stat().st_mtime_ns, path.read_bytes())
@@ -81,10 +81,10 @@ def only(registry):
     return each
 
 
-# what is upstream --------------------------------------------------------------------------
+# models upstream --------------------------------------------------------------------------
 
 
-def test_a_model_upstream_is_found_by_all_that_finds_models(chain):
+def test_every_lookup_finds_a_model_upstream(chain):
     registry = chain(nothing, nothing, named("net", project="vision", tags=["t"]))
     id_ = only(registry).id
     found = [
@@ -105,7 +105,7 @@ def test_a_model_upstream_is_found_by_all_that_finds_models(chain):
     assert {model.ref for model in found} == {"vision/net:1"}
 
 
-def test_everything_of_it_can_be_read(chain):
+def test_every_property_of_a_model_upstream_can_be_read(chain):
     def fill(registry):
         model = InputModel.import_model(
             "s3://b/net.pt", name="net", tags=["t"], metadata={"k": 1}, comment="c",
@@ -145,7 +145,7 @@ WRITES = {
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_a_write_to_it_says_whose_it_is_and_what_to_do(write, chain, tmp_path):
+def test_changing_a_model_upstream_names_its_registry_and_what_to_do(write, chain, tmp_path):
     registry = chain(nothing, named("net"))
     before = bytes_in(tmp_path / "second")
     with pytest.raises(ReadOnlyRegistryError) as raised:
@@ -157,7 +157,7 @@ def test_a_write_to_it_says_whose_it_is_and_what_to_do(write, chain, tmp_path):
     assert bytes_in(tmp_path / "second") == before
 
 
-def test_new_models_go_to_the_first(chain, tmp_path):
+def test_new_models_go_to_the_first_registry(chain, tmp_path):
     registry = chain(nothing, named("net"))
     made = InputModel.import_model("s3://b/mine.pt", name="mine")
     assert made._subject.registry.root == tmp_path / "first"
@@ -166,22 +166,22 @@ def test_new_models_go_to_the_first(chain, tmp_path):
     assert {model.name for model in registry.models()} == {"mine", "net"}
 
 
-# who answers -------------------------------------------------------------------------------
+# which registry is asked ------------------------------------------------------------------
 
 
-def test_the_first_that_has_a_name_answers_for_it(chain):
+def test_a_name_means_the_models_of_the_first_registry_that_has_it(chain):
     registry = chain(named("net"), named("net", "net", "other"), named("other", "last"))
 
-    def home(reference):
+    def name_of_registry(reference):
         return registry.model(reference)._subject.registry.root.name
 
-    assert home("net") == home("net:1") == "first"
-    assert home("other") == "second"
-    assert home("last") == "third"
+    assert name_of_registry("net") == name_of_registry("net:1") == "first"
+    assert name_of_registry("other") == "second"
+    assert name_of_registry("last") == "third"
 
 
-def test_another_version_of_a_name_that_is_here_is_not_taken_from_upstream(chain, tmp_path):
-    """Or adding a second version would change what "net:2" means."""
+def test_versions_of_a_name_in_the_first_registry_are_not_looked_up_upstream(chain, tmp_path):
+    """Else adding a second version would change what "net:2" means."""
 
     def two(registry):
         named("net", "net")(registry)  # two URLs would be one
@@ -199,13 +199,13 @@ def test_another_version_of_a_name_that_is_here_is_not_taken_from_upstream(chain
         registry.model("net:7")
 
 
-def test_a_reference_that_nobody_knows_is_told_with_what_is_like_it_anywhere(chain):
+def test_the_error_of_an_unknown_reference_names_similar_models_upstream(chain):
     registry = chain(named("aaaa"), named("resnet", project="vision"))
     with pytest.raises(ModelNotFoundError, match=r"Did you mean vision/resnet\?"):
         registry.model("vision/resne")
 
 
-def test_digits_that_begin_ids_of_several_registries_are_ambiguous(chain, tmp_path):
+def test_digits_that_begin_ids_in_two_registries_are_ambiguous(chain, tmp_path):
     def with_id(id_):
         def fill(registry):
             with registry._chain.first.store.write() as change:
@@ -225,7 +225,7 @@ def test_digits_that_begin_ids_of_several_registries_are_ambiguous(chain, tmp_pa
     assert set(raised.value.hits) == {one, two}
 
 
-def test_a_copy_of_a_directory_shows_nothing_twice_and_the_first_wins(chain, tmp_path):
+def test_models_in_a_copied_directory_are_listed_once_and_the_first_counts(chain, tmp_path):
     def fill(registry):
         named("kept", "changed", "archived")(registry)
 
@@ -244,13 +244,13 @@ def test_a_copy_of_a_directory_shows_nothing_twice_and_the_first_wins(chain, tmp
     assert len(registry.models(archived=True)) == 4
     digits = registry.model("kept").id[:8]
     assert registry.model(digits)._subject.registry.root.name == "first"
-    # Its URL is known: what is archived here is not taken for known because of the copy.
+    # The model of this URL is archived in the first registry, so its copy upstream does not count.
     again = InputModel.import_model("s3://first/archived.pt", name="again")
     assert again._subject.registry.root.name == "first"
 
 
-def test_a_limit_counts_what_is_shown(chain, tmp_path):
-    """Those of the copy that hide those upstream do not count, however many they are."""
+def test_a_limit_does_not_count_hidden_models(chain, tmp_path):
+    """Archived models of the first registry hide their copies upstream, here 20 of them."""
     with Registry(tmp_path / "second", durability="fast") as registry:
         named("old")(registry)
         named(*(f"m{number}" for number in range(20)))(registry)
@@ -264,10 +264,10 @@ def test_a_limit_counts_what_is_shown(chain, tmp_path):
     assert [model.name for model in registry.models()] == ["old"]
 
 
-# order -------------------------------------------------------------------------------------
+# order ------------------------------------------------------------------------------------
 
 
-def test_models_of_all_registries_come_in_one_order(chain, tmp_path):
+def test_models_of_all_registries_are_sorted_together(chain, tmp_path):
     registry = chain(nothing, nothing, nothing)
     expected = []
     for number in range(9):
@@ -290,7 +290,7 @@ def test_models_of_all_registries_come_in_one_order(chain, tmp_path):
     assert InputModel(project="").name == newest[0]
 
 
-def test_models_of_all_registries_are_ordered_by_a_metric(chain):
+def test_models_of_all_registries_are_sorted_by_a_metric(chain):
     def reported(**values):
         def fill(registry):
             for name, value in values.items():
@@ -310,7 +310,7 @@ def test_models_of_all_registries_are_ordered_by_a_metric(chain):
     assert names("metrics.accuracy") == ["d", "a", "c", "b"]
 
 
-def test_of_equals_the_one_updated_last_comes_first(chain):
+def test_of_equal_metrics_the_model_updated_last_comes_first(chain):
     def rated(*names):
         def fill(registry):
             for name in names:
@@ -323,7 +323,7 @@ def test_of_equals_the_one_updated_last_comes_first(chain):
     assert [model.name for model in found] == ["e", "d", "c", "b", "a"]
 
 
-def test_filters_hold_in_each_registry(chain):
+def test_filters_apply_to_each_registry(chain):
     registry = chain(
         named("a", tags=["x"], metadata={"k": 1}),
         named("b", tags=["x", "y"], metadata={"k": 2}),
@@ -338,33 +338,33 @@ def test_filters_hold_in_each_registry(chain):
     assert names(tags=[None]) == {"c"}
     assert names(metadata={"k": 1}) == {"a", "c"}
     assert names(published=True) == {"c"}
-    assert names(project="nobody's") == set()
+    assert names(project="unknown") == set()
 
 
-# import ------------------------------------------------------------------------------------
+# import -----------------------------------------------------------------------------------
 
 
-def test_a_url_that_is_known_upstream_gives_that_model_with_a_warning(chain, caplog):
+def test_importing_a_url_known_upstream_returns_that_model_with_a_warning(chain, caplog):
     registry = chain(nothing, named("net"))
     model = InputModel.import_model("s3://second/net.pt", name="mine")
     assert (model.name, model._subject.registry.root.name) == ("net", "second")
-    home = registry.path.with_name("second")
-    told = f"is already known as model {model.id} of the upstream registry {home},"
-    assert told in caplog.text
+    second = registry.path.with_name("second")
+    warning = f"is already known as model {model.id} of the upstream registry {second},"
+    assert warning in caplog.text
     assert len(registry.models()) == 1
 
 
-def test_the_first_comes_before_those_upstream_when_a_url_is_known_to_both(chain, tmp_path):
+def test_a_url_known_to_two_registries_is_imported_from_the_first(chain, tmp_path):
     def same(registry):
         InputModel.import_model("s3://b/net.pt", name=registry.path.name)
 
     chain(same, same)
     assert InputModel.import_model("s3://b/net.pt").name == "first"
-    assert InputModel.load_model("s3://b/net.pt").name == "second"  # the newest by creation
+    assert InputModel.load_model("s3://b/net.pt").name == "second"  # the one created last
 
 
-def test_a_checksum_that_one_upstream_does_not_have_makes_a_model_here(chain):
-    """Its record cannot be mended from here, so it must not stand in the way."""
+def test_a_url_known_upstream_with_another_checksum_becomes_a_new_model(chain):
+    """The record upstream cannot be corrected, so it must not prevent the import."""
     wrong, right = "0" * 64, "1" * 64
     chain(nothing, lambda registry: InputModel.import_model("s3://b/a", expected_sha256=wrong))
     assert InputModel.import_model("s3://b/a")._subject.registry.root.name == "second"
@@ -374,7 +374,7 @@ def test_a_checksum_that_one_upstream_does_not_have_makes_a_model_here(chain):
         InputModel.import_model("s3://b/a", expected_sha256=wrong)
 
 
-# tasks -------------------------------------------------------------------------------------
+# tasks ------------------------------------------------------------------------------------
 
 
 def with_design(registry):
@@ -401,7 +401,7 @@ def test_a_model_upstream_becomes_the_input_of_a_task(chain, tmp_path):
     assert registry.verify().ok
 
 
-def test_what_is_connected_outlives_the_registry_upstream(chain, tmp_path):
+def test_an_input_model_stays_connected_without_its_upstream_registry(chain, tmp_path):
     chain(nothing, with_design)
     base = InputModel(name="base")
     task = Task.init(task_name="train")
@@ -428,7 +428,7 @@ def test_other_ways_to_connect_a_model_upstream(chain):
     assert clone.models["input"]["by id"] == base
 
 
-def test_a_task_that_is_run_again_takes_a_model_upstream(chain, monkeypatch):
+def test_a_task_that_is_run_again_can_take_a_model_upstream(chain, monkeypatch):
     chain(nothing, with_design)
     task = Task.create(task_name="t")
     task.set_input_model(model_id=InputModel(name="base").id, name="base")
@@ -438,7 +438,7 @@ def test_a_task_that_is_run_again_takes_a_model_upstream(chain, monkeypatch):
     assert model.name == "base"
 
 
-def test_a_model_of_a_stranger_is_not_connected(chain, tmp_path):
+def test_a_model_of_an_unrelated_registry_is_not_connected(chain, tmp_path):
     chain(nothing, with_design)
     with Registry(tmp_path / "stranger", durability="fast") as stranger:
         model = InputModel.import_model("s3://b/x.pt", name="x", registry=stranger)
@@ -447,7 +447,7 @@ def test_a_model_of_a_stranger_is_not_connected(chain, tmp_path):
         task.connect(model)
 
 
-def test_tasks_upstream_are_found_and_only_read(chain):
+def test_tasks_upstream_are_found_and_cannot_be_changed(chain):
     def fill(registry):
         task = Task.init(project_name="p", task_name=f"of {registry.path.name}")
         task.connect({"lr": 1})
@@ -468,7 +468,7 @@ def test_tasks_upstream_are_found_and_only_read(chain):
     assert registry.verify().ok
 
 
-def test_a_task_of_a_copied_directory_is_there_once_and_as_it_is_in_the_first(chain, tmp_path):
+def test_a_task_in_a_copied_directory_is_listed_once_and_the_first_counts(chain, tmp_path):
     with Registry(tmp_path / "second", durability="fast"):
         task = Task.create(project_name="p", task_name="old name")
     shutil.copytree(tmp_path / "second", tmp_path / "first")
@@ -480,10 +480,10 @@ def test_a_task_of_a_copied_directory_is_there_once_and_as_it_is_in_the_first(ch
     assert Task.get_task(task.id).name == "new name"
 
 
-# pages -------------------------------------------------------------------------------------
+# pages ------------------------------------------------------------------------------------
 
 
-def test_pages_name_models_upstream(chain):
+def test_pages_show_models_upstream(chain):
     registry = chain(nothing, with_design)
     task = Task.init(task_name="train")
     task.connect(InputModel(name="base"))
@@ -509,17 +509,17 @@ def test_the_page_of_a_model_upstream_can_be_written_elsewhere(chain, tmp_path):
     assert "net:1" in Path(page).read_text()
 
 
-# which registries stand behind ------------------------------------------------------------
+# which registries are upstream ------------------------------------------------------------
 
 
 @pytest.fixture
 def located(monkeypatch, tmp_path):
-    """Make two registries, and have the environment name them."""
-    for name in ("home", "behind"):
+    """Make two registries, and name them in environment variables."""
+    for name in ("home", "shared"):
         with Registry(tmp_path / name, durability="fast"):
             InputModel.import_model(f"s3://b/{name}.pt", name=name)
     monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("LOCALREG_UPSTREAM", str(tmp_path / "behind"))
+    monkeypatch.setenv("LOCALREG_UPSTREAM", str(tmp_path / "shared"))
     with ambient.isolated():
         yield tmp_path
 
@@ -528,44 +528,46 @@ def names(**options):
     return {model.name for model in Model.query_models(**options)}
 
 
-def test_the_variable_counts_for_the_located_registry(located):
-    assert names() == {"home", "behind"}
-    assert current_registry().upstream == (located / "behind",)
+def test_the_variable_applies_to_the_default_registry(located):
+    assert names() == {"home", "shared"}
+    assert current_registry().upstream == (located / "shared",)
     with Registry() as registry:
-        assert registry.upstream == (located / "behind",)
+        assert registry.upstream == (located / "shared",)
 
 
-def test_the_variable_does_not_count_for_a_registry_that_is_named(located):
+def test_the_variable_does_not_apply_to_a_registry_given_by_its_path(located):
     with Registry(located / "home") as registry:
         assert registry.upstream == ()
         assert names() == {"home"}
 
 
-def test_the_variable_counts_for_a_registry_of_the_working_directory(located, monkeypatch):
+def test_the_variable_applies_to_a_registry_in_the_working_directory(located, monkeypatch):
     monkeypatch.delenv("LOCALREG_HOME")
     (located / "home").rename(located / ".localreg")
     monkeypatch.chdir(located)
-    assert names() == {"home", "behind"}
+    assert names() == {"home", "shared"}
 
 
-def test_an_argument_takes_the_place_of_the_variable(located):
+def test_the_argument_replaces_the_variable(located):
     with Registry(upstream=[]) as registry:
         assert registry.upstream == ()
     with Registry(located / "other", upstream=[located / "home"], durability="fast") as registry:
         assert registry.upstream == (located / "home",)
 
 
-def test_several_are_asked_in_order_and_none_twice(located, monkeypatch):
-    (located / "link").symlink_to(located / "behind")
+def test_several_directories_are_opened_in_order_and_each_once(located, monkeypatch):
+    (located / "link").symlink_to(located / "shared")
     with Registry(located / "third", durability="fast"):
         pass
-    parts = [located / each for each in ("third", "behind", "link", "home", "third")]
+    parts = [located / each for each in ("third", "shared", "link", "home", "third")]
     monkeypatch.setenv("LOCALREG_UPSTREAM", os.pathsep.join(["", *map(str, parts), ""]))
-    assert current_registry().upstream == (located / "third", located / "behind")
+    assert current_registry().upstream == (located / "third", located / "shared")
 
 
 @pytest.mark.parametrize("what", ["nothing", "a file", "an empty folder", "a damaged database"])
-def test_one_that_cannot_be_opened_is_left_out_with_one_warning(what, located, monkeypatch, caplog):
+def test_a_directory_that_cannot_be_opened_is_skipped_with_one_warning(
+    what, located, monkeypatch, caplog
+):
     place = located / "stick"
     if what == "a file":
         place.write_text("x")
@@ -573,18 +575,18 @@ def test_one_that_cannot_be_opened_is_left_out_with_one_warning(what, located, m
         place.mkdir()
     if what == "a damaged database":
         (place / "registry.db").write_bytes(b"no database" * 100)
-    monkeypatch.setenv("LOCALREG_UPSTREAM", f"{place}{os.pathsep}{located / 'behind'}")
+    monkeypatch.setenv("LOCALREG_UPSTREAM", f"{place}{os.pathsep}{located / 'shared'}")
     before = bytes_in(place)
     for _ in range(2):
         with Registry() as registry:
-            assert names() == {"home", "behind"}
-            assert registry.upstream == (located / "behind",)
+            assert names() == {"home", "shared"}
+            assert registry.upstream == (located / "shared",)
     (record,) = (each for each in caplog.records if "left out" in each.getMessage())
     assert str(place) in record.getMessage()
     assert bytes_in(place) == before
 
 
-@pytest.mark.parametrize("value", ["~nobody-at-all/reg", "s3://bucket/registry"])
+@pytest.mark.parametrize("value", ["~no-such-user/reg", "s3://bucket/registry"])
 def test_a_value_that_names_no_directory_is_an_error(value, located, monkeypatch):
     monkeypatch.setenv("LOCALREG_UPSTREAM", value)
     monkeypatch.setenv("LOCALREG_HOME", str(located / "new"))
@@ -594,13 +596,13 @@ def test_a_value_that_names_no_directory_is_an_error(value, located, monkeypatch
 
 
 @pytest.mark.parametrize("given", ["reg", b"reg", 5, [5], ["a\0b"], [""]])
-def test_an_argument_that_is_no_list_of_directories_is_an_error(given, tmp_path):
+def test_an_argument_other_than_a_list_of_directories_is_an_error(given, tmp_path):
     with pytest.raises(InvalidValueError, match="upstream"):
         Registry(tmp_path / "new", upstream=given)
     assert not (tmp_path / "new").exists()
 
 
-def test_reading_one_upstream_changes_nothing_in_it(tmp_path):
+def test_reading_an_upstream_registry_changes_nothing_in_it(tmp_path):
     with Registry(tmp_path / "second", durability="fast") as owner:
         named("net")(owner)
         owner.add(io.BytesIO(b"weights"), "kept", filename="kept.pt")
@@ -611,10 +613,10 @@ def test_reading_one_upstream_changes_nothing_in_it(tmp_path):
         registry.add(io.BytesIO(b"weights"), "mine", filename="mine.pt").get_local_copy()
         registry.gc(dry_run=False), registry.verify(full=True), registry.repair(), registry.du()
     assert bytes_in(tmp_path / "second") == before
-    assert not list((tmp_path / "second").glob("registry.db-*")), "as its owner left it"
+    assert not list((tmp_path / "second").glob("registry.db-*")), "no file was added"
 
 
-def test_one_on_a_read_only_mount_is_read(chain, small_disk, tmp_path):
+def test_an_upstream_registry_on_a_read_only_mount_can_be_read(chain, small_disk, tmp_path):
     mounted = small_disk("-t", "tmpfs", "-o", "size=8m", "tmpfs")
     with Registry(mounted / "reg", durability="fast") as registry:
         registry.add(io.BytesIO(b"weights"), "net", filename="net.pt")
@@ -628,17 +630,17 @@ def test_one_on_a_read_only_mount_is_read(chain, small_disk, tmp_path):
         assert registry.du().upstream == 7
 
 
-def test_one_that_goes_away_is_passed_over_with_a_warning(chain, tmp_path, caplog):
+def test_an_upstream_registry_that_disappears_is_skipped_with_a_warning(chain, tmp_path, caplog):
     registry = chain(named("mine"), named("theirs"))
     shutil.rmtree(tmp_path / "second")
-    with ThreadPoolExecutor(1) as thread:  # this one has the file open, and could go on reading
+    with ThreadPoolExecutor(1) as thread:  # this thread has the file open and could still read it
         assert thread.submit(lambda: [each.name for each in registry.models()]).result() == ["mine"]
         assert f"{tmp_path / 'second'} is skipped" in caplog.text
         with pytest.raises(ModelNotFoundError):
             thread.submit(registry.model, "theirs").result()
 
 
-def test_changes_of_its_owner_are_seen(chain, tmp_path):
+def test_changes_made_in_an_upstream_registry_are_seen(chain, tmp_path):
     registry = chain(nothing, named("net"))
     with Registry(tmp_path / "second", durability="fast") as owner:
         owner.model("net").add_tags("new")
@@ -647,143 +649,143 @@ def test_changes_of_its_owner_are_seen(chain, tmp_path):
         assert {model.name for model in registry.models()} == {"net", "later"}
 
 
-def test_the_fixture_never_has_any(tmp_path, monkeypatch, request):
+def test_the_pytest_fixture_has_no_upstream_registries(tmp_path, monkeypatch, request):
     with Registry(tmp_path / "shared", durability="fast"):
         InputModel.import_model("s3://b/x.pt", name="x")
     monkeypatch.setenv("LOCALREG_UPSTREAM", str(tmp_path / "shared"))
     registry = request.getfixturevalue("localreg_registry")
     assert (registry.upstream, registry.models()) == ((), [])
-    with Registry() as same:  # as a process would that a test starts
+    with Registry() as same:  # as in a process that a test starts
         assert (same.path, same.upstream) == (registry.path, ())
 
 
-# the command line --------------------------------------------------------------------------
+# the command line -------------------------------------------------------------------------
 
 
 @pytest.fixture
 def run(located, monkeypatch):
-    """Run a command with one registry behind the first; return exit code, stdout, stderr."""
+    """Run a command with one upstream registry; return exit code, stdout, stderr."""
     monkeypatch.setenv("LOCALREG_DURABILITY", "fast")
     monkeypatch.chdir(located)
     return run_cli
 
 
-def test_ls_lists_all_and_says_where_they_are(run, located):
+def test_ls_lists_all_models_with_their_registries(run, located):
     code, out, _ = run("ls")
     rows = [line.split("\t") for line in out.splitlines()]
     assert code == 0
     assert [(row[0], row[-1]) for row in rows] == [
-        ("behind:1", str(located / "behind")), ("home:1", "")
+        ("shared:1", str(located / "shared")), ("home:1", "")
     ]  # fmt: skip
-    told = json.loads(run("ls", "--json", "-l", "1")[1])
-    assert [(each["name"], each["registry"]) for each in told] == [
-        ("behind", str(located / "behind"))
+    listed = json.loads(run("ls", "--json", "-l", "1")[1])
+    assert [(each["name"], each["registry"]) for each in listed] == [
+        ("shared", str(located / "shared"))
     ]
     assert run("-R", located / "home", "ls")[1].startswith("home:1")
     assert len(run("-R", located / "home", "ls")[1].splitlines()) == 1
 
 
-def test_commands_that_show_follow_a_model_upstream(run, located):
-    assert "s3://b/behind.pt" in run("show", "behind")[1]
-    assert json.loads(run("show", "behind", "--json")[1])["registry"] == str(located / "behind")
-    assert "created as behind" in run("history", "behind")[1]
-    assert run("lineage", "behind")[1].startswith("behind:1")
-    assert run("verify", "behind", "home")[0] == 0
-    assert run("compare", "behind", "home")[0] == 0
-    assert run("report", "behind", "-o", located / "p.html")[0] == 0
-    assert "behind:1" in (located / "p.html").read_text()
+def test_commands_that_only_read_accept_a_model_upstream(run, located):
+    assert "s3://b/shared.pt" in run("show", "shared")[1]
+    assert json.loads(run("show", "shared", "--json")[1])["registry"] == str(located / "shared")
+    assert "created as shared" in run("history", "shared")[1]
+    assert run("lineage", "shared")[1].startswith("shared:1")
+    assert run("verify", "shared", "home")[0] == 0
+    assert run("compare", "shared", "home")[0] == 0
+    assert run("report", "shared", "-o", located / "p.html")[0] == 0
+    assert "shared:1" in (located / "p.html").read_text()
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        ["tag", "behind", "x"], ["untag", "behind", "x"], ["meta", "behind", "k=1"],
-        ["alias", "behind", "prod"], ["publish", "behind"], ["archive", "behind"],
-        ["unarchive", "behind"], ["rm", "behind"], ["report", "behind"],
+        ["tag", "shared", "x"], ["untag", "shared", "x"], ["meta", "shared", "k=1"],
+        ["alias", "shared", "prod"], ["publish", "shared"], ["archive", "shared"],
+        ["unarchive", "shared"], ["rm", "shared"], ["report", "shared"],
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_commands_that_change_a_model_upstream_say_whose_it_is(command, run, located):
-    before = bytes_in(located / "behind")
+def test_commands_that_change_a_model_upstream_name_its_registry(command, run, located):
+    before = bytes_in(located / "shared")
     code, _, err = run(*command)
     assert code == 1
-    assert f"upstream registry {located / 'behind'}" in err
-    assert bytes_in(located / "behind") == before
+    assert f"upstream registry {located / 'shared'}" in err
+    assert bytes_in(located / "shared") == before
 
 
 def test_add_get_and_adopt(run, located):
     weights = located / "net.pt"
     weights.write_bytes(b"weights")
-    run("-R", located / "behind", "add", weights, "-n", "kept")
+    run("-R", located / "shared", "add", weights, "-n", "kept")
     code, _, err = run("add", weights, "-n", "mine")
     assert code == 0
-    assert f"kept in the upstream registry {located / 'behind'}" in err
-    assert f"kept by the registry {located / 'behind'}" in run("show", "mine")[1]
-    assert run("path", "mine")[1].startswith(str(located / "behind"))
+    assert f"kept in the upstream registry {located / 'shared'}" in err
+    assert f"kept by the registry {located / 'shared'}" in run("show", "mine")[1]
+    assert run("path", "mine")[1].startswith(str(located / "shared"))
     assert run("get", "kept", "-o", located / "out.pt")[0] == 0
     assert (located / "out.pt").read_bytes() == b"weights"
     assert "Kept only upstream: 7 B." in run("du")[2]
     assert "has 1 blob of 0.0 MB of this registry" in run("doctor")[1]
     code, out, err = run("adopt")
-    assert (code, out.split("\t")[1:]) == (0, ["7 B", str(located / "behind"), "mine:1\n"])
+    assert (code, out.split("\t")[1:]) == (0, ["7 B", str(located / "shared"), "mine:1\n"])
     assert "Copied 7 B (1 blob)" in err
     assert "Nothing to adopt" in run("adopt")[2]
     assert run("path", "mine")[1].startswith(str(located / "home"))
 
 
-def test_adopt_leaves_with_an_error_when_something_is_lost(run, located, monkeypatch):
+def test_adopt_exits_with_an_error_if_bytes_are_missing(run, located, monkeypatch):
     weights = located / "net.pt"
     weights.write_bytes(b"weights")
-    run("-R", located / "behind", "add", weights, "-n", "kept")
+    run("-R", located / "shared", "add", weights, "-n", "kept")
     run("add", weights, "-n", "mine")
     weights.unlink()
     monkeypatch.delenv("LOCALREG_UPSTREAM")
     assert run("path", "mine")[0] == 4
     code, out, _ = run("adopt", "--json")
     assert code == 4
-    assert str(located / "behind") in json.loads(out)["failed"][0]
+    assert str(located / "shared") in json.loads(out)["failed"][0]
     assert run("verify")[0] == run("repair")[0] == 4
 
 
-def test_a_known_url_of_one_upstream_is_told(run, located):
-    code, out, err = run("add", "s3://b/behind.pt", "--reference")
-    assert (code, out.split()[0]) == (0, "behind:1")
-    assert f"known already in the upstream registry {located / 'behind'}" in err
+def test_add_reports_a_url_that_is_known_upstream(run, located):
+    code, out, err = run("add", "s3://b/shared.pt", "--reference")
+    assert (code, out.split()[0]) == (0, "shared:1")
+    assert f"known already in the upstream registry {located / 'shared'}" in err
 
 
-def test_env_lists_those_upstream(run, located, monkeypatch, caplog):
-    monkeypatch.setenv("LOCALREG_UPSTREAM", f"{located / 'behind'}{os.pathsep}{located / 'stick'}")
+def test_env_lists_the_upstream_registries(run, located, monkeypatch, caplog):
+    monkeypatch.setenv("LOCALREG_UPSTREAM", f"{located / 'shared'}{os.pathsep}{located / 'stick'}")
     _, out, _ = run("env")
-    assert re.search(rf"^upstream +{located / 'behind'}$", out, re.MULTILINE)
+    assert re.search(rf"^upstream +{located / 'shared'}$", out, re.MULTILINE)
     assert re.search(rf"^left out +{located / 'stick'}: there is no registry", out, re.MULTILINE)
     assert "left out" in caplog.text
-    told = json.loads(run("env", "--json")[1])
-    assert told["upstream"] == [str(located / "behind")]
-    assert list(told["upstream_left_out"]) == [str(located / "stick")]
+    printed = json.loads(run("env", "--json")[1])
+    assert printed["upstream"] == [str(located / "shared")]
+    assert list(printed["upstream_left_out"]) == [str(located / "stick")]
 
 
-def test_tasks_of_the_command_line(run, located, tmp_path):
-    with Registry(located / "behind", durability="fast"):
+def test_task_commands_accept_tasks_and_models_upstream(run, located, tmp_path):
+    with Registry(located / "shared", durability="fast"):
         task = Task.create(project_name="p", task_name="theirs")
-        task.set_input_model(model_name="behind", name="base")
+        task.set_input_model(model_name="shared", name="base")
     assert run("task", "ls")[1].startswith("theirs\t")
-    assert "base: behind:1" in run("task", "show", task.id[:8])[1]
+    assert "base: shared:1" in run("task", "show", task.id[:8])[1]
     code, _, err = run("task", "rm", task.id)
     assert code == 3, err
     with Registry(located / "home", durability="fast"):
         own = Task.create(task_name="own")
-    copy = run("task", "clone", own.id, "--set-input", "base=behind")[1].strip()
-    assert "base: behind:1" in run("task", "show", copy)[1]
+    copy = run("task", "clone", own.id, "--set-input", "base=shared")[1].strip()
+    assert "base: shared:1" in run("task", "show", copy)[1]
 
 
-def test_env_tells_that_the_variable_does_not_count_for_a_registry_that_is_named(run, located):
+def test_env_says_that_the_variable_does_not_apply_with_a_given_registry(run, located):
     assert "LOCALREG_UPSTREAM" in run("env")[1]
     assert "not used with" not in run("env")[1]
     line = re.search(r"^LOCALREG_UPSTREAM.*$", run("-R", located / "home", "env")[1], re.MULTILINE)
     assert "not used with -R" in line[0]
 
 
-def test_a_task_that_is_run_has_the_same_registries_behind_it(run, located, monkeypatch):
+def test_a_task_that_is_run_has_the_same_upstream_registries(run, located, monkeypatch):
     script = located / "script.py"
     script.write_text(
         "from localreg import current_registry\n"
@@ -792,14 +794,16 @@ def test_a_task_that_is_run_has_the_same_registries_behind_it(run, located, monk
     with Registry(located / "home", durability="fast"):
         task = Task.create(task_name="t", script=script, working_directory=located)
     assert run("task", "run", task.id)[0] == 0
-    assert (located / "seen").read_text() == str(located / "behind")
+    assert (located / "seen").read_text() == str(located / "shared")
     assert run("-R", located / "home", "task", "run", task.id)[0] == 0
     assert (located / "seen").read_text() == ""
 
 
-def test_a_task_that_is_run_is_told_of_the_absent_ones_in_their_order(run, located, monkeypatch):
-    """A stick that is pulled out may come back while the task runs; or the child warns of it."""
-    places = [located / "stick", located / "behind", located / "other"]
+def test_a_task_that_is_run_gets_missing_upstream_registries_in_their_order(
+    run, located, monkeypatch
+):
+    """A USB stick may be plugged in again while the task runs; else the child process warns."""
+    places = [located / "stick", located / "shared", located / "other"]
     monkeypatch.setenv("LOCALREG_UPSTREAM", os.pathsep.join(map(str, places)))
     script = located / "script.py"
     script.write_text("import os\nopen('seen', 'w').write(os.environ['LOCALREG_UPSTREAM'])\n")
@@ -809,12 +813,12 @@ def test_a_task_that_is_run_is_told_of_the_absent_ones_in_their_order(run, locat
     assert (located / "seen").read_text().split(os.pathsep) == [str(each) for each in places]
 
 
-def test_show_names_the_registry_that_missing_weights_were_left_in(run, located, tmp_path):
+def test_show_names_the_upstream_registry_of_missing_weights(run, located, tmp_path):
     (tmp_path / "w.bin").write_bytes(b"weights")
-    with Registry(located / "behind", durability="fast") as behind:
-        behind.add(tmp_path / "w.bin", "theirs")
+    with Registry(located / "shared", durability="fast") as shared:
+        shared.add(tmp_path / "w.bin", "theirs")
     assert run("add", tmp_path / "w.bin", "-n", "mine")[0] == 0
-    shutil.rmtree(located / "behind")
+    shutil.rmtree(located / "shared")
     out = run("show", "mine")[1]
-    assert f"MISSING: their bytes are kept by the upstream registry {located / 'behind'}" in out
+    assert f"MISSING: their bytes are kept by the upstream registry {located / 'shared'}" in out
     assert "repair" not in out

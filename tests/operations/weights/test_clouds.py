@@ -1,4 +1,4 @@
-"""Weights in object stores: what one store does, each of them has to."""
+"""Weights in object stores. The same tests run for each kind of store."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def bytes_of(path):
 
 class TestUploading:
     @pytest.mark.parametrize("size", [0, 7, upload.SMALL, upload.SMALL + 1, MANY_PARTS])
-    def test_the_object_is_whole_under_its_name(
-        self, size, object_store, model, write_file, registry
-    ):
+    def test_an_uploaded_object_is_complete(self, size, object_store, model, write_file, registry):
         data = noise(size)[:size]
         url = model.update_weights(
             write_file("w.pt", data), upload_uri=f"{object_store.url}/base dir".replace(" ", "%20"),
@@ -62,14 +60,14 @@ class TestUploading:
         assert key.endswith("/w.pt")
         if size <= upload.SMALL:
             seen = upload.seen(url)
-            told = {name.lower(): value for name, value in seen.attributes.items()}
-            assert told[download.DIGEST_ATTRIBUTE] == hashlib.sha256(data).hexdigest()
+            attributes = {name.lower(): value for name, value in seen.attributes.items()}
+            assert attributes[download.DIGEST_ATTRIBUTE] == hashlib.sha256(data).hexdigest()
         (weights,) = model.revisions()
         assert (weights.size, weights.digest) == (size, hashlib.sha256(data).hexdigest())
         assert list(registry.path.glob("blobs/sha256/*/*")) == [], "no second copy"
         assert bytes_of(model.get_weights(raise_on_error=True)) == data
 
-    def test_behind_the_registry_serves_the_bytes_until_then(
+    def test_the_registry_serves_the_bytes_until_a_background_upload_ends(
         self, object_store, model, write_file, registry
     ):
         data = noise(MANY_PARTS)
@@ -91,14 +89,14 @@ class TestUploading:
         found = [object_store.get(key_of(each, object_store)) for each in urls]
         assert found == [b"one", b"two", b"one"]
 
-    def test_remove_deletes_what_was_uploaded_and_only_that(self, object_store, model, write_file):
+    def test_remove_deletes_only_uploaded_objects(self, object_store, model, write_file):
         object_store.put("pointed.pt", b"pointed")
         model.update_weights(write_file("w.pt"), upload_uri=object_store.url, async_enable=False)
         model.update_weights(register_uri=f"{object_store.url}/pointed.pt")
         assert Model.remove(model)
         assert object_store.keys() == ["pointed.pt"]
 
-    def test_not_while_another_model_has_it(self, object_store, model, write_file):
+    def test_remove_keeps_an_object_that_another_model_names(self, object_store, model, write_file):
         url = model.update_weights(
             write_file("w.pt"), upload_uri=object_store.url, async_enable=False
         )
@@ -110,7 +108,9 @@ class TestUploading:
         assert Model.remove(model)
         assert object_store.get(key_of(url, object_store)) == b"weights"
 
-    def test_not_what_is_another_object_by_now(self, object_store, model, write_file, caplog):
+    def test_remove_keeps_an_object_that_was_replaced(
+        self, object_store, model, write_file, caplog
+    ):
         url = model.update_weights(
             write_file("w.pt"), upload_uri=object_store.url, async_enable=False
         )
@@ -120,7 +120,7 @@ class TestUploading:
         assert object_store.get(key) == b"others!"
         assert "was changed after the upload" in caplog.text
 
-    def test_one_that_is_gone_already_is_fine(self, object_store, model, write_file):
+    def test_remove_accepts_a_missing_object(self, object_store, model, write_file):
         url = model.update_weights(
             write_file("w.pt"), upload_uri=object_store.url, async_enable=False
         )
@@ -129,16 +129,16 @@ class TestUploading:
         assert Model.remove(model)
         upload.delete(url)
 
-    def test_what_was_removed_comes_back_with_its_object(
-        self, object_store, model, write_file, registry
-    ):
+    def test_a_restored_model_has_its_object_again(self, object_store, model, write_file, registry):
         model.update_weights(write_file("w.pt"), upload_uri=object_store.url, async_enable=False)
         Model.remove(model, delete_weights_file=False)
         assert registry.restore(model.id).get_weights(raise_on_error=True)
         Model.remove(model)
         assert object_store.keys() == []
 
-    def test_there_is_no_such_bucket(self, object_store, model, write_file, registry):
+    def test_an_upload_to_a_missing_bucket_is_an_error(
+        self, object_store, model, write_file, registry
+    ):
         path = write_file("w.pt", noise(MANY_PARTS))
         before = model.history()
         for each in (path, write_file("small.pt")):
@@ -150,7 +150,9 @@ class TestUploading:
         assert model.history() == before
         assert path.exists()
 
-    def test_a_file_that_changes_meanwhile_leaves_nothing(self, object_store, model, write_file):
+    def test_a_file_that_changes_during_its_upload_leaves_no_object(
+        self, object_store, model, write_file
+    ):
         path = write_file("w.pt", noise(MANY_PARTS))
 
         def change(done, total):
@@ -162,7 +164,7 @@ class TestUploading:
             upload.upload(path, url, progress=change)
         assert object_store.keys() == object_store.uploads() == []
 
-    def test_what_cannot_be_read_leaves_nothing(self, object_store, tmp_path):
+    def test_a_file_that_cannot_be_read_leaves_no_object(self, object_store, tmp_path):
         with pytest.raises(SourceNotFoundError):
             upload.upload(tmp_path / "none", f"{object_store.url}/a/w.pt")
         with pytest.raises(InvalidValueError, match="regular files"):
@@ -170,14 +172,14 @@ class TestUploading:
         assert object_store.keys() == []
 
     @pytest.mark.parametrize("size", [7, MANY_PARTS])
-    def test_its_progress_is_told(self, size, object_store, write_file):
-        told = []
+    def test_an_upload_reports_its_progress(self, size, object_store, write_file):
+        calls = []
         upload.upload(
             write_file("w.pt", noise(size)[:size]), f"{object_store.url}/a/w.pt",
-            progress=lambda done, total: told.append((done, total)),
+            progress=lambda done, total: calls.append((done, total)),
         )  # fmt: skip
-        assert told == sorted(told)
-        assert told[-1] == (size, size)
+        assert calls == sorted(calls)
+        assert calls[-1] == (size, size)
 
 
 def update_and_end(root, url, path):
@@ -189,11 +191,11 @@ def update_and_end(root, url, path):
     Task.init(project_name="p", task_name="t", output_uri=url)
     model = OutputModel(name="net")
     url = model.update_weights(path)
-    print(url, file=sys.stderr)  # nothing waits for it but the end of the process
+    print(url, file=sys.stderr)  # only the end of the process waits for it
     return [model.id, url]
 
 
-def test_uploads_behind_are_finished_before_a_process_ends(
+def test_background_uploads_finish_before_a_process_ends(
     object_store, write_file, tmp_path, children
 ):
     data = noise(MANY_PARTS)
@@ -207,7 +209,7 @@ def test_uploads_behind_are_finished_before_a_process_ends(
 
 class TestDownloading:
     @pytest.mark.parametrize("size", [0, 7, download.RANGE, MANY_PARTS])
-    def test_it_is_whole_and_known_afterwards(self, size, object_store, registry):
+    def test_a_download_is_complete_and_happens_once(self, size, object_store, registry):
         data = noise(size)[:size]
         object_store.put("models/net.pt", data)
         model = InputModel.import_model(f"{object_store.url}/models/net.pt")
@@ -218,19 +220,21 @@ class TestDownloading:
         assert model.digest == hashlib.sha256(data).hexdigest()
         assert list((registry.path / "tmp").iterdir()) == []
         object_store.put("models/net.pt", b"others")
-        assert bytes_of(model.get_weights(raise_on_error=True)) == data, "it was not asked again"
+        assert bytes_of(model.get_weights(raise_on_error=True)) == data, (
+            "the store was not asked again"
+        )
 
     @pytest.mark.parametrize(
         "key", ["a b/c+d.pt", "100%.pt", "x#y?z.pt", "käse/ñ.pt", "a=b&c;d,e.pt", "~[1](2)!.pt"]
     )
-    def test_names_of_all_kinds(self, key, object_store, registry):
+    def test_objects_with_unusual_names_are_downloaded(self, key, object_store, registry):
         object_store.put(key, b"weights")
         model = InputModel.import_model(f"{object_store.url}/{quote(key)}")
         path = Path(model.get_weights(raise_on_error=True))
         assert path.read_bytes() == b"weights"
         assert path.name == key.rpartition("/")[2]
 
-    def test_it_is_not_there(self, object_store, registry):
+    def test_a_missing_object_is_an_error(self, object_store, registry):
         model = InputModel.import_model(f"{object_store.url}/none.pt")
         with pytest.raises(DownloadError, match="does not exist") as caught:
             model.get_weights(raise_on_error=True)
@@ -252,7 +256,7 @@ class TestDownloading:
         path = model.get_weights(raise_on_error=True, force_download=True)
         assert bytes_of(path) == b"other"
 
-    def test_a_checksum_in_the_url(self, object_store, registry):
+    def test_a_checksum_in_the_url_is_checked(self, object_store, registry):
         object_store.put("net.pt", b"weights")
         digest = hashlib.sha256(b"weights").hexdigest()
         right = InputModel.import_model(f"{object_store.url}/net.pt#sha256={digest}")
@@ -261,7 +265,7 @@ class TestDownloading:
         with pytest.raises(DigestMismatchError):
             wrong.get_weights(raise_on_error=True)
 
-    def test_the_digest_that_an_upload_left_is_checked(self, object_store, registry):
+    def test_the_digest_that_an_upload_recorded_is_checked(self, object_store, registry):
         import obstore
         from obstore.store import from_url
 
@@ -276,13 +280,13 @@ class TestDownloading:
                 with pytest.raises(DigestMismatchError):
                     StorageManager.get_local_copy(url, force_download=True, raise_on_error=True)
 
-    def test_copying_at_once(self, object_store, registry):
+    def test_an_import_with_copy_downloads_at_once(self, object_store, registry):
         object_store.put("net.pt", b"weights")
         model = InputModel.import_model(f"{object_store.url}/net.pt", copy=True)
         object_store.put("net.pt", b"others")
         assert bytes_of(model.get_weights(raise_on_error=True)) == b"weights"
 
-    def test_what_is_damaged_is_fetched_again(self, object_store, registry):
+    def test_a_repair_downloads_damaged_bytes_again(self, object_store, registry):
         object_store.put("net.pt", b"weights")
         model = InputModel.import_model(f"{object_store.url}/net.pt")
         path = Path(model.get_weights(raise_on_error=True))

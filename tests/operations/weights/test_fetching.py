@@ -1,4 +1,4 @@
-"""Models whose weights a URL serves: fetched once, verified, and the same bytes ever after."""
+"""Models with weights at a URL: downloaded once, verified, and never changed silently."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def kinds(model):
     return [event.kind for event in model.history()]
 
 
-# fetching ----------------------------------------------------------------------------------
+# downloading ------------------------------------------------------------------------------
 
 
-def test_nothing_is_fetched_before_somebody_wants_it(site, registry):
+def test_an_import_downloads_nothing(site, registry):
     model = InputModel.import_model(site.url(), name="net")
     assert site.gets == []
     assert (model.digest, model.size) == (None, None)
 
 
-def test_weights_are_fetched_once_and_come_under_their_own_name(site, registry):
+def test_weights_are_downloaded_once_and_keep_their_name(site, registry):
     model = InputModel.import_model(site.url(), name="net")
     for get in (model.get_local_copy, model.get_weights):
         path = Path(get())
@@ -58,15 +58,15 @@ def test_weights_are_fetched_once_and_come_under_their_own_name(site, registry):
     assert list((registry.path / "tmp").iterdir()) == []
 
 
-def test_a_fetch_is_no_change_of_the_model(site, registry):
-    """Or looking at an old version would make it the newest."""
+def test_a_download_does_not_make_a_model_the_newest(site, registry):
+    """Else reading an old version would make it the newest."""
     old = InputModel.import_model(site.url(), name="net")
     new = InputModel.import_model("https://example.org/new.pt", name="net")
     old.get_local_copy()
     assert InputModel(name="net") == new
 
 
-def test_a_name_that_the_server_tells_is_used_where_the_url_has_none(site, registry):
+def test_the_filename_from_the_server_is_used_if_the_url_has_none(site, registry):
     site.files["/download"] = BYTES
     site.headers["Content-Disposition"] = 'attachment; filename="../../net.safetensors"'
     model = InputModel.import_model(site.url("/download?id=7"), name="net")
@@ -76,7 +76,7 @@ def test_a_name_that_the_server_tells_is_used_where_the_url_has_none(site, regis
     assert Path(named.get_local_copy()).name == "net.pt"
 
 
-def test_two_models_of_the_same_bytes_share_them(site, registry):
+def test_two_models_with_the_same_bytes_share_one_blob(site, registry):
     site.files["/copy.pt"] = BYTES
     first = InputModel.import_model(site.url(), name="a")
     second = InputModel.import_model(site.url("/copy.pt"), name="b")
@@ -84,7 +84,7 @@ def test_two_models_of_the_same_bytes_share_them(site, registry):
     assert len(blobs(registry.path)) == 1
 
 
-def test_what_cannot_be_fetched_is_none_and_a_warning_or_an_error(site, registry, caplog):
+def test_a_failed_download_returns_none_with_a_warning_or_raises(site, registry, caplog):
     model = InputModel.import_model(site.url("/missing.pt"), name="net")
     assert model.get_local_copy() is None
     assert "missing.pt" in caplog.text
@@ -98,13 +98,13 @@ def test_what_cannot_be_fetched_is_none_and_a_warning_or_an_error(site, registry
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "ftp", "az"])
-def test_schemes_of_other_stores_are_told_to_be_unknown(scheme, registry):
+def test_an_error_names_the_scheme_that_cannot_be_downloaded(scheme, registry):
     model = InputModel.import_model(f"{scheme}://bucket/net.pt", name="net")
     with pytest.raises(DownloadError, match=scheme):
         model.get_local_copy(raise_on_error=True)
 
 
-def test_a_registry_that_is_open_for_reading_gives_what_it_has_and_fetches_nothing(site, tmp_path):
+def test_a_read_only_registry_serves_its_bytes_and_downloads_nothing(site, tmp_path):
     with Registry(tmp_path / "r", durability="fast"):
         have = InputModel.import_model(site.url(), name="have")
         have.get_local_copy()
@@ -118,14 +118,14 @@ def test_a_registry_that_is_open_for_reading_gives_what_it_has_and_fetches_nothi
     assert site.gets == ["/net.pt"]
 
 
-# what a URL serves later (P7, decision 40) -------------------------------------------------
+# what a URL serves later (P7, decision 40) ------------------------------------------------
 
 
-def test_other_bytes_never_replace_the_recorded_ones_silently(site, registry, caplog):
+def test_changed_bytes_never_replace_the_recorded_ones_silently(site, registry, caplog):
     model = InputModel.import_model(site.url(), name="net")
     model.get_local_copy()
     site.files["/net.pt"] = OTHER
-    assert Path(model.get_local_copy()).read_bytes() == BYTES, "the recorded bytes are the truth"
+    assert Path(model.get_local_copy()).read_bytes() == BYTES, "the recorded bytes are served"
     blobs(registry.path)[0].unlink()  # the cache was pruned
     assert model.get_local_copy() is None
     assert DIGEST in caplog.text
@@ -140,7 +140,7 @@ def test_other_bytes_never_replace_the_recorded_ones_silently(site, registry, ca
     assert Path(model.get_local_copy()).read_bytes() == BYTES
 
 
-def test_what_a_checksum_asks_for_is_not_answered_from_the_cache(site, registry):
+def test_a_cached_file_with_another_checksum_is_downloaded_again(site, registry):
     assert Path(StorageManager.get_local_copy(site.url())).read_bytes() == BYTES
     site.files["/net.pt"] = OTHER
     assert Path(StorageManager.get_local_copy(site.url())).read_bytes() == BYTES
@@ -148,7 +148,7 @@ def test_what_a_checksum_asks_for_is_not_answered_from_the_cache(site, registry)
     assert Path(path).read_bytes() == OTHER
 
 
-def test_a_fetch_does_not_overwrite_weights_that_changed_meanwhile(site, registry):
+def test_a_download_does_not_overwrite_weights_that_changed_meanwhile(site, registry):
     model = InputModel.import_model(site.url(), name="net")
     before = replace(current(Found(registry._chain.first, model.id)), revision=7)
     found = fetch_weights(registry._chain, Found(registry._chain.first, model.id), before)
@@ -157,8 +157,8 @@ def test_a_fetch_does_not_overwrite_weights_that_changed_meanwhile(site, registr
     assert "weights.fetched" not in kinds(model)
 
 
-def test_other_bytes_do_not_replace_those_of_another_model_of_the_url(site, registry):
-    """What one model accepted is not what the other one recorded."""
+def test_changed_bytes_do_not_replace_those_of_another_model_with_the_url(site, registry):
+    """One model accepted the new bytes; the other one recorded the old ones."""
     first = InputModel.import_model(site.url(), name="first")
     first.get_local_copy()
     first.archive()
@@ -169,7 +169,9 @@ def test_other_bytes_do_not_replace_those_of_another_model_of_the_url(site, regi
     assert (first.digest, second.digest) == (DIGEST, OTHER_DIGEST)
 
 
-def test_a_forced_download_accepts_them_with_a_warning_and_an_event(site, registry, caplog):
+def test_a_forced_download_accepts_changed_bytes_with_a_warning_and_an_event(
+    site, registry, caplog
+):
     model = InputModel.import_model(site.url(), name="net")
     model.get_local_copy()
     site.files["/net.pt"] = OTHER
@@ -186,7 +188,7 @@ def test_a_forced_download_accepts_them_with_a_warning_and_an_event(site, regist
     assert InputModel(name="net") == model
 
 
-def test_the_same_bytes_again_are_no_news(site, registry, caplog):
+def test_a_forced_download_of_the_same_bytes_records_no_event(site, registry, caplog):
     model = InputModel.import_model(site.url(), name="net")
     model.get_local_copy()
     before = kinds(model)
@@ -196,7 +198,7 @@ def test_the_same_bytes_again_are_no_news(site, registry, caplog):
     assert caplog.records == []
 
 
-def test_a_published_model_accepts_no_other_bytes(site, registry):
+def test_a_published_model_refuses_changed_bytes(site, registry):
     model = InputModel.import_model(site.url(), name="net")
     model.get_local_copy()
     model.publish()
@@ -207,7 +209,7 @@ def test_a_published_model_accepts_no_other_bytes(site, registry):
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_pinned_checksum_accepts_no_other_bytes(force, site, registry):
+def test_a_pinned_checksum_refuses_changed_bytes(force, site, registry):
     for number, model in enumerate(
         (
             InputModel.import_model(site.url("/net.pt?1"), name="a", expected_sha256=DIGEST),
@@ -223,7 +225,7 @@ def test_a_pinned_checksum_accepts_no_other_bytes(force, site, registry):
         assert Path(path).read_bytes() == BYTES, number
 
 
-def test_a_pinned_url_is_shown_as_it_was_given_and_its_pin_is_no_secret(site, registry):
+def test_a_pinned_url_is_shown_unchanged_with_its_checksum(site, registry):
     url = site.url(f"/net.pt#sha256={DIGEST}")
     model = InputModel.import_model(url, name="net")
     assert model.url == url
@@ -232,7 +234,7 @@ def test_a_pinned_url_is_shown_as_it_was_given_and_its_pin_is_no_secret(site, re
         InputModel.import_model(site.url("/net.pt#sha256=12"), name="bad")
 
 
-def test_a_damaged_cache_is_fetched_again_when_that_is_noticed(site, registry, monkeypatch):
+def test_damaged_bytes_are_downloaded_again_when_they_are_found(site, registry, monkeypatch):
     model = InputModel.import_model(site.url(), name="net")
     model.get_local_copy()
     (blob,) = blobs(registry.path)
@@ -260,7 +262,7 @@ def test_damage_is_repaired_from_the_url(site, registry):
     assert registry.verify(full=True).ok
 
 
-def test_a_repair_takes_no_other_bytes_from_the_url(site, registry):
+def test_a_repair_refuses_changed_bytes_from_the_url(site, registry):
     InputModel.import_model(site.url(), name="net", copy=True)
     blobs(registry.path)[0].unlink()
     shutil.rmtree(registry.path / "files")
@@ -269,10 +271,10 @@ def test_a_repair_takes_no_other_bytes_from_the_url(site, registry):
     assert blobs(registry.path) == []
 
 
-# keeping what is remote --------------------------------------------------------------------
+# keeping remote weights -------------------------------------------------------------------
 
 
-def test_a_copy_is_fetched_at_once_and_kept(site, registry):
+def test_an_import_with_copy_downloads_at_once_and_keeps_the_bytes(site, registry):
     model = InputModel.import_model(site.url(), name="net", copy=True)
     assert site.gets == ["/net.pt"]
     assert model.digest == DIGEST
@@ -281,7 +283,7 @@ def test_a_copy_is_fetched_at_once_and_kept(site, registry):
     assert Path(model.get_local_copy()).read_bytes() == BYTES
 
 
-def test_a_copy_that_cannot_be_fetched_records_nothing(site, registry):
+def test_an_import_with_copy_that_fails_records_nothing(site, registry):
     with pytest.raises(DownloadError):
         InputModel.import_model(site.url("/missing"), name="net", copy=True)
     with pytest.raises(DigestMismatchError):
@@ -290,7 +292,7 @@ def test_a_copy_that_cannot_be_fetched_records_nothing(site, registry):
     assert blobs(registry.path) == []
 
 
-def test_removing_a_model_deletes_what_was_fetched_for_it(site, registry):
+def test_removing_a_model_deletes_its_downloaded_bytes(site, registry):
     model = InputModel.import_model(site.url(), name="net")
     model.get_local_copy()
     assert Model.remove(model) is True
@@ -298,7 +300,7 @@ def test_removing_a_model_deletes_what_was_fetched_for_it(site, registry):
     assert not any((registry.path / "files").iterdir())
 
 
-# archives ----------------------------------------------------------------------------------
+# archives ---------------------------------------------------------------------------------
 
 
 def archive(**files):
@@ -309,7 +311,7 @@ def archive(**files):
     return buffer.getvalue()
 
 
-def test_a_remote_package_comes_as_a_tree(site, registry):
+def test_a_remote_package_is_unpacked_to_a_tree(site, registry):
     site.files["/pkg.zip"] = archive(config="{}", weights="w")
     model = InputModel.import_model(site.url("/pkg.zip"), name="pkg", is_package=True)
     tree = Path(model.get_local_copy())
@@ -322,7 +324,7 @@ def test_a_remote_package_comes_as_a_tree(site, registry):
     assert site.gets == ["/pkg.zip"]
 
 
-def test_an_archive_is_unpacked_only_when_that_is_asked_or_it_is_a_package(site, registry):
+def test_an_archive_is_unpacked_only_on_request_or_if_it_is_a_package(site, registry):
     site.files["/pkg.zip"] = archive(config="{}")
     model = InputModel.import_model(site.url("/pkg.zip"), name="pkg")
     assert Path(model.get_local_copy()).is_file()
@@ -342,10 +344,10 @@ def test_an_archive_that_changed_is_unpacked_again(site, registry):
     assert (Path(model.get_local_copy(force_download=True)) / "config").read_text() == "new"
 
 
-# the storage manager -----------------------------------------------------------------------
+# the storage manager ----------------------------------------------------------------------
 
 
-def test_the_storage_manager_fetches_what_no_model_has(site, registry):
+def test_the_storage_manager_downloads_urls_of_no_model(site, registry):
     path = Path(StorageManager.get_local_copy(site.url()))
     assert (path.read_bytes(), path.name) == (BYTES, "net.pt")
     assert StorageManager.get_local_copy(site.url()) == str(path)
@@ -375,7 +377,7 @@ def test_the_storage_manager_unpacks_archives(site, registry, tmp_path):
         StorageManager.get_local_copy(site.url(), expected_sha256="0" * 64, raise_on_error=True)
 
 
-# many processes (P10) ----------------------------------------------------------------------
+# many processes (P10) ---------------------------------------------------------------------
 
 
 def get_it(number, barrier, root, model_id):
@@ -397,7 +399,7 @@ def get_it_without_locks(number, barrier, root, model_id):
         return InputModel(model_id).get_local_copy(raise_on_error=True)
 
 
-def test_eight_processes_that_want_one_url_download_it_once(site, registry, children):
+def test_eight_processes_that_ask_for_one_url_download_it_once(site, registry, children):
     site.files["/net.pt"] = BYTES * 20
     model = InputModel.import_model(site.url(), name="net")
     paths = children.crowd(8, get_it, registry.path, model.id)
@@ -407,7 +409,7 @@ def test_eight_processes_that_want_one_url_download_it_once(site, registry, chil
     assert kinds(model).count("weights.fetched") == 1
 
 
-def test_where_locks_do_nothing_there_are_more_downloads_and_the_same_result(
+def test_without_working_locks_there_are_more_downloads_and_the_same_result(
     site, registry, children
 ):
     site.files["/net.pt"] = BYTES * 20
@@ -422,7 +424,7 @@ def test_where_locks_do_nothing_there_are_more_downloads_and_the_same_result(
 
 
 def hold_the_url(root, url):
-    """Download for ever, without coming further."""
+    """Download forever, without progress."""
     import sys
     from pathlib import Path
 
@@ -453,7 +455,7 @@ def grow_for_a_second(root, url):
     part.unlink()
 
 
-def test_a_download_that_comes_further_is_waited_for(site, registry, children):
+def test_other_processes_wait_while_a_download_makes_progress(site, registry, children):
     holder = children.start(grow_for_a_second, registry.path, site.url())
     assert holder.stdout.readline() == "held\n"
     with sole_download(registry._chain.first.blobs, site.url(), patience=0.3):
@@ -476,14 +478,16 @@ def get_it_where_locks_fail(root, model_id, name):
 
 
 @pytest.mark.parametrize("error", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
-def test_a_file_system_without_locks_downloads_all_the_same(error, site, registry, children):
+def test_a_download_works_on_a_file_system_without_locks(error, site, registry, children):
     model = InputModel.import_model(site.url(), name="net")
     path = children.run(get_it_where_locks_fail, registry.path, model.id, error)
     assert Path(path).read_bytes() == BYTES
     assert list((registry.path / "tmp").iterdir()) == []
 
 
-def test_a_live_holder_is_named_and_a_dead_ones_lock_is_free(site, registry, children):
+def test_the_error_names_the_process_that_holds_a_lock_and_its_death_frees_it(
+    site, registry, children
+):
     holder = children.start(hold_the_url, registry.path, site.url())
     assert holder.stdout.readline() == "held\n"
     model = InputModel.import_model(site.url(), name="net")

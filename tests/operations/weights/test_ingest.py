@@ -1,4 +1,4 @@
-"""Ways into the blob store: files, folders and streams, by copy, move, link and reference."""
+"""Adding files, folders and streams to the blob store: by copy, move, link and reference."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from localreg.operations.models import adding, recording
 
 BYTES = bytes(range(256)) * 100
 DIGEST = hashlib.sha256(BYTES).hexdigest()
-OLD_FILE = Path(os.__file__)  # nobody changed it in the last seconds
+OLD_FILE = Path(os.__file__)  # it was not changed in the last seconds
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def folder(tmp_path):
     return place
 
 
-def nothing_is_left_aside(registry):
+def no_temporary_files(registry):
     return list((registry.path / "tmp").glob("*")) == []
 
 
@@ -55,11 +55,11 @@ def mode_of(path):
     return stat.S_IMODE(Path(path).stat().st_mode)
 
 
-# copies ------------------------------------------------------------------------------------
+# copies -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [0, 1, 255, 1_000_000, 9_000_001])
-def test_a_copy_holds_the_bytes_under_their_digest(size, registry, tmp_path):
+def test_a_copy_is_kept_under_the_digest_of_its_bytes(size, registry, tmp_path):
     path = tmp_path / "w.bin"
     data = os.urandom(size)
     path.write_bytes(data)
@@ -67,7 +67,7 @@ def test_a_copy_holds_the_bytes_under_their_digest(size, registry, tmp_path):
     assert (model.digest, model.size) == (hashlib.sha256(data).hexdigest(), size)
     assert Path(model.get_local_copy()).read_bytes() == data
     assert path.read_bytes() == data
-    assert nothing_is_left_aside(registry)
+    assert no_temporary_files(registry)
 
 
 def test_every_addition_is_the_next_version_and_the_same_bytes_are_kept_once(registry, file):
@@ -75,10 +75,10 @@ def test_every_addition_is_the_next_version_and_the_same_bytes_are_kept_once(reg
     assert [first.ref, second.ref] == ["p/m:1", "p/m:2"]
     assert registry.model("p/m@prod") == second
     assert len(blobs(registry.path)) == 1
-    assert blobs(registry.path)[0].stat().st_nlink == 2  # the blob, and the one name it has
+    assert blobs(registry.path)[0].stat().st_nlink == 2  # the blob and its one local file
 
 
-def test_what_is_kept_is_read_only_and_the_source_stays_as_it_was(registry, file):
+def test_kept_bytes_are_read_only_and_the_source_keeps_its_mode(registry, file):
     file.chmod(0o640)
     model = registry.add(file, "m")
     assert mode_of(blobs(registry.path)[0]) & 0o222 == 0
@@ -86,15 +86,15 @@ def test_what_is_kept_is_read_only_and_the_source_stays_as_it_was(registry, file
     assert mode_of(file) == 0o640
 
 
-def test_the_digest_is_that_of_what_was_written_when_the_source_grows_meanwhile(registry, tmp_path):
-    """The stream changes under the reader; what is kept still has its own digest."""
+def test_the_digest_is_that_of_the_kept_bytes_if_the_source_grows_meanwhile(registry, tmp_path):
+    """The stream changes while it is read; the digest is that of the kept bytes."""
 
     class Growing(io.RawIOBase):
-        left = 20
+        reads = 20
 
         def read(self, size=-1):
-            self.left -= 1
-            return os.urandom(100_000) if self.left > 0 else b""
+            self.reads -= 1
+            return os.urandom(100_000) if self.reads > 0 else b""
 
     model = registry.add(Growing(), "m", filename="w.bin")
     kept = Path(model.get_local_copy()).read_bytes()
@@ -102,7 +102,7 @@ def test_the_digest_is_that_of_what_was_written_when_the_source_grows_meanwhile(
     assert len(kept) == model.size == 1_900_000
 
 
-def test_a_file_whose_length_the_kernel_does_not_know_is_copied_whole(registry):
+def test_a_file_whose_length_the_kernel_does_not_know_is_copied_completely(registry):
     source = Path("/proc/self/status")
     if not source.exists():
         pytest.skip("no /proc here")
@@ -110,7 +110,7 @@ def test_a_file_whose_length_the_kernel_does_not_know_is_copied_whole(registry):
     assert b"Name:" in Path(model.get_local_copy()).read_bytes()
 
 
-def test_a_link_to_a_file_counts_as_the_file(registry, file, tmp_path):
+def test_adding_a_symbolic_link_adds_its_file(registry, file, tmp_path):
     link = tmp_path / "link.pt"
     link.symlink_to(file)
     model = registry.add(link, "m")
@@ -119,15 +119,15 @@ def test_a_link_to_a_file_counts_as_the_file(registry, file, tmp_path):
     assert not Path(model.get_local_copy()).is_symlink()
 
 
-# what is known from before ------------------------------------------------------------------
+# files with a recorded status -------------------------------------------------------------
 
 
 def known_files(registry):
     return list(registry.db.conn.execute("SELECT digest, device, inode FROM known_file"))
 
 
-def test_a_file_that_is_known_by_its_status_is_not_read_again(registry, file):
-    """Its row is made to tell of other bytes: what is believed was not read."""
+def test_a_file_with_an_unchanged_status_is_not_read_again(registry, file):
+    """The test records another digest; that it is returned shows that the file was not read."""
     registry.add(OLD_FILE, "old")
     registry.add(file, "m")
     with registry.db.conn as connection:
@@ -136,7 +136,7 @@ def test_a_file_that_is_known_by_its_status_is_not_read_again(registry, file):
 
 
 def test_a_file_that_changed_is_read_again(registry, tmp_path):
-    """Each of its size, its times and its inode counts."""
+    """Its size, its times and its inode are compared."""
     registry.add(OLD_FILE, "old")
     for column in ("size", "modified", "changed", "inode", "device"):
         with registry.db.conn as connection:
@@ -146,7 +146,7 @@ def test_a_file_that_changed_is_read_again(registry, tmp_path):
         assert found == hashlib.sha256(OLD_FILE.read_bytes()).hexdigest(), column
 
 
-def test_a_file_that_just_changed_is_not_trusted_by_its_status(registry, file):
+def test_the_status_of_a_file_that_just_changed_is_not_recorded(registry, file):
     """It may change again within the same tick of the file system's clock."""
     registry.add(file, "m")
     assert known_files(registry) == []
@@ -155,8 +155,10 @@ def test_a_file_that_just_changed_is_not_trusted_by_its_status(registry, file):
 
 
 @pytest.mark.parametrize("mode", ["copy", "reference"])
-def test_a_file_that_changes_while_it_is_read_is_not_known(mode, registry, file, monkeypatch):
-    """Its times are old enough to be trusted: the clock is."""
+def test_the_status_of_a_file_that_changes_while_it_is_read_is_not_recorded(
+    mode, registry, file, monkeypatch
+):
+    """The clock is set forward, so that its times are old enough to be recorded."""
     real = time.time
     monkeypatch.setattr("time.time", lambda: real() + 10)
 
@@ -171,13 +173,13 @@ def test_a_file_that_changes_while_it_is_read_is_not_known(mode, registry, file,
 
 
 def add(registry, file, mode, progress):
-    told = recording.describe(name="m")
+    description = recording.describe(name="m")
     return adding.add_model(
-        registry._chain, file, told, mode=mode, hashed=mode != "copy", progress=progress
+        registry._chain, file, description, mode=mode, hashed=mode != "copy", progress=progress
     )
 
 
-def test_a_young_file_that_is_only_referred_to_is_not_known_either(registry, file):
+def test_the_status_of_a_new_file_is_not_recorded_for_a_reference(registry, file):
     add(registry, file, "reference", None)
     assert known_files(registry) == []
 
@@ -192,8 +194,8 @@ def test_a_file_that_becomes_shorter_while_it_is_hashed_is_an_error(size, regist
     assert known_files(registry) == []
 
 
-def test_a_file_that_is_replaced_while_it_is_compared_is_kept_as_it_is_now(registry, tmp_path):
-    """It looked like bytes that are here, and these were read of it."""
+def test_a_file_that_is_replaced_while_it_is_compared_is_kept_in_its_new_form(registry, tmp_path):
+    """It looked like bytes that are kept already, and was read only to compare them."""
     file, new = tmp_path / "w.bin", bytes(300_000)
     file.write_bytes(new[:150_000] + b"1" + new[150_001:])
     registry.add(file, "m")
@@ -207,7 +209,7 @@ def test_a_file_that_is_replaced_while_it_is_compared_is_kept_as_it_is_now(regis
     assert registry.model(made).digest == hashlib.sha256(new).hexdigest()
 
 
-def test_a_known_file_is_read_again_when_its_bytes_are_gone_or_damaged(registry):
+def test_a_file_is_read_again_if_its_blob_is_missing_or_damaged(registry):
     model = registry.add(OLD_FILE, "old")
     (blob,) = blobs(registry.path)
     blob.unlink()
@@ -219,7 +221,7 @@ def test_a_known_file_is_read_again_when_its_bytes_are_gone_or_damaged(registry)
 
 
 def damage(blob):
-    """Flip a bit, as root would."""
+    """Flip a bit in a read-only file."""
     blob.chmod(0o644)
     with blob.open("r+b") as writer:
         first = writer.read(1)
@@ -227,7 +229,7 @@ def damage(blob):
         writer.write(bytes([first[0] ^ 1]))
 
 
-def test_adding_the_same_bytes_mends_what_is_damaged(registry, file):
+def test_adding_the_same_bytes_repairs_a_damaged_blob(registry, file):
     model = registry.add(file, "m")
     path = Path(model.get_local_copy())
     damage(blobs(registry.path)[0])
@@ -239,7 +241,7 @@ def test_adding_the_same_bytes_mends_what_is_damaged(registry, file):
 
 
 @pytest.mark.parametrize("size", [0, 100, len(BYTES) + 1])
-def test_adding_the_same_bytes_mends_what_has_another_size(size, registry, file):
+def test_adding_the_same_bytes_repairs_a_blob_of_another_size(size, registry, file):
     model = registry.add(file, "m")
     (blob,) = blobs(registry.path)
     blob.chmod(0o644)
@@ -249,7 +251,7 @@ def test_adding_the_same_bytes_mends_what_has_another_size(size, registry, file)
     assert registry.verify(full=True).ok
 
 
-def test_mending_leaves_no_damaged_copy_under_another_name(registry, file):
+def test_repairing_a_blob_deletes_damaged_copies_under_other_names(registry, file):
     first = registry.add(file, "m", filename="first.pt")
     second = registry.add(file, "m", filename="second.pt")
     paths = [Path(each.get_local_copy()) for each in (first, second)]
@@ -260,8 +262,8 @@ def test_mending_leaves_no_damaged_copy_under_another_name(registry, file):
     assert Path(second.get_local_copy()).read_bytes() == BYTES
 
 
-def test_a_link_in_a_blobs_place_is_no_blob(registry, file, tmp_path):
-    """P17: not even one whose own length is the blob's."""
+def test_a_symbolic_link_is_never_accepted_as_a_blob(registry, file, tmp_path):
+    """Not even if the length of the link is the size of the blob."""
     elsewhere = tmp_path / ("x" * 20)
     text = str(elsewhere)
     file.write_text(text)
@@ -283,10 +285,10 @@ def test_a_link_in_a_blobs_place_is_no_blob(registry, file, tmp_path):
     assert elsewhere.read_text() == text[::-1]
 
 
-# moves, links, references ------------------------------------------------------------------
+# moves, links, references -----------------------------------------------------------------
 
 
-def test_a_move_takes_the_file(registry, file):
+def test_a_move_deletes_the_file(registry, file):
     model = registry.add(file, "m", mode="move")
     assert not file.exists()
     assert Path(model.get_local_copy()).read_bytes() == BYTES
@@ -294,7 +296,7 @@ def test_a_move_takes_the_file(registry, file):
     assert registry.path.as_uri() in model.url
 
 
-def test_a_move_of_bytes_that_are_here_already_deletes_the_file_too(registry, file, tmp_path):
+def test_a_move_of_bytes_that_are_kept_already_deletes_the_file_too(registry, file, tmp_path):
     registry.add(file, "m")
     model = registry.add(file, "m", mode="move")
     assert not file.exists()
@@ -302,8 +304,8 @@ def test_a_move_of_bytes_that_are_here_already_deletes_the_file_too(registry, fi
     assert Path(model.get_local_copy()).read_bytes() == BYTES
 
 
-def test_a_file_that_has_another_name_is_copied_when_it_is_moved(registry, file, tmp_path):
-    """Through the other name it could still be written to."""
+def test_moving_a_file_with_a_second_hard_link_copies_it(registry, file, tmp_path):
+    """Through its other name the file can still be written to."""
     other = tmp_path / "other.pt"
     os.link(file, other)
     registry.add(file, "m", mode="move")
@@ -312,8 +314,8 @@ def test_a_file_that_has_another_name_is_copied_when_it_is_moved(registry, file,
     assert mode_of(other) & 0o200
 
 
-def test_a_move_by_a_link_copies_the_file_and_deletes_the_link(registry, file, tmp_path):
-    """The file itself stays its owner's, who may write to it."""
+def test_moving_a_symbolic_link_copies_the_file_and_deletes_the_link(registry, file, tmp_path):
+    """The file itself still belongs to its owner, who may write to it."""
     link = tmp_path / "link.pt"
     link.symlink_to(file)
     model = registry.add(link, "m", mode="move")
@@ -323,7 +325,7 @@ def test_a_move_by_a_link_copies_the_file_and_deletes_the_link(registry, file, t
     assert Path(model.get_local_copy()).read_bytes() == BYTES
 
 
-def test_a_move_that_fails_leaves_the_file(registry, file):
+def test_a_move_that_fails_keeps_the_file(registry, file):
     before = mode_of(file)
     with pytest.raises(DigestMismatchError):
         registry.add(file, "m", mode="move", expected_sha256="0" * 64)
@@ -334,7 +336,7 @@ def test_a_move_that_fails_leaves_the_file(registry, file):
     assert registry.models() == []
 
 
-def test_a_move_leaves_a_file_that_took_the_place_of_the_one_that_was_kept(registry, file, caplog):
+def test_a_move_does_not_delete_a_file_that_replaced_the_kept_one(registry, file, caplog):
     new = file.with_name("new.pt")
     new.write_bytes(b"another")
 
@@ -348,8 +350,8 @@ def test_a_move_leaves_a_file_that_took_the_place_of_the_one_that_was_kept(regis
     assert "it is another file now" in caplog.text
 
 
-def stage_as_somebody_else(folder):
-    """Have a file of root's, which anybody may write to, moved and linked by another user."""
+def stage_as_another_user(folder):
+    """Move and link a file of root, writable for all, as another user."""
     import hashlib  # noqa: F401  (what is imported later may not be readable then)
     import os
     from pathlib import Path
@@ -364,22 +366,22 @@ def stage_as_somebody_else(folder):
     folder.chmod(0o777)
     os.seteuid(65_534)
     shared = staging.stage_file(source, folder / "moved", "move", sync=False, progress=None)
-    told = [shared.path.samefile(source)]
+    results = [shared.path.samefile(source)]
     try:
         shared = staging.stage_file(source, folder / "linked", "link", sync=False, progress=None)
-        told.append(shared.path.samefile(source))
+        results.append(shared.path.samefile(source))
     except InvalidValueError as error:
-        told.append(str(error))
-    return told
+        results.append(str(error))
+    return results
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 def test_no_hard_link_is_made_to_the_file_of_another_user(children):
-    """It could not be made read-only, and its owner could write to the registry through it."""
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
-        moved, linked = children.run(stage_as_somebody_else, folder)
+    """It cannot be made read-only, and through it its owner could write to the registry."""
+    with tempfile.TemporaryDirectory() as folder:  # other users cannot enter those of pytest
+        moved, linked = children.run(stage_as_another_user, folder)
     assert moved is False
-    # A clone, where the file system makes some, is nobody else's.
+    # A clone, if the file system can make one, belongs to this user.
     assert linked is False or "another user's file cannot be made read-only" in linked
 
 
@@ -404,10 +406,10 @@ def test_a_link_to_a_file_that_changes_while_it_is_hashed_is_refused(registry, f
         add(registry, file, "link", change)
     assert (registry.models(), blobs(registry.path)) == ([], [])
     assert mode_of(file) & 0o200
-    assert nothing_is_left_aside(registry)
+    assert no_temporary_files(registry)
 
 
-def test_a_link_by_a_link_shares_the_bytes_with_the_file_itself(registry, file, tmp_path):
+def test_linking_a_symbolic_link_shares_the_bytes_with_its_file(registry, file, tmp_path):
     link = tmp_path / "link.pt"
     link.symlink_to(file)
     model = registry.add(link, "m", mode="link")
@@ -418,7 +420,7 @@ def test_a_link_by_a_link_shares_the_bytes_with_the_file_itself(registry, file, 
     assert Path(model.get_local_copy()).read_bytes() == BYTES
 
 
-def test_a_link_that_cannot_be_made_is_an_error_that_says_copy(registry, file, small_disk):
+def test_the_error_of_an_impossible_link_recommends_a_copy(registry, file, small_disk):
     disk = small_disk("-t", "tmpfs", "-o", "size=4m", "none")
     there = disk / "w.pt"
     there.write_bytes(BYTES)
@@ -430,7 +432,7 @@ def test_a_link_that_cannot_be_made_is_an_error_that_says_copy(registry, file, s
     assert not there.exists()
 
 
-def test_a_reference_only_tells_where_the_file_is(registry, file):
+def test_a_reference_records_only_where_the_file_is(registry, file):
     model = registry.add(file, "m", mode="reference")
     assert (model.digest, model.size) == (None, None)
     assert model.get_local_copy() == str(file)
@@ -451,7 +453,7 @@ def test_a_reference_with_a_checksum_notices_that_the_file_changed(registry, fil
     assert blobs(registry.path) == []
 
 
-def test_a_reference_whose_digest_was_recorded_notices_it_too(registry, file):
+def test_a_reference_with_a_recorded_digest_notices_that_the_file_changed(registry, file):
     model = registry.model(add(registry, file, "reference", None))
     assert model.digest == DIGEST
     file.write_bytes(BYTES[::-1])
@@ -460,7 +462,7 @@ def test_a_reference_whose_digest_was_recorded_notices_it_too(registry, file):
 
 
 @pytest.mark.parametrize("mode", ["move", "link"])
-def test_folders_and_streams_are_only_copied(mode, registry, folder):
+def test_folders_and_streams_cannot_be_moved_linked_or_referenced(mode, registry, folder):
     for source in (folder, io.BytesIO(BYTES)):
         with pytest.raises(InvalidValueError, match=r"copied|copy"):
             registry.add(source, "m", mode=mode, filename="w.bin")
@@ -468,31 +470,31 @@ def test_folders_and_streams_are_only_copied(mode, registry, folder):
     assert registry.models() == []
 
 
-# streams -----------------------------------------------------------------------------------
+# streams ----------------------------------------------------------------------------------
 
 
-def test_a_stream_is_kept_under_the_name_that_is_told(registry):
+def test_a_stream_is_kept_under_the_given_filename(registry):
     model = registry.add(io.BytesIO(BYTES), "m", filename="net.onnx")
     assert (model.digest, model.framework) == (DIGEST, "ONNX")
     assert Path(model.get_local_copy()).name == "net.onnx"
 
 
-def test_an_open_file_has_its_own_name(registry, file):
+def test_an_open_file_keeps_its_own_name(registry, file):
     with file.open("rb") as stream:
         model = registry.add(stream)
     assert model.name == "my model"
     assert Path(model.get_local_copy()).name == "my model.pt"
 
 
-def test_a_stream_of_bytes_that_are_here_leaves_their_blob_as_it_is(registry):
+def test_a_stream_of_kept_bytes_does_not_change_their_blob(registry):
     registry.add(io.BytesIO(BYTES), "m", filename="a")
     before = blobs(registry.path)[0].stat()
     registry.add(io.BytesIO(BYTES), "m", filename="a")
     assert blobs(registry.path)[0].stat().st_ino == before.st_ino
-    assert nothing_is_left_aside(registry)
+    assert no_temporary_files(registry)
 
 
-def test_a_stream_that_fails_leaves_nothing(registry):
+def test_a_stream_that_fails_records_nothing(registry):
     class Broken(io.RawIOBase):
         def read(self, size=-1):
             raise ConnectionResetError("gone")
@@ -502,14 +504,14 @@ def test_a_stream_that_fails_leaves_nothing(registry):
     with pytest.raises(InvalidValueError, match="binary"):
         registry.add(io.StringIO("text"), "m", filename="w")
     assert registry.models() == []
-    assert nothing_is_left_aside(registry)
+    assert no_temporary_files(registry)
     assert blobs(registry.path) == []
 
 
-# folders -----------------------------------------------------------------------------------
+# folders ----------------------------------------------------------------------------------
 
 
-def test_a_folder_is_kept_as_one_package_and_comes_back_as_a_tree(registry, folder):
+def test_a_folder_is_kept_as_one_package_and_returned_as_a_tree(registry, folder):
     for model in (registry.add(folder), InputModel.import_model(folder, copy=True)):
         assert model.name in ("bert", model.name)
         assert "package" in model.system_tags
@@ -544,10 +546,10 @@ def test_a_link_cannot_hide_that_a_folder_holds_the_registry(registry, tmp_path)
         registry.add(link, "m")
 
 
-# what is expected --------------------------------------------------------------------------
+# expected digests -------------------------------------------------------------------------
 
 
-def test_bytes_that_were_not_expected_are_not_kept(registry, file):
+def test_bytes_with_another_digest_than_expected_are_not_kept(registry, file):
     for call in (
         lambda: registry.add(file, "m", expected_sha256="0" * 64),
         lambda: registry.add(io.BytesIO(BYTES), "m", filename="w", expected_sha256="0" * 64),
@@ -559,14 +561,14 @@ def test_bytes_that_were_not_expected_are_not_kept(registry, file):
         assert (raised.value.wanted, raised.value.found) == ("0" * 64, DIGEST)
     assert registry.models() == []
     assert blobs(registry.path) == []
-    assert nothing_is_left_aside(registry)
+    assert no_temporary_files(registry)
 
 
-def test_the_digest_that_was_expected_is_found_in_any_spelling(registry, file):
+def test_the_expected_digest_may_have_any_spelling(registry, file):
     assert registry.add(file, "m", expected_sha256=f"SHA256:{DIGEST.upper()}").digest == DIGEST
 
 
-def test_a_file_known_by_its_status_with_other_bytes_than_expected_is_an_error(registry):
+def test_an_unexpected_digest_of_an_unchanged_file_is_an_error(registry):
     registry.add(OLD_FILE, "old")
     for mode in ("copy", "link", "reference"):
         with pytest.raises(DigestMismatchError):
@@ -574,7 +576,7 @@ def test_a_file_known_by_its_status_with_other_bytes_than_expected_is_an_error(r
     assert len(registry.models()) == 1
 
 
-def test_bytes_that_are_here_and_were_not_expected_change_nothing(registry, file, monkeypatch):
+def test_an_unexpected_digest_of_kept_bytes_changes_nothing(registry, file, monkeypatch):
     registry.add(io.BytesIO(BYTES), "m", filename="w")
     real = time.time
     monkeypatch.setattr("time.time", lambda: real() + 10)
@@ -583,17 +585,17 @@ def test_bytes_that_are_here_and_were_not_expected_change_nothing(registry, file
     assert known_files(registry) == []
 
 
-def test_what_is_known_with_other_bytes_than_expected_is_an_error(registry, file):
+def test_an_unexpected_digest_of_a_registered_file_is_an_error(registry, file):
     model = InputModel.import_model(file, copy=True)
     assert InputModel.import_model(file, expected_sha256=DIGEST) == model
     with pytest.raises(DigestMismatchError):
         InputModel.import_model(file, expected_sha256="0" * 64)
 
 
-# errors ------------------------------------------------------------------------------------
+# errors -----------------------------------------------------------------------------------
 
 
-def test_what_cannot_be_added_is_an_error_and_leaves_nothing(registry, tmp_path):
+def test_a_source_that_cannot_be_added_is_an_error_and_records_nothing(registry, tmp_path):
     for source, error in (
         (tmp_path / "missing.pt", SourceNotFoundError),
         ("https://example.org/m.pt", InvalidURLError),
@@ -602,7 +604,7 @@ def test_what_cannot_be_added_is_an_error_and_leaves_nothing(registry, tmp_path)
         with pytest.raises(error):
             registry.add(source, "m")
     assert registry.models() == []
-    assert nothing_is_left_aside(registry)
+    assert no_temporary_files(registry)
 
 
 def test_a_file_that_does_not_fit_is_refused_before_it_is_copied(small_disk, tmp_path):
@@ -615,7 +617,7 @@ def test_a_file_that_does_not_fit_is_refused_before_it_is_copied(small_disk, tmp
     with Registry(disk / "registry", durability="fast") as registry:
         with pytest.raises(StorageFullError, match="50,000,000"):
             registry.add(large, "m")
-        assert nothing_is_left_aside(registry)
+        assert no_temporary_files(registry)
         assert registry.models() == []
 
 
@@ -629,17 +631,17 @@ def test_a_folder_that_does_not_fit_is_refused_before_it_is_packed(small_disk, t
     with Registry(disk / "registry", durability="fast") as registry:
         with pytest.raises(StorageFullError, match="50,000,000"):
             registry.add(tmp_path / "pkg", "m")
-        assert nothing_is_left_aside(registry)
+        assert no_temporary_files(registry)
         assert registry.models() == []
 
 
 @pytest.mark.parametrize("wrong", ["", "a", "A" * 64, "a" * 65, "a" * 64 + "\n", "../" + "a" * 61])
-def test_what_is_no_digest_is_no_path(wrong, tmp_path):
+def test_only_a_digest_has_a_path(wrong, tmp_path):
     with pytest.raises(InvalidValueError, match="not a sha256 digest"):
         BlobStore(tmp_path, False).path(wrong)
 
 
-def test_a_link_in_the_place_of_a_tree_is_not_handed_out(registry, folder, tmp_path):
+def test_a_symbolic_link_is_never_returned_as_an_unpacked_tree(registry, folder, tmp_path):
     model = registry.add(folder, "m")
     tree = Path(model.get_local_copy())
     outside = tmp_path / "outside"
@@ -651,8 +653,8 @@ def test_a_link_in_the_place_of_a_tree_is_not_handed_out(registry, folder, tmp_p
     assert Path(model.get_local_copy()) == tree
 
 
-def test_the_registry_gives_its_own_files_back_without_a_path(registry, file, folder):
-    """What was handed out is known by its bytes: no path of the registry is recorded."""
+def test_a_local_copy_can_be_imported_and_its_path_is_not_recorded(registry, file, folder):
+    """A local copy is recognised by its bytes; no path in the registry is recorded."""
     model, package = registry.add(file, "m"), registry.add(folder, "p")
     tree = Path(package.get_local_copy())
     assert InputModel.import_model(model.get_local_copy()) == model
@@ -663,7 +665,7 @@ def test_the_registry_gives_its_own_files_back_without_a_path(registry, file, fo
     assert not [url for url in urls if str(registry.path) in url and "/user/" not in url]
 
 
-def test_a_file_beside_the_registrys_own_is_the_users(registry):
+def test_other_files_in_the_directory_of_a_registry_belong_to_the_user(registry):
     beside = registry.path / "mine.pt"
     beside.write_bytes(BYTES)
     model = InputModel.import_model(beside)

@@ -31,8 +31,8 @@ def file(write_file):
     return write_file("my model.pt", BYTES)
 
 
-def without_weights(registry):
-    """Return a model that has no URL, as one that a task makes has at first."""
+def model_without_weights(registry):
+    """Return a model without a URL, like a new model of a task."""
     record = ModelRecord(id=new_id(), name="bare", labels={}, metadata={})
     with registry._chain.first.store.write() as change:
         change.record("model.created", record.id, record.payload())
@@ -43,7 +43,7 @@ def getters(model):
     return [model.get_weights, model.get_local_copy]
 
 
-# decision 15: file:// models ---------------------------------------------------------------
+# decision 15: file:// models --------------------------------------------------------------
 
 
 def test_the_local_copy_of_a_file_url_is_the_file_itself(registry, file):
@@ -56,7 +56,7 @@ def test_the_local_copy_of_a_file_url_is_the_file_itself(registry, file):
     assert not (registry.path / "blobs").exists()
 
 
-def test_a_missing_file_is_none_with_a_warning_or_a_value_error(registry, file, caplog):
+def test_a_missing_file_returns_none_with_a_warning_or_raises_a_value_error(registry, file, caplog):
     model = InputModel.import_model(file)
     file.unlink()
     for get in getters(model):
@@ -71,7 +71,7 @@ def test_a_missing_file_is_none_with_a_warning_or_a_value_error(registry, file, 
         assert raised.value.model == model.id
 
 
-def test_the_file_may_come_later(registry, tmp_path):
+def test_the_file_may_be_created_later(registry, tmp_path):
     late = tmp_path / "late.pt"
     model = InputModel.import_model(late)
     assert model.get_weights() is None
@@ -79,7 +79,7 @@ def test_the_file_may_come_later(registry, tmp_path):
     assert model.get_weights() == str(late)
 
 
-def test_a_folder_is_the_path_itself_too(registry, tmp_path):
+def test_the_local_copy_of_a_folder_url_is_the_folder_itself(registry, tmp_path):
     folder = tmp_path / "saved_model"
     folder.mkdir()
     assert InputModel.import_model(folder).get_local_copy() == str(folder)
@@ -94,7 +94,7 @@ def test_a_path_that_no_file_can_have_is_a_missing_file(name, registry, tmp_path
         model.get_local_copy(raise_on_error=True)
 
 
-# decision 16: weights that the registry keeps ----------------------------------------------
+# decision 16: weights that the registry keeps ---------------------------------------------
 
 
 def test_a_copy_survives_the_loss_of_the_file(registry, file):
@@ -115,12 +115,12 @@ def test_a_copy_is_served_also_when_the_file_changes(registry, file):
     assert Path(model.get_weights()).read_bytes() == BYTES
 
 
-def test_what_is_handed_out_is_read_only(registry, file):
+def test_a_local_copy_is_read_only(registry, file):
     path = Path(InputModel.import_model(file, copy=True).get_weights())
     assert stat.S_IMODE(path.stat().st_mode) & 0o222 == 0
 
 
-def test_without_copy_nothing_is_kept(registry, file):
+def test_an_import_without_copy_keeps_nothing(registry, file):
     model = InputModel.import_model(file)
     assert (model.digest, model.size) == (None, None)
     file.write_bytes(b"other bytes")
@@ -138,12 +138,12 @@ def test_the_registry_can_be_moved_with_its_weights(tmp_path, file):
         assert tmp_path / "there" in path.parents
 
 
-def test_the_file_that_was_handed_out_is_known_when_it_is_imported(registry, file, caplog):
+def test_importing_a_local_copy_returns_its_model(registry, file, caplog):
     model = InputModel.import_model(file, copy=True)
-    handed_out = model.get_weights()
-    assert InputModel.import_model(handed_out) == model
+    local_copy = model.get_weights()
+    assert InputModel.import_model(local_copy) == model
     assert "ignored" in caplog.text
-    assert InputModel.load_model(handed_out) == model
+    assert InputModel.load_model(local_copy) == model
 
 
 def test_the_same_bytes_under_two_names_are_kept_once(registry, file, tmp_path):
@@ -158,7 +158,7 @@ def test_the_same_bytes_under_two_names_are_kept_once(registry, file, tmp_path):
     assert len(blobs) == 1
 
 
-def test_damaged_bytes_are_never_handed_out(registry, file, caplog):
+def test_damaged_bytes_are_never_returned(registry, file, caplog):
     model = InputModel.import_model(file, copy=True)
     (blob,) = (each for each in (registry.path / "blobs").rglob("*") if each.is_file())
     blob.chmod(0o644)
@@ -172,27 +172,27 @@ def test_damaged_bytes_are_never_handed_out(registry, file, caplog):
     assert raised.value.model == model.id
 
 
-def test_a_file_that_somebody_else_put_there_is_not_handed_out(registry, file):
-    """Not even when it is as long as the right one."""
+def test_a_foreign_file_in_the_folder_of_local_copies_is_not_returned(registry, file):
+    """Not even if it has the same size."""
     model = InputModel.import_model(file, copy=True)
-    handed_out = Path(model.get_weights())
-    handed_out.unlink()
-    handed_out.write_bytes(BYTES[::-1])
+    local_copy = Path(model.get_weights())
+    local_copy.unlink()
+    local_copy.write_bytes(BYTES[::-1])
     assert Path(model.get_weights()).read_bytes() == BYTES
 
 
-def test_without_hard_links_a_copy_is_handed_out_again(registry, file, monkeypatch):
+def test_without_hard_links_the_same_copy_is_returned_again(registry, file, monkeypatch):
     def refused(*_, **__):
         raise PermissionError(errno.EPERM, "no hard links on this file system")
 
     monkeypatch.setattr(os, "link", refused)
     model = InputModel.import_model(file, copy=True)
-    handed_out = Path(model.get_weights())
-    inode = handed_out.stat().st_ino
+    local_copy = Path(model.get_weights())
+    inode = local_copy.stat().st_ino
     assert Path(model.get_weights()).stat().st_ino == inode
-    assert handed_out.read_bytes() == BYTES
-    handed_out.unlink()
-    handed_out.write_bytes(BYTES[::-1])
+    assert local_copy.read_bytes() == BYTES
+    local_copy.unlink()
+    local_copy.write_bytes(BYTES[::-1])
     assert Path(model.get_weights()).read_bytes() == BYTES
 
 
@@ -207,11 +207,13 @@ def test_always_verifying_finds_a_flipped_bit(registry, file, monkeypatch):
         model.get_weights(raise_on_error=True)
 
 
-# decision 18: packages ---------------------------------------------------------------------
+# decision 18: packages --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("raise_on_error", [False, True])
-def test_a_package_of_what_is_none_is_a_value_error_always(raise_on_error, registry, file):
+def test_unpacking_other_weights_than_a_package_is_always_a_value_error(
+    raise_on_error, registry, file
+):
     model = InputModel.import_model(file)
     for each in (model, InputModel.empty()):
         with pytest.raises(ValueError, match="not a package") as raised:
@@ -220,13 +222,13 @@ def test_a_package_of_what_is_none_is_a_value_error_always(raise_on_error, regis
         assert raised.value.model == each.id
 
 
-def test_what_is_no_package_is_told_before_anything_is_fetched(registry):
+def test_weights_that_are_not_a_package_are_refused_before_a_download(registry):
     model = InputModel.import_model("https://example.org/a.zip")
     with pytest.raises(NotAPackageError):
         model.get_weights_package()
 
 
-def test_without_extraction_the_list_is_the_archive(registry, tmp_path):
+def test_without_extraction_the_archive_is_the_only_path(registry, tmp_path):
     archive = tmp_path / "files.tar.gz"
     archive.write_bytes(b"packed")
     model = InputModel.import_model(archive, is_package=True)
@@ -234,7 +236,7 @@ def test_without_extraction_the_list_is_the_archive(registry, tmp_path):
     assert model.get_local_copy(extract_archive=False) == str(archive)
 
 
-def test_a_package_that_is_gone_is_none_and_a_warning(registry, tmp_path, caplog):
+def test_a_missing_package_returns_none_with_a_warning(registry, tmp_path, caplog):
     model = InputModel.import_model(tmp_path / "gone.zip", is_package=True)
     assert model.get_weights_package() is None
     assert "gone.zip" in caplog.text
@@ -242,13 +244,15 @@ def test_a_package_that_is_gone_is_none_and_a_warning(registry, tmp_path, caplog
         model.get_weights_package(raise_on_error=True)
 
 
-# decision 39: no URL -----------------------------------------------------------------------
+# decision 39: no URL ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "make", [without_weights, lambda _: InputModel.empty()], ids=["stored", "empty"]
+    "make", [model_without_weights, lambda _: InputModel.empty()], ids=["stored", "empty"]
 )
-def test_without_a_url_there_is_none_and_a_warning_or_a_value_error(make, registry, caplog):
+def test_without_a_url_none_is_returned_with_a_warning_or_a_value_error_raised(
+    make, registry, caplog
+):
     model = make(registry)
     assert model.url is None
     for get in getters(model):
@@ -263,7 +267,7 @@ def test_without_a_url_there_is_none_and_a_warning_or_a_value_error(make, regist
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_pipe_is_not_copied(registry, tmp_path):
-    """Reading it would wait for ever."""
+    """Reading it would block forever."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(ValueError, match="pipe"):
@@ -271,10 +275,10 @@ def test_a_pipe_is_not_copied(registry, tmp_path):
     assert InputModel.query_models() == []
 
 
-# copies of one's own -----------------------------------------------------------------------
+# mutable copies ---------------------------------------------------------------------------
 
 
-def test_a_mutable_copy_is_private_and_may_be_written_to(registry, file):
+def test_a_mutable_copy_is_a_separate_file_that_can_be_written_to(registry, file):
     model = registry.add(file, "m")
     paths = [Path(model.get_local_copy(mutable=True)) for _ in range(2)]
     assert paths[0] != paths[1]
@@ -288,7 +292,7 @@ def test_a_mutable_copy_is_private_and_may_be_written_to(registry, file):
     assert registry.verify(full=True).ok
 
 
-def test_a_mutable_copy_of_a_package_is_a_tree_that_may_be_written_to(registry, tmp_path):
+def test_a_mutable_copy_of_a_package_is_a_tree_that_can_be_written_to(registry, tmp_path):
     (tmp_path / "bert" / "tokenizer").mkdir(parents=True)
     (tmp_path / "bert" / "tokenizer" / "vocab.txt").write_text("a")
     model = registry.add(tmp_path / "bert", "m")
@@ -310,7 +314,7 @@ def test_a_mutable_copy_replaces_nothing(registry, file, tmp_path, caplog):
     assert (tmp_path / "mine" / "my model.pt").read_bytes() == b"mine"
 
 
-def test_a_mutable_copy_that_does_not_fit_leaves_nothing(registry, tmp_path, small_disk):
+def test_a_mutable_copy_that_does_not_fit_creates_nothing(registry, tmp_path, small_disk):
     disk = small_disk("-t", "tmpfs", "-o", "size=1m", "none")
     (tmp_path / "big.bin").write_bytes(os.urandom(3_000_000))
     model = registry.add(tmp_path / "big.bin", "m")

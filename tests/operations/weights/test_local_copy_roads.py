@@ -1,8 +1,8 @@
-"""How many modules a local copy passes through: few, so that one can follow it.
+"""How many files the call of a local copy runs through: few, so that it can be followed.
 
-Counted are the files of localreg of which a function is called, in a second call: the first one
-opens connections and imports modules. Not counted are `filesystem` and `values` on the longer
-roads: they are leaves, and call nothing else. Raise a bound only with a reason.
+The tests count the files of localreg that have a function which a second call calls; the first
+call opens connections and imports modules. In the longer cases `filesystem` and `values` are not
+counted: they are leaves and call no other package. Raise a bound only with a reason.
 """
 
 import shutil
@@ -18,7 +18,7 @@ from localreg.operations.weights import local_copies
 PACKAGE = Path(localreg.__file__).parent
 
 
-def crossed(model, **options):
+def files_called_for(model, **options):
     """Return the files of localreg whose functions one call of `local_copy` calls."""
     chain, found = model._place()
     files = []
@@ -38,7 +38,7 @@ def crossed(model, **options):
 
 
 def layers(files):
-    """Return those of some files that are not leaves."""
+    """Return the files that are not in `filesystem` or `values`."""
     return [each for each in files if not each.startswith(("filesystem/", "values/"))]
 
 
@@ -50,28 +50,28 @@ def kept(registry, tmp_path):
     return model
 
 
-def test_a_copy_that_exists_crosses_nine_files(kept):
-    files = crossed(kept)
+def test_an_existing_copy_takes_nine_files(kept):
+    files = files_called_for(kept)
     assert len(files) <= 9, files
 
 
-def test_a_copy_that_is_made_crosses_fourteen_files(kept):
+def test_a_new_copy_takes_fourteen_files(kept):
     shutil.rmtree(Path(kept.get_weights()).parent)
     kept.get_weights(raise_on_error=True)
     shutil.rmtree(Path(kept.get_weights()).parent)
-    files = layers(crossed(kept))
+    files = layers(files_called_for(kept))
     assert len(files) <= 14, files
 
 
-def test_a_file_outside_crosses_fourteen_files(registry, tmp_path):
+def test_a_file_outside_the_registry_takes_fourteen_files(registry, tmp_path):
     (tmp_path / "net.pt").write_bytes(b"weights")
     model = InputModel.import_model(tmp_path / "net.pt", name="net")
-    crossed(model)
-    files = layers(crossed(model))
+    files_called_for(model)
+    files = layers(files_called_for(model))
     assert len(files) <= 14, files
 
 
-def test_the_copy_of_an_upstream_registry_crosses_fourteen_files(tmp_path):
+def test_the_copy_of_an_upstream_registry_takes_fourteen_files(tmp_path):
     (tmp_path / "net.pt").write_bytes(b"weights")
     with Registry(tmp_path / "upstream", durability="fast") as upstream:
         upstream.add(tmp_path / "net.pt", "net").get_weights(raise_on_error=True)
@@ -79,14 +79,14 @@ def test_the_copy_of_an_upstream_registry_crosses_fourteen_files(tmp_path):
         tmp_path / "first", upstream=[tmp_path / "upstream"], durability="fast"
     ) as registry:
         model = registry.model("net")
-        crossed(model)
-        files = layers(crossed(model))
+        files_called_for(model)
+        files = layers(files_called_for(model))
     assert len(files) <= 14, files
 
 
-def test_a_download_crosses_six_files_of_operations(registry, site):
-    """The others hash, transfer, read headers and write rows; they do not decide anything."""
+def test_a_download_takes_six_files_of_operations(registry, site):
+    """The other files hash, transfer, read headers and write rows; they decide nothing."""
     model = InputModel.import_model(site.url(), name="net")
-    crossed(model)
-    files = [each for each in crossed(model, force=True) if each.startswith("operations/")]
+    files_called_for(model)
+    files = [each for each in files_called_for(model, force=True) if each.startswith("operations/")]
     assert len(files) <= 6, files

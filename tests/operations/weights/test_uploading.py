@@ -1,4 +1,4 @@
-"""Weights of an `OutputModel` at a destination of the user's: whole there, or kept here."""
+"""Uploads of the weights of an `OutputModel` to a destination that the user chose."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class TestUploading:
         yield
         OutputModel.set_default_upload_uri(None)
 
-    def test_it_goes_to_a_folder_of_the_task(self, model, write_file, share, task, registry):
+    def test_weights_are_uploaded_to_a_folder_of_the_task(
+        self, model, write_file, share, task, registry
+    ):
         original = write_file("w.pt", "first")
         url = model.update_weights(original, upload_uri=str(share), async_enable=False)
         place = share / "vision" / f"train.{task.id}" / "models" / "w.pt"
@@ -52,7 +54,7 @@ class TestUploading:
         assert original.exists()
         assert "share" not in str(rows(registry, "SELECT payload FROM event"))
 
-    def test_behind_the_registry_serves_the_bytes_until_then(
+    def test_the_registry_serves_the_bytes_until_a_background_upload_ends(
         self, model, write_file, share, registry
     ):
         model.set_upload_destination(share)
@@ -68,11 +70,11 @@ class TestUploading:
         Model.remove(model)
         assert below(share) == below(registry.path / "blobs") == []
 
-    @pytest.mark.parametrize("behind", [True, False])
-    def test_revisions_of_one_name_stay_readable(self, behind, model, write_file, share):
+    @pytest.mark.parametrize("background", [True, False])
+    def test_revisions_of_one_name_stay_readable(self, background, model, write_file, share):
         urls = [
             model.update_weights(
-                write_file("w.tar.gz", text), upload_uri=share.as_uri(), async_enable=behind
+                write_file("w.tar.gz", text), upload_uri=share.as_uri(), async_enable=background
             )
             for text in ("one", "two", "one")
         ]
@@ -80,14 +82,14 @@ class TestUploading:
         assert sorted({each.url for each in model.revisions()}) == sorted(set(urls))
         assert [read(path_of(each.url)) for each in model.revisions()] == ["one", "two", "one"]
 
-    def test_a_changed_object_is_not_served(self, model, write_file, share):
+    def test_a_file_that_changed_at_the_destination_is_refused(self, model, write_file, share):
         url = model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         path_of(url).unlink()
         path_of(url).write_text("changed")
         with pytest.raises(DigestMismatchError):
             model.get_weights(raise_on_error=True)
 
-    def test_what_is_gone_from_there_is_served_from_the_cache(
+    def test_weights_missing_at_the_destination_are_served_from_the_cache(
         self, model, write_file, share, registry
     ):
         url = model.update_weights(write_file("w.pt", "first"), upload_uri=share)
@@ -95,7 +97,9 @@ class TestUploading:
         path_of(url).unlink()
         assert read(model.get_weights()) == "first"
 
-    def test_the_registry_is_sound_without_the_bytes(self, model, write_file, share, registry):
+    def test_verify_accepts_that_uploaded_bytes_are_not_kept(
+        self, model, write_file, share, registry
+    ):
         model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         found = registry.verify()
         assert (found.problems, found.checked, found.size, found.elsewhere) == ((), 0, 0, 1)
@@ -103,9 +107,7 @@ class TestUploading:
         Model.remove(model, delete_weights_file=False)
         assert read(registry.restore(model.id).get_weights(raise_on_error=True)) == "weights"
 
-    def test_nothing_is_uploaded_for_a_registry_that_is_read_only(
-        self, tmp_path, write_file, share
-    ):
+    def test_nothing_is_uploaded_for_a_read_only_registry(self, tmp_path, write_file, share):
         with Registry(tmp_path / "other", durability="fast"):
             task = Task.create("p", "t")
             model = OutputModel(task)
@@ -115,9 +117,7 @@ class TestUploading:
                 model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         assert not share.exists()
 
-    def test_remove_deletes_what_was_uploaded_and_only_that(
-        self, model, write_file, share, registry
-    ):
+    def test_remove_deletes_only_uploaded_files(self, model, write_file, share, registry):
         url = model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         pointed = write_file("pointed.pt")
         model.update_weights(register_uri=pointed)
@@ -125,21 +125,21 @@ class TestUploading:
         assert not path_of(url).exists()
         assert pointed.exists()
 
-    def test_not_while_another_model_has_it(self, model, write_file, share):
+    def test_remove_keeps_a_file_that_another_model_names(self, model, write_file, share):
         url = model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         other = OutputModel(name="other")
         other.update_weights(register_uri=url)
         assert Model.remove(model)
         assert path_of(url).exists()
         assert Model.remove(other)
-        assert path_of(url).exists(), "this one only pointed to it"
+        assert path_of(url).exists(), "this one only named it"
 
-    def test_not_when_the_flag_says_no(self, model, write_file, share):
+    def test_remove_keeps_the_file_if_the_argument_says_so(self, model, write_file, share):
         url = model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         Model.remove(model, delete_weights_file=False)
         assert path_of(url).exists()
 
-    def test_not_what_is_another_file_by_now(self, model, write_file, share, caplog):
+    def test_remove_keeps_a_file_that_was_replaced(self, model, write_file, share, caplog):
         url = model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         path_of(url).unlink()
         path_of(url).write_text("mine")
@@ -147,7 +147,7 @@ class TestUploading:
         assert read(path_of(url)) == "mine"
         assert "was changed after the upload" in caplog.text
 
-    def test_keep_last_deletes_what_was_uploaded(self, model, write_file, share):
+    def test_keep_last_deletes_uploaded_files(self, model, write_file, share):
         for text in ("one", "two"):
             model.update_weights(
                 write_file("w.pt", text), upload_uri=share, async_enable=False, keep_last=1
@@ -161,7 +161,7 @@ class TestUploading:
         assert zipfile.ZipFile(path_of(url)).namelist() == ["x.txt"]
         assert [each.name for each in model.get_weights_package()] == ["x.txt"]
 
-    def test_the_destination_of_the_model_comes_before_the_default(self, model, tmp_path):
+    def test_the_destination_of_the_model_overrides_the_default(self, model, tmp_path):
         assert model.upload_storage_uri is None
         OutputModel.set_default_upload_uri(tmp_path / "default")
         assert model.upload_storage_uri == (tmp_path / "default").as_uri()
@@ -170,7 +170,7 @@ class TestUploading:
         model.set_upload_destination(None)
         assert model.upload_storage_uri == (tmp_path / "default").as_uri()
 
-    def test_upload_uri_stays_for_the_next_update(self, model, write_file, share):
+    def test_upload_uri_is_used_for_the_next_update_too(self, model, write_file, share):
         model.update_weights(write_file("a.pt"), upload_uri=share, async_enable=False)
         assert model.update_weights(write_file("b.pt"), async_enable=False).startswith(
             share.as_uri()
@@ -189,7 +189,7 @@ class TestUploading:
             ("s3://bucket/x?versionId=3", "names a version"),
         ],
     )
-    def test_what_is_no_destination(self, uri, why, model, write_file):
+    def test_an_invalid_destination_is_an_error(self, uri, why, model, write_file):
         before = model.history()
         for call in (
             lambda: model.set_upload_destination(uri),
@@ -203,15 +203,17 @@ class TestUploading:
         assert model.upload_storage_uri is None
 
     @pytest.mark.parametrize("uri", ["s3://key:hush@bucket/x", "gs://bucket/a//b", "http:/x", 5])
-    def test_a_task_is_not_begun_with_what_is_no_destination(self, uri, registry):
+    def test_a_task_does_not_begin_with_an_invalid_destination(self, uri, registry):
         before = registry.history()
         with pytest.raises(InvalidURLError, match="output_uri") as caught:
             Task.init(project_name="p", task_name="t", output_uri=uri)
         assert "hush" not in str(caught.value)
         assert registry.history() == before
 
-    def test_a_server_that_only_clearml_has_is_told_of(self, registry, caplog, write_file):
-        """A script that never uploads anything runs on."""
+    def test_a_destination_on_a_clearml_server_is_a_warning_until_an_upload(
+        self, registry, caplog, write_file
+    ):
+        """A script that never uploads anything continues."""
         task = Task.init(
             project_name="p", task_name="t", output_uri="https://key:hush@files.clear.ml"
         )
@@ -229,8 +231,8 @@ class TestUploading:
         model.set_upload_destination(uri)
         assert model.upload_storage_uri == uri
 
-    def test_bytes_that_rotted_in_the_registry_are_not_uploaded(
-        self, held_up, model, write_file, share, registry
+    def test_bytes_damaged_in_the_registry_are_not_uploaded(
+        self, blocked_workers, model, write_file, share, registry
     ):
         """They are damaged between `update_weights` and the upload in the background."""
         before = below(share)
@@ -238,7 +240,7 @@ class TestUploading:
         blob = registry._chain.first.blobs.blob(hashlib.sha256(b"second").hexdigest())
         blob.chmod(0o644)
         blob.write_bytes(b"sECOND")
-        held_up.set()
+        blocked_workers.set()
         with pytest.raises(UploadError, match="are damaged"):
             OutputModel.wait_for_uploads()
         assert below(share) == before
@@ -250,7 +252,7 @@ class TestUploading:
         url = model.update_weights(write_file("w.pt"), upload_uri=share, async_enable=False)
         assert path_of(url).resolve().is_relative_to(share.resolve())
 
-    def test_an_upload_that_fails_leaves_nothing(self, model, write_file, share, registry):
+    def test_an_upload_that_fails_changes_nothing(self, model, write_file, share, registry):
         share.write_text("a file in the way")
         before = model.history()
         path = write_file("w.pt")
@@ -259,7 +261,7 @@ class TestUploading:
         assert model.history() == before
         assert path.exists()
 
-    def test_a_failure_behind_is_told_at_once_and_raised_later(
+    def test_a_failed_background_upload_is_logged_at_once_and_raised_later(
         self, model, write_file, share, caplog
     ):
         path = write_file("w.pt", "first")
@@ -270,12 +272,12 @@ class TestUploading:
             OutputModel.wait_for_uploads()
         assert caught.value.urls == (url,)
         assert "the registry keeps the weights" in caplog.text
-        OutputModel.wait_for_uploads()  # it was told
+        OutputModel.wait_for_uploads()  # the error was raised before
         assert read(model.get_weights()) == "first"
         assert model.url.startswith("file://")
         assert model.url != url
 
-    def test_what_is_dropped_meanwhile_is_not_uploaded(self, model, write_file, share):
+    def test_revisions_dropped_meanwhile_are_not_uploaded(self, model, write_file, share):
         for number in range(8):
             model.update_weights(write_file("w.pt", f"{number}"), upload_uri=share, keep_last=1)
         OutputModel.wait_for_uploads()
@@ -283,8 +285,8 @@ class TestUploading:
         assert len(below(share)) == 1
 
     @pytest.fixture
-    def held_up(self, model, write_file, share):
-        """Keep every worker busy until the event that is yielded is set."""
+    def blocked_workers(self, model, write_file, share):
+        """Block every worker until the event that is yielded is set."""
         model.update_weights(write_file("first.pt"), upload_uri=share)
         OutputModel.wait_for_uploads()
         go_on = threading.Event()
@@ -293,46 +295,50 @@ class TestUploading:
         yield go_on
         go_on.set()
 
-    def test_what_is_on_its_way_has_its_name_already(self, held_up, model, write_file, share):
+    def test_the_url_is_known_before_the_upload_ends(
+        self, blocked_workers, model, write_file, share
+    ):
         urls = [model.update_weights(write_file("w.pt", text)) for text in ("one", "two")]
         assert len(set(urls)) == 2
         assert read(model.get_weights()) == "two", "from the registry"
         assert not path_of(urls[0]).exists()
-        held_up.set()
+        blocked_workers.set()
         OutputModel.wait_for_uploads()
         assert [read(path_of(each)) for each in urls] == ["one", "two"]
         assert [each.url for each in model.revisions()[1:]] == urls
 
-    def test_a_timeout_ends_the_waiting(self, held_up, model, write_file, share, caplog):
+    def test_waiting_for_uploads_ends_at_the_timeout(
+        self, blocked_workers, model, write_file, share, caplog
+    ):
         caplog.set_level(logging.INFO, "localreg")
         url = model.update_weights(write_file("w.pt"))
         OutputModel.wait_for_uploads(timeout=0.01)
         assert "1 uploads continue" in caplog.text
-        held_up.set()
+        blocked_workers.set()
         OutputModel.wait_for_uploads()
         assert path_of(url).exists()
 
     @pytest.mark.parametrize("collected", [True, False])
-    def test_what_was_dropped_before_its_turn(
-        self, collected, held_up, model, write_file, share, registry
+    def test_a_revision_dropped_before_its_upload_begins_is_not_uploaded(
+        self, collected, blocked_workers, model, write_file, share, registry
     ):
         before = below(share)
         model.update_weights(write_file("w.pt", "one"))
         model.update_weights(register_uri="s3://b/w.pt", keep_last=1)
         if collected:
             registry.gc(grace_seconds=0, dry_run=False)
-        held_up.set()
+        blocked_workers.set()
         OutputModel.wait_for_uploads()  # without an error
         assert below(share) == [] != before
 
-    def test_a_published_model_still_gets_where_its_weights_went(self, held_up, model, write_file):
+    def test_a_published_model_gets_the_url_of_its_upload(self, blocked_workers, model, write_file):
         url = model.update_weights(write_file("w.pt"))
         model.publish()
-        held_up.set()
+        blocked_workers.set()
         OutputModel.wait_for_uploads()
         assert model.url == url
 
-    def test_closing_the_registry_waits(self, tmp_path, write_file):
+    def test_closing_the_registry_waits_for_uploads(self, tmp_path, write_file):
         with Registry(tmp_path / "other", durability="fast"):
             model = OutputModel(Task.create("p", "t"))
             url = model.update_weights(write_file("w.pt"), upload_uri=tmp_path / "share")
@@ -340,13 +346,13 @@ class TestUploading:
         with Registry(tmp_path / "other", durability="fast"):
             assert Model(model.id).url == url
 
-    def test_a_timeout_is_no_error(self, model, caplog):
+    def test_a_timeout_without_uploads_logs_nothing(self, model, caplog):
         caplog.set_level(logging.INFO, "localreg")
         OutputModel.wait_for_uploads(timeout=0, max_num_uploads=1)
         assert caplog.text == ""
 
 
-def test_what_cannot_be_recorded_is_not_left_there(registry, tmp_path, write_file):
+def test_an_uploaded_file_that_cannot_be_recorded_is_deleted(registry, tmp_path, write_file):
     folder = (tmp_path / "share").as_uri()
     upload = uploading.uploaded_at_once(
         registry._chain.first, write_file("w.pt"), folder, "w.pt", None
@@ -362,10 +368,10 @@ def test_what_cannot_be_recorded_is_not_left_there(registry, tmp_path, write_fil
     assert below(tmp_path / "share") == []
 
 
-class TestTheSeam:
-    """`outgoing.upload`: whole, or not at all, and never in the place of other bytes."""
+class TestUploadToAFolder:
+    """`outgoing.upload` writes a complete file or none, and never overwrites other bytes."""
 
-    def test_other_bytes_of_the_name_stay(self, tmp_path, write_file):
+    def test_other_bytes_with_the_same_name_are_not_overwritten(self, tmp_path, write_file):
         place = tmp_path / "share"
         first = outgoing.upload(write_file("a", "one"), (place / "w.pt").as_uri(), sync=True)
         second = outgoing.upload(write_file("b", "two"), (place / "w.pt").as_uri(), sync=True)
@@ -376,7 +382,7 @@ class TestTheSeam:
         assert not stat.S_IMODE(path_of(first.url).stat().st_mode) & 0o222
         assert len(below(place)) == 2
 
-    def test_many_at_once(self, tmp_path, write_file):
+    def test_many_threads_upload_to_one_name(self, tmp_path, write_file):
         place = tmp_path / "share"
         sources = [write_file(f"s{number}", f"{number % 4}" * 1000) for number in range(16)]
         found = []
@@ -395,7 +401,7 @@ class TestTheSeam:
         assert len(below(place)) == 4
 
     @pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP])
-    def test_where_there_are_no_hard_links(self, error, tmp_path, write_file):
+    def test_an_upload_works_without_hard_links(self, error, tmp_path, write_file):
         def link(source, target):
             raise OSError(error, "no links here")
 
@@ -413,7 +419,7 @@ class TestTheSeam:
         with pytest.raises(OSError, match="broken"):
             folder_upload.give_name(staged, tmp_path / "share", "w.pt", link)
 
-    def test_what_is_in_the_way_of_both_names(self, tmp_path, write_file):
+    def test_files_with_both_possible_names_are_not_overwritten(self, tmp_path, write_file):
         place = tmp_path / "share"
         digest = hashlib.sha256(b"one").hexdigest()
         for name in ("w.pt", f"w.{digest[:12]}.pt"):
@@ -423,7 +429,7 @@ class TestTheSeam:
         assert len(below(place)) == 2
 
 
-def update_for_ever(root, folder, upload):
+def update_forever(root, folder, upload):
     import itertools
     from pathlib import Path
 
@@ -444,7 +450,7 @@ def update_for_ever(root, folder, upload):
 @pytest.mark.parametrize("upload", [True, False])
 @pytest.mark.parametrize("after", [0, 3])
 def test_a_kill_in_the_middle_leaves_no_half_revision(upload, after, tmp_path, children):
-    process = children.start(update_for_ever, tmp_path / "registry", tmp_path, upload)
+    process = children.start(update_forever, tmp_path / "registry", tmp_path, upload)
     model_id = process.stdout.readline().strip()
     for _ in range(after):
         process.stdout.readline()
@@ -480,7 +486,7 @@ def upload_and_fork(root, folder):
     url = model.update_weights(path, upload_uri=f"{folder}/share")
     child = os.fork()
     if child == 0:
-        OutputModel.wait_for_uploads()  # its parent's are none of its own
+        OutputModel.wait_for_uploads()  # it does not wait for uploads of its parent
         path = path.with_name("child.pt")
         path.write_bytes(b"child")
         url = OutputModel(task).update_weights(path, upload_uri=f"{folder}/share")

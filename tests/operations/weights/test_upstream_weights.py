@@ -1,4 +1,4 @@
-"""Weights of the lookup chain: what one upstream has is not kept again, and can be brought home."""
+"""Weights with upstream registries: their bytes are not kept twice, and can be adopted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DIGEST = hashlib.sha256(BYTES).hexdigest()
 
 @pytest.fixture
 def file(write_file):
-    """A file of the user, so old that its times can be trusted."""
+    """A file outside the registry, so old that its times can be trusted."""
     path = write_file("user/net.pt", BYTES)
     hour_ago = time.time() - 3_600
     os.utime(path, (hour_ago, hour_ago))
@@ -39,7 +39,7 @@ def file(write_file):
 
 @pytest.fixture
 def shared(tmp_path, file):
-    """The directory of a registry that keeps these bytes."""
+    """The directory of a registry that keeps `BYTES`."""
     with Registry(tmp_path / "shared", durability="fast") as registry:
         registry.add(file, "net", metadata={"k": 1})
     return tmp_path / "shared"
@@ -47,14 +47,14 @@ def shared(tmp_path, file):
 
 @pytest.fixture
 def site(site):
-    """A server of `BYTES`."""
+    """A server with `BYTES`."""
     site.files["/net.pt"] = BYTES
     return site
 
 
 @pytest.fixture
 def registry(tmp_path, shared):
-    """A registry in front of that one."""
+    """A registry with `shared` upstream."""
     with Registry(tmp_path / "mine", upstream=[shared], durability="fast") as registry:
         yield registry
 
@@ -64,7 +64,7 @@ def blob_of(root, digest=DIGEST):
 
 
 def damage(path):
-    """Change a byte, and no time that could tell of it but that of the change."""
+    """Change a byte but not the modification time."""
     before = path.stat()
     path.chmod(0o644)
     with path.open("r+b") as writer:
@@ -72,7 +72,7 @@ def damage(path):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-# taking in ---------------------------------------------------------------------------------
+# adding -----------------------------------------------------------------------------------
 
 WAYS = {
     "add": lambda registry, file: registry.add(file, "mine"),
@@ -95,7 +95,7 @@ def updated(file):
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_bytes_that_are_upstream_are_recorded_and_not_kept(way, registry, shared, file):
+def test_bytes_kept_upstream_are_recorded_and_not_kept_twice(way, registry, shared, file):
     model = way(registry, file)
     assert (model.digest, model.size) == (DIGEST, len(BYTES))
     assert blobs(registry.path) == []
@@ -111,8 +111,8 @@ def test_bytes_that_are_upstream_are_recorded_and_not_kept(way, registry, shared
         )
 
 
-def test_a_file_that_is_upstream_is_read_but_not_copied(registry, file):
-    """Its ends tell that hashing it is worth the time; nothing is staged."""
+def test_a_file_kept_upstream_is_read_but_not_copied(registry, file):
+    """Its first and last bytes match, so it is hashed before anything is staged."""
     registry.add(file, "first")
     other = shutil.copy(file, file.with_name("again.pt"))
     registry.add(other, "again")
@@ -120,20 +120,20 @@ def test_a_file_that_is_upstream_is_read_but_not_copied(registry, file):
     assert blobs(registry.path) == []
 
 
-def test_other_bytes_are_kept_here(registry, tmp_path):
+def test_bytes_that_no_upstream_has_are_kept_in_the_first_registry(registry, tmp_path):
     model = registry.add(io.BytesIO(OTHER), "mine", filename="o.bin")
     assert len(blobs(registry.path)) == 1
     assert Path(model.get_local_copy()).is_relative_to(registry.path)
 
 
-def test_without_any_upstream_the_same_bytes_are_kept(shared, tmp_path, file):
+def test_without_an_upstream_the_same_bytes_are_kept(shared, tmp_path, file):
     with Registry(tmp_path / "alone", durability="fast") as registry:
         registry.add(file, "mine")
         assert len(blobs(registry.path)) == 1
 
 
-def test_what_a_model_is_of_is_known_without_its_bytes(registry, shared, tmp_path):
-    """Facts are recorded here: showing them needs nobody else."""
+def test_the_facts_of_a_header_are_shown_without_the_bytes(registry, shared, tmp_path):
+    """They are recorded in the first registry and need no other."""
     path = tmp_path / "a.npy"
     path.write_bytes(b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<f4', 'fortran_order': False, "
                      b"'shape': (2, 3), }".ljust(117) + b"\n" + bytes(24))  # fmt: skip
@@ -145,7 +145,7 @@ def test_what_a_model_is_of_is_known_without_its_bytes(registry, shared, tmp_pat
     assert "float32" in facts or "<f4" in facts
 
 
-def test_bytes_that_are_damaged_upstream_are_kept_here(registry, shared, file, caplog):
+def test_bytes_damaged_upstream_are_kept_in_the_first_registry(registry, shared, file, caplog):
     damage(blob_of(shared))
     model = registry.add(file, "mine")
     assert len(blobs(registry.path)) == 1
@@ -154,7 +154,7 @@ def test_bytes_that_are_damaged_upstream_are_kept_here(registry, shared, file, c
 
 
 def test_a_copied_directory_is_trusted_once_its_bytes_are_hashed(tmp_path, shared, file):
-    """A copy has other times than those its database knows."""
+    """The files of a copy have other times than those in its database."""
     copy = shutil.copytree(shared, tmp_path / "stick")
     with Registry(tmp_path / "mine", upstream=[copy], durability="fast") as registry:
         model = registry.add(file, "mine")
@@ -167,7 +167,7 @@ def test_a_copied_directory_is_trusted_once_its_bytes_are_hashed(tmp_path, share
         assert len(blobs(registry.path)) == 1
 
 
-def test_the_second_one_upstream_is_as_good_as_the_first(tmp_path, shared, file):
+def test_bytes_may_be_kept_by_any_upstream_registry(tmp_path, shared, file):
     with Registry(tmp_path / "empty", durability="fast"):
         pass
     both = [tmp_path / "empty", shared]
@@ -177,16 +177,16 @@ def test_the_second_one_upstream_is_as_good_as_the_first(tmp_path, shared, file)
         assert Path(model.get_local_copy()).is_relative_to(shared)
 
 
-def test_other_bytes_than_expected_are_told_before_anything_is_recorded(registry, file):
+def test_an_unexpected_digest_is_an_error_before_anything_is_recorded(registry, file):
     with pytest.raises(DigestMismatchError):
         registry.add(file, "mine", expected_sha256="0" * 64)
     assert [model.name for model in registry.models()] == ["net"]
 
 
-# handing out -------------------------------------------------------------------------------
+# local copies -----------------------------------------------------------------------------
 
 
-def test_the_file_of_one_upstream_is_handed_out_under_the_same_name(registry, shared, file):
+def test_a_local_copy_upstream_is_returned_if_its_name_is_the_same(registry, shared, file):
     model = updated(file)
     path = Path(model.get_local_copy())
     assert path == shared / "files" / DIGEST / "net.pt"
@@ -196,8 +196,8 @@ def test_the_file_of_one_upstream_is_handed_out_under_the_same_name(registry, sh
     assert not (registry.path / "files").exists()
 
 
-def test_under_another_name_they_are_copied_and_nothing_upstream_changes(registry, shared, file):
-    """Not linked: that would change the times by which the other knows that nobody wrote to it."""
+def test_a_local_copy_under_another_name_changes_nothing_upstream(registry, shared, file):
+    """A link would change the times by which the upstream registry sees changes."""
     before = blob_of(shared).stat()
     model = registry.add(file, "mine", filename="other.pt")
     path = Path(model.get_local_copy())
@@ -210,7 +210,7 @@ def test_under_another_name_they_are_copied_and_nothing_upstream_changes(registr
     assert (after.st_nlink, after.st_ctime_ns) == (before.st_nlink, before.st_ctime_ns)
 
 
-def test_a_copy_that_was_touched_is_made_again(registry, file):
+def test_a_local_copy_that_was_changed_is_made_again(registry, file):
     model = registry.add(file, "mine", filename="other.pt")
     path = Path(model.get_local_copy())
     path.chmod(0o644)
@@ -218,9 +218,7 @@ def test_a_copy_that_was_touched_is_made_again(registry, file):
     assert Path(model.get_local_copy()).read_bytes() == BYTES
 
 
-def test_a_digest_that_is_asked_for_is_that_of_the_bytes_upstream(
-    registry, shared, file, monkeypatch
-):
+def test_always_verifying_finds_damage_upstream(registry, shared, file, monkeypatch):
     model = registry.add(file, "mine")
     monkeypatch.setenv("LOCALREG_VERIFY", "always")
     assert model.get_local_copy() is not None
@@ -229,7 +227,7 @@ def test_a_digest_that_is_asked_for_is_that_of_the_bytes_upstream(
         model.get_local_copy(raise_on_error=True)
 
 
-def test_a_private_copy_can_be_written_to(registry, file, tmp_path):
+def test_a_mutable_copy_of_bytes_upstream_can_be_written_to(registry, file, tmp_path):
     model = registry.add(file, "mine")
     path = Path(model.get_local_copy(target_folder=tmp_path / "out"))
     path.write_bytes(b"x")
@@ -237,8 +235,10 @@ def test_a_private_copy_can_be_written_to(registry, file, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../../../evil.pt", "/tmp/evil.pt", "..", "a/../../../evil.pt"])
-def test_a_name_of_one_upstream_leads_nowhere_else(name, registry, shared, package, tmp_path):
-    """Its database may be anybody's."""
+def test_a_filename_recorded_upstream_never_leaves_the_folder(
+    name, registry, shared, package, tmp_path
+):
+    """The owner of an upstream database may be an attacker."""
     with Registry(shared, durability="fast") as owner:
         owner.add(package, "bert")
         with owner.db.conn as connection:
@@ -265,7 +265,7 @@ def package(tmp_path):
     return folder
 
 
-def test_a_package_is_unpacked_here_and_not_upstream(registry, shared, package):
+def test_a_package_is_unpacked_in_the_first_registry_and_not_upstream(registry, shared, package):
     with Registry(shared, durability="fast") as owner:
         owner.add(package, "bert")
     theirs, mine = registry.model("bert"), registry.add(package, "mine")
@@ -279,7 +279,7 @@ def test_a_package_is_unpacked_here_and_not_upstream(registry, shared, package):
     assert Path(theirs.get_local_copy(target_folder=target)).name == "saved"
 
 
-def test_a_package_that_is_unpacked_upstream_is_handed_out_from_there(registry, shared, package):
+def test_a_package_unpacked_upstream_is_returned_from_there(registry, shared, package):
     with Registry(shared, durability="fast") as owner:
         owner.add(package, "bert").get_local_copy()
     assert Path(registry.model("bert").get_local_copy()).is_relative_to(shared)
@@ -288,7 +288,7 @@ def test_a_package_that_is_unpacked_upstream_is_handed_out_from_there(registry, 
     assert Path(mine.get_local_copy(target_folder=registry.path.parent / "out")).name == "saved"
 
 
-def test_a_read_only_front_hands_out_all_of_it(registry, shared, file, tmp_path):
+def test_a_read_only_first_registry_serves_everything_upstream(registry, shared, file, tmp_path):
     same = registry.add(file, "mine")
     other = registry.add(file, "other", filename="other.pt")
     with Registry(registry.path, upstream=[shared], readonly=True) as reader:
@@ -300,8 +300,10 @@ def test_a_read_only_front_hands_out_all_of_it(registry, shared, file, tmp_path)
         assert not (registry.path / "files" / other.digest).exists()
 
 
-def test_a_read_only_front_makes_no_link_to_any_blob(registry, shared, file, temporary_folder):
-    """On one file system, where a link could be made: writing to it would damage the blob."""
+def test_a_read_only_first_registry_makes_no_link_to_a_blob(
+    registry, shared, file, temporary_folder
+):
+    """Writing to a link would damage the blob; here both are on one file system."""
     registry.add(file, "mine", filename="other.pt")
     own = registry.add(io.BytesIO(OTHER), "own", filename="own.pt")
     shutil.rmtree(registry.path / "files")
@@ -318,10 +320,10 @@ def test_a_read_only_front_makes_no_link_to_any_blob(registry, shared, file, tem
     assert registry.verify(full=True).ok
 
 
-# URLs --------------------------------------------------------------------------------------
+# URLs -------------------------------------------------------------------------------------
 
 
-def test_a_url_that_one_upstream_fetched_is_not_fetched_again(tmp_path, site):
+def test_a_url_downloaded_upstream_is_not_downloaded_again(tmp_path, site):
     with Registry(tmp_path / "shared", durability="fast") as owner:
         StorageManager.get_local_copy(site.url())
     with Registry(tmp_path / "mine", upstream=[owner.path], durability="fast") as registry:
@@ -335,12 +337,12 @@ def test_a_url_that_one_upstream_fetched_is_not_fetched_again(tmp_path, site):
         assert site.gets == ["/net.pt"]
         assert blobs(registry.path) == []
         registry.adopt()
-    with Registry(registry.path):  # what the URL served is known here, too
+    with Registry(registry.path):  # it knows what the URL served, too
         assert Path(StorageManager.get_local_copy(site.url())).read_bytes() == BYTES
     assert site.gets == ["/net.pt"]
 
 
-def test_a_model_upstream_that_was_never_fetched_is_fetched_into_the_first(tmp_path, site):
+def test_a_model_upstream_is_downloaded_into_the_first_registry(tmp_path, site):
     with Registry(tmp_path / "shared", durability="fast") as owner:
         InputModel.import_model(site.url(), name="net")
     with Registry(tmp_path / "mine", upstream=[owner.path], durability="fast") as registry:
@@ -355,16 +357,16 @@ def test_a_model_upstream_that_was_never_fetched_is_fetched_into_the_first(tmp_p
         assert blobs(owner.path) == []
 
 
-def test_a_read_only_front_serves_what_one_upstream_fetched(tmp_path, site):
-    """Of its own model, of one upstream, and of no model; other bytes than wanted are refused."""
+def test_a_read_only_first_registry_serves_downloads_of_an_upstream(tmp_path, site):
+    """For its own model, for one upstream and for no model; it refuses to download other bytes."""
     with Registry(tmp_path / "shared", durability="fast") as owner:
         StorageManager.get_local_copy(site.url())
         InputModel.import_model(site.url(), name="theirs")
     with Registry(tmp_path / "mine", durability="fast") as registry:
         InputModel.import_model(site.url(), name="mine")
-    with Registry(registry.path, upstream=[owner.path], readonly=True) as front:
+    with Registry(registry.path, upstream=[owner.path], readonly=True) as with_upstream:
         for name in ("mine", "theirs"):
-            path = Path(front.model(name).get_local_copy(raise_on_error=True))
+            path = Path(with_upstream.model(name).get_local_copy(raise_on_error=True))
             assert path.read_bytes() == BYTES
         assert Path(StorageManager.get_local_copy(site.url())).read_bytes() == BYTES
         for again in ({"expected_sha256": "0" * 64}, {"force_download": True}):
@@ -373,7 +375,7 @@ def test_a_read_only_front_serves_what_one_upstream_fetched(tmp_path, site):
     assert site.gets == ["/net.pt"]
 
 
-def test_a_url_upstream_that_serves_other_bytes_is_an_error(tmp_path, site):
+def test_changed_bytes_of_a_url_upstream_are_an_error(tmp_path, site):
     with Registry(tmp_path / "shared", durability="fast") as owner:
         InputModel.import_model(site.url(), name="net", expected_sha256="0" * 64)
         InputModel.import_model(site.url("/net.pt?2"), name="fetched").get_local_copy()
@@ -388,8 +390,10 @@ def test_a_url_upstream_that_serves_other_bytes_is_an_error(tmp_path, site):
         assert Path(fetched.get_local_copy()).read_bytes() == BYTES
 
 
-def test_what_rotted_upstream_is_fetched_again_and_kept_here(tmp_path, site, monkeypatch):
-    """Its own registry takes it for whole: the bytes are not left there once more."""
+def test_bytes_damaged_upstream_are_downloaded_again_into_the_first_registry(
+    tmp_path, site, monkeypatch
+):
+    """Their registry has not noticed the damage; they are not kept upstream again."""
     with Registry(tmp_path / "shared", durability="fast") as owner:
         StorageManager.get_local_copy(site.url())
         damage(blob_of(owner.path))
@@ -406,7 +410,7 @@ def test_what_rotted_upstream_is_fetched_again_and_kept_here(tmp_path, site, mon
     assert site.gets == ["/net.pt"] * 2
 
 
-def test_what_is_downloaded_and_is_upstream_under_another_url_is_not_kept(tmp_path, site, shared):
+def test_downloaded_bytes_that_an_upstream_has_are_not_kept(tmp_path, site, shared):
     with Registry(tmp_path / "mine", upstream=[shared], durability="fast") as registry:
         model = InputModel.import_model(site.url(), name="net", copy=True)
         assert blobs(registry.path) == []
@@ -416,10 +420,10 @@ def test_what_is_downloaded_and_is_upstream_under_another_url_is_not_kept(tmp_pa
         assert site.gets == ["/net.pt"]
 
 
-# losing, and bringing home -----------------------------------------------------------------
+# missing bytes, and adopting them ---------------------------------------------------------
 
 
-def test_a_missing_upstream_is_named_by_the_error(registry, shared, file, tmp_path):
+def test_the_error_names_the_missing_upstream_registry(registry, shared, file, tmp_path):
     registry.add(file, "mine")
     registry.close()
     shared.rename(tmp_path / "unplugged")
@@ -436,13 +440,13 @@ def test_a_missing_upstream_is_named_by_the_error(registry, shared, file, tmp_pa
         assert str(shared) in problem.text
         states = {each.state for each in doctor._upstream(without._chain)}
         assert states == {"note", "bad"}
-    # Elsewhere it is as good: what counts is what it holds.
+    # Under another path it serves the bytes, too.
     with Registry(tmp_path / "mine", upstream=[tmp_path / "unplugged"]) as again:
         assert Path(again.model("mine").get_local_copy()).read_bytes() == BYTES
         assert again.verify(full=True).ok
 
 
-def test_bytes_that_one_upstream_lost_are_found_missing(registry, shared, file):
+def test_bytes_lost_upstream_are_reported_as_missing(registry, shared, file):
     registry.add(file, "mine")
     with Registry(shared) as owner:
         owner.model("net").remove(owner.model("net"))
@@ -450,13 +454,13 @@ def test_bytes_that_one_upstream_lost_are_found_missing(registry, shared, file):
     assert "does not have them any more" in problem.text
     with pytest.raises(CorruptBlobError, match="does not have them any more"):
         registry.model("mine").get_local_copy(raise_on_error=True)
-    (mended,) = registry.repair().mended  # from the file they were added from
+    (mended,) = registry.repair().mended  # from their source file
     assert mended.how == f"copied from {file}"
     assert registry.verify(full=True).ok
     assert len(blobs(registry.path)) == 1
 
 
-def test_bytes_that_are_damaged_upstream_are_found_by_a_full_verification(registry, shared, file):
+def test_a_full_verification_finds_bytes_damaged_upstream(registry, shared, file):
     registry.add(file, "mine")
     damage(blob_of(shared))
     assert registry.verify().ok, "what is upstream is its owner's to watch"
@@ -469,7 +473,7 @@ def test_bytes_that_are_damaged_upstream_are_found_by_a_full_verification(regist
     assert registry.verify(full=True).ok
 
 
-def test_adopting_makes_a_registry_need_nobody(registry, shared, file, package, tmp_path):
+def test_after_adopting_a_registry_needs_no_upstream(registry, shared, file, package, tmp_path):
     registry.add(file, "mine", alias="prod")
     with Registry(shared, durability="fast") as owner:
         owner.add(package, "bert")
@@ -493,7 +497,7 @@ def test_adopting_makes_a_registry_need_nobody(registry, shared, file, package, 
             assert connection.execute("SELECT upstream FROM blob").fetchall() == [(None,)] * 2
 
 
-def test_what_cannot_be_adopted_is_told_and_the_rest_is_adopted(registry, shared, file):
+def test_adopt_reports_missing_bytes_and_copies_the_rest(registry, shared, file):
     with Registry(shared, durability="fast") as owner:
         owner.add(io.BytesIO(OTHER), "other", filename="o")
     registry.add(file, "damaged")
@@ -506,10 +510,10 @@ def test_what_cannot_be_adopted_is_told_and_the_rest_is_adopted(registry, shared
     assert len(blobs(registry.path)) == 1
 
 
-# upkeep ------------------------------------------------------------------------------------
+# upkeep -----------------------------------------------------------------------------------
 
 
-def test_what_is_upstream_takes_no_room_here(registry, shared, file):
+def test_bytes_kept_upstream_take_no_space_in_the_first_registry(registry, shared, file):
     registry.add(file, "mine")
     registry.add(io.BytesIO(OTHER), "other", filename="o")
     used = registry.du()
@@ -517,9 +521,7 @@ def test_what_is_upstream_takes_no_room_here(registry, shared, file):
     assert [each.name for each in used.lines] == ["other"]
 
 
-def test_collecting_takes_the_record_of_a_removed_model_and_nothing_upstream(
-    registry, shared, file
-):
+def test_gc_deletes_the_record_of_a_removed_model_and_nothing_upstream(registry, shared, file):
     model = registry.add(file, "mine", filename="other.pt")
     model.get_local_copy()
     InputModel.remove(model, delete_weights_file=False)
@@ -531,8 +533,8 @@ def test_collecting_takes_the_record_of_a_removed_model_and_nothing_upstream(
     assert Path(registry.model("net").get_local_copy()).read_bytes() == BYTES
 
 
-def test_copies_of_what_is_upstream_are_a_cache(registry, shared, file):
-    """Collecting spares them, so that no reader loses its file; pruning deletes them."""
+def test_local_copies_of_bytes_upstream_are_a_cache(registry, shared, file):
+    """`Registry.gc` keeps them, so that no reader loses its file; `cache prune` deletes them."""
     theirs = registry.model("net")
     with Registry(shared, durability="fast") as owner:
         owner.model("net").get_local_copy()
@@ -548,8 +550,8 @@ def test_copies_of_what_is_upstream_are_a_cache(registry, shared, file):
     assert Path(theirs.get_local_copy()).read_bytes() == BYTES
 
 
-def test_the_last_copy_of_what_is_lost_is_no_cache(registry, shared, file):
-    """A repair takes the bytes from it."""
+def test_the_last_copy_of_lost_bytes_is_not_a_cache(registry, shared, file):
+    """A repair copies the bytes from it."""
     model = registry.add(file, "mine", filename="other.pt")
     model.get_local_copy()
     file.unlink()
@@ -560,7 +562,7 @@ def test_the_last_copy_of_what_is_lost_is_no_cache(registry, shared, file):
     assert len(blobs(registry.path)) == 1
 
 
-def test_removing_deletes_nothing_upstream(registry, shared, file):
+def test_removing_a_model_deletes_nothing_upstream(registry, shared, file):
     model = registry.add(file, "mine")
     assert InputModel.remove(model, raise_on_errors=True)
     assert blob_of(shared).exists()
@@ -571,7 +573,7 @@ def test_removing_deletes_nothing_upstream(registry, shared, file):
     assert Path(again.get_local_copy()).read_bytes() == BYTES
 
 
-def test_files_of_one_upstream_are_never_deleted_for_the_user(registry, shared, file):
+def test_auto_delete_file_refuses_a_file_in_an_upstream_registry(registry, shared, file):
     path = Path(registry.model("net").get_local_copy())
     model = OutputModel(Task.create(task_name="t"))
     with pytest.raises(InvalidValueError, match="auto_delete_file"):
@@ -579,7 +581,7 @@ def test_files_of_one_upstream_are_never_deleted_for_the_user(registry, shared, 
     assert path.exists()
 
 
-def test_weights_upstream_are_uploaded_from_there(registry, file, tmp_path):
+def test_weights_kept_upstream_are_uploaded_from_there(registry, file, tmp_path):
     model = OutputModel(Task.create(task_name="t"), name="mine")
     model.update_weights(file, upload_uri=str(tmp_path / "out"))
     OutputModel.wait_for_uploads()
@@ -588,8 +590,8 @@ def test_weights_upstream_are_uploaded_from_there(registry, file, tmp_path):
     assert blobs(registry.path) == []
 
 
-def test_media_of_a_page_are_beside_it(registry, shared, tmp_path):
-    """Pages move with their registry, so what they show is not left upstream."""
+def test_media_of_a_page_are_copied_to_its_registry(registry, shared, tmp_path):
+    """Pages move with their registry, so it must have the files that they show."""
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
     with Registry(shared, durability="fast") as owner:
@@ -604,7 +606,7 @@ def test_media_of_a_page_are_beside_it(registry, shared, tmp_path):
     assert "data:image/png;base64," in alone
 
 
-def test_an_archive_that_is_only_upstream_is_compared_with_its_tree(registry, shared, tmp_path):
+def test_an_archive_kept_upstream_is_compared_with_its_unpacked_tree(registry, shared, tmp_path):
     archive = tmp_path / "a.zip"
     with zipfile.ZipFile(archive, "w") as writer:
         writer.writestr("a.bin", "weights")
@@ -619,11 +621,11 @@ def test_an_archive_that_is_only_upstream_is_compared_with_its_tree(registry, sh
     assert problem.kind == "tree"
 
 
-# many at once ------------------------------------------------------------------------------
+# many processes ---------------------------------------------------------------------------
 
 
 def add_at_once(number, barrier, root, shared, file):
-    """Add one file as a version of a model, together with the others, and read it."""
+    """Add a file as a version of a model at the same time as other processes, and read it."""
     from pathlib import Path
 
     from localreg import Registry
@@ -634,7 +636,7 @@ def add_at_once(number, barrier, root, shared, file):
         return [model.version, len(Path(model.get_local_copy(raise_on_error=True)).read_bytes())]
 
 
-def test_many_processes_leave_the_same_bytes_upstream(children, shared, file, tmp_path):
+def test_many_processes_that_add_bytes_kept_upstream_keep_no_copy(children, shared, file, tmp_path):
     found = children.crowd(6, add_at_once, tmp_path / "mine", shared, file)
     assert sorted(version for version, _ in found) == list(range(1, 7))
     assert {size for _, size in found} == {len(BYTES)}
