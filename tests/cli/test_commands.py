@@ -408,7 +408,7 @@ def test_errors_say_how_weights_are_damaged(run, weights):
     os.truncate(blob, 3)
     assert "holds 3 bytes of 7" in run("path", model)[2]
     blob.unlink()
-    assert "is gone" in run("path", model)[2]
+    assert "is missing" in run("path", model)[2]
     code, _, err = run("verify")
     assert code == 4
     assert "Checked 1 blob (7 B), hashed 0: 1 problem." in err

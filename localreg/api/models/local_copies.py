@@ -128,9 +128,6 @@ class WeightsMethods(ModelHandle):
 
         Each has `revision` (its number), `current`, `filename`, `digest`, `size`, `url` (where the
         bytes can be read) and `at` (when it was recorded).
-
-        Raises:
-            ModelNotFoundError: the model does not exist any more.
         """
         return operations.models.revisions.revisions(*self._place())
 
@@ -143,7 +140,6 @@ class WeightsMethods(ModelHandle):
         Raises:
             NotFoundError: (a ValueError) there is no such revision.
             PublishedError: (a ValueError) the model is published.
-            ModelNotFoundError: the model does not exist any more.
         """
         found = self._found()
         operations.models.revisions.restore_weights(found.registry, found.id, revision)

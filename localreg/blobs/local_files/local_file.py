@@ -191,7 +191,7 @@ def _is_whole(store: Folders, digest: str, link: Path) -> bool:
 def _own_name(filename: str | None) -> str:
     """Return a safe name for a local file, never one that leads to another folder.
 
-    Names are checked when they are recorded, but somebody else may have written the database.
+    Names are checked when they are recorded, but other programs may have written the database.
     """
     if filename and "/" not in filename and "\\" not in filename and filename.strip("."):
         return filename
@@ -207,4 +207,4 @@ def _link(blob: Path, target: Path) -> bool:
 
 
 def _wrong_size(found: int | None, wanted: int | None) -> str:
-    return "is gone" if found is None else f"holds {found:,} bytes of {wanted or 0:,}"
+    return "is missing" if found is None else f"holds {found:,} bytes of {wanted or 0:,}"

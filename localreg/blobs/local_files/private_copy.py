@@ -13,7 +13,7 @@ from localreg.values.ids import new_id
 
 
 def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
-    """Copy a local file or folder to a new place, whole or not at all.
+    """Copy a local file or folder to a new path, completely or not at all.
 
     Files are cloned if the file system can do that.
 
@@ -23,7 +23,7 @@ def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
         replace: replace a file that exists by a file; a folder is never replaced.
 
     Raises:
-        InvalidValueError: the place is taken; nothing was changed.
+        InvalidValueError: something exists at `place` already; nothing was changed.
     """
     with disk_errors("copying weights", place):
         _check_free(source, place, replace)

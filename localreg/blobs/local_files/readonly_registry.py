@@ -22,7 +22,7 @@ def place_elsewhere(spare: str, *names: str) -> Path:
     """Return a folder for local copies that only this user can use; it is made if it is missing.
 
     Args:
-        spare: what stands for the registry.
+        spare: the name of the folder for the registry.
         names: the names of the folders below it.
 
     Raises:

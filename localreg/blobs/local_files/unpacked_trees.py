@@ -1,6 +1,6 @@
 """Unpacked archives: ``trees/<digest>/``, made once for each content, shared and read-only.
 
-A tree is made under another name beside its place and renamed, so there is a whole one or none.
+A tree is made under a temporary name in the same folder and renamed, so it is complete or missing.
 It can be made again from its archive, so it is a cache and nothing more.
 """
 

@@ -69,7 +69,6 @@ def fetched(chain: Chain, wish: Wish) -> Iterator[tuple[Change, Held]]:
         DownloadError: the download failed, or localreg cannot download from such a URL.
         DigestMismatchError: the server gave other bytes than expected; nothing was kept.
         LockTimeoutError: another process is downloading the URL, and makes no progress.
-        ReadOnlyRegistryError: the registry is open for reading only.
     """
     registry = chain.first
     check_scheme(wish.url)
@@ -209,7 +208,7 @@ def _record_served(
     known: Served,
     upstream: KeptUpstream | None,
 ) -> Held | None:
-    """Record bytes that the URL served before, in a transaction; None if they are gone."""
+    """Record bytes that the URL served before, in a transaction; None if they are missing."""
     if upstream is not None:
         record_kept_upstream(change, upstream, known.digest, known.size)
         blob_rows.record_served(

@@ -88,7 +88,6 @@ def taken_in(chain: Chain, source: Source) -> Iterator[tuple[Change, Held]]:
         SourceNotFoundError: there is no such file.
         InvalidValueError: it cannot be kept in this mode.
         DigestMismatchError: the bytes do not have the expected sha256.
-        ReadOnlyRegistryError: the registry is open for reading only.
     """
     registry = chain.first
     registry.store.check_writable()  # before a byte is copied

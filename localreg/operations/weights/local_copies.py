@@ -68,13 +68,13 @@ class Ready(Frozen):
 
 
 class Serve(Frozen):
-    """Weights that a registry of the chain has: a local file of them is to be made, or missing."""
+    """Weights that a registry of the chain must have: their local file is made next."""
 
     weights: WeightsRecord
 
 
 class Fetch(Frozen):
-    """Weights that are to be downloaded first.
+    """Weights that must be downloaded first.
 
     Attributes:
         again: True if the bytes are here but damaged: download them nevertheless.
@@ -295,7 +295,7 @@ def private_copy(
 
 
 def copy_to(path: Path, place: Path, *, replace: bool) -> Path:
-    """Copy a local path of weights to a place of the user, whole or not at all.
+    """Copy a local path of weights to a path that the user chose, completely or not at all.
 
     Args:
         replace: replace a file that exists; a folder is never replaced.

@@ -118,8 +118,8 @@ def check_upstream(registry: OpenRegistry, upstream: OpenRegistry, digest: str) 
             blob_rows.remember_file(change.connection, status, found)
     raise CorruptBlobError(
         f"the weights {digest[:12]}… are damaged upstream: {path} has the sha256 {found}; "
-        "`localreg repair` brings them here where their source is left, and so does adding the "
-        "same file again",
+        "`localreg repair` copies them to this registry if their source still exists, and so does "
+        "adding the same file again",
         digest=digest,
         path=str(path),
     )
@@ -167,7 +167,6 @@ def local_file(
 
     Raises:
         CorruptBlobError: no registry has the bytes, or their number is wrong.
-        StorageError: the file cannot be made.
     """
     first = chain.first
     holding = holder(chain, digest, size) if chain.others else first
@@ -227,7 +226,6 @@ def check_local_copy(chain: Chain, digest: str, size: int | None, path: Path) ->
 
     Raises:
         CorruptBlobError: the bytes do not have this digest.
-        StorageError: something cannot be read, or the copy cannot be written.
     """
     from localreg.blobs.staging.hashing import file_digest
 
@@ -304,7 +302,6 @@ def unpacked(chain: Chain, digest: str, archive: Path, filename: str) -> Path:
 
     Raises:
         ArchiveError: it is broken, unsafe or beyond the limits; nothing was made.
-        StorageError: the disk is full, or refused something.
     """
     from localreg.blobs.local_files import unpacked_trees
 

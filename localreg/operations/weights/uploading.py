@@ -129,7 +129,7 @@ def uploaded_at_once(
 
     Raises:
         SourceNotFoundError: there is no such file.
-        StorageError, UploadError: the upload failed; nothing is left of it, and nothing recorded.
+        StorageError, UploadError: the upload failed; nothing was uploaded or recorded.
     """
     for _ in range(TRIES):
         uploaded = uploading.upload(
@@ -197,7 +197,7 @@ def delete_uploaded(registry: OpenRegistry, weights: WeightsRecord) -> bool:
     if not weights.uploaded or weights.url is None:
         return True
     if weights.digest is None or weights.size is None:
-        return _left(weights.url)
+        return _keep_changed(weights.url)
     with registry.store.read() as connection:
         served = blob_rows.served(connection, weights.url)
     etag = served.etag if served is not None and served.digest == weights.digest else None
@@ -213,17 +213,18 @@ def _delete_unused(registry: OpenRegistry, uploaded: Uploaded) -> bool:
             if model_rows.has_uploaded(change.connection, url):
                 return True
             if whole and not is_cloud(url):
-                # Within it, so that no other process can record this file before it is gone.
+                # Within it, so that no other process can record this file before it is deleted.
                 uploading.delete(url)
         if whole and is_cloud(url):
             uploading.delete(url)
     except (RegistryError, WeightsError) as error:
         log.warning("the upload %s could not be deleted: %s", public_url(url), error)
         return False
-    return True if whole else _left(url)
+    return True if whole else _keep_changed(url)
 
 
-def _left(url: str) -> bool:
+def _keep_changed(url: str) -> bool:
+    """Log that a changed file is not deleted; return True, as for a deleted one."""
     log.warning("%s was changed after the upload, and is not deleted", public_url(url))
     return True
 
