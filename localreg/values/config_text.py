@@ -30,7 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 Config = dict[str, object] | list[object]
 """What a configuration is read as; the keys of dicts below the top are text too."""
@@ -209,69 +209,87 @@ def _read_yaml(text: str) -> object:
     yaml = _installed("ruamel.yaml")
     constructor = importlib.import_module("ruamel.yaml.constructor").SafeConstructor
 
-    class DatesAreText(constructor):  # type: ignore[misc, valid-type]  # imported when needed
-        pass
+    class Constructor(constructor):  # type: ignore[misc, valid-type]  # imported when needed
+        def construct_document(self, node: Any) -> object:  # noqa: ANN401  (ruamel.yaml's)
+            _check_nodes(node)
+            return super().construct_document(node)
 
-    DatesAreText.add_constructor("tag:yaml.org,2002:timestamp", constructor.construct_yaml_str)
+    # Dates are text.
+    Constructor.add_constructor("tag:yaml.org,2002:timestamp", constructor.construct_yaml_str)
     reader = yaml.YAML(typ="safe", pure=True)  # in C a deep text would overflow the stack
-    reader.Constructor = DatesAreText
+    reader.Constructor = Constructor
     reader.composer.warn_double_anchors = False  # YAML lets the later one win
     try:
         value = reader.load(text)
-    except yaml.error.YAMLError as error:
+    except (yaml.error.YAMLError, LookupError, AssertionError) as error:
+        # Besides its own errors ruamel.yaml raises these, as for `%YAML 1.3` and `!!bool x`.
         _refuse(error)
     if isinstance(value, dict | list):
-        if _is_python(text):
+        if _is_python(text, assignments=True):
             _refuse("reads as Python")
-        value = _yaml_value(value, text, iter(range(_YAML_VALUES)))
+        value = _yaml_value(value, iter(range(_YAML_VALUES)))
     return value
 
 
-def _yaml_value(value: object, text: str, budget: Iterator[int]) -> object:
+def _check_nodes(document: Any) -> None:  # noqa: ANN401  (a node of ruamel.yaml)
+    """Refuse keys that are not text, and what JSON with comments or HOCON would read otherwise.
+
+    A text between brackets without quotes must be on one line, and have no comment of JSON in it.
+    """
+    to_check, checked = [(document, False)], set()
+    while to_check:
+        node, inside = to_check.pop()
+        if node.id == "scalar":
+            lines = node.end_mark.line - node.start_mark.line
+            if inside and not node.style and (lines or re.search(_COMMENT, node.value)):
+                _refuse(f"{node.value[:80]!r} is not JSON, and hardly YAML")
+        elif (id(node), inside) not in checked:  # an alias may lead back to its own anchor
+            checked.add((id(node), inside))
+            inside = inside or node.flow_style
+            if node.id == "mapping":
+                if any(key.id != "scalar" for key, _ in node.value):
+                    _refuse("a key is a list or a mapping")
+                to_check += [(part, inside) for pair in node.value for part in pair]
+            else:
+                to_check += [(item, inside) for item in node.value]
+
+
+def _yaml_value(value: object, budget: Iterator[int]) -> object:
     """Return a value as JSON could hold it: aliases written out, keys as text.
 
     Args:
         value: what the reader made of the text.
-        text: the whole text.
         budget: as many items as there may be values.
     """
     if next(budget, None) is None:
         _refuse(f"has more than {_YAML_VALUES:,} values")
     if isinstance(value, list):
-        return [_yaml_value(item, text, budget) for item in value]
+        return [_yaml_value(item, budget) for item in value]
     if isinstance(value, dict):
-        return _unique(
-            [(_yaml_key(key), _yaml_value(item, text, budget)) for key, item in value.items()]
-        )
-    if isinstance(value, str):
-        braces = text.lstrip()[:1] in ("{", "[") or ("{" in text and "=" in value)
-        if braces and not _is_one_line(value, text):
-            _refuse(f"{value[:80]!r} is not JSON, and hardly YAML")
-        return value
-    if value is None or isinstance(value, int | float):
+        return _unique([(_yaml_key(key), _yaml_value(item, budget)) for key, item in value.items()])
+    if value is None or isinstance(value, str | int | float):
         return value
     _refuse(f"a {type(value).__name__} is not read")
 
 
 def _yaml_key(key: object) -> str:
     name = key if isinstance(key, str) else json.dumps(key, default=repr)
-    if key is None or re.search(_YAML_NOT_A_KEY, name):
+    if not isinstance(key, str | int | float) or re.search(_YAML_NOT_A_KEY, name):
         _refuse(f"{name[:80]!r} is hardly a key")
     return name
-
-
-def _is_one_line(value: str, text: str) -> bool:
-    """Return True if a text between brackets is written in one piece, without a comment."""
-    written = value in text or json.dumps(value, ensure_ascii=False)[1:-1] in text
-    return written and not re.search(_COMMENT, value)
 
 
 # What makes ast.parse warn: unknown escapes, and a number that runs into a keyword.
 _PYTHON_WARNS = r"\\.|(?<=[\d.])(?=(?:and|else|for|i[fns]|not|or)\b)"
 
 
-def _is_python(text: str) -> bool:
-    """Return True if YAML or HOCON would misread the text: it is code, or a printed dict."""
+def _is_python(text: str, *, assignments: bool) -> bool:
+    """Return True if YAML or HOCON would misread the text: it is code, or a printed dict.
+
+    Args:
+        text: the whole text.
+        assignments: True if every `a = b` is code; False if only some are, as in HOCON.
+    """
     import ast
 
     def is_foreign(node: ast.AST) -> bool:
@@ -290,6 +308,8 @@ def _is_python(text: str) -> bool:
             # "key: value", "- item", and "class weights:" above an indented mapping.
             case ast.AnnAssign(value=None) | ast.Expr(value=ast.UnaryOp()) | ast.ClassDef():
                 continue
+            case ast.Assign() if assignments:
+                return True
             case ast.Expr() | ast.Assign() if not any(map(is_foreign, ast.walk(statement))):
                 # Escapes in single quotes are Python's; in YAML the backslash stays.
                 if "'" not in text or "\\" not in text:
@@ -300,6 +320,7 @@ def _is_python(text: str) -> bool:
 
 # Matches every include of pyhocon, which compares by upper(), and more.
 _HOCON_INCLUDE = r'INCLUDE\s*(?:"|URL|FILE|PACKAGE|REQUIRED)'
+_HOCON_STRING_OR_COMMENT = r'"""[\s\S]*?"{3,}|"(?:[^"\\\n]|\\.)*"|"|(?:#|(?<![^\s,{}\[\]])//)[^\n]*'
 # Words. HOCON requires quotes around anything else. pyhocon does not, so it also reads Python,
 # YAML and prototxt.
 _HOCON_WORDS = r"(?!None$|- )[\w.+/%@~-](?::*[\w.+/%@~-]|[ \t]+[\w.+/%@~-])*"
@@ -308,8 +329,7 @@ _HOCON_WORDS = r"(?!None$|- )[\w.+/%@~-](?::*[\w.+/%@~-]|[ \t]+[\w.+/%@~-])*"
 def _read_hocon(text: str) -> object:
     if re.search(_HOCON_INCLUDE, text.upper()):
         _refuse("include is not read")
-    if "=" not in text:
-        _refuse("without one key = value it could be YAML or prototxt as well")
+    _check_hocon_lines(text)
     pyhocon = _installed("pyhocon")
     pyparsing = importlib.import_module("pyparsing")
     blanks = pyparsing.ParserElement.DEFAULT_WHITE_CHARS
@@ -321,9 +341,28 @@ def _read_hocon(text: str) -> object:
     finally:
         # After an error pyhocon does not reset the blanks, which all parsers of the process share.
         pyparsing.ParserElement.set_default_whitespace_chars(blanks)
-    if _is_python(text):
+    if _is_python(text, assignments=False):
         _refuse("reads as Python")
     return _hocon_value(tree, text)
+
+
+def _check_hocon_lines(text: str) -> None:
+    """Refuse what pyhocon would read, although it is likelier YAML or prototxt."""
+
+    def without(match: re.Match[str]) -> str:
+        if match.group() == '"':
+            _refuse("a string has no end")
+        return '""' if match.group().startswith('"') else ""
+
+    bare = re.sub(_HOCON_STRING_OR_COMMENT, without, text)
+    if "=" not in bare:
+        _refuse("without one key = value it could be YAML or prototxt as well")
+    depth = 0
+    for line in bare.split("\n"):
+        indented = depth <= 0 and re.match(r"[ \t]+[^\s=:{}][^=:{]*[=:{]", line)
+        if indented or re.match(r"\s*- ", line):
+            _refuse(f"{line.strip()[:80]!r} is a line of YAML")
+        depth += sum(line.count(each) for each in "{[") - sum(line.count(each) for each in "}]")
 
 
 def _hocon_value(value: object, text: str) -> object:
