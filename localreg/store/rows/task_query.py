@@ -65,7 +65,13 @@ def statement(connection: Connection, query: TaskQuery) -> tuple[str, list[objec
         where.append("t.name = ?")
         parameters.append(query.name)
     if query.statuses is not None:
-        where.append("t.status IN (SELECT value FROM json_each(?))")
+        # A published task keeps the status that it ended with; "published" is shown instead.
+        where.append(
+            "CASE t.published WHEN 1 THEN 'published' ELSE t.status END "
+            "IN (SELECT value FROM json_each(?))"
+            if "published" in query.statuses
+            else "t.status IN (SELECT value FROM json_each(?)) AND t.published = 0"
+        )
         parameters.append(json.dumps(query.statuses))
     if query.tags != ANY_TAGS:
         where.append(

@@ -95,6 +95,9 @@ def test_all_filters_must_hold(registry):
     assert Task.get_tasks(project_name="") == Task.get_tasks(project_name="P") == []
     other.mark_failed()
     assert Task.get_tasks(task_filter={"status": ["failed", "aborted"]}) == [other]
+    other.publish()
+    assert Task.get_tasks(task_filter={"status": ["published"]}) == [other]
+    assert Task.get_tasks(task_filter={"status": ["failed"]}) == []
     with pytest.raises(InvalidValueError, match="not a regular expression"):
         Task.get_tasks(task_name="(")
 
