@@ -464,6 +464,18 @@ def test_the_registry_is_given_before_or_after_the_command(run, weights, tmp_pat
     assert run("ls", "-q")[1] == ""
 
 
+@pytest.mark.parametrize("option", ["--config", "--labels"])
+def test_a_file_that_is_not_text_is_wrong_usage(run, weights, tmp_path, option):
+    (tmp_path / "binary").write_bytes(b"\x82")
+    code, _, err = run("add", weights, option, tmp_path / "binary")
+    assert (code, f"{option}: {tmp_path}/binary is not text in UTF-8" in err) == (2, True)
+
+
+def test_a_size_that_is_none_is_wrong_usage(run):
+    code, _, err = run("cache", "prune", "--max-size", "much")
+    assert (code, "500MB or 20GB, not 'much'" in err) == (2, True)
+
+
 def test_a_mistyped_command_is_guessed(run):
     code, _, err = run("shwo")
     assert code == 2

@@ -134,7 +134,19 @@ def test_it_runs_as_it_ran_with_what_is_added(run, trained):
 def test_an_input_that_the_task_does_not_have_is_a_remark(run, trained):
     code, _, err = run("task", "clone", trained.id, "--set-input", "head=second")
     assert code == 0
-    assert "no input model 'head' yet; it has backbone" in err
+    assert "no input model 'head': it has backbone" in err
+
+
+def test_a_parameter_that_the_task_does_not_have_is_a_remark(run, trained):
+    code, _, err = run("task", "clone", trained.id, "--set-param", "lr=3", "--set-param", "rl=3")
+    assert code == 0
+    assert "no parameter 'General/rl': it has Args/lr, Args/mode, General/steps." in err
+    assert err.count("no parameter") == 1
+
+
+def test_an_unknown_status_is_wrong_usage(run, registry):
+    code, _, err = run("task", "ls", "--status", "complete")
+    assert (code, "'completed'" in err) == (2, True)
 
 
 def test_nothing_is_copied_when_an_argument_is_wrong(run, trained, tmp_path):

@@ -58,13 +58,19 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--hash", "hashed", is_flag=True, help="With --reference, record the sha256, too.")
 @click.option("--sha256", "expected", metavar="HEX", help="Fail if the bytes have another sha256.")
 @click.option("--filename", help="The name of local copies, by default that of FILE.")
-@click.option("-n", "--name", metavar="[PROJECT/]NAME", help="The model; by default as FILE.")
+@click.option(
+    "-n", "--name", metavar="[PROJECT/]NAME", help="The model's name; by default that of FILE."
+)
 @click.option("-p", "--project", metavar="NAME", help="The project; then NAME may hold slashes.")
-@click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="May be repeated.")
-@click.option("-m", "--meta", multiple=True, metavar="KEY=VALUE", help="May be repeated.")
+@click.option(
+    "-t", "--tag", "tags", multiple=True, metavar="TAG", help="Add this tag. May be repeated."
+)
+@click.option(
+    "-m", "--meta", multiple=True, metavar="KEY=VALUE", help="Set this metadata. May be repeated."
+)
 @click.option("-c", "--comment", help="A comment on the model.")
 @click.option("--alias", help="Point this alias at the new version.")
-@click.option("--framework", help="The framework; by default from the ending of FILE.")
+@click.option("--framework", help="The framework; by default FILE's ending tells it.")
 @click.option("--config", type=FILE, help="A file with the model's configuration.")
 @click.option("--labels", type=FILE, help='A JSON file, {"label": number}.')
 @click.option("--publish", is_flag=True, help="Publish the model.")
@@ -110,7 +116,7 @@ def add_command(
         metadata=pairs("--meta", meta),
         comment=comment,
         framework=framework,
-        config_text=config.read_text(encoding="utf-8") if config else None,
+        config_text=_read("--config", config) if config else None,
         label_enumeration=_read_labels(labels) if labels else None,
         create_as_published=publish,
     )
@@ -195,8 +201,17 @@ def _remarks(registry: OpenRegistry, details: Details, file: Path | None) -> Ite
         yield f"{file} and the registry share their bytes. It is read-only now: do not change it."
 
 
+def _read(option: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{option}: cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{option}: {path} is not text in UTF-8") from error
+
+
 def _read_labels(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(_read("--labels", path))
     except ValueError as error:
         raise click.UsageError(f"--labels: {path} is not JSON: {error}") from error

@@ -17,6 +17,7 @@ from localreg.cli.output import (
     say,
     say_deleted,
 )
+from localreg.errors import InvalidValueError
 from localreg.operations.upkeep import cache
 from localreg.values.units import size_text
 
@@ -79,13 +80,16 @@ def prune_command(
     if not (max_size or older_than or partials):
         raise click.UsageError("say what to delete: --max-size, --older-than or --partials")
     with opened(directory) as chain:
-        done = cache.prune(
-            chain,
-            max_size=max_size,
-            older_than=older_than,
-            partials=partials,
-            dry_run=not delete,
-        )
+        try:
+            done = cache.prune(
+                chain,
+                max_size=max_size,
+                older_than=older_than,
+                partials=partials,
+                dry_run=not delete,
+            )
+        except InvalidValueError as error:
+            raise click.UsageError(str(error)) from error
     if as_json:
         print_json(record_json(done))
     else:

@@ -106,6 +106,11 @@ def _order(sort: str) -> str:
     """Return ``--sort`` as `order_by` of `query_models` spells it."""
     sign = sort[:1] if sort[:1] in ("-", "+") else ""
     key = sort[len(sign) :]
+    if key not in ("updated", "created", "name") and not key.startswith(("metric:", "metrics.")):
+        raise click.UsageError(
+            "--sort must be updated, created, name or metric:TITLE/SERIES, with or without + or - "
+            f"in front, not {sort!r}"
+        )
     return f"{sign}metrics.{key[7:]}" if key.startswith("metric:") else sort
 
 

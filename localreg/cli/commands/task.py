@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -31,6 +33,16 @@ from localreg.values.checks import check_name
 from localreg.values.records import Json, TaskRecord
 from localreg.values.units import moment
 
+STATUSES = (
+    "created",
+    "in_progress",
+    "completed",
+    "failed",
+    "stopped",
+    "aborted",
+    "published",
+)
+
 
 @click.group("task")
 def task_command() -> None:
@@ -52,7 +64,12 @@ def task_command() -> None:
     help="Only tasks with one of these tags; with -TAG, tasks without it. Operators are those of "
     "Task.get_tasks: -t '__$all' -t a -t b.",
 )
-@click.option("--status", metavar="STATUS", help="Only this status, such as completed or failed.")
+@click.option(
+    "--status",
+    metavar="STATUS",
+    type=click.Choice(STATUSES),
+    help=f"Only this status: {', '.join(STATUSES[:-1])} or {STATUSES[-1]}.",
+)
 @click.option("--name", metavar="REGEX", help="Only if this expression matches in the name.")
 @LIMIT
 @AS_JSON
@@ -228,17 +245,27 @@ def clone_command(
             for entry, reference in pairs("--set-input", inputs).items()
         }
         there = task_inputs.models(chain.first, source, "input")
+        known = {key.path for key in parameters.parameters(chain.first, source)}
         changed = parameters.texts_as_values(chain.first, source, given)
         copy = cloning.clone_task(chain.first, source, name=name)
         for entry, model_id in models.items():
             task_inputs.connect_model(chain, copy, model_id, entry)
             if entry not in there:
-                known = ", ".join(there) or "none"
-                say(f"The task has no input model {entry!r} yet; it has {known}.")
+                say(_new("input model", entry, there))
         parameters.set_parameters(chain.first, copy, changed)
-        for key, text in texts.items():
-            parameters.set_configuration(chain.first, copy, key, text)
+        for key in changed:
+            if key.path not in known:
+                say(_new("parameter", key.path, sorted(known)))
+        for title, text in texts.items():
+            parameters.set_configuration(chain.first, copy, title, text)
     click.echo(copy)
+
+
+def _new(what: str, name: str, there: Collection[str]) -> str:
+    """Return the remark that a copy has something that its source does not have."""
+    some = ", ".join(islice(there, 10)) + (", …" if len(there) > 10 else "")
+    has = f"it has {some}" if there else "it has none"
+    return f"The copied task has no {what} {name!r}: {has}. The copy has it now; check the name."
 
 
 def _read(file: str) -> str:
@@ -257,6 +284,10 @@ def run_command(
     task: str, arguments: tuple[str, ...], python: str | None, directory: str | None
 ) -> int:
     """Run a task's script again, and exit with its exit code.
+
+    The run is recorded in this task. It replaces its status, and output models and reports of the
+    same names. To keep the last run as it is, copy the task with `localreg task clone` and run
+    the copy.
 
     The script runs in the recorded folder, with the recorded arguments and those after `--`. It
     gets the task's models, parameters and configurations wherever it connects its own.
