@@ -6,8 +6,7 @@ import click
 
 from localreg.cli.output import IN_REGISTRY, MODEL, opened
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.models import aliases
-from localreg.operations.models.details import model_record
+from localreg.operations.models import aliases, reading
 
 
 @click.command("alias")
@@ -30,7 +29,7 @@ def alias_command(
     with opened(directory) as chain:
         found = resolve_model(chain, model)
         if alias is None:
-            for each in model_record(found).aliases:
+            for each in reading.aliases(found):
                 click.echo(each)
         elif drop:
             aliases.remove_alias(found.registry, found.id, alias)

@@ -6,8 +6,7 @@ import click
 
 from localreg.cli.output import IN_REGISTRY, MODEL, opened, pairs, print_table, say
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.models import edits
-from localreg.operations.models.details import model_record
+from localreg.operations.models import edits, reading
 
 
 @click.command("meta")
@@ -37,6 +36,6 @@ def meta_command(
             if not edits.drop_metadata(found.registry, found.id, key):
                 say(f"There is no metadata {key!r}.")
         if not given and not drop:
-            metadata = model_record(found).metadata
+            metadata = reading.metadata(found)
             rows = ((key, each.value, each.type) for key, each in metadata.items())
             print_table(("KEY", "VALUE", "TYPE"), rows)

@@ -8,7 +8,7 @@ import click
 
 from localreg.cli.output import IN_REGISTRY, MODEL, opened
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.models.details import model_record
+from localreg.operations.models import reading
 from localreg.operations.weights import local_copies
 from localreg.progress import shown_progress
 from localreg.registry import Chain
@@ -38,7 +38,7 @@ def path_command(model: str, archive: bool, directory: str | None) -> None:
 
 def local_path(chain: Chain, found: Found, *, archive: bool) -> Path:
     """Return the file of a model, or the folder of a package; show progress on a terminal."""
-    with shown_progress(f"Fetching {model_record(found).ref}") as progress:
+    with shown_progress(f"Fetching {reading.row(found).ref}") as progress:
         return local_copies.local_copy(
             chain, found, extract=False if archive else None, progress=progress
         )

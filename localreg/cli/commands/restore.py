@@ -6,8 +6,7 @@ import click
 
 from localreg.cli.output import IN_REGISTRY, MODELS, opened, say
 from localreg.operations.finding.upstream import Found
-from localreg.operations.models import removal
-from localreg.operations.models.details import model_record
+from localreg.operations.models import reading, removal
 
 
 @click.command("restore")
@@ -18,7 +17,7 @@ def restore_command(models: tuple[str, ...], directory: str | None) -> None:
     with opened(directory) as chain:
         for model in models:
             restored = removal.restore_model(chain, model)
-            say(f"Restored {model_record(Found(chain.first, restored.model)).ref}.")
+            say(f"Restored {reading.row(Found(chain.first, restored.model)).ref}.")
             if restored.missing:
                 missing = ", ".join(restored.missing)
                 say(f"Its weights were deleted, and are still missing: {missing}")

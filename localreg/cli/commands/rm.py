@@ -6,8 +6,7 @@ import click
 
 from localreg.cli.output import IN_REGISTRY, MODELS, opened, say
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.models import removal
-from localreg.operations.models.details import model_record
+from localreg.operations.models import reading, removal
 
 
 @click.command("rm")
@@ -29,7 +28,7 @@ def rm_command(
     done = True
     with opened(directory) as chain:
         for found in dict.fromkeys(resolve_model(chain, model) for model in models):
-            ref = model_record(found).ref
+            ref = reading.row(found).ref
             done &= removal.remove_model(
                 found.registry, found.id, delete_weights=delete_weights, force=force
             )

@@ -43,23 +43,16 @@ class Details(Frozen):
         return lines(self.facts) if self.facts else []
 
 
-def model_record(found: Found) -> ModelRecord:
-    """Return the full record of a model."""
+def model_details(chain: Chain, found: Found) -> Details:
+    """Return a model and the facts about its weights."""
     with found.registry.store.read() as connection:
         require_model(connection, found.id)
         record = model_rows.record(connection, found.id)
-    assert record is not None
-    return record
-
-
-def model_details(chain: Chain, found: Found) -> Details:
-    """Return a model and the facts about its weights."""
-    registry, record = found.registry, model_record(found)
-    weights = record.current_weights
-    digest = weights.digest
-    if digest is None:
-        return Details(record, weights, None, None, None, None)
-    with registry.store.read() as connection:
+        assert record is not None
+        weights = record.current_weights
+        digest = weights.digest
+        if digest is None:
+            return Details(record, weights, None, None, None, None)
         blob = blob_rows.blob(connection, digest)
     return Details(
         record=record,
