@@ -87,8 +87,7 @@ def ls_command(
 ) -> None:
     """List tasks, last updated first."""
     with opened(directory) as chain:
-        for running in search.find_tasks(chain.first, search.check_search(status="in_progress")):
-            lifecycle.settled(chain.first, running.id)  # "aborted" when its process has died
+        search.abort_dead_tasks(chain.first)
         wanted = search.check_search(project=project, pattern=name, tags=list(tags), status=status)
         found = search.search_tasks(chain, wanted)
         shown = found[:limit] if limit else found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from localreg.errors import AmbiguousReferenceError, InvalidValueError, TaskNotFoundError
 from localreg.operations.finding.references import (
@@ -12,11 +13,12 @@ from localreg.operations.finding.references import (
     require_task,
 )
 from localreg.operations.finding.upstream import Found, ask, hidden
+from localreg.operations.tasks import lifecycle
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, task_query, task_rows
 from localreg.store.rows.task_query import FoundTask, TaskQuery
 from localreg.values.checks import check_text
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 from localreg.values.tags import parse_tag_filter
 
 
@@ -153,9 +155,33 @@ def _texts(argument: str, value: object) -> tuple[str, ...]:
 
 def find_tasks(registry: OpenRegistry, search: Search) -> list[FoundTask]:
     """Return the matching tasks of one registry, the last changed first."""
+    query = search.query
+    unsettled = {"in_progress", "aborted"}.intersection(query.statuses or ())
+    died = abort_dead_tasks(registry) if unsettled else frozenset()
     with registry.store.read() as connection:
-        found = task_query.find(connection, search.query)
+        found = task_query.find(connection, query)
+        if died and registry.store.readonly:  # they are still recorded as "in_progress"
+            found = [each for each in found if each.id not in died]
+            if "aborted" in unsettled:
+                running = task_query.find(connection, replace(query, statuses=("in_progress",)))
+                found += [each for each in running if each.id in died]
+                found.sort(key=lambda each: each.updated, reverse=True)
     return [each for each in found if not search.pattern or search.pattern.search(each.name)]
+
+
+def abort_dead_tasks(registry: OpenRegistry) -> frozenset[str]:
+    """Record the tasks whose processes died as "aborted"; return their ids.
+
+    In a read-only registry nothing is recorded.
+    """
+    with registry.store.read() as connection:
+        running = task_query.find(connection, TaskQuery(statuses=("in_progress",)))
+    died = set()
+    for each in running:
+        with suppress(TaskNotFoundError):  # removed by another process meanwhile
+            if lifecycle.settled(registry, each.id).status == "aborted":
+                died.add(each.id)
+    return frozenset(died)
 
 
 def search_tasks(chain: Chain, search: Search) -> list[Found]:

@@ -72,6 +72,31 @@ def test_when_a_script_is_killed_its_task_is_aborted(run):
     assert "died without reporting an end" in reason
 
 
+@pytest.mark.parametrize("readonly", [False, True])
+def test_a_search_by_status_finds_a_killed_task_aborted(tmp_path, readonly):
+    """Also if no one has read its status since, and where that cannot be recorded."""
+    root = tmp_path / "r"
+    code = f"{BEGIN.format(root=str(root))}import os; os.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, timeout=60)
+    with Registry(root, durability="fast") as registry:
+        live = Task.init("p", "live")
+        with Registry(root, durability="fast", readonly=readonly) as registry:
+
+            def names(*statuses):
+                found = Task.get_tasks(task_filter={"status": statuses}, registry=registry)
+                return [task.name for task in found]
+
+            assert names("in_progress") == ["live"]
+            assert names("aborted") == ["train"]
+            assert set(names("aborted", "in_progress")) == {"live", "train"}
+            assert names("completed") == []
+            aborted = Task.get_task(
+                task_name="train", task_filter={"status": ["aborted"]}, registry=registry
+            )
+            assert aborted.status == "aborted"
+        live.close()
+
+
 def test_a_task_whose_process_runs_is_in_progress(registry):
     task = Task.init(task_name="train")
     assert task.status == "in_progress"
