@@ -54,13 +54,13 @@ def statement(connection: Connection, query: TaskQuery) -> tuple[str, list[objec
     parameters: list[object] = []
     if query.ids is not None:
         where.append("t.id IN (SELECT value FROM json_each(?))")
-        parameters.append(json.dumps(query.ids))
+        parameters.append(_as_json(query.ids))
     if query.projects is not None:
         where.append(
             "t.project IN (SELECT pk FROM project "
             "WHERE pk <> 0 AND name IN (SELECT value FROM json_each(?)))"
         )
-        parameters.append(json.dumps(query.projects))
+        parameters.append(_as_json(query.projects))
     if query.name is not None:
         where.append("t.name = ?")
         parameters.append(query.name)
@@ -72,7 +72,7 @@ def statement(connection: Connection, query: TaskQuery) -> tuple[str, list[objec
             if "published" in query.statuses
             else "t.status IN (SELECT value FROM json_each(?)) AND t.published = 0"
         )
-        parameters.append(json.dumps(query.statuses))
+        parameters.append(_as_json(query.statuses))
     if query.tags != ANY_TAGS:
         where.append(
             tag_sql(
@@ -89,3 +89,11 @@ def statement(connection: Connection, query: TaskQuery) -> tuple[str, list[objec
         parameters.append(query.limit)
     sql = f"SELECT t.id, t.name, t.updated FROM task t {condition}ORDER BY t.updated DESC{limit}"
     return sql, parameters
+
+
+def _as_json(texts: tuple[str, ...]) -> str:
+    """Return texts for `json_each`, without those that hold a NUL, as no stored text does.
+
+    `json_each` would end them at the NUL, and then they could match.
+    """
+    return json.dumps([text for text in texts if "\0" not in text])

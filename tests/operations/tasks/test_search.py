@@ -102,6 +102,15 @@ def test_all_filters_must_hold(registry):
         Task.get_tasks(task_name="(")
 
 
+def test_a_filter_with_a_nul_matches_nothing(registry):
+    """SQLite's JSON functions end a text at a NUL."""
+    task = Task.create("p", "one")
+    assert Task.get_tasks([f"{task.id}\0"]) == []
+    assert Task.get_tasks(project_name=["p\0", "p\0q"]) == []
+    assert Task.get_tasks(task_filter={"status": ["created\0"]}) == []
+    assert Task.get_tasks([task.id, "\0"], ["p", "\0"]) == [task]
+
+
 def test_more_ids_than_sqlite_takes_as_parameters(registry):
     task = Task.create(task_name="train")
     many = [*(f"{number:032x}" for number in range(300_000)), task.id]
