@@ -206,8 +206,8 @@ def test_points_and_pictures_of_one_title_are_both_shown(registry):
         task.report_scatter2d("mixed", series, [(0, 1)])
     task.get_logger().report_image("mixed", "", image=np.zeros((2, 2)))
     task.report_table("mixed too", "", table_plot=[["a"]])
-    _, opened, owner = task._owned()
-    plots = charts.reported_values(opened, owner, lambda *_: "x").plots
+    _, its_registry, owner = task._owned()
+    plots = charts.reported_values(its_registry, owner, lambda *_: "x").plots
     assert sorted(plot.title for plot in plots) == ["mixed", "mixed", "mixed too"]
 
 

@@ -13,8 +13,8 @@ from localreg.operations.reports import charts
 
 def drawings(subject):
     """Return ``{(title, series, iteration): drawing}`` of everything that is stored."""
-    _, opened, owner = subject._owned()
-    with opened.store.read() as connection:
+    _, registry, owner = subject._owned()
+    with registry.store.read() as connection:
         return {
             (group.title, row.series, group.iteration): charts.drawing_of(connection, row)
             for group in charts.figure_rows(connection, owner)
@@ -25,8 +25,8 @@ def drawings(subject):
 
 def figures(subject):
     """Return the figures as dicts, each of which plotly's own classes accept as it is."""
-    _, opened, owner = subject._owned()
-    found = [each.figure for each in charts.named_figures(opened, owner)]
+    _, registry, owner = subject._owned()
+    found = [each.figure for each in charts.named_figures(registry, owner)]
     for figure in found:
         go.Figure(figure)  # raises for what is no figure
         json.dumps(figure, allow_nan=False)

@@ -27,9 +27,9 @@ def test_a_log_stores_its_lines_and_prints_them(task, capsys):
     logger.report_text("one")
     logger.report_text("two\nlines", level=30, print_console=False)
     assert capsys.readouterr().out == "one\n"
-    _, opened, owner = task._owned()
+    _, registry, owner = task._owned()
     task.flush()
-    with opened.store.read() as connection:
+    with registry.store.read() as connection:
         found, more = report_rows.messages(connection, owner, 10)
     assert [(each.level, each.text) for each in found] == [(20, "one"), (30, "two\nlines")]
     assert more == 0

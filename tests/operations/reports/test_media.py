@@ -14,12 +14,12 @@ from localreg.operations.reports import charts
 
 def picture(subject, title):
     """Return the bytes that were kept under a title, and the file name they have."""
-    _, opened, owner = subject._owned()
-    with opened.store.read() as connection:
+    _, registry, owner = subject._owned()
+    with registry.store.read() as connection:
         groups = charts.figure_rows(connection, owner)
         (row,) = (group.rows[-1] for group in groups if group.title == title)
     name = json.loads(row.spec)["options"]["filename"]
-    return opened.blobs.blob(row.digest).read_bytes(), name
+    return registry.blobs.blob(row.digest).read_bytes(), name
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_max_image_history_limits_the_iterations_of_a_picture(task):
         task.get_logger().report_image(
             "i", "s", iteration, image=np.full((2, 2), iteration), max_image_history=2
         )
-    _, opened, owner = task._owned()
-    with opened.store.read() as connection:
+    _, registry, owner = task._owned()
+    with registry.store.read() as connection:
         assert [each.iteration for each in charts.figure_rows(connection, owner)] == [3, 4]
 
 
@@ -127,10 +127,10 @@ def test_a_history_of_pictures_keeps_other_plots_and_may_be_unlimited(task):
     logger.report_matrix("i", "s", [[1]], iteration=0)
     for iteration in (1, 2, 3):
         logger.report_image("i", "s", iteration, image=[[1]], max_image_history=-1)
-    _, opened, owner = task._owned()
+    _, registry, owner = task._owned()
 
     def iterations():
-        with opened.store.read() as connection:
+        with registry.store.read() as connection:
             return [each.iteration for each in charts.figure_rows(connection, owner)]
 
     assert iterations() == [0, 1, 2, 3]

@@ -137,8 +137,8 @@ def test_two_series_of_points_share_a_chart(model):
     for series in ("series_1", "series_2"):
         model.report_scatter2d("example_scatter", series, [(0, 1), (1, 2)], 1, mode="markers")
     model.report_scatter2d("example_scatter", "series_1", [(0, 1)], 2)
-    _, opened, owner = model._owned()
-    (plot,) = charts.reported_values(opened, owner, lambda *_: "").plots
+    _, registry, owner = model._owned()
+    (plot,) = charts.reported_values(registry, owner, lambda *_: "").plots
     assert [step.iteration for step in plot.steps] == [1, 2]
     assert [trace["name"] for trace in plot.steps[0].shown["data"]] == ["series_1", "series_2"]
     assert len(plot.steps[1].shown["data"]) == 1
@@ -292,9 +292,9 @@ def test_large_plots_are_thinned_for_pages_and_stored_whole(model):
     model.report_scatter2d("cloud", "s", np.column_stack([y, x]), mode="markers", comment="c")
     model.report_matrix("matrix", "m", np.arange(1_000_000).reshape(1_000, 1_000),
                         xlabels=[f"c{n}" for n in range(1_000)])  # fmt: skip
-    _, opened, owner = model._owned()
+    _, registry, owner = model._owned()
     plots = {plot.title: plot.steps[0] for plot in charts.reported_values(
-        opened, owner, lambda *_: "").plots}  # fmt: skip
+        registry, owner, lambda *_: "").plots}  # fmt: skip
     (line,) = plots["line"].shown["data"]
     drawn_x, drawn_y = np.array(numbers(line["x"])), np.array(numbers(line["y"]))
     assert len(drawn_x) < 5_000

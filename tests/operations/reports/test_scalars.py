@@ -113,8 +113,8 @@ def test_reports_to_a_removed_or_empty_model_are_errors(registry, model):
 def test_long_scalar_series_are_thinned_for_pages_and_stored_whole(model):
     for step in range(20_000):
         model.report_scalar("t", "s", 100.0 if step == 5_000 else math.sin(step / 900), step)
-    _, opened, owner = model._owned()
-    (chart,) = charts.reported_values(opened, owner, lambda *_: "").charts
+    _, registry, owner = model._owned()
+    (chart,) = charts.reported_values(registry, owner, lambda *_: "").charts
     (line,) = chart.lines
     assert line.points == 20_000
     assert len(line.iterations) == len(line.values) == len(line.seconds) <= 4_000

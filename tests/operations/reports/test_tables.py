@@ -77,8 +77,8 @@ def test_exactly_one_source_of_a_table_is_allowed(model, tmp_path):
 
 def test_a_page_shows_the_first_rows_of_a_long_table_and_says_so(model):
     model.report_table("t", "s", table_plot=[["n"], *([n] for n in range(3_000))])
-    _, opened, owner = model._owned()
-    reported = charts.reported_values(opened, owner, lambda *_: "")
+    _, registry, owner = model._owned()
+    reported = charts.reported_values(registry, owner, lambda *_: "")
     (step,) = reported.plots[0].steps
     assert "1,000 of 3,000 rows" in step.note
     assert len(step.shown["data"][0]["cells"]["values"][0]) == 1_000

@@ -15,8 +15,7 @@ import pytest
 
 from localreg import InputModel, OutputModel, Registry, Task
 from localreg.errors import CorruptBlobError, UploadError
-from localreg.operations.finding import queries
-from localreg.operations.finding import upstream as chain
+from localreg.operations.finding import queries, upstream
 from localreg.operations.upkeep import doctor
 
 BYTES = bytes(range(256)) * 40
@@ -182,11 +181,11 @@ def test_a_model_is_found_by_its_url_if_an_earlier_upstream_is_missing(tmp_path)
 
 
 def test_records_lacks_models_whose_registry_disappeared_since_the_search(three, tmp_path):
-    opened = three._chain
-    found = chain.search(opened, queries.check_query())
+    chain = three._chain
+    found = upstream.search(chain, queries.check_query())
     assert len(found) == 3
     shutil.rmtree(tmp_path / "one")
-    pairs = in_new_thread(lambda: chain.records(opened, found))
+    pairs = in_new_thread(lambda: upstream.records(chain, found))
     assert {record.name for _, record in pairs} == {"first", "two"}
     assert [record.id for _, record in pairs] == [
         each.id for each in found if each.registry.root.name != "one"
