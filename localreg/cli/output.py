@@ -142,10 +142,28 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
     shown = [(name, value) for name, value in facts if value]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        first, *rest = printable(value).split("\n")
+        lines = printable(value).split("\n")
+        first, *rest = [part for line in lines for part in _wrapped(line, width + 2)]
         click.echo(f"{click.style(name.ljust(width), dim=True)}  {first}")
         for line in rest:
             click.echo(f"{' ' * width}  {line}")
+
+
+def _wrapped(line: str, indent: int) -> list[str]:
+    """Return a line in parts that fit a terminal with an indent; a long word stays whole."""
+    import shutil
+    import textwrap
+
+    width = shutil.get_terminal_size().columns - indent
+    if not sys.stdout.isatty() or len(line) <= width:
+        return [line]
+    return textwrap.wrap(
+        line,
+        max(width, 20),
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    ) or [line]
 
 
 def one_line(text: str) -> str:

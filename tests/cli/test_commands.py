@@ -678,6 +678,17 @@ def test_an_error_on_a_terminal_is_broken_at_words(tmp_path):
     assert " ".join(lines).startswith("localreg: there is no model 'no-such-model'")
 
 
+def test_show_on_a_terminal_is_broken_at_words_and_indented(tmp_path, run, weights):
+    comment = " ".join(["word"] * 40)
+    add(run, weights, "-R", tmp_path / "registry", "-n", "m", "-c", comment)
+    lines = on_a_terminal(tmp_path, "show", "m").splitlines()
+    told = [line for line in lines if "word" in line]
+    assert len(told) > 2
+    assert max(map(len, told)) <= 80
+    assert all(line.startswith(" " * 11 + "word") for line in told[1:])
+    assert re.search("^weights    sha256\n {11}[0-9a-f]{64}$", "\n".join(lines), re.MULTILINE)
+
+
 def on_a_terminal(folder, *arguments):
     """Return what a command prints on a terminal that is 80 columns wide."""
     terminal, end = pty.openpty()
