@@ -136,7 +136,13 @@ def _user_data() -> Path:
 
 def default_durability() -> Durability:
     """Return the durability of the environment, "full" by default."""
-    return os.environ.get(settings.DURABILITY) or "full"  # type: ignore[return-value]  # checked there
+    value = os.environ.get(settings.DURABILITY) or "full"
+    if value not in ("full", "fast"):
+        raise InvalidValueError(
+            f"{settings.DURABILITY} must be full or fast, not {value[:60]!r}",
+            argument=settings.DURABILITY,
+        )
+    return value  # type: ignore[return-value]  # mypy does not narrow it
 
 
 def current() -> Chain:

@@ -55,6 +55,12 @@ def make(path):
 # where it is -------------------------------------------------------------------------------
 
 
+def test_a_mistyped_durability_is_named_after_its_variable(nowhere, current, monkeypatch):
+    monkeypatch.setenv("LOCALREG_DURABILITY", "slow")
+    with pytest.raises(InvalidValueError, match="LOCALREG_DURABILITY must be full or fast"):
+        current()
+
+
 def test_localreg_home_names_the_registry(nowhere, current, tmp_path, monkeypatch):
     make(nowhere / ".localreg")
     monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "home"))

@@ -9,6 +9,7 @@ from localreg.blobs.blob_files import size_of
 from localreg.blobs.local_files.local_file import existing_local_file
 from localreg.errors import (
     CorruptBlobError,
+    InvalidValueError,
     NotAPackageError,
     NoWeightsError,
     StorageError,
@@ -26,6 +27,7 @@ from localreg.operations.weights.locations import (
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows
 from localreg.values import settings
+from localreg.values.checks import shown
 from localreg.values.frozen import Frozen, replace
 from localreg.values.records import WeightsRecord
 from localreg.values.urls import is_folder, local_path, local_url, safe_filename
@@ -121,7 +123,7 @@ def local_copy(
             with found.registry.store.read() as connection:
                 require_model(connection, found.id)
             raise NoWeightsError(f"model {found.id} has no weights: no URL is recorded for it")
-        verify = os.environ.get(settings.VERIFY) == "always"
+        verify = _verifies_always()
         digest: str | None
         match plan(chain, weights, force=force, verify=verify):
             case Ready(path, digest):
@@ -191,6 +193,17 @@ def _is_cached(chain: Chain, weights: WeightsRecord, path: Path) -> bool:
         and size_of(path) != weights.size
         and holder(chain, weights.digest, weights.size) is not None
     )
+
+
+def _verifies_always() -> bool:
+    """Return True if the environment wants the sha256 checked at every local copy."""
+    wanted = os.environ.get(settings.VERIFY, "")
+    if wanted not in ("", "always"):
+        raise InvalidValueError(
+            f"{settings.VERIFY} must be always, or not set, not {shown(wanted)}",
+            argument=settings.VERIFY,
+        )
+    return wanted == "always"
 
 
 def _served(chain: Chain, found: Found, weights: WeightsRecord, verify: bool) -> tuple[str, Path]:

@@ -207,6 +207,13 @@ def test_always_verifying_finds_a_flipped_bit(registry, file, monkeypatch):
         model.get_weights(raise_on_error=True)
 
 
+def test_a_mistyped_wish_to_verify_is_an_error(registry, file, monkeypatch):
+    model = InputModel.import_model(file, copy=True)
+    monkeypatch.setenv("LOCALREG_VERIFY", "yes")
+    with pytest.raises(InvalidValueError, match="LOCALREG_VERIFY must be always, or not set"):
+        model.get_local_copy(raise_on_error=True)
+
+
 # decision 18: packages --------------------------------------------------------------------
 
 
