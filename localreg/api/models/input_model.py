@@ -67,10 +67,12 @@ class InputModel(Model):
             from localreg.values.urls import without_secrets
 
             shown = None if name is None else without_secrets(name)
+            wanted = {"name": shown, "project": project, "tags": tags}
+            given = [f"{key}={value!r:.200}" for key, value in wanted.items() if value is not None]
+            given += ["only_published=True"] if only_published else []
+            what = f"model with {', '.join(given)}" if given else "model"
             raise ModelNotFoundError(
-                f"there is no model with name={shown!r:.200}, project={project!r:.200}, "
-                f"tags={tags!r:.200}, "
-                f"only_published={only_published}; `localreg ls` lists the models",
+                f"there is no {what}; `localreg ls` lists the models",
                 reference=str(shown),
             )
         first = found[0]

@@ -30,7 +30,8 @@ from localreg.values.layout import DATABASE, HIDDEN
 def init_command(directory: str | None, journal: str | None, shared: str | None) -> int:
     """Make a registry in DIRECTORY, by default in .localreg.
 
-    Commands that run in the folder above it, or below that folder, find it there.
+    A registry named .localreg is found by the commands that run in the folder that holds it, or
+    in a folder below that one. Name any other registry with -R or LOCALREG_HOME.
     """
     path = directory or click.get_current_context().find_root().obj or HIDDEN
     existed = (Path(path).expanduser() / DATABASE).exists()

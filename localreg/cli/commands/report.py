@@ -62,7 +62,9 @@ def _owner(chain: Chain, reference: str) -> tuple[OpenRegistry, Owner]:
         try:
             return chain.first, Owner("task", resolve_task(chain.first, reference))
         except (TaskNotFoundError, AmbiguousReferenceError):
-            raise no_model from None
+            raise ModelNotFoundError(
+                f"no task has this id, and {no_model}", reference=no_model.reference
+            ) from None
 
 
 def _export(registry: OpenRegistry, owner: Owner, formats: str, folder: str | None) -> None:

@@ -293,7 +293,7 @@ def write_comparison(chain: Chain, models: Sequence[Found], path: object = None)
     chosen = list({each.id: each for each in models}.values())
     if not 2 <= len(chosen) <= COMPARED:
         raise InvalidValueError(
-            f"models must be 2 to {COMPARED} different models, not {len(chosen)}",
+            f"a comparison needs 2 to {COMPARED} different models, not {len(chosen)}",
             argument="models",
         )
     ids = " ".join(each.id for each in chosen)

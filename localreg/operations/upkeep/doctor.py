@@ -318,8 +318,8 @@ def _leftovers(chain: Chain) -> list[Finding]:
     if damaged:
         count = "1 damaged file" if damaged == 1 else f"{damaged:,} damaged files"
         text = (
-            f"{count} in {quarantine}, without a good copy elsewhere. Add the right files "
-            "again, then delete these"
+            f"{count} in {quarantine}: `localreg repair` found no good copy. Add the right files "
+            "again if `localreg verify` misses them, then delete these"
         )
         findings.append(Finding("quarantine", "bad", text))
     return findings

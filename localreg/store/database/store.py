@@ -91,7 +91,7 @@ class Store:
             self._advice = f"name another registry, with {settings.HOME} or -R"
         if reader is not None:
             here = path.parent
-            self.refusal = f"it belongs to the upstream registry {here}, which {reader} only reads"
+            self.refusal = f"this is the upstream registry {here}, which {reader} only reads"
             self._advice = (
                 f"change it in its own registry (`localreg -R {here} …`, Registry({str(here)!r})), "
                 "or make a new model with the same weights"
@@ -120,7 +120,8 @@ class Store:
     def _make(self, journal: str | None, group: Group | None) -> None:
         if self._reader is not None:
             raise NotARegistryError(
-                f"there is no registry in {self.path.parent}; check the path, and if it is mounted",
+                f"there is no registry in {self.path.parent}; check the path, and that it is "
+                "mounted",
                 path=str(self.path),
             )
         if self.readonly:
