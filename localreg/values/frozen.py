@@ -28,14 +28,16 @@ class _FrozenType(type):
     def __new__(
         cls, name: str, bases: tuple[type, ...], body: dict[str, Any], *, kw_only: bool = False
     ) -> _FrozenType:
-        own = tuple(body.get("__annotations__", ()))
-        defaults = {each: body.pop(each) for each in own if each in body}
-        names = own
+        annotated = tuple(body.get("__annotations__", ()))
+        defaults = {each: body.pop(each) for each in annotated if each in body}
+        inherited: tuple[str, ...] = ()
         places: tuple[Callable[[object, object], None], ...] = ()
         for base in bases:
             if isinstance(base, _FrozenType):
-                names, places = (*base._names, *names), (*base._places, *places)
+                inherited, places = (*base._names, *inherited), (*base._places, *places)
                 defaults = base._defaults | defaults
+        own = tuple(each for each in annotated if each not in inherited)
+        names = (*inherited, *own)
         body |= {"__slots__": own, "__match_args__": names}
         made = super().__new__(cls, name, bases, body)
         made._names, made._defaults = names, defaults

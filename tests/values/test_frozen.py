@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import pytest
@@ -68,3 +69,23 @@ def test_records_have_a_repr_and_can_be_matched_replaced_and_pickled():
     match Point(4, 5):
         case Point(x, y):
             assert (x, y) == (4, 5)
+
+
+def test_a_record_can_extend_another():
+    class Point3D(Point):
+        z: int = 0
+
+    class Low(Point):
+        y: int = -1
+
+    assert repr(Point3D(1, 2, 3)) == "Point3D(x=1, y=2, z=3)"
+    assert Point3D(1) != Point(1)
+    assert Point(1) != Point3D(1)
+    assert len({Point3D(1), Point(1), Point3D(1, 0, 0)}) == 2
+    assert replace(Point3D(1), x=2, z=3) == Point3D(2, 0, 3)
+    assert copy.deepcopy(Point3D(1, z=2)) == Point3D(1, z=2)
+    match Point3D(4, 5, 6):
+        case Point(x, y):
+            assert (x, y) == (4, 5)
+    # A default that is defined again: the value that is given counts.
+    assert (Low(1).y, Low(1, 5).y, Low(1, y=6).y) == (-1, 5, 6)
