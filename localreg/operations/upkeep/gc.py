@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
@@ -140,7 +141,8 @@ def _collect(chain: Chain, grace: float, *, dry_run: bool) -> Collection:
     for each in candidates:
         path = str(each.path.relative_to(chain.first.root))
         try:
-            with disk_errors("deleting", each.path):
+            # FileNotFoundError: another collection deleted it meanwhile.
+            with disk_errors("deleting", each.path), suppress(FileNotFoundError):
                 size = _size(each.path) if each.size is None else each.size
                 if dry_run or each.delete():
                     garbage.append(Garbage(each.kind, path, size, each.why))

@@ -9,8 +9,10 @@ import shutil
 import sqlite3
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -431,6 +433,25 @@ def test_leftovers_of_dead_processes_are_collected_and_those_of_live_ones_stay(
     monkeypatch.setattr("time.time", lambda: later)
     assert registry.gc(grace_seconds=0, dry_run=False).freed == 5
     assert [each.name for each in (registry.path / "tmp").iterdir()] == [mine.name]
+
+
+def test_two_collections_at_once_fail_at_nothing(registry, children):
+    dead = children.run(mark_of_a_process)
+    registry.path.joinpath("tmp").mkdir(exist_ok=True)
+    for number in range(300):
+        registry.path.joinpath("tmp", f"blob-{number}{dead}").write_bytes(b"12345")
+    both = Barrier(2)
+
+    def collect(_):
+        with Registry(registry.path) as own:
+            both.wait()
+            return own.gc(grace_seconds=0, dry_run=False)
+
+    with ThreadPoolExecutor(2) as threads:
+        done = list(threads.map(collect, range(2)))
+    assert [each.failed for each in done] == [(), ()]
+    assert len({found.path for each in done for found in each.garbage}) == 300
+    assert list(registry.path.joinpath("tmp").iterdir()) == []
 
 
 def ask_as_somebody_else(name):
