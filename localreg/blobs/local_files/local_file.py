@@ -96,11 +96,14 @@ def copy_from(
 
 
 def size_of_copies(store: Folders, digest: str) -> int:
-    """Return the number of bytes in local files of a blob that are copies, not links."""
+    """Return the number of bytes in local files of a blob that are copies, not links.
+
+    Files that are not finished, or were left by a dead process, do not count.
+    """
     folder = store.folder_path(FILES, digest)
     if not folder.is_dir():
         return 0
-    found = (path.lstat() for path in folder.iterdir())
+    found = (path.lstat() for path in folder.iterdir() if not path.name.startswith("."))
     return sum(each.st_size for each in found if each.st_nlink == 1)
 
 

@@ -355,6 +355,16 @@ def test_freed_bytes_include_local_copies_that_are_not_links(registry, file):
     assert not path.exists()
 
 
+def test_a_leftover_beside_a_local_copy_is_counted_once(registry, file, children):
+    model = registry.add(file, "m")
+    local = Path(model.get_local_copy())
+    local.with_name(f".1{children.run(mark_of_a_process)}").write_bytes(b"12345")
+    Model.remove(model, delete_weights_file=False)
+    assert registry.gc(grace_seconds=0).freed == len(BYTES) + 5
+    assert registry.gc(grace_seconds=0, dry_run=False).freed == len(BYTES) + 5
+    assert not local.parent.exists()
+
+
 def test_the_grace_period_begins_when_the_model_is_removed(registry, file):
     model = registry.add(file, "m")
     with registry.db.conn as connection:
