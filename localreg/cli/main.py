@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         click.echo("Stopped.", err=True)
         return 130
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return error.exit_code
     except LocalregError as error:
         from localreg.cli.output import say
@@ -130,6 +130,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1  # as click does when it notices first
     return code or 0
+
+
+def _show(error: click.ClickException) -> None:
+    """Print an error of click as click does, and on a terminal broken at words."""
+    from io import StringIO
+
+    from localreg.cli.output import say
+
+    text = StringIO()
+    error.show(text)
+    for line in text.getvalue().splitlines():
+        say(line)
 
 
 def exit_code(error: LocalregError) -> int:

@@ -671,6 +671,14 @@ def test_a_table_fits_a_terminal_of_80_columns_and_has_no_empty_columns(run, tmp
     assert on_a_terminal(tmp_path, "ls", "nothing").startswith("No models match")
 
 
+def test_wrong_usage_on_a_terminal_is_broken_at_words(tmp_path):
+    lines = on_a_terminal(tmp_path, "task", "ls", "--status", "complete").splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "Usage: localreg task ls [OPTIONS]"
+    assert lines[3].startswith("Error: ")
+    assert "is not one of 'created', 'in_progress', 'completed'," in " ".join(lines)
+
+
 def test_an_error_on_a_terminal_is_broken_at_words(tmp_path):
     lines = on_a_terminal(tmp_path, "show", "no-such-model").splitlines()
     assert len(lines) > 1
