@@ -106,7 +106,7 @@ def _prepare_value(stem: str, value: object, ending: str | None) -> Prepared:
         text = json.dumps(plain, indent=2, ensure_ascii=False)
         return _made(stem, "json", text.encode(), ending or ".json", text)
     raise InvalidValueError(
-        f"artifact_object is a {type(value).__name__}, which needs a serialization_function, such "
+        f"artifact_object has the type {type(value).__name__}: give a serialization_function, such "
         "as pickle.dumps; localreg itself never pickles, because unpickling runs code",
         argument="artifact_object",
     )
