@@ -103,7 +103,7 @@ def locate() -> tuple[Path, str]:
         candidate = folder / HIDDEN
         # Not Path.is_file, which raises for a folder without access.
         if os.path.isfile(candidate / DATABASE) and _is_mine(candidate):  # noqa: PTH113
-            return (candidate, f"a {HIDDEN} folder above the working directory")
+            return (candidate, f"a {HIDDEN} folder in or above the working directory")
     return (_user_data(), "the user's data directory")
 
 

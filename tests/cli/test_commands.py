@@ -328,7 +328,8 @@ def test_show_prints_everything(run, weights):
     out = run("show", "p/a@q")[1]
     for values in (model, "p/a:1", "x", "k = v", "lines", "q", "kept here", "PyTorch", "draft"):
         assert values in out
-    run("rm", "p/a", "--delete-weights")
+    said = run("rm", "p/a", "--delete-weights")[2]
+    assert said.endswith("brings it back, without weights that were deleted.\n")
     run("restore", "p/a")
     assert "MISSING" in run("show", "p/a")[1]
 

@@ -26,11 +26,12 @@ def rm_command(
     The exit code is 1 if some weights could not be deleted.
     """
     done = True
+    how = ", without weights that were deleted" if delete_weights else ""
     with opened(directory) as chain:
         for found in dict.fromkeys(resolve_model(chain, model) for model in models):
             ref = reading.row(found).ref
             done &= removal.remove_model(
                 found.registry, found.id, delete_weights=delete_weights, force=force
             )
-            say(f"Removed {ref}; `localreg restore {found.id[:8]}` brings it back.")
+            say(f"Removed {ref}; `localreg restore {found.id[:8]}` brings it back{how}.")
     return 0 if done else 1
