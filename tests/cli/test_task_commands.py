@@ -318,6 +318,26 @@ def test_ls_finds_a_killed_task_aborted(run, registry):
     assert len(run("task", "ls", "-q", "--status", "aborted")[1].split()) == 1
 
 
+def test_a_killed_task_is_shown_aborted_where_that_cannot_be_recorded(run, tmp_path, monkeypatch):
+    """In an upstream registry, which is read-only, as `Task.status` shows it."""
+    script = (
+        "import os, sys\nfrom localreg import Task, use_registry\nuse_registry(sys.argv[1])\n"
+        "print(Task.init(task_name='t').id, flush=True)\nos.kill(os.getpid(), 9)"
+    )
+    upstream = str(tmp_path / "upstream")
+    task_id = subprocess.run(
+        [sys.executable, "-c", script, upstream], check=False, capture_output=True, text=True
+    ).stdout.strip()
+    monkeypatch.setenv("LOCALREG_UPSTREAM", upstream)
+    assert run("task", "ls")[1].split("\t")[3] == "aborted"
+    assert run("task", "ls", "-q", "--status", "aborted")[1].split() == [task_id]
+    for arguments in (("ls", "--json"), ("show", task_id, "--json")):
+        shown = json.loads(run("task", *arguments)[1])
+        shown = shown[0] if isinstance(shown, list) else shown
+        assert shown["status"] == "aborted", arguments
+        assert "died without reporting an end" in shown["reason"]
+
+
 def test_show_prints_what_is_recorded(run, trained, models):
     code, out, _ = run("task", "show", trained.id[:6])
     assert code == 0

@@ -98,7 +98,8 @@ def ls_command(
             print_json([_task_json(each.registry, each.id) for each in shown])
         elif shown:
             columns = ("TASK", "PROJECT", "TYPE", "STATUS", "UPDATED", "ID")
-            print_table(columns, (_row(lifecycle.task(each.registry, each.id)) for each in shown))
+            tasks = (lifecycle.settled(each.registry, each.id) for each in shown)
+            print_table(columns, map(_row, tasks))
     if len(found) > len(shown):
         say(f"These are the newest {limit}; -l 0 shows all.")
     elif not found and not as_json:
@@ -122,7 +123,6 @@ def show_command(task: str, as_json: bool, directory: str | None) -> None:
     """Show everything about a task."""
     with opened(directory) as chain:
         found = search.look_up_reference(chain, task)
-        lifecycle.settled(found.registry, found.id)
         values = _task_json(found.registry, found.id)
         if as_json:
             print_json(values)

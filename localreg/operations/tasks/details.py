@@ -30,8 +30,8 @@ class TaskDetails(Frozen):
 
 
 def task_details(registry: OpenRegistry, task_id: str) -> TaskDetails:
-    """Return a task with all that belongs to it."""
-    record = lifecycle.task(registry, task_id)
+    """Return a task with all that belongs to it; "aborted" if its process died."""
+    record = lifecycle.settled(registry, task_id)
     with registry.store.read() as connection:
         values = task_rows.parameters(connection, task_id)
         return TaskDetails(
