@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from contextlib import contextmanager
 
 from localreg import log
 from localreg.errors import InvalidValueError
@@ -20,7 +19,7 @@ from localreg.values.layout import DATABASE, HIDDEN
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from localreg.operations.weights.uploading import Uploads
@@ -60,21 +59,22 @@ class State:
 _state = State()
 
 
-@contextmanager
-def isolated() -> Iterator[None]:
+class isolated:  # noqa: N801  (used as a function; contextlib would slow every import down)
     """Run a block with a new state, in which nothing is current; then restore this one.
 
     Registries that the block opened without naming them are closed at its end. For tests.
     """
-    global _state
-    before, _state = _state, State()
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        global _state
+        self._before, _state = _state, State()
+
+    def __exit__(self, *_: object) -> None:
+        global _state
         try:
             _close_all()
         finally:
-            _state = before
+            _state = self._before
 
 
 def locate() -> tuple[Path, str]:

@@ -101,6 +101,13 @@ def test_importing_localreg_loads_no_other_module_of_it(added):
     }
 
 
+@pytest.mark.parametrize("name", ["InputModel", "Model", "OutputModel", "Logger"])
+def test_importing_a_name_loads_no_database(name, added):
+    """Opening a registry does; a program that only defines its functions does not wait for it."""
+    loaded = added(f"from localreg import {name}")
+    assert not {"sqlite3", "json", "localreg.registry", "localreg.store"} & loaded
+
+
 @pytest.mark.parametrize(
     "module",
     ["cli", "store.database.migrations", "values.config_text", "values.urls"],

@@ -10,7 +10,6 @@ from localreg.api import ambient
 from localreg.api.models.model import Model, handle, open_of
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, ModelNotFoundError
-from localreg.operations.finding.upstream import Found
 from localreg.progress import shown_progress
 from localreg.values.checks import check_name
 
@@ -173,7 +172,8 @@ class InputModel(Model):
                 if imported.registry == chain.first
                 else f" of the upstream registry {imported.registry.root}",
             )
-        return handle(InputModel, chain, Found(imported.registry, imported.model))
+        found = operations.finding.upstream.Found(imported.registry, imported.model)
+        return handle(InputModel, chain, found)
 
     @classmethod
     def load_model(

@@ -8,17 +8,12 @@ from collections.abc import Mapping, Sequence
 from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.models.model import Model, open_of
-from localreg.api.models.new_weights import (
-    NewWeights,
-    check_new_weights,
-    update,
-    update_package,
-)
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, NoTaskError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.api.models.new_weights import NewWeights
     from localreg.api.registry import Registry
     from localreg.registry import Chain
 
@@ -203,6 +198,8 @@ class OutputModel(Model):
 
         Source: ``update_weights`` of ClearML's ``OutputModel``.
         """
+        from localreg.api.models.new_weights import update
+
         new = self._new_weights(
             target_filename=target_filename,
             upload_uri=upload_uri,
@@ -247,6 +244,8 @@ class OutputModel(Model):
 
         Source: ``update_weights_package`` of ClearML's ``OutputModel``.
         """
+        from localreg.api.models.new_weights import update_package
+
         new = self._new_weights(
             target_filename=target_filename,
             upload_uri=upload_uri,
@@ -264,6 +263,8 @@ class OutputModel(Model):
         return url
 
     def _new_weights(self, upload_uri: object, **given: object) -> NewWeights:
+        from localreg.api.models.new_weights import check_new_weights
+
         own = (
             operations.weights.uploading.check_destination("upload_uri", upload_uri)
             or self._destination
