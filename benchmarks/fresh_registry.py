@@ -68,7 +68,7 @@ sql = (
     "SELECT m.id FROM model_tag d INDEXED BY model_tag_newest "
     "CROSS JOIN model m ON m.pk = d.model WHERE d.tag = "
     "(SELECT pk FROM tag WHERE name = ? AND system = 0) AND m.archived = 0 "
-    "ORDER BY d.updated DESC LIMIT 20"
+    "ORDER BY d.stamp DESC LIMIT 20"
 )
 connection.execute(sql, ("baseline",)).fetchall()
 connection.close()

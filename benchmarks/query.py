@@ -192,12 +192,12 @@ def finding(shape: Shape, taken: Rounds) -> Finding:
 def shapes(models: int) -> Iterator[Shape]:
     """Yield every shape, with the statements that one would write by hand for it."""
     name, run = f"detector-{models // NAMES // 2:06}", f"run-{models // RARE // 2:06}"
-    by_name = "SELECT id FROM model WHERE name = ? AND archived = 0 ORDER BY updated DESC LIMIT 20"
+    by_name = "SELECT id FROM model WHERE name = ? AND archived = 0 ORDER BY stamp DESC LIMIT 20"
     yield Shape("by name", "index", ((by_name, (name,)),), name=name)
     for what, key, value in (("rare", "run", run), ("common", "stage", "0")):
         raw = tuple(by_metadata(key, value))
         yield Shape(f"key=value, {what}", "index", raw, metadata={key: value})
-    newest = "SELECT id FROM model WHERE archived = 0 ORDER BY updated DESC LIMIT 20"
+    newest = "SELECT id FROM model WHERE archived = 0 ORDER BY stamp DESC LIMIT 20"
     yield Shape(NEWEST, "index", ((newest, ()),))
     yield _tags("one common tag", ["verified"], [], "tags")
     yield _tags("common AND common NOT common", ["verified", "production"], ["quantised"], "tags")
@@ -214,13 +214,13 @@ def by_metadata(key: str, value: str) -> Iterator[Statement]:
     yield (
         "SELECT m.id FROM metadata d INDEXED BY metadata_value "
         "CROSS JOIN model m ON m.pk = d.model "
-        "WHERE d.key = ? AND d.value = ? AND m.archived = 0 ORDER BY m.updated DESC LIMIT 20",
+        "WHERE d.key = ? AND d.value = ? AND m.archived = 0 ORDER BY m.stamp DESC LIMIT 20",
         (key, value),
     )
     yield (
-        "SELECT m.id FROM model m INDEXED BY model_updated_active WHERE m.archived = 0 "
+        "SELECT m.id FROM model m INDEXED BY model_newest_active WHERE m.archived = 0 "
         "AND EXISTS (SELECT 1 FROM metadata WHERE model = m.pk AND key = ? AND value = ?) "
-        "ORDER BY m.updated DESC LIMIT 20",
+        "ORDER BY m.stamp DESC LIMIT 20",
         (key, value),
     )
 
@@ -232,12 +232,12 @@ def _tags(what: str, required: list[str], excluded: list[str], kind: str) -> Sha
 
 _TAG = "(SELECT pk FROM tag WHERE name = ? AND system = 0)"
 _MEMBERS = f"SELECT model FROM model_tag WHERE tag = {_TAG}"
-# Two ways to ask whether a model has a tag. `updated` is unique, so it names a model as well; the
+# Two ways to ask whether a model has a tag. `stamp` is unique, so it names a model as well; the
 # entries of a tag lie in its order, so that such probes walk along with what drives them.
 _BY_MODEL = f"EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {{0}}.{{1}} AND x.tag = {_TAG})"
 _BY_TIME = (
     "EXISTS (SELECT 1 FROM model_tag x INDEXED BY model_tag_newest "
-    f"WHERE x.updated = {{0}}.updated AND x.tag = {_TAG})"
+    f"WHERE x.stamp = {{0}}.stamp AND x.tag = {_TAG})"
 )
 
 
@@ -249,7 +249,7 @@ def by_tags(required: list[str], excluded: list[str]) -> Iterator[Statement]:
     """
     along_a_tag = "model_tag d INDEXED BY model_tag_newest CROSS JOIN model m ON m.pk = d.model"
     drivers = [(along_a_tag, f"d.tag = {_TAG}", ("d", "model"), [first]) for first in required] or [
-        ("model m INDEXED BY model_updated_active", "1", ("m", "pk"), [])
+        ("model m INDEXED BY model_newest_active", "1", ("m", "pk"), [])
     ]
     for source, condition, (driver, key), first in drivers:
         others = [tag for tag in required if tag not in first]
@@ -259,7 +259,7 @@ def by_tags(required: list[str], excluded: list[str]) -> Iterator[Statement]:
             where += [has] * len(others) + [f"NOT {has}"] * len(excluded)
             yield (
                 f"SELECT m.id FROM {source} WHERE {' AND '.join(where)} "
-                f"ORDER BY {driver}.updated DESC LIMIT 20",
+                f"ORDER BY {driver}.stamp DESC LIMIT 20",
                 (*first, *others, *excluded),
             )
     if len(required) + len(excluded) > 1:
@@ -268,7 +268,7 @@ def by_tags(required: list[str], excluded: list[str]) -> Iterator[Statement]:
         sets += "".join(f" EXCEPT {_MEMBERS}" for _ in excluded)
         yield (
             f"SELECT m.id FROM ({sets}) d CROSS JOIN model m ON m.pk = d.model "
-            "WHERE m.archived = 0 ORDER BY m.updated DESC LIMIT 20",
+            "WHERE m.archived = 0 ORDER BY m.stamp DESC LIMIT 20",
             (*required, *excluded),
         )
 
@@ -303,17 +303,19 @@ def _fill(connection: sqlite3.Connection, models: int, chance: random.Random) ->
         "INSERT INTO project VALUES (?, ?, ?, 1)",
         [(pk, f"{pk:032x}", f"project-{pk}") for pk in range(1, PROJECTS + 1)],
     )
-    updated = list(range(1, models + 1))
+    stamps = list(range(1, models + 1))
     moved = chance.sample(range(models), models // 10)
     late = iter(range(models + 1, models + 1 + len(moved)))
     for index in moved:
-        updated[index] = next(late)
+        stamps[index] = next(late)
     connection.executemany(
         "INSERT INTO model (pk, id, name, project, version, framework, package, published, "
-        "archived, created, updated) VALUES (?, ?, ?, ?, ?, 'PyTorch', 0, 0, ?, ?, ?)",
+        "archived, created, updated, birth, stamp) "
+        "VALUES (?, ?, ?, ?, ?, 'PyTorch', 0, 0, ?, ?, ?, ?, ?)",
         (
             (pk, f"{chance.getrandbits(128):032x}", f"detector-{pk // NAMES:06}",
-             pk // NAMES % PROJECTS + 1, pk % NAMES + 1, pk % 100 == 0, pk, updated[pk - 1])
+             pk // NAMES % PROJECTS + 1, pk % NAMES + 1, pk % 100 == 0, pk,
+             stamps[pk - 1], pk, stamps[pk - 1])
             for pk in range(1, models + 1)
         ),
     )  # fmt: skip
@@ -321,7 +323,7 @@ def _fill(connection: sqlite3.Connection, models: int, chance: random.Random) ->
     connection.executemany(
         "INSERT INTO model_tag VALUES (?, ?, ?)",
         (
-            (pk, tag, updated[pk - 1])
+            (pk, tag, stamps[pk - 1])
             for pk in range(1, models + 1)
             for tag in sorted(_tags_of(pk, models, pk in rare, chance))
         ),

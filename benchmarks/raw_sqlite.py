@@ -100,7 +100,7 @@ class RawWriter:
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         seq, at = execute(
-            "SELECT coalesce(max(seq), 0), (SELECT coalesce(max(updated), 0) FROM model) "
+            "SELECT coalesce(max(seq), 0), (SELECT coalesce(max(stamp), 0) FROM model) "
             "FROM event WHERE registry_id = ?",
             (self._registry_id,),
         ).fetchone()
@@ -121,7 +121,7 @@ class RawWriter:
                 "name": sample.name, "project": {"id": project_id, "name": PROJECT},
                 "version": None, "comment": None, "framework": "PyTorch", "package": False,
                 "published": False, "archived": False, "task": None, "parent": None,
-                "created": at, "config": "", "labels": {}, "tags": sample.tags,
+                "created": at, "birth": at, "config": "", "labels": {}, "tags": sample.tags,
                 "system_tags": [], "metadata": metadata, "aliases": [],
                 "weights": [
                     {"revision": 1, "url": sample.url, "filename": filename, "digest": None,
@@ -131,9 +131,9 @@ class RawWriter:
             ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":"),
         )  # fmt: skip
         execute(
-            "INSERT INTO event (event_id, registry_id, seq, grp, at, actor, kind, v, subject, "
-            "payload) VALUES (?, ?, ?, ?, ?, ?, 'model.created', 1, ?, ?)",
-            (_new_id(), self._registry_id, seq + 1, group, at, self._actor, model_id, payload),
+            "INSERT INTO event (event_id, registry_id, seq, grp, stamp, at, actor, kind, v, "
+            "subject, payload) VALUES (?, ?, ?, ?, ?, ?, ?, 'model.created', 1, ?, ?)",
+            (_new_id(), self._registry_id, seq + 1, group, at, at, self._actor, model_id, payload),
         )
         version = execute(
             "INSERT INTO version_counter VALUES (?, ?, 1) "
@@ -142,8 +142,9 @@ class RawWriter:
         ).fetchall()[0][0]
         model = execute(
             "INSERT INTO model (id, name, project, version, framework, package, published, "
-            "archived, created, updated) VALUES (?, ?, ?, ?, 'PyTorch', 0, 0, 0, ?, ?)",
-            (model_id, sample.name, project, version, at, at),
+            "archived, created, updated, birth, stamp) "
+            "VALUES (?, ?, ?, ?, 'PyTorch', 0, 0, 0, ?, ?, ?, ?)",
+            (model_id, sample.name, project, version, at, at, at, at),
         ).lastrowid
         for tag in sample.tags:
             key = self._key("tag", tag)
@@ -167,9 +168,9 @@ class RawWriter:
         project_id = _new_id()
         payload = json.dumps({"name": PROJECT}, separators=(",", ":"))
         self._connection.execute(
-            "INSERT INTO event (event_id, registry_id, seq, grp, at, actor, kind, v, subject, "
-            "payload) VALUES (?, ?, ?, ?, ?, ?, 'project.created', 1, ?, ?)",
-            (_new_id(), self._registry_id, seq, seq, at, self._actor, project_id, payload),
+            "INSERT INTO event (event_id, registry_id, seq, grp, stamp, at, actor, kind, v, "
+            "subject, payload) VALUES (?, ?, ?, ?, ?, ?, ?, 'project.created', 1, ?, ?)",
+            (_new_id(), self._registry_id, seq, seq, at, at, self._actor, project_id, payload),
         )
         insert = "INSERT INTO project (id, name, created) VALUES (?, ?, ?)"
         return self._connection.execute(insert, (project_id, PROJECT, at)).lastrowid, project_id

@@ -24,12 +24,14 @@ Events and state
 
 Time
 
-- `updated` of a model is the time of its last event. It is strictly increasing over the registry
-  even if clocks go back: in a transaction each subject gets a time greater than all before.
-  `created` is the first such time.
-- `model_tag` repeats `updated`, so that the newest models of a tag are one range of one index.
+- Order and time are two things, because clocks are wrong now and then. A stamp gives the order: in
+  a transaction each subject gets one that is greater than all before, and not less than the clock
+  in microseconds. Times (`at`, `created`, `updated`, `ended`) are what the clock said, and are what
+  people see. So a change made while the clock says 2038 shows 2038, and the next one does not.
+- `stamp` of a model or task is that of its last event, `birth` of a model that of its first one.
+- `model_tag` repeats `stamp`, so that the newest models of a tag are one range of one index.
 - Reported values (series, scalar, single, plot, message) are too many to be events. Writing them
-  sets `updated` too, and `reported` records that time, so that `refold` gives the same order.
+  sets `stamp` too, and `reported` records it, so that `refold` gives the same order.
 - Scalars wait at most a second in memory and are written many at once (`rows/report_buffer.py`).
   Plots and single values are written at once.
 

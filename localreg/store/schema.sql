@@ -1,6 +1,7 @@
 -- The schema of a new registry, format 1. The docstring of localreg.store gives the reasons. After
 -- a release, a change here needs a migration in migrations.py and a higher FORMAT_VERSION.
--- Times are microseconds since 1970, UTC, unless a comment says otherwise.
+-- Times are microseconds since 1970, UTC, unless a comment says otherwise: what the clock said, to be
+-- shown. A `stamp` gives the order: it grows with every change, even if the clock goes back.
 
 -- `registry_id`, `journal` ("wal" or "truncate"), and `shared` (name of a group of users).
 CREATE TABLE setting (
@@ -26,7 +27,8 @@ CREATE TABLE version_counter (
 ) WITHOUT ROWID;
 
 -- `task` and `parent` are ids as text: they stay when the task or model is removed, and a parent may
--- be a model of an upstream registry.
+-- be a model of an upstream registry. `birth` is the stamp of the creation, `stamp` that of the last
+-- change; `created` and `updated` are the times of both.
 CREATE TABLE model (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE CHECK (length(id) = 32),
@@ -42,12 +44,14 @@ CREATE TABLE model (
     parent TEXT,
     created INTEGER NOT NULL,
     updated INTEGER NOT NULL,
+    birth INTEGER NOT NULL,
+    stamp INTEGER NOT NULL,
     UNIQUE (project, name, version)
 );
-CREATE UNIQUE INDEX model_updated ON model (updated DESC);
-CREATE UNIQUE INDEX model_updated_active ON model (updated DESC) WHERE archived = 0;
-CREATE INDEX model_name ON model (name, updated DESC);
-CREATE INDEX model_project ON model (project, updated DESC);
+CREATE UNIQUE INDEX model_newest ON model (stamp DESC);
+CREATE UNIQUE INDEX model_newest_active ON model (stamp DESC) WHERE archived = 0;
+CREATE INDEX model_name ON model (name, stamp DESC);
+CREATE INDEX model_project ON model (project, stamp DESC);
 CREATE INDEX model_task ON model (task) WHERE task IS NOT NULL;
 CREATE INDEX model_parent ON model (parent) WHERE parent IS NOT NULL;
 
@@ -57,7 +61,7 @@ CREATE TABLE tombstone (
     project INTEGER NOT NULL REFERENCES project (pk),
     name TEXT NOT NULL,
     version INTEGER NOT NULL,
-    removed INTEGER NOT NULL
+    stamp INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 -- Not in `model`, to keep its rows small. No row: no configuration and no labels.
@@ -151,10 +155,10 @@ CREATE TABLE tag (
 CREATE TABLE model_tag (
     model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
     tag INTEGER NOT NULL REFERENCES tag (pk),
-    updated INTEGER NOT NULL,
+    stamp INTEGER NOT NULL,
     PRIMARY KEY (model, tag)
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX model_tag_newest ON model_tag (tag, updated DESC, model);
+CREATE UNIQUE INDEX model_tag_newest ON model_tag (tag, stamp DESC, model);
 
 CREATE TABLE metadata (
     model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
@@ -179,12 +183,13 @@ CREATE TABLE task (
     run TEXT NOT NULL,
     created INTEGER NOT NULL,
     ended INTEGER,
-    updated INTEGER NOT NULL
+    updated INTEGER NOT NULL,
+    stamp INTEGER NOT NULL
 );
-CREATE UNIQUE INDEX task_updated ON task (updated DESC);
-CREATE INDEX task_name ON task (name, project, updated DESC);
-CREATE INDEX task_project ON task (project, updated DESC);
-CREATE INDEX task_status ON task (status, updated DESC);
+CREATE UNIQUE INDEX task_newest ON task (stamp DESC);
+CREATE INDEX task_name ON task (name, project, stamp DESC);
+CREATE INDEX task_project ON task (project, stamp DESC);
+CREATE INDEX task_status ON task (status, stamp DESC);
 
 CREATE TABLE task_design (
     task INTEGER PRIMARY KEY REFERENCES task (pk) ON DELETE CASCADE,
@@ -199,10 +204,10 @@ CREATE TABLE task_model (
     role TEXT NOT NULL CHECK (role IN ('input', 'output')),
     name TEXT NOT NULL,
     model TEXT NOT NULL,
-    at INTEGER NOT NULL,
+    stamp INTEGER NOT NULL,
     PRIMARY KEY (task, role, name)
 ) WITHOUT ROWID;
-CREATE INDEX task_model_use ON task_model (model, role, at DESC);
+CREATE INDEX task_model_use ON task_model (model, role, stamp DESC);
 
 CREATE TABLE task_tag (
     task INTEGER NOT NULL REFERENCES task (pk) ON DELETE CASCADE,
@@ -329,10 +334,11 @@ CREATE TABLE message (
 CREATE INDEX message_model ON message (model, pk) WHERE model IS NOT NULL;
 CREATE INDEX message_task ON message (task, pk) WHERE task IS NOT NULL;
 
--- The time of the last report. Reports have no events, but they set `updated`.
+-- The last report. Reports have no events, but they set `stamp` and `updated`.
 CREATE TABLE reported (
     model INTEGER REFERENCES model (pk) ON DELETE CASCADE,
     task INTEGER REFERENCES task (pk) ON DELETE CASCADE,
+    stamp INTEGER NOT NULL,
     at INTEGER NOT NULL,
     CHECK ((model IS NULL) <> (task IS NULL))
 );
@@ -347,7 +353,8 @@ CREATE TABLE actor (
 -- Every change, in order: the source of truth.
 --   seq       number of the event in its registry
 --   grp       the `seq` of the first event of its transaction
---   at        time of the change; the order is that of `pk`
+--   stamp     greater than all stamps before; the events of one group and subject have the same
+--   at        time of the change
 --   v         version of the kind's payload
 --   subject   id of the model, task or project
 --   field     the alias, metadata key, tag or column that changed
@@ -359,6 +366,7 @@ CREATE TABLE event (
     registry_id TEXT NOT NULL,
     seq INTEGER NOT NULL,
     grp INTEGER NOT NULL,
+    stamp INTEGER NOT NULL,
     at INTEGER NOT NULL,
     actor INTEGER NOT NULL REFERENCES actor (pk),
     kind TEXT NOT NULL,
@@ -371,7 +379,8 @@ CREATE TABLE event (
 );
 CREATE INDEX event_subject ON event (subject, pk);
 CREATE TRIGGER event_is_never_changed
-BEFORE UPDATE OF pk, event_id, registry_id, seq, grp, at, actor, kind, v, subject, field, payload
+BEFORE UPDATE OF
+    pk, event_id, registry_id, seq, grp, stamp, at, actor, kind, v, subject, field, payload
 ON event
 BEGIN
     SELECT RAISE(ABORT, 'events are never changed');

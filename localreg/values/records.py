@@ -87,7 +87,8 @@ class ModelRecord(Frozen, kw_only=True):
         version: its number among the models of one project and name; None before it has one.
         task: id of the task that made it.
         parent: id of the model it was made from.
-        created: microseconds; `updated` likewise, and strictly increasing in a registry.
+        created, updated: times in microseconds, as the clock said then.
+        birth, stamp: they order the models by their creation and by their last change.
     """
 
     id: str
@@ -103,6 +104,8 @@ class ModelRecord(Frozen, kw_only=True):
     parent: str | None = None
     created: int = 0
     updated: int = 0
+    birth: int = 0
+    stamp: int = 0
     config: str = ""
     labels: Mapping[str, int]
     tags: tuple[str, ...] = ()
@@ -135,6 +138,7 @@ class ModelRecord(Frozen, kw_only=True):
             "task": self.task,
             "parent": self.parent,
             "created": self.created,
+            "birth": self.birth,
             "config": self.config,
             "labels": dict(self.labels),
             "tags": list(self.tags),
@@ -179,6 +183,8 @@ class TaskRecord(Frozen, kw_only=True):
 
     Attributes:
         run: how it runs: commit, packages and so on; nothing that only one machine can use.
+        created, ended, updated: times in microseconds, as the clock said then.
+        stamp: it orders the tasks by their last change.
     """
 
     id: str
@@ -194,6 +200,7 @@ class TaskRecord(Frozen, kw_only=True):
     created: int = 0
     ended: int | None = None
     updated: int = 0
+    stamp: int = 0
 
 
 class ArtifactRecord(Frozen):
@@ -241,7 +248,8 @@ class StateChange(Frozen):
         subject: id of the model, task or project that changed.
         field: the alias, metadata key, tag or column that changed; None if the whole subject did.
         payload: old and new values.
-        at: microseconds, UTC.
+        stamp: it orders the changes of a registry.
+        at: what the clock said, microseconds.
     """
 
     kind: str
@@ -249,6 +257,7 @@ class StateChange(Frozen):
     subject: str
     field: str | None
     payload: Json
+    stamp: int
     at: int
 
 

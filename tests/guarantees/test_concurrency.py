@@ -60,8 +60,8 @@ def test_many_writers_lose_nothing(tmp_path, children, journal, count):
         assert {model.id for model in models} == {each for some in ids for each in some}
         assert sorted(model.version for model in models) == list(range(1, 8 * count + 1))
         assert len({model.comment for model in models}) == 8 * count
-        updated = [model._row().updated for model in models]
-        assert updated == sorted(set(updated), reverse=True)
+        stamps = [model._row().stamp for model in models]
+        assert stamps == sorted(set(stamps), reverse=True)
     check_sound(tmp_path, events=1 + 2 * 8 * count)  # one event made the project
 
 

@@ -69,7 +69,7 @@ def test_unknown_kinds_and_versions_stay_in_the_log_and_are_not_applied(registry
     payload = {"new": [1, {"deep": None}], "old": 2}
     with registry.store.write() as change:
         change.record(kind, model, payload, field="f", v=v)
-    assert record(registry, model) == before, "not even `updated` moved"
+    assert record(registry, model) == before, "not even `stamp` moved"
     refold(registry)
     assert record(registry, model) == before
     entry = history.history(registry, model)[0]
@@ -88,10 +88,10 @@ def test_restore_uses_the_last_removal_of_a_known_version(registry, add):
         change.record("model.removed", model, {"words": "of its own"}, v=2)
     removal.restore_model(Chain(registry), model)
     after = record(registry, model)
-    assert after == replace(before, updated=after.updated)
+    assert after == replace(before, updated=after.updated, stamp=after.stamp)
 
 
-COLUMNS = "pk event_id registry_id seq grp at actor kind v subject field payload".split()
+COLUMNS = "pk event_id registry_id seq grp stamp at actor kind v subject field payload".split()
 
 
 @pytest.mark.parametrize(
@@ -147,20 +147,20 @@ def test_the_events_of_one_call_have_one_group_number(registry, add):
         (5, 4, "alias.dropped", first),
         (6, 4, "alias.set", second),
     ]
-    stamps = rows(registry, "SELECT count(DISTINCT at), count(DISTINCT subject) FROM event")
+    stamps = rows(registry, "SELECT count(DISTINCT stamp), count(DISTINCT subject) FROM event")
     assert stamps == [(5, 3)], "each subject has one stamp in a group"
 
 
 @pytest.mark.parametrize("step", [0, -3_600_000_000_000])
 def test_the_order_of_events_does_not_depend_on_the_clock(registry, add, monkeypatch, step):
-    """This holds for projects too, which have no column `updated`."""
+    """This holds for projects too, which have no column `stamp`."""
     moments = iter(1_700_000_000_000_000_000 + step * count for count in range(1_000))
     monkeypatch.setattr(time, "time_ns", lambda: next(moments))
     models = [add(project=f"project {number}") for number in range(9)]
-    newest = rows(registry, "SELECT id FROM model ORDER BY updated DESC")
+    newest = rows(registry, "SELECT id FROM model ORDER BY stamp DESC")
     assert newest == [(model,) for model in reversed(models)]
-    stamps = rows(registry, "SELECT min(at), max(at) FROM event GROUP BY grp ORDER BY grp")
-    flat = [at for pair in stamps for at in pair]
+    stamps = rows(registry, "SELECT min(stamp), max(stamp) FROM event GROUP BY grp ORDER BY grp")
+    flat = [stamp for pair in stamps for stamp in pair]
     assert flat == sorted(set(flat))
 
 

@@ -55,10 +55,10 @@ SECRET, PRIVATE = "hunter2", "home-of-mine"
 
 
 EVENTS = """
-    SELECT pk, seq, grp, at, kind, v, subject, field, payload, registry_id, position
+    SELECT pk, seq, grp, stamp, at, kind, v, subject, field, payload, registry_id, position
     FROM event WHERE seq > ? ORDER BY pk
 """
-# The events that move `updated` of their subject.
+# The events that move `stamp` and `updated` of their subject.
 KNOWN = {
     (kind, 1)
     for kind in (
@@ -70,7 +70,7 @@ KNOWN = {
 }
 # What no row may be.
 WRONG = [
-    "SELECT * FROM model_tag x JOIN model m ON m.pk = x.model WHERE x.updated <> m.updated",
+    "SELECT * FROM model_tag x JOIN model m ON m.pk = x.model WHERE x.stamp <> m.stamp",
     "SELECT * FROM alias a JOIN model m ON m.pk = a.model "
     "WHERE (a.project, a.name) <> (m.project, m.name)",
     "SELECT id FROM model INTERSECT SELECT id FROM tombstone",
@@ -85,6 +85,7 @@ class Logged(NamedTuple):
     pk: int
     seq: int
     group: int
+    stamp: int
     at: int
     kind: str
     v: int
@@ -618,7 +619,9 @@ class Registry(RuleBasedStateMachine):
         """Check the events since the last check, and what they changed."""
         with self.registry.store.read() as connection:
             events = [Logged(*row) for row in connection.execute(EVENTS, (self.last.seq,))]
-            models = connection.execute("SELECT id, created, updated FROM model").fetchall()
+            models = connection.execute(
+                "SELECT id, birth, created, stamp, updated FROM model"
+            ).fetchall()
             for wrong in WRONG:
                 assert connection.execute(wrong).fetchall() == [], wrong
         for before, event in pairwise([self.last, *events]):
@@ -628,12 +631,12 @@ class Registry(RuleBasedStateMachine):
             self.check_stamps(list(group))
         for event in events:
             if (event.kind, event.v) == ("model.created", 1):
-                self.created[event.subject] = event.at
+                self.created[event.subject] = event.stamp, event.at
             if (event.kind, event.v) in KNOWN:
-                self.updated[event.subject] = event.at
-        for model, created, updated in models:
-            assert created == self.created[model], "the time of the first event"
-            assert updated == self.updated[model], "the time of the last one that is known"
+                self.updated[event.subject] = event.stamp, event.at
+        for model, birth, created, stamp, updated in models:
+            assert (birth, created) == self.created[model], "of the first event"
+            assert (stamp, updated) == self.updated[model], "of the last one that is known"
 
     def check_event(self, before, event):
         assert event.seq == before.seq + 1, "no gaps"
@@ -650,8 +653,9 @@ class Registry(RuleBasedStateMachine):
 
     def check_stamps(self, group):
         """Check the events of one transaction."""
-        stamps = {event.subject: event.at for event in group}
-        assert all(event.at == stamps[event.subject] for event in group), "one for each subject"
+        assert {event.at for event in group} == {self.clock.now // 1_000}, "what the clock said"
+        stamps = {event.subject: event.stamp for event in group}
+        assert all(event.stamp == stamps[event.subject] for event in group), "one for each subject"
         assert len({*stamps.values()}) == len(stamps), "of its own"
         assert min(stamps.values()) > self.high, "greater than all before"
         self.high = max(stamps.values())

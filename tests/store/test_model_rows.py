@@ -90,8 +90,8 @@ def test_a_record_comes_back_from_its_payload(record):
 
 @given(records)
 def test_a_payload_has_all_but_the_id_and_the_last_change(record):
-    """Those two are the subject and the time of the event itself."""
-    fields = {*ModelRecord.__slots__} - {"id", "updated"}
+    """Those are the subject, the time and the stamp of the event itself."""
+    fields = {*ModelRecord.__slots__} - {"id", "updated", "stamp"}
     assert record.payload().keys() == fields
     assert all(
         weights.keys() == {*WeightsRecord.__slots__} for weights in record.payload()["weights"]
@@ -106,8 +106,8 @@ def store(tmp_path_factory):
 
 
 def record_as(change, kind, record):
-    """Record an event with a complete model; return its time."""
-    return change.record(kind, record.id, record.payload())
+    """Record an event with a complete model; return its stamp and time."""
+    return change.record(kind, record.id, record.payload()), change.at
 
 
 def with_place(change, record):
@@ -136,10 +136,12 @@ def one_size(record):
 def test_the_rows_of_a_created_model_are_complete(store, record):
     with store.write() as change:
         record = replace(with_place(change, record), version=None, aliases=())
-        at = record_as(change, "model.created", record)
+        stamp, at = record_as(change, "model.created", record)
     with store.read() as connection:
         found = model_rows.record(connection, record.id)
-    assert found == replace(record, version=found.version, created=at, updated=at)
+    assert found == replace(
+        record, version=found.version, created=at, updated=at, birth=stamp, stamp=stamp
+    )
     assert found.version >= 1
 
 
@@ -156,12 +158,12 @@ def test_the_rows_of_a_restored_model_are_complete(store, record):
         record_as(change, "model.removed", before)
         assert model_rows.record(change.connection, record.id) is None
     with store.write() as change:
-        at = record_as(change, "model.restored", before)
+        stamp, at = record_as(change, "model.restored", before)
     with store.read() as connection:
         after = model_rows.record(connection, record.id)
     assert before.aliases == record.aliases
-    assert after == replace(before, updated=at)
-    assert after.updated > before.updated
+    assert after == replace(before, updated=at, stamp=stamp)
+    assert after.stamp > before.stamp
 
 
 def test_refolding_gives_the_same_records(store):

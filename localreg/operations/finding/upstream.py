@@ -94,7 +94,7 @@ def last_user(chain: Chain, model_id: str) -> str | None:
 
     answers = read_each(chain, lambda each: task_rows.last_user(each, model_id))
     taken = [last for _, last in answers if last is not None]
-    return max(taken, key=lambda last: last.at).task if taken else None
+    return max(taken, key=lambda last: last.stamp).task if taken else None
 
 
 def hidden(
@@ -127,7 +127,7 @@ def search(chain: Chain, query: ModelQuery) -> list[Found]:
         for row in rows
     ]
     # Sorting is stable: sort by the second key first.
-    ranked.sort(key=lambda pair: pair[0].updated, reverse=True)
+    ranked.sort(key=lambda pair: pair[0].stamp, reverse=True)
     ranked.sort(key=lambda pair: pair[0].value, reverse=query.order.descending)  # type: ignore[arg-type, return-value]  # of one order: numbers, or texts
     return [Found(each, row.id) for row, each in ranked[: query.limit]]
 

@@ -179,7 +179,7 @@ def find_by_url(chain: Chain, url: object, *, archived: bool) -> Found | None:
             if model_id is None or hidden(chain, each, [model_id]):
                 return None
             row = model_rows.model_row(connection, model_id)
-            return (row.created if row else 0, Found(each, model_id))
+            return (row.birth if row else 0, Found(each, model_id))
 
     hits = [hit for _, hit in ask(chain, find) if hit is not None]
     return max(hits, key=lambda hit: hit[0])[1] if hits else None

@@ -93,4 +93,6 @@ def unset_row(model_id: str) -> ModelRow:
         parent=None,
         created=0,
         updated=0,
+        birth=0,
+        stamp=0,
     )

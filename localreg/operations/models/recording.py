@@ -103,7 +103,6 @@ def create(
         parent: id of the model that it was made from.
     """
     model_id = new_id()
-    at = change.stamp(model_id)
     weights = () if origin is None else (weights_record(change, model_id, origin, held),)
     source = "" if origin is None else origin.url or origin.filename or ""
     record = ModelRecord(
@@ -116,7 +115,8 @@ def create(
         published=description.published,
         task=maker.id if maker else None,
         parent=parent,
-        created=at,
+        created=change.at,
+        birth=change.stamp(model_id),
         config=description.config,
         labels=description.labels,
         tags=description.tags,

@@ -100,9 +100,8 @@ def report_single(chain: Chain, owner: Owner, name: object, value: object) -> No
     title, number = check_title("name", name), check_number("value", value)
     with chain.first.store.write() as change:
         pk = owner_key(change.connection, owner)
-        at = change.stamp(owner.id)
-        report_rows.set_single(change.connection, owner.kind, pk, title, number, at)
-        report_rows.touch(change.connection, owner, pk, at)
+        report_rows.set_single(change.connection, owner.kind, pk, title, number, change.at)
+        report_rows.touch(change.connection, owner, pk, change.stamp(owner.id), change.at)
     _remember_page(chain, owner)
 
 
@@ -186,7 +185,6 @@ def _set_plot(
     digest: str | None,
 ) -> int:
     pk = owner_key(change.connection, owner)
-    at = change.stamp(owner.id)
-    report_rows.set_plot(change.connection, owner.kind, pk, key, drawing, digest, at)
-    report_rows.touch(change.connection, owner, pk, at)
+    report_rows.set_plot(change.connection, owner.kind, pk, key, drawing, digest, change.at)
+    report_rows.touch(change.connection, owner, pk, change.stamp(owner.id), change.at)
     return pk

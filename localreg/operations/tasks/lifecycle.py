@@ -145,7 +145,7 @@ def end_task(
         found = require_task(change.connection, task_id)
         if found.ended is not None and not again:
             return
-        at = found.ended or change.stamp(task_id)
+        at = found.ended or change.at
         for column, new in (("status", status), ("reason", why), ("ended", at)):
             old = getattr(found, column)
             if old != new:

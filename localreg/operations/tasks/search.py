@@ -165,7 +165,7 @@ def find_tasks(registry: OpenRegistry, search: Search) -> list[FoundTask]:
             if "aborted" in unsettled:
                 running = task_query.find(connection, replace(query, statuses=("in_progress",)))
                 found += [each for each in running if each.id in died]
-                found.sort(key=lambda each: each.updated, reverse=True)
+                found.sort(key=lambda each: each.stamp, reverse=True)
     return [each for each in found if not search.pattern or search.pattern.search(each.name)]
 
 
@@ -193,5 +193,5 @@ def search_tasks(chain: Chain, search: Search) -> list[Found]:
         return [each for each in tasks if each.id not in gone]
 
     found = [(task, registry) for registry, tasks in ask(chain, look) for task in tasks]
-    found.sort(key=lambda pair: pair[0].updated, reverse=True)
+    found.sort(key=lambda pair: pair[0].stamp, reverse=True)
     return [Found(registry, task.id) for task, registry in found]

@@ -95,7 +95,7 @@ def weights_record(
         pinned=origin.pinned,
         kept=origin.kept,
         uploaded=origin.uploaded,
-        at=change.stamp(model_id),
+        at=change.at,
     )
 
 

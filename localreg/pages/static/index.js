@@ -104,7 +104,8 @@
 
   const time = (columns) => ({
     key: 'updated', title: 'Updated', width: '156px', number: true,
-    value: (i) => columns.updated[i] ?? null, show: (i) => timeText(columns.updated[i]),
+    // Not by the times: the rows come newest first, and a clock may have been wrong.
+    value: (i) => -i, show: (i) => timeText(columns.updated[i]),
   });
   const text = (columns, key, title, width) => ({
     key, title, width, value: (i) => folded(columns[key][i] ?? '') || null,

@@ -17,15 +17,17 @@ _canonical = json.JSONEncoder(
 class Change:
     """An open write transaction.
 
-    All its events have one group number. Each subject gets one time in it, which is greater than
-    every time before, even if the clock went back.
+    All its events have one group number. Each subject gets one stamp in it, which is greater than
+    every stamp before, even if the clock went back.
 
     Attributes:
         connection: for reading, and for writing the tables that have no events.
+        at: what the clock said when the transaction began, microseconds: the time of its events.
     """
 
     def __init__(self, connection: sqlite3.Connection, registry_id: str, actor: str) -> None:
         self.connection = connection
+        self.at = now()
         self._registry_id = registry_id
         self._actor_name = actor
         self._actor = 0
@@ -48,47 +50,47 @@ class Change:
             v: the version of the kind's payload.
 
         Returns:
-            The time of the change, microseconds.
+            The stamp of the change.
         """
-        at = self.stamp(subject)
+        stamp = self.stamp(subject)
         self._seq += 1
         text = _canonical(payload)
         self.connection.execute(
-            "INSERT INTO event (event_id, registry_id, seq, grp, at, actor, kind, v, subject, "
-            "field, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (new_id(), self._registry_id, self._seq, self._group, at, self._actor, kind, v,
-             subject, field, text),
+            "INSERT INTO event (event_id, registry_id, seq, grp, stamp, at, actor, kind, v, "
+            "subject, field, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (new_id(), self._registry_id, self._seq, self._group, stamp, self.at, self._actor, kind,
+             v, subject, field, text),
         )  # fmt: skip
-        self._folding.apply(StateChange(kind, v, subject, field, payload, at))
-        return at
+        self._folding.apply(StateChange(kind, v, subject, field, payload, stamp, self.at))
+        return stamp
 
     def stamp(self, subject: str) -> int:
-        """Return the time of all changes of `subject` in this transaction, microseconds."""
+        """Return the stamp of all changes of `subject` in this transaction."""
         if not self._stamps:
             self._begin()
-        at = self._stamps.get(subject)
-        if at is None:
+        stamp = self._stamps.get(subject)
+        if stamp is None:
             self._stamp += 1
-            at = self._stamps[subject] = self._stamp
-        return at
+            stamp = self._stamps[subject] = self._stamp
+        return stamp
 
     def finish(self) -> None:
-        """Set `updated` of the changed models; call it once, before the commit."""
+        """Set stamp and time of the changed models; call it once, before the commit."""
         self._folding.finish()
 
     def _begin(self) -> None:
         """Read the last numbers of the log; only a transaction with events needs them."""
-        # The greatest time of a group need not be that of its last event.
-        seq, at, models, tasks, actor = self.connection.execute(
-            "SELECT max(seq), max(at), (SELECT max(updated) FROM model), "
-            "(SELECT max(updated) FROM task), (SELECT pk FROM actor WHERE name = :actor) "
+        # The greatest stamp of a group need not be that of its last event.
+        seq, events, models, tasks, actor = self.connection.execute(
+            "SELECT max(seq), max(stamp), (SELECT max(stamp) FROM model), "
+            "(SELECT max(stamp) FROM task), (SELECT pk FROM actor WHERE name = :actor) "
             "FROM event WHERE registry_id = :id AND seq >= "
             "(SELECT grp FROM event WHERE registry_id = :id ORDER BY seq DESC LIMIT 1)",
             {"id": self._registry_id, "actor": self._actor_name},
         ).fetchone()
         self._seq = seq or 0
         self._group = self._seq + 1
-        self._stamp = max(now() - 1, at or 0, models or 0, tasks or 0)
+        self._stamp = max(self.at - 1, events or 0, models or 0, tasks or 0)
         self._actor = actor or self._new_actor()
 
     def _new_actor(self) -> int:

@@ -58,7 +58,7 @@ KINDS: dict[tuple[str, int], Fold] = {
     ("task.artifact", 1): task_fold.artifact,
     ("task.removed", 1): task_fold.removed,
 }
-# These set `updated` themselves; after every other event on a model, `finish` does.
+# These set stamp and time themselves; after every other event on a model, `finish` does.
 _COMPLETE = frozenset({"model.created", "model.removed", "model.restored"})
 
 
@@ -67,7 +67,7 @@ class Folding:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._touched: dict[str, int] = {}
+        self._touched: dict[str, tuple[int, int]] = {}
 
     def apply(self, change: StateChange) -> None:
         """Apply one event."""
@@ -76,12 +76,12 @@ class Folding:
             return
         fold(self._connection, change)
         if change.kind.startswith(("model.", "alias.")) and change.kind not in _COMPLETE:
-            self._touched[change.subject] = change.at
+            self._touched[change.subject] = change.stamp, change.at
 
     def finish(self) -> None:
-        """Set `updated` of every model that the group changed."""
-        for subject, at in self._touched.items():
-            model_rows.touch(self._connection, subject, at)
+        """Set stamp and time of every model that the group changed."""
+        for subject, (stamp, at) in self._touched.items():
+            model_rows.touch(self._connection, subject, stamp, at)
         self._touched.clear()
 
 
@@ -102,13 +102,14 @@ def refold(connection: Connection) -> None:
     folding = Folding(connection)
     group = None
     rows = connection.execute(
-        "SELECT registry_id, grp, kind, v, subject, field, payload, at FROM event ORDER BY pk"
+        "SELECT registry_id, grp, kind, v, subject, field, payload, stamp, at "
+        "FROM event ORDER BY pk"
     )
-    for registry_id, grp, kind, v, subject, field, payload, at in rows:
+    for registry_id, grp, kind, v, subject, field, payload, stamp, at in rows:
         if group != (registry_id, grp):
             folding.finish()
             group = (registry_id, grp)
-        folding.apply(StateChange(kind, v, subject, field, json.loads(payload), at))
+        folding.apply(StateChange(kind, v, subject, field, json.loads(payload), stamp, at))
     folding.finish()
     _negate_owners(connection)
     report_rows.touch_reported(connection)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from localreg.store.rows.keys import blob_pk, next_version, project_pk, tag_pk
+from localreg.values.frozen import replace
 from localreg.values.records import ModelRecord, StateChange, WeightsRecord, model_from_payload
 
 Connection = sqlite3.Connection
@@ -29,14 +30,15 @@ def created(connection: Connection, event: StateChange) -> None:
     record = model_from_payload(event.subject, event.payload)
     project = project_pk(connection, record.project.id if record.project else "")
     version = next_version(connection, project, record.name)
-    _insert_model(connection, record, project, version, event.at, event.at)
+    born = replace(record, version=version, birth=event.stamp, created=event.at)
+    _insert_model(connection, born, project, event)
 
 
 def removed(connection: Connection, event: StateChange) -> None:
     """Delete a model, and insert a tombstone."""
     connection.execute(
         "INSERT INTO tombstone SELECT id, project, name, version, ? FROM model WHERE id = ?",
-        (event.at, event.subject),
+        (event.stamp, event.subject),
     )
     connection.execute("DELETE FROM model WHERE id = ?", (event.subject,))
 
@@ -47,7 +49,7 @@ def restored(connection: Connection, event: StateChange) -> None:
     project = project_pk(connection, record.project.id if record.project else "")
     connection.execute("DELETE FROM tombstone WHERE id = ?", (event.subject,))
     version = record.version or next_version(connection, project, record.name)
-    pk = _insert_model(connection, record, project, version, record.created, event.at)
+    pk = _insert_model(connection, replace(record, version=version), project, event)
     connection.executemany(
         # An alias that another version got in the meantime stays there.
         "INSERT OR IGNORE INTO alias VALUES (?, ?, ?, ?)",
@@ -79,7 +81,7 @@ def tagged(connection: Connection, event: StateChange) -> None:
     """Add or drop a tag."""
     tag = tag_pk(connection, str(event.field), event.payload["system"])
     if event.payload["new"]:
-        sql = "INSERT OR IGNORE INTO model_tag SELECT pk, ?, updated FROM model WHERE id = ?"
+        sql = "INSERT OR IGNORE INTO model_tag SELECT pk, ?, stamp FROM model WHERE id = ?"
     else:
         sql = "DELETE FROM model_tag WHERE tag = ? AND model = (SELECT pk FROM model WHERE id = ?)"
     connection.execute(sql, (tag, event.subject))
@@ -183,16 +185,15 @@ def _insert_model(
     connection: Connection,
     record: ModelRecord,
     project: int,
-    version: int,
-    created: int,
-    updated: int,
+    event: StateChange,
 ) -> int:
     cursor = connection.execute(
         "INSERT INTO model (id, name, project, version, comment, framework, package, published, "
-        "archived, task, parent, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (record.id, record.name, project, version, record.comment, record.framework,
+        "archived, task, parent, created, updated, birth, stamp) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (record.id, record.name, project, record.version, record.comment, record.framework,
          record.package, record.published, record.archived, record.task,
-         record.parent, created, updated),
+         record.parent, record.created, event.at, record.birth, event.stamp),
     )  # fmt: skip
     pk = int(cursor.lastrowid or 0)
     if record.config or record.labels:
@@ -202,7 +203,7 @@ def _insert_model(
     tags = [(tag, False) for tag in record.tags] + [(tag, True) for tag in record.system_tags]
     for tag, system in tags:
         key = tag_pk(connection, tag, system)
-        connection.execute("INSERT INTO model_tag VALUES (?, ?, ?)", (pk, key, updated))
+        connection.execute("INSERT INTO model_tag VALUES (?, ?, ?)", (pk, key, event.stamp))
     connection.executemany(
         "INSERT INTO metadata VALUES (?, ?, ?, ?)",
         [(pk, key, entry.value, entry.type) for key, entry in record.metadata.items()],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from localreg.store.rows import task_rows
 from localreg.store.rows.keys import blob_pk, tag_pk
 from localreg.values.records import StateChange, WeightsRecord
 
@@ -21,12 +22,12 @@ def created(connection: Connection, event: StateChange) -> None:
     project = task["project"]
     cursor = connection.execute(
         "INSERT INTO task (id, project, name, type, status, published, comment, parent, run, "
-        "created, updated) "
-        "VALUES (?, (SELECT pk FROM project WHERE id = ?), ?, ?, ?, 0, ?, ?, ?, ?, ?)",
+        "created, updated, stamp) "
+        "VALUES (?, (SELECT pk FROM project WHERE id = ?), ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)",
         (event.subject, project["id"] if project else "", task["name"], task["type"],
          task["status"], task["comment"], task["parent"],
          json.dumps(task.get("run") or {}, ensure_ascii=False, sort_keys=True),
-         event.at, event.at),
+         event.at, event.at, event.stamp),
     )  # fmt: skip
     for tag in task["tags"]:
         key = tag_pk(connection, tag, False)
@@ -37,9 +38,9 @@ def changed(connection: Connection, event: StateChange) -> None:
     """Set one column of a task."""
     if event.field in TASK_COLUMNS:
         connection.execute(
-            f"UPDATE task SET {event.field} = ?, updated = ? WHERE id = ?",
-            (event.payload["new"], event.at, event.subject),
+            f"UPDATE task SET {event.field} = ? WHERE id = ?", (event.payload["new"], event.subject)
         )
+        _touch(connection, event)
 
 
 def design(connection: Connection, event: StateChange) -> None:
@@ -53,7 +54,7 @@ def design(connection: Connection, event: StateChange) -> None:
             event.subject,
         ),
     )
-    _touch(connection, event.subject, event.at)
+    _touch(connection, event)
 
 
 def model(connection: Connection, event: StateChange) -> None:
@@ -67,9 +68,9 @@ def model(connection: Connection, event: StateChange) -> None:
     else:
         connection.execute(
             "INSERT OR REPLACE INTO task_model SELECT pk, ?, ?, ?, ? FROM task WHERE id = ?",
-            (event.payload["role"], event.field, event.payload["new"], event.at, event.subject),
+            (event.payload["role"], event.field, event.payload["new"], event.stamp, event.subject),
         )
-    _touch(connection, event.subject, event.at)
+    _touch(connection, event)
 
 
 def moved(connection: Connection, event: StateChange) -> None:
@@ -79,7 +80,7 @@ def moved(connection: Connection, event: StateChange) -> None:
         "UPDATE task SET project = (SELECT pk FROM project WHERE id = ?) WHERE id = ?",
         (project["id"] if project else "", event.subject),
     )
-    _touch(connection, event.subject, event.at)
+    _touch(connection, event)
 
 
 def tagged(connection: Connection, event: StateChange) -> None:
@@ -92,14 +93,14 @@ def tagged(connection: Connection, event: StateChange) -> None:
             "DELETE FROM task_tag WHERE tag = :tag AND task = (SELECT pk FROM task WHERE id = :id)"
         )
     connection.execute(sql, {"tag": tag, "id": event.subject})
-    _touch(connection, event.subject, event.at)
+    _touch(connection, event)
 
 
 def run(connection: Connection, event: StateChange) -> None:
     """Set the facts of how a task runs."""
     text = json.dumps(event.payload["new"], ensure_ascii=False, sort_keys=True)
     connection.execute("UPDATE task SET run = ? WHERE id = ?", (text, event.subject))
-    _touch(connection, event.subject, event.at)
+    _touch(connection, event)
 
 
 def parameter(connection: Connection, event: StateChange) -> None:
@@ -134,7 +135,7 @@ def _set_row(
             f"INSERT INTO {table} SELECT pk, {marks} FROM task WHERE id = ?",
             (*key, *new, event.subject),
         )
-    _touch(connection, event.subject, event.at)
+    _touch(connection, event)
 
 
 def artifact(connection: Connection, event: StateChange) -> None:
@@ -152,7 +153,7 @@ def artifact(connection: Connection, event: StateChange) -> None:
             (event.field, blob_pk(connection, held), new["filename"], new["kind"], details,
              event.at, event.subject),
         )  # fmt: skip
-    _touch(connection, event.subject, event.at)
+    _touch(connection, event)
 
 
 def removed(connection: Connection, event: StateChange) -> None:
@@ -160,5 +161,5 @@ def removed(connection: Connection, event: StateChange) -> None:
     connection.execute("DELETE FROM task WHERE id = ?", (event.subject,))
 
 
-def _touch(connection: Connection, task_id: str, at: int) -> None:
-    connection.execute("UPDATE task SET updated = ? WHERE id = ?", (at, task_id))
+def _touch(connection: Connection, event: StateChange) -> None:
+    task_rows.touch(connection, event.subject, event.stamp, event.at)

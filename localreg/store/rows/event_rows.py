@@ -8,7 +8,8 @@ import sqlite3
 from localreg.values.records import Event, StateChange
 
 _SELECT = (
-    "SELECT e.seq, e.grp, a.name, e.kind, e.v, e.subject, e.field, e.payload, e.at "
+    "SELECT e.seq, e.grp, a.name, e.kind, e.v, e.subject, e.field, e.payload, "
+    "e.stamp, e.at "
     "FROM event e JOIN actor a ON a.pk = e.actor"
 )
 
@@ -28,8 +29,8 @@ def events(
         [*parameters, -1 if limit is None else limit],
     )
     return [
-        Event(seq, grp, actor, StateChange(kind, v, about, field, json.loads(payload), at))
-        for seq, grp, actor, kind, v, about, field, payload, at in rows
+        Event(seq, grp, actor, StateChange(kind, v, about, field, json.loads(payload), *when))
+        for seq, grp, actor, kind, v, about, field, payload, *when in rows
     ]
 
 
@@ -54,11 +55,11 @@ def package_before(connection: sqlite3.Connection, model_id: str, revision: int)
 def last_on(connection: sqlite3.Connection, subject: str, kind: str) -> StateChange | None:
     """Return the last event of a kind on a subject, or None; only of a known version."""
     row = connection.execute(
-        "SELECT kind, v, subject, field, payload, at FROM event "
+        "SELECT kind, v, subject, field, payload, stamp, at FROM event "
         "WHERE subject = ? AND kind = ? AND v = 1 ORDER BY pk DESC LIMIT 1",
         (subject, kind),
     ).fetchone()
     if row is None:
         return None
-    kind, v, about, field, payload, at = row
-    return StateChange(kind, v, about, field, json.loads(payload), at)
+    kind, v, about, field, payload, stamp, at = row
+    return StateChange(kind, v, about, field, json.loads(payload), stamp, at)

@@ -1,6 +1,6 @@
 """Find models: build the statement, and choose the index that it reads first (the driver).
 
-Answers are usually ordered by `updated`, newest first, and only the first few are wanted. An index
+Answers are usually ordered by `stamp`, newest first, and only the first few are wanted. An index
 of the models of one tag (or name, or project) has that order. It is read until enough models are
 found, and each is checked against the other conditions. The best index is the one with the fewest
 models. A short probe finds it: the index ends after a few entries, or the age of its 65th entry
@@ -28,7 +28,7 @@ FEW = 2_000
 
 
 class Order(Frozen):
-    """The order of an answer. Equal models are ordered by `updated`, newest first.
+    """The order of an answer. Equal models are ordered by `stamp`, newest first.
 
     Attributes:
         by: "updated", "created" or "name" of the model, "series" for the last value of a scalar
@@ -76,7 +76,7 @@ class Ranked(Frozen):
 
     id: str
     value: object
-    updated: int
+    stamp: int
 
 
 class _Driver(Frozen):
@@ -86,7 +86,7 @@ class _Driver(Frozen):
     condition: str
     parameters: tuple[object, ...]
     model: str
-    updated: str
+    stamp: str
     ordered: bool = True
 
 
@@ -99,7 +99,7 @@ def rank(connection: Connection, query: ModelQuery) -> list[Ranked]:
     """Return the models that match, in the order of the query."""
 
     def columns(driver: _Driver) -> str:
-        return f"m.id, {_value_sql(query.order, driver)}, m.updated"
+        return f"m.id, {_value_sql(query.order, driver)}, m.stamp"
 
     return [Ranked(*row) for row in _rows(connection, query, columns)]
 
@@ -139,12 +139,12 @@ def _rows(
 def _order_sql(order: Order, driver: _Driver) -> str:
     direction = "DESC" if order.descending else "ASC"
     value = f"{_value_sql(order, driver)} {direction}"
-    return value if order.by == "updated" else f"{value}, {driver.updated} DESC"
+    return value if order.by == "updated" else f"{value}, {driver.stamp} DESC"
 
 
 def _value_sql(order: Order, driver: _Driver) -> str:
-    value = {"created": "m.created", "name": "m.name", "series": "d.last", "single": "d.value"}
-    return driver.updated if order.by == "updated" else value[order.by]
+    value = {"created": "m.birth", "name": "m.name", "series": "d.last", "single": "d.value"}
+    return driver.stamp if order.by == "updated" else value[order.by]
 
 
 def _of_metric(order: Order) -> _Driver | None:
@@ -153,13 +153,13 @@ def _of_metric(order: Order) -> _Driver | None:
         return _Driver(
             "series d INDEXED BY series_last CROSS JOIN model m ON m.pk = d.model",
             "d.title = ? AND d.name = ? AND d.last IS NOT NULL",
-            (order.title, order.name), "d.model", "m.updated", ordered=False,
+            (order.title, order.name), "d.model", "m.stamp", ordered=False,
         )  # fmt: skip
     if order.by == "single":
         return _Driver(
             "model m JOIN single d INDEXED BY single_model ON d.model = m.pk",
             "d.name = ? AND d.value IS NOT NULL",
-            (order.name,), "d.model", "m.updated", ordered=False,
+            (order.name,), "d.model", "m.stamp", ordered=False,
         )  # fmt: skip
     return None
 
@@ -194,11 +194,11 @@ def _tag_sql(
 ) -> str:
     tagged = f"EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} AND x.tag = ?)"
     if driver.ordered:
-        # `updated` is different for every model, so it identifies one. This index has the order in
+        # `stamp` is different for every model, so it identifies one. This index has the order in
         # which the driver is read, so neighbouring look-ups read neighbouring entries.
         tagged = (
             "EXISTS (SELECT 1 FROM model_tag x INDEXED BY model_tag_newest "
-            f"WHERE x.tag = ? AND x.updated = {driver.updated})"
+            f"WHERE x.tag = ? AND x.stamp = {driver.stamp})"
         )
     untagged = (
         "NOT EXISTS (SELECT 1 FROM model_tag x CROSS JOIN tag t ON t.pk = x.tag "
@@ -227,39 +227,39 @@ def _driver(
     return best[1] if best else _walk(query)
 
 
-# How many entries an index has: (0, count) for up to PROBE entries, else (1, `updated` of the entry
+# How many entries an index has: (0, count) for up to PROBE entries, else (1, `stamp` of the entry
 # after these). The older that entry is, the rarer are the models. The least spread is the best.
 _Spread = tuple[int, int]
 
 
 def _ordered(query: ModelQuery, project: int | None, keys: dict[str, int]) -> Iterator[_Driver]:
-    """Yield every index that a required condition selects and that is ordered by `updated`."""
+    """Yield every index that a required condition selects and that is ordered by `stamp`."""
     if query.name is not None:
         yield _Driver(
-            "model m INDEXED BY model_name", "m.name = ?", (query.name,), "m.pk", "m.updated"
+            "model m INDEXED BY model_name", "m.name = ?", (query.name,), "m.pk", "m.stamp"
         )
     if project is not None:
         yield _Driver(
-            "model m INDEXED BY model_project", "m.project = ?", (project,), "m.pk", "m.updated"
+            "model m INDEXED BY model_project", "m.project = ?", (project,), "m.pk", "m.stamp"
         )
     for part in _required(query.tags):
         if isinstance(part, HasTag) and part.tag is not None:
             yield _Driver(
                 "model_tag d INDEXED BY model_tag_newest CROSS JOIN model m ON m.pk = d.model",
-                "d.tag = ?", (keys[part.tag],), "d.model", "d.updated",
+                "d.tag = ?", (keys[part.tag],), "d.model", "d.stamp",
             )  # fmt: skip
 
 
 def _walk(query: ModelQuery) -> _Driver:
-    index = "model_updated" if query.archived else "model_updated_active"
-    return _Driver(f"model m INDEXED BY {index}", "1", (), "m.pk", "m.updated")
+    index = "model_newest" if query.archived else "model_newest_active"
+    return _Driver(f"model m INDEXED BY {index}", "1", (), "m.pk", "m.stamp")
 
 
 def _spread(connection: Connection, driver: _Driver) -> _Spread:
     source = driver.source.partition(" CROSS")[0]
     count, oldest = connection.execute(
-        f"SELECT count(*), min(updated) FROM (SELECT updated FROM {source} "
-        f"WHERE {driver.condition} ORDER BY updated DESC LIMIT {PROBE + 1})",
+        f"SELECT count(*), min(stamp) FROM (SELECT stamp FROM {source} "
+        f"WHERE {driver.condition} ORDER BY stamp DESC LIMIT {PROBE + 1})",
         driver.parameters,
     ).fetchone()
     return (0, count) if count <= PROBE else (1, oldest)
@@ -281,7 +281,7 @@ def _small_unions(
             source = f"(SELECT DISTINCT model FROM model_tag WHERE tag IN ({marks})) d"
             driver = _Driver(
                 f"{source} CROSS JOIN model m ON m.pk = d.model",
-                "1", tuple(tags), "d.model", "m.updated", ordered=False,
+                "1", tuple(tags), "d.model", "m.stamp", ordered=False,
             )  # fmt: skip
             found.append(((0, count), driver))
     return found
@@ -296,7 +296,7 @@ def _matching_metadata(
         if count <= FEW:
             driver = _Driver(
                 "metadata d INDEXED BY metadata_value CROSS JOIN model m ON m.pk = d.model",
-                "d.key = ? AND d.value = ?", (key, value), "d.model", "m.updated", ordered=False,
+                "d.key = ? AND d.value = ?", (key, value), "d.model", "m.stamp", ordered=False,
             )  # fmt: skip
             yield (0, count), driver
 

@@ -12,7 +12,7 @@ Connection = sqlite3.Connection
 
 _COLUMNS = (
     "m.id, m.name, p.id, p.name, m.version, m.comment, m.framework, m.package, m.published, "
-    "m.archived, m.task, m.parent, m.created, m.updated"
+    "m.archived, m.task, m.parent, m.created, m.updated, m.birth, m.stamp"
 )
 _JOIN = "FROM model m JOIN project p ON p.pk = m.project"
 _AT_ONCE = 500  # parameters of a statement; SQLite takes 999 at least
@@ -34,6 +34,8 @@ class ModelRow(Frozen):
     parent: str | None
     created: int
     updated: int
+    birth: int
+    stamp: int
 
     @property
     def ref(self) -> str:
@@ -49,11 +51,11 @@ def model_row(connection: Connection, model_id: str) -> ModelRow | None:
 
 def _model_row(row: Sequence[object]) -> ModelRow:
     (id_, name, project_id, project_name, version, comment, framework, package, published,
-     archived, task, parent, created, updated) = row  # fmt: skip
+     archived, task, parent, created, updated, birth, stamp) = row  # fmt: skip
     project = Project(str(project_id), str(project_name)) if project_id else None
     return ModelRow(
         id_, name, project, version, comment, framework, bool(package), bool(published),  # type: ignore[arg-type]  # a row's types are the schema's
-        bool(archived), task, parent, created, updated,  # type: ignore[arg-type]
+        bool(archived), task, parent, created, updated, birth, stamp,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -209,6 +211,8 @@ def _complete(connection: Connection, row: ModelRow) -> ModelRecord:
         parent=row.parent,
         created=row.created,
         updated=row.updated,
+        birth=row.birth,
+        stamp=row.stamp,
         config=text,
         labels=enumeration,
         tags=tuple(tags(connection, row.id, system=False)),
@@ -227,7 +231,7 @@ def with_url(connection: Connection, url: str, *, archived: bool) -> list[str]:
     """
     rows = connection.execute(
         "SELECT m.id FROM weights w JOIN model m ON m.pk = w.model "
-        "WHERE w.current = 1 AND w.url = ? AND m.archived <= ? ORDER BY m.created DESC",
+        "WHERE w.current = 1 AND w.url = ? AND m.archived <= ? ORDER BY m.birth DESC",
         (url, archived),
     )
     return [model_id for (model_id,) in rows]
@@ -243,7 +247,7 @@ def with_digest(connection: Connection, digest: str, *, archived: bool) -> list[
     """Return ids of the models whose current weights are this blob, newest created first."""
     rows = connection.execute(
         "SELECT m.id FROM blob b JOIN weights w ON w.blob = b.pk JOIN model m ON m.pk = w.model "
-        "WHERE w.current = 1 AND b.digest = ? AND m.archived <= ? ORDER BY m.created DESC",
+        "WHERE w.current = 1 AND b.digest = ? AND m.archived <= ? ORDER BY m.birth DESC",
         (digest, archived),
     )
     return [model_id for (model_id,) in rows]
@@ -286,26 +290,26 @@ def keep_private_url(connection: Connection, model_id: str, revision: int, url: 
     )
 
 
-def touch(connection: Connection, model_id: str, at: int) -> None:
-    """Set `updated` of a model, on its row and on its tags."""
+def touch(connection: Connection, model_id: str, stamp: int, at: int) -> None:
+    """Set stamp and time of a model's last change; its tags have the stamp too."""
     rows = connection.execute(
-        "UPDATE model SET updated = ? WHERE id = ? RETURNING pk", (at, model_id)
+        "UPDATE model SET stamp = ?, updated = ? WHERE id = ? RETURNING pk", (stamp, at, model_id)
     ).fetchall()
     for (pk,) in rows:
-        connection.execute("UPDATE model_tag SET updated = ? WHERE model = ?", (at, pk))
+        connection.execute("UPDATE model_tag SET stamp = ? WHERE model = ?", (stamp, pk))
 
 
 def children(connection: Connection, model_id: str) -> list[str]:
     """Return ids of the models whose parent is this one, newest first."""
     rows = connection.execute(
-        "SELECT id FROM model WHERE parent = ? ORDER BY created DESC", (model_id,)
+        "SELECT id FROM model WHERE parent = ? ORDER BY birth DESC", (model_id,)
     )
     return [child for (child,) in rows]
 
 
 def made_by(connection: Connection, task_id: str) -> list[str]:
     """Return ids of the models made by a task, oldest first."""
-    rows = connection.execute("SELECT id FROM model WHERE task = ? ORDER BY created", (task_id,))
+    rows = connection.execute("SELECT id FROM model WHERE task = ? ORDER BY birth", (task_id,))
     return [model_id for (model_id,) in rows]
 
 
@@ -324,7 +328,7 @@ def tombstones(
     """Return ids of the removed models with this name, last removed first."""
     rows = connection.execute(
         "SELECT t.id FROM project p JOIN tombstone t ON t.project = p.pk "
-        "WHERE p.name = ? AND t.name = ? AND (? IS NULL OR t.version = ?) ORDER BY removed DESC",
+        "WHERE p.name = ? AND t.name = ? AND (? IS NULL OR t.version = ?) ORDER BY t.stamp DESC",
         (project or "", name, version, version),
     )
     return [model_id for (model_id,) in rows]
@@ -334,7 +338,7 @@ def some_references(connection: Connection, limit: int = 1_000) -> list[str]:
     """Return ``project/name`` of the models that changed last, to suggest for a mistyped one."""
     rows = connection.execute(
         "SELECT DISTINCT p.name, m.name FROM (SELECT project, name FROM model "
-        "ORDER BY updated DESC LIMIT ?) m JOIN project p ON p.pk = m.project",
+        "ORDER BY stamp DESC LIMIT ?) m JOIN project p ON p.pk = m.project",
         (limit,),
     )
     return [f"{project}/{name}" if project else name for project, name in rows]

@@ -20,7 +20,7 @@ def newest_models(connection: Connection, limit: int) -> list[tuple[object, ...]
         "SELECT m.pk, m.id, p.name, m.name, m.version, m.framework, m.published, m.archived, "
         "m.package, m.updated, (SELECT b.size FROM weights w JOIN blob b ON b.pk = w.blob "
         "WHERE w.model = m.pk AND w.current = 1) "
-        "FROM model m JOIN project p ON p.pk = m.project ORDER BY m.updated DESC LIMIT ?",
+        "FROM model m JOIN project p ON p.pk = m.project ORDER BY m.stamp DESC LIMIT ?",
         (limit,),
     ).fetchall()
 
@@ -59,7 +59,7 @@ def newest_tasks(connection: Connection, limit: int) -> list[tuple[object, ...]]
     """
     return connection.execute(
         "SELECT t.pk, t.id, p.name, t.name, t.status, t.published, t.updated "
-        "FROM task t JOIN project p ON p.pk = t.project ORDER BY t.updated DESC LIMIT ?",
+        "FROM task t JOIN project p ON p.pk = t.project ORDER BY t.stamp DESC LIMIT ?",
         (limit,),
     ).fetchall()
 
@@ -72,19 +72,23 @@ def task_tags(connection: Connection) -> Iterable[tuple[int, str]]:
 
 
 def last_change(connection: Connection, owner: Owner) -> int | None:
-    """Return the time of the last change of a model or task; None if it does not exist."""
-    sql = f"SELECT updated FROM {owner.kind} WHERE id = ?"
+    """Return the stamp of the last change of a model or task; None if it does not exist."""
+    sql = f"SELECT stamp FROM {owner.kind} WHERE id = ?"
     row = connection.execute(sql, (owner.id,)).fetchone()
     return None if row is None else int(row[0])
 
 
 def projects(connection: Connection) -> list[tuple[str, int, int, int]]:
-    """Return (name, models, tasks, last change) of each project, ordered by name."""
+    """Return (name, models, tasks, time of the last change) of each project, ordered by name."""
+    newest = " UNION ALL ".join(
+        f"SELECT * FROM (SELECT stamp, updated FROM {table} WHERE project = p.pk "
+        "ORDER BY stamp DESC LIMIT 1)"
+        for table in ("model", "task")
+    )
     rows = connection.execute(
         "SELECT name, (SELECT count(*) FROM model WHERE project = p.pk), "
-        "(SELECT count(*) FROM task WHERE project = p.pk), max(created, "
-        "ifnull((SELECT max(updated) FROM model WHERE project = p.pk), 0), "
-        "ifnull((SELECT max(updated) FROM task WHERE project = p.pk), 0)) "
+        "(SELECT count(*) FROM task WHERE project = p.pk), "
+        f"ifnull((SELECT updated FROM ({newest}) ORDER BY stamp DESC LIMIT 1), created) "
         "FROM project p WHERE pk > 0 ORDER BY name"
     )
     return list(rows)

@@ -187,7 +187,8 @@ class ReportBuffer:
                     lost.append(owner)
                     continue
                 owners[owner] = found
-                report_rows.touch(connection, owner, found, change.stamp(owner.id))
+                stamp = change.stamp(owner.id)
+                report_rows.touch(connection, owner, found, stamp, change.at)
             for (owner, title, series), some in points.items():
                 if pk := owners[owner]:
                     report_rows.add_points(connection, owner.kind, pk, title, series, some)

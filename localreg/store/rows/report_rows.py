@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import chain
 from operator import lt
 
-from localreg.store.rows import model_rows
+from localreg.store.rows import model_rows, task_rows
 from localreg.values.frozen import Frozen
 from localreg.values.records import Owner
 
@@ -71,29 +71,29 @@ def owner_pk(connection: Connection, owner: Owner) -> int | None:
     return None if row is None else int(row[0])
 
 
-def touch(connection: Connection, owner: Owner, pk: int, at: int) -> None:
-    """Set `updated` of a model or task that was reported to, and remember it as reported."""
-    _touch(connection, owner, at)
+def touch(connection: Connection, owner: Owner, pk: int, stamp: int, at: int) -> None:
+    """Set stamp and time of a model or task that was reported to, and remember both."""
+    _touch(connection, owner, stamp, at)
     connection.execute(f"DELETE FROM reported WHERE {owner.kind} = ?", (pk,))
-    connection.execute(f"INSERT INTO reported ({owner.kind}, at) VALUES (?, ?)", (pk, at))
+    connection.execute(
+        f"INSERT INTO reported ({owner.kind}, stamp, at) VALUES (?, ?, ?)", (pk, stamp, at)
+    )
 
 
-def _touch(connection: Connection, owner: Owner, at: int) -> None:
-    if owner.kind == "model":
-        model_rows.touch(connection, owner.id, at)
-    else:
-        connection.execute("UPDATE task SET updated = ? WHERE id = ?", (at, owner.id))
+def _touch(connection: Connection, owner: Owner, stamp: int, at: int) -> None:
+    rows = model_rows if owner.kind == "model" else task_rows
+    rows.touch(connection, owner.id, stamp, at)
 
 
 def touch_reported(connection: Connection) -> None:
-    """Set `updated` again for every report: a fold of the events knows no reports."""
+    """Set stamp and time again for every report: a fold of the events knows no reports."""
     for kind in ("model", "task"):
         rows = connection.execute(
-            f"SELECT o.id, r.at FROM reported r JOIN {kind} o ON o.pk = r.{kind} "
-            "WHERE r.at > o.updated"
+            f"SELECT o.id, r.stamp, r.at FROM reported r JOIN {kind} o ON o.pk = r.{kind} "
+            "WHERE r.stamp > o.stamp"
         ).fetchall()
-        for owner_id, at in rows:
-            _touch(connection, Owner(kind, owner_id), at)
+        for owner_id, stamp, at in rows:
+            _touch(connection, Owner(kind, owner_id), stamp, at)
 
 
 def add_points(

@@ -35,11 +35,11 @@ class TaskQuery(Frozen, kw_only=True):
 
 
 class FoundTask(Frozen):
-    """A task that matches; `updated` orders it among those of other registries."""
+    """A task that matches; `stamp` orders it among those of other registries."""
 
     id: str
     name: str
-    updated: int
+    stamp: int
 
 
 def find(connection: Connection, query: TaskQuery) -> list[FoundTask]:
@@ -87,7 +87,7 @@ def statement(connection: Connection, query: TaskQuery) -> tuple[str, list[objec
     limit = "" if query.limit is None else " LIMIT ?"
     if query.limit is not None:
         parameters.append(query.limit)
-    sql = f"SELECT t.id, t.name, t.updated FROM task t {condition}ORDER BY t.updated DESC{limit}"
+    sql = f"SELECT t.id, t.name, t.stamp FROM task t {condition}ORDER BY t.stamp DESC{limit}"
     return sql, parameters
 
 

@@ -1,4 +1,4 @@
-"""Read tasks: rows to records."""
+"""Tasks: rows to records, and the columns that change without an event."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Connection = sqlite3.Connection
 
 _SELECT = (
     "SELECT t.id, t.name, p.id, p.name, t.type, t.status, t.reason, t.published, t.comment, "
-    "t.parent, t.run, t.created, t.ended, t.updated FROM task t JOIN project p ON p.pk = t.project"
+    "t.parent, t.run, t.created, t.ended, t.updated, t.stamp "
+    "FROM task t JOIN project p ON p.pk = t.project"
 )
 
 
@@ -37,7 +38,7 @@ def present(connection: Connection, task_ids: Sequence[str]) -> set[str]:
 
 def _task_record(row: Sequence[Any]) -> TaskRecord:
     (id_, name, project_id, project_name, type_, status, reason, published, comment, parent, run,
-     created, ended, updated) = row  # fmt: skip
+     created, ended, updated, stamp) = row  # fmt: skip
     return TaskRecord(
         id=id_,
         name=name,
@@ -52,6 +53,7 @@ def _task_record(row: Sequence[Any]) -> TaskRecord:
         created=created,
         ended=ended,
         updated=updated,
+        stamp=stamp,
     )
 
 
@@ -83,24 +85,24 @@ def models(connection: Connection, task_id: str, role: str) -> dict[str, str]:
     """
     rows = connection.execute(
         "SELECT x.name, x.model FROM task t JOIN task_model x ON x.task = t.pk "
-        "WHERE t.id = ? AND x.role = ? ORDER BY x.at, x.name",
+        "WHERE t.id = ? AND x.role = ? ORDER BY x.stamp, x.name",
         (task_id, role),
     )
     return dict(rows.fetchall())
 
 
 class Use(Frozen):
-    """A task that has a model as input, and since when, in microseconds."""
+    """A task that has a model as input, and the stamp of when it got it."""
 
     task: str
-    at: int
+    stamp: int
 
 
 def last_user(connection: Connection, model_id: str) -> Use | None:
     """Return the last use of a model as an input, or None."""
     row = connection.execute(
-        "SELECT t.id, x.at FROM task_model x JOIN task t ON t.pk = x.task "
-        "WHERE x.model = ? AND x.role = 'input' ORDER BY x.at DESC LIMIT 1",
+        "SELECT t.id, x.stamp FROM task_model x JOIN task t ON t.pk = x.task "
+        "WHERE x.model = ? AND x.role = 'input' ORDER BY x.stamp DESC LIMIT 1",
         (model_id,),
     ).fetchone()
     return None if row is None else Use(*row)
@@ -110,7 +112,7 @@ def uses(connection: Connection, model_id: str) -> list[tuple[str, str, str, str
     """Return every use of a model by a task: task id, task name, role, name of the model on it."""
     rows = connection.execute(
         "SELECT t.id, t.name, x.role, x.name FROM task_model x JOIN task t ON t.pk = x.task "
-        "WHERE x.model = ? ORDER BY x.at",
+        "WHERE x.model = ? ORDER BY x.stamp",
         (model_id,),
     )
     return list(rows)
@@ -159,6 +161,11 @@ def last_iteration(connection: Connection, task_id: str) -> int:
         (task_id,),
     ).fetchone() or (0, 0)
     return max(scalars or 0, plots or 0)
+
+
+def touch(connection: Connection, task_id: str, stamp: int, at: int) -> None:
+    """Set stamp and time of a task's last change."""
+    connection.execute("UPDATE task SET stamp = ?, updated = ? WHERE id = ?", (stamp, at, task_id))
 
 
 def place(connection: Connection, task_id: str) -> Json:

@@ -19,8 +19,8 @@ def names(models):
     return [model.name for model in models]
 
 
-def updated(registry):
-    rows = registry.db.execute("SELECT id, updated FROM model ORDER BY updated DESC")
+def stamps(registry):
+    rows = registry.db.execute("SELECT id, stamp FROM model ORDER BY stamp DESC")
     return dict(rows.fetchall())
 
 
@@ -45,23 +45,23 @@ EVENTS_ON_A_MODEL = {
 def test_every_event_on_a_model_makes_it_the_newest(change, registry):
     old, new = imported("old"), imported("new")
     assert InputModel.query_models(include_archived=True)[0].id == new.id
-    before = updated(registry)[new.id]
+    before = stamps(registry)[new.id]
     change(old, registry)
     assert InputModel.query_models(include_archived=True)[0].id == old.id
-    assert updated(registry)[old.id] > before
+    assert stamps(registry)[old.id] > before
 
 
-def test_a_call_that_changes_nothing_does_not_move_updated(registry):
+def test_a_call_that_changes_nothing_does_not_move_stamps(registry):
     old = imported("old", tags=["t"], comment="c", metadata={"k": "v"}, project="p")
     imported("new")
-    before = updated(registry)
+    before = stamps(registry)
     old.tags, old.comment, old.name, old.project = ["t"], "c", "old", "p"
     old.set_metadata("k", "v")
     old.set_all_metadata({"k": "v"})
     old.unarchive()
     old.add_tags("t")
     old.remove_tags("other")
-    assert updated(registry) == before
+    assert stamps(registry) == before
 
 
 @pytest.mark.parametrize(
@@ -92,29 +92,29 @@ def test_the_order_is_the_same_whichever_index_a_query_uses(filters, registry):
         expected.remove(model.id)
         expected.insert(0, model.id)
         assert [each.id for each in InputModel.query_models(**filters)] == expected
-    stamps = updated(registry)
-    assert len(set(stamps.values())) == len(stamps)
+    found = stamps(registry)
+    assert len(set(found.values())) == len(found)
 
 
 def test_the_order_survives_a_clock_that_went_back(registry):
     first, second = imported("first"), imported("second")
     connection = registry.db.conn
     year_2100 = 4_102_444_800_000_000
-    connection.execute("UPDATE model SET updated = ? WHERE id = ?", (year_2100, first.id))
+    connection.execute("UPDATE model SET stamp = ? WHERE id = ?", (year_2100, first.id))
     connection.commit()
     assert names(InputModel.query_models()) == ["first", "second"]
     second.set_metadata("k", "v")
     third = imported("third")
     assert names(InputModel.query_models()) == ["third", "second", "first"]
-    assert updated(registry)[third.id] > updated(registry)[second.id] > year_2100
+    assert stamps(registry)[third.id] > stamps(registry)[second.id] > year_2100
 
 
-def test_a_transaction_with_many_events_sets_updated_once(registry):
+def test_a_transaction_with_many_events_sets_the_stamp_once(registry):
     model = imported("a")
-    before = updated(registry)[model.id]
+    before = stamps(registry)[model.id]
     model.set_all_metadata({f"k{number}": number for number in range(50)})
     entries = registry.history(limit=50)
-    after = updated(registry)[model.id]
+    after = stamps(registry)[model.id]
     assert after > before
     assert len({entry.at for entry in entries}) == 1
 

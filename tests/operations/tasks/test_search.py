@@ -140,18 +140,18 @@ def test_a_filter_reads_its_index_and_not_all_tasks(registry, query, index):
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
     assert any(index in step for step in plan), plan
     assert not any(step.startswith("SCAN t") and "INDEX" not in step for step in plan), plan
-    assert "SCAN t USING INDEX task_updated" not in plan, plan
+    assert "SCAN t USING INDEX task_newest" not in plan, plan
 
 
 def test_without_filters_tasks_come_in_order_from_an_index(registry):
     with registry._chain.first.store.read() as connection:
         sql, parameters = task_query.statement(connection, TaskQuery())
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
-    assert plan == ["SCAN t USING INDEX task_updated"]
+    assert plan == ["SCAN t USING INDEX task_newest"]
 
 
 def test_a_search_of_one_registry_returns_names_and_times(registry):
     task = Task.create(task_name="train")
     found = find_tasks(registry._chain.first, check_search(name="train"))
     assert [(each.id, each.name) for each in found] == [(task.id, "train")]
-    assert found[0].updated == task._row().updated
+    assert found[0].stamp == task._row().stamp
