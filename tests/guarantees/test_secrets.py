@@ -6,8 +6,10 @@ import logging
 import sqlite3
 import traceback
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+import requests
 
 from localreg import InputModel, Model, Registry, StorageManager, Task
 from localreg.cli.main import main
@@ -95,6 +97,22 @@ def test_secrets_are_in_no_log(registry, caplog):
     assert HIDDEN in caplog.text
     assert SECRET not in caplog.text
     assert SECRET not in repr([record.__dict__ for record in caplog.records])
+
+
+def test_urllib3_logs_no_secret_of_a_download(tmp_path, site, caplog):
+    """P22: at DEBUG urllib3 logs each request of a download, without the query of its URL.
+
+    What other programs in the same process fetch is logged as before.
+    """
+    caplog.set_level(logging.DEBUG)
+    url = site.url("/net.pt")
+    with Registry(tmp_path / "registry", durability="fast"):
+        model = InputModel.import_model(f"{url}?X-Amz-Signature={SECRET}", name="net")
+        assert Path(model.get_weights(raise_on_error=True)).stat().st_size == 256 * 4_000
+    assert "/net.pt?***" in caplog.text
+    assert SECRET not in repr([record.__dict__ for record in caplog.records])
+    assert requests.get(f"{url}?own=query", timeout=10).ok
+    assert "/net.pt?own=query" in caplog.text
 
 
 def remote(**options):

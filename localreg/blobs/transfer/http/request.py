@@ -13,6 +13,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from localreg.blobs.transfer.http.request_log import without_queries
 from localreg.blobs.transfer.pace import Pace, Watch
 from localreg.errors import DownloadError
 from localreg.values.urls import public_url
@@ -90,7 +91,7 @@ class Client:
     def _send(
         self, url: str, auth: AuthBase | None, headers: Mapping[str, str]
     ) -> requests.Response:
-        with self.translated():
+        with self.translated(), without_queries():
             response = self._session.get(
                 url,
                 auth=auth,
