@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from localreg import InputModel, Model, Registry
+from localreg import InputModel, Model, Registry, Task
 from localreg.errors import (
     CorruptBlobError,
     NotARegistryError,
@@ -18,6 +19,8 @@ from localreg.errors import (
 )
 from localreg.operations.models import adding, recording
 from localreg.registry import open_registry
+from localreg.store.rows import overview_rows
+from tests.support.command_line import run_cli
 
 
 def fill(root, weights):
@@ -276,6 +279,83 @@ def test_order_does_not_depend_on_the_clock(tmp_path, children):
         set_to = [2099, 1989, 1989, 1989, 1969, begun.year]
         assert [each.at.year for each in history[:5]] == set_to[:5]
         assert begun <= history[5].at <= datetime.now(UTC)
+
+
+def train_in_2038():
+    """Make a model and a task that ends, with all kinds of reports, while the clock is wrong."""
+    import time
+
+    time.time_ns = lambda: 2_160_000_000_000_000_000
+    from localreg import Registry, Task
+
+    with Registry("registry") as registry:
+        model = registry.add("w.pt", "wrong", project="p")
+        task = Task.init(project_name="p", task_name="wrong")
+        task.upload_artifact("numbers", {"a": 1})
+        task.get_logger().report_text("line")
+        task.get_logger().report_scalar("loss", "train", 1.0, 0)
+        model.report_scalar("loss", "train", 1.0, 0)
+        task.close()
+
+
+def train_now():
+    """Do it again with the right clock; change what the wrong one made, too."""
+    from localreg import Registry, Task
+
+    with Registry("registry") as registry:
+        model = registry.add("x.pt", "right", project="p")
+        task = Task.init(project_name="p", task_name="right")
+        task.upload_artifact("numbers", {"a": 1})
+        task.get_logger().report_text("line")
+        task.get_logger().report_scalar("loss", "train", 1.0, 0)
+        model.report_scalar("loss", "train", 1.0, 0)
+        task.close()
+    with Registry("registry") as registry:
+        registry.model("p/wrong").add_tags("changed")
+
+
+def test_a_clock_that_was_wrong_once_is_not_seen_in_later_times(tmp_path, monkeypatch, children):
+    """P16: everything that shows a time shows what the clock said at that change."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("w.pt", "x.pt"):
+        Path(name).write_bytes(name.encode())
+    children.run(train_in_2038)
+    children.run(train_now)
+
+    def said(*arguments):
+        code, out, _ = run_cli("-R", "registry", *arguments)
+        assert code == 0, arguments
+        return out
+
+    year = str(datetime.now(UTC).year)
+    models = json.loads(said("ls", "--json"))
+    assert [each["name"] for each in models] == ["wrong", "right"], "the last change is first"
+    assert [each["created"][:4] for each in models] == ["2038", year]
+    assert [each["updated"][:4] for each in models] == [year, year]
+    tasks = json.loads(said("task", "ls", "--json"))
+    assert [each["name"] for each in tasks] == ["right", "wrong"]
+    assert [each["created"][:4] for each in tasks] == [year, "2038"]
+    for arguments in (
+        ("ls", "p/right"), ("show", "p/right"), ("show", "p/right", "--json"),
+        ("history", "p/right"), ("history", "p/right", "--json"),
+        ("task", "show", tasks[0]["id"]), ("task", "show", tasks[0]["id"], "--json"),
+    ):  # fmt: skip
+        assert year in said(*arguments), arguments
+        assert "2038" not in said(*arguments), arguments
+    with Registry("registry") as registry:
+        right = Task.get_task(task_id=tasks[0]["id"])
+        assert right.artifacts["numbers"].timestamp.year == int(year)
+        assert registry.models(order_by="created")[0].name == "right"
+        assert InputModel.load_model(Path("x.pt").resolve().as_uri()).name == "right"
+        pages = [Path(registry.model("p/right").report()), Path(right.report())]
+        for page in pages:
+            assert year in page.read_text(encoding="utf-8")
+            assert "2038-" not in page.read_text(encoding="utf-8"), page
+        assert "2038-" in Path(registry.model("p/wrong").report()).read_text(encoding="utf-8")
+        with registry._chain.first.store.read() as connection:
+            [(name, *counts, changed)] = overview_rows.projects(connection)
+        assert (name, *counts) == ("p", 2, 2)
+        assert datetime.fromtimestamp(changed / 1e6, UTC).year == int(year)
 
 
 def use_with_umask(root, umask, weights):

@@ -62,7 +62,8 @@ def _facts(record: TaskRecord, site: Site) -> Iterator[Fact]:
     yield Fact("created", f"{moment(record.created)} UTC")
     if record.ended is not None:
         yield Fact("ended", f"{moment(record.ended)} UTC")
-        yield Fact("duration", _duration((record.ended - record.created) / 1_000_000))
+        if record.ended >= record.created:  # else a clock was wrong, and nobody knows how long
+            yield Fact("duration", _duration((record.ended - record.created) / 1_000_000))
     yield Fact("id", record.id)
 
 
@@ -87,7 +88,7 @@ def _duration(seconds: float) -> str:
     ('4.2 s', '1 min 15 s', '2 h 2 min')
     """
     if seconds < 60:
-        return f"{max(seconds, 0):.1f} s"
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"

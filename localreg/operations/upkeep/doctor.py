@@ -126,8 +126,8 @@ def _clock(registry: OpenRegistry) -> Finding:
         return Finding(
             "clock",
             "note",
-            f"the newest change is {ahead:,.0f} s in the future: a clock was set back. The order "
-            "of changes does not depend on it",
+            f"a change is dated {ahead:,.0f} s in the future: a clock was wrong, or is wrong now. "
+            "The order of changes does not depend on it",
         )
     return Finding("clock", "ok", "no change is in the future")
 

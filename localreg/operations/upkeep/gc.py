@@ -118,8 +118,8 @@ def collect(
             path=str(registry.store.path),
         )
     if not dry_run:
-        with registry.store.write():
-            pass  # raises now if a write would fail later
+        with registry.store.write() as change:  # raises now if a write would fail later
+            blob_rows.correct_marks(change.connection)
     return _collect(chain, float(grace_seconds), dry_run=bool(dry_run))
 
 

@@ -210,6 +210,15 @@ def mark_unreferred(connection: Connection, digests: list[str]) -> None:
     )
 
 
+def correct_marks(connection: Connection) -> None:
+    """Let the grace period of unused blobs begin now, if a clock ahead of this one marked them."""
+    connection.execute(
+        "UPDATE blob AS b SET unreferenced = :now "
+        f"WHERE coalesce(unreferenced, added) > :now AND NOT {_REFERRED}",
+        {"now": now()},
+    )
+
+
 def mark_referred(connection: Connection, digest: str) -> None:
     """Record that something is about to refer to a blob, so that gc starts counting again."""
     connection.execute("UPDATE blob SET unreferenced = NULL WHERE digest = ?", (digest,))

@@ -394,6 +394,23 @@ def test_a_clock_that_went_back_collects_nothing(registry, file):
     assert registry.gc(grace_seconds=1).garbage == ()
 
 
+@pytest.mark.parametrize("column", ["unreferenced", "added"])
+def test_the_grace_of_weights_marked_by_a_wrong_clock_begins_at_the_next_collection(
+    column, registry, file
+):
+    """P16: they would else stay until the time that the clock said."""
+    model = registry.add(file, "m")
+    Model.remove(model, delete_weights_file=False)
+    year = 365 * 86_400_000_000
+    with registry.db.conn as connection:
+        connection.execute("UPDATE blob SET unreferenced = NULL")
+        connection.execute(f"UPDATE blob SET {column} = ?", (time.time_ns() // 1_000 + 12 * year,))
+    assert registry.gc(grace_seconds=3600, dry_run=False).garbage == ()
+    with registry.db.conn as connection:  # an hour passes
+        connection.execute("UPDATE blob SET unreferenced = unreferenced - 3600000001")
+    assert len(registry.gc(grace_seconds=3600, dry_run=False).garbage) == 1
+
+
 def test_restored_and_readded_weights_are_no_garbage(registry, file):
     model = registry.add(file, "m")
     Model.remove(model, delete_weights_file=False)
