@@ -127,6 +127,22 @@ CREATE UNIQUE INDEX weights_current ON weights (model) WHERE current = 1;
 CREATE INDEX weights_url ON weights (url) WHERE current = 1 AND url IS NOT NULL;
 CREATE INDEX weights_blob ON weights (blob) WHERE blob IS NOT NULL;
 
+-- What a process writes outside the registry's directory, or is about to delete there. The
+-- transaction that records the weights deletes the row; gc deletes what others left.
+--   id        part of the name of the unfinished file; in the metadata of the object
+--   url       where it goes; in a folder, other bytes of this name change the name a little
+--   owner     the mark of the process
+--   modified  mtime of the file in nanoseconds: one with another mtime is not ours; NULL for objects
+--   etag      of an object that is deleted; NULL for uploads
+CREATE TABLE upload (
+    id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 32 AND id NOT GLOB '*[^0-9a-f]*'),
+    url TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    modified INTEGER,
+    etag TEXT
+) WITHOUT ROWID;
+
 -- URLs that no event may hold: they have a secret, or a path of this machine. They stay when their
 -- model is removed, so that it can be restored completely.
 CREATE TABLE private_url (
