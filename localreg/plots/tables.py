@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from localreg.errors import InvalidValueError, SourceNotFoundError, StorageError
+from localreg.errors import InvalidValueError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import read_plain
 from localreg.values.checks import check_text, shown
 
 TYPE_CHECKING = False
@@ -87,27 +89,13 @@ def csv_cells(path: Path, *, argument: str = "csv") -> Table:
     """Return header and rows of a CSV file; numbers are converted, short rows filled with None.
 
     Raises:
-        InvalidValueError: it is not CSV in UTF-8, or it is too large.
+        InvalidValueError: it is not CSV in UTF-8, is too large, or is not a plain file.
         SourceNotFoundError: the file does not exist.
         StorageError: the file cannot be read.
     """
     try:
-        with path.open("rb") as reader:
-            raw = reader.read(CSV_LIMIT + 1)
-    except FileNotFoundError as error:
-        raise SourceNotFoundError(
-            f"there is no file {path}; check the path given as {argument}", reference=str(path)
-        ) from error
-    except (OSError, ValueError) as error:
-        raise StorageError(
-            f"{argument} cannot be read: {path}: {getattr(error, 'strerror', None) or error}",
-            path=str(path),
-        ) from error
-    if len(raw) > CSV_LIMIT:
-        raise InvalidValueError(
-            f"{argument} is larger than {CSV_LIMIT // 1_000_000} MB: {path}", argument=argument
-        )
-    try:
+        with disk_errors("reading a table", path):
+            raw = read_plain(path, argument, CSV_LIMIT)
         text = raw.decode("utf-8-sig")
         rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
     except (UnicodeDecodeError, csv.Error) as error:

@@ -12,7 +12,9 @@ from localreg import operations
 from localreg.api import ambient
 from localreg.api.task_handle import TaskHandle
 from localreg.api.tasks.connected_dict import ConnectedDict, Recorder, attributes, plain, recordable
-from localreg.errors import InvalidValueError, SourceNotFoundError, StorageError
+from localreg.errors import InvalidValueError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import check_path, read_text
 from localreg.operations.tasks.parameters import (
     GENERAL,
     Key,
@@ -340,19 +342,9 @@ def _text_of(path: object) -> str:
             f"configuration must be a dict, a list or a path, not {type(path).__name__}",
             argument="configuration",
         )
-    file = Path(os.fspath(path))
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise SourceNotFoundError(
-            f"the file {file} does not exist; check the path", reference=str(file)
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InvalidValueError(
-            f"{file} is not UTF-8 text: {error}", argument="configuration"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{file} cannot be read: {error}", path=str(file)) from error
+    file = check_path("configuration", path)
+    with disk_errors("reading a configuration", file):
+        return read_text(file, "configuration")
 
 
 if TYPE_CHECKING:

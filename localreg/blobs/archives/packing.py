@@ -10,10 +10,21 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
-from localreg.blobs.staging.staging import source_size
+from localreg.blobs.archives.unpacking import limits_from_environment
 from localreg.errors import InvalidValueError, SourceNotFoundError
+from localreg.filesystem.plain_files import (
+    FileStatus,
+    changed,
+    open_plain,
+    plain_status,
+    printable_path,
+    status_of,
+    wait_for_tick,
+)
+from localreg.values import settings
 from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
@@ -35,11 +46,13 @@ class Entry(Frozen):
         name: relative, with slashes; the name of an empty folder ends with a slash.
         path: where it is.
         size: number of bytes.
+        status: of a file, to see if it changes; None for a folder.
     """
 
     name: str
     path: Path
     size: int
+    status: FileStatus | None = None
 
 
 def tree(folder: Path) -> list[Entry]:
@@ -50,16 +63,21 @@ def tree(folder: Path) -> list[Entry]:
     Raises:
         SourceNotFoundError: the folder does not exist.
         InvalidValueError: it is empty, has a circle of links, or holds something that an archive
-            cannot hold.
+            cannot hold, or more files than a package can have.
     """
     if not folder.is_dir():
         raise SourceNotFoundError(
             f"there is no folder {folder}; check the path", reference=str(folder)
         )
-    found = sorted(_walk(folder, "", ()), key=lambda entry: entry.name.encode())
+    most = limits_from_environment().members
+    found = list(islice(_walk(folder, "", ()), most + 1))
+    if len(found) > most:  # unpacking would refuse it
+        raise _cannot(
+            folder, f"holds more than {most:,} files, which {settings.UNPACK_MEMBERS} allows"
+        )
     if not found:
         raise _cannot(folder, "is empty")
-    return found
+    return sorted(found, key=lambda entry: entry.name.encode())
 
 
 def listed(files: Sequence[Path]) -> list[Entry]:
@@ -71,7 +89,7 @@ def listed(files: Sequence[Path]) -> list[Entry]:
     """
     entries: dict[str, Entry] = {}
     for file in files:
-        size = source_size(file)
+        found = plain_status(file, "weights_filenames")
         _check_name(file.parent, file.name)
         if file.name in entries:
             raise InvalidValueError(
@@ -79,7 +97,7 @@ def listed(files: Sequence[Path]) -> list[Entry]:
                 "give a folder in which they have different names",
                 argument="weights_filenames",
             )
-        entries[file.name] = Entry(file.name, file, size)
+        entries[file.name] = Entry(file.name, file, found.st_size, status_of(found))
     return sorted(entries.values(), key=lambda entry: entry.name.encode())
 
 
@@ -89,20 +107,20 @@ def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iter
     if place in above:
         raise _cannot(folder, "is a link to a folder that contains it, so it never ends")
     empty = True
-    with os.scandir(folder) as found:
-        children = list(found)
+    with os.scandir(folder) as listing:
+        children = list(listing)
     for child in children:
         empty = False
         _check_name(folder, child.name, top=not prefix)
         path, name = folder / child.name, prefix + child.name
         try:
-            mode = path.stat()
+            found = path.stat()
         except FileNotFoundError:
             raise _cannot(path, "is a link to a file that does not exist") from None
-        if stat.S_ISDIR(mode.st_mode):
+        if stat.S_ISDIR(found.st_mode):
             yield from _walk(path, f"{name}/", (*above, place))
-        elif stat.S_ISREG(mode.st_mode):
-            yield Entry(name, path, mode.st_size)
+        elif stat.S_ISREG(found.st_mode):
+            yield Entry(name, path, found.st_size, status_of(found))
         else:
             raise _cannot(path, "is a device, a pipe or a socket")
     if empty and prefix:
@@ -113,7 +131,9 @@ def _check_name(folder: Path, name: str, *, top: bool = True) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise _cannot(folder, f"holds a name that is not UTF-8: {name!r}") from None
+        raise _cannot(
+            folder, f'holds a name that is not UTF-8: "{printable_path(name)}"; rename it'
+        ) from None
     if top and _DRIVE.match(name):  # unpacking would refuse it
         raise _cannot(folder, f"holds a name that is a drive on other systems: {name!r}")
     if "\\" in name or any(ord(char) < 32 or ord(char) == 127 for char in name):
@@ -121,10 +141,33 @@ def _check_name(folder: Path, name: str, *, top: bool = True) -> None:
 
 
 def _cannot(path: Path, why: str) -> InvalidValueError:
-    shown = str(path).encode("utf-8", "backslashreplace").decode()
     return InvalidValueError(
-        f"{shown} {why}; it cannot be kept as a package", argument="weights_url"
+        f"{printable_path(path)} {why}; it cannot be kept as a package", argument="weights_url"
     )
+
+
+def pack(
+    entries: list[Entry],
+    look: Callable[[], list[Entry]],
+    target: Path,
+    *,
+    advance: Callable[[int], None],
+) -> None:
+    """Write an archive of files, which must not change until it is whole.
+
+    Args:
+        entries: what the archive gets.
+        look: looks at them again.
+        target, advance: as for `write_zip`.
+
+    Raises:
+        InvalidValueError: a file changed meanwhile, came or went.
+    """
+    wait_for_tick([each.status for each in entries if each.status is not None])
+    write_zip(entries, target, advance=advance)
+    differing = set(entries) ^ set(look())
+    if differing:
+        raise changed(min(differing, key=lambda each: each.name).path, "weights_url")
 
 
 def write_zip(entries: list[Entry], target: Path, *, advance: Callable[[int], None]) -> None:
@@ -157,7 +200,7 @@ def _write_entry(archive: ZipFile, entry: Entry, buffer: memoryview) -> None:
     if entry.name.endswith("/"):
         archive.writestr(_info(entry, FOLDER_MODE), b"")
         return
-    with open(entry.path, "rb", buffering=0) as reader:
+    with open_plain(entry.path, "weights_url") as reader:
         if entry.size <= BUFFER:
             count = _fill(reader, buffer)
             _check_size(entry, count, more=count == BUFFER and bool(reader.read(1)))
@@ -183,10 +226,7 @@ def _fill(reader: BinaryIO, buffer: memoryview) -> int:
 
 def _check_size(entry: Entry, found: int, *, more: bool) -> None:
     if found != entry.size or more:
-        raise InvalidValueError(
-            f"{entry.path} changed while it was packed; add the folder when it is complete",
-            argument="weights_url",
-        )
+        raise changed(entry.path, "weights_url")
 
 
 def _info(entry: Entry, mode: int) -> ZipInfo:

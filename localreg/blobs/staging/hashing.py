@@ -7,6 +7,8 @@ import os
 import threading
 from pathlib import Path
 
+from localreg.filesystem.plain_files import open_plain
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
@@ -43,7 +45,7 @@ class BackgroundHash:
         import hashlib
 
         self._path = path
-        self._reader = open(path, "rb", buffering=0)  # noqa: SIM115  (closed by __exit__)
+        self._reader = open_plain(path, "weights_url")
         self._digest = hashlib.sha256()
         self._buffer = memoryview(bytearray(BUFFER))
         self._thread: threading.Thread | None = None
@@ -139,7 +141,7 @@ def sample(path: Path) -> str:
     """Return a digest of both ends of a file; it differs for most files that differ."""
     import hashlib
 
-    with open(path, "rb", buffering=0) as reader:
+    with open_plain(path, "weights_url") as reader:
         size = os.fstat(reader.fileno()).st_size
         digest = hashlib.sha256(reader.read(SAMPLE))
         reader.seek(max(0, size - SAMPLE))

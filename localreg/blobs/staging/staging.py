@@ -1,7 +1,7 @@
 """Stage bytes for the store: a file by copy, clone or hard link, or a stream, hashed on the way.
 
-The copy is hashed, as read back from disk, not the source. So a source that changes while it is
-copied still gives a blob whose name is the digest of its bytes.
+The copy is hashed, as read back from disk, not the source. So the name of a blob is always the
+digest of its bytes. A file that changes while it is read is an error in every mode.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from localreg.blobs.staging.hashing import BUFFER, BackgroundHash
-from localreg.errors import InvalidValueError, SourceNotFoundError, StorageFullError
+from localreg.errors import InvalidValueError, StorageFullError
+from localreg.filesystem.plain_files import changed, plain_status, status_of, unchanged
 from localreg.filesystem.portable_files import make_readonly, make_readonly_at
 from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from io import FileIO
     from typing import BinaryIO, Literal
 
     from localreg.progress import Progress
@@ -60,18 +61,7 @@ def source_size(source: Path) -> int:
         SourceNotFoundError: it does not exist.
         InvalidValueError: it is a folder, a device or a pipe.
     """
-    try:
-        status = source.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceNotFoundError(
-            f"there is no file {source}; check the path", reference=str(source)
-        ) from error
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
-        raise InvalidValueError(
-            f"{source} is {kind}; only regular files can be kept as weights", argument="weights_url"
-        )
-    return status.st_size
+    return plain_status(source, "weights_url").st_size
 
 
 def check_room(folder: Path, size: int) -> None:
@@ -105,18 +95,18 @@ def stage_file(
         group: the group that must be able to read it; None without one.
 
     Raises:
-        InvalidValueError: mode "link" is not possible, or the file changed while it was hashed.
+        InvalidValueError: mode "link" is not possible, or the file changed while it was read.
     """
-    if clone(source, target):
-        make_readonly_at(target, group)
-        return _hash_in_place(target, sync, progress, source)
     # A moved file must have no other name by which it could be written to afterwards.
     linkable = mode == "link" or (
         mode == "move" and source.lstat().st_nlink == 1 and not source.is_symlink()
     )
-    if linkable and _hard_link(source, target, mode):
-        return _hash_in_place(target, sync, progress, source)
-    with open(source, "rb", buffering=0) as reader:
+    with unchanged(source, "weights_url", linked=linkable) as reader:
+        if clone_open(reader, target):
+            make_readonly_at(target, group)
+            return _hash_in_place(target, sync, progress, source)
+        if linkable and _hard_link(source, target, mode):
+            return _hash_in_place(target, sync, progress, source)
         size = os.fstat(reader.fileno()).st_size
         return _write_and_hash(
             target,
@@ -221,9 +211,12 @@ def _check_size_allowed(path: Path, writer: BinaryIO, size: int) -> None:
 
 
 def _copy(reader: BinaryIO, writer: BinaryIO, report: Callable[[int], None], *, sync: bool) -> None:
+    size = os.fstat(reader.fileno()).st_size
     done = synced = 0
     for count in _pieces(reader, writer):
         done += count
+        if done > size > 0:  # it grows, perhaps without end; files in /proc seem empty
+            raise OSError(errno.EIO, "became longer while it was copied")
         report(done)
         if sync and done - synced >= SYNC_STEP:
             os.fsync(writer.fileno())
@@ -248,12 +241,18 @@ def _pieces(reader: BinaryIO, writer: BinaryIO) -> Iterator[int]:
 
 def clone(source: Path, target: Path) -> bool:
     """Make a copy that shares its bytes on disk (a reflink); return False if not possible."""
+    with open(source, "rb", buffering=0) as reader:
+        return clone_open(reader, target)
+
+
+def clone_open(reader: FileIO, target: Path) -> bool:
+    """Make a copy of an open file that shares its bytes; return False if not possible."""
     try:
         from fcntl import ioctl
     except ImportError:  # Windows
         return False
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    with open(source, "rb") as reader, open(os.open(target, flags, 0o666), "wb") as writer:
+    with open(os.open(target, flags, 0o666), "wb") as writer:
         try:
             ioctl(writer.fileno(), _FICLONE, reader.fileno())
         except OSError as error:
@@ -284,21 +283,18 @@ def _hard_link(source: Path, target: Path, mode: Mode) -> bool:
 
 def _hash_in_place(path: Path, sync: bool, progress: Progress | None, source: Path) -> StagedBlob:
     with open(path, "rb", buffering=0) as reader, BackgroundHash(path) as digest:
-        before = os.fstat(reader.fileno())
-        for done in range(0, before.st_size + COPY_STEP, COPY_STEP):
-            digest.advance(min(done, before.st_size))
+        before = status_of(os.fstat(reader.fileno()))
+        for done in range(0, before.size + COPY_STEP, COPY_STEP):
+            digest.advance(min(done, before.size))
             if progress is not None:
-                progress(min(done, before.st_size), before.st_size)
+                progress(min(done, before.size), before.size)
         if sync:
             os.fsync(reader.fileno())
         sha256 = digest.finish()
-        after = os.fstat(reader.fileno())
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise InvalidValueError(
-            f"{source} changed while it was hashed; add it when it is complete",
-            argument="weights_url",
-        )
-    return StagedBlob(sha256, before.st_size, path)
+        after = status_of(os.fstat(reader.fileno()))
+    if before != after:
+        raise changed(source, "weights_url")
+    return StagedBlob(sha256, before.size, path)
 
 
 def _write_all(descriptor: int, data: memoryview) -> None:

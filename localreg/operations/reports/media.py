@@ -7,18 +7,20 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 
 from localreg.errors import InvalidValueError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import check_path, plain_status
 from localreg.operations.weights.ingest import Source
 from localreg.plots.arrays import PIXELS_LIMIT, as_numbers
 from localreg.plots.tables import csv_cells, table_cells
 from localreg.registry import Chain
 from localreg.values.checks import check_text, shown
-from localreg.values.urls import is_folder, safe_filename
+from localreg.values.urls import safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.blobs.staging.staging import Mode
     from localreg.plots.arrays import Array
     from localreg.plots.tables import Table
 
@@ -89,17 +91,16 @@ def _only(given: Mapping[str, object]) -> str:
 
 def _source_at(chain: Chain, name: str, value: object, *, move: bool) -> Source:
     """Return the source of the file at a "local_path" or "url"."""
-    text = _checked_path(name, value)
+    path = check_path(name, value)
+    text = check_text(name, os.fspath(path))
     if name == "local_path":
-        path = Path(text).absolute()
-        if is_folder(path):
-            raise InvalidValueError(
-                f"local_path must be one file, not a folder: {shown(text)}", argument=name
-            )
-        return Source(path=path, filename=safe_filename(text), mode="move" if move else "copy")
+        with disk_errors("reading a reported file", path):
+            plain_status(path, name)
+        mode: Mode = "move" if move else "copy"
+        return Source(path=path.absolute(), filename=safe_filename(text), mode=mode)
     from localreg.operations.weights.local_copies import check_wish, copy_of_url
 
-    wish = check_wish(text, name=None, expected=None, force=False)
+    wish = check_wish(value, name=None, expected=None, force=False)
     return Source(path=copy_of_url(chain, wish, extract=False), filename=wish.filename)
 
 
@@ -183,20 +184,9 @@ def table_of(chain: Chain, *, table_plot: object, csv: object, url: object) -> T
     name = _only(given)
     if name == "table_plot":
         return table_cells(table_plot)
-    path = _checked_path(name, given[name])
     if name == "csv":
-        return csv_cells(Path(path))
+        return csv_cells(check_path(name, given[name]))
     from localreg.operations.weights.local_copies import check_wish, copy_of_url
 
     wish = check_wish(url, name=None, expected=None, force=True)
     return csv_cells(copy_of_url(chain, wish, extract=False), argument="url")
-
-
-def _checked_path(argument: str, value: object) -> str:
-    """Return a path or URL as text."""
-    if not isinstance(value, (str, os.PathLike)):
-        raise InvalidValueError(
-            f"{argument} must be a str or os.PathLike, not {type(value).__name__}: {shown(value)}",
-            argument=argument,
-        )
-    return check_text(argument, os.fspath(value), nul=False, empty=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from localreg.blobs.staging import hashing, staging
 from localreg.blobs.staging.staging import StagedBlob
 from localreg.errors import DigestMismatchError, InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import unchanged
 from localreg.operations.finding.upstream import read_each
 from localreg.operations.weights.known_digests import digest_at, is_settled, remember, status_of
 from localreg.operations.weights.locations import (
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO, TypeVar
 
     from localreg.blobs.staging.staging import Mode
+    from localreg.filesystem.plain_files import FileStatus
     from localreg.progress import Progress
-    from localreg.store.rows.blob_rows import FileStatus
 
     Result = TypeVar("Result")
 
@@ -92,7 +93,8 @@ def taken_in(chain: Chain, source: Source) -> Iterator[tuple[Change, Held]]:
     registry = chain.first
     registry.store.check_writable()  # before a byte is copied
     before = None if source.path is None else status_of(source.path)
-    known = None if before is None else _known(chain, source, before)
+    settled = before is not None and is_settled(before)
+    known = None if before is None else _known(chain, source, before, settled)
     held = None
     if known is not None:
         with registry.store.write() as change:
@@ -115,7 +117,7 @@ def taken_in(chain: Chain, source: Source) -> Iterator[tuple[Change, Held]]:
                     upstream=upstream,
                     replace=damaged,
                 )
-                if before is not None and is_settled(before) and before == status_of(source.path):
+                if before is not None and settled and before == status_of(source.path):
                     blob_rows.remember_file(change.connection, before, blob.digest)
                 yield change, held
     if source.mode == "move" and source.path is not None:
@@ -157,8 +159,9 @@ def digest_of(registry: OpenRegistry, source: Source) -> Held:
     """
     assert source.path is not None
     with disk_errors("hashing weights", source.path):
-        size = staging.source_size(source.path)
-        found = digest_at(registry, source.path, source.progress)
+        with unchanged(source.path, "weights_url") as reader:
+            size = os.fstat(reader.fileno()).st_size
+            found = digest_at(registry, source.path, source.progress)
         check_wanted(source, found)
     return Held(found, size)
 
@@ -197,7 +200,7 @@ def _stage(registry: OpenRegistry, source: Source, temporary: Path) -> StagedBlo
     blobs = registry.blobs
     if source.files:
         with disk_errors("keeping weights", source.files[0]):
-            return _stage_archive(registry, packing.listed(source.files), temporary, source)
+            return _stage_archive(registry, lambda: packing.listed(source.files), temporary, source)
     if source.path is None:
         assert source.stream is not None
         return staging.stage_stream(
@@ -234,16 +237,19 @@ def _stage_package(
         raise InvalidValueError(
             f"{folder} holds the registry itself; keep another folder", argument="weights_url"
         )
-    return _stage_archive(registry, packing.tree(folder), temporary, source)
+    return _stage_archive(registry, lambda: packing.tree(folder), temporary, source)
 
 
 def _stage_archive(
-    registry: OpenRegistry, entries: list[packing.Entry], temporary: Path, source: Source
+    registry: OpenRegistry,
+    look: Callable[[], list[packing.Entry]],
+    temporary: Path,
+    source: Source,
 ) -> StagedBlob:
-    size = sum(entry.size for entry in entries)
-    staging.check_room(temporary.parent, size)
+    entries = look()
+    staging.check_room(temporary.parent, sum(entry.size for entry in entries))
     return staging.stage_written(
-        lambda target, advance: packing.write_zip(entries, target, advance=advance),
+        lambda target, advance: packing.pack(entries, look, target, advance=advance),
         temporary,
         sync=registry.blobs.durable,
         size=None,
@@ -253,10 +259,10 @@ def _stage_archive(
 
 
 def _known(
-    chain: Chain, source: Source, status: FileStatus
+    chain: Chain, source: Source, status: FileStatus, settled: bool
 ) -> tuple[Held, KeptUpstream | None] | None:
     """Return the bytes of a file if the first registry has them, or an upstream one keeps them."""
-    digest = _known_digest(chain, source, status)
+    digest = _known_digest(chain, source, status, settled)
     if digest is None:
         return None
     with chain.first.store.read() as connection:
@@ -268,7 +274,7 @@ def _known(
     return Held(digest, status.size), upstream
 
 
-def _known_digest(chain: Chain, source: Source, status: FileStatus) -> str | None:
+def _known_digest(chain: Chain, source: Source, status: FileStatus, settled: bool) -> str | None:
     """Return the remembered digest of a file; hash it if it looks like bytes that exist already."""
     assert source.path is not None
     with chain.first.store.read() as connection:
@@ -284,7 +290,8 @@ def _known_digest(chain: Chain, source: Source, status: FileStatus) -> str | Non
         if status_of(source.path) != status:
             return None  # it is changing; the bytes that are copied count
         check_wanted(source, digest)  # before anything is written
-        remember(chain.first, source.path, status, digest)
+        if settled:
+            remember(chain.first, source.path, status, digest)
         return digest
 
 
@@ -337,17 +344,8 @@ def inside_of(blob: StagedBlob, filename: str | None) -> Json:
 
 def _delete_source(path: Path, before: FileStatus | None) -> None:
     found = status_of(path)
-    # Its times may have changed, because it was hard-linked and made read-only.
-    if (
-        before is None
-        or found is None
-        or (found.device, found.inode)
-        != (
-            before.device,
-            before.inode,
-        )
-    ):
-        log.warning("%s was kept, but is not deleted: it is another file now", path)
+    if before is None or found is None or not before.same_content(found):
+        log.warning("%s was kept, but is not deleted: it has changed since", path)
         return
     try:
         path.unlink()

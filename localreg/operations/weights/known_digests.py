@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 from localreg.blobs.staging import hashing
+from localreg.filesystem import plain_files
+from localreg.filesystem.plain_files import FileStatus
 from localreg.registry import OpenRegistry
 from localreg.store.rows import blob_rows
-from localreg.store.rows.blob_rows import FileStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ def digest_at(registry: OpenRegistry, path: Path, progress: Progress | None = No
     known = known_digest(registry, status)
     if known is not None or status is None:
         return known or hashing.file_digest(path, progress)
+    settled = is_settled(status)
     found = hashing.file_digest(path, progress)
-    if not registry.store.readonly:
+    if settled and not registry.store.readonly:
         remember(registry, path, status, found)
     return found
 
@@ -39,8 +41,12 @@ def known_digest(registry: OpenRegistry, status: FileStatus | None) -> str | Non
 
 
 def remember(registry: OpenRegistry, path: Path, before: FileStatus, digest: str) -> None:
-    """Remember the sha256 of a file, if it has not changed since `before` and is old enough."""
-    if is_settled(before) and before == status_of(path):
+    """Remember the sha256 of a file, if it has not changed since `before`.
+
+    Args:
+        before: a status that was settled (`is_settled`) when it was read.
+    """
+    if before == status_of(path):
         with registry.store.write() as change:
             blob_rows.remember_file(change.connection, before, digest)
 
@@ -55,12 +61,13 @@ def status_of(path: Path | None) -> FileStatus | None:
         return None  # staging says what is wrong
     if not stat.S_ISREG(found.st_mode):
         return None
-    return FileStatus(
-        found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-    )
+    return plain_files.status_of(found)
 
 
 def is_settled(status: FileStatus) -> bool:
-    """Return True if a file is so old that any later change would change its times."""
+    """Return True if a file is so old that any later change would change its times.
+
+    Ask before the file is read: one that was young then may have changed within the same tick.
+    """
     age = time.time() - max(status.modified, status.changed) / 1e9
     return age > UNTRUSTED_SECONDS

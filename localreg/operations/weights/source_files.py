@@ -7,7 +7,10 @@ from pathlib import Path
 
 from localreg import log
 from localreg.errors import InvalidURLError, InvalidValueError
+from localreg.filesystem.plain_files import FileStatus
+from localreg.operations.weights.known_digests import status_of
 from localreg.registry import Chain
+from localreg.values.frozen import Frozen
 from localreg.values.urls import is_folder, parse_named_url
 
 
@@ -27,10 +30,17 @@ def check_local_path(argument: str, path: object) -> Path:
     return parsed.path
 
 
-def plan_deletion(chain: Chain, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+class Planned(Frozen):
+    """A file or folder to delete; of a file, its status before it was read."""
+
+    path: Path
+    status: FileStatus | None
+
+
+def plan_deletion(chain: Chain, paths: tuple[Path, ...]) -> tuple[Planned, ...]:
     """Return what must be deleted to delete files and folders: a folder after its content.
 
-    Of a link, only the link is deleted.
+    Call it before they are read. Of a link, only the link is deleted.
 
     Raises:
         InvalidValueError: a path is inside a registry of the chain, or around it.
@@ -51,15 +61,19 @@ def plan_deletion(chain: Chain, paths: tuple[Path, ...]) -> tuple[Path, ...]:
                 planned.append(Path(folder))
         else:
             planned.append(path)
-    return tuple(planned)
+    return tuple(Planned(path, status_of(path)) for path in planned)
 
 
-def delete_planned(planned: tuple[Path, ...]) -> None:
+def delete_planned(planned: tuple[Planned, ...]) -> None:
     """Delete files and folders whose bytes are stored; what fails is logged.
 
-    A folder that got new files in the meantime stays, with these files.
+    A file that changed in the meantime stays, and so does a folder that got new files.
     """
-    for path in planned:
+    for path, status in ((each.path, each.status) for each in planned):
+        found = status_of(path)
+        if status is not None and found is not None and not status.same_content(found):
+            log.warning("%s was stored, but is not deleted: it has changed since", path)
+            continue
         try:
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()

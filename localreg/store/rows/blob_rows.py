@@ -10,6 +10,10 @@ from localreg.values.frozen import Frozen
 from localreg.values.ids import now
 from localreg.values.records import Json
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.filesystem.plain_files import FileStatus
+
 Connection = sqlite3.Connection
 
 
@@ -49,16 +53,6 @@ class Served(Frozen):
     etag: str | None
     modified: str | None
     fetched: int
-
-
-class FileStatus(Frozen):
-    """The facts by which a file counts as unchanged: its inode, size and times."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-    changed: int
 
 
 _COLUMNS = "digest, size, added, verified, ctime, unreferenced, upstream, facts"

@@ -140,5 +140,5 @@ def test_a_history_of_pictures_keeps_other_plots_and_may_be_unlimited(task):
 
 
 def test_a_folder_is_refused_as_media(task, tmp_path):
-    with pytest.raises(InvalidValueError, match="local_path must be one file"):
+    with pytest.raises(InvalidValueError, match="local_path must be a plain file"):
         task.get_logger().report_media("m", "s", local_path=tmp_path)

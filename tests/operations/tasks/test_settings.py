@@ -203,7 +203,7 @@ def test_configurations_are_stored_by_name(task, tmp_path):
     assert task.get_configuration_object("text") is None
     with pytest.raises(InvalidValueError, match="not both"):
         task.set_configuration_object("a", config_text="a", config_dict={})
-    with pytest.raises(SourceNotFoundError, match="does not exist"):
+    with pytest.raises(SourceNotFoundError, match="there is no file"):
         task.connect_configuration(tmp_path / "gone.yaml")
 
 

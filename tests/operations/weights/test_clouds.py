@@ -160,14 +160,14 @@ class TestUploading:
                 changed.write(b"changed")
 
         url = f"{object_store.url}/a/w.pt"
-        with pytest.raises(InvalidValueError, match="changed while it was uploaded"):
+        with pytest.raises(InvalidValueError, match="changed while it was read"):
             upload.upload(path, url, progress=change)
         assert object_store.keys() == object_store.uploads() == []
 
     def test_a_file_that_cannot_be_read_leaves_no_object(self, object_store, tmp_path):
         with pytest.raises(SourceNotFoundError):
             upload.upload(tmp_path / "none", f"{object_store.url}/a/w.pt")
-        with pytest.raises(InvalidValueError, match="regular files"):
+        with pytest.raises(InvalidValueError, match="must be a plain file"):
             upload.upload(tmp_path, f"{object_store.url}/a/w.pt")
         assert object_store.keys() == []
 

@@ -15,7 +15,6 @@ from support.contents import blobs
 
 from localreg import InputModel
 from localreg.blobs.blobstore import BlobStore
-from localreg.blobs.staging.staging import clone
 from localreg.errors import (
     CorruptBlobError,
     DigestMismatchError,
@@ -27,6 +26,7 @@ from localreg.errors import (
     StorageFullError,
 )
 from localreg.operations.models import adding, recording
+from localreg.operations.weights.ingest import Source, taken_in
 
 BYTES = bytes(range(256)) * 100
 DIGEST = hashlib.sha256(BYTES).hexdigest()
@@ -166,10 +166,26 @@ def test_the_status_of_a_file_that_changes_while_it_is_read_is_not_recorded(
         if not known_files(registry) and file.read_bytes() == BYTES:
             file.write_bytes(BYTES[::-1])
 
-    add(registry, file, mode, change)
+    with pytest.raises(InvalidValueError, match="changed while it was read"):
+        add(registry, file, mode, change)
     assert known_files(registry) == []
     add(registry, file, mode, lambda done, total: None)
     assert len(known_files(registry)) == 1
+
+
+@pytest.mark.parametrize("mode", ["copy", "reference"])
+def test_a_file_that_was_young_when_it_was_read_first_is_not_recorded(
+    mode, registry, file, monkeypatch
+):
+    """Reading it takes so long that it is old at the end; its first moments count."""
+    real, ahead = time.time, [0]
+    monkeypatch.setattr("time.time", lambda: real() + ahead[0])
+
+    def take_long(done, total):
+        ahead[0] = 10
+
+    add(registry, file, mode, take_long)
+    assert known_files(registry) == []
 
 
 def add(registry, file, mode, progress):
@@ -188,7 +204,7 @@ def test_the_status_of_a_new_file_is_not_recorded_for_a_reference(registry, file
 def test_a_file_that_becomes_shorter_while_it_is_hashed_is_an_error(size, registry, tmp_path):
     file = tmp_path / "w.bin"
     file.write_bytes(bytes(size))
-    with pytest.raises(StorageError, match="became shorter while it was hashed"):
+    with pytest.raises(InvalidValueError, match="changed while it was read"):
         add(registry, file, "reference", lambda done, total: os.truncate(file, 100))
     assert registry.models() == []
     assert known_files(registry) == []
@@ -339,15 +355,22 @@ def test_a_move_that_fails_keeps_the_file(registry, file):
 def test_a_move_does_not_delete_a_file_that_replaced_the_kept_one(registry, file, caplog):
     new = file.with_name("new.pt")
     new.write_bytes(b"another")
-
-    def swap(done, total):
-        if new.exists():
-            new.replace(file)
-
-    made = add(registry, file, "move", swap)
-    assert registry.model(made).digest == DIGEST
+    with taken_in(registry._chain, Source(path=file, filename="w.pt", mode="move")) as (_, held):
+        new.replace(file)
+    assert held.digest == DIGEST
     assert file.read_bytes() == b"another"
-    assert "it is another file now" in caplog.text
+    assert "it has changed since" in caplog.text
+
+
+def test_a_move_does_not_delete_a_file_that_was_written_to_after_it_was_kept(
+    registry, file, caplog
+):
+    file.with_name("same").hardlink_to(file)  # so that it is copied
+    with taken_in(registry._chain, Source(path=file, filename="w.pt", mode="move")) as (_, held):
+        file.write_bytes(BYTES + b"more")
+    assert held.digest == DIGEST
+    assert file.read_bytes() == BYTES + b"more"
+    assert "it has changed since" in caplog.text
 
 
 def stage_as_another_user(folder):
@@ -399,10 +422,7 @@ def test_a_link_to_a_file_that_changes_while_it_is_hashed_is_refused(registry, f
     def change(done, total):
         file.write_bytes(BYTES + b"more")
 
-    if clone(file, file.with_name("clone")):  # where it can be cloned, the clone does not change
-        assert registry.model(add(registry, file, "link", change)).digest == DIGEST
-        return
-    with pytest.raises(InvalidValueError, match="changed while it was hashed"):
+    with pytest.raises(InvalidValueError, match="changed while it was read"):
         add(registry, file, "link", change)
     assert (registry.models(), blobs(registry.path)) == ([], [])
     assert mode_of(file) & 0o200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext
@@ -20,8 +19,9 @@ from localreg.blobs.transfer.cloud.stores import check_extra, open_store
 from localreg.blobs.transfer.http.download import TRIES
 from localreg.blobs.transfer.pace import Pace, pace_from_environment
 from localreg.blobs.transfer.transferred import Uploaded
-from localreg.errors import InvalidValueError, UploadError
+from localreg.errors import UploadError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import changed, unchanged
 from localreg.values.urls import public_url
 
 TYPE_CHECKING = False
@@ -189,15 +189,15 @@ class _Upload:
         self._hash = hashlib.sha256()
         large = self._size > SMALL
         store = self.target.store(RETRIES, PATIENCE) if large else self.target.store(0)
-        with open(self._source, "rb", buffering=0) as reader:
-            before = os.fstat(reader.fileno())
-            try:
+        try:
+            with unchanged(self._source, "weights_filename") as reader:
                 await self._put(store, reader)
-                self._check_unchanged(before, os.fstat(reader.fileno()))
-                etag = await self._check_arrived(store)
-            except BaseException:
-                await self.withdraw()
-                raise
+                if self._read != self._size:
+                    raise changed(self._source, "weights_filename")
+            etag = await self._check_arrived(store)
+        except BaseException:
+            await self.withdraw()
+            raise
         self.arrived = True
         return Uploaded(self._url, self._hash.hexdigest(), self._size, True, etag)
 
@@ -280,15 +280,9 @@ class _Upload:
             data: bytes = reader.read(step)
         self._hash.update(data)
         self._read += len(data)
+        if self._read > self._size:  # it grows, perhaps without end
+            raise changed(self._source, "weights_filename")
         return data
-
-    def _check_unchanged(self, before: os.stat_result, after: os.stat_result) -> None:
-        facts = [(each.st_size, each.st_mtime_ns) for each in (before, after)]
-        if facts[0] != facts[1] or self._read != self._size:
-            raise InvalidValueError(
-                f"{self._source} changed while it was uploaded; upload it when it is complete",
-                argument="weights_filename",
-            )
 
     async def _is_there(self) -> bool:
         try:
