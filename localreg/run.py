@@ -69,6 +69,10 @@ def main(words: list[str]) -> None:
     if not plain:
         clearml_shim.install()
         os.environ[settings.RUN] = " ".join(what)
+    if os.environ.get(settings.TASK_ID):  # its values count for all that is parsed
+        from localreg.api.tasks import argparse_hook
+
+        argparse_hook.install()
     sys.argv = ["", *arguments]
     module, code = _main_module(*what, shown=rest[0], plain=plain)
     module.localreg_run = not plain  # type: ignore[attr-defined]  # recorded by Task.init

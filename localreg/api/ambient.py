@@ -18,7 +18,7 @@ from localreg.values.layout import DATABASE, HIDDEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import ArgumentParser
     from collections.abc import Callable
     from pathlib import Path
 
@@ -37,7 +37,7 @@ class State:
             id; the last one of a registry is its current task.
         exit_status: what `sys.exit` was called with last.
         seen: the texts that `first_time` was called with.
-        parsed: what argparse parsed last.
+        parsed: what each parser of argparse parsed last, by the id of the parser.
         listeners: what is called when argparse has parsed, by task id.
         upload_uri: where weights are uploaded when neither their model nor its task says so.
         uploads: uploads in the background, by process id: a fork does not copy threads.
@@ -50,8 +50,8 @@ class State:
         self.tasks: dict[tuple[Path, str], Chain] = {}
         self.exit_status: object = None
         self.seen: set[str] = set()
-        self.parsed: tuple[ArgumentParser, Namespace] | None = None
-        self.listeners: dict[str, Callable[[ArgumentParser, Namespace], None]] = {}
+        self.parsed: dict[int, tuple[ArgumentParser, object]] = {}
+        self.listeners: dict[str, Callable[[ArgumentParser, object], None]] = {}
         self.upload_uri: str | None = None
         self.uploads: dict[int, Uploads] = {}
 
@@ -318,21 +318,26 @@ def first_time(what: str) -> bool:
     return True
 
 
-def set_parsed(parser: ArgumentParser, arguments: Namespace) -> None:
-    """Remember what argparse parsed last, and call the listeners."""
-    _state.parsed = (parser, arguments)
+def set_parsed(parser: ArgumentParser, arguments: object) -> None:
+    """Remember what a parser of argparse parsed last, and call the listeners."""
+    _state.parsed[id(parser)] = (parser, arguments)
     for listener in tuple(_state.listeners.values()):
         listener(parser, arguments)
 
 
-def parsed() -> tuple[ArgumentParser, Namespace] | None:
-    """Return what argparse parsed last since `argparse_hook` was installed, or None."""
-    return _state.parsed
+def parsed() -> list[object]:
+    """Return what each parser parsed last since `argparse_hook` was installed."""
+    return [arguments for _, arguments in _state.parsed.values()]
 
 
-def listen(task_id: str, listener: Callable[[ArgumentParser, Namespace], None]) -> None:
+def listen(task_id: str, listener: Callable[[ArgumentParser, object], None]) -> None:
     """Call `listener` whenever argparse has parsed, until the task is dropped."""
     _state.listeners[task_id] = listener
+
+
+def is_followed(task_id: str) -> bool:
+    """Return True if `listen` was called for a task that has not been dropped."""
+    return task_id in _state.listeners
 
 
 def shared_task() -> str | None:

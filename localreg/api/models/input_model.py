@@ -268,8 +268,11 @@ def connect(
     """
     if not isinstance(task, TaskHandle):
         raise InvalidValueError(f"task must be a Task, not {type(task).__name__}", argument="task")
-    if task.id == ambient.task_to_run_again() and not ignore:
-        name = _take_override(model, task._own_chain(), task.id, name)
+    if task.id == ambient.task_to_run_again():
+        name = model._entry_name() if name is None else check_name("name", name)
+        operations.tasks.inputs.mark_used(task._registry, task.id, [name])
+        if not ignore:
+            _take_override(model, task._own_chain(), task.id, name)
     from localreg.api.models.model_handle import Empty
 
     subject = model._subject
@@ -294,12 +297,8 @@ def connect(
         )  # fmt: skip
 
 
-def _take_override(model: InputModel, chain: Chain, task_id: str, name: str | None) -> str:
-    """Replace `model` by the input that a task has under `name`; return the name.
-
-    If `name` is None, it is that of the model in the code.
-    """
-    entry = model._entry_name() if name is None else check_name("name", name)
+def _take_override(model: InputModel, chain: Chain, task_id: str, entry: str) -> None:
+    """Replace `model` by the input that a task has under the name `entry`."""
     inputs = operations.tasks.inputs.models(chain.first, task_id, "input")
     if entry in inputs:
         model._chain = chain
@@ -309,4 +308,3 @@ def _take_override(model: InputModel, chain: Chain, task_id: str, name: str | No
             "task %s has no input model %r (it has %s); the one in the code is used",
             task_id, entry, ", ".join(inputs),
         )  # fmt: skip
-    return entry

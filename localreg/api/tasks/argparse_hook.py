@@ -1,48 +1,54 @@
 """A hook into argparse: records what it parses, and overrides it when a task is run again.
 
-`Task.init` and `Task.connect` install it once in a process, as ClearML does. So the arguments of
-scripts that only call ``parser.parse_args()`` are recorded, and can be changed for another run.
+`Task.init`, `Task.connect` and `localreg.run` install it once in a process, as ClearML does. So the
+arguments of scripts that only call ``parser.parse_args()`` are recorded, and can be changed for
+another run. Arguments count if they are those of the command line: none were given to the parser,
+or a list that equals ``sys.argv[1:]``.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from threading import get_ident
 
+from localreg import log, operations
 from localreg.api import ambient
+from localreg.api.tasks.connected_dict import recordable
 from localreg.errors import InvalidValueError
-from localreg.operations.tasks.parameters import cast_as
+from localreg.operations.tasks.parameters import ARGUMENTS, cast_as, value_of
 from localreg.values.checks import shown
 from localreg.values.metadata import cast
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
     from typing import Any
 
+    from localreg.registry import OpenRegistry
     from localreg.values.records import MetadataValue
 
-    Parsed = tuple[argparse.ArgumentParser, argparse.Namespace]
-    Listener = Callable[[argparse.ArgumentParser, argparse.Namespace], None]
+# What each method returns: the arguments, or a pair of them and the words that are left.
+_METHODS = {
+    "parse_args": False,
+    "parse_known_args": True,
+    "parse_intermixed_args": False,
+    "parse_known_intermixed_args": True,
+}
 
 
-def install(parser: argparse.ArgumentParser | None = None) -> None:
-    """Install the hook into `parse_args`; later calls do nothing.
-
-    Libraries call `parse_known_args` for their own purposes, so it is observed only for `parser`.
-
-    Args:
-        parser: a parser whose `parse_known_args` is observed, too; None for no such parser.
-    """
-    if parser is not None:
-        parser.localreg_connected = True  # type: ignore[attr-defined]  # the mark
-    if not hasattr(argparse.ArgumentParser.parse_args, "localreg_original"):
-        _hook("parse_args", lambda found: found, always=True)
-        _hook("parse_known_args", lambda found: found[0], always=False)
+def install() -> None:
+    """Install the hook; later calls do nothing."""
+    if hasattr(argparse.ArgumentParser.parse_args, "localreg_original"):
+        return
+    parsing: set[int] = set()  # threads in which a parser runs: it may call others
+    for method, pair in _METHODS.items():
+        _hook(method, parsing, pair=pair)
 
 
-def _hook(method: str, arguments: Callable[[Any], object], *, always: bool) -> None:
+def _hook(method: str, parsing: set[int], *, pair: bool) -> None:
     original = getattr(argparse.ArgumentParser, method)
 
     def parse(
@@ -50,38 +56,110 @@ def _hook(method: str, arguments: Callable[[Any], object], *, always: bool) -> N
         args: Sequence[str] | None = None,
         namespace: Any = None,  # noqa: ANN401  (argparse's own)
     ) -> Any:  # noqa: ANN401
-        found = original(self, args, namespace)
-        parsed = arguments(found)
-        mine = args is None and (always or hasattr(self, "localreg_connected"))
-        if mine and isinstance(parsed, argparse.Namespace):
-            ambient.set_parsed(self, parsed)
+        words = None if args is None else list(args)
+        thread = get_ident()
+        if thread in parsing:
+            return original(self, words, namespace)
+        mine = words is None or words == sys.argv[1:]
+        parsing.add(thread)
+        try:
+            found = original(self, words, namespace)
+        finally:
+            parsing.discard(thread)
+        if mine:
+            _parsed(self, found[0] if pair else found)
         return found
 
     parse.localreg_original = original  # type: ignore[attr-defined]  # the mark
     setattr(argparse.ArgumentParser, method, parse)
 
 
+def _parsed(parser: argparse.ArgumentParser, found: Any) -> None:  # noqa: ANN401  (a namespace)
+    """Handle the arguments of the command line."""
+    again = ambient.task_to_run_again()
+    if again and not ambient.is_followed(again):  # the script has not called Task.init yet
+        registry = ambient.current().first
+        override(registry, operations.tasks.search.find_task(registry, again), parser, found)
+    ambient.set_parsed(parser, found)
+
+
+def parsed_before(frame: FrameType | None) -> argparse.Namespace | None:
+    """Return what argparse parsed before the hook was installed, if one of the callers keeps it.
+
+    It is looked for in the variables of the callers. None if there is no `argparse.Namespace` among
+    them, or if there are several.
+
+    Args:
+        frame: of the innermost caller.
+    """
+    found: dict[int, argparse.Namespace] = {}
+    while frame is not None:
+        for each in tuple(frame.f_locals.values()):
+            if isinstance(each, argparse.Namespace):
+                found[id(each)] = each
+        frame = frame.f_back
+    if len(found) > 1:
+        log.info("arguments that were parsed before Task.init are not recorded: there are several")
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def values_of(found: object) -> dict[str, object]:
+    """Return the arguments of a namespace, which may be any object or class, as they are stored."""
+    return {
+        name: recordable(value)
+        for name, value in getattr(found, "__dict__", {}).items()
+        if not callable(value) and not name.startswith("__")
+    }
+
+
 def override(
-    parser: argparse.ArgumentParser,
-    found: argparse.Namespace,
-    values: dict[str, MetadataValue],
+    registry: OpenRegistry, task_id: str, parser: argparse.ArgumentParser, found: object
 ) -> None:
-    """Replace arguments by the values of a task, converted as the parser converts them.
+    """Replace arguments by those of a task, converted as the parser converts them.
 
     Options that were added for this run, as in ``localreg task run ID -- --lr 0.1``, are kept.
 
     Raises:
         InvalidValueError: the parser refuses a value.
     """
-    actions = {action.dest: action for action in parser._actions}
-    added = _added(parser)
-    for name, value in values.items():
-        if not hasattr(found, name) or name in added:
-            continue
-        new = cast_as(value, getattr(found, name))
-        if name in actions:
-            new = _converted(actions[name], new)
-        setattr(found, name, new)
+    there = operations.tasks.parameters.parameters(registry, task_id)
+    mine = {key.name: key for key in there if key.section == ARGUMENTS}
+    actions = {action.dest: action for action in _actions(parser, found)}
+    known = [name for name in mine if hasattr(found, name) or name in actions]
+    added = _added(parser, found)
+    for name in known:
+        if name not in added:
+            _override(found, name, there[mine[name]], actions.get(name))
+    operations.tasks.parameters.mark_used(registry, task_id, [mine[name] for name in known])
+
+
+def _override(
+    found: object, name: str, value: MetadataValue, action: argparse.Action | None
+) -> None:
+    current = getattr(found, name, None)
+    if hasattr(found, name) and _is_stored_as(current, value):
+        return  # an object need not come back from its text
+    new = cast_as(value, current, name=f"{ARGUMENTS}/{name}")
+    setattr(found, name, new if action is None else _converted(action, new))
+
+
+def _is_stored_as(value: object, stored: MetadataValue) -> bool:
+    try:
+        return value_of("argument", recordable(value)).value == stored.value
+    except InvalidValueError:  # it cannot be stored
+        return False
+
+
+def _actions(parser: argparse.ArgumentParser, found: object) -> Iterator[argparse.Action]:
+    """Yield the actions of a parser, and of the subparsers that were chosen."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            chosen = str(getattr(found, action.dest, ""))
+            named: Mapping[str, argparse.ArgumentParser] = action.choices
+            some = [named[chosen]] if chosen in named else named.values()
+            for each in some:
+                yield from _actions(each, found)
 
 
 def _converted(action: argparse.Action, value: object) -> object:
@@ -94,6 +172,8 @@ def _converted(action: argparse.Action, value: object) -> object:
 
 
 def _convert_one(action: argparse.Action, value: object) -> object:
+    if value is None:
+        return None
     new = value
     try:
         if isinstance(value, str) and callable(action.type):
@@ -113,9 +193,25 @@ def _convert_one(action: argparse.Action, value: object) -> object:
     return new
 
 
-def _added(parser: argparse.ArgumentParser) -> set[str]:
+def _added(parser: argparse.ArgumentParser, found: object) -> set[str]:
     """Return the options that `localreg task run` added to the recorded ones."""
     words = getattr(sys.modules.get("__main__"), "localreg_added", ())
-    options = parser._option_string_actions
-    given = (options.get(str(word).partition("=")[0]) for word in words)
-    return {action.dest for action in given if action is not None}
+    options = {name: each for each in _actions(parser, found) for name in each.option_strings}
+    return {options[name].dest for word in words for name in _options_of(str(word), options)}
+
+
+def _options_of(word: str, options: Mapping[str, object]) -> list[str]:
+    """Return the option that a word of the command line names, also if it is shortened.
+
+    >>> _options_of("--lr=0.1", {"--lr": 0}), _options_of("-b8", {"-b": 0})
+    (['--lr'], ['-b'])
+    >>> _options_of("--ep", {"--epochs": 0, "--lr": 0}), _options_of("-1", {"-b": 0})
+    (['--epochs'], [])
+    """
+    name = word.partition("=")[0]
+    if name in options or not name.startswith("-"):
+        return [name] if name in options else []
+    if name.startswith("--"):
+        longer = [each for each in options if each.startswith(name)]
+        return longer if len(longer) == 1 else []
+    return [name[:2]] if name[:2] in options else []

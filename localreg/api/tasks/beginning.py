@@ -51,7 +51,8 @@ def begin(
             run=run,
         )
     else:
-        operations.tasks.lifecycle.start_task(chain.first, found, run)
+        overridden = ambient.task_to_run_again() is not None
+        operations.tasks.lifecycle.start_task(chain.first, found, run, again=overridden)
         if tags:
             operations.tasks.lifecycle.edit_tags(chain.first, found, add=tags)
     ambient.share_task(found)

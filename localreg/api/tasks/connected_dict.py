@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from enum import Enum
 
 from localreg import log
 from localreg.errors import InvalidValueError, NotFoundError, RegistryError
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, SupportsIndex
 
-_SIMPLE = (str, int, float, bool, list, tuple, dict, type(None))
+_SIMPLE = (str, int, float, bool, list, tuple, dict, type(None), Enum)
 _NOTHING = object()
 
 
@@ -145,6 +146,8 @@ def recordable(value: object) -> object:
     """
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if isinstance(value, Enum):
+        return value.name
     if isinstance(value, list | tuple):
         return type(value)([recordable(each) for each in value]) if type(value) in (
             list, tuple) else [recordable(each) for each in value]  # fmt: skip

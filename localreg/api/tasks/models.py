@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from localreg import operations
+from localreg.api import ambient
 from localreg.api.models.model import Model, handle
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, ModelNotFoundError
@@ -62,7 +63,10 @@ class ModelMethods(TaskHandle):
         }
 
     def _models(self, role: str) -> dict[str, str]:
-        return operations.tasks.inputs.models(self._registry, self._id, role)
+        found = operations.tasks.inputs.models(self._registry, self._id, role)
+        if role == "input" and ambient.task_to_run_again() == self._id:
+            operations.tasks.inputs.mark_used(self._registry, self._id, found)
+        return found
 
     def set_model_label_enumeration(self, enumeration: Mapping[str, int]) -> None:
         """Set the label enumeration that the task's models get.

@@ -16,6 +16,7 @@ from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import check_path, read_text
 from localreg.operations.tasks.parameters import (
+    ARGUMENTS,
     GENERAL,
     Key,
     as_text,
@@ -23,6 +24,8 @@ from localreg.operations.tasks.parameters import (
     check_parameters,
     nested,
     split_key,
+    stored,
+    value_of,
 )
 from localreg.values.labels import check_labels
 
@@ -33,8 +36,6 @@ if TYPE_CHECKING:
     from localreg.values.records import MetadataValue
 
     Anything = TypeVar("Anything")
-
-ARGUMENTS = "Args"
 
 
 class ParameterMethods(TaskHandle):
@@ -53,12 +54,10 @@ class ParameterMethods(TaskHandle):
 
         Source: ``Task.get_parameters`` of the ClearML SDK.
         """
-        from localreg.values.metadata import cast as casted
-
-        return {
-            key.path: casted(value.value, value.type) if cast else value.value
-            for key, value in self._parameters().items()
-        }
+        found = self._parameters()
+        # Arguments are taken by the parser; that a script prints all of them says nothing.
+        self._mark_used([key for key in found if key.section != ARGUMENTS])
+        return {key.path: stored(value) if cast else value.value for key, value in found.items()}
 
     def get_parameters_as_dict(self, cast: bool = False) -> dict[str, Any]:
         """Return the parameters as nested dicts: by section, then split at slashes in names."""
@@ -72,8 +71,12 @@ class ParameterMethods(TaskHandle):
             default: returned when the task does not have the parameter.
             cast: return a value of its recorded type, not text.
         """
-        found = self.get_parameters(cast=cast)
-        return found.get(split_key(name).path, default)
+        key = split_key(name)
+        found = self._parameters().get(key)
+        if found is None:
+            return default
+        self._mark_used([key])
+        return stored(found) if cast else found.value
 
     def set_parameters(self, *args: Mapping[str, object], **kwargs: object) -> None:
         """Replace all parameters, ``{"section/name": value}``.
@@ -110,23 +113,26 @@ class ParameterMethods(TaskHandle):
             description: ignored.
             value_type: the type to record; the value's own when None.
         """
-        from localreg.values.metadata import entry
-        from localreg.values.records import MetadataValue
-
         key = split_key(name)
-        stored = entry(key.name, value, value_type)
-        values = {key: MetadataValue(stored.value, stored.type)}
+        values = {key: value_of(key.name, value, value_type)}
+        self._mark_used([key])  # the script sets it itself
         operations.tasks.parameters.set_parameters(self._registry, self._id, values)
 
     def delete_parameter(self, name: str, force: bool = False) -> bool:
         """Remove a parameter; return True if the task had it."""
         return operations.tasks.parameters.drop_parameter(self._registry, self._id, split_key(name))
 
+    def _mark_used(self, keys: list[Key]) -> None:
+        """Note what the script takes from the task, if it is run again."""
+        if self._is_run_again():
+            operations.tasks.parameters.mark_used(self._registry, self._id, keys)
+
     def _parameters(self) -> dict[Key, MetadataValue]:
         return operations.tasks.parameters.parameters(self._registry, self._id)
 
     def _set(self, given: Mapping[str, object], *, replace: bool) -> None:
         checked = check_parameters("parameters", given)
+        self._mark_used(list(checked))  # the script sets them itself
         operations.tasks.parameters.set_parameters(
             self._registry, self._id, checked, replace=replace
         )
@@ -135,6 +141,10 @@ class ParameterMethods(TaskHandle):
 
     def get_configuration_object(self, name: str) -> str | None:
         """Return a configuration as text, or None."""
+        if self._is_run_again():
+            operations.tasks.asked.mark_used(
+                self._registry, self._id, operations.tasks.asked.CONFIGURATION, [name]
+            )
         return operations.tasks.parameters.configurations(self._registry, self._id).get(name)
 
     def get_configuration_object_as_dict(self, name: str) -> Any:  # noqa: ANN401  (a dict, or a list)
@@ -277,12 +287,11 @@ class ParameterMethods(TaskHandle):
 
     def _overridden(self, values: dict[str, Any], section: str, *, ignore: bool) -> dict[str, Any]:
         """Return the values of the task instead of the given ones, if it is run again."""
-        if ignore or not self._is_run_again():
+        if not self._is_run_again():
             return values
-        there = {
-            key.name: each for key, each in self._parameters().items() if key.section == section
-        }
-        return _with(values, there, "")
+        there = {key: each for key, each in self._parameters().items() if key.section == section}
+        self._mark_used(list(there))
+        return values if ignore else _with(values, {k.name: v for k, v in there.items()}, "")
 
     def _connect_object(self, instance: Anything, section: str, *, ignore: bool) -> Anything:
         values = attributes(instance)
@@ -316,7 +325,7 @@ def _with(
         if isinstance(value, dict) and value:
             found[name] = _with(value, there, f"{path}/")
         else:
-            found[name] = cast_as(there[path], value) if path in there else value
+            found[name] = cast_as(there[path], value, path) if path in there else value
     if not prefix:  # parameters that were added to the task and are not in the script
         known = {str(name) for name in values}
         added = {path: cast_as(each, None) for path, each in there.items()

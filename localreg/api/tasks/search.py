@@ -33,7 +33,7 @@ class SearchMethods(TaskHandle):
         task_filter: Mapping[str, object] | None = None,
         *,
         registry: Registry | None = None,
-    ) -> Self:
+    ) -> Self | None:
         """Return a task by its id, or the last changed task that matches the filters.
 
         Args:
@@ -45,24 +45,27 @@ class SearchMethods(TaskHandle):
             task_filter: ``{"status": [...]}``; no other key is allowed.
             registry: where to search; the current registry when None.
 
+        Returns:
+            The task; None if none matches the filters.
+
         Raises:
-            TaskNotFoundError: there is no such task.
+            TaskNotFoundError: there is no task with this id.
+            InvalidValueError: (a ValueError) a filter cannot be used, or none is given.
         """
         chain = open_of(registry)
-        if not task_id and (tags or task_filter):
-            search = operations.tasks.search.check_search(
-                project=project_name, name=task_name, tags=tags, status=_status(task_filter)
-            )
-            found = operations.tasks.search.search_tasks(chain, search)
-            if not found:
-                raise TaskNotFoundError(
-                    f"there is no task with name={task_name!r:.80}, project={project_name!r:.80}, "
-                    f"tags={tags!r:.80}, task_filter={task_filter!r:.80}",
-                    reference=str(task_name),
-                )
-            return cls._of(chain, found[0].registry, found[0].id)
-        hit = operations.tasks.search.look_up_task(chain, task_id, project_name, task_name)
-        return cls._of(chain, hit.registry, hit.id)
+        if task_id or not (tags or task_filter):
+            try:
+                hit = operations.tasks.search.look_up_task(chain, task_id, project_name, task_name)
+            except TaskNotFoundError:
+                if task_id:
+                    raise
+                return None
+            return cls._of(chain, hit.registry, hit.id)
+        search = operations.tasks.search.check_search(
+            project=project_name, name=task_name, tags=tags, status=_status(task_filter)
+        )
+        found = operations.tasks.search.search_tasks(chain, search)
+        return cls._of(chain, found[0].registry, found[0].id) if found else None
 
     @classmethod
     def get_tasks(

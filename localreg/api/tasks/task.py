@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from localreg import log, operations
@@ -16,15 +17,15 @@ from localreg.api.tasks import beginning
 from localreg.api.tasks.artifacts import ArtifactMethods
 from localreg.api.tasks.models import ModelMethods
 from localreg.api.tasks.no_ops import NoOpMethods
-from localreg.api.tasks.parameters import ARGUMENTS, ParameterMethods
+from localreg.api.tasks.parameters import ParameterMethods
 from localreg.api.tasks.search import SearchMethods
 from localreg.api.tasks.state import StateMethods
 from localreg.errors import InvalidValueError, LocalregError
-from localreg.operations.tasks.parameters import GENERAL, check_parameters
+from localreg.operations.tasks.parameters import ARGUMENTS, GENERAL, check_parameters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import ArgumentParser
     from typing import Any
 
     from localreg.api.registry import Registry
@@ -298,7 +299,7 @@ class Task(
         import argparse
 
         if isinstance(mutable, argparse.ArgumentParser):
-            self._follow_arguments(mutable)
+            self._follow_arguments()
             return mutable
         if isinstance(mutable, argparse.Namespace):
             return self._connect_arguments(mutable, name or ARGUMENTS, ignore=ignore)
@@ -316,25 +317,30 @@ class Task(
             )
         return self._connect_object(mutable, name or GENERAL, ignore=ignore)
 
-    def _follow_arguments(self, parser: ArgumentParser | None = None) -> None:
-        """Record what argparse parses from now on, and what it parsed last."""
+    def _follow_arguments(self) -> None:
+        """Record what argparse parses from now on, and what it parsed before."""
         from localreg.api.tasks import argparse_hook
 
-        def listener(parser: ArgumentParser, found: Namespace) -> None:
+        def listener(parser: ArgumentParser, found: object) -> None:
             if self._is_run_again():
-                there = self._parameters()
-                values = {key.name: each for key, each in there.items() if key.section == ARGUMENTS}
-                argparse_hook.override(parser, found, values)
+                argparse_hook.override(self._registry, self._id, parser, found)
+            record(found)
+
+        def record(found: object) -> None:
             try:
-                self._connect_arguments(found, ARGUMENTS, ignore=True)
+                self._record(ARGUMENTS, argparse_hook.values_of(found))
             except LocalregError as error:  # parsing arguments must not fail for this
                 log.warning("the arguments of task %s were not recorded: %s", self._id, error)
 
-        argparse_hook.install(parser)
+        argparse_hook.install()
+        if ambient.is_followed(self._id):
+            return
         ambient.listen(self._id, listener)
-        parsed = ambient.parsed()
-        if parsed is not None:
-            listener(*parsed)
+        before = ambient.parsed()
+        if not before and (found := argparse_hook.parsed_before(sys._getframe(1))) is not None:
+            before = [found]
+        for each in before:
+            record(each)
 
 
 def _log_unused(**given: object) -> None:

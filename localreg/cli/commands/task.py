@@ -284,6 +284,8 @@ def run_command(
 ) -> int:
     """Run a task's script again, and exit with its exit code.
 
+    It exits with 1 if the script ended well, but never took a value that was set for this run.
+
     The run is recorded in this task. It replaces its status, and output models and reports of the
     same names. To keep the last run as it is, copy the task with `localreg task clone` and run
     the copy.

@@ -11,6 +11,7 @@ from localreg.lazy import modules_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.tasks import artifacts as artifacts
+    from localreg.operations.tasks import asked as asked
     from localreg.operations.tasks import cloning as cloning
     from localreg.operations.tasks import dataframes as dataframes
     from localreg.operations.tasks import details as details

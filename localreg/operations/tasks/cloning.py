@@ -10,6 +10,8 @@ from localreg.values.checks import check_comment, check_name
 from localreg.values.ids import new_id
 from localreg.values.records import project_payload
 
+RUNNING = ("process", "used")  # parts of the place that belong to a run
+
 
 def clone_task(
     registry: OpenRegistry,
@@ -70,4 +72,6 @@ def _copy_settings(change: Change, source: str, target: str) -> None:
         payload = {"role": "input", "old": None, "new": model}
         change.record("task.model", target, payload, field=name)
     place = task_rows.place(connection, source)
-    task_rows.set_place(connection, target, {key: place[key] for key in place if key != "process"})
+    task_rows.set_place(
+        connection, target, {key: place[key] for key in place if key not in RUNNING}
+    )

@@ -8,6 +8,7 @@ from localreg.errors import InvalidValueError
 from localreg.operations.finding.references import find_model, require_model, require_task
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models import designs
+from localreg.operations.tasks import asked
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, task_rows
 from localreg.values.checks import check_name, shown
@@ -48,7 +49,9 @@ def connect_model(
         task_record = require_task(change.connection, task_id)
         inherited = upstream or _inherited_from(change.connection, model_id)
         entry = given or inherited.entry
-        old = task_rows.models(change.connection, task_id, "input").get(entry)
+        there = task_rows.models(change.connection, task_id, "input")
+        old = there.get(entry)
+        asked.note_asked(change.connection, task_record, asked.INPUT, [entry], there)
         payload = {"role": "input", "old": old, "new": model_id}
         change.record("task.model", task_id, payload, field=entry)
         designs.adopt_design(change, task_id, inherited.design)
@@ -105,6 +108,11 @@ def models(registry: OpenRegistry, task_id: str, role: str) -> dict[str, str]:
         return task_rows.models(connection, task_id, role)
 
 
+def mark_used(registry: OpenRegistry, task_id: str, names: Iterable[str]) -> None:
+    """Note which input models the script of a task that is run again takes (see `asked`)."""
+    asked.mark_used(registry, task_id, asked.INPUT, names)
+
+
 def drop_inputs(registry: OpenRegistry, task_id: str, names: object) -> None:
     """Remove input models from a task, by their names on it; unknown names are ignored."""
     if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
@@ -114,8 +122,9 @@ def drop_inputs(registry: OpenRegistry, task_id: str, names: object) -> None:
         )
     entries = [check_name("names", name) for name in names]
     with registry.store.write() as change:
-        require_task(change.connection, task_id)
+        found = require_task(change.connection, task_id)
         there = task_rows.models(change.connection, task_id, "input")
+        asked.note_asked(change.connection, found, asked.INPUT, (), there, entries)
         for entry in dict.fromkeys(entries):
             if entry in there:
                 payload = {"role": "input", "old": there[entry], "new": None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from localreg import log
 from localreg.errors import InvalidValueError
 from localreg.filesystem.temporary_owners import owner_mark
 from localreg.operations.finding.references import (
@@ -9,6 +10,7 @@ from localreg.operations.finding.references import (
     ensure_project,
     require_task,
 )
+from localreg.operations.tasks import asked
 from localreg.operations.tasks.run_facts import Run, is_gone
 from localreg.registry import OpenRegistry
 from localreg.store.rows import project_rows, task_rows
@@ -71,8 +73,12 @@ def create_task(
     return task_id
 
 
-def start_task(registry: OpenRegistry, task_id: str, run: Run) -> None:
-    """Record that this process runs an existing task."""
+def start_task(registry: OpenRegistry, task_id: str, run: Run, *, again: bool = False) -> None:
+    """Record that this process runs an existing task.
+
+    Args:
+        again: True if its script is run again, with the values of the task.
+    """
     with registry.store.write() as change:
         found = require_task(change.connection, task_id)
         for column, new in (("status", "in_progress"), ("ended", None), ("reason", None)):
@@ -83,6 +89,8 @@ def start_task(registry: OpenRegistry, task_id: str, run: Run) -> None:
         if facts != found.run:
             change.record("task.run", task_id, {"old": dict(found.run), "new": facts})
         place = task_rows.place(change.connection, task_id)
+        if not again or found.status != "in_progress":  # else `localreg task run` has begun it
+            place = asked.begun(place, again=again)
         task_rows.set_place(change.connection, task_id, place | run.place)
 
 
@@ -135,6 +143,8 @@ def end_task(
 ) -> None:
     """Record how a task ended, and when, unless it has ended before.
 
+    A run that ends well, and did not use what it was asked to, is "failed" (see `asked`).
+
     Args:
         status: "completed", "failed", "stopped" or "aborted".
         reason: why, for people to read.
@@ -145,6 +155,11 @@ def end_task(
         found = require_task(change.connection, task_id)
         if found.ended is not None and not again:
             return
+        if status == "completed" and found.ended is None:
+            left = asked.unused(task_rows.place(change.connection, task_id))
+            if left:
+                status, why = "failed", asked.reason(left)
+                log.warning("task %s failed: %s", task_id, why)
         at = found.ended or change.at
         for column, new in (("status", status), ("reason", why), ("ended", at)):
             old = getattr(found, column)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from hashlib import sha256
 
 from localreg.errors import InvalidValueError
 from localreg.operations.finding.references import require_task
+from localreg.operations.tasks import asked
 from localreg.registry import OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import task_rows
 from localreg.values.checks import NAME_LIMIT, check_text, shown
 from localreg.values.frozen import Frozen
 from localreg.values.metadata import cast, entry
-from localreg.values.records import MetadataValue
+from localreg.values.records import MetadataValue, TaskRecord
 
-GENERAL = "General"
+GENERAL, ARGUMENTS = "General", "Args"
 MOST = 10_000
 
 
@@ -49,26 +51,52 @@ def check_parameters(argument: str, given: object, section: str | None = None) -
             argument=argument,
         )
     found: Values = {}
+    names: set[str] = set()
     for name, value in _leaves(argument, given, "", 0):
         key = Key(section, name) if section is not None else split_key(name)
-        if key in found:
+        if name in names:
             raise InvalidValueError(
                 f"{argument} has {key.path!r:.80} twice: as a nested dict and with a slash",
                 argument=argument,
             )
+        names.add(name)
         try:
-            stored = entry(name, value)
+            found[key] = value_of(name, value)  # of "General/lr" and "lr" the last one wins
         except InvalidValueError as error:
             raise InvalidValueError(
                 f"{argument}[{shown(name)}] cannot be stored: {error}", argument=argument
             ) from error
-        found[key] = MetadataValue(stored.value, stored.type)
     if len(found) > MOST:
         raise InvalidValueError(
             f"{argument} has {len(found):,} values; at most {MOST:,} can be stored",
             argument=argument,
         )
     return found
+
+
+def value_of(name: str, value: object, value_type: object = None) -> MetadataValue:
+    """Return a value as it is stored: None as "", members of an Enum as their names.
+
+    Args:
+        name: of the parameter.
+        value: anything that metadata stores.
+        value_type: the type to record; the value's own when None.
+
+    >>> value_of("lr", 0.1), value_of("seed", None)
+    (MetadataValue(value='0.1', type='float'), MetadataValue(value='', type='NoneType'))
+    """
+    found = entry(name, _without_members(value), value_type)
+    if isinstance(value, Enum) and value_type is None:
+        return MetadataValue(found.value, type(value).__name__)
+    return MetadataValue("" if value is None else found.value, found.type)
+
+
+def _without_members(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.name
+    if type(value) in (list, tuple):
+        return type(value)(map(_without_members, value))  # type: ignore[call-arg, call-overload]  # one of the two
+    return value
 
 
 def _leaves(
@@ -134,21 +162,37 @@ def set_parameters(
         drop: remove these.
     """
     with registry.store.write() as change:
-        require_task(change.connection, task_id)
+        found = require_task(change.connection, task_id)
         there = _there(change.connection, task_id)
-        for key, value in given.items():
-            _set(change, task_id, key, there.get(key), value)
-        for key in list(there) if replace else drop:
-            if key in there and key not in given:
-                _set(change, task_id, key, there[key], None)
+        changed = [key for key in given if _set(change, task_id, key, there.get(key), given[key])]
+        gone = [
+            key for key in (list(there) if replace else drop) if key in there and key not in given
+        ]
+        for key in gone:
+            _set(change, task_id, key, there[key], None)
+        _note_asked(change, found, changed, there, gone)
+
+
+def mark_used(registry: OpenRegistry, task_id: str, keys: Iterable[Key]) -> set[str]:
+    """Note which parameters the script of a task that is run again takes (see `asked`)."""
+    return asked.mark_used(registry, task_id, asked.PARAMETER, (key.path for key in keys))
+
+
+def _note_asked(
+    change: Change, task: TaskRecord, changed: Iterable[Key], there: Values, gone: Iterable[Key]
+) -> None:
+    names = ([key.path for key in keys] for keys in (changed, there, gone))
+    asked.note_asked(change.connection, task, asked.PARAMETER, *names)
 
 
 def drop_parameter(registry: OpenRegistry, task_id: str, key: Key) -> bool:
     """Remove a parameter; return True if the task had it."""
     with registry.store.write() as change:
-        require_task(change.connection, task_id)
-        old = _there(change.connection, task_id).get(key)
+        found = require_task(change.connection, task_id)
+        there = _there(change.connection, task_id)
+        old = there.get(key)
         _set(change, task_id, key, old, None)
+        _note_asked(change, found, (), there, [key])
     return old is not None
 
 
@@ -158,8 +202,11 @@ def _set(
     key: Key,
     old: MetadataValue | None,
     new: MetadataValue | None,
-) -> None:
-    same = old == new or (old and new and new.type == "str" and old.value == new.value)
+) -> bool:
+    """Set or drop one parameter; return True if that changes it."""
+    same = old == new or (
+        old is not None and new is not None and new.type == "str" and old.value == new.value
+    )
     if not same:
         payload = {
             "section": key.section,
@@ -167,6 +214,7 @@ def _set(
             "new": None if new is None else [new.value, new.type],
         }
         change.record("task.parameter", task_id, payload, field=key.name)
+    return not same
 
 
 def nested(values: Mapping[str, object]) -> dict[str, object]:
@@ -188,16 +236,49 @@ def nested(values: Mapping[str, object]) -> dict[str, object]:
     return found
 
 
-def cast_as(value: MetadataValue, like: object) -> object:
+def cast_as(value: MetadataValue, like: object, name: str = "") -> object:
     """Return a stored value as the type of a default, or as its own type if that fails.
+
+    Args:
+        value: what is stored.
+        like: the default.
+        name: of the parameter, for errors.
+
+    Raises:
+        InvalidValueError: the default is a bool or a member of an Enum, and the value is not: text
+            in its place would silently count as True, or equal no member.
 
     >>> cast_as(MetadataValue("3", "str"), 1.5), cast_as(MetadataValue("x", "str"), 1)
     (3.0, 'x')
     """
-    own = cast(value.value, value.type)
-    if like is None or isinstance(own, type(like)):
+    if isinstance(like, Enum):
+        members = type(like).__members__
+        if value.value not in members:
+            raise _not_a(value, name, ", ".join(members)[:200])
+        return members[value.value]
+    own = stored(value)
+    if like is None or own is None or isinstance(own, type(like)):
         return own
-    return cast(value.value, type(like).__name__)
+    found = cast(value.value, type(like).__name__)
+    if isinstance(like, bool) and not isinstance(found, bool):
+        raise _not_a(value, name, "true, false, 1, 0")
+    return found
+
+
+def stored(value: MetadataValue) -> object:
+    """Return a stored value as its own type.
+
+    >>> stored(MetadataValue("3", "int")), stored(MetadataValue("", "NoneType"))
+    (3, None)
+    """
+    return None if value == MetadataValue("", "NoneType") else cast(value.value, value.type)
+
+
+def _not_a(value: MetadataValue, name: str, allowed: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"parameter {name} of the task is {shown(value.value)}; the script allows {allowed}",
+        argument=name,
+    )
 
 
 def configurations(registry: OpenRegistry, task_id: str) -> dict[str, str]:
@@ -212,9 +293,12 @@ def set_configuration(registry: OpenRegistry, task_id: str, name: object, text: 
     key = check_text("name", name, limit=NAME_LIMIT, nul=False, empty=False)
     new = None if text is None else check_text("configuration", text)
     with registry.store.write() as change:
-        require_task(change.connection, task_id)
-        old = task_rows.configurations(change.connection, task_id).get(key)
+        found = require_task(change.connection, task_id)
+        there = task_rows.configurations(change.connection, task_id)
+        old = there.get(key)
         if old != new:
+            names = ([key], there, ()) if new is not None else ((), there, [key])
+            asked.note_asked(change.connection, found, asked.CONFIGURATION, *names)
             # Only a digest of the old text: a connected dict may change a thousand times.
             payload = {
                 "old": None if old is None else sha256(old.encode()).hexdigest(),

@@ -19,7 +19,7 @@ from localreg.errors import (
     SourceNotFoundError,
 )
 from localreg.filesystem.temporary_owners import owner_mark
-from localreg.operations.tasks import lifecycle
+from localreg.operations.tasks import asked, lifecycle
 from localreg.operations.tasks.run_facts import Run
 from localreg.registry import OpenRegistry
 from localreg.store.rows import task_rows
@@ -59,7 +59,8 @@ def run_task(
         environment: variables added to the environment of this process.
 
     Returns:
-        The exit code; 128 plus its number when a signal ended the script, as in shells.
+        The exit code; 128 plus its number when a signal ended the script, as in shells; 1 if it
+        ended well and did not use all that was set for it.
 
     Raises:
         SourceNotFoundError: the script, its folder or the interpreter does not exist.
@@ -69,7 +70,7 @@ def run_task(
     # Until the script calls Task.init, the process on record is this one, so that the task becomes
     # "aborted" if both processes are killed before that.
     place: Json = {"process": owner_mark()}
-    lifecycle.start_task(registry, task_id, Run({}, place))
+    lifecycle.start_task(registry, task_id, Run({}, place), again=True)
     try:
         code = _call(command)
     except OSError as error:
@@ -79,6 +80,8 @@ def run_task(
             f"{reason}; choose another interpreter with --python", reference=command.words[0]
         ) from error
     _record_end(registry, task_id, code)
+    if code == 0 and asked.unused(lifecycle.place(registry, task_id)):
+        return 1
     return code if code >= 0 else 128 - code
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from localreg import InputModel, Task
-from localreg.errors import InvalidValueError, TagFilterError, TaskNotFoundError
+from localreg.errors import InvalidValueError, TagFilterError
 from localreg.operations.tasks.search import check_search, find_tasks
 from localreg.store.rows import task_query
 from localreg.store.rows.task_query import TaskQuery
@@ -80,8 +80,7 @@ def test_get_task_takes_a_tag_filter_and_the_exact_name(registry):
     second.set_tags(["a"])
     assert Task.get_task(task_name="train", tags=["__$all", "a", "b"]) == first
     assert Task.get_task(task_name="train", tags=["a", "-b"]) == second
-    with pytest.raises(TaskNotFoundError, match="train"):
-        Task.get_task(task_name="train", tags=["b", "-a"])
+    assert Task.get_task(task_name="train", tags=["b", "-a"]) is None
 
 
 def test_all_filters_must_hold(registry):

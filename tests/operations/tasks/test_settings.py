@@ -155,10 +155,16 @@ def test_init_records_argparse_unless_auto_connect_arg_parser_is_false(registry,
         task.close()
 
 
-def test_arguments_that_libraries_parse_are_not_recorded(task, monkeypatch):
+def test_only_arguments_of_the_command_line_are_recorded(task, monkeypatch):
+    """They are: none given, or a list that is equal to them; also those that a parser knows."""
     monkeypatch.setattr("sys.argv", ["train.py", "--lr", "0.5"])
-    argparse.ArgumentParser().parse_known_args()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--size")
+    for words in ([], ["--size", "3"], ["--lr", "0.6"]):
+        parser.parse_known_args(words)
     assert task.get_parameters() == {}
+    parser.parse_known_args(["--lr", "0.5"])
+    assert task.get_parameters() == {"Args/size": ""}
 
 
 def test_a_task_that_is_run_again_overrides_the_values_of_the_script(task, again, monkeypatch):

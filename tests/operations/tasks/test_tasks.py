@@ -79,21 +79,28 @@ def test_get_task_finds_the_newest_of_a_name(registry):
     assert Task.get_task(task_name="train") == first
 
 
+def test_get_task_raises_for_an_unknown_id(registry):
+    """Decision 52."""
+    with pytest.raises(TaskNotFoundError) as raised:
+        Task.get_task("f" * 32)
+    assert isinstance(raised.value, LookupError)
+
+
 @pytest.mark.parametrize(
     "search",
     [
-        {"task_id": "f" * 32},
         {"task_name": "Train"},
         {"task_name": "trai"},
         {"task_name": "train", "project_name": "audio"},
         {"task_name": ""},
+        {"task_name": "train", "tags": ["a"]},
+        {"project_name": "vision", "task_filter": {"status": ["failed"]}},
     ],
 )
-def test_get_task_raises_when_there_is_none(search, registry):
+def test_get_task_returns_none_when_no_task_matches(search, registry):
+    """Decision 52."""
     Task.create("vision", "train")
-    with pytest.raises(TaskNotFoundError) as raised:
-        Task.get_task(**search)
-    assert isinstance(raised.value, LookupError)
+    assert Task.get_task(**search) is None
 
 
 def test_get_task_needs_an_id_or_a_name(registry):
