@@ -31,9 +31,10 @@ PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 TRAIN = """
 import argparse
 from pathlib import Path
-from clearml import OutputModel, Task
+from clearml import InputModel, OutputModel, Task
 
 task = Task.init(project_name="vision", task_name="fine-tune")
+task.connect(InputModel(name="resnet", project="vision"), name="base")
 parser = argparse.ArgumentParser()
 parser.add_argument("--lr", type=float, default=0.1)
 arguments = parser.parse_args()
