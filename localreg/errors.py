@@ -34,6 +34,8 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     └── RegistryError                  (OSError)       the directory or its database
         ├── NotARegistryError                          a foreign file, or blobs without a database
         ├── DamagedRegistryError                       the database cannot be read
+        │   ├── ForeignSchemaError                     its tables are not those of localreg
+        │   └── DamagedRowError                        a value in it cannot be what it should be
         ├── NewerFormatError                           written by a newer localreg
         ├── SQLiteTooOldError
         ├── ReadOnlyRegistryError                      a write to a read-only registry
@@ -233,6 +235,23 @@ class NotARegistryError(RegistryError):
 
 class DamagedRegistryError(RegistryError):
     """The database cannot be read; it was not changed."""
+
+
+class ForeignSchemaError(DamagedRegistryError):
+    """A table, index or trigger is not as localreg makes it; `name` says which one."""
+
+    name: str
+
+
+class DamagedRowError(DamagedRegistryError):
+    """A value in the database cannot be what it should be: `table`, `row` and `column` say where.
+
+    `row` is the row's key: an id, a digest, a name, or numbers.
+    """
+
+    table: str
+    row: str
+    column: str
 
 
 class NewerFormatError(RegistryError):

@@ -27,11 +27,12 @@ from localreg.filesystem.group_modes import Group, share, share_at
 from localreg.filesystem.kinds import is_network
 from localreg.store.database.opening import APPLICATION_ID, FORMAT_VERSION, waiting_log
 from localreg.store.database.sqlite_errors import BUSY_SECONDS, translated
+from localreg.store.rows.known_schema import schema_text
+from localreg.store.rows.setting_rows import JOURNAL_MODES
 from localreg.values import settings
 from localreg.values.ids import new_id
 from localreg.values.layout import BLOBS, LOCKS
 
-JOURNAL_MODES = ("wal", "truncate")
 _HERE, _NOREPLACE = -100, 1  # AT_FDCWD and RENAME_NOREPLACE of Linux
 
 
@@ -96,7 +97,6 @@ def _check_not_orphaned(path: Path) -> None:
 
 
 def _build(temporary: Path, journal: str, group: Group | None) -> None:
-    schema = Path(__file__).parents[1].joinpath("schema.sql").read_text(encoding="utf-8")
     # SQLite would make the file with 0644, even if the umask (002) lets the group write.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
@@ -108,7 +108,7 @@ def _build(temporary: Path, journal: str, group: Group | None) -> None:
     try:
         connection.execute("PRAGMA synchronous = OFF")  # the caller syncs the whole file once
         connection.execute("PRAGMA journal_mode = MEMORY")
-        connection.executescript(f"BEGIN;\n{schema}")
+        connection.executescript(f"BEGIN;\n{schema_text()}")
         connection.executemany(
             "INSERT INTO setting VALUES (?, ?)",
             [("registry_id", new_id()), ("journal", journal)]

@@ -23,6 +23,7 @@ from pathlib import Path
 from localreg.errors import ReadOnlyRegistryError, StorageError
 from localreg.filesystem.access_rights import may_write, why_not_written
 from localreg.store.database import opening
+from localreg.store.database.schema_check import check_schema
 from localreg.store.rows import setting_rows
 
 _FINEST_NS = 20_000_000  # two changes within this time may have the same mtime
@@ -153,6 +154,7 @@ def _log_would_block_owner(path: Path) -> bool:
     if any(os.path.lexists(path.with_name(path.name + each)) for each in ("-shm", "-journal")):
         return False
     with closing(_connect_unlocked(path)) as connection:
+        check_schema(connection, path)
         return setting_rows.settings(connection).get("journal") == "wal"
 
 

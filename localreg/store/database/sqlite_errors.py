@@ -11,6 +11,7 @@ from pathlib import Path
 from localreg.errors import (
     ClosedRegistryError,
     DamagedRegistryError,
+    DamagedRowError,
     LockTimeoutError,
     ReadOnlyRegistryError,
     RegistryError,
@@ -18,6 +19,7 @@ from localreg.errors import (
     StorageFullError,
 )
 from localreg.filesystem.access_rights import may_write, why_not_written
+from localreg.store.rows.checked_values import is_undecodable
 
 BUSY_SECONDS = 30.0
 
@@ -71,6 +73,11 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise as_registry_error(error, path) from error
+    except DamagedRowError as error:
+        if not error.path:  # the functions that check rows do not know it
+            error.path = str(path)
+            error.args = (f"{path}: {error}",)
+        raise
 
 
 def as_registry_error(error: sqlite3.Error, path: Path) -> RegistryError:
@@ -82,7 +89,7 @@ def as_registry_error(error: sqlite3.Error, path: Path) -> RegistryError:
         )
     # The low byte is the primary code. Errors of the sqlite3 module itself have no code.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    kind, text = _BY_CODE.get(code, _UNEXPECTED)
+    kind, text = _DAMAGED if is_undecodable(error) else _BY_CODE.get(code, _UNEXPECTED)
     return kind(text.format(path=path, reason=error, refused=_why_refused(path)), path=str(path))
 
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.errors import (
-    DamagedRegistryError,
     InvalidValueError,
     NotARegistryError,
     ReadOnlyRegistryError,
@@ -21,6 +20,7 @@ from localreg.filesystem.access_rights import barrier
 from localreg.store.database import opening
 from localreg.store.database.connections import Connections
 from localreg.store.database.readonly import connect_readonly, is_outdated, one_state, why_readonly
+from localreg.store.database.schema_check import check_schema
 from localreg.store.database.sqlite_errors import translated
 from localreg.store.rows import setting_rows
 from localreg.values import settings
@@ -146,13 +146,8 @@ class Store:
             if version < opening.FORMAT_VERSION:
                 self._migrate(version)
             with self.read() as connection:
-                stored = setting_rows.settings(connection)
-            if not {"registry_id", "journal"} <= stored.keys():
-                raise DamagedRegistryError(
-                    f"{self.path} has lost its settings; restore it from a backup",
-                    path=str(self.path),
-                )
-            return stored
+                check_schema(connection, self.path)
+                return setting_rows.settings(connection)
         except BaseException:
             self.close()
             raise
