@@ -32,6 +32,7 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     ├── ExportError                    (RuntimeError)  no image of a figure can be made
     │   └── BrowserNotFoundError                       images need Chrome or Chromium
     └── RegistryError                  (OSError)       the directory or its database
+        ├── NoRegistryError            (LookupError)   nothing was made there yet, or not mounted
         ├── NotARegistryError                          a foreign file, or blobs without a database
         ├── DamagedRegistryError                       the database cannot be read
         │   ├── ForeignSchemaError                     its tables are not those of localreg
@@ -227,6 +228,10 @@ class RegistryError(LocalregError, OSError):
     """The registry's directory or database cannot be used; `path` says which."""
 
     path: str
+
+
+class NoRegistryError(RegistryError, LookupError):
+    """There is no registry in the directory, and reading makes none; `path` is the directory."""
 
 
 class NotARegistryError(RegistryError):

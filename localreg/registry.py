@@ -124,6 +124,8 @@ def open_registry(
     readonly: bool = False,
     journal: str | None = None,
     group: Group | None = None,
+    make: bool = True,
+    why: str = "",
 ) -> OpenRegistry:
     """Open the registry in a directory; make it if there is none.
 
@@ -134,8 +136,11 @@ def open_registry(
         journal: the journal mode of a new registry, "wal" or "truncate"; None lets the file system
             decide.
         group: the group that shares a new registry.
+        make: False to raise an error if there is no registry.
+        why: for that error, why this directory is looked at, such as "named by -R".
 
     Raises:
+        NoRegistryError: there is none, and `make` is False or `readonly` True.
         RegistryError: it cannot be opened; nothing in it was changed.
     """
     root = check_directory("path", path)
@@ -149,7 +154,13 @@ def open_registry(
             f"{root} is a file; a registry is a directory, choose another path", path=str(root)
         )
     store = Store(
-        root / DATABASE, durability=durability, readonly=readonly, journal=journal, group=group
+        root / DATABASE,
+        durability=durability,
+        readonly=readonly,
+        journal=journal,
+        group=group,
+        make=make,
+        why=why,
     )
     return OpenRegistry(root, store)
 
@@ -166,6 +177,12 @@ def check_directory(argument: str, path: object) -> Path:
     except RuntimeError as error:  # "~" without a home, or with an unknown user
         raise InvalidValueError(
             f"{argument} {text!r} is not a directory: {error}", argument=argument
+        ) from error
+    except FileNotFoundError as error:
+        raise InvalidValueError(
+            f"{argument} is the relative path {text!r}, and the working directory was deleted; "
+            "give an absolute path",
+            argument=argument,
         ) from error
 
 

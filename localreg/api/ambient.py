@@ -16,6 +16,8 @@ from localreg.errors import InvalidValueError
 from localreg.values import settings
 from localreg.values.layout import DATABASE, HIDDEN
 
+USER_DATA = "the user's data directory"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -86,7 +88,7 @@ def locate() -> tuple[Path, str]:
     that shares a registry: such a registry must be named.
 
     Raises:
-        InvalidValueError: the environment does not name a directory.
+        InvalidValueError: the environment does not name a directory, or there is no home.
     """
     from pathlib import Path
 
@@ -99,12 +101,27 @@ def locate() -> tuple[Path, str]:
                 f"{settings.HOME} must name a directory, not {home!r}: {error}",
                 argument=settings.HOME,
             ) from error
+        except FileNotFoundError as error:
+            raise InvalidValueError(
+                f"{settings.HOME} is the relative path {home!r}, and the working directory was "
+                "deleted; give an absolute path",
+                argument=settings.HOME,
+            ) from error
     for folder in _working_folders():
         candidate = folder / HIDDEN
         # Not Path.is_file, which raises for a folder without access.
         if os.path.isfile(candidate / DATABASE) and _is_mine(candidate):  # noqa: PTH113
             return (candidate, f"a {HIDDEN} folder in or above the working directory")
-    return (_user_data(), "the user's data directory")
+    return (_user_data(), USER_DATA)
+
+
+def _why(found_by: str) -> str:
+    """Return why the default registry is looked for where it is, for an error."""
+    if found_by != USER_DATA:
+        return f"chosen by {found_by}"
+    folders = _working_folders()
+    above = f"no {HIDDEN} folder is in or above {folders[0]}" if folders else ""
+    return ", and ".join(filter(None, (f"{USER_DATA}: {settings.HOME} is not set", above)))
 
 
 def _working_folders() -> list[Path]:
@@ -128,10 +145,23 @@ def _user_data() -> Path:
     if sys.platform.startswith("linux"):
         # As platformdirs does it, without the time of its import.
         base = os.environ.get("XDG_DATA_HOME", "").strip()
-        return (Path(base) if base else Path.home() / ".local" / "share") / "localreg"
+        return (Path(base) if base else _home() / ".local" / "share") / "localreg"
     from platformdirs import user_data_path
 
     return user_data_path("localreg", appauthor=False)
+
+
+def _home() -> Path:
+    from pathlib import Path
+
+    try:
+        return Path.home()
+    except RuntimeError as error:  # neither HOME nor an account, as in some containers
+        raise InvalidValueError(
+            f"no registry is named, and there is no home directory to look in ({error}); name one "
+            f"with {settings.HOME} or -R, or set HOME",
+            argument=settings.HOME,
+        ) from error
 
 
 def default_durability() -> Durability:
@@ -145,13 +175,18 @@ def default_durability() -> Durability:
     return value  # type: ignore[return-value]  # mypy does not narrow it
 
 
-def current() -> Chain:
-    """Return the current registry; it is opened, and made, when it is not open yet.
+def current(*, make: bool = False) -> Chain:
+    """Return the current registry; it is opened when it is not open yet.
 
     It is the one whose ``with`` block was entered last, else the one given to `use_registry`,
     else the default one (`locate`).
 
+    Args:
+        make: True for a call that writes: it makes the registry if there is none. So does every
+            call of a script of ``localreg.run``: a new server of ClearML is empty, not missing.
+
     Raises:
+        NoRegistryError: there is none yet.
         RegistryError: it cannot be opened.
     """
     if _state.entered:
@@ -161,25 +196,41 @@ def current() -> Chain:
     path, _ = locate()
     chain = _state.located.get(path)
     if chain is None:
-        chain = _state.located[path] = open_located()
+        chain = open_located(make=make or bool(os.environ.get(settings.RUN)))
+        _state.located[path] = chain
     return chain
 
 
-def open_located(*, durability: Durability | None = None, readonly: bool = False) -> Chain:
+def open_located(
+    *,
+    durability: Durability | None = None,
+    readonly: bool = False,
+    roots: tuple[Path, ...] | None = None,
+    make: bool,
+) -> Chain:
     """Open the default registry (`locate`), with the upstream registries of the environment.
 
     Args:
         durability, readonly: as for `open_registry`; the environment's durability when None.
+        roots: the directories of upstream registries; those of the environment when None.
+        make: True to make it if there is none.
 
     Raises:
+        NoRegistryError: there is none.
         RegistryError: it cannot be opened.
         InvalidValueError: the environment does not name directories.
     """
     from localreg.registry import open_registry
 
-    roots = _upstream_roots(os.environ.get(settings.UPSTREAM, ""))  # checked before it is made
+    if roots is None:  # checked before it is made
+        roots = _upstream_roots(os.environ.get(settings.UPSTREAM, ""))
+    path, found_by = locate()
     registry = open_registry(
-        locate()[0], durability=durability or default_durability(), readonly=readonly
+        path,
+        durability=durability or default_durability(),
+        readonly=readonly,
+        make=make,
+        why=_why(found_by),
     )
     return open_chain(registry, roots)
 

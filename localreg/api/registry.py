@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from localreg import operations
 from localreg.api import ambient
 from localreg.api.models.model import FoundModels, Model, handle
-from localreg.errors import InvalidValueError
+from localreg.errors import InvalidValueError, NoRegistryError
 from localreg.progress import shown_progress
 from localreg.registry import Chain, check_directory, open_registry
 
@@ -33,7 +34,10 @@ _ANYTHING = object()
 
 
 class Registry:
-    """An open registry in a directory, which is created if it does not exist.
+    """An open registry in a directory.
+
+    With a `path`, and in a ``with`` block, a registry that does not exist is made. Without them,
+    the first call that writes makes it, and reading raises a NoRegistryError.
 
     In a ``with`` block it is the current registry of the process. It is closed at the end of the
     outermost block.
@@ -51,6 +55,7 @@ class Registry:
             without a `path`, those of ``LOCALREG_UPSTREAM``.
 
     Raises:
+        NoRegistryError: (a LookupError, an OSError) with `readonly`, if there is none.
         RegistryError: (an OSError) it cannot be opened; nothing in it was changed.
         InvalidValueError: (a ValueError) an argument cannot be used.
 
@@ -61,9 +66,10 @@ class Registry:
     1
     """
 
-    __slots__ = ("__weakref__", "_chain")
+    __slots__ = ("__weakref__", "_found_chain", "_open")
 
-    _chain: Chain
+    _found_chain: Chain | None  # None while there is no registry
+    _open: Callable[..., Chain]
 
     def __init__(
         self,
@@ -73,10 +79,7 @@ class Registry:
         readonly: bool = False,
         upstream: Sequence[str | os.PathLike[str]] | None = None,
     ) -> None:
-        if path is None and upstream is None:
-            self._chain = ambient.open_located(durability=durability, readonly=readonly)
-            return
-        roots: tuple[Path, ...] = ()
+        roots = None
         if upstream is not None:
             if isinstance(upstream, (str, bytes, os.PathLike)) or not isinstance(
                 upstream, Iterable
@@ -85,17 +88,35 @@ class Registry:
                     f"upstream must be a list of directories, not {type(upstream).__name__}",
                     argument="upstream",
                 )
-            # Before a registry is created.
+            # Before a registry is made.
             roots = tuple(check_directory("upstream", each) for each in upstream)
+        if path is None:
+            self._open = partial(
+                ambient.open_located, durability=durability, readonly=readonly, roots=roots
+            )
+            self._found_chain = self._open(make=False) if readonly else _if_any(self._open)
+            return
         first = open_registry(
-            ambient.locate()[0] if path is None else path,
-            durability=durability or ambient.default_durability(),
-            readonly=readonly,
+            path, durability=durability or ambient.default_durability(), readonly=readonly
         )
-        self._chain = ambient.open_chain(first, roots) if roots else Chain(first)
+        self._found_chain = ambient.open_chain(first, roots) if roots else Chain(first)
+
+    def _opened(self, *, make: bool) -> Chain:
+        """Return the open registry.
+
+        Raises:
+            NoRegistryError: there is none, and `make` is False.
+        """
+        if self._found_chain is None:
+            self._found_chain = self._open(make=make)
+        return self._found_chain
+
+    @property
+    def _chain(self) -> Chain:
+        return self._opened(make=False)
 
     def __enter__(self) -> Registry:
-        ambient.enter(self._chain)
+        ambient.enter(self._opened(make=True))
         return self
 
     def __exit__(
@@ -117,12 +138,12 @@ class Registry:
 
         Then writes raise a ReadOnlyRegistryError, which says why.
         """
-        return self._chain.first.store.readonly
+        return self._found_chain is not None and self._chain.first.store.readonly
 
     @property
     def path(self) -> Path:
         """The directory."""
-        return self._chain.first.root
+        return self._chain.first.root if self._found_chain else ambient.locate()[0]
 
     @property
     def upstream(self) -> tuple[Path, ...]:
@@ -282,9 +303,10 @@ class Registry:
             config_dict=config_dict,
             label_enumeration=label_enumeration,
         )
+        chain = self._opened(make=True)
         with shown_progress("Keeping weights") as progress:
             made = operations.models.adding.add_model(
-                self._chain,
+                chain,
                 source,
                 description,
                 mode=mode,
@@ -293,9 +315,7 @@ class Registry:
                 alias=alias,
                 progress=progress,
             )
-        return handle(
-            Model, self._chain, operations.finding.upstream.Found(self._chain.first, made)
-        )
+        return handle(Model, chain, operations.finding.upstream.Found(chain.first, made))
 
     def restore(self, reference: str) -> Model:
         """Restore the record of a removed model, and its aliases that no other version has now.
@@ -426,6 +446,8 @@ class Registry:
 
         Tasks that this process runs in it are completed, and the pages of new reports written.
         """
+        if self._found_chain is None:
+            return
         self._end_task(None)
         if self._chain.first.store.has_reported():
             operations.reports.pages.write_reported(self._chain)
@@ -474,11 +496,19 @@ def use_registry(
 
 
 def current_registry() -> Registry:
-    """Return the current registry; see `Registry`.
+    """Return the current registry; see `Registry`. The first call that writes makes it.
 
     Raises:
         RegistryError: (an OSError) it cannot be opened.
     """
     registry = Registry.__new__(Registry)
-    registry._chain = ambient.current()
+    registry._open = ambient.current
+    registry._found_chain = _if_any(ambient.current)
     return registry
+
+
+def _if_any(open_it: Callable[..., Chain]) -> Chain | None:
+    try:
+        return open_it(make=False)
+    except NoRegistryError:
+        return None

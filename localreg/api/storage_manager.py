@@ -53,7 +53,7 @@ class StorageManager:
         Source: ``StorageManager.get_local_copy`` of the ClearML SDK, which does not have the
         keyword-only arguments.
         """
-        chain = open_of(registry)
+        chain = open_of(registry, make=True)
         if cache_context is not None:
             log.info("cache_context=%r is ignored: there is one cache", cache_context)
         wish = operations.weights.local_copies.check_wish(

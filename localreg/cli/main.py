@@ -17,6 +17,7 @@ from localreg.errors import (
     DigestMismatchError,
     LocalregError,
     LockTimeoutError,
+    NoRegistryError,
     NotFoundError,
     NoWeightsError,
 )
@@ -41,6 +42,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (DigestMismatchError, 4),
     (LockTimeoutError, 6),
     (NotFoundError, 3),
+    (NoRegistryError, 3),
     (NoWeightsError, 3),
     (ConflictError, 5),
 )

@@ -51,16 +51,20 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(directory: str | None) -> Iterator[Chain]:
+def opened(directory: str | None, *, make: bool = False) -> Iterator[Chain]:
     """Yield the registry of ``-R``; without that option the default one, with its upstream ones.
 
-    The option may be before or after the command.
+    Args:
+        directory: the option's value; it may be before or after the command.
+        make: True for a command that makes the registry if there is none.
     """
     chosen = directory or click.get_current_context().find_root().obj
     if chosen:
-        chain = Chain(open_registry(chosen, durability=ambient.default_durability()))
+        durability = ambient.default_durability()
+        first = open_registry(chosen, durability=durability, make=make, why="named by -R")
+        chain = Chain(first)
     else:
-        chain = ambient.open_located()
+        chain = ambient.open_located(make=make)
     try:
         yield chain
     finally:

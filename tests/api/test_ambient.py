@@ -17,6 +17,7 @@ from localreg.errors import (
     ClosedRegistryError,
     InvalidURLError,
     InvalidValueError,
+    NoRegistryError,
     NotARegistryError,
     ReadOnlyRegistryError,
 )
@@ -358,7 +359,7 @@ def test_a_known_url_is_found_in_a_read_only_registry(tmp_path):
 
 
 def test_opening_read_only_makes_nothing(tmp_path):
-    with pytest.raises(ReadOnlyRegistryError):
+    with pytest.raises(NoRegistryError):
         Registry(tmp_path / "none", readonly=True)
     assert list(tmp_path.iterdir()) == []
 
@@ -413,6 +414,8 @@ def test_an_isolated_block_has_nothing_current_and_then_all_is_as_before(
         assert located.path == tmp_path / "inside"
         assert Task.current_task() is None
         assert ambient.first_time("tested") is True
+        InputModel.import_model("s3://bucket/a.pt")
+        assert len(located.models()) == 1
     assert current_registry().path == registry.path
     assert Task.current_task() == task
     assert ambient.first_time("tested") is True

@@ -309,6 +309,7 @@ def test_ls_takes_the_filters_of_queries(run, weights):
 
 
 def test_ls_of_nothing_says_so_on_stderr(run):
+    run("init", "registry")
     assert run("ls")[1] == ""
     assert "No models match" in run("ls")[2]
     assert json.loads(run("ls", "--json")[1]) == []
@@ -473,6 +474,7 @@ def test_a_file_that_is_not_text_is_wrong_usage(run, weights, tmp_path, option):
 
 
 def test_a_size_that_is_none_is_wrong_usage(run):
+    run("init", "registry")
     code, _, err = run("cache", "prune", "--max-size", "much")
     assert (code, "500MB or 20GB, not 'much'" in err) == (2, True)
 
@@ -491,7 +493,7 @@ def test_a_mistyped_model_is_guessed(run, weights):
 
 
 def test_a_damaged_registry_is_exit_code_4(run, tmp_path):
-    run("ls")
+    run("init", "registry")
     (tmp_path / "registry" / "registry.db").write_bytes(b"garbage" * 1000)
     assert run("ls")[0] == 4
 
@@ -659,6 +661,7 @@ def test_du_prints_what_takes_space(run, tmp_path):
 
 
 def test_the_doctor_finds_a_healthy_registry_healthy(run):
+    run("init", "registry")
     code, out, _ = run("doctor", "--json")
     assert code == 0
     assert {each["state"] for each in json.loads(out)} <= {"ok", "note"}
@@ -680,7 +683,8 @@ def test_wrong_usage_on_a_terminal_is_broken_at_words(tmp_path):
     assert "is not one of 'created', 'in_progress', 'completed'," in " ".join(lines)
 
 
-def test_an_error_on_a_terminal_is_broken_at_words(tmp_path):
+def test_an_error_on_a_terminal_is_broken_at_words(run, tmp_path):
+    run("init", "registry")
     lines = on_a_terminal(tmp_path, "show", "no-such-model").splitlines()
     assert len(lines) > 1
     assert max(map(len, lines)) <= 80

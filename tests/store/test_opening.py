@@ -15,8 +15,8 @@ from localreg.errors import (
     DamagedRegistryError,
     InvalidValueError,
     NewerFormatError,
+    NoRegistryError,
     NotARegistryError,
-    ReadOnlyRegistryError,
     RegistryError,
     SQLiteTooOldError,
     StorageError,
@@ -243,7 +243,7 @@ def test_an_old_sqlite_is_refused():
 
 def test_readonly_makes_no_files(tmp_path):
     """P15: readonly=True without a registry is an error, and makes nothing."""
-    with pytest.raises(ReadOnlyRegistryError):
+    with pytest.raises(NoRegistryError):
         Registry(tmp_path / "new", readonly=True)
     assert list(tmp_path.iterdir()) == []
 

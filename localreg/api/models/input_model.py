@@ -136,7 +136,7 @@ class InputModel(Model):
 
         Source: ``import_model`` of the InputModel page.
         """
-        chain = open_of(registry)
+        chain = open_of(registry, make=True)
         description = operations.models.recording.describe(
             config_text=config_text,
             config_dict=config_dict,

@@ -416,15 +416,21 @@ class FoundModels(list[Model]):
         return table_html(head, rows, more=len(self) - SHOWN)
 
 
-def open_of(registry: Registry | None) -> Chain:
+def open_of(registry: Registry | None, *, make: bool = False) -> Chain:
     """Return the chain of a `Registry`, or of the current one for None.
+
+    Args:
+        registry: what was given.
+        make: True for a call that writes: it makes the registry if there is none.
 
     Raises:
         InvalidValueError: it is no registry.
+        NoRegistryError: there is none.
     """
     if registry is None:
-        return ambient.current()
-    chain: Chain | None = getattr(registry, "_chain", None)
+        return ambient.current(make=make)
+    opened = getattr(registry, "_opened", None)
+    chain: Chain | None = None if opened is None else opened(make=make)
     if chain is None:
         raise InvalidValueError(
             f"registry must be a Registry, not {type(registry).__name__}", argument="registry"

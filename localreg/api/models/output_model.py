@@ -387,9 +387,10 @@ class OutputModel(Model):
 def _task_of(task: object, registry: Registry | None) -> tuple[Chain, str]:
     """Return the id of the task that makes a model, and the chain to write through."""
     if task is None:
-        chain = open_of(registry)
-        current = ambient.current_task(chain)
-        if current is None:
+        possible = registry is not None or ambient.may_have_task()
+        chain = open_of(registry) if possible else None
+        current = ambient.current_task(chain) if chain else None
+        if chain is None or current is None:
             raise NoTaskError(
                 "an OutputModel belongs to a task, and none is current: call Task.init first, or "
                 "give task=",

@@ -150,7 +150,7 @@ class Task(
 
         Source: ``Task.init`` of the ClearML SDK.
         """
-        chain = open_of(registry)
+        chain = open_of(registry, make=True)
         destination = operations.weights.uploading.check_output_uri(output_uri)
         _log_unused(
             auto_connect_frameworks=auto_connect_frameworks,
@@ -209,7 +209,7 @@ class Task(
 
         Source: ``Task.create`` of the ClearML SDK, without what concerns containers and queues.
         """
-        chain = open_of(registry)
+        chain = open_of(registry, make=True)
         facts: dict[str, object] = {"repository": repo, "branch": branch, "commit": commit}
         run = operations.tasks.run_facts.planned_run(facts, script, working_directory, packages)
         task = Task._of(

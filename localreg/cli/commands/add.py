@@ -120,7 +120,7 @@ def add_command(
         label_enumeration=_read_labels(labels) if labels else None,
         create_as_published=publish,
     )
-    with opened(directory) as chain:
+    with opened(directory, make=True) as chain:
         task = (
             lifecycle.task(chain.first, search.find_task(chain.first, task_id)) if task_id else None
         )

@@ -59,7 +59,7 @@ def create(
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _check_not_orphaned(path)
+        check_not_orphaned(path)
         if group is not None:
             share_at(os.path.realpath(path.parent), group.number)
         mode = journal or ("truncate" if is_network(path.parent) else "wal")
@@ -84,7 +84,8 @@ def create(
         ) from error
 
 
-def _check_not_orphaned(path: Path) -> None:
+def check_not_orphaned(path: Path) -> None:
+    """Raise NotARegistryError if the directory has weights, and their database is missing."""
     blobs = path.parent.joinpath(*BLOBS)
     # SQLite would apply the log of the missing database to the new one.
     orphan = waiting_log(path) or (blobs if blobs.is_dir() and any(blobs.iterdir()) else None)

@@ -7,12 +7,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localreg.errors import (
     InvalidValueError,
-    NotARegistryError,
+    NoRegistryError,
     ReadOnlyRegistryError,
     StorageError,
 )
@@ -52,6 +52,8 @@ class Store:
         reader: for an upstream registry, the directory of the registry that reads it.
         journal: the journal mode of a new database; if None the file system decides.
         group: the group that shares a new database.
+        make: False to make no database.
+        why: why this directory is looked at, for the error if nothing is there.
 
     Attributes:
         refusal: why nothing can be written, as the end of a sentence; None if it can.
@@ -71,6 +73,8 @@ class Store:
         reader: Path | None = None,
         journal: str | None = None,
         group: Group | None = None,
+        make: bool = True,
+        why: str = "",
     ) -> None:
         if durability not in ("full", "fast"):
             raise InvalidValueError(
@@ -83,7 +87,7 @@ class Store:
         self.refusal = f"{path.parent} was opened with readonly=True" if readonly else None
         self._reader = reader
         if not _is_there(path):
-            self._make(journal, group)
+            self._make(journal, group, make=make, why=why)
         opening.check_file(path)
         self._advice = "open it without readonly=True"
         if not readonly:
@@ -117,21 +121,14 @@ class Store:
     def _is_outdated(self, connection: sqlite3.Connection) -> bool:
         return is_outdated(connection, self.path)
 
-    def _make(self, journal: str | None, group: Group | None) -> None:
-        if self._reader is not None:
-            raise NotARegistryError(
-                f"there is no registry in {self.path.parent}; check the path, and that it is "
-                "mounted",
-                path=str(self.path),
-            )
-        if self.readonly:
-            raise ReadOnlyRegistryError(
-                f"there is no registry in {self.path.parent}, and readonly=True makes none; open "
-                "it once without that",
-                path=str(self.path),
-            )
+    def _make(self, journal: str | None, group: Group | None, *, make: bool, why: str) -> None:
         from localreg.store.database import creating
 
+        if self._reader is not None or self.readonly or not make:
+            # What this user may not read, or a file in place of the folder, has no weights to name.
+            with suppress(PermissionError, NotADirectoryError):
+                creating.check_not_orphaned(self.path)
+            raise _no_registry(self.path.parent, why)
         creating.create(self.path, durability=self.durability, journal=journal, group=group)
 
     def _connect(self) -> sqlite3.Connection:
@@ -333,6 +330,17 @@ class Store:
         finally:
             self._connections.close()
             self.user_connections.close()
+
+
+def _no_registry(folder: Path, why: str) -> NoRegistryError:
+    from shlex import quote
+
+    because = f", {why}" if why else ""
+    return NoRegistryError(
+        f"there is no registry in {folder}{because}; reading makes none. Check the path, and that "
+        f"its disk is mounted. To make a registry: `localreg init {quote(str(folder))}`",
+        path=str(folder),
+    )
 
 
 def _is_there(path: Path) -> bool:
