@@ -65,7 +65,7 @@ KNOWN = {
         *("model.created", "model.removed", "model.restored", "model.changed", "model.moved"),
         *("model.tag", "model.metadata", "model.weights", "alias.set", "alias.dropped"),
         *("model.design", "model.weights_added", "model.weights_chosen"),
-        *("model.weights_dropped", "model.weights_uploaded"),
+        *("model.weights_dropped", "model.weights_uploaded", "model.weights_kept"),
     )
 }
 # What no row may be.

@@ -103,7 +103,8 @@ class InputModel(Model):
 
         If a model that is not archived has this URL, here or upstream, it is returned with a
         warning, and the other arguments are ignored. The URL is not read and need not exist yet,
-        unless `copy` is True.
+        unless `copy` is True. Then the bytes count: if they are others than those of the known
+        model, they become the next version of `name`, with all that is given.
 
         Args:
             weights_url: a URL or a path; a path becomes ``file://`` and its absolute form. A
@@ -119,7 +120,8 @@ class InputModel(Model):
             create_as_published: publish the model at once.
             framework: if None, guessed by the URL's ending.
             copy: also store the bytes in the registry, so that the model does not need its
-                source any more: a local file, a folder as a package, or a download.
+                source any more: a local file, a folder as a package, or a download. What a remote
+                URL serves is not downloaded again if the registry keeps it.
             expected_sha256: the digest that the bytes must have, 64 hex digits.
             metadata: see `set_all_metadata`.
             registry: where to record it; the current registry if None.

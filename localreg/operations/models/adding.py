@@ -5,7 +5,7 @@ from __future__ import annotations
 from localreg.blobs.local_files.local_file import UNNAMED
 from localreg.errors import InvalidURLError, InvalidValueError
 from localreg.operations.models.aliases import check_alias, point_alias
-from localreg.operations.models.importing import Imported, find_known, known_in
+from localreg.operations.models.importing import Imported, known_or_new
 from localreg.operations.models.outputs import enter, free_entry
 from localreg.operations.models.recording import Description, create, in_project_of
 from localreg.operations.weights.ingest import MODES, Held, Source, digest_of, taken_in
@@ -19,6 +19,7 @@ from localreg.values.urls import is_folder, parse_weights_url, safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.operations.models.importing import Taking
     from localreg.progress import Progress
 
 
@@ -99,33 +100,23 @@ def add_url(
     origin = origin_of(parsed, kept=copy, pinned=pin, package=False)
     origin = replace(origin, filename=name or origin.filename)
     alias = None if alias is None else check_alias(alias)
-    known = find_known(chain, parsed, pin)
-    if known is not None:
-        return known
-    registry = chain.first
 
-    def record(change: Change, stored: Held | None) -> Imported:
-        # Another process may have recorded it since.
-        known = known_in(registry, change.connection, parsed, pin)
-        if known is not None:
-            return known
-        made = _record(change, description, origin, stored, task, alias)
-        return Imported(registry, made, known=False, url=parsed.public or parsed.text)
+    def make(change: Change, held: Held | None) -> str:
+        return _record(change, description, origin, held, task, alias)
 
-    if not copy:
-        with registry.store.write() as change:
-            return record(change, None)
-    from localreg.operations.weights.fetching import Wish, fetched
+    def take() -> Taking:
+        from localreg.operations.weights.fetching import Wish, fetched
 
-    wish = Wish(
-        url=parsed.text,
-        filename=origin.filename,
-        named=name is not None,
-        wanted=pin,
-        progress=progress,
-    )
-    with fetched(chain, wish) as (change, stored):
-        return record(change, stored)
+        wish = Wish(
+            url=parsed.text,
+            filename=origin.filename,
+            named=name is not None,
+            wanted=pin,
+            progress=progress,
+        )
+        return fetched(chain, wish)
+
+    return known_or_new(chain, parsed, pin, make, take if copy else None)
 
 
 def _record(

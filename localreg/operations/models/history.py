@@ -171,6 +171,7 @@ _TEXTS: dict[str, Callable[[StateChange], str]] = {
     "model.weights_added": _weights_added,
     "model.weights_chosen": lambda change: f"restored weights {change.payload['new']['revision']}",
     "model.weights_dropped": lambda change: f"weights {change.payload['revision']} dropped",
+    "model.weights_kept": lambda change: f"weights {change.payload['revision']} kept",
     "model.weights_uploaded": lambda change: f"weights {change.payload['revision']} uploaded",
     "weights.fetched": lambda change: f"weights fetched: sha256 {change.payload['new'][:12]}…",
     "alias.set": _alias_set,

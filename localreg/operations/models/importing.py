@@ -12,13 +12,19 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import model_rows
 from localreg.values.frozen import Frozen, replace
-from localreg.values.records import TaskRecord
+from localreg.values.records import Json, TaskRecord, WeightsRecord
 from localreg.values.urls import WeightsURL, is_folder, parse_weights_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from typing import TypeAlias
+
     from localreg.operations.weights.ingest import Held
     from localreg.progress import Progress
+
+    Taking: TypeAlias = AbstractContextManager[tuple[Change, Held]]
 
 
 class Imported(Frozen):
@@ -54,7 +60,7 @@ def import_model(
         description: ignored if the model is known.
         task: the current task, which gives a name, a comment and a project by default.
         copy: store the bytes in the registry: of a folder as a package, of a remote URL by a
-            download.
+            download. Other bytes than those of the known model make a new one.
         expected: the sha256 that the bytes must have.
         progress: called with the number of bytes that are stored.
 
@@ -66,9 +72,6 @@ def import_model(
     """
     parsed = parse_weights_url(url)
     pin = check_pin(parsed, expected)
-    known = find_known(chain, parsed, pin)
-    if known is not None:
-        return known
     registry = chain.first
     # A path inside the registry is not recorded as the URL: the registry may move.
     inside = parsed.path is not None and registry.blobs.contains(parsed.path)
@@ -78,28 +81,146 @@ def import_model(
     if inside:
         origin = replace(origin, url=None)
 
-    def record(change: Change, stored: Held | None) -> Imported:
-        # Another process may have recorded it since.
-        known = known_in(registry, change.connection, parsed, pin)
+    def make(change: Change, held: Held | None) -> str:
+        return create(change, _with_defaults(description, task), origin, held)
+
+    def take() -> Taking:
+        if parsed.path is not None:
+            from localreg.operations.weights.ingest import Source, taken_in
+
+            name = origin.filename
+            source = Source(path=parsed.path, filename=name, wanted=pin, progress=progress)
+            return taken_in(chain, source)
+        from localreg.operations.weights.fetching import Wish, fetched
+
+        wish = Wish(url=parsed.text, filename=origin.filename, wanted=pin, progress=progress)
+        return fetched(chain, wish)
+
+    return known_or_new(chain, parsed, pin, make, take if kept else None)
+
+
+def known_or_new(
+    chain: Chain,
+    url: WeightsURL,
+    pin: str | None,
+    make: Callable[[Change, Held | None], str],
+    take: Callable[[], Taking] | None,
+) -> Imported:
+    """Return the model with weights from a URL; a new one is made if there is none.
+
+    If the bytes are stored they count: the model is only known if it has the same bytes. Those at
+    a remote URL that are stored already are not downloaded again to see if they still are there.
+
+    Args:
+        url, pin: the checked URL, and the sha256 that the bytes must have, or None.
+        make: records a new model within a transaction, with the bytes; returns its id.
+        take: stores the bytes of the URL, as `taken_in`; None to read nothing.
+
+    Raises:
+        DigestMismatchError: the bytes do not have the sha256 that they must have.
+    """
+    shown = url.public or url.text
+    known = _find_known(chain, url, pin)
+    if take is None:
         if known is not None:
-            return known
-        made = create(change, _with_defaults(description, task), origin, stored)
-        return Imported(registry, made, known=False, url=parsed.public or parsed.text)
+            _check_pinned(known, pin, shown)
+            return known.imported(shown)
+        with chain.first.store.write() as change:
+            # Another process may have recorded it since.
+            known = _known_in(chain.first, change.connection, url)
+            if known is not None:
+                _check_pinned(known, pin, shown)
+                return known.imported(shown)
+            return Imported(chain.first, make(change, None), known=False, url=shown)
+    if known is not None and url.path is None and known.weights and known.weights.kept:
+        _check_pinned(known, pin, shown)
+    if known is not None and _has_bytes_now(chain, known, url, pin):
+        return known.imported(shown)
+    with take() as (change, held):
+        ours = _known_in(chain.first, change.connection, url)
+        if ours is not None and _becomes_kept(change, ours, held, package=is_folder(url.path)):
+            return ours.imported(shown)
+        if ours is None and known is not None and _has_bytes(chain, known, held.digest):
+            return known.imported(shown)  # an upstream registry has the model
+        return Imported(chain.first, make(change, held), known=False, url=shown)
 
-    if not kept:
-        with registry.store.write() as change:
-            return record(change, None)
-    if parsed.path is not None:
-        from localreg.operations.weights.ingest import Source, taken_in
 
-        source = Source(path=parsed.path, filename=origin.filename, wanted=pin, progress=progress)
-        with taken_in(chain, source) as (change, stored):
-            return record(change, stored)
-    from localreg.operations.weights.fetching import Wish, fetched
+class _Known(Frozen):
+    """A model with weights from some URL."""
 
-    wish = Wish(url=parsed.text, filename=origin.filename, wanted=pin, progress=progress)
-    with fetched(chain, wish) as (change, stored):
-        return record(change, stored)
+    registry: OpenRegistry
+    model: str
+    weights: WeightsRecord | None
+
+    @property
+    def digest(self) -> str | None:
+        """The sha256 of the weights, or None if it is not known."""
+        return None if self.weights is None else self.weights.pinned or self.weights.digest
+
+    def imported(self, url: str) -> Imported:
+        """Return the result of an import that finds this model."""
+        return Imported(self.registry, self.model, known=True, url=url)
+
+
+def _check_pinned(known: _Known, pin: str | None, url: str) -> None:
+    """Raise DigestMismatchError if the weights of a model have another sha256 than they must."""
+    digest = known.digest
+    if pin is not None and digest is not None and digest != pin:
+        raise DigestMismatchError(
+            f"{url} is known as model {known.model} with sha256 {digest}, and {pin} was expected",
+            model=known.model,
+            wanted=pin,
+            found=digest,
+        )
+
+
+def _has_bytes(chain: Chain, known: _Known, digest: str | None) -> bool:
+    """Return True if a registry keeps the weights of a model, and they have this sha256."""
+    from localreg.operations.weights.locations import holder
+
+    weights = known.weights
+    return (
+        weights is not None
+        and weights.kept
+        and weights.digest is not None
+        and weights.digest == digest
+        and holder(chain, weights.digest, weights.size) is not None
+    )
+
+
+def _has_bytes_now(chain: Chain, known: _Known, url: WeightsURL, pin: str | None) -> bool:
+    """Return True if a registry keeps the weights of a model, and what is at the URL is the same.
+
+    A file is not read for this: its sha256 is known while its status stays.
+    """
+    from localreg.operations.weights.known_digests import known_digest, status_of
+
+    digest = None if known.weights is None else known.weights.digest
+    if pin not in (None, digest):
+        return False
+    if url.path is not None and chain.first.blobs.digest_of(url.path) is None:
+        digest = known_digest(chain.first, status_of(url.path))
+    return _has_bytes(chain, known, digest)
+
+
+def _becomes_kept(change: Change, known: _Known, held: Held, *, package: bool) -> bool:
+    """Record that the registry keeps the weights of a model; False if it has other bytes.
+
+    Args:
+        package: the bytes are the archive of a folder, to which the model only points.
+    """
+    weights = known.weights
+    if weights is None or known.digest not in (None, held.digest) or (package and not weights.kept):
+        return False
+    if not weights.kept:
+        payload: Json = {
+            "revision": weights.revision,
+            "digest": held.digest,
+            "size": held.size,
+            "filename": held.filename or weights.filename,
+        }
+        change.record("model.weights_kept", known.model, payload)
+    return True
 
 
 def _with_defaults(description: Description, task: TaskRecord | None) -> Description:
@@ -115,51 +236,32 @@ def _with_defaults(description: Description, task: TaskRecord | None) -> Descrip
     )
 
 
-def find_known(chain: Chain, url: WeightsURL, pin: str | None) -> Imported | None:
-    """Return the model with weights from a checked URL, or None.
+def _find_known(chain: Chain, url: WeightsURL, pin: str | None) -> _Known | None:
+    """Return the newest model with weights from a checked URL, or None.
 
     The first registry is asked before the upstream ones. A model of an upstream registry does not
     count if its weights do not have the sha256 that they must have.
-
-    Args:
-        pin: the sha256 that the weights must have, or None.
-
-    Raises:
-        DigestMismatchError: the weights of the first registry's model have another sha256.
     """
 
-    def find(each: OpenRegistry) -> Imported | None:
+    def find(each: OpenRegistry) -> _Known | None:
         with each.store.read() as connection:
-            if each is chain.first:
-                return known_in(each, connection, url, pin)
-            model_id = _newest(each, connection, url)
-            if model_id is None or hidden(chain, each, [model_id]):
-                return None
-            digest = _digest(connection, model_id)
-            if pin is not None and digest is not None and digest != pin:
-                return None
-            return Imported(each, model_id, known=True, url=url.public or url.text)
+            known = _known_in(each, connection, url)
+        if known is None or each is chain.first:
+            return known
+        other = pin is not None and known.digest not in (None, pin)
+        return None if other or hidden(chain, each, [known.model]) else known
 
     return next((found for _, found in ask(chain, find) if found is not None), None)
 
 
-def known_in(
-    registry: OpenRegistry, connection: model_rows.Connection, url: WeightsURL, pin: str | None
-) -> Imported | None:
-    """Do what `find_known` does for one registry, within a transaction."""
+def _known_in(
+    registry: OpenRegistry, connection: model_rows.Connection, url: WeightsURL
+) -> _Known | None:
+    """Do what `_find_known` does for one registry, within a transaction."""
     model_id = _newest(registry, connection, url)
     if model_id is None:
         return None
-    digest = _digest(connection, model_id)
-    if pin is not None and digest and digest != pin:
-        raise DigestMismatchError(
-            f"{url.public or url.text} is known as model {model_id} with sha256 {digest}, and "
-            f"{pin} was expected",
-            model=model_id,
-            wanted=pin,
-            found=digest,
-        )
-    return Imported(registry, model_id, known=True, url=url.public or url.text)
+    return _Known(registry, model_id, model_rows.current_weights(connection, model_id))
 
 
 def find_by_url(chain: Chain, url: object, *, archived: bool) -> Found | None:
@@ -199,9 +301,3 @@ def _newest(
         digest = registry.blobs.digest_of(url.path)
         found = model_rows.with_digest(connection, digest, archived=archived) if digest else []
     return found[0] if found else None
-
-
-def _digest(connection: model_rows.Connection, model_id: str) -> str | None:
-    """Return the sha256 of a model's weights, or None if it is not known."""
-    weights = model_rows.current_weights(connection, model_id)
-    return None if weights is None else weights.pinned or weights.digest

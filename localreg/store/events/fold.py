@@ -41,6 +41,7 @@ KINDS: dict[tuple[str, int], Fold] = {
     ("model.weights_added", 1): model_fold.weights_added,
     ("model.weights_chosen", 1): model_fold.weights_chosen,
     ("model.weights_dropped", 1): model_fold.weights_dropped,
+    ("model.weights_kept", 1): model_fold.weights_kept,
     ("model.weights_uploaded", 1): model_fold.weights_uploaded,
     # Not "model.": a download shows what the bytes are, and does not change the model.
     ("weights.fetched", 1): model_fold.weights_served,

@@ -128,6 +128,17 @@ def weights_served(connection: Connection, event: StateChange) -> None:
     )  # fmt: skip
 
 
+def weights_kept(connection: Connection, event: StateChange) -> None:
+    """Set the bytes of a revision that the registry only pointed to, and keeps from now on."""
+    found = WeightsRecord(digest=event.payload["digest"], size=event.payload["size"], at=event.at)
+    connection.execute(
+        "UPDATE weights SET blob = ?, filename = ?, kept = 1 "
+        "WHERE model = (SELECT pk FROM model WHERE id = ?) AND revision = ?",
+        (blob_pk(connection, found), event.payload["filename"], event.subject,
+         event.payload["revision"]),
+    )  # fmt: skip
+
+
 def designed(connection: Connection, event: StateChange) -> None:
     """Set the configuration and the label enumeration of a model."""
     new = event.payload["new"]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
 from pathlib import Path
 
 import pytest
+from support.command_line import run_cli
 
 import localreg.errors
-from localreg import Framework, InputModel, Registry, Task, use_registry
+from localreg import Framework, InputModel, OutputModel, Registry, Task, use_registry
 from localreg.errors import InvalidURLError, InvalidValueError
 
 URL = "s3://bucket/model.pt"
+SHA_OF_FIRST = hashlib.sha256(b"first").hexdigest()
 
 
 def dump(registry):
@@ -62,6 +65,169 @@ def test_secrets_of_a_known_url_are_not_logged(registry, caplog):
     assert "example.org" in caplog.text
     assert "hunter2" not in caplog.text
     assert "topsecret" not in caplog.text
+
+
+# decision 6: with copy=True the bytes count --------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(b"first")
+    return path
+
+
+def take(file, name="net", **given):
+    return InputModel.import_model(file, name=name, copy=True, **given)
+
+
+def content(model):
+    return Path(model.get_local_copy(raise_on_error=True)).read_bytes()
+
+
+def test_other_bytes_are_the_next_version_with_all_that_was_given(registry, file, caplog):
+    first = take(file, metadata={"epoch": 1})
+    file.write_bytes(b"second")
+    second = take(file, metadata={"epoch": 2}, tags=["t"], comment="c")
+    assert (first.ref, second.ref) == ("net:1", "net:2")
+    assert (content(first), content(second)) == (b"first", b"second")
+    assert second.get_metadata("epoch") == "2"
+    assert (second.tags, second.comment) == (["t"], "c")
+    assert caplog.text == ""
+
+
+def test_the_same_bytes_are_the_known_model(registry, file, caplog):
+    first = take(file)
+    before = dump(registry)
+    assert take(file, name="other", tags=["t"]) == first
+    assert dump(registry) == before
+    assert "already known" in caplog.text
+
+
+def test_bytes_that_were_there_before_are_a_new_version_again(registry, file):
+    """The newest model of the file counts: its bytes are other ones."""
+    take(file)
+    file.write_bytes(b"second")
+    take(file)
+    file.write_bytes(b"first")
+    third = take(file)
+    assert (third.ref, content(third)) == ("net:3", b"first")
+
+
+def test_other_bytes_get_the_given_name_and_project(registry, file):
+    take(file, project="a")
+    file.write_bytes(b"second")
+    assert take(file, name="other", project="b").ref == "b/other:1"
+
+
+def test_other_bytes_of_a_published_model_are_a_new_version(registry, file):
+    first = take(file, create_as_published=True)
+    file.write_bytes(b"second")
+    assert take(file).ref == "net:2"
+    assert content(first) == b"first"
+
+
+def test_the_same_bytes_as_an_archived_model_are_a_new_version(registry, file):
+    take(file).archive()
+    assert take(file).ref == "net:2"
+
+
+def test_a_known_model_that_only_pointed_to_its_file_is_kept_from_now_on(registry, file):
+    known = InputModel.import_model(file, name="net")
+    assert take(file) == known
+    file.unlink()
+    assert content(known) == b"first"
+    assert registry.gc(grace_seconds=0, dry_run=False).freed == 0
+    assert content(known) == b"first"
+    assert "kept" in known.history()[0].text
+
+
+def test_a_known_model_whose_sha256_was_recorded_is_not_made_one_of_other_bytes(registry, file):
+    known = InputModel.import_model(file, name="net", expected_sha256=SHA_OF_FIRST)
+    file.write_bytes(b"second")
+    second = take(file)
+    assert (second.ref, content(second)) == ("net:2", b"second")
+    with pytest.raises(localreg.errors.DigestMismatchError):
+        known.get_local_copy(raise_on_error=True)
+
+
+def test_a_folder_that_a_model_pointed_to_is_packed_as_the_next_version(registry, file):
+    folder = file.parent / "folder"
+    folder.mkdir()
+    (folder / "w").write_bytes(b"w")
+    pointing = InputModel.import_model(folder, name="net")
+    packed = take(folder)
+    assert packed != pointing
+    assert take(folder) == packed
+    (folder / "w").write_bytes(b"other")
+    assert take(folder).version == packed.version + 1
+
+
+def test_expected_bytes_that_are_not_the_known_ones_are_a_new_version(registry, file):
+    take(file)
+    file.write_bytes(b"second")
+    with pytest.raises(localreg.errors.DigestMismatchError):
+        take(file, expected_sha256=SHA_OF_FIRST)
+    expected = hashlib.sha256(b"second").hexdigest()
+    assert take(file, expected_sha256=expected).ref == "net:2"
+
+
+def test_an_uploaded_file_that_was_replaced_is_the_next_version(registry, file, tmp_path):
+    """A model has the URL of the file, because it was uploaded there."""
+    made = OutputModel(Task.init("p", "t"), name="made")
+    made.update_weights(file, upload_uri=str(tmp_path / "uploads"), async_enable=False)
+    uploaded = Path(made.url.removeprefix("file://"))
+    assert take(uploaded) == InputModel(made.id)
+    uploaded.unlink()
+    uploaded.write_bytes(b"second")
+    second = take(uploaded, project="q")
+    assert (second.ref, content(second)) == ("q/net:1", b"second")
+
+
+def test_a_url_that_the_registry_keeps_is_not_downloaded_again(registry, site):
+    first = InputModel.import_model(site.url(), name="net", copy=True)
+    assert InputModel.import_model(site.url(), name="net", copy=True) == first
+    assert site.gets == ["/net.pt"]
+
+
+def test_a_url_that_a_model_only_pointed_to_is_downloaded_and_kept(registry, site):
+    known = InputModel.import_model(site.url(), name="net")
+    assert InputModel.import_model(site.url(), copy=True) == known
+    assert site.gets == ["/net.pt"]
+    assert content(known) == site.files["/net.pt"]
+    assert site.gets == ["/net.pt"]
+
+
+def test_the_same_bytes_upstream_are_the_known_model_and_others_are_new(tmp_path, file):
+    with Registry(tmp_path / "up", durability="fast"):
+        upstream = take(file)
+    with Registry(tmp_path / "mine", durability="fast", upstream=[tmp_path / "up"]):
+        assert take(file) == upstream
+        file.write_bytes(b"second")
+        second = take(file)
+        assert content(second) == b"second"
+        assert second.id != upstream.id
+
+
+def test_many_processes_that_import_one_file_make_one_model(tmp_path, file, children):
+    children.crowd(4, import_with_copy, tmp_path / "registry", file)
+    with Registry(tmp_path / "registry", durability="fast") as registry:
+        assert len(registry.models()) == 1
+
+
+def import_with_copy(number, barrier, registry, file):
+    from localreg import InputModel, Registry
+
+    barrier.wait()
+    with Registry(registry, durability="fast"):
+        InputModel.import_model(file, name="net", copy=True)
+    return True
+
+
+def test_add_on_the_command_line_makes_a_version_each_time(registry, file):
+    for version in (1, 2):
+        code, out, _ = run_cli("add", file, "-n", "net", "-R", registry.path)
+        assert (code, out.split()[0]) == (0, f"net:{version}")
 
 
 # decision 7: one transaction, nothing read -------------------------------------------------
