@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from localreg import operations
+from localreg import log, operations
 from localreg.api import ambient
 from localreg.errors import TaskNotFoundError
 from localreg.registry import Chain
@@ -40,6 +40,9 @@ def begin(
         return there
     found = _to_continue(chain, project, name, reuse, again)
     run = operations.tasks.run_facts.describe_run()
+    for remark in run.remarks:
+        if ambient.first_time(remark):
+            log.warning("%s", remark)
     if found is None:
         found = operations.tasks.lifecycle.create_task(
             chain.first,

@@ -206,7 +206,11 @@ class StateMethods(TaskHandle):
         return operations.tasks.lifecycle.last_iteration(self._registry, self._id)
 
     def get_script(self) -> dict[str, Any]:
-        """Return what is recorded of the script: path, arguments, commit, uncommitted changes."""
+        """Return what is recorded of the script: path, arguments, commit, uncommitted changes.
+
+        "diff" is a patch for `git apply`, with lone surrogates for bytes that are no UTF-8:
+        ``diff.encode("utf-8", "surrogateescape")`` restores them. None if it is not known.
+        """
         run, place = self._row().run, operations.tasks.lifecycle.place(self._registry, self._id)
         return {
             "entry_point": place.get("script") or run.get("script"),

@@ -24,7 +24,15 @@ from localreg.cli.output import (
 )
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import model_row
-from localreg.operations.tasks import cloning, lifecycle, parameters, removal, rerunning, search
+from localreg.operations.tasks import (
+    cloning,
+    git_state,
+    lifecycle,
+    parameters,
+    removal,
+    rerunning,
+    search,
+)
 from localreg.operations.tasks import inputs as task_inputs
 from localreg.operations.tasks.details import task_details
 from localreg.registry import Chain, OpenRegistry
@@ -152,7 +160,8 @@ def _task_json(registry: OpenRegistry, task_id: str) -> Json:
         "module": place.get("module"),
         "arguments": place.get("arguments", []),
         "folder": place.get("folder"),
-        "commit": task.run.get("commit"),
+        "commit": None,
+        **{name: task.run[name] for name in git_state.FACTS if name in task.run},
         "python": task.run.get("python"),
         "created": iso(task.created),
         "ended": iso(task.ended) if task.ended else None,
@@ -178,7 +187,7 @@ def _facts(chain: Chain, task: Json) -> list[tuple[str, str]]:
         ("artifacts", " ".join(task["artifacts"])),
         ("script", command.strip()),
         ("folder", task["folder"] or ""),
-        ("commit", task["commit"] or ""),
+        ("commit", git_state.commit_text(task)),
         ("python", task["python"] or ""),
         ("created", _when(task["created"])),
         ("ended", _when(task["ended"])),

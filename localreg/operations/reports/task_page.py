@@ -8,6 +8,7 @@ from logging import getLevelName
 from localreg.operations.finding.references import require_task
 from localreg.operations.finding.upstream import model_row
 from localreg.operations.reports.page_links import Site
+from localreg.operations.tasks.git_state import commit_text
 from localreg.pages.page_values import Fact, Link, Reported, TaskPage
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, report_rows, task_rows
@@ -71,10 +72,8 @@ def _run_facts(run: Mapping[str, object]) -> Iterator[Fact]:
     """Yield how a task ran, without paths of the machine, because pages are copied elsewhere."""
     if run.get("script"):
         yield Fact("script", str(run["script"]))
-    if run.get("commit"):
-        changed = ", with changes" if run.get("changed") else ""
-        branch = f" on {run['branch']}" if run.get("branch") else ""
-        yield Fact("commit", f"{run['commit']}{branch}{changed}")
+    if commit := commit_text(run):
+        yield Fact("commit", commit)
     if run.get("repository"):
         yield Fact("repository", str(run["repository"]))
     if run.get("python"):

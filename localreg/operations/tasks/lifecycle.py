@@ -11,6 +11,7 @@ from localreg.operations.finding.references import (
     require_task,
 )
 from localreg.operations.tasks import asked
+from localreg.operations.tasks.git_state import FACTS
 from localreg.operations.tasks.run_facts import Run, is_gone
 from localreg.registry import OpenRegistry
 from localreg.store.rows import project_rows, task_rows
@@ -85,7 +86,9 @@ def start_task(registry: OpenRegistry, task_id: str, run: Run, *, again: bool = 
             old = getattr(found, column)
             if old != new:
                 change.record("task.changed", task_id, {"old": old, "new": new}, field=column)
-        facts = dict(found.run) | run.facts
+        # A run outside of a repository must not keep the commit of the last one.
+        stale = FACTS if run.facts else ()
+        facts = {name: found.run[name] for name in found.run if name not in stale} | run.facts
         if facts != found.run:
             change.record("task.run", task_id, {"old": dict(found.run), "new": facts})
         place = task_rows.place(change.connection, task_id)

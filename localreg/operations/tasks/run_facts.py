@@ -11,6 +11,7 @@ from pathlib import Path
 from localreg.errors import InvalidValueError, SourceNotFoundError
 from localreg.filesystem.temporary_owners import is_alive, owner_mark
 from localreg.operations.finding.references import require_task
+from localreg.operations.tasks.git_state import git_state
 from localreg.registry import OpenRegistry
 from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen
@@ -18,8 +19,6 @@ from localreg.values.records import Json
 from localreg.values.urls import without_secrets
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
-DIFF_LIMIT = 1_000_000  # characters
-GIT_SECONDS = 10.0
 
 
 class Run(Frozen):
@@ -28,10 +27,12 @@ class Run(Frozen):
     Attributes:
         facts: what means something on any machine; it goes into the event log.
         place: what only this machine can use: paths, arguments, uncommitted changes.
+        remarks: what could not be found out, and what the user can do about it.
     """
 
     facts: Json
     place: Json
+    remarks: tuple[str, ...] = ()
 
 
 def describe_run() -> Run:
@@ -47,11 +48,13 @@ def describe_run() -> Run:
         "arguments": sys.argv[1:],
         **_launch(),
     }
-    if script is not None:
-        place["script"] = str(script)
-        facts["script"] = script.name
-        facts |= _commit(script, place)
-    return Run(facts, place)
+    if script is None:
+        return Run(facts, place)
+    git = git_state(script)
+    place |= {"script": str(script), "diff": git.diff}
+    name = os.fsencode(git.script or script.name).decode(errors="backslashreplace")
+    facts |= {"script": name} | git.facts
+    return Run(facts, place, git.remarks)
 
 
 def _script() -> Path | None:
@@ -87,41 +90,6 @@ def packages() -> dict[str, str]:
         if name:  # None for a broken installation
             found[name] = each.version
     return dict(sorted(found.items()))
-
-
-def _commit(script: Path, place: Json) -> Json:
-    """Return commit, branch and repository of a script; add uncommitted changes to `place`."""
-    top = _git(script.parent, "rev-parse", "--show-toplevel")
-    commit = top and _git(script.parent, "rev-parse", "HEAD")
-    if not top or not commit:
-        return {}
-    facts: Json = {"commit": commit, "branch": _git(script.parent, "branch", "--show-current")}
-    if script.is_relative_to(top):
-        facts["script"] = str(script.relative_to(top))
-    remote = _git(script.parent, "remote", "get-url", "origin")
-    if remote and (":" in remote) and not remote.startswith("file:"):  # no path of this machine
-        facts["repository"] = without_secrets(remote)
-    diff = _git(Path(top), "diff", "HEAD", "--", ".") or ""
-    facts["changed"] = bool(diff)
-    place["diff"] = diff[:DIFF_LIMIT]
-    return facts
-
-
-def _git(folder: Path, *words: str) -> str | None:
-    """Return the output of git; None if it fails, prints nothing or is not installed."""
-    import subprocess
-
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *words],
-            capture_output=True,
-            timeout=GIT_SECONDS,
-            check=True,
-            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode(errors="replace").strip() or None
 
 
 def is_gone(place: Json) -> bool:
