@@ -68,6 +68,8 @@ class BlobStore(Folders):
         import hashlib
 
         path = self.blob(digest)
+        if size_of(path) is None:
+            raise damaged(digest, path, "is missing")
         with disk_errors("verifying weights", path), open(path, "rb") as reader:
             found = hashlib.file_digest(reader, "sha256").hexdigest()
         if found != digest:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from localreg.blobs.blob_files import size_of
 from localreg.errors import InvalidValueError, NotARegistryError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.folder_sync import sync_folder
@@ -137,7 +138,13 @@ class Folders(Frozen):
     def lock_file(self, name: str) -> Path:
         """Return the path of a lock file; in a shared registry every member can lock it."""
         path = self.make_folder(LOCKS) / name
-        if self.group is not None and not os.path.lexists(path):
+        if os.path.lexists(path):
+            if size_of(path) is None:
+                raise NotARegistryError(
+                    f"{path} must be a plain file; delete it, and localreg makes a new one",
+                    path=str(path),
+                )
+        elif self.group is not None:
             with self.temporary("lock") as temporary:
                 temporary.touch(0o660)
                 share_at(temporary, self.group)

@@ -272,6 +272,23 @@ def read_plain(path: Path, argument: str, limit: int = TEXT_LIMIT) -> bytes:
     return b"".join(pieces)
 
 
+def content_of(path: Path) -> bytes | None:
+    """Return the bytes of a plain file; None if there is none, or something else, such as a link.
+
+    For a file that localreg made: in a registry of a stranger anything may be in its place.
+    """
+    flags = os.O_RDONLY
+    for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_BINARY"):  # not every system has each
+        flags |= getattr(os, name, 0)
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return None
+        with open(os.open(path, flags), "rb") as reader:
+            return reader.read() if stat.S_ISREG(os.fstat(reader.fileno()).st_mode) else None
+    except FileNotFoundError:
+        return None
+
+
 def read_text(path: Path, argument: str, limit: int = TEXT_LIMIT) -> str:
     """Return the text of a plain file in UTF-8, with line breaks as Python reads them.
 

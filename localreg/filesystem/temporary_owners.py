@@ -52,6 +52,21 @@ def free_mark() -> str:
     return f".{_machine()}-free"
 
 
+def machine_key() -> bytes:
+    """Return a digest that is the same for every process of this machine, and not known elsewhere.
+
+    It is that of systemd's machine id, or of the boot where there is none.
+    """
+    import hashlib
+
+    try:
+        with open("/etc/machine-id", "rb") as file:
+            known = file.read(64)
+    except OSError:
+        known = b""
+    return hashlib.sha256(b"localreg" + (known.strip() or _machine().encode())).digest()
+
+
 def process_id(name: str) -> int | None:
     """Return the process number in the mark at the end of `name`; None without a mark."""
     match = _MARK.search(name)

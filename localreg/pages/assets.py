@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from localreg.filesystem.group_modes import share
+from localreg.filesystem.plain_files import content_of
 from localreg.values.ids import new_id
 
 STATIC = Path(__file__).parent / "static"
@@ -58,8 +59,19 @@ def asset_path(name: str) -> Path:
     return Path(found.origin).parent / "package_data" / "plotly.min.js"
 
 
+@cache
+def templates_digest() -> str:
+    """Return a digest of the templates of all pages."""
+    found = hashlib.sha256()
+    for path in sorted((Path(__file__).parent / "templates").glob("*.html")):
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
 def write_assets(folder: Path, group: int | None = None) -> None:
-    """Write the assets that are missing in a folder, each atomically.
+    """Write the assets that are missing in a folder, or not those of this version, atomically.
+
+    They are compared by their bytes: in a registry of a stranger a script may have any content.
 
     Args:
         folder: the folder ``assets`` of the pages; it is created.
@@ -67,8 +79,9 @@ def write_assets(folder: Path, group: int | None = None) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, file_name in asset_names().items():
-        if not (folder / file_name).exists():
-            _write(folder / file_name, asset_path(name).read_bytes(), group)
+        content = asset_path(name).read_bytes()
+        if content_of(folder / file_name) != content:
+            _write(folder / file_name, content, group)
 
 
 def _write(target: Path, content: bytes, group: int | None) -> None:

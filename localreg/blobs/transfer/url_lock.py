@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localreg import log
+from localreg.blobs.blob_files import size_of
 from localreg.errors import LockTimeoutError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.folder_sync import NO_LOCKS
@@ -132,7 +133,7 @@ def _take_over(folders: Folders, url: str, mine: Path) -> bool:
     for folder in _folders(folders, url):
         # Only of this boot: bytes that were not synced when the machine stopped may be wrong.
         free = folder.name.endswith(free_mark()) or is_alive(folder.name) is False
-        if free and _is_own(folder):
+        if free and _is_own(folder) and _holds_files(folder):
             try:
                 folder.rename(mine)
             except OSError:  # another process was first
@@ -147,6 +148,11 @@ def _is_own(folder: Path) -> bool:
         return not hasattr(os, "geteuid") or folder.lstat().st_uid == os.geteuid()
     except FileNotFoundError:  # another process was first
         return False
+
+
+def _holds_files(folder: Path) -> bool:
+    """Return True if a folder has nothing but plain files; a stranger may have made it."""
+    return not folder.is_symlink() and all(size_of(each) is not None for each in folder.iterdir())
 
 
 def _release(mine: Path, url: str) -> None:

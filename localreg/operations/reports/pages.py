@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from localreg import log
+from localreg.blobs.blob_files import damaged
 from localreg.errors import (
     InvalidValueError,
     LocalregError,
@@ -19,6 +20,8 @@ from localreg.errors import (
 )
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import share_at
+from localreg.filesystem.plain_files import content_of
+from localreg.filesystem.temporary_owners import machine_key
 from localreg.operations.reports.charts import reported_values
 from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.model_page import compared_values, model_values
@@ -26,7 +29,7 @@ from localreg.operations.reports.page_links import INDEX, Site, page_name, repor
 from localreg.operations.reports.task_page import task_values
 from localreg.operations.weights.locations import holder, local_file
 from localreg.pages import pages
-from localreg.pages.assets import asset_names, write_assets
+from localreg.pages.assets import asset_names, templates_digest, write_assets
 from localreg.pages.page_values import ComparePage, ModelPage, TaskPage
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import overview_rows
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
 PAGES = 2_000  # models, and tasks, whose pages `write_site` writes
 COMPARED = 6  # models on one page
 _INLINED = 50_000_000  # bytes of the largest file that a standalone page contains
-_FINGERPRINT_DIGITS = 64  # hex digits at the end of a page: a digest of what it was made from
+_STAMP = 64 + len("<!--  -->\n")  # the end of a page: a digest of it, and what it was made from
 
 
 def write_page(
@@ -161,8 +164,10 @@ def _blob_url(chain: Chain, registry: OpenRegistry, site: Site) -> BlobUrl:
             return ""
         kind = mimetypes.guess_type(filename)[0] or "application/octet-stream"
         with disk_errors("reading a reported file", registry.root):
-            holding = holder(chain, digest, size) or registry
-            data = holding.blobs.blob(digest).read_bytes()
+            blob = (holder(chain, digest, size) or registry).blobs.blob(digest)
+            data = content_of(blob)
+        if data is None:
+            raise damaged(digest, blob, "is missing")
         return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
     return inlined if site.root is None else linked
@@ -192,31 +197,37 @@ def _write_in_place(
     place = site.folder / page_name(owner.kind, owner.id)
     values = _values(chain, registry, owner, site)
     fingerprint = _fingerprint(registry, owner, values)
-    if fresh or _fingerprint_of(place) != fingerprint:
-        text = f"{_html(chain, registry, owner, values, site)}<!-- {fingerprint} -->\n"
-        _write(place, text, registry.store.group)
+    if fresh or not _is_of(place, fingerprint):
+        page = _html(chain, registry, owner, values, site)
+        _write(place, f"{page}{_stamp(page.encode(), fingerprint)}", registry.store.group)
     return place
 
 
 def _fingerprint(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage) -> str:
-    """Return a digest of everything that a page shows; every report changes `updated`.
-
-    Templates are not part of it: a change of one needs a new version, or `fresh`.
-    """
+    """Return a digest of everything that a page is made from; every report changes `updated`."""
     with registry.store.read() as connection:
         updated = overview_rows.last_change(connection, owner)
-    made_from = f"{__version__} {asset_names()} {updated} {values!r}"
+    made_from = f"{__version__} {asset_names()} {templates_digest()} {updated} {values!r}"
     return hashlib.sha256(made_from.encode("utf-8", "replace")).hexdigest()
 
 
-def _fingerprint_of(place: Path) -> str:
-    """Return the fingerprint of an existing page, or "" if there is none."""
+def _stamp(page: bytes, fingerprint: str) -> str:
+    """Return the end of a page, by which it is known to be unchanged and up to date.
+
+    Its key is that of this machine: a stranger who changes a page cannot make the stamp for it.
+    """
+    found = hashlib.blake2b(page, digest_size=32, key=machine_key())
+    found.update(fingerprint.encode())
+    return f"<!-- {found.hexdigest()} -->\n"
+
+
+def _is_of(place: Path, fingerprint: str) -> bool:
+    """Return True if a page is as this machine wrote it, from the values of a fingerprint."""
     try:
-        with place.open("rb") as reader:
-            reader.seek(-(_FINGERPRINT_DIGITS + 5), os.SEEK_END)  # before " -->\n"
-            return reader.read(_FINGERPRINT_DIGITS).decode(errors="replace")
-    except OSError:
-        return ""
+        page = content_of(place) or b""
+    except OSError:  # it cannot be read, so it is written new
+        return False
+    return page[-_STAMP:] == _stamp(page[:-_STAMP], fingerprint).encode()
 
 
 def write_index(registry: OpenRegistry) -> Path:
@@ -270,6 +281,8 @@ def _delete_stale(registry: OpenRegistry) -> None:
         folder = registry.blobs.make_folder(REPORTS, f"{kind}s")
         with registry.store.read() as connection, disk_errors("deleting a page", folder):
             for page in folder.glob("*.html"):
+                if page.is_dir() and not page.is_symlink():
+                    continue
                 if overview_rows.last_change(connection, Owner(kind, page.stem)) is None:
                     page.unlink(missing_ok=True)
 

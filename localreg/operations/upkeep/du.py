@@ -118,6 +118,8 @@ def _shares(sizes: dict[str, int], uses: list[tuple[str, blob_rows.Use]]) -> tup
 
 
 def _folder_size(top: Path) -> int:
+    if top.is_symlink():  # os.walk would follow it
+        return 0
     return sum(_size(Path(folder) / name) for folder, _, names in os.walk(top) for name in names)
 
 
