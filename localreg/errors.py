@@ -41,6 +41,7 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
         ├── SQLiteTooOldError
         ├── ReadOnlyRegistryError                      a write to a read-only registry
         ├── ClosedRegistryError        (ValueError)
+        ├── RegistryReplacedError                      removed or replaced while it was open
         ├── LockTimeoutError           (TimeoutError)  another process held a lock too long
         └── StorageError                               disk full, I/O error, no permission
             └── StorageFullError
@@ -273,6 +274,10 @@ class ReadOnlyRegistryError(RegistryError):
 
 class ClosedRegistryError(RegistryError, ValueError):
     """The registry was closed."""
+
+
+class RegistryReplacedError(RegistryError):
+    """The registry was removed, or another one took its place, while it was open."""
 
 
 class LockTimeoutError(RegistryError, TimeoutError):

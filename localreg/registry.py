@@ -52,9 +52,14 @@ class OpenRegistry(Frozen):
 
     @property
     def blobs(self) -> BlobStore:
-        """The blob store with its weights."""
+        """The blob store with its weights.
+
+        Raises:
+            RegistryReplacedError: the registry was removed or replaced since it was opened.
+        """
         from localreg.blobs.blobstore import BlobStore
 
+        self.store.check_file()
         store = self.store
         cache_name = store.registry_id if store.readonly else None
         return BlobStore(self.root, store.durability == "full", store.group, cache_name)

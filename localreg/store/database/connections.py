@@ -96,20 +96,19 @@ class Connections:
         while True:
             slot = self._slot()
             with slot.in_use:
-                if self._is_outdated is not None:
-                    self._renew(slot, self._is_outdated)
-                if slot.connection is not None:
-                    yield slot.connection
+                connection = slot.connection
+                if connection is not None and not self._must_renew(connection):
+                    yield connection
                     return
-            # Another thread forked in between and closed it: open it again.
+                if connection is not None:
+                    connection.close()
+                    slot.connection = None
+                    slot.end.detach()
+            # It was outdated, or another thread forked in between and closed it.
 
-    def _renew(self, slot: _Slot, is_outdated: Callable[[sqlite3.Connection], bool]) -> None:
-        connection = slot.connection
-        if connection is None or _in_transaction(connection) or not is_outdated(connection):
-            return
-        connection.close()
-        slot.connection = None  # `mine` opens a new one
-        slot.end.detach()
+    def _must_renew(self, connection: sqlite3.Connection) -> bool:
+        outdated = self._is_outdated is not None and self._is_outdated(connection)
+        return outdated and not _in_transaction(connection)
 
     def _slot(self) -> _Slot:
         slot: _Slot | None = getattr(self._local, "slot", None)

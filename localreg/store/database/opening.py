@@ -20,6 +20,7 @@ from localreg.errors import (
     NotARegistryError,
     SQLiteTooOldError,
 )
+from localreg.store.database.same_file import OpenedConnection
 from localreg.store.database.sqlite_errors import BUSY_SECONDS, translated
 
 APPLICATION_ID = 0x6C72_6567  # "lreg"
@@ -183,7 +184,7 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def open_uri(
-    path: Path, options: str, factory: type[sqlite3.Connection] = sqlite3.Connection
+    path: Path, options: str, factory: type[sqlite3.Connection] = OpenedConnection
 ) -> sqlite3.Connection:
     """Return a connection with the settings that all connections have.
 

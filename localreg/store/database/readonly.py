@@ -23,6 +23,7 @@ from pathlib import Path
 from localreg.errors import ReadOnlyRegistryError, StorageError
 from localreg.filesystem.access_rights import may_write, why_not_written
 from localreg.store.database import opening
+from localreg.store.database.same_file import OpenedConnection
 from localreg.store.database.schema_check import check_schema
 from localreg.store.rows import setting_rows
 
@@ -42,7 +43,7 @@ def why_readonly(path: Path) -> str | None:
     return None
 
 
-class UnlockedConnection(sqlite3.Connection):
+class UnlockedConnection(OpenedConnection):
     """A connection that takes no locks; `seen` is the state of the file when it was opened."""
 
     seen: _State

@@ -19,6 +19,7 @@ from localreg.errors import (
     StorageFullError,
 )
 from localreg.filesystem.access_rights import may_write, why_not_written
+from localreg.store.database.same_file import replaced
 from localreg.store.rows.checked_values import is_undecodable
 
 BUSY_SECONDS = 30.0
@@ -87,6 +88,8 @@ def as_registry_error(error: sqlite3.Error, path: Path) -> RegistryError:
             f"the registry {path.parent} was closed; open it again with Registry(path)",
             path=str(path),
         )
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
+        return replaced(path)
     # The low byte is the primary code. Errors of the sqlite3 module itself have no code.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     kind, text = _DAMAGED if is_undecodable(error) else _BY_CODE.get(code, _UNEXPECTED)

@@ -14,12 +14,14 @@ from localreg.errors import (
     InvalidValueError,
     NoRegistryError,
     ReadOnlyRegistryError,
+    RegistryReplacedError,
     StorageError,
 )
 from localreg.filesystem.access_rights import barrier
 from localreg.store.database import opening
 from localreg.store.database.connections import Connections
 from localreg.store.database.readonly import connect_readonly, is_outdated, one_state, why_readonly
+from localreg.store.database.same_file import FileId, OpenedConnection, file_at, replaced
 from localreg.store.database.schema_check import check_schema
 from localreg.store.database.sqlite_errors import translated
 from localreg.store.rows import setting_rows
@@ -83,6 +85,7 @@ class Store:
             )
         opening.check_sqlite()
         self.path = path
+        self._place = os.fspath(path)
         self.durability: Durability = durability
         self.refusal = f"{path.parent} was opened with readonly=True" if readonly else None
         self._reader = reader
@@ -101,10 +104,11 @@ class Store:
                 "or make a new model with the same weights"
             )
         self._buffer: ReportBuffer | None = None
-        outdated = self._is_outdated if self.readonly else None
-        self._connections = Connections(self._connect, outdated)
+        self._file: FileId | None = None
+        self.registry_id = ""
+        self._connections = Connections(self._connect, self._is_outdated)
         # Not the same connections: users may leave transactions open on theirs.
-        self.user_connections = Connections(self._connect, outdated)
+        self.user_connections = Connections(self._connect, self._is_outdated)
         stored = self._read_settings()
         self.registry_id = stored["registry_id"]
         self._journal = stored["journal"]
@@ -118,8 +122,49 @@ class Store:
         """True if nothing can be written: `readonly` was given, or the file system refuses."""
         return self.refusal is not None
 
+    @property
+    def identity(self) -> tuple[FileId | None, str]:
+        """What two stores of the same database have in common."""
+        return self._file, self.registry_id
+
+    def check_file(self) -> None:
+        """Raise if the database that was opened is not at its path any more.
+
+        For a reader it may be another copy of the same registry: a new one was put in its place.
+
+        Raises:
+            RegistryReplacedError: it is another registry, or none.
+        """
+        if file_at(self._place) != self._file:
+            if not self.readonly:
+                raise replaced(self.path)
+            with self.one_statement():  # looks which registry it is
+                pass
+
+    def is_replaced(self) -> bool:
+        """Return True if the database that was opened is not at its path any more."""
+        try:
+            self.check_file()
+        except RegistryReplacedError:
+            return True
+        return False
+
+    def let_go(self) -> None:
+        """Close the idle connections to a database that was removed or replaced.
+
+        The next call opens a new one, and says what is wrong, or finds the database restored.
+        """
+        self._connections.release()
+        self.user_connections.release()
+
     def _is_outdated(self, connection: sqlite3.Connection) -> bool:
-        return is_outdated(connection, self.path)
+        there = file_at(self._place)
+        if self.refusal is None:
+            if there == self._file:
+                return False
+            raise replaced(self.path)
+        assert isinstance(connection, OpenedConnection)
+        return there != connection.file or is_outdated(connection, self.path)
 
     def _make(self, journal: str | None, group: Group | None, *, make: bool, why: str) -> None:
         from localreg.store.database import creating
@@ -132,9 +177,46 @@ class Store:
         creating.create(self.path, durability=self.durability, journal=journal, group=group)
 
     def _connect(self) -> sqlite3.Connection:
+        for _ in range(opening.LOOKS):
+            file = file_at(self._place)
+            known = self._file is not None
+            if known and (file is None if self.readonly else file != self._file):
+                break
+            connection = self._connect_to_path()
+            try:
+                if file_at(self._place) == file:  # else it was replaced just now
+                    self._check_registry(connection, is_new=file != self._file)
+                    connection.file = self._file = file
+                    return connection
+            except BaseException:
+                connection.close()
+                raise
+            connection.close()
+        raise replaced(self.path)
+
+    def _connect_to_path(self) -> OpenedConnection:
         if self.readonly:
-            return connect_readonly(self.path)
-        return opening.connect(self.path, durability=self.durability)
+            found = connect_readonly(self.path)
+        else:
+            found = opening.connect(self.path, durability=self.durability)
+        assert isinstance(found, OpenedConnection)
+        return found
+
+    def _check_registry(self, connection: sqlite3.Connection, *, is_new: bool) -> None:
+        """Raise if a connection is to another registry than the one that was opened.
+
+        An inode alone does not show it: its number is used again once its file is closed.
+
+        Args:
+            is_new: True for a newer copy of the registry, which a reader opens for the first time.
+        """
+        if not self.registry_id:  # this is the first connection
+            return
+        if is_new:
+            opening.check_header(connection, self.path)
+            check_schema(connection, self.path)
+        if setting_rows.settings(connection).get("registry_id") != self.registry_id:
+            raise replaced(self.path)
 
     def _read_settings(self) -> dict[str, str]:
         try:
@@ -211,8 +293,9 @@ class Store:
             DamagedRegistryError: the file is too damaged to be opened.
             StorageError: it is missing, or cannot be read.
         """
+        self.check_file()
         # Not sqlite3.connect: `Connections` closes it before a fork.
-        connections = Connections(self._connect)
+        connections = Connections(self._connect_to_path)
         try:
             with translated(self.path), connections.mine() as connection:
                 yield connection
@@ -225,6 +308,7 @@ class Store:
 
         Raises:
             ReadOnlyRegistryError: the registry cannot be written to.
+            RegistryReplacedError: it was removed or replaced since it was opened.
             LockTimeoutError: another process held the lock for too long.
         """
         self.check_writable()
@@ -232,6 +316,7 @@ class Store:
             from localreg.store.events.change import Change
 
             try:
+                self.check_file()  # again: the lock may have taken long
                 change = Change(connection, self.registry_id, self.actor())
                 yield change
                 change.finish()
@@ -241,6 +326,7 @@ class Store:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            self.check_file()  # what went into a removed file must not look recorded
 
     @contextmanager
     def _begun(self) -> Iterator[sqlite3.Connection]:

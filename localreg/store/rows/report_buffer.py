@@ -4,7 +4,7 @@ A training loop reports a point every few milliseconds and must not wait for the
 into memory, and a thread, started with the first point, writes them once a second. `flush`,
 closing the registry and the end of the process write at once. If writing fails (a full disk), the
 values stay in memory and are tried again every second; the log and the next `flush` report the
-error.
+error. If the registry was removed or replaced, the next report does too.
 
 A forked child starts with an empty buffer: its parent writes what was waiting.
 """
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from localreg import log
-from localreg.errors import LocalregError
+from localreg.errors import LocalregError, RegistryReplacedError
 from localreg.store.rows import report_rows
 from localreg.store.rows.report_rows import Message, Point
 from localreg.values.records import Owner
@@ -63,6 +63,7 @@ class ReportBuffer:
         self._over = False
         self._thread: threading.Thread | None = None
         self._trouble = ""
+        self._replaced = False
         self._owners: set[Owner] = set()
         self.noted = False
 
@@ -84,7 +85,10 @@ class ReportBuffer:
 
         Raises:
             LocalregError: too many points wait, and they cannot be written.
+            RegistryReplacedError: those that wait have no registry any more.
         """
+        if self._replaced:
+            self.flush()
         with self._lock:
             points = self._points.get(key)
             if points is None:
@@ -113,7 +117,10 @@ class ReportBuffer:
 
         Raises:
             LocalregError: too many values wait, and they cannot be written.
+            RegistryReplacedError: those that wait have no registry any more.
         """
+        if self._replaced:
+            self.flush()
         with self._lock:
             self._messages.setdefault(owner, []).append(message)
             self._count += 1
@@ -167,11 +174,13 @@ class ReportBuffer:
                 count, self._count = self._count, 0
             if not count:
                 return
+            self._replaced = False
             try:
                 self._write_all(points, messages)
                 self._trouble = ""
-            except BaseException:
+            except BaseException as error:
                 self._put_back(points, messages, count)
+                self._replaced = isinstance(error, RegistryReplacedError)
                 raise
 
     def _write_all(

@@ -1,0 +1,48 @@
+"""Notice that the path of an open database leads to another file, or to none.
+
+A registry can be deleted, or another one renamed over it, while it is open. The operating system
+keeps a deleted file until its last user closes it, so SQLite would go on: every write would
+succeed, and be gone. So the device and inode at the path are compared with those at opening.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from pathlib import Path
+
+from localreg.errors import RegistryReplacedError, StorageError
+from localreg.filesystem.access_rights import barrier
+
+FileId = tuple[int, ...]  # inode and device
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
+
+
+class OpenedConnection(sqlite3.Connection):
+    """A connection that knows which file it opened."""
+
+    file: FileId | None = None
+
+
+def file_at(path: str) -> FileId | None:
+    """Return which file is at a path, None if there is none.
+
+    Raises:
+        StorageError: this user may not look.
+    """
+    try:
+        return os.stat(path)[1:3]  # noqa: PTH116  (for each read and write; Path.stat is slow)
+    except OSError as error:
+        if error.errno in _GONE:
+            return None
+        reason = barrier(Path(path)) or error.strerror or str(error)
+        raise StorageError(f"{path} cannot be read: {reason}", path=path) from error
+
+
+def replaced(path: Path) -> RegistryReplacedError:
+    """Return the error for a database that is not the one that was opened."""
+    return RegistryReplacedError(
+        f"the registry in {path.parent} was removed or replaced while it was open; open it again",
+        path=str(path.parent),
+    )
