@@ -15,7 +15,8 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     │   ├── AliasNotFoundError
     │   └── SourceNotFoundError        (OSError)       no file where a path points
     ├── AmbiguousReferenceError        (LookupError, ValueError)   one reference, several models
-    ├── ConflictError                  (ValueError)    the state of the registry forbids it
+    ├── ConflictError                  (ValueError)    what is there already forbids it
+    │   ├── PathExistsError            (OSError)       something is where a new file should be
     │   ├── AliasConflictError                         an alias points elsewhere than expected
     │   ├── PublishedError                             a published model's weights are fixed
     │   └── ModelInUseError                            a removal that would break a task
@@ -133,7 +134,13 @@ class AmbiguousReferenceError(LocalregError, LookupError, ValueError):
 
 
 class ConflictError(LocalregError, ValueError):
-    """The state of the registry forbids the change."""
+    """What is there already, mostly in the registry, forbids the change."""
+
+
+class PathExistsError(ConflictError, OSError):
+    """Something exists where a new file or folder should be written; `path` says where."""
+
+    path: str
 
 
 class AliasConflictError(ConflictError):

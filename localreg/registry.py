@@ -13,6 +13,7 @@ from localreg.errors import (
     StorageError,
 )
 from localreg.filesystem.access_rights import barrier
+from localreg.filesystem.plain_files import absolute
 from localreg.store.database.store import Store
 from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen
@@ -178,17 +179,12 @@ def check_directory(argument: str, path: object) -> Path:
         )
     text = check_text(argument, os.fspath(path), nul=False, empty=False)
     try:
-        return Path(text).expanduser().absolute()
+        home_replaced = Path(text).expanduser()
     except RuntimeError as error:  # "~" without a home, or with an unknown user
         raise InvalidValueError(
             f"{argument} {text!r} is not a directory: {error}", argument=argument
         ) from error
-    except FileNotFoundError as error:
-        raise InvalidValueError(
-            f"{argument} is the relative path {text!r}, and the working directory was deleted; "
-            "give an absolute path",
-            argument=argument,
-        ) from error
+    return absolute(argument, home_replaced)
 
 
 def chain_of(first: OpenRegistry, roots: Iterable[Path]) -> Chain:

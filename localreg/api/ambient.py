@@ -94,17 +94,13 @@ def locate() -> tuple[Path, str]:
 
     home = os.environ.get(settings.HOME)
     if home:
+        from localreg.filesystem.plain_files import absolute
+
         try:
-            return (Path(home).expanduser().absolute(), settings.HOME)
+            return (absolute(settings.HOME, Path(home).expanduser()), settings.HOME)
         except RuntimeError as error:  # "~" without a home, or of an unknown user
             raise InvalidValueError(
                 f"{settings.HOME} must name a directory, not {home!r}: {error}",
-                argument=settings.HOME,
-            ) from error
-        except FileNotFoundError as error:
-            raise InvalidValueError(
-                f"{settings.HOME} is the relative path {home!r}, and the working directory was "
-                "deleted; give an absolute path",
                 argument=settings.HOME,
             ) from error
     for folder in _working_folders():

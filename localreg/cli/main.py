@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 
 import click
 
+from localreg.cli.streams import OutputError, say, standard_streams
 from localreg.errors import (
     ConflictError,
     CorruptBlobError,
@@ -114,31 +113,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; those of the process when None.
     """
     try:
-        code = cli.main(argv, prog_name="localreg", standalone_mode=False)
-        sys.stdout.flush()
+        with standard_streams():
+            return cli.main(argv, prog_name="localreg", standalone_mode=False) or 0
+    except OutputError as error:
+        if error.done or not error.reader_gone:  # `localreg ls | head -1` is no error to speak of
+            done = f"{error.done}, but " if error.done else ""
+            say(f"localreg: {done}stdout could not be written: {error.reason}")
+        return 1
     except click.exceptions.Abort:
-        click.echo("Stopped.", err=True)
+        say("Stopped.")
         return 130
     except click.ClickException as error:
         _show(error)
         return error.exit_code
     except LocalregError as error:
-        from localreg.cli.output import say
-
         say(f"localreg: {error}")
         return exit_code(error)
-    except BrokenPipeError:  # the reader of the output is gone, as in `localreg ls | head -1`
-        # At exit Python would flush what is buffered, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1  # as click does when it notices first
-    return code or 0
 
 
 def _show(error: click.ClickException) -> None:
     """Print an error of click as click does, and on a terminal broken at words."""
     from io import StringIO
-
-    from localreg.cli.output import say
 
     text = StringIO()
     error.show(text)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
 
 from localreg.api import ambient
+from localreg.cli.streams import already, stdout_is_utf8
+from localreg.cli.streams import say as say
+from localreg.filesystem.disk_errors import disk_errors
 from localreg.registry import Chain, OpenRegistry, open_registry
 from localreg.values.frozen import Frozen, values
 from localreg.values.records import Json, ModelRecord
@@ -71,20 +74,9 @@ def opened(directory: str | None, *, make: bool = False) -> Iterator[Chain]:
         chain.close()
 
 
-def say(text: str) -> None:
-    """Print a remark on stderr, which scripts do not read; on a terminal wrap it at words."""
-    if sys.stderr.isatty():
-        import shutil
-        import textwrap
-
-        width = shutil.get_terminal_size().columns
-        text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
-    click.echo(text, err=True)
-
-
 def print_json(value: object) -> None:
     """Print a value as JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(value, indent=2, ensure_ascii=not stdout_is_utf8()))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -287,9 +279,32 @@ def say_deleted(count: int, size: int, failed: Iterable[str], *, dry_run: bool) 
         say(f"Freed {size_text(size)} ({counted(count, 'item')}).")
 
 
+def print_file(path: Path) -> None:
+    """Write the bytes of a file to stdout."""
+    import shutil
+
+    sys.stdout.flush()
+    with disk_errors("reading it", path), path.open("rb") as file:
+        shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+def print_new_page(write: Callable[[Path], Path]) -> None:
+    """Write a page to stdout.
+
+    Args:
+        write: writes it to a path.
+    """
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="localreg-") as folder:
+        print_file(write(Path(folder) / "page.html"))
+
+
 def print_page(page: Path, *, show: bool) -> None:
     """Print where a page is, and open it in the browser if asked to."""
-    click.echo(page)
+    with already(f"{page} was written"):
+        click.echo(page)
     if not show:
         return
     import webbrowser

@@ -113,6 +113,22 @@ def check_path(argument: str, value: object) -> Path:
     return Path(text)
 
 
+def absolute(argument: str, path: Path) -> Path:
+    """Return the absolute form of a path that a user gave.
+
+    Raises:
+        InvalidValueError: it is relative, and the working directory was deleted.
+    """
+    try:
+        return path.absolute()
+    except FileNotFoundError as error:
+        raise InvalidValueError(
+            f"{argument} is the relative path {printable_path(path)!r}, and the working directory "
+            "was deleted; give an absolute path",
+            argument=argument,
+        ) from error
+
+
 def check_plain(found: os.stat_result, path: Path, argument: str) -> None:
     """Raise InvalidValueError if a status is not that of a plain file."""
     if not stat.S_ISREG(found.st_mode):

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from localreg.blobs.staging.staging import clone
-from localreg.errors import InvalidValueError
+from localreg.errors import PathExistsError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.values.checks import check_text
+from localreg.filesystem.plain_files import absolute, check_path
 from localreg.values.ids import new_id
 
 
@@ -23,7 +23,7 @@ def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
         replace: replace a file that exists by a file; a folder is never replaced.
 
     Raises:
-        InvalidValueError: something exists at `place` already; nothing was changed.
+        PathExistsError: something exists at `place` already; nothing was changed.
     """
     with disk_errors("copying weights", place):
         _check_free(source, place, replace)
@@ -42,28 +42,22 @@ def _check_free(source: Path, place: Path, replace: bool) -> None:
     if not os.path.lexists(place):
         return
     if not replace:
-        raise InvalidValueError(
-            f"{place} exists already; choose another place, or replace it", argument="output"
+        raise PathExistsError(
+            f"{place} exists already; choose another place, or replace it", path=str(place)
         )
     # A folder may contain the only copy of something.
     if source.is_dir() or (place.is_dir() and not place.is_symlink()):
-        raise InvalidValueError(
+        raise PathExistsError(
             f"{place} exists already, and only a file is replaced by a file; delete it first, or "
             "choose another place",
-            argument="output",
+            path=str(place),
         )
 
 
 def own_folder(folder: object) -> Path:
     """Return the folder for a private copy: the given one, or a new temporary one for None."""
     if folder is not None:
-        if not isinstance(folder, (str, os.PathLike)):
-            raise InvalidValueError(
-                f"target_folder must be a str or os.PathLike, not {type(folder).__name__}",
-                argument="target_folder",
-            )
-        text = check_text("target_folder", os.fspath(folder), nul=False, empty=False)
-        return Path(text).absolute()
+        return absolute("target_folder", check_path("target_folder", folder))
     import tempfile
 
     with disk_errors("copying weights", Path(tempfile.gettempdir())):

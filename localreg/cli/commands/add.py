@@ -19,6 +19,8 @@ from localreg.cli.output import (
     print_json,
     say,
 )
+from localreg.cli.streams import already
+from localreg.errors import InvalidValueError
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models import adding, recording
 from localreg.operations.models.details import Details, model_details, shares_bytes
@@ -106,6 +108,8 @@ def add_command(
     """
     if hashed and mode != "reference":
         raise click.UsageError("--hash needs --reference; bytes that are kept are always hashed")
+    if file == "-" and sys.stdin is None:
+        raise InvalidValueError("stdin is closed: nothing can be read from it", argument="-")
     url = None if file == "-" else _checked_url(file, mode, hashed)
     if name and project is None and "/" in name:
         project, _, name = name.rpartition("/")
@@ -158,12 +162,12 @@ def add_command(
             where = f" in the upstream registry {found.registry.root}" if upstream else ""
             say(f"{url} is known already{where}: nothing was added or changed. Its model is:")
         details = model_details(chain, found)
-        if as_json:
-            print_json(model_json(details.record, found.registry))
-        elif quiet:
-            click.echo(found.id)
-        else:
-            click.echo(f"{details.record.ref}  {found.id}")
+        with already(f"{details.record.ref} was {'found' if known else 'added'}"):
+            if as_json:
+                print_json(model_json(details.record, found.registry))
+            else:
+                click.echo(found.id if quiet else f"{details.record.ref}  {found.id}")
+        if not as_json and not quiet:
             local = None if url or file == "-" else Path(file)
             for remark in () if known else _remarks(chain.first, details, local):
                 say(remark)

@@ -15,6 +15,7 @@ from localreg.cli.output import (
     record_json,
     say,
 )
+from localreg.cli.streams import already
 from localreg.operations.upkeep import adopt
 from localreg.progress import shown_progress
 from localreg.values.units import size_text
@@ -34,13 +35,14 @@ def adopt_command(as_json: bool, directory: str | None) -> int:
     if as_json:
         print_json(record_json(done))
     else:
-        print_table(
-            ("WEIGHTS", "SIZE", "FROM", "MODELS"),
-            (
-                (each.digest[:12], size_text(each.size), each.upstream, " ".join(each.models))
-                for each in done.adopted
-            ),
-        )
+        with already(f"{counted(len(done.adopted), 'blob')} were copied"):
+            print_table(
+                ("WEIGHTS", "SIZE", "FROM", "MODELS"),
+                (
+                    (each.digest[:12], size_text(each.size), each.upstream, " ".join(each.models))
+                    for each in done.adopted
+                ),
+            )
         for each in done.failed:
             say(f"Not adopted: {each}")
         if done.adopted:

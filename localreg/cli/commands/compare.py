@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import click
 
-from localreg.cli.output import IN_REGISTRY, OPEN, opened, print_page
+from localreg.cli.output import IN_REGISTRY, OPEN, opened, print_new_page, print_page
 from localreg.operations import reports
 from localreg.operations.finding.references import resolve_model
 
 
 @click.command("compare")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL MODEL...")
-@click.option("-o", "--output", metavar="FILE", help="Write one file with everything in it.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Write one file with everything in it; - is stdout."
+)
 @OPEN
 @IN_REGISTRY
 def compare_command(
@@ -20,5 +22,8 @@ def compare_command(
     """Write a page that compares 2 to 6 models, and print its path."""
     with opened(directory) as chain:
         found = [resolve_model(chain, each) for each in models]
+        if output == "-":
+            print_new_page(lambda path: reports.pages.write_comparison(chain, found, path))
+            return
         page = reports.pages.write_comparison(chain, found, output)
     print_page(page, show=show)

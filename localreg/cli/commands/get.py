@@ -8,7 +8,10 @@ from pathlib import Path
 import click
 
 from localreg.cli.commands.path import ARCHIVE, local_path
-from localreg.cli.output import IN_REGISTRY, MODEL, opened
+from localreg.cli.output import IN_REGISTRY, MODEL, opened, print_file
+from localreg.cli.streams import already
+from localreg.errors import PathExistsError
+from localreg.filesystem.plain_files import absolute
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.weights import local_copies
 
@@ -16,7 +19,11 @@ from localreg.operations.weights import local_copies
 @click.command("get")
 @MODEL
 @click.option(
-    "-o", "--output", default=".", metavar="PATH", help="A folder, or the name of a new file."
+    "-o",
+    "--output",
+    default=".",
+    metavar="PATH",
+    help="A folder, or the name of a new file; - is stdout.",
 )
 @click.option("-f", "--force", is_flag=True, help="Replace a file that exists.")
 @ARCHIVE
@@ -30,10 +37,21 @@ def get_command(model: str, output: str, force: bool, archive: bool, directory: 
     with opened(directory) as chain:
         found = resolve_model(chain, model)
         source = local_path(chain, found, archive=archive)
+        if output == "-":
+            _print_file(source)
+            return
         place = Path(output)
         if place.is_dir() or output.endswith("/"):
             place /= local_copies.own_name(chain, found, source)
         if os.path.lexists(place) and not force:
-            raise click.UsageError(f"{place} exists; -f replaces it")
-        local_copies.copy_to(source, place.absolute(), replace=True)
-    click.echo(place)
+            raise PathExistsError(f"{place} exists already; -f replaces it", path=str(place))
+        local_copies.copy_to(source, absolute("--output", place), replace=force)
+    with already(f"{place} was written"):
+        click.echo(place)
+
+
+def _print_file(source: Path) -> None:
+    """Write a file to stdout, byte by byte."""
+    if source.is_dir():
+        raise click.UsageError("a package is a folder; write it to stdout with --archive")
+    print_file(source)

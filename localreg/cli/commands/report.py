@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import click
 
-from localreg.cli.output import IN_REGISTRY, MODEL, OPEN, opened, print_page, say
+from localreg.cli.output import (
+    IN_REGISTRY,
+    MODEL,
+    OPEN,
+    counted,
+    opened,
+    print_new_page,
+    print_page,
+    say,
+)
+from localreg.cli.streams import already
 from localreg.errors import AmbiguousReferenceError, ModelNotFoundError, TaskNotFoundError
 from localreg.operations import reports
 from localreg.operations.finding.references import resolve_model
@@ -19,8 +29,8 @@ from localreg.values.records import Owner
     "-o",
     "--output",
     metavar="PATH",
-    help="Write one file with everything in it, to mail to someone. With --images, the folder of "
-    "the images.",
+    help="Write one file with everything in it, to mail to someone; - is stdout. With --images, "
+    "the folder of the images.",
 )
 @click.option("--standalone", is_flag=True, help="Write one file with everything in it.")
 @click.option(
@@ -44,10 +54,15 @@ def report_command(
     A task is named by its id. The page shows everything that was reported, what the model
     contains, and where it comes from. It needs no network and no server.
     """
+    if images is not None and output == "-":
+        raise click.UsageError("--images writes several files; give -o the name of a folder")
     with opened(directory) as chain:
         registry, owner = _owner(chain, model)
         if images is not None:
             _export(registry, owner, images, output)
+            return
+        if output == "-":
+            print_new_page(lambda path: reports.pages.write_page(chain, registry, owner, path=path))
             return
         page = reports.pages.write_page(chain, registry, owner, standalone=standalone, path=output)
     print_page(page, show=show)
@@ -72,7 +87,8 @@ def _export(registry: OpenRegistry, owner: Owner, formats: str, folder: str | No
     written = reports.images.export_images(
         registry, owner, folder or ".", kinds, width=1000, height=600, scale=2
     )
-    for path in written:
-        click.echo(path)
+    with already(f"{counted(len(written), 'image')} were written"):
+        for path in written:
+            click.echo(path)
     if not written:
         say("There are no reports to draw.")

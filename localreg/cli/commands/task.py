@@ -22,6 +22,7 @@ from localreg.cli.output import (
     print_table,
     say,
 )
+from localreg.cli.streams import already
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import model_row
 from localreg.operations.tasks import (
@@ -266,7 +267,8 @@ def clone_command(
                 say(_new("parameter", key.path, sorted(known)))
         for title, text in texts.items():
             parameters.set_configuration(chain.first, copy, title, text)
-    click.echo(copy)
+    with already(f"task {copy} was made"):
+        click.echo(copy)
 
 
 def _new(what: str, name: str, there: Collection[str]) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import absolute, check_path
 from localreg.operations.reports.charts import NamedFigure, named_figures
 from localreg.plots.images import FORMATS, Size, draw_images
 from localreg.plots.options import check_number
 from localreg.registry import OpenRegistry
-from localreg.values.checks import check_text, shown
+from localreg.values.checks import shown
 from localreg.values.ids import new_id
 from localreg.values.records import Owner
 
@@ -48,11 +48,7 @@ def export_images(
     """
     kinds = _check_formats(formats)
     size = Size(_check_pixels("width", width), _check_pixels("height", height), _check_scale(scale))
-    if not isinstance(folder, (str, os.PathLike)):
-        raise InvalidValueError(
-            f"folder must be a str or os.PathLike, not {type(folder).__name__}", argument="folder"
-        )
-    place = Path(check_text("folder", os.fspath(folder), nul=False, empty=False)).absolute()
+    place = absolute("folder", check_path("folder", folder))
     figures = named_figures(registry, owner, every=True)
     with disk_errors("writing images", place):
         place.mkdir(parents=True, exist_ok=True)

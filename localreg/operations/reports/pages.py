@@ -20,7 +20,7 @@ from localreg.errors import (
 )
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import share_at
-from localreg.filesystem.plain_files import content_of
+from localreg.filesystem.plain_files import absolute, check_path, content_of
 from localreg.filesystem.temporary_owners import machine_key
 from localreg.operations.reports.charts import reported_values
 from localreg.operations.reports.index_page import index_values
@@ -34,7 +34,6 @@ from localreg.pages.page_values import ComparePage, ModelPage, TaskPage
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import overview_rows
 from localreg.values import settings
-from localreg.values.checks import check_text
 from localreg.values.frozen import replace
 from localreg.values.ids import new_id, now
 from localreg.values.layout import REPORTS
@@ -88,14 +87,9 @@ def _standalone_path(registry: OpenRegistry, path: object, name: str) -> Path:
     if path is None:
         _check_writable(registry, "path=… or `-o FILE`")
         return registry.blobs.make_folder(REPORTS, "standalone") / name
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidValueError(
-            f"path must be a str or os.PathLike, not {type(path).__name__}", argument="path"
-        )
-    text = check_text("path", os.fspath(path), nul=False, empty=False)
-    place = Path(text).absolute()
+    place = absolute("path", check_path("path", path))
     with disk_errors("writing a page", place):
-        if place.is_dir() or text.endswith("/"):
+        if place.is_dir() or str(path).endswith("/"):
             place.mkdir(parents=True, exist_ok=True)
             return place / name
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from localreg.errors import (
     InvalidValueError,
     NotAPackageError,
     NoWeightsError,
+    PathExistsError,
     StorageFullError,
 )
 from localreg.values.ids import new_id
@@ -315,7 +316,7 @@ def test_a_mutable_copy_replaces_nothing(registry, file, tmp_path, caplog):
     model = registry.add(file, "m")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "my model.pt").write_bytes(b"mine")
-    with pytest.raises(InvalidValueError, match="exists already"):
+    with pytest.raises(PathExistsError, match="exists already"):
         model.get_local_copy(mutable=True, target_folder=tmp_path / "mine", raise_on_error=True)
     assert [each.name for each in (tmp_path / "mine").iterdir()] == ["my model.pt"]
     assert (tmp_path / "mine" / "my model.pt").read_bytes() == b"mine"
