@@ -424,8 +424,7 @@ def test_get_copies_to_a_place_of_the_users(run, weights, tmp_path):
     assert os.access(weights, os.W_OK)
     weights.write_bytes(b"mine")  # the copy is the user's, the registry keeps its own
     code, _, err = run("get", "a")
-    assert code == 2
-    assert "-f" in err
+    assert (code, err) == (5, "localreg: model.safetensors exists already; -f replaces it\n")
     assert run("get", "a", "-o", tmp_path / "new" / "x.bin")[0] == 0
     assert (tmp_path / "new" / "x.bin").read_bytes() == b"weights"
     assert run("get", "a", "-f")[0] == 0
@@ -565,7 +564,8 @@ def test_folders_and_the_standard_input_are_kept(run, tmp_path):
     assert archive.strip().endswith("bert.zip")
     assert run("get", "nlp/bert", "-o", "out/")[0] == 0
     (tmp_path / "out" / "bert" / "config.json").write_text("changed")
-    assert run("get", "nlp/bert", "-o", "out/")[0] == 2
+    code, _, err = run("get", "nlp/bert", "-o", "out/")
+    assert (code, err) == (5, "localreg: out/bert exists already; delete it first\n")
     code, _, err = run("get", "nlp/bert", "-o", "out/", "-f")  # a folder may hold anything
     assert code == 1
     assert "only a file is replaced" in err

@@ -44,7 +44,8 @@ def get_command(model: str, output: str, force: bool, archive: bool, directory: 
         if place.is_dir() or output.endswith("/"):
             place /= local_copies.own_name(chain, found, source)
         if os.path.lexists(place) and not force:
-            raise PathExistsError(f"{place} exists already; -f replaces it", path=str(place))
+            remedy = "delete it first" if source.is_dir() or place.is_dir() else "-f replaces it"
+            raise PathExistsError(f"{place} exists already; {remedy}", path=str(place))
         local_copies.copy_to(source, absolute("--output", place), replace=force)
     with already(f"{place} was written"):
         click.echo(place)
