@@ -567,11 +567,11 @@ def test_folders_and_the_standard_input_are_kept(run, tmp_path):
     code, _, err = run("get", "nlp/bert", "-o", "out/")
     assert (code, err) == (5, "localreg: out/bert exists already; delete it first\n")
     code, _, err = run("get", "nlp/bert", "-o", "out/", "-f")  # a folder may hold anything
-    assert code == 1
+    assert code == 5
     assert "only a file is replaced" in err
     assert (tmp_path / "out" / "bert" / "config.json").read_text() == "changed"
     (tmp_path / "mine").write_text("mine")
-    assert run("get", "nlp/bert", "-o", "mine", "-f")[0] == 1
+    assert run("get", "nlp/bert", "-o", "mine", "-f")[0] == 5
     assert (tmp_path / "mine").read_text() == "mine"
     assert run("add", "-", "-n", "piped", "--filename", "w.bin", stdin=b"piped")[0] == 0
     assert Path(run("path", "piped")[1].strip()).read_bytes() == b"piped"
