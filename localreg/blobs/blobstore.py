@@ -9,7 +9,7 @@ from localreg.blobs.folders import Folders
 from localreg.blobs.local_files.local_file import delete_local_files, local_file
 from localreg.errors import CorruptBlobError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.portable_files import make_readonly_at
+from localreg.filesystem.portable_files import make_readonly_at, remove_file, replace_file
 from localreg.values.layout import BLOBS, TREES
 
 TYPE_CHECKING = False
@@ -40,13 +40,13 @@ class BlobStore(Folders):
                     delete_local_files(self, staged.digest)
                 # Not before: in mode "link" this file is the user's own until now.
                 make_readonly_at(staged.path, self.group)
-                staged.path.rename(target)
+                replace_file(staged.path, target)
                 self.sync(folder)
             try:
                 local_file(self, staged.digest, staged.size, filename)
             except BaseException:
                 if new:  # no row will refer to it; without links the disk may be full now
-                    target.unlink(missing_ok=True)
+                    remove_file(target, missing_ok=True)
                 raise
             return target.lstat().st_ctime_ns
 
@@ -96,4 +96,4 @@ class BlobStore(Folders):
 
                 remove_tree(tree)
             delete_local_files(self, digest)
-            path.unlink(missing_ok=True)
+            remove_file(path, missing_ok=True)

@@ -15,8 +15,9 @@ from pathlib import Path
 from localreg.blobs.blob_files import size_of
 from localreg.errors import InvalidValueError, NotARegistryError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.folder_sync import sync_folder
 from localreg.filesystem.group_modes import share_at
+from localreg.filesystem.portable_files import remove_file
+from localreg.filesystem.syncing import sync_folder
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
 from localreg.values.layout import BLOBS, FILES, LOCKS, TEMPORARY, TREES
@@ -133,7 +134,7 @@ class Folders(Frozen):
             try:
                 yield path
             finally:
-                path.unlink(missing_ok=True)
+                remove_file(path, missing_ok=True)
 
     def lock_file(self, name: str) -> Path:
         """Return the path of a lock file; in a shared registry every member can lock it."""

@@ -9,8 +9,11 @@ from pathlib import Path
 
 from localreg.errors import LocalregError, StorageError, StorageFullError
 from localreg.filesystem.access_rights import barrier
+from localreg.filesystem.portable_files import IN_USE
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TOO_LONG = frozenset({errno.ENAMETOOLONG, errno.ENOENT})  # Windows says that it does not exist
+_MOST_CHARACTERS = 259
 
 
 @contextmanager
@@ -42,6 +45,14 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
                 "; the file system, or a limit of this process, allows no file that large (FAT "
                 "allows at most 4 GiB), and nothing was kept: use another one"
             )
-        if error.errno == errno.EACCES:
+        if getattr(error, "winerror", None) == IN_USE:
+            reason += "; another program, or this one, has it open: close it and try again"
+        elif error.errno == errno.EACCES:
             reason = barrier(Path(where)) or reason
+        if error.errno in _TOO_LONG and len(str(Path(where).absolute())) > _MOST_CHARACTERS:
+            reason += (
+                f"; the path has {len(str(Path(where).absolute()))} characters, and Windows allows "
+                f"{_MOST_CHARACTERS} unless long paths are switched on (LongPathsEnabled): choose "
+                "a folder with a shorter path"
+            )
         raise StorageError(f"{doing} failed at {where}: {reason}", path=where) from error

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from localreg import log
 from localreg.errors import InvalidValueError, SourceNotFoundError
+from localreg.filesystem.portable_files import remove_file, replace_file
 from localreg.values.checks import TEXT_LIMIT, shown
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
@@ -254,11 +254,12 @@ def wait_for_tick(found: list[FileStatus]) -> None:
 def _age(status: FileStatus) -> int:
     """Return the nanoseconds since a file changed, by the clock that gives files their times.
 
-    Elsewhere than on Linux that clock is as fine as the times are.
+    Elsewhere than on Linux that clock is unknown, and may be late by a tick.
     """
-    if not sys.platform.startswith("linux"):
-        return 1
-    return time.clock_gettime_ns(_FILE_CLOCK) - max(status.modified, status.changed)
+    last = max(status.modified, status.changed)
+    if hasattr(time, "CLOCK_BOOTTIME"):  # of Linux, which has the other one too
+        return time.clock_gettime_ns(_FILE_CLOCK) - last
+    return time.time_ns() - last - int(_TICK * 1e9)
 
 
 def read_plain(path: Path, argument: str, limit: int = TEXT_LIMIT) -> bytes:
@@ -371,7 +372,7 @@ def replacing_plain(place: Path, argument: str) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name[:50]}.{new_id()[:8]}.part")
     try:
         yield temporary
-        temporary.replace(check_replaceable(target, argument))
+        replace_file(temporary, check_replaceable(target, argument))
     finally:
         discard(temporary)
 
@@ -382,6 +383,6 @@ def discard(path: Path) -> None:
     What it was for is done already, or has failed with an error of its own.
     """
     try:
-        path.unlink(missing_ok=True)
+        remove_file(path, missing_ok=True)
     except OSError as error:
         log.warning("%s is left over: it could not be deleted: %s", path, error.strerror or error)

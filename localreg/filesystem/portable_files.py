@@ -1,7 +1,11 @@
-"""Files on file systems with fewer features: FAT and exFAT on USB sticks, some FUSE and CIFS.
+"""Files where there are fewer features: FAT and exFAT on USB sticks, some FUSE and CIFS, Windows.
 
 They have no modes, or only two; no links; names without certain characters, and without case. The
 bytes must be right; a mode is only a safeguard, and is skipped where it does not exist.
+
+Windows neither deletes nor replaces a file that is read-only, or that a program has open. The first
+is made writable. For the second `replace_file` waits a little: a browser reads a page, and a virus
+scanner a new file, for a moment.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ import errno
 import os
 import re
 import stat
+import time
+from functools import cache
 from pathlib import Path
 
 from localreg.filesystem.group_modes import share
@@ -18,19 +24,27 @@ from localreg.filesystem.group_modes import share
 _NO_MODES = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP})
 # ENOENT: exFAT by FUSE gives it for a name that it cannot store.
 REFUSED_NAME = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.ENOENT})
-_REFUSED = re.compile(r'[<>:"|?*]')
+_REFUSED = re.compile(r'[<>:"|?*\x00-\x1f]')
+_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[1-9¹²³]) *(\.|$)", re.IGNORECASE)
 _SHORT = 80  # bytes; eCryptfs and gocryptfs allow little more than a hundred
+IN_USE = 32  # the number of Windows' error for a file that a program has open
+_REFUSALS = (5, IN_USE)  # 5: read-only, or being deleted
+_PAUSES = (0.01, 0.05, 0.2, 0.5)  # seconds
 
 
-def make_readonly(descriptor: int, group: int | None = None) -> None:
+def make_readonly(descriptor: int, path: Path, group: int | None = None) -> None:
     """Make an open file read-only; keep its other mode bits.
 
     Args:
         descriptor: of the open file.
+        path: its path, for systems that change modes by it only.
         group: the group that must be able to read it.
     """
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
     try:
+        if not hasattr(os, "fchmod"):
+            path.chmod(mode & 0o444)
+            return
         os.fchmod(descriptor, mode & 0o444)
         if os.fstat(descriptor).st_mode & 0o222:
             # On FAT every file is executable, and a mode without that is ignored.
@@ -43,11 +57,50 @@ def make_readonly(descriptor: int, group: int | None = None) -> None:
 
 def make_readonly_at(path: Path, group: int | None = None) -> None:
     """Make the file at a path read-only, as `make_readonly`."""
-    descriptor = os.open(path, os.O_RDONLY)
+    with open(path, "rb") as reader:
+        make_readonly(reader.fileno(), path, group)
+
+
+def remove_file(path: Path, *, missing_ok: bool = False) -> None:
+    """Delete a file, also if it is read-only; errors are those of `Path.unlink`.
+
+    Other names of the same file (hard links) become writable where that is needed to delete one.
+    """
     try:
-        make_readonly(descriptor, group)
-    finally:
-        os.close(descriptor)
+        path.unlink(missing_ok=missing_ok)
+    except PermissionError as error:
+        if not _made_writable(path, error):
+            raise
+        path.unlink(missing_ok=missing_ok)
+
+
+def replace_file(temporary: Path, path: Path) -> None:
+    """Give a file a name that another one may have, which it replaces, also a read-only one.
+
+    Raises:
+        OSError: as `Path.replace`; on Windows also if a program has the other one open for long.
+    """
+    for pause in (*_PAUSES, None):
+        try:
+            temporary.replace(path)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _REFUSALS or pause is None:
+                raise
+            if not _made_writable(path, error):
+                time.sleep(pause)
+        else:
+            return
+
+
+def _made_writable(path: Path, error: PermissionError) -> bool:
+    """Make a file writable if it is read-only and this explains an error of Windows."""
+    if getattr(error, "winerror", None) not in _REFUSALS or not os.path.lexists(path):
+        return False
+    mode = path.lstat().st_mode
+    if not stat.S_ISREG(mode) or mode & 0o200:
+        return False
+    path.chmod(stat.S_IMODE(mode) | 0o200)
+    return True
 
 
 def set_folder_mode(folder: Path, mode: int) -> None:
@@ -59,13 +112,34 @@ def set_folder_mode(folder: Path, mode: int) -> None:
             raise
 
 
-def portable_name(name: str) -> str:
-    """Return a file name that FAT, NTFS and encrypting file systems accept.
+@cache
+def keeps_names() -> bool:
+    """Return True if the system makes files under the names that it is given, or refuses them.
 
-    >>> portable_name("epoch=3:loss<0.1?.ckpt")
-    'epoch=3_loss_0.1_.ckpt'
+    Windows removes dots and blanks at the end of a name, opens a device for CON or NUL.txt, and
+    reads what follows a colon as the name of a stream. There one more dot names the same file.
+    """
+    return not os.path.lexists(f"{__file__}.")
+
+
+def is_portable(name: str) -> bool:
+    """Return True if FAT, NTFS and Windows accept a name and keep it as it is.
+
+    >>> is_portable("net.pt"), is_portable("nul.txt"), is_portable("a."), is_portable("a:b")
+    (True, False, False, False)
+    """
+    return not (_REFUSED.search(name) or _DEVICE.match(name) or name.endswith((".", " ")))
+
+
+def portable_name(name: str) -> str:
+    """Return a file name that FAT, NTFS, Windows and encrypting file systems accept.
+
+    >>> portable_name("epoch=3:loss<0.1?.ckpt"), portable_name("NUL.txt"), portable_name("e. ")
+    ('epoch=3_loss_0.1_.ckpt', '_NUL.txt', 'e')
     """
     portable = _REFUSED.sub("_", name).rstrip(". ") or "_"
+    if _DEVICE.match(portable):
+        portable = f"_{portable}"
     if len(portable.encode()) <= _SHORT:
         return portable
     stem, dot, ending = portable.rpartition(".")

@@ -13,6 +13,9 @@ from __future__ import annotations
 import os
 import re
 
+# Of Windows.
+_QUERY, _NO_PROCESS, _DENIED, _STILL_ACTIVE = 0x1000, 87, 5, 259
+
 _MARK = re.compile(r"\.([0-9a-f]{12})-([0-9]{1,10})$")
 
 
@@ -27,19 +30,39 @@ def is_alive(name: str) -> bool | None:
     Return None if this is unknown: it ran on another machine, or there is no mark.
     """
     match = _MARK.search(name)
-    if (
-        match is None or match[1] != _machine() or os.name == "nt"
-    ):  # os.kill would end it on Windows
+    if match is None or match[1] != _machine():
         return None
-    if int(match[2]) == os.getpid():
-        return True
+    number = int(match[2])
+    return True if number == os.getpid() else _runs(number)
+
+
+def _runs(number: int) -> bool | None:
+    """Return True if a process of this machine runs, False if not, and None if this is unknown."""
+    if not hasattr(os, "getpgid"):
+        return _runs_on_windows(number)
     try:
-        os.kill(int(match[2]), 0)
+        os.getpgid(number)  # unlike os.kill, it can never end a process
     except ProcessLookupError:
         return False
-    except PermissionError:  # it runs, as another user
-        pass
+    except (PermissionError, OverflowError):
+        pass  # PermissionError: it runs, as another user
     return True
+
+
+def _runs_on_windows(number: int) -> bool | None:
+    import ctypes
+
+    if not hasattr(ctypes, "WinDLL"):
+        return None
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    handle = kernel.OpenProcess(_QUERY, False, number)
+    if not handle:
+        number = ctypes.get_last_error()  # type: ignore[attr-defined]  # only Windows has it
+        return {_NO_PROCESS: False, _DENIED: True}.get(number)
+    code = ctypes.c_ulong()
+    known = kernel.GetExitCodeProcess(handle, ctypes.byref(code))
+    kernel.CloseHandle(handle)
+    return code.value == _STILL_ACTIVE if known else None
 
 
 def is_marked(name: str) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from localreg.filesystem.group_modes import share
 from localreg.filesystem.plain_files import content_of
+from localreg.filesystem.portable_files import replace_file
 from localreg.values.ids import new_id
 
 STATIC = Path(__file__).parent / "static"
@@ -90,7 +91,7 @@ def _write(target: Path, content: bytes, group: int | None) -> None:
         with open(temporary, "xb") as file:
             file.write(content)
             share(file.fileno(), group)
-        temporary.replace(target)
+        replace_file(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

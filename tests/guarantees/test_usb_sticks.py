@@ -328,7 +328,7 @@ def test_a_file_is_made_read_only_by_the_one_mode_that_fat_has(tmp_path, monkeyp
     path.chmod(0o777)
     monkeypatch.setattr(os, "fchmod", fchmod)
     with open(path, "rb") as file:
-        make_readonly(file.fileno())
+        make_readonly(file.fileno(), Path(file.name))
     assert stat.S_IMODE(path.stat().st_mode) == 0o555
 
 

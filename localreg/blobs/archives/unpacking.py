@@ -21,7 +21,12 @@ from localreg.blobs.archives.members import Member, broken, members, refused
 from localreg.errors import ArchiveError, InvalidValueError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import share_at
-from localreg.filesystem.portable_files import REFUSED_NAME, make_readonly, set_folder_mode
+from localreg.filesystem.portable_files import (
+    REFUSED_NAME,
+    make_readonly,
+    remove_file,
+    set_folder_mode,
+)
 from localreg.values import settings
 from localreg.values.frozen import Frozen
 
@@ -139,11 +144,10 @@ class _Unpacking:
         if member.name in self._files or member.name in self._folders:
             raise refused(self._archive, member.name, "is in it twice")
         self._files.add(member.name)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         place = self._target / member.name
         with self._made_for(member.name):
-            descriptor = os.open(place, flags, 0o666)
-        with open(descriptor, "wb", buffering=0) as writer:
+            writer = open(place, "xb", buffering=0)  # noqa: SIM115  (closed below)
+        with writer:
             for data in member.pieces():
                 self._bytes += len(data)
                 if self._bytes > self._most:
@@ -153,7 +157,7 @@ class _Unpacking:
                 rest = memoryview(data)
                 while rest:
                     rest = rest[os.write(writer.fileno(), rest) :]
-            make_readonly(writer.fileno(), self._group)
+            make_readonly(writer.fileno(), place, self._group)
 
     def _make_folders(self, name: str, member: Member) -> None:
         if name in self._folders:
@@ -249,4 +253,10 @@ def remove_tree(folder: Path) -> None:
     for place, _, _ in os.walk(folder):
         # In a shared registry, other members' folders cannot be changed, but allow deletion.
         set_folder_mode(Path(place), stat.S_IMODE(Path(place).stat().st_mode) | 0o700)
-    shutil.rmtree(folder)
+    try:
+        shutil.rmtree(folder)
+    except PermissionError:  # perhaps files that are read-only, on Windows
+        for place, _, names in os.walk(folder):
+            for name in names:
+                remove_file(Path(place) / name)
+        shutil.rmtree(folder)

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
-from localreg.filesystem.portable_files import make_readonly_at
+from localreg.filesystem.portable_files import make_readonly_at, remove_file, replace_file
+from localreg.filesystem.syncing import sync_file
 from localreg.values.ids import new_id
 
 # Nanoseconds: Linux's own file systems, NTFS and CIFS, some by FUSE, exFAT, ext2, FAT.
@@ -25,30 +26,29 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         if os.path.lexists(temporary):
-            temporary.replace(path)
+            replace_file(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        remove_file(temporary, missing_ok=True)
 
 
 def copy_file(blob: Path, target: Path, group: int | None, *, sync: bool) -> None:
     """Copy a blob and its mtime; a clone where the file system can share bytes."""
     import shutil
 
-    from localreg.blobs.staging.staging import clone
+    from localreg.filesystem.clones import clone
 
     if not clone(blob, target):
         shutil.copyfile(blob, target, follow_symlinks=False)
     make_readonly_at(target, group)
     set_same_time(blob, target)
     if sync:  # later only its size and mtime show that it is complete
-        with open(target, "rb") as file:
-            os.fsync(file.fileno())
+        sync_file(target)
 
 
 def set_same_time(blob: Path, copy: Path) -> None:
     """Give a copy the mtime of its blob; a file of another origin has another mtime."""
     status = blob.lstat()
-    os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
+    os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def is_copy(path: Path, blob: Path) -> bool:

@@ -13,7 +13,14 @@ from pathlib import Path
 from localreg.blobs.blob_files import damaged, size_of
 from localreg.blobs.local_files.copying import copy_file, is_copy, replacing, set_same_time
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.portable_files import REFUSED_NAME, make_readonly_at, portable_name
+from localreg.filesystem.portable_files import (
+    REFUSED_NAME,
+    is_portable,
+    keeps_names,
+    make_readonly_at,
+    portable_name,
+    remove_file,
+)
 from localreg.values.layout import FILES
 from localreg.values.urls import safe_filename
 
@@ -49,12 +56,13 @@ def local_file(store: Folders, digest: str, size: int | None, filename: str | No
 
             return copy_elsewhere(blob, store.cache_name, digest, name)
         store.make_folder(FILES, digest)
-        try:
-            return _make(store, digest, link)
-        except OSError as error:
-            portable = portable_name(name)
-            if error.errno not in REFUSED_NAME or portable == name:
-                raise
+        portable = portable_name(name)
+        if is_portable(name) or keeps_names():
+            try:
+                return _make(store, digest, link)
+            except OSError as error:
+                if error.errno not in REFUSED_NAME or portable == name:
+                    raise
         if not is_local_file(store, digest, size, portable):
             _make(store, digest, link.with_name(portable))
         return link.with_name(portable)
@@ -127,7 +135,7 @@ def delete_local_files(store: Folders, digest: str) -> None:
     links = store.folder_path(FILES, digest)
     if links.is_dir():
         for link in links.iterdir():
-            link.unlink()
+            remove_file(link)
         links.rmdir()
 
 
@@ -203,7 +211,7 @@ def _own_name(filename: str | None) -> str:
 
 def _link(blob: Path, target: Path) -> bool:
     try:
-        os.link(blob, target, follow_symlinks=False)
+        os.link(blob, target)  # it is a plain file; follow_symlinks is not possible everywhere
     except OSError:  # no hard links here, too many of this file, or another user's file
         return False
     return True

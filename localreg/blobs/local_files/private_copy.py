@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from localreg.blobs.staging.staging import clone
 from localreg.errors import PathExistsError
+from localreg.filesystem.clones import clone
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import absolute, check_path
+from localreg.filesystem.portable_files import remove_file, replace_file
 from localreg.values.ids import new_id
 
 
@@ -31,7 +32,7 @@ def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
         temporary = place.with_name(f".{place.name[:100]}.{new_id()[:8]}.part")
         try:
             _copy(source, temporary)
-            temporary.replace(place)
+            replace_file(temporary, place)
         finally:
             if os.path.lexists(temporary):
                 _remove(temporary)
@@ -88,4 +89,4 @@ def _remove(path: Path) -> None:
 
         shutil.rmtree(path)
     else:
-        path.unlink()
+        remove_file(path)

@@ -45,8 +45,11 @@ def _base() -> Path:
 
 def _check_private(folder: Path) -> None:
     status = folder.lstat()
-    mine = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
-    if not stat.S_ISDIR(status.st_mode) or not mine or (mine and status.st_mode & 0o022):
+    # Without owners of files the mode means nothing: on Windows the folder is in the user's own.
+    private = not hasattr(os, "geteuid") or (
+        status.st_uid == os.geteuid() and not status.st_mode & 0o022
+    )
+    if not stat.S_ISDIR(status.st_mode) or not private:
         raise StorageError(
             f"{folder} must be a folder that only you can write to; set TMPDIR to a folder of your "
             "own, so that local copies can be made there",

@@ -12,6 +12,7 @@ from pathlib import Path
 from localreg.blobs.archives.unpacking import limits_from_environment, remove_tree, unpack
 from localreg.errors import ArchiveError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.syncing import sync_tree
 from localreg.values.ids import new_id
 from localreg.values.layout import TREES
 
@@ -74,7 +75,7 @@ def unpacked(blobs: Folders, digest: str, archive: Path, filename: str) -> Path:
                     member=None,
                 )
             if blobs.durable:
-                _sync_filesystem(folder)
+                sync_tree(temporary)
             try:
                 temporary.rename(place)
             except OSError:
@@ -93,16 +94,3 @@ def tree_size(folder: Path) -> int:
         for place, _, names in os.walk(folder)
         for name in names
     )
-
-
-def _sync_filesystem(folder: Path) -> None:
-    """Sync a whole file system: one call for any number of files."""
-    import ctypes
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-        if syncfs is None or syncfs(descriptor) != 0:  # no Linux, or an error that sync hides
-            os.sync()
-    finally:
-        os.close(descriptor)

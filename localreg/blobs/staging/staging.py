@@ -14,13 +14,14 @@ from pathlib import Path
 
 from localreg.blobs.staging.hashing import BUFFER, BackgroundHash
 from localreg.errors import InvalidValueError, StorageFullError
+from localreg.filesystem import syncing
+from localreg.filesystem.clones import CANNOT, clone_open
 from localreg.filesystem.plain_files import changed, plain_status, status_of, unchanged
 from localreg.filesystem.portable_files import make_readonly, make_readonly_at
 from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from io import FileIO
     from typing import BinaryIO, Literal
 
     from localreg.progress import Progress
@@ -32,12 +33,6 @@ else:
 COPY_STEP = 1024 * 1024  # bytes that the kernel copies at once
 SYNC_STEP = 128 * 1024 * 1024  # bytes; a large file is synced while it is hashed
 FAT_LIMIT = 2**32 - 1  # bytes; the largest file on FAT
-_FICLONE = 0x4004_9409
-# Not possible on this file system, between these two, for this kind of file, or for this user.
-_CANNOT = frozenset(
-    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM,
-     errno.EBADF, errno.ETXTBSY, errno.EMLINK, errno.EACCES, errno.EISDIR}
-)  # fmt: skip
 
 
 class StagedBlob(Frozen):
@@ -174,10 +169,9 @@ def _write_and_hash(
     progress: Progress | None,
     group: int | None,
 ) -> StagedBlob:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     done = 0
     with (
-        open(os.open(target, flags, 0o666), "wb", buffering=0) as writer,
+        open(target, "xb", buffering=0) as writer,
         BackgroundHash(target) as digest,
     ):
 
@@ -191,9 +185,10 @@ def _write_and_hash(
         if size is not None and size > FAT_LIMIT:
             _check_size_allowed(target, writer, size)
         write(writer, report)
-        make_readonly(writer.fileno(), group)  # before it is synced, so that this is on disk too
+        # Before it is synced, so that this is on disk too.
+        make_readonly(writer.fileno(), target, group)
         if sync:
-            os.fsync(writer.fileno())
+            syncing.sync(writer.fileno())
         sha256 = digest.finish()
     return StagedBlob(sha256, done, target)
 
@@ -219,7 +214,7 @@ def _copy(reader: BinaryIO, writer: BinaryIO, report: Callable[[int], None], *, 
             raise OSError(errno.EIO, "became longer while it was copied")
         report(done)
         if sync and done - synced >= SYNC_STEP:
-            os.fsync(writer.fileno())
+            syncing.sync(writer.fileno())
             synced = done
 
 
@@ -230,7 +225,7 @@ def _pieces(reader: BinaryIO, writer: BinaryIO) -> Iterator[int]:
         while count := os.copy_file_range(source, target, COPY_STEP):
             yield count
     except (OSError, AttributeError) as error:  # AttributeError: not Linux
-        if isinstance(error, OSError) and error.errno not in _CANNOT:
+        if isinstance(error, OSError) and error.errno not in CANNOT:
             raise
     # Also after copy_file_range reported the end: files in /proc seem empty to it.
     buffer = memoryview(bytearray(BUFFER))
@@ -239,37 +234,13 @@ def _pieces(reader: BinaryIO, writer: BinaryIO) -> Iterator[int]:
         yield count
 
 
-def clone(source: Path, target: Path) -> bool:
-    """Make a copy that shares its bytes on disk (a reflink); return False if not possible."""
-    with open(source, "rb", buffering=0) as reader:
-        return clone_open(reader, target)
-
-
-def clone_open(reader: FileIO, target: Path) -> bool:
-    """Make a copy of an open file that shares its bytes; return False if not possible."""
-    try:
-        from fcntl import ioctl
-    except ImportError:  # Windows
-        return False
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    with open(os.open(target, flags, 0o666), "wb") as writer:
-        try:
-            ioctl(writer.fileno(), _FICLONE, reader.fileno())
-        except OSError as error:
-            target.unlink()
-            if error.errno not in _CANNOT:
-                raise
-            return False
-    return True
-
-
 def _hard_link(source: Path, target: Path, mode: Mode) -> bool:
     try:
         if hasattr(os, "geteuid") and os.geteuid() not in (0, source.stat().st_uid):
             raise PermissionError(errno.EPERM, "another user's file cannot be made read-only")
         os.link(os.path.realpath(source), target)
     except OSError as error:
-        if error.errno not in _CANNOT:
+        if error.errno not in CANNOT:
             raise
         if mode == "link":
             raise InvalidValueError(
@@ -289,7 +260,7 @@ def _hash_in_place(path: Path, sync: bool, progress: Progress | None, source: Pa
             if progress is not None:
                 progress(min(done, before.size), before.size)
         if sync:
-            os.fsync(reader.fileno())
+            syncing.sync_file(path)
         sha256 = digest.finish()
         after = status_of(os.fstat(reader.fileno()))
     if before != after:

@@ -13,7 +13,8 @@ from localreg.blobs.staging.staging import StagedBlob, check_room, source_size, 
 from localreg.blobs.transfer.transferred import Uploaded
 from localreg.errors import StorageError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.folder_sync import sync_folder
+from localreg.filesystem.portable_files import remove_file
+from localreg.filesystem.syncing import sync_folder
 from localreg.values.ids import new_id
 from localreg.values.urls import local_path, local_url
 
@@ -56,7 +57,7 @@ def upload(
             if sync:
                 sync_folder(folder)
         finally:
-            temporary.unlink(missing_ok=True)
+            remove_file(temporary, missing_ok=True)
     return Uploaded(local_url(target), staged.digest, staged.size, made)
 
 
@@ -92,7 +93,7 @@ def delete(url: str) -> None:
     place = local_path(url)
     assert place is not None
     with disk_errors("deleting weights", place):
-        place.unlink(missing_ok=True)
+        remove_file(place, missing_ok=True)
 
 
 def give_name(

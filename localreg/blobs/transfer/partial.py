@@ -8,6 +8,8 @@ from pathlib import Path
 
 from localreg.blobs.staging.hashing import BackgroundHash
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.portable_files import remove_file, replace_file
+from localreg.filesystem.syncing import sync
 from localreg.values.frozen import Frozen, values
 
 SYNC_STEP = 128 * 1024 * 1024
@@ -47,7 +49,7 @@ class Part:
         self.note = self._read_note()
         self.size = 0
         self._synced = 0
-        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         self._descriptor = os.open(path, flags, 0o666)
         try:
             self._hash = BackgroundHash(path)
@@ -94,7 +96,7 @@ class Part:
         with disk_errors("downloading weights", self._note_path):
             temporary = self._note_path.with_name(f"{self._note_path.name}.new")
             temporary.write_text(json.dumps(values(self.note)), encoding="utf-8")
-            temporary.replace(self._note_path)
+            replace_file(temporary, self._note_path)
 
     def write(self, data: bytes) -> None:
         """Append some bytes."""
@@ -105,14 +107,14 @@ class Part:
             self.size += len(data)
             self._hash.advance(self.size)
             if self._durable and self.size - self._synced >= SYNC_STEP:
-                os.fsync(self._descriptor)
+                sync(self._descriptor)
                 self._synced = self.size
 
     def finish(self) -> str:
         """Return the digest of the whole file; sync it to disk first if it must be durable."""
         with disk_errors("downloading weights", self.path):
             if self._durable:
-                os.fsync(self._descriptor)
+                sync(self._descriptor)
             digest = self._hash.finish()
             self._note_path.unlink(missing_ok=True)
             return digest
@@ -125,4 +127,4 @@ class Part:
         """Delete the file and the note."""
         with disk_errors("downloading weights", self.path):
             self._note_path.unlink(missing_ok=True)
-            self.path.unlink(missing_ok=True)
+            remove_file(self.path, missing_ok=True)

@@ -18,8 +18,9 @@ from localreg import log
 from localreg.blobs.blob_files import size_of
 from localreg.errors import LockTimeoutError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.folder_sync import NO_LOCKS
 from localreg.filesystem.group_modes import share_at
+from localreg.filesystem.portable_files import remove_file
+from localreg.filesystem.syncing import NO_LOCKS
 from localreg.filesystem.temporary_owners import free_mark, is_alive, owner_mark, process_id
 from localreg.values.ids import new_id
 from localreg.values.layout import TEMPORARY
@@ -161,7 +162,7 @@ def _release(mine: Path, url: str) -> None:
         mine.rename(mine.with_name(f"get-{url_key(url)}-{new_id()[:8]}{free_mark()}"))
         return
     for path in remaining:
-        path.unlink()
+        remove_file(path)
     mine.rmdir()
 
 

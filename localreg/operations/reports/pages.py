@@ -21,6 +21,7 @@ from localreg.errors import (
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import share_at
 from localreg.filesystem.plain_files import absolute, check_path, content_of
+from localreg.filesystem.portable_files import replace_file
 from localreg.filesystem.temporary_owners import machine_key
 from localreg.operations.reports.charts import reported_values
 from localreg.operations.reports.index_page import index_values
@@ -174,7 +175,7 @@ def _write(place: Path, text: str, group: int | None) -> Path:
         try:
             temporary.write_text(text, encoding="utf-8")
             share_at(temporary, group)
-            temporary.replace(place)
+            replace_file(temporary, place)
         finally:
             temporary.unlink(missing_ok=True)
     return place

@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Iterator
 
 from localreg.blobs.local_files.local_file import size_of_copies
-from localreg.blobs.staging.staging import clone
 from localreg.errors import LocalregError, StorageError
 from localreg.filesystem.access_rights import barrier
+from localreg.filesystem.clones import clone
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.kinds import filesystem_type, is_network
 from localreg.operations.upkeep import sharing
@@ -136,7 +136,8 @@ def _permissions(registry: OpenRegistry) -> Finding:
     loose = [
         path.name or str(path)
         for path in (registry.root / name for name in ("", BLOBS[0], FILES, TEMPORARY))
-        if path.exists() and path.stat().st_mode & 0o002
+        # Without owners of files, as on Windows, the mode means nothing.
+        if hasattr(os, "getuid") and path.exists() and path.stat().st_mode & 0o002
     ]
     if loose:
         return Finding(

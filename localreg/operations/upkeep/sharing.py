@@ -58,8 +58,8 @@ def group_named(name: str) -> Group:
         import grp
     except ImportError as error:  # Windows
         raise InvalidValueError(
-            "Windows has no groups as on Linux, so --shared cannot be used; set the permissions of "
-            "the folder instead",
+            "this system has no groups of users as on Linux, so --shared cannot be used; set the "
+            "permissions of the folder instead",
             argument="shared",
         ) from error
     try:

@@ -22,9 +22,9 @@ from localreg.errors import (
     RegistryError,
     StorageError,
 )
-from localreg.filesystem.folder_sync import NO_LOCKS, sync_folder
 from localreg.filesystem.group_modes import Group, share, share_at
 from localreg.filesystem.kinds import is_network
+from localreg.filesystem.syncing import NO_LOCKS, sync_file, sync_folder
 from localreg.store.database.opening import APPLICATION_ID, FORMAT_VERSION, waiting_log
 from localreg.store.database.sqlite_errors import BUSY_SECONDS, translated
 from localreg.store.rows.known_schema import schema_text
@@ -68,7 +68,7 @@ def create(
             with translated(path):
                 _build(temporary, mode, group)
             if durability == "full":
-                _sync(temporary)
+                sync_file(temporary)
             _put_in_place(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -99,12 +99,9 @@ def check_not_orphaned(path: Path) -> None:
 
 def _build(temporary: Path, journal: str, group: Group | None) -> None:
     # SQLite would make the file with 0644, even if the umask (002) lets the group write.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        share(descriptor, None if group is None else group.number)  # its logs get this mode too
-        _check_locks(descriptor, temporary.parent)
-    finally:
-        os.close(descriptor)
+    with open(temporary, "xb") as file:
+        share(file.fileno(), None if group is None else group.number)  # its logs get this mode too
+        _check_locks(file.fileno(), temporary.parent)
     connection = sqlite3.connect(temporary, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = OFF")  # the caller syncs the whole file once
@@ -220,11 +217,3 @@ def creation_lock(path: Path, lease_seconds: float = BUSY_SECONDS / 3) -> Iterat
         yield
     finally:
         lock.release()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -114,7 +114,7 @@ class Store:
         self._journal = stored["journal"]
         self.shared = stored.get("shared")
         # Read from the folder: another machine may have other numbers, or other names.
-        self.group = path.parent.stat().st_gid if self.shared and os.name == "posix" else None
+        self.group = path.parent.stat().st_gid if self.shared and hasattr(os, "fchown") else None
         self._actor: str | None = None
 
     @property

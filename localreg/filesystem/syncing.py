@@ -1,0 +1,96 @@
+"""Sync files and folders to disk; and the errors of file systems without locks.
+
+fsync of macOS leaves bytes in the cache of the disk, where a power cut loses them. F_FULLFSYNC does
+not. Windows syncs only what is open for writing, and no folder can be opened there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from localreg.filesystem.c_library import c_function
+
+NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+# Not possible on this file system, for example in a network share.
+_NO_FULL_SYNC = frozenset({errno.EINVAL, errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOSYS})
+
+
+def full_sync() -> int | None:
+    """Return the number of the command F_FULLFSYNC; None where fsync does as much, or is all."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    return getattr(fcntl, "F_FULLFSYNC", None)
+
+
+def sync(descriptor: int) -> None:
+    """Sync an open file or folder to disk."""
+    command = full_sync()
+    if command is not None:
+        import fcntl
+
+        try:
+            fcntl.fcntl(descriptor, command)
+        except OSError as error:
+            if error.errno not in _NO_FULL_SYNC:
+                raise
+        else:
+            return
+    os.fsync(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Sync a file that is written and closed."""
+    try:
+        with open(path, "rb") as reader:
+            sync(reader.fileno())
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
+    else:
+        return
+    # This system syncs only what is open for writing.
+    mode = path.stat().st_mode
+    path.chmod(mode | 0o200)
+    try:
+        with open(path, "r+b") as writer:
+            sync(writer.fileno())
+    finally:
+        path.chmod(mode)
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync a folder's entries to disk, if the system and the file system can."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except PermissionError:
+        if hasattr(os, "O_DIRECTORY"):
+            raise
+        return  # no folder can be opened on this system
+    try:
+        sync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Sync a folder with all files below it: by one call where the system has one."""
+    syncfs = c_function("syncfs")
+    if syncfs is not None:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            if syncfs(descriptor) == 0:
+                return
+        finally:
+            os.close(descriptor)
+    for place, _, names in os.walk(folder):
+        for name in names:
+            sync_file(Path(place) / name)
+        sync_folder(Path(place))
