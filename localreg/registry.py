@@ -16,7 +16,7 @@ from localreg.filesystem.access_rights import barrier
 from localreg.filesystem.plain_files import absolute
 from localreg.store.database.store import Store
 from localreg.values.checks import check_text
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 from localreg.values.layout import DATABASE
 
 TYPE_CHECKING = False
@@ -64,6 +64,11 @@ class OpenRegistry(Frozen):
         store = self.store
         cache_name = store.registry_id if store.readonly else None
         return BlobStore(self.root, store.durability == "full", store.group, cache_name)
+
+    @property
+    def blobs_of_full_disk(self) -> BlobStore:
+        """The same, for when its disk is full: local copies are made in the user's cache."""
+        return replace(self.blobs, cache_name=self.store.registry_id)
 
     def user_database(self) -> Database:
         """Return its database for users, as a `sqlite_utils.Database` with its own connection."""

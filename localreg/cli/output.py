@@ -14,6 +14,7 @@ import click
 from localreg.api import ambient
 from localreg.cli.streams import already, stdout_is_utf8
 from localreg.cli.streams import say as say
+from localreg.errors import StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.registry import Chain, OpenRegistry, open_registry
 from localreg.values.frozen import Frozen, values
@@ -70,8 +71,30 @@ def opened(directory: str | None, *, make: bool = False) -> Iterator[Chain]:
         chain = ambient.open_located(make=make)
     try:
         yield chain
+    except StorageFullError as error:
+        raise StorageFullError(f"{error}{_what_frees(chain, error)}", path=error.path) from error
     finally:
         chain.close()
+
+
+def _what_frees(chain: Chain, error: StorageFullError) -> str:
+    """Return sentences about what would free how much of a full disk, or ""."""
+    from pathlib import Path
+
+    from localreg.operations.upkeep import cache, gc
+
+    try:
+        if Path(error.path).parent.stat().st_dev != chain.first.root.stat().st_dev:
+            return ""
+        sizes = {
+            "gc --grace 0 --delete": sum(each.size for each in gc.all_garbage(chain)),
+            "cache prune --max-size 0 --delete": sum(each.size for each in cache.cached(chain)),
+        }
+    except OSError:  # its own errors too: StorageError is one
+        return ""
+    return "".join(
+        f". `localreg {command}` would free {size_text(size)}" for command, size in sizes.items()
+    )
 
 
 def print_json(value: object) -> None:
@@ -267,10 +290,12 @@ def problem_place(problem: Problem) -> str:
     return problem.digest[:12] if problem.digest and problem.kind != "file" else problem.path
 
 
-def say_deleted(count: int, size: int, failed: Iterable[str], *, dry_run: bool) -> None:
+def say_deleted(count: int, size: int, failed: Sequence[str], *, dry_run: bool) -> None:
     """Say what was deleted, or would be, and what could not be."""
     for each in failed:
         say(f"Not deleted: {each}")
+    if not count and failed:
+        return
     if not count:
         say("Nothing to delete.")
     elif dry_run:

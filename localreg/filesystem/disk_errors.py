@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,40 @@ from localreg.errors import LocalregError, StorageError, StorageFullError
 from localreg.filesystem.access_rights import barrier
 from localreg.filesystem.portable_files import IN_USE
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TOO_LONG = frozenset({errno.ENAMETOOLONG, errno.ENOENT})  # Windows says that it does not exist
 _MOST_CHARACTERS = 259
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+PROBE_BYTES = 65_536
+LITTLE_BYTES = 1_048_576
+ADVICE = "free some space and try again (`localreg gc --delete` deletes what nothing needs)"
+
+
+def has_little_room(folder: Path) -> bool:
+    """Return True if a disk may be full: `is_full` finds out."""
+    try:
+        found = os.statvfs(folder)
+    except (AttributeError, OSError):  # Windows; a folder that is missing
+        return False
+    return found.f_bavail * found.f_frsize < LITTLE_BYTES
+
+
+def is_full(folder: Path) -> bool:
+    """Return True if a small file cannot be written in a folder for lack of space.
+
+    Only a try shows that: no number of the file system includes quotas.
+    """
+    try:
+        import tempfile  # it fails, too, when there are too many open files
+
+        with tempfile.TemporaryFile(dir=folder) as file:  # without a name, where that is possible
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno in FULL
+    return False
 
 
 @contextmanager
@@ -34,10 +66,10 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
     except OSError as error:
         where = str(error.filename or path)
         reason = error.strerror or str(error)
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise StorageFullError(
-                f"{doing} failed at {where}: {reason}; nothing was kept, free some space and try "
-                "again",
+                f"{doing} failed at {where}: the disk is full ({reason}), and nothing was kept; "
+                f"{ADVICE}",
                 path=where,
             ) from error
         if error.errno == errno.EFBIG:

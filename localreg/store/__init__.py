@@ -43,6 +43,8 @@ Locks and files
   so the process that waited longest would get the lock last (`database/write_lock.py`).
 - There is one connection for each process and thread. Idle connections are closed before a fork,
   because the child inherits SQLite's list of locks without the locks (`database/connections.py`).
+- A full disk is read without SQLite's own files (`database/full_disk.py`), and a reserve lets `gc`
+  and `rm` write on it (`database/reserve.py`).
 - The journal is WAL with synchronous=FULL on local disks, and a truncated rollback journal with
   synchronous=EXTRA on network file systems. It is chosen when the registry is made, for good.
 - A database that cannot be written to is opened read-only. A reader without the right to write

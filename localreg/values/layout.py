@@ -3,6 +3,7 @@
 A registry is a directory::
 
     registry.db        the database (SQLite); its logs are beside it while it is open
+    registry.db-reserve  takes up space, so that `gc` and `rm` can work on a full disk
     blobs/sha256/      weights, artifacts and reported files, each named by its digest
     files/DIGEST/      local copies under the names that users gave, linked to the blobs
     trees/DIGEST/      unpacked packages and archives

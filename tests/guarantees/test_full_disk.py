@@ -1,16 +1,19 @@
-"""P5: full disks, limits and refusals give a typed error, lose nothing, and need no repair."""
+"""P5, P29: full disks, limits and refusals give a typed error, lose nothing, and need no repair."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.command_line import run_cli
 from support.contents import check_sound
 
-from localreg import InputModel, Registry
+from localreg import InputModel, Model, Registry, Task
 from localreg.errors import (
     DamagedRegistryError,
     LockTimeoutError,
@@ -149,10 +152,13 @@ def run_out_of_descriptors(root, weights):
 
     Registry(root).close()
     InputModel.import_model(weights, copy=True, registry=Registry(root)).get_weights()
-    told = set()
+    told, plugs = set(), []
     for spare in range(12):
         registry = Registry(root)
         used = max(int(name) for name in os.listdir("/proc/self/fd")) + 1
+        while (plug := os.dup(0)) < used:  # no free number below the limit
+            plugs.append(plug)
+        os.close(plug)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (used + spare, hard))
         try:
@@ -302,3 +308,139 @@ def test_folders_that_cannot_be_synced(tmp_path, children, error):
     assert told[:2] == ["weights", True]
     assert told[2]
     assert told[3]
+
+
+KINDS = [
+    pytest.param((disk, journal, end), id=f"{disk} {journal} {end}")
+    for disk in ("tmpfs", "ext4")
+    for journal in ("wal", "truncate")
+    for end in ("closed", "killed")
+]
+
+
+def fill_disk(disk):
+    """Write until not one more byte fits."""
+    descriptor = os.open(disk / "ballast", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    for size in (1 << 20, 4_096, 1):
+        with suppress(OSError):
+            while os.write(descriptor, os.urandom(size)) == size:
+                pass
+    os.close(descriptor)
+
+
+def write_and_be_killed(root):
+    """Write a model, and end without closing the database: its log stays."""
+    import os
+    import signal
+
+    from localreg import InputModel, Registry
+
+    InputModel.import_model("s3://b/l", name="late", comment="x" * 60_000, registry=Registry(root))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture(params=KINDS)
+def full(request, tmp_path, small_disk, made_disk, children, temporary_folder):
+    """A registry with all kinds of contents on a disk without a free byte; it has a small reserve.
+
+    Blocks of this ext4 are smaller than pages of memory, as on all small ones.
+    """
+    kind, journal, end = request.param
+    if kind == "tmpfs":
+        disk = small_disk("-t", "tmpfs", "-o", "size=8m", "none")
+    else:
+        disk = made_disk("ext4", 16)
+    root = disk / "registry"
+    sources = tmp_path / "sources"
+    (sources / "package").mkdir(parents=True)
+    (sources / "package" / "a.txt").write_text("packed")
+    for name in ("kept", "unwanted", "gone"):
+        (sources / f"{name}.pt").write_bytes(os.urandom(300_000))
+    open_registry(root, journal=journal).close()
+    with Registry(root) as registry:
+        kept = registry.add(sources / "kept.pt", "kept", alias="prod")
+        kept.report_scalar("loss", "train", 1.0, 0)
+        registry.add(sources / "package", "package")
+        registry.add(sources / "unwanted.pt", "unwanted")
+        gone = registry.add(sources / "gone.pt", "gone")
+        Model.remove(gone, delete_weights_file=False)
+        task = Task.init(project_name="p", task_name="train")
+        task.upload_artifact("numbers", {"a": 1})
+        task.close()
+        registry.render()
+    for path in (root / "files").rglob("*"):  # as if no link had been made when they were added
+        if path.is_file():
+            path.unlink()
+    (root / "tmp" / "blob-of-nobody").write_bytes(bytes(20_000))
+    if end == "killed":
+        with pytest.raises(AssertionError):
+            children.run(write_and_be_killed, root)
+    fill_disk(disk)
+    return root
+
+
+def test_a_full_disk_can_be_read(full, tmp_path, temporary_folder):
+    """P29: every command that reads works, as on a read-only mount, and the API too."""
+    told = {}
+    for command in (
+        "ls", "show kept", "path kept", "path package", f"get kept -o {tmp_path}/copy.pt",
+        "verify", "verify --full", "du", "history", "history kept", "task ls", "show package",
+        "lineage kept", "gc", "gc --grace 0", "cache ls", "env",
+    ):  # fmt: skip
+        code, told[command], err = run_cli("-R", full, *command.split())
+        assert code == 0, (command, err)
+        fill_disk(full.parent)
+    assert (tmp_path / "copy.pt").stat().st_size == 300_000
+    assert Path(told["path kept"].strip()).stat().st_size == 300_000
+    assert Path(told["path package"].strip(), "a.txt").read_text() == "packed"
+    assert "blob-of-nobody" in told["gc --grace 0"]
+    code, said, err = run_cli("-R", full, "doctor")
+    assert (code, err) == (1, ""), "it says that there is little space"
+    assert "BAD" in next(line for line in said.splitlines() if line.startswith("disk"))
+    known = {"kept", "package", "unwanted"}
+    for options in ({}, {"readonly": True}):
+        with Registry(full, **options) as registry:
+            assert {model.name for model in registry.models()} - {"late"} == known
+            scalars = registry.model("kept@prod").get_reported_scalars()
+            assert scalars["loss"]["train"]["y"] == [1.0]
+            if (full / "registry.db-wal").exists() and "late" in told["ls"]:
+                with pytest.raises(StorageFullError, match="the disk is full"):
+                    _ = registry.db
+            else:
+                assert list(registry.db.query("SELECT count(*) AS n FROM project")) == [{"n": 2}]
+    with Registry(tmp_path / "mine", upstream=[full]) as registry:
+        assert {model.name for model in registry.models()} - {"late"} == known
+        path = Path(registry.model("kept").get_weights(raise_on_error=True))
+        assert path.stat().st_size == 300_000
+    (full.parent / "ballast").unlink()
+    check_sound(full)
+
+
+def test_a_full_disk_can_be_emptied(full):
+    """P29: a write says that the disk is full, and what would free how much; rm and gc work."""
+    with Registry(full) as registry:
+        model = registry.model("kept")
+        for write in (
+            lambda: model.add_tags("t"),
+            lambda: registry.add(io.BytesIO(b"bytes"), "new", filename="new.pt"),
+            lambda: model.report_single_value("a", 1),
+        ):
+            with pytest.raises(StorageFullError, match="the disk is full"):
+                write()
+    code, _, err = run_cli("-R", full, "tag", "kept", "t")
+    assert code == 1
+    assert "the disk is full" in err
+    assert "`localreg gc --grace 0 --delete` would free 320.0 kB" in err
+    assert "cache prune" in err
+    code, _, err = run_cli("-R", full, "rm", "unwanted", "--delete-weights")
+    assert code == 0, err
+    fill_disk(full.parent)  # another program takes what was freed
+    code, _, err = run_cli("-R", full, "gc", "--grace", "0", "--delete")
+    assert (code, err) == (0, "Freed 320.0 kB (2 items).\n")
+    code, _, err = run_cli("-R", full, "tag", "kept", "t")
+    assert (code, err) == (0, "")
+    assert (full / "registry.db-reserve").stat().st_size >= 131_072
+    with Registry(full) as registry:
+        assert {model.name for model in registry.models()} - {"late"} == {"kept", "package"}
+        assert registry.verify(full=True).ok
+    check_sound(full)

@@ -38,10 +38,11 @@ def test_an_invalid_argument_makes_no_directory(tmp_path, arguments, argument):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_new_registry_is_one_file(tmp_path):
-    """A new registry is one database file with the right settings, and no temporary file."""
+def test_a_new_registry_is_one_file_and_a_reserve(tmp_path):
+    """A new registry has a database with the right settings, and no temporary file."""
     Registry(tmp_path / "new").close()
-    (database,) = (tmp_path / "new").iterdir()
+    database, reserve = sorted((tmp_path / "new").iterdir())
+    assert (reserve.name, reserve.stat().st_size) == ("registry.db-reserve", 262_144)
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (0x6C72_6567,)
         assert connection.execute("PRAGMA user_version").fetchone() == (opening.FORMAT_VERSION,)

@@ -212,8 +212,8 @@ def _check_room(archive: Path, place: Path, size: int) -> None:
     free = shutil.disk_usage(place).free
     if size > free:
         raise StorageFullError(
-            f"the archive {archive} unpacks to {size:,} bytes, and {free:,} are free; nothing was "
-            "written",
+            f"the disk is full: the archive {archive} unpacks to {size:,} bytes, and {free:,} are "
+            f"free in {place}; nothing was written",
             path=str(place),
         )
 

@@ -16,6 +16,7 @@ from localreg.blobs.staging.hashing import BUFFER, BackgroundHash
 from localreg.errors import InvalidValueError, StorageFullError
 from localreg.filesystem import syncing
 from localreg.filesystem.clones import CANNOT, clone_open
+from localreg.filesystem.disk_errors import ADVICE
 from localreg.filesystem.plain_files import changed, plain_status, status_of, unchanged
 from localreg.filesystem.portable_files import make_readonly, make_readonly_at
 from localreg.values.frozen import Frozen
@@ -64,7 +65,8 @@ def check_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise StorageFullError(
-            f"{size:,} bytes do not fit into {folder}, where {free:,} are free; nothing was kept",
+            f"the disk is full: {size:,} bytes do not fit into {folder}, where {free:,} are free; "
+            f"nothing was kept; {ADVICE}",
             path=str(folder),
         )
 

@@ -50,6 +50,11 @@ def remove_model(
     Raises:
         ModelInUseError: a task needs it, and `force` is False; nothing was changed.
     """
+    with registry.store.freeing_space():
+        return _remove(registry, model_id, delete_weights=delete_weights, force=force)
+
+
+def _remove(registry: OpenRegistry, model_id: str, *, delete_weights: bool, force: bool) -> bool:
     with registry.store.write() as change:
         record = model_rows.record(change.connection, model_id)
         if record is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from localreg import log
-from localreg.errors import InvalidValueError
+from localreg.errors import InvalidValueError, ReadOnlyRegistryError, StorageFullError
 from localreg.filesystem.temporary_owners import owner_mark
 from localreg.operations.finding.references import (
     check_project_name,
@@ -177,9 +177,10 @@ def settled(registry: OpenRegistry, task_id: str) -> TaskRecord:
         place = task_rows.place(connection, task_id) if found.status == "in_progress" else {}
     if not place or not is_gone(place):
         return found
-    if registry.store.readonly:
+    try:
+        end_task(registry, task_id, "aborted", DIED)
+    except (ReadOnlyRegistryError, StorageFullError):
         return replace(found, status="aborted", reason=DIED)
-    end_task(registry, task_id, "aborted", DIED)
     return task(registry, task_id)
 
 

@@ -31,7 +31,7 @@ def delete_task(
             log.info("model %s is kept: %s", model_id, error)
         except NotFoundError:  # removed by another process meanwhile
             continue
-    with registry.store.write() as change:
+    with registry.store.freeing_space(), registry.store.write() as change:
         found = require_task(change.connection, task_id)
         digests = [each.digest for each in task_rows.artifacts(change.connection, task_id).values()]
         payload = {"name": found.name, "project": project_payload(found.project)}

@@ -160,11 +160,13 @@ def find_tasks(registry: OpenRegistry, search: Search) -> list[FoundTask]:
     died = abort_dead_tasks(registry) if unsettled else frozenset()
     with registry.store.read() as connection:
         found = task_query.find(connection, query)
-        if died and registry.store.readonly:  # they are still recorded as "in_progress"
-            found = [each for each in found if each.id not in died]
+        if died:
+            running = task_query.find(connection, replace(query, statuses=("in_progress",)))
+            # In a registry that cannot be written to they are still recorded as "in_progress".
+            unrecorded = [each for each in running if each.id in died]
+            found = [each for each in found if each not in unrecorded]
             if "aborted" in unsettled:
-                running = task_query.find(connection, replace(query, statuses=("in_progress",)))
-                found += [each for each in running if each.id in died]
+                found += unrecorded
                 found.sort(key=lambda each: each.stamp, reverse=True)
     return [each for each in found if not search.pattern or search.pattern.search(each.name)]
 
@@ -172,7 +174,7 @@ def find_tasks(registry: OpenRegistry, search: Search) -> list[FoundTask]:
 def abort_dead_tasks(registry: OpenRegistry) -> frozenset[str]:
     """Record the tasks whose processes died as "aborted"; return their ids.
 
-    In a read-only registry nothing is recorded.
+    In a registry that cannot be written to nothing is recorded.
     """
     with registry.store.read() as connection:
         running = task_query.find(connection, TaskQuery(statuses=("in_progress",)))

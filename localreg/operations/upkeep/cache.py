@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 from localreg.blobs.local_files.unpacked_trees import tree_size
@@ -159,9 +160,9 @@ def remove(chain: Chain, name: str) -> list[Cached]:
             f"{len(found)} names in the cache begin with {name!r}; give more digits",
             argument="name",
         )
-    chain.first.store.check_writable()
-    for each in found:
-        _delete(chain.first, each)
+    with chain.first.store.freeing_space():
+        for each in found:
+            _delete(chain.first, each)
     return found
 
 
@@ -187,16 +188,14 @@ def prune(
         raise InvalidValueError(
             "say what to delete: max_size, older_than or partials", argument="max_size"
         )
-    if not dry_run:
-        chain.first.store.check_writable()
-    chosen = _choose(cached(chain), most, oldest, partials)
     deleted, failed = [], []
-    for each in chosen:
-        try:
-            if dry_run or _delete(chain.first, each):
-                deleted.append(each)
-        except LocalregError as error:  # the others can still be deleted
-            failed.append(f"{each.name}: {error}")
+    with nullcontext() if dry_run else chain.first.store.freeing_space():
+        for each in _choose(cached(chain), most, oldest, partials):
+            try:
+                if dry_run or _delete(chain.first, each):
+                    deleted.append(each)
+            except LocalregError as error:  # the others can still be deleted
+                failed.append(f"{each.name}: {error}")
     return Pruned(tuple(deleted), sum(each.size for each in deleted), tuple(failed), bool(dry_run))
 
 

@@ -19,6 +19,7 @@ from localreg.errors import (
     LocalregError,
     NotARegistryError,
     StorageError,
+    StorageFullError,
 )
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.temporary_owners import is_alive, is_marked
@@ -117,10 +118,13 @@ def collect(
             f"{problem.text}",
             path=str(registry.store.path),
         )
-    if not dry_run:
-        with registry.store.write() as change:  # raises now if a write would fail later
+    if dry_run:
+        return _collect(chain, float(grace_seconds), dry_run=True)
+    with registry.store.freeing_space():
+        # Raises now if a write would fail later. On a full disk leftovers can be deleted first.
+        with suppress(StorageFullError), registry.store.write() as change:
             blob_rows.correct_marks(change.connection)
-    return _collect(chain, float(grace_seconds), dry_run=bool(dry_run))
+        return _collect(chain, float(grace_seconds), dry_run=False)
 
 
 def all_garbage(chain: Chain) -> tuple[Garbage, ...]:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
-from localreg.errors import CorruptBlobError, DamagedRegistryError, NotARegistryError, StorageError
+from localreg.errors import (
+    CorruptBlobError,
+    DamagedRegistryError,
+    NotARegistryError,
+    ReadOnlyRegistryError,
+    StorageError,
+    StorageFullError,
+)
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.weights.locations import (
     check_upstream,
@@ -274,11 +282,11 @@ class _Check:
         with disk_errors("verifying weights", path):
             found = file_digest(path)
         right = found == self._row.digest
-        if not self._registry.store.readonly:
-            with self._registry.store.write() as change:
-                blob_rows.record_verified(
-                    change.connection, self._row.digest, ctime if right else None
-                )
+        with (
+            suppress(ReadOnlyRegistryError, StorageFullError),  # found, but not recorded
+            self._registry.store.write() as change,
+        ):
+            blob_rows.record_verified(change.connection, self._row.digest, ctime if right else None)
         if not right:
             yield self._problem("digest", path, f"its bytes changed: the sha256 is now {found}")
 

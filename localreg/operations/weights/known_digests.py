@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from localreg.blobs.staging import hashing
+from localreg.errors import ReadOnlyRegistryError, StorageFullError
 from localreg.filesystem import plain_files
 from localreg.filesystem.plain_files import FileStatus
 from localreg.registry import OpenRegistry
@@ -27,7 +29,9 @@ def digest_at(registry: OpenRegistry, path: Path, progress: Progress | None = No
         return known or hashing.file_digest(path, progress)
     settled = is_settled(status)
     found = hashing.file_digest(path, progress)
-    if settled and not registry.store.readonly:
+    if not settled:
+        return found
+    with suppress(ReadOnlyRegistryError, StorageFullError):  # it will be hashed again
         remember(registry, path, status, found)
     return found
 

@@ -6,12 +6,13 @@ number of hard links to its files changes: under another name its bytes are clon
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from localreg import log
 from localreg.blobs.blob_files import size_of
 from localreg.blobs.local_files import local_file as local_files
-from localreg.errors import CorruptBlobError
+from localreg.errors import CorruptBlobError, ReadOnlyRegistryError, StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.weights.known_digests import digest_at, known_digest, status_of
 from localreg.registry import Chain, OpenRegistry
@@ -24,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from localreg.blobs.blobstore import BlobStore
     from localreg.store.events.change import Change
     from localreg.values.records import Json
 
@@ -113,8 +115,8 @@ def check_upstream(registry: OpenRegistry, upstream: OpenRegistry, digest: str) 
         status, found = status_of(path), file_digest(path)
     if found == digest:
         return
-    if status is not None and not registry.store.readonly:
-        with registry.store.write() as change:
+    if status is not None:
+        with suppress(ReadOnlyRegistryError, StorageFullError), registry.store.write() as change:
             blob_rows.remember_file(change.connection, status, found)
     raise CorruptBlobError(
         f"the weights {digest[:12]}… are damaged upstream: {path} has the sha256 {found}; "
@@ -168,15 +170,33 @@ def local_file(
     Raises:
         CorruptBlobError: no registry has the bytes, or their number is wrong.
     """
+    try:
+        return _local_file(chain, chain.first.blobs, registry, digest, size, filename, in_first)
+    except StorageFullError:
+        if in_first:
+            raise
+        spare = chain.first.blobs_of_full_disk
+        return _local_file(chain, spare, registry, digest, size, filename, in_first)
+
+
+def _local_file(
+    chain: Chain,
+    blobs: BlobStore,
+    registry: OpenRegistry,
+    digest: str,
+    size: int | None,
+    filename: str | None,
+    in_first: bool,
+) -> Path:
     first = chain.first
     holding = holder(chain, digest, size) if chain.others else first
     if holding is None or holding is first:
         try:
-            return local_files.local_file(first.blobs, digest, size, filename)
+            return local_files.local_file(blobs, digest, size, filename)
         except CorruptBlobError as error:
             copy = None if first.blobs.has(digest, size) else whole_local_file(first, digest, size)
             if copy is not None:
-                return local_files.copy_from(first.blobs, copy, digest, size, filename)
+                return local_files.copy_from(blobs, copy, digest, size, filename)
             missing = _missing(chain, registry, digest, error.path)
             if missing is None:
                 raise
@@ -186,7 +206,7 @@ def local_file(
     )
     if found is not None:
         return found
-    return local_files.copy_from(first.blobs, holding.blobs.blob(digest), digest, size, filename)
+    return local_files.copy_from(blobs, holding.blobs.blob(digest), digest, size, filename)
 
 
 def digests_with_local_files(registry: OpenRegistry) -> list[str]:
@@ -312,4 +332,8 @@ def unpacked(chain: Chain, digest: str, archive: Path, filename: str) -> Path:
             continue
         if known is not None:
             return known
-    return unpacked_trees.unpacked(chain.first.blobs, digest, archive, filename)
+    try:
+        return unpacked_trees.unpacked(chain.first.blobs, digest, archive, filename)
+    except StorageFullError:
+        spare = chain.first.blobs_of_full_disk
+        return unpacked_trees.unpacked(spare, digest, archive, filename)

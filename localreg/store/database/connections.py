@@ -16,7 +16,13 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from localreg.store.database.same_file import OpenedConnection
+
 FORK_WAIT_SECONDS = 30.0
+
+
+class PassingConnection(OpenedConnection):
+    """A connection that locks out all others, and is closed after each use."""
 
 
 class _Slot:
@@ -98,7 +104,11 @@ class Connections:
             with slot.in_use:
                 connection = slot.connection
                 if connection is not None and not self._must_renew(connection):
-                    yield connection
+                    try:
+                        yield connection
+                    finally:
+                        if isinstance(connection, PassingConnection):
+                            slot.close()
                     return
                 if connection is not None:
                     connection.close()

@@ -25,6 +25,7 @@ from localreg.errors import (
 from localreg.filesystem.group_modes import Group, share, share_at
 from localreg.filesystem.kinds import is_network
 from localreg.filesystem.syncing import NO_LOCKS, sync_file, sync_folder
+from localreg.store.database import reserve
 from localreg.store.database.opening import APPLICATION_ID, FORMAT_VERSION, waiting_log
 from localreg.store.database.sqlite_errors import BUSY_SECONDS, translated
 from localreg.store.rows.known_schema import schema_text
@@ -70,6 +71,7 @@ def create(
             if durability == "full":
                 sync_file(temporary)
             _put_in_place(temporary, path)
+            reserve.make(path, None if group is None else group.number)
         finally:
             temporary.unlink(missing_ok=True)
         if durability == "full":

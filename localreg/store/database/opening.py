@@ -157,7 +157,7 @@ def connect(path: Path, *, durability: str) -> sqlite3.Connection:
 def _connect(path: Path, durability: str) -> sqlite3.Connection:
     # mode=rw: a missing file is an error; SQLite must not make an empty one.
     connection = open_uri(path, "mode=rw")
-    with _closed_on_error(connection):
+    with closed_on_error(connection):
         mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
         if mode != "wal":
             connection.execute("PRAGMA journal_mode = TRUNCATE")
@@ -169,13 +169,14 @@ def _connect(path: Path, durability: str) -> sqlite3.Connection:
 
 def probed(connection: sqlite3.Connection) -> sqlite3.Connection:
     """Return the connection after its first read: only that really opens the file."""
-    with _closed_on_error(connection):
+    with closed_on_error(connection):
         connection.execute("PRAGMA user_version").fetchone()
     return connection
 
 
 @contextmanager
-def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close the connection if the block raises."""
     try:
         yield
     except BaseException:

@@ -126,9 +126,9 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
             refused = error
         log = opening.waiting_log(path)
         if log is None:
-            return _connect_unlocked(path)
+            return connect_unlocked(path)
         if tries_left == 0:
-            raise _log_of_killed(log) from refused
+            raise log_of_killed(log) from refused
         time.sleep(opening.LOOK_SECONDS)  # a writer may be opening or closing it
     raise AssertionError
 
@@ -154,12 +154,13 @@ def _log_would_block_owner(path: Path) -> bool:
         return False
     if any(os.path.lexists(path.with_name(path.name + each)) for each in ("-shm", "-journal")):
         return False
-    with closing(_connect_unlocked(path)) as connection:
+    with closing(connect_unlocked(path)) as connection:
         check_schema(connection, path)
         return setting_rows.settings(connection).get("journal") == "wal"
 
 
-def _connect_unlocked(path: Path) -> sqlite3.Connection:
+def connect_unlocked(path: Path) -> UnlockedConnection:
+    """Return a connection that takes no locks; no log may wait beside the database."""
     seen = _state(path)
     if abs(time.time_ns() - path.stat().st_mtime_ns) < _FINEST_NS:
         time.sleep(_FINEST_NS / 1e9)
@@ -167,10 +168,12 @@ def _connect_unlocked(path: Path) -> sqlite3.Connection:
     connection = opening.open_uri(path, "mode=ro&immutable=1", UnlockedConnection)
     assert isinstance(connection, UnlockedConnection)
     connection.seen = seen
-    return opening.probed(connection)
+    opening.probed(connection)
+    return connection
 
 
-def _log_of_killed(log: Path) -> ReadOnlyRegistryError:
+def log_of_killed(log: Path) -> ReadOnlyRegistryError:
+    """Return the error for a log that this user may not apply."""
     return ReadOnlyRegistryError(
         f"a killed process left {log}, and only a process that may write can apply it; open the "
         "registry once where it can be written to (`localreg env` is enough)",

@@ -19,6 +19,7 @@ from localreg.errors import (
     StorageFullError,
 )
 from localreg.filesystem.access_rights import may_write, why_not_written
+from localreg.filesystem.disk_errors import ADVICE, is_full
 from localreg.store.database.same_file import replaced
 from localreg.store.rows.checked_values import is_undecodable
 
@@ -35,16 +36,17 @@ _DAMAGED: _Outcome = (
     "{path} is damaged ({reason}); restore it from a backup, or try `sqlite3 FILE .recover`",
 )
 _REFUSED: _Outcome = (StorageError, "{path} could not be read or written: {reason}")
+_FULL: _Outcome = (
+    StorageFullError,
+    f"the disk is full: no space left for {{path}}, so nothing was changed; {ADVICE}",
+)
 _BY_CODE: dict[int, _Outcome] = {
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_NOTADB: _DAMAGED,
     sqlite3.SQLITE_FORMAT: _DAMAGED,
-    sqlite3.SQLITE_FULL: (
-        StorageFullError,
-        "no space left for {path}, so nothing was changed; free some space and try again",
-    ),
+    sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: (
         ReadOnlyRegistryError,
         "{path} cannot be written to ({reason}): {refused}",
@@ -93,7 +95,23 @@ def as_registry_error(error: sqlite3.Error, path: Path) -> RegistryError:
     # The low byte is the primary code. Errors of the sqlite3 module itself have no code.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     kind, text = _DAMAGED if is_undecodable(error) else _BY_CODE.get(code, _UNEXPECTED)
+    # SQLite calls a disk full only when it writes pages, and never knows of a quota.
+    if is_for_lack_of_space(error, path):
+        kind, text = _FULL
     return kind(text.format(path=path, reason=error, refused=_why_refused(path)), path=str(path))
+
+
+def is_for_lack_of_space(error: sqlite3.Error, path: Path) -> bool:
+    """Return True if SQLite failed because the disk of a database is full."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code == sqlite3.SQLITE_FULL or (
+        code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and is_full(path.parent)
+    )
+
+
+def full(path: Path) -> StorageFullError:
+    """Return the error for a database whose disk is full."""
+    return StorageFullError(_FULL[1].format(path=path), path=str(path))
 
 
 def _why_refused(path: Path) -> str:

@@ -14,16 +14,25 @@ from localreg.errors import (
     InvalidValueError,
     NoRegistryError,
     ReadOnlyRegistryError,
+    RegistryError,
     RegistryReplacedError,
     StorageError,
+    StorageFullError,
 )
 from localreg.filesystem.access_rights import barrier
+from localreg.filesystem.disk_errors import has_little_room, is_full
 from localreg.store.database import opening
 from localreg.store.database.connections import Connections
-from localreg.store.database.readonly import connect_readonly, is_outdated, one_state, why_readonly
+from localreg.store.database.readonly import (
+    UnlockedConnection,
+    connect_readonly,
+    is_outdated,
+    one_state,
+    why_readonly,
+)
 from localreg.store.database.same_file import FileId, OpenedConnection, file_at, replaced
 from localreg.store.database.schema_check import check_schema
-from localreg.store.database.sqlite_errors import translated
+from localreg.store.database.sqlite_errors import full, is_for_lack_of_space, translated
 from localreg.store.rows import setting_rows
 from localreg.values import settings
 from localreg.values.checks import shown
@@ -161,7 +170,7 @@ class Store:
         there = file_at(self._place)
         if self.refusal is None:
             if there == self._file:
-                return False
+                return is_outdated(connection, self.path)
             raise replaced(self.path)
         assert isinstance(connection, OpenedConnection)
         return there != connection.file or is_outdated(connection, self.path)
@@ -195,12 +204,29 @@ class Store:
         raise replaced(self.path)
 
     def _connect_to_path(self) -> OpenedConnection:
-        if self.readonly:
-            found = connect_readonly(self.path)
-        else:
-            found = opening.connect(self.path, durability=self.durability)
+        folder = self.path.parent
+        found = (
+            self._connect_on_full_disk() if has_little_room(folder) and is_full(folder) else None
+        )
+        if found is None:
+            try:
+                if self.readonly:
+                    found = connect_readonly(self.path)
+                else:
+                    found = opening.connect(self.path, durability=self.durability)
+            except sqlite3.OperationalError as error:
+                # A quota: no number of the file system shows it.
+                if is_for_lack_of_space(error, self.path):
+                    found = self._connect_on_full_disk()
+                if found is None:
+                    raise
         assert isinstance(found, OpenedConnection)
         return found
+
+    def _connect_on_full_disk(self) -> sqlite3.Connection | None:
+        from localreg.store.database import full_disk
+
+        return full_disk.connect_on_full_disk(self.path)
 
     def _check_registry(self, connection: sqlite3.Connection, *, is_new: bool) -> None:
         """Raise if a connection is to another registry than the one that was opened.
@@ -233,9 +259,9 @@ class Store:
 
     def journal_mode(self) -> str:
         """Return the database's journal mode: "wal" or "truncate"."""
-        if self.readonly:  # a connection without locks reports another mode
-            return self._journal
         with self.read() as connection:
+            if isinstance(connection, UnlockedConnection):  # it reports another mode
+                return self._journal
             return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
 
     def _migrate(self, version: int) -> None:
@@ -329,12 +355,38 @@ class Store:
             self.check_file()  # what went into a removed file must not look recorded
 
     @contextmanager
+    def freeing_space(self) -> Iterator[None]:
+        """Give up the reserve during the block, so that it can write on a full disk.
+
+        Only for what deletes bytes: other writes would use up the reserve, and then nothing could
+        be deleted.
+        """
+        from localreg.store.database import reserve
+
+        self.check_writable()
+        reserve.give_up(self.path)
+        try:
+            yield
+        finally:
+            if not reserve.make(self.path, self.group):
+                # The log of what the block wrote takes the room.
+                with suppress(RegistryError), self.one_statement() as connection:
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                reserve.give_up(self.path)
+                reserve.make(self.path, self.group)
+
+    @contextmanager
     def _begun(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection on which a write transaction has begun."""
         for tries_left in reversed(range(opening.LOOKS)):
             with self._connections.mine() as connection:
                 try:
+                    if isinstance(connection, UnlockedConnection):
+                        raise full(self.path)
                     self._begin(connection)
+                except StorageFullError:
+                    if tries_left == 0:
+                        raise
                 except sqlite3.OperationalError as error:
                     readonly = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY
                     if self.group is None or not readonly or tries_left == 0:
@@ -342,8 +394,9 @@ class Store:
                 else:
                     yield connection
                     return
-            # The connection was opened just after another member made the log, when the group had
-            # no right to write to it yet. It would keep failing, so open another one.
+            # The connection was opened while the disk was full, or just after another member made
+            # the log, when the group had no right to write to it yet. It would keep failing, so
+            # open another one.
             self._connections.drop()
             time.sleep(opening.LOOK_SECONDS)
 

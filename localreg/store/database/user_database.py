@@ -6,7 +6,8 @@ import sqlite3
 
 from sqlite_utils import Database
 
-from localreg.store.database.sqlite_errors import translated
+from localreg.store.database.connections import PassingConnection
+from localreg.store.database.sqlite_errors import full, translated
 from localreg.store.database.store import Store
 
 
@@ -14,10 +15,16 @@ def explore(store: Store) -> Database:
     """Return a `sqlite_utils.Database` with its own connection, one for each thread.
 
     It is closed with the store and before a fork; call this again then.
+
+    Raises:
+        StorageFullError: the disk is full, and a killed process left a log that does not fit into
+            the database: then a connection would lock out all others.
     """
     with translated(store.path):
         while True:
             with store.user_connections.mine() as connection:
+                if isinstance(connection, PassingConnection):  # users keep theirs open
+                    raise full(store.path)
                 if _is_open(connection):
                     return Database(connection)
             store.user_connections.release()  # its user closed it; the next one is new

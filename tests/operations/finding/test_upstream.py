@@ -613,7 +613,7 @@ def test_reading_an_upstream_registry_changes_nothing_in_it(tmp_path):
         registry.add(io.BytesIO(b"weights"), "mine", filename="mine.pt").get_local_copy()
         registry.gc(dry_run=False), registry.verify(full=True), registry.repair(), registry.du()
     assert bytes_in(tmp_path / "second") == before
-    assert not list((tmp_path / "second").glob("registry.db-*")), "no file was added"
+    assert not list((tmp_path / "second").glob("registry.db-[wsj]*")), "no file was added"
 
 
 def test_an_upstream_registry_on_a_read_only_mount_can_be_read(chain, small_disk, tmp_path):

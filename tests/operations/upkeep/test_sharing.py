@@ -558,7 +558,7 @@ def look_through(user, root):
 
     with Registry(root) as registry:
         names = sorted(model.name for model in registry.models())
-        beside = sorted(each.name for each in Path(root).glob("registry.db-*"))
+        beside = sorted(each.name for each in Path(root).glob("registry.db-[wsj]*"))
     return [registry.readonly, names, beside]
 
 

@@ -1,0 +1,48 @@
+"""A file that only takes up space, so that a full disk can be made empty again.
+
+Deleting weights needs some pages of the log of the database first. On a full disk `gc` and `rm`
+delete this file before they begin, and make it again when they are done. No other write does, or
+the reserve would be gone when it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from localreg.filesystem.group_modes import share
+
+RESERVE_BYTES = 262_144  # SQLite's index of its log is 32 KiB; removing a model changes 30 pages
+
+
+def make(database: Path, group: int | None) -> bool:
+    """Make the reserve of a database; return False if the disk has less room.
+
+    It gets what room there is. It is no error if it cannot be made.
+
+    Args:
+        database: the file that it is made beside.
+        group: the number of the group that shares the registry.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # a link is not followed
+    left = RESERVE_BYTES
+    with suppress(OSError):
+        descriptor = os.open(_path(database), flags, 0o666)
+        try:
+            share(descriptor, group)
+            while left:  # no sparse file, and nothing that a file system could compress
+                left -= os.write(descriptor, os.urandom(left))
+        finally:
+            os.close(descriptor)
+    return left == 0
+
+
+def give_up(database: Path) -> None:
+    """Delete the reserve of a database, if there is one."""
+    with suppress(OSError):
+        _path(database).unlink()
+
+
+def _path(database: Path) -> Path:
+    return database.with_name(f"{database.name}-reserve")
