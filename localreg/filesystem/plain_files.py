@@ -84,12 +84,14 @@ def printable_path(path: str | os.PathLike[str]) -> str:
     >>> printable_path("/data/\udcc4\udce3.pt")
     '/data/\\xc4\\xe3.pt'
     """
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(f"\\x{ord(char):02x}" if _is_control(char) else char for char in text)
+    return "".join(map(_printable, os.fspath(path)))
 
 
-def _is_control(char: str) -> bool:
-    return ord(char) < 32 or ord(char) == 127
+def _printable(char: str) -> str:
+    code = ord(char)
+    if code < 32 or code == 127 or 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code & 0xFF:02x}"
+    return f"\\u{code:04x}" if 0xD800 <= code <= 0xDFFF else char
 
 
 def check_path(argument: str, value: object) -> Path:
@@ -103,13 +105,22 @@ def check_path(argument: str, value: object) -> Path:
             f"{argument} must be a str or os.PathLike, not {type(value).__name__}: {shown(value)}",
             argument=argument,
         )
-    text = os.fsdecode(value)
+    text = os.fspath(value)
+    if not isinstance(text, str):
+        raise InvalidValueError(f"{argument} must be a str, not bytes", argument=argument)
     if not text.strip():
         raise InvalidValueError(f"{argument} must not be empty", argument=argument)
     if "\0" in text:
         raise InvalidValueError(
             f"{argument} holds a NUL character: {text[:80]!r}", argument=argument
         )
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise InvalidValueError(
+            f"{argument} holds a lone surrogate, which is not text: {printable_path(text[:80])}",
+            argument=argument,
+        ) from None
     return Path(text)
 
 
@@ -317,8 +328,7 @@ def read_text(path: Path, argument: str, limit: int = TEXT_LIMIT) -> str:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise InvalidValueError(
-            f"{argument} must be a file with text in UTF-8, and {printable_path(path)} is not: "
-            f"{error}",
+            f"{argument}: {printable_path(path)} is not text in UTF-8: {error}",
             argument=argument,
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")

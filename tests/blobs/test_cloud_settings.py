@@ -158,8 +158,8 @@ class TestS3:
             ("AWS_ENDPOINT_URL", "http://exa<mple", "is not an http:// or https:// URL"),
             ("AWS_SECRET_ACCESS_KEY", "hush\n", "AWS_SECRET_ACCESS_KEY holds a line break"),
             ("AWS_CONNECT_TIMEOUT", "abc", "AWS_CONNECT_TIMEOUT"),
-            ("AWS_CA_BUNDLE", "/nowhere/ca.pem", "AWS_CA_BUNDLE names '/nowhere/ca.pem': No such"),
-            ("REQUESTS_CA_BUNDLE", "/etc", "REQUESTS_CA_BUNDLE names '/etc': Is a directory"),
+            ("AWS_CA_BUNDLE", "/nowhere/ca.pem", "there is no file /nowhere/ca.pem"),
+            ("REQUESTS_CA_BUNDLE", "/etc", "REQUESTS_CA_BUNDLE must be a plain file, and /etc is"),
             ("AWS_CA_BUNDLE", "/etc/hostname", "holds no certificate in PEM"),
         ],
     )

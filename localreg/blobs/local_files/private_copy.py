@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from localreg.blobs.staging.staging import copy_open
 from localreg.errors import PathExistsError
-from localreg.filesystem.clones import clone
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import absolute, check_path
-from localreg.filesystem.portable_files import remove_file, replace_file
+from localreg.filesystem.plain_files import absolute, check_path, replacing_plain, unchanged
+from localreg.filesystem.portable_files import replace_file
 from localreg.values.ids import new_id
 
 
@@ -21,17 +21,23 @@ def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
     Args:
         source: a file or a folder.
         place: the path of the copy; folders above it are made.
-        replace: replace a file that exists by a file; a folder is never replaced.
+        replace: replace a plain file that exists by a file; nothing else is ever replaced.
 
     Raises:
         PathExistsError: something exists at `place` already; nothing was changed.
+        InvalidValueError: what exists there is not a plain file, or the source changed while it
+            was copied; nothing was changed.
     """
     with disk_errors("copying weights", place):
         _check_free(source, place, replace)
         place.parent.mkdir(parents=True, exist_ok=True)
+        if not source.is_dir():
+            with replacing_plain(place, "output") as temporary:
+                _copy_file(source, temporary)
+            return place
         temporary = place.with_name(f".{place.name[:100]}.{new_id()[:8]}.part")
         try:
-            _copy(source, temporary)
+            _copy_folder(source, temporary)
             replace_file(temporary, place)
         finally:
             if os.path.lexists(temporary):
@@ -47,7 +53,7 @@ def _check_free(source: Path, place: Path, replace: bool) -> None:
             f"{place} exists already; choose another place, or replace it", path=str(place)
         )
     # A folder may contain the only copy of something.
-    if source.is_dir() or (place.is_dir() and not place.is_symlink()):
+    if source.is_dir() or place.is_dir():
         raise PathExistsError(
             f"{place} exists already, and only a file is replaced by a file; delete it first, or "
             "choose another place",
@@ -65,10 +71,7 @@ def own_folder(folder: object) -> Path:
         return Path(tempfile.mkdtemp(prefix="localreg-"))
 
 
-def _copy(source: Path, target: Path) -> None:
-    if not source.is_dir():
-        _copy_file(source, target)
-        return
+def _copy_folder(source: Path, target: Path) -> None:
     for folder, _, names in os.walk(source):
         into = target / Path(folder).relative_to(source)
         into.mkdir()
@@ -77,16 +80,11 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _copy_file(source: Path, target: Path) -> None:
+    with unchanged(source, "output") as reader:
+        copy_open(reader, target)  # without the mode: the copy is writable
+
+
+def _remove(folder: Path) -> None:
     import shutil
 
-    if not clone(source, target):
-        shutil.copyfile(source, target)  # without the mode: the copy is writable
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        import shutil
-
-        shutil.rmtree(path)
-    else:
-        remove_file(path)
+    shutil.rmtree(folder)

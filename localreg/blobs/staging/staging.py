@@ -23,6 +23,7 @@ from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from io import FileIO
     from typing import BinaryIO, Literal
 
     from localreg.progress import Progress
@@ -234,6 +235,14 @@ def _pieces(reader: BinaryIO, writer: BinaryIO) -> Iterator[int]:
     while count := reader.readinto(buffer):  # type: ignore[attr-defined]  # raw, so it has it
         _write_all(target, buffer[:count])
         yield count
+
+
+def copy_open(reader: FileIO, target: Path) -> None:
+    """Clone or copy an open file to a new path, without its mode."""
+    if not clone_open(reader, target):
+        with open(target, "xb", buffering=0) as writer:
+            for _ in _pieces(reader, writer):
+                pass
 
 
 def _hard_link(source: Path, target: Path, mode: Mode) -> bool:

@@ -21,6 +21,7 @@ from localreg.cli.output import (
 )
 from localreg.cli.streams import already
 from localreg.errors import InvalidValueError
+from localreg.filesystem.plain_files import read_text
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models import adding, recording
 from localreg.operations.models.details import Details, model_details, shares_bytes
@@ -207,11 +208,11 @@ def _remarks(registry: OpenRegistry, details: Details, file: Path | None) -> Ite
 
 def _read(option: str, path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path, option)
+    except InvalidValueError as error:
+        raise click.UsageError(str(error)) from error
     except OSError as error:
         raise click.UsageError(f"{option}: cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"{option}: {path} is not text in UTF-8") from error
 
 
 def _read_labels(path: Path) -> object:

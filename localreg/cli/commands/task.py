@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from itertools import islice
-from pathlib import Path
 
 import click
 
@@ -23,6 +22,8 @@ from localreg.cli.output import (
     say,
 )
 from localreg.cli.streams import already
+from localreg.errors import InvalidValueError
+from localreg.filesystem.plain_files import check_path, read_text
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import model_row
 from localreg.operations.tasks import (
@@ -280,8 +281,8 @@ def _new(what: str, name: str, there: Collection[str]) -> str:
 
 def _read(file: str) -> str:
     try:
-        return Path(file).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+        return read_text(check_path("--set-config", file), "--set-config")
+    except (OSError, InvalidValueError) as error:
         raise click.UsageError(f"--set-config: cannot read {file}: {error}") from error
 
 

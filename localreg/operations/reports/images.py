@@ -8,13 +8,12 @@ from pathlib import Path
 
 from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import absolute, check_path
+from localreg.filesystem.plain_files import absolute, check_path, replacing_plain
 from localreg.operations.reports.charts import NamedFigure, named_figures
 from localreg.plots.images import FORMATS, Size, draw_images
 from localreg.plots.options import check_number
 from localreg.registry import OpenRegistry
 from localreg.values.checks import shown
-from localreg.values.ids import new_id
 from localreg.values.records import Owner
 
 TYPE_CHECKING = False
@@ -55,10 +54,9 @@ def export_images(
     written: list[Path] = []
 
     def keep(name: str, data: bytes) -> None:
-        with disk_errors("writing images", place):
-            temporary = place / f".{new_id()}.part"
+        file = place / name
+        with disk_errors("writing images", file), replacing_plain(file, "folder") as temporary:
             temporary.write_bytes(data)
-            temporary.replace(place / name)
         written.append(place / name)
 
     names = image_names(figures)

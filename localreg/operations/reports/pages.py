@@ -20,7 +20,13 @@ from localreg.errors import (
 )
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import share_at
-from localreg.filesystem.plain_files import absolute, check_path, content_of
+from localreg.filesystem.plain_files import (
+    absolute,
+    check_path,
+    content_of,
+    discard,
+    replacing_plain,
+)
 from localreg.filesystem.portable_files import replace_file
 from localreg.filesystem.temporary_owners import machine_key
 from localreg.operations.reports.charts import reported_values
@@ -76,8 +82,10 @@ def write_page(
         place = _standalone_path(registry, path, name)
         site = Site(reports_folder(registry), root=None)
         values = _values(chain, registry, owner, site)
-        group = registry.store.group if path is None else None
-        return _write(place, _html(chain, registry, owner, values, site), group)
+        text = _html(chain, registry, owner, values, site)
+        if path is not None:
+            return _write_outside(place, text)
+        return _write(place, text, registry.store.group)
     _check_writable(registry, "model.report(path=…) or `localreg report -o FILE`")
     _prepare(registry)
     return _write_in_place(chain, registry, owner, Site(reports_folder(registry)), fresh=True)
@@ -169,7 +177,10 @@ def _blob_url(chain: Chain, registry: OpenRegistry, site: Site) -> BlobUrl:
 
 
 def _write(place: Path, text: str, group: int | None) -> Path:
-    """Write a page atomically, and give it to the group that shares the registry, if any."""
+    """Write a page of the registry atomically, and give it to the group that shares it, if any.
+
+    A link in its place is replaced and not followed: it may lead out of the registry.
+    """
     with disk_errors("writing a page", place):
         temporary = place.with_name(f".{new_id()}.part")
         try:
@@ -177,7 +188,14 @@ def _write(place: Path, text: str, group: int | None) -> Path:
             share_at(temporary, group)
             replace_file(temporary, place)
         finally:
-            temporary.unlink(missing_ok=True)
+            discard(temporary)
+    return place
+
+
+def _write_outside(place: Path, text: str) -> Path:
+    """Write a page to a path of the user, where only a plain file is replaced."""
+    with disk_errors("writing a page", place), replacing_plain(place, "path") as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return place
 
 
@@ -321,8 +339,10 @@ def write_comparison(chain: Chain, models: Sequence[Found], path: object = None)
     names = {name for each in compared for name in each.metadata}
     names |= {name for each in compared for name, _ in each.reported.singles}
     values = ComparePage(compared, {name: better(name) for name in names})
-    group = registry.store.group if path is None else None
-    return _write(place, pages.compare_page(values, _page_place(site)), group)
+    text = pages.compare_page(values, _page_place(site))
+    if path is not None:
+        return _write_outside(place, text)
+    return _write(place, text, registry.store.group)
 
 
 def write_reported(chain: Chain, also: str | None = None) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from localreg.errors import InvalidValueError, SourceNotFoundError
+from localreg.errors import InvalidValueError
 from localreg.filesystem.temporary_owners import is_alive, owner_mark
 from localreg.operations.finding.references import require_task
 from localreg.operations.tasks.git_state import git_state
@@ -141,18 +141,12 @@ def set_packages(registry: OpenRegistry, task_id: str, given: object) -> None:
         SourceNotFoundError: the requirements file does not exist.
     """
     if isinstance(given, (str, os.PathLike)):
-        path = Path(os.fspath(given))
-        try:
-            given = path.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise SourceNotFoundError(
-                f"the requirements file {path} cannot be read: {error.strerror}",
-                reference=str(path),
-            ) from error
-        except ValueError as error:
-            raise InvalidValueError(
-                f"the requirements file {path} is not UTF-8 text: {error}", argument="packages"
-            ) from error
+        from localreg.filesystem.disk_errors import disk_errors
+        from localreg.filesystem.plain_files import check_path, read_text
+
+        path = check_path("packages", given)
+        with disk_errors("reading requirements", path):
+            given = read_text(path, "packages").splitlines()
     found = _requirements(given)
     with registry.store.write() as change:
         old = dict(require_task(change.connection, task_id).run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from localreg.errors import (
     StorageError,
     WeightsError,
 )
+from localreg.filesystem.plain_files import kind_of, printable_path
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.locations import (
@@ -220,20 +222,34 @@ def _check_outside(
 ) -> tuple[str | None, Path]:
     """Return the digest, if it is known, and the path of a file outside, once it was checked.
 
+    A folder is returned if no sha256 is recorded: a model may point to one.
+
     Args:
         what: the beginning of the error message if the file does not exist.
     """
     path = outside.path
-    if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises for a name that is too long)
+    found = _what_is_at(path)
+    if found not in ("a file", "a folder" if outside.wanted is None else ""):
         raise NoWeightsError(
-            f"{what} not there any more: {path}; bring the file back, or import its new place"
+            f"{what} not there any more: {printable_path(path)}{found and f' is {found} now'}; "
+            "bring the file back, or import its new place"
         )
-    if outside.wanted is None or is_folder(path):
+    if outside.wanted is None:
         return None, path
     from localreg.operations.weights.ingest import Source, digest_of
 
     source = Source(path=path, filename=outside.filename, wanted=outside.wanted, progress=progress)
     return digest_of(first, source).digest, path
+
+
+def _what_is_at(path: Path) -> str:
+    """Return what is at a path, such as "a pipe"; "" for nothing."""
+    try:
+        return kind_of(path.stat().st_mode)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return ""
+        return f"a path that cannot be followed ({error.strerror})"
 
 
 def _unpacked(chain: Chain, digest: str | None, path: Path) -> Path:

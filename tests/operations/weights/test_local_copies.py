@@ -10,6 +10,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from support.command_line import run_cli
+from support.odd_files import KINDS, make_odd
 
 from localreg import InputModel, Registry
 from localreg.errors import (
@@ -55,6 +57,37 @@ def test_the_local_copy_of_a_file_url_is_the_file_itself(registry, file):
         assert get(force_download=True) == str(file)
     assert not (registry.path / "files").exists()
     assert not (registry.path / "blobs").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("pinned", [True, False])
+def test_what_replaced_the_file_of_a_model_is_named(registry, file, tmp_path, kind, pinned, caplog):
+    """A model without a sha256 may point to a folder; anything else is not its weights."""
+    model = InputModel.import_model(file, expected_sha256=DIGEST if pinned else None)
+    file.unlink()
+    make_odd(kind, tmp_path).rename(file)
+    if kind == "folder" and not pinned:
+        assert model.get_local_copy() == str(file)
+        return
+    what = f"is a {kind.rpartition(' ')[2]} now"
+    for get in getters(model):
+        with pytest.raises(NoWeightsError, match=what):
+            get(raise_on_error=True)
+        assert get() is None
+        assert what in caplog.text
+    with pytest.raises(NoWeightsError, match=what):
+        model.get_local_copy(mutable=True, raise_on_error=True)
+    code, out, err = run_cli("get", model.id, "-o", tmp_path / "out", "-R", registry.path)
+    assert (code, out, what in err) == (3, "", True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_circle_of_links_in_the_place_of_a_file_is_named(registry, file):
+    model = InputModel.import_model(file)
+    file.unlink()
+    file.symlink_to(file)
+    with pytest.raises(NoWeightsError, match="cannot be followed"):
+        model.get_local_copy(raise_on_error=True)
 
 
 def test_a_missing_file_returns_none_with_a_warning_or_raises_a_value_error(registry, file, caplog):

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib.util import find_spec
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from localreg.blobs.transfer.cloud.place import Place
 from localreg.blobs.transfer.cloud.providers import PROVIDERS, Provider, invalid_setting
-from localreg.errors import InvalidURLError
+from localreg.errors import InvalidURLError, InvalidValueError
+from localreg.filesystem.plain_files import read_plain
 from localreg.values.urls import public_url
 
 TYPE_CHECKING = False
@@ -126,8 +128,9 @@ def _certificates(environment: Mapping[str, str]) -> bytes | None:
         if not path:
             continue
         try:
-            with open(path, "rb") as file:
-                found = file.read()
+            found = read_plain(Path(path), name)
+        except InvalidValueError as error:
+            raise invalid_setting(str(error)) from None
         except OSError as error:
             raise invalid_setting(
                 f"{name} names {path!r:.200}: {error.strerror or error}"
