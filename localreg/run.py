@@ -97,8 +97,9 @@ def _fail(code: object) -> None:
         return
     from localreg.api import ambient
     from localreg.api.tasks import exit_hooks
+    from localreg.values.secrets import masked_text
 
-    reason = f"exit code {code}" if isinstance(code, int) else str(code)
+    reason = f"exit code {code}" if isinstance(code, int) else masked_text(str(code))
     for chain, task_id in ambient.tasks():
         exit_hooks.end(chain, task_id, "failed", reason[: exit_hooks.REASON_LIMIT])
 

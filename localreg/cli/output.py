@@ -17,8 +17,10 @@ from localreg.cli.streams import say as say
 from localreg.errors import StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.registry import Chain, OpenRegistry, open_registry
+from localreg.values.checks import shown
 from localreg.values.frozen import Frozen, values
 from localreg.values.records import Json, ModelRecord
+from localreg.values.secrets import masked, masked_config, masked_text
 from localreg.values.units import size_text
 from localreg.values.urls import public_url
 
@@ -213,12 +215,13 @@ def model_json(record: ModelRecord, registry: OpenRegistry) -> Json:
         "archived": record.archived,
         "package": record.package,
         "framework": record.framework,
-        "comment": record.comment,
+        "comment": record.comment and masked_text(record.comment),
         "metadata": {
-            key: {"value": each.value, "type": each.type} for key, each in record.metadata.items()
+            key: {"value": masked(key, each.value), "type": each.type}
+            for key, each in record.metadata.items()
         },
         "labels": dict(record.labels),
-        "config": record.config,
+        "config": masked_config(record.config),
         "task": record.task,
         "parent": record.parent,
         "url": public_url(weights.url) if weights.url else None,
@@ -263,7 +266,7 @@ def pairs(argument: str, given: Iterable[str]) -> dict[str, str]:
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise click.UsageError(f"{argument} needs KEY=VALUE, not {text!r}.")
+            raise click.UsageError(f"{argument} needs KEY=VALUE, not {shown(text)}.")
         found[key] = value
     return found
 

@@ -15,11 +15,18 @@ TEXT_LIMIT = 16_777_216
 def shown(value: object, limit: int = 60) -> str:
     """Return the start of `repr(value)` for a message, or a text if Python cannot print it.
 
+    URLs in it are shown without their secrets.
+
     >>> shown("a" * 100, 8), shown(10**5_000)
     ("'aaaaaaa", 'an int that is too large to print')
     """
     try:
-        return repr(value)[:limit]
+        text = repr(value)
+        if "://" in text:
+            from localreg.values.secrets import masked_text  # only here: it loads urllib
+
+            text = masked_text(text)
+        return text[:limit]
     except ValueError:  # an int of thousands of digits, on its own or somewhere inside
         return f"an {type(value).__name__} that is too large to print"
     except RecursionError:

@@ -12,21 +12,20 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from localreg.errors import InvalidURLError, InvalidValueError
 from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen
+from localreg.values.secrets import PIN, public_parts
 
 URL_LIMIT = 32_768
 FILENAME_BYTES = 200  # file systems allow 255; localreg adds suffixes
-HIDDEN = "***"
 CLOUDS = ("s3", "gs", "az", "azure")  # schemes of object stores; ClearML writes azure
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ONE_SLASH = re.compile(rf"(https?|file|ftp|{'|'.join(CLOUDS)}):(?!//)", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
-_PIN = re.compile(r"sha256[=:](.*)", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNSAFE_IN_FILENAMES = re.compile(r"[\x00-\x1f\x7f/\\]")
 
@@ -74,7 +73,7 @@ def parse_weights_url(url: object) -> WeightsURL:
         return _local(_path_of_file_url(text))
     parts = _split(text)
     filename = safe_filename(unquote(parts.path))
-    return WeightsURL(text, _public(parts), filename, None, _pinned(text, parts.fragment))
+    return WeightsURL(text, public_parts(parts), filename, None, _pinned(text, parts.fragment))
 
 
 def parse_named_url(argument: str, url: object) -> WeightsURL:
@@ -91,7 +90,7 @@ def parse_named_url(argument: str, url: object) -> WeightsURL:
 
 
 def _pinned(text: str, fragment: str) -> str | None:
-    match = _PIN.fullmatch(fragment)
+    match = PIN.fullmatch(fragment)
     if match is None:
         return None
     if not is_sha256(match[1].lower()):
@@ -147,7 +146,7 @@ def public_url(url: str) -> str:
     >>> public_url("https://example.org/m.pt?X-Amz-Signature=1f&v=2")
     'https://example.org/m.pt?X-Amz-Signature=***&v=***'
     """
-    return url if url.startswith("file://") else _public(urlsplit(url))
+    return url if url.startswith("file://") else public_parts(urlsplit(url))
 
 
 def without_secrets(text: str) -> str:
@@ -242,17 +241,6 @@ def _split(text: str) -> SplitResult:
     if not parts.hostname:
         raise _invalid(text, "it has no host or bucket")
     return parts
-
-
-def _public(parts: SplitResult) -> str:
-    host = parts.netloc.rpartition("@")
-    netloc = f"{HIDDEN}@{host[2]}" if host[1] else parts.netloc
-    query = "&".join(
-        f"{name}={HIDDEN}" if equals else HIDDEN
-        for name, equals, _ in (field.partition("=") for field in parts.query.split("&") if field)
-    )
-    pin = parts.fragment if _PIN.fullmatch(parts.fragment) else ""  # others may be secrets
-    return urlunsplit((parts.scheme, netloc, parts.path, query, pin))
 
 
 def _invalid(text: str, reason: str) -> InvalidURLError:

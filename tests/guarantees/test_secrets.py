@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sqlite3
+import subprocess
+import sys
 import traceback
 from contextlib import closing
 from pathlib import Path
@@ -210,3 +213,105 @@ def test_secrets_are_not_printed(registry, capfd):
     assert HIDDEN in printed
     assert SECRET not in printed
     assert codes == [0] * 8 + [1, 1, 3, 0, 2] + [0] * 3 + [3]
+
+
+# tasks -------------------------------------------------------------------------------------
+
+DATABASE = f"postgresql://me:{SECRET}@db.example.org/data"
+SCRIPT = f"""
+import argparse, os
+from localreg import Task
+parser = argparse.ArgumentParser()
+parser.add_argument("--db")
+parser.add_argument("--hf-token")
+parser.add_argument("--kind", type=int)
+task = Task.init("p", "train")
+args = parser.parse_args()
+settings = task.connect({{"db": {{"password": "none"}}, "url": "{DATABASE}"}})
+task.connect_configuration({{"api_key": "{SECRET}", "url": "{DATABASE}"}}, name="c")
+task.get_logger().report_text("reading {DATABASE}")
+task.set_comment("from {DATABASE}")
+print(args.db, args.hf_token, settings["db"]["password"])
+if args.kind == 7:
+    raise ValueError("no {DATABASE}")
+"""
+
+
+@pytest.fixture
+def trained(registry, tmp_path, monkeypatch):
+    """A task with secrets in its arguments, parameters, configuration, log, comment and patch."""
+    monkeypatch.setenv("LOCALREG_HOME", str(registry.path))
+    folder = tmp_path / "work"
+    folder.mkdir()
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    (folder / "train.py").write_text(SCRIPT)
+    words = ["train.py", "--db", DATABASE, f"--hf-token={SECRET}", "--kind", "7"]
+    subprocess.run([sys.executable, *words], cwd=folder, check=False, capture_output=True)
+    task = Task.get_task(project_name="p", task_name="train")
+    task.set_parameter("General/db/password", SECRET)
+    task.upload_artifact("words", f"from {DATABASE}")
+    return task
+
+
+TASK_COMMANDS = [
+    ["task", "ls"],
+    ["task", "ls", "--json"],
+    ["task", "show", "{}"],
+    ["task", "show", "{}", "--json"],
+    ["task", "show", "{}", "--diff"],
+    ["history"],
+    ["history", "--json"],
+    ["task", "clone", "{}", "--set-param", f"https://me:{SECRET}@h"],
+]
+
+
+def test_secrets_of_tasks_are_not_printed_and_in_no_page(registry, trained, capfd):
+    """P22: of arguments, parameters, configurations, the log, the comment and the patch."""
+    assert trained.status == "failed"
+    codes = [main([each.format(trained.id) for each in words]) for words in TASK_COMMANDS]
+    printed = "".join(capfd.readouterr())
+    assert codes == [0] * 7 + [2]
+    assert SECRET not in printed
+    assert "postgresql://***@db.example.org/data" in printed
+    assert "hf-token=***" in printed
+    trained.report_single_value("v", 1)
+    assert main(["site"]) == 0
+    pages = [path.read_text(encoding="utf-8") for path in registry.path.rglob("*.html")]
+    assert any("postgresql://***@db" in page for page in pages)
+    assert not [page[page.index(SECRET) - 150 :][:200] for page in pages if SECRET in page]
+    assert SECRET not in (trained.status_reason or "")
+
+
+def test_secrets_of_tasks_are_shown_when_asked_for(trained, capfd):
+    """`--show-secrets` prints what was recorded; the patch then applies."""
+    for words in (["--json"], [], ["--diff"]):
+        assert main(["task", "show", trained.id, *words, "--show-secrets"]) == 0
+        out = capfd.readouterr().out
+        assert DATABASE in out
+        assert words == ["--diff"] or f"--hf-token={SECRET}" in out
+    assert out == trained.get_script()["diff"]
+
+
+def test_scripts_and_python_get_the_values(trained, capfd):
+    """They are kept for another run, and Python returns what was connected."""
+    assert trained.get_parameter("Args/hf_token") == SECRET
+    assert trained.get_script()["arguments"][1] == DATABASE
+    copy = Task.clone(trained)
+    copy.set_parameter("Args/kind", 3)
+    assert main(["task", "run", copy.id]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == f"{DATABASE} {SECRET} {SECRET}"
+
+
+def test_an_error_of_the_parser_does_not_show_a_secret(registry, monkeypatch):
+    """P22: nor does an error that names a parameter."""
+    task = Task.create("p", "train")
+    task.set_parameters({"Args/token": SECRET, "Args/url": DATABASE})
+    monkeypatch.setenv("LOCALREG_TASK_ID", task.id)
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    Task.init("p", "train")
+    for name in ("token", "url"):
+        parser = argparse.ArgumentParser()
+        parser.add_argument(f"--{name}", type=int)
+        with pytest.raises(LocalregError, match=name) as raised:
+            parser.parse_args()
+        assert SECRET not in "".join(traceback.format_exception(raised.value))

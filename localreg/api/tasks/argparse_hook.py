@@ -20,6 +20,7 @@ from localreg.errors import InvalidValueError
 from localreg.operations.tasks.parameters import ARGUMENTS, cast_as, value_of
 from localreg.values.checks import shown
 from localreg.values.metadata import cast
+from localreg.values.secrets import masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -180,17 +181,26 @@ def _convert_one(action: argparse.Action, value: object) -> object:
             new = action.type(value)
     except (TypeError, ValueError, argparse.ArgumentTypeError) as error:
         raise InvalidValueError(
-            f"parameter Args/{action.dest} of the task is {shown(value)}, which the script's "
-            f"parser refuses: {error}",
+            f"parameter Args/{action.dest} of the task is {_shown(action, value)}, which the "
+            f"script's parser refuses: {_reason(action, value, error)}",
             argument=action.dest,
-        ) from error
+        ) from None  # its text may hold a secret
     if action.choices is not None and new not in action.choices:
         raise InvalidValueError(
-            f"parameter Args/{action.dest} of the task is {shown(value)}, but the script's parser "
-            f"allows only {', '.join(map(str, action.choices))[:200]}",
+            f"parameter Args/{action.dest} of the task is {_shown(action, value)}, but the "
+            f"script's parser allows only {', '.join(map(str, action.choices))[:200]}",
             argument=action.dest,
         )
     return new
+
+
+def _shown(action: argparse.Action, value: object) -> str:
+    return shown(masked(action.dest, value) if isinstance(value, str) else value)
+
+
+def _reason(action: argparse.Action, value: object, error: Exception) -> str:
+    secret = isinstance(value, str) and masked(action.dest, value) != value
+    return type(error).__name__ if secret else str(error)
 
 
 def _added(parser: argparse.ArgumentParser, found: object) -> set[str]:

@@ -11,7 +11,7 @@ import traceback
 from localreg import log, operations
 from localreg.api import ambient
 from localreg.errors import LocalregError
-from localreg.values.urls import without_secrets
+from localreg.values.secrets import masked_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from localreg.registry import Chain
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>)\]]+")
 _FILE = re.compile(r'File "([^"]+)"')
 REASON_LIMIT = 4_000  # characters of the end of a traceback
 
@@ -63,7 +62,7 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted by the user"
     text = "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace").decode()
-    text = _URL.sub(lambda url: without_secrets(url[0]), text)
+    text = masked_text(text)
     text = _FILE.sub(lambda path: f'File "{os.path.basename(path[1])}"', text)  # noqa: PTH119
     return text[-REASON_LIMIT:].strip()
 
@@ -96,4 +95,4 @@ def _verdict() -> tuple[str, str | None]:
     if code is None or code == 0:
         return "completed", None
     reason = f"exit code {code}" if isinstance(code, int) else str(code)
-    return "failed", _URL.sub(lambda url: without_secrets(url[0]), reason)[:REASON_LIMIT]
+    return "failed", masked_text(reason)[:REASON_LIMIT]

@@ -45,7 +45,7 @@ def history_command(model: str | None, limit: int, as_json: bool, directory: str
                     "subject": each.subject,
                     "kind": each.kind,
                     "field": each.field,
-                    "payload": each.payload,
+                    "payload": history.shown_payload(each),
                 }
                 for each in entries
             ]

@@ -18,6 +18,7 @@ from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import uses
 from localreg.operations.models.details import Details, model_details, where_text
 from localreg.registry import OpenRegistry
+from localreg.values.secrets import masked, masked_config, masked_text
 from localreg.values.units import moment, size_text
 from localreg.values.urls import public_url
 
@@ -54,14 +55,19 @@ def _facts(registry: OpenRegistry, details: Details) -> list[tuple[str, str]]:
         ("tags", " ".join(record.tags)),
         ("system tags", " ".join(record.system_tags)),
         ("framework", record.framework or ""),
-        ("comment", record.comment or ""),
+        ("comment", masked_text(record.comment or "")),
         ("url", public_url(url) if url else ""),
         ("weights", _weights(registry, details)),
         ("inside", "\n".join(details.inside)),
         ("package", "yes" if record.package else ""),
-        ("metadata", "\n".join(f"{key} = {each.value}" for key, each in record.metadata.items())),
+        (
+            "metadata",
+            "\n".join(
+                f"{key} = {masked(key, each.value)}" for key, each in record.metadata.items()
+            ),
+        ),
         ("labels", "\n".join(f"{value} {label}" for label, value in record.labels.items())),
-        ("configuration", record.config.rstrip("\n")),
+        ("configuration", masked_config(record.config.rstrip("\n"))),
         ("made by task", record.task or ""),
         ("parent", record.parent or ""),
         ("created", f"{moment(record.created)} UTC"),

@@ -25,7 +25,7 @@ from localreg.cli.streams import already
 from localreg.errors import InvalidValueError
 from localreg.filesystem.plain_files import check_path, read_text
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.finding.upstream import model_row
+from localreg.operations.finding.upstream import Found, model_row
 from localreg.operations.tasks import (
     cloning,
     git_state,
@@ -41,6 +41,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.values import settings
 from localreg.values.checks import check_name
 from localreg.values.records import Json, TaskRecord
+from localreg.values.secrets import masked, masked_arguments, masked_code, masked_text
 from localreg.values.units import moment
 
 STATUSES = (
@@ -127,40 +128,73 @@ def _status(task: TaskRecord) -> str:
 
 @task_command.command("show")
 @click.argument("task", metavar="ID")
+@click.option("--diff", is_flag=True, help="Only print what was not committed, as a patch.")
+@click.option("--show-secrets", is_flag=True, help="Also show passwords, keys and tokens.")
 @AS_JSON
 @IN_REGISTRY
-def show_command(task: str, as_json: bool, directory: str | None) -> None:
-    """Show everything about a task."""
+def show_command(
+    task: str, diff: bool, show_secrets: bool, as_json: bool, directory: str | None
+) -> None:
+    """Show everything about a task.
+
+    Passwords and queries in URLs are hidden, as are values whose names say that they are secrets,
+    such as api_key or password.
+
+    `localreg task show ID --diff --show-secrets | git apply` restores what was not committed.
+    """
     with opened(directory) as chain:
         found = search.look_up_reference(chain, task)
-        values = _task_json(found.registry, found.id)
+        if diff:
+            _print_diff(found, show_secrets=show_secrets)
+            return
+        values = _task_json(found.registry, found.id, show_secrets=show_secrets)
         if as_json:
             print_json(values)
         else:
             print_facts(_facts(chain, values))
 
 
-def _task_json(registry: OpenRegistry, task_id: str) -> Json:
+def _print_diff(found: Found, *, show_secrets: bool) -> None:
+    """Write the patch of a task to stdout, byte for byte."""
+    diff = lifecycle.place(found.registry, found.id).get("diff")
+    if diff is None:
+        say(f"No patch is recorded for task {found.id}.")
+        return
+    shown = str(diff) if show_secrets else masked_code(str(diff))
+    click.echo(git_state.patch_bytes(shown), nl=False)
+    if shown != diff:
+        say("Secrets are hidden in this patch, so it does not apply; --show-secrets shows them.")
+
+
+def _task_json(registry: OpenRegistry, task_id: str, *, show_secrets: bool = False) -> Json:
     found = task_details(registry, task_id)
     task, place = found.record, found.place
+    arguments = [str(each) for each in place.get("arguments", [])]
+
+    def text(value: str | None) -> str | None:
+        return value if show_secrets or value is None else masked_text(value)
+
     return {
         "id": task.id,
         "name": task.name,
         "project": task.project.name if task.project else None,
         "type": task.type,
         "status": _status(task),
-        "reason": task.reason,
-        "comment": task.comment,
+        "reason": text(task.reason),
+        "comment": text(task.comment),
         "parent": task.parent,
         "tags": found.tags,
         "configurations": found.configurations,
         "artifacts": found.artifacts,
-        "parameters": found.parameters,
+        "parameters": {
+            path: value if show_secrets else masked(path, value)
+            for path, value in found.parameters.items()
+        },
         "inputs": found.inputs,
         "outputs": found.outputs,
         "script": place.get("script") or task.run.get("script"),
         "module": place.get("module"),
-        "arguments": place.get("arguments", []),
+        "arguments": arguments if show_secrets else masked_arguments(arguments),
         "folder": place.get("folder"),
         "commit": None,
         **{name: task.run[name] for name in git_state.FACTS if name in task.run},
@@ -276,6 +310,7 @@ def _new(what: str, name: str, there: Collection[str]) -> str:
     """Return the remark that a copy has something that its source does not have."""
     some = ", ".join(islice(there, 10)) + (", …" if len(there) > 10 else "")
     has = f"it has {some}" if there else "it has none"
+    name = masked_text(name)
     return f"The copied task has no {what} {name!r}: {has}. The copy has it now; check the name."
 
 

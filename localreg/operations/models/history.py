@@ -11,6 +11,7 @@ from localreg.registry import OpenRegistry
 from localreg.store.rows import event_rows
 from localreg.values.frozen import Frozen
 from localreg.values.records import Json, StateChange
+from localreg.values.secrets import masked, masked_config, masked_json, masked_text
 
 SHOWN = 60
 
@@ -68,6 +69,18 @@ def history(
     ]
 
 
+def shown_payload(change: HistoryEntry) -> Json:
+    """Return the payload of a change as it may be shown, without secrets."""
+    if change.kind == "task.configuration":
+        new = change.payload["new"]
+        return change.payload | {"new": new and [masked_config(new[0])]}
+    named = change.kind in ("task.parameter", "model.metadata")
+    return {
+        key: masked_json(value, str(change.field) if named and key in ("old", "new") else "")
+        for key, value in change.payload.items()
+    }
+
+
 def describe(change: StateChange) -> str:
     """Return an event as a line of text.
 
@@ -119,10 +132,11 @@ def _weights_added(change: StateChange) -> str:
 
 def _metadata(change: StateChange) -> str:
     old, new = change.payload["old"], change.payload["new"]
+    name = str(change.field)
+    was = "" if old is None else f" (was {_value(masked(name, old[0]))})"
     if new is None:
-        return f"metadata {change.field} dropped (was {_value(old[0])})"
-    was = "" if old is None else f" (was {_value(old[0])})"
-    return f"metadata {change.field} = {_value(new[0])}{was}"
+        return f"metadata {name} dropped{was}"
+    return f"metadata {name} = {_value(masked(name, new[0]))}{was}"
 
 
 def _alias_dropped(change: StateChange) -> str:
@@ -142,11 +156,14 @@ def _task_model(change: StateChange) -> str:
 
 def _task_parameter(change: StateChange) -> str:
     name, new = f"{change.payload['section']}/{change.field}", change.payload["new"]
-    return f"parameter {name} dropped" if new is None else f"parameter {name} = {_value(new[0])}"
+    if new is None:
+        return f"parameter {name} dropped"
+    return f"parameter {name} = {_value(masked(str(change.field), new[0]))}"
 
 
 def _value(value: object) -> str:
     text = "none" if value is None else repr(value) if isinstance(value, str) else str(value)
+    text = masked_text(text)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 

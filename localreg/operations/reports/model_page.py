@@ -28,6 +28,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, model_rows, task_rows
 from localreg.store.rows.model_rows import Connection
 from localreg.values.records import ModelRecord, Owner, WeightsRecord
+from localreg.values.secrets import masked, masked_config, masked_text
 from localreg.values.units import moment, size_text
 from localreg.values.urls import public_url
 
@@ -57,13 +58,15 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
             states=_states(record),
             aliases=record.aliases,
             tags=record.tags,
-            comment=record.comment,
+            comment=masked_text(record.comment or "") or None,
             facts=tuple(_facts(chain, registry, record, site)),
             weights=tuple(_weights(chain, registry, weights, blob)),
             inside=tuple(_inside(blob)),
-            metadata=tuple((key, each.value, each.type) for key, each in record.metadata.items()),
+            metadata=tuple(
+                (key, masked(key, each.value), each.type) for key, each in record.metadata.items()
+            ),
             labels=tuple(sorted(record.labels.items(), key=lambda item: item[1])),
-            config=record.config,
+            config=masked_config(record.config),
             versions=tuple(_versions(connection, record, site)),
             lineage=lineage_values(lineage(chain, Found(registry, model_id)), model_id, site),
             history=tuple(

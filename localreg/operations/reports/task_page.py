@@ -13,8 +13,8 @@ from localreg.pages.page_values import Fact, Link, Reported, TaskPage
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, report_rows, task_rows
 from localreg.values.records import Owner, TaskRecord
+from localreg.values.secrets import masked, masked_config, masked_text
 from localreg.values.units import moment, size_text
-from localreg.values.urls import without_secrets
 
 LOG_LINES = 2_000
 
@@ -32,22 +32,27 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
             project=site.project(record.project.name) if record.project else None,
             status="published" if record.published else record.status,
             tags=tuple(task_rows.tags(connection, task_id)),
-            comment=record.comment,
+            comment=masked_text(record.comment or "") or None,
             facts=tuple(_facts(record, site)),
             inputs=tuple(_models(chain, registry, task_id, "input", site)),
             outputs=tuple(_models(chain, registry, task_id, "output", site)),
-            config=config,
+            config=masked_config(config),
             labels=tuple(sorted(labels.items(), key=lambda item: item[1])),
             parameters=tuple(
-                (section, name, without_secrets(value))
+                (section, name, masked(name, value))
                 for section, name, value, _ in task_rows.parameters(connection, task_id)
             ),
-            configurations=tuple(task_rows.configurations(connection, task_id).items()),
+            configurations=tuple(
+                (name, masked_config(text))
+                for name, text in task_rows.configurations(connection, task_id).items()
+            ),
             artifacts=tuple(
                 (each.name, each.kind, size_text(each.size), each.digest)
                 for each in task_rows.artifacts(connection, task_id).values()
             ),
-            log=tuple((moment(each.at), getLevelName(each.level), each.text) for each in log),
+            log=tuple(
+                (moment(each.at), getLevelName(each.level), masked_text(each.text)) for each in log
+            ),
             more_log=more,
             reported=Reported(),
         )
@@ -56,7 +61,7 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
 def _facts(record: TaskRecord, site: Site) -> Iterator[Fact]:
     yield Fact("type", record.type)
     if record.reason:
-        yield Fact("reason", record.reason)
+        yield Fact("reason", masked_text(record.reason))
     if record.parent:
         yield Fact("parent", record.parent, site.page("task", record.parent))
     yield from _run_facts(record.run)

@@ -17,6 +17,7 @@ from localreg.values.checks import NAME_LIMIT, check_text, shown
 from localreg.values.frozen import Frozen
 from localreg.values.metadata import cast, entry
 from localreg.values.records import MetadataValue, TaskRecord
+from localreg.values.secrets import masked
 
 GENERAL, ARGUMENTS = "General", "Args"
 MOST = 10_000
@@ -276,7 +277,8 @@ def stored(value: MetadataValue) -> object:
 
 def _not_a(value: MetadataValue, name: str, allowed: str) -> InvalidValueError:
     return InvalidValueError(
-        f"parameter {name} of the task is {shown(value.value)}; the script allows {allowed}",
+        f"parameter {name} of the task is {shown(masked(name, value.value))}; "
+        f"the script allows {allowed}",
         argument=name,
     )
 

@@ -16,9 +16,8 @@ from localreg.registry import OpenRegistry
 from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen
 from localreg.values.records import Json
+from localreg.values.secrets import masked_text
 from localreg.values.urls import without_secrets
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 
 class Run(Frozen):
@@ -167,5 +166,5 @@ def _requirements(given: object) -> dict[str, str]:
         if line and not line.startswith("-"):
             name = re.split(r"[\s=<>!~;\[@]", line, maxsplit=1)[0]
             asked = line[len(name) :].strip().removeprefix("==")
-            found[name or line] = _URL.sub(lambda url: without_secrets(url[0]), asked)
+            found[name or line] = masked_text(asked)
     return found
