@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
-import threading
 from pathlib import Path
 
 from localreg.filesystem.plain_files import open_plain
@@ -43,18 +43,22 @@ class BackgroundHash:
 
     def __init__(self, path: Path) -> None:
         import hashlib
+        import queue
 
         self._path = path
         self._reader = open_plain(path, "weights_url")
         self._digest = hashlib.sha256()
         self._buffer = memoryview(bytearray(BUFFER))
-        self._thread: threading.Thread | None = None
-        # It guards the attributes below.
-        self._changed = threading.Condition()
-        self._hashed = 0
+        # No Condition and no Thread: they are written in Python, and Ctrl-C in the middle of their
+        # methods leaves a lock held for ever, or makes `join` return too early.
+        self._wanted: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._steps: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._written = 0
-        self._over = False
+        # The thread changes these as long as it runs.
+        self._running = False
+        self._hashed = 0
         self._failure: OSError | None = None
+        self._given_up = False
 
     def __enter__(self) -> BackgroundHash:
         return self
@@ -65,55 +69,49 @@ class BackgroundHash:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._end(give_up=True)
+        self._given_up = True
+        self._end()
         self._reader.close()
 
     def advance(self, written: int) -> None:
         """Let the first `written` bytes be hashed: they are in the file and no longer change."""
-        with self._changed:
-            self._written = written
-            if self._thread is None:
-                if written - self._hashed < ALONE:
-                    return
-                thread = threading.Thread(target=self._follow, name="localreg-hash", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # the process is ending: `finish` hashes everything
-                    return
-                self._thread = thread
-            self._changed.notify_all()
-            while self._written - self._hashed > AHEAD and self._failure is None:
-                self._changed.wait()
+        self._written = written
+        if not self._running:
+            if written - self._hashed < ALONE:
+                return
+            self._running = True
+            try:
+                _thread.start_new_thread(self._follow, ())
+            except RuntimeError:  # the process is ending: `finish` hashes everything
+                self._running = False
+                return
+        self._wanted.put(written)
+        while written - self._hashed > AHEAD and self._failure is None:
+            self._steps.get()
         self._raise_failure()
 
     def finish(self) -> str:
         """Return the digest of all bytes given to `advance`, as 64 hex digits."""
-        self._end(give_up=False)
+        self._end()
         self._raise_failure()
         while self._hashed < self._written:
             self._hash_some(self._written)
         return self._digest.hexdigest()
 
     def _follow(self) -> None:
-        while True:
-            with self._changed:
-                while self._hashed >= self._written and not self._over:
-                    self._changed.wait()
-                if self._hashed >= self._written or (self._over and self._failure):
-                    return
-                written = self._written
-            try:
-                # In steps, so that a waiting writer can soon go on.
-                end = min(written, self._hashed + 16 * BUFFER)
-                while self._hashed < end:
-                    self._hash_some(end)
-            except OSError as error:
-                with self._changed:
-                    self._failure = error
-                    self._changed.notify_all()
-                return
-            with self._changed:
-                self._changed.notify_all()
+        try:
+            while (wanted := self._wanted.get()) is not None:
+                while self._hashed < wanted and not self._given_up:
+                    # In steps, so that a waiting writer can soon go on.
+                    end = min(wanted, self._hashed + 16 * BUFFER)
+                    while self._hashed < end:
+                        self._hash_some(end)
+                    self._steps.put(None)
+        except OSError as error:
+            self._failure = error
+        finally:
+            self._running = False
+            self._steps.put(None)
 
     def _hash_some(self, end: int) -> None:
         count = self._reader.readinto(self._buffer[: min(BUFFER, end - self._hashed)]) or 0
@@ -122,15 +120,11 @@ class BackgroundHash:
         self._digest.update(self._buffer[:count])
         self._hashed += count
 
-    def _end(self, *, give_up: bool) -> None:
-        with self._changed:
-            self._over = True
-            if give_up:
-                self._written = min(self._written, self._hashed)
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+    def _end(self) -> None:
+        """Wait for the thread, if there is one, until it has hashed what is wanted."""
+        self._wanted.put(None)
+        while self._running:
+            self._steps.get()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
