@@ -22,7 +22,6 @@ from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
 from localreg.values.layout import BLOBS, FILES, LOCKS, TEMPORARY, TREES
 
-NEW_FOLDER = ".new-"  # begins the name of a folder that has not been renamed to its place yet
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -110,10 +109,10 @@ class Folders(Frozen):
             return
         if os.path.lexists(folder):
             raise FileExistsError(folder)
-        from localreg.filesystem.temporary_owners import owner_mark
+        from localreg.filesystem.temporary_owners import unfinished
 
         # Under a temporary name: another member must not see it before the group may use it.
-        temporary = self.root / f"{NEW_FOLDER}{new_id()}{owner_mark()}"
+        temporary = unfinished(self.root / folder.name)
         temporary.mkdir()
         try:
             share_at(temporary, self.group)

@@ -20,9 +20,9 @@ from pathlib import Path
 from localreg import log
 from localreg.errors import InvalidValueError, SourceNotFoundError
 from localreg.filesystem.portable_files import remove_file, replace_file
+from localreg.filesystem.temporary_owners import unfinished
 from localreg.values.checks import TEXT_LIMIT, shown
 from localreg.values.frozen import Frozen
-from localreg.values.ids import new_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -379,7 +379,7 @@ def replacing_plain(place: Path, argument: str) -> Iterator[Path]:
         InvalidValueError: something that is not a plain file is there.
     """
     target = check_replaceable(place, argument)
-    temporary = target.with_name(f".{target.name[:50]}.{new_id()[:8]}.part")
+    temporary = unfinished(target)
     try:
         yield temporary
         replace_file(temporary, check_replaceable(target, argument))

@@ -1,5 +1,7 @@
 """The owner of a temporary file, in its name, so that files of dead processes can be deleted.
 
+`localreg.values.layout` lists the names.
+
 A name ends in a mark, ``.<machine>-<pid>``. The machine is a digest of the host name, the boot and
 the process namespace, because a process number is only valid inside these: two containers, or a
 machine before and after a restart, differ. No lock is needed; some file systems only pretend to
@@ -12,6 +14,9 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
+
+from localreg.values.layout import unfinished_name
 
 # Of Windows.
 _QUERY, _NO_PROCESS, _DENIED, _STILL_ACTIVE = 0x1000, 87, 5, 259
@@ -22,6 +27,12 @@ _MARK = re.compile(r"\.([0-9a-f]{12})-([0-9]{1,10})$")
 def owner_mark() -> str:
     """Return the mark at the end of names of this process's temporary files."""
     return f".{_machine()}-{os.getpid()}"
+
+
+def unfinished(place: Path) -> Path:
+    """Return a new path beside `place` for what is written there until it is complete."""
+    # Shorter than the name may be, because the id and the mark are added.
+    return place.with_name(unfinished_name(place.name[:50], owner_mark()))
 
 
 def is_alive(name: str) -> bool | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from localreg.filesystem.group_modes import share
 from localreg.filesystem.plain_files import content_of
 from localreg.filesystem.portable_files import replace_file
-from localreg.values.ids import new_id
+from localreg.filesystem.temporary_owners import unfinished
 
 STATIC = Path(__file__).parent / "static"
 OWN = (
@@ -86,7 +86,7 @@ def write_assets(folder: Path, group: int | None = None) -> None:
 
 
 def _write(target: Path, content: bytes, group: int | None) -> None:
-    temporary = target.with_name(f".asset-{new_id()}")
+    temporary = unfinished(target)
     try:
         with open(temporary, "xb") as file:
             file.write(content)

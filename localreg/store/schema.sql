@@ -75,7 +75,7 @@ CREATE TABLE design (
 --   verified      when they were last hashed; NULL if never, or if they were damaged
 --   ctime         the file's change time then, nanoseconds; while it is the same, no one wrote to it
 --   sample        a digest of the first and last bytes: a file with another one is another file
---   unreferenced  when gc first found that nothing refers to them
+--   unreferenced  since when nothing refers to them; 0: their deletion was asked for
 --   facts         JSON: what their headers say
 --   upstream      the directory of the upstream registry that keeps them; NULL if they came here
 CREATE TABLE blob (

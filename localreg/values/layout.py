@@ -1,4 +1,4 @@
-"""The names of the files and folders of a registry, in one place.
+"""The names of the files and folders of a registry, and of what is unfinished, in one place.
 
 A registry is a directory::
 
@@ -11,9 +11,36 @@ A registry is a directory::
     tmp/               files that are being written, and partial downloads
     locks/             lock files
     quarantine/        damaged files that `repair` moved away
+
+What is unfinished has one of these names. A kill leaves it, and `gc` deletes it:
+
+    =====================  ============================  =======================================
+    where                  name                          what
+    =====================  ============================  =======================================
+    tmp/                   KIND-ID.OWNER                 bytes to keep, archives, new lock files
+    tmp/                   get-URL-ID.OWNER              a folder with a download and its note;
+                                                         OWNER is "free" after a failure
+    tmp/                   outside-ID.OWNER              names the third one from below
+    .                      .ID-registry.db.OWNER         a database that is made, or backed up
+    .                      .ID-NAME.OWNER                a folder of a shared registry
+    files/DIGEST/          .ID-NAME.OWNER                a local copy
+    trees/                 .ID-DIGEST.OWNER              a package that is unpacked
+    reports/, and below    .ID-NAME.OWNER                pages, and the files that they share
+    a folder of the user   .ID-NAME.OWNER                private copies, pages, images
+    an upload's folder     .ID-NAME.OWNER                ID and OWNER are in the table ``upload``
+    an object store        as uploaded                   the same; ID is in the object's metadata
+    =====================  ============================  =======================================
+
+ID is 32 hex digits, OWNER the mark of a process (`localreg.filesystem.temporary_owners`). SQLite
+adds an ending to the names of databases, for their logs. The user's folder for local copies of
+registries that cannot be written to has ``files/`` and ``trees/`` too.
 """
 
 from __future__ import annotations
+
+import re
+
+from localreg.values.ids import new_id
 
 HIDDEN = ".localreg"  # a registry in a project's directory; found from the folders below it
 DATABASE = "registry.db"
@@ -24,3 +51,35 @@ REPORTS = "reports"
 TEMPORARY = "tmp"
 LOCKS = "locks"
 QUARANTINE = "quarantine"
+
+UNFINISHED_IN = {"": 0, FILES: 1, TREES: 0, REPORTS: 1}  # and in folders so many levels below
+UNFINISHED_DOWNLOAD = "get-"
+OUTSIDE_NOTE = "outside"
+_UNFINISHED = re.compile(
+    r"\.([0-9a-f]{32})-.*(\.[0-9a-f]{12}-[0-9]{1,10})(?:-wal|-shm|-journal)?", re.DOTALL
+)
+
+
+def unfinished_name(name: str, owner: str, unique: str | None = None) -> str:
+    """Return the name of a file or folder, beside its final place, as long as it is unfinished.
+
+    Args:
+        name: the final name.
+        owner: the mark of the process that makes it.
+        unique: its id; None for a new one.
+
+    >>> unfinished_name("net.pt", ".0123456789ab-77", "f" * 32)
+    '.ffffffffffffffffffffffffffffffff-net.pt.0123456789ab-77'
+    """
+    return f".{unique or new_id()}-{name}{owner}"
+
+
+def owner_of_unfinished(name: str) -> str | None:
+    """Return the owner in the name of something unfinished; None for any other name.
+
+    >>> owner_of_unfinished(".ffffffffffffffffffffffffffffffff-registry.db.0123456789ab-77-wal")
+    '.0123456789ab-77'
+    >>> owner_of_unfinished(".gitignore")
+    """
+    match = _UNFINISHED.fullmatch(name)
+    return None if match is None else match[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 from localreg.blobs.blob_files import size_of
 from localreg.filesystem.portable_files import make_readonly_at, remove_file, replace_file
 from localreg.filesystem.syncing import sync_file
-from localreg.values.ids import new_id
+from localreg.values.layout import unfinished_name
 
 # Nanoseconds: Linux's own file systems, NTFS and CIFS, some by FUSE, exFAT, ext2, FAT.
 _TIME_STEPS = (1, 100, 1_000, 10_000_000, 1_000_000_000, 2_000_000_000)
@@ -21,8 +21,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; a file that is made there then replaces `path`."""
     from localreg.filesystem.temporary_owners import owner_mark
 
-    # It contains the final name, so that a refused name fails before a byte is copied.
-    temporary = path.with_name(f".{new_id()}-{path.name}{owner_mark()}")
+    # It contains the whole name, so that a refused name fails before a byte is copied.
+    temporary = path.with_name(unfinished_name(path.name, owner_mark()))
     try:
         yield temporary
         if os.path.lexists(temporary):

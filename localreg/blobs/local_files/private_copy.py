@@ -10,7 +10,7 @@ from localreg.errors import PathExistsError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import absolute, check_path, replacing_plain, unchanged
 from localreg.filesystem.portable_files import replace_file
-from localreg.values.ids import new_id
+from localreg.filesystem.temporary_owners import unfinished
 
 
 def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
@@ -35,7 +35,7 @@ def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
             with replacing_plain(place, "output") as temporary:
                 _copy_file(source, temporary)
             return place
-        temporary = place.with_name(f".{place.name[:100]}.{new_id()[:8]}.part")
+        temporary = unfinished(place)
         try:
             _copy_folder(source, temporary)
             replace_file(temporary, place)

@@ -13,7 +13,6 @@ from localreg.blobs.archives.unpacking import limits_from_environment, remove_tr
 from localreg.errors import ArchiveError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.syncing import sync_tree
-from localreg.values.ids import new_id
 from localreg.values.layout import TREES
 
 TYPE_CHECKING = False
@@ -55,14 +54,14 @@ def unpacked(blobs: Folders, digest: str, archive: Path, filename: str) -> Path:
     known = tree(blobs, digest)
     if known is not None:
         return known
-    from localreg.filesystem.temporary_owners import owner_mark
+    from localreg.filesystem.temporary_owners import unfinished
 
     limits = limits_from_environment()
     with disk_errors("unpacking weights", archive):
         folder = _folder(blobs)
         if _is_tree(folder / digest):  # elsewhere
             return folder / digest
-        temporary = folder / f".{new_id()}{owner_mark()}"
+        temporary = unfinished(folder / digest)
         before = archive.stat()
         unpack(archive, filename, temporary, limits, blobs.group)
         place = folder / digest

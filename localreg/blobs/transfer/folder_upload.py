@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
 from localreg.blobs.staging.hashing import file_digest
 from localreg.blobs.staging.staging import StagedBlob, check_room, source_size, stage_file
-from localreg.blobs.transfer.transferred import Uploaded
+from localreg.blobs.transfer.transferred import Uploaded, UploadMark
 from localreg.errors import StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import remove_file
 from localreg.filesystem.syncing import sync_folder
-from localreg.values.ids import new_id
+from localreg.values.layout import unfinished_name
 from localreg.values.urls import local_path, local_url
 
 TYPE_CHECKING = False
@@ -30,7 +32,13 @@ _NO_LINKS = frozenset(
 
 
 def upload(
-    source: Path, destination: str, name: str, *, sync: bool, progress: Progress | None = None
+    source: Path,
+    destination: str,
+    name: str,
+    mark: UploadMark,
+    *,
+    sync: bool,
+    progress: Progress | None = None,
 ) -> Uploaded:
     """Copy a file to a destination.
 
@@ -38,6 +46,7 @@ def upload(
         source: a regular file.
         destination: URL of the folder; made if it does not exist.
         name: the object's name; if other bytes have it, the digest is put into the name.
+        mark: tells it from files of others.
         sync: sync the file to disk before this returns.
         progress: called with the number of bytes done, and the total.
 
@@ -50,15 +59,65 @@ def upload(
         size = source_size(source)
         _make_folder(folder, sync)
         check_room(folder, size)
-        temporary = folder / f".{new_id()}.part"
+        temporary = folder / _unfinished_name(name, mark)
         try:
             staged = stage_file(source, temporary, "copy", sync=sync, progress=progress)
+            _set_time(temporary, mark)
             target, made = give_name(staged, folder, name)
             if sync:
                 sync_folder(folder)
         finally:
             remove_file(temporary, missing_ok=True)
     return Uploaded(local_url(target), staged.digest, staged.size, made)
+
+
+def _unfinished_name(name: str, mark: UploadMark) -> str:
+    return unfinished_name(name[:50], mark.owner, mark.id)
+
+
+def _set_time(path: Path, mark: UploadMark) -> None:
+    assert mark.modified is not None
+    # Some network file systems refuse it: then a crash may leave the file, which gc cannot tell
+    # from a file of somebody else.
+    with suppress(PermissionError):
+        os.utime(path, ns=(mark.modified, mark.modified))
+
+
+def left_of(url: str, mark: UploadMark) -> list[Path]:
+    """Return what an upload left: the unfinished file, and the file that it gave a name.
+
+    A file that was there before, or was changed since, is not in it.
+
+    Args:
+        url: what the upload was planned as; it may have got a longer name.
+
+    Raises:
+        StorageError: the folder cannot be read, or is missing.
+    """
+    place = local_path(url)
+    assert place is not None
+    unfinished = place.with_name(_unfinished_name(place.name, mark))
+    stem, _, _ = place.name.partition(".")
+    with disk_errors("looking for an upload", place.parent):
+        there = sorted(place.parent.iterdir())
+        named = [
+            each
+            for each in there
+            if each.name.startswith(stem)
+            and (each == place or each.name == _unique(place.name, _digits(stem, each.name)))
+            and _is_made(each, mark)
+        ]
+    return [unfinished] * (unfinished in there) + named
+
+
+def _digits(stem: str, name: str) -> str:
+    """Return what is in a name after its stem: the digits that `_unique` put there."""
+    return name[len(stem) + 1 : len(stem) + 13]
+
+
+def _is_made(path: Path, mark: UploadMark) -> bool:
+    status = path.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_mtime_ns == mark.modified
 
 
 def expected_url(

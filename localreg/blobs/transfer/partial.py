@@ -10,6 +10,7 @@ from localreg.blobs.staging.hashing import BackgroundHash
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import remove_file, replace_file
 from localreg.filesystem.syncing import sync
+from localreg.filesystem.temporary_owners import unfinished
 from localreg.values.frozen import Frozen, values
 
 SYNC_STEP = 128 * 1024 * 1024
@@ -94,7 +95,7 @@ class Part:
             return
         self.note = Note(self._key, etag, total)
         with disk_errors("downloading weights", self._note_path):
-            temporary = self._note_path.with_name(f"{self._note_path.name}.new")
+            temporary = unfinished(self._note_path)
             temporary.write_text(json.dumps(values(self.note)), encoding="utf-8")
             replace_file(temporary, self._note_path)
 

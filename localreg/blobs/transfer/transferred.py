@@ -24,6 +24,20 @@ class Downloaded(Frozen):
     filename: str | None
 
 
+class UploadMark(Frozen):
+    """What tells an upload of ours from other files and objects, also after a crash.
+
+    Attributes:
+        id: 32 hex digits; in the name of the unfinished file, and in the object's metadata.
+        owner: the mark of the process, as in `localreg.filesystem.temporary_owners`.
+        modified: the mtime that the file gets, nanoseconds; None for an object.
+    """
+
+    id: str
+    owner: str
+    modified: int | None
+
+
 class Uploaded(Frozen):
     """The result of an upload: an object at a destination.
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from localreg.blobs.transfer import folder_upload
-from localreg.blobs.transfer.transferred import Uploaded
-from localreg.values.ids import new_id
+from localreg.blobs.transfer.transferred import Uploaded, UploadMark
+from localreg.filesystem.temporary_owners import owner_mark
+from localreg.values.ids import new_id, now
 from localreg.values.urls import below, is_cloud, local_path, local_url
 
 TYPE_CHECKING = False
@@ -50,7 +51,21 @@ def expected_url(
     return folder_upload.expected_url(destination, name, digest, size, taken)
 
 
-def upload(source: Path, url: str, *, sync: bool, progress: Progress | None = None) -> Uploaded:
+def new_mark(url: str) -> UploadMark:
+    """Return the mark of a new upload by this process."""
+    # Microseconds: some network file systems keep no nanoseconds.
+    modified = None if is_cloud(url) else now() * 1_000
+    return UploadMark(new_id(), owner_mark(), modified)
+
+
+def upload(
+    source: Path,
+    url: str,
+    mark: UploadMark | None = None,
+    *,
+    sync: bool,
+    progress: Progress | None = None,
+) -> Uploaded:
     """Upload a file to a planned URL, or under a similar name if other bytes are there.
 
     Nothing is left at the destination after an error.
@@ -58,6 +73,7 @@ def upload(source: Path, url: str, *, sync: bool, progress: Progress | None = No
     Args:
         source: a regular file.
         url: a result of `planned_url` or `expected_url`.
+        mark: tells the upload from other files and objects; None for a new one.
         sync: sync the file to disk before this returns; a server decides for itself.
         progress: called with the number of bytes done, and the total.
 
@@ -66,14 +82,35 @@ def upload(source: Path, url: str, *, sync: bool, progress: Progress | None = No
         InvalidValueError: it is not a regular file, or changed during the upload.
         UploadError: the server did not accept it.
     """
+    mark = mark or new_mark(url)
     if is_cloud(url):
         from localreg.blobs.transfer.cloud import upload as cloud_upload
 
-        return cloud_upload.upload(source, url, progress=progress)
+        return cloud_upload.upload(source, url, upload_id=mark.id, progress=progress)
     target = local_path(url)
     assert target is not None  # `check_destination` accepts only clouds and folders
     folder = local_url(target.parent)
-    return folder_upload.upload(source, folder, target.name, sync=sync, progress=progress)
+    return folder_upload.upload(source, folder, target.name, mark, sync=sync, progress=progress)
+
+
+def left_of(url: str, mark: UploadMark, etag: str | None = None) -> list[str]:
+    """Return the URLs of what an upload left that nothing records: deleting them loses nothing.
+
+    What was there before, or was changed since, is not in it.
+
+    Args:
+        url: what the upload was planned as.
+        mark: as it was given to `upload`; or the mtime of a file that is to be deleted.
+        etag: of an object that is to be deleted; None for an upload.
+
+    Raises:
+        StorageError, UploadError: the destination cannot be reached.
+    """
+    if is_cloud(url):
+        from localreg.blobs.transfer.cloud import upload as cloud_upload
+
+        return cloud_upload.left_of(url, mark.id, etag)
+    return [local_url(path) for path in folder_upload.left_of(url, mark)]
 
 
 def is_there(url: str, size: int | None) -> bool:

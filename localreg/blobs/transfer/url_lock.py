@@ -23,7 +23,7 @@ from localreg.filesystem.portable_files import remove_file
 from localreg.filesystem.syncing import NO_LOCKS
 from localreg.filesystem.temporary_owners import free_mark, is_alive, owner_mark, process_id
 from localreg.values.ids import new_id
-from localreg.values.layout import TEMPORARY
+from localreg.values.layout import TEMPORARY, UNFINISHED_DOWNLOAD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def download_folder(folders: Folders, url: str) -> Iterator[Path]:
     A part that is there at the end stays for the next download of the URL.
     """
     with disk_errors("downloading weights", folders.root):
-        mine = folders.make_folder(TEMPORARY) / f"get-{url_key(url)}-{new_id()[:8]}{owner_mark()}"
+        mine = folders.make_folder(TEMPORARY) / _folder_name(url, owner_mark())
         if not _take_over(folders, url, mine):
             mine.mkdir()
             share_at(mine, folders.group)
@@ -128,6 +128,10 @@ def download_folder(folders: Folders, url: str) -> Iterator[Path]:
     finally:
         with disk_errors("downloading weights", mine):
             _release(mine, url)
+
+
+def _folder_name(url: str, owner: str) -> str:
+    return f"{UNFINISHED_DOWNLOAD}{url_key(url)}-{new_id()[:8]}{owner}"
 
 
 def _take_over(folders: Folders, url: str, mine: Path) -> bool:
@@ -159,7 +163,7 @@ def _holds_files(folder: Path) -> bool:
 def _release(mine: Path, url: str) -> None:
     remaining = list(mine.iterdir())
     if mine / PART in remaining:
-        mine.rename(mine.with_name(f"get-{url_key(url)}-{new_id()[:8]}{free_mark()}"))
+        mine.rename(mine.with_name(_folder_name(url, free_mark())))
         return
     for path in remaining:
         remove_file(path)
@@ -167,7 +171,7 @@ def _release(mine: Path, url: str) -> None:
 
 
 def _folders(folders: Folders, url: str) -> list[Path]:
-    return sorted(folders.folder_path(TEMPORARY).glob(f"get-{url_key(url)}-*"))
+    return sorted(folders.folder_path(TEMPORARY).glob(f"{UNFINISHED_DOWNLOAD}{url_key(url)}-*"))
 
 
 def _size(folder: Path) -> int:

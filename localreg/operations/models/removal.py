@@ -13,7 +13,7 @@ from localreg.errors import (
 )
 from localreg.operations.finding.references import require_model, resolve_removed
 from localreg.operations.weights.locations import holder
-from localreg.operations.weights.uploading import delete_uploaded
+from localreg.operations.weights.uploading import announce_deletions, delete_uploads
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows
@@ -65,12 +65,16 @@ def _remove(registry: OpenRegistry, model_id: str, *, delete_weights: bool, forc
         _pull_from_outputs(change, model_id)
         change.record("model.removed", model_id, _without_private_urls(record).payload())
         digests = sorted({each.digest for each in record.weights if each.digest})
-        blob_rows.mark_unreferred(change.connection, digests)
+        if delete_weights:
+            blob_rows.give_up(change.connection, digests)  # gc goes on after a kill
+            doomed = announce_deletions(change, record.weights)
+        else:
+            blob_rows.mark_unreferred(change.connection, digests)
     if not delete_weights:
         return True
-    # Lists, not generators: every deletion is tried, also after one that failed.
-    uploads = [delete_uploaded(registry, each) for each in record.weights]
-    return all([*uploads, *[_delete_unused(registry, digest) for digest in digests]])
+    uploads = delete_uploads(registry, doomed)
+    # A list, not a generator: every deletion is tried, also after one that failed.
+    return all([uploads, *[_delete_unused(registry, digest) for digest in digests]])
 
 
 def _check_unused(change: Change, record: ModelRecord) -> None:
@@ -141,6 +145,9 @@ def restore_model(chain: Chain, reference: object) -> Restored:
                 reference=model_id,
             )
         change.record("model.restored", model_id, gone.payload)
+        for each in model_rows.weights(change.connection, model_id):
+            if each.digest is not None:
+                blob_rows.mark_referred(change.connection, each.digest)
     with chain.first.store.read() as connection:
         weights = model_rows.weights(connection, model_id)
     missing = [each.digest for each in weights if each.digest and _is_gone(chain, each)]

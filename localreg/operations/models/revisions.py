@@ -12,7 +12,12 @@ from localreg.operations.models.outputs import enter, entry_of
 from localreg.operations.weights.ingest import Held, Source, as_file, taken_in
 from localreg.operations.weights.locations import holder, local_file
 from localreg.operations.weights.origin import Origin, origin_of, weights_record
-from localreg.operations.weights.uploading import delete_uploaded, uploaded_at_once
+from localreg.operations.weights.uploading import (
+    Doomed,
+    announce_deletions,
+    delete_uploads,
+    uploaded_at_once,
+)
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows
@@ -90,8 +95,8 @@ def point_to(chain: Chain, model_id: str, url: object, update: Update) -> None:
         return
     origin = origin_of(parsed, kept=False, pinned=parsed.pinned, package=False)
     with chain.first.store.write() as change:
-        _, dropped = _add(change, model_id, origin, None, update)
-    _delete_uploads(chain.first, dropped)
+        _, doomed = _add(change, model_id, origin, None, update)
+    delete_uploads(chain.first, doomed)
 
 
 def keep(chain: Chain, model_id: str, source: Source, update: Update) -> WeightsRecord:
@@ -104,8 +109,8 @@ def keep(chain: Chain, model_id: str, source: Source, update: Update) -> Weights
     check_draft(chain.first, model_id)
     origin = Origin(url=None, public=None, filename=source.filename, kept=True)
     with taken_in(chain, source) as (change, held):
-        weights, dropped = _add(change, model_id, origin, held, update)
-    _delete_uploads(chain.first, dropped)
+        weights, doomed = _add(change, model_id, origin, held, update)
+    delete_uploads(chain.first, doomed)
     return weights
 
 
@@ -129,18 +134,18 @@ def upload(
             url=uploaded.url,
             public=parse_named_url("url", uploaded.url).public,
             filename=source.filename,
-            uploaded=True,
+            uploaded=uploaded.made,
         )
         held = Held(uploaded.digest, uploaded.size)
-        _, dropped = _add(change, model_id, origin, held, update)
-    _delete_uploads(registry, dropped)
+        _, doomed = _add(change, model_id, origin, held, update)
+    delete_uploads(registry, doomed)
     return uploaded.url
 
 
 def _add(
     change: Change, model_id: str, origin: Origin, held: Held | None, update: Update
-) -> tuple[WeightsRecord, tuple[WeightsRecord, ...]]:
-    """Add a revision, within a transaction; return it, and the revisions that it replaces."""
+) -> tuple[WeightsRecord, Doomed]:
+    """Add a revision, within a transaction; return it, and the uploads that it replaces."""
     connection = change.connection
     row = require_draft(connection, model_id)
     before = model_rows.weights(connection, model_id)
@@ -188,20 +193,18 @@ def _parent(change: Change, task_id: str, row: model_rows.ModelRow, entry: str) 
 
 def _drop(
     change: Change, model_id: str, before: tuple[WeightsRecord, ...], keep_last: int | None
-) -> tuple[WeightsRecord, ...]:
-    """Drop the oldest revisions, so that `keep_last` are left with the new one; return them."""
+) -> Doomed:
+    """Drop the oldest revisions, so that `keep_last` are left with the new one.
+
+    Returns:
+        Their uploads; gc deletes the bytes that the registry has.
+    """
     dropped = before[: max(0, len(before) + 1 - keep_last)] if keep_last is not None else ()
     for each in dropped:
         payload = {"revision": each.revision, "digest": each.digest, "filename": each.filename}
         change.record("model.weights_dropped", model_id, payload)
     blob_rows.mark_unreferred(change.connection, [each.digest for each in dropped if each.digest])
-    return dropped
-
-
-def _delete_uploads(registry: OpenRegistry, dropped: tuple[WeightsRecord, ...]) -> None:
-    # gc deletes the bytes that the registry has.
-    for each in dropped:
-        delete_uploaded(registry, each)
+    return announce_deletions(change, dropped)
 
 
 def restore_weights(registry: OpenRegistry, model_id: str, revision: object) -> None:

@@ -28,7 +28,7 @@ from localreg.filesystem.plain_files import (
     replacing_plain,
 )
 from localreg.filesystem.portable_files import replace_file
-from localreg.filesystem.temporary_owners import machine_key
+from localreg.filesystem.temporary_owners import machine_key, unfinished
 from localreg.operations.reports.charts import reported_values
 from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.model_page import compared_values, model_values
@@ -42,7 +42,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import overview_rows
 from localreg.values import settings
 from localreg.values.frozen import replace
-from localreg.values.ids import new_id, now
+from localreg.values.ids import now
 from localreg.values.layout import REPORTS
 from localreg.values.metrics import better
 from localreg.values.records import Owner
@@ -182,7 +182,7 @@ def _write(place: Path, text: str, group: int | None) -> Path:
     A link in its place is replaced and not followed: it may lead out of the registry.
     """
     with disk_errors("writing a page", place):
-        temporary = place.with_name(f".{new_id()}.part")
+        temporary = unfinished(place)
         try:
             temporary.write_text(text, encoding="utf-8")
             share_at(temporary, group)

@@ -16,7 +16,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
-from localreg.values.layout import FILES, TEMPORARY, TREES
+from localreg.values.layout import FILES, TEMPORARY, TREES, UNFINISHED_DOWNLOAD
 from localreg.values.urls import is_sha256, public_url
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -76,7 +76,7 @@ def cached(chain: Chain) -> list[Cached]:
     partials = [
         path
         for path in _folders(blobs.folder_path(TEMPORARY))
-        if path.name.startswith("get-") and is_alive(path.name) is not True
+        if path.name.startswith(UNFINISHED_DOWNLOAD) and is_alive(path.name) is not True
     ]
     with registry.store.read() as connection:
         kept = blob_rows.kept_digests(connection)

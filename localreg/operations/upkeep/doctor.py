@@ -22,7 +22,7 @@ from localreg.store.database.opening import sqlite_version
 from localreg.store.rows import blob_rows, event_rows, overview_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
-from localreg.values.ids import new_id, now
+from localreg.values.ids import now
 from localreg.values.layout import BLOBS, FILES, QUARANTINE, TEMPORARY, TREES
 from localreg.values.version import __version__
 
@@ -249,19 +249,18 @@ def _bytes_of(rows: list[BlobRow]) -> str:
 def _links(registry: OpenRegistry) -> list[Finding]:
     """Try hard links, which save space, and clones of files, which save time."""
     try:
-        with registry.blobs.temporary("doctor") as first:
+        with (
+            registry.blobs.temporary("doctor") as first,
+            registry.blobs.temporary("doctor") as second,
+        ):
             first.write_bytes(b"x" * 4096)
-            second = first.with_name(f"doctor-{new_id()}")
             try:
-                try:
-                    os.link(first, second)
-                    hard = True
-                except OSError:
-                    hard = False
-                second.unlink(missing_ok=True)
-                cloned = clone(first, second)
-            finally:
-                second.unlink(missing_ok=True)
+                os.link(first, second)
+                hard = True
+            except OSError:
+                hard = False
+            second.unlink(missing_ok=True)
+            cloned = clone(first, second)
     except LocalregError as error:
         return [Finding("writing", "bad", str(error))]
     return [

@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
-from localreg.blobs.folders import NEW_FOLDER
 from localreg.blobs.local_files import unpacked_trees
 from localreg.blobs.local_files.local_file import size_of_copies
 from localreg.errors import (
@@ -30,7 +29,15 @@ from localreg.store.rows import blob_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.ids import now
-from localreg.values.layout import BLOBS, FILES, TEMPORARY, TREES
+from localreg.values.layout import (
+    BLOBS,
+    FILES,
+    TEMPORARY,
+    TREES,
+    UNFINISHED_DOWNLOAD,
+    UNFINISHED_IN,
+    owner_of_unfinished,
+)
 from localreg.values.urls import is_sha256
 
 GRACE_SECONDS = 86_400.0  # time for a reader to finish, and for a user to restore a model
@@ -162,16 +169,23 @@ def _leftovers(chain: Chain, grace: float) -> Iterator[_Candidate]:
     blobs = registry.blobs
     for path in _entries(blobs.folder_path(TEMPORARY)):
         # The next download of the same URL can continue an unfinished one.
-        unfinished = path.name.startswith("get-")
+        unfinished = path.name.startswith(UNFINISHED_DOWNLOAD)
         if _is_leftover(path, grace, wait=unfinished):
             why = "an unfinished download" if unfinished else DEAD_PROCESS
             yield _Candidate("leftover", path, why, _deletion(path))
-    local_copies = _entries(blobs.folder_path(FILES))
-    for folder in (blobs.folder_path(TREES), *local_copies, blobs.folder_path()):
-        start = NEW_FOLDER if folder == blobs.root else "."
-        for path in _entries(folder):
-            if path.name.startswith(start) and _is_leftover(path, grace):
+    for name, levels in UNFINISHED_IN.items():
+        for path in _unfinished(blobs.folder_path(*filter(None, [name])), levels):
+            if _is_leftover(path, grace):
                 yield _Candidate("leftover", path, DEAD_PROCESS, _deletion(path))
+
+
+def _unfinished(folder: Path, levels: int) -> Iterator[Path]:
+    """Yield what is unfinished in a folder, and in those so many levels below."""
+    for path in _entries(folder):
+        if owner_of_unfinished(path.name) is not None:
+            yield path
+        elif levels and path.is_dir():
+            yield from _unfinished(path, levels - 1)
 
 
 def _is_leftover(path: Path, grace: float, *, wait: bool = False) -> bool:
@@ -180,8 +194,9 @@ def _is_leftover(path: Path, grace: float, *, wait: bool = False) -> bool:
     Args:
         wait: also wait for the grace period when it is dead.
     """
-    alive = is_alive(path.name)
-    if alive is None and is_marked(path.name):  # of another machine or container: we cannot ask
+    owner = owner_of_unfinished(path.name) or path.name
+    alive = is_alive(owner)
+    if alive is None and is_marked(owner):  # of another machine or container: we cannot ask
         return _is_old(path, max(grace, OTHER_MACHINE_SECONDS))
     if alive is None or (wait and not alive):
         return _is_old(path, grace)

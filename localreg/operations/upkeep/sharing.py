@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from localreg.filesystem.access_rights import may_write, why_not_written
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import FOLDER_BITS, Group, share, share_at
 from localreg.filesystem.kinds import filesystem_type
+from localreg.filesystem.temporary_owners import unfinished
 from localreg.registry import OpenRegistry, open_registry
 from localreg.store.rows import setting_rows
 from localreg.values.frozen import Frozen
@@ -131,7 +131,8 @@ def _check_place(path: Path, group: Group) -> None:
                 f"{group.name}; choose another directory",
                 path=str(place),
             )
-        probe = Path(tempfile.mkdtemp(prefix=".localreg-probe-", dir=place))
+        probe = unfinished(place / "probe")
+        probe.mkdir()
         try:
             share_at(probe, group.number)
             status = probe.stat()
@@ -202,7 +203,7 @@ def _entries(registry: OpenRegistry) -> Iterator[tuple[Path, bool, int]]:
     """Yield each path of the registry, True for a folder, and the mode bits a file needs."""
     root, read, write = registry.root, 0o040, 0o060
     yield root, True, 0
-    for file in sorted(set(root.glob(f"{registry.store.path.name}*")) - set(root.glob("*.new"))):
+    for file in sorted(root.glob(f"{registry.store.path.name}*")):
         yield file, False, read if file.name.endswith(".backup") else write
     for top in (*(names[0] for names in FOLDERS), QUARANTINE):
         yield root / top, True, 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from localreg import log
 from localreg.blobs.transfer import uploading
-from localreg.blobs.transfer.transferred import Uploaded
+from localreg.blobs.transfer.transferred import Uploaded, UploadMark
 from localreg.errors import (
     InvalidURLError,
     InvalidValueError,
@@ -18,16 +18,26 @@ from localreg.errors import (
     UploadError,
     WeightsError,
 )
+from localreg.filesystem.temporary_owners import owner_mark
 from localreg.operations.finding.references import require_task
 from localreg.operations.weights.locations import check_upstream, holder
 from localreg.operations.weights.origin import note_url
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
-from localreg.store.rows import blob_rows, model_rows
+from localreg.store.rows import blob_rows, model_rows, upload_rows
+from localreg.store.rows.upload_rows import UploadRow
 from localreg.values.checks import shown
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
+from localreg.values.ids import new_id, now
 from localreg.values.records import TaskRecord, WeightsRecord
-from localreg.values.urls import below, is_cloud, parse_named_url, public_url, safe_filename
+from localreg.values.urls import (
+    below,
+    is_cloud,
+    local_path,
+    parse_named_url,
+    public_url,
+    safe_filename,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,31 +142,124 @@ def uploaded_at_once(
         StorageError, UploadError: the upload failed; nothing was uploaded or recorded.
     """
     for _ in range(TRIES):
-        uploaded = uploading.upload(
-            source,
-            uploading.planned_url(folder, name),
-            sync=registry.blobs.durable,
-            progress=progress,
-        )
-        try:
+        with _announced(registry, uploading.planned_url(folder, name)) as upload:
+            uploaded = uploading.upload(
+                source,
+                upload.url,
+                _mark(upload),
+                sync=registry.blobs.durable,
+                progress=progress,
+            )
             with registry.store.write() as change:
                 if _still_there(uploaded):
-                    yield change, uploaded
+                    yield change, replace(uploaded, made=_is_ours(change, uploaded))
                     _note_etag(change, uploaded)
+                    upload_rows.forget(change.connection, upload.id)
                     return
-        except BaseException:
-            if uploaded.made:
-                _delete_unused(registry, uploaded)
-            raise
     raise StorageError(f"{folder}/{name} is deleted again and again", path=folder)
 
 
+@contextmanager
+def _announced(registry: OpenRegistry, url: str) -> Iterator[UploadRow]:
+    """Record an upload before its first byte; what is not recorded at the end is deleted.
+
+    After a kill gc deletes it.
+    """
+    mark = uploading.new_mark(url)
+    upload = UploadRow(mark.id, url, mark.owner, now(), mark.modified)
+    with registry.store.write() as change:
+        upload_rows.announce(change.connection, upload)
+    try:
+        yield upload
+    finally:
+        with registry.store.read() as connection:
+            is_open = upload_rows.is_open(connection, upload.id)
+        if is_open:
+            try:
+                withdraw(registry, upload)
+            except (RegistryError, WeightsError) as error:
+                log.info("gc deletes later what is left of an upload: %s", error)
+
+
+def _mark(upload: UploadRow) -> UploadMark:
+    return UploadMark(upload.id, upload.owner, upload.modified)
+
+
+def left_of(registry: OpenRegistry, upload: UploadRow) -> list[str]:
+    """Return the URLs of what an upload left at its destination, and no model has.
+
+    Raises:
+        RegistryError, WeightsError: the destination cannot be reached.
+    """
+    left = uploading.left_of(upload.url, _mark(upload), upload.etag)
+    with registry.store.read() as connection:
+        return [url for url in left if not model_rows.has_uploaded(connection, url)]
+
+
+def withdraw(registry: OpenRegistry, upload: UploadRow) -> None:
+    """Delete what an upload left, and forget the upload; what a model has is kept.
+
+    Raises:
+        RegistryError, WeightsError: the destination cannot be reached; nothing was forgotten.
+    """
+    left = uploading.left_of(upload.url, _mark(upload), upload.etag)
+    if is_cloud(upload.url):
+        with registry.store.read() as connection:
+            left = [url for url in left if not model_rows.has_uploaded(connection, url)]
+        for url in left:
+            uploading.delete(url)
+    with registry.store.write() as change:
+        # Files within it, so that no other process can record one before it is deleted.
+        for url in left:
+            if not is_cloud(url) and not model_rows.has_uploaded(change.connection, url):
+                uploading.delete(url)
+        upload_rows.forget(change.connection, upload.id)
+
+
+class Doomed(Frozen):
+    """Uploads of dropped revisions, which are to be deleted.
+
+    Attributes:
+        weights: the dropped revisions.
+        rows: what was recorded, so that gc goes on after a kill.
+    """
+
+    weights: tuple[WeightsRecord, ...]
+    rows: tuple[UploadRow, ...]
+
+
+def announce_deletions(change: Change, dropped: tuple[WeightsRecord, ...]) -> Doomed:
+    """Record, in the transaction that drops revisions, that their uploads are to be deleted."""
+    rows = []
+    for each in dropped:
+        if not each.uploaded or each.url is None or each.digest is None:
+            continue
+        served = blob_rows.served(change.connection, each.url)
+        etag = served.etag if served is not None and served.digest == each.digest else None
+        row = UploadRow(new_id(), each.url, owner_mark(), now(), _modified(each.url), etag)
+        upload_rows.announce(change.connection, row)
+        rows.append(row)
+    return Doomed(dropped, tuple(rows))
+
+
+def _modified(url: str) -> int | None:
+    place = local_path(url)
+    try:
+        return None if place is None else place.lstat().st_mtime_ns
+    except OSError:  # it is gone, or cannot be reached
+        return None
+
+
 def record_uploaded(
-    registry: OpenRegistry, model_id: str, revision: int, uploaded: Uploaded
+    registry: OpenRegistry,
+    model_id: str,
+    revision: int,
+    upload: UploadRow,
+    uploaded: Uploaded,
 ) -> None:
     """Record the new URL of a revision of weights; the registry's own copy becomes a cache.
 
-    If the revision was dropped meanwhile, the upload is deleted.
+    If the revision was dropped meanwhile, `_announced` deletes the upload.
     """
     with registry.store.write() as change:
         there = model_rows.weights(change.connection, model_id)
@@ -164,12 +267,15 @@ def record_uploaded(
         if weights is not None and _still_there(uploaded):
             public = parse_named_url("url", uploaded.url).public
             note_url(change, model_id, revision, uploaded.url, public)
-            payload = {"revision": revision, "url": public, "digest": uploaded.digest}
+            payload = {
+                "revision": revision,
+                "url": public,
+                "digest": uploaded.digest,
+                "made": _is_ours(change, uploaded),
+            }
             change.record("model.weights_uploaded", model_id, payload)
             _note_etag(change, uploaded)
-            return
-    if uploaded.made:
-        _delete_unused(registry, uploaded)
+            upload_rows.forget(change.connection, upload.id)
 
 
 def _still_there(uploaded: Uploaded) -> bool:
@@ -181,6 +287,17 @@ def _still_there(uploaded: Uploaded) -> bool:
     return is_cloud(uploaded.url) or uploading.is_there(uploaded.url, uploaded.size)
 
 
+def _is_ours(change: Change, uploaded: Uploaded) -> bool:
+    """Return True if this registry made a file; one that was there before is never deleted."""
+    if uploaded.made or model_rows.has_uploaded(change.connection, uploaded.url, made=True):
+        return True
+    modified = _modified(uploaded.url)  # another process made it, and has not recorded it
+    return any(
+        modified is not None and each.modified == modified
+        for each in upload_rows.uploads(change.connection)
+    )
+
+
 def _note_etag(change: Change, uploaded: Uploaded) -> None:
     if uploaded.etag is not None:
         blob_rows.record_served(
@@ -188,7 +305,21 @@ def _note_etag(change: Change, uploaded: Uploaded) -> None:
         )
 
 
-def delete_uploaded(registry: OpenRegistry, weights: WeightsRecord) -> bool:
+def delete_uploads(registry: OpenRegistry, doomed: Doomed) -> bool:
+    """Delete the uploads of dropped revisions, unless other revisions use them.
+
+    Returns:
+        False if one could not be deleted; the log says why, and gc tries it again.
+    """
+    done = [_delete_uploaded(registry, each) for each in doomed.weights]
+    if all(done) and doomed.rows:
+        with registry.store.write() as change:
+            for each in doomed.rows:
+                upload_rows.forget(change.connection, each.id)
+    return all(done)
+
+
+def _delete_uploaded(registry: OpenRegistry, weights: WeightsRecord) -> bool:
     """Delete the upload of a dropped revision, unless another revision uses it.
 
     Returns:
@@ -318,21 +449,23 @@ def _upload_in_background(upload: Running, model_id: str, weights: WeightsRecord
     registry = upload.chain.first
     holding = holder(upload.chain, weights.digest, weights.size) or registry
     source = holding.blobs.blob(str(weights.digest))
-    try:
-        uploaded = uploading.upload(source, upload.url, sync=registry.blobs.durable)
-    except SourceNotFoundError:
-        with registry.store.read() as connection:
-            there = model_rows.weights(connection, model_id)
-        if any(each.revision == weights.revision for each in there):
-            raise
-        return  # it was dropped meanwhile
-    if uploaded.digest != weights.digest:
-        _delete_unused(registry, uploaded)
-        if holding == registry:
-            holding.blobs.check_digest(str(weights.digest))  # raises, and says what is damaged
-        else:
-            check_upstream(registry, holding, str(weights.digest))
-    record_uploaded(registry, model_id, weights.revision, uploaded)
+    with _announced(registry, upload.url) as announced:
+        try:
+            uploaded = uploading.upload(
+                source, upload.url, _mark(announced), sync=registry.blobs.durable
+            )
+        except SourceNotFoundError:
+            with registry.store.read() as connection:
+                there = model_rows.weights(connection, model_id)
+            if any(each.revision == weights.revision for each in there):
+                raise
+            return  # it was dropped meanwhile
+        if uploaded.digest != weights.digest:
+            if holding == registry:
+                holding.blobs.check_digest(str(weights.digest))  # raises, and says what is damaged
+            else:
+                check_upstream(registry, holding, str(weights.digest))
+        record_uploaded(registry, model_id, weights.revision, announced, uploaded)
 
 
 def check_timeout(timeout: object) -> float | None:

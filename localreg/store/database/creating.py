@@ -25,6 +25,7 @@ from localreg.errors import (
 from localreg.filesystem.group_modes import Group, share, share_at
 from localreg.filesystem.kinds import is_network
 from localreg.filesystem.syncing import NO_LOCKS, sync_file, sync_folder
+from localreg.filesystem.temporary_owners import unfinished
 from localreg.store.database import reserve
 from localreg.store.database.opening import APPLICATION_ID, FORMAT_VERSION, waiting_log
 from localreg.store.database.sqlite_errors import BUSY_SECONDS, translated
@@ -64,7 +65,7 @@ def create(
         if group is not None:
             share_at(os.path.realpath(path.parent), group.number)
         mode = journal or ("truncate" if is_network(path.parent) else "wal")
-        temporary = path.with_name(f"{path.name}.{new_id()}.new")
+        temporary = unfinished(path)
         try:
             with translated(path):
                 _build(temporary, mode, group)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
+from localreg.filesystem.temporary_owners import unfinished
 from localreg.store.database import opening
-from localreg.values.ids import new_id
 
 MIGRATIONS = Migrations("localreg")
 
@@ -44,7 +44,7 @@ def migrate(
 
 
 def _back_up(path: Path, version: int) -> None:
-    temporary = path.with_name(f"{path.name}.{new_id()}.new")
+    temporary = unfinished(path)
     source = opening.connect(path, durability="full")
     target = sqlite3.connect(temporary)
     try:

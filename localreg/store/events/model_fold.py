@@ -185,10 +185,10 @@ def weights_uploaded(connection: Connection, event: StateChange) -> None:
     """Set the URL a revision was uploaded to; the registry need not keep its bytes any more."""
     revision = event.payload["revision"]
     connection.execute(
-        "UPDATE weights SET url = ?, uploaded = 1, kept = 0 "
+        "UPDATE weights SET url = ?, uploaded = ?, kept = 0 "
         "WHERE model = (SELECT pk FROM model WHERE id = ?) AND revision = ?",
-        (_real_url(connection, event.subject, revision, event.payload["url"]), event.subject,
-         revision),
+        (_real_url(connection, event.subject, revision, event.payload["url"]),
+         event.payload.get("made", True), event.subject, revision),
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ class BlobRow(Frozen):
         added: when its row was made, microseconds.
         verified: when its bytes were last hashed, microseconds; None if never, or if damaged.
         ctime: change time of its file at `verified`, nanoseconds.
-        unreferenced: when gc first found that nothing refers to it, microseconds.
+        unreferenced: since when nothing refers to it, microseconds; 0 if gc need not wait.
         facts: what its headers say about its content; None if they were not read.
         upstream: directory of the upstream registry that keeps the bytes; None if they are here.
     """
@@ -211,6 +211,19 @@ def correct_marks(connection: Connection) -> None:
         f"WHERE coalesce(unreferenced, added) > :now AND NOT {_REFERRED}",
         {"now": now()},
     )
+
+
+def give_up(connection: Connection, digests: list[str]) -> None:
+    """Let gc delete those of these blobs that nothing refers to, without a grace period.
+
+    What URLs served them is forgotten too: otherwise they would stay as a cache.
+    """
+    for digest in digests:
+        if not referred(connection, digest):
+            connection.execute(
+                "DELETE FROM url WHERE blob = (SELECT pk FROM blob WHERE digest = ?)", (digest,)
+            )
+            connection.execute("UPDATE blob SET unreferenced = 0 WHERE digest = ?", (digest,))
 
 
 def mark_referred(connection: Connection, digest: str) -> None:

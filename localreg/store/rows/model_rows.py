@@ -237,9 +237,15 @@ def with_url(connection: Connection, url: str, *, archived: bool) -> list[str]:
     return [model_id for (model_id,) in rows]
 
 
-def has_uploaded(connection: Connection, url: str) -> bool:
-    """Return True if any revision of any model has this URL."""
-    row = connection.execute("SELECT 1 FROM weights WHERE url = ? LIMIT 1", (url,)).fetchone()
+def has_uploaded(connection: Connection, url: str, *, made: bool = False) -> bool:
+    """Return True if any revision of any model has this URL.
+
+    Args:
+        made: only if the registry made the file or object there.
+    """
+    row = connection.execute(
+        "SELECT 1 FROM weights WHERE url = ? AND uploaded >= ? LIMIT 1", (url, made)
+    ).fetchone()
     return row is not None
 
 

@@ -42,6 +42,12 @@ def forget(connection: Connection, upload_id: str) -> None:
     connection.execute("DELETE FROM upload WHERE id = ?", (upload_id,))
 
 
+def is_open(connection: Connection, upload_id: str) -> bool:
+    """Return True if an upload is neither recorded nor forgotten."""
+    row = connection.execute("SELECT 1 FROM upload WHERE id = ?", (upload_id,)).fetchone()
+    return row is not None
+
+
 def uploads(connection: Connection) -> list[UploadRow]:
     """Return all uploads that are not recorded, the oldest first."""
     rows = connection.execute(

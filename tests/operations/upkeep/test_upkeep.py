@@ -27,6 +27,7 @@ from localreg.errors import (
 from localreg.filesystem.temporary_owners import is_alive, owner_mark
 from localreg.operations.upkeep import cache, doctor
 from localreg.registry import open_registry
+from localreg.values.layout import unfinished_name
 
 BYTES = bytes(range(256)) * 40
 OTHER = b"other" * 1000
@@ -358,7 +359,8 @@ def test_freed_bytes_include_local_copies_that_are_not_links(registry, file):
 def test_a_leftover_beside_a_local_copy_is_counted_once(registry, file, children):
     model = registry.add(file, "m")
     local = Path(model.get_local_copy())
-    local.with_name(f".1{children.run(mark_of_a_process)}").write_bytes(b"12345")
+    unfinished = unfinished_name(local.name, children.run(mark_of_a_process))
+    local.with_name(unfinished).write_bytes(b"12345")
     Model.remove(model, delete_weights_file=False)
     assert registry.gc(grace_seconds=0).freed == len(BYTES) + 5
     assert registry.gc(grace_seconds=0, dry_run=False).freed == len(BYTES) + 5
@@ -439,10 +441,10 @@ def test_leftovers_of_dead_processes_are_collected_and_those_of_live_ones_stay(
     left = registry.path / "tmp" / f"blob-1{dead}"
     mine = registry.path / "tmp" / f"blob-2{owner_mark()}"
     elsewhere = registry.path / "tmp" / "blob-3.0123456789ab-1"
-    tree = registry.path / "trees" / f".4{dead}"
+    tree = registry.path / "trees" / unfinished_name("0" * 64, dead)
     tree.mkdir(parents=True)
     (tree / "a").write_bytes(b"12345")
-    folder = registry.path / f".new-5{dead}"
+    folder = registry.path / unfinished_name("files", dead)
     folder.mkdir()
     for path in (left, mine, elsewhere):
         path.write_bytes(b"12345")
@@ -521,12 +523,14 @@ def test_a_download_that_stalls_stays_while_its_process_lives(registry):
     assert (folder / "part").exists()
 
 
-def test_a_local_copy_being_made_stays_for_the_grace_period(registry, file):
+def test_a_local_copy_being_made_stays_for_the_grace_period(registry, file, monkeypatch):
     model = registry.add(file, "m")
-    begun = Path(model.get_local_copy()).with_name(".begun")
+    begun = Path(model.get_local_copy()).with_name(unfinished_name("w.pt", ".0123456789ab-1"))
     begun.write_bytes(b"12345")
     assert registry.gc(dry_run=False).garbage == ()
     assert begun.exists()
+    later = time.time() + 3_601
+    monkeypatch.setattr("time.time", lambda: later)
     assert registry.gc(grace_seconds=0, dry_run=False).freed == 5
     assert not begun.exists()
 

@@ -22,6 +22,7 @@ from localreg.blobs.transfer.transferred import Uploaded
 from localreg.errors import UploadError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import changed, unchanged
+from localreg.values.ids import new_id
 from localreg.values.urls import public_url
 
 TYPE_CHECKING = False
@@ -43,6 +44,7 @@ RETRIES = 6  # of each part
 FEW_RETRIES = 2  # of a look or a deletion
 PATIENCE = 10.0  # times the allowed silence: the time limit of one part
 ABORT_SECONDS = 10.0
+UPLOAD_ATTRIBUTE = "localregupload"  # in the metadata of each object: the id of its upload
 _one_large = threading.Lock()  # one large upload at a time: each has many parts in memory
 
 
@@ -50,6 +52,7 @@ def upload(
     source: Path,
     url: str,
     *,
+    upload_id: str | None = None,
     progress: Progress | None = None,
     pace: Pace | None = None,
     run: Run[Uploaded] = run_in_loop,
@@ -61,6 +64,7 @@ def upload(
     Args:
         source: a regular file.
         url: URL of the object, which nothing else uses.
+        upload_id: kept in the object's metadata; None for a new one.
         progress: called with the number of bytes read, and the total.
         pace: how slow the server may be; by default as the environment says.
         run: runs the coroutine of the upload to its end.
@@ -73,7 +77,9 @@ def upload(
     check_extra(url)
     with disk_errors("uploading weights", source):
         size = source_size(source)
-        work = _Upload(source, size, url, progress, pace or pace_from_environment())
+        work = _Upload(
+            source, size, url, upload_id or new_id(), progress, pace or pace_from_environment()
+        )
         with _one_large if size > SMALL else nullcontext():
             try:
                 return work.target.run(work.to_the_end, run)
@@ -99,6 +105,19 @@ def seen(url: str) -> Seen | None:
             return None
 
     return target.run(find)
+
+
+def left_of(url: str, upload_id: str, etag: str | None) -> list[str]:
+    """Return the URL if its object is of this upload, or has this ETag; else nothing.
+
+    Raises:
+        UploadError: the server does not answer the question.
+    """
+    found = seen(url)
+    if found is None:
+        return []
+    ours = found.attributes.get(UPLOAD_ATTRIBUTE) == upload_id
+    return [url] if ours or (etag is not None and found.etag == etag) else []
 
 
 def delete(url: str) -> None:
@@ -169,9 +188,16 @@ class _Upload:
     """One upload."""
 
     def __init__(
-        self, source: Path, size: int, url: str, progress: Progress | None, pace: Pace
+        self,
+        source: Path,
+        size: int,
+        url: str,
+        upload_id: str,
+        progress: Progress | None,
+        pace: Pace,
     ) -> None:
         self._source = source
+        self._attributes = {UPLOAD_ATTRIBUTE: upload_id}
         self._size = size
         self._url = url
         self._progress = progress
@@ -230,7 +256,7 @@ class _Upload:
     async def _create(self, store: ObjectStore, data: bytes) -> None:
         from obstore.exceptions import NotSupportedError
 
-        attributes = {DIGEST_ATTRIBUTE: self._hash.hexdigest()}
+        attributes = {**self._attributes, DIGEST_ATTRIBUTE: self._hash.hexdigest()}
         put = partial(store.put_async, self._key, data, use_multipart=False, attributes=attributes)
         try:
             await put(mode="create")
@@ -246,6 +272,7 @@ class _Upload:
             store.put_async(
                 self._key,
                 self._pieces(reader, part),
+                attributes=self._attributes,
                 use_multipart=True,
                 chunk_size=part,
                 max_concurrency=max(1, IN_MEMORY // part),
