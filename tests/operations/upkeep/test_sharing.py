@@ -218,14 +218,13 @@ def break_off(root, url):
     from localreg import Registry
     from localreg.blobs.archives.unpacking import Limits, unpack
     from localreg.blobs.transfer.url_lock import download_folder
-    from localreg.filesystem.temporary_owners import owner_mark
+    from localreg.filesystem.temporary_owners import unfinished
 
     registry = Registry(root)
     blobs = registry._chain.first.blobs
     archive = Path(root).parent / "a.zip"
-    unpack(
-        archive, "a.zip", blobs.make_folder("trees") / f".1{owner_mark()}", Limits(), blobs.group
-    )
+    tree = unfinished(blobs.make_folder("trees") / "1")
+    unpack(archive, "a.zip", tree, Limits(), blobs.group)
     with download_folder(blobs, url) as part:
         part.write_bytes(b"half")
         os.kill(os.getpid(), 9)
