@@ -23,6 +23,7 @@ USERS_OF_TEMPFILE = {
     "blobs/local_files/private_copy.py",  # a new folder for the user
     "api/tasks/parameters.py",  # a configuration for the user's script
     "cli/commands/demo.py",
+    "cli/output.py",  # what goes to stdout
 }
 
 
