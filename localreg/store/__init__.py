@@ -33,7 +33,7 @@ Time
 - Reported values (series, scalar, single, plot, message) are too many to be events. Writing them
   sets `stamp` too, and `reported` records it, so that `refold` gives the same order.
 - Scalars wait at most a second in memory and are written many at once (`rows/report_buffer.py`).
-  Plots and single values are written at once.
+  Log lines are written at once, without waiting for the disk; plots and single values wait for it.
 
 Locks and files
 

@@ -343,3 +343,48 @@ def test_an_interrupted_transaction_leaves_no_trace(filled):
         interrupted(filled)
     assert rows_of(filled.path) == before
     InputModel.import_model("s3://b/after.pt")
+
+
+def log_until_killed(root, journal):
+    """Report lines in eight threads, and print each after its call returned."""
+    import sys
+    import threading
+
+    from localreg import Registry, Task
+    from localreg.registry import open_registry
+
+    open_registry(root, journal=journal).close()
+    with Registry(root):
+        logger = Task.init(project_name="p", task_name="train").get_logger()
+
+        def report(thread):
+            number = 0
+            while True:
+                logger.report_text(f"{thread} {number}", print_console=False)
+                sys.stdout.write(f"{thread} {number}\n")
+                sys.stdout.flush()
+                number += 1
+
+        threads = [threading.Thread(target=report, args=(each,)) for each in range(8)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_a_kill_loses_no_line_of_a_log(tmp_path, children, journal):
+    """P1: a line of `report_text` survives a kill right after the call, also of eight threads."""
+    process = children.start(log_until_killed, tmp_path / "registry", journal)
+    told = [process.stdout.readline() for _ in range(100)]
+    process.kill()
+    told += process.communicate()[0].splitlines()
+    printed = [line.strip() for line in told if line.strip()]
+    with Registry(tmp_path / "registry") as registry:
+        found = [text for (text,) in registry.db.execute("SELECT text FROM message ORDER BY pk")]
+    # The last line of each thread may be half printed, or written and not printed.
+    assert len(printed) > 90
+    assert set(printed[:-8]) <= set(found)
+    for thread in range(8):
+        mine = [line for line in found if line.startswith(f"{thread} ")]
+        assert mine == [f"{thread} {number}" for number in range(len(mine))], "in order, each once"

@@ -444,3 +444,44 @@ def test_a_full_disk_can_be_emptied(full):
         assert {model.name for model in registry.models()} - {"late"} == {"kept", "package"}
         assert registry.verify(full=True).ok
     check_sound(full)
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_reports_wait_for_space_and_lines_are_refused(small_disk, journal, caplog):
+    """P5: on a full disk scalars stay in memory, a line of a log is an error and not written later.
+
+    A task that ends then says why it cannot be recorded. With space again all of it works.
+    """
+    disk = small_disk("-t", "tmpfs", "-o", "size=4m", "none")
+    open_registry(disk / "registry", journal=journal).close()
+    with Registry(disk / "registry") as registry:
+        task = Task.init(project_name="p", task_name="train")
+        logger = task.get_logger()
+        logger.report_text("before", print_console=False)
+        task.flush()
+        fill_disk(disk)
+        numbers = iter(range(1_000_000))
+
+        def flood():
+            while True:  # the log of the database may have room for some
+                logger.report_text(f"{next(numbers)} {'x' * 100_000}", print_console=False)
+
+        with pytest.raises(StorageFullError, match="the disk is full"):
+            flood()
+        fill_disk(disk)
+        for step in range(5_000):
+            logger.report_scalar("loss", "train", step, step)
+        with pytest.raises(StorageFullError, match="the disk is full"):
+            task.flush()
+        with pytest.raises(StorageFullError, match="the disk is full"):
+            task.close()
+        (disk / "ballast").unlink()
+        logger.report_text("after", print_console=False)
+        task.close()
+        assert task.status == "completed"
+        assert len(task.get_reported_scalars()["loss"]["train"]["y"]) == 5_000
+        texts = [text for (text,) in registry.db.execute("SELECT text FROM message ORDER BY pk")]
+        assert [text.split()[0] for text in texts] == [
+            "before", *(f"{each}" for each in range(next(numbers) - 1)), "after",
+        ]  # fmt: skip
+    check_sound(disk / "registry")

@@ -106,12 +106,12 @@ def report_single(chain: Chain, owner: Owner, name: object, value: object) -> No
 
 
 def report_text(chain: Chain, owner: Owner, text: object, level: object) -> None:
-    """Report a line of a task's log; it is on disk at most a second later."""
+    """Report a line of a task's log."""
     line = check_text("msg", text, limit=1_000_000)
     number = check_iteration(level)
     require_owner(chain.first, owner)
     _remember_page(chain, owner)
-    chain.first.store.buffer.add_message(owner, Message(now(), number, line))
+    chain.first.store.buffer.write_line(owner, Message(now(), number, line))
 
 
 def report_plot(

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from localreg.errors import (
@@ -328,17 +328,29 @@ class Store:
         finally:
             connections.close()
 
-    @contextmanager
-    def write(self) -> Iterator[Change]:
-        """Yield a write transaction. It is committed at the end; an error undoes all of it.
+    def write(self) -> AbstractContextManager[Change]:
+        """Return a write transaction. It is committed at the end; an error undoes all of it.
 
         Raises:
             ReadOnlyRegistryError: the registry cannot be written to.
             RegistryReplacedError: it was removed or replaced since it was opened.
             LockTimeoutError: another process held the lock for too long.
         """
+        return self._write(synced=True)
+
+    def write_unsynced(self) -> AbstractContextManager[Change]:
+        """Return a write transaction that a power failure may undo, until the next synced one.
+
+        It survives the end of the process, and costs a hundredth. With a rollback journal it is
+        synced all the same: a power failure could damage the database.
+        """
+        return self._write(synced=False)
+
+    @contextmanager
+    def _write(self, *, synced: bool) -> Iterator[Change]:
         self.check_writable()
-        with translated(self.path), self._begun() as connection:
+        lazy = not synced and self._journal == "wal" and self.durability == "full"
+        with translated(self.path), self._begun(lazy=lazy) as connection:
             from localreg.store.events.change import Change
 
             try:
@@ -352,6 +364,9 @@ class Store:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            finally:
+                if lazy:
+                    connection.execute("PRAGMA synchronous = FULL")
             self.check_file()  # what went into a removed file must not look recorded
 
     @contextmanager
@@ -376,13 +391,15 @@ class Store:
                 reserve.make(self.path, self.group)
 
     @contextmanager
-    def _begun(self) -> Iterator[sqlite3.Connection]:
+    def _begun(self, *, lazy: bool) -> Iterator[sqlite3.Connection]:
         """Yield a connection on which a write transaction has begun."""
         for tries_left in reversed(range(opening.LOOKS)):
             with self._connections.mine() as connection:
                 try:
                     if isinstance(connection, UnlockedConnection):
                         raise full(self.path)
+                    if lazy:
+                        connection.execute("PRAGMA synchronous = NORMAL")
                     self._begin(connection)
                 except StorageFullError:
                     if tries_left == 0:
@@ -427,7 +444,7 @@ class Store:
             from localreg.store.rows.report_buffer import ReportBuffer
 
             with _one_buffer:
-                self._buffer = self._buffer or ReportBuffer(self.write)
+                self._buffer = self._buffer or ReportBuffer(self.write, self.write_unsynced)
         return self._buffer
 
     def flush(self) -> None:

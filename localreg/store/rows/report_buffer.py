@@ -1,10 +1,14 @@
-"""Collect reported scalars and log lines in memory, and write them once a second.
+"""Collect reported scalars in memory, and write them once a second; write log lines at once.
 
 A training loop reports a point every few milliseconds and must not wait for the disk. Points go
 into memory, and a thread, started with the first point, writes them once a second. `flush`,
 closing the registry and the end of the process write at once. If writing fails (a full disk), the
 values stay in memory and are tried again every second; the log and the next `flush` report the
 error. If the registry was removed or replaced, the next report does too.
+
+A log line is written before the call returns. That does not wait for the disk: the line survives
+the end of the process, and the next flush makes it survive a power failure. Lines that several
+threads report at the same time are written together.
 
 A forked child starts with an empty buffer: its parent writes what was waiting.
 """
@@ -38,6 +42,7 @@ IDLE = 30.0
 MANY = 10_000  # points; with so many the thread does not wait for the second
 MOST = 200_000  # points; the caller who reports one more writes them itself
 Key = tuple[Owner, str, str]  # with title and series
+Line = tuple[Owner, Message]
 
 
 class ReportBuffer:
@@ -45,16 +50,19 @@ class ReportBuffer:
 
     Args:
         write: opens a write transaction, such as `Store.write`.
+        write_unsynced: the same for one that need not survive a power failure.
     """
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, write_unsynced: Write) -> None:
         self._write = write
+        self._write_unsynced = write_unsynced
         self._begin()
         _every.add(self)
 
     def _begin(self) -> None:
         self._points: dict[Key, list[Point]] = {}
-        self._messages: dict[Owner, list[Message]] = {}
+        self._lines: list[Line] = []
+        self._unsynced: set[Owner] = set()  # that got lines which no flush has synced yet
         self._count = 0
         self._lock = threading.Lock()
         self._writing = threading.RLock()
@@ -112,21 +120,39 @@ class ReportBuffer:
         if self._count >= MOST:
             self.flush()
 
-    def add_message(self, owner: Owner, message: Message) -> None:
-        """Add a line of a log.
+    def write_line(self, owner: Owner, message: Message) -> None:
+        """Write a line of a log.
 
         Raises:
-            LocalregError: too many values wait, and they cannot be written.
-            RegistryReplacedError: those that wait have no registry any more.
+            LocalregError: it cannot be written, and is lost.
         """
-        if self._replaced:
-            self.flush()
+        line = (owner, message)
         with self._lock:
-            self._messages.setdefault(owner, []).append(message)
-            self._count += 1
-            self._start()
-        if self._count >= MANY:
-            self._relieve()
+            self._lines.append(line)
+        with self._writing:
+            with self._lock:
+                if not any(each is line for each in self._lines):
+                    return  # another thread wrote it together with its own
+                lines, self._lines = self._lines, []
+            try:
+                self._write_lines(lines)
+            except BaseException:
+                with self._lock:  # the other threads try it themselves
+                    self._lines = [each for each in lines if each is not line] + self._lines
+                raise
+            with self._lock:
+                self._unsynced.update(owner for owner, _ in lines)
+                self._start()
+
+    def _write_lines(self, lines: list[Line]) -> None:
+        with self._write_unsynced() as change:
+            for owner in dict.fromkeys(owner for owner, _ in lines):
+                messages = [message for whom, message in lines if whom == owner]
+                pk = report_rows.owner_pk(change.connection, owner)
+                if pk is None:
+                    _warn_of_removed(owner)
+                else:
+                    report_rows.add_messages(change.connection, owner.kind, pk, messages)
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():  # an error may have ended it
@@ -157,9 +183,10 @@ class ReportBuffer:
     def _rests(self) -> bool:
         """Return True if nothing waits: the thread ends, and the next point starts a new one."""
         with self._lock:
-            if self._count == 0:
+            rests = self._count == 0 and not self._unsynced
+            if rests:
                 self._thread = None
-            return self._count == 0
+            return rests
 
     def flush(self) -> None:
         """Write everything that was reported before this call.
@@ -170,26 +197,24 @@ class ReportBuffer:
         with self._writing:
             with self._lock:
                 points, self._points = self._points, {}
-                messages, self._messages = self._messages, {}
+                unsynced, self._unsynced = self._unsynced, set()
                 count, self._count = self._count, 0
-            if not count:
+            if not count and not unsynced:
                 return
             self._replaced = False
             try:
-                self._write_all(points, messages)
+                self._write_all(points, unsynced)
                 self._trouble = ""
             except BaseException as error:
-                self._put_back(points, messages, count)
+                self._put_back(points, unsynced, count)
                 self._replaced = isinstance(error, RegistryReplacedError)
                 raise
 
-    def _write_all(
-        self, points: dict[Key, list[Point]], messages: dict[Owner, list[Message]]
-    ) -> None:
+    def _write_all(self, points: dict[Key, list[Point]], unsynced: set[Owner]) -> None:
         lost: list[Owner] = []
         with self._write() as change:
             connection = change.connection
-            owners = dict.fromkeys([*(owner for owner, _, _ in points), *messages], 0)
+            owners = dict.fromkeys([*(owner for owner, _, _ in points), *unsynced], 0)
             for owner in owners:
                 found = report_rows.owner_pk(connection, owner)
                 if found is None:
@@ -201,25 +226,16 @@ class ReportBuffer:
             for (owner, title, series), some in points.items():
                 if pk := owners[owner]:
                     report_rows.add_points(connection, owner.kind, pk, title, series, some)
-            for owner, lines in messages.items():
-                if pk := owners[owner]:
-                    report_rows.add_messages(connection, owner.kind, pk, lines)
         for owner in lost:
             self._owners.discard(owner)
-            log.warning("reports to %s %s are lost: it was removed", owner.kind, owner.id)
+            _warn_of_removed(owner)
 
-    def _put_back(
-        self,
-        points: dict[Key, list[Point]],
-        messages: dict[Owner, list[Message]],
-        count: int,
-    ) -> None:
+    def _put_back(self, points: dict[Key, list[Point]], unsynced: set[Owner], count: int) -> None:
         with self._lock:
             for key, later in self._points.items():
                 points.setdefault(key, []).extend(later)
-            for whom, lines in self._messages.items():
-                messages.setdefault(whom, []).extend(lines)
-            self._points, self._messages = points, messages
+            self._points = points
+            self._unsynced |= unsynced
             self._count += count
 
     def close(self) -> None:
@@ -231,7 +247,16 @@ class ReportBuffer:
         self._over = True
         self._hurry.set()
         self._news.set()
-        self.flush()
+        try:
+            self.flush()
+        except BaseException:
+            with self._lock:  # or the end of the process would report them again
+                self._points, self._unsynced, self._count = {}, set(), 0
+            raise
+
+
+def _warn_of_removed(owner: Owner) -> None:
+    log.warning("reports to %s %s are lost: it was removed", owner.kind, owner.id)
 
 
 _every: weakref.WeakSet[ReportBuffer] = weakref.WeakSet()
