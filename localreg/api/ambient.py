@@ -1,8 +1,14 @@
 """The current registry and the current task: the defaults of all calls that name none.
 
-This is the only state of the package: one `State`, which belongs to the process and is shared by
-its threads. `enter` and `leave` bracket the ``with`` block of a registry, `set_task` and
-`drop_task` a task from its beginning to its end; `isolated` runs a block with a new state.
+This is the only state of the package: one `State`, which belongs to the process. `enter` and
+`leave` bracket the ``with`` block of a registry, `set_task` and `drop_task` a task from its
+beginning to its end; `isolated` runs a block with a new state.
+
+Threads and coroutines work at the same time, each with a registry or a task of its own. So each
+looks first for what began in its own context (`contextvars`). A coroutine has a copy of the context
+that started it, and a thread begins with an empty one. Where nothing began, what counted where the
+thread was started counts, and last what the main thread began: a pool inside a ``with`` block works
+in that registry. No coroutine sees what another running one began.
 """
 
 from __future__ import annotations
@@ -10,9 +16,11 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
+from contextvars import ContextVar
 
 from localreg import log
-from localreg.errors import InvalidValueError
+from localreg.errors import InvalidValueError, RegistryError, RegistryReplacedError
 from localreg.values import settings
 from localreg.values.layout import DATABASE, HIDDEN
 
@@ -21,22 +29,54 @@ USER_DATA = "the user's data directory"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import Any
 
     from localreg.operations.weights.uploading import Uploads
     from localreg.registry import Chain, Durability, OpenRegistry
+
+
+class _Begun:
+    """A ``with`` block that was entered, or a task that began.
+
+    Attributes:
+        chain: its registry.
+        task_id: None for a block.
+        thread: where it began.
+        coroutine: the task of asyncio in which it began, or None.
+    """
+
+    __slots__ = ("chain", "coroutine", "task_id", "thread")
+
+    def __init__(self, chain: Chain, task_id: str | None) -> None:
+        self.chain = chain
+        self.task_id = task_id
+        self.thread = threading.current_thread()
+        self.coroutine = _coroutine()
+
+    def began_in(self, thread: threading.Thread) -> bool:
+        """Return True if it began in a thread, but not in another coroutine that still runs."""
+        mine = self.coroutine in (None, _coroutine())
+        return self.thread is thread and (mine or self.coroutine.done())
+
+
+def _coroutine() -> Any:  # noqa: ANN401  (asyncio is not imported for its type)
+    """Return the task of asyncio that runs here, or None."""
+    current = getattr(sys.modules.get("asyncio"), "current_task", None)
+    try:
+        return None if current is None else current()
+    except RuntimeError:  # no event loop runs in this thread
+        return None
 
 
 class State:
     """What is current in this process, and what it needs to end its tasks and uploads.
 
     Attributes:
-        entered: registries whose ``with`` block runs; the last one is current.
+        begun: the ``with`` blocks that run and the tasks that have not ended, the oldest first.
         chosen: the registry given to `use_registry`.
         located: the registries that `current` opened, by directory.
-        tasks: the tasks that began here and have not ended, with their registry, by directory and
-            id; the last one of a registry is its current task.
         exit_status: what `sys.exit` was called with last.
         seen: the texts that `first_time` was called with.
         parsed: what each parser of argparse parsed last, by the id of the parser.
@@ -46,10 +86,9 @@ class State:
     """
 
     def __init__(self) -> None:
-        self.entered: list[Chain] = []
+        self.begun: dict[_Begun, None] = {}
         self.chosen: Chain | None = None
         self.located: dict[Path, Chain] = {}
-        self.tasks: dict[tuple[Path, str], Chain] = {}
         self.exit_status: object = None
         self.seen: set[str] = set()
         self.parsed: dict[int, tuple[ArgumentParser, object]] = {}
@@ -59,6 +98,61 @@ class State:
 
 
 _state = State()
+# What began in this context, the oldest first; it may have ended since.
+_mine: ContextVar[tuple[_Begun, ...]] = ContextVar("localreg", default=())
+
+
+def _begin(chain: Chain, task_id: str | None) -> None:
+    begun = _Begun(chain, task_id)
+    _state.begun[begun] = None
+    _mine.set((*_mine.get(), begun))
+    if begun.coroutine is not None or begun.thread is not threading.main_thread():
+        _watch_threads()
+
+
+def _watch_threads() -> None:
+    """Have each thread remember what began where it was started: its own context is empty."""
+    original = threading.Thread.start
+    if hasattr(original, "localreg_original"):
+        return
+
+    def start(self: threading.Thread) -> None:
+        self.localreg_begun = (*_started_in(), *_mine.get())  # type: ignore[attr-defined]
+        original(self)
+
+    start.localreg_original = original  # type: ignore[attr-defined]  # the mark
+    threading.Thread.start = start  # type: ignore[method-assign]  # and it starts as before
+
+
+def _started_in() -> tuple[_Begun, ...]:
+    return getattr(threading.current_thread(), "localreg_begun", ())
+
+
+def _end(begun: _Begun) -> None:
+    _state.begun.pop(begun, None)
+    _mine.set(tuple(each for each in _mine.get() if each in _state.begun))
+    if begun.task_id is not None:
+        _state.listeners.pop(begun.task_id, None)
+
+
+def _groups() -> Iterator[tuple[_Begun, ...]]:
+    """Yield what counts here and has not ended, the last first: what is nearer comes first."""
+    begun, here, main = tuple(_state.begun), threading.current_thread(), threading.main_thread()
+    yield tuple(each for each in reversed(_mine.get()) if each in _state.begun)
+    # In another context of this thread, as that of a fixture of pytest.
+    yield tuple(each for each in reversed(begun) if each.began_in(here))
+    yield tuple(each for each in reversed(_started_in()) if each in _state.begun)
+    if here is not main:
+        yield tuple(each for each in reversed(begun) if each.began_in(main))
+
+
+def _seen() -> Iterator[_Begun]:
+    return (each for group in _groups() for each in group)
+
+
+def _block() -> Chain | None:
+    """Return the registry whose ``with`` block counts here."""
+    return next((each.chain for each in _seen() if each.task_id is None), None)
 
 
 class isolated:  # noqa: N801  (used as a function; contextlib would slow every import down)
@@ -97,12 +191,19 @@ def locate() -> tuple[Path, str]:
         from localreg.filesystem.plain_files import absolute
 
         try:
-            return (absolute(settings.HOME, Path(home).expanduser()), settings.HOME)
+            path = absolute(settings.HOME, Path(home).expanduser())
         except RuntimeError as error:  # "~" without a home, or of an unknown user
             raise InvalidValueError(
                 f"{settings.HOME} must name a directory, not {home!r}: {error}",
                 argument=settings.HOME,
             ) from error
+        if not os.path.isabs(home):  # noqa: PTH117
+            # The same directory from now on, also after os.chdir and for the processes started here
+            os.environ[settings.HOME] = str(path)
+        return (path, settings.HOME)
+    shared = _shared() if is_worker() else None
+    if shared is not None:
+        return (Path(shared[1]), "the task of the process that started this one")
     for folder in _working_folders():
         candidate = folder / HIDDEN
         # Not Path.is_file, which raises for a folder without access.
@@ -174,8 +275,9 @@ def default_durability() -> Durability:
 def current(*, make: bool = False) -> Chain:
     """Return the current registry; it is opened when it is not open yet.
 
-    It is the one whose ``with`` block was entered last, else the one given to `use_registry`,
-    else the default one (`locate`).
+    It is the one whose ``with`` block was entered last, else the one given to `use_registry`, else
+    the one that ``LOCALREG_HOME`` names, else that of the current task, else the default one
+    (`locate`). The default one is opened again if it was removed or replaced.
 
     Args:
         make: True for a call that writes: it makes the registry if there is none. So does every
@@ -183,17 +285,30 @@ def current(*, make: bool = False) -> Chain:
 
     Raises:
         NoRegistryError: there is none yet.
+        RegistryReplacedError: that of the current task was removed or replaced.
         RegistryError: it cannot be opened.
     """
-    if _state.entered:
-        return _state.entered[-1]
-    if _state.chosen is not None:
-        return _state.chosen
+    chain = _block() or _state.chosen
+    if chain is not None:
+        return chain
+    if not os.environ.get(settings.HOME):
+        for each in _seen():
+            if each.task_id is not None:
+                _check_not_lost(each)
+                return each.chain
     path, _ = locate()
     chain = _state.located.get(path)
+    if chain is not None and chain.first.store.is_replaced():
+        _state.located.pop(path, None)
+        chain.first.store.let_go()
+        if first_time(f"replaced {path}"):
+            log.warning("the registry in %s was removed or replaced; it is opened again", path)
+        chain = None
     if chain is None:
-        chain = open_located(make=make or bool(os.environ.get(settings.RUN)))
-        _state.located[path] = chain
+        opened = open_located(make=make or bool(os.environ.get(settings.RUN)))
+        chain = _state.located.setdefault(path, opened)
+        if chain is not opened:  # another thread was first
+            opened.close()
     return chain
 
 
@@ -240,8 +355,11 @@ def _upstream_roots(value: str) -> tuple[Path, ...]:
             f"not URLs: {value[:200]!r}",
             argument=settings.UPSTREAM,
         )
-    parts = (part.strip() for part in value.split(os.pathsep))
-    return tuple(check_directory(settings.UPSTREAM, part) for part in parts if part)
+    parts = [part.strip() for part in value.split(os.pathsep) if part.strip()]
+    roots = tuple(check_directory(settings.UPSTREAM, part) for part in parts)
+    if not all(os.path.isabs(part) for part in parts):  # noqa: PTH117
+        os.environ[settings.UPSTREAM] = os.pathsep.join(map(str, roots))  # as LOCALREG_HOME
+    return roots
 
 
 def open_chain(registry: OpenRegistry, roots: tuple[Path, ...]) -> Chain:
@@ -261,14 +379,18 @@ def open_chain(registry: OpenRegistry, roots: tuple[Path, ...]) -> Chain:
 
 def enter(chain: Chain) -> None:
     """Make a registry current until `leave`."""
-    _state.entered.append(chain)
+    _begin(chain, None)
 
 
 def leave(chain: Chain) -> bool:
-    """Undo the last `enter` of a registry; return True if no other one of it is left."""
-    entries = [index for index, each in enumerate(_state.entered) if each is chain]
+    """Undo the last `enter` of a registry; return True if no other one of it is left.
+
+    It may be called in another context or thread than `enter`, as at the end of a generator.
+    """
+    entries = [each for each in tuple(_state.begun) if each.chain is chain and not each.task_id]
+    mine = [each for each in entries if each in _mine.get()]
     if entries:
-        del _state.entered[entries[-1]]
+        _end((mine or entries)[-1])
     return len(entries) <= 1
 
 
@@ -280,39 +402,47 @@ def choose(chain: Chain) -> None:
 def forget(chain: Chain) -> None:
     """Finish the uploads of a registry that is about to be closed, and remove it from the state."""
     finish_uploads(chain.first)
-    while any(each is chain for each in _state.entered):
-        leave(chain)
+    for begun in tuple(_state.begun):
+        if begun.chain is chain:
+            _end(begun)
     if _state.chosen is chain:
         _state.chosen = None
     if _state.located.get(chain.first.root) is chain:
         del _state.located[chain.first.root]
-    for each, task_id in tasks():
-        if each is chain:
-            drop_task(chain.first, task_id)
 
 
 def set_task(chain: Chain, task_id: str) -> None:
-    """Make a task the current one of its registry, until it is dropped."""
-    _state.tasks.pop((chain.first.root, task_id), None)  # so that it becomes the last one
-    _state.tasks[chain.first.root, task_id] = chain
+    """Make a task the current one of its registry here, until it is dropped."""
+    for each in _mine.get():
+        if each.task_id == task_id:  # so that it becomes the last one
+            _state.begun.pop(each, None)
+    _begin(chain, task_id)
 
 
 def drop_task(registry: OpenRegistry, task_id: str) -> None:
     """Remove a task that ended; the one that was current before it is current again."""
-    _state.listeners.pop(task_id, None)
-    _state.tasks.pop((registry.root, task_id), None)
+    for each in tuple(_state.begun):
+        if each.task_id == task_id and each.chain.first == registry:
+            _end(each)
 
 
-def current_task(chain: Chain) -> str | None:
+def current_task(chain: Chain, *, own: bool = False) -> str | None:
     """Return the id of the current task of a registry, or None.
 
     In a worker of multiprocessing it is the task of the process that started the worker, while
     that task runs.
+
+    Args:
+        own: only a task that began in this thread, or in this coroutine or one that started it.
     """
-    for root, task_id in reversed(tuple(_state.tasks)):
-        if root == chain.first.root:
-            return task_id
-    shared = shared_task() if is_worker() else None
+    identity = chain.first.store.identity
+    for number, group in enumerate(_groups()):
+        for each in group:
+            if each.task_id is not None and each.chain.first.store.identity == identity:
+                return each.task_id
+        if own and number == 1:
+            break
+    shared = shared_task() if is_worker() and not own else None
     if shared is None:
         return None
     from localreg.operations.tasks import lifecycle
@@ -323,9 +453,48 @@ def current_task(chain: Chain) -> str | None:
     return shared
 
 
+def check_task_not_lost(chain: Chain) -> None:
+    """Raise if the last task that began in this directory ran in a registry that is not there now.
+
+    Call it where None would be taken for "no task runs".
+
+    Raises:
+        RegistryReplacedError: it was removed or replaced; what the task reports has no place.
+    """
+    for each in _seen():
+        if each.task_id is not None and each.chain.first == chain.first:
+            _check_not_lost(each)
+            return
+
+
+def _check_not_lost(task: _Begun) -> None:
+    if task.chain.first.store.is_replaced():
+        raise RegistryReplacedError(
+            f"the registry in {task.chain.first.root} was removed or replaced while task "
+            f"{task.task_id} ran in it; restore it, or begin another task with Task.init",
+            path=str(task.chain.first.root),
+        )
+
+
+def drop_lost_tasks() -> None:
+    """Remove the tasks that count here and whose registry was removed or replaced; warn of each."""
+    for each in tuple(_seen()):
+        if each.task_id is not None and each.chain.first.store.is_replaced():
+            log.warning(
+                "task %s is lost: the registry in %s was removed or replaced while it ran",
+                each.task_id, each.chain.first.root,
+            )  # fmt: skip
+            _end(each)
+
+
 def tasks() -> list[tuple[Chain, str]]:
     """Return the tasks of all registries that began in this process and have not ended."""
-    return [(chain, task_id) for (_, task_id), chain in tuple(_state.tasks.items())]
+    found = {
+        (each.task_id, each.chain.first): each.chain
+        for each in tuple(_state.begun)
+        if each.task_id is not None
+    }
+    return [(chain, task_id) for (task_id, _), chain in found.items()]
 
 
 def set_exit_status(status: object) -> None:
@@ -340,11 +509,13 @@ def exit_status() -> object:
 
 def may_have_task() -> bool:
     """Return True if a registry can have a current task; opens and makes no registry."""
-    return bool(_state.tasks) or (is_worker() and shared_task() is not None and _is_there())
+    if any(each.task_id is not None for each in _seen()):
+        return True
+    return is_worker() and shared_task() is not None and _is_there()
 
 
 def _is_there() -> bool:
-    return bool(_state.entered or _state.chosen) or (locate()[0] / DATABASE).is_file()
+    return bool(_block() or _state.chosen) or (locate()[0] / DATABASE).is_file()
 
 
 def is_worker() -> bool:
@@ -366,10 +537,14 @@ def first_time(what: str) -> bool:
 
 
 def set_parsed(parser: ArgumentParser, arguments: object) -> None:
-    """Remember what a parser of argparse parsed last, and call the listeners."""
+    """Remember what a parser of argparse parsed last, and call the listeners that count here."""
     _state.parsed[id(parser)] = (parser, arguments)
-    for listener in tuple(_state.listeners.values()):
-        listener(parser, arguments)
+    for group in _groups():
+        ids = dict.fromkeys(each.task_id for each in group if each.task_id in _state.listeners)
+        for task_id in ids:
+            _state.listeners[str(task_id)](parser, arguments)
+        if ids:
+            return
 
 
 def parsed() -> list[object]:
@@ -389,13 +564,19 @@ def is_followed(task_id: str) -> bool:
 
 def shared_task() -> str | None:
     """Return the id of the task of the process that started this one (`share_task`), or None."""
-    task_id, _, process = os.environ.get(settings.TASK_RUNNING, "").partition(":")
-    return task_id if task_id and process != str(os.getpid()) else None
+    found = _shared()
+    return None if found is None else found[0]
 
 
-def share_task(task_id: str) -> None:
+def _shared() -> tuple[str, str] | None:
+    """Return the task of the process that started this one, and its registry's directory."""
+    parts = os.environ.get(settings.TASK_RUNNING, "").split(":", 2)
+    return None if len(parts) < 3 or parts[1] == str(os.getpid()) else (parts[0], parts[2])
+
+
+def share_task(registry: OpenRegistry, task_id: str) -> None:
     """Name the task that this process runs to the processes that it starts."""
-    os.environ[settings.TASK_RUNNING] = f"{task_id}:{os.getpid()}"
+    os.environ[settings.TASK_RUNNING] = f"{task_id}:{os.getpid()}:{registry.root}"
 
 
 def task_to_run_again() -> str | None:
@@ -434,4 +615,7 @@ def finish_uploads(registry: OpenRegistry | None = None) -> None:
 def _close_all() -> None:
     finish_uploads()
     for chain in tuple(_state.located.values()):
-        chain.close()
+        try:
+            chain.close()
+        except RegistryError as error:
+            log.warning("what was reported last is lost: %s", error)

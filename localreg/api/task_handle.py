@@ -37,7 +37,10 @@ class TaskHandle:
             return None
         chain = ambient.current()
         current = ambient.current_task(chain)
-        return None if current is None else cls._of(chain, chain.first, current)
+        if current is None:
+            ambient.check_task_not_lost(chain)
+            return None
+        return cls._of(chain, chain.first, current)
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -391,6 +391,8 @@ def _task_of(task: object, registry: Registry | None) -> tuple[Chain, str]:
         chain = open_of(registry) if possible else None
         current = ambient.current_task(chain) if chain else None
         if chain is None or current is None:
+            if chain is not None:
+                ambient.check_task_not_lost(chain)
             raise NoTaskError(
                 "an OutputModel belongs to a task, and none is current: call Task.init first, or "
                 "give task=",

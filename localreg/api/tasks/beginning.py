@@ -58,13 +58,13 @@ def begin(
         operations.tasks.lifecycle.start_task(chain.first, found, run, again=overridden)
         if tags:
             operations.tasks.lifecycle.edit_tags(chain.first, found, add=tags)
-    ambient.share_task(found)
+    ambient.share_task(chain.first, found)
     return found
 
 
 def _current(chain: Chain, project: object, name: object) -> str | None:
-    """Return the current task if it has these names and still runs, else None."""
-    current = ambient.current_task(chain)
+    """Return the task that began here if it has these names and still runs, else None."""
+    current = ambient.current_task(chain, own=True)
     if current is None or ambient.task_to_run_again():
         return None
     record = operations.tasks.lifecycle.running(chain.first, current)

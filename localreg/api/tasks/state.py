@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.task_handle import TaskHandle
-from localreg.errors import InvalidValueError, LocalregError
+from localreg.errors import InvalidValueError, LocalregError, RegistryReplacedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -311,11 +311,18 @@ class StateMethods(TaskHandle):
 
         The pages are those of the task and of all models that this process reported to; errors in
         writing them are logged. With ``LOCALREG_AUTO_RENDER=0`` no pages are written here.
+
+        Raises:
+            RegistryReplacedError: its registry was removed or replaced while it ran.
         """
-        ambient.finish_uploads(self._registry)
-        operations.reports.writing.flush(self._registry)
-        operations.tasks.lifecycle.end_task(self._registry, self._id, "completed")
-        operations.reports.pages.write_reported(self._own_chain(), also=self._id)
+        try:
+            ambient.finish_uploads(self._registry)
+            operations.reports.writing.flush(self._registry)
+            operations.tasks.lifecycle.end_task(self._registry, self._id, "completed")
+            operations.reports.pages.write_reported(self._own_chain(), also=self._id)
+        except RegistryReplacedError:  # closing it again would not help
+            ambient.drop_task(self._registry, self._id)
+            raise
         ambient.drop_task(self._registry, self._id)
 
     def delete(

@@ -150,6 +150,7 @@ class Task(
 
         Source: ``Task.init`` of the ClearML SDK.
         """
+        ambient.drop_lost_tasks()
         chain = open_of(registry, make=True)
         destination = operations.weights.uploading.check_output_uri(output_uri)
         _log_unused(
