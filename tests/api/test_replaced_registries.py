@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import unittest
 
 import pytest
 
 from localreg import InputModel, Logger, OutputModel, Registry, Task, current_registry
+from localreg.api import ambient
 from localreg.errors import NoRegistryError, RegistryReplacedError
 
 
@@ -16,7 +16,8 @@ def home(tmp_path, monkeypatch):
     """Name a registry by the environment; return its directory."""
     monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LOCALREG_DURABILITY", "fast")
-    return tmp_path / "home"
+    with ambient.isolated():
+        yield tmp_path / "home"
 
 
 def replace(path):
@@ -117,37 +118,48 @@ def test_a_running_task_found_by_a_localreg_folder_is_not_continued_elsewhere(
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_a_suite_of_tests_may_remove_the_registry_after_each_test(
-    same, tmp_path, monkeypatch, caplog
-):
+def test_a_suite_of_tests_may_remove_the_registry_after_each_test(same, home, children):
     """As unittest's setUp and tearDown do; nothing is closed, and no folder comes back."""
-    homes = []
 
-    class Suite(unittest.TestCase):
-        def setUp(self):
-            homes.append(tmp_path / ("home" if same else f"home-{len(homes)}"))
-            monkeypatch.setenv("LOCALREG_HOME", str(homes[-1]))
-            monkeypatch.setenv("LOCALREG_DURABILITY", "fast")
+    def run_suite(home, same):
+        import os
+        import shutil
+        import unittest
 
-        def tearDown(self):
-            shutil.rmtree(homes[-1])
+        from localreg import InputModel, OutputModel, Task
 
-        def test_a_model(self):
-            InputModel.import_model("s3://b/a.pt", name="a").report_scalar("t", "s", 1, 0)
-            assert names() == {"a"}
+        class Suite(unittest.TestCase):
+            number = 0
 
-        def test_a_task(self):
-            task = Task.init(project_name="p", task_name="t")
-            task.report_scalar("t", "s", 1, 0)
-            assert OutputModel(name="out").task == task.id
+            def setUp(self):
+                Suite.number += 1
+                self.home = os.environ["LOCALREG_HOME"] = home if same else f"{home}-{self.number}"
 
-        test_a_task_again = test_a_task
-        test_a_model_after_it = test_a_model
+            def tearDown(self):
+                shutil.rmtree(self.home)
 
-    result = unittest.TestResult()
-    unittest.defaultTestLoader.loadTestsFromTestCase(Suite).run(result)
-    assert (result.testsRun, result.errors, result.failures) == (4, [], [])
-    assert not any(each.exists() for each in homes)
+            def test_a_model(self):
+                model = InputModel.import_model("s3://b/a.pt", name="a")
+                model.report_scalar("t", "s", 1, 0)
+                self.assertEqual(InputModel.query_models(), [model])  # noqa: PT009
+
+            def test_a_task(self):
+                task = Task.init(project_name="p", task_name="t")
+                task.report_scalar("t", "s", 1, 0)
+                self.assertEqual(OutputModel(name="out").task, task.id)  # noqa: PT009
+
+            test_a_task_again = test_a_task
+            test_a_model_after_it = test_a_model
+
+        result = unittest.TestResult()
+        unittest.defaultTestLoader.loadTestsFromTestCase(Suite).run(result)
+        return [result.testsRun, result.errors, result.failures]
+
+    process = children.start(run_suite, home, same)
+    output, errors = process.communicate(timeout=60)
+    assert (output, process.returncode) == ("[4, [], []]\n", 0)
+    assert "Traceback" not in errors
+    assert not list(home.parent.glob(f"{home.name}*"))
 
 
 def test_a_process_whose_registries_were_removed_ends_without_a_traceback(home, children):

@@ -360,6 +360,8 @@ def write_reported(chain: Chain, also: str | None = None) -> None:
         owners.add(Owner("task", also))
     if not owners or os.environ.get(settings.AUTO_RENDER) == "0":
         return
+    if registry.store.is_replaced():  # its pages went with it
+        return
     try:
         _prepare(registry)
         site = Site(

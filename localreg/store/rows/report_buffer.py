@@ -250,9 +250,13 @@ class ReportBuffer:
         try:
             self.flush()
         except BaseException:
-            with self._lock:  # or the end of the process would report them again
-                self._points, self._unsynced, self._count = {}, set(), 0
+            self.drop()
             raise
+
+    def drop(self) -> None:
+        """Forget what waits, after an error said that it is lost."""
+        with self._lock:
+            self._points, self._unsynced, self._count = {}, set(), 0
 
 
 def _warn_of_removed(owner: Owner) -> None:
@@ -269,6 +273,7 @@ def _flush_all() -> None:
             buffer.flush()
         except LocalregError as error:
             log.warning("reports of the last second are lost: %s", error)
+            buffer.drop()
 
 
 def _flush_at_exit_of_child() -> None:
