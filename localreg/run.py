@@ -1,8 +1,9 @@
 """``python -m localreg.run script.py …`` runs an unchanged ClearML script.
 
 In it, ``import clearml`` imports localreg, whether the real ClearML is installed or not. All else
-is the same as with ``python script.py …`` and ``python -m module …``: arguments, import path,
-``__main__``, exit code. Tasks that are open when the script raises, or exits with a code other
+is the same as with ``python script.py …``, ``python -m module …`` and ``python -c code …``:
+arguments, import path, ``__main__``, exit code. A script may be a folder or zip archive with a
+``__main__.py``. Tasks that are open when the script raises, or exits with a code other
 than 0, are "failed".
 """
 
@@ -10,9 +11,10 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.abc import InspectLoader, Loader
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.abc import Loader
+from importlib.machinery import BuiltinImporter, ModuleSpec, SourceFileLoader
 from importlib.util import find_spec
+from pkgutil import get_importer
 from types import CodeType, ModuleType
 
 from localreg import clearml_shim
@@ -22,7 +24,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-USAGE = "usage: python -m localreg.run (SCRIPT | -m MODULE) [ARGUMENT ...]"
+    from _typeshed.importlib import PathEntryFinderProtocol
+
+USAGE = "usage: python -m localreg.run (SCRIPT | -m MODULE | -c CODE) [ARGUMENT ...]"
 _SPAWNED = "__mp_main__"  # the name of the main module in these processes
 
 
@@ -49,17 +53,17 @@ def main(words: list[str]) -> None:
     """Run a script or module as the main module of this process.
 
     Args:
-        words: ``(SCRIPT | -m MODULE) [ARGUMENT ...]``. `localreg task run` puts options in front:
-            ``--plain`` to leave ``import clearml`` unchanged, for a script that was not started by
-            this module; ``--added N`` when it added the last N arguments.
+        words: ``(SCRIPT | -m MODULE | -c CODE) [ARGUMENT ...]``. `localreg task run` puts options
+            in front: ``--plain`` to leave ``import clearml`` unchanged, for a script that was not
+            started by this module; ``--added N`` when it added the last N arguments.
     """
     plain = words[:1] == ["--plain"]
     rest = words[1:] if plain else words
     added = 0
     if rest[:1] == ["--added"]:
         added, rest = int(rest[1]), rest[2:]
-    if rest[:1] == ["-m"] and len(rest) > 1:
-        what, arguments = ("module", rest[1]), rest[2:]
+    if rest[:1] in (["-m"], ["-c"]) and len(rest) > 1:
+        what, arguments = ("module" if rest[0] == "-m" else "code", rest[1]), rest[2:]
     elif rest and not rest[0].startswith("-"):
         what, arguments = ("script", os.path.abspath(rest[0])), rest[1:]  # noqa: PTH100
     else:
@@ -68,7 +72,8 @@ def main(words: list[str]) -> None:
         sys.exit(0 if asked else 2)
     if not plain:
         clearml_shim.install()
-        os.environ[settings.RUN] = " ".join(what)
+        if what[0] != "code":  # no process can import it
+            os.environ[settings.RUN] = " ".join(what)
     if os.environ.get(settings.TASK_ID):  # its values count for all that is parsed
         from localreg.api.tasks import argparse_hook
 
@@ -76,6 +81,7 @@ def main(words: list[str]) -> None:
     sys.argv = ["", *arguments]
     module, code = _main_module(*what, shown=rest[0], plain=plain)
     module.localreg_run = not plain  # type: ignore[attr-defined]  # recorded by Task.init
+    module.localreg_program = what  # type: ignore[attr-defined]  # this too
     # These override the values recorded in the task; see api/tasks/argparse_hook.py.
     module.localreg_added = arguments[len(arguments) - added :]  # type: ignore[attr-defined]
     sys.modules["__main__"] = module
@@ -109,8 +115,13 @@ def _main_module(kind: str, what: str, shown: str, *, plain: bool) -> tuple[Modu
     if kind == "module":
         sys.path[0] = os.getcwd()  # noqa: PTH109
         return _of_module(what, plain=plain)
-    sys.path[0] = os.path.dirname(what)  # noqa: PTH120
+    if kind == "code":
+        return _of_code(what)
     sys.argv[0] = shown
+    importer = get_importer(what)
+    if importer is not None:
+        return _of_path_entry(importer, what, plain=plain)
+    sys.path[0] = os.path.dirname(what)  # noqa: PTH120
     loader = SourceFileLoader("__main__", what)
     try:
         code = loader.source_to_code(loader.get_data(what), what)
@@ -126,17 +137,40 @@ def _of_module(name: str, *, plain: bool) -> tuple[ModuleType, CodeType]:
             spec = find_spec(f"{name}.__main__")
     except ModuleNotFoundError as error:
         _refuse(str(error))
-    if spec is None or not isinstance(spec.loader, InspectLoader):
+    if spec is None or spec.loader is None:
         _refuse(f"there is no module {name} to run")
-    code = spec.loader.get_code(spec.name)
-    if code is None:
-        _refuse(f"module {name} has no code to run")
-    file = str(spec.origin)
+    file, code = str(spec.origin), _code(spec, spec.loader, f"module {name}")
     sys.argv[0] = file
     own = spec if plain else _OwnSpec(file, spec.loader, spec.parent or "")
-    module = _module(file, spec.loader, own, spec.parent)
-    module.localreg_module = name  # type: ignore[attr-defined]  # recorded by Task.init
-    return module, code
+    return _module(file, spec.loader, own, spec.parent), code
+
+
+def _code(spec: ModuleSpec, loader: Loader, shown: str) -> CodeType:
+    # The loader of archives has this method, and is no InspectLoader.
+    get_code = getattr(loader, "get_code", None)
+    code: CodeType | None = get_code(spec.name) if get_code else None
+    if code is None:
+        _refuse(f"{shown} has no code to run")
+    return code
+
+
+def _of_path_entry(
+    importer: PathEntryFinderProtocol, what: str, *, plain: bool
+) -> tuple[ModuleType, CodeType]:
+    """Return the main module in a folder or archive, and its code."""
+    sys.path[0] = what
+    spec = importer.find_spec("__main__")
+    if spec is None or spec.loader is None:
+        _refuse(f"can't find '__main__' module in {what!r}")
+    file, code = str(spec.origin), _code(spec, spec.loader, f"the main module of {what!r}")
+    return _module(file, spec.loader, spec if plain else _OwnSpec(file, spec.loader, ""), ""), code
+
+
+def _of_code(text: str) -> tuple[ModuleType, CodeType]:
+    sys.path[0], sys.argv[0] = "", "-c"
+    module = _module("", BuiltinImporter(), None, None)
+    del module.__file__
+    return module, compile(text, "<string>", "exec")
 
 
 def _module(file: str, loader: Loader, spec: ModuleSpec | None, package: str | None) -> ModuleType:

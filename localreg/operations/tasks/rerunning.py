@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from localreg.errors import (
     ConflictError,
@@ -117,9 +116,10 @@ def prepare(
 
 
 def _program(place: Json, task_id: str) -> list[str]:
-    """Return the script or module of a task as command-line words."""
-    if place.get("module"):
-        return ["-m", str(place["module"])]
+    """Return the script, module or code of a task as command-line words."""
+    for option, kind in (("-m", "module"), ("-c", "code")):
+        if place.get(kind):
+            return [option, str(place[kind])]
     script = place.get("script")
     if not script:
         raise InvalidValueError(
@@ -127,7 +127,7 @@ def _program(place: Json, task_id: str) -> list[str]:
             "pipe or on another machine; record one by Task.create(script=...)",
             argument="task",
         )
-    if not Path(str(script)).is_file():
+    if not os.path.exists(str(script)):  # noqa: PTH110  (a file, a folder or an archive)
         raise SourceNotFoundError(
             f"the script of task {task_id} does not exist: {script}", reference=str(script)
         )

@@ -38,38 +38,77 @@ def describe_run() -> Run:
     """Return how this process runs."""
     import platform
 
-    script = _script()
+    program = _program()
     facts: Json = {"python": platform.python_version(), "packages": packages()}
     place: Json = {
         "process": owner_mark(),
         "folder": _folder(),
         "executable": sys.executable,
-        "arguments": sys.argv[1:],
-        **_launch(),
+        "arguments": [] if _is_notebook() else sys.argv[1:],  # there they are the kernel's
+        "clearml": _is_clearml(),
+        **program,
     }
-    if script is None:
+    if program["script"] is None:
         return Run(facts, place)
-    git = git_state(script)
-    place |= {"script": str(script), "diff": git.diff}
+    script = Path(program["script"])
+    git = git_state(script / "__main__.py" if script.is_dir() else script)
+    place["diff"] = git.diff
     name = os.fsencode(git.script or script.name).decode(errors="backslashreplace")
     facts |= {"script": name} | git.facts
     return Run(facts, place, git.remarks)
 
 
-def _script() -> Path | None:
-    """Return the path of the running script; None in a notebook or when code comes from a pipe."""
-    file = getattr(sys.modules.get("__main__"), "__file__", None)
-    return Path(file).absolute() if isinstance(file, str) and os.path.isfile(file) else None  # noqa: PTH113
+def _program() -> Json:
+    """Return what runs, as `localreg.run` takes it: a module, or code, or a script.
 
-
-def _launch() -> Json:
-    """Return the module that ``python -m`` runs, and if ``import clearml`` is localreg."""
+    A script is a file, or a folder or archive with a ``__main__.py``. All are None in a notebook,
+    and when the code comes from a pipe.
+    """
     main = sys.modules.get("__main__")
-    module = getattr(main, "localreg_module", None)
-    if not hasattr(main, "localreg_run"):
-        spec = getattr(main, "__spec__", None)
-        module = None if spec is None else str(spec.name).removesuffix(".__main__")
-    return {"module": module, "clearml": bool(getattr(main, "localreg_run", False))}
+    file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
+    started = getattr(main, "localreg_program", None)  # by `localreg.run`
+    if started is not None:
+        kind, what = started
+    elif spec is not None:
+        kind, what = "module", str(spec.name).removesuffix(".__main__")
+        if spec.name == "__main__" and isinstance(file, str):  # python FOLDER, python ARCHIVE
+            kind, what = "script", os.path.dirname(file)  # noqa: PTH120
+    elif not file and sys.argv[:1] == ["-c"]:
+        kind, what = "code", _code_of(sys.orig_argv)
+    else:
+        kind, what = "script", file
+    script = what if kind == "script" else file
+    there = isinstance(script, str) and os.path.exists(script)  # noqa: PTH110
+    return {
+        "module": what if kind == "module" else None,
+        "code": what if kind == "code" else None,
+        "script": str(Path(str(script)).absolute()) if there else None,
+    }
+
+
+def _code_of(words: list[str]) -> str | None:
+    """Return the code that ``python -c`` runs.
+
+    >>> _code_of(["python", "-W", "error", "-Ic", "print(1)", "-c"]), _code_of(["python", "-cx"])
+    ('print(1)', 'x')
+    """
+    rest = iter(words[1:])
+    for word in rest:
+        before, sign, code = word.partition("c")
+        if word in ("-W", "-X", "--check-hash-based-pycs"):
+            next(rest, None)
+        elif sign and re.fullmatch("-[A-Za-z]*", before) and not {"W", "X"} & set(before):
+            return code or next(rest, None)
+    return None
+
+
+def _is_clearml() -> bool:
+    """Return True if ``import clearml`` is localreg in this process."""
+    return bool(getattr(sys.modules.get("__main__"), "localreg_run", False))
+
+
+def _is_notebook() -> bool:
+    return hasattr(sys.modules.get("__main__"), "get_ipython")
 
 
 def _folder() -> str | None:
@@ -113,7 +152,7 @@ def planned_run(
         if value is not None
     }
     place: Json = {
-        "executable": sys.executable, "arguments": [], "clearml": _launch()["clearml"],
+        "executable": sys.executable, "arguments": [], "clearml": _is_clearml(),
     }  # fmt: skip
     for name, value in (("script", script), ("folder", folder)):
         if value is not None:
