@@ -84,7 +84,7 @@ def shown_payload(change: HistoryEntry) -> Json:
 def describe(change: StateChange) -> str:
     """Return an event as a line of text.
 
-    >>> describe(StateChange("model.tag", 1, "", "prod", {"old": False, "new": True}, 0))
+    >>> describe(StateChange("model.tag", 1, "", "prod", {"old": False, "new": True}, 0, 0))
     'tagged prod'
     """
     text = _TEXTS.get(change.kind) if change.v == 1 else None
