@@ -16,7 +16,7 @@ from localreg.blobs.blob_files import size_of
 from localreg.errors import InvalidValueError, NotARegistryError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import share_at
-from localreg.filesystem.portable_files import remove_file
+from localreg.filesystem.plain_files import discard
 from localreg.filesystem.syncing import sync_folder
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
@@ -133,7 +133,7 @@ class Folders(Frozen):
             try:
                 yield path
             finally:
-                remove_file(path, missing_ok=True)
+                discard(path)
 
     def lock_file(self, name: str) -> Path:
         """Return the path of a lock file; in a shared registry every member can lock it."""

@@ -23,6 +23,7 @@ from localreg.filesystem.portable_files import remove_file, replace_file
 from localreg.filesystem.temporary_owners import unfinished
 from localreg.values.checks import TEXT_LIMIT, shown
 from localreg.values.frozen import Frozen
+from localreg.values.paths import printable_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,22 +77,6 @@ _KINDS = {
     "a socket": stat.S_ISSOCK,
     "a link": stat.S_ISLNK,
 }
-
-
-def printable_path(path: str | os.PathLike[str]) -> str:
-    r"""Return a path for a message; bytes that are no text are escaped.
-
-    >>> printable_path("/data/\udcc4\udce3.pt")
-    '/data/\\xc4\\xe3.pt'
-    """
-    return "".join(map(_printable, os.fspath(path)))
-
-
-def _printable(char: str) -> str:
-    code = ord(char)
-    if code < 32 or code == 127 or 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code & 0xFF:02x}"
-    return f"\\u{code:04x}" if 0xD800 <= code <= 0xDFFF else char
 
 
 def check_path(argument: str, value: object) -> Path:

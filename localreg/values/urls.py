@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from localreg.errors import InvalidURLError, InvalidValueError
 from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen
+from localreg.values.paths import is_utf8, not_utf8
 from localreg.values.secrets import PIN, public_parts
 
 URL_LIMIT = 32_768
@@ -27,7 +28,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ONE_SLASH = re.compile(rf"(https?|file|ftp|{'|'.join(CLOUDS)}):(?!//)", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_UNSAFE_IN_FILENAMES = re.compile(r"[\x00-\x1f\x7f/\\]")
+_UNSAFE_IN_FILENAMES = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 
 
 class WeightsURL(Frozen):
@@ -190,6 +191,8 @@ def _as_text(url: object) -> str:
         raise InvalidURLError(
             f"weights_url must be a path or URL, not {type(url).__name__}", argument="weights_url"
         )
+    if _is_path(url) and not is_utf8(url):
+        raise InvalidURLError(not_utf8("weights_url", url), argument="weights_url")
     try:
         text = check_text("weights_url", os.fspath(url), limit=URL_LIMIT, empty=False)
     except InvalidValueError as error:
@@ -198,6 +201,11 @@ def _as_text(url: object) -> str:
     if "\0" in text:
         raise _invalid(text, "it holds a NUL character")
     return text.strip() if isinstance(url, str) else text
+
+
+def _is_path(url: str | os.PathLike[str]) -> bool:
+    text = os.fspath(url)
+    return isinstance(text, str) and _SCHEME.match(text) is None
 
 
 def _local(path: Path) -> WeightsURL:

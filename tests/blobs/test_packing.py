@@ -206,3 +206,14 @@ def test_a_file_that_changes_while_it_is_packed_is_an_error(size, change, tmp_pa
     target.touch()
     with pytest.raises(InvalidValueError, match="changed while"):
         write_zip(entries, target, advance=lambda _: None)
+
+
+def test_a_folder_with_more_files_than_can_be_unpacked_is_refused(tmp_path, monkeypatch):
+    """There is one limit, so that what is kept can be unpacked."""
+    folder = make(tmp_path / "tree")
+    count = len(tree(folder))
+    monkeypatch.setenv("LOCALREG_UNPACK_MEMBERS", str(count))
+    assert len(tree(folder)) == count
+    (folder / "one more").touch()
+    with pytest.raises(InvalidValueError, match=f"more than {count} files, .*UNPACK_MEMBERS"):
+        tree(folder)

@@ -94,7 +94,8 @@ def update(chain: Chain, model_id: str, new: NewWeights, file: object, url: obje
     if _given(url):
         operations.models.revisions.point_to(chain, model_id, url, new.update)
         return _url(chain, model_id)
-    path = operations.weights.source_files.check_local_path("weights_filename", file)
+    named = new.filename is not None
+    path = operations.weights.source_files.check_local_path("weights_filename", file, named=named)
     if is_folder(path):
         return _store(chain, model_id, _package(new), _folder_source(path, new), (path,))
     name = _with_ending(new.filename, path.name)
@@ -114,7 +115,8 @@ def update_package(
     if listed:
         name = _with_ending(new.filename, UNNAMED_PACKAGE)
         return _store(chain, model_id, new, Source(path=None, files=listed, filename=name), listed)
-    path = operations.weights.source_files.check_local_path("weights_path", folder)
+    named = new.filename is not None
+    path = operations.weights.source_files.check_local_path("weights_path", folder, named=named)
     if not is_folder(path):
         raise InvalidValueError(
             f"weights_path must be a folder, and {path} is not; give files as weights_filenames",

@@ -20,12 +20,12 @@ from localreg.filesystem.plain_files import (
     changed,
     open_plain,
     plain_status,
-    printable_path,
     status_of,
     wait_for_tick,
 )
 from localreg.values import settings
 from localreg.values.frozen import Frozen
+from localreg.values.paths import printable_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

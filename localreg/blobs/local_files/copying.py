@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
-from localreg.filesystem.portable_files import make_readonly_at, remove_file, replace_file
+from localreg.filesystem.plain_files import discard
+from localreg.filesystem.portable_files import make_readonly_at, replace_file
 from localreg.filesystem.syncing import sync_file
 from localreg.values.layout import unfinished_name
 
@@ -28,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
         if os.path.lexists(temporary):
             replace_file(temporary, path)
     finally:
-        remove_file(temporary, missing_ok=True)
+        discard(temporary)
 
 
 def copy_file(blob: Path, target: Path, group: int | None, *, sync: bool) -> None:

@@ -15,6 +15,7 @@ from localreg.blobs.staging.staging import StagedBlob, check_room, source_size, 
 from localreg.blobs.transfer.transferred import Uploaded, UploadMark
 from localreg.errors import StorageError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import discard
 from localreg.filesystem.portable_files import remove_file
 from localreg.filesystem.syncing import sync_folder
 from localreg.values.layout import unfinished_name
@@ -67,7 +68,7 @@ def upload(
             if sync:
                 sync_folder(folder)
         finally:
-            remove_file(temporary, missing_ok=True)
+            discard(temporary)
     return Uploaded(local_url(target), staged.digest, staged.size, made)
 
 

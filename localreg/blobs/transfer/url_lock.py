@@ -126,8 +126,10 @@ def download_folder(folders: Folders, url: str) -> Iterator[Path]:
     try:
         yield mine / PART
     finally:
-        with disk_errors("downloading weights", mine):
+        try:
             _release(mine, url)
+        except OSError as error:  # what was downloaded is recorded already, or is not wanted
+            log.warning("%s is left over: %s", mine, error.strerror or error)
 
 
 def _folder_name(url: str, owner: str) -> str:

@@ -28,6 +28,7 @@ from localreg.operations.models.details import Details, model_details, shares_by
 from localreg.operations.tasks import lifecycle, search
 from localreg.progress import shown_progress
 from localreg.registry import OpenRegistry
+from localreg.values.paths import is_utf8, printable_path
 from localreg.values.units import size_text
 from localreg.values.urls import parse_weights_url
 
@@ -129,7 +130,7 @@ def add_command(
         task = (
             lifecycle.task(chain.first, search.find_task(chain.first, task_id)) if task_id else None
         )
-        with shown_progress(f"Keeping {url or file}") as progress:
+        with shown_progress(f"Keeping {url or printable_path(file)}") as progress:
             if url is None:
                 known = False
                 model_id = adding.add_model(
@@ -176,6 +177,8 @@ def add_command(
 
 def _checked_url(file: str, mode: str, hashed: bool) -> str | None:
     """Return a URL without its secrets; None for a local path."""
+    if not is_utf8(file):
+        return None
     parsed = parse_weights_url(file)
     if parsed.path is not None:
         return None

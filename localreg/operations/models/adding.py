@@ -10,6 +10,7 @@ from localreg.operations.models.outputs import enter, free_entry
 from localreg.operations.models.recording import Description, create, in_project_of
 from localreg.operations.weights.ingest import MODES, Held, Source, digest_of, taken_in
 from localreg.operations.weights.origin import Origin, check_filename, check_pin, origin_of
+from localreg.operations.weights.source_files import check_local_path, is_foreign
 from localreg.registry import Chain
 from localreg.store.events.change import Change
 from localreg.values.checks import shown
@@ -149,6 +150,8 @@ def _check_source(
     name = None if filename is None else check_filename(filename)
     if hasattr(source, "read"):
         return _check_stream(source, mode, name, expected)
+    if name is not None and mode != "reference" and is_foreign(source):
+        return _check_foreign(source, mode, name, expected)
     parsed = parse_weights_url(source)
     if parsed.path is None:
         raise InvalidURLError(
@@ -165,6 +168,18 @@ def _check_source(
         filename=name or origin.filename,
     )
     return Source(path=parsed.path, filename=origin.filename, mode=mode, wanted=pin), origin  # type: ignore[arg-type]  # it is one of MODES
+
+
+def _check_foreign(
+    path: object, mode: object, name: str, expected: object
+) -> tuple[Source, Origin]:
+    """Do the work for a path that is not UTF-8, and is therefore not recorded."""
+    place = check_local_path("weights_url", path, named=True)
+    pin = check_pin(None, expected)
+    origin = Origin(
+        url=None, public=None, filename=name, kept=True, pinned=pin, package=is_folder(place)
+    )
+    return Source(path=place, filename=name, mode=mode, wanted=pin), origin  # type: ignore[arg-type]  # it is one of MODES
 
 
 def _check_stream(

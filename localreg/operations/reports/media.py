@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 import zlib
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from localreg.plots.arrays import PIXELS_LIMIT, as_numbers
 from localreg.plots.tables import csv_cells, table_cells
 from localreg.registry import Chain
 from localreg.values.checks import check_text, shown
+from localreg.values.paths import check_utf8
 from localreg.values.urls import safe_filename
 
 TYPE_CHECKING = False
@@ -92,7 +92,8 @@ def _only(given: Mapping[str, object]) -> str:
 def _source_at(chain: Chain, name: str, value: object, *, move: bool) -> Source:
     """Return the source of the file at a "local_path" or "url"."""
     path = check_path(name, value)
-    text = check_text(name, os.fspath(path))
+    text = str(path)
+    check_utf8(name, text)
     if name == "local_path":
         with disk_errors("reading a reported file", path):
             plain_status(path, name)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from localreg.errors import InvalidValueError, NotFoundError
+from localreg.filesystem.plain_files import absolute, check_path
 from localreg.operations.finding.references import require_task
 from localreg.operations.weights.ingest import Source, taken_in
 from localreg.operations.weights.locations import local_file, unpacked
@@ -17,6 +18,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import task_rows
 from localreg.values.checks import check_name, check_text
 from localreg.values.frozen import Frozen
+from localreg.values.paths import check_utf8
 from localreg.values.records import ArtifactRecord, Json
 from localreg.values.urls import is_folder, safe_filename
 
@@ -78,12 +80,16 @@ def _path_of(value: object) -> Path | None:
     names a folder: with a folder ./best, "./best" is the folder and "best" is text.
     """
     if isinstance(value, os.PathLike):
-        return Path(check_text("artifact_object", os.fspath(value), nul=False)).absolute()
+        path = check_path("artifact_object", value)
+        check_utf8("artifact_object", path)
+        return absolute("artifact_object", path)
     if isinstance(value, str) and 0 < len(value) < 4_096 and "\0" not in value:
         has_separator = any(each in value for each in (os.sep, os.altsep) if each)
         # not methods of Path, which raise for some texts
         there = os.path.exists(value) if has_separator else os.path.isfile(value)  # noqa: PTH110, PTH113
-        return Path(value).absolute() if there else None
+        if there:
+            check_utf8("artifact_object", value)
+            return absolute("artifact_object", Path(value))
     return None
 
 

@@ -151,6 +151,7 @@ def _download(stack: ExitStack, registry: OpenRegistry, wish: Wish) -> _Part:
     """Download a URL to a temporary file, which is deleted when the stack is closed."""
     from localreg.blobs.transfer.downloading import download
     from localreg.blobs.transfer.url_lock import download_folder
+    from localreg.filesystem.plain_files import discard
     from localreg.filesystem.portable_files import make_readonly_at
 
     path = stack.enter_context(download_folder(registry.blobs, wish.url))
@@ -161,7 +162,7 @@ def _download(stack: ExitStack, registry: OpenRegistry, wish: Wish) -> _Part:
         progress=wish.progress,
         durable=registry.blobs.durable,
     )
-    stack.callback(path.unlink, missing_ok=True)
+    stack.callback(discard, path)
     filename = wish.filename if wish.named else better_name(wish.filename, found.filename)
     with disk_errors("keeping weights", path):
         make_readonly_at(path, registry.blobs.group)

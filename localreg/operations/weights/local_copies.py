@@ -16,7 +16,7 @@ from localreg.errors import (
     StorageError,
     WeightsError,
 )
-from localreg.filesystem.plain_files import kind_of, printable_path
+from localreg.filesystem.plain_files import kind_of
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.locations import (
@@ -31,6 +31,7 @@ from localreg.store.rows import model_rows
 from localreg.values import settings
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen, replace
+from localreg.values.paths import printable_path
 from localreg.values.records import WeightsRecord
 from localreg.values.urls import is_folder, local_path, local_url, safe_filename
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from localreg import log
 from localreg.errors import InvalidValueError
 from localreg.store.events.change import Change
 from localreg.store.rows import model_rows
@@ -85,6 +86,8 @@ def weights_record(
     change: Change, model_id: str, origin: Origin, held: Held | None, revision: int = 1
 ) -> WeightsRecord:
     """Return the record of a revision of weights for an event; the full URL is stored elsewhere."""
+    if held is not None and held.size == 0:
+        log.warning("%s is empty: the weights have 0 bytes", held.filename or origin.filename)
     note_url(change, model_id, revision, origin.url, origin.public)
     return WeightsRecord(
         revision=revision,

@@ -7,19 +7,26 @@ from pathlib import Path
 
 from localreg import log
 from localreg.errors import InvalidURLError, InvalidValueError
-from localreg.filesystem.plain_files import FileStatus
+from localreg.filesystem.plain_files import FileStatus, absolute, check_path
 from localreg.operations.weights.known_digests import status_of
 from localreg.registry import Chain
 from localreg.values.frozen import Frozen
+from localreg.values.paths import is_utf8
 from localreg.values.urls import is_folder, parse_named_url
 
 
-def check_local_path(argument: str, path: object) -> Path:
+def check_local_path(argument: str, path: object, *, named: bool = False) -> Path:
     """Return the path of a local file or folder, given as a path or a ``file://`` URL.
+
+    Args:
+        argument: the argument's name, for errors.
+        named: True if the bytes get another name than that of the path, which need not be UTF-8.
 
     Raises:
         InvalidURLError: it is not a local path.
     """
+    if named and is_foreign(path):
+        return absolute(argument, check_path(argument, path))
     parsed = parse_named_url(argument, path)
     if parsed.path is None:
         raise InvalidURLError(
@@ -28,6 +35,11 @@ def check_local_path(argument: str, path: object) -> Path:
             argument=argument,
         )
     return parsed.path
+
+
+def is_foreign(path: object) -> bool:
+    """Return True if a path holds bytes that are not UTF-8, so that it cannot be recorded."""
+    return isinstance(path, (str, os.PathLike)) and not is_utf8(os.fsdecode(path))
 
 
 class Planned(Frozen):

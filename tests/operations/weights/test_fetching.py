@@ -22,7 +22,7 @@ from localreg.errors import (
     ReadOnlyRegistryError,
 )
 from localreg.operations.finding.upstream import Found
-from localreg.operations.weights.fetching import fetch_weights
+from localreg.operations.weights.fetching import Wish, fetch_weights, fetched, held_bytes
 from localreg.operations.weights.local_copies import current
 from localreg.values.frozen import replace
 
@@ -500,3 +500,14 @@ def test_the_error_names_the_process_that_holds_a_lock_and_its_death_frees_it(
     holder.communicate()
     assert Path(model.get_local_copy(raise_on_error=True)).read_bytes() == BYTES
     assert list((registry.path / "tmp").iterdir()) == []
+
+
+def test_a_download_whose_folder_cannot_be_deleted_is_recorded(registry, site, caplog):
+    """Something else is in it, which no system unlinks."""
+    wish = Wish(url=site.url(), filename="net.pt")
+    with fetched(registry._chain, wish):
+        (folder,) = (registry.path / "tmp").glob("get-*")
+        (folder / "in the way").mkdir()
+    assert f"{folder} is left over" in caplog.text
+    assert held_bytes(registry._chain, wish).size == len(site.files["/net.pt"])
+    assert site.gets == ["/net.pt"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.contents import blobs
 
-from localreg import InputModel
+from localreg import InputModel, OutputModel, Task
 from localreg.blobs.blobstore import BlobStore
 from localreg.errors import (
     CorruptBlobError,
@@ -691,3 +691,21 @@ def test_other_files_in_the_directory_of_a_registry_belong_to_the_user(registry)
     model = InputModel.import_model(beside)
     assert model.get_local_copy() == str(beside)
     assert model.digest is None
+
+
+# remarks, and what cannot be deleted --------------------------------------------------------
+
+
+def test_empty_weights_are_kept_with_a_warning(registry, tmp_path, caplog):
+    empty = tmp_path / "empty.pt"
+    empty.touch()
+    assert registry.add(empty, "m").size == 0
+    OutputModel(Task.init("p", "t")).update_weights(empty)
+    assert caplog.text.count("empty.pt is empty: the weights have 0 bytes") == 2
+
+
+def test_a_temporary_file_that_cannot_be_deleted_does_not_undo_what_is_recorded(registry, caplog):
+    """A folder is in its place, which no system unlinks."""
+    with registry._chain.first.blobs.temporary() as path:
+        path.mkdir()
+    assert f"{path} is left over" in caplog.text
