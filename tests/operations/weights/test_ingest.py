@@ -377,6 +377,7 @@ def stage_as_another_user(folder):
     """Move and link a file of root, writable for all, as another user."""
     import hashlib  # noqa: F401  (what is imported later may not be readable then)
     import os
+    import queue  # noqa: F401
     from pathlib import Path
 
     from localreg.blobs.staging import staging
