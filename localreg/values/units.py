@@ -31,3 +31,16 @@ def size_text(size: int | None) -> str:
         amount /= 1000
         del units[0]
     return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
+def span_text(seconds: float) -> str:
+    """Return a number of seconds in its largest two units.
+
+    >>> span_text(86_340), span_text(2 * 86_400 + 5), span_text(59.9)
+    ('23 h 59 min', '2 d', '1 min')
+    """
+    minutes = max(1, round(seconds / 60))
+    parts = [(minutes // 1_440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min")]
+    while not parts[0][0]:
+        del parts[0]
+    return " ".join(f"{number} {unit}" for number, unit in parts[:2] if number)

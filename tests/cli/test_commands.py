@@ -330,7 +330,7 @@ def test_show_prints_everything(run, weights):
     for values in (model, "p/a:1", "x", "k = v", "lines", "q", "kept here", "PyTorch", "draft"):
         assert values in out
     said = run("rm", "p/a", "--delete-weights")[2]
-    assert said.endswith("brings it back, without weights that were deleted.\n")
+    assert said.endswith("brings it back without its weights: 7 B were deleted for good.\n")
     run("restore", "p/a")
     assert "MISSING" in run("show", "p/a")[1]
 

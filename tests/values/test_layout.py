@@ -24,6 +24,7 @@ USERS_OF_TEMPFILE = {
     "api/tasks/parameters.py",  # a configuration for the user's script
     "cli/commands/demo.py",
     "cli/output.py",  # what goes to stdout
+    "filesystem/disk_errors.py",  # looks where temporary files go
 }
 
 

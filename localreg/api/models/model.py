@@ -320,9 +320,10 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
         """
         try:
             found = _found(model, registry)
-            gone = operations.models.removal.remove_model(
+            removed = operations.models.removal.remove_model(
                 found.registry, found.id, delete_weights=delete_weights_file, force=force
             )
+            gone = removed.complete
         except (LookupError, ValueError) as error:
             if raise_on_errors or not isinstance(error, LocalregError):
                 raise

@@ -31,6 +31,7 @@ from localreg.values import settings
 from localreg.values.frozen import Frozen
 
 BUFFER = 262_144
+_RACES = 100  # with another process that deletes the same folder
 MOST_DIFFERENCES = 20
 _ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
@@ -244,7 +245,20 @@ def _same(path: Path, member: Member) -> bool:
 
 
 def remove_tree(folder: Path) -> None:
-    """Delete a folder and everything in it, also if it is read-only; links are not followed."""
+    """Delete a folder and everything in it, also if it is read-only; links are not followed.
+
+    Another process may delete it at the same time.
+    """
+    for _ in range(_RACES):
+        try:
+            _remove_tree(folder)
+        except FileNotFoundError:  # a part of it was deleted meanwhile; the rest is left
+            continue
+        return
+    _remove_tree(folder)
+
+
+def _remove_tree(folder: Path) -> None:
     if folder.is_symlink():
         folder.unlink()
         return

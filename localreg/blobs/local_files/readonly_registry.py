@@ -57,6 +57,16 @@ def _check_private(folder: Path) -> None:
         )
 
 
+def folders_elsewhere() -> list[Path]:
+    """Return this user's folders of local copies, one for each registry."""
+    folder = _base()
+    try:
+        _check_private(folder)
+        return sorted(each for each in folder.iterdir() if not each.is_symlink())
+    except (FileNotFoundError, NotADirectoryError, StorageError):  # none, or not this user's
+        return []
+
+
 def is_elsewhere(path: Path, spare: str) -> bool:
     """Return True if a path is below the user's folder of local copies of a registry."""
     return path.is_relative_to(_base() / spare)

@@ -97,7 +97,8 @@ def left_of(url: str, mark: UploadMark) -> list[Path]:
     """
     place = local_path(url)
     assert place is not None
-    unfinished = place.with_name(_unfinished_name(place.name, mark))
+    # Names are compared, and not made into paths: the mark may come from somebody else's database.
+    unfinished = _unfinished_name(place.name, mark)
     stem, _, _ = place.name.partition(".")
     with disk_errors("looking for an upload", place.parent):
         there = sorted(place.parent.iterdir())
@@ -108,7 +109,7 @@ def left_of(url: str, mark: UploadMark) -> list[Path]:
             and (each == place or each.name == _unique(place.name, _digits(stem, each.name)))
             and _is_made(each, mark)
         ]
-    return [unfinished] * (unfinished in there) + named
+    return [each for each in there if each.name == unfinished] + named
 
 
 def _digits(stem: str, name: str) -> str:

@@ -12,12 +12,14 @@ from localreg.cli.output import (
     print_json,
     print_table,
     record_json,
+    say,
     say_deleted,
 )
 from localreg.errors import InvalidValueError
 from localreg.operations.upkeep import gc
 from localreg.operations.upkeep.cache import parse_span
-from localreg.values.units import size_text
+from localreg.values.ids import now
+from localreg.values.units import moment, size_text, span_text
 
 
 @click.command("gc")
@@ -50,4 +52,10 @@ def gc_command(grace: str, delete: bool, as_json: bool, directory: str | None) -
             ((each.kind, size_text(each.size), each.why, each.path) for each in done.garbage),
         )
         say_deleted(len(done.garbage), done.freed, done.failed, dry_run=done.dry_run)
+        if done.next_due is not None:
+            due = int(done.next_due.timestamp() * 1_000_000)
+            say(
+                f"{size_text(done.waiting)} wait for the end of the grace period: the first can be "
+                f"deleted from {moment(due)} UTC on, in {span_text((due - now()) / 1e6)}."
+            )
     return 1 if done.failed else 0

@@ -7,6 +7,7 @@ import click
 from localreg.cli.output import IN_REGISTRY, MODELS, opened, say
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.models import reading, removal
+from localreg.values.units import size_text
 
 
 @click.command("rm")
@@ -26,12 +27,18 @@ def rm_command(
     The exit code is 1 if some weights could not be deleted.
     """
     done = True
-    how = ", without weights that were deleted" if delete_weights else ""
     with opened(directory) as chain:
         for found in dict.fromkeys(resolve_model(chain, model) for model in models):
             ref = reading.row(found).ref
-            done &= removal.remove_model(
+            removed = removal.remove_model(
                 found.registry, found.id, delete_weights=delete_weights, force=force
             )
-            say(f"Removed {ref}; `localreg restore {found.id[:8]}` brings it back{how}.")
+            done &= removed.complete
+            how = "brings it back"
+            if removed.lost:
+                how = (
+                    "brings it back without its weights: "
+                    f"{size_text(removed.lost)} were deleted for good"
+                )
+            say(f"Removed {ref}; `localreg restore {found.id[:8]}` {how}.")
     return 0 if done else 1

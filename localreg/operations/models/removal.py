@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localreg import log
+from localreg.blobs.blob_files import size_of
 from localreg.blobs.transfer import uploading
 from localreg.errors import (
     ModelInUseError,
@@ -19,7 +20,19 @@ from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows
 from localreg.values.frozen import Frozen, replace
 from localreg.values.records import ModelRecord, WeightsRecord
-from localreg.values.urls import public_url
+from localreg.values.urls import local_path, public_url
+
+
+class Removed(Frozen):
+    """The result of a removal.
+
+    Attributes:
+        complete: False if bytes could not be deleted that should be; `gc` tries it again.
+        lost: the number of bytes that were deleted and that `restore_model` cannot bring back.
+    """
+
+    complete: bool
+    lost: int
 
 
 class Restored(Frozen):
@@ -36,16 +49,13 @@ class Restored(Frozen):
 
 def remove_model(
     registry: OpenRegistry, model_id: str, *, delete_weights: bool, force: bool = False
-) -> bool:
+) -> Removed:
     """Remove a model; its history stays, and `restore_model` restores it.
 
     Args:
         delete_weights: also delete its bytes in the registry, and the objects that the registry
             uploaded, unless another model needs them. Files that it only refers to stay.
         force: remove it also if tasks need it.
-
-    Returns:
-        False if the model was removed, but its bytes could not be deleted.
 
     Raises:
         ModelInUseError: a task needs it, and `force` is False; nothing was changed.
@@ -54,7 +64,7 @@ def remove_model(
         return _remove(registry, model_id, delete_weights=delete_weights, force=force)
 
 
-def _remove(registry: OpenRegistry, model_id: str, *, delete_weights: bool, force: bool) -> bool:
+def _remove(registry: OpenRegistry, model_id: str, *, delete_weights: bool, force: bool) -> Removed:
     with registry.store.write() as change:
         record = model_rows.record(change.connection, model_id)
         if record is None:
@@ -66,15 +76,25 @@ def _remove(registry: OpenRegistry, model_id: str, *, delete_weights: bool, forc
         change.record("model.removed", model_id, _without_private_urls(record).payload())
         digests = sorted({each.digest for each in record.weights if each.digest})
         if delete_weights:
-            blob_rows.give_up(change.connection, digests)  # gc goes on after a kill
             doomed = announce_deletions(change, record.weights)
+            blob_rows.give_up(change.connection, digests)  # gc goes on after a kill
         else:
             blob_rows.mark_unreferred(change.connection, digests)
     if not delete_weights:
-        return True
+        return Removed(complete=True, lost=0)
     uploads = delete_uploads(registry, doomed)
-    # A list, not a generator: every deletion is tried, also after one that failed.
-    return all([uploads, *[_delete_unused(registry, digest) for digest in digests]])
+    # A dict, not a generator: every deletion is tried, also after one that failed.
+    freed = {digest: _delete_unused(registry, digest) for digest in digests}
+    again = {each.digest for each in record.weights if _can_be_fetched(each)}
+    return Removed(
+        complete=uploads and None not in freed.values(),
+        lost=sum(size or 0 for digest, size in freed.items() if digest not in again),
+    )
+
+
+def _can_be_fetched(weights: WeightsRecord) -> bool:
+    """Return True if a server has the bytes that the registry did not put there."""
+    return weights.url is not None and local_path(weights.url) is None and not weights.uploaded
 
 
 def _check_unused(change: Change, record: ModelRecord) -> None:
@@ -112,19 +132,24 @@ def _without_private_urls(record: ModelRecord) -> ModelRecord:
     )
 
 
-def _delete_unused(registry: OpenRegistry, digest: str) -> bool:
-    """Delete a blob if nothing refers to it any more; return False if that failed."""
+def _delete_unused(registry: OpenRegistry, digest: str) -> int | None:
+    """Delete a blob if nothing refers to it any more; return its size, or None if that failed.
+
+    The size is 0 if the blob stays, or was not here.
+    """
+    size = 0
     try:
         with registry.store.write() as change:
             if not blob_rows.referred(change.connection, digest):
                 blob_rows.forget(change.connection, digest)
+                size = size_of(registry.blobs.blob(digest)) or 0
                 registry.blobs.delete(digest)
     except (StorageError, NotARegistryError) as error:
         log.warning(
             "the model was removed, but its weights %s… were not deleted: %s", digest[:12], error
         )
-        return False
-    return True
+        return None
+    return size
 
 
 def restore_model(chain: Chain, reference: object) -> Restored:

@@ -26,7 +26,8 @@ def delete_task(
         made = model_rows.made_by(connection, task_id) if models else []
     for model_id in made:
         try:
-            whole &= remove_model(registry, model_id, delete_weights=True, force=not spare_used)
+            removed = remove_model(registry, model_id, delete_weights=True, force=not spare_used)
+            whole &= removed.complete
         except ModelInUseError as error:
             log.info("model %s is kept: %s", model_id, error)
         except NotFoundError:  # removed by another process meanwhile

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
-from localreg.blobs.blob_files import size_of
 from localreg.blobs.local_files import unpacked_trees
 from localreg.blobs.local_files.local_file import size_of_copies
 from localreg.errors import (
@@ -21,28 +19,23 @@ from localreg.errors import (
     StorageFullError,
 )
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.temporary_owners import is_alive, is_marked
+from localreg.operations.upkeep import leftovers
+from localreg.operations.upkeep.leftovers import Candidate, last_change
 from localreg.operations.upkeep.verify import database_problems
 from localreg.operations.weights.locations import is_upstream_only
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
-from localreg.values.ids import now
 from localreg.values.layout import (
     BLOBS,
     FILES,
-    TEMPORARY,
     TREES,
-    UNFINISHED_DOWNLOAD,
-    UNFINISHED_IN,
-    owner_of_unfinished,
 )
 from localreg.values.urls import is_sha256
 
+_LAST_SECOND = 253_402_300_799.0  # of the year 9999
 GRACE_SECONDS = 86_400.0  # time for a reader to finish, and for a user to restore a model
-OTHER_MACHINE_SECONDS = 3_600.0  # at least, for a file that another machine may be writing
-DEAD_PROCESS = "its process is dead"
 
 
 class Garbage(Frozen):
@@ -70,28 +63,16 @@ class Collection(Frozen):
         freed: size of that in bytes.
         failed: what could not be deleted, and why. The rest was deleted all the same.
         dry_run: True if nothing was deleted.
+        waiting: bytes of what nothing needs, but was needed within the grace period.
+        next_due: when the first of that can be deleted; None if nothing waits.
     """
 
     garbage: tuple[Garbage, ...]
     freed: int
     failed: tuple[str, ...]
     dry_run: bool
-
-
-class _Candidate(Frozen):
-    """Something to delete.
-
-    Attributes:
-        kind, why: as in `Garbage`.
-        delete: deletes it if it is still garbage, and returns True if it did.
-        size: in bytes; None for the size of the path.
-    """
-
-    kind: str
-    path: Path
-    why: str
-    delete: Callable[[], bool]
-    size: int | None = None
+    waiting: int = 0
+    next_due: datetime | None = None
 
 
 def collect(
@@ -135,103 +116,76 @@ def collect(
 
 
 def all_garbage(chain: Chain) -> tuple[Garbage, ...]:
-    """Return what a collection without a grace period would delete."""
-    return _collect(chain, 0.0, dry_run=True).garbage
+    """Return what a collection without a grace period would delete; no server is asked."""
+    return _collect(chain, 0.0, dry_run=True, servers=False).garbage
 
 
-def _collect(chain: Chain, grace: float, *, dry_run: bool) -> Collection:
-    candidates: list[_Candidate] = []
+def _collect(chain: Chain, grace: float, *, dry_run: bool, servers: bool = True) -> Collection:
+    registry = chain.first
+    finders: list[Callable[[], Iterator[Candidate]]] = [
+        lambda: leftovers.in_temporary_folder(registry, grace),
+        lambda: leftovers.beside_what_is_finished(registry, grace),
+        lambda: leftovers.in_quarantine(registry, grace),
+        lambda: _unused_weights(chain, grace),
+        lambda: _strays(chain, grace),
+    ]
+    if servers:
+        finders.append(lambda: leftovers.uploads(registry, grace))
+    candidates: list[Candidate] = []
     failed: list[str] = []
-    for find in (_leftovers, _unused_weights, _strays):
+    for find in finders:
         try:
-            for candidate in find(chain, grace):
+            for candidate in find():
                 candidates.append(candidate)  # noqa: PERF402  (keeps what came before an error)
         except (StorageError, NotARegistryError) as error:
             failed.append(str(error))
+    moment = time.time()
+    waiting = [each for each in candidates if each.due > moment]
     garbage: list[Garbage] = []
     for each in candidates:
-        path = str(each.path.relative_to(chain.first.root))
-        try:
-            # FileNotFoundError: another collection deleted it meanwhile.
-            with disk_errors("deleting", each.path), suppress(FileNotFoundError):
-                size = _size(each.path) if each.size is None else each.size
-                if dry_run or each.delete():
-                    garbage.append(Garbage(each.kind, path, size, each.why))
-        except LocalregError as error:
-            failed.append(f"{path}: {error}")
-    freed = sum(each.size for each in garbage)
-    return Collection(tuple(garbage), freed, tuple(failed), dry_run)
+        if each.trouble is not None:
+            failed.append(f"{each.path}: {each.trouble}")
+        elif each.due <= moment:
+            try:
+                # FileNotFoundError: another collection deleted it meanwhile.
+                with disk_errors("deleting", registry.root), suppress(FileNotFoundError):
+                    if dry_run or each.delete():
+                        garbage.append(Garbage(each.kind, each.path, each.size, each.why))
+            except LocalregError as error:
+                failed.append(f"{each.path}: {error}")
+    return Collection(
+        garbage=tuple(garbage),
+        freed=sum(each.size for each in garbage),
+        failed=tuple(failed),
+        dry_run=dry_run,
+        waiting=sum(each.size for each in waiting),
+        next_due=_moment(min(each.due for each in waiting)) if waiting else None,
+    )
 
 
-def _leftovers(chain: Chain, grace: float) -> Iterator[_Candidate]:
-    """Yield temporary files and folders whose processes are dead."""
-    registry = chain.first
-    blobs = registry.blobs
-    for path in _entries(blobs.folder_path(TEMPORARY)):
-        # The next download of the same URL can continue an unfinished one.
-        unfinished = path.name.startswith(UNFINISHED_DOWNLOAD)
-        if _is_leftover(path, grace, wait=unfinished):
-            why = "an unfinished download" if unfinished else DEAD_PROCESS
-            yield _Candidate("leftover", path, why, _deletion(path))
-    for name, levels in UNFINISHED_IN.items():
-        for path in _unfinished(blobs.folder_path(*filter(None, [name])), levels):
-            if _is_leftover(path, grace):
-                yield _Candidate("leftover", path, DEAD_PROCESS, _deletion(path))
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(min(seconds, _LAST_SECOND), UTC)
 
 
-def _unfinished(folder: Path, levels: int) -> Iterator[Path]:
-    """Yield what is unfinished in a folder, and in those so many levels below."""
-    for path in _entries(folder):
-        if owner_of_unfinished(path.name) is not None:
-            yield path
-        elif levels and path.is_dir():
-            yield from _unfinished(path, levels - 1)
-
-
-def _is_leftover(path: Path, grace: float, *, wait: bool = False) -> bool:
-    """Return True if the process that made a temporary file is dead, or must be by now.
-
-    Args:
-        wait: also wait for the grace period when it is dead.
-    """
-    owner = owner_of_unfinished(path.name) or path.name
-    alive = is_alive(owner)
-    if alive is None and is_marked(owner):  # of another machine or container: we cannot ask
-        return _is_old(path, max(grace, OTHER_MACHINE_SECONDS))
-    if alive is None or (wait and not alive):
-        return _is_old(path, grace)
-    return not alive
-
-
-def _is_old(path: Path, grace: float) -> bool:
-    """Return True if a file, or a file in a folder, was not changed for a number of seconds.
-
-    A clock that went back makes nothing old.
-    """
-    try:
-        status = path.lstat()
-        newest = max(status.st_ctime, status.st_mtime)
-        if stat.S_ISDIR(status.st_mode):
-            newest = max([newest, *(each.lstat().st_ctime for each in _entries(path))])
-    except FileNotFoundError:  # deleted meanwhile
-        return False
-    return time.time() - newest >= grace
-
-
-def _unused_weights(chain: Chain, grace: float) -> Iterator[_Candidate]:
+def _unused_weights(chain: Chain, grace: float) -> Iterator[Candidate]:
     """Yield weights that nothing has referred to for the grace period."""
     registry = chain.first
     blobs = registry.blobs
     with registry.store.read() as connection:
         rows = blob_rows.unreferred(connection)
     for row in rows:
-        if now() - (row.unreferenced or row.added) < grace * 1e6:
-            continue
+        since = row.added if row.unreferenced is None else row.unreferenced
         size = row.size if blobs.has(row.digest, row.size) else 0
         size += size_of_copies(blobs, row.digest)
         size += unpacked_trees.tree_size(blobs.folder_path(TREES) / row.digest)
-        path, delete = blobs.path(row.digest), _deletion_of_weights(registry, row.digest)
-        yield _Candidate("weights", path, "no model has them", delete, size)
+        yield Candidate(
+            kind="weights",
+            path=leftovers.shown_path(registry, blobs.path(row.digest)),
+            why="no model has them",
+            size=size,
+            due=since / 1e6 + grace,
+            delete=_deletion_of_weights(registry, row.digest),
+        )
 
 
 def _deletion_of_weights(registry: OpenRegistry, digest: str) -> Callable[[], bool]:
@@ -249,7 +203,7 @@ def _deletion_of_weights(registry: OpenRegistry, digest: str) -> Callable[[], bo
     return delete
 
 
-def _strays(chain: Chain, grace: float) -> Iterator[_Candidate]:
+def _strays(chain: Chain, grace: float) -> Iterator[Candidate]:
     """Yield blobs, local copies and unpacked folders that the database does not know."""
     registry = chain.first
     blobs = registry.blobs
@@ -257,20 +211,27 @@ def _strays(chain: Chain, grace: float) -> Iterator[_Candidate]:
         known = {row.digest for row in blob_rows.blobs(connection)}
     found = [
         (folder.name + path.name, path)
-        for folder in _entries(blobs.folder_path(*BLOBS))
-        for path in _entries(folder)
+        for folder in leftovers.entries(blobs.folder_path(*BLOBS))
+        for path in leftovers.entries(folder)
     ]
     # Those of upstream weights are a cache, which `cache.prune` empties.
     found += [
         (path.name, path)
         for name in (FILES, TREES)
-        for path in _entries(blobs.folder_path(name))
+        for path in leftovers.entries(blobs.folder_path(name))
         if is_sha256(path.name) and not is_upstream_only(chain, path.name)
     ]
     for digest, path in found:
-        if digest not in known and is_sha256(digest) and _is_old(path, grace):
-            delete = _deletion_of_stray(registry, digest, path)
-            yield _Candidate("stray", path, "the database does not know it", delete)
+        changed = None if digest in known or not is_sha256(digest) else last_change(path)
+        if changed is not None:
+            yield Candidate(
+                kind="stray",
+                path=leftovers.shown_path(registry, path),
+                why="the database does not know it",
+                size=leftovers.size_below(path),
+                due=changed + grace,
+                delete=_deletion_of_stray(registry, digest, path),
+            )
 
 
 def _deletion_of_stray(registry: OpenRegistry, digest: str, path: Path) -> Callable[[], bool]:
@@ -278,32 +239,6 @@ def _deletion_of_stray(registry: OpenRegistry, digest: str, path: Path) -> Calla
         with registry.store.write() as change:
             if blob_rows.blob(change.connection, digest) is not None:  # added meanwhile
                 return False
-            return _deletion(path)()
+            return leftovers.deletion(path)()
 
     return delete
-
-
-def _entries(folder: Path) -> list[Path]:
-    with disk_errors("looking for what can be deleted", folder):
-        return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
-
-
-def _deletion(path: Path) -> Callable[[], bool]:
-    def delete() -> bool:
-        if path.is_dir():
-            from localreg.blobs.archives.unpacking import remove_tree
-
-            remove_tree(path)
-        else:
-            path.unlink(missing_ok=True)
-        return True
-
-    return delete
-
-
-def _size(path: Path) -> int:
-    """Return the bytes of a file, or of all files in a folder; files with other links count 0."""
-    files = [path]
-    if path.is_dir() and not path.is_symlink():
-        files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
-    return sum(size_of(each) or 0 for each in files if each.lstat().st_nlink == 1)

@@ -311,7 +311,8 @@ def delete_uploads(registry: OpenRegistry, doomed: Doomed) -> bool:
     Returns:
         False if one could not be deleted; the log says why, and gc tries it again.
     """
-    done = [_delete_uploaded(registry, each) for each in doomed.weights]
+    etags = {each.url: each.etag for each in doomed.rows}
+    done = [_delete_uploaded(registry, each, etags.get(each.url or "")) for each in doomed.weights]
     if all(done) and doomed.rows:
         with registry.store.write() as change:
             for each in doomed.rows:
@@ -319,7 +320,7 @@ def delete_uploads(registry: OpenRegistry, doomed: Doomed) -> bool:
     return all(done)
 
 
-def _delete_uploaded(registry: OpenRegistry, weights: WeightsRecord) -> bool:
+def _delete_uploaded(registry: OpenRegistry, weights: WeightsRecord, etag: str | None) -> bool:
     """Delete the upload of a dropped revision, unless another revision uses it.
 
     Returns:
@@ -329,9 +330,6 @@ def _delete_uploaded(registry: OpenRegistry, weights: WeightsRecord) -> bool:
         return True
     if weights.digest is None or weights.size is None:
         return _keep_changed(weights.url)
-    with registry.store.read() as connection:
-        served = blob_rows.served(connection, weights.url)
-    etag = served.etag if served is not None and served.digest == weights.digest else None
     return _delete_unused(registry, Uploaded(weights.url, weights.digest, weights.size, True, etag))
 
 
