@@ -265,7 +265,7 @@ TASK_COMMANDS = [
 ]
 
 
-def test_secrets_of_tasks_are_not_printed_and_in_no_page(registry, trained, capfd):
+def test_secrets_of_tasks_are_not_printed_and_in_no_page(registry, trained, capfd, monkeypatch):
     """P22: of arguments, parameters, configurations, the log, the comment and the patch."""
     assert trained.status == "failed"
     codes = [main([each.format(trained.id) for each in words]) for words in TASK_COMMANDS]
@@ -275,6 +275,14 @@ def test_secrets_of_tasks_are_not_printed_and_in_no_page(registry, trained, capf
     assert "postgresql://***@db.example.org/data" in printed
     assert "hf-token=***" in printed
     trained.report_single_value("v", 1)
+    model = InputModel(name="net", project="p")
+    model.set_all_metadata({"source": DATABASE, "hf_token": SECRET})
+    monkeypatch.setenv("LOCALREG_OUTPUT", DATABASE)
+    for words in (["show", "p/net"], ["show", "p/net", "--json"], ["meta", "p/net"], ["env"]):
+        assert main(words) == 0
+        printed = capfd.readouterr().out
+        assert "***" in printed
+        assert SECRET not in printed
     assert main(["site"]) == 0
     pages = [path.read_text(encoding="utf-8") for path in registry.path.rglob("*.html")]
     assert any("postgresql://***@db" in page for page in pages)

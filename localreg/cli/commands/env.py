@@ -10,6 +10,7 @@ from localreg.api import ambient
 from localreg.cli.output import AS_JSON, IN_REGISTRY, opened, print_facts, print_json
 from localreg.operations.upkeep import doctor
 from localreg.values import settings
+from localreg.values.secrets import masked
 
 
 @click.command("env")
@@ -28,7 +29,9 @@ def env_command(as_json: bool, directory: str | None) -> None:
     upstream = [str(each.root) for each in chain.others]
     absent = {str(each.root): each.reason for each in chain.absent}
     variables = {
-        name: os.environ[name] for name in sorted(os.environ) if name.startswith("LOCALREG_")
+        name: masked(name, value)
+        for name, value in sorted(os.environ.items())
+        if name.startswith("LOCALREG_")
     }
     if as_json:
         values: dict[str, object] = {"upstream": upstream, "upstream_left_out": absent}

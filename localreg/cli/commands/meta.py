@@ -7,6 +7,7 @@ import click
 from localreg.cli.output import IN_REGISTRY, MODEL, opened, pairs, print_table, say
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.models import edits, reading
+from localreg.values.secrets import masked
 
 
 @click.command("meta")
@@ -37,5 +38,5 @@ def meta_command(
                 say(f"There is no metadata {key!r}.")
         if not given and not drop:
             metadata = reading.metadata(found)
-            rows = ((key, each.value, each.type) for key, each in metadata.items())
+            rows = ((key, masked(key, each.value), each.type) for key, each in metadata.items())
             print_table(("KEY", "VALUE", "TYPE"), rows)

@@ -139,7 +139,42 @@ def submodule(folder):
     edited(folder)
 
 
+def odd_names(folder):
+    for name in (b"a \"b'.txt", b"line\nbreak.txt", b"\xff\xfe.txt", b"tab\t.txt", b" b/ b.txt"):
+        path = folder / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"1\n")
+    git(folder, "add", ".")
+
+
+def other_kinds(folder):
+    (folder / "text.txt").unlink()
+    (folder / "text.txt").symlink_to("latin.txt")
+    (folder / "latin.txt").unlink()
+    (folder / "latin.txt").mkdir()
+    (folder / "latin.txt/inside").write_text("1\n")
+    (folder / "binary.bin").write_bytes(b"")
+    git(folder, "add", ".")
+
+
+def conversions(folder):
+    text = "*.txt text eol=crlf\nwide.csv text working-tree-encoding=UTF-16\n"
+    (folder / ".gitattributes").write_text(text)
+    (folder / "wide.csv").write_text("a;b\n", encoding="utf-16")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "conversions")
+    (folder / "text.txt").write_bytes(b"one\r\ntwo\r\n")
+    for name in ("latin.txt", "two words/\u00e9.txt"):
+        (folder / name).unlink()
+    git(folder, "checkout", "-q", ".")
+    (folder / "text.txt").write_bytes(b"one\r\ntwo\r\n")
+    (folder / "wide.csv").write_text("c;d\n", encoding="utf-16")
+
+
 CASES = {
+    "odd names": odd_names,
+    "other kinds": other_kinds,
+    "conversions": conversions,
     "one file": edited,
     "many edits": many_edits,
     "staged and renamed": staged,
@@ -175,7 +210,7 @@ def run_script(folder, script="train.py", **variables):
 
 def contents(folder):
     return {
-        str(path.relative_to(folder)): path.read_bytes()
+        str(path.relative_to(folder)): path.is_symlink() or path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file() and ".git" not in path.parts
     }
