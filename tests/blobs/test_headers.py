@@ -172,7 +172,7 @@ LIES = {
     "an array's long header": b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**31) + b"{}",
     "an array's short header": b"\x93NUMPY\x01\x00" + struct.pack("<H", 99) + b"{}",
     "an array of another version": b"\x93NUMPY\x09\x00\x00\x00",
-    "an array's depth": b"\x93NUMPY\x02\x00" + struct.pack("<I", 60_000) + b"(" * 60_000,
+    "an array's depth": b"\x93NUMPY\x02\x00" + struct.pack("<I", 9_000) + b"(" * 9_000,
     "an array's shape": b"\x93NUMPY\x01\x00" + struct.pack("<H", 61)
     + b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 2**9)}",
     "a broken archive": b"PK\3\4" + b"x" * 100,
@@ -195,7 +195,83 @@ def test_a_list_of_members_that_would_fill_the_memory_is_not_read(tmp_path):
         writer.truncate(2**31)
         writer.seek(2**31)
         writer.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 2**31 - 4_096, 4_096, 0))
-    assert "problem" in inside(path, "large.pt")
+    facts = inside(path, "large.pt")
+    assert facts == {"format": "zip", "unread": "its list of members has 2,147,479,552 bytes"}
+    assert lines(facts)[1].startswith("not read further: its list")
+
+
+def look_with_little(path, name):
+    """Return the facts about a file, found with 20 s of a processor and 1 GB of memory."""
+    import resource
+    from pathlib import Path
+
+    from localreg.blobs.headers.contents import inside
+
+    resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+    resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+    return inside(Path(path), name)
+
+
+def _many_arrays():
+    text = b"{'descr': [%s], 'fortran_order': False, 'shape': (1,)}" % (b"('a','<f4')," * 800)
+    array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+    return zip_of(**{f"a{number}.npy": array for number in range(1_000)})
+
+
+HUGE = {  # bytes that would take gigabytes or minutes to look through, the name, and the reason
+    "a pickle of marks": (
+        lambda: torch_of(b"\x80\x02" + b"(" * 30_000_000 + b"."), "a.pt",
+        "it has more than 500,000 operations",
+    ),
+    "many pickles of marks": (
+        lambda: torch_of(b"\x80\x02}.", **{
+            f"net__{number}": b"\x80\x02" + b"(" * 400_000 + b"." for number in range(9)
+        }), "a.pt", "it has more than 500,000 operations",
+    ),
+    "a long pickle": (
+        lambda: torch_of(b"\x80\x02" + b"(" * 60_000_000 + b"."), "a.pt", "it has more than 32 MiB",
+    ),
+    "a plain pickle": (
+        lambda: b"\x80\x02" + b"N" * 30_000_000 + b".", "a.pkl",
+        "it has more than 500,000 operations",
+    ),
+    "pickles in a row": (
+        lambda: b"\x80\x02N." * 200_000, "a.pkl", "it has more than 500,000 operations",
+    ),
+    "a header": (
+        lambda: safetensors(b'{"a":[' + b"[]," * 30_000_000 + b"[]]}"), "a.safetensors",
+        "its header has 90,000,010 bytes",
+    ),
+    "headers of arrays": (
+        _many_arrays, "a.npz", "the headers of its arrays have more than 2,000,000 bytes",
+    ),
+    "members": (
+        lambda: zip_of(**{f"{number}": b"" for number in range(50_001)}), "a.pt",
+        "it has 50,001 members",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_what_would_take_too_long_is_not_read_and_the_reason_is_said(name, tmp_path, children):
+    """P18: time and memory are bounded, whatever is in a file."""
+    make, filename, why = HUGE[name]
+    (tmp_path / "file").write_bytes(make())
+    facts = children.run(look_with_little, tmp_path / "file", filename)
+    assert facts.get("why", facts.get("unread")) == why
+    assert facts.get("pickle", "unscanned") == "unscanned"
+    assert why in " ".join(lines(facts))
+
+
+def test_what_real_files_have_is_read(look):
+    """60,000 tensors, a pickle of 100,000 words, and 10,000 members are no reason to give up."""
+    tensor = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    names = [f"model.layers.{number}.experts.{number}.weight" for number in range(60_000)]
+    assert look(safetensors(dict.fromkeys(names, tensor)), "a.safetensors")["tensors"] == 60_000
+    words = pickle.dumps({f"word {number}": number for number in range(100_000)}, protocol=4)
+    assert look(torch_of(words))["pickle"].startswith("scanned by picklescan ")
+    members = {f"net__data__{number}": b"1234" for number in range(10_000)}
+    assert look(torch_of(b"\x80\x02}.", **members))["pickle"].startswith("scanned by picklescan ")
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,15 @@ from localreg.blobs.headers.numpy_header import MAGIC, read_npy
 from localreg.blobs.headers.pickle_scan import (
     LEGACY_TORCH,
     MOST_BYTES,
-    UNSCANNED,
     Scanner,
     installed_scanner,
     is_pickle,
+    unscanned,
     verdict,
 )
 from localreg.blobs.headers.safetensors_header import (
     HeaderError,
+    TooLongError,
     looks_like_safetensors,
     read_safetensors,
 )
@@ -34,12 +35,16 @@ if TYPE_CHECKING:
 
 Facts = dict[str, object]
 
-MOST_MEMBERS = 100_000
+MOST_MEMBERS = 50_000
+LONGEST_LIST = 8_000_000  # bytes of a zip's list of members
+ARRAY_HEADERS = 2_000_000  # bytes of the headers of all arrays in an archive
 MOST_METADATA = 32
 LONGEST_VALUE = 200
 _BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, KeyError)
 _BY_ENDING = {".onnx": "onnx", ".h5": "hdf5", ".hdf5": "hdf5"}
 _ASK = object()
+_IN_ARRAY = unscanned("pickles in arrays are not scanned")
+_TOO_MANY_BYTES = unscanned(f"it has more than {MOST_BYTES // 2**20} MiB")
 
 
 def inside(path: Path, filename: str | None, scanner: object = _ASK) -> Facts:
@@ -55,6 +60,8 @@ def inside(path: Path, filename: str | None, scanner: object = _ASK) -> Facts:
     name = (filename or "").lower()
     try:
         return _by_content(path, start, name, scanner)
+    except TooLongError as error:
+        return {"format": _assumed_format(start, name), "unread": str(error)}
     except HeaderError as error:
         return {"format": _assumed_format(start, name), "problem": str(error)}
 
@@ -71,7 +78,7 @@ def _by_content(path: Path, start: bytes, name: str, scanner: object) -> Facts:
     if start.startswith(MAGIC):
         with open(path, "rb") as file:
             facts = {"format": "npy"} | read_npy(file)
-        return facts | ({"pickles": 1, "pickle": UNSCANNED} if facts["dtype"] == "object" else {})
+        return facts | (_IN_ARRAY | {"pickles": 1} if facts["dtype"] == "object" else {})
     if start.startswith(b"PK\3\4"):
         return _zip(path, name, scanner)
     if name.endswith(".safetensors") or looks_like_safetensors(start):
@@ -110,7 +117,7 @@ def _plain_pickle(path: Path, start: bytes, scanner: object) -> Facts:
     legacy = start.startswith(LEGACY_TORCH)
     facts: Facts = {"format": "pytorch" if legacy else "pickle", "pickles": 1}
     if path.stat().st_size > MOST_BYTES:
-        return facts | {"pickle": UNSCANNED}
+        return facts | _TOO_MANY_BYTES
     return facts | verdict([lambda: open(path, "rb")], _chosen(scanner), legacy=legacy)
 
 
@@ -122,8 +129,8 @@ class _Limited(io.BufferedReader):
     """A file that refuses to read more at once than the longest allowed list of members."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > MOST_BYTES:
-            raise ValueError("its list of members is too long")
+        if size is not None and size > LONGEST_LIST:
+            raise TooLongError(f"its list of members has {size:,} bytes")
         return super().read(size)
 
 
@@ -132,7 +139,7 @@ def _zip(path: Path, name: str, scanner: object) -> Facts:
         with _Limited(io.FileIO(path)) as reader, zipfile.ZipFile(reader) as archive:
             names = archive.namelist()
             if len(names) > MOST_MEMBERS:
-                raise HeaderError(f"it has {len(names):,} members")
+                raise TooLongError(f"it has {len(names):,} members")
             if names and all(each.endswith(".npy") for each in names):
                 return {"format": "npz"} | _arrays(archive, names)
             if any(each.endswith("/data.pkl") or each == "data.pkl" for each in names):
@@ -148,10 +155,13 @@ def _zip(path: Path, name: str, scanner: object) -> Facts:
 
 def _arrays(archive: zipfile.ZipFile, names: list[str]) -> Facts:
     dtypes: dict[str, int] = {}
-    pickles = 0
+    pickles, left = 0, ARRAY_HEADERS
     for name in names:
         with archive.open(name) as member:
             facts = read_npy(member)
+            left -= member.tell()
+        if left < 0:
+            raise TooLongError(f"the headers of its arrays have more than {ARRAY_HEADERS:,} bytes")
         dtype, count = str(facts["dtype"]), facts["parameters"]
         pickles += dtype == "object"
         assert isinstance(count, int)
@@ -161,7 +171,7 @@ def _arrays(archive: zipfile.ZipFile, names: list[str]) -> Facts:
         "parameters": sum(dtypes.values()),
         "dtypes": dict(sorted(dtypes.items())[:MOST_METADATA]),
     }
-    return found | ({"pickles": pickles, "pickle": UNSCANNED} if pickles else {})
+    return found | (_IN_ARRAY | {"pickles": pickles} if pickles else {})
 
 
 def _torch(archive: zipfile.ZipFile, names: list[str], scanner: object) -> Facts:
@@ -175,7 +185,7 @@ def _torch(archive: zipfile.ZipFile, names: list[str], scanner: object) -> Facts
     }
     sizes = [archive.getinfo(name).file_size for name in pickles]
     if sum(sizes) > MOST_BYTES:
-        return facts | {"pickle": UNSCANNED}
+        return facts | _TOO_MANY_BYTES
     opened: list[Callable[[], IO[bytes]]] = [
         partial(_open_member, archive, name) for name in pickles
     ]
@@ -201,16 +211,18 @@ def lines(facts: Facts) -> list[str]:
 
     >>> lines({"format": "safetensors", "tensors": 2, "parameters": 1200, "dtypes": {"F32": 1200}})
     ['safetensors: 1,200 parameters in 2 tensors, F32 1,200']
-    >>> lines({"format": "pytorch", "members": 4, "pickles": 1, "pickle": "unscanned"})
-    ['pytorch: 4 members', '1 pickle, unscanned: loading may run code']
+    >>> lines({"format": "pytorch", "pickles": 1, "pickle": "unscanned", "why": "it is too long"})
+    ['pytorch', '1 pickle, unscanned (it is too long): loading may run code']
     """
     if not facts:
         return []
     shown = [f"{facts['format']}: {_counts(facts)}".removesuffix(": ")]
     if "problem" in facts:
         shown.append(f"damaged, or in another format: {facts['problem']}")
+    if "unread" in facts:
+        shown.append(f"not read further: {facts['unread']}")
     if "pickle" in facts:
-        names = facts.get("flagged")
+        names = facts.get("flagged", [facts["why"]] if "why" in facts else [])
         found = f" ({', '.join(map(str, names))})" if isinstance(names, list) and names else ""
         shown.append(
             f"{_count(facts.get('pickles', 1), 'pickles')}, {facts['pickle']}{found}: loading may "

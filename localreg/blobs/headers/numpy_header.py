@@ -8,14 +8,14 @@ from __future__ import annotations
 import ast
 from math import prod
 
-from localreg.blobs.headers.safetensors_header import HeaderError
+from localreg.blobs.headers.safetensors_header import HeaderError, TooLongError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
 
 MAGIC = b"\x93NUMPY"
-LONGEST_HEADER = 65_536
+LONGEST_HEADER = 10_000  # bytes; by default NumPy loads no longer one
 _KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
 
 
@@ -30,11 +30,11 @@ def read_npy(file: IO[bytes]) -> dict[str, object]:
         raise HeaderError("it does not start as a NumPy array")
     width = 2 if start[6] == 1 else 4
     length = int.from_bytes(file.read(width), "little")
-    if length > LONGEST_HEADER:
-        raise HeaderError(f"its header would have {length:,} bytes")
-    text = file.read(length)
-    if len(text) < length:
+    text = file.read(min(length, LONGEST_HEADER))
+    if len(text) < min(length, LONGEST_HEADER):
         raise HeaderError("its header is cut short")
+    if length > LONGEST_HEADER:
+        raise TooLongError(f"its header has {length:,} bytes")
     try:
         header = ast.literal_eval(text.decode("utf-8" if start[6] == 3 else "latin-1").strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
