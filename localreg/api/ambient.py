@@ -355,7 +355,7 @@ def _upstream_roots(value: str) -> tuple[Path, ...]:
             f"not URLs: {value[:200]!r}",
             argument=settings.UPSTREAM,
         )
-    parts = [part.strip() for part in value.split(os.pathsep) if part.strip()]
+    parts = [part for part in value.split(os.pathsep) if part.strip()]
     roots = tuple(check_directory(settings.UPSTREAM, part) for part in parts)
     if not all(os.path.isabs(part) for part in parts):  # noqa: PTH117
         os.environ[settings.UPSTREAM] = os.pathsep.join(map(str, roots))  # as LOCALREG_HOME

@@ -21,7 +21,7 @@ from localreg import log
 from localreg.errors import InvalidValueError, SourceNotFoundError
 from localreg.filesystem.portable_files import remove_file, replace_file
 from localreg.filesystem.temporary_owners import unfinished
-from localreg.values.checks import TEXT_LIMIT, shown
+from localreg.values.checks import TEXT_LIMIT, check_text, shown
 from localreg.values.frozen import Frozen
 from localreg.values.paths import printable_path
 
@@ -123,6 +123,17 @@ def absolute(argument: str, path: Path) -> Path:
             "was deleted; give an absolute path",
             argument=argument,
         ) from error
+
+
+def output_path(argument: str, value: object) -> Path:
+    """Return the absolute path of what is to be written, as a user gave it; it is text.
+
+    Raises:
+        InvalidValueError: it cannot be used.
+    """
+    path = check_path(argument, value)
+    check_text(argument, str(path))
+    return absolute(argument, path)
 
 
 def check_plain(found: os.stat_result, path: Path, argument: str) -> None:

@@ -73,6 +73,11 @@ def check_text(
     return value
 
 
+def is_empty(value: object) -> bool:
+    """Return True for ""; False for anything else, also for what compares by element."""
+    return isinstance(value, str) and not value
+
+
 def check_comment(comment: object) -> str | None:
     """Return a comment if it can be stored; None and "" mean no comment.
 
@@ -82,16 +87,41 @@ def check_comment(comment: object) -> str | None:
     return None if comment is None else check_text("comment", comment) or None
 
 
-def check_name(argument: str, value: object) -> str:
-    """Return `value` if it can be a name: not blank, no NUL, at most 1,024 characters.
+def kept_name(text: str) -> str:
+    r"""Return a name in the one form that is kept and looked up: no blanks around it, NFC.
+
+    Unicode has several forms of letters such as "é", which look the same: NFC is the short one.
+
+    >>> kept_name(" cafe\N{COMBINING ACUTE ACCENT} ") == "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
+    True
+    """
+    name = text.strip()
+    if name.isascii():
+        return name
+    from unicodedata import normalize
+
+    return normalize("NFC", name)
+
+
+def check_key(argument: str, value: object) -> str:
+    """Return `value` if it can be a key: not blank, no NUL, at most 1,024 characters.
 
     Raises:
         InvalidValueError: it cannot.
+    """
+    return check_text(argument, value, limit=NAME_LIMIT, nul=False, empty=False)
 
-    >>> check_name("name", "vision/resnet")
+
+def check_name(argument: str, value: object) -> str:
+    """Return a name of a model, project, task, tag or alias, as `kept_name` has it.
+
+    Raises:
+        InvalidValueError: it cannot be a name: see `check_key`.
+
+    >>> check_name("name", " vision/resnet ")
     'vision/resnet'
     >>> check_name("name", "  ")
     Traceback (most recent call last):
     localreg.errors.InvalidValueError: name must not be empty
     """
-    return check_text(argument, value, limit=NAME_LIMIT, nul=False, empty=False)
+    return kept_name(check_key(argument, value))

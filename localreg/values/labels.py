@@ -7,7 +7,7 @@ from contextlib import suppress
 from operator import index
 
 from localreg.errors import InvalidValueError
-from localreg.values.checks import check_name, shown
+from localreg.values.checks import check_key, shown
 
 _LARGEST = 2**63 - 1
 
@@ -32,7 +32,7 @@ def check_labels(labels: object) -> dict[str, int]:
     checked: dict[str, int] = {}
     owners: dict[int, str] = {}
     for label, value in labels.items():
-        name = check_name("label_enumeration", label)
+        name = check_key("label_enumeration", label)
         number = checked[name] = _number(name, value)
         if number != 0 and number in owners:
             raise InvalidValueError(

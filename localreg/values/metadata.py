@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 
 from localreg.errors import InvalidValueError
-from localreg.values.checks import check_name, check_text
+from localreg.values.checks import check_key, check_text
 from localreg.values.frozen import Frozen
 
 LITERAL_LIMIT = 1_048_576
@@ -60,7 +60,7 @@ def entry(key: object, value: object, v_type: object = None) -> MetadataEntry:
     """Return the entry of a key, value and type.
 
     Args:
-        key: its name: text that is not blank, at most 1,024 characters.
+        key: its name; see `check_metadata_key`.
         value: its value; see `to_text`.
         v_type: its type, as text or as a type; None takes that of `value`.
 
@@ -72,7 +72,7 @@ def entry(key: object, value: object, v_type: object = None) -> MetadataEntry:
     >>> entry("classes", "[1, 2]", "list/int").type
     'list/int'
     """
-    name = check_name("metadata key", key)
+    name = check_metadata_key(key)
     text, type_name = _text_and_type(value)
     if isinstance(v_type, type):
         type_name = v_type.__name__
@@ -81,6 +81,25 @@ def entry(key: object, value: object, v_type: object = None) -> MetadataEntry:
     return MetadataEntry(
         name, check_text("metadata value", text), check_text("metadata type", type_name)
     )
+
+
+def check_metadata_key(key: object) -> str:
+    """Return the key of metadata as text; one that is not text is converted as values are.
+
+    Raises:
+        InvalidValueError: it is None, blank, or cannot be stored.
+
+    >>> check_metadata_key("epochs"), check_metadata_key(1), check_metadata_key((1, 2))
+    ('epochs', '1', '[1, 2]')
+    """
+    try:
+        text = key if key is None or isinstance(key, str) else to_text(key)
+    except InvalidValueError as error:
+        raise InvalidValueError(
+            f"metadata key of type {type(key).__name__} cannot be written as text: {error}",
+            argument="metadata key",
+        ) from error
+    return check_key("metadata key", text)
 
 
 def entries(metadata: object) -> dict[str, MetadataEntry]:
@@ -103,8 +122,16 @@ def entries(metadata: object) -> dict[str, MetadataEntry]:
         raise InvalidValueError(
             f"metadata must be a dict, not {type(metadata).__name__}", argument="metadata"
         )
-    made = (_entry_given(key, given) for key, given in metadata.items())
-    return {each.key: each for each in made}
+    made: dict[str, MetadataEntry] = {}
+    for key, given in metadata.items():
+        each = _entry_given(key, given)
+        if each.key in made:
+            raise InvalidValueError(
+                f"metadata has the key {each.key!r} twice, as text and as another type",
+                argument="metadata",
+            )
+        made[each.key] = each
+    return made
 
 
 def cast(value: str, type_name: str) -> object:
@@ -160,7 +187,7 @@ def _entry_given(key: object, given: object) -> MetadataEntry:
         if "type" not in given:
             return entry(key, given)
         raise InvalidValueError(f"metadata {key!r} has a type and no value", argument="metadata")
-    if given.get("key", key) != key:
+    if "key" in given and check_metadata_key(given["key"]) != check_metadata_key(key):
         raise InvalidValueError(
             f"metadata {key!r} names another key: {given['key']!r}", argument="metadata"
         )

@@ -199,9 +199,10 @@ def _literal(token: object, negate: bool) -> tuple[str | None, bool]:
         return None, negate
     if not isinstance(token, str):
         raise _malformed(token, "tags are str")
-    excluded = not negate and token.startswith("-")
+    text = token.strip()
+    excluded = not negate and text.startswith("-")
     try:
-        return check_tag("tags", token[1:] if excluded else token), negate or excluded
+        return check_tag("tags", text[1:] if excluded else text), negate or excluded
     except InvalidValueError as error:
         raise _malformed(token, str(error)) from error
 

@@ -200,7 +200,9 @@ def _as_text(url: object) -> str:
         raise InvalidURLError(f"{error}; give a path or URL", argument="weights_url") from None
     if "\0" in text:
         raise _invalid(text, "it holds a NUL character")
-    return text.strip() if isinstance(url, str) else text
+    plain = text.strip()
+    is_url = isinstance(url, str) and (_SCHEME.match(plain) or _ONE_SLASH.match(plain))
+    return plain if is_url else text
 
 
 def _is_path(url: str | os.PathLike[str]) -> bool:

@@ -112,7 +112,7 @@ class TestEntry:
     def test_the_type_may_be_any_text(self, type_name):
         assert entry("key", 3, type_name) == MetadataEntry("key", "3", type_name)
 
-    @pytest.mark.parametrize("key", [None, "", " ", 3, "a\0b", "k" * 1025, "\ud800"])
+    @pytest.mark.parametrize("key", [None, "", " ", "a\0b", "k" * 1025, "\ud800"])
     def test_an_unusable_key_is_refused(self, key):
         with pytest.raises(InvalidValueError, match="metadata key"):
             entry(key, "value")

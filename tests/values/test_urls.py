@@ -113,7 +113,7 @@ class TestFiles:
     def test_a_relative_path_counts_from_the_working_directory(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         expected = (tmp_path / "sub/m.pt").as_uri()
-        for given_ in ("sub/m.pt", "./sub/m.pt", Path("sub/m.pt"), "  sub/m.pt  ", "sub//m.pt"):
+        for given_ in ("sub/m.pt", "./sub/m.pt", Path("sub/m.pt"), "sub//m.pt"):
             assert parse_weights_url(given_).text == expected
 
     def test_names_that_look_like_a_home_or_a_drive_are_names(self, tmp_path, monkeypatch):

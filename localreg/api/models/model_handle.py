@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from localreg import operations
 from localreg.errors import EmptyModelError, NotAPackageError, NoWeightsError
-from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen
 from localreg.values.records import Owner
 
@@ -94,11 +93,13 @@ class ModelHandle:
             else operations.models.reading.metadata(self._subject)
         )
 
-    def _metadata_value(self, key: str) -> MetadataValue | None:
-        check_text("key", key)
+    def _metadata_value(self, key: object) -> MetadataValue | None:
+        from localreg.values.metadata import check_metadata_key
+
+        name = check_metadata_key(key)
         if isinstance(self._subject, Empty):
             return None
-        return operations.models.reading.metadata_value(self._subject, key)
+        return operations.models.reading.metadata_value(self._subject, name)
 
     def _config(self) -> str:
         if isinstance(self._subject, Empty):

@@ -198,7 +198,7 @@ class ArtifactMethods(TaskHandle):
 
         Source: ``Task.upload_artifact`` of the ClearML SDK.
         """
-        from localreg.values.checks import check_name, check_text, shown
+        from localreg.values.checks import check_key, check_text, shown
 
         if extension_name is not None:
             ending = check_text("extension_name", extension_name, limit=20)
@@ -208,7 +208,7 @@ class ArtifactMethods(TaskHandle):
                     argument="extension_name",
                 )
         prepared = operations.tasks.artifacts.prepare(
-            check_name("name", name),
+            check_key("name", name),
             artifact_object,
             ending=extension_name,
             serialize=serialization_function,

@@ -9,6 +9,7 @@ from localreg import log, operations
 from localreg.api import ambient
 from localreg.errors import TaskNotFoundError
 from localreg.registry import Chain
+from localreg.values.checks import kept_name
 from localreg.values.records import TaskRecord
 
 
@@ -89,7 +90,7 @@ def _of_another_process(chain: Chain, project: object, name: object) -> str | No
 
 def _is_called(record: TaskRecord, project: object, name: object) -> bool:
     given = tuple(
-        each.strip() if isinstance(each, str) else each for each in (name, project or None)
+        kept_name(each) if isinstance(each, str) else each for each in (name, project or None)
     )
     return (record.name, record.project.name if record.project else None) == given
 

@@ -42,7 +42,7 @@ class StateMethods(TaskHandle):
         """
         from localreg.values.checks import check_name
 
-        plain = check_name("name", name).strip()
+        plain = check_name("name", name)
         operations.tasks.lifecycle.set_task(self._registry, self._id, "name", plain)
 
     def rename(self, new_name: str) -> bool:

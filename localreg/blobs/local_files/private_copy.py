@@ -8,7 +8,7 @@ from pathlib import Path
 from localreg.blobs.staging.staging import copy_open
 from localreg.errors import PathExistsError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import absolute, check_path, replacing_plain, unchanged
+from localreg.filesystem.plain_files import output_path, replacing_plain, unchanged
 from localreg.filesystem.portable_files import replace_file
 from localreg.filesystem.temporary_owners import unfinished
 
@@ -64,7 +64,7 @@ def _check_free(source: Path, place: Path, replace: bool) -> None:
 def own_folder(folder: object) -> Path:
     """Return the folder for a private copy: the given one, or a new temporary one for None."""
     if folder is not None:
-        return absolute("target_folder", check_path("target_folder", folder))
+        return output_path("target_folder", folder)
     import tempfile
 
     with disk_errors("copying weights", Path(tempfile.gettempdir())):

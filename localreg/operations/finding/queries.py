@@ -6,7 +6,7 @@ from localreg.errors import InvalidValueError
 from localreg.registry import OpenRegistry
 from localreg.store.rows import model_query
 from localreg.store.rows.model_query import NEWEST, ModelQuery, Order
-from localreg.values.checks import check_name, check_text, shown
+from localreg.values.checks import check_text, is_empty, kept_name, shown
 from localreg.values.frozen import replace
 from localreg.values.tags import FILTER_LIMIT, parse_tag_filter
 
@@ -53,8 +53,8 @@ def check_query(
             f"metadata must be a dict, not {type(metadata).__name__}", argument="metadata"
         )
     return ModelQuery(
-        project=None if project is None or project == "" else check_text("project_name", project),
-        name=None if name is None else check_text("model_name", name),
+        project=None if project is None or is_empty(project) else _exact("project_name", project),
+        name=None if name is None else _exact("model_name", name),
         tags=parse_tag_filter(tags),
         metadata=_wanted_metadata(metadata) if metadata else (),
         published=bool(published),
@@ -62,6 +62,12 @@ def check_query(
         limit=check_limit("max_results", limit),
         order=NEWEST if order is None else check_order(order),
     )
+
+
+def _exact(argument: str, name: object) -> str:
+    """Return a name to look up; of a blank one, which no model has, the blanks."""
+    text = check_text(argument, name)
+    return kept_name(text) or text
 
 
 def check_order(given: object) -> Order:
@@ -105,7 +111,7 @@ def check_limit(argument: str, limit: object) -> int | None:
 
 
 def _wanted_metadata(metadata: dict[object, object]) -> tuple[tuple[str, str], ...]:
-    from localreg.values.metadata import to_text
+    from localreg.values.metadata import check_metadata_key, to_text
 
     if len(metadata) > FILTER_LIMIT:
         raise InvalidValueError(
@@ -113,7 +119,7 @@ def _wanted_metadata(metadata: dict[object, object]) -> tuple[tuple[str, str], .
             argument="metadata",
         )
     return tuple(
-        (check_name("metadata key", key), check_text("metadata value", to_text(value)))
+        (check_metadata_key(key), check_text("metadata value", to_text(value)))
         for key, value in metadata.items()
     )
 

@@ -12,7 +12,7 @@ from localreg.errors import (
 )
 from localreg.operations.finding.upstream import Found, model_row, read_each
 from localreg.store.rows import model_rows, project_rows
-from localreg.values.checks import check_name, check_text
+from localreg.values.checks import check_name, check_text, is_empty, kept_name
 from localreg.values.frozen import Frozen
 from localreg.values.ids import ID_LENGTH, new_id
 from localreg.values.records import Project
@@ -109,8 +109,7 @@ def resolve_model(chain: Chain, reference: object, argument: str = "reference") 
     Raises:
         AmbiguousReferenceError: it means several models.
     """
-    text = check_text(argument, reference, limit=REFERENCE_LIMIT, nul=False, empty=False)
-    text = text.strip()
+    text = kept_name(check_text(argument, reference, limit=REFERENCE_LIMIT, nul=False, empty=False))
     several = bool(chain.others)
     prefixed: dict[str, OpenRegistry] = {}
     for each, hits in read_each(chain, lambda connection: _answer(connection, text, several)):
@@ -182,8 +181,9 @@ def resolve_removed(registry: OpenRegistry, reference: object) -> str:
     Raises:
         AmbiguousReferenceError: it means several removed models.
     """
-    text = check_text("reference", reference, limit=REFERENCE_LIMIT, nul=False, empty=False)
-    text = text.strip()
+    text = kept_name(
+        check_text("reference", reference, limit=REFERENCE_LIMIT, nul=False, empty=False)
+    )
     with registry.store.read() as connection:
         return _one("removed model", text, _removed(connection, text), "")
 
@@ -215,10 +215,10 @@ def _selectors(text: str) -> Iterator[tuple[str, int | None, str | None]]:
     yield text, None, None
     rest, colon, version = text.rpartition(":")
     if colon and version.isascii() and version.isdigit() and len(version) < 19:
-        yield rest, int(version), None
+        yield rest.strip(), int(version), None
     rest, at, alias = text.rpartition("@")
     if at:
-        yield rest, None, alias
+        yield rest.strip(), None, alias.strip()
 
 
 def _splits(text: str) -> Iterator[tuple[str | None, str]]:
@@ -226,7 +226,7 @@ def _splits(text: str) -> Iterator[tuple[str | None, str]]:
     yield None, text
     parts = text.split("/")
     for count in range(1, len(parts)):
-        yield "/".join(parts[:count]), "/".join(parts[count:])
+        yield "/".join(parts[:count]).strip(), "/".join(parts[count:]).strip()
 
 
 def _aliased(connection: Connection, project: str | None, name: str, alias: str) -> list[str]:
@@ -298,4 +298,6 @@ def check_project_name(project: object, argument: str = "project") -> str | None
         project: what was given.
         argument: the argument's name, for the error.
     """
-    return None if project is None or project == "" else check_name(argument, project).strip()
+    if project is None or is_empty(project):
+        return None
+    return check_name(argument, project)

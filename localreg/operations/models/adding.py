@@ -13,7 +13,7 @@ from localreg.operations.weights.origin import Origin, check_filename, check_pin
 from localreg.operations.weights.source_files import check_local_path, is_foreign
 from localreg.registry import Chain
 from localreg.store.events.change import Change
-from localreg.values.checks import shown
+from localreg.values.checks import kept_name, shown
 from localreg.values.frozen import replace
 from localreg.values.records import TaskRecord
 from localreg.values.urls import is_folder, parse_weights_url, safe_filename
@@ -130,7 +130,7 @@ def _record(
 ) -> str:
     """Record the model, its name on the task and its alias, within a transaction."""
     filename = (held and held.filename) or origin.filename or UNNAMED
-    name = description.name or filename.split(".")[0] or filename
+    name = description.name or kept_name(filename.split(".")[0]) or filename
     named = replace(in_project_of(task, description), name=name)
     made = create(change, named, origin, held, maker=task)
     if task is not None:

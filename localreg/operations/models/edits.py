@@ -8,7 +8,7 @@ from localreg.registry import OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import model_rows, project_rows
 from localreg.values.checks import check_comment, check_name
-from localreg.values.metadata import entries, entry
+from localreg.values.metadata import check_metadata_key, entries, entry
 from localreg.values.records import MetadataValue, Project, project_payload
 from localreg.values.tags import check_tags
 
@@ -18,7 +18,7 @@ STATES = ("archived", "package")
 
 def rename(registry: OpenRegistry, model_id: str, name: object) -> None:
     """Rename a model: it becomes the next version of the new name, and loses its aliases."""
-    new = check_name("name", name).strip()
+    new = check_name("name", name)
     with registry.store.write() as change:
         row = require_model(change.connection, model_id)
         if row.name != new:
@@ -131,7 +131,7 @@ def set_all_metadata(
 
 def drop_metadata(registry: OpenRegistry, model_id: str, key: object) -> bool:
     """Drop one metadata entry; return True if it existed."""
-    name = check_name("metadata key", key)
+    name = check_metadata_key(key)
     with registry.store.write() as change:
         require_model(change.connection, model_id)
         old = model_rows.metadata_value(change.connection, model_id, name)

@@ -60,7 +60,7 @@ def describe(
         is_package, create_as_published: flags.
     """
     return Description(
-        name=None if name is None else check_name("name", name).strip(),
+        name=None if name is None else check_name("name", name),
         project=check_project_name(project),
         comment=check_comment(comment),
         framework=(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import absolute, check_path, replacing_plain
+from localreg.filesystem.plain_files import output_path, replacing_plain
 from localreg.operations.reports.charts import NamedFigure, named_figures
 from localreg.plots.images import FORMATS, Size, draw_images
 from localreg.plots.options import check_number
@@ -47,7 +47,7 @@ def export_images(
     """
     kinds = _check_formats(formats)
     size = Size(_check_pixels("width", width), _check_pixels("height", height), _check_scale(scale))
-    place = absolute("folder", check_path("folder", folder))
+    place = output_path("folder", folder)
     figures = named_figures(registry, owner, every=True)
     with disk_errors("writing images", place):
         place.mkdir(parents=True, exist_ok=True)

@@ -21,10 +21,9 @@ from localreg.errors import (
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import share_at
 from localreg.filesystem.plain_files import (
-    absolute,
-    check_path,
     content_of,
     discard,
+    output_path,
     replacing_plain,
 )
 from localreg.filesystem.portable_files import replace_file
@@ -96,7 +95,7 @@ def _standalone_path(registry: OpenRegistry, path: object, name: str) -> Path:
     if path is None:
         _check_writable(registry, "path=… or `-o FILE`")
         return registry.blobs.make_folder(REPORTS, "standalone") / name
-    place = absolute("path", check_path("path", path))
+    place = output_path("path", path)
     with disk_errors("writing a page", place):
         if place.is_dir() or str(path).endswith("/"):
             place.mkdir(parents=True, exist_ok=True)

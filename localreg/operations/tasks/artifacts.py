@@ -16,7 +16,7 @@ from localreg.operations.weights.locations import local_file, unpacked
 from localreg.plots.options import as_json
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import task_rows
-from localreg.values.checks import check_name, check_text
+from localreg.values.checks import check_key, check_text
 from localreg.values.frozen import Frozen
 from localreg.values.paths import check_utf8
 from localreg.values.records import ArtifactRecord, Json
@@ -174,7 +174,7 @@ def keep_artifact(
     Raises:
         SourceNotFoundError: the file does not exist.
     """
-    key = check_name("name", name)
+    key = check_key("name", name)
     details: Json = {"metadata": None, "preview": prepared.preview}
     if prepared.layout is not None:
         details["layout"] = prepared.layout

@@ -34,7 +34,7 @@ def clone_task(
         parent: id of the parent task; the source when None.
         project: the name of a project; the source's when None.
     """
-    given_name = None if name is None else check_name("name", name).strip()
+    given_name = None if name is None else check_name("name", name)
     given_comment = None if comment is None else check_comment(comment)
     task_id = new_id()
     with registry.store.write() as change:

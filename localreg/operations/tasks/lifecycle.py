@@ -56,7 +56,7 @@ def create_task(
             argument="task_type",
         )
     payload = {
-        "name": "Untitled task" if name is None else check_name("task_name", name).strip(),
+        "name": "Untitled task" if name is None else check_name("task_name", name),
         "type": kind,
         "status": status,
         "comment": check_comment(comment),

@@ -17,7 +17,7 @@ from localreg.operations.tasks import lifecycle
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, task_query, task_rows
 from localreg.store.rows.task_query import FoundTask, TaskQuery
-from localreg.values.checks import check_text
+from localreg.values.checks import check_text, kept_name
 from localreg.values.frozen import Frozen, replace
 from localreg.values.tags import parse_tag_filter
 
@@ -32,7 +32,10 @@ def find_task(
             return require_task(connection, text).id
     if name is None:
         raise InvalidValueError("give a task_id or a task_name", argument="task_name")
-    wanted, within = check_text("task_name", name), check_project_name(project, "project_name")
+    wanted, within = (
+        kept_name(check_text("task_name", name)),
+        check_project_name(project, "project_name"),
+    )
     projects = None if within is None else (within,)
     with registry.store.read() as connection:
         found = task_query.find(connection, TaskQuery(projects=projects, name=wanted, limit=1))
@@ -128,7 +131,7 @@ def check_search(
     query = TaskQuery(
         ids=None if ids is None else _texts("task_ids", ids),
         projects=None if project is None else _texts("project_name", project),
-        name=None if name is None else check_text("task_name", name),
+        name=None if name is None else kept_name(check_text("task_name", name)),
         statuses=None if status is None else _texts("status", status),
         tags=parse_tag_filter(tags),
     )
@@ -150,7 +153,7 @@ def _texts(argument: str, value: object) -> tuple[str, ...]:
             f"{argument} must be a str or a list of str, not {type(value).__name__}",
             argument=argument,
         )
-    return tuple(check_text(argument, each) for each in given)
+    return tuple(kept_name(check_text(argument, each)) for each in given)
 
 
 def find_tasks(registry: OpenRegistry, search: Search) -> list[FoundTask]:

@@ -10,7 +10,7 @@ import math
 
 import pytest
 
-from localreg import InputModel
+from localreg import InputModel, Model
 from localreg.errors import ConfigTextError, InvalidValueError
 
 URL = "s3://bucket/model.pt"
@@ -261,3 +261,27 @@ def test_an_entry_of_another_type_replaces_the_one_before(model):
     model.set_metadata("k", 1)
     model.set_metadata("k", "1")
     assert model.get_all_metadata()["k"] == {"key": "k", "value": "1", "type": "str"}
+
+
+@pytest.mark.parametrize(
+    ("key", "text"), [(1, "1"), (True, "True"), (1.5, "1.5"), ((1, "a"), '[1, "a"]')]
+)
+def test_metadata_keys_that_are_not_text_are_converted_as_values_are(registry, key, text):
+    """Decision 47: by the same function when written, read, queried and dropped."""
+    model = InputModel.import_model("s3://bucket/a.pt", metadata={key: "v"})
+    assert model.get_all_metadata() == {text: {"key": text, "value": "v", "type": "str"}}
+    assert model.get_metadata(key) == model.get_metadata(text) == "v"
+    assert Model.query_models(metadata={key: "v"}) == [model]
+    model.set_metadata(key, 2)
+    assert model.get_metadata_casted(text) == 2
+    model.set_all_metadata({key: {"key": key, "value": 3}})
+    assert model.get_metadata(text) == "3"
+
+
+@pytest.mark.parametrize("metadata", [{None: 1}, {"": 1}, {1: "a", "1": "b"}])
+def test_metadata_keys_that_are_empty_or_the_same_text_are_refused(registry, metadata):
+    """Decision 47: nothing is written."""
+    model = InputModel.import_model("s3://bucket/a.pt")
+    with pytest.raises(InvalidValueError, match="metadata"):
+        model.set_all_metadata(metadata)
+    assert model.get_all_metadata() == {}
