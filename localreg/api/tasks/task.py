@@ -338,8 +338,10 @@ class Task(
             return
         ambient.listen(self._id, listener)
         before = ambient.parsed()
-        if not before and (found := argparse_hook.parsed_before(sys._getframe(1))) is not None:
-            before = [found]
+        # What a worker process parsed first are the arguments of the library that started it.
+        if not before and not ambient.is_worker():
+            found = argparse_hook.parsed_before(sys._getframe(1))
+            before = [] if found is None else [found]
         for each in before:
             record(each)
 
