@@ -35,6 +35,7 @@ from localreg.values.layout import (
 from localreg.values.urls import is_sha256
 
 _LAST_SECOND = 253_402_300_799.0  # of the year 9999
+_FILES = frozenset({"leftover", "stray"})
 GRACE_SECONDS = 86_400.0  # time for a reader to finish, and for a user to restore a model
 
 
@@ -141,6 +142,10 @@ def _collect(chain: Chain, grace: float, *, dry_run: bool, servers: bool = True)
             failed.append(str(error))
     moment = time.time()
     waiting = [each for each in candidates if each.due > moment]
+    for each in () if dry_run else waiting:
+        # Written by a clock ahead of this one. It would wait until the time that the clock said.
+        if each.kind in _FILES and each.due > moment + max(grace, leftovers.OTHER_MACHINE_SECONDS):
+            leftovers.correct_times(registry.root / each.path)
     garbage: list[Garbage] = []
     for each in candidates:
         if each.trouble is not None:

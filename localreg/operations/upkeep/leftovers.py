@@ -225,6 +225,14 @@ def last_change(path: Path) -> float | None:
     return newest
 
 
+def correct_times(path: Path) -> None:
+    """Give a file, or a folder and what is in it, the present time."""
+    for each in (path, *entries(path)):
+        if not each.is_symlink():
+            with suppress(OSError):  # gone, or of another user
+                os.utime(each)
+
+
 def size_below(path: Path) -> int:
     """Return the bytes of a file, or of all files in a folder; files with other links count 0."""
     files = [path]

@@ -603,6 +603,27 @@ def test_a_file_is_as_young_as_the_younger_of_its_times(days, grace, registry):
     assert stray.exists()
 
 
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_the_grace_of_a_file_written_by_a_wrong_clock_begins_at_the_next_collection(kind, registry):
+    """P16: it would else stay until the time that the clock said."""
+    stray = stray_of(registry)
+    if kind == "folder":
+        stray = registry.path / "trees" / ("0" * 64)
+        stray.mkdir(parents=True)
+        (stray / "a.txt").write_text("unpacked")
+    in_2038 = time.time() + 12 * 365 * 86_400
+    os.utime(stray, (in_2038, in_2038))
+    registry.gc(grace_seconds=0)
+    assert stray.stat().st_mtime == in_2038, "a dry run changes nothing"
+    assert str(stray.relative_to(registry.path)) not in {
+        each.path for each in registry.gc(grace_seconds=0, dry_run=False).garbage
+    }
+    assert str(stray.relative_to(registry.path)) in {
+        each.path for each in registry.gc(grace_seconds=0, dry_run=False).garbage
+    }
+    assert not stray.exists()
+
+
 def test_a_file_that_has_another_name_frees_nothing(registry, file):
     stray = stray_of(registry)
     stray.unlink()
