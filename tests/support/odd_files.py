@@ -42,10 +42,9 @@ def make_odd(kind: str, folder: Path) -> Path:
 
 
 def seen(path: Path) -> tuple[object, ...]:
-    """Return what is at a path: the same node, of the same kind, with the same content."""
+    """Return what is at a path: the same node, of the same kind, with what it holds."""
     found = path.lstat()
     content = sorted(os.listdir(path)) if stat.S_ISDIR(found.st_mode) else None
-    if stat.S_ISREG(found.st_mode):
-        content = path.read_bytes()
+    written = (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
     target = os.readlink(path) if path.is_symlink() else None  # noqa: PTH115
-    return found.st_ino, found.st_mode, found.st_rdev, content, target
+    return found.st_ino, found.st_mode, found.st_rdev, content, written, target

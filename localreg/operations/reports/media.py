@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import check_path, plain_status
+from localreg.filesystem.plain_files import absolute, check_path, plain_status
 from localreg.operations.weights.ingest import Source
 from localreg.plots.arrays import PIXELS_LIMIT, as_numbers
 from localreg.plots.tables import csv_cells, table_cells
@@ -20,6 +20,8 @@ from localreg.values.urls import safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from localreg.blobs.staging.staging import Mode
     from localreg.plots.arrays import Array
     from localreg.plots.tables import Table
@@ -95,14 +97,20 @@ def _source_at(chain: Chain, name: str, value: object, *, move: bool) -> Source:
     text = str(path)
     check_utf8(name, text)
     if name == "local_path":
-        with disk_errors("reading a reported file", path):
-            plain_status(path, name)
         mode: Mode = "move" if move else "copy"
-        return Source(path=path.absolute(), filename=safe_filename(text), mode=mode)
+        return Source(path=_file(name, path), filename=safe_filename(text), mode=mode)
     from localreg.operations.weights.local_copies import check_wish, copy_of_url
 
     wish = check_wish(value, name=None, expected=None, force=False)
-    return Source(path=copy_of_url(chain, wish, extract=False), filename=wish.filename)
+    path = _file(name, copy_of_url(chain, wish, extract=False))
+    return Source(path=path, filename=wish.filename)
+
+
+def _file(name: str, path: Path) -> Path:
+    """Return the absolute path of a file; a folder, which would be packed, is an error."""
+    with disk_errors("reading a reported file", path):
+        plain_status(path, name)
+    return absolute(name, path)
 
 
 def _pixels(name: str, image: object) -> Array:

@@ -1,0 +1,281 @@
+"""Every call that takes a path from the user: how to make it, and where it may succeed.
+
+`outcomes` makes each call at each of some places, and returns what came of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+from support.command_line import run_cli
+from support.odd_files import KINDS, make_odd, seen
+
+import localreg
+from localreg import InputModel, OutputModel, Registry, StorageManager, Task, use_registry
+from localreg.errors import LocalregError
+
+FOLDER = {"folder", "link to folder"}
+FOREIGN = {"file of another user", "link to file of another user"}
+EVERYWHERE = {*KINDS, *(f"link to {kind}" for kind in KINDS), "link to nothing", *FOREIGN}
+SECONDS = 20  # only a call that hangs takes so long
+
+
+class World:
+    """A registry with a file, a model and a task, which the calls use."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.registry = use_registry(folder / "registry", durability="fast")
+        self.file = folder / "weights.bin"
+        self.file.write_bytes(b"weights")
+        self.model = self.registry.add(self.file, "net")
+        self.second = self.registry.add(self.file, "net")
+        self.task = Task.init("p", "t")
+        self.task.set_configuration_object("c", config_text="a")
+
+    @property
+    def logger(self) -> localreg.Logger:
+        return self.task.get_logger()
+
+    def output(self) -> OutputModel:
+        return OutputModel(self.task)
+
+    def cli(self, *arguments: object) -> None:
+        """Run a command; raise LocalregError if it ends with an error and says why."""
+        code, _, err = run_cli(*arguments)
+        if code and code < 10 and err.strip() and "Traceback" not in err:
+            raise LocalregError(f"exit {code}: {err.strip()}")
+        if code:
+            raise RuntimeError(f"exit {code}: {err}")
+
+    def here(self) -> tuple[str, Path]:
+        return "-R", self.registry.path
+
+
+def upload(output: OutputModel, world: World) -> None:
+    output.update_weights(world.file, async_enable=False)
+
+
+def with_destination(world: World, place: Path) -> None:
+    output = world.output()
+    output.set_upload_destination(str(place))
+    upload(output, world)
+
+
+def with_default_destination(world: World, place: Path) -> None:
+    try:
+        OutputModel.set_default_upload_uri(str(place))
+        upload(world.output(), world)
+    finally:
+        OutputModel.set_default_upload_uri(None)
+
+
+def with_output_uri(world: World, place: Path) -> None:
+    task = Task.create("p", "u")
+    task.output_uri = place
+    upload(OutputModel(task), world)
+
+
+def add_in_every_mode(world: World, place: Path) -> None:
+    for mode in ("move", "link", "copy"):
+        with contextlib.suppress(LocalregError):
+            world.registry.add(place, "n", mode=mode)
+    world.registry.add(place, "n")
+
+
+def open_registry(world: World, place: Path) -> None:
+    Registry(place, durability="fast").close()
+
+
+def use(world: World, place: Path) -> None:
+    try:
+        use_registry(place, durability="fast").close()
+    finally:
+        use_registry(world.registry.path, durability="fast")
+
+
+def with_upstream(world: World, place: Path) -> None:
+    Registry(world.folder / "other", durability="fast", upstream=[place]).close()
+
+
+class Call(NamedTuple):
+    """How a call is made with a path, and the kinds of places where it succeeds."""
+
+    make: object
+    right: set[str] = frozenset()  # type: ignore[assignment]
+
+
+API = {
+    "InputModel.import_model(weights_url)": Call(
+        lambda w, p: InputModel.import_model(p, copy=True), FOLDER
+    ),
+    "InputModel.load_model(weights_url)": Call(lambda w, p: InputModel.load_model(p), EVERYWHERE),
+    "WeightsMethods.get_local_copy(target_folder)": Call(
+        lambda w, p: w.model.get_local_copy(target_folder=p, mutable=True, raise_on_error=True),
+        FOLDER,
+    ),
+    "ReportedMethods.report(path)": Call(lambda w, p: w.model.report(path=p), FOLDER),
+    "ReportedMethods.export_images(folder)": Call(lambda w, p: w.model.export_images(p), FOLDER),
+    "ReportMethods.report_table(csv)": Call(
+        lambda w, p: w.model.report_table("t", "s", iteration=0, csv=p)
+    ),
+    "ReportMethods.report_table(url)": Call(
+        lambda w, p: w.model.report_table("t", "s", iteration=0, url=p.as_uri())
+    ),
+    "Logger.report_image(local_path)": Call(
+        lambda w, p: w.logger.report_image("t", "s", iteration=0, local_path=p)
+    ),
+    "Logger.report_image(url)": Call(
+        lambda w, p: w.logger.report_image("t", "s", iteration=0, url=p.as_uri())
+    ),
+    "Logger.report_media(local_path)": Call(
+        lambda w, p: w.logger.report_media("t", "s", iteration=0, local_path=p)
+    ),
+    "Logger.report_media(url)": Call(
+        lambda w, p: w.logger.report_media("t", "s", iteration=0, url=p.as_uri())
+    ),
+    "Logger.set_default_upload_destination(uri)": Call(
+        lambda w, p: w.logger.set_default_upload_destination(str(p)), EVERYWHERE
+    ),
+    "OutputModel.set_default_upload_uri(output_uri)": Call(with_default_destination, FOLDER),
+    "OutputModel.set_upload_destination(uri)": Call(with_destination, FOLDER),
+    "OutputModel.update_weights(weights_filename)": Call(
+        lambda w, p: w.output().update_weights(p), FOLDER
+    ),
+    "OutputModel.update_weights(upload_uri)": Call(
+        lambda w, p: w.output().update_weights(w.file, upload_uri=str(p), async_enable=False),
+        FOLDER,
+    ),
+    "OutputModel.update_weights(register_uri)": Call(
+        lambda w, p: w.output().update_weights(register_uri=str(p)), EVERYWHERE
+    ),
+    "OutputModel.update_weights_package(weights_filenames)": Call(
+        lambda w, p: w.output().update_weights_package([w.file, p])
+    ),
+    "OutputModel.update_weights_package(weights_path)": Call(
+        lambda w, p: w.output().update_weights_package(weights_path=p), FOLDER
+    ),
+    "OutputModel.update_weights_package(upload_uri)": Call(
+        lambda w, p: w.output().update_weights_package(
+            [w.file], upload_uri=str(p), async_enable=False
+        ),
+        FOLDER,
+    ),
+    "Registry.__init__(path)": Call(open_registry, FOLDER),
+    "Registry.__init__(upstream)": Call(with_upstream, EVERYWHERE),
+    "Registry.add(source)": Call(add_in_every_mode, FOLDER),
+    "Registry.compare(path)": Call(
+        lambda w, p: w.registry.compare(w.model, w.second, path=p), FOLDER
+    ),
+    "StorageManager.get_local_copy(remote_url)": Call(
+        lambda w, p: StorageManager.get_local_copy(p, raise_on_error=True), FOLDER | FOREIGN
+    ),
+    "ParameterMethods.connect_configuration(configuration)": Call(
+        lambda w, p: w.task.connect_configuration(p, name="c")
+    ),
+    "Task.create(script)": Call(lambda w, p: Task.create("p", "c", script=p), EVERYWHERE),
+    "Task.create(working_directory)": Call(
+        lambda w, p: Task.create("p", "c", script="a.py", working_directory=p), EVERYWHERE
+    ),
+    "Task.init(output_uri)": Call(with_output_uri, FOLDER),
+    "NoOpMethods.force_requirements_env_freeze(requirements_file)": Call(
+        lambda w, p: Task.force_requirements_env_freeze(requirements_file=p), EVERYWHERE
+    ),
+    "StateMethods.set_packages(packages)": Call(lambda w, p: w.task.set_packages(p)),
+    "ArtifactMethods.upload_artifact(artifact_object)": Call(
+        lambda w, p: w.task.upload_artifact("a", p, delete_after_upload=True), FOLDER
+    ),
+    "use_registry(path)": Call(use, FOLDER),
+}
+COMMANDS = {
+    "-R": Call(lambda w, p: w.cli("add", w.file, "-R", p), FOLDER),
+    "init directory": Call(lambda w, p: w.cli("init", p), FOLDER),
+    "demo --home": Call(lambda w, p: w.cli("demo", "--home", p)),
+    "add file": Call(lambda w, p: w.cli("add", p, *w.here()), FOLDER),
+    "add --config": Call(lambda w, p: w.cli("add", w.file, "--config", p, *w.here())),
+    "add --labels": Call(lambda w, p: w.cli("add", w.file, "--labels", p, *w.here())),
+    "get --output": Call(lambda w, p: w.cli("get", "net", "-f", "-o", p, *w.here()), FOLDER),
+    "report --output": Call(lambda w, p: w.cli("report", "net", "-o", p, *w.here()), FOLDER),
+    "compare --output": Call(
+        lambda w, p: w.cli("compare", "net:1", "net:2", "-o", p, *w.here()), FOLDER
+    ),
+    "task clone --set-config": Call(
+        lambda w, p: w.cli("task", "clone", w.task.id, "--set-config", f"c={p}", *w.here())
+    ),
+    "task run --python": Call(
+        lambda w, p: w.cli("task", "run", w.task.id, "--python", p, *w.here())
+    ),
+}
+
+
+def make_places(folder: Path) -> dict[str, Path]:
+    """Return a path with each kind of thing, and links to them."""
+    there = folder / "there"
+    there.mkdir()
+    made = {kind: make_odd(kind, folder) for kind in KINDS}
+    targets = {kind: make_odd(kind, there) for kind in KINDS}
+    for each in (made, targets):
+        (each["folder"] / "in it").write_bytes(b"in it")
+    return made | linked(targets, folder) | linked({"nothing": there / "nothing"}, folder)
+
+
+def linked(targets: dict[str, Path], folder: Path) -> dict[str, Path]:
+    """Return new links in a folder, by the kind of what they lead to."""
+    links = {}
+    for kind, target in targets.items():
+        links[f"link to {kind}"] = folder / f"link-{target.name}"
+        links[f"link to {kind}"].symlink_to(target)
+    return links
+
+
+def outcomes(
+    calls: dict[str, Call], world: World, places: object, skipped: set[tuple[str, str]]
+) -> dict[str, str]:
+    """Make each call at each place; return what is wrong, by call and kind of place.
+
+    Args:
+        places: a function that returns the places for one call, by kind.
+        skipped: calls and kinds that would do too much.
+    """
+    wrong = {}
+    signal.signal(signal.SIGALRM, _give_up)
+    for number, (name, call) in enumerate(calls.items()):
+        for kind, place in places(number).items():  # type: ignore[operator]
+            if (name, kind) not in skipped:
+                found = _outcome(call, world, kind, place)
+                if found:
+                    wrong[f"{name} at a {kind}"] = found
+    return wrong
+
+
+def _give_up(*_: object) -> None:
+    raise TimeoutError("it hangs")
+
+
+def _outcome(call: Call, world: World, kind: str, place: Path) -> str:
+    before = _nodes(place)
+    signal.alarm(SECONDS)
+    try:
+        call.make(world, place)  # type: ignore[operator]
+    except LocalregError as error:
+        found = f"refused: {error}" if kind in call.right else ""
+    except Exception:  # noqa: BLE001  (the test shows it)
+        found = traceback.format_exc(limit=-3)
+    else:
+        found = "" if kind in call.right else "accepted"
+    finally:
+        signal.alarm(0)
+    if kind in call.right and "folder" in kind:
+        return found  # something may be in it now
+    return found or ("" if _nodes(place) == before else "the node has changed")
+
+
+def _nodes(place: Path) -> list[object]:
+    """Return what is at a place, and where it leads to."""
+    real = Path(os.path.realpath(place))
+    return [seen(each) for each in (place, real) if os.path.lexists(each)]
