@@ -485,3 +485,31 @@ def test_reports_wait_for_space_and_lines_are_refused(small_disk, journal, caplo
             "before", *(f"{each}" for each in range(next(numbers) - 1)), "after",
         ]  # fmt: skip
     check_sound(disk / "registry")
+
+
+@pytest.mark.parametrize(
+    "full", [("tmpfs", "wal", end) for end in ("closed", "killed")], indirect=True
+)
+def test_a_full_disk_is_noticed_where_no_number_shows_it(full, monkeypatch):
+    """P29: a quota that is used up is in no number of the file system, only in errors."""
+    plenty = os.statvfs("/")
+    monkeypatch.setattr(os, "statvfs", lambda path: plenty)
+    code, out, err = run_cli("-R", full, "ls", "-q")
+    assert (code, err) == (0, "")
+    assert len(out.split()) >= 3
+    code, _, err = run_cli("-R", full, "tag", "kept", "t")
+    assert (code, "the disk is full" in err) == (1, True)
+    assert run_cli("-R", full, "rm", "unwanted", "--delete-weights")[0] == 0
+    assert run_cli("-R", full, "tag", "kept", "t")[0] == 0
+
+
+def test_a_missing_reserve_is_made_by_gc(tmp_path):
+    """P29: doctor says that there is none; a collection makes it."""
+    with Registry(tmp_path / "registry") as registry:
+        reserve = registry.path / "registry.db-reserve"
+        reserve.write_bytes(b"short")
+        said = run_cli("-R", registry.path, "doctor")[1]
+        assert "no reserve for a full disk" in said
+        registry.gc(dry_run=False)
+        assert reserve.stat().st_size == 262_144
+        assert "no reserve" not in run_cli("-R", registry.path, "doctor")[1]

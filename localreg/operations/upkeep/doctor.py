@@ -54,7 +54,7 @@ def examine(chain: Chain) -> list[Finding]:
     findings += _upstream(chain)
     if registry.store.readonly:
         return [*findings, Finding("writing", "note", f"not possible: {registry.store.refusal}")]
-    findings += [_space(registry), *_links(registry), *_copies(registry)]
+    findings += [_space(registry), *_reserve(registry), *_links(registry), *_copies(registry)]
     return [*findings, _locks(registry), *_leftovers(chain)]
 
 
@@ -108,6 +108,12 @@ def _space(registry: OpenRegistry) -> Finding:
     text = f"{usage.free / 1e9:,.1f} GB of {usage.total / 1e9:,.1f} GB free"
     little = usage.free < max(LITTLE_SPACE, usage.total // 50)
     return Finding("disk", "bad" if little else "ok", text + (". Make space" if little else ""))
+
+
+def _reserve(registry: OpenRegistry) -> Iterator[Finding]:
+    if not registry.store.has_reserve():
+        text = "no reserve for a full disk, which `gc` needs then: `localreg gc --delete` makes it"
+        yield Finding("reserve", "note", text)
 
 
 def _database(registry: OpenRegistry) -> Finding:

@@ -38,6 +38,13 @@ def make(database: Path, group: int | None) -> bool:
     return left == 0
 
 
+def is_whole(database: Path) -> bool:
+    """Return True if there is a complete reserve of a database."""
+    with suppress(OSError):
+        return _path(database).lstat().st_size >= RESERVE_BYTES
+    return False
+
+
 def give_up(database: Path) -> None:
     """Delete the reserve of a database, if there is one."""
     with suppress(OSError):

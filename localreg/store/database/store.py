@@ -369,6 +369,12 @@ class Store:
                     connection.execute("PRAGMA synchronous = FULL")
             self.check_file()  # what went into a removed file must not look recorded
 
+    def has_reserve(self) -> bool:
+        """Return True if `freeing_space` has a complete reserve."""
+        from localreg.store.database import reserve
+
+        return reserve.is_whole(self.path)
+
     @contextmanager
     def freeing_space(self) -> Iterator[None]:
         """Give up the reserve during the block, so that it can write on a full disk.
