@@ -6,6 +6,7 @@
 `write_file`, `temporary_folder`, `public_folder`           support/folders.py
 `small_disk`, `made_disk`: mounted file systems             support/disks.py
 `stick`, `new_stick`: USB sticks, FAT and exFAT             support/sticks.py
+`other_system`, `new_system`: like Windows, like a Mac      support/other_systems.py
 `site`: an HTTP server of a few files                       support/servers/file_site.py
 `new_bucket`, `object_store`, `no_clouds`: clouds           support/servers/object_servers.py
 `behind_proxy`: an object store that misbehaves             support/servers/object_proxy.py
@@ -29,6 +30,7 @@ pytest_plugins = [
     "support.folders",
     "support.disks",
     "support.sticks",
+    "support.other_systems",
     "support.servers.file_site",
     "support.servers.object_servers",
     "support.servers.object_proxy",

@@ -65,26 +65,38 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         where = str(error.filename or path)
-        reason = error.strerror or str(error)
+        reason = reason_of(error, path)
         if error.errno in FULL:
             raise StorageFullError(
                 f"{doing} failed at {where}: the disk is full ({reason}), and nothing was kept; "
                 f"{ADVICE}",
                 path=where,
             ) from error
-        if error.errno == errno.EFBIG:
-            reason += (
-                "; the file system, or a limit of this process, allows no file that large (FAT "
-                "allows at most 4 GiB), and nothing was kept: use another one"
-            )
-        if getattr(error, "winerror", None) == IN_USE:
-            reason += "; another program, or this one, has it open: close it and try again"
-        elif error.errno == errno.EACCES:
-            reason = barrier(Path(where)) or reason
-        if error.errno in _TOO_LONG and len(str(Path(where).absolute())) > _MOST_CHARACTERS:
-            reason += (
-                f"; the path has {len(str(Path(where).absolute()))} characters, and Windows allows "
-                f"{_MOST_CHARACTERS} unless long paths are switched on (LongPathsEnabled): choose "
-                "a folder with a shorter path"
-            )
         raise StorageError(f"{doing} failed at {where}: {reason}", path=where) from error
+
+
+def reason_of(error: OSError, path: Path) -> str:
+    """Return why the operating system refused something, as the end of a sentence.
+
+    Args:
+        error: what it raised.
+        path: where; a path in the error itself comes first.
+    """
+    place = Path(error.filename or path).absolute()
+    reason = error.strerror or str(error)
+    if error.errno == errno.EFBIG:
+        reason += (
+            "; the file system, or a limit of this process, allows no file that large (FAT "
+            "allows at most 4 GiB), and nothing was kept: use another one"
+        )
+    if getattr(error, "winerror", None) == IN_USE:
+        reason += "; another program, or this one, has it open: close it and try again"
+    elif error.errno == errno.EACCES:
+        reason = barrier(place) or reason
+    if error.errno in _TOO_LONG and len(str(place)) > _MOST_CHARACTERS:
+        reason += (
+            f"; the path has {len(str(place))} characters, and Windows allows {_MOST_CHARACTERS} "
+            "unless long paths are switched on (LongPathsEnabled): choose a folder with a shorter "
+            "path"
+        )
+    return reason

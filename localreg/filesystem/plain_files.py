@@ -19,7 +19,7 @@ from pathlib import Path
 
 from localreg import log
 from localreg.errors import InvalidValueError, SourceNotFoundError
-from localreg.filesystem.portable_files import remove_file, replace_file
+from localreg.filesystem.portable_files import kept_name, remove_file, replace_file
 from localreg.filesystem.temporary_owners import unfinished
 from localreg.values.checks import TEXT_LIMIT, check_text, shown
 from localreg.values.frozen import Frozen
@@ -330,12 +330,25 @@ def read_text(path: Path, argument: str, limit: int = TEXT_LIMIT) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def check_kept(place: Path, argument: str) -> None:
+    """Raise InvalidValueError if this system would make another file than the one at a path."""
+    if kept_name(place.name) != place.name:
+        raise InvalidValueError(
+            f"{argument} must be a name that this system keeps: {place.name!r} is that of a "
+            'device, holds one of < > : " | ? *, or ends in a dot or blank; a name like it is '
+            f"{kept_name(place.name)!r}",
+            argument=argument,
+        )
+
+
 def check_replaceable(place: Path, argument: str) -> Path:
     """Return the path of the plain file to write, which need not exist; a link is followed.
 
     Raises:
-        InvalidValueError: something that is not a plain file is there, or a link to nothing.
+        InvalidValueError: something that is not a plain file is there, or a link to nothing; or
+            this system does not keep the name.
     """
+    check_kept(place, argument)
     try:
         found = place.lstat()
     except FileNotFoundError:

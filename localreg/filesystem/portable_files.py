@@ -131,6 +131,11 @@ def is_portable(name: str) -> bool:
     return not (_REFUSED.search(name) or _DEVICE.match(name) or name.endswith((".", " ")))
 
 
+def kept_name(name: str) -> str:
+    """Return a file name if this system makes files under it or refuses it; else a portable one."""
+    return name if keeps_names() or is_portable(name) else portable_name(name)
+
+
 def portable_name(name: str) -> str:
     """Return a file name that FAT, NTFS, Windows and encrypting file systems accept.
 

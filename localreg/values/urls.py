@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from localreg.errors import InvalidURLError, InvalidValueError
@@ -27,6 +27,7 @@ CLOUDS = ("s3", "gs", "az", "azure")  # schemes of object stores; ClearML writes
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ONE_SLASH = re.compile(rf"(https?|file|ftp|{'|'.join(CLOUDS)}):(?!//)", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+_DRIVE = re.compile(r"/[A-Za-z]:(/|$)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNSAFE_IN_FILENAMES = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 
@@ -111,7 +112,29 @@ def local_url(path: Path) -> str:
 
 def local_path(url: str) -> Path | None:
     """Return the path of a stored ``file://`` URL, None for any other URL."""
-    return Path(unquote(url[7:])) if url.startswith("file://") else None
+    return Path(path_text(unquote(url[7:]))) if url.startswith("file://") else None
+
+
+def path_text(text: str, kind: type[PurePath] = Path) -> str:
+    """Return what is after the two slashes of a decoded ``file://`` URL as the text of a path.
+
+    Args:
+        text: with a slash at the start, or with the name of a server before it.
+        kind: the class of the path; Windows' have drives and servers.
+
+    >>> from pathlib import PurePosixPath, PureWindowsPath
+    >>> path_text("/C:/data/net.pt", PureWindowsPath), path_text("nas/share/x", PureWindowsPath)
+    ('C:/data/net.pt', '//nas/share/x')
+    >>> path_text("/C:/data/net.pt", PurePosixPath)
+    '/C:/data/net.pt'
+    """
+    if not _has_drives(kind):
+        return text
+    return text[1:] if _DRIVE.match(text) else text if text.startswith("/") else f"//{text}"
+
+
+def _has_drives(kind: type[PurePath]) -> bool:
+    return kind("C:/").drive != ""
 
 
 def scheme_of(url: str) -> str:
@@ -223,15 +246,16 @@ def _local(path: Path) -> WeightsURL:
         absolute = Path(os.path.realpath(absolute.parent)) / absolute.name
         if absolute.name == "..":
             absolute = Path(os.path.realpath(absolute))
-    return WeightsURL(absolute.as_uri(), None, safe_filename(str(absolute)), absolute)
+    return WeightsURL(absolute.as_uri(), None, safe_filename(absolute.as_posix()), absolute)
 
 
 def _path_of_file_url(text: str) -> Path:
     host, slash, rest = text[7:].partition("/")
-    if host.lower() not in ("", "localhost") or not slash:
+    host = "" if host.lower() == "localhost" else host
+    if not slash or (host and not _has_drives(Path)):
         raise _invalid(text, "a file URL is file:// and an absolute path: file:///home/me/model.pt")
     try:
-        decoded = unquote(f"/{rest}", errors="strict")
+        decoded = path_text(unquote(f"{host}/{rest}", errors="strict"))
     except UnicodeDecodeError:
         raise _invalid(text, "its percent-encoding is not UTF-8") from None
     if "\0" in decoded:

@@ -244,8 +244,13 @@ def unpack_refused_names(stick):
 def test_a_package_whose_names_a_stick_does_not_take(stick):
     """P18, P19: nothing is unpacked, the error names the member, and the archive can be had."""
     *told, left = stick.run(unpack_refused_names, stick.place)
-    for error, member in zip(told[::2], ("'what?'", "'X'", "'SAME'"), strict=True):
-        assert f"does not accept the name of the member {member}" in error
+    reasons = (
+        "does not accept the name of the member 'what?'",
+        "the members 'x' and 'X' have the same name there",
+        "the members 'same' and 'SAME' have the same name there",
+    )
+    for error, reason in zip(told[::2], reasons, strict=True):
+        assert reason in error
         assert "nothing was written" in error
     assert told[1::2] == ["p.zip"] * 3
     assert left == []

@@ -55,7 +55,12 @@ class Children:
 
     Such a function is sent as source: it imports what it needs (`support` too), sees no name of
     its module, and takes and returns values that JSON can hold.
+
+    Attributes:
+        environment: the variables of these processes; None for those of this process.
     """
+
+    environment: dict[str, str] | None = None
 
     def start(self, function, *arguments):
         """Start a process that runs the function, with pipes to its standard input and output."""
@@ -86,7 +91,8 @@ class Children:
         pipe = subprocess.PIPE
         return subprocess.Popen(
             [sys.executable, "-W", "error", "-c", source, order],
-            stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True,
+            stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace",
+            start_new_session=True, env=self.environment,
         )  # fmt: skip
 
     def _output(self, process, timeout):

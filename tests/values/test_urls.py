@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from urllib.parse import quote
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import assume, example, given
@@ -16,6 +16,7 @@ from localreg.values.urls import (
     local_path,
     local_url,
     parse_weights_url,
+    path_text,
     public_url,
     safe_filename,
 )
@@ -270,3 +271,23 @@ class TestFilenames:
         for path in ("x/" + "漢" * 300 + ".pt", "a\\b\nc", "-rf ~", "." * 250 + "a" * 30, "...a"):
             (tmp_path / safe_filename(path)).write_bytes(b"")
         assert len(list(tmp_path.iterdir())) == 5
+
+
+class TestPathsOfWindows:
+    """The rules for drives and servers, as pure functions: nothing here ran on Windows."""
+
+    @pytest.mark.parametrize(
+        "path", ["C:/data/my net.pt", "c:/", "//nas/share/a#b.pt", "//nas/share/", "D:/ä/%20"]
+    )
+    def test_a_path_becomes_a_url_and_back(self, path):
+        url = PureWindowsPath(path).as_uri()
+        assert PureWindowsPath(path_text(unquote(url[7:]), PureWindowsPath)) == PureWindowsPath(
+            path
+        )
+
+    def test_elsewhere_a_drive_is_a_folder(self):
+        assert path_text("/C:/net.pt", PurePosixPath) == "/C:/net.pt"
+
+    def test_a_server_in_a_file_url_is_an_error_where_paths_have_none(self):
+        with pytest.raises(InvalidURLError, match="absolute path"):
+            parse_weights_url("file://nas/share/net.pt")

@@ -9,10 +9,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +23,7 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.group_modes import share_at
 from localreg.filesystem.portable_files import (
     REFUSED_NAME,
+    kept_name,
     make_readonly,
     remove_file,
     set_folder_mode,
@@ -144,10 +145,10 @@ class _Unpacking:
         self._make_folders(above, member)
         if member.name in self._files or member.name in self._folders:
             raise refused(self._archive, member.name, "is in it twice")
-        self._files.add(member.name)
         place = self._target / member.name
         with self._made_for(member.name):
             writer = open(place, "xb", buffering=0)  # noqa: SIM115  (closed below)
+        self._files.add(member.name)
         with writer:
             for data in member.pieces():
                 self._bytes += len(data)
@@ -177,19 +178,32 @@ class _Unpacking:
     @contextmanager
     def _made_for(self, name: str) -> Iterator[None]:
         """Name the member in the error if the file system does not accept its name."""
+        last = name.rpartition("/")[2]
+        if kept_name(last) != last:
+            raise self._refused_name(f"this system does not keep the name of the member {name!r}")
         try:
             yield
-        except OSError as error:
-            # EEXIST: this file system ignores case, and another member has the same name.
-            if error.errno not in REFUSED_NAME | {errno.EEXIST}:
-                raise
-            raise StorageError(
-                f"{self._archive} cannot be unpacked on this file system: it does not accept the "
-                f"name of the member {name!r}, or another member has the same name there "
-                f"({error.strerror}); nothing was written. Get the archive itself "
-                "(extract_archive=False), or move the registry to another file system",
-                path=str(self._archive),
+        except FileExistsError as error:  # this file system ignores case, or forms of Unicode
+            others = self._files | self._folders
+            other = next((each for each in others if _folded(each) == _folded(name)), name)
+            raise self._refused_name(
+                f"the members {other!r} and {name!r} have the same name there"
             ) from error
+        except OSError as error:
+            if error.errno not in REFUSED_NAME:
+                raise
+            raise self._refused_name(
+                f"it does not accept the name of the member {name!r}, or its path is too long "
+                f"({error.strerror})"
+            ) from error
+
+    def _refused_name(self, why: str) -> StorageError:
+        return StorageError(
+            f"{self._archive} cannot be unpacked on this file system: {why}; nothing was written. "
+            "Get the archive itself (extract_archive=False), or move the registry to another file "
+            "system",
+            path=str(self._archive),
+        )
 
     def _make_readonly(self) -> None:
         if self._group is not None:  # members who do not own the folders must delete files in them
@@ -217,11 +231,13 @@ def differences(archive: Path, filename: str, folder: Path) -> list[str]:
         for member in members(archive, filename, folder, 2**63):
             if member.is_folder:
                 continue
-            if member.name not in there:
+            # Asked of the file system: one may list names in another form of Unicode.
+            if member.name not in there and not os.path.lexists(folder / member.name):
                 found.append(f"{member.name} is missing")
             elif not _same(folder / member.name, member):
                 found.append(f"{member.name} has other bytes")
             there.discard(member.name)
+            there.discard(unicodedata.normalize("NFD", member.name))
         found += [f"{name} is not in the archive" for name in sorted(there)]
     return found[:MOST_DIFFERENCES]
 
@@ -232,6 +248,10 @@ def _files_below(folder: Path) -> Iterator[str]:
         links = [name for name in folders if (Path(place) / name).is_symlink()]
         for name in (*names, *links):
             yield (Path(place) / name).relative_to(folder).as_posix()
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _same(path: Path, member: Member) -> bool:

@@ -15,8 +15,7 @@ from localreg.blobs.local_files.copying import copy_file, is_copy, replacing, se
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import (
     REFUSED_NAME,
-    is_portable,
-    keeps_names,
+    kept_name,
     make_readonly_at,
     portable_name,
     remove_file,
@@ -57,12 +56,11 @@ def local_file(store: Folders, digest: str, size: int | None, filename: str | No
             return copy_elsewhere(blob, store.cache_name, digest, name)
         store.make_folder(FILES, digest)
         portable = portable_name(name)
-        if is_portable(name) or keeps_names():
-            try:
-                return _make(store, digest, link)
-            except OSError as error:
-                if error.errno not in REFUSED_NAME or portable == name:
-                    raise
+        try:
+            return _make(store, digest, link)
+        except OSError as error:
+            if error.errno not in REFUSED_NAME or portable == name:
+                raise
         if not is_local_file(store, digest, size, portable):
             _make(store, digest, link.with_name(portable))
         return link.with_name(portable)
@@ -202,11 +200,12 @@ def _is_whole(store: Folders, digest: str, link: Path) -> bool:
 def _own_name(filename: str | None) -> str:
     """Return a safe name for a local file, never one that leads to another folder.
 
-    Names are checked when they are recorded, but other programs may have written the database.
+    It is one that this system keeps. Names are checked when they are recorded, but other programs
+    may have written the database.
     """
     if filename and "/" not in filename and "\\" not in filename and filename.strip("."):
-        return filename
-    return safe_filename(filename or "") or UNNAMED
+        return kept_name(filename)
+    return kept_name(safe_filename(filename or "") or UNNAMED)
 
 
 def _link(blob: Path, target: Path) -> bool:

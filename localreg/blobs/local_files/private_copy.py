@@ -8,7 +8,7 @@ from pathlib import Path
 from localreg.blobs.staging.staging import copy_open
 from localreg.errors import PathExistsError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import output_path, replacing_plain, unchanged
+from localreg.filesystem.plain_files import check_kept, output_path, replacing_plain, unchanged
 from localreg.filesystem.portable_files import replace_file
 from localreg.filesystem.temporary_owners import unfinished
 
@@ -25,10 +25,11 @@ def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
 
     Raises:
         PathExistsError: something exists at `place` already; nothing was changed.
-        InvalidValueError: what exists there is not a plain file, or the source changed while it
-            was copied; nothing was changed.
+        InvalidValueError: what exists there is not a plain file, this system does not keep the
+            name, or the source changed while it was copied; nothing was changed.
     """
     with disk_errors("copying weights", place):
+        check_kept(place, "output")
         _check_free(source, place, replace)
         place.parent.mkdir(parents=True, exist_ok=True)
         if not source.is_dir():

@@ -15,7 +15,7 @@ from localreg.blobs.staging.staging import StagedBlob, check_room, source_size, 
 from localreg.blobs.transfer.transferred import Uploaded, UploadMark
 from localreg.errors import StorageError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import discard
+from localreg.filesystem.plain_files import check_kept, discard
 from localreg.filesystem.portable_files import remove_file
 from localreg.filesystem.syncing import sync_folder
 from localreg.values.layout import unfinished_name
@@ -57,6 +57,9 @@ def upload(
     """
     folder = _folder(destination)
     with disk_errors("uploading weights", folder):
+        for part in (folder, *folder.parents[:-1]):
+            check_kept(part, "upload destination")
+        check_kept(folder / name, "name of the weights")
         size = source_size(source)
         _make_folder(folder, sync)
         check_room(folder, size)

@@ -41,7 +41,7 @@ def get_command(model: str, output: str, force: bool, archive: bool, directory: 
             _print_file(source)
             return
         place = Path(output)
-        if place.is_dir() or output.endswith("/"):
+        if place.is_dir() or output.endswith(("/", os.sep)):
             place /= local_copies.own_name(chain, found, source)
         if os.path.lexists(place) and not force:
             remedy = "delete it first" if source.is_dir() or place.is_dir() else "-f replaces it"

@@ -97,7 +97,7 @@ def _standalone_path(registry: OpenRegistry, path: object, name: str) -> Path:
         return registry.blobs.make_folder(REPORTS, "standalone") / name
     place = output_path("path", path)
     with disk_errors("writing a page", place):
-        if place.is_dir() or str(path).endswith("/"):
+        if place.is_dir() or str(path).endswith(("/", os.sep)):
             place.mkdir(parents=True, exist_ok=True)
             return place / name
         place.parent.mkdir(parents=True, exist_ok=True)

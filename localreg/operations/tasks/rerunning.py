@@ -26,6 +26,8 @@ from localreg.values.frozen import Frozen
 from localreg.values.records import Json
 
 RUNNER = "localreg.run"
+# Those to end that only this process gets, of those that the system has.
+_PASSED_ON = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Command(Frozen):
@@ -135,12 +137,12 @@ def _program(place: Json, task_id: str) -> list[str]:
 
 
 def _call(command: Command) -> int:
-    """Run a command to its end and return its exit code; pass SIGTERM and SIGHUP on to it."""
+    """Run a command to its end and return its exit code; pass signals to end on to it."""
     environment = os.environ | command.environment
     with subprocess.Popen(command.words, cwd=command.folder, env=environment) as child:
         # A terminal sends SIGINT to the child as well; the others reach only this process.
         kept = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in _PASSED_ON:
             kept[number] = signal.signal(number, lambda got, _: child.send_signal(got))
         try:
             return child.wait()

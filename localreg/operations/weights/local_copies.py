@@ -17,6 +17,7 @@ from localreg.errors import (
     WeightsError,
 )
 from localreg.filesystem.plain_files import kind_of
+from localreg.filesystem.portable_files import kept_name
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.locations import (
@@ -339,10 +340,10 @@ def own_name(chain: Chain, found: Found, path: Path) -> str:
     """Return the name for a private copy; a folder is named after the archive it comes from."""
     own = any(each.blobs.contains(path) for each in chain.registries)
     if not is_folder(path) or not own:
-        return path.name
+        return kept_name(path.name)
     weights = current(found)
     name = safe_filename(weights.filename) if weights and weights.filename else None
-    return tree_name(name or "package")
+    return kept_name(tree_name(name or "package"))
 
 
 def tree_name(filename: str) -> str:

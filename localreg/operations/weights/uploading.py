@@ -18,6 +18,7 @@ from localreg.errors import (
     UploadError,
     WeightsError,
 )
+from localreg.filesystem.portable_files import kept_name
 from localreg.filesystem.temporary_owners import owner_mark
 from localreg.operations.finding.references import require_task
 from localreg.operations.weights.locations import check_upstream, holder
@@ -126,7 +127,10 @@ def task_folder(destination: str, task: TaskRecord) -> str:
     project = task.project.name.split("/") if task.project else []
     parts = [safe_filename(part) or "_" for part in project]
     name = safe_filename(task.name.replace("/", "_")) or "_"
-    return below(destination, *parts, f"{name}.{task.id}", "models")
+    parts.append(f"{name}.{task.id}")
+    if not is_cloud(destination):
+        parts = [kept_name(part) for part in parts]
+    return below(destination, *parts, "models")
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from localreg.errors import (
     RegistryError,
     StorageError,
 )
+from localreg.filesystem.disk_errors import reason_of
 from localreg.filesystem.group_modes import Group, share, share_at
 from localreg.filesystem.kinds import is_network
 from localreg.filesystem.syncing import NO_LOCKS, sync_file, sync_folder
@@ -81,7 +82,7 @@ def create(
         if isinstance(error, RegistryError):
             raise
         raise StorageError(
-            f"a registry could not be made in {path.parent}: {error.strerror or error}; choose a "
+            f"a registry could not be made in {path.parent}: {reason_of(error, path)}; choose a "
             f"directory that you can write to, with {settings.HOME} or -R",
             path=str(path.parent),
         ) from error

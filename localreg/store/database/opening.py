@@ -12,7 +12,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from localreg.errors import (
     DamagedRegistryError,
@@ -20,6 +20,7 @@ from localreg.errors import (
     NotARegistryError,
     SQLiteTooOldError,
 )
+from localreg.filesystem.syncing import full_sync
 from localreg.store.database.same_file import OpenedConnection
 from localreg.store.database.sqlite_errors import BUSY_SECONDS, translated
 
@@ -161,6 +162,10 @@ def _connect(path: Path, durability: str) -> sqlite3.Connection:
         mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
         if mode != "wal":
             connection.execute("PRAGMA journal_mode = TRUNCATE")
+        if durability == "full" and full_sync() is not None:
+            # macOS: what fsync did is only in the cache of the disk.
+            connection.execute("PRAGMA fullfsync = ON")
+            connection.execute("PRAGMA checkpoint_fullfsync = ON")
         # A rollback journal needs EXTRA, which syncs the directory too.
         full = "FULL" if mode == "wal" else "EXTRA"
         connection.execute(f"PRAGMA synchronous = {full if durability == 'full' else 'OFF'}")
@@ -210,7 +215,16 @@ def open_uri(
     return connection
 
 
-def _uri(path: Path, options: str) -> str:
+def _uri(path: PurePath, options: str) -> str:
+    r"""Return SQLite's URI of a database.
+
+    >>> from pathlib import PureWindowsPath
+    >>> _uri(PureWindowsPath("C:/a#b/registry.db"), "mode=ro")
+    'file:C:/a%23b/registry.db?mode=ro'
+    >>> _uri(PureWindowsPath(r"\\server\share\registry.db"), "mode=ro")
+    'file:////server/share/registry.db?mode=ro'
+    """
     # Escape the characters that have a meaning in a URI; SQLite decodes them.
-    quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return f"file:{quoted}?{options}"
+    quoted = path.as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    host = "//" if quoted.startswith("//") else ""  # else the server would count as the host
+    return f"file:{host}{quoted}?{options}"

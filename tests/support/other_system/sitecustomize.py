@@ -30,7 +30,6 @@ class SilentlyWrong(BaseException):
 
 
 def _take_away(windows):
-    import asyncio  # noqa: F401  (filelock imports it, and it needs fcntl on this system)
     import builtins
     import ctypes
     import errno
@@ -40,8 +39,11 @@ def _take_away(windows):
     import signal
     import stat
     import sys
+    import tempfile
     import unicodedata
     from contextlib import suppress
+
+    import filelock  # noqa: F401  (its locks of this system stand for those of the other one)
 
     real = {name: getattr(os, name) for name in dir(os)}
 
@@ -211,11 +213,13 @@ def _take_away(windows):
             self.close()
 
     def open_by_path(file, mode="r", *rest, **options):
+        if options.get("opener") is not None:  # it opens another path, by os.open
+            return real_open(file, mode, *rest, **options)
         writes = any(letter in mode for letter in "wxa+")
         file = place(file, makes=any(letter in mode for letter in "wxa"))
         if windows and not isinstance(file, int) and real["path"].isdir(file):
             raise error(errno.EACCES, file, 5)
-        if windows and writes and not isinstance(file, int):
+        if windows and writes and "x" not in mode and not isinstance(file, int):
             check_writable(file)
         return real_open(file, mode, *rest, **options)
 
@@ -233,7 +237,7 @@ def _take_away(windows):
         path = place(path, makes=bool(flags & os.O_CREAT))
         if windows:
             ours = sys._getframe(1).f_globals.get("__name__", "").startswith("localreg")
-            if ours and not flags & BINARY:
+            if ours and not flags & BINARY and not path.startswith("/dev/"):
                 raise SilentlyWrong(f"{path!r} is opened as text")
             if real["path"].isdir(path):
                 raise error(errno.EACCES, path, 5)
@@ -322,6 +326,7 @@ def _take_away(windows):
         for name in ("fcntl", "pwd", "grp", "resource", "termios", "pty", "tty", "syslog"):
             sys.modules[name] = None
         shutil.disk_usage = disk_usage
+        tempfile.TemporaryFile = tempfile.NamedTemporaryFile
         shutil._USE_CP_SENDFILE = False
         os.__getattr__ = lent
         shutil._use_fd_functions = False
@@ -339,6 +344,7 @@ def _take_away(windows):
         for name in MAC_LACKS:
             if hasattr(os, name):
                 delattr(os, name)
+        tempfile._O_TMPFILE_WORKS = False
         fcntl.F_FULLFSYNC = FULLFSYNC
         control = fcntl.fcntl
 
@@ -362,6 +368,31 @@ def _take_away(windows):
         for name in ("listdir", "scandir"):
             one(name)
 
+    def clone_of_mac(descriptor, folder, target, flags):
+        """Do what macOS' fclonefileat does: a new file with the bytes and mode of an open one."""
+        if folder != -2 or flags:
+            raise SilentlyWrong(f"fclonefileat with {folder}, {flags}")
+        with real_open(target, "xb") as file:
+            file.write(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+        real["chmod"](target, stat.S_IMODE(os.fstat(descriptor).st_mode))
+        clones.append(os.fsdecode(target))
+        return 0
+
+    sys.clones = clones = []
+
+    class Kernel:
+        """Windows' library of processes, with those of this system."""
+
+        def OpenProcess(self, access, inherit, number):  # noqa: N802
+            return number if str(number) in real["listdir"]("/proc") else 0
+
+        def GetExitCodeProcess(self, handle, code):  # noqa: N802
+            code._obj.value = 259
+            return 1
+
+        def CloseHandle(self, handle):  # noqa: N802
+            return 1
+
     library = ctypes.CDLL
 
     class CDLL(library):
@@ -375,13 +406,18 @@ def _take_away(windows):
         def __getattr__(self, name):
             if name in ("renameat2", "syncfs"):
                 raise AttributeError(name)
+            if name == "fclonefileat":
+                return clone_of_mac
             return super().__getattr__(name)
 
     ctypes.CDLL = CDLL
+    if windows:
+        ctypes.WinDLL = lambda name, use_last_error: Kernel()
+        ctypes.get_last_error = lambda: 87
 
 
 BINARY = 1 << 30
-LIBRARIES = ("numpy",)
+LIBRARIES = ("numpy", "platformdirs", "filelock", "_pytest")
 FULLFSYNC = 51
 DEVICES = frozenset(
     ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"]
