@@ -9,6 +9,7 @@ from localreg import log
 from localreg.blobs.archives.unpacking import remove_tree
 from localreg.errors import LocalregError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.portable_files import remove_file
 from localreg.operations.upkeep.verify import Problem, verify
 from localreg.operations.weights.fetching import SCHEMES, Wish, fetched
 from localreg.operations.weights.ingest import Source, taken_in
@@ -83,7 +84,7 @@ def _mend(chain: Chain, problem: Problem) -> str | None:
             if problem.kind == "tree":
                 remove_tree(path)
                 return "deleted; it is unpacked again when needed"
-            path.unlink(missing_ok=True)
+            remove_file(path, missing_ok=True)
             return "deleted; it is made again when needed"
     damaged = _quarantine(registry, problem.digest)
     how = _bring_back(chain, problem.digest)
@@ -93,7 +94,7 @@ def _mend(chain: Chain, problem: Problem) -> str | None:
         how = "deleted from the cache; it is downloaded again when needed"
     if how is not None:
         for file in damaged:
-            file.unlink()
+            remove_file(file)
     return how
 
 
@@ -109,7 +110,7 @@ def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
                 continue
             file = place.lstat()
             if place.is_symlink() or (file.st_dev, file.st_ino) in seen:
-                place.unlink()
+                remove_file(place)
                 continue
             seen.add((file.st_dev, file.st_ino))
             target = blobs.make_folder(QUARANTINE) / f"{digest}.{new_id()[:8]}"

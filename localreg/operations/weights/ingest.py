@@ -15,6 +15,7 @@ from localreg.blobs.staging.staging import StagedBlob
 from localreg.errors import DigestMismatchError, InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import unchanged
+from localreg.filesystem.portable_files import remove_file
 from localreg.operations.finding.upstream import read_each
 from localreg.operations.weights.known_digests import digest_at, is_settled, remember, status_of
 from localreg.operations.weights.locations import (
@@ -348,6 +349,6 @@ def _delete_source(path: Path, before: FileStatus | None) -> None:
         log.warning("%s was kept, but is not deleted: it has changed since", path)
         return
     try:
-        path.unlink()
+        remove_file(path)
     except OSError as error:
         log.warning("%s was kept, but could not be deleted: %s", path, error.strerror or error)

@@ -14,6 +14,7 @@ from localreg.blobs.blob_files import size_of
 from localreg.blobs.local_files import local_file as local_files
 from localreg.errors import CorruptBlobError, ReadOnlyRegistryError, StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.portable_files import remove_file
 from localreg.operations.weights.known_digests import digest_at, known_digest, status_of
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
@@ -258,7 +259,7 @@ def check_local_copy(chain: Chain, digest: str, size: int | None, path: Path) ->
     check_upstream(first, holding, digest)
     with disk_errors("making a local copy", path):
         if first.blobs.contains(path) and file_digest(path) != digest:
-            path.unlink()
+            remove_file(path)
             blob = holding.blobs.blob(digest)
             local_files.copy_from(first.blobs, blob, digest, size, path.name)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from localreg import log
 from localreg.errors import InvalidURLError, InvalidValueError
 from localreg.filesystem.plain_files import FileStatus, absolute, check_path
+from localreg.filesystem.portable_files import remove_file
 from localreg.operations.weights.known_digests import status_of
 from localreg.registry import Chain
 from localreg.values.frozen import Frozen
@@ -90,7 +91,7 @@ def delete_planned(planned: tuple[Planned, ...]) -> None:
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
             else:
-                path.unlink()
+                remove_file(path)
         except OSError as error:
             log.warning(
                 "%s was stored, but could not be deleted: %s", path, error.strerror or error

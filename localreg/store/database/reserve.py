@@ -25,16 +25,11 @@ def make(database: Path, group: int | None) -> bool:
         database: the file that it is made beside.
         group: the number of the group that shares the registry.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # a link is not followed
     left = RESERVE_BYTES
-    with suppress(OSError):
-        descriptor = os.open(_path(database), flags, 0o666)
-        try:
-            share(descriptor, group)
-            while left:  # no sparse file, and nothing that a file system could compress
-                left -= os.write(descriptor, os.urandom(left))
-        finally:
-            os.close(descriptor)
+    with suppress(OSError), open(_path(database), "xb", buffering=0) as file:  # follows no link
+        share(file.fileno(), group)
+        while left:  # no sparse file, and nothing that a file system could compress
+            left -= file.write(os.urandom(left))
     return left == 0
 
 
