@@ -17,7 +17,7 @@ from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.tasks.connected_dict import recordable
 from localreg.errors import InvalidValueError
-from localreg.operations.tasks.parameters import ARGUMENTS, cast_as, value_of
+from localreg.operations.tasks.parameters import ARGUMENTS, cast_as, is_stored_as
 from localreg.values.checks import shown
 from localreg.values.metadata import cast
 from localreg.values.secrets import masked
@@ -85,23 +85,27 @@ def _parsed(parser: argparse.ArgumentParser, found: Any) -> None:  # noqa: ANN40
 
 
 def parsed_before(frame: FrameType | None) -> argparse.Namespace | None:
-    """Return what argparse parsed before the hook was installed, if one of the callers keeps it.
+    """Return what argparse parsed before the hook was installed, if a caller keeps it.
 
-    It is looked for in the variables of the callers. None if there is no `argparse.Namespace` among
-    them, or if there are several.
+    It is the `argparse.Namespace` among the variables of the innermost caller that has one; None if
+    that has several, or if none has one. Callers of the main script are not looked at.
 
     Args:
         frame: of the innermost caller.
     """
-    found: dict[int, argparse.Namespace] = {}
     while frame is not None:
-        for each in tuple(frame.f_locals.values()):
-            if isinstance(each, argparse.Namespace):
-                found[id(each)] = each
+        variables = tuple(frame.f_locals.values())
+        found = {id(each): each for each in variables if isinstance(each, argparse.Namespace)}
+        if len(found) > 1:
+            log.info("arguments parsed before Task.init are not recorded: there are several")
+            return None
+        if found:
+            return next(iter(found.values()))
+        is_module = frame.f_code.co_name == "<module>"
+        if is_module and frame.f_globals.get("__name__") == "__main__":
+            return None
         frame = frame.f_back
-    if len(found) > 1:
-        log.info("arguments that were parsed before Task.init are not recorded: there are several")
-    return next(iter(found.values())) if len(found) == 1 else None
+    return None
 
 
 def values_of(found: object) -> dict[str, object]:
@@ -138,17 +142,10 @@ def _override(
     found: object, name: str, value: MetadataValue, action: argparse.Action | None
 ) -> None:
     current = getattr(found, name, None)
-    if hasattr(found, name) and _is_stored_as(current, value):
+    if hasattr(found, name) and is_stored_as(recordable(current), value):
         return  # an object need not come back from its text
     new = cast_as(value, current, name=f"{ARGUMENTS}/{name}")
     setattr(found, name, new if action is None else _converted(action, new))
-
-
-def _is_stored_as(value: object, stored: MetadataValue) -> bool:
-    try:
-        return value_of("argument", recordable(value)).value == stored.value
-    except InvalidValueError:  # it cannot be stored
-        return False
 
 
 def _actions(parser: argparse.ArgumentParser, found: object) -> Iterator[argparse.Action]:

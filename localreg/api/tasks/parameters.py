@@ -291,7 +291,11 @@ class ParameterMethods(TaskHandle):
             return values
         there = {key: each for key, each in self._parameters().items() if key.section == section}
         self._mark_used(list(there))
-        return values if ignore else _with(values, {k.name: v for k, v in there.items()}, "")
+        if ignore:
+            return values
+        stale = operations.tasks.parameters.set_elsewhere(self._registry, self._id, section, values)
+        current = {key.name: each for key, each in there.items() if key.name not in stale}
+        return _with(values, current, "")
 
     def _connect_object(self, instance: Anything, section: str, *, ignore: bool) -> Anything:
         values = attributes(instance)

@@ -58,6 +58,11 @@ def mark_used(registry: OpenRegistry, task_id: str, kind: str, names: Iterable[s
     return asked
 
 
+def was_asked(place: Json, kind: str, name: str) -> bool:
+    """Return True if a name was set on a task while it did not run."""
+    return f"{kind} {name}" in place.get(_ASKED, ())
+
+
 def begun(place: Json, *, again: bool) -> Json:
     """Return the place of a task that begins.
 

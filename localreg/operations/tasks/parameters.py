@@ -92,6 +92,14 @@ def value_of(name: str, value: object, value_type: object = None) -> MetadataVal
     return MetadataValue("" if value is None else found.value, found.type)
 
 
+def is_stored_as(value: object, stored: MetadataValue) -> bool:
+    """Return True if a value has the text that is stored."""
+    try:
+        return value_of("value", value).value == stored.value
+    except InvalidValueError:  # it cannot be stored
+        return False
+
+
 def _without_members(value: object) -> object:
     if isinstance(value, Enum):
         return value.name
@@ -177,6 +185,29 @@ def set_parameters(
 def mark_used(registry: OpenRegistry, task_id: str, keys: Iterable[Key]) -> set[str]:
     """Note which parameters the script of a task that is run again takes (see `asked`)."""
     return asked.mark_used(registry, task_id, asked.PARAMETER, (key.path for key in keys))
+
+
+def set_elsewhere(
+    registry: OpenRegistry, task_id: str, section: str, given: Mapping[str, object]
+) -> set[str]:
+    """Return names whose given values were set for this run in another section.
+
+    A script connects what it has parsed: ``task.connect(vars(args))``. If ``Args/lr`` was set for
+    this run, then ``General/lr`` is what an earlier run used.
+
+    Args:
+        section: where the script connects them.
+        given: its values, by name.
+    """
+    with registry.store.read() as connection:
+        place, there = task_rows.place(connection, task_id), _there(connection, task_id)
+    asked_for = [key for key in there if asked.was_asked(place, asked.PARAMETER, key.path)]
+    own = {key.name for key in asked_for if key.section == section}
+    return {
+        key.name
+        for key in asked_for
+        if key.name in given and key.name not in own and is_stored_as(given[key.name], there[key])
+    }
 
 
 def _note_asked(

@@ -94,6 +94,21 @@ def test_an_argument_is_taken_however_it_is_parsed(script, way, capfd):
     assert (task.status, task.get_parameters()) == ("completed", {"Args/lr": "0.05"})
 
 
+@pytest.mark.parametrize("connect", ["vars(args)", "{'lr': args.lr, 'n': 1}"])
+def test_what_the_script_connects_of_its_arguments_follows_them(script, capfd, connect):
+    """What an earlier run recorded of them does not replace them."""
+    text = f"{PARSER}{INIT}args = parser.parse_args()\nprint(task.connect({connect})['lr'])\n"
+    task = script(text)
+    assert run_again(task, "--", "--lr", "0.1") == 0
+    for name, used in (("Args/lr", "0.05"), ("General/lr", "0.02")):
+        copy = Task.clone(task)
+        copy.set_parameter(name, used)
+        capfd.readouterr()
+        assert run_again(copy) == 0
+        assert capfd.readouterr().out == f"{used}\n"
+        assert copy.get_parameter("General/lr") == used
+
+
 def test_an_argument_of_a_subcommand_is_taken(script, capfd):
     task = script(
         f"{PARSER}{INIT}commands = parser.add_subparsers(dest='command')\n"
@@ -239,12 +254,20 @@ def test_a_first_run_records_its_arguments(tmp_path, registry, way):
     assert Task.get_task(task_name="train").get_parameters(cast=True) == {"Args/lr": 0.5}
 
 
+def test_arguments_of_what_starts_the_script_are_not_recorded(tmp_path, registry):
+    """Such as those of `python -m trace`, which parses its own."""
+    (tmp_path / "train.py").write_text(f"from localreg import Task\n{INIT}")
+    words = [sys.executable, "-m", "trace", "--ignore-dir=/", "--count", "--summary"]
+    words += ["--coverdir", str(tmp_path), "train.py"]
+    subprocess.run(words, check=True, cwd=tmp_path, capture_output=True)
+    assert Task.get_task(task_name="train").get_parameters() == {}
+
+
 def test_importing_localreg_imports_no_argparse_and_patches_nothing():
     code = (
         "import sys, localreg\nassert 'argparse' not in sys.modules\n"
         "import argparse\nassert argparse.ArgumentParser.parse_args.__module__ == 'argparse'\n"
     )
-    subprocess.run([sys.executable, "-S", "-c", code], check=False)
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
