@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 
 from localreg.blobs.staging.staging import copy_open
-from localreg.errors import PathExistsError
+from localreg.errors import InvalidValueError, PathExistsError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import check_kept, output_path, replacing_plain, unchanged
 from localreg.filesystem.portable_files import replace_file
 from localreg.filesystem.temporary_owners import unfinished
+from localreg.values.paths import printable_path
 
 
 def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
@@ -72,12 +73,21 @@ def own_folder(folder: object) -> Path:
         return Path(tempfile.mkdtemp(prefix="localreg-"))
 
 
-def _copy_folder(source: Path, target: Path) -> None:
-    for folder, _, names in os.walk(source):
-        into = target / Path(folder).relative_to(source)
-        into.mkdir()
-        for name in names:
-            _copy_file(Path(folder) / name, into / name)
+def _copy_folder(source: Path, target: Path, above: tuple[tuple[int, int], ...] = ()) -> None:
+    """Copy a folder; a link in it is followed, so that the copy needs nothing else."""
+    found = source.stat()
+    place = (found.st_dev, found.st_ino)
+    if place in above:
+        raise InvalidValueError(
+            f"{printable_path(source)} is a link to a folder that contains it, so it never ends",
+            argument="output",
+        )
+    target.mkdir()
+    for child in sorted(source.iterdir()):
+        if child.is_dir():
+            _copy_folder(child, target / child.name, (*above, place))
+        else:
+            _copy_file(child, target / child.name)
 
 
 def _copy_file(source: Path, target: Path) -> None:

@@ -362,3 +362,33 @@ def test_a_mutable_copy_that_does_not_fit_creates_nothing(registry, tmp_path, sm
     with pytest.raises(StorageFullError):
         model.get_local_copy(mutable=True, target_folder=disk, raise_on_error=True)
     assert list(disk.iterdir()) == []
+
+
+def test_a_private_copy_of_a_folder_holds_what_its_links_lead_to(registry, tmp_path):
+    """A model may point to a folder; those of the Hugging Face hub consist of links."""
+    blobs, folder = tmp_path / "blobs", tmp_path / "net"
+    (blobs / "deep").mkdir(parents=True)
+    (blobs / "deep" / "w.pt").write_bytes(b"weights")
+    folder.mkdir()
+    (folder / "linked").symlink_to(blobs)
+    (folder / "w.pt").symlink_to(blobs / "deep" / "w.pt")
+    model = InputModel.import_model(folder)
+    copy = Path(model.get_local_copy(mutable=True, target_folder=tmp_path / "mine"))
+    assert (copy / "w.pt").read_bytes() == b"weights"
+    assert (copy / "linked" / "deep" / "w.pt").read_bytes() == b"weights"
+    assert not any(path.is_symlink() for path in copy.rglob("*"))
+
+
+@pytest.mark.parametrize("odd", ["circle", "pipe"])
+def test_a_private_copy_of_a_folder_is_whole_or_an_error(odd, registry, tmp_path):
+    folder = tmp_path / "net"
+    folder.mkdir()
+    (folder / "w.pt").write_bytes(b"weights")
+    if odd == "circle":
+        (folder / "circle").symlink_to(folder)
+    else:
+        make_odd("pipe", folder)
+    model = InputModel.import_model(folder)
+    with pytest.raises(InvalidValueError, match=odd):
+        model.get_local_copy(mutable=True, target_folder=tmp_path / "mine", raise_on_error=True)
+    assert list((tmp_path / "mine").iterdir()) == []
