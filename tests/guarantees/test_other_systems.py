@@ -146,15 +146,16 @@ def write_over(folder):
     registry = Path(folder) / "r"
     assert run_cli("-R", registry, "add", source, "--name", "net")[0] == 0
     return {
-        name: run_cli("-R", registry, "get", "net", "-o", Path(folder) / name)
-        for name in ("CON", "a:b.pt", "x.")
+        f"{command} {name}": run_cli("-R", registry, command, "net", "-o", Path(folder) / name)
+        for command in ("get", "report")
+        for name in ("CON", "a:b.html", "x.")
     }
 
 
 def test_an_output_under_a_name_that_windows_does_not_keep(new_system, tmp_path):
-    for name, (code, _, error) in new_system("windows").run(write_over, tmp_path).items():
-        assert code == 1, f"{name}: {error}"
-        assert "must be a name that this system keeps" in error, name
+    for call, (code, _, error) in new_system("windows").run(write_over, tmp_path).items():
+        assert code == 1, f"{call}: {error}"
+        assert "must be a name that this system keeps" in error, call
 
 
 def unpack_clashes(folder):
