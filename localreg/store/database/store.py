@@ -359,10 +359,13 @@ class Store:
                 yield change
                 change.finish()
                 connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 # On some errors, such as a full disk, SQLite has rolled back already.
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+                # Without its folders other things fail first, and name files of the registry.
+                if isinstance(error, (OSError, sqlite3.Error)) and self.is_replaced():
+                    raise replaced(self.path) from error
                 raise
             finally:
                 if lazy:
