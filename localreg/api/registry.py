@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from localreg import operations
+from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.models.model import FoundModels, Model, handle
 from localreg.errors import InvalidValueError, NoRegistryError
@@ -329,6 +329,12 @@ class Registry:
             AmbiguousReferenceError: (a LookupError) several removed models match.
         """
         restored = operations.models.removal.restore_model(self._chain, reference)
+        if restored.missing:
+            log.warning(
+                "model %s is restored, but its weights were deleted, and are still missing: %s",
+                restored.model,
+                ", ".join(dict.fromkeys(restored.missing)),
+            )
         return handle(
             Model, self._chain, operations.finding.upstream.Found(self._chain.first, restored.model)
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 
 import click
 
 from localreg.cli.streams import OutputError, say, standard_streams
+from localreg.cli.suggestions import SYNONYMS, CommandGroup
 from localreg.errors import (
     ConflictError,
     CorruptBlobError,
@@ -35,6 +37,20 @@ SECTIONS = {
 }
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names.split())
 OTHER_NAMES = {"list": "ls", "remove": "rm"}
+# The arguments of Python that errors name, and what a command calls them.
+OPTIONS = {
+    "config_text": "--config",
+    "expected_sha256": "--sha256",
+    "label_enumeration": "--labels",
+    "max_results": "--limit",
+    "model_name": "NAME",
+    "order_by": "--sort",
+    "project_name": "--project",
+    "task_name": "--name",
+    "weights_url": "FILE_OR_URL",
+}
+# Not as a part of a file name.
+_ARGUMENTS = re.compile(rf"(?<![\w./-])(?:{'|'.join(OPTIONS)})(?![\w./-])")
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (DamagedRegistryError, 4),
     (CorruptBlobError, 4),
@@ -47,8 +63,8 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 )
 
 
-class _Commands(click.Group):
-    """Import a subcommand's module only when it is needed, and suggest names for mistyped ones."""
+class _Commands(CommandGroup):
+    """Import a subcommand's module only when it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -72,19 +88,10 @@ class _Commands(click.Group):
                     rows.append((name.ljust(width), command.get_short_help_str(formatter.width)))
                 formatter.write_dl(rows)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in COMMANDS and name not in OTHER_NAMES and not name.startswith("-"):
-            close = get_close_matches(name, [*COMMANDS, *OTHER_NAMES], n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            ctx.fail(f"There is no command {name!r}.{hint}")
-        return super().resolve_command(ctx, args)
-
 
 @click.command(
     cls=_Commands,
+    synonyms=SYNONYMS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, message="localreg %(version)s")
@@ -114,7 +121,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         with standard_streams():
-            return cli.main(argv, prog_name="localreg", standalone_mode=False) or 0
+            plain = False if os.environ.get("NO_COLOR") else None
+            return cli.main(argv, prog_name="localreg", standalone_mode=False, color=plain) or 0
     except OutputError as error:
         if error.done or not error.reader_gone:  # `localreg ls | head -1` is no error to speak of
             done = f"{error.done}, but " if error.done else ""
@@ -127,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _show(error)
         return error.exit_code
     except LocalregError as error:
-        say(f"localreg: {error}")
+        say(f"localreg: {in_words_of_options(str(error))}")
         return exit_code(error)
 
 
@@ -139,6 +147,15 @@ def _show(error: click.ClickException) -> None:
     error.show(text)
     for line in text.getvalue().splitlines():
         say(line)
+
+
+def in_words_of_options(text: str) -> str:
+    """Return a message with the names of options for those of Python's arguments.
+
+    >>> in_words_of_options("expected_sha256 must be 64 hex digits")
+    '--sha256 must be 64 hex digits'
+    """
+    return _ARGUMENTS.sub(lambda match: OPTIONS[match[0]], text)
 
 
 def exit_code(error: LocalregError) -> int:

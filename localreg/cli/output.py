@@ -118,7 +118,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, no_color="NO_COLOR" in os.environ or None)
+    # Without colours there is no bold, either.
+    console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
     filled = [each for each in range(len(columns)) if any(row[each] for row in cells)]
     table = Table(
         box=box.SIMPLE_HEAD,

@@ -12,6 +12,7 @@ from localreg.api.models.model_handle import ModelHandle
 from localreg.api.reports.report_methods import ReportMethods
 from localreg.api.reports.reported_methods import ReportedMethods
 from localreg.errors import InvalidValueError, LocalregError
+from localreg.values.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -324,6 +325,8 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
                 found.registry, found.id, delete_weights=delete_weights_file, force=force
             )
             gone = removed.complete
+            page = Owner("model", found.id)
+            operations.reports.page_links.delete_page(found.registry, page)
         except (LookupError, ValueError) as error:
             if raise_on_errors or not isinstance(error, LocalregError):
                 raise

@@ -9,6 +9,7 @@ from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, LocalregError, RegistryReplacedError
+from localreg.values.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -359,6 +360,7 @@ class StateMethods(TaskHandle):
             log.warning("the task was not removed: %s", error)
             return False
         ambient.drop_task(self._registry, self._id)
+        operations.reports.page_links.delete_page(self._registry, Owner("task", self._id))
         if raise_on_error and not gone:
             raise InvalidValueError(
                 f"task {self._id} is removed, but not all of its models; the log says why",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,23 +40,19 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("file", metavar="FILE_OR_URL")
 @click.option(
     "--copy",
-    "mode",
-    flag_value="copy",
-    default=True,
+    is_flag=True,
     help="Copy the bytes; download those of a URL now. This is the default.",
 )
-@click.option("--move", "mode", flag_value="move", help="Move FILE into the registry.")
+@click.option("--move", is_flag=True, help="Move FILE into the registry.")
 @click.option(
     "--link",
-    "mode",
-    flag_value="link",
+    is_flag=True,
     help="Share the bytes with FILE, by a clone or a hard link. A hard link makes FILE read-only; "
     "a program that still writes to it damages the registry.",
 )
 @click.option(
     "--reference",
-    "mode",
-    flag_value="reference",
+    is_flag=True,
     help="Only record where FILE is. It is not protected against change or loss. A URL is "
     "downloaded when its weights are first used.",
 )
@@ -84,7 +81,10 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @IN_REGISTRY
 def add_command(
     file: str,
-    mode: str,
+    copy: bool,
+    move: bool,
+    link: bool,
+    reference: bool,
     hashed: bool,
     expected: str | None,
     filename: str | None,
@@ -108,6 +108,9 @@ def add_command(
     A folder becomes one package. "-" reads the standard input. A URL that is known already is not
     added again: its model is printed.
     """
+    mode = _one_of(copy=copy, move=move, link=link, reference=reference)
+    if name is not None:
+        _check_name_of_a_model(name)
     if hashed and mode != "reference":
         raise click.UsageError("--hash needs --reference; bytes that are kept are always hashed")
     if file == "-" and sys.stdin is None:
@@ -175,6 +178,27 @@ def add_command(
                 say(remark)
 
 
+def _one_of(**given: bool) -> str:
+    """Return which way of adding was chosen, "copy" by default."""
+    chosen = [mode for mode, holds in given.items() if holds]
+    if len(chosen) > 1:
+        options = " and ".join(f"--{mode}" for mode in chosen)
+        raise click.UsageError(f"{options} exclude each other; give one of them")
+    return chosen[0] if chosen else "copy"
+
+
+def _check_name_of_a_model(name: str) -> None:
+    """Raise UsageError for a name that ends as a reference to a version or alias does."""
+    match = re.fullmatch(r"(.+)(?::(?P<version>[0-9]+)|@(?P<alias>[^/:@\s]+))", name.strip())
+    if match is None:
+        return
+    if match["version"]:
+        what, remedy = "a version", f"the registry counts versions: give -n {match[1]}"
+    else:
+        what, remedy = "an alias", f"give -n {match[1]} --alias {match['alias']}"
+    raise click.UsageError(f"--name {name!r} ends like {what}; {remedy}")
+
+
 def _checked_url(file: str, mode: str, hashed: bool) -> str | None:
     """Return a URL without its secrets; None for a local path."""
     if not is_utf8(file):
@@ -201,6 +225,8 @@ def _remarks(registry: OpenRegistry, details: Details, file: Path | None) -> Ite
         yield f"{size_text(weights.size)}{sha256}: kept in the upstream registry {holder.root}"
     else:
         yield f"Kept {size_text(weights.size)}{sha256}, in {registry.root}"
+    if weights.size == 0:
+        yield "Warning: the weights are empty. Is the file complete?"
     facts = details.facts or {}
     if facts.get("pickle") == "flagged":
         flagged = ", ".join(map(str, facts.get("flagged", [])))

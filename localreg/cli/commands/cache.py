@@ -17,12 +17,13 @@ from localreg.cli.output import (
     say,
     say_deleted,
 )
+from localreg.cli.suggestions import CACHE_SYNONYMS, CommandGroup
 from localreg.errors import InvalidValueError
 from localreg.operations.upkeep import cache
 from localreg.values.units import size_text
 
 
-@click.group("cache")
+@click.group("cache", cls=CommandGroup, synonyms=CACHE_SYNONYMS)
 def cache_command() -> None:
     """List and delete downloads and unpacked packages.
 

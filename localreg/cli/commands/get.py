@@ -41,6 +41,11 @@ def get_command(model: str, output: str, force: bool, archive: bool, directory: 
             _print_file(source)
             return
         place = Path(output)
+        if place.is_dir() and source.is_dir() and output[-1:] not in ("/", os.sep, "."):
+            raise PathExistsError(
+                f"{place} exists already; write {place}/ to put the package into it",
+                path=str(place),
+            )
         if place.is_dir() or output.endswith(("/", os.sep)):
             place /= local_copies.own_name(chain, found, source)
         if os.path.lexists(place) and not force:

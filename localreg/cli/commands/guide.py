@@ -63,5 +63,5 @@ def _print_markdown(text: str) -> None:
 
     # On GitHub a topic is a link; here it is a command.
     text = re.sub(r"\[[\w -]+\]\(([\w-]+)\.md\)", r"`localreg guide \1`", text)
-    console = Console(no_color="NO_COLOR" in os.environ or None)
+    console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
     console.print(Markdown(text, hyperlinks=False), width=min(console.width, WIDEST))

@@ -7,14 +7,22 @@ import click
 from localreg.cli.output import IN_REGISTRY, MODEL, opened, pairs, print_table, say
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.models import edits, reading
+from localreg.values.metadata import cast
 from localreg.values.secrets import masked
+
+TYPES = ("str", "int", "float", "bool", "list", "tuple", "dict", "nonetype")
 
 
 @click.command("meta")
 @MODEL
 @click.argument("values", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--drop", multiple=True, metavar="KEY", help="Remove this entry. May be repeated.")
-@click.option("--type", "v_type", metavar="TYPE", help="The type of the values, such as int.")
+@click.option(
+    "--type",
+    "v_type",
+    metavar="TYPE",
+    help="The type of the values: str, int, float, bool, list, tuple, dict or NoneType.",
+)
 @IN_REGISTRY
 def meta_command(
     model: str,
@@ -28,6 +36,8 @@ def meta_command(
     Without KEY=VALUE and --drop all entries are shown.
     """
     given = pairs("meta", values)
+    if v_type is not None:
+        _check_type(v_type, given)
     with opened(directory) as chain:
         found = resolve_model(chain, model)
         if given:
@@ -40,3 +50,13 @@ def meta_command(
             metadata = reading.metadata(found)
             rows = ((key, masked(key, each.value), each.type) for key, each in metadata.items())
             print_table(("KEY", "VALUE", "TYPE"), rows)
+
+
+def _check_type(v_type: str, given: dict[str, str]) -> None:
+    """Raise UsageError if a type is unknown, or a value cannot be read by it."""
+    name = v_type.partition("/")[0].lower()  # such as list/int
+    if name not in TYPES:
+        raise click.UsageError(f"--type must be one of {', '.join(TYPES)}, not {v_type!r}")
+    for key, value in given.items():
+        if name != "str" and isinstance(cast(value, v_type), str):
+            raise click.UsageError(f"--type {v_type}: the value of {key!r} is none: {value[:60]!r}")

@@ -19,5 +19,5 @@ def restore_command(models: tuple[str, ...], directory: str | None) -> None:
             restored = removal.restore_model(chain, model)
             say(f"Restored {reading.row(Found(chain.first, restored.model)).ref}.")
             if restored.missing:
-                missing = ", ".join(restored.missing)
+                missing = ", ".join(dict.fromkeys(restored.missing))
                 say(f"Its weights were deleted, and are still missing: {missing}")

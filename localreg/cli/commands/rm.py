@@ -7,6 +7,8 @@ import click
 from localreg.cli.output import IN_REGISTRY, MODELS, opened, say
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.models import reading, removal
+from localreg.operations.reports.page_links import delete_page
+from localreg.values.records import Owner
 from localreg.values.units import size_text
 
 
@@ -33,6 +35,7 @@ def rm_command(
             removed = removal.remove_model(
                 found.registry, found.id, delete_weights=delete_weights, force=force
             )
+            delete_page(found.registry, Owner("model", found.id))
             done &= removed.complete
             how = "brings it back"
             if removed.lost:

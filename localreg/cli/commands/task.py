@@ -22,10 +22,12 @@ from localreg.cli.output import (
     say,
 )
 from localreg.cli.streams import already
+from localreg.cli.suggestions import TASK_SYNONYMS, CommandGroup
 from localreg.errors import InvalidValueError
 from localreg.filesystem.plain_files import check_path, read_text
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import Found, model_row
+from localreg.operations.reports.page_links import delete_page
 from localreg.operations.tasks import (
     cloning,
     git_state,
@@ -40,7 +42,7 @@ from localreg.operations.tasks.details import task_details
 from localreg.registry import Chain, OpenRegistry
 from localreg.values import settings
 from localreg.values.checks import check_name
-from localreg.values.records import Json, TaskRecord
+from localreg.values.records import Json, Owner, TaskRecord
 from localreg.values.secrets import masked, masked_arguments, masked_code, masked_text
 from localreg.values.units import moment
 
@@ -55,7 +57,7 @@ STATUSES = (
 )
 
 
-@click.group("task")
+@click.group("task", cls=CommandGroup, synonyms=TASK_SYNONYMS)
 def task_command() -> None:
     """List, show, copy, run and remove tasks.
 
@@ -364,5 +366,7 @@ def rm_command(tasks: tuple[str, ...], models: bool, directory: str | None) -> N
     """Remove tasks with their reports and artifacts."""
     with opened(directory) as chain:
         for task_id in [search.resolve_task(chain.first, each) for each in tasks]:
-            if not removal.delete_task(chain.first, task_id, models=models):
+            gone = removal.delete_task(chain.first, task_id, models=models)
+            delete_page(chain.first, Owner("task", task_id))
+            if not gone:
                 say(f"Some models or files of task {task_id} could not be removed; see the log.")

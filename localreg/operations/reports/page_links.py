@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from localreg.filesystem.plain_files import discard
 from localreg.pages.page_values import Link
 from localreg.registry import OpenRegistry
 from localreg.values.frozen import Frozen
 from localreg.values.layout import REPORTS
+from localreg.values.records import Owner
 
 INDEX = "index.html"
 
@@ -60,3 +62,8 @@ def page_name(kind: str, owner_id: str) -> str:
 def reports_folder(registry: OpenRegistry) -> Path:
     """Return the folder of a registry's pages, which may not exist yet."""
     return registry.root / REPORTS
+
+
+def delete_page(registry: OpenRegistry, owner: Owner) -> None:
+    """Delete the page of a model or task that was removed, if there is one."""
+    discard(reports_folder(registry) / page_name(owner.kind, owner.id))

@@ -1,0 +1,110 @@
+"""What to type instead of a command that does not exist.
+
+Words of other tools are looked up in a table. Typing errors are guessed, but never as a command
+that changes something: "rename" is near "remove", and "push" near "publish".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+import click
+
+SYNONYMS = {
+    "cat": "get MODEL -o -",
+    "check": "verify",
+    "checkout": "get",
+    "clean": "gc",
+    "copy": "get",
+    "cp": "get",
+    "create": "init",
+    "del": "rm",
+    "delete": "rm",
+    "describe": "show",
+    "diff": "compare",
+    "docs": "guide",
+    "download": "get",
+    "exec": "task run",
+    "experiments": "task ls",
+    "fetch": "get",
+    "find": "ls",
+    "fsck": "verify",
+    "graph": "lineage",
+    "help": "--help",
+    "import": "add",
+    "info": "show",
+    "inspect": "show",
+    "label": "tag",
+    "log": "history",
+    "man": "guide",
+    "new": "init",
+    "open": "site --open",
+    "prune": "cache prune",
+    "query": "ls",
+    "register": "add",
+    "run": "task run",
+    "runs": "task ls",
+    "search": "ls",
+    "serve": "site --open",
+    "status": "env",
+    "tasks": "task ls",
+    "tree": "lineage",
+    "ui": "site --open",
+    "upload": "add",
+    "usage": "du",
+    "version": "--version",
+    "view": "show",
+    "where": "env",
+}
+TASK_SYNONYMS = {
+    "copy": "task clone",
+    "cp": "task clone",
+    "del": "task rm",
+    "delete": "task rm",
+    "describe": "task show",
+    "exec": "task run",
+    "info": "task show",
+    "list": "task ls",
+    "log": "report ID",
+    "remove": "task rm",
+    "report": "report ID",
+    "rerun": "task run",
+    "start": "task run",
+    "view": "task show",
+}
+CACHE_SYNONYMS = {"clean": "cache prune", "clear": "cache prune", "delete": "cache rm",
+                  "list": "cache ls", "remove": "cache rm", "show": "cache ls"}  # fmt: skip
+READING = frozenset(
+    "cache compare doctor du env get guide history lineage ls path report show site task verify"
+    .split()
+)  # fmt: skip
+
+
+class CommandGroup(click.Group):
+    """A group of commands that says what to type instead of a command that it does not have.
+
+    Args:
+        synonyms: words of other tools, and the commands here.
+    """
+
+    def __init__(self, *args: object, synonyms: Mapping[str, str], **named: object) -> None:
+        super().__init__(*args, **named)  # type: ignore[arg-type]  # click checks them
+        self._synonyms = synonyms
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that arguments begin with, as click does it."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            ctx.fail(f"There is no command {name!r}.{self._hint(ctx, name)}")
+        return super().resolve_command(ctx, args)
+
+    def _hint(self, ctx: click.Context, name: str) -> str:
+        instead = self._synonyms.get(name.lower())
+        if instead:
+            return f" In localreg it is: localreg {instead}"
+        known = READING.intersection(self.list_commands(ctx))
+        close = get_close_matches(name, sorted(known), n=1)
+        return f" Did you mean {close[0]!r}?" if close else ""
