@@ -259,12 +259,13 @@ class ForeignSchemaError(DamagedRegistryError):
 class DamagedRowError(DamagedRegistryError):
     """A value in the database cannot be what it should be: `table`, `row` and `column` say where.
 
-    `row` is the row's key: an id, a digest, a name, or numbers.
+    `row` is the row's key: an id, a digest, a name, or numbers. `problem` says what is wrong.
     """
 
     table: str
     row: str
     column: str
+    problem: str
 
 
 class NewerFormatError(RegistryError):

@@ -105,6 +105,24 @@ def is_sha256(text: str) -> bool:
     return _SHA256.fullmatch(text) is not None
 
 
+def is_stored_url(value: object) -> bool:
+    """Return True if a value can be a stored URL; another program may have written it.
+
+    >>> is_stored_url("s3://bucket/x.pt"), is_stored_url("http://[x"), is_stored_url("file:///%00")
+    (True, False, False)
+    """
+    if type(value) is not str or len(value) > URL_LIMIT or "://" not in value:
+        return False
+    if _UNPRINTABLE.search(value) or "%00" in value:
+        return False
+    if value.startswith("file:///"):
+        return True
+    try:
+        return urlsplit(value).port != 0 and not value.startswith("file://")
+    except ValueError:
+        return False
+
+
 def local_url(path: Path) -> str:
     """Return the ``file://`` URL of an absolute path."""
     return path.as_uri()

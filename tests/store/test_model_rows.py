@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -28,6 +29,8 @@ ids = st.text("0123456789abcdef", min_size=32, max_size=32)
 integers = st.integers(-(2**63) + 1, 2**63 - 1)
 tags = st.lists(names, unique=True, max_size=4).map(sorted).map(tuple)
 projects = st.none() | st.builds(Project, ids, names)
+urls = names.map(lambda name: f"s3://bucket/{quote(name)}")
+filenames = names.filter(lambda name: "/" not in name and name.strip("."))
 metadata = st.dictionaries(names, st.builds(MetadataValue, text, text), max_size=4)
 
 
@@ -42,8 +45,8 @@ def weights(draw):
         revisions.append(
             WeightsRecord(
                 revision=revision,
-                url=draw(st.none() | names),
-                filename=draw(st.none() | names),
+                url=draw(st.none() | urls),
+                filename=draw(st.none() | filenames),
                 digest=digest,
                 size=None if digest is None else draw(st.integers(0, 2**63 - 1)),
                 uploaded=draw(st.booleans()),

@@ -151,6 +151,8 @@ def _weights(model):
 
 
 def _task_properties(task):
+    if task is None:
+        return
     for name in (
         "name project task_type parent status status_reason published comment tags output_uri "
         "input_models_id output_models_id models artifacts"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 from localreg import log
-from localreg.errors import RegistryError
+from localreg.errors import DamagedRowError, RegistryError
 from localreg.operations.finding import queries
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows
@@ -144,18 +144,26 @@ def _visible(chain: Chain, registry: OpenRegistry, query: ModelQuery) -> list[Ra
         limit *= GROWTH
 
 
+def _sound_record(connection: Connection, model_id: str) -> ModelRecord | None:
+    try:
+        return model_rows.record(connection, model_id)
+    except DamagedRowError as error:  # the others can be listed
+        log.warning("a model is left out: %s", error)
+        return None
+
+
 def records(chain: Chain, found: Iterable[Found]) -> list[tuple[OpenRegistry, ModelRecord]]:
     """Return the full records of found models, each with its registry.
 
-    Models that were removed since are missing, and so are those of an upstream registry that
-    cannot be read any more.
+    Models that were removed since are missing, and so are those that are damaged, and those of an
+    upstream registry that cannot be read any more.
     """
     wanted = list(found)
 
     def read(registry: OpenRegistry) -> dict[str, ModelRecord | None]:
         with registry.store.read() as connection:
             ids = [each.id for each in wanted if each.registry == registry]
-            return {each: model_rows.record(connection, each) for each in ids}
+            return {each: _sound_record(connection, each) for each in ids}
 
     asked = {each.registry for each in wanted}
     others = tuple(each for each in chain.others if each in asked)

@@ -8,6 +8,7 @@ from localreg.operations.finding.references import require_model
 from localreg.operations.weights.locations import holder, upstream_state
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, model_rows
+from localreg.store.rows.checked_values import taken_apart
 from localreg.values.frozen import Frozen
 from localreg.values.records import Json, ModelRecord, WeightsRecord
 
@@ -40,7 +41,8 @@ class Details(Frozen):
         """The facts in the header of the file, as lines of text."""
         from localreg.blobs.headers.contents import lines
 
-        return lines(self.facts) if self.facts else []
+        with taken_apart("blob", self.weights.digest, "facts"):
+            return lines(self.facts) if self.facts else []
 
 
 def model_details(chain: Chain, found: Found) -> Details:

@@ -88,7 +88,13 @@ def describe(change: StateChange) -> str:
     'tagged prod'
     """
     text = _TEXTS.get(change.kind) if change.v == 1 else None
-    return f"{change.kind} {change.field or ''}".strip() if text is None else text(change)
+    plain = f"{change.kind} {change.field or ''}".strip()
+    if text is None:
+        return plain
+    try:
+        return text(change)
+    except (LookupError, TypeError, AttributeError):  # the payload is not one of that kind
+        return f"{plain} (what it changed cannot be read)"
 
 
 def _created(change: StateChange) -> str:

@@ -17,6 +17,7 @@ from localreg.plots.drawings import Drawing
 from localreg.plots.thinning import POINTS
 from localreg.registry import OpenRegistry
 from localreg.store.rows import report_rows
+from localreg.store.rows.checked_values import taken_apart
 from localreg.store.rows.report_rows import Connection, PlotRow, SeriesRow
 from localreg.values.frozen import Frozen
 from localreg.values.records import Owner
@@ -124,8 +125,13 @@ def figure_rows(connection: Connection, owner: Owner) -> list[FigureRows]:
 
 def _step(connection: Connection, group: FigureRows, blob_url: BlobUrl) -> Step:
     first = group.rows[0]
-    if first.kind == "media":
-        return Step(iteration=group.iteration, shown=_picture(first, blob_url))
+    with taken_apart("plot", first.title, "spec"):
+        if first.kind == "media":
+            return Step(iteration=group.iteration, shown=_picture(first, blob_url))
+        return _figure_step(connection, group)
+
+
+def _figure_step(connection: Connection, group: FigureRows) -> Step:
     drawings = _drawings(connection, group, full=False)
     figure = figures.overlaid(drawings, group.title)
     notes = [drawing.options.get("note") for _, drawing in drawings]
@@ -194,7 +200,8 @@ def named_figures(
         for _, iterations in groupby(groups, key=_plot_of):
             steps = list(iterations)
             for group in steps if every else steps[-1:]:
-                figure = figures.overlaid(_drawings(connection, group, full=full), group.title)
+                with taken_apart("plot", group.title, "spec"):
+                    figure = figures.overlaid(_drawings(connection, group, full=full), group.title)
                 found.append(NamedFigure(group.title, group.series, group.iteration, figure))
     return found
 

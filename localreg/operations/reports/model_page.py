@@ -26,6 +26,7 @@ from localreg.pages.page_values import (
 )
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, model_rows, task_rows
+from localreg.store.rows.checked_values import taken_apart
 from localreg.store.rows.model_rows import Connection
 from localreg.values.records import ModelRecord, Owner, WeightsRecord
 from localreg.values.secrets import masked, masked_config, masked_text
@@ -136,7 +137,11 @@ def _weights(
 
 
 def _inside(blob: blob_rows.BlobRow | None) -> Iterator[Fact]:
-    for line in lines(blob.facts) if blob and blob.facts else ():
+    if blob is None or not blob.facts:
+        return
+    with taken_apart("blob", blob.digest, "facts"):
+        found = lines(blob.facts)
+    for line in found:
         name, colon, value = line.partition(": ")
         yield Fact(name, value) if colon else Fact("", line)
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from localreg import log
 from localreg.blobs.blob_files import damaged
 from localreg.errors import (
+    DamagedRowError,
     InvalidValueError,
     LocalregError,
     NotFoundError,
@@ -305,6 +306,8 @@ def _write_or_delete(chain: Chain, owner: Owner, site: Site) -> None:
         _write_in_place(chain, chain.first, owner, site, fresh=False)
     except NotFoundError:  # another process has removed it
         (site.folder / page_name(owner.kind, owner.id)).unlink(missing_ok=True)
+    except DamagedRowError as error:  # the other pages can be written
+        log.warning("the page of %s %s is not written: %s", owner.kind, owner.id, error)
 
 
 def write_comparison(chain: Chain, models: Sequence[Found], path: object = None) -> Path:

@@ -21,7 +21,7 @@ from localreg.errors import (
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.upkeep import leftovers
 from localreg.operations.upkeep.leftovers import Candidate, last_change
-from localreg.operations.upkeep.verify import database_problems
+from localreg.operations.upkeep.verify import database_problems, row_problems
 from localreg.operations.weights.locations import is_upstream_only
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
@@ -127,13 +127,19 @@ def _collect(chain: Chain, grace: float, *, dry_run: bool, servers: bool = True)
         lambda: leftovers.in_temporary_folder(registry, grace),
         lambda: leftovers.beside_what_is_finished(registry, grace),
         lambda: leftovers.in_quarantine(registry, grace),
-        lambda: _unused_weights(chain, grace),
-        lambda: _strays(chain, grace),
     ]
-    if servers:
-        finders.append(lambda: leftovers.uploads(registry, grace))
     candidates: list[Candidate] = []
     failed: list[str] = []
+    strange = row_problems(registry, of_blobs=True)
+    if strange:  # such a row may refer to any weights
+        failed.append(
+            "no weights are deleted, because a row that may need them cannot be read: "
+            f"{strange[0].text}. `localreg verify` lists all such rows"
+        )
+    else:
+        finders += [lambda: _unused_weights(chain, grace), lambda: _strays(chain, grace)]
+        if servers:
+            finders.append(lambda: leftovers.uploads(registry, grace))
     for find in finders:
         try:
             for candidate in find():
@@ -213,7 +219,7 @@ def _strays(chain: Chain, grace: float) -> Iterator[Candidate]:
     registry = chain.first
     blobs = registry.blobs
     with registry.store.read() as connection:
-        known = {row.digest for row in blob_rows.blobs(connection)}
+        known = blob_rows.digests(connection)
     found = [
         (folder.name + path.name, path)
         for folder in leftovers.entries(blobs.folder_path(*BLOBS))

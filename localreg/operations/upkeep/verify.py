@@ -26,7 +26,7 @@ from localreg.operations.weights.locations import (
     upstream_state,
 )
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.database.checking import damage
+from localreg.store.database.checking import damage, strange_values
 from localreg.store.rows import blob_rows, model_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
@@ -45,9 +45,9 @@ class Problem(Frozen, kw_only=True):
     """Something that is damaged or missing.
 
     Attributes:
-        kind: "database"; "missing", "size" or "digest" of a blob; "upstream", a blob that is
-            damaged in the upstream registry that keeps it; "file", a local copy; "tree", an
-            unpacked package.
+        kind: "database"; "row", a value in it that cannot be what it should be; "missing", "size"
+            or "digest" of a blob; "upstream", a blob that is damaged in the upstream registry that
+            keeps it; "file", a local copy; "tree", an unpacked package.
         digest: of the weights; None for the database.
         path: relative to the registry; absolute if it is upstream.
         models: references of the models that have these weights.
@@ -106,6 +106,7 @@ def verify(
     problems = list(database_problems(registry, full=full))
     if problems:
         return Verification(0, 0, 0, tuple(problems))
+    problems += row_problems(registry)
     with registry.store.read() as connection:
         rows = _wanted_rows(connection, models)
         kept = blob_rows.kept_digests(connection)
@@ -193,6 +194,25 @@ def database_problems(registry: OpenRegistry, *, full: bool) -> Iterator[Problem
                 yield problem(text)
     except DamagedRegistryError as error:
         yield problem(str(error))
+
+
+def row_problems(registry: OpenRegistry, *, of_blobs: bool = False) -> list[Problem]:
+    """Return the values in the database that their columns cannot hold; all else can be read.
+
+    Args:
+        of_blobs: look only at the tables that say which blobs are needed.
+    """
+    with registry.store.fresh_connection() as connection:
+        found = strange_values(connection, of_blobs=of_blobs)
+    return [
+        Problem(
+            kind="row",
+            digest=None,
+            path=registry.store.path.name,
+            text=f"{each.table} {each.row:.80}: {each.problem}",
+        )
+        for each in found
+    ]
 
 
 def _wanted_rows(connection: blob_rows.Connection, models: Iterable[str] | None) -> list[BlobRow]:

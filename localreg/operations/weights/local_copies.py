@@ -28,7 +28,9 @@ from localreg.operations.weights.locations import (
     unpacked,
 )
 from localreg.registry import Chain, OpenRegistry
+from localreg.store.database.sqlite_errors import translated
 from localreg.store.rows import model_rows
+from localreg.store.rows.checked_values import damaged_row
 from localreg.values import settings
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen, replace
@@ -212,7 +214,9 @@ def _verifies_always() -> bool:
 
 def _served(chain: Chain, found: Found, weights: WeightsRecord, verify: bool) -> tuple[str, Path]:
     """Return the digest and a local file of weights that a registry of the chain has."""
-    assert weights.digest is not None
+    if weights.digest is None:
+        with translated(found.registry.store.path):
+            raise damaged_row("weights", found.id, "blob", "leads to no blob")
     path = local_file(chain, found.registry, weights.digest, weights.size, weights.filename)
     if verify:
         check_local_copy(chain, weights.digest, weights.size, path)

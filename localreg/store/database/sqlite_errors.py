@@ -55,6 +55,11 @@ _BY_CODE: dict[int, _Outcome] = {
     sqlite3.SQLITE_CANTOPEN: _REFUSED,
     sqlite3.SQLITE_PERM: _REFUSED,
     sqlite3.SQLITE_AUTH: _REFUSED,
+    sqlite3.SQLITE_INTERRUPT: (
+        DamagedRegistryError,
+        "the check of {path} was stopped, because it took too long: tables or indexes in it that "
+        "are not localreg's make it slow; delete those that you do not know",
+    ),
     sqlite3.SQLITE_PROTOCOL: _LOCKED,
     sqlite3.SQLITE_NOMEM: (StorageError, "no memory left while reading or writing {path}"),
 }

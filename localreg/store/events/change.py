@@ -6,6 +6,7 @@ import json
 import sqlite3
 
 from localreg.store.events.fold import Folding
+from localreg.store.rows.checked_values import LARGEST, damaged_row
 from localreg.values.ids import new_id, now
 from localreg.values.records import Json, StateChange
 
@@ -88,6 +89,9 @@ class Change:
             "(SELECT grp FROM event WHERE registry_id = :id ORDER BY seq DESC LIMIT 1)",
             {"id": self._registry_id, "actor": self._actor_name},
         ).fetchone()
+        for name, found in (("seq", seq), ("stamp", events), ("stamp", models), ("stamp", tasks)):
+            if found is not None and (type(found) is not int or found > LARGEST):
+                raise damaged_row("event", "last", name, f"must be below 2^62, not {found!r:.40}")
         self._seq = seq or 0
         self._group = self._seq + 1
         self._stamp = max(self.at - 1, events or 0, models or 0, tasks or 0)

@@ -6,6 +6,24 @@ import json
 import sqlite3
 from collections.abc import Iterator
 
+from localreg import log
+from localreg.errors import DamagedRowError
+from localreg.store.rows.checked_values import (
+    COUNT,
+    DIGEST,
+    FLAG,
+    HEADER,
+    ID,
+    NAME,
+    TEXT,
+    TIME,
+    URL,
+    WHOLE,
+    Columns,
+    is_digest,
+    object_of,
+    or_null,
+)
 from localreg.values.frozen import Frozen
 from localreg.values.ids import now
 from localreg.values.records import Json
@@ -13,6 +31,10 @@ from localreg.values.records import Json
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.filesystem.plain_files import FileStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Connection = sqlite3.Connection
 
@@ -57,6 +79,11 @@ class Served(Frozen):
 
 _COLUMNS = "digest, size, added, verified, ctime, unreferenced, upstream, facts"
 _BLOB = f"SELECT {_COLUMNS} FROM blob"
+_BLOBS = Columns(
+    "blob", digest=DIGEST, size=COUNT, added=TIME, verified=or_null(TIME), ctime=or_null(WHOLE),
+    unreferenced=or_null(TIME), upstream=or_null(TEXT), facts=or_null(TEXT),
+)  # fmt: skip
+_DIGESTS = Columns("blob", digest=DIGEST)
 _REFERRED = (
     "(EXISTS (SELECT 1 FROM weights WHERE blob = b.pk) "
     "OR EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk) "
@@ -71,22 +98,35 @@ _KEPT = (
 
 def blob(connection: Connection, digest: str) -> BlobRow | None:
     """Return the row of a blob, or None."""
-    row = connection.execute(f"{_BLOB} WHERE digest = ?", (digest,)).fetchone()
+    row = _BLOBS.one(connection, f"{_BLOB} WHERE digest = ?", (digest,))
     return None if row is None else _blob_row(row)
 
 
 def blobs(connection: Connection) -> list[BlobRow]:
-    """Return the rows of all blobs, by digest."""
-    return [_blob_row(row) for row in connection.execute(f"{_BLOB} ORDER BY digest")]
+    """Return the sound rows of all blobs, by digest; damaged ones are logged."""
+    return _sound(connection, f"{_BLOB} ORDER BY digest")
 
 
-def _blob_row(row: sqlite3.Row | tuple[object, ...]) -> BlobRow:
+def digests(connection: Connection) -> set[str]:
+    """Return the digests of all blobs."""
+    rows = _DIGESTS.all(connection, "SELECT digest FROM blob")
+    return {digest for (digest,) in rows}
+
+
+def _sound(connection: Connection, sql: str) -> list[BlobRow]:
+    found = []
+    for row in _BLOBS.sound(connection, sql):
+        try:
+            found.append(_blob_row(row))
+        except DamagedRowError as error:
+            log.warning("%s", error)
+    return found
+
+
+def _blob_row(row: tuple[Any, ...]) -> BlobRow:
     digest, size, added, verified, ctime, unreferenced, upstream, facts = row
-    return BlobRow(
-        digest, size, added, verified, ctime, unreferenced,  # type: ignore[arg-type]  # a row's types are the schema's
-        None if facts is None else json.loads(str(facts)),
-        upstream,  # type: ignore[arg-type]
-    )  # fmt: skip
+    known = None if facts is None else object_of(facts, "blob", digest, "facts")
+    return BlobRow(digest, size, added, verified, ctime, unreferenced, known, upstream)
 
 
 def facts(connection: Connection, digest: str) -> Json | None:
@@ -180,19 +220,18 @@ def _holds(connection: Connection, condition: str, digest: str) -> bool:
 
 def kept_digests(connection: Connection) -> set[str]:
     """Return the digests of the blobs that the registry must keep."""
-    return {digest for (digest,) in connection.execute(f"SELECT digest FROM blob b WHERE {_KEPT}")}
+    rows = _DIGESTS.sound(connection, f"SELECT digest FROM blob b WHERE {_KEPT}")
+    return {digest for (digest,) in rows}
 
 
 def unreferred(connection: Connection) -> list[BlobRow]:
     """Return the blobs that nothing refers to and that no URL served."""
-    return [
-        _blob_row(row)
-        for row in connection.execute(
-            f"SELECT {_COLUMNS} FROM blob b "
-            f"WHERE NOT {_REFERRED} AND NOT EXISTS (SELECT 1 FROM url WHERE blob = b.pk) "
-            "ORDER BY digest"
-        )
-    ]
+    return _sound(
+        connection,
+        f"SELECT {_COLUMNS} FROM blob b "
+        f"WHERE NOT {_REFERRED} AND NOT EXISTS (SELECT 1 FROM url WHERE blob = b.pk) "
+        "ORDER BY digest",
+    )
 
 
 def mark_unreferred(connection: Connection, digests: list[str]) -> None:
@@ -245,15 +284,21 @@ _SERVED = (
 )
 
 
+_URLS = Columns(
+    "url", url=URL, digest=DIGEST, size=COUNT, etag=or_null(HEADER), modified=or_null(HEADER),
+    fetched=TIME,
+)  # fmt: skip
+
+
 def served(connection: Connection, url: str) -> Served | None:
     """Return what a URL served last, or None if it was never downloaded."""
-    row = connection.execute(f"{_SERVED} WHERE u.url = ?", (url,)).fetchone()
+    row = _URLS.one(connection, f"{_SERVED} WHERE u.url = ?", (url,))
     return None if row is None else Served(*row)
 
 
 def served_by(connection: Connection, digest: str) -> list[Served]:
     """Return the URLs that served a blob."""
-    rows = connection.execute(f"{_SERVED} WHERE b.digest = ? ORDER BY u.url", (digest,))
+    rows = _URLS.all(connection, f"{_SERVED} WHERE b.digest = ? ORDER BY u.url", (digest,))
     return [Served(*row) for row in rows]
 
 
@@ -274,7 +319,7 @@ def known_digest(connection: Connection, status: FileStatus) -> str | None:
         "AND modified = ? AND changed = ?",
         (status.device, status.inode, status.size, status.modified, status.changed),
     ).fetchone()
-    return None if row is None else str(row[0])
+    return str(row[0]) if row is not None and is_digest(row[0]) else None
 
 
 def remember_file(connection: Connection, status: FileStatus, digest: str) -> None:
@@ -304,9 +349,19 @@ class Use(Frozen):
         return f"{self.project}/{self.name}:{self.version}".lstrip("/")
 
 
+_USES = Columns(
+    "weights", 3, digest=DIGEST, size=COUNT, kept=FLAG, model=ID, project=TEXT, name=TEXT,
+    version=COUNT, filename=or_null(NAME), url=or_null(URL),
+)  # fmt: skip
+
+
 def uses(connection: Connection, digest: str | None = None) -> Iterator[Use]:
-    """Yield the models of a blob, or of all blobs, ordered by project and name."""
-    rows = connection.execute(
+    """Yield the models of a blob, or of all blobs, ordered by project and name.
+
+    Damaged rows are logged.
+    """
+    rows = _USES.sound(
+        connection,
         "SELECT b.digest, b.size, w.kept, m.id, p.name, m.name, m.version, w.filename, w.url "
         "FROM blob b JOIN weights w ON w.blob = b.pk JOIN model m ON m.pk = w.model "
         "JOIN project p ON p.pk = m.project WHERE ? IS NULL OR b.digest = ? "

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 
+from localreg import log
+from localreg.errors import DamagedRowError
+from localreg.store.rows.checked_values import (
+    COUNT,
+    TEXT,
+    TIME,
+    Columns,
+    object_of,
+    or_null,
+    taken_apart,
+)
 from localreg.values.records import Event, StateChange
 
 _SELECT = (
@@ -13,31 +23,44 @@ _SELECT = (
     "FROM event e JOIN actor a ON a.pk = e.actor"
 )
 
+_CHANGE = {
+    "kind": TEXT, "v": COUNT, "subject": TEXT, "field": or_null(TEXT), "payload": TEXT,
+    "stamp": COUNT, "at": TIME,
+}  # fmt: skip
+_CHANGES = Columns("event", **_CHANGE)
+_EVENTS = Columns("event", seq=COUNT, grp=COUNT, actor=TEXT, **_CHANGE)
+
 
 def events(
     connection: sqlite3.Connection, subject: str | None = None, limit: int | None = None
 ) -> list[Event]:
-    """Return events, newest first.
+    """Return events, newest first; damaged ones are logged.
 
     Args:
         subject: only those on the model, task or project with this id.
         limit: the most to return; None for all.
     """
     where, parameters = ("WHERE e.subject = ?", [subject]) if subject else ("", [])
-    rows = connection.execute(
+    rows = _EVENTS.sound(
+        connection,
         f"{_SELECT} {where} ORDER BY e.pk DESC LIMIT ?",
         [*parameters, -1 if limit is None else limit],
     )
-    return [
-        Event(seq, grp, actor, StateChange(kind, v, about, field, json.loads(payload), *when))
-        for seq, grp, actor, kind, v, about, field, payload, *when in rows
-    ]
+    found = []
+    for seq, grp, actor, kind, v, about, field, payload, *when in rows:
+        try:
+            what = object_of(payload, "event", seq, "payload")
+        except DamagedRowError as error:
+            log.warning("%s", error)
+        else:
+            found.append(Event(seq, grp, actor, StateChange(kind, v, about, field, what, *when)))
+    return found
 
 
 def newest_time(connection: sqlite3.Connection) -> int | None:
     """Return the latest time of any event in microseconds, or None when there are no events."""
     row = connection.execute("SELECT max(at) FROM event").fetchone()
-    return None if row[0] is None else int(row[0])
+    return row[0] if type(row[0]) is int else None
 
 
 def package_before(connection: sqlite3.Connection, model_id: str, revision: int) -> bool:
@@ -47,19 +70,23 @@ def package_before(connection: sqlite3.Connection, model_id: str, revision: int)
         "AND kind IN ('model.weights_added', 'model.weights_chosen') ORDER BY pk DESC",
         (model_id,),
     )
-    olds = (json.loads(payload)["old"] for (payload,) in rows)
-    found = (bool(old["package"]) for old in olds if old and old["revision"] == revision)
-    return next(found, False)
+    with taken_apart("event", model_id, "payload"):
+        olds = (object_of(payload, "event", model_id, "payload")["old"] for (payload,) in rows)
+        found = (bool(old["package"]) for old in olds if old and old["revision"] == revision)
+        return next(found, False)
 
 
 def last_on(connection: sqlite3.Connection, subject: str, kind: str) -> StateChange | None:
     """Return the last event of a kind on a subject, or None; only of a known version."""
-    row = connection.execute(
+    row = _CHANGES.one(
+        connection,
         "SELECT kind, v, subject, field, payload, stamp, at FROM event "
         "WHERE subject = ? AND kind = ? AND v = 1 ORDER BY pk DESC LIMIT 1",
         (subject, kind),
-    ).fetchone()
+        key=subject,
+    )
     if row is None:
         return None
     kind, v, about, field, payload, stamp, at = row
-    return StateChange(kind, v, about, field, json.loads(payload), stamp, at)
+    what = object_of(payload, "event", subject, "payload")
+    return StateChange(kind, v, about, field, what, stamp, at)

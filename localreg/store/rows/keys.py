@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from localreg.store.rows.checked_values import LARGEST, damaged_row
 from localreg.values.records import WeightsRecord
 
 Connection = sqlite3.Connection
@@ -24,7 +25,10 @@ def next_version(connection: Connection, project: int, name: str) -> int:
         "ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last",
         (project, name),
     ).fetchall()
-    return int(row[0][0])
+    last = row[0][0]
+    if type(last) is not int or last > LARGEST:
+        raise damaged_row("version_counter", name, "last", f"must be a count, not {last!r:.40}")
+    return last
 
 
 def tag_pk(connection: Connection, name: str, system: bool) -> int:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 
+from localreg.store.rows.checked_values import COUNT, ID, NUMBER, TEXT, Columns
 from localreg.store.rows.tag_sql import NO_ROW, tag_keys, tag_sql
 from localreg.values.frozen import Frozen
 from localreg.values.tags import ANY_TAGS, AllOf, AnyOf, HasTag, TagCondition
@@ -23,6 +24,7 @@ from localreg.values.tags import ANY_TAGS, AllOf, AnyOf, HasTag, TagCondition
 Connection = sqlite3.Connection
 Parameters = list[object]
 
+_IDS = Columns("model", id=ID)
 PROBE = 64
 FEW = 2_000
 
@@ -92,7 +94,8 @@ class _Driver(Frozen):
 
 def find(connection: Connection, query: ModelQuery) -> list[str]:
     """Return the ids of the models that match, in the order of the query."""
-    return [model_id for (model_id,) in _rows(connection, query, lambda _: "m.id")]
+    sql, parameters = _statement(connection, query, lambda _: "m.id")
+    return [model_id for (model_id,) in _IDS.sound(connection, sql, parameters)]
 
 
 def rank(connection: Connection, query: ModelQuery) -> list[Ranked]:
@@ -101,12 +104,15 @@ def rank(connection: Connection, query: ModelQuery) -> list[Ranked]:
     def columns(driver: _Driver) -> str:
         return f"m.id, {_value_sql(query.order, driver)}, m.stamp"
 
-    return [Ranked(*row) for row in _rows(connection, query, columns)]
+    sql, parameters = _statement(connection, query, columns)
+    value = TEXT if query.order.by == "name" else NUMBER
+    rows = Columns("model", id=ID, value=value, stamp=COUNT).sound(connection, sql, parameters)
+    return [Ranked(*row) for row in rows]
 
 
-def _rows(
+def _statement(
     connection: Connection, query: ModelQuery, columns: Callable[[_Driver], str]
-) -> sqlite3.Cursor:
+) -> tuple[str, Parameters]:
     project = _project(connection, query)
     keys = tag_keys(connection, query.tags)
     driver = _of_metric(query.order) or _driver(connection, query, project, keys)
@@ -133,7 +139,7 @@ def _rows(
     if query.limit is not None:
         sql += " LIMIT ?"
         parameters.append(query.limit)
-    return connection.execute(sql, parameters)
+    return sql, parameters
 
 
 def _order_sql(order: Order, driver: _Driver) -> str:

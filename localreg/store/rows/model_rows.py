@@ -5,8 +5,27 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from localreg.store.rows.checked_values import (
+    COUNT,
+    DIGEST,
+    FLAG,
+    ID,
+    ID_OR_EMPTY,
+    NAME,
+    TEXT,
+    TIME,
+    URL,
+    Columns,
+    labels_of,
+    or_null,
+    texts,
+)
 from localreg.values.frozen import Frozen
 from localreg.values.records import MetadataValue, ModelRecord, Project, WeightsRecord, reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Connection = sqlite3.Connection
 
@@ -15,6 +34,24 @@ _COLUMNS = (
     "m.archived, m.task, m.parent, m.created, m.updated, m.birth, m.stamp"
 )
 _JOIN = "FROM model m JOIN project p ON p.pk = m.project"
+_MODEL = {
+    "id": ID, "name": TEXT, "project_id": ID_OR_EMPTY, "project": TEXT, "version": COUNT,
+    "comment": or_null(TEXT), "framework": or_null(TEXT), "package": FLAG, "published": FLAG,
+    "archived": FLAG, "task": or_null(ID), "parent": or_null(ID), "created": TIME, "updated": TIME,
+    "birth": COUNT, "stamp": COUNT,
+}  # fmt: skip
+_MODELS = Columns("model", **_MODEL)
+_METADATA = Columns("metadata", key=TEXT, value=TEXT, type=TEXT)
+_DESIGN = Columns("design", config=TEXT, labels=TEXT)
+_REVISION = {
+    "revision": COUNT, "url": or_null(URL), "filename": or_null(NAME),
+    "digest": or_null(DIGEST), "size": or_null(COUNT), "pinned": or_null(DIGEST), "kept": FLAG,
+    "uploaded": FLAG, "current": FLAG, "at": TIME,
+}  # fmt: skip
+_REVISIONS = Columns("weights", **_REVISION)
+_PACKAGES = Columns("weights", **_REVISION, package=FLAG)
+_LINES = Columns("model", id=ID, version=COUNT, created=TIME)
+_IDS = Columns("model", id=ID)
 _AT_ONCE = 500  # parameters of a statement; SQLite takes 999 at least
 
 
@@ -45,17 +82,17 @@ class ModelRow(Frozen):
 
 def model_row(connection: Connection, model_id: str) -> ModelRow | None:
     """Return a model's row, or None if there is no such model."""
-    row = connection.execute(f"SELECT {_COLUMNS} {_JOIN} WHERE m.id = ?", (model_id,)).fetchone()
+    row = _MODELS.one(connection, f"SELECT {_COLUMNS} {_JOIN} WHERE m.id = ?", (model_id,))
     return None if row is None else _model_row(row)
 
 
-def _model_row(row: Sequence[object]) -> ModelRow:
+def _model_row(row: tuple[Any, ...]) -> ModelRow:
     (id_, name, project_id, project_name, version, comment, framework, package, published,
      archived, task, parent, created, updated, birth, stamp) = row  # fmt: skip
-    project = Project(str(project_id), str(project_name)) if project_id else None
+    project = Project(project_id, project_name) if project_id else None
     return ModelRow(
-        id_, name, project, version, comment, framework, bool(package), bool(published),  # type: ignore[arg-type]  # a row's types are the schema's
-        bool(archived), task, parent, created, updated, birth, stamp,  # type: ignore[arg-type]
+        id_, name, project, version, comment, framework, bool(package), bool(published),
+        bool(archived), task, parent, created, updated, birth, stamp,
     )  # fmt: skip
 
 
@@ -82,64 +119,64 @@ def labels(connection: Connection, model_id: str) -> dict[str, int]:
 
 def design(connection: Connection, model_id: str) -> tuple[str, dict[str, int]]:
     """Return a model's configuration text and its label enumeration."""
-    row = connection.execute(
-        "SELECT config, labels FROM design JOIN model ON pk = model WHERE id = ?", (model_id,)
-    ).fetchone()
-    if row is None:
-        return "", {}
-    import json
-
-    return row[0], json.loads(row[1])
+    row = _DESIGN.one(
+        connection,
+        "SELECT config, labels FROM design JOIN model ON pk = model WHERE id = ?",
+        (model_id,),
+        key=model_id,
+    )
+    return ("", {}) if row is None else (row[0], labels_of(row[1], "design", model_id))
 
 
 def tags(connection: Connection, model_id: str, *, system: bool) -> list[str]:
     """Return a model's tags, sorted."""
-    rows = connection.execute(
+    sql = (
         "SELECT t.name FROM model m JOIN model_tag x ON x.model = m.pk JOIN tag t ON t.pk = x.tag "
-        "WHERE m.id = ? AND t.system = ?",
-        (model_id, system),
+        "WHERE m.id = ? AND t.system = ?"
     )
-    return sorted(name for (name,) in rows)
+    return sorted(texts(connection, "tag", "name", sql, (model_id, system)))
 
 
 def metadata(connection: Connection, model_id: str) -> dict[str, MetadataValue]:
     """Return a model's metadata by key, sorted."""
-    rows = connection.execute(
+    rows = _METADATA.all(
+        connection,
         "SELECT key, value, type FROM metadata JOIN model ON pk = model WHERE id = ? ORDER BY key",
         (model_id,),
+        key=model_id,
     )
     return {key: MetadataValue(value, type_) for key, value, type_ in rows}
 
 
 def metadata_value(connection: Connection, model_id: str, key: str) -> MetadataValue | None:
     """Return the metadata entry with this key, or None."""
-    row = connection.execute(
-        "SELECT value, type FROM metadata JOIN model ON pk = model WHERE id = ? AND key = ?",
+    row = _METADATA.one(
+        connection,
+        "SELECT key, value, type FROM metadata JOIN model ON pk = model WHERE id = ? AND key = ?",
         (model_id, key),
-    ).fetchone()
-    return None if row is None else MetadataValue(*row)
+        key=model_id,
+    )
+    return None if row is None else MetadataValue(*row[1:])
 
 
 def weights(connection: Connection, model_id: str) -> tuple[WeightsRecord, ...]:
     """Return every revision of a model's weights, oldest first, with their real URLs."""
-    rows = connection.execute(f"SELECT {_WEIGHTS} WHERE m.id = ? ORDER BY w.revision", (model_id,))
+    sql = f"SELECT {_WEIGHTS} WHERE m.id = ? ORDER BY w.revision"
+    rows = _REVISIONS.all(connection, sql, (model_id,), key=model_id)
     return tuple(_weights_record(row) for row in rows)
 
 
 def current_weights(connection: Connection, model_id: str) -> WeightsRecord | None:
     """Return the current revision of the weights, or None if the model has no weights."""
-    row = connection.execute(
-        f"SELECT {_WEIGHTS} WHERE m.id = ? AND w.current = 1", (model_id,)
-    ).fetchone()
+    sql = f"SELECT {_WEIGHTS} WHERE m.id = ? AND w.current = 1"
+    row = _REVISIONS.one(connection, sql, (model_id,), key=model_id)
     return None if row is None else _weights_record(row)
 
 
 def weights_and_package(connection: Connection, model_id: str) -> tuple[WeightsRecord | None, bool]:
     """Return the current revision, or None, and True if the model is a package."""
-    rows = connection.execute(
-        f"SELECT {_WEIGHTS_COLUMNS}, m.package {_WEIGHTS_JOIN} WHERE m.id = ? AND w.current = 1",
-        (model_id,),
-    ).fetchall()
+    sql = f"SELECT {_WEIGHTS_COLUMNS}, m.package {_WEIGHTS_JOIN} WHERE m.id = ? AND w.current = 1"
+    rows = _PACKAGES.all(connection, sql, (model_id,), key=model_id)
     if not rows:
         return None, False
     *weights, package = rows[0]
@@ -153,20 +190,18 @@ _WEIGHTS_JOIN = "FROM model m JOIN weights w ON w.model = m.pk LEFT JOIN blob b 
 _WEIGHTS = f"{_WEIGHTS_COLUMNS} {_WEIGHTS_JOIN}"
 
 
-def _weights_record(row: Sequence[object]) -> WeightsRecord:
+def _weights_record(row: Sequence[Any]) -> WeightsRecord:
     revision, url, filename, digest, size, pinned, kept, uploaded, current, at = row
     return WeightsRecord(
-        revision=revision, url=url, filename=filename, digest=digest, size=size,  # type: ignore[arg-type]  # a row's types are the schema's
-        pinned=pinned, kept=bool(kept), uploaded=bool(uploaded), current=bool(current), at=at,  # type: ignore[arg-type]
+        revision=revision, url=url, filename=filename, digest=digest, size=size,
+        pinned=pinned, kept=bool(kept), uploaded=bool(uploaded), current=bool(current), at=at,
     )  # fmt: skip
 
 
 def aliases(connection: Connection, model_id: str) -> list[str]:
     """Return the aliases that point to a model, sorted."""
-    rows = connection.execute(
-        "SELECT a.alias FROM model m JOIN alias a ON a.model = m.pk WHERE m.id = ?", (model_id,)
-    )
-    return sorted(alias for (alias,) in rows)
+    sql = "SELECT a.alias FROM model m JOIN alias a ON a.model = m.pk WHERE m.id = ?"
+    return sorted(texts(connection, "alias", "alias", sql, (model_id,)))
 
 
 def alias_target(connection: Connection, line: tuple[str, str], alias: str) -> str | None:
@@ -229,7 +264,8 @@ def with_url(connection: Connection, url: str, *, archived: bool) -> list[str]:
     Args:
         archived: include archived models.
     """
-    rows = connection.execute(
+    rows = _IDS.sound(
+        connection,
         "SELECT m.id FROM weights w JOIN model m ON m.pk = w.model "
         "WHERE w.current = 1 AND w.url = ? AND m.archived <= ? ORDER BY m.birth DESC",
         (url, archived),
@@ -251,7 +287,8 @@ def has_uploaded(connection: Connection, url: str, *, made: bool = False) -> boo
 
 def with_digest(connection: Connection, digest: str, *, archived: bool) -> list[str]:
     """Return ids of the models whose current weights are this blob, newest created first."""
-    rows = connection.execute(
+    rows = _IDS.sound(
+        connection,
         "SELECT m.id FROM blob b JOIN weights w ON w.blob = b.pk JOIN model m ON m.pk = w.model "
         "WHERE w.current = 1 AND b.digest = ? AND m.archived <= ? ORDER BY m.birth DESC",
         (digest, archived),
@@ -269,7 +306,8 @@ def in_line(
         name: the model's name.
         version: look for this version only.
     """
-    rows = connection.execute(
+    rows = _IDS.sound(
+        connection,
         "SELECT m.id FROM project p JOIN model m ON m.project = p.pk "
         "WHERE p.name = ? AND m.name = ? AND (? IS NULL OR m.version = ?) "
         "ORDER BY m.archived, m.version DESC LIMIT 1",
@@ -280,13 +318,13 @@ def in_line(
 
 def line(connection: Connection, model_id: str, limit: int) -> list[tuple[str, int, int]]:
     """Return (id, version, created) of all versions of a model, newest first."""
-    rows = connection.execute(
+    return _LINES.sound(
+        connection,
         "SELECT o.id, o.version, o.created FROM model m JOIN model o "
         "ON o.project = m.project AND o.name = m.name WHERE m.id = ? "
         "ORDER BY o.version DESC LIMIT ?",
         (model_id, limit),
     )
-    return list(rows)
 
 
 def keep_private_url(connection: Connection, model_id: str, revision: int, url: str) -> None:
@@ -307,21 +345,23 @@ def touch(connection: Connection, model_id: str, stamp: int, at: int) -> None:
 
 def children(connection: Connection, model_id: str) -> list[str]:
     """Return ids of the models whose parent is this one, newest first."""
-    rows = connection.execute(
-        "SELECT id FROM model WHERE parent = ? ORDER BY birth DESC", (model_id,)
+    rows = _IDS.sound(
+        connection, "SELECT id FROM model WHERE parent = ? ORDER BY birth DESC", (model_id,)
     )
     return [child for (child,) in rows]
 
 
 def made_by(connection: Connection, task_id: str) -> list[str]:
     """Return ids of the models made by a task, oldest first."""
-    rows = connection.execute("SELECT id FROM model WHERE task = ? ORDER BY birth", (task_id,))
+    sql = "SELECT id FROM model WHERE task = ? ORDER BY birth"
+    rows = _IDS.sound(connection, sql, (task_id,))
     return [model_id for (model_id,) in rows]
 
 
 def with_prefix(connection: Connection, table: str, prefix: str, limit: int = 20) -> list[str]:
     """Return ids in `table` (model, task or tombstone) that start with `prefix`."""
-    rows = connection.execute(
+    rows = _IDS.sound(
+        connection,
         f"SELECT id FROM {table} WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
         (prefix, f"{prefix}g", limit),  # "g" follows the hex digits
     )
@@ -332,7 +372,8 @@ def tombstones(
     connection: Connection, project: str | None, name: str, version: int | None
 ) -> list[str]:
     """Return ids of the removed models with this name, last removed first."""
-    rows = connection.execute(
+    rows = _IDS.sound(
+        connection,
         "SELECT t.id FROM project p JOIN tombstone t ON t.project = p.pk "
         "WHERE p.name = ? AND t.name = ? AND (? IS NULL OR t.version = ?) ORDER BY t.stamp DESC",
         (project or "", name, version, version),
@@ -347,4 +388,4 @@ def some_references(connection: Connection, limit: int = 1_000) -> list[str]:
         "ORDER BY stamp DESC LIMIT ?) m JOIN project p ON p.pk = m.project",
         (limit,),
     )
-    return [f"{project}/{name}" if project else name for project, name in rows]
+    return [f"{project}/{name}" if project else str(name) for project, name in rows]

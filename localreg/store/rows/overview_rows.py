@@ -5,9 +5,31 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
+from localreg.store.rows.checked_values import (
+    COUNT,
+    FLAG,
+    ID,
+    NUMBER,
+    TEXT,
+    TIME,
+    WHOLE,
+    Columns,
+    or_null,
+)
 from localreg.values.records import Owner
 
 Connection = sqlite3.Connection
+
+_MODELS = Columns(
+    "model", 1, pk=WHOLE, id=ID, project=TEXT, name=TEXT, version=COUNT, framework=or_null(TEXT),
+    published=FLAG, archived=FLAG, package=FLAG, updated=TIME, size=or_null(COUNT),
+)  # fmt: skip
+_TASKS = Columns(
+    "task", 1, pk=WHOLE, id=ID, project=TEXT, name=TEXT, status=TEXT, published=FLAG, updated=TIME
+)
+_NAMES = Columns("tag", 1, owner=WHOLE, name=TEXT)
+_VALUES = Columns("series", name=TEXT, model=WHOLE, value=NUMBER)
+_PROJECTS = Columns("project", name=TEXT, models=COUNT, tasks=COUNT, updated=TIME)
 
 
 def newest_models(connection: Connection, limit: int) -> list[tuple[object, ...]]:
@@ -16,26 +38,28 @@ def newest_models(connection: Connection, limit: int) -> list[tuple[object, ...]
     Each is a tuple of pk, id, project, name, version, framework, published, archived, package,
     updated (microseconds) and size.
     """
-    return connection.execute(
+    return _MODELS.sound(
+        connection,
         "SELECT m.pk, m.id, p.name, m.name, m.version, m.framework, m.published, m.archived, "
         "m.package, m.updated, (SELECT b.size FROM weights w JOIN blob b ON b.pk = w.blob "
         "WHERE w.model = m.pk AND w.current = 1) "
         "FROM model m JOIN project p ON p.pk = m.project ORDER BY m.stamp DESC LIMIT ?",
         (limit,),
-    ).fetchall()
+    )
 
 
 def tags(connection: Connection) -> Iterable[tuple[int, str]]:
     """Return (key of the model, name) of each tag, ordered by name."""
-    return connection.execute(
+    return _NAMES.sound(
+        connection,
         "SELECT x.model, t.name FROM tag t JOIN model_tag x ON x.tag = t.pk "
-        "WHERE t.system = 0 ORDER BY t.name"
+        "WHERE t.system = 0 ORDER BY t.name",
     )
 
 
 def aliases(connection: Connection) -> Iterable[tuple[int, str]]:
     """Return (key of the model, name) of each alias, ordered by name."""
-    return connection.execute("SELECT model, alias FROM alias ORDER BY alias")
+    return _NAMES.sound(connection, "SELECT model, alias FROM alias ORDER BY alias")
 
 
 def last_values(connection: Connection) -> Iterable[tuple[str, int, float]]:
@@ -44,11 +68,12 @@ def last_values(connection: Connection) -> Iterable[tuple[str, int, float]]:
     The metrics of a model are the last values of its scalar series, named ``title/series``, and its
     single values.
     """
-    return connection.execute(
+    return _VALUES.sound(
+        connection,
         "SELECT title || '/' || name, model, last FROM series "
         "WHERE model IS NOT NULL AND last IS NOT NULL "
         "UNION ALL SELECT name, model, value FROM single "
-        "WHERE model IS NOT NULL AND value IS NOT NULL"
+        "WHERE model IS NOT NULL AND value IS NOT NULL",
     )
 
 
@@ -57,17 +82,19 @@ def newest_tasks(connection: Connection, limit: int) -> list[tuple[object, ...]]
 
     Each is a tuple of pk, id, project, name, status, published and updated (microseconds).
     """
-    return connection.execute(
+    return _TASKS.sound(
+        connection,
         "SELECT t.pk, t.id, p.name, t.name, t.status, t.published, t.updated "
         "FROM task t JOIN project p ON p.pk = t.project ORDER BY t.stamp DESC LIMIT ?",
         (limit,),
-    ).fetchall()
+    )
 
 
 def task_tags(connection: Connection) -> Iterable[tuple[int, str]]:
     """Return (key of the task, name) of each tag, ordered by name."""
-    return connection.execute(
-        "SELECT x.task, t.name FROM tag t JOIN task_tag x ON x.tag = t.pk ORDER BY t.name"
+    return _NAMES.sound(
+        connection,
+        "SELECT x.task, t.name FROM tag t JOIN task_tag x ON x.tag = t.pk ORDER BY t.name",
     )
 
 
@@ -85,13 +112,13 @@ def projects(connection: Connection) -> list[tuple[str, int, int, int]]:
         "ORDER BY stamp DESC LIMIT 1)"
         for table in ("model", "task")
     )
-    rows = connection.execute(
+    return _PROJECTS.sound(
+        connection,
         "SELECT name, (SELECT count(*) FROM model WHERE project = p.pk), "
         "(SELECT count(*) FROM task WHERE project = p.pk), "
         f"ifnull((SELECT updated FROM ({newest}) ORDER BY stamp DESC LIMIT 1), created) "
-        "FROM project p WHERE pk > 0 ORDER BY name"
+        "FROM project p WHERE pk > 0 ORDER BY name",
     )
-    return list(rows)
 
 
 def counts(connection: Connection) -> tuple[int, int]:

@@ -12,6 +12,18 @@ from itertools import chain
 from operator import lt
 
 from localreg.store.rows import model_rows, task_rows
+from localreg.store.rows.checked_values import (
+    COUNT,
+    DIGEST,
+    LATEST,
+    NUMBER,
+    TEXT,
+    TIME,
+    WHOLE,
+    Columns,
+    damaged_row,
+    or_null,
+)
 from localreg.values.frozen import Frozen
 from localreg.values.records import Owner
 
@@ -227,9 +239,29 @@ def add_messages(connection: Connection, kind: str, pk: int, messages: Sequence[
     )
 
 
+_SERIES = Columns(
+    "series", 1, pk=WHOLE, title=TEXT, name=TEXT, epoch=TIME, points=COUNT, last=or_null(NUMBER),
+    low=or_null(NUMBER), high=or_null(NUMBER),
+)  # fmt: skip
+_SINGLES = Columns("single", name=TEXT, value=or_null(NUMBER))
+_PLOTS = Columns(
+    "plot", 1, pk=WHOLE, title=TEXT, series=TEXT, iteration=WHOLE, kind=TEXT, spec=TEXT,
+    digest=or_null(DIGEST), size=or_null(COUNT), at=TIME,
+)  # fmt: skip
+_MESSAGES = Columns("message", at=TIME, level=WHOLE, text=TEXT)
+
+
+# SQL that is true for a point with values that no report writes.
+STRANGE_POINT = (
+    "NOT (typeof(iteration) = 'integer' AND typeof(value) IN ('real', 'null') "
+    f"AND typeof(ms) = 'integer' AND ms BETWEEN -{LATEST} AND {LATEST})"
+)
+
+
 def series(connection: Connection, owner: Owner) -> list[SeriesRow]:
     """Return the scalar series of a model or task, sorted by title and name."""
-    rows = connection.execute(
+    rows = _SERIES.sound(
+        connection,
         "SELECT s.pk, s.title, s.name, s.epoch, s.points, s.last, s.low, s.high "
         f"FROM {owner.kind} o JOIN series s ON s.{owner.kind} = o.pk WHERE o.id = ? "
         "ORDER BY s.title, s.name",
@@ -240,6 +272,11 @@ def series(connection: Connection, owner: Owner) -> list[SeriesRow]:
 
 def points(connection: Connection, series_pk: int) -> list[tuple[int, float | None, int]]:
     """Return iteration, value and milliseconds since the epoch of each point of a series."""
+    strange = connection.execute(
+        f"SELECT iteration FROM scalar WHERE series = ? AND {STRANGE_POINT} LIMIT 1", (series_pk,)
+    ).fetchone()
+    if strange is not None:
+        raise damaged_row("scalar", series_pk, "value", "must be a number, at a whole iteration")
     return connection.execute(
         "SELECT iteration, value, ms FROM scalar WHERE series = ? ORDER BY iteration", (series_pk,)
     ).fetchall()
@@ -247,17 +284,18 @@ def points(connection: Connection, series_pk: int) -> list[tuple[int, float | No
 
 def singles(connection: Connection, owner: Owner) -> list[tuple[str, float | None]]:
     """Return the single values of a model or task, sorted by name."""
-    rows = connection.execute(
+    return _SINGLES.sound(
+        connection,
         f"SELECT s.name, s.value FROM {owner.kind} o JOIN single s ON s.{owner.kind} = o.pk "
         "WHERE o.id = ? ORDER BY s.name",
         (owner.id,),
     )
-    return list(rows)
 
 
 def plots(connection: Connection, owner: Owner) -> list[PlotRow]:
     """Return the plots of a model or task, sorted by title, series and iteration."""
-    rows = connection.execute(
+    rows = _PLOTS.sound(
+        connection,
         "SELECT p.pk, p.title, p.series, p.iteration, p.kind, p.spec, b.digest, b.size, p.at "
         f"FROM {owner.kind} o JOIN plot p ON p.{owner.kind} = o.pk LEFT JOIN blob b "
         "ON b.pk = p.blob WHERE o.id = ? ORDER BY p.title, p.series, p.iteration",
@@ -270,19 +308,24 @@ def plot_data(connection: Connection, plot_pk: int, *, shown: bool) -> bytes:
     """Return the data of a plot, or if `shown` its thinned data."""
     column = "shown" if shown else "data"
     row = connection.execute(f"SELECT {column} FROM plot WHERE pk = ?", (plot_pk,)).fetchone()
-    return b"" if row is None or row[0] is None else bytes(row[0])
+    if row is None or row[0] is None:
+        return b""
+    if type(row[0]) is not bytes:
+        raise damaged_row("plot", plot_pk, column, "must be bytes")
+    return row[0]
 
 
 def messages(connection: Connection, owner: Owner, limit: int) -> tuple[list[Message], int]:
     """Return the last lines of a log, oldest first, and the number of earlier lines."""
-    rows = connection.execute(
+    rows = _MESSAGES.sound(
+        connection,
         f"SELECT m.at, m.level, m.text FROM {owner.kind} o JOIN message m "
         f"ON m.{owner.kind} = o.pk WHERE o.id = ? ORDER BY m.pk DESC LIMIT ?",
         (owner.id, limit),
-    ).fetchall()
+    )
     count = connection.execute(
         f"SELECT count(*) FROM {owner.kind} o JOIN message m ON m.{owner.kind} = o.pk "
         "WHERE o.id = ?",
         (owner.id,),
     ).fetchone()[0]
-    return [Message(*row) for row in reversed(rows)], count - len(rows)
+    return [Message(*row) for row in reversed(rows)], max(0, count - limit)

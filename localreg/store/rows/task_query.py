@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from localreg.store.rows.checked_values import COUNT, ID, TEXT, Columns
 from localreg.store.rows.tag_sql import tag_keys, tag_sql
 from localreg.values.frozen import Frozen
 from localreg.values.tags import ANY_TAGS, TagCondition
@@ -42,10 +43,13 @@ class FoundTask(Frozen):
     stamp: int
 
 
+_FOUND = Columns("task", id=ID, name=TEXT, stamp=COUNT)
+
+
 def find(connection: Connection, query: TaskQuery) -> list[FoundTask]:
     """Return the tasks that match, the one that changed last first."""
     sql, parameters = statement(connection, query)
-    return [FoundTask(*row) for row in connection.execute(sql, parameters)]
+    return [FoundTask(*row) for row in _FOUND.sound(connection, sql, parameters)]
 
 
 def statement(connection: Connection, query: TaskQuery) -> tuple[str, list[object]]:

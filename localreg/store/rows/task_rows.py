@@ -6,6 +6,22 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from localreg.store.rows.checked_values import (
+    COUNT,
+    DIGEST,
+    FLAG,
+    ID,
+    ID_OR_EMPTY,
+    NAME,
+    TEXT,
+    TIME,
+    Columns,
+    damaged_row,
+    labels_of,
+    object_of,
+    or_null,
+    texts,
+)
 from localreg.values.frozen import Frozen
 from localreg.values.records import ArtifactRecord, Json, Project, TaskRecord
 
@@ -22,9 +38,26 @@ _SELECT = (
 )
 
 
+_TASKS = Columns(
+    "task", id=ID, name=TEXT, project_id=ID_OR_EMPTY, project=TEXT, type=TEXT, status=TEXT,
+    reason=or_null(TEXT), published=FLAG, comment=or_null(TEXT), parent=or_null(TEXT), run=TEXT,
+    created=TIME, ended=or_null(TIME), updated=TIME, stamp=COUNT,
+)  # fmt: skip
+_DESIGN = Columns("task_design", config=TEXT, labels=TEXT)
+_MODELS = Columns("task_model", name=TEXT, model=ID)
+_LAST_USE = Columns("task_model", task=ID, stamp=COUNT)
+_USES = Columns("task_model", task=ID, task_name=TEXT, role=TEXT, name=TEXT)
+_PARAMETERS = Columns("parameter", section=TEXT, name=TEXT, value=TEXT, type=TEXT)
+_CONFIGURATIONS = Columns("configuration", name=TEXT, text=TEXT)
+_ARTIFACTS = Columns(
+    "artifact", name=TEXT, digest=DIGEST, size=COUNT, filename=NAME, kind=TEXT, details=TEXT,
+    at=TIME,
+)  # fmt: skip
+
+
 def task(connection: Connection, task_id: str) -> TaskRecord | None:
     """Return a task by its id, or None."""
-    row = connection.execute(f"{_SELECT} WHERE t.id = ?", (task_id,)).fetchone()
+    row = _TASKS.one(connection, f"{_SELECT} WHERE t.id = ?", (task_id,))
     return None if row is None else _task_record(row)
 
 
@@ -49,7 +82,7 @@ def _task_record(row: Sequence[Any]) -> TaskRecord:
         published=bool(published),
         comment=comment,
         parent=parent,
-        run=json.loads(run),
+        run=object_of(run, "task", id_, "run"),
         created=created,
         ended=ended,
         updated=updated,
@@ -59,22 +92,18 @@ def _task_record(row: Sequence[Any]) -> TaskRecord:
 
 def tags(connection: Connection, task_id: str) -> list[str]:
     """Return a task's tags, sorted."""
-    rows = connection.execute(
+    sql = (
         "SELECT g.name FROM task t JOIN task_tag x ON x.task = t.pk JOIN tag g ON g.pk = x.tag "
-        "WHERE t.id = ?",
-        (task_id,),
+        "WHERE t.id = ?"
     )
-    return sorted(name for (name,) in rows)
+    return sorted(texts(connection, "tag", "name", sql, (task_id,)))
 
 
 def design(connection: Connection, task_id: str) -> tuple[str, dict[str, int]]:
     """Return the model configuration text and the label enumeration of a task."""
-    row = connection.execute(
-        "SELECT config, labels FROM task_design JOIN task ON pk = task WHERE id = ?", (task_id,)
-    ).fetchone()
-    if row is None:
-        return "", {}
-    return row[0], json.loads(row[1])
+    sql = "SELECT config, labels FROM task_design JOIN task ON pk = task WHERE id = ?"
+    row = _DESIGN.one(connection, sql, (task_id,), key=task_id)
+    return ("", {}) if row is None else (row[0], labels_of(row[1], "task_design", task_id))
 
 
 def models(connection: Connection, task_id: str, role: str) -> dict[str, str]:
@@ -83,12 +112,11 @@ def models(connection: Connection, task_id: str, role: str) -> dict[str, str]:
     Args:
         role: "input" or "output".
     """
-    rows = connection.execute(
+    sql = (
         "SELECT x.name, x.model FROM task t JOIN task_model x ON x.task = t.pk "
-        "WHERE t.id = ? AND x.role = ? ORDER BY x.stamp, x.name",
-        (task_id, role),
+        "WHERE t.id = ? AND x.role = ? ORDER BY x.stamp, x.name"
     )
-    return dict(rows.fetchall())
+    return dict(_MODELS.all(connection, sql, (task_id, role), key=task_id))
 
 
 class Use(Frozen):
@@ -100,56 +128,62 @@ class Use(Frozen):
 
 def last_user(connection: Connection, model_id: str) -> Use | None:
     """Return the last use of a model as an input, or None."""
-    row = connection.execute(
+    row = _LAST_USE.one(
+        connection,
         "SELECT t.id, x.stamp FROM task_model x JOIN task t ON t.pk = x.task "
         "WHERE x.model = ? AND x.role = 'input' ORDER BY x.stamp DESC LIMIT 1",
         (model_id,),
-    ).fetchone()
+    )
     return None if row is None else Use(*row)
 
 
 def uses(connection: Connection, model_id: str) -> list[tuple[str, str, str, str]]:
     """Return every use of a model by a task: task id, task name, role, name of the model on it."""
-    rows = connection.execute(
+    return _USES.sound(
+        connection,
         "SELECT t.id, t.name, x.role, x.name FROM task_model x JOIN task t ON t.pk = x.task "
         "WHERE x.model = ? ORDER BY x.stamp",
         (model_id,),
     )
-    return list(rows)
 
 
 def parameters(connection: Connection, task_id: str) -> list[tuple[str, str, str, str]]:
     """Return a task's parameters: section, name, value and type of each, sorted."""
-    rows = connection.execute(
+    return _PARAMETERS.all(
+        connection,
         "SELECT x.section, x.name, x.value, x.type FROM task t JOIN parameter x ON x.task = t.pk "
         "WHERE t.id = ? ORDER BY x.section, x.name",
         (task_id,),
+        key=task_id,
     )
-    return list(rows)
 
 
 def configurations(connection: Connection, task_id: str) -> dict[str, str]:
     """Return a task's configurations, as texts by name, without the model configuration."""
-    rows = connection.execute(
+    sql = (
         "SELECT x.name, x.text FROM task t JOIN configuration x ON x.task = t.pk "
-        "WHERE t.id = ? ORDER BY x.name",
-        (task_id,),
+        "WHERE t.id = ? ORDER BY x.name"
     )
-    return dict(rows.fetchall())
+    return dict(_CONFIGURATIONS.all(connection, sql, (task_id,), key=task_id))
 
 
 def artifacts(connection: Connection, task_id: str) -> dict[str, ArtifactRecord]:
     """Return a task's artifacts, by name."""
-    rows = connection.execute(
+    rows = _ARTIFACTS.all(
+        connection,
         "SELECT x.name, b.digest, b.size, x.filename, x.kind, x.details, x.at FROM task t "
         "JOIN artifact x ON x.task = t.pk JOIN blob b ON b.pk = x.blob "
         "WHERE t.id = ? ORDER BY x.name",
         (task_id,),
+        key=task_id,
     )
     return {
-        name: ArtifactRecord(name, digest, size, filename, kind, json.loads(details), at)
+        name: ArtifactRecord(
+            name, digest, size, filename, kind,
+            object_of(details, "artifact", f"{name} of {task_id}", "details"), at,
+        )
         for name, digest, size, filename, kind, details, at in rows
-    }
+    }  # fmt: skip
 
 
 def last_iteration(connection: Connection, task_id: str) -> int:
@@ -160,6 +194,9 @@ def last_iteration(connection: Connection, task_id: str) -> int:
         "FROM task t WHERE t.id = ?",
         (task_id,),
     ).fetchone() or (0, 0)
+    for found in (scalars, plots):
+        if found is not None and type(found) is not int:
+            raise damaged_row("scalar", task_id, "iteration", "must be a whole number")
     return max(scalars or 0, plots or 0)
 
 
@@ -171,7 +208,7 @@ def touch(connection: Connection, task_id: str, stamp: int, at: int) -> None:
 def place(connection: Connection, task_id: str) -> Json:
     """Return what only this machine can use of a task; {} when nothing is recorded."""
     row = connection.execute("SELECT place FROM task_place WHERE task = ?", (task_id,)).fetchone()
-    return {} if row is None else dict(json.loads(row[0]))
+    return {} if row is None else object_of(row[0], "task_place", task_id, "place")
 
 
 def set_place(connection: Connection, task_id: str, new: Json) -> None:

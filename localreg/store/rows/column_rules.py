@@ -1,0 +1,148 @@
+"""What each column of each table must hold, for `verify`, which looks at every row.
+
+Reading a row for a purpose checks the columns that it needs, with the same rules.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+from localreg.errors import DamagedRowError
+from localreg.store.rows.checked_values import (
+    COUNT,
+    DIGEST,
+    FLAG,
+    HEADER,
+    ID,
+    ID_OR_EMPTY,
+    NAME,
+    NUMBER,
+    TEXT,
+    TIME,
+    URL,
+    WHOLE,
+    Columns,
+    Rule,
+    or_null,
+    text_or_bytes,
+)
+from localreg.store.rows.report_rows import STRANGE_POINT
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return type(json.loads(text)) is dict
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_labels(text: str) -> bool:
+    return _is_object(text) and all(type(each) is int for each in json.loads(text).values())
+
+
+_STR = frozenset({str})
+JSON: Rule = ("a JSON object", _STR, _is_object)
+LABELS: Rule = ("labels with whole numbers, as JSON", _STR, _is_labels)
+_OWNER = {"model": or_null(WHOLE), "task": or_null(WHOLE)}
+
+RULES: dict[str, dict[str, Rule]] = {
+    "setting": {"name": TEXT, "value": TEXT},
+    "project": {"pk": WHOLE, "id": ID_OR_EMPTY, "name": TEXT, "created": TIME},
+    "version_counter": {"project": WHOLE, "name": TEXT, "last": COUNT},
+    "model": {
+        "pk": WHOLE, "id": ID, "name": TEXT, "project": WHOLE, "version": COUNT,
+        "comment": or_null(TEXT), "framework": or_null(TEXT), "package": FLAG, "published": FLAG,
+        "archived": FLAG, "task": or_null(ID), "parent": or_null(ID), "created": TIME,
+        "updated": TIME, "birth": COUNT, "stamp": COUNT,
+    },
+    "tombstone": {"id": ID, "project": WHOLE, "name": TEXT, "version": COUNT, "stamp": COUNT},
+    "design": {"model": WHOLE, "config": TEXT, "labels": LABELS},
+    "blob": {
+        "pk": WHOLE, "digest": DIGEST, "size": COUNT, "added": TIME, "verified": or_null(TIME),
+        "ctime": or_null(WHOLE), "sample": or_null(TEXT), "unreferenced": or_null(TIME),
+        "facts": or_null(JSON), "upstream": or_null(TEXT),
+    },
+    "known_file": {
+        "device": WHOLE, "inode": WHOLE, "size": COUNT, "modified": WHOLE, "changed": WHOLE,
+        "digest": DIGEST,
+    },
+    "weights": {
+        "pk": WHOLE, "model": WHOLE, "revision": COUNT, "url": or_null(URL),
+        "blob": or_null(WHOLE), "filename": or_null(NAME), "pinned": or_null(DIGEST),
+        "kept": FLAG, "uploaded": FLAG, "current": FLAG, "at": TIME,
+    },
+    "upload": {
+        "id": ID, "url": URL, "owner": TEXT, "at": TIME, "modified": or_null(WHOLE),
+        "etag": or_null(TEXT),
+    },
+    "private_url": {"model": ID, "revision": COUNT, "url": URL},
+    "alias": {"project": WHOLE, "name": TEXT, "alias": TEXT, "model": WHOLE},
+    "tag": {"pk": WHOLE, "name": TEXT, "system": FLAG},
+    "model_tag": {"model": WHOLE, "tag": WHOLE, "stamp": COUNT},
+    "metadata": {"model": WHOLE, "key": TEXT, "value": TEXT, "type": TEXT},
+    "task": {
+        "pk": WHOLE, "id": ID, "project": WHOLE, "name": TEXT, "type": TEXT, "status": TEXT,
+        "reason": or_null(TEXT), "published": FLAG, "comment": or_null(TEXT),
+        "parent": or_null(TEXT), "run": JSON, "created": TIME, "ended": or_null(TIME),
+        "updated": TIME, "stamp": COUNT,
+    },
+    "task_design": {"task": WHOLE, "config": TEXT, "labels": LABELS},
+    "task_model": {"task": WHOLE, "role": TEXT, "name": TEXT, "model": ID, "stamp": COUNT},
+    "task_tag": {"task": WHOLE, "tag": WHOLE},
+    "task_place": {"task": ID, "place": JSON},
+    "configuration": {"task": WHOLE, "name": TEXT, "text": TEXT},
+    "parameter": {"task": WHOLE, "section": TEXT, "name": TEXT, "value": TEXT, "type": TEXT},
+    "artifact": {
+        "task": WHOLE, "name": TEXT, "blob": WHOLE, "filename": NAME, "kind": TEXT,
+        "details": JSON, "at": TIME,
+    },
+    "url": {
+        "url": URL, "blob": WHOLE, "etag": or_null(HEADER), "modified": or_null(HEADER),
+        "fetched": TIME,
+    },
+    "series": {
+        "pk": WHOLE, **_OWNER, "title": TEXT, "name": TEXT, "epoch": TIME, "points": COUNT,
+        "last": or_null(NUMBER), "low": or_null(NUMBER), "high": or_null(NUMBER),
+    },
+    "scalar": {"series": WHOLE, "iteration": WHOLE, "value": or_null(NUMBER), "ms": WHOLE},
+    "single": {**_OWNER, "name": TEXT, "value": or_null(NUMBER), "at": TIME},
+    "plot": {
+        "pk": WHOLE, **_OWNER, "title": TEXT, "series": TEXT, "iteration": WHOLE, "kind": TEXT,
+        "spec": JSON, "blob": or_null(WHOLE), "at": TIME,
+    },
+    "message": {"pk": WHOLE, **_OWNER, "at": TIME, "level": WHOLE, "text": TEXT},
+    "reported": {**_OWNER, "stamp": COUNT, "at": TIME},
+    "actor": {"pk": WHOLE, "name": TEXT},
+    "event": {
+        "pk": WHOLE, "event_id": ID, "registry_id": ID, "seq": COUNT, "grp": COUNT,
+        "stamp": COUNT, "at": TIME, "actor": WHOLE, "kind": TEXT, "v": COUNT, "subject": ID,
+        "field": or_null(TEXT), "payload": JSON, "position": or_null(COUNT),
+    },
+}  # fmt: skip
+# Tables whose rows say which blobs are needed.
+OF_BLOBS = ("blob", "weights", "artifact", "plot", "url")
+_KEYS = ("id", "digest", "event_id", "name", "title", "url", "task", "model")
+_AT_ONCE = 5_000  # rows in memory
+
+
+def damaged_rows(
+    connection: sqlite3.Connection, tables: Iterable[str]
+) -> Iterator[DamagedRowError]:
+    """Yield an error for each row with a value that its column cannot hold.
+
+    Args:
+        connection: one that is not used for anything else.
+        tables: where to look.
+    """
+    connection.text_factory = text_or_bytes
+    for table in tables:
+        rules = RULES[table]
+        names = list(rules)
+        key = next((names.index(each) for each in _KEYS if each in rules), 0)
+        columns = Columns(table, key, **rules)
+        strange = f" WHERE {STRANGE_POINT}" if table == "scalar" else ""  # there may be 10 million
+        cursor = connection.execute(f"SELECT {', '.join(names)} FROM {table}{strange}")
+        while rows := cursor.fetchmany(_AT_ONCE):
+            yield from columns.damage(rows)
