@@ -30,6 +30,7 @@ from localreg.blobs.archives.unpacking import (
 from localreg.blobs.blobstore import BlobStore
 from localreg.blobs.local_files import unpacked_trees
 from localreg.errors import ArchiveError, InvalidValueError, StorageFullError
+from localreg.filesystem.plain_files import status_of
 
 USUAL = Limits()
 TAR_ENDINGS = [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"]
@@ -486,6 +487,18 @@ def test_any_byte_that_changed_is_an_error_or_does_no_harm(
 
 
 # the rest ----------------------------------------------------------------------------------
+
+
+def test_an_archive_that_changed_since_it_was_hashed_leaves_no_folder(place):
+    """Its folder would have the digest of other bytes."""
+    archive = place / "a.zip"
+    archive.write_bytes(zip_of(FILES.items()))
+    hashed = status_of(archive.stat())
+    archive.write_bytes(zip_of([("other", b"bytes")]))
+    blobs = BlobStore(place, durable=False)
+    with pytest.raises(ArchiveError, match="changed while it was unpacked"):
+        unpacked_trees.unpacked(blobs, "0" * 64, archive, "a.zip", hashed)
+    assert list((place / "trees").iterdir()) == []
 
 
 @pytest.mark.parametrize("replaced", [True, False])

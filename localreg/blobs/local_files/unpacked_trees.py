@@ -12,6 +12,7 @@ from pathlib import Path
 from localreg.blobs.archives.unpacking import limits_from_environment, remove_tree, unpack
 from localreg.errors import ArchiveError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import FileStatus, status_of
 from localreg.filesystem.syncing import sync_tree
 from localreg.values.layout import TREES
 
@@ -40,16 +41,24 @@ def _folder(blobs: Folders) -> Path:
     return place_elsewhere(blobs.cache_name, TREES)
 
 
-def unpacked(blobs: Folders, digest: str, archive: Path, filename: str) -> Path:
+def unpacked(
+    blobs: Folders,
+    digest: str,
+    archive: Path,
+    filename: str,
+    hashed: FileStatus | None = None,
+) -> Path:
     """Return the folder with the contents of an archive; it is unpacked if it was not before.
 
     Args:
         digest: sha256 of the archive.
         archive: its path.
         filename: its original name, whose suffix names the format.
+        hashed: the status that it had before it was hashed, if it is a file of the user.
 
     Raises:
-        ArchiveError: it is broken, unsafe or beyond the limits; nothing was made.
+        ArchiveError: it is broken, unsafe or beyond the limits, or has changed since it was
+            hashed; nothing was made.
     """
     known = tree(blobs, digest)
     if known is not None:
@@ -62,12 +71,13 @@ def unpacked(blobs: Folders, digest: str, archive: Path, filename: str) -> Path:
         if _is_tree(folder / digest):  # elsewhere
             return folder / digest
         temporary = unfinished(folder / digest)
-        before = archive.stat()
+        before = hashed or status_of(archive.stat())
         unpack(archive, filename, temporary, limits, blobs.group)
         place = folder / digest
         try:
-            after = archive.stat()
-            if (before.st_ino, before.st_mtime_ns) != (after.st_ino, after.st_mtime_ns):
+            after = status_of(archive.stat())
+            # A blob gets another change time with each new name.
+            if not before.same_content(after) or (hashed is not None and after != hashed):
                 raise ArchiveError(
                     f"{archive} changed while it was unpacked; try again when it is finished",
                     path=str(archive),

@@ -20,6 +20,7 @@ from localreg.filesystem.plain_files import kind_of
 from localreg.filesystem.portable_files import kept_name
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import Found
+from localreg.operations.weights.known_digests import status_of
 from localreg.operations.weights.locations import (
     check_local_copy,
     check_upstream,
@@ -40,6 +41,7 @@ from localreg.values.urls import is_folder, local_path, local_url, safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.filesystem.plain_files import FileStatus
     from localreg.operations.weights.fetching import Wish
     from localreg.progress import Progress
 
@@ -131,6 +133,7 @@ def local_copy(
             raise NoWeightsError(f"model {found.id} has no weights: no URL is recorded for it")
         verify = _verifies_always()
         digest: str | None
+        before = None
         match plan(chain, weights, force=force, verify=verify):
             case Ready(path, digest):
                 pass
@@ -145,8 +148,11 @@ def local_copy(
                 digest, path = _served(chain, found, weights, verify)
             case Outside() as outside:
                 what = f"the weights of model {found.id} are"
+                before = status_of(outside.path)
                 digest, path = _check_outside(chain.first, outside, what, progress)
-        return _unpacked(chain, digest, path) if extract or (extract is None and package) else path
+        if extract or (extract is None and package):
+            return _unpacked(chain, digest, path, before)
+        return path
     except WeightsError as error:
         error.model = found.id
         raise
@@ -258,8 +264,14 @@ def _what_is_at(path: Path) -> str:
         return f"a path that cannot be followed ({error.strerror})"
 
 
-def _unpacked(chain: Chain, digest: str | None, path: Path) -> Path:
-    """Return the folder that an archive unpacks to; any other file is returned itself."""
+def _unpacked(
+    chain: Chain, digest: str | None, path: Path, before: FileStatus | None = None
+) -> Path:
+    """Return the folder that an archive unpacks to; any other file is returned itself.
+
+    Args:
+        before: the status of a file outside before it was hashed; it must still have it.
+    """
     from localreg.blobs.archives.unpacking import is_archive
 
     if not is_archive(path.name) or is_folder(path):
@@ -268,7 +280,7 @@ def _unpacked(chain: Chain, digest: str | None, path: Path) -> Path:
         from localreg.operations.weights.ingest import Source, digest_of
 
         digest = digest_of(chain.first, Source(path=path, filename=path.name)).digest
-    return unpacked(chain, digest, path, path.name)
+    return unpacked(chain, digest, path, path.name, before)
 
 
 def check_wish(url: object, *, name: object, expected: object, force: bool) -> Wish:
@@ -291,8 +303,9 @@ def copy_of_url(chain: Chain, wish: Wish, *, extract: bool) -> Path:
     path = local_path(wish.url)
     if path is not None:
         outside = Outside(path, wish.filename, wish.wanted)
+        before = status_of(path)
         digest, path = _check_outside(chain.first, outside, "it is", None)
-        return _unpacked(chain, digest, path) if extract else path
+        return _unpacked(chain, digest, path, before) if extract else path
     from localreg.operations.weights.fetching import held_bytes
     from localreg.progress import shown_progress
 
