@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from localreg.blobs.blob_files import damaged, size_of
@@ -20,7 +21,7 @@ from localreg.filesystem.portable_files import (
     portable_name,
     remove_file,
 )
-from localreg.values.layout import FILES
+from localreg.values.layout import FILES, owner_of_unfinished
 from localreg.values.urls import safe_filename
 
 TYPE_CHECKING = False
@@ -109,8 +110,13 @@ def size_of_copies(store: Folders, digest: str) -> int:
     folder = store.folder_path(FILES, digest)
     if not folder.is_dir():
         return 0
-    found = (path.lstat() for path in folder.iterdir() if not path.name.startswith("."))
-    return sum(each.st_size for each in found if each.st_nlink == 1)
+    size = 0
+    with suppress(FileNotFoundError):  # deleted meanwhile
+        for path in folder.iterdir():
+            status = path.lstat()
+            if status.st_nlink == 1 and owner_of_unfinished(path.name) is None:
+                size += status.st_size
+    return size
 
 
 def check_local_file(store: Folders, digest: str, path: Path) -> None:
@@ -132,9 +138,10 @@ def delete_local_files(store: Folders, digest: str) -> None:
     """Delete all local files of a blob."""
     links = store.folder_path(FILES, digest)
     if links.is_dir():
-        for link in links.iterdir():
-            remove_file(link)
-        links.rmdir()
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            for link in links.iterdir():
+                remove_file(link, missing_ok=True)
+            links.rmdir()
 
 
 def is_local_file(store: Folders, digest: str, size: int | None, name: str) -> bool:

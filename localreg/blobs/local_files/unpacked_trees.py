@@ -7,6 +7,7 @@ It can be made again from its archive, so it is a cache and nothing more.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from localreg.blobs.archives.unpacking import limits_from_environment, remove_tree, unpack
@@ -98,8 +99,9 @@ def unpacked(
 
 def tree_size(folder: Path) -> int:
     """Return the number of bytes in the files below a folder; links are not followed."""
-    return sum(
-        (Path(place) / name).lstat().st_size
-        for place, _, names in os.walk(folder)
-        for name in names
-    )
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                size += (Path(place) / name).lstat().st_size
+    return size

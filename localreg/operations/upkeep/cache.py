@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from localreg.blobs.local_files.unpacked_trees import tree_size
@@ -128,19 +128,26 @@ def _cached(
 
 
 def _folders(folder: Path) -> list[Path]:
-    with disk_errors("reading the cache", folder):
+    with disk_errors("reading the cache", folder), suppress(FileNotFoundError):
         return (
             [each for each in sorted(folder.iterdir()) if each.is_dir()] if folder.is_dir() else []
         )
+    return []  # deleted meanwhile
 
 
 def _used(path: Path) -> float:
-    status = path.lstat()
+    try:
+        status = path.lstat()
+    except FileNotFoundError:  # deleted meanwhile
+        return 0.0
     return max(status.st_atime, status.st_mtime)
 
 
 def _last_used(folder: Path) -> float:
-    return max((_used(each) for each in folder.iterdir()), default=_used(folder))
+    try:
+        return max((_used(each) for each in folder.iterdir()), default=_used(folder))
+    except FileNotFoundError:  # deleted meanwhile
+        return 0.0
 
 
 def remove(chain: Chain, name: str) -> list[Cached]:

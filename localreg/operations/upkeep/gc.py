@@ -127,6 +127,7 @@ def _collect(chain: Chain, grace: float, *, dry_run: bool, servers: bool = True)
         lambda: leftovers.in_temporary_folder(registry, grace),
         lambda: leftovers.beside_what_is_finished(registry, grace),
         lambda: leftovers.in_quarantine(registry, grace),
+        lambda: leftovers.stale_pages(registry, grace),
     ]
     candidates: list[Candidate] = []
     failed: list[str] = []

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -20,21 +21,24 @@ from localreg.filesystem.portable_files import remove_file
 from localreg.filesystem.temporary_owners import is_alive, is_marked
 from localreg.operations.weights import uploading
 from localreg.registry import OpenRegistry
-from localreg.store.rows import blob_rows, upload_rows
+from localreg.store.rows import blob_rows, overview_rows, upload_rows
 from localreg.store.rows.upload_rows import UploadRow
 from localreg.values.frozen import Frozen
 from localreg.values.layout import (
     FILES,
     QUARANTINE,
+    REPORTS,
     TEMPORARY,
     TREES,
     UNFINISHED_DOWNLOAD,
     UNFINISHED_IN,
     owner_of_unfinished,
 )
+from localreg.values.records import Owner
 from localreg.values.urls import is_sha256, local_path, public_url
 
 OTHER_MACHINE_SECONDS = 3_600.0  # at least, for a file that another machine may be writing
+_PAGE = re.compile(r"[0-9a-f]{32}\.html")
 LOST_SECONDS = 30 * 86_400.0  # then an upload is forgotten whose destination cannot be reached
 DEAD_PROCESS = "its process is dead"
 NOT_RECORDED = "an upload that no model has"
@@ -83,6 +87,30 @@ def beside_what_is_finished(registry: OpenRegistry, grace: float) -> Iterator[Ca
     for folder in readonly_registry.folders_elsewhere():
         for path in (*_unfinished(folder / FILES, 1), *_unfinished(folder / TREES, 0)):
             yield from _leftover(registry, path, grace)
+
+
+def stale_pages(registry: OpenRegistry, grace: float) -> Iterator[Candidate]:
+    """Yield the pages of models and tasks that were removed."""
+    for kind in ("model", "task"):
+        for path in entries(registry.blobs.folder_path(REPORTS, f"{kind}s")):
+            owner = Owner(kind, path.stem)
+            changed = last_change(path)
+            if _PAGE.fullmatch(path.name) and changed and not _exists(registry, owner):
+                yield Candidate(
+                    kind="stray",
+                    path=shown_path(registry, path),
+                    why=f"the page of a {kind} that was removed",
+                    size=size_below(path),
+                    due=changed + grace,
+                    delete=lambda path=path, owner=owner: (  # type: ignore[misc]  # bound now
+                        not _exists(registry, owner) and deletion(path)()
+                    ),
+                )
+
+
+def _exists(registry: OpenRegistry, owner: Owner) -> bool:
+    with registry.store.read() as connection:
+        return overview_rows.last_change(connection, owner) is not None
 
 
 def uploads(registry: OpenRegistry, grace: float) -> Iterator[Candidate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from localreg import log
@@ -94,7 +95,7 @@ def _mend(chain: Chain, problem: Problem) -> str | None:
         how = "deleted from the cache; it is downloaded again when needed"
     if how is not None:
         for file in damaged:
-            remove_file(file)
+            remove_file(file, missing_ok=True)
     return how
 
 
@@ -114,8 +115,9 @@ def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
                 continue
             seen.add((file.st_dev, file.st_ino))
             target = blobs.make_folder(QUARANTINE) / f"{digest}.{new_id()[:8]}"
-            place.rename(target)
-            moved.append(target)
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                place.rename(target)
+                moved.append(target)
         blob_rows.record_verified(change.connection, digest, None)
     return moved
 

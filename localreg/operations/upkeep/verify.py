@@ -121,8 +121,11 @@ def verify(
     away = [row for row in rows if row.digest not in kept and _is_away(chain, registry, row)]
     for row in rows:
         checked = _Check(chain, registry, row, row.digest in kept, known[row.digest], full)
-        problems += checked.run()
+        found = checked.run()
         hashed += checked.hashed
+        # Another process may have removed the model or a local copy meanwhile: look again.
+        if found and _is_still_known(registry, row.digest):
+            problems += checked.run()
         done += row.size
         if progress is not None:
             progress(done, total)
@@ -130,6 +133,11 @@ def verify(
         problems += _copies_of_others(registry, known)
     size = total - sum(row.size for row in away)
     return Verification(len(rows) - len(away), hashed, size, tuple(problems), len(away))
+
+
+def _is_still_known(registry: OpenRegistry, digest: str) -> bool:
+    with registry.store.read() as connection:
+        return blob_rows.blob(connection, digest) is not None
 
 
 def _is_away(chain: Chain, registry: OpenRegistry, row: BlobRow) -> bool:
@@ -145,8 +153,11 @@ def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator
     for digest in digests_with_local_files(registry):
         for path in local_files_of(registry, digest) if digest not in known else ():
             with disk_errors("verifying local copies", path):
-                whole = size_of(path) is not None and file_digest(path) == digest
-            if not whole:
+                try:
+                    whole = size_of(path) is not None and file_digest(path) == digest
+                except FileNotFoundError:  # deleted meanwhile
+                    continue
+            if not whole and os.path.lexists(path):
                 yield Problem(
                     kind="file",
                     digest=digest,

@@ -223,10 +223,10 @@ def digests_with_local_files(registry: OpenRegistry) -> list[str]:
 def local_files_of(registry: OpenRegistry, digest: str) -> list[Path]:
     """Return the local files of a blob, wherever the blob is."""
     folder = registry.blobs.folder_path(FILES, digest)
-    with disk_errors("looking for local copies", folder):
-        if not folder.is_dir():
-            return []
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    with disk_errors("looking for local copies", folder), suppress(FileNotFoundError):
+        if folder.is_dir():
+            return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return []  # perhaps deleted meanwhile
 
 
 def whole_local_file(registry: OpenRegistry, digest: str, size: int | None) -> Path | None:

@@ -255,3 +255,35 @@ def test_damaged_files_go_when_a_good_copy_is_here(registry, tmp_path):
         str(left.relative_to(registry.path))
     ]
     assert other.exists()
+
+
+def delete_what_appears(number, barrier, root, turns):
+    """Collect, prune, verify and measure without a grace period while others do the same."""
+    from localreg import Model, Registry
+    from localreg.operations.upkeep import cache, du
+
+    failed = []
+    with Registry(root, durability="fast") as registry:
+        barrier.wait(60)
+        for _ in range(turns):
+            model = registry.add(f"{root}/../pkg", f"m{number}")
+            model.get_local_copy()
+            if number % 2:
+                Model.remove(model, delete_weights_file=False)
+                failed += registry.gc(grace_seconds=0, dry_run=False).failed
+                failed += cache.prune(registry._chain, max_size=0, dry_run=False).failed
+            else:
+                Model.remove(model)
+                failed += [each.text for each in registry.verify(full=True).problems]
+                cache.cached(registry._chain)
+                du.usage(registry._chain.first)
+                failed += [each.problem.text for each in registry.repair().mended]
+    return failed
+
+
+def test_what_others_delete_meanwhile_is_no_failure(tmp_path, children):
+    """gc, cache prune, verify, du and repair at once: what is gone is not an error."""
+    for name in ("a", "b"):
+        write(tmp_path / "pkg" / name)
+    Registry(tmp_path / "r", durability="fast").close()
+    assert children.crowd(4, delete_what_appears, tmp_path / "r", 6) == [[]] * 4

@@ -1,0 +1,104 @@
+"""P1, P4, P30: a kill at any place loses nothing of earlier calls, and gc deletes what it left."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from itertools import pairwise
+
+import pytest
+from support.contents import check_sound, unaccounted
+from support.killed_calls import CALLS, prepare
+from support.kills import Killer
+from support.proofs import TIMES
+
+from localreg import Registry
+from localreg.blobs.archives.unpacking import remove_tree
+
+PLACES = 2 * TIMES  # of each call: 40 in a long run
+TAKEN_AWAY = {  # models that a call removes
+    "remove": "kept",
+    "remove with weights": "packed",
+    "remove with an upload": "uploaded",
+    "gc": "packed",
+}
+
+
+@pytest.fixture(scope="module")
+def killer(children):
+    with Killer(children, "support.killed_calls") as killer:
+        yield killer
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A folder that is as `prepare` leaves it, after each call of the function."""
+    from support.servers.file_site import FileSite
+
+    folder, copy = tmp_path_factory.mktemp("kills") / "work", tmp_path_factory.mktemp("copy") / "c"
+    folder.mkdir()
+
+    def fresh():
+        remove_tree(folder)
+        shutil.copytree(copy, folder)
+        return folder
+
+    site = FileSite()
+    try:
+        prepare(folder, site.url("/net.pt"))
+        with Registry(folder / "other", durability="fast") as other:
+            other.add(folder / "above.pt", "there")
+        shutil.copytree(folder, copy)
+        yield fresh
+    finally:
+        site.close()
+
+
+def check(folder, name):
+    """Open the registry after a kill, collect, and check what is there."""
+    check_sound(folder / "registry")
+    upstream = [folder / "other"] if name == "adopt" else []
+    with Registry(folder / "registry", durability="fast", upstream=upstream) as registry:
+        names = {each.name for each in registry.models(archived=True)}
+        wanted = {"kept", "packed", "fetched", "uploaded"} - {TAKEN_AWAY.get(name)}
+        assert wanted <= names, "P1: what was acknowledged before is there"
+        if name == "repair":
+            assert registry.repair().lost == ()
+        done = registry.gc(grace_seconds=0, dry_run=False)
+        assert done.failed == ()
+        assert registry.gc(grace_seconds=0).garbage == ()
+        verified = registry.verify(full=True)
+        assert verified.ok, verified.problems
+    assert unaccounted(folder / "registry", folder / "share") == []
+    if (folder / "registry2").exists():
+        with Registry(folder / "registry2", durability="fast") as registry:
+            registry.gc(grace_seconds=0, dry_run=False)
+        assert unaccounted(folder / "registry2") == []
+
+
+def places(name, killer, folder):
+    """Return before which of its calls of the system and of SQLite a call is killed."""
+    if TIMES == 1:  # a sample, another one for each call; most have more
+        return [random.Random(name).randrange(30)]
+    status, said = killer.run(name, folder)
+    assert status == 0, said
+    count = int(said)
+    assert count > 5
+    # One in each part of the call, so that all of it is covered.
+    edges = [count * number // PLACES for number in range(PLACES + 1)]
+    return [random.randrange(first, max(last, first + 1)) for first, last in pairwise(edges)]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", CALLS)
+def test_a_kill_at_any_place(name, killer, prepared):
+    """Whatever a call did when it was killed, only what is recorded is there after gc."""
+    for at in places(name, killer, prepared()):
+        folder = prepared()
+        status, said = killer.run(name, folder, at)
+        assert status in (-9, 0), said  # 0: it was done before
+        try:
+            check(folder, name)
+        except BaseException as error:
+            error.add_note(f"killed before call {at} of {name!r}")
+            raise

@@ -1,0 +1,193 @@
+"""The calls that are killed at many places; each is prepared first, and returned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from localreg import InputModel, Model, OutputModel, Registry, Task
+from localreg.operations.reports import pages
+from localreg.operations.upkeep import cache
+
+
+def prepare(folder, url):
+    """Make a registry, and files for the calls, in a folder.
+
+    It has a model of each kind: kept, a package, removed, referred to and uploaded; a task; a
+    download of `url`; and an upstream registry.
+    """
+    for name in ("w", "new", "second", "moved", "linked", "up", "above"):
+        (folder / f"{name}.pt").write_bytes(name.encode() * 1_000)
+    (folder / "pkg" / "deep").mkdir(parents=True)
+    for name in ("a", "b", "deep/c"):
+        (folder / "pkg" / name).write_bytes(name.encode() * 1_000)
+    (folder / "image.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 1_000)
+    (folder / "url").write_text(url)
+    with Registry(folder / "registry", durability="fast") as registry:
+        registry.add(folder / "w.pt", "kept", "p", tags=["a"])
+        registry.add(folder / "w.pt", "kept", "p")
+        registry.add(folder / "pkg", "packed", "p")
+        InputModel.import_model(url, name="fetched").get_local_copy()
+        InputModel.import_model(f"{url}?2", name="wanted")
+        gone = registry.add(folder / "second.pt", "gone")
+        Model.remove(gone, delete_weights_file=False)
+        task = Task.create("p", "t")
+        model = OutputModel(task, name="uploaded")
+        model.update_weights(
+            str(folder / "up.pt"), upload_uri=str(folder / "share"), async_enable=False
+        )
+        model.report_scalar("loss", "train", 1.0, 1)
+        kept = registry.model("p/kept")
+        kept.report_scalar("loss", "train", 1.0, 1)
+
+
+def opened(upstream=()):
+    registry = Registry("registry", durability="full", upstream=list(upstream))
+    registry.__enter__()
+    return registry
+
+
+def task():
+    opened()
+    return Task.get_task(task_name="t")
+
+
+def output():
+    return OutputModel(task(), name="made")
+
+
+def model(name="p/kept", registry=None):
+    return (registry or opened()).model(name)
+
+
+def closed(registry, call):
+    """Return a function that calls, and closes the registry."""
+
+    def both():
+        call(registry)
+        registry.close()
+
+    return both
+
+
+def add(name, **options):
+    return lambda: closed(opened(), lambda registry: registry.add(name, "new", **options))
+
+
+def damaged(registry):
+
+    path = next(Path("registry/blobs").rglob(registry.model("p/kept").digest[2:]))
+    path.chmod(0o644)
+    path.write_bytes(b"x")
+    return registry.repair
+
+
+def with_garbage():
+    registry = opened()
+    for name in ("p/kept", "p/packed"):
+        registry.model(name).get_local_copy()
+    Model.remove(registry.model("p/packed"), delete_weights_file=False)
+    return lambda: registry.gc(grace_seconds=0, dry_run=False)
+
+
+def adopting():
+    own = Registry("registry", upstream=["other"]).__enter__()
+    own.add("above.pt", "upstream")
+    return closed(own, lambda registry: registry.adopt())
+
+
+def reports():
+    logger = task().get_logger()
+
+    def report():
+        logger.report_media("media", "image", 1, local_path="image.png")
+        logger.report_scalar("a", "b", 1, 1)
+        logger.report_text("line", print_console=False)
+        logger.report_table("t", "s", 1, table_plot=[["a"], [1]])
+        logger.flush()
+
+    return report
+
+
+def whole_task():
+    registry = opened()
+
+    def run():
+        begun = Task.init("p", "run", reuse_last_task_id=False)
+        begun.connect({"lr": 0.1})
+        begun.upload_artifact("numbers", {"a": 1})
+        begun.close()
+        registry.close()
+
+    return run
+
+
+def edits():
+    registry = opened()
+    edited = registry.model("p/kept")
+
+    def edit():
+        edited.tags = ["x", "y"]
+        edited.set_metadata("k", 1)
+        registry.set_alias(edited, "prod")
+        edited.publish()
+        edited.archive()
+
+    return edit
+
+
+def uploading(background):
+    made = output()
+
+    def upload():
+        made.update_weights("new.pt", upload_uri=str(Path("share").absolute()),
+                            async_enable=background)  # fmt: skip
+        OutputModel.wait_for_uploads()
+
+    return upload
+
+
+CALLS = {
+    "init": lambda: lambda: Registry("registry2").close(),
+    "add": add("new.pt"),
+    "add a folder": add("pkg", project="q"),
+    "move": add("moved.pt", mode="move"),
+    "link": add("linked.pt", mode="link"),
+    "import with copy": lambda: closed(
+        opened(), lambda _: InputModel.import_model("new.pt", name="imported", copy=True)
+    ),
+    "import with copy of a URL": lambda: closed(
+        opened(),
+        lambda _: InputModel.import_model(Path("url").read_text() + "?1", name="u", copy=True),
+    ),
+    "download": lambda: model("wanted").get_local_copy,
+    "download again": lambda: (lambda fetched: lambda: fetched.get_local_copy(force_download=True))(
+        model("fetched")
+    ),
+    "unpack": lambda: model("p/packed").get_local_copy,
+    "update_weights": lambda: (lambda made: lambda: made.update_weights("new.pt"))(output()),
+    "update_weights_package": lambda: (
+        lambda made: lambda: made.update_weights_package(weights_path="pkg")
+    )(output()),
+    "upload": lambda: uploading(False),
+    "upload in the background": lambda: uploading(True),
+    "upload_artifact": lambda: (
+        lambda made: lambda: made.upload_artifact("w", "new.pt", wait_on_upload=True)
+    )(task()),
+    "reports": reports,
+    "report": lambda: model().report,
+    "site": lambda: closed(opened(), lambda registry: pages.write_site(registry._chain)),
+    "edits": edits,
+    "restore": lambda: closed(opened(), lambda registry: registry.restore("gone:1")),
+    "remove": lambda: (lambda each: lambda: Model.remove(each, delete_weights_file=False))(model()),
+    "remove with weights": lambda: (lambda each: lambda: Model.remove(each))(model("p/packed")),
+    "remove with an upload": lambda: (lambda each: lambda: Model.remove(each, force=True))(
+        model("p/uploaded")
+    ),
+    "a task": whole_task,
+    "prune": lambda: (
+        lambda registry: lambda: cache.prune(registry._chain, max_size=0, dry_run=False)
+    )(opened()),
+    "gc": with_garbage,
+    "repair": lambda: damaged(opened()),
+    "adopt": adopting,
+}
