@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from localreg import InputModel, Model, Registry, StorageManager, Task
+from localreg.api import ambient
 from localreg.cli.main import main
 from localreg.errors import LocalregError
 
@@ -316,10 +317,11 @@ def test_an_error_of_the_parser_does_not_show_a_secret(registry, monkeypatch):
     task.set_parameters({"Args/token": SECRET, "Args/url": DATABASE})
     monkeypatch.setenv("LOCALREG_TASK_ID", task.id)
     monkeypatch.setattr("sys.argv", ["train.py"])
-    Task.init("p", "train")
-    for name in ("token", "url"):
-        parser = argparse.ArgumentParser()
-        parser.add_argument(f"--{name}", type=int)
-        with pytest.raises(LocalregError, match=name) as raised:
-            parser.parse_args()
-        assert SECRET not in "".join(traceback.format_exception(raised.value))
+    with ambient.isolated():  # what argparse parsed belongs to the process
+        Task.init("p", "train", registry=registry)
+        for name in ("token", "url"):
+            parser = argparse.ArgumentParser()
+            parser.add_argument(f"--{name}", type=int)
+            with pytest.raises(LocalregError, match=name) as raised:
+                parser.parse_args()
+            assert SECRET not in "".join(traceback.format_exception(raised.value))
