@@ -236,7 +236,7 @@ def _check_nodes(document: Any) -> None:  # noqa: ANN401  (a node of ruamel.yaml
 
     A text between brackets without quotes must be on one line, and have no comment of JSON in it.
     """
-    to_check, checked = [(document, False)], set()
+    to_check, checked, merged = [(document, False)], set(), dict[int, int]()
     while to_check:
         node, inside = to_check.pop()
         if node.id == "scalar":
@@ -250,8 +250,29 @@ def _check_nodes(document: Any) -> None:  # noqa: ANN401  (a node of ruamel.yaml
                 if any(key.id != "scalar" for key, _ in node.value):
                     _refuse("a key is a list or a mapping")
                 to_check += [(part, inside) for pair in node.value for part in pair]
+                _count_merged(node, merged)
             else:
                 to_check += [(item, inside) for item in node.value]
+    if sum(merged.values()) > _YAML_VALUES:
+        _refuse(f"has more than {_YAML_VALUES:,} values")
+
+
+def _count_merged(node: Any, known: dict[int, int]) -> int:  # noqa: ANN401  (of ruamel.yaml)
+    """Return how many keys a mapping has once what it merges (``<<``) is written into it.
+
+    Args:
+        known: the numbers by node; those that are found are added.
+    """
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = 0  # it may lead back to itself
+    count = len(node.value)
+    for key, value in node.value:
+        if key.tag == "tag:yaml.org,2002:merge":
+            parts = value.value if value.id == "sequence" else [value]
+            count += sum(_count_merged(part, known) for part in parts if part.id == "mapping")
+    known[id(node)] = count
+    return count
 
 
 def _yaml_value(value: object, budget: Iterator[int]) -> object:

@@ -205,6 +205,8 @@ HOSTILE = {
     "deep YAML blocks": "- " * 100_000,
     "aliases of aliases": "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
     + "".join(f"a{n + 1}: &a{n + 1} [{','.join([f'*a{n}'] * 10)}]\n" for n in range(10)),
+    "merges of merges": "a0: &a0 {k: 1}\n"
+    + "".join(f"a{n + 1}: &a{n + 1}\n  <<: [{','.join([f'*a{n}'] * 10)}]\n" for n in range(10)),
     "deep HOCON": "a = x\nb = " + "[" * 50_000,
     "HOCON quotes": 'a = "' + '\\"' * 30_000,
     "long prose": "word " * 200_000,
