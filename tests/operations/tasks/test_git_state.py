@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from support.command_line import run_cli
 
 from localreg import Registry, Task
 from localreg.operations.tasks.git_state import (
@@ -208,6 +210,17 @@ def run_script(folder, script="train.py", **variables):
     return task._row().run, task.get_script(), ran.stderr
 
 
+def page():
+    """Return the page of the task, without its markup, and what `task show` prints."""
+    task = Task.get_task(task_name="train")
+    text = Path(task.get_output_log_web_page().removeprefix("file://")).read_text(encoding="utf-8")
+    _, out, _ = run_cli("task", "show", task.id)
+    shown = [line for line in out.splitlines() if line.startswith("commit")]
+    commit = shown[0].partition("commit")[2].strip()
+    assert commit in text, "both say the same"
+    return commit
+
+
 def contents(folder):
     return {
         str(path.relative_to(folder)): path.is_symlink() or path.read_bytes()
@@ -303,6 +316,7 @@ def test_a_branch_at_a_missing_commit_is_unknown(registry, repository):
     assert (facts["changed"], script["diff"]) == (None, None)
     assert "changes unknown (git cannot compare" in commit_text(facts)
     assert "are not known" in errors
+    assert "changes unknown (git cannot compare" in page()
 
 
 def test_a_broken_repository_is_unknown(registry, repository, tmp_path):
@@ -370,6 +384,7 @@ def test_what_is_too_large_is_left_out_whole_and_named(registry, repository, tmp
     assert facts["left_out"] == ["binary.bin"]
     assert commit_text(facts).endswith(", with changes; not recorded: binary.bin")
     assert "not recorded: binary.bin" in errors
+    assert ", with changes; not recorded: binary.bin" in page()
     assert len(patch_bytes(script["diff"])) < DIFF_LIMIT
     clean = tmp_path / "clean"
     git(tmp_path, "clone", "-q", repository, clean)
