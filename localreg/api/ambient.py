@@ -487,12 +487,17 @@ def drop_lost_tasks() -> None:
             _end(each)
 
 
-def tasks() -> list[tuple[Chain, str]]:
-    """Return the tasks of all registries that began in this process and have not ended."""
+def tasks(*, own: bool = False) -> list[tuple[Chain, str]]:
+    """Return the tasks of all registries that began in this process and have not ended.
+
+    Args:
+        own: only those that began in this thread.
+    """
+    here = threading.current_thread()
     found = {
         (each.task_id, each.chain.first): each.chain
         for each in tuple(_state.begun)
-        if each.task_id is not None
+        if each.task_id is not None and (each.thread is here or not own)
     }
     return [(chain, task_id) for (task_id, _), chain in found.items()]
 

@@ -39,11 +39,11 @@ class Registry:
     With a `path`, and in a ``with`` block, a registry that does not exist is made. Without them,
     the first call that writes makes it, and reading raises a NoRegistryError.
 
-    In a ``with`` block it is the current registry of the process. It is closed at the end of the
-    outermost block.
+    In a ``with`` block it is the current registry of the thread or coroutine, and of those that are
+    started in it (see ``localreg guide tasks``). It is closed at the end of the outermost block.
 
     Args:
-        path: the directory. If None, the current one: ``LOCALREG_HOME``, else the nearest
+        path: the directory. If None, the default one: ``LOCALREG_HOME``, else the nearest
             ``.localreg`` folder in the working directory or above it, else the user's data
             directory.
         durability: "full" (a finished call survives a power loss) or "fast" (it survives the end

@@ -228,6 +228,33 @@ def test_tasks_of_threads_end_when_the_process_ends(tmp_path, children):
         assert [Task.get_task(each).status for each in begun] == ["completed", "completed"]
 
 
+def test_a_task_whose_thread_raises_has_failed(tmp_path, children):
+    def raise_in_a_thread(home):
+        import threading
+
+        from localreg import Task, use_registry
+
+        use_registry(home, durability="fast")
+        threading.excepthook = lambda _: None  # print nothing
+        outer = Task.init(task_name="outer")
+        found = []
+
+        def work():
+            found.append(Task.init(task_name="t").id)
+            raise ValueError("no batch is left")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        return [found[0], outer.id]
+
+    mine, outer = children.run(raise_in_a_thread, tmp_path / "home")
+    with opened(tmp_path / "home"):
+        assert Task.get_task(mine).status == "failed"
+        assert "no batch is left" in Task.get_task(mine).get_status_message()
+        assert Task.get_task(outer).status == "completed"
+
+
 @pytest.fixture
 def nothing_parsed(registry):
     """Forget what argparse parses; the registry is current."""

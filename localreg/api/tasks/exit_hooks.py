@@ -6,6 +6,7 @@ import atexit
 import os
 import re
 import sys
+import threading
 import traceback
 
 from localreg import log, operations
@@ -39,8 +40,23 @@ def install() -> None:
 
     excepthook.localreg_original = original  # type: ignore[attr-defined]  # marks the hook
     sys.excepthook = excepthook
+    _watch_threads()
     _watch_exit()
     atexit.register(_end_all)
+
+
+def _watch_threads() -> None:
+    """Record that the tasks of a thread failed when an exception ends it."""
+    original = threading.excepthook
+
+    def excepthook(facts: threading.ExceptHookArgs) -> None:
+        if facts.exc_value is not None and not isinstance(facts.exc_value, SystemExit):
+            for chain, task_id in ambient.tasks(own=True):
+                end(chain, task_id, "failed", reason_of(facts.exc_value))
+                ambient.drop_task(chain.first, task_id)
+        original(facts)
+
+    threading.excepthook = excepthook
 
 
 def _watch_exit() -> None:

@@ -125,7 +125,7 @@ class Task(
         "failed" with the reason; when it ends, "completed"; when it is killed, "aborted".
 
         A process that runs a task again (``LOCALREG_TASK_ID`` names it) gets that task. If the
-        current task has the same project and name, it is returned.
+        task that this thread or coroutine began has the same project and name, it is returned.
 
         Args:
             project_name: a project, made if it does not exist; None for no project.
@@ -229,8 +229,12 @@ class Task(
     def current_task(cls) -> Task | None:
         """Return the current task of the current registry, or None.
 
-        It is the last task that `init` started in this process and that has not ended. In a worker
-        of multiprocessing it is the task of the process that started the worker.
+        It is the last task that `init` started in this thread or coroutine and that has not ended,
+        else that of the thread or coroutine that started this one, else that of the main thread.
+        In a worker of multiprocessing it is the task of the process that started the worker.
+
+        Raises:
+            RegistryReplacedError: (an OSError) its registry was removed or replaced.
         """
         return cls._current()
 
