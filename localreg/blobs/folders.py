@@ -20,7 +20,7 @@ from localreg.filesystem.plain_files import discard
 from localreg.filesystem.syncing import sync_folder
 from localreg.values.frozen import Frozen
 from localreg.values.ids import new_id
-from localreg.values.layout import BLOBS, FILES, LOCKS, TEMPORARY, TREES
+from localreg.values.layout import BLOBS, FILES, LOCKS, OUTSIDE_NOTE, TEMPORARY, TREES
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -134,6 +134,28 @@ class Folders(Frozen):
                 yield path
             finally:
                 discard(path)
+
+    @contextmanager
+    def writing_outside(self, folder: Path) -> Iterator[None]:
+        """Note that this process writes into a folder of the user: gc finds what a kill leaves.
+
+        The note is a file in ``tmp/``, and not a row: it waits for no lock, and needs no free page.
+        Where nothing can be written to the registry there is none.
+        """
+        from localreg.filesystem.temporary_owners import owner_mark
+
+        note = None
+        if self.cache_name is None:
+            with suppress(OSError, NotARegistryError):
+                there = self.make_folder(TEMPORARY) / f"{OUTSIDE_NOTE}-{new_id()}{owner_mark()}"
+                note = there
+                there.write_bytes(os.fsencode(os.path.realpath(folder)))
+        try:
+            yield
+        finally:
+            if note is not None:
+                with suppress(OSError):  # gc deletes it when this process has ended
+                    note.unlink(missing_ok=True)
 
     def lock_file(self, name: str) -> Path:
         """Return the path of a lock file; in a shared registry every member can lock it."""

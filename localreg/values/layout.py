@@ -20,6 +20,7 @@ What is unfinished has one of these names. A kill leaves it, and `gc` deletes it
     tmp/                   KIND-ID.OWNER                 bytes to keep, archives, new lock files
     tmp/                   get-URL-ID.OWNER              a folder with a download and its note;
                                                          OWNER is "free" after a failure
+    tmp/                   outside-ID.OWNER              names a folder of the user, see below
     .                      .ID-registry.db.OWNER         a database that is made, or backed up
     .                      .ID-NAME.OWNER                a folder of a shared registry
     files/DIGEST/          .ID-NAME.OWNER                a local copy
@@ -53,6 +54,7 @@ QUARANTINE = "quarantine"
 
 UNFINISHED_IN = {"": 0, FILES: 1, TREES: 0, REPORTS: 1}  # and in folders so many levels below
 UNFINISHED_DOWNLOAD = "get-"
+OUTSIDE_NOTE = "outside"
 _UNFINISHED = re.compile(
     r"\.([0-9a-f]{32})-.*(\.[0-9a-f]{12}-[0-9]{1,10})(?:-wal|-shm|-journal)?", re.DOTALL
 )

@@ -135,13 +135,12 @@ class Worker:
 
     def end(self):
         """Kill it, and return what it has said."""
-        died = self.process.poll()
         self.process.send_signal(signal.SIGKILL)
         _, errors = self.process.communicate()
-        assert died is None, f"it ended by itself: {errors}"
         self.log.seek(0)
         lines = [line for line in self.log if line.endswith("\n")]
         self.log.close()
+        assert self.process.returncode == -signal.SIGKILL, f"it ended by itself: {errors}"
         return [json.loads(line) for line in lines]
 
 
@@ -209,6 +208,8 @@ def test_random_operations_under_kills(tmp_path, children):
             said.append(workers[victim].end())
             workers[victim] = Worker(children, tmp_path, victim, seed := seed + 1)
     finally:
+        for worker in workers:
+            worker.process.kill()
         said += [worker.end() for worker in workers]
     assert sum(len(each) for each in said) > 10 * PROCESSES
 

@@ -51,7 +51,7 @@ def get_command(model: str, output: str, force: bool, archive: bool, directory: 
         if os.path.lexists(place) and not force:
             remedy = "delete it first" if source.is_dir() or place.is_dir() else "-f replaces it"
             raise PathExistsError(f"{place} exists already; {remedy}", path=str(place))
-        local_copies.copy_to(source, absolute("--output", place), replace=force)
+        local_copies.copy_to(chain, source, absolute("--output", place), replace=force)
     with already(f"{place} was written"):
         click.echo(place)
 

@@ -66,7 +66,8 @@ def export_images(
         for kind in kinds
     ]
     if jobs:
-        draw_images(jobs, size, keep)
+        with registry.blobs.writing_outside(place):
+            draw_images(jobs, size, keep)
     return written
 
 

@@ -84,7 +84,7 @@ def write_page(
         values = _values(chain, registry, owner, site)
         text = _html(chain, registry, owner, values, site)
         if path is not None:
-            return _write_outside(place, text)
+            return _write_outside(registry, place, text)
         return _write(place, text, registry.store.group)
     _check_writable(registry, "model.report(path=…) or `localreg report -o FILE`")
     _prepare(registry)
@@ -192,9 +192,13 @@ def _write(place: Path, text: str, group: int | None) -> Path:
     return place
 
 
-def _write_outside(place: Path, text: str) -> Path:
+def _write_outside(registry: OpenRegistry, place: Path, text: str) -> Path:
     """Write a page to a path of the user, where only a plain file is replaced."""
-    with disk_errors("writing a page", place), replacing_plain(place, "path") as temporary:
+    with (
+        registry.blobs.writing_outside(place.parent),
+        disk_errors("writing a page", place),
+        replacing_plain(place, "path") as temporary,
+    ):
         temporary.write_text(text, encoding="utf-8")
     return place
 
@@ -343,7 +347,7 @@ def write_comparison(chain: Chain, models: Sequence[Found], path: object = None)
     values = ComparePage(compared, {name: better(name) for name in names})
     text = pages.compare_page(values, _page_place(site))
     if path is not None:
-        return _write_outside(place, text)
+        return _write_outside(chain.first, place, text)
     return _write(place, text, registry.store.group)
 
 

@@ -26,6 +26,7 @@ from localreg.store.rows.upload_rows import UploadRow
 from localreg.values.frozen import Frozen
 from localreg.values.layout import (
     FILES,
+    OUTSIDE_NOTE,
     QUARANTINE,
     REPORTS,
     TEMPORARY,
@@ -65,15 +66,17 @@ class Candidate(Frozen, kw_only=True):
 
 
 def in_temporary_folder(registry: OpenRegistry, grace: float) -> Iterator[Candidate]:
-    """Yield what dead processes left in ``tmp``.
+    """Yield what dead processes left in ``tmp``, and in folders of the user.
 
     Args:
         grace: seconds that an unfinished download is kept for the next download of its URL, and
             what else may belong to a living process of another machine.
     """
     for path in entries(registry.blobs.folder_path(TEMPORARY)):
+        if path.name.startswith(f"{OUTSIDE_NOTE}-"):
+            yield from _outside(registry, path, grace)
         # The next download of the same URL can continue an unfinished one.
-        if path.name.startswith(UNFINISHED_DOWNLOAD):
+        elif path.name.startswith(UNFINISHED_DOWNLOAD):
             yield from _leftover(registry, path, grace, why="an unfinished download", wait=True)
         else:
             yield from _leftover(registry, path, grace)
@@ -163,6 +166,16 @@ def _unfinished(folder: Path, levels: int) -> Iterator[Path]:
             yield path
         elif levels and path.is_dir():
             yield from _unfinished(path, levels - 1)
+
+
+def _outside(registry: OpenRegistry, note: Path, grace: float) -> Iterator[Candidate]:
+    """Yield what a dead process left in a folder of the user, and the note that names it."""
+    with suppress(OSError, UnicodeDecodeError):  # deleted meanwhile, or not complete
+        folder = Path(os.fsdecode(note.read_bytes()))
+        for path in _unfinished(folder, 0) if folder.is_absolute() else ():
+            if note.name.endswith(_owner(path)):
+                yield from _leftover(registry, path, grace)
+    yield from _leftover(registry, note, grace)
 
 
 def in_quarantine(registry: OpenRegistry, grace: float) -> Iterator[Candidate]:

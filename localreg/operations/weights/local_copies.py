@@ -339,10 +339,12 @@ def private_copy(
     """
     from localreg.blobs.local_files.private_copy import copy_out, own_folder
 
-    return copy_out(path, own_folder(folder) / own_name(chain, found, path))
+    into = own_folder(folder)
+    with chain.first.blobs.writing_outside(into):
+        return copy_out(path, into / own_name(chain, found, path))
 
 
-def copy_to(path: Path, place: Path, *, replace: bool) -> Path:
+def copy_to(chain: Chain, path: Path, place: Path, *, replace: bool) -> Path:
     """Copy a local path of weights to a path that the user chose, completely or not at all.
 
     Args:
@@ -350,7 +352,8 @@ def copy_to(path: Path, place: Path, *, replace: bool) -> Path:
     """
     from localreg.blobs.local_files.private_copy import copy_out
 
-    return copy_out(path, place, replace=replace)
+    with chain.first.blobs.writing_outside(place.parent):
+        return copy_out(path, place, replace=replace)
 
 
 def own_name(chain: Chain, found: Found, path: Path) -> str:

@@ -91,6 +91,44 @@ def test_gc_looks_where_copies_of_read_only_registries_are(registry, dead, tmp_p
     assert kept.exists()
 
 
+def die_in_a_private_copy(root, folder, package):
+    """Die while a private copy is made."""
+    import os
+    import sys
+
+    from localreg import Registry
+
+    model = Registry(root, durability="fast").model("m")
+
+    def kill(event, arguments):
+        if event == "os.rename" and folder in str(arguments[1]):
+            os.kill(os.getpid(), 9)
+
+    model.get_local_copy()
+    sys.addaudithook(kill)
+    model.get_local_copy(target_folder=folder)
+
+
+@pytest.mark.parametrize("package", [False, True])
+def test_gc_deletes_an_unfinished_private_copy(registry, children, tmp_path, package):
+    """The registry notes the folders of users that it writes into."""
+    source = write(tmp_path / "pkg" / "w.pt")
+    registry.add(source.parent if package else source, "m")
+    folder = tmp_path / "mine"
+    write(folder / "own")
+    with children.start(die_in_a_private_copy, registry.path, folder, package) as child:
+        assert child.wait() == -9, child.stderr.read()
+    assert len(list(folder.iterdir())) == 2
+    found = registry.gc().garbage
+    assert str(folder) in " ".join(each.path for each in found)
+    assert registry.gc(dry_run=False).failed == ()
+    assert below(folder) == ["own"]
+    assert list(registry.path.glob("tmp/*")) == []
+    model = registry.model("m")
+    assert Path(model.get_local_copy(target_folder=tmp_path / "other")).exists()
+    assert list(registry.path.glob("tmp/*")) == []
+
+
 class TestUploads:
     """What an upload left at its destination goes, if this registry made it and none records it."""
 
