@@ -26,6 +26,8 @@ _NO_MODES = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP})
 REFUSED_NAME = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.ENOENT})
 _REFUSED = re.compile(r'[<>:"|?*\x00-\x1f]')
 _DEVICE = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[1-9¹²³]) *(\.|$)", re.IGNORECASE)
+# Of a name that FAT, NTFS and Windows refuse, or do not keep as it is.
+UNPORTABLE = re.compile(rf"{_REFUSED.pattern}|[. ]$|^{_DEVICE.pattern}", re.IGNORECASE)
 _SHORT = 80  # bytes; eCryptfs and gocryptfs allow little more than a hundred
 IN_USE = 32  # the number of Windows' error for a file that a program has open
 _REFUSALS = (5, IN_USE)  # 5: read-only, or being deleted
@@ -128,7 +130,7 @@ def is_portable(name: str) -> bool:
     >>> is_portable("net.pt"), is_portable("nul.txt"), is_portable("a."), is_portable("a:b")
     (True, False, False, False)
     """
-    return not (_REFUSED.search(name) or _DEVICE.match(name) or name.endswith((".", " ")))
+    return UNPORTABLE.search(name) is None
 
 
 def kept_name(name: str) -> str:

@@ -391,3 +391,29 @@ def run_again(folder):
 def test_a_task_is_run_again(other_system, tmp_path):
     code, error, status = other_system.run(run_again, tmp_path)
     assert (code, status) == (0, "completed"), error
+
+
+def download(folder, url, missing):
+    """Download weights, and what a server does not have; return what came of it."""
+    from pathlib import Path
+
+    from localreg import InputModel, Registry
+    from localreg.errors import DigestMismatchError, DownloadError
+
+    seen = []
+    with Registry(Path(folder) / "r"):
+        model = InputModel.import_model(url, name="net", copy=True)
+        seen.append(len(Path(model.get_local_copy()).read_bytes()))
+        for address, digest in ((missing, None), (f"{url}?again", "0" * 64)):
+            try:
+                InputModel.import_model(address, name="x", copy=True, expected_sha256=digest)
+            except (DigestMismatchError, DownloadError) as error:
+                seen.append(type(error).__name__)
+        seen.append([path.name for path in (Path(folder) / "r" / "tmp").iterdir()])
+    return seen
+
+
+def test_downloads(other_system, site, tmp_path):
+    """A part that nobody can continue is closed before it is deleted."""
+    seen = other_system.run(download, tmp_path, site.url(), site.url("/missing"))
+    assert seen == [len(site.files["/net.pt"]), "DownloadError", "DigestMismatchError", []]

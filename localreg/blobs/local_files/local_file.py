@@ -16,6 +16,7 @@ from localreg.blobs.local_files.copying import copy_file, is_copy, replacing, se
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import (
     REFUSED_NAME,
+    UNPORTABLE,
     kept_name,
     make_readonly_at,
     portable_name,
@@ -211,8 +212,11 @@ def _own_name(filename: str | None) -> str:
     may have written the database.
     """
     if filename and "/" not in filename and "\\" not in filename and filename.strip("."):
-        return kept_name(filename)
-    return kept_name(safe_filename(filename or "") or UNNAMED)
+        name = filename
+    else:
+        name = safe_filename(filename or "") or UNNAMED
+    # The pattern first: most calls for a local copy end here, and need no function of another file.
+    return kept_name(name) if UNPORTABLE.search(name) else name
 
 
 def _link(blob: Path, target: Path) -> bool:

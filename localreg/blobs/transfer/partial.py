@@ -51,7 +51,8 @@ class Part:
         self.size = 0
         self._synced = 0
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        self._descriptor = os.open(path, flags, 0o666)
+        self._writer = open(os.open(path, flags, 0o666), "wb", buffering=0)  # noqa: SIM115
+        self._descriptor = self._writer.fileno()
         try:
             self._hash = BackgroundHash(path)
             if self.note is None:
@@ -60,15 +61,18 @@ class Part:
                 self.size = os.lseek(self._descriptor, 0, os.SEEK_END)
                 self._hash.advance(self.size)
         except BaseException:
-            os.close(self._descriptor)
+            self._writer.close()
             raise
 
     def __enter__(self) -> Part:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self._hash.__exit__(None, None, None)
-        os.close(self._descriptor)
+        self._writer.close()
 
     def _read_note(self) -> Note | None:
         try:
@@ -125,7 +129,8 @@ class Part:
         return self.note is not None and 0 < self.size < self.note.total
 
     def discard(self) -> None:
-        """Delete the file and the note."""
+        """Close and delete the file, and the note; Windows deletes nothing that is open."""
+        self._close()
         with disk_errors("downloading weights", self.path):
             self._note_path.unlink(missing_ok=True)
             remove_file(self.path, missing_ok=True)
