@@ -67,3 +67,47 @@ def copy_of(template, folder):
     """Return a copy of a registry, in the place of an earlier one."""
     shutil.rmtree(folder, ignore_errors=True)
     return shutil.copytree(template, folder, symlinks=True)
+
+
+def hostile_values(root, chance):
+    """Give a column any value, in one row or in all; return what was done."""
+    found = tables(root)
+    while True:
+        table = chance.choice(sorted(found))
+        column, value = chance.choice(found[table]), chance.choice(VALUES)
+        one = f"{column} IS (SELECT {column} FROM {table} ORDER BY random() LIMIT 1)"
+        rows = chance.choice(["1", one])
+        if changed_cells(root, table, column, value, rows):
+            return f"{table}.{column} = {value} where {rows}"
+
+
+def damaged_pages(root, chance):
+    """Change bytes or pages of the database; return what was done."""
+    path = root / "registry.db"
+    data = bytearray(path.read_bytes())
+    size = int.from_bytes(data[16:18]) or 4096
+    pages = len(data) // size
+    first, second = (size * chance.randrange(pages) for _ in range(2))
+    kind = chance.choice(["bits", "bytes", "near bytes", "swap", "copy", "zeros", "garbage", "cut"])
+    if kind == "bits":
+        for _ in range(chance.randint(1, 30)):
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    elif kind == "bytes":
+        for _ in range(chance.randint(1, 30)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+    elif kind == "near bytes":
+        for place in range(first, first + chance.randint(1, 60)):
+            data[place] = chance.randrange(256)
+    elif kind == "swap":
+        one, other = data[first : first + size], data[second : second + size]
+        data[first : first + size], data[second : second + size] = other, one
+    elif kind == "copy":
+        data[first : first + size] = data[second : second + size]
+    elif kind == "zeros":
+        data[first : first + size] = bytes(size)
+    elif kind == "garbage":
+        data[first : first + size] = chance.randbytes(size)
+    else:
+        del data[first + chance.randrange(size) :]
+    path.write_bytes(data)
+    return f"{kind} at {first} and {second}"

@@ -81,6 +81,11 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise as_registry_error(error, path) from error
+    except UnicodeDecodeError as error:  # the sqlite3 module could not read SQLite's own message
+        raise DamagedRegistryError(
+            f"{path} is damaged, and its schema is not text; restore it from a backup",
+            path=str(path),
+        ) from error
     except DamagedRowError as error:
         if not error.path:  # the functions that check rows do not know it
             error.path = str(path)

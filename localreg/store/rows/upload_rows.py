@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from localreg.store.rows.checked_values import ID, TEXT, TIME, URL, WHOLE, Columns, or_null
 from localreg.values.frozen import Frozen
 
 Connection = sqlite3.Connection
@@ -29,6 +30,11 @@ class UploadRow(Frozen):
     etag: str | None = None
 
 
+_UPLOADS = Columns(
+    "upload", id=ID, url=URL, owner=TEXT, at=TIME, modified=or_null(WHOLE), etag=or_null(TEXT)
+)
+
+
 def announce(connection: Connection, row: UploadRow) -> None:
     """Record what is about to be written, or deleted; in a write transaction."""
     connection.execute(
@@ -50,7 +56,7 @@ def is_open(connection: Connection, upload_id: str) -> bool:
 
 def uploads(connection: Connection) -> list[UploadRow]:
     """Return all uploads that are not recorded, the oldest first."""
-    rows = connection.execute(
-        "SELECT id, url, owner, at, modified, etag FROM upload ORDER BY at, id"
+    rows = _UPLOADS.sound(
+        connection, "SELECT id, url, owner, at, modified, etag FROM upload ORDER BY at, id"
     )
     return [UploadRow(*row) for row in rows]
