@@ -109,7 +109,7 @@ def left_of(url: str, mark: UploadMark, etag: str | None = None) -> list[str]:
     if is_cloud(url):
         from localreg.blobs.transfer.cloud import upload as cloud_upload
 
-        return cloud_upload.left_of(url, mark.id, etag)
+        return cloud_upload.left_of(url, mark, etag)
     return [local_url(path) for path in folder_upload.left_of(url, mark)]
 
 

@@ -161,7 +161,7 @@ def _collect(chain: Chain, grace: float, *, dry_run: bool, servers: bool = True)
             try:
                 # FileNotFoundError: another collection deleted it meanwhile.
                 with disk_errors("deleting", registry.root), suppress(FileNotFoundError):
-                    if dry_run or each.delete():
+                    if (dry_run or each.delete()) and each.named:
                         garbage.append(Garbage(each.kind, each.path, each.size, each.why))
             except LocalregError as error:
                 failed.append(f"{each.path}: {error}")

@@ -54,6 +54,7 @@ class Candidate(Frozen, kw_only=True):
         due: when it may be deleted, in seconds since 1970; 0 for at once.
         delete: deletes it if it is still garbage, and returns True if it did.
         trouble: why it cannot be deleted; None if it can.
+        named: False if nothing is there, and `delete` only forgets a row.
     """
 
     kind: str
@@ -63,6 +64,7 @@ class Candidate(Frozen, kw_only=True):
     due: float
     delete: Callable[[], bool]
     trouble: str | None = None
+    named: bool = True
 
 
 def in_temporary_folder(registry: OpenRegistry, grace: float) -> Iterator[Candidate]:
@@ -237,7 +239,8 @@ def _upload(registry: OpenRegistry, row: UploadRow, grace: float) -> Iterator[Ca
         why=NOT_RECORDED,
         size=sum(size_of(place) or 0 for place in places if place is not None),
         due=due,
-        delete=withdraw if left else lambda: withdraw() and False,
+        delete=withdraw,
+        named=bool(left),
     )
 
 

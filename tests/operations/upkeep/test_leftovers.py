@@ -153,6 +153,7 @@ class TestUploads:
     def test_a_file_that_was_there_before_stays(self, registry, dead, tmp_path):
         place = write(tmp_path / "share" / "w.pt")
         announce(registry, upload_row(place, dead))
+        assert registry.gc().garbage == ()
         assert registry.gc(dry_run=False).garbage == ()
         assert place.exists()
         assert rows(registry, "SELECT count(*) FROM upload") == [(0,)]

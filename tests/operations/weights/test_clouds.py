@@ -18,8 +18,15 @@ from localreg.errors import (
     SourceNotFoundError,
     UploadError,
 )
+from localreg.store.rows import upload_rows
 
 MANY_PARTS = 20_000_000  # bytes; more than one part, and than one range
+
+
+def mark_of_a_process():
+    from localreg.filesystem.temporary_owners import owner_mark
+
+    return owner_mark()
 
 
 @pytest.fixture
@@ -170,6 +177,27 @@ class TestUploading:
         with pytest.raises(InvalidValueError, match="must be a plain file"):
             upload.upload(tmp_path, f"{object_store.url}/a/w.pt")
         assert object_store.keys() == []
+
+    @pytest.mark.parametrize("size", [7, MANY_PARTS])
+    def test_gc_deletes_the_object_of_an_upload_that_was_killed(
+        self, size, object_store, registry, write_file, children
+    ):
+        """An object is known by the id in its metadata; one with another id was there before."""
+        dead = children.run(mark_of_a_process)
+        store = registry._chain.first.store
+        data = write_file("w.pt", noise(size)[:size])
+        for number, known in ((1, "1" * 32), (2, "3" * 32)):
+            url = f"{object_store.url}/a/{number}/w.pt"
+            upload.upload(data, url, upload_id=f"{number}" * 32)
+            with store.write() as change:
+                row = upload_rows.UploadRow(known, url, dead, 1, None)
+                upload_rows.announce(change.connection, row)
+        assert len(object_store.keys()) == 2
+        (found,) = registry.gc().garbage
+        assert found.path.endswith("/a/1/w.pt")
+        assert registry.gc(dry_run=False).garbage == (found,)
+        assert [key.partition("a/")[2] for key in object_store.keys()] == ["2/w.pt"]  # noqa: SIM118
+        assert registry.gc().garbage == ()
 
     @pytest.mark.parametrize("size", [7, MANY_PARTS])
     def test_an_upload_reports_its_progress(self, size, object_store, write_file):

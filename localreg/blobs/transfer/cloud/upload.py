@@ -18,10 +18,11 @@ from localreg.blobs.transfer.cloud.place import Place, place_of
 from localreg.blobs.transfer.cloud.stores import check_extra, open_store
 from localreg.blobs.transfer.http.download import TRIES
 from localreg.blobs.transfer.pace import Pace, pace_from_environment
-from localreg.blobs.transfer.transferred import Uploaded
+from localreg.blobs.transfer.transferred import Uploaded, UploadMark
 from localreg.errors import UploadError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import changed, unchanged
+from localreg.filesystem.temporary_owners import is_alive
 from localreg.values.ids import new_id
 from localreg.values.urls import public_url
 
@@ -107,8 +108,11 @@ def seen(url: str) -> Seen | None:
     return target.run(find)
 
 
-def left_of(url: str, upload_id: str, etag: str | None) -> list[str]:
+def left_of(url: str, mark: UploadMark, etag: str | None) -> list[str]:
     """Return the URL if its object is of this upload, or has this ETag; else nothing.
+
+    Some servers lose the metadata of large objects. Then it counts that a process of this machine
+    made up the URL: nobody else can know the mark of this machine.
 
     Raises:
         UploadError: the server does not answer the question.
@@ -116,8 +120,11 @@ def left_of(url: str, upload_id: str, etag: str | None) -> list[str]:
     found = seen(url)
     if found is None:
         return []
-    ours = found.attributes.get(UPLOAD_ATTRIBUTE) == upload_id
-    return [url] if ours or (etag is not None and found.etag == etag) else []
+    if etag is not None:
+        return [url] if found.etag == etag else []
+    written = found.attributes.get(UPLOAD_ATTRIBUTE)
+    ours = written == mark.id or (written is None and is_alive(mark.owner) is not None)
+    return [url] if ours else []
 
 
 def delete(url: str) -> None:
