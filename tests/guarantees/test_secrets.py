@@ -197,7 +197,8 @@ COMMANDS = [
     ["path", "p/net"],
     ["get", "bare"],
     ["show", URL],
-    ["add", URL],
+    ["add", URL, "--reference"],
+    ["add", URL],  # what a model only pointed to is downloaded now; no server is there
     ["add", URL, "--move"],
     ["rm", "-f", "p/net"],
     ["restore", "p/net"],
@@ -213,7 +214,7 @@ def test_secrets_are_not_printed(registry, capfd):
     printed = "".join(capfd.readouterr())
     assert HIDDEN in printed
     assert SECRET not in printed
-    assert codes == [0] * 8 + [1, 1, 3, 0, 2] + [0] * 3 + [3]
+    assert codes == [0] * 8 + [1, 1, 3, 0, 1, 2] + [0] * 3 + [3]
 
 
 # tasks -------------------------------------------------------------------------------------

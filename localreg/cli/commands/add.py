@@ -165,7 +165,7 @@ def add_command(
         if known:
             upstream = found.registry != chain.first
             where = f" in the upstream registry {found.registry.root}" if upstream else ""
-            say(f"{url} is known already{where}: nothing was added or changed. Its model is:")
+            say(f"{url} is known already{where}: no version was added. Its model is:")
         details = model_details(chain, found)
         with already(f"{details.record.ref} was {'found' if known else 'added'}"):
             if as_json:
