@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import sqlite3
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -513,3 +514,34 @@ def test_a_missing_reserve_is_made_by_gc(tmp_path):
         registry.gc(dry_run=False)
         assert reserve.stat().st_size == 262_144
         assert "no reserve" not in run_cli("-R", registry.path, "doctor")[1]
+
+
+@pytest.mark.parametrize("full", [("ext4", "wal", "killed")], indirect=True)
+def test_readers_of_a_full_disk_do_not_lock_out_each_other_or_a_writer(full, children):
+    """P12, P29: threads and processes read at once; with space again another thread writes."""
+    with Registry(full) as registry, Registry(full) as other:
+        over, counts = threading.Event(), []
+
+        def read(opened):
+            while not over.is_set():
+                counts.append(len(opened.models()))
+
+        threads = [threading.Thread(target=read, args=(each,)) for each in (registry, other) * 2]
+        for each in threads:
+            each.start()
+        assert children.run(names_in, full) == ["kept", "late", "package", "unwanted"]
+        (full.parent / "ballast").unlink()
+        registry.model("kept").add_tags("t")
+        over.set()
+        for each in threads:
+            each.join()
+        assert set(counts) == {4}
+        assert other.model("kept").tags == ["t"]
+    check_sound(full)
+
+
+def names_in(root):
+    from localreg import Registry
+
+    with Registry(root) as registry:
+        return sorted(model.name for model in registry.models())

@@ -22,7 +22,7 @@ FORK_WAIT_SECONDS = 30.0
 
 
 class PassingConnection(OpenedConnection):
-    """A connection that locks out all others, and is closed after each use."""
+    """A connection that would keep others of the process from writing: closed after each use."""
 
 
 class _Slot:
@@ -135,11 +135,12 @@ class Connections:
         self._local.slot = slot
         return slot
 
-    def drop(self) -> None:
-        """Close this thread's connection if it is idle; the next use opens a new one."""
-        slot: _Slot | None = getattr(self._local, "slot", None)
-        if slot is not None:
-            slot.close()
+    def reopen(self) -> None:
+        """Close every idle connection of the process, and open this thread's one before others."""
+        with _fork_gate:
+            for each in list(_every):
+                each.release()
+            self._slot()
 
     def close(self) -> None:
         """Close every connection of this process; after this `mine` raises."""

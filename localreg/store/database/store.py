@@ -22,7 +22,7 @@ from localreg.errors import (
 from localreg.filesystem.access_rights import barrier
 from localreg.filesystem.disk_errors import has_little_room, is_full
 from localreg.store.database import opening
-from localreg.store.database.connections import Connections
+from localreg.store.database.connections import Connections, PassingConnection
 from localreg.store.database.readonly import (
     UnlockedConnection,
     connect_readonly,
@@ -405,7 +405,7 @@ class Store:
         for tries_left in reversed(range(opening.LOOKS)):
             with self._connections.mine() as connection:
                 try:
-                    if isinstance(connection, UnlockedConnection):
+                    if isinstance(connection, UnlockedConnection | PassingConnection):
                         raise full(self.path)
                     if lazy:
                         connection.execute("PRAGMA synchronous = NORMAL")
@@ -415,16 +415,16 @@ class Store:
                         raise
                 except sqlite3.OperationalError as error:
                     readonly = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY
-                    if self.group is None or not readonly or tries_left == 0:
+                    if not readonly or tries_left == 0:
                         raise
                 else:
                     yield connection
                     return
             # The connection was opened while the disk was full, or just after another member made
             # the log, when the group had no right to write to it yet. It would keep failing, so
-            # open another one.
-            self._connections.drop()
+            # open another one. SQLite lets all connections of the process share one open log.
             time.sleep(opening.LOOK_SECONDS)
+            self._connections.reopen()
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         from localreg.store.database.write_lock import begin_write

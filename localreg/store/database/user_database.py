@@ -17,8 +17,8 @@ def explore(store: Store) -> Database:
     It is closed with the store and before a fork; call this again then.
 
     Raises:
-        StorageFullError: the disk is full, and a killed process left a log that does not fit into
-            the database: then a connection would lock out all others.
+        StorageFullError: the disk is full, and a killed process left a log: then a connection that
+            stays open would keep others from writing.
     """
     with translated(store.path):
         while True:
