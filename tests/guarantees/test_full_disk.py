@@ -218,7 +218,7 @@ def test_errors_of_the_operating_system_are_translated(tmp_path, code, kind):
 
 # SQLite's codes for wrong use of it: only a defect of localreg can cause them.
 MISTAKES = frozenset(
-    "ERROR INTERNAL ABORT INTERRUPT NOTFOUND EMPTY SCHEMA TOOBIG CONSTRAINT MISMATCH MISUSE NOLFS "
+    "ERROR INTERNAL ABORT NOTFOUND EMPTY SCHEMA TOOBIG CONSTRAINT MISMATCH MISUSE NOLFS "
     "RANGE NOTICE WARNING".split()
 )
 MEANINGS = {
@@ -228,6 +228,7 @@ MEANINGS = {
     "CORRUPT": DamagedRegistryError,
     "NOTADB": DamagedRegistryError,
     "FORMAT": DamagedRegistryError,
+    "INTERRUPT": DamagedRegistryError,
     "FULL": StorageFullError,
     "READONLY": ReadOnlyRegistryError,
     "IOERR": StorageError,

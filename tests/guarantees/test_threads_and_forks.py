@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +33,7 @@ def test_many_threads_share_a_registry(tmp_path):
             assert sorted(pool.map(work, range(12))) == list(range(12))
         assert len(registry.models(name="m")) == 12 * 20
         assert len(shared.tags) == 12 * 20
-    assert [path.name for path in tmp_path.iterdir()] == ["registry.db"]
+    assert sorted(os.listdir(tmp_path)) == ["registry.db", "registry.db-reserve"]
     check_sound(tmp_path, events=1 + 2 * 12 * 20)
 
 
@@ -50,7 +51,7 @@ def test_connections_of_ended_threads_are_closed(tmp_path):
             thread.join()
             threads.append(thread)
         assert len(registry.models()) == 10
-    assert [path.name for path in tmp_path.iterdir()] == ["registry.db"]
+    assert sorted(os.listdir(tmp_path)) == ["registry.db", "registry.db-reserve"]
 
 
 def fork_while_threads_write(root):
