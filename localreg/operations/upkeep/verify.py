@@ -105,6 +105,8 @@ def verify(
     """
     problems = list(database_problems(registry, full=full))
     if problems:
+        with suppress(DamagedRegistryError):  # too damaged to name the rows too
+            problems += row_problems(registry)
         return Verification(0, 0, 0, tuple(problems))
     problems += row_problems(registry)
     with registry.store.read() as connection:
