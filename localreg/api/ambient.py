@@ -137,8 +137,11 @@ def _end(begun: _Begun) -> None:
 
 def _groups() -> Iterator[tuple[_Begun, ...]]:
     """Yield what counts here and has not ended, the last first: what is nearer comes first."""
+    mine = tuple(each for each in reversed(_mine.get()) if each in _state.begun)
+    yield mine
+    if len(mine) == len(_state.begun):  # as in every script with one thread
+        return
     begun, here, main = tuple(_state.begun), threading.current_thread(), threading.main_thread()
-    yield tuple(each for each in reversed(_mine.get()) if each in _state.begun)
     # In another context of this thread, as that of a fixture of pytest.
     yield tuple(each for each in reversed(begun) if each.began_in(here))
     yield tuple(each for each in reversed(_started_in()) if each in _state.begun)
@@ -514,7 +517,7 @@ def exit_status() -> object:
 
 def may_have_task() -> bool:
     """Return True if a registry can have a current task; opens and makes no registry."""
-    if any(each.task_id is not None for each in _seen()):
+    if _state.begun and any(each.task_id is not None for each in _seen()):
         return True
     return is_worker() and shared_task() is not None and _is_there()
 
