@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from localreg.errors import InvalidValueError
-from localreg.values.checks import check_text, shown
+from localreg.values.checks import check_text, one_value, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,14 +34,11 @@ def check_series(value: object) -> str:
 
 
 def check_iteration(value: object) -> int:
-    """Return an iteration: an integer or a whole float; None means 0."""
+    """Return an iteration: a whole number of any type; None means 0."""
     if value is None:
         return 0
     try:
-        if isinstance(value, float) and value.is_integer():
-            found = int(value)
-        else:
-            found = operator.index(value)  # type: ignore[arg-type]  # anything with __index__
+        found = _whole(value)
     except _REFUSED:
         raise InvalidValueError(
             f"iteration must be a whole number, not {type(value).__name__}: {shown(value)}",
@@ -53,12 +51,23 @@ def check_iteration(value: object) -> int:
     return found
 
 
+def _whole(value: object) -> int:
+    """Return a whole number of any type, also in an array of one element; raise for others."""
+    number = one_value(value)
+    if hasattr(number, "__index__"):
+        return operator.index(number)
+    found = int(number)  # type: ignore[call-overload]  # it raises where that is wrong
+    if found != number:  # a fraction; or text, which is equal to no number
+        raise ValueError
+    return cast("int", found)
+
+
 def check_history(argument: str, value: object) -> int | None:
     """Return how many iterations to keep: None for all, also for ClearML's -1."""
     if value is None:
         return None
     try:
-        found = operator.index(value)  # type: ignore[arg-type]  # anything with __index__
+        found = _whole(value)
     except _REFUSED:
         found = 0
     if found == 0 or isinstance(value, bool):
@@ -71,9 +80,12 @@ def check_history(argument: str, value: object) -> int | None:
 
 
 def check_number(argument: str, value: object) -> float:
-    """Return a number, numeric text, numpy scalar or tensor of one element as a float."""
+    """Return a number, numeric text, numpy scalar or tensor of one element as a float.
+
+    A complex number is refused: a float of it would lose its imaginary part.
+    """
     try:
-        return float(value)  # type: ignore[arg-type]  # it raises where that is wrong
+        return float(one_value(value))  # type: ignore[arg-type]  # it raises where that is wrong
     except _REFUSED as error:
         raise InvalidValueError(
             f"{argument} must be a number, not {type(value).__name__} {shown(value)}: "

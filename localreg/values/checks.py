@@ -6,6 +6,8 @@ file names, so they hold no NUL either and are short.
 
 from __future__ import annotations
 
+from typing import cast
+
 from localreg.errors import InvalidValueError
 
 NAME_LIMIT = 1_024
@@ -31,6 +33,20 @@ def shown(value: object, limit: int = 60) -> str:
         return f"an {type(value).__name__} that is too large to print"
     except RecursionError:
         return f"a {type(value).__name__} that nests too deep to print"
+
+
+def one_value(value: object) -> object:
+    """Return the Python number in a NumPy scalar, or in an array or tensor of one element.
+
+    Anything else is returned unchanged.
+    """
+    item = None if isinstance(value, (int, float, str)) else getattr(value, "item", None)
+    if not callable(item):
+        return value
+    try:
+        return cast("object", item())
+    except (TypeError, ValueError, RuntimeError, LookupError, AttributeError, ArithmeticError):
+        return value  # several elements; or not what other libraries mean by that name
 
 
 def check_text(

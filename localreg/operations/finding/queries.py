@@ -6,7 +6,7 @@ from localreg.errors import InvalidValueError
 from localreg.registry import OpenRegistry
 from localreg.store.rows import model_query
 from localreg.store.rows.model_query import NEWEST, ModelQuery, Order
-from localreg.values.checks import check_text, is_empty, kept_name, shown
+from localreg.values.checks import check_text, is_empty, kept_name, one_value, shown
 from localreg.values.frozen import replace
 from localreg.values.tags import FILTER_LIMIT, parse_tag_filter
 
@@ -103,11 +103,12 @@ def check_limit(argument: str, limit: object) -> int | None:
     """Return `limit` if it is a number of results, or None for all of them."""
     if limit is None:
         return None
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= LARGEST_LIMIT:
+    number = one_value(limit)  # numpy has integers of its own
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LARGEST_LIMIT:
         raise InvalidValueError(
             f"{argument} must be an int of 1 or more, not {shown(limit)}", argument=argument
         )
-    return limit
+    return number
 
 
 def _wanted_metadata(metadata: dict[object, object]) -> tuple[tuple[str, str], ...]:
