@@ -341,7 +341,7 @@ def open_located(
     path, found_by = locate()
     registry = open_registry(
         path,
-        durability=durability or default_durability(),
+        durability=default_durability() if durability is None else durability,
         readonly=readonly,
         make=make,
         why=_why(found_by),

@@ -14,6 +14,7 @@ from localreg.api.models.model import FoundModels, Model, handle
 from localreg.errors import InvalidValueError, NoRegistryError
 from localreg.progress import shown_progress
 from localreg.registry import Chain, check_directory, open_registry
+from localreg.values.checks import check_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Registry:
                 )
             # Before a registry is made.
             roots = tuple(check_directory("upstream", each) for each in upstream)
+        readonly = check_flag("readonly", readonly)
         if path is None:
             self._open = partial(
                 ambient.open_located, durability=durability, readonly=readonly, roots=roots
@@ -97,7 +99,9 @@ class Registry:
             self._found_chain = self._open(make=False) if readonly else _if_any(self._open)
             return
         first = open_registry(
-            path, durability=durability or ambient.default_durability(), readonly=readonly
+            path,
+            durability=ambient.default_durability() if durability is None else durability,
+            readonly=readonly,
         )
         self._found_chain = ambient.open_chain(first, roots) if roots else Chain(first)
 
@@ -359,7 +363,7 @@ class Registry:
         """
         with shown_progress("Verifying") as progress:
             return operations.upkeep.verify.verify(
-                self._chain, self._chain.first, full=bool(full), progress=progress
+                self._chain, self._chain.first, full=check_flag("full", full), progress=progress
             )
 
     def repair(self, full: bool = False) -> Repair:
@@ -375,7 +379,9 @@ class Registry:
             ``.mended``, each with how, and ``.lost``.
         """
         with shown_progress("Verifying") as progress:
-            return operations.upkeep.repair.repair(self._chain, full=bool(full), progress=progress)
+            return operations.upkeep.repair.repair(
+                self._chain, full=check_flag("full", full), progress=progress
+            )
 
     def adopt(self) -> Adoption:
         """Copy the bytes that only upstream registries have, and that this registry refers to.
@@ -411,7 +417,7 @@ class Registry:
             DamagedRegistryError: (an OSError) the database is damaged; nothing was deleted.
         """
         return operations.upkeep.gc.collect(
-            self._chain, grace_seconds=grace_seconds, dry_run=dry_run
+            self._chain, grace_seconds=grace_seconds, dry_run=check_flag("dry_run", dry_run)
         )
 
     def du(self) -> Usage:

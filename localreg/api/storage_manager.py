@@ -7,6 +7,7 @@ import os
 from localreg import log, operations
 from localreg.api.models.local_copies import or_none
 from localreg.api.models.model import open_of
+from localreg.values.checks import check_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,12 +58,15 @@ class StorageManager:
         if cache_context is not None:
             log.info("cache_context=%r is ignored: there is one cache", cache_context)
         wish = operations.weights.local_copies.check_wish(
-            remote_url, name=name, expected=expected_sha256, force=bool(force_download)
+            remote_url,
+            name=name,
+            expected=expected_sha256,
+            force=check_flag("force_download", force_download),
         )
         return or_none(
             lambda: str(
                 operations.weights.local_copies.copy_of_url(
-                    chain, wish, extract=bool(extract_archive)
+                    chain, wish, extract=check_flag("extract_archive", extract_archive)
                 )
             ),
             raise_on_error,

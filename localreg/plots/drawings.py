@@ -20,7 +20,7 @@ from localreg.plots.options import (
     check_plotly_options,
     check_point_mode,
 )
-from localreg.values.checks import check_comment, shown
+from localreg.values.checks import check_comment, check_flag, shown
 from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
@@ -130,7 +130,7 @@ def lines(
     options = {
         "names": [each.name for each in found],
         "mode": check_point_mode(mode),
-        "reverse_xaxis": bool(reverse_xaxis),
+        "reverse_xaxis": check_flag("reverse_xaxis", reverse_xaxis),
     } | _checked(xaxis=xaxis, yaxis=yaxis, comment=comment, extra_layout=extra_layout)
     return Drawing("line", options, parts)
 
@@ -185,7 +185,7 @@ def scatter3d(
     options = {
         "groups": len(groups),
         "mode": check_point_mode(mode),
-        "fill": bool(fill),
+        "fill": check_flag("fill", fill),
     } | _checked(xaxis=xaxis, yaxis=yaxis, zaxis=zaxis, comment=comment, extra_layout=extra_layout)
     return Drawing("scatter3d", options, parts)
 
@@ -242,7 +242,9 @@ def matrix(
     """Return a matrix to draw as a heatmap: row 0 is at the bottom unless `yaxis_reversed`."""
     found = matrix_of("matrix", value)
     options = _checked(xaxis=xaxis, yaxis=yaxis, comment=comment, extra_layout=extra_layout)
-    options |= _matrix_labels(found, xlabels, ylabels) | {"yaxis_reversed": bool(yaxis_reversed)}
+    options |= _matrix_labels(found, xlabels, ylabels) | {
+        "yaxis_reversed": check_flag("yaxis_reversed", yaxis_reversed)
+    }
     return Drawing("matrix", options, {"matrix": found})
 
 

@@ -89,6 +89,22 @@ def check_text(
     return value
 
 
+def check_flag(argument: str, value: object) -> bool:
+    """Return the truth of a value, as Python takes it.
+
+    Raises:
+        InvalidValueError: it has none, such as an array of several elements.
+    """
+    if value is True or value is False:
+        return value
+    try:
+        return bool(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidValueError(
+            f"{argument} must be True or False, not {type(value).__name__}", argument=argument
+        ) from error
+
+
 def is_empty(value: object) -> bool:
     """Return True for ""; False for anything else, also for what compares by element."""
     return isinstance(value, str) and not value

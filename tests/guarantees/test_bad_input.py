@@ -636,7 +636,7 @@ CALLS = {
         "packages|requirements",
     ),
     "Task.mark_failed(status_reason=)": (
-        lambda at, value: at.task.mark_failed(status_reason=value), ["\ud800"], "status_message",
+        lambda at, value: at.task.mark_failed(status_reason=value), ["\ud800"], "status_reason",
     ),
     "Task.mark_completed(status_message=)": (
         lambda at, value: at.task.mark_completed(status_message=value), [5, "\ud800"],

@@ -11,7 +11,7 @@ from localreg.api.models.model import Model, handle, open_of
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, ModelNotFoundError
 from localreg.progress import shown_progress
-from localreg.values.checks import check_name
+from localreg.values.checks import check_flag, check_name, is_empty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class InputModel(Model):
         registry: Registry | None = None,
     ) -> None:
         self._chain = open_of(registry)
-        if model_id is not None and model_id != "":
+        if model_id is not None and not is_empty(model_id):
             self._subject = operations.finding.references.find_model(self._chain, model_id)
             return
         query = operations.finding.queries.check_query(
@@ -160,7 +160,7 @@ class InputModel(Model):
                 weights_url,
                 description,
                 task=task,
-                copy=bool(copy),
+                copy=check_flag("copy", copy),
                 expected=expected_sha256,
                 progress=progress,
             )

@@ -14,6 +14,7 @@ from localreg.errors import (
     WeightsError,
 )
 from localreg.progress import shown_progress
+from localreg.values.checks import check_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ class WeightsMethods(ModelHandle):
 
         Source: ``get_weights`` of the InputModel page.
         """
-        path = or_none(lambda: self._copy(bool(extract_archive), force_download), raise_on_error)
+        path = or_none(
+            lambda: self._copy(check_flag("extract_archive", extract_archive), force_download),
+            raise_on_error,
+        )
         return None if path is None else str(path)
 
     def get_weights_package(
@@ -82,7 +86,10 @@ class WeightsMethods(ModelHandle):
         Source: ``get_weights_package`` of the InputModel page.
         """
         self._check_package()
-        path = or_none(lambda: self._copy(bool(extract_archive), force_download), raise_on_error)
+        path = or_none(
+            lambda: self._copy(check_flag("extract_archive", extract_archive), force_download),
+            raise_on_error,
+        )
         if path is None or return_path:
             return None if path is None else str(path)
         return sorted(path.iterdir()) if path.is_dir() else [path]
@@ -114,7 +121,7 @@ class WeightsMethods(ModelHandle):
 
         def get() -> str:
             path = self._copy(extract_archive, force_download)
-            if mutable or target_folder is not None:
+            if check_flag("mutable", mutable) or target_folder is not None:
                 chain, found = self._place()
                 return str(
                     operations.weights.local_copies.private_copy(chain, found, path, target_folder)
@@ -150,8 +157,8 @@ class WeightsMethods(ModelHandle):
             return operations.weights.local_copies.local_copy(
                 chain,
                 found,
-                extract=None if extract is None else bool(extract),
-                force=bool(force),
+                extract=None if extract is None else check_flag("extract", extract),
+                force=check_flag("force", force),
                 progress=progress,
             )
 
@@ -161,12 +168,13 @@ def or_none(get: Callable[[], Given], raise_on_error: bool) -> Given | None:
 
     An InvalidValueError, which is about an argument, is always raised.
     """
+    raising = check_flag("raise_on_error", raise_on_error)
     try:
         return get()
     except InvalidValueError:
         raise
     except _CANNOT as error:
-        if raise_on_error:
+        if raising:
             raise
         log.warning("%s", error)
         return None

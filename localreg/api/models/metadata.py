@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from localreg import operations
 from localreg.api.models.model_handle import ModelHandle
+from localreg.values.checks import check_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class MetadataMethods(ModelHandle):
         """
         found = self._found()
         operations.models.edits.set_all_metadata(
-            found.registry, found.id, metadata, replace=replace
+            found.registry, found.id, metadata, replace=check_flag("replace", replace)
         )
         return True
 

@@ -12,6 +12,7 @@ from localreg.api.models.model_handle import ModelHandle
 from localreg.api.reports.report_methods import ReportMethods
 from localreg.api.reports.reported_methods import ReportedMethods
 from localreg.errors import InvalidValueError, LocalregError
+from localreg.values.checks import check_flag
 from localreg.values.records import Owner
 
 TYPE_CHECKING = False
@@ -319,20 +320,23 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
         Source: ``remove`` of the InputModel page.
         """
+        raising = check_flag("raise_on_errors", raise_on_errors)
+        delete = check_flag("delete_weights_file", delete_weights_file)
+        forced = check_flag("force", force)
         try:
             found = _found(model, registry)
             removed = operations.models.removal.remove_model(
-                found.registry, found.id, delete_weights=delete_weights_file, force=force
+                found.registry, found.id, delete_weights=delete, force=forced
             )
             gone = removed.complete
             page = Owner("model", found.id)
             operations.reports.page_links.delete_page(found.registry, page)
         except (LookupError, ValueError) as error:
-            if raise_on_errors or not isinstance(error, LocalregError):
+            if raising or not isinstance(error, LocalregError):
                 raise
             log.warning("the model was not removed: %s", error)
             return False
-        if raise_on_errors and not gone:
+        if raising and not gone:
             raise InvalidValueError(
                 f"model {found.id} was removed, but not all of its weights could be deleted; the "
                 "log says why",

@@ -13,6 +13,7 @@ from localreg.operations.weights.ingest import Source
 from localreg.operations.weights.origin import check_filename
 from localreg.progress import shown_progress
 from localreg.registry import Chain
+from localreg.values.checks import check_flag, is_empty
 from localreg.values.frozen import Frozen, replace
 from localreg.values.urls import is_folder
 
@@ -59,19 +60,19 @@ def check_new_weights(
         task: the id of the task that makes them; `entry` is the name of the model on it.
         own, destination: URLs that were checked before.
     """
-    name = None if target_filename == "" else target_filename
+    name = None if is_empty(target_filename) else target_filename
     return NewWeights(
         filename=None if name is None else check_filename(name, "target_filename"),
         destination=destination,
         own_destination=own,
-        delete=bool(delete),
-        background=bool(background),
+        delete=check_flag("delete", delete),
+        background=check_flag("background", background),
         update=Update(
             task=task,
             entry=entry,
             iteration=None if iteration is None else _check_iteration(iteration),
-            comment=bool(comment),
-            package=bool(package),
+            comment=check_flag("comment", comment),
+            package=check_flag("package", package),
             keep_last=operations.finding.queries.check_limit("keep_last", keep_last),
         ),
     )
@@ -126,7 +127,7 @@ def update_package(
 
 
 def _given(value: object) -> bool:
-    return value is not None and value != ""
+    return value is not None and not is_empty(value)
 
 
 def _listed(files: object) -> tuple[Path, ...]:

@@ -10,6 +10,7 @@ from localreg.api import ambient
 from localreg.api.models.model import Model, open_of
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, NoTaskError
+from localreg.values.checks import is_empty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class OutputModel(Model):
             framework=framework,
         )
         self._entry = self._destination = None
-        if base_model_id is None or base_model_id == "":
+        if base_model_id is None or is_empty(base_model_id):
             made = operations.models.outputs.make_output(
                 self._chain.first, self._task_id, description
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localreg import operations
+from localreg.values.checks import check_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class ReportedMethods:
         """
         from plotly.graph_objects import Figure
 
-        found = operations.reports.charts.named_figures(*self._owned()[1:], full=bool(full))
+        found = operations.reports.charts.named_figures(
+            *self._owned()[1:], full=check_flag("full", full)
+        )
         return [Figure(each.figure, skip_invalid=True) for each in found]
 
     def report(
@@ -83,7 +86,8 @@ class ReportedMethods:
             path: where to write the page, which is then standalone; by default below
                 ``reports/`` in the registry.
         """
-        return operations.reports.pages.write_page(*self._owned(), standalone=standalone, path=path)
+        alone = check_flag("standalone", standalone)
+        return operations.reports.pages.write_page(*self._owned(), standalone=alone, path=path)
 
     def export_images(
         self,

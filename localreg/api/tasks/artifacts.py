@@ -9,6 +9,7 @@ from localreg import operations
 from localreg.api.models.local_copies import or_none
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError
+from localreg.values.checks import check_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +97,10 @@ class Artifact:
         return or_none(
             lambda: str(
                 operations.tasks.artifacts.local_path(
-                    self._chain, self._registry, record, extract=bool(extract_archive)
+                    self._chain,
+                    self._registry,
+                    record,
+                    extract=check_flag("extract_archive", extract_archive),
                 )
             ),
             raise_on_error,
@@ -212,7 +216,7 @@ class ArtifactMethods(TaskHandle):
             artifact_object,
             ending=extension_name,
             serialize=serialization_function,
-            move=bool(delete_after_upload),
+            move=check_flag("delete_after_upload", delete_after_upload),
         )
         operations.tasks.artifacts.keep_artifact(
             self._own_chain(), self._id, name, prepared, metadata=metadata, preview=preview

@@ -8,6 +8,7 @@ from localreg.api.reports.report_methods import ReportMethods
 from localreg.api.reports.reported_methods import ReportedMethods
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError
+from localreg.values.checks import check_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Logger(ReportMethods, ReportedMethods):
         """
         chain, owner = self._reports_to()
         operations.reports.writing.report_text(chain, owner, msg, level)
-        if print_console:
+        if check_flag("print_console", print_console):
             print(msg)  # noqa: T201  (as asked for)
 
     def report_plotly(
@@ -158,7 +159,9 @@ class Logger(ReportMethods, ReportedMethods):
         keep = check_history("max_image_history", max_image_history)
         given = {"local_path": local_path, "image": image, "matrix": matrix, "url": url}
         chain, owner = self._reports_to()
-        source = operations.reports.media.picture_of(chain, given, move=bool(delete_after_upload))
+        source = operations.reports.media.picture_of(
+            chain, given, move=check_flag("delete_after_upload", delete_after_upload)
+        )
         operations.reports.writing.report_file(
             chain, owner, title, series, iteration, source, keep=keep
         )
@@ -198,7 +201,10 @@ class Logger(ReportMethods, ReportedMethods):
         given = {"local_path": local_path, "stream": stream, "url": url}
         chain, owner = self._reports_to()
         source = operations.reports.media.file_of(
-            chain, given, ending=file_extension, move=bool(delete_after_upload)
+            chain,
+            given,
+            ending=file_extension,
+            move=check_flag("delete_after_upload", delete_after_upload),
         )
         operations.reports.writing.report_file(
             chain, owner, title, series, iteration, source, keep=keep

@@ -11,6 +11,7 @@ from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, ModelNotFoundError
 from localreg.operations.finding.upstream import Found
 from localreg.registry import Chain
+from localreg.values.checks import is_empty
 
 
 class ModelMethods(TaskHandle):
@@ -31,7 +32,7 @@ class ModelMethods(TaskHandle):
         Raises:
             ModelNotFoundError: the model does not exist.
         """
-        if model_id:
+        if not (model_id is None or is_empty(model_id)):
             found = operations.finding.references.find_model(self._own_chain(), model_id).id
         else:
             found = _newest_of(self._own_chain(), model_name)
@@ -153,7 +154,7 @@ class TaskModels(Sequence[Model]):
 
 
 def _newest_of(chain: Chain, name: str | None) -> str:
-    if not name:
+    if name is None or is_empty(name):
         raise InvalidValueError("give a model_id or a model_name", argument="model_id")
     found = operations.finding.upstream.search(
         chain, operations.finding.queries.check_query(name=name, limit=1)

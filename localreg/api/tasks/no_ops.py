@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.task_handle import TaskHandle
+from localreg.values.checks import check_text
 
 
 class NoOpMethods(TaskHandle):
@@ -87,7 +88,8 @@ class NoOpMethods(TaskHandle):
 
     def get_reported_single_value(self, name: str) -> float | None:
         """Return a single value by its name, or None when none was reported."""
-        return operations.reports.reading.singles(*self._owned()[1:]).get(name)
+        found = operations.reports.reading.singles(*self._owned()[1:])
+        return found.get(check_text("name", name))
 
     def get_output_log_web_page(self) -> str:
         """Write the task's page, and return its ``file://`` URL.

@@ -27,6 +27,7 @@ from localreg.operations.tasks.parameters import (
     stored,
     value_of,
 )
+from localreg.values.checks import check_text
 from localreg.values.labels import check_labels
 
 TYPE_CHECKING = False
@@ -141,6 +142,7 @@ class ParameterMethods(TaskHandle):
 
     def get_configuration_object(self, name: str) -> str | None:
         """Return a configuration as text, or None."""
+        check_text("name", name)
         if self._is_run_again():
             operations.tasks.asked.mark_used(
                 self._registry, self._id, operations.tasks.asked.CONFIGURATION, [name]

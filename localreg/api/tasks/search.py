@@ -9,6 +9,7 @@ from localreg.api import ambient
 from localreg.api.models.model import open_of
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, TaskNotFoundError
+from localreg.values.checks import is_empty, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,16 +54,20 @@ class SearchMethods(TaskHandle):
             InvalidValueError: (a ValueError) a filter cannot be used, or none is given.
         """
         chain = open_of(registry)
-        if task_id or not (tags or task_filter):
+        by_id = not (task_id is None or is_empty(task_id))
+        status = _status(task_filter)
+        if by_id or (
+            (tags is None or (isinstance(tags, (list, tuple)) and not tags)) and status is None
+        ):
             try:
                 hit = operations.tasks.search.look_up_task(chain, task_id, project_name, task_name)
             except TaskNotFoundError:
-                if task_id:
+                if by_id:
                     raise
                 return None
             return cls._of(chain, hit.registry, hit.id)
         search = operations.tasks.search.check_search(
-            project=project_name, name=task_name, tags=tags, status=_status(task_filter)
+            project=project_name, name=task_name, tags=tags, status=status
         )
         found = operations.tasks.search.search_tasks(chain, search)
         return cls._of(chain, found[0].registry, found[0].id) if found else None
@@ -124,12 +129,17 @@ class SearchMethods(TaskHandle):
         found = cls.get_tasks(
             None, project_name, task_name, tags, True, task_filter, registry=registry
         )
-        if not additional_return_fields:
+        fields = () if additional_return_fields is None else tuple(additional_return_fields)
+        for each in fields:
+            if not isinstance(each, str) or each.startswith("_") or not hasattr(cls, each):
+                raise InvalidValueError(
+                    "additional_return_fields must be names of properties of a task, not "
+                    f"{shown(each)}",
+                    argument="additional_return_fields",
+                )
+        if not fields:
             return [task.id for task in found]
-        return [
-            {"id": task.id} | {name: getattr(task, name) for name in additional_return_fields}
-            for task in found
-        ]
+        return [{"id": task.id} | {name: getattr(task, name) for name in fields} for task in found]
 
     @classmethod
     def clone(
@@ -165,8 +175,10 @@ class SearchMethods(TaskHandle):
             chain, source = source_task._own_chain(), source_task.id
         else:
             chain = open_of(registry)
-            source = source_task or ambient.current_task(chain) or ""
-            source = operations.tasks.search.find_task(chain.first, source or None)
+            given = source_task
+            if given is None or is_empty(given):
+                given = ambient.current_task(chain)
+            source = operations.tasks.search.find_task(chain.first, given)
         into = (
             None
             if project is None
@@ -182,6 +194,10 @@ class SearchMethods(TaskHandle):
 
 
 def _status(given: Mapping[str, object] | None) -> object:
+    if given is not None and not isinstance(given, Mapping):
+        raise InvalidValueError(
+            f"task_filter must be a dict, not {type(given).__name__}", argument="task_filter"
+        )
     unknown = set(given or {}) - {"status"}
     if unknown:
         raise InvalidValueError(

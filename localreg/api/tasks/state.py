@@ -9,6 +9,7 @@ from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, LocalregError, RegistryReplacedError
+from localreg.values.checks import check_flag, check_text, is_empty
 from localreg.values.records import Owner
 
 TYPE_CHECKING = False
@@ -104,7 +105,8 @@ class StateMethods(TaskHandle):
             TaskNotFoundError: the parent does not exist.
         """
         given = parent.id if isinstance(parent, TaskHandle) else parent
-        found = operations.tasks.search.find_task(self._registry, given) if given else None
+        known = not (given is None or is_empty(given))
+        found = operations.tasks.search.find_task(self._registry, given) if known else None
         operations.tasks.lifecycle.set_task(self._registry, self._id, "parent", found)
 
     @property
@@ -297,7 +299,8 @@ class StateMethods(TaskHandle):
             status_reason, status_message: the reason, for people to read.
             ignore_errors, force: as for `mark_completed`.
         """
-        given = [each for each in (status_reason, status_message) if each is not None]
+        reasons = {"status_reason": status_reason, "status_message": status_message}
+        given = [check_text(name, each) for name, each in reasons.items() if each is not None]
         self._mark("failed", "\n".join(given) if given else None)
 
     def mark_stopped(self, force: bool = False, status_message: str | None = None) -> None:
@@ -347,21 +350,24 @@ class StateMethods(TaskHandle):
         Raises:
             TaskNotFoundError: it does not exist any more, with `raise_on_error`.
         """
+        raising = check_flag("raise_on_error", raise_on_error)
         try:
             gone = operations.tasks.removal.delete_task(
                 self._registry,
                 self._id,
-                models=bool(delete_artifacts_and_models),
-                spare_used=bool(skip_models_used_by_other_tasks),
+                models=check_flag("delete_artifacts_and_models", delete_artifacts_and_models),
+                spare_used=check_flag(
+                    "skip_models_used_by_other_tasks", skip_models_used_by_other_tasks
+                ),
             )
         except LocalregError as error:
-            if raise_on_error:
+            if raising:
                 raise
             log.warning("the task was not removed: %s", error)
             return False
         ambient.drop_task(self._registry, self._id)
         operations.reports.page_links.delete_page(self._registry, Owner("task", self._id))
-        if raise_on_error and not gone:
+        if raising and not gone:
             raise InvalidValueError(
                 f"task {self._id} is removed, but not all of its models; the log says why",
                 argument="delete_artifacts_and_models",

@@ -22,6 +22,7 @@ from localreg.api.tasks.search import SearchMethods
 from localreg.api.tasks.state import StateMethods
 from localreg.errors import InvalidValueError, LocalregError
 from localreg.operations.tasks.parameters import ARGUMENTS, GENERAL, check_parameters
+from localreg.values.checks import check_flag, check_text, is_empty, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -220,8 +221,8 @@ class Task(
                 chain.first, project=project_name, name=task_name, task_type=task_type, run=run
             ),
         )
-        if argparse_args:
-            values = check_parameters("argparse_args", dict(argparse_args), ARGUMENTS)
+        if argparse_args is not None:
+            values = check_parameters("argparse_args", _pairs(argparse_args), ARGUMENTS)
             operations.tasks.parameters.set_parameters(chain.first, task.id, values)
         return task
 
@@ -261,7 +262,7 @@ class Task(
         Raises:
             RegistryError: (an OSError) they cannot be written; they stay buffered.
         """
-        if wait_for_uploads:
+        if check_flag("wait_for_uploads", wait_for_uploads):
             from localreg.api.models.output_model import OutputModel
 
             OutputModel.wait_for_uploads()
@@ -290,7 +291,7 @@ class Task(
 
         Source: ``Task.connect`` of the ClearML SDK.
         """
-        ignore = bool(ignore_remote_overrides)
+        ignore = check_flag("ignore_remote_overrides", ignore_remote_overrides)
         if isinstance(mutable, InputModel):
             connect(mutable, self, name, ignore, comment=True)
             return mutable
@@ -300,14 +301,14 @@ class Task(
             mutable.connect(self, name)
             return mutable
         if isinstance(mutable, Mapping):
-            return self._connect_dict(mutable, name or GENERAL, ignore=ignore)
+            return self._connect_dict(mutable, _section(name, GENERAL), ignore=ignore)
         import argparse
 
         if isinstance(mutable, argparse.ArgumentParser):
             self._follow_arguments()
             return mutable
         if isinstance(mutable, argparse.Namespace):
-            return self._connect_arguments(mutable, name or ARGUMENTS, ignore=ignore)
+            return self._connect_arguments(mutable, _section(name, ARGUMENTS), ignore=ignore)
         if isinstance(mutable, Model):
             raise InvalidValueError(
                 f"mutable must be an InputModel, not {type(mutable).__name__}: "
@@ -320,7 +321,7 @@ class Task(
                 f"attributes, not {type(mutable).__name__}",
                 argument="mutable",
             )
-        return self._connect_object(mutable, name or GENERAL, ignore=ignore)
+        return self._connect_object(mutable, _section(name, GENERAL), ignore=ignore)
 
     def _follow_arguments(self) -> None:
         """Record what argparse parses from now on, and what it parsed before."""
@@ -348,6 +349,21 @@ class Task(
             before = [] if found is None else [found]
         for each in before:
             record(each)
+
+
+def _section(name: object, usual: str) -> str:
+    """Return the section for connected values; None and "" mean the usual one."""
+    return usual if name is None or is_empty(name) else check_text("name", name)
+
+
+def _pairs(given: object) -> dict[object, object]:
+    try:
+        return dict(given)  # type: ignore[call-overload,no-any-return]  # it raises where wrong
+    except (TypeError, ValueError) as error:
+        raise InvalidValueError(
+            f"argparse_args must be pairs (name, value), not {shown(given)}",
+            argument="argparse_args",
+        ) from error
 
 
 def _log_unused(**given: object) -> None:

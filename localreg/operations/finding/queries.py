@@ -6,7 +6,7 @@ from localreg.errors import InvalidValueError
 from localreg.registry import OpenRegistry
 from localreg.store.rows import model_query
 from localreg.store.rows.model_query import NEWEST, ModelQuery, Order
-from localreg.values.checks import check_text, is_empty, kept_name, one_value, shown
+from localreg.values.checks import check_flag, check_text, is_empty, kept_name, one_value, shown
 from localreg.values.frozen import replace
 from localreg.values.tags import FILTER_LIMIT, parse_tag_filter
 
@@ -57,8 +57,8 @@ def check_query(
         name=None if name is None else _exact("model_name", name),
         tags=parse_tag_filter(tags),
         metadata=_wanted_metadata(metadata) if metadata else (),
-        published=bool(published),
-        archived=bool(archived),
+        published=check_flag("published", published),
+        archived=check_flag("archived", archived),
         limit=check_limit("max_results", limit),
         order=NEWEST if order is None else check_order(order),
     )

@@ -143,7 +143,7 @@ def _record(
 def _check_source(
     source: object, mode: object, filename: object, expected: object
 ) -> tuple[Source, Origin]:
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise InvalidValueError(
             f"mode must be one of {', '.join(MODES)}, not {shown(mode)}", argument="mode"
         )

@@ -11,6 +11,7 @@ from localreg.operations.weights.origin import check_pin, origin_of
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import model_rows
+from localreg.values.checks import check_flag
 from localreg.values.frozen import Frozen, replace
 from localreg.values.records import Json, TaskRecord, WeightsRecord
 from localreg.values.urls import WeightsURL, is_folder, parse_weights_url
@@ -277,7 +278,7 @@ def find_by_url(chain: Chain, url: object, *, archived: bool) -> Found | None:
 
     def find(each: OpenRegistry) -> tuple[int, Found] | None:
         with each.store.read() as connection:
-            model_id = _newest(each, connection, parsed, archived=bool(archived))
+            model_id = _newest(each, connection, parsed, archived=check_flag("archived", archived))
             if model_id is None or hidden(chain, each, [model_id]):
                 return None
             row = model_rows.model_row(connection, model_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from localreg.operations.finding.references import check_project_name, ensure_project
 from localreg.operations.weights.origin import Origin, weights_record
 from localreg.store.events.change import Change
-from localreg.values.checks import check_comment, check_name
+from localreg.values.checks import check_comment, check_flag, check_name, is_empty
 from localreg.values.config_text import config_to_text
 from localreg.values.frameworks import infer_framework
 from localreg.values.frozen import Frozen, replace
@@ -64,7 +64,7 @@ def describe(
         project=check_project_name(project),
         comment=check_comment(comment),
         framework=(
-            None if framework is None or framework == "" else check_name("framework", framework)
+            None if framework is None or is_empty(framework) else check_name("framework", framework)
         ),
         tags=check_tags("tags", tags),
         metadata={
@@ -73,8 +73,8 @@ def describe(
         },
         labels=check_labels(label_enumeration),
         config=config_to_text(config_text, config_dict),
-        package=bool(is_package),
-        published=bool(create_as_published),
+        package=check_flag("is_package", is_package),
+        published=check_flag("create_as_published", create_as_published),
     )
 
 

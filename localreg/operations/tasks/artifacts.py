@@ -56,6 +56,11 @@ def prepare(
     """
     stem = (safe_filename(name) or "artifact").replace(".", "_")
     if serialize is not None:
+        if not callable(serialize):
+            raise InvalidValueError(
+                f"serialization_function must be a function, not {type(serialize).__name__}",
+                argument="serialization_function",
+            )
         data = serialize(value)
         if not isinstance(data, bytes | bytearray):
             raise InvalidValueError(

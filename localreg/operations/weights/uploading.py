@@ -27,7 +27,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, model_rows, upload_rows
 from localreg.store.rows.upload_rows import UploadRow
-from localreg.values.checks import shown
+from localreg.values.checks import is_empty, shown
 from localreg.values.frozen import Frozen, replace
 from localreg.values.ids import new_id, now
 from localreg.values.records import TaskRecord, WeightsRecord
@@ -57,7 +57,7 @@ def check_destination(argument: str, uri: object) -> str | None:
     Raises:
         InvalidURLError: it is not a URL, or localreg cannot upload to it.
     """
-    if uri is None or uri == "":
+    if uri is None or is_empty(uri):
         return None
     parsed = parse_named_url(argument, uri)
     if parsed.path is None:
@@ -80,7 +80,7 @@ def check_output_uri(uri: object) -> str | None:
     Raises:
         InvalidURLError: it is not a URL, or names an object store that cannot be used.
     """
-    if uri is None or uri == "" or isinstance(uri, bool):
+    if uri is None or is_empty(uri) or isinstance(uri, bool):
         return None
     parsed = parse_named_url("output_uri", uri)
     if parsed.path is None and not is_cloud(parsed.text):

@@ -87,7 +87,7 @@ class Store:
         make: bool = True,
         why: str = "",
     ) -> None:
-        if durability not in ("full", "fast"):
+        if not isinstance(durability, str) or durability not in ("full", "fast"):
             raise InvalidValueError(
                 f'durability must be "full" or "fast", not {shown(durability)}',
                 argument="durability",
