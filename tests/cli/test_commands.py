@@ -622,7 +622,9 @@ def test_nothing_is_deleted_in_bulk_unless_that_is_said(run, tmp_path):
     (tmp_path / "m.pt").write_bytes(b"weights")
     run("add", "m.pt")
     run("rm", "-f", "m")
-    assert "Nothing to delete" in run("gc")[2]
+    said = run("gc")[2]
+    assert "Nothing to delete.\n7 B wait for the end of the grace period" in said
+    assert re.search(r"from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC on, in (1 d|23 h 5\d min)\.", said)
     code, out, err = run("gc", "--grace", "0s")
     assert (code, "weights" in out, "--delete" in err) == (0, True, True)
     assert json.loads(run("gc", "--grace", "0s", "--json")[1])["dry_run"] is True

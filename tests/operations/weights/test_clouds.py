@@ -186,11 +186,12 @@ class TestUploading:
         dead = children.run(mark_of_a_process)
         store = registry._chain.first.store
         data = write_file("w.pt", noise(size)[:size])
-        for number, known in ((1, "1" * 32), (2, "3" * 32)):
+        strange = ".0123456789ab-1"  # of another machine
+        for number, known, owner in ((1, "1" * 32, dead), (2, "3" * 32, strange)):
             url = f"{object_store.url}/a/{number}/w.pt"
             upload.upload(data, url, upload_id=f"{number}" * 32)
             with store.write() as change:
-                row = upload_rows.UploadRow(known, url, dead, 1, None)
+                row = upload_rows.UploadRow(known, url, owner, 1, None)
                 upload_rows.announce(change.connection, row)
         assert len(object_store.keys()) == 2
         (found,) = registry.gc().garbage
