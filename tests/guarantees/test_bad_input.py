@@ -512,7 +512,7 @@ CALLS = {
         lambda at, value: Task.get_task(value), [None, "", *NOT_AN_ID], "task_id|task with id",
     ),
     "Task.get_task(task_name=)": (
-        lambda at, value: Task.get_task(task_name=value), ["", *NOT_A_NAME], "task_name|no task",
+        lambda at, value: Task.get_task(task_name=value), NOT_A_TEXT, "task_name",
     ),
     "Task.get_task(project_name=)": (
         lambda at, value: Task.get_task(project_name=value, task_name="train"),

@@ -282,12 +282,17 @@ def copy_under_a_refused_name(root, code):
 
     import localreg
 
-    make = os.open
+    make, rename = os.open, os.replace
 
     def refuse(path, *arguments, **options):
         if ":" in Path(path).name:
             raise OSError(code, os.strerror(code), path)
         return make(path, *arguments, **options)
+
+    def refuse_as_target(path, target):
+        if ":" in Path(target).name:
+            raise OSError(code, os.strerror(code), target)
+        rename(path, target)
 
     def no_link(*args, **kwargs):
         raise PermissionError(1, "Operation not permitted")
@@ -295,7 +300,7 @@ def copy_under_a_refused_name(root, code):
     with localreg.Registry(root) as registry:
         model = registry.model("kept/b:c?.pt")
         Path(model.get_local_copy()).unlink()
-        os.open, os.link = refuse, no_link
+        os.open, os.replace, os.link = refuse, refuse_as_target, no_link
         return [Path(model.get_local_copy()).name for _ in range(2)]
 
 

@@ -63,12 +63,12 @@ RUNNER = "run.py"  # `python -m localreg.run SCRIPT`: runs the script that its c
 def test_no_module_can_execute_what_it_reads(source):
     """P23: no module of the package imports an unpickler or calls an evaluator.
 
-    Only the runner does: it executes the main module that its command line names.
+    Only the runner does: it executes the main module, or the code, that its command line names.
     """
     found = list(offences(ast.parse(source.read_text(encoding="utf-8"))))
     if source.name == RUNNER:
-        assert len(found) == 2
-        assert all(each.endswith(": exec") for each in found)
+        calls = sorted(each.rpartition(": ")[2] for each in found)
+        assert calls == ["compile", "exec", "exec"]
     else:
         assert found == []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import threading
 from contextlib import contextmanager
 
 import pytest
@@ -15,7 +14,7 @@ from localreg import InputModel, OutputModel, Task
 from localreg.errors import InvalidValueError
 from localreg.operations.models import adding, recording
 
-SIZE = 6_000_000
+SIZE = 3_000_000  # so small that it is hashed in the thread that `changing` follows
 
 
 def append(path):
@@ -55,13 +54,11 @@ def changing(path, change):
         ):
             change(path)
 
-    threading.setprofile(watch)
     sys.setprofile(watch)
     try:
         yield
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)
 
 
 def add(registry, task, path):

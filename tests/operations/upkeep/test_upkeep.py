@@ -22,7 +22,7 @@ from localreg.errors import (
     DamagedRegistryError,
     InvalidValueError,
     NotFoundError,
-    StorageError,
+    RegistryReplacedError,
 )
 from localreg.filesystem.temporary_owners import is_alive, owner_mark
 from localreg.operations.upkeep import cache, doctor
@@ -200,7 +200,7 @@ def test_a_database_that_is_damaged_behind_an_open_registry_is_found(journal, fi
         with pytest.raises(DamagedRegistryError, match="nothing is deleted"):
             registry.gc(grace_seconds=0, dry_run=False)
         (tmp_path / "r" / "registry.db").rename(tmp_path / "elsewhere")
-        with pytest.raises(StorageError):
+        with pytest.raises(RegistryReplacedError):
             registry.gc(grace_seconds=0, dry_run=False)
         (tmp_path / "elsewhere").rename(tmp_path / "r" / "registry.db")
         assert len(list((tmp_path / "r" / "blobs").rglob("*"))) == 3
