@@ -17,7 +17,7 @@ from localreg.operations.tasks import lifecycle
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, task_query, task_rows
 from localreg.store.rows.task_query import FoundTask, TaskQuery
-from localreg.values.checks import check_name, check_text, is_empty, kept_name
+from localreg.values.checks import check_text, is_empty, kept_name
 from localreg.values.frozen import Frozen, replace
 from localreg.values.tags import parse_tag_filter
 
@@ -33,7 +33,7 @@ def find_task(
     if name is None:
         raise InvalidValueError("give a task_id or a task_name", argument="task_name")
     wanted, within = (
-        check_name("task_name", name),
+        kept_name(check_text("task_name", name)),
         check_project_name(project, "project_name"),
     )
     projects = None if within is None else (within,)
