@@ -239,7 +239,7 @@ def _upload(registry: OpenRegistry, row: UploadRow, grace: float) -> Iterator[Ca
         why=NOT_RECORDED,
         size=sum(size_of(place) or 0 for place in places if place is not None),
         due=due,
-        delete=withdraw,
+        delete=withdraw if left else forget,
         named=bool(left),
     )
 

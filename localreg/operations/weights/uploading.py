@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
     from localreg.progress import Progress
 
+_TASK_FOLDER = re.compile(r"[^/]\.[0-9a-f]{32}/models\Z")
+_CLOUD_FOLDER = re.compile(r"[0-9a-f]{12}")  # each upload to a cloud has one of its own
 WORKERS = 4
 TRIES = 3
 
@@ -133,6 +137,30 @@ def task_folder(destination: str, task: TaskRecord) -> str:
     return below(destination, *parts, "models")
 
 
+def is_in_task_folder(url: str) -> bool:
+    """Return True if a URL is one that `task_folder` makes the folder for.
+
+    A database of somebody else may claim any URL as its upload. Nothing is deleted outside of such
+    folders: their names have a random id, and links are followed before the names are compared.
+
+    >>> is_in_task_folder("s3://bucket/net.00000000000000000000000000000000/models/77665544aabb/n.pt")
+    True
+    >>> is_in_task_folder("s3://bucket/net.pt")
+    False
+    """
+    if not is_cloud(url):
+        place = local_path(url)
+        folder = "" if place is None else Path(os.path.realpath(place.parent)).as_posix()
+        return _TASK_FOLDER.search(folder) is not None
+    from localreg.blobs.transfer.cloud.place import place_of
+
+    try:
+        folder, _, own = place_of(url).key.rpartition("/")[0].rpartition("/")
+    except InvalidURLError:
+        return False
+    return bool(_TASK_FOLDER.search(folder) and _CLOUD_FOLDER.fullmatch(own))
+
+
 @contextmanager
 def uploaded_at_once(
     registry: OpenRegistry, source: Path, folder: str, name: str, progress: Progress | None
@@ -190,11 +218,13 @@ def _mark(upload: UploadRow) -> UploadMark:
 
 
 def left_of(registry: OpenRegistry, upload: UploadRow) -> list[str]:
-    """Return the URLs of what an upload left at its destination, and no model has.
+    """Return the URLs of what an upload left in the folder of a task, and no model has.
 
     Raises:
         RegistryError, WeightsError: the destination cannot be reached.
     """
+    if not is_in_task_folder(upload.url):
+        return []
     left = uploading.left_of(upload.url, _mark(upload), upload.etag)
     with registry.store.read() as connection:
         return [url for url in left if not model_rows.has_uploaded(connection, url)]
@@ -334,6 +364,12 @@ def _delete_uploaded(registry: OpenRegistry, weights: WeightsRecord, etag: str |
         return True
     if weights.digest is None or weights.size is None:
         return _keep_changed(weights.url)
+    if not is_in_task_folder(weights.url):
+        log.warning(
+            "%s is not in a folder that localreg makes for uploads, and is not deleted",
+            public_url(weights.url),
+        )
+        return True
     return _delete_unused(registry, Uploaded(weights.url, weights.digest, weights.size, True, etag))
 
 

@@ -47,6 +47,10 @@ def upload_row(place, owner, modified=1_700_000_000_123_456_000):
     return UploadRow(ID, place.as_uri(), owner, 1_700_000_000_123_456, modified)
 
 
+def task_folder(tmp_path):
+    return tmp_path / "share" / f"t.{ID}" / "models"
+
+
 def write(path, modified=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"12345")
@@ -135,7 +139,7 @@ class TestUploads:
     def test_the_unfinished_and_the_finished_file_of_a_dead_process_go(
         self, registry, dead, tmp_path
     ):
-        place = tmp_path / "share" / "w.pt"
+        place = task_folder(tmp_path) / "w.pt"
         row = upload_row(place, dead)
         announce(registry, row)
         write(place.with_name(unfinished_name("w.pt", dead, ID)))
@@ -151,7 +155,7 @@ class TestUploads:
         assert rows(registry, "SELECT count(*) FROM upload") == [(0,)]
 
     def test_a_file_that_was_there_before_stays(self, registry, dead, tmp_path):
-        place = write(tmp_path / "share" / "w.pt")
+        place = write(task_folder(tmp_path) / "w.pt")
         announce(registry, upload_row(place, dead))
         assert registry.gc().garbage == ()
         assert registry.gc(dry_run=False).garbage == ()
@@ -159,8 +163,8 @@ class TestUploads:
         assert rows(registry, "SELECT count(*) FROM upload") == [(0,)]
 
     def test_that_of_a_living_process_stays(self, registry, tmp_path):
-        row = upload_row(tmp_path / "share" / "w.pt", owner_mark())
-        place = write(tmp_path / "share" / "w.pt", row.modified)
+        row = upload_row(task_folder(tmp_path) / "w.pt", owner_mark())
+        place = write(task_folder(tmp_path) / "w.pt", row.modified)
         announce(registry, row)
         assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()
         assert place.exists()
@@ -179,7 +183,7 @@ class TestUploads:
     def test_a_destination_that_is_not_there_is_said_and_asked_again(
         self, registry, dead, tmp_path
     ):
-        place = tmp_path / "share" / "w.pt"
+        place = task_folder(tmp_path) / "w.pt"
         row = upload_row(place, dead)
         announce(registry, UploadRow(ID, row.url, dead, int(time.time() * 1e6), row.modified))
         for _ in range(2):
@@ -193,17 +197,46 @@ class TestUploads:
     def test_an_upload_is_forgotten_whose_destination_is_gone_for_long(
         self, registry, dead, tmp_path
     ):
-        announce(registry, upload_row(tmp_path / "share" / "w.pt", dead))  # of 2023
+        announce(registry, upload_row(task_folder(tmp_path) / "w.pt", dead))  # of 2023
         assert registry.gc(dry_run=False).failed == ()
         assert rows(registry, "SELECT count(*) FROM upload") == [(0,)]
 
     def test_names_from_a_stranger_lead_nowhere(self, registry, dead, tmp_path):
         """An owner or a URL that somebody wrote into the database deletes no file of the user."""
         victim = write(tmp_path / "victim")
-        announce(registry, upload_row(tmp_path / "share" / "w.pt", f"/../../victim{dead}"))
-        write(tmp_path / "share" / "x")
+        announce(registry, upload_row(task_folder(tmp_path) / "w.pt", f"/../../victim{dead}"))
+        write(task_folder(tmp_path) / "x")
         registry.gc(grace_seconds=0, dry_run=False)
         assert victim.exists()
+
+    @pytest.mark.parametrize("way", ["plain", "linked", "up"])
+    def test_a_claimed_upload_deletes_no_file_of_the_user(self, registry, dead, tmp_path, way):
+        """A database may name the bytes and the times of a file that no upload made."""
+        documents = tmp_path / "documents"
+        thesis = write(documents / "thesis.tex", 1_700_000_000_123_456_000)
+        claimed = thesis
+        if way == "linked":
+            claimed = task_folder(tmp_path) / "thesis.tex"
+            claimed.parent.parent.mkdir(parents=True)
+            claimed.parent.symlink_to(documents)
+        elif way == "up":
+            task_folder(tmp_path).mkdir(parents=True)
+            claimed = Path(f"{task_folder(tmp_path)}/../../../documents/thesis.tex")
+        announce(registry, upload_row(claimed, dead))
+        assert registry.gc().garbage == ()
+        registry.gc(grace_seconds=0, dry_run=False)
+        assert thesis.exists()
+        assert rows(registry, "SELECT count(*) FROM upload") == [(0,)]
+
+        model = InputModel.import_model(str(thesis), copy=True)
+        with registry._chain.first.store.write() as change:
+            change.connection.execute(
+                "UPDATE weights SET uploaded = 1, url = ?", (claimed.as_uri(),)
+            )
+        assert Model.remove(model.id)
+        registry.gc(grace_seconds=0, dry_run=False)
+        assert thesis.exists()
+        assert rows(registry, "SELECT count(*) FROM upload") == [(0,)]
 
     def test_ctrl_c_after_the_upload_leaves_nothing(self, registry, tmp_path):
         def interrupt():
@@ -219,7 +252,7 @@ class TestUploads:
 
     def test_a_file_that_was_there_before_is_not_deleted_with_the_model(self, registry, tmp_path):
         """The same bytes under the same name: the model refers to the file, and does not own it."""
-        there = write(tmp_path / "share" / "w.pt")
+        there = write(task_folder(tmp_path) / "w.pt")
         announced = uploading.uploaded_at_once(
             registry._chain.first, write(tmp_path / "w"), there.parent.as_uri(), "w.pt", None
         )

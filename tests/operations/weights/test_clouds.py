@@ -188,17 +188,36 @@ class TestUploading:
         data = write_file("w.pt", noise(size)[:size])
         strange = ".0123456789ab-1"  # of another machine
         for number, known, owner in ((1, "1" * 32, dead), (2, "3" * 32, strange)):
-            url = f"{object_store.url}/a/{number}/w.pt"
+            url = f"{object_store.url}/a.{'0' * 32}/models/{number:012}/w.pt"
             upload.upload(data, url, upload_id=f"{number}" * 32)
             with store.write() as change:
                 row = upload_rows.UploadRow(known, url, owner, 1, None)
                 upload_rows.announce(change.connection, row)
         assert len(object_store.keys()) == 2
         (found,) = registry.gc().garbage
-        assert found.path.endswith("/a/1/w.pt")
+        assert found.path.endswith("/000000000001/w.pt")
         assert registry.gc(dry_run=False).garbage == (found,)
-        assert [key.partition("a/")[2] for key in object_store.keys()] == ["2/w.pt"]  # noqa: SIM118
+        (left,) = object_store.keys()
+        assert left.endswith("/000000000002/w.pt")
         assert registry.gc().garbage == ()
+
+    def test_a_claimed_upload_deletes_no_object_of_the_user(
+        self, object_store, registry, write_file, children
+    ):
+        """A database may name the id in an object's metadata, and its ETag."""
+        url = f"{object_store.url}/a.{'0' * 32}/models/w.pt"  # not in an upload's own folder
+        uploaded = upload.upload(write_file("w.pt", b"theirs"), url, upload_id="1" * 32)
+        dead = children.run(mark_of_a_process)
+        with registry._chain.first.store.write() as change:
+            for number, etag in (("1", None), ("2", uploaded.etag)):
+                row = upload_rows.UploadRow(number * 32, url, dead, 1, None, etag)
+                upload_rows.announce(change.connection, row)
+        registry.gc(grace_seconds=0, dry_run=False)
+        model = InputModel.import_model(str(write_file("w.pt", b"theirs")), copy=True)
+        with registry._chain.first.store.write() as change:
+            change.connection.execute("UPDATE weights SET uploaded = 1, url = ?", (url,))
+        assert InputModel.remove(model.id)
+        assert len(object_store.keys()) == 1
 
     @pytest.mark.parametrize("size", [7, MANY_PARTS])
     def test_an_upload_reports_its_progress(self, size, object_store, write_file):
