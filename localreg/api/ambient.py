@@ -76,6 +76,8 @@ class State:
     Attributes:
         begun: the ``with`` blocks that run and the tasks that have not ended, the oldest first.
         chosen: the registry given to `use_registry`.
+        homes: the directories that ``LOCALREG_HOME`` named, by its text; none depends on the
+            working directory.
         located: the registries that `current` opened, by directory.
         exit_status: what `sys.exit` was called with last.
         seen: the texts that `first_time` was called with.
@@ -88,6 +90,7 @@ class State:
     def __init__(self) -> None:
         self.begun: dict[_Begun, None] = {}
         self.chosen: Chain | None = None
+        self.homes: dict[str, Path] = {}
         self.located: dict[Path, Chain] = {}
         self.exit_status: object = None
         self.seen: set[str] = set()
@@ -137,7 +140,9 @@ def _end(begun: _Begun) -> None:
 
 def _groups() -> Iterator[tuple[_Begun, ...]]:
     """Yield what counts here and has not ended, the last first: what is nearer comes first."""
-    mine = tuple(each for each in reversed(_mine.get()) if each in _state.begun)
+    mine = _mine.get()
+    if len(mine) > 1 or not (mine and mine[0] in _state.begun):
+        mine = tuple(each for each in reversed(mine) if each in _state.begun)
     yield mine
     if len(mine) == len(_state.begun):  # as in every script with one thread
         return
@@ -155,7 +160,11 @@ def _seen() -> Iterator[_Begun]:
 
 def _block() -> Chain | None:
     """Return the registry whose ``with`` block counts here."""
-    return next((each.chain for each in _seen() if each.task_id is None), None)
+    for group in _groups() if _state.begun else ():
+        for each in group:
+            if each.task_id is None:
+                return each.chain
+    return None
 
 
 class isolated:  # noqa: N801  (used as a function; contextlib would slow every import down)
@@ -187,9 +196,11 @@ def locate() -> tuple[Path, str]:
     Raises:
         InvalidValueError: the environment does not name a directory, or there is no home.
     """
+    home = os.environ.get(settings.HOME)
+    if home and home in _state.homes:
+        return (_state.homes[home], settings.HOME)
     from pathlib import Path
 
-    home = os.environ.get(settings.HOME)
     if home:
         from localreg.filesystem.plain_files import absolute
 
@@ -203,6 +214,8 @@ def locate() -> tuple[Path, str]:
         if not os.path.isabs(home):  # noqa: PTH117
             # The same directory from now on, also after os.chdir and for the processes started here
             os.environ[settings.HOME] = str(path)
+        elif path == Path(home):
+            _state.homes[home] = path
         return (path, settings.HOME)
     shared = _shared() if is_worker() else None
     if shared is not None:
