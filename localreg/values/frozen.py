@@ -111,11 +111,17 @@ def _all_values(
     kind: _FrozenType, values: tuple[object, ...], named: dict[str, object]
 ) -> tuple[object, ...]:
     """Return a value for every name: those given by place, then those by name or by default."""
+    if not values and len(named) == len(kind._names):  # all of them by name, as in most calls
+        try:
+            return tuple(map(named.__getitem__, kind._names))
+        except KeyError:
+            whole = []
+    else:
+        whole = list(values)
     if len(values) > kind._positional:
         raise TypeError(
             f"{kind.__name__}() takes {kind._positional} values by place, not {len(values)}"
         )
-    whole = list(values)
     for name in kind._names[len(values) :]:
         if name in named:
             whole.append(named.pop(name))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from pathlib import Path, PurePath
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -151,6 +152,7 @@ def path_text(text: str, kind: type[PurePath] = Path) -> str:
     return text[1:] if _DRIVE.match(text) else text if text.startswith("/") else f"//{text}"
 
 
+@cache
 def _has_drives(kind: type[PurePath]) -> bool:
     return kind("C:/").drive != ""
 

@@ -132,6 +132,7 @@ def local_copy(
                 require_model(connection, found.id)
             raise NoWeightsError(f"model {found.id} has no weights: no URL is recorded for it")
         verify = _verifies_always()
+        unpacks = extract or (extract is None and package)
         digest: str | None
         before = None
         match plan(chain, weights, force=force, verify=verify):
@@ -148,11 +149,9 @@ def local_copy(
                 digest, path = _served(chain, found, weights, verify)
             case Outside() as outside:
                 what = f"the weights of model {found.id} are"
-                before = status_of(outside.path)
+                before = status_of(outside.path) if unpacks else None
                 digest, path = _check_outside(chain.first, outside, what, progress)
-        if extract or (extract is None and package):
-            return _unpacked(chain, digest, path, before)
-        return path
+        return _unpacked(chain, digest, path, before) if unpacks else path
     except WeightsError as error:
         error.model = found.id
         raise
