@@ -9,10 +9,11 @@ to our tables. Users may add tables, views, and indexes on them; they are not re
 from __future__ import annotations
 
 import sqlite3
+from functools import cache
 from pathlib import Path
 
 from localreg.errors import ForeignSchemaError
-from localreg.store.rows.known_schema import known_objects
+from localreg.store.rows.known_schema import SchemaObject, known_objects
 
 # Functions that our queries use as tables: a table or view of that name would be read instead.
 TABLE_FUNCTIONS = frozenset({"json_each"})
@@ -33,14 +34,13 @@ def check_schema(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         ForeignSchemaError: the first difference.
     """
-    missing = {(each.kind, each.name, each.table, each.sql): each for each in known_objects()}
-    tables = {each.table for each in known_objects()}
-    names = {each.name for each in known_objects()} | TABLE_FUNCTIONS
+    known, tables, names = _known()
+    missing = known.copy()
     others: list[str] = []
     for found in connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema"):
         if missing.pop(found, None) is not None:
             continue
-        kind, name, table, sql = (str(each) for each in found)
+        kind, name, table, sql = map(str, found)
         if sql == "None" and kind == "index" and name.startswith(_OF_SQLITE):
             continue  # SQLite's own, for UNIQUE and PRIMARY KEY
         if name.lower().startswith(_OF_SQLITE):
@@ -65,6 +65,17 @@ def check_schema(connection: sqlite3.Connection, path: Path) -> None:
         for _, _, table, *_ in connection.execute(f"PRAGMA foreign_key_list({_quoted(name)})"):
             if table.lower() in tables:
                 raise _foreign(path, "table", name, f"has a foreign key to localreg's {table}")
+
+
+@cache
+def _known() -> tuple[dict[tuple[str, ...], SchemaObject], set[str], set[str]]:
+    """Return our objects by their rows, our tables, and the names that we read."""
+    every = known_objects()
+    return (
+        {(each.kind, each.name, each.table, each.sql): each for each in every},
+        {each.table for each in every},
+        {each.name for each in every} | TABLE_FUNCTIONS,
+    )
 
 
 def _foreign(path: Path, kind: str, name: str, why: str) -> ForeignSchemaError:
