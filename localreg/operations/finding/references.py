@@ -67,7 +67,7 @@ def require_draft(connection: Connection, model_id: str) -> ModelRow:
 def check_model_id(registry: OpenRegistry, model_id: object) -> str:
     """Return the id of a model that exists, stripped of blanks."""
     text = check_text("model_id", model_id, limit=REFERENCE_LIMIT, nul=False, empty=False).strip()
-    with registry.store.read() as connection:
+    with registry.store.one_statement() as connection:
         return require_model(connection, text).id
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def row(found: Found) -> ModelRow:
     """Return the model's own row."""
-    with found.registry.store.read() as connection:
+    with found.registry.store.one_statement() as connection:
         return require_model(connection, found.id)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.errors import (
@@ -70,27 +68,36 @@ _UNEXPECTED: _Outcome = (
 )
 
 
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Translate the errors of sqlite3 that the block raises.
+class translated:  # noqa: N801  (used like a function; a generator costs more on every read)
+    """A block in which errors of sqlite3 become localreg's own.
 
     Raises:
         RegistryError: or a subclass that fits SQLite's result code.
     """
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise as_registry_error(error, path) from error
-    except UnicodeDecodeError as error:  # the sqlite3 module could not read SQLite's own message
-        raise DamagedRegistryError(
-            f"{path} is damaged, and its schema is not text; restore it from a backup",
-            path=str(path),
-        ) from error
-    except DamagedRowError as error:
-        if not error.path:  # the functions that check rows do not know it
-            error.path = str(path)
-            error.args = (f"{path}: {error}",)
-        raise
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            return
+        if isinstance(error, sqlite3.Error):
+            raise as_registry_error(error, self._path) from error
+        if isinstance(error, UnicodeDecodeError):
+            # The sqlite3 module could not read SQLite's own message.
+            raise DamagedRegistryError(
+                f"{self._path} is damaged, and its schema is not text; restore it from a backup",
+                path=str(self._path),
+            ) from error
+        if isinstance(error, DamagedRowError) and not error.path:
+            # The functions that check rows do not know it.
+            error.path = str(self._path)
+            error.args = (f"{self._path}: {error}",)
 
 
 def as_registry_error(error: sqlite3.Error, path: Path) -> RegistryError:

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from localreg.errors import (
@@ -51,6 +51,7 @@ else:
     Durability = str
 
 _one_buffer = threading.Lock()
+_LOCKED = nullcontext()
 
 
 class Store:
@@ -170,7 +171,9 @@ class Store:
         there = file_at(self._place)
         if self.refusal is None:
             if there == self._file:
-                return is_outdated(connection, self.path)
+                return isinstance(connection, UnlockedConnection) and is_outdated(
+                    connection, self.path
+                )
             raise replaced(self.path)
         assert isinstance(connection, OpenedConnection)
         return there != connection.file or is_outdated(connection, self.path)
@@ -289,7 +292,7 @@ class Store:
                 return
             connection.execute("BEGIN")
             try:
-                with one_state(connection, self.path):
+                with self._one_state(connection):
                     yield connection
             finally:
                 if connection.in_transaction:
@@ -304,9 +307,15 @@ class Store:
         with (
             translated(self.path),
             self._connections.mine() as connection,
-            one_state(connection, self.path),
+            self._one_state(connection),
         ):
             yield connection
+
+    def _one_state(self, connection: sqlite3.Connection) -> AbstractContextManager[None]:
+        """Return a block that raises if the database changed, where no lock prevents it."""
+        if isinstance(connection, UnlockedConnection):
+            return one_state(connection, self.path)
+        return _LOCKED
 
     @contextmanager
     def fresh_connection(self) -> Iterator[sqlite3.Connection]:
@@ -350,11 +359,12 @@ class Store:
     def _write(self, *, synced: bool) -> Iterator[Change]:
         self.check_writable()
         lazy = not synced and self._journal == "wal" and self.durability == "full"
-        with translated(self.path), self._begun(lazy=lazy) as connection:
+        with translated(self.path), self._begun(lazy=lazy) as (connection, waited):
             from localreg.store.events.change import Change
 
             try:
-                self.check_file()  # again: the lock may have taken long
+                if waited:  # it may have been replaced meanwhile
+                    self.check_file()
                 change = Change(connection, self.registry_id, self.actor())
                 yield change
                 change.finish()
@@ -400,8 +410,8 @@ class Store:
                 reserve.make(self.path, self.group)
 
     @contextmanager
-    def _begun(self, *, lazy: bool) -> Iterator[sqlite3.Connection]:
-        """Yield a connection on which a write transaction has begun."""
+    def _begun(self, *, lazy: bool) -> Iterator[tuple[sqlite3.Connection, bool]]:
+        """Yield a connection on which a write transaction has begun, and True if that took long."""
         for tries_left in reversed(range(opening.LOOKS)):
             with self._connections.mine() as connection:
                 try:
@@ -409,7 +419,7 @@ class Store:
                         raise full(self.path)
                     if lazy:
                         connection.execute("PRAGMA synchronous = NORMAL")
-                    self._begin(connection)
+                    waited = self._begin(connection)
                 except StorageFullError:
                     if tries_left == 0:
                         raise
@@ -418,7 +428,7 @@ class Store:
                     if not readonly or tries_left == 0:
                         raise
                 else:
-                    yield connection
+                    yield connection, waited
                     return
             # The connection was opened while the disk was full, or just after another member made
             # the log, when the group had no right to write to it yet. It would keep failing, so
@@ -426,13 +436,15 @@ class Store:
             time.sleep(opening.LOOK_SECONDS)
             self._connections.reopen()
 
-    def _begin(self, connection: sqlite3.Connection) -> None:
+    def _begin(self, connection: sqlite3.Connection) -> bool:
+        """Begin a write transaction; return False if the lock was free."""
         from localreg.store.database.write_lock import begin_write
 
         if self._journal == "wal":
-            begin_write(connection)
-        else:  # over a network, asking for a lock every millisecond costs too much
-            connection.execute("BEGIN IMMEDIATE")
+            return begin_write(connection)
+        # Over a network, asking for a lock every millisecond costs too much.
+        connection.execute("BEGIN IMMEDIATE")
+        return True  # it is not known
 
     def check_writable(self) -> None:
         """Raise if the registry cannot be written to.
