@@ -10,6 +10,7 @@ before and after: the size, both times, and which file it is.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -176,15 +177,30 @@ def open_plain(path: Path, argument: str) -> FileIO:
         InvalidValueError: something else is there.
         OSError: it cannot be opened.
     """
-    plain_status(path, argument)  # opening some devices already does something
+    plain_status(path, argument)
+    return open_found(path)
+
+
+def open_found(path: Path) -> FileIO:
+    """Open a plain file that is known to be there, without ever waiting for one.
+
+    Raises:
+        OSError: it is gone, something else is in its place, or it cannot be opened.
+    """
+    _check_found(path.stat(), path)  # opening some devices already does something
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     reader = open(os.open(path, flags), "rb", buffering=0)  # noqa: SIM115  (the caller closes it)
     try:
-        check_plain(os.fstat(reader.fileno()), path, argument)
+        _check_found(os.fstat(reader.fileno()), path)
     except BaseException:
         reader.close()
         raise
     return reader
+
+
+def _check_found(found: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, f"it is {kind_of(found.st_mode)}, not a file", str(path))
 
 
 @contextmanager

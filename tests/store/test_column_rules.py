@@ -34,7 +34,7 @@ CASES = [
     (ID, "0" * 32 + "\n", False), (ID, b"0" * 32, False), (ID, None, False),
     (TEXT, "", True), (TEXT, b"", False), (TEXT, 5, False),
     (COUNT, 0, True), (COUNT, -1, False), (COUNT, 2**63 - 1, False), (COUNT, 1.0, False),
-    (TIME, 0, True), (TIME, 10**15, True), (TIME, 10**18, False), (TIME, -1, False),
+    (TIME, 0, True), (TIME, 10**15, True), (TIME, 10**18, False), (TIME, -1, True),
     (URL, "s3://bucket/x.pt", True), (URL, "file:///a%20b", True), (URL, "file:///%00", False),
     (URL, "http://[x", False), (URL, "http://[::1]:80/x", True), (URL, "/etc/passwd", False),
     (URL, "http://me:secret@host:1/x?y", True), (URL, "http://x/a\r\nb: c", False),

@@ -7,7 +7,7 @@ import errno
 import os
 from pathlib import Path
 
-from localreg.filesystem.plain_files import open_plain
+from localreg.filesystem.plain_files import open_found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class BackgroundHash:
         import queue
 
         self._path = path
-        self._reader = open_plain(path, "weights_url")
+        self._reader = open_found(path)
         self._digest = hashlib.sha256()
         self._buffer = memoryview(bytearray(BUFFER))
         # No Condition and no Thread: they are written in Python, and Ctrl-C in the middle of their
@@ -135,7 +135,7 @@ def sample(path: Path) -> str:
     """Return a digest of both ends of a file; it differs for most files that differ."""
     import hashlib
 
-    with open_plain(path, "weights_url") as reader:
+    with open_found(path) as reader:
         size = os.fstat(reader.fileno()).st_size
         digest = hashlib.sha256(reader.read(SAMPLE))
         reader.seek(max(0, size - SAMPLE))

@@ -125,9 +125,11 @@ def verify(
         checked = _Check(chain, registry, row, row.digest in kept, known[row.digest], full)
         found = checked.run()
         hashed += checked.hashed
-        # Another process may have removed the model or a local copy meanwhile: look again.
+        # Another process may have removed the model or a local copy meanwhile: look again. Damage
+        # that was read is certain, and upstream it is recorded: the next look avoids it.
         if found and _is_still_known(registry, row.digest):
-            problems += checked.run()
+            certain = any(each.kind in ("digest", "upstream") for each in found)
+            problems += found if certain else checked.run()
         done += row.size
         if progress is not None:
             progress(done, total)

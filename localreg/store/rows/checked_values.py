@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from localreg.values.records import Json
 
-LATEST = 253_402_300_799_999_999  # the last microsecond of the year 9999
+# The first and the last microsecond that Python can show; a clock may stand before 1970.
+EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 LARGEST = 2**62  # of stamps and counters: the next ones must fit into 64 bits
 _HEX = "0123456789abcdef"
 _ID = re.compile(f"[{_HEX}]{{{ID_LENGTH}}}").fullmatch
@@ -74,7 +75,7 @@ HEADER: Rule = ("a header of HTTP", _STR, is_header)
 FLAG: Rule = ("0 or 1", _INT, range(2).__contains__)
 WHOLE: Rule = ("a whole number", _INT, None)
 COUNT: Rule = ("a whole number from 0 to 2^62", _INT, range(LARGEST).__contains__)
-TIME: Rule = ("a time from 1970 to 9999", _INT, range(LATEST).__contains__)
+TIME: Rule = ("a time from year 1 to 9999", _INT, range(EARLIEST, LATEST).__contains__)
 NUMBER: Rule = ("a number", frozenset({int, float}), None)
 
 

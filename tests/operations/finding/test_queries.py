@@ -364,7 +364,7 @@ class TestChecks:
             ({"name": "\ud800"}, "model_name"),
             ({"metadata": ["k"]}, "metadata"),
             ({"metadata": "k"}, "metadata"),
-            ({"metadata": {1: "v"}}, "metadata key"),
+            ({"metadata": {None: "v"}}, "metadata key"),
             ({"metadata": {"": "v"}}, "metadata key"),
             ({"metadata": {"k": "\ud800"}}, "metadata value"),
         ],
