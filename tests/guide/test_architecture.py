@@ -122,17 +122,19 @@ def live(registry, folder):
     task.delete()
 
 
-def test_every_promise_that_a_test_names_is_in_the_guide():
-    promised = set(re.findall(r"\*\*(P\d+)\*\*", text_of(GUIDE / "promises.md")))
+def test_every_promise_is_named_by_a_test_and_is_in_the_guide():
+    """The number 28 is kept free, for a promise that comes later."""
+    found = re.findall(r"\*\*(P\d+)\*\*", text_of(GUIDE / "promises.md"))
+    promised = {f"P{number}" for number in range(1, 31) if number != 28}
+    assert sorted(found) == sorted(promised)
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
-    assert set(re.findall(r"\bP[1-9]\d?\b", tests)) <= promised
+    assert set(re.findall(r"\bP[1-9]\d?\b", tests)) == promised
 
 
 def test_each_decision_has_a_number_of_its_own():
+    """The numbers 48 and 49 are kept free, for decisions that come later."""
     found = re.findall(r"^\| (\d+) \|", text_of(GUIDE / "decisions.md"), re.MULTILINE)
-    numbers = sorted(map(int, found))
-    assert len(numbers) == len(set(numbers))
-    assert numbers[:46] == list(range(1, 47))
+    assert sorted(map(int, found)) == [*range(1, 48), *range(50, 54)]
 
 
 def test_every_decision_that_a_test_names_is_in_the_guide():
