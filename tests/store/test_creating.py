@@ -173,6 +173,33 @@ def test_a_lock_file_below_a_link_is_refused(tmp_path, children):
     assert not (tmp_path / "elsewhere").exists()
 
 
+def birth_without_a_c_library(root):
+    """Make a registry where there are no hard links, and no C library without a name."""
+    import ctypes
+    import errno
+    import os
+
+    from localreg import Registry
+
+    def link(*arguments, **options):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def library(name, **options):
+        raise TypeError("argument of type 'NoneType' is not iterable")
+
+    os.link = link
+    ctypes.CDLL = library  # as Windows answers
+    with Registry(root) as registry:
+        return [path.name for path in registry.path.iterdir() if ".new" in path.name]
+
+
+def test_a_registry_is_made_without_hard_links_and_a_c_library(tmp_path, children):
+    """P15: a lock decides who makes it, as on a stick with exFAT at a Windows machine."""
+    assert children.run(birth_without_a_c_library, tmp_path / "new") == []
+    with Registry(tmp_path / "new") as registry:
+        assert registry.models() == []
+
+
 def keep_without_links(number, barrier, root, weights):
     """Add weights on a file system without hard links."""
     import errno

@@ -22,6 +22,7 @@ from localreg.errors import (
     RegistryError,
     StorageError,
 )
+from localreg.filesystem.c_library import c_function
 from localreg.filesystem.disk_errors import reason_of
 from localreg.filesystem.group_modes import Group, share, share_at
 from localreg.filesystem.kinds import is_network
@@ -163,7 +164,7 @@ def _renamed_without_replacing(temporary: Path, path: Path) -> bool:
     """
     import ctypes
 
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # Linux, glibc 2.28
+    rename = c_function("renameat2")  # Linux, glibc 2.28
     if rename is None:
         return False
     names = os.fsencode(temporary), os.fsencode(path)
