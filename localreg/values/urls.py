@@ -114,10 +114,10 @@ def is_stored_url(value: object) -> bool:
     """
     if type(value) is not str or len(value) > URL_LIMIT or "://" not in value:
         return False
-    if _UNPRINTABLE.search(value) or "%00" in value:
+    if _UNPRINTABLE.search(value):
         return False
     if value.startswith("file:///"):
-        return True
+        return "%00" not in value  # no path has a NUL; other URLs never become one
     try:
         return urlsplit(value).port != 0 and not value.startswith("file://")
     except ValueError:

@@ -36,6 +36,7 @@ CASES = [
     (COUNT, 0, True), (COUNT, -1, False), (COUNT, 2**63 - 1, False), (COUNT, 1.0, False),
     (TIME, 0, True), (TIME, 10**15, True), (TIME, 10**18, False), (TIME, -1, True),
     (URL, "s3://bucket/x.pt", True), (URL, "file:///a%20b", True), (URL, "file:///%00", False),
+    (URL, "s3://bucket/%00", True), (URL, "http://[::1]:80/%00", True),
     (URL, "http://[x", False), (URL, "http://[::1]:80/x", True), (URL, "/etc/passwd", False),
     (URL, "http://me:secret@host:1/x?y", True), (URL, "http://x/a\r\nb: c", False),
     (or_null(TIME), None, True), (or_null(TIME), "", False),

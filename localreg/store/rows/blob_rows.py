@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from localreg import log
 from localreg.errors import DamagedRowError
+from localreg.store.rows import keys
 from localreg.store.rows.checked_values import (
     COUNT,
     DIGEST,
@@ -317,7 +318,7 @@ def known_digest(connection: Connection, status: FileStatus) -> str | None:
     row = connection.execute(
         "SELECT digest FROM known_file WHERE device = ? AND inode = ? AND size = ? "
         "AND modified = ? AND changed = ?",
-        (status.device, status.inode, status.size, status.modified, status.changed),
+        _stored(status),
     ).fetchone()
     return str(row[0]) if row is not None and is_digest(row[0]) else None
 
@@ -326,8 +327,17 @@ def remember_file(connection: Connection, status: FileStatus, digest: str) -> No
     """Record the digest of a file outside the registry."""
     connection.execute(
         "INSERT OR REPLACE INTO known_file VALUES (?, ?, ?, ?, ?, ?)",
-        (status.device, status.inode, status.size, status.modified, status.changed, digest),
+        (*_stored(status), digest),
     )
+
+
+def _stored(status: FileStatus) -> tuple[int, ...]:
+    """Return the facts of a file as SQLite can keep them: it has no more than 63 bits.
+
+    Some network file systems use all 64 for their inodes, and times may be after 2262.
+    """
+    facts = (status.device, status.inode, status.size, status.modified, status.changed)
+    return tuple(keys.in_64_bits(each) for each in facts)
 
 
 class Use(Frozen):

@@ -18,6 +18,15 @@ def project_pk(connection: Connection, project_id: str) -> int:
     return int(row[0])
 
 
+def in_64_bits(number: int) -> int:
+    """Return a number of up to 64 bits as SQLite can keep it; two stay as different as they were.
+
+    >>> in_64_bits(5), in_64_bits(2**64 - 1)
+    (5, -1)
+    """
+    return (number + 2**63) % 2**64 - 2**63
+
+
 def next_version(connection: Connection, project: int, name: str) -> int:
     """Return the next version number of a project and name, and count it as used."""
     row = connection.execute(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from localreg.store.rows import keys
 from localreg.store.rows.checked_values import ID, TEXT, TIME, URL, WHOLE, Columns, or_null
 from localreg.values.frozen import Frozen
 
@@ -37,9 +38,10 @@ _UPLOADS = Columns(
 
 def announce(connection: Connection, row: UploadRow) -> None:
     """Record what is about to be written, or deleted; in a write transaction."""
+    modified = None if row.modified is None else keys.in_64_bits(row.modified)
     connection.execute(
         "INSERT INTO upload (id, url, owner, at, modified, etag) VALUES (?, ?, ?, ?, ?, ?)",
-        (row.id, row.url, row.owner, row.at, row.modified, row.etag),
+        (row.id, row.url, row.owner, row.at, modified, row.etag),
     )
 
 
