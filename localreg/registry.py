@@ -13,7 +13,7 @@ from localreg.errors import (
     StorageError,
 )
 from localreg.filesystem.access_rights import barrier
-from localreg.filesystem.plain_files import absolute
+from localreg.filesystem.given_paths import absolute
 from localreg.store.database.store import Store
 from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen, replace

@@ -202,7 +202,7 @@ def locate() -> tuple[Path, str]:
     from pathlib import Path
 
     if home:
-        from localreg.filesystem.plain_files import absolute
+        from localreg.filesystem.given_paths import absolute
 
         try:
             path = absolute(settings.HOME, Path(home).expanduser())

@@ -24,10 +24,10 @@ from localreg.filesystem.group_modes import share
 _NO_MODES = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP})
 # ENOENT: exFAT by FUSE gives it for a name that it cannot store.
 REFUSED_NAME = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.ENOENT})
-_REFUSED = re.compile(r'[<>:"|?*\x00-\x1f]')
-_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[1-9¹²³]) *(\.|$)", re.IGNORECASE)
+_REFUSED = r'[<>:"|?*\x00-\x1f]'
+_DEVICE = r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[1-9¹²³]) *(?:\.|$)"
 # Of a name that FAT, NTFS and Windows refuse, or do not keep as it is.
-UNPORTABLE = re.compile(rf"{_REFUSED.pattern}|[. ]$|^{_DEVICE.pattern}", re.IGNORECASE)
+UNPORTABLE = re.compile(rf"{_REFUSED}|[. ]$|^{_DEVICE}", re.IGNORECASE)
 _SHORT = 80  # bytes; eCryptfs and gocryptfs allow little more than a hundred
 IN_USE = 32  # the number of Windows' error for a file that a program has open
 _REFUSALS = (5, IN_USE)  # 5: read-only, or being deleted
@@ -144,8 +144,8 @@ def portable_name(name: str) -> str:
     >>> portable_name("epoch=3:loss<0.1?.ckpt"), portable_name("NUL.txt"), portable_name("e. ")
     ('epoch=3_loss_0.1_.ckpt', '_NUL.txt', 'e')
     """
-    portable = _REFUSED.sub("_", name).rstrip(". ") or "_"
-    if _DEVICE.match(portable):
+    portable = re.sub(_REFUSED, "_", name).rstrip(". ") or "_"
+    if re.match(_DEVICE, portable, re.IGNORECASE):
         portable = f"_{portable}"
     if len(portable.encode()) <= _SHORT:
         return portable

@@ -6,8 +6,6 @@ file names, so they hold no NUL either and are short.
 
 from __future__ import annotations
 
-from typing import cast
-
 from localreg.errors import InvalidValueError
 
 NAME_LIMIT = 1_024
@@ -44,9 +42,10 @@ def one_value(value: object) -> object:
     if not callable(item):
         return value
     try:
-        return cast("object", item())
+        found: object = item()
     except (TypeError, ValueError, RuntimeError, LookupError, AttributeError, ArithmeticError):
         return value  # several elements; or not what other libraries mean by that name
+    return found
 
 
 def check_text(

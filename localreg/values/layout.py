@@ -38,8 +38,6 @@ registries that cannot be written to has ``files/`` and ``trees/`` too.
 
 from __future__ import annotations
 
-import re
-
 from localreg.values.ids import new_id
 
 HIDDEN = ".localreg"  # a registry in a project's directory; found from the folders below it
@@ -55,9 +53,7 @@ QUARANTINE = "quarantine"
 UNFINISHED_IN = {"": 0, FILES: 1, TREES: 0, REPORTS: 1}  # and in folders so many levels below
 UNFINISHED_DOWNLOAD = "get-"
 OUTSIDE_NOTE = "outside"
-_UNFINISHED = re.compile(
-    r"\.([0-9a-f]{32})-.*(\.[0-9a-f]{12}-[0-9]{1,10})(?:-wal|-shm|-journal)?", re.DOTALL
-)
+_UNFINISHED = r"(?s)\.([0-9a-f]{32})-.*(\.[0-9a-f]{12}-[0-9]{1,10})(?:-wal|-shm|-journal)?"
 
 
 def unfinished_name(name: str, owner: str, unique: str | None = None) -> str:
@@ -81,5 +77,7 @@ def owner_of_unfinished(name: str) -> str | None:
     '.0123456789ab-77'
     >>> owner_of_unfinished(".gitignore")
     """
-    match = _UNFINISHED.fullmatch(name)
+    import re  # most programs need only the names, and it takes long to import
+
+    match = re.fullmatch(_UNFINISHED, name)
     return None if match is None else match[2]

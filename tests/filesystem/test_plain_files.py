@@ -8,13 +8,7 @@ import pytest
 from support.odd_files import KINDS, make_odd, seen
 
 from localreg.errors import InvalidValueError, SourceNotFoundError
-from localreg.filesystem.plain_files import (
-    check_path,
-    discard,
-    read_plain,
-    read_text,
-    replacing_plain,
-)
+from localreg.filesystem.plain_files import discard, read_plain, read_text, replacing_plain
 
 
 def write(place, data=b"new"):
@@ -94,17 +88,6 @@ def test_text_is_read_with_the_line_breaks_of_python(tmp_path):
     place.write_bytes(b"\xff")
     with pytest.raises(InvalidValueError, match=r"csv: .* is not text in UTF-8"):
         read_text(place, "csv")
-
-
-@pytest.mark.parametrize("value", ["", " ", "a\0b", "\ud800", 3, None, b"a"])
-def test_what_is_no_path_is_an_error(value):
-    with pytest.raises(InvalidValueError, match=r"^path "):
-        check_path("path", value)
-
-
-def test_a_path_may_hold_bytes_that_are_no_text():
-    name = os.fsdecode(b"\xc4\xe3.pt")
-    assert os.fsencode(check_path("path", name)) == b"\xc4\xe3.pt"
 
 
 def test_a_temporary_file_that_cannot_be_deleted_is_logged(tmp_path, caplog):

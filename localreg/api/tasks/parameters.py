@@ -14,7 +14,8 @@ from localreg.api.task_handle import TaskHandle
 from localreg.api.tasks.connected_dict import ConnectedDict, Recorder, attributes, plain, recordable
 from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import check_path, read_text
+from localreg.filesystem.given_paths import check_path
+from localreg.filesystem.plain_files import read_text
 from localreg.operations.tasks.parameters import (
     ARGUMENTS,
     GENERAL,

@@ -8,7 +8,8 @@ from pathlib import Path
 from localreg.blobs.staging.staging import copy_open
 from localreg.errors import InvalidValueError, PathExistsError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import check_kept, output_path, replacing_plain, unchanged
+from localreg.filesystem.given_paths import output_path
+from localreg.filesystem.plain_files import check_kept, replacing_plain, unchanged
 from localreg.filesystem.portable_files import replace_file
 from localreg.filesystem.temporary_owners import unfinished
 from localreg.values.paths import printable_path

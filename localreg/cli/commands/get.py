@@ -11,7 +11,7 @@ from localreg.cli.commands.path import ARCHIVE, local_path
 from localreg.cli.output import IN_REGISTRY, MODEL, opened, print_file
 from localreg.cli.streams import already
 from localreg.errors import PathExistsError
-from localreg.filesystem.plain_files import absolute
+from localreg.filesystem.given_paths import absolute
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.weights import local_copies
 

@@ -24,7 +24,8 @@ from localreg.cli.output import (
 from localreg.cli.streams import already
 from localreg.cli.suggestions import TASK_SYNONYMS, CommandGroup
 from localreg.errors import InvalidValueError
-from localreg.filesystem.plain_files import check_path, read_text
+from localreg.filesystem.given_paths import check_path
+from localreg.filesystem.plain_files import read_text
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import Found, model_row
 from localreg.operations.reports.page_links import delete_page

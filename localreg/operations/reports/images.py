@@ -8,7 +8,8 @@ from pathlib import Path
 
 from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import output_path, replacing_plain
+from localreg.filesystem.given_paths import output_path
+from localreg.filesystem.plain_files import replacing_plain
 from localreg.operations.reports.charts import NamedFigure, named_figures
 from localreg.plots.images import FORMATS, Size, draw_images
 from localreg.plots.options import check_number

@@ -20,13 +20,9 @@ from localreg.errors import (
     ReadOnlyRegistryError,
 )
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.given_paths import output_path
 from localreg.filesystem.group_modes import share_at
-from localreg.filesystem.plain_files import (
-    content_of,
-    discard,
-    output_path,
-    replacing_plain,
-)
+from localreg.filesystem.plain_files import content_of, discard, replacing_plain
 from localreg.filesystem.portable_files import replace_file
 from localreg.filesystem.temporary_owners import machine_key, unfinished
 from localreg.operations.reports.charts import reported_values

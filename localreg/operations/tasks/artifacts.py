@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from localreg.errors import InvalidValueError, NotFoundError
-from localreg.filesystem.plain_files import absolute, check_path
+from localreg.filesystem.given_paths import absolute, check_path
 from localreg.operations.finding.references import require_task
 from localreg.operations.weights.ingest import Source, taken_in
 from localreg.operations.weights.locations import local_file, unpacked

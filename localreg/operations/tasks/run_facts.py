@@ -180,7 +180,8 @@ def set_packages(registry: OpenRegistry, task_id: str, given: object) -> None:
     """
     if isinstance(given, (str, os.PathLike)):
         from localreg.filesystem.disk_errors import disk_errors
-        from localreg.filesystem.plain_files import check_path, read_text
+        from localreg.filesystem.given_paths import check_path
+        from localreg.filesystem.plain_files import read_text
 
         path = check_path("packages", given)
         with disk_errors("reading requirements", path):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from localreg import log
 from localreg.errors import InvalidURLError, InvalidValueError
-from localreg.filesystem.plain_files import FileStatus, absolute, check_path
+from localreg.filesystem.given_paths import absolute, check_path
+from localreg.filesystem.plain_files import FileStatus
 from localreg.filesystem.portable_files import remove_file
 from localreg.operations.weights.known_digests import status_of
 from localreg.registry import Chain

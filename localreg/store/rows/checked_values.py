@@ -27,7 +27,6 @@ EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 LARGEST = 2**62  # of stamps and counters: the next ones must fit into 64 bits
 _HEX = "0123456789abcdef"
 _ID = re.compile(f"[{_HEX}]{{{ID_LENGTH}}}").fullmatch
-_ID_OR_EMPTY = re.compile(f"(?:[{_HEX}]{{{ID_LENGTH}}})?").fullmatch
 _DIGEST = re.compile(f"[{_HEX}]{{64}}").fullmatch
 # Of a file, or with a host in letters and a short port: most URLs, without the cost of parsing.
 _PLAIN_URL = re.compile(
@@ -68,7 +67,7 @@ _STR, _INT, _NULL = frozenset({str}), frozenset({int}), frozenset({type(None)})
 TEXT: Rule = ("text", _STR, None)
 NAME: Rule = ("text without NUL", _STR, re.compile(r"[^\0]*").fullmatch)
 ID: Rule = ("32 hex digits", _STR, _ID)
-ID_OR_EMPTY: Rule = ("32 hex digits or nothing", _STR, _ID_OR_EMPTY)
+ID_OR_EMPTY: Rule = ("32 hex digits or nothing", _STR, lambda value: not value or _ID(value))
 DIGEST: Rule = ("64 hex digits", _STR, _DIGEST)
 URL: Rule = ("a URL", _STR, is_url)
 HEADER: Rule = ("a header of HTTP", _STR, is_header)
