@@ -249,13 +249,14 @@ class Store:
 
     def _read_settings(self) -> dict[str, str]:
         try:
-            with self.read() as connection:
-                version = opening.check_header(connection, self.path)
-            if version < opening.FORMAT_VERSION:
+            for _ in range(2):
+                with self.read() as connection:
+                    version = opening.check_header(connection, self.path)
+                    if version == opening.FORMAT_VERSION:
+                        check_schema(connection, self.path)
+                        return setting_rows.settings(connection)
                 self._migrate(version)
-            with self.read() as connection:
-                check_schema(connection, self.path)
-                return setting_rows.settings(connection)
+            raise AssertionError
         except BaseException:
             self.close()
             raise
