@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _FILE_CLOCK = 5
 _TICK = 0.02  # seconds; longer than any tick
 _SMALL = 1_048_576  # bytes
+_PIECE = 65_536  # bytes; memory for more is new each time, which takes longer than to read it
 
 
 class FileStatus(Frozen):
@@ -194,7 +195,12 @@ def _holds(reader: FileIO, content: bytes | None) -> bool:
     if content is None:
         return True
     reader.seek(0)
-    return reader.read(_SMALL) == content
+    place = 0
+    while piece := reader.read(_PIECE):
+        if not content.startswith(piece, place):
+            return False
+        place += len(piece)
+    return place == len(content)
 
 
 def changed(path: Path, argument: str) -> InvalidValueError:
