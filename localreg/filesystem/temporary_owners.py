@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 from localreg.values.layout import unfinished_name
@@ -107,16 +108,20 @@ def process_id(name: str) -> int | None:
     return None if match is None else int(match[2])
 
 
+@cache
+def _boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read()
+    except OSError:  # not Linux, or no /proc: the host name must be enough
+        return ""
+
+
 def _machine() -> str:
     import hashlib
     import platform
 
-    facts = [platform.node()]
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            facts.append(file.read())
-    except OSError:  # not Linux, or no /proc: the host name must be enough
-        facts.append("")
+    facts = [platform.node(), _boot_id()]
     try:
         facts.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115  (text is enough)
     except OSError:
