@@ -261,10 +261,13 @@ def read_plain(path: Path, argument: str, limit: int = TEXT_LIMIT) -> bytes:
     return b"".join(pieces)
 
 
-def content_of(path: Path) -> bytes | None:
+def content_of(path: Path, limit: int | None = None) -> bytes | None:
     """Return the bytes of a plain file; None if there is none, or something else, such as a link.
 
     For a file that localreg made: in a registry of a stranger anything may be in its place.
+
+    Args:
+        limit: read no more bytes; a file that has more is not one that localreg made.
     """
     flags = os.O_RDONLY
     for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_BINARY"):  # not every system has each
@@ -273,7 +276,10 @@ def content_of(path: Path) -> bytes | None:
         if not stat.S_ISREG(path.lstat().st_mode):
             return None
         with open(os.open(path, flags), "rb") as reader:
-            return reader.read() if stat.S_ISREG(os.fstat(reader.fileno()).st_mode) else None
+            found = os.fstat(reader.fileno())
+            if not stat.S_ISREG(found.st_mode) or (limit is not None and found.st_size > limit):
+                return None
+            return reader.read(-1 if limit is None else limit)
     except FileNotFoundError:
         return None
 

@@ -81,7 +81,7 @@ def write_assets(folder: Path, group: int | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, file_name in asset_names().items():
         content = asset_path(name).read_bytes()
-        if content_of(folder / file_name) != content:
+        if content_of(folder / file_name, len(content)) != content:
             _write(folder / file_name, content, group)
 
 

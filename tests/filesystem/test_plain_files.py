@@ -8,7 +8,13 @@ import pytest
 from support.odd_files import KINDS, make_odd, seen
 
 from localreg.errors import InvalidValueError, SourceNotFoundError
-from localreg.filesystem.plain_files import discard, read_plain, read_text, replacing_plain
+from localreg.filesystem.plain_files import (
+    content_of,
+    discard,
+    read_plain,
+    read_text,
+    replacing_plain,
+)
 
 
 def write(place, data=b"new"):
@@ -96,3 +102,12 @@ def test_a_temporary_file_that_cannot_be_deleted_is_logged(tmp_path, caplog):
     discard(tmp_path / "gone")
     assert "folder is left over" in caplog.text
     assert "gone" not in caplog.text
+
+
+def test_a_file_of_localreg_is_read_up_to_a_limit(tmp_path):
+    """In a registry of a stranger a file of any size may be in its place."""
+    place = tmp_path / "a"
+    place.write_bytes(b"12345")
+    assert content_of(place) == content_of(place, 5) == b"12345"
+    os.truncate(place, 2**40)  # sparse
+    assert content_of(place, 5) is None

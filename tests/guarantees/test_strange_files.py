@@ -86,6 +86,7 @@ PLACES = {
     "folder of pages": lambda root: root / "reports/models",
     "pages": lambda root: root / "reports",
     "temporary file": lambda root: root / "tmp/blob-0123",
+    "note of a folder": lambda root: root / f"tmp/outside-{'0' * 32}.0123456789ab-1",
     "temporary files": lambda root: root / "tmp",
     "blob": lambda root: first(root, "blobs/sha256/*/*"),
     "folder of blobs": lambda root: first(root, "blobs/sha256/*"),

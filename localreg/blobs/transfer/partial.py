@@ -8,11 +8,13 @@ from pathlib import Path
 
 from localreg.blobs.staging.hashing import BackgroundHash
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import content_of
 from localreg.filesystem.portable_files import remove_file, replace_file
 from localreg.filesystem.syncing import sync
 from localreg.filesystem.temporary_owners import unfinished
 from localreg.values.frozen import Frozen, values
 
+_LARGEST_NOTE = 65_536  # bytes
 SYNC_STEP = 128 * 1024 * 1024
 
 
@@ -76,11 +78,12 @@ class Part:
 
     def _read_note(self) -> Note | None:
         try:
-            found = json.loads(self._note_path.read_text(encoding="utf-8"))
+            found = json.loads(content_of(self._note_path, _LARGEST_NOTE) or b"")
             note = Note(str(found["key"]), str(found["etag"]), int(found["total"]))
-        except (FileNotFoundError, ValueError, KeyError, TypeError):  # missing, or cut short
-            return None
-        return note if note.key == self._key else None
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return None  # missing, cut short, or of a stranger
+        can_be_sent = note.etag.isascii() and note.etag.isprintable()  # as a header
+        return note if note.key == self._key and can_be_sent and note.total >= 0 else None
 
     def restart(self) -> None:
         """Delete the bytes and the note; start again from the beginning."""

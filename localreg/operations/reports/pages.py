@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 PAGES = 2_000  # models, and tasks, whose pages `write_site` writes
 COMPARED = 6  # models on one page
 _INLINED = 50_000_000  # bytes of the largest file that a standalone page contains
+_LARGEST_PAGE = 256_000_000  # bytes; a larger one is written new
 _STAMP = 64 + len("<!--  -->\n")  # the end of a page: a digest of it, and what it was made from
 
 
@@ -164,7 +165,7 @@ def _blob_url(chain: Chain, registry: OpenRegistry, site: Site) -> BlobUrl:
         kind = mimetypes.guess_type(filename)[0] or "application/octet-stream"
         with disk_errors("reading a reported file", registry.root):
             blob = (holder(chain, digest, size) or registry).blobs.blob(digest)
-            data = content_of(blob)
+            data = content_of(blob, size)
         if data is None:
             raise damaged(digest, blob, "is missing")
         return f"data:{kind};base64,{base64.b64encode(data).decode()}"
@@ -237,7 +238,7 @@ def _stamp(page: bytes, fingerprint: str) -> str:
 def _is_of(place: Path, fingerprint: str) -> bool:
     """Return True if a page is as this machine wrote it, from the values of a fingerprint."""
     try:
-        page = content_of(place) or b""
+        page = content_of(place, _LARGEST_PAGE) or b""
     except OSError:  # it cannot be read, so it is written new
         return False
     return page[-_STAMP:] == _stamp(page[:-_STAMP], fingerprint).encode()

@@ -17,6 +17,7 @@ from localreg.blobs.blob_files import size_of
 from localreg.blobs.local_files import readonly_registry
 from localreg.errors import InvalidURLError, RegistryError, WeightsError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import content_of
 from localreg.filesystem.portable_files import remove_file
 from localreg.filesystem.temporary_owners import is_alive, is_marked
 from localreg.operations.weights import uploading
@@ -42,6 +43,7 @@ OTHER_MACHINE_SECONDS = 3_600.0  # at least, for a file that another machine may
 _PAGE = re.compile(r"[0-9a-f]{32}\.html")
 LOST_SECONDS = 30 * 86_400.0  # then an upload is forgotten whose destination cannot be reached
 DEAD_PROCESS = "its process is dead"
+_LONGEST_PATH = 65_536  # bytes; longer than any system allows
 NOT_RECORDED = "an upload that no model has"
 
 
@@ -172,8 +174,8 @@ def _unfinished(folder: Path, levels: int) -> Iterator[Path]:
 
 def _outside(registry: OpenRegistry, note: Path, grace: float) -> Iterator[Candidate]:
     """Yield what a dead process left in a folder of the user, and the note that names it."""
-    with suppress(OSError, UnicodeDecodeError):  # deleted meanwhile, or not complete
-        folder = Path(os.fsdecode(note.read_bytes()))
+    with suppress(OSError, ValueError):  # deleted meanwhile, or no path
+        folder = Path(os.fsdecode(content_of(note, _LONGEST_PATH) or b""))
         for path in _unfinished(folder, 0) if folder.is_absolute() else ():
             if note.name.endswith(_owner(path)):
                 yield from _leftover(registry, path, grace)
