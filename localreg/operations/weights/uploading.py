@@ -183,7 +183,7 @@ def uploaded_at_once(
                 progress=progress,
             )
             with registry.store.write() as change:
-                if _still_there(uploaded):
+                if _still_there(change, upload, uploaded):
                     yield change, replace(uploaded, made=_is_ours(change, uploaded))
                     _note_etag(change, uploaded)
                     upload_rows.forget(change.connection, upload.id)
@@ -237,17 +237,22 @@ def withdraw(registry: OpenRegistry, upload: UploadRow) -> None:
         RegistryError, WeightsError: the destination cannot be reached; nothing was forgotten.
     """
     left = uploading.left_of(upload.url, _mark(upload), upload.etag)
-    if is_cloud(upload.url):
-        with registry.store.read() as connection:
-            left = [url for url in left if not model_rows.has_uploaded(connection, url)]
+    with registry.store.write() as change:
+        left = [url for url in left if not model_rows.has_uploaded(change.connection, url)]
+        upload_rows.forget(change.connection, upload.id)
+        if not is_cloud(upload.url):
+            # Within it, so that no other process can record a file before it is deleted.
+            for url in left:
+                uploading.delete(url)
+            return
+    # Forgotten before it is deleted: a process that is slow, and not dead, can no longer record it.
+    try:
         for url in left:
             uploading.delete(url)
-    with registry.store.write() as change:
-        # Files within it, so that no other process can record one before it is deleted.
-        for url in left:
-            if not is_cloud(url) and not model_rows.has_uploaded(change.connection, url):
-                uploading.delete(url)
-        upload_rows.forget(change.connection, upload.id)
+    except BaseException:
+        with registry.store.write() as change:
+            upload_rows.announce(change.connection, upload)
+        raise
 
 
 class Doomed(Frozen):
@@ -298,7 +303,7 @@ def record_uploaded(
     with registry.store.write() as change:
         there = model_rows.weights(change.connection, model_id)
         weights = next((each for each in there if each.revision == revision), None)
-        if weights is not None and _still_there(uploaded):
+        if weights is not None and _still_there(change, upload, uploaded):
             public = parse_named_url("url", uploaded.url).public
             note_url(change, model_id, revision, uploaded.url, public)
             payload = {
@@ -312,13 +317,16 @@ def record_uploaded(
             upload_rows.forget(change.connection, upload.id)
 
 
-def _still_there(uploaded: Uploaded) -> bool:
+def _still_there(change: Change, upload: UploadRow, uploaded: Uploaded) -> bool:
     """Return True if an upload exists, within the transaction that records it.
 
     In a folder another process may have deleted the last model with the same bytes, and the file
-    with it. An object in a cloud has one owner, and no server is asked within a transaction.
+    with it. An object in a cloud has one owner, and no server is asked within a transaction; but
+    gc may have taken an upload of another machine for dead, and then forgot it first.
     """
-    return is_cloud(uploaded.url) or uploading.is_there(uploaded.url, uploaded.size)
+    if is_cloud(uploaded.url):
+        return upload_rows.is_open(change.connection, upload.id)
+    return uploading.is_there(uploaded.url, uploaded.size)
 
 
 def _is_ours(change: Change, uploaded: Uploaded) -> bool:

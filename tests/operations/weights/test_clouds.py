@@ -18,6 +18,7 @@ from localreg.errors import (
     SourceNotFoundError,
     UploadError,
 )
+from localreg.operations.weights.uploading import uploaded_at_once
 from localreg.store.rows import upload_rows
 
 MANY_PARTS = 20_000_000  # bytes; more than one part, and than one range
@@ -200,6 +201,30 @@ class TestUploading:
         (left,) = object_store.keys()
         assert left.endswith("/000000000002/w.pt")
         assert registry.gc().garbage == ()
+
+    def test_an_object_that_gc_took_for_left_is_not_recorded(
+        self, object_store, registry, write_file
+    ):
+        """The process was slow, on another machine: it uploads again."""
+        store = registry._chain.first.store
+        taken = []
+
+        def take(done, total):
+            with store.write() as change:
+                if not taken:
+                    taken.extend(change.connection.execute("SELECT url FROM upload").fetchone())
+                    change.connection.execute("DELETE FROM upload")
+
+        announced = uploaded_at_once(
+            registry._chain.first,
+            write_file("w.pt", b"12345"),
+            f"{object_store.url}/a.{'0' * 32}/models",
+            "w.pt",
+            take,
+        )
+        with announced as (_, uploaded):
+            assert uploaded.url not in taken
+        assert len(taken) == 1
 
     def test_a_claimed_upload_deletes_no_object_of_the_user(
         self, object_store, registry, write_file, children
