@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import click
 
 from localreg.api import ambient
-from localreg.cli.streams import already, stdout_is_utf8
+from localreg.cli.streams import already, print_bytes, stdout_is_utf8
 from localreg.cli.streams import say as say
 from localreg.errors import StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
@@ -314,7 +314,10 @@ def print_file(path: Path) -> None:
 
     sys.stdout.flush()
     with disk_errors("reading it", path), path.open("rb") as file:
-        shutil.copyfileobj(file, sys.stdout.buffer)
+        if hasattr(sys.stdout, "buffer"):
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        else:
+            print_bytes(file.read())
 
 
 def print_new_page(write: Callable[[Path], Path]) -> None:

@@ -113,6 +113,16 @@ def say(text: str) -> None:
         click.echo(text, err=True)
 
 
+def print_bytes(data: bytes) -> None:
+    """Write bytes to stdout as they are; as text if a program replaced it by a stream of text."""
+    sys.stdout.flush()
+    if hasattr(sys.stdout, "buffer"):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        sys.stdout.write(data.decode(errors="replace"))
+
+
 def stdout_is_utf8() -> bool:
     """Return True if all text can be printed."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"

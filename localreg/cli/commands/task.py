@@ -21,7 +21,7 @@ from localreg.cli.output import (
     print_table,
     say,
 )
-from localreg.cli.streams import already
+from localreg.cli.streams import already, print_bytes
 from localreg.cli.suggestions import TASK_SYNONYMS, CommandGroup
 from localreg.errors import InvalidValueError
 from localreg.filesystem.given_paths import check_path
@@ -164,7 +164,7 @@ def _print_diff(found: Found, *, show_secrets: bool) -> None:
         say(f"No patch is recorded for task {found.id}.")
         return
     shown = str(diff) if show_secrets else masked_code(str(diff))
-    click.echo(git_state.patch_bytes(shown), nl=False)
+    print_bytes(git_state.patch_bytes(shown))
     if shown != diff:
         say("Secrets are hidden in this patch, so it does not apply; --show-secrets shows them.")
 

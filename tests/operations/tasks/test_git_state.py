@@ -399,3 +399,13 @@ def test_what_is_far_too_large_is_not_read_to_its_end(registry, repository):
     facts, script, _ = run_script(repository)
     assert facts["left_out"] == ["binary.bin", "text.txt"]
     assert (facts["changed"], script["diff"]) == (True, "")
+
+
+def test_a_patch_is_printed_to_a_stream_of_text(registry, repository):
+    """A program that calls the command may have replaced stdout by one that takes no bytes."""
+    edited(repository)
+    run_script(repository)
+    task = Task.get_task(task_name="train")
+    code, out, err = run_cli("task", "show", task.id, "--diff")
+    assert (code, err) == (0, "")
+    assert "diff --git" in out
