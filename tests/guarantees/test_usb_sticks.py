@@ -145,6 +145,39 @@ def test_processes_share_a_registry_on_a_stick(stick):
     assert stick.run(use_at_once, stick.place, 4) == [[], 20, 5, True, []]
 
 
+def forget_files(stick):
+    """Use a registry that the system forgot while nothing had it open; return what comes of it."""
+    import os
+    from contextlib import suppress
+    from pathlib import Path
+
+    from localreg import InputModel, Registry
+
+    def forget():
+        if (child := os.fork()) == 0:  # closes the connections
+            os._exit(0)
+        os.waitpid(child, 0)
+        with suppress(OSError):  # a container may not
+            Path("/proc/sys/vm/drop_caches").write_text("2\n")
+
+    told = []
+    with Registry(Path(stick) / "registry") as registry:
+        model = InputModel.import_model("s3://b/a.pt", name="a")
+        for turn in range(3):
+            forget()
+            (Path(stick) / f"{turn}").touch()  # and this may get the number
+            model.set_metadata("turn", f"{turn}")
+            forget()
+            told.append(model.get_metadata("turn"))
+        told.append(registry.verify().ok)
+    return told
+
+
+def test_a_stick_numbers_its_files_again(stick):
+    """P15: FAT and exFAT have no numbers of files; the system makes some, as long as it likes."""
+    assert stick.run(forget_files, stick.place) == ["0", "1", "2", True]
+
+
 def fill_up(stick, weights):
     """Add what fits once and not twice; return what was said, what is left, and how it goes on."""
     from pathlib import Path

@@ -207,6 +207,50 @@ def test_a_forked_child_opens_no_registry_that_took_the_place(home, children):
     assert children.run(fork_after_the_swap, home) == 3
 
 
+def test_another_inode_of_a_file_that_was_closed_is_no_replacement(home, children):
+    """FAT, exFAT and FUSE number a file again when it is opened again, as after a fork."""
+
+    def number_again(root):
+        import os
+        import shutil
+        from pathlib import Path
+
+        from localreg import InputModel, Registry
+        from localreg.registry import open_registry
+
+        root = Path(root)
+        open_registry(root, journal="truncate").close()  # all is in one file
+        registry = Registry(root, durability="fast")
+        model = InputModel.import_model("s3://b/a.pt", name="a", registry=registry)
+        if (child := os.fork()) == 0:  # closes the connections
+            os._exit(0)
+        os.waitpid(child, 0)
+        shutil.copy(root / "registry.db", root / "copy")
+        (root / "copy").rename(root / "registry.db")
+        if (child := os.fork()) == 0:
+            os._exit(0 if model.name == "a" else 1)
+        status = os.waitpid(child, 0)[1]
+        model.set_metadata("k", "v")
+        return [status, registry.verify().ok, registry.model("a").get_metadata("k")]
+
+    assert children.run(number_again, home.with_name("new")) == [0, True, "v"]
+
+
+def test_an_older_copy_with_another_inode_is_a_replacement(home):
+    """It has the id of the registry, and not what was written since."""
+    with opened(home) as registry:
+        model = registry.model("a")
+        shutil.copytree(home, home.with_name("backup"))
+        model.set_metadata("k", "v")
+        registry._chain.first.store.let_go()
+        shutil.rmtree(home)
+        home.with_name("backup").rename(home)
+        with pytest.raises(RegistryReplacedError):
+            model.set_metadata("k", "w")
+        with pytest.raises(RegistryReplacedError):
+            model.get_metadata("k")
+
+
 def test_what_is_committed_while_the_directory_goes_is_not_acknowledged(home):
     """The last look is after the commit."""
     with opened(home) as registry:

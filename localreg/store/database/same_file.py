@@ -3,6 +3,10 @@
 A registry can be deleted, or another one renamed over it, while it is open. The operating system
 keeps a deleted file until its last user closes it, so SQLite would go on: every write would
 succeed, and be gone. So the device and inode at the path are compared with those at opening.
+
+While a file is open it keeps its inode number. Closed, it may get another one on FAT, exFAT and
+FUSE. So when no connection is open, as after a fork, another number alone proves nothing: then the
+database at the path must have the id of the registry, and the last event that was written here.
 """
 
 from __future__ import annotations

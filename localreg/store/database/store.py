@@ -33,7 +33,7 @@ from localreg.store.database.readonly import (
 from localreg.store.database.same_file import FileId, OpenedConnection, file_at, replaced
 from localreg.store.database.schema_check import check_schema
 from localreg.store.database.sqlite_errors import full, is_for_lack_of_space, translated
-from localreg.store.rows import setting_rows
+from localreg.store.rows import event_rows, setting_rows
 from localreg.values import settings
 from localreg.values.checks import shown
 
@@ -115,6 +115,7 @@ class Store:
             )
         self._buffer: ReportBuffer | None = None
         self._file: FileId | None = None
+        self._last_event = ""  # the last one that was committed here
         self.registry_id = ""
         self._connections = Connections(self._connect, self._is_outdated)
         # Not the same connections: users may leave transactions open on theirs.
@@ -145,11 +146,16 @@ class Store:
         Raises:
             RegistryReplacedError: it is another registry, or none.
         """
-        if file_at(self._place) != self._file:
-            if not self.readonly:
+        there = file_at(self._place)
+        if there != self._file:
+            if not self.readonly and (there is None or self._is_open()):
                 raise replaced(self.path)
             with self.one_statement():  # looks which registry it is
                 pass
+
+    def _is_open(self) -> bool:
+        """Return True if a connection has the file open, so that its inode number is kept."""
+        return bool(self._connections.busy() or self.user_connections.busy())
 
     def is_replaced(self) -> bool:
         """Return True if the database that was opened is not at its path any more."""
@@ -191,8 +197,9 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         for _ in range(opening.LOOKS):
             file = file_at(self._place)
-            known = self._file is not None
-            if known and (file is None if self.readonly else file != self._file):
+            if file != self._file is not None and (
+                file is None or (not self.readonly and self._is_open())
+            ):
                 break
             connection = self._connect_to_path()
             try:
@@ -234,10 +241,11 @@ class Store:
     def _check_registry(self, connection: sqlite3.Connection, *, is_new: bool) -> None:
         """Raise if a connection is to another registry than the one that was opened.
 
-        An inode alone does not show it: its number is used again once its file is closed.
+        An inode alone does not show it: its number is used again once its file is closed. And a
+        file on FAT, exFAT or FUSE may have another number whenever it is opened again.
 
         Args:
-            is_new: True for a newer copy of the registry, which a reader opens for the first time.
+            is_new: True if the inode is another one: of a newer copy of the registry, for a reader.
         """
         if not self.registry_id:  # this is the first connection
             return
@@ -246,6 +254,8 @@ class Store:
             check_schema(connection, self.path)
         if setting_rows.settings(connection).get("registry_id") != self.registry_id:
             raise replaced(self.path)
+        if is_new and self._last_event and not event_rows.has_event(connection, self._last_event):
+            raise replaced(self.path)  # an older copy
 
     def _read_settings(self) -> dict[str, str]:
         try:
@@ -382,6 +392,7 @@ class Store:
                 if lazy:
                     connection.execute("PRAGMA synchronous = FULL")
             self.check_file()  # what went into a removed file must not look recorded
+            self._last_event = change.last_event or self._last_event
 
     def has_reserve(self) -> bool:
         """Return True if `freeing_space` has a complete reserve."""

@@ -24,11 +24,13 @@ class Change:
     Attributes:
         connection: for reading, and for writing the tables that have no events.
         at: what the clock said when the transaction began, microseconds: the time of its events.
+        last_event: the id of the last event that was recorded; empty before the first one.
     """
 
     def __init__(self, connection: sqlite3.Connection, registry_id: str, actor: str) -> None:
         self.connection = connection
         self.at = now()
+        self.last_event = ""
         self._registry_id = registry_id
         self._actor_name = actor
         self._actor = 0
@@ -55,12 +57,13 @@ class Change:
         """
         stamp = self.stamp(subject)
         self._seq += 1
+        self.last_event = new_id()
         text = _canonical(payload)
         self.connection.execute(
             "INSERT INTO event (event_id, registry_id, seq, grp, stamp, at, actor, kind, v, "
             "subject, field, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (new_id(), self._registry_id, self._seq, self._group, stamp, self.at, self._actor, kind,
-             v, subject, field, text),
+            (self.last_event, self._registry_id, self._seq, self._group, stamp, self.at,
+             self._actor, kind, v, subject, field, text),
         )  # fmt: skip
         self._folding.apply(StateChange(kind, v, subject, field, payload, stamp, self.at))
         return stamp

@@ -63,6 +63,12 @@ def newest_time(connection: sqlite3.Connection) -> int | None:
     return row[0] if type(row[0]) is int else None
 
 
+def has_event(connection: sqlite3.Connection, event_id: str) -> bool:
+    """Return True if an event is in the log."""
+    found = connection.execute("SELECT 1 FROM event WHERE event_id = ?", (event_id,)).fetchone()
+    return found is not None
+
+
 def package_before(connection: sqlite3.Connection, model_id: str, revision: int) -> bool:
     """Return True if a model was a package when another revision replaced this one."""
     rows = connection.execute(
