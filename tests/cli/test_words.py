@@ -106,12 +106,21 @@ def test_names_that_end_so_already_are_still_found(run, registry):
 
 @pytest.mark.parametrize("options", ["x=1 --type flaot", "x=abc --type int", "x=1 --type list"])
 def test_a_type_that_is_unknown_or_does_not_fit_is_wrong_usage(run, registry, options):
-    assert run("meta", "a", *options.split())[0] == 2
+    code, _, err = run("meta", "a", *options.split())
+    assert code == 2
+    assert ", dict, NoneType, not 'flaot'" in err or "does not fit the value of 'x'" in err
     assert registry.model("a").get_all_metadata() == {}
 
 
 @pytest.mark.parametrize(
-    "options", ["x=1 --type int", "x=TRUE --type bool", "x=[1] --type list/int", "x=a --type str"]
+    "options",
+    [
+        "x=1 --type int",
+        "x=TRUE --type bool",
+        "x=[1] --type list/int",
+        "x=a --type str",
+        "x=None --type NoneType",
+    ],
 )
 def test_a_type_that_fits_is_recorded(run, registry, options):
     assert run("meta", "a", *options.split())[0] == 0

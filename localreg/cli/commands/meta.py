@@ -10,7 +10,7 @@ from localreg.operations.models import edits, reading
 from localreg.values.metadata import cast
 from localreg.values.secrets import masked
 
-TYPES = ("str", "int", "float", "bool", "list", "tuple", "dict", "nonetype")
+TYPES = ("str", "int", "float", "bool", "list", "tuple", "dict", "NoneType")
 
 
 @click.command("meta")
@@ -55,8 +55,10 @@ def meta_command(
 def _check_type(v_type: str, given: dict[str, str]) -> None:
     """Raise UsageError if a type is unknown, or a value cannot be read by it."""
     name = v_type.partition("/")[0].lower()  # such as list/int
-    if name not in TYPES:
+    if name not in map(str.lower, TYPES):
         raise click.UsageError(f"--type must be one of {', '.join(TYPES)}, not {v_type!r}")
     for key, value in given.items():
         if name != "str" and isinstance(cast(value, v_type), str):
-            raise click.UsageError(f"--type {v_type}: the value of {key!r} is none: {value[:60]!r}")
+            raise click.UsageError(
+                f"--type {v_type} does not fit the value of {key!r}: {value[:60]!r}"
+            )
