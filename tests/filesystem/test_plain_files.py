@@ -79,6 +79,21 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path):
     assert list(tmp_path.iterdir()) == [place]
 
 
+def test_what_appears_while_it_is_written_is_not_replaced(tmp_path):
+    """P26: the place is looked at again before the file gets its name."""
+    place = tmp_path / "a"
+
+    def write_late():
+        with replacing_plain(place, "output") as temporary:
+            temporary.write_bytes(b"new")
+            os.mkfifo(place)
+
+    with pytest.raises(InvalidValueError, match="output must be a plain file"):
+        write_late()
+    assert place.is_fifo()
+    assert list(tmp_path.iterdir()) == [place]
+
+
 def test_a_file_is_read_up_to_its_bound(tmp_path):
     place = tmp_path / "a"
     place.write_bytes(b"12345")
