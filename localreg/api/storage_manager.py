@@ -58,6 +58,7 @@ class StorageManager:
         if cache_context is not None:
             log.info("cache_context=%r is ignored: there is one cache", cache_context)
         wish = operations.weights.local_copies.check_wish(
+            "remote_url",
             remote_url,
             name=name,
             expected=expected_sha256,

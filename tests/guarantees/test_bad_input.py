@@ -294,7 +294,7 @@ CALLS = {
     "StorageManager.get_local_copy(remote_url=)": (
         lambda at, value: StorageManager.get_local_copy(value, raise_on_error=True),
         [*NOT_A_URL, "ftp://host/x", "/nowhere/at/all"],
-        "weights_url|ftp|not there",
+        "remote_url|ftp|not there",
     ),
     "StorageManager.get_local_copy(name=)": (
         lambda at, value: StorageManager.get_local_copy("s3://b/x", name=value),

@@ -102,7 +102,7 @@ def _source_at(chain: Chain, name: str, value: object, *, move: bool) -> Source:
         return Source(path=_file(name, path), filename=safe_filename(text), mode=mode)
     from localreg.operations.weights.local_copies import check_wish, copy_of_url
 
-    wish = check_wish(value, name=None, expected=None, force=False)
+    wish = check_wish(name, value, name=None, expected=None, force=False)
     path = _file(name, copy_of_url(chain, wish, extract=False))
     return Source(path=path, filename=wish.filename)
 
@@ -198,5 +198,5 @@ def table_of(chain: Chain, *, table_plot: object, csv: object, url: object) -> T
         return csv_cells(check_path(name, given[name]))
     from localreg.operations.weights.local_copies import check_wish, copy_of_url
 
-    wish = check_wish(url, name=None, expected=None, force=True)
+    wish = check_wish(name, url, name=None, expected=None, force=True)
     return csv_cells(copy_of_url(chain, wish, extract=False), argument="url")

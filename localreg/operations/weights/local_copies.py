@@ -282,13 +282,17 @@ def _unpacked(
     return unpacked(chain, digest, path, path.name, before)
 
 
-def check_wish(url: object, *, name: object, expected: object, force: bool) -> Wish:
-    """Return what to download, once the arguments are checked."""
+def check_wish(argument: str, url: object, *, name: object, expected: object, force: bool) -> Wish:
+    """Return what to download, once the arguments are checked.
+
+    Args:
+        argument: the name of the argument `url`, for the error.
+    """
     from localreg.operations.weights.fetching import Wish
     from localreg.operations.weights.origin import check_filename, check_pin
-    from localreg.values.urls import parse_weights_url
+    from localreg.values.urls import parse_named_url
 
-    parsed = parse_weights_url(url)
+    parsed = parse_named_url(argument, url)
     return Wish(
         url=parsed.text,
         filename=parsed.filename if name is None else check_filename(name),

@@ -48,6 +48,8 @@ from localreg.plots.arrays import as_numbers
         (lambda m: m.report_table("t", "s", table_plot=[["a"], ["b", "c"]]), "row 1 has 2"),
         (lambda m: m.report_table("t", "s", table_plot=["abc"]), "table_plot"),
         (lambda m: m.report_table("t", "s", csv=5), "csv"),
+        (lambda m: m.report_table("t", "s", url=""), "^url must not be empty"),
+        (lambda m: m.report_table("t", "s", url=5), "^url must be a path or URL"),
         (lambda m: m.report_scalar("t", "s", "many", 0), "value must be a number"),
         (lambda m: m.report_scalar("t", "s", None, 0), "value must be a number"),
         (lambda m: m.report_scalar("t", "s", 1j, 0), "value must be a number"),
