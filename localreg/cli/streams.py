@@ -29,7 +29,7 @@ class OutputError(Exception):
 
     Attributes:
         reason: why, in the words of the operating system.
-        reader_gone: True if it is a pipe that nobody reads any more.
+        reader_gone: True if it is a pipe whose reader has ended.
         done: what the command did before, as a sentence without its end; "" for nothing.
     """
 

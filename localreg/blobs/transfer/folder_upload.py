@@ -81,8 +81,8 @@ def _unfinished_name(name: str, mark: UploadMark) -> str:
 
 def _set_time(path: Path, mark: UploadMark) -> None:
     assert mark.modified is not None
-    # Some network file systems refuse it: then a crash may leave the file, which gc cannot tell
-    # from a file of somebody else.
+    # Some network file systems refuse it: then gc cannot know a file that a crash leaves from
+    # a file of somebody else.
     with suppress(PermissionError):
         os.utime(path, ns=(mark.modified, mark.modified))
 

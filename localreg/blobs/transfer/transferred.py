@@ -25,7 +25,7 @@ class Downloaded(Frozen):
 
 
 class UploadMark(Frozen):
-    """What tells an upload of ours from other files and objects, also after a crash.
+    """The mark by which an upload of ours is known among other files, also after a crash.
 
     Attributes:
         id: 32 hex digits; in the name of the unfinished file, and in the object's metadata.

@@ -68,7 +68,7 @@ def _facts(record: TaskRecord, site: Site) -> Iterator[Fact]:
     yield Fact("created", f"{moment(record.created)} UTC")
     if record.ended is not None:
         yield Fact("ended", f"{moment(record.ended)} UTC")
-        if record.ended >= record.created:  # else a clock was wrong, and nobody knows how long
+        if record.ended >= record.created:  # else a clock was wrong
             yield Fact("duration", _duration((record.ended - record.created) / 1_000_000))
     yield Fact("id", record.id)
 

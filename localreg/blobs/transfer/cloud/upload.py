@@ -112,7 +112,7 @@ def left_of(url: str, mark: UploadMark, etag: str | None) -> list[str]:
     """Return the URL if its object is of this upload, or has this ETag; else nothing.
 
     Some servers lose the metadata of large objects. Then it counts that a process of this machine
-    made up the URL: nobody else can know the mark of this machine.
+    made up the URL: no other one knows the mark of this machine.
 
     Raises:
         UploadError: the server does not answer the question.
