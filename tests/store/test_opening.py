@@ -13,6 +13,7 @@ from localreg import InputModel, Registry
 from localreg.errors import (
     ClosedRegistryError,
     DamagedRegistryError,
+    ForeignSchemaError,
     InvalidValueError,
     NewerFormatError,
     NoRegistryError,
@@ -306,3 +307,36 @@ def test_directories_with_unusual_names_work(tmp_path, name):
     with Registry(tmp_path / name / "deep", readonly=True) as registry:
         assert len(registry.models()) == 1
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_restored_dump_is_refused_with_a_remedy_that_works(tmp_path):
+    """The dump of a database lacks the two numbers by which it is known."""
+    with Registry(tmp_path / "r") as registry:
+        InputModel.import_model("s3://bucket/net.pt", name="net")
+    database = registry.path / "registry.db"
+    with closing(sqlite3.connect(database)) as connection:
+        dump = "\n".join(connection.iterdump())
+    database.unlink()
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(dump)
+    with pytest.raises(NotARegistryError, match="restored from a dump") as caught:
+        Registry(tmp_path / "r")
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(str(caught.value).split("'")[-2])
+    with Registry(tmp_path / "r") as registry:
+        assert InputModel(name="net").url == "s3://bucket/net.pt"
+        assert registry.verify().problems == ()
+
+
+def test_an_index_of_a_user_is_refused_with_a_remedy_that_works(tmp_path):
+    """An index on a table of localreg; one with an odd name is not put into a command."""
+    with Registry(tmp_path / "r") as registry:
+        registry.db["model"].create_index(["name"])
+    with pytest.raises(ForeignSchemaError, match="index") as caught:
+        Registry(tmp_path / "r")
+    with closing(sqlite3.connect(registry.path / "registry.db")) as connection:
+        connection.executescript(str(caught.value).split("'")[-2])
+    with Registry(tmp_path / "r") as registry:
+        registry.db["model"].create_index(["name"], "x';rm -rf ~;'")
+    with pytest.raises(ForeignSchemaError, match="DROP INDEX …'"):
+        Registry(tmp_path / "r")

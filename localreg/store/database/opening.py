@@ -119,9 +119,17 @@ def check_header(connection: sqlite3.Connection, path: Path) -> int:
     """
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     if application != APPLICATION_ID:
+        advice = "choose another directory"
+        tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('setting', 'model', 'weights')"
+        if application == 0 and connection.execute(tables).fetchone()[0] == 3:
+            advice = (
+                f"if it was restored from a dump, which lacks two numbers, set them: `sqlite3 "
+                f"{path.name} 'PRAGMA application_id = {APPLICATION_ID}; "
+                f"PRAGMA user_version = {FORMAT_VERSION}'`"
+            )
         raise NotARegistryError(
             f"{path} is a database of another program (application id {application:#x}, wanted "
-            f"{APPLICATION_ID:#x}); choose another directory",
+            f"{APPLICATION_ID:#x}); {advice}",
             path=str(path),
         )
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
