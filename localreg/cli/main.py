@@ -50,7 +50,7 @@ OPTIONS = {
     "weights_url": "FILE_OR_URL",
 }
 # Not as a part of a file name.
-_ARGUMENTS = re.compile(rf"(?<![\w./-])(?:{'|'.join(OPTIONS)})(?![\w./-])")
+_ARGUMENTS = rf"(?<![\w./-])(?:{'|'.join(OPTIONS)})(?![\w./-])"
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (DamagedRegistryError, 4),
     (CorruptBlobError, 4),
@@ -155,7 +155,7 @@ def in_words_of_options(text: str) -> str:
     >>> in_words_of_options("expected_sha256 must be 64 hex digits")
     '--sha256 must be 64 hex digits'
     """
-    return _ARGUMENTS.sub(lambda match: OPTIONS[match[0]], text)
+    return re.sub(_ARGUMENTS, lambda match: OPTIONS[match[0]], text)
 
 
 def exit_code(error: LocalregError) -> int:

@@ -15,16 +15,17 @@ HIDDEN = "***"
 PIN = re.compile(r"sha256[=:](.*)", re.IGNORECASE)
 """A fragment with a checksum; other fragments may be secrets."""
 
-_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>)\]}\\,;]+")
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# Compiled where they are needed, because that takes long.
+_URL = r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>)\]}\\,;]+"
+_WORD = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+"
 # The name says it with any of its words, or with its last word.
 _ANYWHERE = frozenset(
     "password passwords passwd passphrase pwd secret secrets credential credentials apikey".split()
 )
 _LAST = frozenset({"key", "token"})
-_NUMBER = re.compile(r"[-+]?[\d.]{1,8}(e[-+]?\d+)?", re.IGNORECASE)
+_NUMBER = r"[-+]?[\d.]{1,8}([eE][-+]?\d+)?"
 _OPEN = frozenset({"", "none", "null", "true", "false"})
-_ENTRY = re.compile(
+_ENTRY = (
     r"""(?<![\w.$-])(["']?)([A-Za-z_][\w.-]*)\1([ \t]*[:=][ \t]*)"""
     r"""("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s,"'\]\[{}#][^\n,\]}]*)"""
 )
@@ -42,7 +43,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def _words(name: str) -> list[str]:
-    return [each.lower() for each in _WORD.findall(re.split(r"[/.]", name)[-1])]
+    return [each.lower() for each in re.findall(_WORD, re.split(r"[/.]", name)[-1])]
 
 
 def _is_secret(words: list[str]) -> bool:
@@ -64,7 +65,7 @@ def masked(name: str, value: str) -> str:
     words = _words(name)
     if value.strip().lower() in _OPEN or not _is_secret(words):
         return masked_text(value)
-    number = _ANYWHERE.isdisjoint(words) and _NUMBER.fullmatch(value.strip())
+    number = _ANYWHERE.isdisjoint(words) and re.fullmatch(_NUMBER, value.strip())
     return value if number else HIDDEN
 
 
@@ -74,7 +75,7 @@ def masked_text(text: str) -> str:
     >>> masked_text("from s3://bucket/a and postgresql+psycopg2://me:hunter2@db/x")
     'from s3://bucket/a and postgresql+psycopg2://***@db/x'
     """
-    return _URL.sub(lambda found: public(found[0]), text) if "://" in text else text
+    return re.sub(_URL, lambda found: public(found[0]), text) if "://" in text else text
 
 
 def masked_config(text: str) -> str:
@@ -85,7 +86,7 @@ def masked_config(text: str) -> str:
     >>> masked_config("password: abc  # mine")
     'password: ***'
     """
-    return masked_text(_ENTRY.sub(_masked_entry, text))
+    return masked_text(re.sub(_ENTRY, _masked_entry, text))
 
 
 def masked_code(text: str) -> str:
@@ -98,7 +99,7 @@ def masked_code(text: str) -> str:
     def entry(found: re.Match[str]) -> str:
         return _masked_entry(found) if found[4][0] in "\"'" else found[0]
 
-    return masked_text(_ENTRY.sub(entry, text))
+    return masked_text(re.sub(_ENTRY, entry, text))
 
 
 def _masked_entry(found: re.Match[str]) -> str:

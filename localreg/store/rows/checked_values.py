@@ -10,6 +10,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 from localreg import log
 from localreg.errors import DamagedRowError
@@ -29,7 +30,7 @@ _HEX = "0123456789abcdef"
 _ID = re.compile(f"[{_HEX}]{{{ID_LENGTH}}}").fullmatch
 _DIGEST = re.compile(f"[{_HEX}]{{64}}").fullmatch
 # Of a file, or with a host in letters and a short port: most URLs, without the cost of parsing.
-_PLAIN_URL = re.compile(
+_PLAIN_URL = (
     r"(?:file:///|[a-z0-9+]+://[A-Za-z0-9._-]+(?::[0-9]{1,4})?(?:[/?#]|$))[^\x00-\x20\x7f]*"
 )
 
@@ -60,9 +61,14 @@ def is_header(value: str) -> bool:
     return all(31 < ord(char) < 256 and char != "\x7f" for char in value)
 
 
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)  # not at the import: many programs read no URL
+
+
 def is_url(value: str) -> bool:
     """Return True if a text can be a stored URL."""
-    if _PLAIN_URL.fullmatch(value) and "%00" not in value:
+    if _compiled(_PLAIN_URL).fullmatch(value) and "%00" not in value:
         return True
     from localreg.values.urls import is_stored_url  # many programs have only files
 

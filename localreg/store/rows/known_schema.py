@@ -38,7 +38,7 @@ def known_objects() -> tuple[SchemaObject, ...]:
         if not statement and not line.startswith("CREATE "):
             continue
         statement += line
-        if sqlite3.complete_statement(statement):
+        if ";" in line and sqlite3.complete_statement(statement):
             found.append(_object(statement.rstrip().removesuffix(";")))
             statement = ""
     return tuple(found)
