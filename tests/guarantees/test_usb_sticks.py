@@ -411,7 +411,8 @@ WAYS = [
     "rsync -rt --exclude=/files SOURCE/ TARGET",
     "rsync -a SOURCE/ TARGET",
     "cp -r SOURCE TARGET",
-    "cp -a SOURCE TARGET",
+    # With links, cp fails for the blob if it comes to the local copy first: the order is by inode.
+    "cp -a --no-preserve=links SOURCE TARGET",
     "mkdir TARGET && tar -C SOURCE --hard-dereference -c . | tar -C TARGET --no-same-owner -x",
 ]
 
