@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from threading import get_ident
 
 from localreg import log, operations
@@ -61,7 +62,7 @@ def _hook(method: str, parsing: set[int], *, pair: bool) -> None:
         thread = get_ident()
         if thread in parsing:
             return original(self, words, namespace)
-        mine = words is None or words == sys.argv[1:]
+        mine = (words is None or words == sys.argv[1:]) and not _is_library(sys._getframe(1))
         parsing.add(thread)
         try:
             found = original(self, words, namespace)
@@ -73,6 +74,19 @@ def _hook(method: str, parsing: set[int], *, pair: bool) -> None:
 
     parse.localreg_original = original  # type: ignore[attr-defined]  # the mark
     setattr(argparse.ArgumentParser, method, parse)
+
+
+def _is_library(caller: FrameType) -> bool:
+    """Return True if the caller is an installed module that is being imported.
+
+    Some take options of their own from the command line of every program.
+    """
+    place = Path(caller.f_code.co_filename)
+    return (
+        caller.f_code.co_name == "<module>"
+        and caller.f_globals.get("__name__") != "__main__"
+        and not {"site-packages", "dist-packages"}.isdisjoint(place.parts)
+    )
 
 
 def _parsed(parser: argparse.ArgumentParser, found: Any) -> None:  # noqa: ANN401  (a namespace)

@@ -94,6 +94,26 @@ def test_an_argument_is_taken_however_it_is_parsed(script, way, capfd):
     assert (task.status, task.get_parameters()) == ("completed", {"Args/lr": "0.05"})
 
 
+def test_options_that_a_library_takes_when_it_is_imported_are_not_arguments(script, tmp_path):
+    """An installed module may look for options of its own; a module of the user is the script's."""
+    library = tmp_path / "venv" / "site-packages" / "library.py"
+    library.parent.mkdir(parents=True)
+    library.write_text(
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--human')\n"
+        "parser.parse_known_args()\n"
+    )
+    own = (
+        PARSER.replace("from localreg import Task\n", "") + "args, _ = parser.parse_known_args()\n"
+    )
+    (tmp_path / "own.py").write_text(own)
+    task = script(
+        f"import sys\nfrom localreg import Task\n{INIT}"
+        f"sys.path.append({str(library.parent)!r})\nimport library, own\n"
+    )
+    assert run_again(task) == 0
+    assert task.get_parameters() == {"Args/lr": "0.1"}
+
+
 @pytest.mark.parametrize("connect", ["vars(args)", "{'lr': args.lr, 'n': 1}"])
 def test_what_the_script_connects_of_its_arguments_follows_them(script, capfd, connect):
     """What an earlier run recorded of them does not replace them."""
