@@ -230,7 +230,7 @@ class ArtifactMethods(TaskHandle):
             InvalidValueError: (a ValueError) `artifact_names` is not a list.
             NotFoundError: (a LookupError) an artifact does not exist, with `raise_on_errors`.
         """
-        from localreg.values.checks import shown
+        from localreg.values.checks import check_text, shown
 
         if isinstance(artifact_names, str) or not isinstance(artifact_names, Iterable):
             raise InvalidValueError(
@@ -238,7 +238,7 @@ class ArtifactMethods(TaskHandle):
                 argument="artifact_names",
             )
         whole = True
-        for name in artifact_names:
+        for name in [check_text("artifact_names", each) for each in artifact_names]:
             try:
                 operations.tasks.artifacts.drop_artifact(self._registry, self._id, name)
             except LookupError:

@@ -9,7 +9,7 @@ from localreg import log, operations
 from localreg.api import ambient
 from localreg.errors import TaskNotFoundError
 from localreg.registry import Chain
-from localreg.values.checks import kept_name
+from localreg.values.checks import check_text, kept_name
 from localreg.values.records import TaskRecord
 
 
@@ -36,6 +36,9 @@ def begin(
         InvalidValueError: an argument cannot be used.
         TaskNotFoundError: the task to continue does not exist.
     """
+    for argument, given in (("project_name", project), ("task_name", name)):
+        if given is not None:
+            check_text(argument, given)
     there = _current(chain, project, name) or _of_another_process(chain, project, name)
     if there is not None:
         return there

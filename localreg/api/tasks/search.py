@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from localreg import operations
 from localreg.api import ambient
@@ -129,7 +129,13 @@ class SearchMethods(TaskHandle):
         found = cls.get_tasks(
             None, project_name, task_name, tags, True, task_filter, registry=registry
         )
-        fields = () if additional_return_fields is None else tuple(additional_return_fields)
+        fields = () if additional_return_fields is None else additional_return_fields
+        if isinstance(fields, str) or not isinstance(fields, Iterable):
+            raise InvalidValueError(
+                f"additional_return_fields must be a list of names, not {shown(fields)}",
+                argument="additional_return_fields",
+            )
+        fields = tuple(fields)
         for each in fields:
             if not isinstance(each, str) or each.startswith("_") or not hasattr(cls, each):
                 raise InvalidValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from support.new_models import imported
 
@@ -352,3 +353,17 @@ def test_every_class_method_takes_a_registry(registry, tmp_path):
     assert InputModel.remove(model.id, registry=other) is True
     assert registry.history() == []
     other.close()
+
+
+def test_arguments_of_other_types_are_named(registry):
+    """Also while a task runs with which the names are compared."""
+    task = Task.init("p", "t")
+    array = np.array([[1.0, 2.0]])
+    for argument, call in {
+        "task_name": lambda: Task.init("p", array),
+        "project_name": lambda: Task.init(array, "t"),
+        "artifact_names": lambda: task.delete_artifacts(array),
+        "additional_return_fields": lambda: Task.query_tasks(additional_return_fields=1),
+    }.items():
+        with pytest.raises(InvalidValueError, match=argument):
+            call()
