@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.disks import unmounted
 
 NO_VFAT = "this kernel has no vfat"  # the one reason for which CI lets a test be skipped
 HANGS_AFTER = 240  # seconds; only a test that fails waits for so long
@@ -48,7 +49,7 @@ class Stick:
         try:
             return self.children.run(function, *arguments, timeout=HANGS_AFTER)
         finally:
-            subprocess.run(["umount", self.place], check=True)
+            assert unmounted(self.place), "something still uses the stick"
 
 
 @pytest.fixture
