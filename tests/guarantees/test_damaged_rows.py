@@ -83,3 +83,16 @@ def test_verify_names_it_and_gc_deletes_no_weights(damaged):
     before = blobs(root)
     run_cli("-R", root, "gc", "--delete", "--grace", "0s")
     assert blobs(root) == before
+
+
+def test_pages_of_a_damaged_stamp_are_not_those_of_a_removed_task(template, tmp_path):
+    """`site` and `doctor` ask if the task of a page exists; they do not need its stamp."""
+    root = shutil.copytree(template, tmp_path / "registry")
+    assert run_cli("-R", root, "site")[0] == 0
+    pages = sorted((root / "reports" / "tasks").iterdir())
+    assert pages
+    assert changed_cells(root, "task", "stamp", "'../../../victim'", "1")
+    for words in (["site"], ["doctor"], ["gc", "--grace", "0"]):
+        code, out, err = run_cli("-R", root, *words)
+        assert code in (0, 1), (words, out, err)  # 1: doctor found something
+    assert sorted((root / "reports" / "tasks").iterdir()) == pages

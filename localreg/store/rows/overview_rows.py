@@ -98,11 +98,14 @@ def task_tags(connection: Connection) -> Iterable[tuple[int, str]]:
     )
 
 
-def last_change(connection: Connection, owner: Owner) -> int | None:
-    """Return the stamp of the last change of a model or task; None if it does not exist."""
+def last_change(connection: Connection, owner: Owner) -> str | None:
+    """Return the stamp of the last change of a model or task; None if it does not exist.
+
+    It is text, and may be anything in a damaged row: it is only compared.
+    """
     sql = f"SELECT stamp FROM {owner.kind} WHERE id = ?"
     row = connection.execute(sql, (owner.id,)).fetchone()
-    return None if row is None else int(row[0])
+    return None if row is None else str(row[0])
 
 
 def projects(connection: Connection) -> list[tuple[str, int, int, int]]:
