@@ -67,6 +67,15 @@ def test_hostile_values_do_no_harm(template, tmp_path, children, first):
     assert children.run(batch, *case, timeout=PATIENCE) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "case"),
+    [("damaged_pages", 3727995373), ("damaged_pages", 1566826658), ("hostile_values", 1566826503)],
+)
+def test_cases_that_ended_with_a_raw_error_do_no_harm(template, tmp_path, children, kind, case):
+    """Two rows of one key; a stamp that is no number."""
+    assert children.run(batch, str(template), str(tmp_path), kind, case, 1) == []
+
+
 WRITES = re.compile(
     r"\b(?:mkdir|rmdir|unlink|rename|link|symlink|chmod|chown|truncate|mknod|utimensat)\w*\(|"
     r"\bopen(?:at)?\(.*(?:O_WRONLY|O_RDWR|O_CREAT)"

@@ -74,7 +74,8 @@ def _models(connection: Connection, site: Site) -> tuple[dict[str, list[object]]
 
 def _names_by_position(found: Iterable[tuple[int, str]], positions: dict[int, int]) -> list[object]:
     """Return the list of names at each position."""
-    names: list[list[str]] = [[] for _ in positions]
+    # In a damaged database two rows can have one key, so the last position counts.
+    names: list[list[str]] = [[] for _ in range(max(positions.values(), default=-1) + 1)]
     for key, name in found:
         if key in positions:
             names[positions[key]].append(name)
