@@ -311,7 +311,9 @@ def test_ls_takes_the_filters_of_queries(run, weights):
 def test_ls_of_nothing_says_so_on_stderr(run):
     run("init", "registry")
     assert run("ls")[1] == ""
-    assert "No models match" in run("ls")[2]
+    assert "There are no models in" in run("ls")[2]
+    assert "localreg add FILE" in run("ls")[2]
+    assert "No models match" in run("ls", "-t", "none")[2]
     assert json.loads(run("ls", "--json")[1]) == []
 
 

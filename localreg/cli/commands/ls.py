@@ -95,7 +95,12 @@ def ls_command(
     if len(found) > len(shown):
         say(f"These are the {'newest' if sort == 'updated' else 'first'} {limit}; -l 0 shows all.")
     elif not found and not as_json:
-        say(f"No models match in {chain.first.root}.")
+        if any((name, project, tags, meta, published)) or "metric" in sort:
+            say(f"No models match in {chain.first.root}.")
+        else:
+            say(f"There are no models in {chain.first.root}.")
+            archived_too = "" if archived else "; -a lists archived ones, too"
+            say(f"`localreg add FILE -n PROJECT/NAME` adds one{archived_too}.")
         _, is_metric, metric = sort.partition("metric:")
         if is_metric:
             say(f"Only models that have the metric {metric!r} are listed.")

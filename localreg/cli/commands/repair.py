@@ -40,12 +40,21 @@ def repair_command(full: bool, as_json: bool, directory: str | None) -> int:
         print_table(("REPAIRED", "HOW"), mended)
         print_problems(done.lost)
         if done.lost:
-            say(
-                f"{len(done.mended)} repaired, {len(done.lost)} lost: no source has the right "
-                "bytes. `localreg add` of the same file brings them back."
-            )
+            _say_what_is_lost(done)
         elif done.mended:
             say(f"{len(done.mended)} repaired, nothing lost.")
         else:
             say("Nothing to repair.")
     return CORRUPT if done.lost else 0
+
+
+def _say_what_is_lost(done: repair.Repair) -> None:
+    database = sum(each.digest is None for each in done.lost)
+    weights = len(done.lost) - database
+    if weights:
+        say(
+            f"{len(done.mended)} repaired, {weights} lost: no source has the right bytes. "
+            "`localreg add` of the same file brings them back."
+        )
+    if database:
+        say("The database cannot be repaired: restore the registry from a backup.")

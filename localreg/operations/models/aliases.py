@@ -46,8 +46,8 @@ def set_alias(
         found = _target(change, row, name)
         if expect is not ANYTHING and found != expect:
             raise AliasConflictError(
-                f"alias {name!r} of {_line(row)} was expected {_place(change, expect)}, and is "
-                f"{_place(change, found)}; look with `localreg show`, then decide again",
+                f"alias {name!r} of {_line(row)} was expected {_place(change, expect)}, and "
+                f"{_found_at(change, found)}; look with `localreg show`, then decide again",
                 alias=name,
                 found=found,
             )
@@ -102,3 +102,7 @@ def _place(change: Change, target: object) -> str:
         return "not to exist"
     row = model_rows.model_row(change.connection, str(target))
     return f"at {row.ref if row else target}"
+
+
+def _found_at(change: Change, target: str | None) -> str:
+    return "does not exist" if target is None else f"is {_place(change, target)}"

@@ -103,8 +103,8 @@ def collect(
     registry = chain.first
     for problem in database_problems(registry, full=False):
         raise DamagedRegistryError(
-            f"nothing is deleted, because the database {registry.store.path} is damaged: "
-            f"{problem.text}",
+            f"nothing is deleted: {registry.store.path}: {problem.text}. "
+            "Restore the registry from a backup",
             path=str(registry.store.path),
         )
     if dry_run:
