@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from localreg import operations
+from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.task_handle import TaskHandle
 from localreg.api.tasks.connected_dict import ConnectedDict, Recorder, attributes, plain, recordable
@@ -293,9 +293,17 @@ class ParameterMethods(TaskHandle):
         if not self._is_run_again():
             return values
         there = {key: each for key, each in self._parameters().items() if key.section == section}
-        self._mark_used(list(there))
+        asked = operations.tasks.parameters.mark_used(self._registry, self._id, there)
         if ignore:
             return values
+        known = {str(name) for name in values}
+        unknown = [key for key in there if key.name.partition("/")[0] not in known]
+        for key in unknown:
+            if f"{operations.tasks.asked.PARAMETER} {key.path}" in asked:
+                log.warning(
+                    "%s was set for this run, and what the script connects has no such name: it "
+                    "is added; check the name", key.path,
+                )  # fmt: skip
         stale = operations.tasks.parameters.set_elsewhere(self._registry, self._id, section, values)
         current = {key.name: each for key, each in there.items() if key.name not in stale}
         return _with(values, current, "")

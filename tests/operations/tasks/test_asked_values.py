@@ -344,3 +344,18 @@ def test_the_notes_name_kinds_and_names():
     left = [f"{asked.PARAMETER} Args/{number}" for number in range(1_000)]
     assert len(asked.reason(left)) < 600
     assert check_name("kind", asked.INPUT) == "input model"
+
+
+def test_a_name_that_the_connected_dict_does_not_have_is_said(script, capfd):
+    """It is added, as in ClearML; it may be mistyped, so the run says so."""
+    task = script(
+        f"from localreg import Task\n{INIT}print(task.connect({{'lr': 0.1, 'opt': {{'b': 1}}}}))\n",
+        **{"General/rl": 0.05, "General/opt/b": 2},
+    )
+    assert run_again(task) == 0
+    out, err = capfd.readouterr()
+    assert out == "{'lr': 0.1, 'opt': {'b': 2}, 'rl': 0.05}\n"
+    assert [line for line in err.splitlines() if "check the name" in line] == [
+        "General/rl was set for this run, and what the script connects has no such name: it is "
+        "added; check the name"
+    ]
