@@ -47,7 +47,7 @@ def upload(
         source: a regular file.
         destination: URL of the folder; made if it does not exist.
         name: the object's name; if other bytes have it, the digest is put into the name.
-        mark: tells it from files of others.
+        mark: by which it is known from files of others.
         sync: sync the file to disk before this returns.
         progress: called with the number of bytes done, and the total.
 

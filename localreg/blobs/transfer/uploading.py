@@ -73,7 +73,7 @@ def upload(
     Args:
         source: a regular file.
         url: a result of `planned_url` or `expected_url`.
-        mark: tells the upload from other files and objects; None for a new one.
+        mark: by which the upload is known from other files and objects; None for a new one.
         sync: sync the file to disk before this returns; a server decides for itself.
         progress: called with the number of bytes done, and the total.
 
