@@ -78,6 +78,7 @@ CREATE TABLE design (
 --   unreferenced  since when nothing refers to them; 0: their deletion was asked for
 --   facts         JSON: what their headers say
 --   upstream      the directory of the upstream registry that keeps them; NULL if they came here
+--   total         of the manifest of a package: the bytes of its files; NULL for any other blob
 CREATE TABLE blob (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64 AND digest NOT GLOB '*[^0-9a-f]*'),
@@ -88,9 +89,31 @@ CREATE TABLE blob (
     sample TEXT,
     unreferenced INTEGER,
     facts TEXT,
-    upstream TEXT
+    upstream TEXT,
+    total INTEGER CHECK (total >= 0)
 );
 CREATE INDEX blob_size ON blob (size);
+
+-- The files of packages, as their manifests list them. `tree` is the blob of the manifest. `blob` is
+-- NULL for an empty folder.
+CREATE TABLE tree_file (
+    tree INTEGER NOT NULL REFERENCES blob (pk) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    blob INTEGER REFERENCES blob (pk),
+    size INTEGER NOT NULL CHECK (size >= 0),
+    executable INTEGER NOT NULL CHECK (executable IN (0, 1)),
+    PRIMARY KEY (tree, path)
+) WITHOUT ROWID;
+CREATE INDEX tree_file_blob ON tree_file (blob) WHERE blob IS NOT NULL;
+
+-- The packages that archives were unpacked to, by the sha256 of the archive, which need not be here.
+-- They are a cache, like `url`.
+CREATE TABLE unpacked (
+    archive TEXT NOT NULL PRIMARY KEY
+        CHECK (length(archive) = 64 AND archive NOT GLOB '*[^0-9a-f]*'),
+    tree INTEGER NOT NULL REFERENCES blob (pk) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX unpacked_tree ON unpacked (tree);
 
 -- Digests of files outside the registry. Adding an unchanged file again costs one stat.
 CREATE TABLE known_file (
@@ -109,6 +132,8 @@ CREATE TABLE known_file (
 --   kept      1: the registry must keep the bytes; 0: they are a cache of what `url` serves
 --   uploaded  1: the registry uploaded them to `url`
 --   current   1: the revision that the model has now
+--   tree      1: `blob` is the manifest of a package
+--   archive   the sha256 of the archive that `url` serves, if the package came from one
 CREATE TABLE weights (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
@@ -120,6 +145,8 @@ CREATE TABLE weights (
     kept INTEGER NOT NULL CHECK (kept IN (0, 1)),
     uploaded INTEGER NOT NULL CHECK (uploaded IN (0, 1)),
     current INTEGER NOT NULL CHECK (current IN (0, 1)),
+    tree INTEGER NOT NULL CHECK (tree IN (0, 1)),
+    archive TEXT CHECK (length(archive) = 64),
     at INTEGER NOT NULL,
     UNIQUE (model, revision)
 );

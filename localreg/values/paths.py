@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from localreg.errors import InvalidValueError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+
+_LONGEST = 32_767  # characters; no system opens longer paths
 
 
 def printable_path(path: str | os.PathLike[str]) -> str:
@@ -40,3 +47,22 @@ def not_utf8(argument: str, path: str | os.PathLike[str]) -> str:
         f"{argument} has a name that is not UTF-8: {printable_path(path)}; rename it, or give "
         "another name where the call takes one (filename=, target_filename=, --filename)"
     )
+
+
+def is_package_path(path: str) -> bool:
+    """Return True if a text can be the path of a file in a package, on every system.
+
+    It is relative, with slashes, and does not lead outside.
+
+    >>> is_package_path("a/b c.txt"), is_package_path("../a"), is_package_path("/a")
+    (True, False, False)
+    """
+    return len(path) <= _LONGEST and _unsafe().search(path) is None
+
+
+@cache
+def _unsafe() -> re.Pattern[str]:
+    import re  # most programs have no packages
+
+    # An empty name, "." or ".."; characters that some systems refuse; a drive of Windows.
+    return re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f\\\ud800-\udfff]|^[A-Za-z]:")

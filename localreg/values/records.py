@@ -43,8 +43,11 @@ class WeightsRecord(Frozen, kw_only=True):
         url: where the bytes come from, or None when only the registry has them. In an event it
             is the public form (see `localreg.values.urls`).
         filename: the original name.
-        digest: sha256 of the bytes, when the registry knows it.
-        size: bytes.
+        digest: sha256 of the bytes, or of the manifest of a package, when the registry knows it.
+        size: number of bytes with this digest.
+        tree: True if the digest is that of the manifest of a package.
+        total: number of bytes of the files of a package; None for anything else.
+        archive: sha256 of the archive that `url` serves, if the package came from one.
         pinned: the sha256 that the user expects, whatever the URL serves.
         kept: True if the registry must keep the bytes; otherwise they can be fetched from `url`
             again.
@@ -58,11 +61,19 @@ class WeightsRecord(Frozen, kw_only=True):
     filename: str | None = None
     digest: str | None = None
     size: int | None = None
+    tree: bool = False
+    total: int | None = None
+    archive: str | None = None
     pinned: str | None = None
     kept: bool = False
     uploaded: bool = False
     current: bool = True
     at: int = 0
+
+    @property
+    def bytes(self) -> int | None:
+        """The number of bytes of the file, or of all files of the package."""
+        return self.size if self.total is None else self.total
 
     def payload(self) -> Json:
         """Return the record as JSON values, for the event log."""
@@ -72,6 +83,9 @@ class WeightsRecord(Frozen, kw_only=True):
             "filename": self.filename,
             "digest": self.digest,
             "size": self.size,
+            "tree": self.tree,
+            "total": self.total,
+            "archive": self.archive,
             "pinned": self.pinned,
             "kept": self.kept,
             "uploaded": self.uploaded,
@@ -208,6 +222,8 @@ class ArtifactRecord(Frozen):
 
     Attributes:
         kind: what it was made of, such as "numpy", "json" or "file".
+        digest, size: of its bytes; of kind "package" those of the manifest.
+        total: number of bytes of the files of a package; None for anything else.
         details: metadata, preview, and the layout of a data frame.
         at: when it was kept, microseconds.
     """
@@ -215,10 +231,16 @@ class ArtifactRecord(Frozen):
     name: str
     digest: str
     size: int
+    total: int | None
     filename: str
     kind: str
     details: Json
     at: int
+
+    @property
+    def bytes(self) -> int:
+        """The number of bytes of the file, or of all files of the package."""
+        return self.size if self.total is None else self.total
 
 
 if TYPE_CHECKING:

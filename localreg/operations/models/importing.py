@@ -217,7 +217,7 @@ def _becomes_kept(change: Change, known: _Known, held: Held, *, package: bool) -
         payload: Json = {
             "revision": weights.revision,
             "digest": held.digest,
-            "size": held.size,
+            **held.facts(),
             "filename": held.filename or weights.filename,
         }
         change.record("model.weights_kept", known.model, payload)

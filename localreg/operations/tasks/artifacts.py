@@ -194,6 +194,7 @@ def keep_artifact(
         new = {
             "digest": held.digest,
             "size": held.size,
+            "total": held.total,
             "filename": held.filename or prepared.source.filename or "artifact",
             "kind": prepared.kind,
             "details": details,

@@ -320,8 +320,7 @@ def _record_weights(
         "revision": before.revision,
         "old": before.digest,
         "new": held.digest,
-        "size": held.size,
-        "filename": held.filename,
+        **held.facts(),
     }
     change.record(
         "weights.fetched" if before.digest is None else "model.weights", model_id, payload

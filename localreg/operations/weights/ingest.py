@@ -71,11 +71,35 @@ class Source(Frozen, kw_only=True):
 
 
 class Held(Frozen):
-    """Bytes that the registry has, or knows; `filename` if the server named them."""
+    """Bytes that the registry has, or knows.
+
+    Attributes:
+        digest, size: of the file, or of the manifest of a package.
+        filename: the name that the server gave; None without one.
+        total: number of bytes of the files of a package; None for anything else.
+        archive: sha256 of the archive that a package was unpacked from; None without one.
+    """
 
     digest: str
     size: int
     filename: str | None = None
+    total: int | None = None
+    archive: str | None = None
+
+    @property
+    def tree(self) -> bool:
+        """True if it is a package."""
+        return self.total is not None
+
+    def facts(self) -> Json:
+        """Return what an event says about the bytes, without their digest."""
+        return {
+            "size": self.size,
+            "tree": self.tree,
+            "total": self.total,
+            "archive": self.archive,
+            "filename": self.filename,
+        }
 
 
 @contextmanager

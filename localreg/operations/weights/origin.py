@@ -86,7 +86,7 @@ def weights_record(
     change: Change, model_id: str, origin: Origin, held: Held | None, revision: int = 1
 ) -> WeightsRecord:
     """Return the record of a revision of weights for an event; the full URL is stored elsewhere."""
-    if held is not None and held.size == 0:
+    if held is not None and held.size == 0 and not held.tree:
         log.warning("%s is empty: the weights have 0 bytes", held.filename or origin.filename)
     note_url(change, model_id, revision, origin.url, origin.public)
     return WeightsRecord(
@@ -95,6 +95,9 @@ def weights_record(
         filename=(held and held.filename) or origin.filename,
         digest=held.digest if held else None,
         size=held.size if held else None,
+        tree=held is not None and held.tree,
+        total=held.total if held else None,
+        archive=held.archive if held else None,
         pinned=origin.pinned,
         kept=origin.kept,
         uploaded=origin.uploaded,

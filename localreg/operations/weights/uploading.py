@@ -309,7 +309,8 @@ def record_uploaded(
             payload = {
                 "revision": revision,
                 "url": public,
-                "digest": uploaded.digest,
+                "digest": weights.digest,
+                "archive": uploaded.digest if weights.tree else None,
                 "made": _is_ours(change, uploaded),
             }
             change.record("model.weights_uploaded", model_id, payload)

@@ -119,23 +119,28 @@ def alias_dropped(connection: Connection, event: StateChange) -> None:
 
 def weights_served(connection: Connection, event: StateChange) -> None:
     """Set the bytes that the URL of a revision served."""
-    found = WeightsRecord(digest=event.payload["new"], size=event.payload["size"], at=event.at)
-    connection.execute(
-        "UPDATE weights SET blob = ?, filename = ? "
-        "WHERE model = (SELECT pk FROM model WHERE id = ?) AND revision = ?",
-        (blob_pk(connection, found), event.payload["filename"], event.subject,
-         event.payload["revision"]),
-    )  # fmt: skip
+    _set_bytes(connection, event, event.payload["new"])
 
 
 def weights_kept(connection: Connection, event: StateChange) -> None:
     """Set the bytes of a revision that the registry only pointed to, and keeps from now on."""
-    found = WeightsRecord(digest=event.payload["digest"], size=event.payload["size"], at=event.at)
+    _set_bytes(connection, event, event.payload["digest"])
     connection.execute(
-        "UPDATE weights SET blob = ?, filename = ?, kept = 1 "
+        "UPDATE weights SET kept = 1 "
         "WHERE model = (SELECT pk FROM model WHERE id = ?) AND revision = ?",
-        (blob_pk(connection, found), event.payload["filename"], event.subject,
-         event.payload["revision"]),
+        (event.subject, event.payload["revision"]),
+    )
+
+
+def _set_bytes(connection: Connection, event: StateChange, digest: str) -> None:
+    """Set what a revision consists of."""
+    new = event.payload
+    found = WeightsRecord(digest=digest, size=new["size"], total=new["total"], at=event.at)
+    connection.execute(
+        "UPDATE weights SET blob = ?, filename = ?, tree = ?, archive = ? "
+        "WHERE model = (SELECT pk FROM model WHERE id = ?) AND revision = ?",
+        (blob_pk(connection, found), new["filename"], new["tree"], new["archive"], event.subject,
+         new["revision"]),
     )  # fmt: skip
 
 
@@ -182,13 +187,16 @@ def weights_dropped(connection: Connection, event: StateChange) -> None:
 
 
 def weights_uploaded(connection: Connection, event: StateChange) -> None:
-    """Set the URL a revision was uploaded to; the registry need not keep its bytes any more."""
+    """Set the URL a revision was uploaded to; the registry need not keep its bytes any more.
+
+    A package was uploaded as an archive.
+    """
     revision = event.payload["revision"]
     connection.execute(
-        "UPDATE weights SET url = ?, uploaded = ?, kept = 0 "
+        "UPDATE weights SET url = ?, uploaded = ?, archive = ?, kept = 0 "
         "WHERE model = (SELECT pk FROM model WHERE id = ?) AND revision = ?",
         (_real_url(connection, event.subject, revision, event.payload["url"]),
-         event.payload.get("made", True), event.subject, revision),
+         event.payload.get("made", True), event.payload["archive"], event.subject, revision),
     )  # fmt: skip
 
 
@@ -227,10 +235,10 @@ def _insert_model(
 def _insert_weights(connection: Connection, model_id: str, pk: int, weights: WeightsRecord) -> None:
     connection.execute(
         "INSERT INTO weights (model, revision, url, blob, filename, pinned, kept, uploaded, "
-        "current, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "current, tree, archive, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (pk, weights.revision, _real_url(connection, model_id, weights.revision, weights.url),
          blob_pk(connection, weights), weights.filename, weights.pinned, weights.kept,
-         weights.uploaded, weights.current, weights.at),
+         weights.uploaded, weights.current, weights.tree, weights.archive, weights.at),
     )  # fmt: skip
 
 

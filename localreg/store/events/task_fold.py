@@ -146,7 +146,9 @@ def artifact(connection: Connection, event: StateChange) -> None:
     )
     new = event.payload["new"]
     if new is not None:
-        held = WeightsRecord(digest=new["digest"], size=new["size"], at=event.at)
+        held = WeightsRecord(
+            digest=new["digest"], size=new["size"], total=new["total"], at=event.at
+        )
         details = json.dumps(new["details"], ensure_ascii=False, sort_keys=True)
         connection.execute(
             "INSERT INTO artifact SELECT pk, ?, ?, ?, ?, ?, ? FROM task WHERE id = ?",

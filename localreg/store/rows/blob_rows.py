@@ -50,6 +50,7 @@ class BlobRow(Frozen):
         unreferenced: since when nothing refers to it, microseconds; 0 if gc need not wait.
         facts: what its headers say about its content; None if they were not read.
         upstream: directory of the upstream registry that keeps the bytes; None if they are here.
+        total: of the manifest of a package: the bytes of its files; None for any other blob.
     """
 
     digest: str
@@ -60,6 +61,7 @@ class BlobRow(Frozen):
     unreferenced: int | None
     facts: Json | None
     upstream: str | None
+    total: int | None
 
 
 class Served(Frozen):
@@ -78,11 +80,11 @@ class Served(Frozen):
     fetched: int
 
 
-_COLUMNS = "digest, size, added, verified, ctime, unreferenced, upstream, facts"
+_COLUMNS = "digest, size, added, verified, ctime, unreferenced, upstream, total, facts"
 _BLOB = f"SELECT {_COLUMNS} FROM blob"
 _BLOBS = Columns(
     "blob", digest=DIGEST, size=COUNT, added=TIME, verified=or_null(TIME), ctime=or_null(WHOLE),
-    unreferenced=or_null(TIME), upstream=or_null(TEXT), facts=or_null(TEXT),
+    unreferenced=or_null(TIME), upstream=or_null(TEXT), total=or_null(COUNT), facts=or_null(TEXT),
 )  # fmt: skip
 _DIGESTS = Columns("blob", digest=DIGEST)
 _REFERRED = (
@@ -125,9 +127,9 @@ def _sound(connection: Connection, sql: str) -> list[BlobRow]:
 
 
 def _blob_row(row: tuple[Any, ...]) -> BlobRow:
-    digest, size, added, verified, ctime, unreferenced, upstream, facts = row
+    digest, size, added, verified, ctime, unreferenced, upstream, total, facts = row
     known = None if facts is None else object_of(facts, "blob", digest, "facts")
-    return BlobRow(digest, size, added, verified, ctime, unreferenced, known, upstream)
+    return BlobRow(digest, size, added, verified, ctime, unreferenced, known, upstream, total)
 
 
 def facts(connection: Connection, digest: str) -> Json | None:

@@ -16,6 +16,7 @@ from localreg import log
 from localreg.errors import DamagedRowError
 from localreg.values.checks import shown
 from localreg.values.ids import ID_LENGTH
+from localreg.values.paths import is_package_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ WHOLE: Rule = ("a whole number", _INT, None)
 COUNT: Rule = ("a whole number from 0 to 2^62", _INT, range(LARGEST).__contains__)
 TIME: Rule = ("a time from year 1 to 9999", _INT, range(EARLIEST, LATEST).__contains__)
 NUMBER: Rule = ("a number", frozenset({int, float}), None)
+PACKAGE_PATH: Rule = ("the path of a file in a package", _STR, is_package_path)
 
 
 def or_null(rule: Rule) -> Rule:

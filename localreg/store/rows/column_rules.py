@@ -19,6 +19,7 @@ from localreg.store.rows.checked_values import (
     ID_OR_EMPTY,
     NAME,
     NUMBER,
+    PACKAGE_PATH,
     TEXT,
     TIME,
     URL,
@@ -62,8 +63,13 @@ RULES: dict[str, dict[str, Rule]] = {
     "blob": {
         "pk": WHOLE, "digest": DIGEST, "size": COUNT, "added": TIME, "verified": or_null(TIME),
         "ctime": or_null(WHOLE), "sample": or_null(TEXT), "unreferenced": or_null(TIME),
-        "facts": or_null(JSON), "upstream": or_null(TEXT),
+        "facts": or_null(JSON), "upstream": or_null(TEXT), "total": or_null(COUNT),
     },
+    "tree_file": {
+        "tree": WHOLE, "path": PACKAGE_PATH, "blob": or_null(WHOLE),
+        "size": COUNT, "executable": FLAG,
+    },
+    "unpacked": {"archive": DIGEST, "tree": WHOLE},
     "known_file": {
         "device": WHOLE, "inode": WHOLE, "size": COUNT, "modified": WHOLE, "changed": WHOLE,
         "digest": DIGEST,
@@ -71,7 +77,8 @@ RULES: dict[str, dict[str, Rule]] = {
     "weights": {
         "pk": WHOLE, "model": WHOLE, "revision": COUNT, "url": or_null(URL),
         "blob": or_null(WHOLE), "filename": or_null(NAME), "pinned": or_null(DIGEST),
-        "kept": FLAG, "uploaded": FLAG, "current": FLAG, "at": TIME,
+        "kept": FLAG, "uploaded": FLAG, "current": FLAG, "tree": FLAG, "archive": or_null(DIGEST),
+        "at": TIME,
     },
     "upload": {
         "id": ID, "url": URL, "owner": TEXT, "at": TIME, "modified": or_null(WHOLE),
@@ -122,7 +129,7 @@ RULES: dict[str, dict[str, Rule]] = {
     },
 }  # fmt: skip
 # Tables whose rows say which blobs are needed.
-OF_BLOBS = ("blob", "weights", "artifact", "plot", "url")
+OF_BLOBS = ("blob", "tree_file", "unpacked", "weights", "artifact", "plot", "url")
 _KEYS = ("id", "digest", "event_id", "name", "title", "url", "task", "model")
 _AT_ONCE = 5_000  # rows in memory
 

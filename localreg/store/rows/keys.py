@@ -58,8 +58,8 @@ def blob_pk(connection: Connection, weights: WeightsRecord) -> int | None:
     row = connection.execute(select, (weights.digest,)).fetchone()
     if row is None:
         connection.execute(
-            "INSERT INTO blob (digest, size, added) VALUES (?, ?, ?)",
-            (weights.digest, weights.size, weights.at),
+            "INSERT INTO blob (digest, size, total, added) VALUES (?, ?, ?, ?)",
+            (weights.digest, weights.size, weights.total, weights.at),
         )
         row = connection.execute(select, (weights.digest,)).fetchone()
     return int(row[0])

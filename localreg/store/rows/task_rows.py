@@ -50,8 +50,8 @@ _USES = Columns("task_model", task=ID, task_name=TEXT, role=TEXT, name=TEXT)
 _PARAMETERS = Columns("parameter", section=TEXT, name=TEXT, value=TEXT, type=TEXT)
 _CONFIGURATIONS = Columns("configuration", name=TEXT, text=TEXT)
 _ARTIFACTS = Columns(
-    "artifact", name=TEXT, digest=DIGEST, size=COUNT, filename=NAME, kind=TEXT, details=TEXT,
-    at=TIME,
+    "artifact", name=TEXT, digest=DIGEST, size=COUNT, total=or_null(COUNT), filename=NAME,
+    kind=TEXT, details=TEXT, at=TIME,
 )  # fmt: skip
 
 
@@ -171,7 +171,8 @@ def artifacts(connection: Connection, task_id: str) -> dict[str, ArtifactRecord]
     """Return a task's artifacts, by name."""
     rows = _ARTIFACTS.all(
         connection,
-        "SELECT x.name, b.digest, b.size, x.filename, x.kind, x.details, x.at FROM task t "
+        "SELECT x.name, b.digest, b.size, CASE x.kind WHEN 'package' THEN b.total END, x.filename, "
+        "x.kind, x.details, x.at FROM task t "
         "JOIN artifact x ON x.task = t.pk JOIN blob b ON b.pk = x.blob "
         "WHERE t.id = ? ORDER BY x.name",
         (task_id,),
@@ -179,10 +180,10 @@ def artifacts(connection: Connection, task_id: str) -> dict[str, ArtifactRecord]
     )
     return {
         name: ArtifactRecord(
-            name, digest, size, filename, kind,
+            name, digest, size, total, filename, kind,
             object_of(details, "artifact", f"{name} of {task_id}", "details"), at,
         )
-        for name, digest, size, filename, kind, details, at in rows
+        for name, digest, size, total, filename, kind, details, at in rows
     }  # fmt: skip
 
 

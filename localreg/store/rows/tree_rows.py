@@ -1,0 +1,133 @@
+"""Packages: the files that their manifests list, and the archives that they were unpacked from."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from localreg.store.rows.checked_values import (
+    COUNT,
+    DIGEST,
+    FLAG,
+    PACKAGE_PATH,
+    WHOLE,
+    Columns,
+    or_null,
+)
+from localreg.values.manifest import Manifest, PackageFile
+
+Connection = sqlite3.Connection
+
+_ENTRIES = Columns("tree_file", path=PACKAGE_PATH, size=COUNT, executable=FLAG, blob=or_null(WHOLE))
+_FILES = Columns(
+    "tree_file", path=PACKAGE_PATH, digest=or_null(DIGEST), size=COUNT, executable=FLAG
+)
+_DIGESTS = Columns("blob", digest=DIGEST)
+_TREE = "(SELECT pk FROM blob WHERE digest = ?)"
+
+
+def record(connection: Connection, digest: str, manifest: Manifest) -> None:
+    """Record the files of a package; in a write transaction. It replaces what is recorded.
+
+    Args:
+        digest: of the manifest, whose blob is recorded already, as are those of the files.
+    """
+    (tree,) = connection.execute("SELECT pk FROM blob WHERE digest = ?", (digest,)).fetchone()
+    connection.execute("UPDATE blob SET total = ? WHERE pk = ?", (manifest.total, tree))
+    connection.execute("DELETE FROM tree_file WHERE tree = ?", (tree,))
+    connection.executemany(
+        "INSERT INTO tree_file (tree, path, blob, size, executable) "
+        "VALUES (?, ?, (SELECT pk FROM blob WHERE digest = ?), ?, ?)",
+        ((tree, each.path, each.digest, each.size, each.executable) for each in manifest.files),
+    )
+    connection.executemany(
+        "INSERT INTO tree_file (tree, path, blob, size, executable) VALUES (?, ?, NULL, 0, 0)",
+        ((tree, path) for path in manifest.folders),
+    )
+
+
+def entries(connection: Connection, digest: str) -> list[tuple[str, int, int, int | None]]:
+    """Return (path, size, executable, blob) of each file of a package, and of its empty folders.
+
+    Of an empty folder the blob is None. The list is empty if the package is not recorded.
+    """
+    return _ENTRIES.all(
+        connection,
+        f"SELECT path, size, executable, blob FROM tree_file WHERE tree = {_TREE}",
+        (digest,),
+        key=digest,
+    )
+
+
+def manifest(connection: Connection, digest: str) -> Manifest | None:
+    """Return the manifest of a package, or None if it is not recorded."""
+    rows = _FILES.all(
+        connection,
+        "SELECT f.path, b.digest, f.size, f.executable FROM tree_file f "
+        f"LEFT JOIN blob b ON b.pk = f.blob WHERE f.tree = {_TREE} ORDER BY f.path",
+        (digest,),
+        key=digest,
+    )
+    if not rows:
+        return None
+    return Manifest(
+        tuple(
+            PackageFile(path, file, size, bool(executable))
+            for path, file, size, executable in rows
+            if file is not None
+        ),
+        tuple(path for path, file, _, _ in rows if file is None),
+    )
+
+
+def file(connection: Connection, digest: str, path: str) -> PackageFile | None:
+    """Return one file of a package, or None if it has no such file."""
+    row = _FILES.one(
+        connection,
+        "SELECT f.path, b.digest, f.size, f.executable FROM tree_file f "
+        f"JOIN blob b ON b.pk = f.blob WHERE f.tree = {_TREE} AND f.path = ?",
+        (digest, path),
+        key=digest,
+    )
+    return None if row is None else PackageFile(row[0], row[1], row[2], bool(row[3]))
+
+
+def packages_with(connection: Connection, digest: str) -> list[str]:
+    """Return the digests of the packages that have a file with these bytes."""
+    rows = _DIGESTS.all(
+        connection,
+        "SELECT DISTINCT t.digest FROM blob b JOIN tree_file f ON f.blob = b.pk "
+        "JOIN blob t ON t.pk = f.tree WHERE b.digest = ?",
+        (digest,),
+    )
+    return [tree for (tree,) in rows]
+
+
+def record_unpacked(connection: Connection, archive: str, digest: str) -> None:
+    """Record that an archive unpacks to a package, which is recorded; in a write transaction."""
+    connection.execute(
+        f"INSERT OR REPLACE INTO unpacked (archive, tree) VALUES (?, {_TREE})", (archive, digest)
+    )
+
+
+def unpacked(connection: Connection, archive: str) -> str | None:
+    """Return the digest of the package that an archive unpacks to, or None if it is not known."""
+    row = _DIGESTS.one(
+        connection,
+        "SELECT b.digest FROM unpacked u JOIN blob b ON b.pk = u.tree WHERE u.archive = ?",
+        (archive,),
+    )
+    return None if row is None else str(row[0])
+
+
+def archives_of(connection: Connection, digest: str) -> list[str]:
+    """Return the sha256 of the archives that are known to unpack to a package."""
+    rows = Columns("unpacked", archive=DIGEST).all(
+        connection, f"SELECT archive FROM unpacked WHERE tree = {_TREE} ORDER BY archive", (digest,)
+    )
+    return [archive for (archive,) in rows]
+
+
+def forget_unpacked(connection: Connection, archives: Iterable[str]) -> None:
+    """Forget what some archives unpack to; in a write transaction."""
+    connection.executemany("DELETE FROM unpacked WHERE archive = ?", ((each,) for each in archives))
