@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from support.disks import unmounted
+from support.skips import NO_VFAT
 
-NO_VFAT = "this kernel has no vfat"  # the one reason for which CI lets a test be skipped
 HANGS_AFTER = 240  # seconds; only a test that fails waits for so long
 MAKE = {"vfat": ["mkfs.vfat", "-F", "32"], "exfat": ["mkfs.exfat"]}
 MOUNT = {

@@ -1,0 +1,7 @@
+"""The only reasons for which a test may be skipped in CI: what .ci/run cannot install."""
+
+from __future__ import annotations
+
+NO_VFAT = "this kernel has no vfat"  # no package brings FAT to a kernel
+NO_TORCH = "torch is not installed"  # larger than everything else that it installs
+ALLOWED = (NO_VFAT, NO_TORCH)
