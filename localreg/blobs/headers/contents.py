@@ -42,6 +42,7 @@ MOST_METADATA = 32
 LONGEST_VALUE = 200
 _BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, KeyError)
 _BY_ENDING = {".onnx": "onnx", ".h5": "hdf5", ".hdf5": "hdf5"}
+_STARTS = (MAGIC, b"PK\3\4", b"GGUF", b"\x89HDF\r\n\x1a\n")
 _ASK = object()
 _IN_ARRAY = unscanned("pickles in arrays are not scanned")
 _TOO_MANY_BYTES = unscanned(f"it has more than {MOST_BYTES // 2**20} MiB")
@@ -64,6 +65,21 @@ def inside(path: Path, filename: str | None, scanner: object = _ASK) -> Facts:
         return {"format": _assumed_format(start, name), "unread": str(error)}
     except HeaderError as error:
         return {"format": _assumed_format(start, name), "problem": str(error)}
+
+
+def may_have_facts(start: bytes, filename: str) -> bool:
+    """Return True if `inside` may find something in a file; a cheap test before it is opened.
+
+    Args:
+        start: its first 64 bytes.
+        filename: its original name.
+    """
+    return (
+        start.startswith(_STARTS)
+        or filename.lower().endswith((".safetensors", *_BY_ENDING))
+        or looks_like_safetensors(start)
+        or is_pickle(start)
+    )
 
 
 def _assumed_format(start: bytes, name: str) -> str:
