@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from localreg import log
 from localreg.blobs.blob_files import size_of
 from localreg.errors import InvalidValueError, NotARegistryError
 from localreg.filesystem.disk_errors import disk_errors
@@ -134,6 +135,26 @@ class Folders(Frozen):
                 yield path
             finally:
                 discard(path)
+
+    @contextmanager
+    def temporary_folder(self, kind: str = "tree") -> Iterator[Path]:
+        """Yield a new folder in ``tmp/``, and delete it with what is in it at the end."""
+        with disk_errors("keeping weights", self.root):
+            from localreg.blobs.archives.unpacking import remove_tree
+            from localreg.filesystem.temporary_owners import owner_mark
+
+            folder = self.make_folder(TEMPORARY) / f"{kind}-{new_id()}{owner_mark()}"
+            folder.mkdir()
+            try:
+                share_at(folder, self.group)
+                yield folder
+            finally:
+                try:
+                    remove_tree(folder)
+                except OSError as error:
+                    log.warning(
+                        "%s is left over: it could not be deleted: %s", folder, error.strerror
+                    )
 
     @contextmanager
     def writing_outside(self, folder: Path) -> Iterator[None]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.filesystem.c_library import c_function
@@ -80,17 +82,39 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sync_tree(folder: Path) -> None:
-    """Sync a folder with all files below it: by one call where the system has one."""
+def sync_tree(folder: Path, opened: int | None = None) -> None:
+    """Sync a folder with all files below it: by one call where the system has one.
+
+    Args:
+        opened: the folder, opened by `open_for_sync` before the first file was written. Then no
+            error of a write is missed.
+    """
     syncfs = c_function("syncfs")
     if syncfs is not None:
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY) if opened is None else opened
         try:
             if syncfs(descriptor) == 0:
                 return
         finally:
-            os.close(descriptor)
+            if opened is None:
+                os.close(descriptor)
     for place, _, names in os.walk(folder):
         for name in names:
             sync_file(Path(place) / name)
         sync_folder(Path(place))
+
+
+@contextmanager
+def open_for_sync(folder: Path) -> Iterator[int | None]:
+    """Open a folder in which files will be written, for `sync_tree`; None if it does not need that.
+
+    The call that syncs everything reports errors only to who opened the folder before them.
+    """
+    if c_function("syncfs") is None:
+        yield None
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -18,6 +18,7 @@ What is unfinished has one of these names. A kill leaves it, and `gc` deletes it
     where                  name                          what
     =====================  ============================  =======================================
     tmp/                   KIND-ID.OWNER                 bytes to keep, archives, new lock files
+    tmp/                   tree-ID.OWNER                 a folder with the files of a package
     tmp/                   get-URL-ID.OWNER              a folder with a download and its note;
                                                          OWNER is "free" after a failure
     tmp/                   outside-ID.OWNER              names a folder of the user, see below
