@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Callable, Container, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from localreg.blobs.blob_files import damaged, size_of
 from localreg.blobs.folders import Folders
 from localreg.blobs.local_files.local_file import delete_local_files, local_file
 from localreg.errors import CorruptBlobError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import discard
 from localreg.filesystem.portable_files import make_readonly_at, remove_file, replace_file
-from localreg.values.layout import BLOBS, TREES
+from localreg.values.frozen import Frozen
+from localreg.values.layout import BLOBS, TEMPORARY, TREES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.blobs.staging.staging import StagedBlob
+    from localreg.blobs.trees.staging import StagedFile
+
+
+class Kept(Frozen):
+    """What `BlobStore.keep_many` did.
+
+    Attributes:
+        ctimes: the change times of the blobs' files in nanoseconds, in the order of the files.
+        new: the paths of the blobs that were not there before.
+    """
+
+    ctimes: list[int]
+    new: list[str]
 
 
 class BlobStore(Folders):
@@ -49,6 +68,100 @@ class BlobStore(Folders):
                     remove_file(target, missing_ok=True)
                 raise
             return target.lstat().st_ctime_ns
+
+    def keep_many(self, staged: Sequence[StagedFile], damaged: Container[str]) -> Kept:
+        """Move the files of a package to their places; call it in the transaction that records it.
+
+        They get no local files. After an error none of them is kept.
+
+        Args:
+            staged: files of different digests that were written to ``tmp/``.
+            damaged: digests of blobs to replace though their sizes are right.
+        """
+        kept = Kept([], [])
+        with disk_errors("keeping weights", self.folder_path(TEMPORARY)):
+            try:
+                folders = self._make_blob_folders({each.digest[:2] for each in staged})
+                touched = set()
+                for each in staged:
+                    assert each.path is not None
+                    folder = folders[each.digest[:2]]
+                    place = f"{folder}{os.sep}{each.digest[2:]}"
+                    try:
+                        found: os.stat_result | None = os.lstat(place)
+                    except FileNotFoundError:
+                        found = None
+                    if found is None or each.digest in damaged or not _is_file(found, each.size):
+                        if found is not None:  # damaged, so its local copies are damaged too
+                            delete_local_files(self, each.digest)
+                        if each.shared:  # until now it is the user's own file
+                            make_readonly_at(Path(each.path), self.group)
+                        if found is None:
+                            kept.new.append(place)
+                        replace_file(Path(each.path), Path(place))
+                        touched.add(folder)
+                        found = os.lstat(place)
+                    kept.ctimes.append(found.st_ctime_ns)
+                for folder in sorted(touched):
+                    self.sync(Path(folder))
+            except BaseException:
+                self.give_back(kept)
+                raise
+        return kept
+
+    def give_back(self, kept: Kept) -> None:
+        """Delete the blobs that `keep_many` made, because no row will refer to them.
+
+        Call it in the same transaction.
+        """
+        for place in kept.new:
+            discard(Path(place))
+
+    def _make_blob_folders(self, heads: set[str]) -> dict[str, str]:
+        """Return the folders of the blobs whose digests begin like this; make those missing."""
+        above = self.make_folder(*BLOBS)
+        made = False
+        folders = {}
+        for head in heads:
+            folder = above / head
+            if not os.path.lexists(folder):
+                made = True
+                with suppress(FileExistsError):
+                    self._make_one(folder)
+            folders[head] = str(self.folder_path(*BLOBS, head))
+        if made:
+            self.sync(above)
+        return folders
+
+    def states(self, digests: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return the sizes and change times (nanoseconds) of those of these blobs that are here."""
+        read = self.state_reader()
+        found = {digest: read(digest) for digest in digests}
+        return {digest: state for digest, state in found.items() if state is not None}
+
+    def state_reader(self) -> Callable[[str], tuple[int, int] | None]:
+        """Return a function of a digest that returns the size and change time of a blob, or None.
+
+        It checks each folder of blobs once.
+        """
+        folders: dict[str, str] = {}
+
+        def state(digest: str) -> tuple[int, int] | None:
+            head = digest[:2]
+            folder = folders.get(head)
+            if folder is None:
+                folder = folders[head] = f"{self.blob(digest).parent}{os.sep}"
+            path = folder + digest[2:]
+            try:
+                found = os.lstat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            except OSError:
+                size_of(Path(path))  # translates the error
+                raise
+            return (found.st_size, found.st_ctime_ns) if stat.S_ISREG(found.st_mode) else None
+
+        return state
 
     def has(self, digest: str, size: int | None) -> bool:
         """Return True if the blob with a digest is here and has the right size."""
@@ -97,3 +210,7 @@ class BlobStore(Folders):
                 remove_tree(tree)
             delete_local_files(self, digest)
             remove_file(path, missing_ok=True)
+
+
+def _is_file(found: os.stat_result, size: int) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_size == size

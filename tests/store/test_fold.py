@@ -37,7 +37,7 @@ from localreg.operations.tasks.removal import delete_task
 from localreg.operations.tasks.run_facts import Run
 from localreg.operations.upkeep import cache, gc
 from localreg.operations.weights import local_copies, uploading
-from localreg.operations.weights.ingest import Source
+from localreg.operations.weights.sources import Source
 from localreg.operations.weights.uploading import folder_of
 from localreg.registry import Chain, open_registry
 from localreg.store.events import fold

@@ -9,8 +9,8 @@ from localreg import operations
 from localreg.errors import InvalidValueError
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models.revisions import Update
-from localreg.operations.weights.ingest import Source
 from localreg.operations.weights.origin import check_filename
+from localreg.operations.weights.sources import Source
 from localreg.progress import shown_progress
 from localreg.registry import Chain
 from localreg.values.checks import check_flag, is_empty

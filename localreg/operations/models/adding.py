@@ -8,9 +8,10 @@ from localreg.operations.models.aliases import check_alias, point_alias
 from localreg.operations.models.importing import Imported, known_or_new
 from localreg.operations.models.outputs import enter, free_entry
 from localreg.operations.models.recording import Description, create, in_project_of
-from localreg.operations.weights.ingest import MODES, Held, Source, digest_of, taken_in
+from localreg.operations.weights.ingest import MODES, digest_of, taken_in
 from localreg.operations.weights.origin import Origin, check_filename, check_pin, origin_of
 from localreg.operations.weights.source_files import check_local_path, is_foreign
+from localreg.operations.weights.sources import Held, Source
 from localreg.registry import Chain
 from localreg.store.events.change import Change
 from localreg.values.checks import kept_name, shown

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import TypeAlias
 
-    from localreg.operations.weights.ingest import Held
+    from localreg.operations.weights.sources import Held
     from localreg.progress import Progress
 
     Taking: TypeAlias = AbstractContextManager[tuple[Change, Held]]
@@ -87,7 +87,8 @@ def import_model(
 
     def take() -> Taking:
         if parsed.path is not None:
-            from localreg.operations.weights.ingest import Source, taken_in
+            from localreg.operations.weights.ingest import taken_in
+            from localreg.operations.weights.sources import Source
 
             name = origin.filename
             source = Source(path=parsed.path, filename=name, wanted=pin, progress=progress)

@@ -17,7 +17,7 @@ from localreg.values.tags import check_tags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.operations.weights.ingest import Held
+    from localreg.operations.weights.sources import Held
 
 
 class Description(Frozen, kw_only=True):

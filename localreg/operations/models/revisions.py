@@ -9,9 +9,10 @@ from localreg.operations.finding.references import require_draft, require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models.edits import set_columns
 from localreg.operations.models.outputs import enter, entry_of
-from localreg.operations.weights.ingest import Held, Source, as_file, taken_in
+from localreg.operations.weights.ingest import as_file, taken_in
 from localreg.operations.weights.locations import holder, local_file
 from localreg.operations.weights.origin import Origin, origin_of, weights_record
+from localreg.operations.weights.sources import Held, Source
 from localreg.operations.weights.uploading import (
     Doomed,
     announce_deletions,

@@ -11,7 +11,7 @@ from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import absolute, check_path
 from localreg.filesystem.plain_files import plain_status
-from localreg.operations.weights.ingest import Source
+from localreg.operations.weights.sources import Source
 from localreg.plots.arrays import PIXELS_LIMIT, as_numbers
 from localreg.plots.tables import csv_cells, table_cells
 from localreg.registry import Chain

@@ -23,7 +23,7 @@ from localreg.values.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.operations.weights.ingest import Source
+    from localreg.operations.weights.sources import Source
     from localreg.plots.drawings import Drawing
     from localreg.store.events.change import Change
     from localreg.values.records import Json

@@ -11,8 +11,9 @@ from pathlib import Path
 from localreg.errors import InvalidValueError, NotFoundError
 from localreg.filesystem.given_paths import absolute, check_path
 from localreg.operations.finding.references import require_task
-from localreg.operations.weights.ingest import Source, taken_in
+from localreg.operations.weights.ingest import taken_in
 from localreg.operations.weights.locations import local_file, unpacked
+from localreg.operations.weights.sources import Source
 from localreg.plots.options import as_json
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import task_rows

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from localreg.errors import CorruptBlobError, LocalregError
-from localreg.operations.weights.ingest import Source, taken_in
+from localreg.operations.weights.ingest import taken_in
 from localreg.operations.weights.locations import holder, upstream_state, whole_local_file
+from localreg.operations.weights.sources import Source
 from localreg.registry import Chain
 from localreg.store.rows import blob_rows
 from localreg.store.rows.blob_rows import BlobRow

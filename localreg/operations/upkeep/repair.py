@@ -13,8 +13,9 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import remove_file
 from localreg.operations.upkeep.verify import Problem, verify
 from localreg.operations.weights.fetching import SCHEMES, Wish, fetched
-from localreg.operations.weights.ingest import Source, taken_in
+from localreg.operations.weights.ingest import taken_in
 from localreg.operations.weights.locations import upstream_holders
+from localreg.operations.weights.sources import Source
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.frozen import Frozen

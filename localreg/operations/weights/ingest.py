@@ -12,7 +12,7 @@ from localreg.blobs.archives import packing
 from localreg.blobs.local_files.local_file import local_file
 from localreg.blobs.staging import hashing, staging
 from localreg.blobs.staging.staging import StagedBlob
-from localreg.errors import DigestMismatchError, InvalidValueError
+from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import unchanged
 from localreg.filesystem.portable_files import remove_file
@@ -23,83 +23,22 @@ from localreg.operations.weights.locations import (
     keeper,
     record_kept_upstream,
 )
+from localreg.operations.weights.packages import taken_in_package
+from localreg.operations.weights.sources import Held, Source, check_wanted
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows
-from localreg.values.frozen import Frozen
 from localreg.values.records import Json
-from localreg.values.urls import is_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO, TypeVar
+    from typing import TypeVar
 
-    from localreg.blobs.staging.staging import Mode
     from localreg.filesystem.plain_files import FileStatus
-    from localreg.progress import Progress
 
     Result = TypeVar("Result")
 
 MODES = ("copy", "move", "link", "reference")
-
-
-class Source(Frozen, kw_only=True):
-    """Where bytes come from.
-
-    Attributes:
-        path: a file or a folder; None for a stream, or for several files.
-        stream: an open binary file, or None.
-        files: files that become one archive; their folders are not kept.
-        filename: the name of local copies.
-        mode: "copy", "move" or "link".
-        wanted: the sha256 that the bytes must have, or None.
-        progress: called with the bytes read so far and, if it is known, with all bytes.
-    """
-
-    path: Path | None
-    stream: BinaryIO | None = None
-    files: tuple[Path, ...] = ()
-    filename: str | None
-    mode: Mode = "copy"
-    wanted: str | None = None
-    progress: Progress | None = None
-
-    @property
-    def package(self) -> bool:
-        """True for a folder or several files: they become one archive."""
-        return bool(self.files) or is_folder(self.path)
-
-
-class Held(Frozen):
-    """Bytes that the registry has, or knows.
-
-    Attributes:
-        digest, size: of the file, or of the manifest of a package.
-        filename: the name that the server gave; None without one.
-        total: number of bytes of the files of a package; None for anything else.
-        archive: sha256 of the archive that a package was unpacked from; None without one.
-    """
-
-    digest: str
-    size: int
-    filename: str | None = None
-    total: int | None = None
-    archive: str | None = None
-
-    @property
-    def tree(self) -> bool:
-        """True if it is a package."""
-        return self.total is not None
-
-    def facts(self) -> Json:
-        """Return what an event says about the bytes, without their digest."""
-        return {
-            "size": self.size,
-            "tree": self.tree,
-            "total": self.total,
-            "archive": self.archive,
-            "filename": self.filename,
-        }
 
 
 @contextmanager
@@ -115,6 +54,10 @@ def taken_in(chain: Chain, source: Source) -> Iterator[tuple[Change, Held]]:
         InvalidValueError: it cannot be kept in this mode.
         DigestMismatchError: the bytes do not have the expected sha256.
     """
+    if source.package:
+        with taken_in_package(chain, source) as taken:
+            yield taken
+        return
     registry = chain.first
     registry.store.check_writable()  # before a byte is copied
     before = None if source.path is None else status_of(source.path)
@@ -189,17 +132,6 @@ def digest_of(registry: OpenRegistry, source: Source) -> Held:
             found = digest_at(registry, source.path, source.progress)
         check_wanted(source, found)
     return Held(found, size)
-
-
-def check_wanted(source: Source, digest: str) -> None:
-    """Raise DigestMismatchError if bytes do not have the expected sha256."""
-    if source.wanted is not None and digest != source.wanted:
-        raise DigestMismatchError(
-            f"{source.path or 'the stream'} has sha256 {digest}, and {source.wanted} was expected; "
-            "nothing was kept",
-            wanted=source.wanted,
-            found=digest,
-        )
 
 
 @contextmanager

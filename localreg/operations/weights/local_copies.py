@@ -247,7 +247,8 @@ def _check_outside(
         )
     if outside.wanted is None:
         return None, path
-    from localreg.operations.weights.ingest import Source, digest_of
+    from localreg.operations.weights.ingest import digest_of
+    from localreg.operations.weights.sources import Source
 
     source = Source(path=path, filename=outside.filename, wanted=outside.wanted, progress=progress)
     return digest_of(first, source).digest, path
@@ -276,7 +277,8 @@ def _unpacked(
     if not is_archive(path.name) or is_folder(path):
         return path
     if digest is None:
-        from localreg.operations.weights.ingest import Source, digest_of
+        from localreg.operations.weights.ingest import digest_of
+        from localreg.operations.weights.sources import Source
 
         digest = digest_of(chain.first, Source(path=path, filename=path.name)).digest
     return unpacked(chain, digest, path, path.name, before)

@@ -13,7 +13,7 @@ from localreg.values.urls import WeightsURL, is_sha256, safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.operations.weights.ingest import Held
+    from localreg.operations.weights.sources import Held
 
 
 class Origin(Frozen, kw_only=True):

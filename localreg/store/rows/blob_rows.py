@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from localreg import log
 from localreg.errors import DamagedRowError
@@ -62,6 +62,16 @@ class BlobRow(Frozen):
     facts: Json | None
     upstream: str | None
     total: int | None
+
+
+class New(Frozen):
+    """Bytes that came here and were hashed just now; the attributes are those of `record`."""
+
+    digest: str
+    size: int
+    ctime: int
+    sample: str | None
+    facts: Json | None
 
 
 class Served(Frozen):
@@ -197,6 +207,59 @@ def record_upstream(
     )
 
 
+def rows_of(connection: Connection, digests: Iterable[str]) -> dict[str, BlobRow]:
+    """Return the rows of those of these blobs that have one, by digest."""
+    rows = _BLOBS.all(
+        connection, f"{_BLOB} WHERE digest IN (SELECT value FROM json_each(?))", (_listed(digests),)
+    )
+    return {row[0]: _blob_row(row) for row in rows}
+
+
+def have_rows(connection: Connection, digests: Collection[str]) -> bool:
+    """Return True if each of these digests, which differ, has a row."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM blob WHERE digest IN (SELECT value FROM json_each(?))",
+        (_listed(digests),),
+    ).fetchone()
+    return bool(count == len(digests))
+
+
+def record_many(connection: Connection, files: Sequence[New]) -> None:
+    """Record that the bytes of many digests are here, as `record` does for one."""
+    moment = now()
+    connection.executemany(
+        "INSERT INTO blob (digest, size, added, verified, ctime, sample, facts) "
+        "VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6) "
+        "ON CONFLICT (digest) DO UPDATE SET verified = ?3, ctime = ?4, "
+        "sample = COALESCE(?5, sample), unreferenced = NULL, facts = COALESCE(?6, facts), "
+        "upstream = NULL",
+        (
+            (
+                each.digest,
+                each.size,
+                moment,
+                each.ctime,
+                each.sample,
+                None if each.facts is None else json.dumps(each.facts, ensure_ascii=False),
+            )
+            for each in files
+        ),
+    )
+
+
+def mark_many_referred(connection: Connection, digests: Iterable[str]) -> None:
+    """Record that something is about to refer to many blobs, as `mark_referred` for one."""
+    connection.execute(
+        "UPDATE blob SET unreferenced = NULL WHERE unreferenced IS NOT NULL "
+        "AND digest IN (SELECT value FROM json_each(?))",
+        (_listed(digests),),
+    )
+
+
+def _listed(digests: Iterable[str]) -> str:
+    return json.dumps(list(digests))
+
+
 def record_verified(connection: Connection, digest: str, ctime: int | None) -> None:
     """Record that a blob was hashed again, and its ctime; None if it was damaged."""
     connection.execute(
@@ -330,6 +393,29 @@ def remember_file(connection: Connection, status: FileStatus, digest: str) -> No
     connection.execute(
         "INSERT OR REPLACE INTO known_file VALUES (?, ?, ?, ?, ?, ?)",
         (*_stored(status), digest),
+    )
+
+
+def known_digests(connection: Connection, statuses: Sequence[FileStatus]) -> list[str | None]:
+    """Return the digests of many files, as `known_digest` does for one; in the same order."""
+    wanted = [_stored(each) for each in statuses]
+    found: dict[tuple[int, ...], object] = {}
+    for device in {each[0] for each in wanted}:
+        rows = connection.execute(
+            "SELECT device, inode, size, modified, changed, digest FROM known_file "
+            "WHERE device = ? AND inode IN (SELECT value FROM json_each(?))",
+            (device, json.dumps([each[1] for each in wanted if each[0] == device])),
+        )
+        found |= {row[:5]: row[5] for row in rows}
+    digests = (found.get(each) for each in wanted)
+    return [str(each) if is_digest(each) else None for each in digests]
+
+
+def remember_files(connection: Connection, files: Iterable[tuple[FileStatus, str]]) -> None:
+    """Record the digests of many files outside the registry."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO known_file VALUES (?, ?, ?, ?, ?, ?)",
+        ((*_stored(status), digest) for status, digest in files),
     )
 
 

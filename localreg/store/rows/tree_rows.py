@@ -46,6 +46,17 @@ def record(connection: Connection, digest: str, manifest: Manifest) -> None:
     )
 
 
+def is_recorded(connection: Connection, digest: str, manifest: Manifest) -> bool:
+    """Return True if all files of a package are recorded."""
+    row = connection.execute(
+        "SELECT total, (SELECT count(*) FROM tree_file WHERE tree = b.pk) FROM blob b "
+        "WHERE digest = ?",
+        (digest,),
+    ).fetchone()
+    count = len(manifest.files) + len(manifest.folders)
+    return row is not None and tuple(row) == (manifest.total, count)
+
+
 def entries(connection: Connection, digest: str) -> list[tuple[str, int, int, int | None]]:
     """Return (path, size, executable, blob) of each file of a package, and of its empty folders.
 

@@ -26,7 +26,8 @@ from localreg.errors import (
     StorageFullError,
 )
 from localreg.operations.models import adding, recording
-from localreg.operations.weights.ingest import Source, taken_in
+from localreg.operations.weights.ingest import taken_in
+from localreg.operations.weights.sources import Source
 
 BYTES = bytes(range(256)) * 100
 DIGEST = hashlib.sha256(BYTES).hexdigest()

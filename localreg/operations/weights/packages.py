@@ -1,0 +1,424 @@
+"""Keep packages: a folder, or several files, of which each is a blob; the manifest is one, too.
+
+Bytes are staged and synced before the transaction. In it they are only renamed, and recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from localreg import log
+from localreg.blobs.staging import hashing, staging
+from localreg.blobs.trees.listing import Entry, Listing, file_entries, folder_entries
+from localreg.blobs.trees.staging import SMALL, StagedFile, stage_files
+from localreg.errors import InvalidValueError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import FileStatus, changed, wait_for_tick
+from localreg.filesystem.portable_files import make_readonly_at, remove_file
+from localreg.filesystem.syncing import open_for_sync, sync_tree
+from localreg.operations.finding.upstream import read_each
+from localreg.operations.weights.known_digests import UNTRUSTED_SECONDS, status_of
+from localreg.operations.weights.locations import KeptUpstream, keeper, record_kept_upstream
+from localreg.operations.weights.sources import Held, Source, check_wanted
+from localreg.registry import Chain, OpenRegistry
+from localreg.store.events.change import Change
+from localreg.store.rows import blob_rows, tree_rows
+from localreg.values.frozen import Frozen
+from localreg.values.manifest import Manifest, PackageFile, make_manifest
+from localreg.values.records import Json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.blobs.blobstore import Kept
+
+
+class StagedPackage(Frozen, kw_only=True):
+    """A package whose new bytes are in ``tmp/``, synced if the registry is durable.
+
+    Attributes:
+        entries: its files and empty folders where they are now.
+        manifest: the same by digest.
+        digest, size: of the manifest's own bytes.
+        files: what is to be kept, the manifest included; each has another digest.
+        here: digests and sizes of what the registry has already.
+        upstream: what upstream registries keep, by digest, with its size.
+        damaged: digests of blobs that must be replaced.
+        seen: the files that were read and have been at rest, with their digests.
+        left_out: the names that were excluded.
+    """
+
+    entries: list[Entry]
+    manifest: Manifest
+    digest: str
+    size: int
+    files: tuple[StagedFile, ...]
+    here: dict[str, int]
+    upstream: dict[str, tuple[KeptUpstream, int]]
+    damaged: frozenset[str]
+    seen: list[tuple[FileStatus, str]]
+    left_out: list[str]
+
+
+@contextmanager
+def taken_in_package(chain: Chain, source: Source) -> Iterator[tuple[Change, Held]]:
+    """Keep a package; yield it within the transaction that records it, as `ingest.taken_in`.
+
+    In mode "move" the files are deleted afterwards, and then the folders that are empty.
+
+    Raises:
+        SourceNotFoundError: there is no such folder or file.
+        InvalidValueError: it cannot be kept as a package, or in this mode, or it changed meanwhile.
+        DigestMismatchError: its manifest does not have the expected sha256.
+    """
+    registry = chain.first
+    done = False
+    for anew in (False, True):
+        with staged_package(chain, source, anew=anew) as staged:
+            with registry.store.write() as change:
+                kept = keep_files(registry, change, staged)
+                if kept is not None:
+                    try:
+                        yield change, record_package(change, staged, kept)
+                    except BaseException:
+                        registry.blobs.give_back(kept)
+                        raise
+                    done = True
+            if done and source.mode == "move":
+                _delete_source(source, staged)
+        if done:
+            return
+
+
+def keep_package(registry: OpenRegistry, change: Change, staged: StagedPackage) -> Held | None:
+    """Move a staged package into the blob store and record it, within a transaction.
+
+    Returns:
+        None if bytes that the registry had were deleted since the package was staged. Then nothing
+        was done: stage it again, with `anew`.
+    """
+    kept = keep_files(registry, change, staged)
+    return None if kept is None else record_package(change, staged, kept)
+
+
+def keep_files(registry: OpenRegistry, change: Change, staged: StagedPackage) -> Kept | None:
+    """Move the files of a staged package into the blob store, within a transaction.
+
+    Returns:
+        What was done; None if bytes that the registry had were deleted meanwhile.
+    """
+    sizes = {digest: size for digest, (size, _) in registry.blobs.states(staged.here).items()}
+    if sizes != staged.here or not blob_rows.have_rows(change.connection, staged.here):
+        return None
+    return registry.blobs.keep_many(staged.files, staged.damaged)
+
+
+def record_package(change: Change, staged: StagedPackage, kept: Kept) -> Held:
+    """Record a package whose files are in the blob store, within the same transaction."""
+    connection = change.connection
+    blob_rows.record_many(
+        connection,
+        [
+            blob_rows.New(each.digest, each.size, ctime, each.sample, each.facts)
+            for each, ctime in zip(staged.files, kept.ctimes, strict=True)
+        ],
+    )
+    for digest, (upstream, size) in staged.upstream.items():
+        record_kept_upstream(change, upstream, digest, size)
+    blob_rows.mark_many_referred(connection, staged.here)
+    if not tree_rows.is_recorded(connection, staged.digest, staged.manifest):
+        tree_rows.record(connection, staged.digest, staged.manifest)
+    blob_rows.remember_files(connection, staged.seen)
+    return Held(staged.digest, staged.size, total=staged.manifest.total)
+
+
+@contextmanager
+def staged_package(chain: Chain, source: Source, *, anew: bool = False) -> Iterator[StagedPackage]:
+    """Stage the new bytes of a package; what is in ``tmp/`` is deleted at the end of the block.
+
+    A file is not read if it is unchanged since it was hashed, and not copied if the registry or an
+    upstream one has its bytes.
+
+    Args:
+        source: a folder or several files.
+        anew: stage all files, also those that the registry has.
+
+    Raises:
+        LocalregError: as `taken_in_package`.
+    """
+    registry = chain.first
+    registry.store.check_writable()  # before a byte is copied
+    _check_source(registry, source)
+    with registry.blobs.temporary_folder() as folder:
+        yield _Staging(chain, source, folder, anew=anew).run()
+
+
+def _check_source(registry: OpenRegistry, source: Source) -> None:
+    folder = source.path
+    if folder is not None and Path(os.path.realpath(registry.root)).is_relative_to(
+        os.path.realpath(folder)
+    ):
+        raise InvalidValueError(
+            f"{folder} holds the registry itself; keep another folder", argument="weights_url"
+        )
+
+
+def _look(source: Source) -> Listing:
+    where = source.files[0] if source.path is None else source.path
+    with disk_errors("keeping weights", where):
+        if source.path is None:
+            return Listing(file_entries(source.files), [])
+        return folder_entries(source.path, source.excluded)
+
+
+class _Staging:
+    """One package on its way into ``tmp/``; `run` does it."""
+
+    def __init__(self, chain: Chain, source: Source, folder: Path, *, anew: bool) -> None:
+        self._chain = chain
+        self._registry = chain.first
+        self._source = source
+        self._folder = folder
+        self._anew = anew
+        self._here: dict[str, int] = {}
+        self._upstream: dict[str, tuple[KeptUpstream, int]] = {}
+        self._written: set[str] = set()
+        self._state = self._registry.blobs.state_reader()
+        self._done = 0
+        self._total = 0
+
+    def run(self) -> StagedPackage:
+        moment = time.time_ns() - int(UNTRUSTED_SECONDS * 1e9)
+        listing = _look(self._source)
+        files = [each for each in listing.entries if each.status is not None]
+        self._total = sum(each.size for each in files)
+        digests: dict[str, str] = {} if self._anew else self._known(files)
+        new = [each for each in files if each.name not in digests]
+        with disk_errors("keeping weights", self._folder), open_for_sync(self._folder) as opened:
+            staged = self._stage(new)
+            self._check_unchanged(listing, staged, new)
+            digests |= {each.name: one.digest for each, one in zip(new, staged, strict=True)}
+            manifest = make_manifest(
+                [
+                    PackageFile(each.name, digests[each.name], each.size, each.executable)
+                    for each in files
+                ],
+                [each.name for each in listing.entries if each.status is None],
+            )
+            encoded = manifest.encoded()
+            digest = hashlib.sha256(encoded).hexdigest()
+            check_wanted(self._source, digest)
+            kept = {each.digest: each for each in staged if each.path is not None}
+            if not self._is_held(digest, len(encoded)):
+                kept[digest] = self._manifest(digest, encoded, files, digests, kept)
+            if self._registry.blobs.durable and kept:
+                sync_tree(self._folder, opened)
+        for each in [*kept.values()]:
+            if each.digest in self._upstream:  # it was large, so it had to be copied first
+                del kept[each.digest]
+        return StagedPackage(
+            entries=listing.entries,
+            manifest=manifest,
+            digest=digest,
+            size=len(encoded),
+            files=tuple(kept.values()),
+            here={name: size for name, size in self._here.items() if name not in kept},
+            upstream=self._upstream,
+            damaged=self._damaged(kept),
+            seen=[
+                (each.status, digests[each.name])
+                for each in new
+                if self._source.mode == "copy"
+                and each.status is not None
+                and max(each.status.modified, each.status.changed) < moment
+            ],
+            left_out=listing.left_out,
+        )
+
+    def _known(self, files: list[Entry]) -> dict[str, str]:
+        """Return the digests, by name, of the files whose bytes are here already, or upstream."""
+        statuses = [each.status for each in files if each.status is not None]
+        with self._registry.store.read() as connection:
+            found = blob_rows.known_digests(connection, statuses)
+            rows = blob_rows.rows_of(connection, {each for each in found if each is not None})
+        known: dict[str, str] = {}
+        for each, digest in zip(files, found, strict=True):
+            if digest is None and each.size > SMALL and self._source.mode != "link":
+                digest = self._digest_of_alike(each)
+            if digest is not None and self._is_held(digest, each.size, rows):
+                known[each.name] = digest
+                self._report(each.size)
+        return known
+
+    def _digest_of_alike(self, entry: Entry) -> str | None:
+        """Return the digest of a large file if it looks like bytes that exist already."""
+        path = Path(entry.path)
+        with disk_errors("keeping weights", path):
+            ends = hashing.sample(path)
+            looks = read_each(
+                self._chain, lambda each: blob_rows.has_sample(each, entry.size, ends)
+            )
+            if not any(alike for _, alike in looks):
+                return None
+            assert entry.status is not None
+            wait_for_tick([entry.status])
+            digest = hashing.file_digest(path)
+            if status_of(path) != entry.status:
+                raise changed(path, "weights_url")
+        return digest
+
+    def _is_held(
+        self, digest: str, size: int, rows: dict[str, blob_rows.BlobRow] | None = None
+    ) -> bool:
+        """Return True if bytes are here as they were, or if an upstream registry keeps them."""
+        if digest in self._here or digest in self._upstream:
+            return True
+        if not self._anew and self._is_here(digest, size, rows):
+            self._here[digest] = size
+            return True
+        upstream = keeper(self._chain, digest, size)
+        if upstream is not None:
+            self._upstream[digest] = (upstream, size)
+        return upstream is not None
+
+    def _is_here(self, digest: str, size: int, rows: dict[str, blob_rows.BlobRow] | None) -> bool:
+        state = self._state(digest)
+        if state is None or state[0] != size:
+            return False
+        row = None if rows is None else rows.get(digest)
+        if row is None:
+            with self._registry.store.read() as connection:
+                row = blob_rows.blob(connection, digest)
+        return row is not None and (row.size, row.ctime) == state
+
+    def _need_not_write(self, digest: str, size: int) -> bool:
+        if digest in self._written or self._is_held(digest, size):
+            return True
+        self._written.add(digest)
+        return False
+
+    def _stage(self, entries: list[Entry]) -> list[StagedFile]:
+        blobs = self._registry.blobs
+        if not entries:
+            return []
+        wait_for_tick([each.status for each in entries if each.status is not None])
+        if self._source.mode == "copy":
+            staging.check_room(self._folder, sum(each.size for each in entries))
+        staged = stage_files(
+            entries,
+            self._folder,
+            self._source.mode,
+            durable=blobs.durable,
+            group=blobs.group,
+            held=self._need_not_write,
+            report=self._report,
+        )
+        for each in staged:
+            if each.size > SMALL:
+                self._is_held(each.digest, each.size)
+        return staged
+
+    def _report(self, more: int) -> None:
+        self._done += more
+        if self._source.progress is not None:
+            self._source.progress(self._done, self._total)
+
+    def _check_unchanged(
+        self, listing: Listing, staged: Sequence[StagedFile], new: Sequence[Entry]
+    ) -> None:
+        """Raise InvalidValueError if a file changed while the package was read, came or went."""
+        shared = {each.name for each, one in zip(new, staged, strict=True) if one.shared}
+        before = {each.name: each for each in listing.entries}
+        after = {each.name: each for each in _look(self._source).entries}
+        for name in sorted(before.keys() | after.keys()):
+            first, second = before.get(name), after.get(name)
+            if first == second:
+                continue
+            if first is not None and second is not None and name in shared:
+                # A link to it was made, which changes one of its times.
+                assert first.status is not None
+                if second.status is not None and first.status.same_content(second.status):
+                    continue
+            found = first or second
+            assert found is not None
+            raise changed(Path(found.path), "weights_url")
+
+    def _manifest(
+        self,
+        digest: str,
+        encoded: bytes,
+        files: list[Entry],
+        digests: dict[str, str],
+        kept: dict[str, StagedFile],
+    ) -> StagedFile:
+        path = self._folder / "manifest"
+        path.write_bytes(encoded)
+        make_readonly_at(path, self._registry.blobs.group)
+        facts: Json = {}
+        return StagedFile(digest, len(encoded), str(path), None, facts)
+
+    def _damaged(self, kept: dict[str, StagedFile]) -> frozenset[str]:
+        """Return the digests of the blobs that are here with the right size, and other bytes."""
+        blobs = self._registry.blobs
+        states = blobs.states(kept)
+        alike = [digest for digest, (size, _) in states.items() if size == kept[digest].size]
+        if not alike:
+            return frozenset()
+        with self._registry.store.read() as connection:
+            rows = blob_rows.rows_of(connection, alike)
+        return frozenset(
+            digest
+            for digest in alike
+            if (digest not in rows or rows[digest].ctime != states[digest][1])
+            and not blobs.is_sound(digest)
+        )
+
+
+def _delete_source(source: Source, staged: StagedPackage) -> None:
+    """Delete the files that were moved, then links, then the folders that are empty.
+
+    What a link leads to stays, and what was left out.
+    """
+    if source.path is not None and source.path.is_symlink():
+        source.path.unlink()
+        return
+    trouble: list[str] = []
+    for each in staged.entries:
+        path = Path(each.path)
+        if each.status is None or (each.linked and not path.is_symlink()):
+            continue  # a folder, or below a link to one
+        found = status_of(path)
+        if found is None or not each.status.same_content(found):
+            trouble.append(f"{path} has changed since")
+            continue
+        try:
+            remove_file(path)
+        except OSError as error:
+            trouble.append(f"{path}: {error.strerror or error}")
+    if source.path is not None:
+        _delete_folders(source.path, staged.left_out, trouble)
+    if trouble:
+        log.warning(
+            "%s was kept, but %d of its files could not be deleted (%s)",
+            source.path or "the package",
+            len(trouble),
+            trouble[0],
+        )
+
+
+def _delete_folders(folder: Path, left_out: list[str], trouble: list[str]) -> None:
+    """Delete a folder with the links and folders in it, where no other files are left."""
+    stays = tuple(f"{folder}/{name}" for name in left_out)
+    for place, folders, _ in os.walk(folder, topdown=False):
+        for path in (f"{place}/{name}" for name in folders):
+            if os.path.islink(path) and not f"{path}/".startswith(stays):  # noqa: PTH114
+                try:
+                    os.unlink(path)  # noqa: PTH108
+                except OSError as error:
+                    trouble.append(f"{path}: {error.strerror or error}")
+        with suppress(OSError):  # what was left out, or could not be deleted, is in it
+            os.rmdir(place)  # noqa: PTH106
