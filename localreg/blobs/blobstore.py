@@ -167,6 +167,21 @@ class BlobStore(Folders):
         """Return True if the blob with a digest is here and has the right size."""
         return size_of(self.blob(digest)) == size
 
+    def sizes(self) -> dict[str, int]:
+        """Return the digest and the size of each blob that is here; faster than one by one."""
+        found: dict[str, int] = {}
+        top = self.folder_path(*BLOBS)
+        with disk_errors("looking for weights", top):
+            for folder in _entries(top):
+                if not folder.is_dir(follow_symlinks=False):
+                    continue
+                for each in _entries(folder.path):
+                    with suppress(FileNotFoundError):  # deleted meanwhile
+                        if each.is_file(follow_symlinks=False):
+                            status = each.stat(follow_symlinks=False)
+                            found[folder.name + each.name] = status.st_size
+        return found
+
     def ctime(self, digest: str) -> int | None:
         """Return the change time of a blob's file in nanoseconds, or None if it is missing."""
         path = self.blob(digest)
@@ -214,3 +229,11 @@ class BlobStore(Folders):
 
 def _is_file(found: os.stat_result, size: int) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_size == size
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):  # none yet, or deleted meanwhile
+        return []

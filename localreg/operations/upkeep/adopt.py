@@ -57,7 +57,7 @@ def adopt(chain: Chain, *, progress: Progress | None = None) -> Adoption:
     registry.store.check_writable()
     with registry.store.read() as connection:
         wanted = [
-            (row, list(blob_rows.uses(connection, row.digest)))
+            (row, blob_rows.uses(connection, row.digest))
             for row in blob_rows.blobs(connection)
             if row.upstream is not None
             and not registry.blobs.has(row.digest, row.size)

@@ -114,7 +114,7 @@ def cached(chain: Chain) -> list[Cached]:
 def _cached(
     connection: blob_rows.Connection, kind: str, digest: str, size: int, used: float
 ) -> Cached:
-    uses = list(blob_rows.uses(connection, digest))
+    uses = blob_rows.uses(connection, digest)
     urls = [use.url for use in uses if use.url]
     urls += [each.url for each in blob_rows.served_by(connection, digest)]
     return Cached(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 from localreg.blobs.local_files.local_file import size_of_copies
 from localreg.operations.weights.locations import digests_with_local_files
 from localreg.registry import OpenRegistry
-from localreg.store.rows import blob_rows
+from localreg.store.rows import usage_rows
+from localreg.store.rows.usage_rows import Blob, Owner
 from localreg.values.frozen import Frozen
 from localreg.values.layout import QUARANTINE, TEMPORARY, TREES
 
@@ -21,7 +25,7 @@ class Share(Frozen):
         name: the project, ``project/name``, or the digest.
         size: bytes of its weights in this registry, each blob counted once.
         alone: bytes of the blobs that no other share has: what its removal would free.
-        blobs: number of blobs.
+        blobs: number of blobs; a package has one for each file, and its manifest.
         models: number of model versions.
     """
 
@@ -44,7 +48,7 @@ class Usage(Frozen):
             has no links, the directory was copied without them, or the weights are upstream. They
             can be deleted: they are made again as long as the weights are there.
         upstream: weights that only upstream registries keep; not part of the total.
-        trees: unpacked packages.
+        trees: what takes space in the folders of packages: copies, not links to their files.
         temporary: the folders ``tmp`` and ``quarantine``.
         database: the database.
     """
@@ -70,61 +74,158 @@ class Usage(Frozen):
 
 def usage(registry: OpenRegistry) -> Usage:
     """Return what takes space in a registry."""
+    here = registry.blobs.sizes()
     with registry.store.read() as connection:
-        rows = blob_rows.blobs(connection)
-        kept = blob_rows.kept_digests(connection)
-        unused = {row.digest for row in blob_rows.unreferred(connection)}
-        uses = list(blob_rows.uses(connection))
-    sizes = {row.digest: row.size for row in rows if registry.blobs.has(row.digest, row.size)}
-    uses = [use for use in uses if use.digest in sizes]
+        rows = usage_rows.blobs(connection)
+        kept, cached, unused, upstream = 0, 0, 0, 0
+        for row in rows.values():
+            if here.get(row.digest) != row.size:
+                upstream += row.size if row.upstream else 0
+            elif row.kept:
+                kept += row.size
+            elif row.needed:
+                cached += row.size
+            else:
+                unused += row.size
+        sizes = {key: row.size for key, row in rows.items() if here.get(row.digest) == row.size}
+        shares = _Shares(connection, sizes, rows)
     return Usage(
-        projects=_shares(sizes, [(use.project or "(no project)", use) for use in uses]),
-        lines=_shares(sizes, [(use.ref.rpartition(":")[0], use) for use in uses]),
-        blobs=_shares(sizes, [(use.digest, use) for use in uses]),
-        kept=sum(size for digest, size in sizes.items() if digest in kept),
-        cached=sum(sizes[each] for each in sizes if each not in kept and each not in unused),
-        unused=sum(sizes[each] for each in sizes if each in unused),
+        projects=shares.of_projects(),
+        lines=shares.of_lines(),
+        blobs=shares.of_blobs(),
+        kept=kept,
+        cached=cached,
+        unused=unused,
         copies=sum(
             size_of_copies(registry.blobs, each) for each in digests_with_local_files(registry)
         ),
-        trees=_folder_size(registry.root / TREES),
+        trees=_folder_size(registry.root / TREES, links=False),
         temporary=_folder_size(registry.root / TEMPORARY)
         + _folder_size(registry.root / QUARANTINE),
         database=sum(_size(path) for path in registry.root.glob(f"{registry.store.path.name}*")),
-        upstream=sum(row.size for row in rows if row.upstream and row.digest not in sizes),
+        upstream=upstream,
     )
 
 
-def _shares(sizes: dict[str, int], uses: list[tuple[str, blob_rows.Use]]) -> tuple[Share, ...]:
-    """Return the share of each name; `uses` says which blobs and models it has."""
-    digests: dict[str, set[str]] = defaultdict(set)
-    owners: dict[str, set[str]] = defaultdict(set)
-    models: dict[str, set[str]] = defaultdict(set)
-    for name, use in uses:
-        digests[name].add(use.digest)
-        owners[use.digest].add(name)
-        models[name].add(use.model)
-    shares = (
-        Share(
-            name,
-            sum(sizes[each] for each in found),
-            sum(sizes[each] for each in found if len(owners[each]) == 1),
-            len(found),
-            len(models[name]),
+class _Owners(Frozen):
+    """What has a blob: model versions, their projects, and their lines."""
+
+    models: frozenset[int]
+    projects: frozenset[str]
+    lines: frozenset[str]
+
+
+class _Shares:
+    """The shares of projects, lines and blobs; each blob of a share counts once.
+
+    Args:
+        sizes: of the blobs that are here, by their keys.
+        rows: all blobs, by their keys.
+    """
+
+    def __init__(
+        self, connection: usage_rows.Connection, sizes: dict[int, int], rows: dict[int, Blob]
+    ) -> None:
+        weights, packages = defaultdict(list), defaultdict(list)
+        models: dict[tuple[str, str], set[int]] = defaultdict(set)
+        for owner in usage_rows.owners(connection):
+            weights[owner.blob].append(owner)
+            if owner.package:
+                packages[owner.blob].append(owner)
+            if owner.blob in sizes:
+                models["project", _project(owner)].add(owner.model)
+                models["line", _line(owner)].add(owner.model)
+        self._models = {key: len(found) for key, found in models.items()}
+        # For each name: bytes, bytes that no other name has, and blobs.
+        self._sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._blobs = []
+        files = usage_rows.files_of_packages(connection)
+        # Most files are in the same packages as others.
+        of = lru_cache(1_000)(lambda keys: _owners(packages, keys))
+        for key, found in chain(files, ((each, ()) for each in list(weights))):
+            if key not in sizes:
+                continue
+            owners = of(tuple(tree for tree in found if tree in packages))
+            if key in weights:
+                owners = _joined(owners, _owners(weights, (key,)))
+                del weights[key]
+            if owners.models:
+                self._count(sizes[key], owners)
+                digest, count = rows[key].digest, len(owners.models)
+                self._blobs.append(Share(digest, sizes[key], sizes[key], 1, count))
+
+    def _count(self, size: int, owners: _Owners) -> None:
+        for kind, names in (("project", owners.projects), ("line", owners.lines)):
+            for name in names:
+                sums = self._sums[kind, name]
+                sums[0] += size
+                sums[1] += size if len(names) == 1 else 0
+                sums[2] += 1
+
+    def of_projects(self) -> tuple[Share, ...]:
+        return self._of("project")
+
+    def of_lines(self) -> tuple[Share, ...]:
+        return self._of("line")
+
+    def of_blobs(self) -> tuple[Share, ...]:
+        return _sorted(self._blobs)
+
+    def _of(self, kind: str) -> tuple[Share, ...]:
+        return _sorted(
+            Share(name, size, alone, blobs, self._models.get((kind, name), 0))
+            for (of, name), (size, alone, blobs) in self._sums.items()
+            if of == kind
         )
-        for name, found in digests.items()
-    )
+
+
+def _sorted(shares: Iterable[Share]) -> tuple[Share, ...]:
     return tuple(sorted(shares, key=lambda share: (-share.size, share.name)))
 
 
-def _folder_size(top: Path) -> int:
+def _owners(known: Mapping[int, list[Owner]], keys: tuple[int, ...]) -> _Owners:
+    found = [owner for key in keys for owner in known[key]]
+    return _Owners(
+        frozenset(owner.model for owner in found),
+        frozenset(map(_project, found)),
+        frozenset(map(_line, found)),
+    )
+
+
+def _joined(first: _Owners, second: _Owners) -> _Owners:
+    return _Owners(
+        first.models | second.models,
+        first.projects | second.projects,
+        first.lines | second.lines,
+    )
+
+
+def _project(owner: Owner) -> str:
+    return owner.project or "(no project)"
+
+
+def _line(owner: Owner) -> str:
+    return f"{owner.project}/{owner.name}".lstrip("/")
+
+
+def _folder_size(top: Path, *, links: bool = True) -> int:
+    """Return the bytes of the files below a folder.
+
+    Args:
+        links: count also files that have other names.
+    """
     if top.is_symlink():  # os.walk would follow it
         return 0
-    return sum(_size(Path(folder) / name) for folder, _, names in os.walk(top) for name in names)
+    return sum(
+        _size(Path(folder) / name, links=links)
+        for folder, _, names in os.walk(top)
+        for name in names
+    )
 
 
-def _size(path: Path) -> int:
+def _size(path: Path, *, links: bool = True) -> int:
     try:
-        return path.lstat().st_size
+        status = path.lstat()
     except FileNotFoundError:  # deleted meanwhile
         return 0
+    return status.st_size if links or status.st_nlink == 1 else 0

@@ -184,7 +184,7 @@ def _unused_weights(chain: Chain, grace: float) -> Iterator[Candidate]:
     registry = chain.first
     blobs = registry.blobs
     with registry.store.read() as connection:
-        rows = blob_rows.unreferred(connection)
+        rows = blob_rows.unneeded(connection)
     for row in rows:
         since = row.added if row.unreferenced is None else row.unreferenced
         size = row.size if blobs.has(row.digest, row.size) else 0

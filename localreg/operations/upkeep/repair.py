@@ -148,7 +148,7 @@ def _sources(chain: Chain, digest: str) -> Iterator[Source | Wish]:
     """Yield where the right bytes may be, the cheapest first."""
     registry = chain.first
     with registry.store.read() as connection:
-        uses = list(blob_rows.uses(connection, digest))
+        uses = blob_rows.uses(connection, digest)
         served = blob_rows.served_by(connection, digest)
         row = blob_rows.blob(connection, digest)
     folder = registry.root / QUARANTINE

@@ -112,17 +112,10 @@ def verify(
     with registry.store.read() as connection:
         rows = _wanted_rows(connection, models)
         kept = blob_rows.kept_digests(connection)
-        # Each model once, however many of its revisions have the blob.
-        known = {
-            row.digest: tuple(
-                dict.fromkeys(use.ref for use in blob_rows.uses(connection, row.digest))
-            )
-            for row in rows
-        }
     total, done, hashed = sum(row.size for row in rows), 0, 0
     away = [row for row in rows if row.digest not in kept and _is_away(chain, registry, row)]
     for row in rows:
-        checked = _Check(chain, registry, row, row.digest in kept, known[row.digest], full)
+        checked = _Check(chain, registry, row, row.digest in kept, full)
         found = checked.run()
         hashed += checked.hashed
         # Another process may have removed the model or a local copy meanwhile: look again. Damage
@@ -134,7 +127,7 @@ def verify(
         if progress is not None:
             progress(done, total)
     if full and models is None:
-        problems += _copies_of_others(registry, known)
+        problems += _copies_of_others(registry, {row.digest for row in rows})
     size = total - sum(row.size for row in away)
     return Verification(len(rows) - len(away), hashed, size, tuple(problems), len(away))
 
@@ -252,14 +245,12 @@ class _Check:
         registry: OpenRegistry,
         row: BlobRow,
         kept: bool,
-        models: tuple[str, ...],
         full: bool,
     ) -> None:
         self._chain, self._registry = chain, registry
         self._blobs = registry.blobs
         self._row = row
         self._kept = kept
-        self._models = models
         self._full = full
         self.hashed = 0
 
@@ -275,10 +266,17 @@ class _Check:
             kind=kind,
             digest=self._row.digest,
             path=str(path.relative_to(root) if path.is_relative_to(root) else path),
-            models=self._models,
+            models=self._models(),
             kept=self._kept,
             text=text,
         )
+
+    def _models(self) -> tuple[str, ...]:
+        """Return the models of the blob: each once, however many of its revisions have it."""
+        with self._registry.store.read() as connection:
+            return tuple(
+                dict.fromkeys(use.ref for use in blob_rows.uses(connection, self._row.digest))
+            )
 
     def _blob(self) -> Iterator[Problem]:
         row, path = self._row, self._blobs.blob(self._row.digest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from localreg import log
 from localreg.errors import DamagedRowError
@@ -16,6 +16,7 @@ from localreg.store.rows.checked_values import (
     HEADER,
     ID,
     NAME,
+    PACKAGE_PATH,
     TEXT,
     TIME,
     URL,
@@ -97,16 +98,47 @@ _BLOBS = Columns(
     unreferenced=or_null(TIME), upstream=or_null(TEXT), total=or_null(COUNT), facts=or_null(TEXT),
 )  # fmt: skip
 _DIGESTS = Columns("blob", digest=DIGEST)
-_REFERRED = (
-    "(EXISTS (SELECT 1 FROM weights WHERE blob = b.pk) "
-    "OR EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk) "
-    "OR EXISTS (SELECT 1 FROM plot WHERE blob = b.pk))"
+# Conditions on a blob b. The files of a package are needed as long as the package is: as a package,
+# not only as a file that happens to have the bytes of its manifest.
+_PACKAGE_REFERRED = (
+    "(EXISTS (SELECT 1 FROM weights WHERE blob = {0} AND tree = 1) "
+    "OR EXISTS (SELECT 1 FROM artifact WHERE blob = {0} AND kind = 'package'))"
 )
-_KEPT = (
+_PACKAGE_KEPT = (
+    "(EXISTS (SELECT 1 FROM weights WHERE blob = {0} AND tree = 1 AND kept = 1) "
+    "OR EXISTS (SELECT 1 FROM artifact WHERE blob = {0} AND kind = 'package'))"
+)
+_REFERRED = (
+    "(EXISTS (SELECT 1 FROM weights WHERE blob = {0}.pk) "
+    "OR EXISTS (SELECT 1 FROM artifact WHERE blob = {0}.pk) "
+    "OR EXISTS (SELECT 1 FROM plot WHERE blob = {0}.pk) "
+    "OR EXISTS (SELECT 1 FROM tree_file f WHERE f.blob = {0}.pk "
+    f"AND {_PACKAGE_REFERRED.format('f.tree')}))"
+)
+KEPT = (
     "(EXISTS (SELECT 1 FROM weights WHERE blob = b.pk AND kept = 1) "
     "OR EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk) "
-    "OR EXISTS (SELECT 1 FROM plot WHERE blob = b.pk))"
+    "OR EXISTS (SELECT 1 FROM plot WHERE blob = b.pk) "
+    "OR EXISTS (SELECT 1 FROM tree_file f WHERE f.blob = b.pk "
+    f"AND {_PACKAGE_KEPT.format('f.tree')}))"
 )
+# An archive that is outside, or that something needs or a URL served: its package is in the cache.
+# Of one that was only written on demand, nothing would bring back the package.
+_UNPACKED = (
+    "EXISTS (SELECT 1 FROM unpacked u WHERE u.tree = {0} AND ("
+    "NOT EXISTS (SELECT 1 FROM blob a WHERE a.digest = u.archive) "
+    "OR EXISTS (SELECT 1 FROM blob a WHERE a.digest = u.archive AND ("
+    "EXISTS (SELECT 1 FROM url WHERE blob = a.pk) "
+    f"OR {_REFERRED.format('a')}))))"
+)
+_PACKAGE_NEEDED = f"({_PACKAGE_REFERRED} OR {_UNPACKED})"
+NEEDED = (
+    f"({_REFERRED.format('b')} OR EXISTS (SELECT 1 FROM url WHERE blob = b.pk) "
+    f"OR {_UNPACKED.format('b.pk')} "
+    "OR EXISTS (SELECT 1 FROM tree_file f WHERE f.blob = b.pk "
+    f"AND {_UNPACKED.format('f.tree')}))"
+)
+_REFERRED = _REFERRED.format("b")
 
 
 def blob(connection: Connection, digest: str) -> BlobRow | None:
@@ -269,13 +301,16 @@ def record_verified(connection: Connection, digest: str, ctime: int | None) -> N
 
 
 def referred(connection: Connection, digest: str) -> bool:
-    """Return True if weights, artifacts or plots refer to a blob, even only as a cache."""
+    """Return True if weights, artifacts or plots refer to a blob, even only as a cache.
+
+    A package that they refer to refers to its files.
+    """
     return _holds(connection, _REFERRED, digest)
 
 
 def kept(connection: Connection, digest: str) -> bool:
     """Return True if the registry must keep the bytes of a blob."""
-    return _holds(connection, _KEPT, digest)
+    return _holds(connection, KEPT, digest)
 
 
 def _holds(connection: Connection, condition: str, digest: str) -> bool:
@@ -286,27 +321,45 @@ def _holds(connection: Connection, condition: str, digest: str) -> bool:
 
 def kept_digests(connection: Connection) -> set[str]:
     """Return the digests of the blobs that the registry must keep."""
-    rows = _DIGESTS.sound(connection, f"SELECT digest FROM blob b WHERE {_KEPT}")
+    rows = _DIGESTS.sound(connection, f"SELECT digest FROM blob b WHERE {KEPT}")
     return {digest for (digest,) in rows}
 
 
-def unreferred(connection: Connection) -> list[BlobRow]:
-    """Return the blobs that nothing refers to and that no URL served."""
-    return _sound(
-        connection,
-        f"SELECT {_COLUMNS} FROM blob b "
-        f"WHERE NOT {_REFERRED} AND NOT EXISTS (SELECT 1 FROM url WHERE blob = b.pk) "
-        "ORDER BY digest",
-    )
+def unneeded(connection: Connection) -> list[BlobRow]:
+    """Return the blobs that nothing refers to, and that no URL or archive brought here."""
+    return _sound(connection, f"{_BLOB} b WHERE NOT {NEEDED} ORDER BY digest")
 
 
-def mark_unreferred(connection: Connection, digests: list[str]) -> None:
-    """Record the time since when nothing refers to these blobs; keep an earlier time."""
-    connection.executemany(
-        f"UPDATE blob AS b SET unreferenced = ? WHERE digest = ? AND unreferenced IS NULL "
-        f"AND NOT {_REFERRED}",
-        [(now(), digest) for digest in digests],
-    )
+def mark_unreferred(connection: Connection, digests: Iterable[str]) -> None:
+    """Record the time since when nothing refers to these blobs; keep an earlier time.
+
+    With a package its files are marked, and with an archive the packages that it unpacks to.
+    """
+    moment = now()
+    for tree in _with_packages(connection, digests):
+        for which in (_ITSELF, _ITS_FILES):
+            connection.execute(
+                f"UPDATE blob AS b SET unreferenced = ? WHERE {which} AND unreferenced IS NULL "
+                f"AND NOT {_REFERRED}",
+                (moment, tree),
+            )
+
+
+_ITSELF = "pk = ?"
+_ITS_FILES = "pk IN (SELECT blob FROM tree_file WHERE tree = ?)"
+
+
+def _with_packages(connection: Connection, digests: Iterable[str]) -> list[int]:
+    """Return the keys of blobs, and of the packages that those unpack to that are archives."""
+    found: dict[int, None] = {}
+    for digest in digests:
+        rows = connection.execute(
+            "SELECT pk FROM blob WHERE digest = :digest "
+            "UNION ALL SELECT tree FROM unpacked WHERE archive = :digest",
+            {"digest": digest},
+        )
+        found |= dict.fromkeys(key for (key,) in rows)
+    return list(found)
 
 
 def correct_marks(connection: Connection) -> None:
@@ -318,29 +371,69 @@ def correct_marks(connection: Connection) -> None:
     )
 
 
-def give_up(connection: Connection, digests: list[str]) -> None:
+def give_up(connection: Connection, digests: Iterable[str]) -> list[str]:
     """Let gc delete those of these blobs that nothing refers to, without a grace period.
 
-    What URLs served them is forgotten too: otherwise they would stay as a cache.
+    With a package its files are given up that nothing else needs, and the archives that it came
+    from. What URLs served them is forgotten too: otherwise they would stay as a cache.
+
+    Returns:
+        The digests of what nothing needs now; packages before their files.
     """
-    for digest in digests:
-        if not referred(connection, digest):
-            connection.execute(
-                "DELETE FROM url WHERE blob = (SELECT pk FROM blob WHERE digest = ?)", (digest,)
+    given_up: dict[str, None] = {}
+    waiting = _with_packages(connection, digests)
+    for key in waiting:  # it grows
+        connection.execute(
+            "DELETE FROM url WHERE blob IN "
+            f"(SELECT pk FROM blob b WHERE pk = ? AND NOT {_REFERRED})",
+            (key,),
+        )
+        waiting += _without_archives(connection, key)
+        for which in (_ITSELF, _ITS_FILES):
+            rows = connection.execute(
+                f"UPDATE blob AS b SET unreferenced = 0 WHERE {which} AND NOT {NEEDED} "
+                "RETURNING digest",
+                (key,),
             )
-            connection.execute("UPDATE blob SET unreferenced = 0 WHERE digest = ?", (digest,))
+            given_up |= dict.fromkeys(digest for (digest,) in rows.fetchall())
+    return list(given_up)
+
+
+def _without_archives(connection: Connection, key: int) -> list[int]:
+    """Forget the archives of a package that nothing refers to; return their keys."""
+    rows = connection.execute(
+        "SELECT a.pk FROM unpacked u JOIN blob a ON a.digest = u.archive WHERE u.tree = ?1 "
+        f"AND NOT {_PACKAGE_REFERRED.format('?1')}",
+        (key,),
+    ).fetchall()
+    connection.execute(
+        f"DELETE FROM unpacked WHERE tree = ?1 AND NOT {_PACKAGE_REFERRED.format('?1')}", (key,)
+    )
+    return [archive for (archive,) in rows]
 
 
 def mark_referred(connection: Connection, digest: str) -> None:
-    """Record that something is about to refer to a blob, so that gc starts counting again."""
+    """Record that something is about to refer to a blob, so that gc starts counting again.
+
+    With a package its files are marked.
+    """
     connection.execute("UPDATE blob SET unreferenced = NULL WHERE digest = ?", (digest,))
+    connection.execute(
+        "UPDATE blob SET unreferenced = NULL WHERE unreferenced IS NOT NULL AND pk IN "
+        "(SELECT f.blob FROM blob t JOIN tree_file f ON f.tree = t.pk WHERE t.digest = ?)",
+        (digest,),
+    )
 
 
 def forget(connection: Connection, digest: str) -> None:
-    """Delete the row of a blob that nothing refers to, and the URLs that served it."""
+    """Delete the row of a blob that nothing refers to, and the URLs that served it.
+
+    Of a package the list of its files goes with it, of an archive what it unpacks to.
+    """
     connection.execute(
         "DELETE FROM url WHERE blob = (SELECT pk FROM blob WHERE digest = ?)", (digest,)
     )
+    connection.execute("DELETE FROM unpacked WHERE archive = ?", (digest,))
     connection.execute("DELETE FROM blob WHERE digest = ?", (digest,))
 
 
@@ -429,7 +522,14 @@ def _stored(status: FileStatus) -> tuple[int, ...]:
 
 
 class Use(Frozen):
-    """A model and a blob of its weights."""
+    """A model and a blob of its weights.
+
+    Attributes:
+        kept: True if the registry must keep the weights.
+        filename, url: of the weights.
+        archive: sha256 of the archive at `url` that a package came from; None without one.
+        path: path of the blob in the package; None if the blob is the weights themselves.
+    """
 
     digest: str
     size: int
@@ -440,6 +540,8 @@ class Use(Frozen):
     version: int
     filename: str | None
     url: str | None
+    archive: str | None
+    path: str | None
 
     @property
     def ref(self) -> str:
@@ -449,23 +551,26 @@ class Use(Frozen):
 
 _USES = Columns(
     "weights", 3, digest=DIGEST, size=COUNT, kept=FLAG, model=ID, project=TEXT, name=TEXT,
-    version=COUNT, filename=or_null(NAME), url=or_null(URL),
+    version=COUNT, filename=or_null(NAME), url=or_null(URL), archive=or_null(DIGEST),
+    path=or_null(PACKAGE_PATH),
 )  # fmt: skip
+_USE = (
+    "SELECT b.digest, b.size, w.kept, m.id, p.name, m.name, m.version, w.filename, w.url, "
+    "w.archive, {} FROM blob b {} JOIN model m ON m.pk = w.model "
+    "JOIN project p ON p.pk = m.project WHERE b.digest = ? "
+    "ORDER BY p.name, m.name, m.version, w.revision"
+)
+_AS_WEIGHTS = _USE.format("NULL", "JOIN weights w ON w.blob = b.pk")
+_IN_PACKAGES = _USE.format(
+    "f.path", "JOIN tree_file f ON f.blob = b.pk JOIN weights w ON w.blob = f.tree AND w.tree = 1"
+)
 
 
-def uses(connection: Connection, digest: str | None = None) -> Iterator[Use]:
-    """Yield the models of a blob, or of all blobs, ordered by project and name.
+def uses(connection: Connection, digest: str) -> list[Use]:
+    """Return the models of a blob: those whose weights it is, then those with it in a package.
 
-    Damaged rows are logged.
+    Both are ordered by project and name. Damaged rows are logged.
     """
-    rows = _USES.sound(
-        connection,
-        "SELECT b.digest, b.size, w.kept, m.id, p.name, m.name, m.version, w.filename, w.url "
-        "FROM blob b JOIN weights w ON w.blob = b.pk JOIN model m ON m.pk = w.model "
-        "JOIN project p ON p.pk = m.project WHERE ? IS NULL OR b.digest = ? "
-        "ORDER BY p.name, m.name, m.version, w.revision",
-        (digest, digest),
-    )
-    for row in rows:
-        digest_, size, kept_, *rest = row
-        yield Use(digest_, size, bool(kept_), *rest)
+    rows = _USES.sound(connection, _AS_WEIGHTS, (digest,))
+    rows += _USES.sound(connection, _IN_PACKAGES, (digest,))
+    return [Use(digest_, size, bool(kept_), *rest) for digest_, size, kept_, *rest in rows]
