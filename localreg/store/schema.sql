@@ -63,6 +63,7 @@ CREATE TABLE tombstone (
     version INTEGER NOT NULL,
     stamp INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX tombstone_name ON tombstone (project, name);
 
 -- Not in `model`, to keep its rows small. No row: no configuration and no labels.
 CREATE TABLE design (
@@ -151,7 +152,7 @@ CREATE TABLE weights (
     UNIQUE (model, revision)
 );
 CREATE UNIQUE INDEX weights_current ON weights (model) WHERE current = 1;
-CREATE INDEX weights_url ON weights (url) WHERE current = 1 AND url IS NOT NULL;
+CREATE INDEX weights_url ON weights (url) WHERE url IS NOT NULL;
 CREATE INDEX weights_blob ON weights (blob) WHERE blob IS NOT NULL;
 
 -- What a process writes outside the registry's directory, or is about to delete there. The
@@ -342,6 +343,7 @@ CREATE TABLE single (
 );
 CREATE UNIQUE INDEX single_model ON single (model, name) WHERE model IS NOT NULL;
 CREATE UNIQUE INDEX single_task ON single (task, name) WHERE task IS NOT NULL;
+CREATE INDEX single_value ON single (name, value);
 
 -- `data` is what was reported; `shown` is what is drawn, if that is less. Both are the last columns:
 -- to read a column, SQLite reads through all columns before it.

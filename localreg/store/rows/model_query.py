@@ -163,7 +163,7 @@ def _of_metric(order: Order) -> _Driver | None:
         )  # fmt: skip
     if order.by == "single":
         return _Driver(
-            "model m JOIN single d INDEXED BY single_model ON d.model = m.pk",
+            "single d INDEXED BY single_value CROSS JOIN model m ON m.pk = d.model",
             "d.name = ? AND d.value IS NOT NULL",
             (order.name,), "d.model", "m.stamp", ordered=False,
         )  # fmt: skip

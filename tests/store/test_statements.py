@@ -1,0 +1,184 @@
+"""No look-up reads a whole table: what one call costs does not grow with the registry.
+
+All statements are recorded that a registry with some of everything is made, read and looked after
+with; functions that this does not reach are called one by one. SQLite explains what each of them
+would do, with its foreign keys and triggers.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from support.statements import Watched, recorded, scanned
+from support.used_registry import api_uses, make_used_registry
+
+import localreg
+from localreg import InputModel, Registry
+from localreg.errors import LocalregError
+from localreg.filesystem.plain_files import FileStatus
+from localreg.store.rows import (
+    blob_rows,
+    event_rows,
+    model_query,
+    model_rows,
+    project_rows,
+    report_rows,
+    setting_rows,
+    task_rows,
+    tree_rows,
+    upload_rows,
+)
+from localreg.store.rows.model_query import ModelQuery
+from localreg.store.rows.upload_rows import UploadRow
+from localreg.values.manifest import make_manifest
+
+ID, DIGEST, URL = "0" * 32, "0" * 64, "https://example.org/0"
+STATUS = FileStatus(1, 2, 3, 4, 5)
+SMALL = frozenset({"setting", "project", "tag", "actor", "upload", "sqlite_sequence"})
+ONE_PASS = "one pass over all blobs, for all of them"
+# Functions that read a whole table, and why they may.
+WHOLE = {
+    "rows/column_rules:damaged_rows": "verify looks at every row",
+    "rows/blob_rows:blobs": ONE_PASS,
+    "rows/blob_rows:digests": ONE_PASS,
+    "rows/blob_rows:kept_digests": ONE_PASS,
+    "rows/blob_rows:unneeded": ONE_PASS,
+    "rows/blob_rows:correct_marks": "one pass of gc before it deletes",
+    "rows/usage_rows:blobs": ONE_PASS,
+    "rows/event_rows:events": "the whole history, or its newest events in the order of the index",
+    "rows/event_rows:newest_time": "asked once by doctor: a clock may have been wrong at any event",
+    "rows/overview_rows:newest_models": "in the order of an index, up to a limit",
+    "rows/overview_rows:newest_tasks": "in the order of an index, up to a limit",
+    "rows/overview_rows:aliases": "the index page shows all",
+    "rows/model_rows:some_references": "in the order of an index, up to a limit",
+    "rows/report_rows:touch_reported": "computing all state again from the events",
+}
+# All models are asked for, the newest of all, or the published ones, which may be most of them: an
+# index gives them in order.
+ALL_MODELS = re.compile(
+    r".* FROM model m INDEXED BY model_newest(_active)? WHERE 1( AND m.archived = 0)?"
+    r"( AND m.published = 1)? ORDER BY .*"
+)
+WRITES_SQL = frozenset({"rows/task_query:statement"})  # and runs none
+QUERIES = (
+    {"name": "net"}, {"tags": ["a", "-b"]}, {"tags": ["a"], "project": "vision"}, {"limit": 3},
+    {"order_by": "created"}, {"order_by": "metrics.accuracy"}, {"published": True},
+    {"metadata": {"rank": 3}}, {"archived": True}, {"project": "vision", "name": "net"},
+)  # fmt: skip
+# What the registry below does not reach.
+CALLS = {
+    "blob_rows:facts": lambda c: blob_rows.facts(c, DIGEST),
+    "blob_rows:record_upstream": lambda c: blob_rows.record_upstream(c, DIGEST, 1, "/", None),
+    "blob_rows:kept": lambda c: blob_rows.kept(c, DIGEST),
+    "blob_rows:mark_unreferred": lambda c: blob_rows.mark_unreferred(c, [DIGEST]),
+    "blob_rows:mark_referred": lambda c: blob_rows.mark_referred(c, DIGEST),
+    "blob_rows:record_served": lambda c: blob_rows.record_served(c, URL, DIGEST, None, None),
+    "blob_rows:served": lambda c: blob_rows.served(c, URL),
+    "blob_rows:served_by": lambda c: blob_rows.served_by(c, DIGEST),
+    "blob_rows:remember_file": lambda c: blob_rows.remember_file(c, STATUS, DIGEST),
+    "blob_rows:uses": lambda c: blob_rows.uses(c, DIGEST),
+    "tree_rows:record": lambda c: tree_rows.record(c, DIGEST, make_manifest([], ["logs"])),
+    "tree_rows:entries": lambda c: tree_rows.entries(c, DIGEST),
+    "tree_rows:manifest": lambda c: tree_rows.manifest(c, DIGEST),
+    "tree_rows:file": lambda c: tree_rows.file(c, DIGEST, "config.json"),
+    "tree_rows:packages_with": lambda c: tree_rows.packages_with(c, DIGEST),
+    "tree_rows:record_unpacked": lambda c: tree_rows.record_unpacked(c, DIGEST, DIGEST),
+    "tree_rows:unpacked": lambda c: tree_rows.unpacked(c, DIGEST),
+    "tree_rows:archives_of": lambda c: tree_rows.archives_of(c, DIGEST),
+    "tree_rows:forget_unpacked": lambda c: tree_rows.forget_unpacked(c, [DIGEST]),
+    "blob_rows:give_up": lambda c: blob_rows.give_up(c, [DIGEST]),
+    "blob_rows:forget": lambda c: blob_rows.forget(c, DIGEST),
+    "event_rows:newest_time": event_rows.newest_time,
+    "event_rows:has_event": lambda c: event_rows.has_event(c, ID),
+    "event_rows:last_on": lambda c: event_rows.last_on(c, ID, "model.removed"),
+    "event_rows:package_before": lambda c: event_rows.package_before(c, ID, 1),
+    "model_query:rank": lambda c: model_query.rank(c, ModelQuery(name="net")),
+    "model_rows:present": lambda c: model_rows.present(c, [ID]),
+    "model_rows:metadata_value": lambda c: model_rows.metadata_value(c, ID, "key"),
+    "model_rows:records": lambda c: model_rows.records(c, [ID]),
+    "model_rows:has_uploaded": lambda c: model_rows.has_uploaded(c, URL),
+    "model_rows:with_digest": lambda c: model_rows.with_digest(c, DIGEST, archived=True),
+    "model_rows:with_prefix": lambda c: model_rows.with_prefix(c, "model", "0"),
+    "model_rows:tombstones": lambda c: model_rows.tombstones(c, None, "net", None),
+    "model_rows:some_references": model_rows.some_references,
+    "project_rows:by_id": lambda c: project_rows.by_id(c, ID),
+    "report_rows:touch_reported": report_rows.touch_reported,
+    "report_rows:forget_old_media": lambda c: report_rows.forget_old_media(c, "task", 1, "", "", 1),
+    "setting_rows:set_shared": lambda c: setting_rows.set_shared(c, "users"),
+    "task_rows:present": lambda c: task_rows.present(c, [ID]),
+    "upload_rows:announce": lambda c: upload_rows.announce(c, UploadRow(ID, URL, "", 0, None)),
+    "upload_rows:is_open": lambda c: upload_rows.is_open(c, ID),
+    "upload_rows:forget": lambda c: upload_rows.forget(c, ID),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory):
+    """The path of a used registry, and its statements with the functions that they are from."""
+    folder = tmp_path_factory.mktemp("used")
+    with recorded() as statements:
+        root = make_used_registry(folder)
+        with Registry(root) as registry:
+            for _, call in api_uses(registry):
+                with suppress(LocalregError):  # other tests look at what it returns
+                    call()
+            for query in QUERIES:
+                registry.models(**query)
+            InputModel.remove(registry.model("vision/net:1"), force=True)
+            registry.restore("vision/net:1")
+            InputModel.remove(registry.model("vision/packed"), delete_weights_file=True, force=True)
+        with closing(sqlite3.connect(root / "registry.db", factory=Watched)) as connection:
+            connection.execute("BEGIN")
+            for call in CALLS.values():
+                call(connection)
+            connection.execute("ROLLBACK")
+    return root, statements
+
+
+def test_every_function_that_reads_or_writes_rows_is_looked_at(used):
+    """A new function is reached by the registry above, or is added to `CALLS`."""
+    _, statements = used
+    reached = {name for names in statements.values() for name in names}
+    folder = Path(localreg.__file__).parent / "store" / "rows"
+    functions = {
+        f"rows/{path.stem}:{node.name}"
+        for path in folder.glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        and any(each.arg == "connection" for each in node.args.args)
+    }  # fmt: skip
+    assert len(functions) > 100
+    assert functions - reached == WRITES_SQL
+    assert set(WHOLE) <= functions, "an exception for a function that is gone"
+
+
+def test_no_look_up_scans_a_table(used):
+    root, statements = used
+    found = []
+    with closing(sqlite3.connect(root / "registry.db")) as connection:
+        for sql, names in statements.items():
+            in_rows = any(name.startswith("rows/") for name in names)
+            if in_rows and not names & set(WHOLE) and not ALL_MODELS.fullmatch(sql):
+                tables = scanned(connection, sql) - SMALL
+                found += [f"{sorted(names)} reads all of {table}: {sql}" for table in tables]
+    assert found == []
+    assert len(statements) > 200
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1 FROM blob b JOIN weights w ON w.blob = b.pk WHERE ? IS NULL OR b.digest = ?",
+        "SELECT count(*) FROM tree_file WHERE path = 'a'",
+        "DELETE FROM event WHERE at = ?",
+        "UPDATE blob SET size = 1 WHERE sample = :sample",
+    ],
+)
+def test_a_scan_is_seen(used, sql):
+    with closing(sqlite3.connect(used[0] / "registry.db")) as connection:
+        assert scanned(connection, sql)
