@@ -51,7 +51,7 @@ def local_file(store: Folders, digest: str, size: int | None, filename: str | No
     link = store.folder_path(FILES, digest) / name
     with disk_errors("making a local copy", link):
         if size_of(blob) != size:
-            raise damaged(digest, blob, _wrong_size(size_of(blob), size))
+            raise damaged(digest, blob, wrong_size(size_of(blob), size))
         if store.cache_name is not None:
             from localreg.blobs.local_files.readonly_registry import copy_elsewhere
 
@@ -227,5 +227,6 @@ def _link(blob: Path, target: Path) -> bool:
     return True
 
 
-def _wrong_size(found: int | None, wanted: int | None) -> str:
+def wrong_size(found: int | None, wanted: int | None) -> str:
+    """Return what is wrong with the size of a blob, after its path; None if it is missing."""
     return "is missing" if found is None else f"holds {found:,} bytes of {wanted or 0:,}"

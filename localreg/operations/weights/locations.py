@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs.blob_files import size_of
+from localreg.blobs.blob_files import damaged, size_of
 from localreg.blobs.local_files import local_file as local_files
 from localreg.errors import CorruptBlobError, ReadOnlyRegistryError, StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
@@ -291,6 +291,20 @@ def _missing(
         digest=digest,
         path=path,
     )
+
+
+def missing(
+    chain: Chain, registry: OpenRegistry, digest: str, size: int, *, changed: bool
+) -> CorruptBlobError:
+    """Return the error for bytes that no registry of a chain has.
+
+    Args:
+        registry: the registry that has the model.
+        changed: True if the first registry has as many bytes, and they are damaged.
+    """
+    path = chain.first.blobs.blob(digest)
+    found = "has changed bytes" if changed else local_files.wrong_size(size_of(path), size)
+    return _missing(chain, registry, digest, str(path)) or damaged(digest, path, found)
 
 
 def upstream_state(chain: Chain, root: str, digest: str) -> str:
