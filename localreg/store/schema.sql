@@ -108,11 +108,12 @@ CREATE TABLE tree_file (
 CREATE INDEX tree_file_blob ON tree_file (blob) WHERE blob IS NOT NULL;
 
 -- The packages that archives were unpacked to, by the sha256 of the archive, which need not be here.
--- They are a cache, like `url`.
+-- They are a cache, like `url`. `made` is 1 for the zip that localreg itself makes of a package.
 CREATE TABLE unpacked (
     archive TEXT NOT NULL PRIMARY KEY
         CHECK (length(archive) = 64 AND archive NOT GLOB '*[^0-9a-f]*'),
-    tree INTEGER NOT NULL REFERENCES blob (pk) ON DELETE CASCADE
+    tree INTEGER NOT NULL REFERENCES blob (pk) ON DELETE CASCADE,
+    made INTEGER NOT NULL CHECK (made IN (0, 1))
 ) WITHOUT ROWID;
 CREATE INDEX unpacked_tree ON unpacked (tree);
 
@@ -134,7 +135,8 @@ CREATE TABLE known_file (
 --   uploaded  1: the registry uploaded them to `url`
 --   current   1: the revision that the model has now
 --   tree      1: `blob` is the manifest of a package
---   archive   the sha256 of the archive that `url` serves, if the package came from one
+--   archive   the sha256 of the archive that `url` serves, if it serves the package as one
+--   archive_size   the number of bytes of that archive
 CREATE TABLE weights (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
@@ -148,6 +150,7 @@ CREATE TABLE weights (
     current INTEGER NOT NULL CHECK (current IN (0, 1)),
     tree INTEGER NOT NULL CHECK (tree IN (0, 1)),
     archive TEXT CHECK (length(archive) = 64),
+    archive_size INTEGER CHECK (archive_size >= 0),
     at INTEGER NOT NULL,
     UNIQUE (model, revision)
 );

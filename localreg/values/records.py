@@ -47,7 +47,8 @@ class WeightsRecord(Frozen, kw_only=True):
         size: number of bytes with this digest.
         tree: True if the digest is that of the manifest of a package.
         total: number of bytes of the files of a package; None for anything else.
-        archive: sha256 of the archive that `url` serves, if the package came from one.
+        archive, archive_size: sha256 and number of bytes of the archive that `url` serves, if it
+            serves the package as one.
         pinned: the sha256 that the user expects, whatever the URL serves.
         kept: True if the registry must keep the bytes; otherwise they can be fetched from `url`
             again.
@@ -64,6 +65,7 @@ class WeightsRecord(Frozen, kw_only=True):
     tree: bool = False
     total: int | None = None
     archive: str | None = None
+    archive_size: int | None = None
     pinned: str | None = None
     kept: bool = False
     uploaded: bool = False
@@ -86,6 +88,7 @@ class WeightsRecord(Frozen, kw_only=True):
             "tree": self.tree,
             "total": self.total,
             "archive": self.archive,
+            "archive_size": self.archive_size,
             "pinned": self.pinned,
             "kept": self.kept,
             "uploaded": self.uploaded,

@@ -98,6 +98,7 @@ def weights_record(
         tree=held is not None and held.tree,
         total=held.total if held else None,
         archive=held.archive if held else None,
+        archive_size=held.archive_size if held else None,
         pinned=origin.pinned,
         kept=origin.kept,
         uploaded=origin.uploaded,

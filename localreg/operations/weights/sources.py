@@ -54,7 +54,8 @@ class Held(Frozen):
         digest, size: of the file, or of the manifest of a package.
         filename: the name that the server gave; None without one.
         total: number of bytes of the files of a package; None for anything else.
-        archive: sha256 of the archive that a package was unpacked from; None without one.
+        archive, archive_size: sha256 and number of bytes of the archive that a package was
+            unpacked from, or uploaded as; None without one.
     """
 
     digest: str
@@ -62,6 +63,7 @@ class Held(Frozen):
     filename: str | None = None
     total: int | None = None
     archive: str | None = None
+    archive_size: int | None = None
 
     @property
     def tree(self) -> bool:
@@ -75,6 +77,7 @@ class Held(Frozen):
             "tree": self.tree,
             "total": self.total,
             "archive": self.archive,
+            "archive_size": self.archive_size,
             "filename": self.filename,
         }
 

@@ -311,6 +311,7 @@ def record_uploaded(
                 "url": public,
                 "digest": weights.digest,
                 "archive": uploaded.digest if weights.tree else None,
+                "archive_size": uploaded.size if weights.tree else None,
                 "made": _is_ours(change, uploaded),
             }
             change.record("model.weights_uploaded", model_id, payload)

@@ -137,10 +137,10 @@ def _set_bytes(connection: Connection, event: StateChange, digest: str) -> None:
     new = event.payload
     found = WeightsRecord(digest=digest, size=new["size"], total=new["total"], at=event.at)
     connection.execute(
-        "UPDATE weights SET blob = ?, filename = ?, tree = ?, archive = ? "
+        "UPDATE weights SET blob = ?, filename = ?, tree = ?, archive = ?, archive_size = ? "
         "WHERE model = (SELECT pk FROM model WHERE id = ?) AND revision = ?",
-        (blob_pk(connection, found), new["filename"], new["tree"], new["archive"], event.subject,
-         new["revision"]),
+        (blob_pk(connection, found), new["filename"], new["tree"], new["archive"],
+         new["archive_size"], event.subject, new["revision"]),
     )  # fmt: skip
 
 
@@ -193,10 +193,11 @@ def weights_uploaded(connection: Connection, event: StateChange) -> None:
     """
     revision = event.payload["revision"]
     connection.execute(
-        "UPDATE weights SET url = ?, uploaded = ?, archive = ?, kept = 0 "
+        "UPDATE weights SET url = ?, uploaded = ?, archive = ?, archive_size = ?, kept = 0 "
         "WHERE model = (SELECT pk FROM model WHERE id = ?) AND revision = ?",
         (_real_url(connection, event.subject, revision, event.payload["url"]),
-         event.payload.get("made", True), event.payload["archive"], event.subject, revision),
+         event.payload.get("made", True), event.payload["archive"], event.payload["archive_size"],
+         event.subject, revision),
     )  # fmt: skip
 
 
@@ -235,10 +236,12 @@ def _insert_model(
 def _insert_weights(connection: Connection, model_id: str, pk: int, weights: WeightsRecord) -> None:
     connection.execute(
         "INSERT INTO weights (model, revision, url, blob, filename, pinned, kept, uploaded, "
-        "current, tree, archive, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "current, tree, archive, archive_size, at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (pk, weights.revision, _real_url(connection, model_id, weights.revision, weights.url),
          blob_pk(connection, weights), weights.filename, weights.pinned, weights.kept,
-         weights.uploaded, weights.current, weights.tree, weights.archive, weights.at),
+         weights.uploaded, weights.current, weights.tree, weights.archive, weights.archive_size,
+         weights.at),
     )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "tree": WHOLE, "path": PACKAGE_PATH, "blob": or_null(WHOLE),
         "size": COUNT, "executable": FLAG,
     },
-    "unpacked": {"archive": DIGEST, "tree": WHOLE},
+    "unpacked": {"archive": DIGEST, "tree": WHOLE, "made": FLAG},
     "known_file": {
         "device": WHOLE, "inode": WHOLE, "size": COUNT, "modified": WHOLE, "changed": WHOLE,
         "digest": DIGEST,
@@ -78,7 +78,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "pk": WHOLE, "model": WHOLE, "revision": COUNT, "url": or_null(URL),
         "blob": or_null(WHOLE), "filename": or_null(NAME), "pinned": or_null(DIGEST),
         "kept": FLAG, "uploaded": FLAG, "current": FLAG, "tree": FLAG, "archive": or_null(DIGEST),
-        "at": TIME,
+        "archive_size": or_null(COUNT), "at": TIME,
     },
     "upload": {
         "id": ID, "url": URL, "owner": TEXT, "at": TIME, "modified": or_null(WHOLE),

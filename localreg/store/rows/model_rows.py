@@ -46,8 +46,8 @@ _DESIGN = Columns("design", config=TEXT, labels=TEXT)
 _REVISION = {
     "revision": COUNT, "url": or_null(URL), "filename": or_null(NAME),
     "digest": or_null(DIGEST), "size": or_null(COUNT), "tree": FLAG, "total": or_null(COUNT),
-    "archive": or_null(DIGEST), "pinned": or_null(DIGEST), "kept": FLAG, "uploaded": FLAG,
-    "current": FLAG, "at": TIME,
+    "archive": or_null(DIGEST), "archive_size": or_null(COUNT), "pinned": or_null(DIGEST),
+    "kept": FLAG, "uploaded": FLAG, "current": FLAG, "at": TIME,
 }  # fmt: skip
 _REVISIONS = Columns("weights", **_REVISION)
 _PACKAGES = Columns("weights", **_REVISION, package=FLAG)
@@ -186,18 +186,18 @@ def weights_and_package(connection: Connection, model_id: str) -> tuple[WeightsR
 
 _WEIGHTS_COLUMNS = (
     "w.revision, w.url, w.filename, b.digest, b.size, w.tree, CASE w.tree WHEN 1 THEN b.total END, "
-    "w.archive, w.pinned, w.kept, w.uploaded, w.current, w.at"
+    "w.archive, w.archive_size, w.pinned, w.kept, w.uploaded, w.current, w.at"
 )
 _WEIGHTS_JOIN = "FROM model m JOIN weights w ON w.model = m.pk LEFT JOIN blob b ON b.pk = w.blob"
 _WEIGHTS = f"{_WEIGHTS_COLUMNS} {_WEIGHTS_JOIN}"
 
 
 def _weights_record(row: Sequence[Any]) -> WeightsRecord:
-    (revision, url, filename, digest, size, tree, total, archive, pinned, kept, uploaded, current,
-     at) = row  # fmt: skip
+    (revision, url, filename, digest, size, tree, total, archive, archive_size, pinned, kept,
+     uploaded, current, at) = row  # fmt: skip
     return WeightsRecord(
         revision=revision, url=url, filename=filename, digest=digest, size=size, tree=bool(tree),
-        total=total, archive=archive, pinned=pinned, kept=bool(kept),
+        total=total, archive=archive, archive_size=archive_size, pinned=pinned, kept=bool(kept),
         uploaded=bool(uploaded), current=bool(current), at=at,
     )  # fmt: skip
 

@@ -114,11 +114,27 @@ def packages_with(connection: Connection, digest: str) -> list[str]:
     return [tree for (tree,) in rows]
 
 
-def record_unpacked(connection: Connection, archive: str, digest: str) -> None:
-    """Record that an archive unpacks to a package, which is recorded; in a write transaction."""
+def record_unpacked(
+    connection: Connection, archive: str, digest: str, *, made: bool = False
+) -> None:
+    """Record that an archive unpacks to a package, which is recorded; in a write transaction.
+
+    Args:
+        made: True for the zip that localreg makes of the package.
+    """
     connection.execute(
-        f"INSERT OR REPLACE INTO unpacked (archive, tree) VALUES (?, {_TREE})", (archive, digest)
+        f"INSERT INTO unpacked (archive, tree, made) VALUES (?, {_TREE}, ?) "
+        "ON CONFLICT (archive) DO UPDATE SET tree = excluded.tree, made = max(made, excluded.made)",
+        (archive, digest, made),
     )
+
+
+def made_archive(connection: Connection, digest: str) -> str | None:
+    """Return the sha256 of the zip that localreg made of a package, or None if it is not known."""
+    row = Columns("unpacked", archive=DIGEST).one(
+        connection, f"SELECT archive FROM unpacked WHERE tree = {_TREE} AND made = 1", (digest,)
+    )
+    return None if row is None else str(row[0])
 
 
 def unpacked(connection: Connection, archive: str) -> str | None:
