@@ -105,6 +105,12 @@ def _made_writable(path: Path, error: PermissionError) -> bool:
     return True
 
 
+def make_executable(path: Path) -> None:
+    """Let everybody who may read a file execute it, if the file system has modes."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    set_folder_mode(path, mode | (mode & 0o444) >> 2)
+
+
 def set_folder_mode(folder: Path, mode: int) -> None:
     """Set the mode of a folder, if the file system has modes."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from localreg import log, operations
@@ -14,11 +15,10 @@ from localreg.errors import (
     WeightsError,
 )
 from localreg.progress import shown_progress
-from localreg.values.checks import check_flag
+from localreg.values.checks import check_flag, check_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from pathlib import Path
     from typing import TypeVar
 
@@ -100,6 +100,7 @@ class WeightsMethods(ModelHandle):
         raise_on_error: bool = False,
         force_download: bool = False,
         *,
+        file: str | os.PathLike[str] | None = None,
         mutable: bool = False,
         target_folder: str | os.PathLike[str] | None = None,
     ) -> str | None:
@@ -108,23 +109,30 @@ class WeightsMethods(ModelHandle):
         Args:
             extract_archive: unpack an archive; None unpacks packages only.
             raise_on_error, force_download: as in `get_weights`.
+            file: return only this file of a package, such as "tokenizer/vocab.txt". A file of a
+                package that is executable is so in the folder, and in a private copy.
             mutable: return a private, writable copy, which localreg never deletes.
             target_folder: the folder for the private copy, under its original name; None for a
                 new temporary folder. Implies `mutable`.
 
         Raises:
             WeightsError, StorageError, LockTimeoutError, ReadOnlyRegistryError: as `get_weights`.
-            InvalidValueError: (a ValueError) the target folder has something of that name.
+            InvalidValueError: (a ValueError) the target folder has something of that name, or
+                `file` is a folder of the package.
+            NotFoundError: (a ValueError) the package has no such file.
 
         Source: ``get_local_copy`` of the InputModel page.
         """
+        name = None if file is None else _file_name(file, extract_archive)
 
         def get() -> str:
-            path = self._copy(extract_archive, force_download)
+            path = self._copy(extract_archive, force_download, name)
             if check_flag("mutable", mutable) or target_folder is not None:
                 chain, found = self._place()
                 return str(
-                    operations.weights.local_copies.private_copy(chain, found, path, target_folder)
+                    operations.weights.local_copies.private_copy(
+                        chain, found, path, target_folder, name
+                    )
                 )
             return str(path)
 
@@ -151,7 +159,7 @@ class WeightsMethods(ModelHandle):
         found = self._found()
         operations.models.revisions.restore_weights(found.registry, found.id, revision)
 
-    def _copy(self, extract: bool | None, force: bool) -> Path:
+    def _copy(self, extract: bool | None, force: bool, file: str | None = None) -> Path:
         chain, found = self._weights_place()
         with shown_progress(f"Fetching model {found.id[:8]}") as progress:
             return operations.weights.local_copies.local_copy(
@@ -159,8 +167,23 @@ class WeightsMethods(ModelHandle):
                 found,
                 extract=None if extract is None else check_flag("extract", extract),
                 force=check_flag("force", force),
+                file=file,
                 progress=progress,
             )
+
+
+def _file_name(file: object, extract: bool | None) -> str:
+    if extract is False:
+        raise InvalidValueError(
+            "extract_archive=False asks for a package as an archive, and file for one of its "
+            "files: leave out one of them",
+            argument="file",
+        )
+    if not isinstance(file, (str, os.PathLike)):
+        raise InvalidValueError(
+            f"file must be a str or os.PathLike, not {type(file).__name__}", argument="file"
+        )
+    return check_text("file", os.fspath(file))
 
 
 def or_none(get: Callable[[], Given], raise_on_error: bool) -> Given | None:

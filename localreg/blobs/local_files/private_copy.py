@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from localreg.blobs.staging.staging import copy_open
@@ -10,20 +11,21 @@ from localreg.errors import InvalidValueError, PathExistsError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import output_path
 from localreg.filesystem.plain_files import check_kept, replacing_plain, unchanged
-from localreg.filesystem.portable_files import replace_file
+from localreg.filesystem.portable_files import make_executable, replace_file
 from localreg.filesystem.temporary_owners import unfinished
 from localreg.values.paths import printable_path
 
 
-def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
+def copy_out(source: Path, place: Path, *, replace: bool = False, executable: bool = False) -> Path:
     """Copy a local file or folder to a new path, completely or not at all.
 
-    Files are cloned if the file system can do that.
+    Files are cloned if the file system can do that. Those in a folder stay executable.
 
     Args:
         source: a file or a folder.
         place: the path of the copy; folders above it are made.
         replace: replace a plain file that exists by a file; nothing else is ever replaced.
+        executable: make the copy of a file executable.
 
     Raises:
         PathExistsError: something exists at `place` already; nothing was changed.
@@ -36,7 +38,7 @@ def copy_out(source: Path, place: Path, *, replace: bool = False) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         if not source.is_dir():
             with replacing_plain(place, "output") as temporary:
-                _copy_file(source, temporary)
+                _copy_file(source, temporary, executable=executable)
             return place
         temporary = unfinished(place)
         try:
@@ -88,12 +90,15 @@ def _copy_folder(source: Path, target: Path, above: tuple[tuple[int, int], ...] 
         if child.is_dir():
             _copy_folder(child, target / child.name, (*above, place))
         else:
-            _copy_file(child, target / child.name)
+            executable = bool(child.stat().st_mode & stat.S_IXUSR)
+            _copy_file(child, target / child.name, executable=executable)
 
 
-def _copy_file(source: Path, target: Path) -> None:
+def _copy_file(source: Path, target: Path, *, executable: bool) -> None:
     with unchanged(source, "output") as reader:
         copy_open(reader, target)  # without the mode: the copy is writable
+    if executable:
+        make_executable(target)
 
 
 def _remove(folder: Path) -> None:

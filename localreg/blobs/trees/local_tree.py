@@ -29,6 +29,7 @@ from localreg.filesystem.portable_files import (
     REFUSED_NAME,
     keeps_names,
     kept_name,
+    make_executable,
     set_folder_mode,
 )
 from localreg.filesystem.syncing import sync_tree
@@ -328,8 +329,7 @@ class _Making:
         copy_file(Path(source), copy, self._group, sync=False)
         self._copies += 1
         if file.executable:
-            mode = stat.S_IMODE(copy.stat().st_mode)
-            set_folder_mode(copy, mode | (mode & 0o444) >> 2)
+            make_executable(copy)
 
     def _make_folders(self, path: str) -> None:
         new = []

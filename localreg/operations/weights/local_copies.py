@@ -6,6 +6,8 @@ import errno
 import os
 from pathlib import Path
 
+from localreg import log
+from localreg.blobs.archives.unpacking import is_archive
 from localreg.blobs.blob_files import size_of
 from localreg.blobs.local_files.local_file import existing_local_file
 from localreg.errors import (
@@ -28,6 +30,13 @@ from localreg.operations.weights.locations import (
     local_file,
     unpacked,
 )
+from localreg.operations.weights.package_copies import (
+    file_of,
+    in_package,
+    no_file,
+    package_file,
+    package_folder,
+)
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.sqlite_errors import translated
 from localreg.store.rows import model_rows
@@ -49,13 +58,15 @@ if TYPE_CHECKING:
 def weights_url(chain: Chain, found: Found) -> str | None:
     """Return the URL of a model's weights, or None.
 
-    Weights that only the registry has get the ``file://`` URL of a local copy. It is not stored,
-    because it changes when the directory is moved.
+    Weights that only the registry has get the ``file://`` URL of a local copy: a file, or the
+    folder of a package. It is not stored, because it changes when the directory is moved.
     """
     weights = current(found)
     if weights is None:
         return None
     if weights.url is None and weights.digest is not None:
+        if weights.tree:
+            return local_url(package_folder(chain, found.registry, weights.digest, verify=False))
         path = local_file(chain, found.registry, weights.digest, weights.size, weights.filename)
         return local_url(path)
     return weights.url
@@ -108,13 +119,16 @@ def local_copy(
     *,
     extract: bool | None,
     force: bool = False,
+    file: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Return a local file of a model's weights, or the folder that its archive unpacks to.
+    """Return a local file of a model's weights, or the folder of a package.
 
     Args:
-        extract: unpack an archive; any other file is returned itself. None unpacks packages.
+        extract: unpack an archive; any other file is returned itself. None unpacks packages. With
+            False, a package is an archive.
         force: download remote weights again.
+        file: return only this file of a package, or of what an archive unpacks to.
         progress: called with the bytes downloaded so far.
 
     Raises:
@@ -123,6 +137,8 @@ def local_copy(
         DownloadError: the weights cannot be downloaded.
         DigestMismatchError: the bytes differ from the recorded ones.
         ArchiveError: the archive is broken, unsafe or beyond the limits.
+        NotAPackageError: `file` is given, and the weights are a single file.
+        NotFoundError: the package has no such file; of a folder of it an InvalidValueError.
     """
     try:
         with found.registry.store.one_statement() as connection:
@@ -132,7 +148,10 @@ def local_copy(
                 require_model(connection, found.id)
             raise NoWeightsError(f"model {found.id} has no weights: no URL is recorded for it")
         verify = _verifies_always()
-        unpacks = extract or (extract is None and package)
+        if weights.tree:
+            wanted = _Part(file, archive=extract is False and file is None)
+            return _package(chain, found, weights, wanted, force, verify, progress)
+        unpacks = extract or (extract is None and package) or file is not None
         digest: str | None
         before = None
         match plan(chain, weights, force=force, verify=verify):
@@ -151,10 +170,85 @@ def local_copy(
                 what = f"the weights of model {found.id} are"
                 before = status_of(outside.path) if unpacks else None
                 digest, path = _check_outside(chain.first, outside, what, progress)
-        return _unpacked(chain, digest, path, before) if unpacks else path
+        if not unpacks:
+            return path
+        path = _unpacked(chain, digest, path, before)
+        return path if file is None else _file_in(path, file, found)
     except WeightsError as error:
         error.model = found.id
         raise
+
+
+class _Part(Frozen):
+    """What is wanted of a package: one file, if it is named, else an archive or the folder."""
+
+    file: str | None
+    archive: bool
+
+
+def _package(
+    chain: Chain,
+    found: Found,
+    weights: WeightsRecord,
+    part: _Part,
+    force: bool,
+    verify: bool,
+    progress: Progress | None,
+) -> Path:
+    """Return a local copy of a package, whose files are kept each by itself.
+
+    If bytes are missing or damaged, and the package came from a URL, it is downloaded again.
+    """
+    outside = None if weights.kept or weights.url is None else local_path(weights.url)
+    if outside is not None and size_of(outside) is not None:  # it was uploaded to there
+        what = f"the weights of model {found.id} are"
+        pinned = weights.pinned or weights.archive
+        before = status_of(outside)
+        digest, path = _check_outside(
+            chain.first, Outside(outside, weights.filename, pinned), what, progress
+        )
+        if part.archive:
+            return path
+        path = _unpacked(chain, digest, path, before)
+        return path if part.file is None else _file_in(path, part.file, found)
+    fetched = weights.url is not None and not weights.url.startswith("file://")
+    if not (force and fetched):
+        try:
+            return _part_of(chain, found, weights, part, verify)
+        except CorruptBlobError as error:
+            if not fetched:
+                raise
+            log.info("%s", error)
+    from localreg.operations.weights.fetching import fetch_weights
+
+    weights = fetch_weights(chain, found, weights, force=force, again=True, progress=progress)
+    return _part_of(chain, found, weights, part, verify)
+
+
+def _part_of(chain: Chain, found: Found, weights: WeightsRecord, part: _Part, verify: bool) -> Path:
+    digest = weights.digest
+    if digest is None:
+        with translated(found.registry.store.path):
+            raise damaged_row("weights", found.id, "blob", "leads to no blob")
+    if part.file is not None:
+        return package_file(chain, found.registry, digest, part.file, verify=verify)
+    if part.archive:
+        raise StorageError("archives of packages are not written yet", path=str(chain.first.root))
+    return package_folder(chain, found.registry, digest, verify=verify)
+
+
+def _file_in(folder: Path, file: str, found: Found) -> Path:
+    """Return a file in the folder that an archive was unpacked to, or that a URL names."""
+    if not is_folder(folder):
+        raise NotAPackageError(
+            f"model {found.id} is the single file {printable_path(folder.name)}; leave out file",
+            model=found.id,
+        )
+    path = folder / in_package(file)
+    if size_of(path) is None:
+        raise no_file(file, [each.relative_to(folder).as_posix() for each in folder.rglob("*")
+                             if each.is_file()], [])  # fmt: skip
+    return path
 
 
 def plan(
@@ -272,8 +366,6 @@ def _unpacked(
     Args:
         before: the status of a file outside before it was hashed; it must still have it.
     """
-    from localreg.blobs.archives.unpacking import is_archive
-
     if not is_archive(path.name) or is_folder(path):
         return path
     if digest is None:
@@ -331,13 +423,20 @@ def check_package(found: Found) -> None:
 
 
 def private_copy(
-    chain: Chain, found: Found, path: Path, folder: str | os.PathLike[str] | None
+    chain: Chain,
+    found: Found,
+    path: Path,
+    folder: str | os.PathLike[str] | None,
+    file: str | None = None,
 ) -> Path:
     """Return a copy of a local path of a model's weights that the caller may write to.
+
+    Files that are executable in a package are so in the copy.
 
     Args:
         path: what `local_copy` returned.
         folder: where to copy it, under its original name; None for a new temporary folder.
+        file: what `local_copy` was given.
 
     Raises:
         InvalidValueError: the folder has something of that name already.
@@ -346,28 +445,42 @@ def private_copy(
 
     into = own_folder(folder)
     with chain.first.blobs.writing_outside(into):
-        return copy_out(path, into / own_name(chain, found, path))
+        place = into / own_name(chain, found, path)
+        return copy_out(path, place, executable=is_executable(chain, found, file))
 
 
-def copy_to(chain: Chain, path: Path, place: Path, *, replace: bool) -> Path:
+def copy_to(
+    chain: Chain, path: Path, place: Path, *, replace: bool, executable: bool = False
+) -> Path:
     """Copy a local path of weights to a path that the user chose, completely or not at all.
 
     Args:
         replace: replace a file that exists; a folder is never replaced.
+        executable: make the copy of a file executable; see `is_executable`.
     """
     from localreg.blobs.local_files.private_copy import copy_out
 
     with chain.first.blobs.writing_outside(place.parent):
-        return copy_out(path, place, replace=replace)
+        return copy_out(path, place, replace=replace, executable=executable)
+
+
+def is_executable(chain: Chain, found: Found, file: str | None) -> bool:
+    """Return True if one file of a model's package is executable; its local file never is."""
+    weights = None if file is None else current(found)
+    if file is None or weights is None or weights.digest is None or not weights.tree:
+        return False
+    return file_of(chain, found.registry, weights.digest, file).executable
 
 
 def own_name(chain: Chain, found: Found, path: Path) -> str:
-    """Return the name for a private copy; a folder is named after the archive it comes from."""
+    """Return the name for a private copy; a package has that of its folder, or of its archive."""
     own = any(each.blobs.contains(path) for each in chain.registries)
     if not is_folder(path) or not own:
         return kept_name(path.name)
     weights = current(found)
     name = safe_filename(weights.filename) if weights and weights.filename else None
+    if name is not None and weights is not None and weights.tree and not is_archive(name):
+        return kept_name(name)
     return kept_name(tree_name(name or "package"))
 
 

@@ -18,6 +18,7 @@ from localreg.blobs.trees import local_tree
 from localreg.errors import (
     CorruptBlobError,
     InvalidValueError,
+    LocalregError,
     NotFoundError,
     RegistryError,
     StorageError,
@@ -127,22 +128,33 @@ def package_file(
 
 def file_of(chain: Chain, registry: OpenRegistry, digest: str, path: str) -> PackageFile:
     """Return one file of a package; arguments and errors are those of `package_file`."""
-    wanted = path.replace(os.sep, "/").removeprefix("./")
-    if not is_package_path(wanted):
-        raise InvalidValueError(
-            f"file must be the path of a file in the package, such as config.json, not "
-            f"{shown(path)}",
-            argument="file",
-        )
+    wanted = in_package(path)
     found = _read(chain, registry, lambda connection: tree_rows.file(connection, digest, wanted))
     if found is None:
         entries = _read(chain, registry, lambda connection: tree_rows.entries(connection, digest))
-        raise _no_file(wanted, [entry[0] for entry in entries or [] if entry[3] is not None],
+        raise no_file(wanted, [entry[0] for entry in entries or [] if entry[3] is not None],
                        [entry[0] for entry in entries or [] if entry[3] is None])  # fmt: skip
     return found
 
 
-def _no_file(path: str, files: list[str], folders: list[str]) -> Exception:
+def in_package(path: str) -> str:
+    """Return a path in a package, with slashes, if it leads to nothing outside."""
+    wanted = path.replace(os.sep, "/").removeprefix("./")
+    if not is_package_path(wanted):
+        raise InvalidValueError(
+            "file must be the path of a file in the package, such as config.json, not "
+            f"{shown(path)}",
+            argument="file",
+        )
+    return wanted
+
+
+def no_file(path: str, files: list[str], folders: list[str]) -> LocalregError:
+    """Return the error for a file that a package does not have, with names like it.
+
+    Args:
+        files, folders: the paths of its files, and of its empty folders.
+    """
     name = printable_path(path)
     inside = [each for each in files if each.startswith(f"{path}/")]
     if inside or any(f"{each}/".startswith(f"{path}/") for each in folders):
