@@ -214,7 +214,7 @@ def _package(
     fetched = weights.url is not None and not weights.url.startswith("file://")
     if not (force and fetched):
         try:
-            return _part_of(chain, found, weights, part, verify)
+            return _part_of(chain, found, weights, part, verify, progress)
         except CorruptBlobError as error:
             if not fetched:
                 raise
@@ -222,10 +222,18 @@ def _package(
     from localreg.operations.weights.fetching import fetch_weights
 
     weights = fetch_weights(chain, found, weights, force=force, again=True, progress=progress)
-    return _part_of(chain, found, weights, part, verify)
+    return _part_of(chain, found, weights, part, verify, progress)
 
 
-def _part_of(chain: Chain, found: Found, weights: WeightsRecord, part: _Part, verify: bool) -> Path:
+def _part_of(
+    chain: Chain,
+    found: Found,
+    weights: WeightsRecord,
+    part: _Part,
+    verify: bool,
+    progress: Progress | None,
+) -> Path:
+    """Return what is wanted of a package that a registry of the chain has."""
     digest = weights.digest
     if digest is None:
         with translated(found.registry.store.path):
@@ -233,7 +241,16 @@ def _part_of(chain: Chain, found: Found, weights: WeightsRecord, part: _Part, ve
     if part.file is not None:
         return package_file(chain, found.registry, digest, part.file, verify=verify)
     if part.archive:
-        raise StorageError("archives of packages are not written yet", path=str(chain.first.root))
+        from localreg.operations.weights.archives_on_demand import archive_of
+
+        return archive_of(
+            chain,
+            found.registry,
+            digest,
+            weights.filename,
+            archive=weights.archive,
+            progress=progress,
+        )
     return package_folder(chain, found.registry, digest, verify=verify)
 
 
