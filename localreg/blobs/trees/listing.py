@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -167,6 +168,10 @@ class _Walk:
             found = child.stat()
         except FileNotFoundError:
             raise _cannot(child.path, "is a link to a file that does not exist") from None
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise _cannot(child.path, "is a link that leads to itself") from None
         mode = found.st_mode
         if stat.S_ISREG(mode):
             self._add(Entry(name, child.path, status_of(found), _may_run(found), linked))

@@ -10,6 +10,7 @@ from pathlib import Path
 from localreg.blobs.headers.contents import inside, may_have_facts
 from localreg.blobs.staging import hashing, staging
 from localreg.blobs.trees.listing import Entry
+from localreg.errors import SourceNotFoundError
 from localreg.filesystem.c_library import c_function
 from localreg.filesystem.plain_files import FileStatus, changed, status_of
 from localreg.filesystem.portable_files import make_readonly
@@ -150,14 +151,19 @@ class _Staging:
             self._report(now - done)
             done = now
 
-        blob = staging.stage_file(
-            Path(entry.path),
-            path,
-            "copy" if copied else self._mode,
-            sync=self._durable and (self._one_by_one or entry.size > staging.SYNC_STEP),
-            progress=progress,
-            group=self._group,
-        )
+        try:
+            blob = staging.stage_file(
+                Path(entry.path),
+                path,
+                "copy" if copied else self._mode,
+                sync=self._durable and (self._one_by_one or entry.size > staging.SYNC_STEP),
+                progress=progress,
+                group=self._group,
+            )
+        except (FileNotFoundError, SourceNotFoundError):
+            if os.path.exists(entry.path):  # noqa: PTH110  (text is enough)
+                raise
+            raise changed(Path(entry.path), _ARGUMENT) from None
         if blob.size != entry.size:
             raise changed(Path(entry.path), _ARGUMENT)
         found = path.lstat()

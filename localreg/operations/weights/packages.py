@@ -46,6 +46,7 @@ class StagedPackage(Frozen, kw_only=True):
         digest, size: of the manifest's own bytes.
         files: what is to be kept, the manifest included; each has another digest.
         here: digests and sizes of what the registry has already.
+        checked: those of them that were hashed again, with the change times of their files.
         upstream: what upstream registries keep, by digest, with its size.
         damaged: digests of blobs that must be replaced.
         seen: the files that were read and have been at rest, with their digests.
@@ -58,6 +59,7 @@ class StagedPackage(Frozen, kw_only=True):
     size: int
     files: tuple[StagedFile, ...]
     here: dict[str, int]
+    checked: dict[str, int]
     upstream: dict[str, tuple[KeptUpstream, int]]
     damaged: frozenset[str]
     seen: list[tuple[FileStatus, str]]
@@ -130,6 +132,8 @@ def record_package(change: Change, staged: StagedPackage, kept: Kept) -> Held:
     for digest, (upstream, size) in staged.upstream.items():
         record_kept_upstream(change, upstream, digest, size)
     blob_rows.mark_many_referred(connection, staged.here)
+    for digest, ctime in staged.checked.items():
+        blob_rows.record_verified(connection, digest, ctime)
     if not tree_rows.is_recorded(connection, staged.digest, staged.manifest):
         tree_rows.record(connection, staged.digest, staged.manifest)
     blob_rows.remember_files(connection, staged.seen)
@@ -186,13 +190,14 @@ class _Staging:
         self._anew = anew
         self._here: dict[str, int] = {}
         self._upstream: dict[str, tuple[KeptUpstream, int]] = {}
+        self._checked: dict[str, int] = {}
         self._written: set[str] = set()
         self._state = self._registry.blobs.state_reader()
         self._done = 0
         self._total = 0
 
     def run(self) -> StagedPackage:
-        moment = time.time_ns() - int(UNTRUSTED_SECONDS * 1e9)
+        moment = (time.time() - UNTRUSTED_SECONDS) * 1e9
         listing = _look(self._source)
         files = [each for each in listing.entries if each.status is not None]
         self._total = sum(each.size for each in files)
@@ -227,6 +232,7 @@ class _Staging:
             size=len(encoded),
             files=tuple(kept.values()),
             here={name: size for name, size in self._here.items() if name not in kept},
+            checked=self._checked,
             upstream=self._upstream,
             damaged=self._damaged(kept),
             seen=[
@@ -293,7 +299,13 @@ class _Staging:
         if row is None:
             with self._registry.store.read() as connection:
                 row = blob_rows.blob(connection, digest)
-        return row is not None and (row.size, row.ctime) == state
+        if row is None or row.size != size:
+            return False
+        if row.ctime != state[1]:  # perhaps a local copy was linked to it
+            if not self._registry.blobs.is_sound(digest):
+                return False
+            self._checked[digest] = state[1]
+        return True
 
     def _need_not_write(self, digest: str, size: int) -> bool:
         if digest in self._written or self._is_held(digest, size):
@@ -331,17 +343,21 @@ class _Staging:
         self, listing: Listing, staged: Sequence[StagedFile], new: Sequence[Entry]
     ) -> None:
         """Raise InvalidValueError if a file changed while the package was read, came or went."""
-        shared = {each.name for each, one in zip(new, staged, strict=True) if one.shared}
+        shared = {_file(each) for each, one in zip(new, staged, strict=True) if one.shared}
         before = {each.name: each for each in listing.entries}
         after = {each.name: each for each in _look(self._source).entries}
         for name in sorted(before.keys() | after.keys()):
             first, second = before.get(name), after.get(name)
             if first == second:
                 continue
-            if first is not None and second is not None and name in shared:
+            if first is not None and second is not None and _file(first) in shared:
                 # A link to it was made, which changes one of its times.
                 assert first.status is not None
-                if second.status is not None and first.status.same_content(second.status):
+                if (
+                    second.status is not None
+                    and first.status.same_content(second.status)
+                    and first.executable == second.executable
+                ):
                     continue
             found = first or second
             assert found is not None
@@ -378,6 +394,11 @@ class _Staging:
         )
 
 
+def _file(entry: Entry) -> tuple[int, int] | None:
+    """Return the numbers by which the system knows a file; links to it have the same."""
+    return None if entry.status is None else (entry.status.device, entry.status.inode)
+
+
 def _delete_source(source: Source, staged: StagedPackage) -> None:
     """Delete the files that were moved, then links, then the folders that are empty.
 
@@ -392,7 +413,7 @@ def _delete_source(source: Source, staged: StagedPackage) -> None:
         if each.status is None or (each.linked and not path.is_symlink()):
             continue  # a folder, or below a link to one
         found = status_of(path)
-        if found is None or not each.status.same_content(found):
+        if not each.linked and (found is None or not each.status.same_content(found)):
             trouble.append(f"{path} has changed since")
             continue
         try:
