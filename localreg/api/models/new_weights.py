@@ -15,9 +15,9 @@ from localreg.progress import shown_progress
 from localreg.registry import Chain
 from localreg.values.checks import check_flag, is_empty
 from localreg.values.frozen import Frozen, replace
-from localreg.values.urls import is_folder
+from localreg.values.urls import is_folder, safe_filename
 
-UNNAMED_PACKAGE = "model_package.zip"
+UNNAMED_PACKAGE = "model_package"
 
 
 class NewWeights(Frozen, kw_only=True):
@@ -114,8 +114,8 @@ def update_package(
             argument="weights_filenames",
         )
     if listed:
-        name = _with_ending(new.filename, UNNAMED_PACKAGE)
-        return _store(chain, model_id, new, Source(path=None, files=listed, filename=name), listed)
+        source = Source(path=None, files=listed, filename=_package_name(new, UNNAMED_PACKAGE))
+        return _store(chain, model_id, new, source, listed)
     named = new.filename is not None
     path = operations.weights.source_files.check_local_path("weights_path", folder, named=named)
     if not is_folder(path):
@@ -145,8 +145,11 @@ def _listed(files: object) -> tuple[Path, ...]:
 
 
 def _folder_source(folder: Path, new: NewWeights) -> Source:
-    name = _with_ending(new.filename, f"{folder.name or 'package'}.zip")
-    return Source(path=folder, filename=name)
+    return Source(path=folder, filename=_package_name(new, folder.name))
+
+
+def _package_name(new: NewWeights, own: str) -> str:
+    return new.filename or safe_filename(own) or UNNAMED_PACKAGE
 
 
 def _package(new: NewWeights) -> NewWeights:
@@ -159,8 +162,6 @@ def _with_ending(wanted: str | None, own: str) -> str:
     >>> _with_ending("best", "step-100.pt"), _with_ending("a.ckpt", "b.pt"), _with_ending(None, "c")
     ('best.pt', 'a.ckpt', 'c')
     """
-    from localreg.values.urls import safe_filename
-
     name = own if wanted is None else wanted
     if wanted is not None and "." not in wanted and "." in own:
         name = f"{wanted}.{own.rpartition('.')[2]}"

@@ -229,7 +229,7 @@ class OutputModel(Model):
     ) -> str:
         """Give the model a package of files as new weights; return its URL.
 
-        A package is one zip, equal for equal files; `get_weights_package` unpacks it.
+        Each file is stored once, however many packages have it; `get_weights_package` gives them.
 
         Args:
             weights_filenames: files, stored by their names without folders.

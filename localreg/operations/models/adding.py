@@ -131,7 +131,8 @@ def _record(
 ) -> str:
     """Record the model, its name on the task and its alias, within a transaction."""
     filename = (held and held.filename) or origin.filename or UNNAMED
-    name = description.name or kept_name(filename.split(".")[0]) or filename
+    stem = filename if origin.package else filename.split(".")[0]
+    name = description.name or kept_name(stem) or filename
     named = replace(in_project_of(task, description), name=name)
     made = create(change, named, origin, held, maker=task)
     if task is not None:

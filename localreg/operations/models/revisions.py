@@ -39,7 +39,7 @@ class Update(Frozen, kw_only=True):
         entry: the model's name on the task; if None, that of the file without its ending.
         iteration: the iteration of the weights.
         comment: add a line about the weights to the model's comment.
-        package: the weights are an archive of several files.
+        package: the weights are several files, or an archive of them.
         keep_last: how many revisions to keep; None for all.
     """
 

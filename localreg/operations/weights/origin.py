@@ -25,7 +25,7 @@ class Origin(Frozen, kw_only=True):
         filename: the name of local copies.
         kept: True if the registry must keep the bytes.
         pinned: the sha256 that the user gave.
-        package: True if the weights are a folder, kept as one archive.
+        package: True if the weights are a folder, or several files.
         uploaded: True if localreg itself made the object at `url`.
     """
 
@@ -40,9 +40,13 @@ class Origin(Frozen, kw_only=True):
 
 def origin_of(url: WeightsURL, *, kept: bool, pinned: str | None, package: bool) -> Origin:
     """Return the origin of weights at a checked URL."""
-    name = f"{url.filename or 'package'}.zip" if package else url.filename
     return Origin(
-        url=url.text, public=url.public, filename=name, kept=kept, pinned=pinned, package=package
+        url=url.text,
+        public=url.public,
+        filename=url.filename or ("package" if package else None),
+        kept=kept,
+        pinned=pinned,
+        package=package,
     )
 
 
