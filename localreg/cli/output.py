@@ -228,7 +228,7 @@ def model_json(record: ModelRecord, registry: OpenRegistry) -> Json:
         "url": public_url(weights.url) if weights.url else None,
         "filename": weights.filename,
         "digest": weights.digest,
-        "size": weights.size,
+        "size": weights.bytes,
         "pinned": weights.pinned,
         "kept": weights.kept,
         "created": iso(record.created),

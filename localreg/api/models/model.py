@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from localreg.operations.finding.upstream import Found
     from localreg.operations.models.history import HistoryEntry
     from localreg.operations.models.lineage import Family
+    from localreg.operations.weights.files import ModelFile
     from localreg.registry import Chain
 
     AnyModel = TypeVar("AnyModel", bound="Model")
@@ -205,15 +206,35 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def digest(self) -> str | None:
-        """sha256 of the weights, as 64 hex digits; None if it is not known yet."""
+        """sha256 of the weights, as 64 hex digits; None if it is not known yet.
+
+        Of a package it is the digest of its manifest: the list of its files with their digests.
+        """
         found = operations.weights.local_copies.current(self._found())
         return None if found is None else found.digest
 
     @property
     def size(self) -> int | None:
-        """Size of the weights in bytes; None if it is not known yet."""
+        """Size of the weights in bytes, of a package that of all files; None if not known yet."""
         found = operations.weights.local_copies.current(self._found())
-        return None if found is None else found.size
+        return None if found is None else found.bytes
+
+    @property
+    def files(self) -> tuple[ModelFile, ...]:
+        """The files of the weights, by path: one, or those of a package; () if not known yet.
+
+        Each has `path`, `size` in bytes, `digest` (sha256), `executable`, `facts` (what its
+        headers say, as a dict) and `inside` (the same as lines of text).
+
+        >>> with Registry(path / "files", durability="fast") as registry:
+        ...     (path / "bert").mkdir()
+        ...     _ = (path / "bert" / "config.json").write_text("{}")
+        ...     model = registry.add(path / "bert")
+        ...     [(each.path, each.size) for each in model.files]
+        [('config.json', 2)]
+        """
+        found = operations.weights.files.model_files(*self._place())
+        return () if found is None else found.files
 
     def add_tags(self, *tags: str) -> None:
         """Add tags; a tag that the model has is no error.

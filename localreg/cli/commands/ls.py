@@ -136,7 +136,7 @@ def _row(record: ModelRecord) -> tuple[str, ...]:
         " ".join(record.aliases),
         " ".join(record.tags),
         record.framework or "",
-        size_text(record.current_weights.size),
+        size_text(record.current_weights.bytes),
         model_state(record),
         moment(record.updated),
         record.id[:8],

@@ -11,6 +11,7 @@ from localreg.lazy import modules_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.weights import fetching as fetching
+    from localreg.operations.weights import files as files
     from localreg.operations.weights import ingest as ingest
     from localreg.operations.weights import known_digests as known_digests
     from localreg.operations.weights import local_copies as local_copies

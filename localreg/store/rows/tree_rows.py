@@ -10,11 +10,14 @@ from localreg.store.rows.checked_values import (
     DIGEST,
     FLAG,
     PACKAGE_PATH,
+    TEXT,
     WHOLE,
     Columns,
+    object_of,
     or_null,
 )
 from localreg.values.manifest import Manifest, PackageFile
+from localreg.values.records import Json
 
 Connection = sqlite3.Connection
 
@@ -22,6 +25,10 @@ _ENTRIES = Columns("tree_file", path=PACKAGE_PATH, size=COUNT, executable=FLAG, 
 _FILES = Columns(
     "tree_file", path=PACKAGE_PATH, digest=or_null(DIGEST), size=COUNT, executable=FLAG
 )
+_CONTENTS = Columns(
+    "tree_file", path=PACKAGE_PATH, digest=or_null(DIGEST), size=COUNT, executable=FLAG,
+    facts=or_null(TEXT),
+)  # fmt: skip
 _DIGESTS = Columns("blob", digest=DIGEST)
 _TREE = "(SELECT pk FROM blob WHERE digest = ?)"
 
@@ -89,6 +96,29 @@ def manifest(connection: Connection, digest: str) -> Manifest | None:
         ),
         tuple(path for path, file, _, _ in rows if file is None),
     )
+
+
+def contents(connection: Connection, digest: str) -> list[tuple[PackageFile | str, Json]]:
+    """Return the files of a package by path, each with the facts in its header.
+
+    Of an empty folder there is only its path. The list is empty if the package is not recorded.
+    """
+    rows = _CONTENTS.all(
+        connection,
+        "SELECT f.path, b.digest, f.size, f.executable, b.facts FROM tree_file f "
+        f"LEFT JOIN blob b ON b.pk = f.blob WHERE f.tree = {_TREE} ORDER BY f.path",
+        (digest,),
+        key=digest,
+    )
+    return [
+        (path, {})
+        if file is None
+        else (
+            PackageFile(path, file, size, bool(executable)),
+            {} if facts in (None, "{}") else object_of(facts, "blob", file, "facts"),
+        )
+        for path, file, size, executable, facts in rows
+    ]
 
 
 def file(connection: Connection, digest: str, path: str) -> PackageFile | None:
