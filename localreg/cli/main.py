@@ -28,7 +28,7 @@ from localreg.values.version import __version__
 # `localreg --help`:
 SECTIONS = {
     "Begin": "init demo env guide",
-    "Add and get weights": "add get path",
+    "Add and get weights": "add get path files",
     "Find and show models": "ls show history lineage",
     "Change models": "tag untag meta alias publish archive unarchive rm restore",
     "Tasks": "task",

@@ -188,6 +188,27 @@ def _wrapped(line: str, indent: int) -> list[str]:
     ) or [line]
 
 
+def cut_middle(text: str, width: int) -> str:
+    """Return text that is not longer than a width; its ends stay.
+
+    >>> cut_middle("layers/encoder/attention.safetensors", 20)
+    'layers/en…afetensors'
+    """
+    if len(text) <= width:
+        return text
+    start = (width - 1) // 2
+    return f"{text[:start]}…{text[len(text) - (width - 1 - start) :]}"
+
+
+def cut_end(text: str, width: int) -> str:
+    """Return text that is not longer than a width; its begin stays.
+
+    >>> cut_end("safetensors: 1,200 parameters", 12)
+    'safetensors…'
+    """
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def one_line(text: str) -> str:
     """Return text that fits a line of a table: no line breaks, tabs or control characters."""
     return printable(text.replace("\n", "⏎").replace("\t", " "))

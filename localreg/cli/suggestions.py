@@ -76,8 +76,8 @@ TASK_SYNONYMS = {
 CACHE_SYNONYMS = {"clean": "cache prune", "clear": "cache prune", "delete": "cache rm",
                   "list": "cache ls", "remove": "cache rm", "show": "cache ls"}  # fmt: skip
 READING = frozenset(
-    "cache compare doctor du env get guide history lineage ls path report show site task verify"
-    .split()
+    "cache compare doctor du env files get guide history lineage ls path report show site task "
+    "verify".split()
 )  # fmt: skip
 
 

@@ -1,0 +1,101 @@
+"""The commands about packages: their files, what differs, and what is left out."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.command_line import run_cli
+
+from localreg import InputModel
+
+HEADER = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+TENSORS = len(HEADER).to_bytes(8, "little") + HEADER + b"1234"
+needs_modes = pytest.mark.skipif(os.name == "nt", reason="there is no right to execute")
+
+
+@pytest.fixture
+def run(registry, tmp_path, monkeypatch):
+    """Run a command in the test's registry and folder, which has a folder "bert"."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bert" / "logs").mkdir(parents=True)
+    (tmp_path / "bert" / "vocab").mkdir()
+    (tmp_path / "bert" / "vocab" / "words.txt").write_bytes(b"a b")
+    (tmp_path / "bert" / "model.safetensors").write_bytes(TENSORS)
+    (tmp_path / "bert" / "run.sh").write_bytes(b"#!/bin/sh\n")
+    (tmp_path / "bert" / "run.sh").chmod(0o755)
+    return run_cli
+
+
+def on_terminal(*arguments, columns=80):
+    """Return what a command prints on a terminal, stdout and stderr."""
+    terminal, end = pty.openpty()
+    done = subprocess.Popen(
+        [sys.executable, "-m", "localreg", *arguments], stdin=end, stdout=end, stderr=end,
+        env=os.environ | {"COLUMNS": str(columns), "NO_COLOR": "1"},
+    )  # fmt: skip
+    os.close(end)
+    found = b""
+    try:
+        while more := os.read(terminal, 65536):
+            found += more
+    except OSError:  # the other end is closed
+        pass
+    os.close(terminal)
+    assert done.wait() == 0, found
+    return found.decode().replace("\r\n", "\n")
+
+
+@needs_modes
+def test_files_in_a_pipe_are_lines_with_tabs_and_bytes(run, registry):
+    digests = [each.digest[:12] for each in registry.add("bert").files]
+    code, out, err = run("files", "bert")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        f"model.safetensors\t{len(TENSORS)}\t{digests[0]}\t"
+        "safetensors: 1 parameter in 1 tensor, F32 1",
+        f"run.sh\t10\t{digests[1]}\texecutable",
+        f"vocab/words.txt\t3\t{digests[2]}\t",
+        "logs/\t0\t\tempty folder",
+    ]
+
+
+def test_files_as_json_have_whole_digests_and_facts(run, registry):
+    model = registry.add("bert")
+    code, out, _ = run("files", "bert", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert (found["model"], found["bytes"], found["folders"]) == ("bert:1", model.size, ["logs"])
+    assert [each["digest"] for each in found["files"]] == [each.digest for each in model.files]
+    assert found["files"][0]["inside"]["format"] == "safetensors"
+
+
+def test_files_fit_a_terminal_and_keep_both_ends_of_a_long_path(run, registry):
+    deep = Path("bert", *["a-folder-with-a-name"] * 5)
+    deep.mkdir(parents=True)
+    (deep / "model-00001-of-00002.safetensors").write_bytes(TENSORS)
+    registry.add("bert")
+    lines = on_terminal("files", "bert", "-R", str(registry.path)).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["PATH", "SIZE", "SHA256", "INSIDE"]
+    assert lines[1].startswith("a-folder-")
+    assert "…" in lines[1].split("  ")[0]
+    assert lines[1].split("  ")[0].endswith("safetensors")
+    assert lines[-1] == "4 files, 145 B, 1 empty folder"
+
+
+def test_a_name_with_control_characters_does_not_reach_the_terminal(run, registry):
+    registry.add("bert/run.sh", "odd", filename="a\u202eb.sh")
+    assert run("files", "odd")[1].startswith("a\ufffdb.sh\t10\t")
+
+
+def test_files_that_are_not_here_are_an_error_that_says_how_to_get_them(run):
+    InputModel.import_model("https://example.org/a.onnx", name="a")
+    code, out, err = run("files", "a")
+    assert (code, out) == (3, "")
+    assert "`localreg path a:1` fetches them" in err
