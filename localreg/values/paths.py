@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cache
 
 from localreg.errors import InvalidValueError
@@ -58,6 +59,22 @@ def is_package_path(path: str) -> bool:
     (True, False, False)
     """
     return len(path) <= _LONGEST and _unsafe().search(path) is None
+
+
+def are_package_paths(paths: Sequence[str]) -> bool:
+    """Return True if each of some texts can be the path of a file in a package.
+
+    Mostly one look at all of them together is enough, which is faster.
+    """
+    text = f"/{'/'.join(paths)}/"
+    if (
+        text.isprintable()
+        and "//" not in text and "/./" not in text and "/../" not in text
+        and "\\" not in text and ":" not in text
+        and len(text) <= _LONGEST
+    ):  # fmt: skip
+        return True
+    return all(map(is_package_path, paths))
 
 
 @cache

@@ -31,6 +31,7 @@ from localreg.operations.weights.locations import (
     unpacked,
 )
 from localreg.operations.weights.package_copies import (
+    existing_folder,
     file_of,
     in_package,
     no_file,
@@ -39,7 +40,7 @@ from localreg.operations.weights.package_copies import (
 )
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.sqlite_errors import translated
-from localreg.store.rows import model_rows
+from localreg.store.rows import model_rows, tree_rows
 from localreg.store.rows.checked_values import damaged_row
 from localreg.values import settings
 from localreg.values.checks import shown
@@ -50,6 +51,7 @@ from localreg.values.urls import is_folder, local_path, local_url, safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.blobs.trees.local_tree import Entry
     from localreg.filesystem.plain_files import FileStatus
     from localreg.operations.weights.fetching import Wish
     from localreg.progress import Progress
@@ -143,12 +145,18 @@ def local_copy(
     try:
         with found.registry.store.one_statement() as connection:
             weights, package = model_rows.weights_and_package(connection, found.id)
+            listed = weights is not None and weights.tree and weights.digest
+            entries = tree_rows.entries(connection, listed) if listed else None
         if weights is None or (weights.url is None and weights.digest is None):
             with found.registry.store.read() as connection:
                 require_model(connection, found.id)
             raise NoWeightsError(f"model {found.id} has no weights: no URL is recorded for it")
         verify = _verifies_always()
         if weights.tree:
+            if entries and extract is not False and file is None and not force and not verify:
+                ready = _ready_package(chain.first, weights, entries)
+                if ready is not None:  # most calls for a package end here
+                    return ready
             wanted = _Part(file, archive=extract is False and file is None)
             return _package(chain, found, weights, wanted, force, verify, progress)
         unpacks = extract or (extract is None and package) or file is not None
@@ -186,6 +194,20 @@ class _Part(Frozen):
     archive: bool
 
 
+def _ready_package(
+    first: OpenRegistry, weights: WeightsRecord, entries: list[Entry]
+) -> Path | None:
+    """Return the folder of a package if it exists and is whole, or None."""
+    if weights.digest is None or not (weights.kept or _is_remote(weights)):
+        return None
+    first.store.check_file()
+    return existing_folder(first, weights.digest, entries)
+
+
+def _is_remote(weights: WeightsRecord) -> bool:
+    return weights.url is None or not weights.url.startswith("file://")
+
+
 def _package(
     chain: Chain,
     found: Found,
@@ -211,7 +233,7 @@ def _package(
             return path
         path = _unpacked(chain, digest, path, before)
         return path if part.file is None else _file_in(path, part.file, found)
-    fetched = weights.url is not None and not weights.url.startswith("file://")
+    fetched = weights.url is not None and _is_remote(weights)
     if not (force and fetched):
         try:
             return _part_of(chain, found, weights, part, verify, progress)
@@ -277,7 +299,7 @@ def plan(
         force: download remote weights again.
         verify: hash the bytes; if they are damaged, download them again where that is possible.
     """
-    remote = weights.url is None or not weights.url.startswith("file://")
+    remote = _is_remote(weights)
     if weights.digest is not None and (remote or weights.kept) and not force and not verify:
         path = existing_local_file(
             chain.first.blobs, weights.digest, weights.size, weights.filename

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -56,18 +56,15 @@ _TRIES = 20  # each time another program changes the folder while it is looked a
 _SUGGESTED = 3
 
 
-def existing_folder(chain: Chain, registry: OpenRegistry, digest: str) -> Path | None:
+def existing_folder(first: OpenRegistry, digest: str, entries: Sequence[Entry]) -> Path | None:
     """Return the folder of a package in the first registry if it is whole, or None.
 
     This is fast, and may say None of a folder that `package_folder` finds to be whole.
+
+    Args:
+        entries: what is recorded of the package; it may be nothing.
     """
-    with registry.store.one_statement() as connection:
-        entries = tree_rows.entries(connection, digest)
-    if not entries:
-        return None
-    if registry != chain.first:
-        chain.first.store.check_file()
-    found = local_tree.whole_tree(str(chain.first.root), digest, entries)
+    found = local_tree.whole_tree(str(first.root), digest, entries) if entries else None
     return None if found is None else Path(found)
 
 
@@ -86,9 +83,6 @@ def package_folder(chain: Chain, registry: OpenRegistry, digest: str, *, verify:
         CorruptBlobError: the bytes of a file are missing or damaged; it names the file.
         StorageError: this file system cannot have a folder with these names.
     """
-    found = None if verify else existing_folder(chain, registry, digest)
-    if found is not None:
-        return found
     package = _Package(chain, registry, digest, verify)
     blobs = chain.first.blobs
     try:

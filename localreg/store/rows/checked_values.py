@@ -16,7 +16,7 @@ from localreg import log
 from localreg.errors import DamagedRowError
 from localreg.values.checks import shown
 from localreg.values.ids import ID_LENGTH
-from localreg.values.paths import is_package_path
+from localreg.values.paths import are_package_paths, is_package_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,10 +161,13 @@ class Columns:
             if check is None or found == _NULL:
                 continue
             values = column if len(found) == 1 else [each for each in column if each is not None]
-            if check is not _ID:
-                if not all(map(check, values)):
+            if check is _ID:
+                if not _are_ids(values):
                     return False
-            elif not _are_ids(values):
+            elif check is is_package_path:
+                if not are_package_paths(values):
+                    return False
+            elif not all(map(check, values)):
                 return False
         return True
 
