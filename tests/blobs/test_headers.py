@@ -175,6 +175,16 @@ LIES = {
     "an array's depth": b"\x93NUMPY\x02\x00" + struct.pack("<I", 9_000) + b"(" * 9_000,
     "an array's shape": b"\x93NUMPY\x01\x00" + struct.pack("<H", 61)
     + b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 2**9)}",
+    "an array that is cut short": npy(np.zeros(100))[:-1],
+    "an array of structures that is cut short": npy(
+        np.zeros(100, [("a", "i4"), ("b", "f8", 3)])
+    )[:-1],
+    "an archive of an array that is cut short": zip_of(a_npy=npy(np.zeros(100))[:-1]).replace(
+        b"a_npy", b"a.npy"
+    ),
+    "members that overlap": zip_of(a="x" * 50, b="y").replace(
+        struct.pack("<LL", 3, 1), struct.pack("<LL", 2**30, 2**30)
+    ),
     "a broken archive": b"PK\3\4" + b"x" * 100,
     "an archive of no arrays": zip_of(a_npy=b"x").replace(b"a_npy", b"a.npy"),
 }  # fmt: skip
@@ -214,7 +224,7 @@ def look_with_little(path, name):
 
 def _many_arrays():
     text = b"{'descr': [%s], 'fortran_order': False, 'shape': (1,)}" % (b"('a','<f4')," * 800)
-    array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+    array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(3_200)
     return zip_of(**{f"a{number}.npy": array for number in range(1_000)})
 
 

@@ -11,6 +11,7 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
+from localreg.blobs.headers.header_errors import HeaderError, TooLongError
 from localreg.blobs.headers.numpy_header import MAGIC, read_npy
 from localreg.blobs.headers.pickle_scan import (
     LEGACY_TORCH,
@@ -21,12 +22,8 @@ from localreg.blobs.headers.pickle_scan import (
     unscanned,
     verdict,
 )
-from localreg.blobs.headers.safetensors_header import (
-    HeaderError,
-    TooLongError,
-    looks_like_safetensors,
-    read_safetensors,
-)
+from localreg.blobs.headers.safetensors_header import looks_like_safetensors, read_safetensors
+from localreg.blobs.headers.zip_members import opened_zip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,12 +32,9 @@ if TYPE_CHECKING:
 
 Facts = dict[str, object]
 
-MOST_MEMBERS = 50_000
-LONGEST_LIST = 8_000_000  # bytes of a zip's list of members
 ARRAY_HEADERS = 2_000_000  # bytes of the headers of all arrays in an archive
 MOST_METADATA = 32
 LONGEST_VALUE = 200
-_BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, KeyError)
 _BY_ENDING = {".onnx": "onnx", ".h5": "hdf5", ".hdf5": "hdf5"}
 _STARTS = (MAGIC, b"PK\3\4", b"GGUF", b"\x89HDF\r\n\x1a\n")
 _ASK = object()
@@ -93,7 +87,7 @@ def _assumed_format(start: bytes, name: str) -> str:
 def _by_content(path: Path, start: bytes, name: str, scanner: object) -> Facts:
     if start.startswith(MAGIC):
         with open(path, "rb") as file:
-            facts = {"format": "npy"} | read_npy(file)
+            facts = {"format": "npy"} | read_npy(file, path.stat().st_size)
         return facts | (_IN_ARRAY | {"pickles": 1} if facts["dtype"] == "object" else {})
     if start.startswith(b"PK\3\4"):
         return _zip(path, name, scanner)
@@ -141,32 +135,16 @@ def _chosen(scanner: object) -> tuple[Scanner, str] | None:
     return installed_scanner() if scanner is _ASK else scanner  # type: ignore[return-value]  # one that a caller gave
 
 
-class _Limited(io.BufferedReader):
-    """A file that refuses to read more at once than the longest allowed list of members."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > LONGEST_LIST:
-            raise TooLongError(f"its list of members has {size:,} bytes")
-        return super().read(size)
-
-
 def _zip(path: Path, name: str, scanner: object) -> Facts:
-    try:
-        with _Limited(io.FileIO(path)) as reader, zipfile.ZipFile(reader) as archive:
-            names = archive.namelist()
-            if len(names) > MOST_MEMBERS:
-                raise TooLongError(f"it has {len(names):,} members")
-            if names and all(each.endswith(".npy") for each in names):
-                return {"format": "npz"} | _arrays(archive, names)
-            if any(each.endswith("/data.pkl") or each == "data.pkl" for each in names):
-                return _torch(archive, names, scanner)
-            if "config.json" in names and name.endswith(".keras"):
-                return {"format": "keras", "members": len(names)}
-            return {"format": "zip", "members": len(names)}
-    except HeaderError:
-        raise
-    except _BROKEN as error:
-        raise HeaderError("it is a broken archive") from error
+    with opened_zip(path) as archive:
+        names = archive.namelist()
+        if names and all(each.endswith(".npy") for each in names):
+            return {"format": "npz"} | _arrays(archive, names)
+        if any(each.endswith("/data.pkl") or each == "data.pkl" for each in names):
+            return _torch(archive, names, scanner)
+        if "config.json" in names and name.endswith(".keras"):
+            return {"format": "keras", "members": len(names)}
+        return {"format": "zip", "members": len(names)}
 
 
 def _arrays(archive: zipfile.ZipFile, names: list[str]) -> Facts:
@@ -174,7 +152,7 @@ def _arrays(archive: zipfile.ZipFile, names: list[str]) -> Facts:
     pickles, left = 0, ARRAY_HEADERS
     for name in names:
         with archive.open(name) as member:
-            facts = read_npy(member)
+            facts = read_npy(member, archive.getinfo(name).file_size)
             left -= member.tell()
         if left < 0:
             raise TooLongError(f"the headers of its arrays have more than {ARRAY_HEADERS:,} bytes")

@@ -9,9 +9,14 @@ import json
 from math import prod
 from pathlib import Path
 
+from localreg.blobs.headers.header_errors import HeaderError, TooLongError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
+
+# The type of a tensor, its shape, and where its bytes begin and end.
+Span = tuple[str, tuple[int, ...], tuple[int, int]]
 
 LONGEST_HEADER = 16_000_000  # bytes; the format allows 100 MB, and 60,000 tensors need 8 MB
 FORMAT_LIMIT = 100_000_000
@@ -20,14 +25,6 @@ _BITS = {
     "F6_E3M2": 6, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
     "C64": 64, "F64": 64, "I64": 64, "U64": 64,
 }  # fmt: skip
-
-
-class HeaderError(ValueError):
-    """A header is invalid; the text says why."""
-
-
-class TooLongError(HeaderError):
-    """A header may be valid, but reading it would take too long; the text says why."""
 
 
 def looks_like_safetensors(start: bytes) -> bool:
@@ -41,28 +38,40 @@ def read_safetensors(path: Path) -> dict[str, object]:
     Raises:
         HeaderError: it is not a safetensors file, or its header does not match its size.
     """
-    with open(path, "rb") as file:
-        header, data = _header(file, path.stat().st_size)
-    metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict):
-        raise HeaderError("its metadata are not an object of texts")
+    found, metadata = read_spans(path)
     dtypes: dict[str, int] = {}
-    spans: list[tuple[int, int]] = []
-    for name, tensor in header.items():
-        dtype, count, span = _tensor(name, tensor)
-        dtypes[dtype] = dtypes.get(dtype, 0) + count
-        spans.append(span)
-    _check_spans(spans, data)
+    for dtype, shape, _ in found.values():
+        dtypes[dtype] = dtypes.get(dtype, 0) + prod(shape)
     return {
-        "tensors": len(header),
+        "tensors": len(found),
         "parameters": sum(dtypes.values()),
         "dtypes": dict(sorted(dtypes.items())),
         "metadata": {str(key): str(value) for key, value in metadata.items()},
     }
 
 
-def _header(file: BinaryIO, size: int) -> tuple[dict[str, object], int]:
-    """Return the header, and the number of bytes of tensors after it."""
+def read_spans(path: Path) -> tuple[dict[str, Span], dict[object, object]]:
+    """Return the type and shape of each tensor with the place of its bytes, and the metadata.
+
+    Raises:
+        HeaderError: it is not a safetensors file, or its header does not match its size.
+    """
+    with open(path, "rb") as file:
+        header, data, first = _header(file, path.stat().st_size)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict):
+        raise HeaderError("its metadata are not an object of texts")
+    found = {name: _tensor(name, tensor) for name, tensor in header.items()}
+    _check_spans([span for _, _, span in found.values()], data)
+    placed = {
+        name: (dtype, shape, (first + start, first + end))
+        for name, (dtype, shape, (start, end)) in found.items()
+    }
+    return placed, metadata
+
+
+def _header(file: BinaryIO, size: int) -> tuple[dict[str, object], int, int]:
+    """Return the header, the number of bytes of tensors after it, and where they begin."""
     length = int.from_bytes(file.read(8), "little")
     if length > min(FORMAT_LIMIT, size - 8):
         raise HeaderError(f"its header would have {length:,} bytes")
@@ -74,7 +83,7 @@ def _header(file: BinaryIO, size: int) -> tuple[dict[str, object], int]:
         raise HeaderError("its header is not JSON") from error
     if not isinstance(header, dict):
         raise HeaderError("its header is not a JSON object")
-    return header, size - 8 - length
+    return header, size - 8 - length, 8 + length
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -84,8 +93,7 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _tensor(name: str, tensor: object) -> tuple[str, int, tuple[int, int]]:
-    """Return the type of a tensor, its number of values, and the span of its bytes."""
+def _tensor(name: str, tensor: object) -> Span:
     if not isinstance(tensor, dict):
         raise HeaderError(f"its tensor {name!r:.80} has no description")
     dtype = tensor.get("dtype")
@@ -94,11 +102,10 @@ def _tensor(name: str, tensor: object) -> tuple[str, int, tuple[int, int]]:
     shape, span = _numbers(tensor.get("shape")), _numbers(tensor.get("data_offsets"))
     if shape is None or span is None or len(span) != 2:
         raise HeaderError(f"its tensor {name!r:.80} has no valid shape or offsets")
-    count = prod(shape)
     # A type that is not in the table is counted, but its size is not checked.
-    if dtype in _BITS and (span[1] - span[0]) * 8 != count * _BITS[dtype]:
+    if dtype in _BITS and (span[1] - span[0]) * 8 != prod(shape) * _BITS[dtype]:
         raise HeaderError(f"its tensor {name!r:.80} does not match its offsets")
-    return dtype, count, (span[0], span[1])
+    return dtype, tuple(shape), (span[0], span[1])
 
 
 def _numbers(value: object) -> list[int] | None:
