@@ -10,7 +10,7 @@ A registry is a directory::
     reports/           HTML pages
     tmp/               files that are being written, and partial downloads
     locks/             lock files
-    quarantine/        damaged files that `repair` moved away
+    quarantine/        damaged files that `repair` moved away, and changed folders of packages
 
 What is unfinished has one of these names. A kill leaves it, and `gc` deletes it:
 
@@ -69,6 +69,11 @@ def unfinished_name(name: str, owner: str, unique: str | None = None) -> str:
     '.ffffffffffffffffffffffffffffffff-net.pt.0123456789ab-77'
     """
     return f".{unique or new_id()}-{name}{owner}"
+
+
+def quarantined_name(digest: str) -> str:
+    """Return a new name in quarantine for a damaged file or folder of a digest."""
+    return f"{digest}.{new_id()[:8]}"
 
 
 def owner_of_unfinished(name: str) -> str | None:

@@ -13,10 +13,9 @@ from localreg.values.layout import owner_of_unfinished, unfinished_name
 SOURCE = Path(localreg.__file__).parent
 SUSPECTS = (".part", ".new", ".tmp", ".partial", ".temp")
 MAKERS = {  # modules that make names with ids, and which
-    "values/layout.py": "the names of what is unfinished",
+    "values/layout.py": "the names of what is unfinished, or in quarantine/",
     "blobs/folders.py": "all in tmp/",
     "blobs/transfer/url_lock.py": "downloads, in tmp/",
-    "operations/upkeep/repair.py": "what `repair` moves to quarantine/",
 }
 USERS_OF_TEMPFILE = {
     "blobs/local_files/readonly_registry.py",  # the user's folder, which gc looks into too

@@ -34,8 +34,7 @@ from localreg.filesystem.portable_files import (
 )
 from localreg.filesystem.syncing import sync_tree
 from localreg.values.frozen import Frozen
-from localreg.values.ids import new_id
-from localreg.values.layout import QUARANTINE, TREES
+from localreg.values.layout import QUARANTINE, TREES, quarantined_name
 from localreg.values.manifest import Manifest, PackageFile
 from localreg.values.paths import printable_path
 
@@ -87,13 +86,12 @@ def whole_tree(root: str, digest: str, entries: Sequence[Entry]) -> str | None:
         entries: the recorded files and empty folders.
     """
     trees = f"{root}/{TREES}"
-    folder = f"{trees}/{digest}"
     try:
-        for each in (trees, folder):
-            if not stat.S_ISDIR(os.lstat(each).st_mode):
-                return None
+        if not stat.S_ISDIR(os.lstat(trees).st_mode):
+            return None
     except OSError:
         return None
+    folder = f"{trees}/{digest}"
     return folder if is_whole(folder, entries) else None
 
 
@@ -105,6 +103,8 @@ def is_whole(folder: str, entries: Sequence[Entry]) -> bool:
     wanted = {entry[0]: entry for entry in entries}
     left = [("", folder)]
     try:
+        if not stat.S_ISDIR(os.lstat(folder).st_mode):
+            return False
         while left:
             prefix, place = left.pop()
             empty = True
@@ -150,6 +150,7 @@ def differences(folder: Path, entries: Sequence[Entry], *, executable: bool) -> 
         return [f"it is {kind_of(folder.lstat().st_mode)} now"]
     wanted = {path: (size, run, blob) for path, size, run, blob in entries}
     folders = {above for path in wanted for above in _above(path)}
+    may_hold = folders | {path for path, (_, _, blob) in wanted.items() if blob is None}
     found, wrong = _found_in(folder)
     # Some systems list names in another form of Unicode than the one that was asked for.
     forms = {unicodedata.normalize("NFC", path): path for path in (*wanted, *folders)}
@@ -162,7 +163,7 @@ def differences(folder: Path, entries: Sequence[Entry], *, executable: bool) -> 
     for path, status in sorted(found.items()):
         if path in wanted:
             wrong += _difference(path, status, *wanted[path], executable=executable)
-        elif path not in folders and all(each in folders for each in _above(path)):
+        elif path not in folders and all(each in may_hold for each in _above(path)):
             wrong.append(f"{printable_path(path)} was added")
         elif path in folders and not stat.S_ISDIR(status.st_mode):
             wrong.append(f"{printable_path(path)} is {kind_of(status.st_mode)} now")
@@ -424,7 +425,7 @@ def _quarantine(store: Folders, digest: str, place: Path) -> Path | None:
         from localreg.blobs.local_files.readonly_registry import place_elsewhere
 
         folder = place_elsewhere(store.cache_name, QUARANTINE)
-    target = folder / f"{digest}.{new_id()[:8]}"
+    target = folder / quarantined_name(digest)
     with suppress(PermissionError):  # of another user; perhaps it can be moved as it is
         mode = place.lstat().st_mode
         if stat.S_ISDIR(mode):  # a folder that is read-only cannot be moved to another one

@@ -183,10 +183,19 @@ def _outside(registry: OpenRegistry, note: Path, grace: float) -> Iterator[Candi
 
 
 def in_quarantine(registry: OpenRegistry, grace: float) -> Iterator[Candidate]:
-    """Yield damaged files that `repair` moved away, and of which a good copy is here by now."""
-    for path in entries(registry.blobs.folder_path(QUARANTINE)):
+    """Yield what was moved to quarantine and is not needed any more.
+
+    That are damaged files of which a good copy is here by now, and the folders of packages that
+    somebody changed, after the grace period: there may be files of a user in them.
+    """
+    elsewhere = [folder / QUARANTINE for folder in readonly_registry.folders_elsewhere()]
+    for path in (path for folder in (registry.blobs.folder_path(QUARANTINE), *elsewhere)
+                 for path in entries(folder)):  # fmt: skip
         digest = path.name.partition(".")[0]
         if not is_sha256(digest):
+            continue
+        if path.is_symlink() or path.is_dir():
+            yield from _changed_folder(registry, path, grace)
             continue
         with registry.store.read() as connection:
             row = blob_rows.blob(connection, digest)
@@ -201,6 +210,19 @@ def in_quarantine(registry: OpenRegistry, grace: float) -> Iterator[Candidate]:
                 due=0.0,
                 delete=deletion(path),
             )
+
+
+def _changed_folder(registry: OpenRegistry, path: Path, grace: float) -> Iterator[Candidate]:
+    changed = last_change(path)
+    if changed is not None:
+        yield Candidate(
+            kind="leftover",
+            path=shown_path(registry, path),
+            why="the folder of a package that was changed, and made again",
+            size=size_below(path),
+            due=changed + grace,
+            delete=deletion(path),
+        )
 
 
 def _upload(registry: OpenRegistry, row: UploadRow, grace: float) -> Iterator[Candidate]:

@@ -19,8 +19,7 @@ from localreg.operations.weights.sources import Source
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows
 from localreg.values.frozen import Frozen
-from localreg.values.ids import new_id
-from localreg.values.layout import FILES, QUARANTINE
+from localreg.values.layout import FILES, QUARANTINE, quarantined_name
 from localreg.values.urls import local_path, public_url, scheme_of
 
 TYPE_CHECKING = False
@@ -115,7 +114,7 @@ def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
                 remove_file(place)
                 continue
             seen.add((file.st_dev, file.st_ino))
-            target = blobs.make_folder(QUARANTINE) / f"{digest}.{new_id()[:8]}"
+            target = blobs.make_folder(QUARANTINE) / quarantined_name(digest)
             with suppress(FileNotFoundError):  # deleted meanwhile
                 place.rename(target)
                 moved.append(target)
