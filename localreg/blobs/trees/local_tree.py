@@ -317,8 +317,8 @@ class _Making:
         if may_link and not file.executable:
             try:
                 os.link(source, target)
-            except FileExistsError:
-                raise
+            except FileExistsError as error:  # it names the source first
+                raise FileExistsError(error.errno, error.strerror, target) from None
             except OSError as error:  # no hard links here, too many, or another user's file
                 if error.errno in FULL:
                     raise
