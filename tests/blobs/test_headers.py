@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from support.command_line import run_cli
 
 from localreg import Registry
-from localreg.blobs.headers.contents import inside, lines
+from localreg.blobs.headers.contents import inside
+from localreg.blobs.headers.facts_text import lines
 from localreg.blobs.headers.pickle_scan import LEGACY_TORCH, installed_scanner
 
 NO_SCANNER = None

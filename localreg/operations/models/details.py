@@ -26,7 +26,7 @@ class Details(Frozen):
         holder: the registry that has their bytes, its own or an upstream one; None if none has.
         missing: why the upstream registry that must keep them does not have them; else None.
         verified: when they were last hashed and found unchanged, in microseconds.
-        facts: the facts in the header of the file, as of `blobs.headers.contents`.
+        facts: the facts in the header of the file, as of `blobs.headers`.
     """
 
     record: ModelRecord
@@ -39,7 +39,7 @@ class Details(Frozen):
     @property
     def inside(self) -> list[str]:
         """The facts in the header of the file, as lines of text."""
-        from localreg.blobs.headers.contents import lines
+        from localreg.blobs.headers.facts_text import lines
 
         with taken_apart("blob", self.weights.digest, "facts"):
             return lines(self.facts) if self.facts else []

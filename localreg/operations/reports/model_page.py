@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from localreg.blobs.headers.contents import lines
+from localreg.blobs.headers.facts_text import rows
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import Found, model_row
 from localreg.operations.models.details import where_text
@@ -140,10 +140,9 @@ def _inside(blob: blob_rows.BlobRow | None) -> Iterator[Fact]:
     if blob is None or not blob.facts:
         return
     with taken_apart("blob", blob.digest, "facts"):
-        found = lines(blob.facts)
-    for line in found:
-        name, colon, value = line.partition(": ")
-        yield Fact(name, value) if colon else Fact("", line)
+        found = rows(blob.facts)
+    for name, value in found:
+        yield Fact(name, value)
 
 
 def _versions(connection: Connection, record: ModelRecord, site: Site) -> Iterator[Version]:

@@ -34,7 +34,7 @@ class ModelFile(Frozen):
     @property
     def inside(self) -> list[str]:
         """What its headers say, as lines of text."""
-        from localreg.blobs.headers.contents import lines
+        from localreg.blobs.headers.facts_text import lines
 
         with taken_apart("blob", self.digest, "facts"):
             return lines(self.facts) if self.facts else []
