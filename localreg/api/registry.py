@@ -252,7 +252,7 @@ class Registry:
 
     def add(
         self,
-        source: str | os.PathLike[str] | BinaryIO,
+        source: str | os.PathLike[str] | BinaryIO | Sequence[str | os.PathLike[str]],
         name: str | None = None,
         project: str | None = None,
         *,
@@ -267,12 +267,15 @@ class Registry:
         config_text: str | None = None,
         config_dict: dict[str, object] | None = None,
         label_enumeration: Mapping[str, int] | None = None,
+        exclude: Sequence[str] = (),
     ) -> Model:
         """Store weights as the next version of a model, and return that version.
 
         Args:
-            source: a file, a folder (stored as one package), or an open binary file.
-            name: the model's name; if None, the file's name without its ending.
+            source: a file, a folder (a package of its files), a list or tuple of files (a package,
+                too), or an open binary file.
+            name: the model's name; if None, the file's name without its ending. A list of files
+                needs one.
             project: name of a project, created if it is new.
             mode: "copy"; "move" deletes the source afterwards; "link" shares the bytes with the
                 source, by a clone where the file system can, else by a hard link: this makes the
@@ -283,6 +286,9 @@ class Registry:
             alias: points to the new version afterwards.
             tags, metadata, comment, framework, config_text, config_dict, label_enumeration: as in
                 `InputModel.import_model`.
+            exclude: patterns of what is left out of a folder, beside those in its file
+                ``.localregignore``; see ``localreg guide packages``. ``.git``, ``__pycache__`` and
+                ``.cache/huggingface`` are always left out.
 
         Raises:
             InvalidValueError: (a ValueError) an argument cannot be used; nothing was recorded.
@@ -317,6 +323,7 @@ class Registry:
                 filename=filename,
                 expected=expected_sha256,
                 alias=alias,
+                exclude=exclude,
                 progress=progress,
             )
         return handle(Model, chain, operations.finding.upstream.Found(chain.first, made))

@@ -47,6 +47,7 @@ OPTIONS = {
     "order_by": "--sort",
     "project_name": "--project",
     "task_name": "--name",
+    "weights_filenames": "FILE_OR_URL",
     "weights_url": "FILE_OR_URL",
 }
 # Not as a part of a file name.

@@ -99,3 +99,86 @@ def test_files_that_are_not_here_are_an_error_that_says_how_to_get_them(run):
     code, out, err = run("files", "a")
     assert (code, out) == (3, "")
     assert "`localreg path a:1` fetches them" in err
+
+
+def test_several_files_with_a_name_become_one_package(run, registry):
+    code, out, err = run("add", "bert/model.safetensors", "bert/run.sh", "-n", "vision/two")
+    assert (code, out.split()[0]) == (0, "vision/two:1")
+    assert "Kept 2 files, 76 B, sha256" in err
+    model = registry.model("vision/two")
+    assert [each.path for each in model.files] == ["model.safetensors", "run.sh"]
+    assert "package" in model.system_tags
+
+
+def test_several_files_without_a_name_are_refused_with_both_remedies(run, registry):
+    code, out, err = run("add", "bert/model.safetensors", "bert/run.sh")
+    assert (code, out, registry.models()) == (2, "", [])
+    assert "give -n NAME" in err
+    assert "localreg add bert/model.safetensors" in err
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        ("bert", "bert is a folder"),
+        ("https://example.org/a.pt", "https://example.org/a.pt is a URL"),
+        ("-", "- is the standard input"),
+    ],
+)
+def test_several_arguments_must_be_files(run, registry, second, words):
+    code, _, err = run("add", "bert/run.sh", second, "-n", "x")
+    assert (code, registry.models()) == (2, [])
+    assert words in err
+    assert "add it by itself" in err or "add a folder that holds all of them" in err
+
+
+def test_files_of_one_name_are_refused(run, registry):
+    Path("run.sh").write_bytes(b"another")
+    code, _, err = run("add", "bert/run.sh", "run.sh", "-n", "x")
+    assert (code, registry.models()) == (1, [])
+    assert "give a folder in which they have different names" in err
+
+
+def test_a_folder_is_added_without_what_is_excluded_and_says_so(run, registry):
+    Path("bert/.git").mkdir()
+    Path("bert/.git/config").write_bytes(b"x")
+    Path("bert/vocab/b.log").write_bytes(b"x")
+    Path("bert/.localregignore").write_text("# not for others\nlogs/\n")
+    code, _, err = run("add", "bert", "--exclude", "*.log", "--exclude", "run.sh")
+    assert code == 0
+    assert [each.path for each in registry.model("bert").files] == [
+        "model.safetensors",
+        "vocab/words.txt",
+    ]
+    assert "Kept 2 files, 69 B" in err
+    assert "Left out: .git/, .localregignore, logs/, run.sh and 1 more\n" in err
+
+
+def test_add_says_how_many_bytes_are_new(run):
+    run("add", "bert")
+    Path("bert/vocab/words.txt").write_bytes(b"a b c")
+    assert "Kept 3 files, 81 B (5 B new), sha256" in run("add", "bert")[2]
+    assert "Kept 3 files, 81 B (nothing new), sha256" in run("add", "bert")[2]
+    assert "Kept 10 B (nothing new), sha256" in run("add", "bert/run.sh")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("bert", "--exclude", "!a"), "--exclude cannot have the pattern '!a'"),
+        (("bert/run.sh", "--exclude", "a"), "--exclude needs a folder"),
+        (("https://example.org/a.pt", "--exclude", "a"), "--exclude needs a folder"),
+        (("bert", "--reference", "--exclude", "a"), "nothing to leave out"),
+    ],
+)
+def test_a_pattern_that_cannot_be_used_is_refused(run, registry, arguments, words):
+    code, _, err = run("add", *arguments)
+    assert (code in (1, 2), registry.models()) == (True, [])
+    assert words in err
+
+
+def test_a_bad_line_of_the_ignore_file_is_named(run, registry):
+    Path("bert/.localregignore").write_text("a\n!b\n")
+    code, _, err = run("add", "bert")
+    assert (code, registry.models()) == (1, [])
+    assert "bert/.localregignore, line 2, cannot have the pattern '!b'" in err

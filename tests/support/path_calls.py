@@ -82,10 +82,12 @@ def with_output_uri(world: World, place: Path) -> None:
 
 
 def add_in_every_mode(world: World, place: Path) -> None:
-    for mode in ("move", "link", "copy"):
-        with contextlib.suppress(LocalregError):
-            world.registry.add(place, "n", mode=mode)
-    world.registry.add(place, "n")
+    try:
+        world.registry.add(place, "n")
+    finally:
+        for mode in ("link", "move"):  # this one deletes what is there
+            with contextlib.suppress(LocalregError):
+                world.registry.add(place, "n", mode=mode)
 
 
 def open_registry(world: World, place: Path) -> None:
@@ -103,6 +105,7 @@ def with_upstream(world: World, place: Path) -> None:
     Registry(world.folder / "other", durability="fast", upstream=[place]).close()
 
 
+# The keys of a table name a parameter, and after a comma how it is given if that differs.
 class Call(NamedTuple):
     """How a call is made with a path, and the kinds of places where it succeeds."""
 
@@ -169,6 +172,7 @@ API = {
     "Registry.__init__(path)": Call(open_registry, FOLDER),
     "Registry.__init__(upstream)": Call(with_upstream, EVERYWHERE),
     "Registry.add(source)": Call(add_in_every_mode, FOLDER),
+    "Registry.add(source), one of several": Call(lambda w, p: w.registry.add([w.file, p], "two")),
     "Registry.compare(path)": Call(
         lambda w, p: w.registry.compare(w.model, w.second, path=p), FOLDER
     ),
@@ -196,7 +200,8 @@ COMMANDS = {
     "-R": Call(lambda w, p: w.cli("add", w.file, "-R", p), FOLDER),
     "init directory": Call(lambda w, p: w.cli("init", p), FOLDER),
     "demo --home": Call(lambda w, p: w.cli("demo", "--home", p)),
-    "add file": Call(lambda w, p: w.cli("add", p, *w.here()), FOLDER),
+    "add files": Call(lambda w, p: w.cli("add", p, *w.here()), FOLDER),
+    "add files, one of several": Call(lambda w, p: w.cli("add", w.file, p, "-n", "two", *w.here())),
     "add --config": Call(lambda w, p: w.cli("add", w.file, "--config", p, *w.here())),
     "add --labels": Call(lambda w, p: w.cli("add", w.file, "--labels", p, *w.here())),
     "get --output": Call(lambda w, p: w.cli("get", "net", "-f", "-o", p, *w.here()), FOLDER),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from localreg.cli.output import (
     AS_JSON,
     IN_REGISTRY,
     QUIET,
+    counted,
     model_json,
     opened,
     pairs,
@@ -27,17 +29,22 @@ from localreg.operations.finding.upstream import Found
 from localreg.operations.models import adding, recording
 from localreg.operations.models.details import Details, model_details, shares_bytes
 from localreg.operations.tasks import lifecycle, search
+from localreg.operations.weights.files import package_files
+from localreg.operations.weights.sources import Held
 from localreg.progress import shown_progress
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain
+from localreg.values.exclusions import parse_exclusion
 from localreg.values.paths import is_utf8, printable_path
+from localreg.values.records import WeightsRecord
 from localreg.values.units import size_text
 from localreg.values.urls import parse_weights_url
 
+_NAMED = 4  # of what was left out
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("add")
-@click.argument("file", metavar="FILE_OR_URL")
+@click.argument("files", nargs=-1, required=True, metavar="FILE_OR_URL...")
 @click.option(
     "--copy",
     is_flag=True,
@@ -60,6 +67,13 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--sha256", "expected", metavar="HEX", help="Fail if the bytes have another sha256.")
 @click.option("--filename", help="The name of local copies, by default that of FILE.")
 @click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out the files and folders of this name, such as '*.log'; with a slash, of this "
+    "path in the folder. May be repeated. See `localreg guide packages`.",
+)
+@click.option(
     "-n", "--name", metavar="[PROJECT/]NAME", help="The model's name; by default that of FILE."
 )
 @click.option("-p", "--project", metavar="NAME", help="The project; then NAME may hold slashes.")
@@ -80,7 +94,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @QUIET
 @IN_REGISTRY
 def add_command(
-    file: str,
+    files: tuple[str, ...],
     copy: bool,
     move: bool,
     link: bool,
@@ -88,6 +102,7 @@ def add_command(
     hashed: bool,
     expected: str | None,
     filename: str | None,
+    exclude: tuple[str, ...],
     name: str | None,
     project: str | None,
     tags: tuple[str, ...],
@@ -103,19 +118,24 @@ def add_command(
     quiet: bool,
     directory: str | None,
 ) -> None:
-    """Add a file, a folder or a URL as a model's next version.
+    """Add files, a folder or a URL as a model's next version.
 
-    A folder becomes one package. "-" reads the standard input. A URL that is known already is not
-    added again: its model is printed.
+    A folder becomes a package of its files, and so do several files; for these give -n. "-" reads
+    the standard input. A URL that is known already is not added again: its model is printed.
     """
     mode = _one_of(copy=copy, move=move, link=link, reference=reference)
     if name is not None:
         _check_name_of_a_model(name)
     if hashed and mode != "reference":
         raise click.UsageError("--hash needs --reference; bytes that are kept are always hashed")
+    file = files[0]
+    if len(files) > 1:
+        _check_several(files, name, mode)
     if file == "-" and sys.stdin is None:
         raise InvalidValueError("stdin is closed: nothing can be read from it", argument="-")
     url = None if file == "-" else _checked_url(file, mode, hashed)
+    _check_exclusions(exclude, folder=len(files) == 1 and not url and Path(file).is_dir())
+    kept: list[Held] = []
     if name and project is None and "/" in name:
         project, _, name = name.rpartition("/")
     description = recording.describe(
@@ -133,12 +153,14 @@ def add_command(
         task = (
             lifecycle.task(chain.first, search.find_task(chain.first, task_id)) if task_id else None
         )
-        with shown_progress(f"Keeping {url or printable_path(file)}") as progress:
+        what = url or (printable_path(file) if len(files) == 1 else f"{len(files)} files")
+        with shown_progress(f"Keeping {what}") as progress:
             if url is None:
                 known = False
+                one = sys.stdin.buffer if file == "-" else file
                 model_id = adding.add_model(
                     chain,
-                    sys.stdin.buffer if file == "-" else file,
+                    list(files) if len(files) > 1 else one,
                     description,
                     mode=mode,
                     filename=filename,
@@ -146,7 +168,9 @@ def add_command(
                     hashed=hashed,
                     task=task,
                     alias=alias,
+                    exclude=exclude,
                     progress=progress,
+                    note=kept.append,
                 )
                 found = Found(chain.first, model_id)
             else:
@@ -173,8 +197,9 @@ def add_command(
             else:
                 click.echo(found.id if quiet else f"{details.record.ref}  {found.id}")
         if not as_json and not quiet:
-            local = None if url or file == "-" else Path(file)
-            for remark in () if known else _remarks(chain.first, details, local):
+            local = () if url or file == "-" else tuple(map(Path, files))
+            linked = mode == "link"
+            for remark in () if known else _remarks(chain, details, local, kept, linked=linked):
                 say(remark)
 
 
@@ -215,24 +240,89 @@ def _checked_url(file: str, mode: str, hashed: bool) -> str | None:
     return parsed.public
 
 
-def _remarks(registry: OpenRegistry, details: Details, file: Path | None) -> Iterator[str]:
+def _check_exclusions(patterns: tuple[str, ...], *, folder: bool) -> None:
+    for each in patterns:
+        parse_exclusion(each, "--exclude")
+    if patterns and not folder:
+        raise click.UsageError("--exclude needs a folder; from anything else nothing is left out")
+
+
+def _check_several(files: tuple[str, ...], name: str | None, mode: str) -> None:
+    """Raise UsageError for several arguments that are not files of one package."""
+    for each in files:
+        if each == "-":
+            raise click.UsageError("- is the standard input; add it by itself")
+        if _checked_url(each, mode, hashed=False) is not None:
+            raise click.UsageError(
+                f"{each} is a URL, and a package is made of local files; add it by itself"
+            )
+        if Path(each).is_dir():
+            raise click.UsageError(
+                f"{each} is a folder, and several files become one package without folders; add "
+                "a folder that holds all of them, or each by itself"
+            )
+    if name is None:
+        raise click.UsageError(
+            f"{len(files)} files become one package, which needs a name: give -n NAME. If each is "
+            f"a model of its own, add one at a time: localreg add {shlex.quote(files[0])}"
+        )
+
+
+def _remarks(
+    chain: Chain, details: Details, files: tuple[Path, ...], kept: list[Held], *, linked: bool
+) -> Iterator[str]:
     """Yield what to say about added weights: where they are, and what to be careful about."""
-    weights, holder = details.weights, details.holder
+    weights, holder, registry = details.weights, details.holder, chain.first
     sha256 = f", sha256 {weights.digest}" if weights.digest else ""
+    what = _amount(weights, kept[0] if kept else None)
     if not weights.kept:
         yield f"Recorded the location{sha256}; nothing was copied to {registry.root}"
     elif holder is not None and holder != registry:
-        yield f"{size_text(weights.size)}{sha256}: kept in the upstream registry {holder.root}"
+        yield f"{what}{sha256}: kept in the upstream registry {holder.root}"
     else:
-        yield f"Kept {size_text(weights.size)}{sha256}, in {registry.root}"
+        yield f"Kept {what}{sha256}, in {registry.root}"
+    if kept and kept[0].left_out:
+        yield _left_out(kept[0].left_out)
     if weights.size == 0:
         yield "Warning: the weights are empty. Is the file complete?"
     facts = details.facts or {}
     if facts.get("pickle") == "flagged":
         flagged = ", ".join(map(str, facts.get("flagged", [])))
         yield f"Warning: {facts.get('scanner')} flags {flagged}. Loading the file may run it."
-    if file is not None and weights.digest and shares_bytes(registry, weights.digest, file):
-        yield f"{file} and the registry share their bytes. It is read-only now: do not change it."
+    if linked and _shares(chain, weights, files):
+        which = files[0] if len(files) == 1 else "The files"
+        yield f"{which} and the registry share their bytes, read-only now: do not change them."
+
+
+def _shares(chain: Chain, weights: WeightsRecord, files: tuple[Path, ...]) -> bool:
+    """Return True if one of the added files is a hard link to what the registry keeps."""
+    if weights.digest is None or not files:
+        return False
+    if not weights.tree:
+        return shares_bytes(chain.first, weights.digest, files[0])
+    package = package_files(chain, weights.digest)
+    folder = files[0] if len(files) == 1 else None
+    places = {each.name: each for each in files}
+    return package is not None and any(
+        shares_bytes(chain.first, each.digest, folder / each.path if folder else places[each.path])
+        for each in package.files
+    )
+
+
+def _amount(weights: WeightsRecord, kept: Held | None) -> str:
+    """Return how much was kept, such as "7 files, 80.0 MB (3.0 MB new)"."""
+    size = size_text(weights.bytes)
+    if kept is None:
+        return size
+    new = f" ({size_text(kept.new) if kept.new else 'nothing'} new)"
+    new = "" if kept.new == weights.bytes else new
+    return f"{counted(kept.files, 'file')}, {size}{new}" if kept.files is not None else size + new
+
+
+def _left_out(names: tuple[str, ...]) -> str:
+    shown = ", ".join(map(printable_path, names[:_NAMED]))
+    more = len(names) - _NAMED
+    return f"Left out: {shown}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def _read(option: str, path: Path) -> str:

@@ -1,9 +1,14 @@
-"""Adding weights: a file, a folder, a stream or a URL becomes the next version of a model."""
+"""Adding weights: a file, several, a folder, a stream or a URL becomes a model's next version."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable
+
 from localreg.blobs.local_files.local_file import UNNAMED
 from localreg.errors import InvalidURLError, InvalidValueError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import read_text
 from localreg.operations.models.aliases import check_alias, point_alias
 from localreg.operations.models.importing import Imported, known_or_new
 from localreg.operations.models.outputs import enter, free_entry
@@ -15,12 +20,23 @@ from localreg.operations.weights.sources import Held, Source
 from localreg.registry import Chain
 from localreg.store.events.change import Change
 from localreg.values.checks import kept_name, shown
+from localreg.values.exclusions import (
+    ALWAYS,
+    IGNORE_FILE,
+    matcher,
+    parse_exclusion,
+    parse_exclusions,
+)
 from localreg.values.frozen import replace
+from localreg.values.paths import printable_path
 from localreg.values.records import TaskRecord
 from localreg.values.urls import is_folder, parse_weights_url, safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from localreg.blobs.trees.listing import Excluded
     from localreg.operations.models.importing import Taking
     from localreg.progress import Progress
 
@@ -36,13 +52,15 @@ def add_model(
     hashed: bool = False,
     task: TaskRecord | None = None,
     alias: str | None = None,
+    exclude: object = (),
     progress: Progress | None = None,
+    note: Callable[[Held], None] | None = None,
 ) -> str:
-    """Make a file, a folder or a stream the next version of a model; return the model's id.
+    """Make a file, several, a folder or a stream a model's next version; return the model's id.
 
     Args:
-        source: a local path, or an open binary file.
-        description: without a name, the model gets that of the file.
+        source: a local path, a list or tuple of paths, or an open binary file.
+        description: without a name, the model gets that of the file. Several files need one.
         mode: "copy"; "move" deletes the source afterwards; "link" shares the bytes with it, by
             a clone where the file system can, else by a hard link; "reference" only records
             where it is.
@@ -51,18 +69,25 @@ def add_model(
         hashed: with "reference", also record the digest that the file has now.
         task: the task that made the model, which becomes an output of it.
         alias: points to the new version afterwards.
+        exclude: patterns of what is left out of a folder, as in `values.exclusions`, beside
+            those of its ``.localregignore`` and `ALWAYS`.
         progress: called with the number of bytes that are stored.
+        note: called with what the registry keeps of the weights, before it is recorded.
 
     Raises:
         InvalidURLError: the source is not a local path.
         DigestMismatchError: the bytes do not have the expected sha256; nothing was recorded.
         SourceNotFoundError: the file does not exist.
     """
-    checked, origin = _check_source(source, mode, filename, expected)
-    checked = replace(checked, progress=progress)
+    checked, origin = _check_source(source, mode, filename, expected, description.name)
+    checked = replace(
+        checked, progress=progress, excluded=_excluded(checked, mode == "reference", exclude)
+    )
     alias = None if alias is None else check_alias(alias)
     if mode != "reference":
         with taken_in(chain, checked) as (change, stored):
+            if note is not None:
+                note(stored)
             return _record(change, description, origin, stored, task, alias)
     known = digest_of(chain.first, checked) if hashed or origin.pinned else None
     with chain.first.store.write() as change:
@@ -143,7 +168,7 @@ def _record(
 
 
 def _check_source(
-    source: object, mode: object, filename: object, expected: object
+    source: object, mode: object, filename: object, expected: object, model: str | None
 ) -> tuple[Source, Origin]:
     if not isinstance(mode, str) or mode not in MODES:
         raise InvalidValueError(
@@ -152,6 +177,8 @@ def _check_source(
     name = None if filename is None else check_filename(filename)
     if hasattr(source, "read"):
         return _check_stream(source, mode, name, expected)
+    if isinstance(source, (list, tuple)):
+        return _check_files(source, mode, name or model, expected)
     if name is not None and mode != "reference" and is_foreign(source):
         return _check_foreign(source, mode, name, expected)
     parsed = parse_weights_url(source)
@@ -182,6 +209,78 @@ def _check_foreign(
         url=None, public=None, filename=name, kept=True, pinned=pin, package=is_folder(place)
     )
     return Source(path=place, filename=name, mode=mode, wanted=pin), origin  # type: ignore[arg-type]  # it is one of MODES
+
+
+def _check_files(
+    files: list[object] | tuple[object, ...], mode: object, name: str | None, expected: object
+) -> tuple[Source, Origin]:
+    """Do the work for several files, which become one package.
+
+    Args:
+        name: of the local folder, by default that of the model.
+    """
+    if not files:
+        raise InvalidValueError("the list of files is empty", argument="weights_url")
+    if name is None:
+        raise InvalidValueError(
+            "several files become one package, which needs a name=; to make a model of each, add "
+            "each by itself",
+            argument="name",
+        )
+    if mode == "reference":
+        raise InvalidValueError(
+            "several files cannot be recorded by reference: they are in no folder of their own; "
+            "copy, move or link them",
+            argument="mode",
+        )
+    paths = tuple(map(_check_file, files))
+    pin = check_pin(None, expected)
+    own = safe_filename(name) or UNNAMED
+    origin = Origin(url=None, public=None, filename=own, kept=True, pinned=pin, package=True)
+    return Source(path=None, files=paths, filename=own, mode=mode, wanted=pin), origin  # type: ignore[arg-type]  # it is one of MODES
+
+
+def _check_file(file: object) -> Path:
+    """Return the path of one of several files."""
+    parsed = parse_weights_url(file)
+    if parsed.path is None:
+        raise InvalidURLError(
+            f"{parsed.public} is not a local file, and a package is made of local files; add the "
+            "URL by itself, or download it first",
+            argument="weights_url",
+        )
+    if is_folder(parsed.path):
+        raise InvalidValueError(
+            f"{printable_path(parsed.path)} is a folder, and several files become one package "
+            "without folders; add a folder that holds all of them, or each by itself",
+            argument="weights_url",
+        )
+    return parsed.path
+
+
+def _excluded(source: Source, reference: bool, exclude: object) -> Excluded | None:
+    """Return what names the entries of a folder that are left out; None for anything else."""
+    if isinstance(exclude, str) or not isinstance(exclude, Iterable):
+        raise InvalidValueError(
+            f"exclude must be a list of patterns, not {type(exclude).__name__}", argument="exclude"
+        )
+    given = [parse_exclusion(each) for each in exclude]
+    folder = source.path
+    if folder is None or reference or not source.package:
+        if given:
+            raise InvalidValueError(
+                "exclude needs a folder that is kept; there is nothing to leave out of "
+                + ("files" if folder is None else printable_path(folder)),
+                argument="exclude",
+            )
+        return None
+    given += [parse_exclusion(each) for each in ALWAYS]
+    ignored = folder / IGNORE_FILE
+    with disk_errors("reading it", ignored):
+        if os.path.lexists(ignored):
+            text = read_text(ignored, IGNORE_FILE)
+            given += parse_exclusions(text, printable_path(ignored))
+    return matcher(given)
 
 
 def _check_stream(

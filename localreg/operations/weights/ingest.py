@@ -112,9 +112,10 @@ def keep(
         record_kept_upstream(change, upstream, blob.digest, blob.size, facts)
         return Held(blob.digest, blob.size)
     ends = hashing.sample(blob.path)
+    new = 0 if registry.blobs.has(blob.digest, blob.size) else blob.size
     ctime = registry.blobs.keep(blob, filename, replace=replace)
     blob_rows.record(change.connection, blob.digest, blob.size, ctime, ends, facts)
-    return Held(blob.digest, blob.size)
+    return Held(blob.digest, blob.size, new=new)
 
 
 def digest_of(registry: OpenRegistry, source: Source) -> Held:

@@ -137,7 +137,19 @@ def record_package(change: Change, staged: StagedPackage, kept: Kept) -> Held:
     if not tree_rows.is_recorded(connection, staged.digest, staged.manifest):
         tree_rows.record(connection, staged.digest, staged.manifest)
     blob_rows.remember_files(connection, staged.seen)
-    return Held(staged.digest, staged.size, total=staged.manifest.total)
+    new = {each.parent.name + each.name for each in map(Path, kept.new)}
+    return Held(
+        staged.digest,
+        staged.size,
+        total=staged.manifest.total,
+        files=len(staged.manifest.files),
+        new=sum(
+            each.size
+            for each in staged.files
+            if each.digest in new and each.digest != staged.digest
+        ),
+        left_out=tuple(staged.left_out),
+    )
 
 
 @contextmanager

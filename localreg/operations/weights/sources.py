@@ -56,6 +56,9 @@ class Held(Frozen):
         total: number of bytes of the files of a package; None for anything else.
         archive, archive_size: sha256 and number of bytes of the archive that a package was
             unpacked from, or uploaded as; None without one.
+        files: number of files of a package that was kept just now; else None.
+        new: number of bytes that the registry did not have before.
+        left_out: what was excluded from a folder: its names, relative to the folder.
     """
 
     digest: str
@@ -64,6 +67,9 @@ class Held(Frozen):
     total: int | None = None
     archive: str | None = None
     archive_size: int | None = None
+    files: int | None = None
+    new: int = 0
+    left_out: tuple[str, ...] = ()
 
     @property
     def tree(self) -> bool:
