@@ -16,7 +16,7 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import discard
 from localreg.filesystem.portable_files import make_readonly_at, remove_file, replace_file
 from localreg.values.frozen import Frozen
-from localreg.values.layout import BLOBS, TEMPORARY, TREES
+from localreg.values.layout import BLOBS, FILES, TEMPORARY, TREES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -211,20 +211,42 @@ class BlobStore(Folders):
             return False
         return True
 
-    def delete(self, digest: str) -> None:
-        """Delete a blob, its local copies and its unpacked folder.
+    def delete(self, digests: Iterable[str], aside: list[Path]) -> dict[str, int]:
+        """Delete blobs and their local copies; return the sizes of those that were here.
 
-        Call it in a transaction in which nothing refers to the blob.
+        Call it in a transaction in which nothing refers to the blobs.
+
+        Args:
+            aside: gets the folders of packages, under the name of an unfinished one. Delete them
+                after the transaction: that may take long.
         """
-        path = self.blob(digest)
-        with disk_errors("deleting weights", path):
-            tree = self.folder_path(TREES) / digest
-            if tree.is_dir():
-                from localreg.blobs.archives.unpacking import remove_tree
+        sizes: dict[str, int] = {}
+        state = self.state_reader()
+        trees, files = self.folder_path(TREES), self.folder_path(FILES)
+        for digest in digests:
+            path = self.path(digest)
+            with disk_errors("deleting weights", path):
+                found = state(digest)  # it checks the folders above
+                tree = trees / digest
+                if os.path.lexists(tree):
+                    aside.append(_put_aside(tree))
+                if os.path.lexists(files / digest):
+                    delete_local_files(self, digest)
+                remove_file(path, missing_ok=True)
+            if found is not None:
+                sizes[digest] = found[0]
+        return sizes
 
-                remove_tree(tree)
-            delete_local_files(self, digest)
-            remove_file(path, missing_ok=True)
+
+def _put_aside(tree: Path) -> Path:
+    from localreg.filesystem.temporary_owners import unfinished
+
+    aside = unfinished(tree)
+    try:
+        tree.rename(aside)
+    except FileNotFoundError:  # deleted meanwhile
+        return tree
+    return aside
 
 
 def _is_file(found: os.stat_result, size: int) -> bool:

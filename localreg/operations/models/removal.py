@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from localreg import log
-from localreg.blobs.blob_files import size_of
 from localreg.blobs.transfer import uploading
 from localreg.errors import (
     ModelInUseError,
     ModelNotFoundError,
-    NotARegistryError,
-    StorageError,
     WeightsError,
 )
 from localreg.operations.finding.references import require_model, resolve_removed
+from localreg.operations.weights.deleting import delete_unneeded
 from localreg.operations.weights.locations import holder
 from localreg.operations.weights.uploading import announce_deletions, delete_uploads
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
-from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows
+from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows, tree_rows
 from localreg.values.frozen import Frozen, replace
+from localreg.values.manifest import Manifest
 from localreg.values.records import ModelRecord, WeightsRecord
 from localreg.values.urls import local_path, public_url
 
@@ -73,23 +72,41 @@ def _remove(registry: OpenRegistry, model_id: str, *, delete_weights: bool, forc
         if not force:
             _check_unused(change, record)
         _pull_from_outputs(change, model_id)
+        again = _fetchable(change, record) if delete_weights else set()
         change.record("model.removed", model_id, _without_private_urls(record).payload())
         digests = sorted({each.digest for each in record.weights if each.digest})
         if delete_weights:
             doomed = announce_deletions(change, record.weights)
-            blob_rows.give_up(change.connection, digests)  # gc goes on after a kill
+            given_up = blob_rows.give_up(change.connection, digests)  # gc goes on after a kill
         else:
             blob_rows.mark_unreferred(change.connection, digests)
     if not delete_weights:
         return Removed(complete=True, lost=0)
     uploads = delete_uploads(registry, doomed)
-    # A dict, not a generator: every deletion is tried, also after one that failed.
-    freed = {digest: _delete_unused(registry, digest) for digest in digests}
-    again = {each.digest for each in record.weights if _can_be_fetched(each)}
+    deleted = delete_unneeded(registry, given_up)
+    for digest, why in deleted.failed.items():
+        log.warning(
+            "the model was removed, but its weights %s… were not deleted: %s", digest[:12], why
+        )
     return Removed(
-        complete=uploads and None not in freed.values(),
-        lost=sum(size or 0 for digest, size in freed.items() if digest not in again),
+        complete=uploads and not deleted.failed,
+        lost=sum(size for digest, size in deleted.sizes.items() if digest not in again),
     )
+
+
+def _fetchable(change: Change, record: ModelRecord) -> set[str]:
+    """Return the digests of what can be had again, or can be computed, when it is deleted."""
+    found: set[str] = set()
+    for each in record.weights:
+        if each.digest is None:
+            continue
+        if each.tree:  # its manifest is computed from its files, and so are its archives
+            found.add(each.digest)
+            found.update(tree_rows.archives_of(change.connection, each.digest))
+        if _can_be_fetched(each):
+            found.add(each.digest)
+            found.update(tree_rows.digests(change.connection, each.digest) if each.tree else ())
+    return found
 
 
 def _can_be_fetched(weights: WeightsRecord) -> bool:
@@ -132,26 +149,6 @@ def _without_private_urls(record: ModelRecord) -> ModelRecord:
     )
 
 
-def _delete_unused(registry: OpenRegistry, digest: str) -> int | None:
-    """Delete a blob if nothing refers to it any more; return its size, or None if that failed.
-
-    The size is 0 if the blob stays, or was not here.
-    """
-    size = 0
-    try:
-        with registry.store.write() as change:
-            if not blob_rows.referred(change.connection, digest):
-                blob_rows.forget(change.connection, digest)
-                size = size_of(registry.blobs.blob(digest)) or 0
-                registry.blobs.delete(digest)
-    except (StorageError, NotARegistryError) as error:
-        log.warning(
-            "the model was removed, but its weights %s… were not deleted: %s", digest[:12], error
-        )
-        return None
-    return size
-
-
 def restore_model(chain: Chain, reference: object) -> Restored:
     """Restore a removed model: its record, and the aliases that no other version has now.
 
@@ -175,12 +172,22 @@ def restore_model(chain: Chain, reference: object) -> Restored:
                 blob_rows.mark_referred(change.connection, each.digest)
     with chain.first.store.read() as connection:
         weights = model_rows.weights(connection, model_id)
-    missing = [each.digest for each in weights if each.digest and _is_gone(chain, each)]
+        packages = {
+            each.digest: tree_rows.manifest(connection, each.digest)
+            for each in weights
+            if each.tree and each.digest
+        }
+    missing = [
+        each.digest
+        for each in weights
+        if each.digest and _is_gone(chain, each, packages.get(each.digest))
+    ]
     return Restored(model_id, tuple(missing))
 
 
-def _is_gone(chain: Chain, weights: WeightsRecord) -> bool:
-    if holder(chain, weights.digest, weights.size) is not None:
+def _is_gone(chain: Chain, weights: WeightsRecord, manifest: Manifest | None) -> bool:
+    """Return True if no registry has the bytes, or those of a file of the package."""
+    if _is_there(chain, weights, manifest):
         return False
     if not weights.uploaded or weights.url is None:
         return True
@@ -189,3 +196,18 @@ def _is_gone(chain: Chain, weights: WeightsRecord) -> bool:
     except WeightsError as error:
         log.warning("could not check if %s still exists: %s", public_url(weights.url), error)
         return False
+
+
+def _is_there(chain: Chain, weights: WeightsRecord, manifest: Manifest | None) -> bool:
+    if holder(chain, weights.digest, weights.size) is None:
+        return False
+    if not weights.tree:
+        return True
+    if manifest is None:
+        return False
+    here = chain.first.blobs.states({each.digest for each in manifest.files})
+    return all(
+        (each.digest in here and here[each.digest][0] == each.size)
+        or holder(chain, each.digest, each.size) is not None
+        for each in manifest.files
+    )

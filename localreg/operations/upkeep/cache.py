@@ -233,12 +233,13 @@ def _delete(registry: OpenRegistry, each: Cached) -> bool:
         with disk_errors("deleting from the cache", folder):
             remove_tree(folder)
         return True
+    aside: list[Path] = []
     with registry.store.write() as change:
         if blob_rows.kept(change.connection, each.name):
             return False
         if not blob_rows.referred(change.connection, each.name):
-            blob_rows.forget(change.connection, each.name)
-        registry.blobs.delete(each.name)
+            blob_rows.forget(change.connection, [each.name])
+        registry.blobs.delete([each.name], aside)
     return True
 
 

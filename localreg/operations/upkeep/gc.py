@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from localreg.blobs.local_files import unpacked_trees
 from localreg.blobs.local_files.local_file import size_of_copies
 from localreg.errors import (
     DamagedRegistryError,
@@ -22,9 +21,11 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.upkeep import leftovers
 from localreg.operations.upkeep.leftovers import Candidate, last_change
 from localreg.operations.upkeep.verify import database_problems, row_problems
-from localreg.operations.weights.locations import is_upstream_only
+from localreg.operations.weights.deleting import delete_unneeded
+from localreg.operations.weights.locations import digests_with_local_files, is_upstream_only
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import blob_rows
+from localreg.store.rows import blob_rows, tree_rows
+from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.layout import (
@@ -154,10 +155,10 @@ def _collect(chain: Chain, grace: float, *, dry_run: bool, servers: bool = True)
         if each.kind in _FILES and each.due > moment + max(grace, leftovers.OTHER_MACHINE_SECONDS):
             leftovers.correct_times(registry.root / each.path)
     garbage: list[Garbage] = []
-    for each in candidates:
-        if each.trouble is not None:
-            failed.append(f"{each.path}: {each.trouble}")
-        elif each.due <= moment:
+    due = [each for each in candidates if each.due <= moment and each.trouble is None]
+    failed += [f"{each.path}: {each.trouble}" for each in candidates if each.trouble is not None]
+    for each in due:
+        if not each.blobs:
             try:
                 # FileNotFoundError: another collection deleted it meanwhile.
                 with disk_errors("deleting", registry.root), suppress(FileNotFoundError):
@@ -165,6 +166,8 @@ def _collect(chain: Chain, grace: float, *, dry_run: bool, servers: bool = True)
                         garbage.append(Garbage(each.kind, each.path, each.size, each.why))
             except LocalregError as error:
                 failed.append(f"{each.path}: {error}")
+    unused = [each for each in due if each.blobs]
+    garbage += map(_named, unused) if dry_run else _delete(registry, unused, failed)
     return Collection(
         garbage=tuple(garbage),
         freed=sum(each.size for each in garbage),
@@ -175,66 +178,143 @@ def _collect(chain: Chain, grace: float, *, dry_run: bool, servers: bool = True)
     )
 
 
+def _named(candidate: Candidate) -> Garbage:
+    return Garbage(candidate.kind, candidate.path, candidate.size, candidate.why)
+
+
+def _delete(
+    registry: OpenRegistry, candidates: list[Candidate], failed: list[str]
+) -> Iterator[Garbage]:
+    """Delete blobs; yield the candidates of which something was deleted, and add to `failed`."""
+    # All packages before the files, which several of them may have.
+    order = [each.blobs[0] for each in candidates]
+    order += [digest for each in candidates for digest in each.blobs[1:]]
+    deleted = delete_unneeded(registry, order)
+    for each in candidates:
+        failed += [
+            f"{leftovers.shown_path(registry, registry.blobs.path(digest))}: {why}"
+            for digest, why in deleted.failed.items()
+            if digest in each.blobs
+        ]
+        if any(digest in deleted.sizes for digest in each.blobs):
+            yield _named(each)
+
+
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(min(seconds, _LAST_SECOND), UTC)
 
 
 def _unused_weights(chain: Chain, grace: float) -> Iterator[Candidate]:
-    """Yield weights that nothing has referred to for the grace period."""
+    """Yield weights that nothing has referred to for the grace period: a package with its files."""
     registry = chain.first
-    blobs = registry.blobs
     with registry.store.read() as connection:
-        rows = blob_rows.unneeded(connection)
-    for row in rows:
-        since = row.added if row.unreferenced is None else row.unreferenced
-        size = row.size if blobs.has(row.digest, row.size) else 0
-        size += size_of_copies(blobs, row.digest)
-        size += unpacked_trees.tree_size(blobs.folder_path(TREES) / row.digest)
+        rows = {row.digest: row for row in blob_rows.unneeded(connection)}
+        due = {
+            digest: (row.added if row.unreferenced is None else row.unreferenced) / 1e6 + grace
+            for digest, row in rows.items()
+        }
+        packages = _unused_packages(connection, due)
+    sizes = _Sizes(registry, rows)
+    in_packages = {digest for _, digests, _ in packages for digest in digests}
+    for manifest, digests, count in packages:
         yield Candidate(
             kind="weights",
-            path=leftovers.shown_path(registry, blobs.path(row.digest)),
-            why="no model has them",
-            size=size,
-            due=since / 1e6 + grace,
-            delete=_deletion_of_weights(registry, row.digest),
+            path=leftovers.shown_path(registry, registry.blobs.path(manifest)),
+            why=f"a package of {count:,} file{'' if count == 1 else 's'}, which no model has",
+            size=sum(map(sizes.of, digests)),
+            due=max((due[each] for each in digests), default=0.0),
+            delete=_never,
+            blobs=tuple(dict.fromkeys([manifest, *digests])),
         )
+    for digest in rows:
+        if digest not in in_packages:
+            yield Candidate(
+                kind="weights",
+                path=leftovers.shown_path(registry, registry.blobs.path(digest)),
+                why="no model has them",
+                size=sizes.of(digest),
+                due=due[digest],
+                delete=_never,
+                blobs=(digest,),
+            )
 
 
-def _deletion_of_weights(registry: OpenRegistry, digest: str) -> Callable[[], bool]:
-    def delete() -> bool:
-        with registry.store.write() as change:
-            # Another process may have added the same bytes meanwhile; during this transaction
-            # none can.
-            connection = change.connection
-            if blob_rows.referred(connection, digest) or blob_rows.served_by(connection, digest):
-                return False
-            blob_rows.forget(connection, digest)
-            registry.blobs.delete(digest)
-            return True
+def _never() -> bool:
+    raise AssertionError("blobs are deleted together")
 
-    return delete
+
+def _unused_packages(
+    connection: blob_rows.Connection, due: Mapping[str, float]
+) -> list[tuple[str, list[str], int]]:
+    """Return each package that nothing needs: manifest, blobs that go with it, number of files.
+
+    A blob goes with the package that can be deleted last, unless it must wait longer itself.
+
+    Args:
+        due: the blobs that nothing needs, and when each may be deleted.
+    """
+    found = []
+    taken: set[str] = set()
+    packages = [
+        (due.get(digest), digest, count)
+        for digest, count in blob_rows.unneeded_packages(connection)
+    ]
+    # Last those whose manifest something needs as a file: their files say when they may go.
+    packages.sort(key=lambda each: (each[0] is not None, each[0] or 0.0), reverse=True)
+    for moment, manifest, count in packages:
+        own = [
+            each
+            for each in (manifest, *tree_rows.digests(connection, manifest))
+            if each in due and each not in taken and (moment is None or due[each] <= moment)
+        ]
+        taken.update(own)
+        found.append((manifest, own, count))
+    return found
+
+
+class _Sizes:
+    """What the deletion of blobs frees: their files, and local copies that are no links."""
+
+    def __init__(self, registry: OpenRegistry, rows: Mapping[str, BlobRow]) -> None:
+        self._blobs = registry.blobs
+        self._rows = rows
+        self._here = registry.blobs.states(rows)
+        self._copied = set(digests_with_local_files(registry))
+        self._trees = {path.name for path in leftovers.entries(self._blobs.folder_path(TREES))}
+
+    def of(self, digest: str) -> int:
+        size, _ = self._here.get(digest, (None, None))
+        freed = self._rows[digest].size if size == self._rows[digest].size else 0
+        if digest in self._copied:
+            freed += size_of_copies(self._blobs, digest)
+        if digest in self._trees:
+            freed += leftovers.size_below(self._blobs.folder_path(TREES) / digest)
+        return freed
 
 
 def _strays(chain: Chain, grace: float) -> Iterator[Candidate]:
-    """Yield blobs, local copies and unpacked folders that the database does not know."""
+    """Yield blobs, local copies and folders of packages that the database does not know."""
     registry = chain.first
     blobs = registry.blobs
     with registry.store.read() as connection:
         known = blob_rows.digests(connection)
     found = [
-        (folder.name + path.name, path)
+        (folder.name + name, folder / name)
         for folder in leftovers.entries(blobs.folder_path(*BLOBS))
-        for path in leftovers.entries(folder)
+        for name in leftovers.names(folder)
+        if folder.name + name not in known
     ]
     # Those of upstream weights are a cache, which `cache.prune` empties.
     found += [
         (path.name, path)
         for name in (FILES, TREES)
         for path in leftovers.entries(blobs.folder_path(name))
-        if is_sha256(path.name) and not is_upstream_only(chain, path.name)
+        if path.name not in known
+        and is_sha256(path.name)
+        and not is_upstream_only(chain, path.name)
     ]
     for digest, path in found:
-        changed = None if digest in known or not is_sha256(digest) else last_change(path)
+        changed = last_change(path) if is_sha256(digest) else None
         if changed is not None:
             yield Candidate(
                 kind="stray",

@@ -57,6 +57,7 @@ class Candidate(Frozen, kw_only=True):
         delete: deletes it if it is still garbage, and returns True if it did.
         trouble: why it cannot be deleted; None if it can.
         named: False if nothing is there, and `delete` only forgets a row.
+        blobs: digests of what is deleted with others, not by `delete`; packages first.
     """
 
     kind: str
@@ -67,6 +68,7 @@ class Candidate(Frozen, kw_only=True):
     delete: Callable[[], bool]
     trouble: str | None = None
     named: bool = True
+    blobs: tuple[str, ...] = ()
 
 
 def in_temporary_folder(registry: OpenRegistry, grace: float) -> Iterator[Candidate]:
@@ -278,6 +280,13 @@ def entries(folder: Path) -> list[Path]:
     """Return what is in a folder, sorted; nothing if it does not exist, or is a link."""
     with disk_errors("looking for what can be deleted", folder), suppress(FileNotFoundError):
         return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+    return []
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names of what is in a folder, sorted; nothing if it does not exist."""
+    with disk_errors("looking for what can be deleted", folder), suppress(FileNotFoundError):
+        return sorted(os.listdir(folder)) if folder.is_dir() and not folder.is_symlink() else []
     return []
 
 

@@ -425,16 +425,73 @@ def mark_referred(connection: Connection, digest: str) -> None:
     )
 
 
-def forget(connection: Connection, digest: str) -> None:
-    """Delete the row of a blob that nothing refers to, and the URLs that served it.
+def unneeded_packages(connection: Connection) -> list[tuple[str, int]]:
+    """Return the packages that nothing needs as packages: digest, and number of files.
+
+    Something may need the manifest of one: as a file that has these bytes.
+    """
+    return _PACKAGES.sound(
+        connection,
+        "SELECT digest, (SELECT count(*) FROM tree_file WHERE tree = b.pk AND blob IS NOT NULL) "
+        f"FROM blob b WHERE total IS NOT NULL AND NOT {_PACKAGE_NEEDED.format('b.pk')}",
+    )
+
+
+_PACKAGES = Columns("blob", digest=DIGEST, files=COUNT)
+
+
+def files_in(connection: Connection, digests: Iterable[str]) -> dict[str, int]:
+    """Return how many files are listed of each of these blobs that is a package."""
+    rows = _PACKAGES.all(
+        connection,
+        "SELECT digest, (SELECT count(*) FROM tree_file WHERE tree = b.pk AND blob IS NOT NULL) "
+        "FROM blob b WHERE digest IN (SELECT value FROM json_each(?)) AND total IS NOT NULL",
+        (_listed(digests),),
+    )
+    return dict(rows)
+
+
+def forget_packages(connection: Connection, digests: Iterable[str]) -> None:
+    """Forget which files those of these blobs have that nothing needs as packages.
+
+    Otherwise their files could not be forgotten.
+    """
+    wanted = (
+        "SELECT pk FROM blob b WHERE digest IN (SELECT value FROM json_each(:digests)) "
+        f"AND total IS NOT NULL AND NOT {_PACKAGE_NEEDED.format('b.pk')}"
+    )
+    listed = {"digests": _listed(digests)}
+    keys = [key for (key,) in connection.execute(wanted, listed)]
+    for statement in (
+        "DELETE FROM tree_file WHERE tree = ?",
+        "DELETE FROM unpacked WHERE tree = ?",
+        "UPDATE blob SET total = NULL WHERE pk = ?",
+    ):
+        connection.executemany(statement, ((key,) for key in keys))
+
+
+def deletable(connection: Connection, digests: Iterable[str]) -> list[str]:
+    """Return those of these blobs that nothing needs, and that no package lists."""
+    rows = _DIGESTS.all(
+        connection,
+        "SELECT digest FROM blob b WHERE digest IN (SELECT value FROM json_each(?)) "
+        f"AND NOT {NEEDED} AND NOT EXISTS (SELECT 1 FROM tree_file WHERE blob = b.pk)",
+        (_listed(digests),),
+    )
+    return [digest for (digest,) in rows]
+
+
+def forget(connection: Connection, digests: Sequence[str]) -> None:
+    """Delete the rows of blobs that nothing refers to, and the URLs that served them.
 
     Of a package the list of its files goes with it, of an archive what it unpacks to.
     """
-    connection.execute(
-        "DELETE FROM url WHERE blob = (SELECT pk FROM blob WHERE digest = ?)", (digest,)
-    )
-    connection.execute("DELETE FROM unpacked WHERE archive = ?", (digest,))
-    connection.execute("DELETE FROM blob WHERE digest = ?", (digest,))
+    for statement in (
+        "DELETE FROM url WHERE blob = (SELECT pk FROM blob WHERE digest = ?)",
+        "DELETE FROM unpacked WHERE archive = ?",
+        "DELETE FROM blob WHERE digest = ?",
+    ):
+        connection.executemany(statement, ((digest,) for digest in digests))
 
 
 _SERVED = (

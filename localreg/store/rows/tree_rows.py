@@ -133,6 +133,17 @@ def file(connection: Connection, digest: str, path: str) -> PackageFile | None:
     return None if row is None else PackageFile(row[0], row[1], row[2], bool(row[3]))
 
 
+def digests(connection: Connection, digest: str) -> list[str]:
+    """Return the digests of the files of a package, each once."""
+    rows = _DIGESTS.all(
+        connection,
+        "SELECT DISTINCT b.digest FROM tree_file f JOIN blob b ON b.pk = f.blob "
+        f"WHERE f.tree = {_TREE}",
+        (digest,),
+    )
+    return [file for (file,) in rows]
+
+
 def packages_with(connection: Connection, digest: str) -> list[str]:
     """Return the digests of the packages that have a file with these bytes."""
     rows = _DIGESTS.all(

@@ -323,7 +323,7 @@ class TestDownloading:
         first = model.get_weights(raise_on_error=True)
         object_store.put("net.pt", b"other")
         Path(first).parent.chmod(0o755)
-        registry._chain.first.blobs.delete(model.digest)
+        registry._chain.first.blobs.delete([model.digest], [])
         with pytest.raises(DigestMismatchError, match="force_download"):
             model.get_weights(raise_on_error=True)
         path = model.get_weights(raise_on_error=True, force_download=True)

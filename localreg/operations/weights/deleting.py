@@ -1,0 +1,86 @@
+"""Delete bytes that nothing needs: many in one transaction, packages before their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from localreg.errors import NotARegistryError, StorageError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.registry import OpenRegistry
+from localreg.store.rows import blob_rows
+from localreg.values.frozen import Frozen
+
+# Of one transaction, which keeps other writers waiting: blobs, and files in the lists of packages.
+AT_ONCE, ROWS_AT_ONCE = 200, 5_000
+
+
+class Deleted(Frozen):
+    """What was deleted.
+
+    Attributes:
+        sizes: the bytes of each blob whose row and file are gone; 0 for one that was not here.
+        failed: why others could not be deleted, by digest.
+    """
+
+    sizes: dict[str, int]
+    failed: dict[str, str]
+
+
+def delete_unneeded(registry: OpenRegistry, digests: Sequence[str]) -> Deleted:
+    """Delete those of some blobs that nothing needs.
+
+    Another process may add the same bytes meanwhile: that is found out in the transaction that
+    deletes them. If this process is killed, gc goes on: nothing refers to what is left.
+
+    Args:
+        digests: packages before their files. Of a package that is only needed as the file that its
+            manifest is, the list of its files is forgotten.
+    """
+    sizes: dict[str, int] = {}
+    failed: dict[str, str] = {}
+    with registry.store.read() as connection:
+        files = blob_rows.files_in(connection, digests)
+    for batch in _batches(digests, files):
+        try:
+            _delete(registry, batch, sizes)
+        except (StorageError, NotARegistryError):
+            for digest in batch:  # most of them can be deleted
+                try:
+                    _delete(registry, [digest], sizes)
+                except (StorageError, NotARegistryError) as error:
+                    failed[digest] = str(error)
+    return Deleted({each: size for each, size in sizes.items() if each not in failed}, failed)
+
+
+def _batches(digests: Sequence[str], files: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield the digests in groups, each of so few blobs, and of so few files of packages."""
+    batch: list[str] = []
+    rows = 0
+    for digest in digests:
+        batch.append(digest)
+        rows += files.get(digest, 0)
+        if len(batch) == AT_ONCE or rows >= ROWS_AT_ONCE:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch
+
+
+def _delete(registry: OpenRegistry, digests: Sequence[str], sizes: dict[str, int]) -> None:
+    aside: list[Path] = []
+    try:
+        with registry.store.write() as change:
+            blob_rows.forget_packages(change.connection, digests)
+            gone = blob_rows.deletable(change.connection, digests)
+            blob_rows.forget(change.connection, gone)
+            for digest in gone:
+                sizes.setdefault(digest, 0)
+            sizes |= registry.blobs.delete(gone, aside)
+    finally:
+        if aside:
+            from localreg.blobs.archives.unpacking import remove_tree
+
+            for folder in aside:
+                with disk_errors("deleting weights", folder):
+                    remove_tree(folder)
