@@ -6,9 +6,11 @@ import re
 import sqlite3
 import sys
 import weakref
+from collections import Counter
 from contextlib import contextmanager
 
 _seen: dict[str, set[str]] | None = None
+_count: Counter[str] | None = None
 _hooked = False
 _FOLDER = "/localreg/store/"
 _READS = frozenset({"SELECT", "WITH", "INSERT", "REPLACE", "UPDATE", "DELETE"})
@@ -21,10 +23,8 @@ def recorded():
     Python names each connection that is opened to an audit hook; from then on its methods note what
     they are given. Connections that were opened before the block are not recorded.
     """
-    global _seen, _hooked  # an audit hook cannot be removed
-    if not _hooked:
-        sys.addaudithook(_hook)
-        _hooked = True
+    global _seen
+    _hook_in()
     _seen = {}
     try:
         yield _seen
@@ -32,12 +32,31 @@ def recorded():
         _seen = None
 
 
+@contextmanager
+def counted():
+    """Count the calls for each statement of a block; an `executemany` is one."""
+    global _count
+    _hook_in()
+    _count = Counter()
+    try:
+        yield _count
+    finally:
+        _count = None
+
+
+def _hook_in():
+    global _hooked  # an audit hook cannot be removed
+    if not _hooked:
+        sys.addaudithook(_hook)
+        _hooked = True
+
+
 class Watched(sqlite3.Connection):
     """A connection of a test; those of the sqlite3 module have no place for attributes."""
 
 
 def _hook(event, arguments):
-    if event != "sqlite3.connect/handle" or _seen is None:
+    if event != "sqlite3.connect/handle" or (_seen is None and _count is None):
         return
     connection = arguments[0]
     if type(connection) is sqlite3.Connection:
@@ -56,6 +75,8 @@ def _hook(event, arguments):
 
 
 def _note(sql):
+    if _count is not None:
+        _count[sql] += 1
     if _seen is None or not isinstance(sql, str):
         return
     names = _seen.setdefault(sql, set())

@@ -123,9 +123,9 @@ KEPT = (
     f"AND {_PACKAGE_KEPT.format('f.tree')}))"
 )
 # An archive that is outside, or that something needs or a URL served: its package is in the cache.
-# Of one that was only written on demand, nothing would bring back the package.
+# The zip that localreg makes of a package would not bring it back.
 _UNPACKED = (
-    "EXISTS (SELECT 1 FROM unpacked u WHERE u.tree = {0} AND ("
+    "EXISTS (SELECT 1 FROM unpacked u WHERE u.tree = {0} AND u.made = 0 AND ("
     "NOT EXISTS (SELECT 1 FROM blob a WHERE a.digest = u.archive) "
     "OR EXISTS (SELECT 1 FROM blob a WHERE a.digest = u.archive AND ("
     "EXISTS (SELECT 1 FROM url WHERE blob = a.pk) "
@@ -378,9 +378,11 @@ def give_up(connection: Connection, digests: Iterable[str]) -> list[str]:
     from. What URLs served them is forgotten too: otherwise they would stay as a cache.
 
     Returns:
-        The digests of what nothing needs now; packages before their files.
+        The digests of these blobs and of what goes with them, to be deleted if nothing needs
+        them; packages before their files.
     """
-    given_up: dict[str, None] = {}
+    own: dict[str, None] = {}
+    files: dict[str, None] = {}
     waiting = _with_packages(connection, digests)
     for key in waiting:  # it grows
         connection.execute(
@@ -390,13 +392,12 @@ def give_up(connection: Connection, digests: Iterable[str]) -> list[str]:
         )
         waiting += _without_archives(connection, key)
         for which in (_ITSELF, _ITS_FILES):
-            rows = connection.execute(
-                f"UPDATE blob AS b SET unreferenced = 0 WHERE {which} AND NOT {NEEDED} "
-                "RETURNING digest",
-                (key,),
+            connection.execute(
+                f"UPDATE blob AS b SET unreferenced = 0 WHERE {which} AND NOT {NEEDED}", (key,)
             )
-            given_up |= dict.fromkeys(digest for (digest,) in rows.fetchall())
-    return list(given_up)
+            rows = connection.execute(f"SELECT digest FROM blob WHERE {which}", (key,))
+            (own if which is _ITSELF else files).update(dict.fromkeys(each for (each,) in rows))
+    return [*own, *files]
 
 
 def _without_archives(connection: Connection, key: int) -> list[int]:
