@@ -118,7 +118,7 @@ def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
             with suppress(FileNotFoundError):  # deleted meanwhile
                 place.rename(target)
                 moved.append(target)
-        blob_rows.record_verified(change.connection, digest, None)
+        blob_rows.record_verified(change.connection, {digest: None})
     return moved
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Container, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
+from localreg.blobs.trees.local_tree import shown
 from localreg.errors import (
     CorruptBlobError,
     DamagedRegistryError,
@@ -17,6 +19,8 @@ from localreg.errors import (
     StorageFullError,
 )
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.operations.upkeep.leftovers import entries
+from localreg.operations.upkeep.package_checks import folder_differences, list_difference
 from localreg.operations.weights.locations import (
     check_upstream,
     digests_with_local_files,
@@ -27,10 +31,11 @@ from localreg.operations.weights.locations import (
 )
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.checking import damage, strange_values
-from localreg.store.rows import blob_rows, model_rows
+from localreg.store.rows import blob_rows, model_rows, tree_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
-from localreg.values.layout import FILES
+from localreg.values.layout import FILES, TREES
+from localreg.values.urls import is_sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +43,8 @@ if TYPE_CHECKING:
     from localreg.progress import Progress
 
 
+# What was hashed is recorded when it is so many blobs, or took so long.
+_AT_ONCE, _SECONDS = 500, 5.0
 DIFFERENT_COPY = "the local copy differs from the stored weights"
 
 
@@ -45,14 +52,16 @@ class Problem(Frozen, kw_only=True):
     """Something that is damaged or missing.
 
     Attributes:
-        kind: "database"; "row", a value in it that cannot be what it should be; "missing", "size"
-            or "digest" of a blob; "upstream", a blob that is damaged in the upstream registry that
-            keeps it; "file", a local copy; "tree", an unpacked package.
-        digest: of the weights; None for the database.
+        kind: "database"; "row", a value in it that cannot be what it should be, or a list of a
+            package's files that is not its manifest; "missing", "size" or "digest" of a blob;
+            "upstream", a blob that is damaged in the upstream registry that keeps it; "file", a
+            local copy; "tree", the folder of a package.
+        digest: of the blob; None for the database.
         path: relative to the registry; absolute if it is upstream.
         models: references of the models that have these weights.
         kept: True if the registry must keep the bytes; False if they can be downloaded again.
         text: what was found.
+        file: path of the blob in a package of these models; None if it is in none.
     """
 
     kind: str
@@ -61,6 +70,21 @@ class Problem(Frozen, kw_only=True):
     models: tuple[str, ...] = ()
     kept: bool = True
     text: str
+    file: str | None = None
+
+
+class Incomplete(Frozen):
+    """A package that lacks files.
+
+    Attributes:
+        digest: of the package.
+        models: references of the models that have it.
+        missing: the names of the files.
+    """
+
+    digest: str
+    models: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 class Verification(Frozen):
@@ -73,6 +97,8 @@ class Verification(Frozen):
         size: bytes of all that were checked.
         problems: what was found.
         elsewhere: number of blobs that only their URLs have. They were not checked.
+        incomplete: packages that lack files which their own index names. They were added like this,
+            so it is no damage.
     """
 
     checked: int
@@ -80,6 +106,7 @@ class Verification(Frozen):
     size: int
     problems: tuple[Problem, ...]
     elsewhere: int = 0
+    incomplete: tuple[Incomplete, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -99,7 +126,7 @@ def verify(
 
     Args:
         full: hash every byte, also of files that did not change since they were last hashed and
-            of files upstream, and compare unpacked packages with their archives.
+            of files upstream, and in the folders of packages.
         models: ids of the models whose weights are checked; None for all.
         progress: called with the bytes checked so far, and with all bytes.
     """
@@ -112,35 +139,30 @@ def verify(
     with registry.store.read() as connection:
         rows = _wanted_rows(connection, models)
         kept = blob_rows.kept_digests(connection)
-    total, done, hashed = sum(row.size for row in rows), 0, 0
-    away = [row for row in rows if row.digest not in kept and _is_away(chain, registry, row)]
-    for row in rows:
-        checked = _Check(chain, registry, row, row.digest in kept, full)
-        found = checked.run()
-        hashed += checked.hashed
-        # Another process may have removed the model or a local copy meanwhile: look again. Damage
-        # that was read is certain, and upstream it is recorded: the next look avoids it.
-        if found and _is_still_known(registry, row.digest):
-            certain = any(each.kind in ("digest", "upstream") for each in found)
-            problems += found if certain else checked.run()
-        done += row.size
-        if progress is not None:
-            progress(done, total)
+        packages = blob_rows.packages(connection)
+    looker = _Looker(chain, registry, kept, packages, full)
+    total, done, away, size = sum(row.size for row in rows), 0, 0, 0
+    incomplete: list[Incomplete] = []
+    with looker.recording():
+        for row in rows:
+            if row.digest not in kept and looker.is_away(row):
+                away += 1
+            else:
+                size += row.size
+            if not looker.is_unchanged(row):
+                problems += looker.problems(row)
+            if row.digest in packages and row.facts is not None:
+                incomplete += looker.incomplete(row)
+            done += row.size
+            if progress is not None:
+                progress(done, total)
     if full and models is None:
-        problems += _copies_of_others(registry, {row.digest for row in rows})
-    size = total - sum(row.size for row in away)
-    return Verification(len(rows) - len(away), hashed, size, tuple(problems), len(away))
-
-
-def _is_still_known(registry: OpenRegistry, digest: str) -> bool:
-    with registry.store.read() as connection:
-        return blob_rows.blob(connection, digest) is not None
-
-
-def _is_away(chain: Chain, registry: OpenRegistry, row: BlobRow) -> bool:
-    """Return True if there is no file with these bytes here, good or damaged, nor upstream."""
-    here = registry.blobs.ctime(row.digest) is not None
-    return not here and holder(chain, row.digest, row.size) is None
+        known = {row.digest for row in rows}
+        problems += _copies_of_others(registry, known)
+        problems += _folders_of_others(chain, registry, known)
+    return Verification(
+        len(rows) - away, looker.hashed, size, tuple(problems), away, tuple(incomplete)
+    )
 
 
 def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator[Problem]:
@@ -161,6 +183,23 @@ def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator
                     path=str(path.relative_to(registry.root)),
                     kept=False,
                     text=DIFFERENT_COPY,
+                )
+
+
+def _folders_of_others(
+    chain: Chain, registry: OpenRegistry, known: Container[str]
+) -> Iterator[Problem]:
+    """Yield the damaged folders of packages that only upstream registries record."""
+    for folder in entries(registry.blobs.folder_path(TREES)):
+        if is_sha256(folder.name) and folder.name not in known:
+            found = folder_differences(chain, registry, folder.name, full=True)
+            if found:
+                yield Problem(
+                    kind="tree",
+                    digest=folder.name,
+                    path=str(folder.relative_to(registry.root)),
+                    kept=False,
+                    text=f"the folder of a package: {shown(found)}",
                 )
 
 
@@ -187,6 +226,7 @@ def verify_chosen(
         sum(each.size for each in done),
         tuple(problem for each in done for problem in each.problems),
         sum(each.elsewhere for each in done),
+        tuple(package for each in done for package in each.incomplete),
     )
 
 
@@ -224,59 +264,141 @@ def row_problems(registry: OpenRegistry, *, of_blobs: bool = False) -> list[Prob
 
 
 def _wanted_rows(connection: blob_rows.Connection, models: Iterable[str] | None) -> list[BlobRow]:
+    """Return the rows of all blobs, or of the weights of some models with the files of packages."""
     if models is None:
         return blob_rows.blobs(connection)
-    digests = {
-        weights.digest
-        for model_id in models
-        for weights in model_rows.weights(connection, model_id)
-        if weights.digest
-    }
-    found = (blob_rows.blob(connection, digest) for digest in sorted(digests))
-    return [row for row in found if row is not None]
+    digests: set[str] = set()
+    for model_id in models:
+        for weights in model_rows.weights(connection, model_id):
+            if weights.digest is not None:
+                digests.add(weights.digest)
+                digests.update(
+                    tree_rows.digests(connection, weights.digest) if weights.tree else ()
+                )
+    found = blob_rows.rows_of(connection, digests)
+    return [found[digest] for digest in sorted(found)]
+
+
+class _Looker:
+    """Looks at blobs one after the other.
+
+    Attributes:
+        hashed: how many were read and hashed.
+    """
+
+    def __init__(
+        self, chain: Chain, registry: OpenRegistry, kept: set[str], packages: set[str], full: bool
+    ) -> None:
+        self.chain, self.registry = chain, registry
+        self.kept, self.packages, self.full = kept, packages, full
+        self.hashed = 0
+        self._state = registry.blobs.state_reader()
+        self._copied = set(digests_with_local_files(registry))
+        self._ctimes: dict[str, int | None] = {}
+        self._recorded = time.monotonic()
+
+    def is_unchanged(self, row: BlobRow) -> bool:
+        """Return True if there is nothing to look at; most blobs need no more."""
+        digest = row.digest
+        if self.full or digest in self._copied or digest in self.packages:
+            return False
+        try:
+            return self._state(digest) == (row.size, row.ctime)
+        except (StorageError, NotARegistryError):  # it is looked at again, and reported
+            return False
+
+    def is_away(self, row: BlobRow) -> bool:
+        """Return True if there is no file with these bytes here, good or damaged, nor upstream."""
+        return self._state(row.digest) is None and holder(self.chain, row.digest, row.size) is None
+
+    def problems(self, row: BlobRow) -> list[Problem]:
+        """Return the problems of a blob."""
+        found = _Check(self, row).run()
+        # Another process may have removed the model or a local copy meanwhile: look again. Damage
+        # that was read is certain, and upstream it is recorded: the next look avoids it.
+        if not found or any(each.kind in ("digest", "upstream") for each in found):
+            return found
+        with self.registry.store.read() as connection:
+            known = blob_rows.blob(connection, row.digest)
+        return [] if known is None else _Check(self, row, again=True).run()
+
+    def incomplete(self, row: BlobRow) -> list[Incomplete]:
+        """Return the package if it lacks files that its own index names."""
+        missing = (row.facts or {}).get("missing")
+        if type(missing) is not list or not missing:
+            return []
+        with self.registry.store.read() as connection:
+            uses = blob_rows.uses(connection, row.digest)
+        models = tuple(dict.fromkeys(use.ref for use in uses if use.path is None))
+        names = tuple(name for name in missing if type(name) is str)
+        return [Incomplete(row.digest, models, names)] if models and names else []
+
+    def note(self, digest: str, ctime: int | None) -> None:
+        """Note that a blob was hashed, to be recorded soon with others."""
+        self._ctimes[digest] = ctime
+        if len(self._ctimes) >= _AT_ONCE or time.monotonic() - self._recorded > _SECONDS:
+            self._record()
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """A block at whose end everything is recorded that was noted."""
+        try:
+            yield
+        finally:
+            self._record()
+
+    def _record(self) -> None:
+        ctimes, self._ctimes = self._ctimes, {}
+        self._recorded = time.monotonic()
+        if ctimes:
+            with (
+                suppress(ReadOnlyRegistryError, StorageFullError),  # found, but not recorded
+                self.registry.store.write() as change,
+            ):
+                blob_rows.record_verified(change.connection, ctimes)
 
 
 class _Check:
-    """The check of one blob, its local copies and its unpacked package."""
+    """The check of one blob, its local copies and its folder if it is a package.
 
-    def __init__(
-        self,
-        chain: Chain,
-        registry: OpenRegistry,
-        row: BlobRow,
-        kept: bool,
-        full: bool,
-    ) -> None:
-        self._chain, self._registry = chain, registry
-        self._blobs = registry.blobs
+    Args:
+        again: True if the bytes were hashed just now.
+    """
+
+    def __init__(self, looker: _Looker, row: BlobRow, *, again: bool = False) -> None:
+        self._looker = looker
+        self._chain, self._registry = looker.chain, looker.registry
+        self._blobs = looker.registry.blobs
         self._row = row
-        self._kept = kept
-        self._full = full
-        self.hashed = 0
+        self._kept = row.digest in looker.kept
+        self._full = looker.full
+        self._again = again
 
     def run(self) -> list[Problem]:
         try:
-            return [*self._blob(), *self._local_copies(), *self._tree()]
+            found = [*self._blob(), *self._local_copies()]
+            if self._row.digest in self._looker.packages:
+                found += self._package()
+            elif self._full:
+                found += self._unpacked()
         except (StorageError, NotARegistryError) as error:  # the others can still be checked
             return [self._problem("missing", self._blobs.path(self._row.digest), str(error))]
+        return found
 
     def _problem(self, kind: str, path: Path, text: str) -> Problem:
         root = self._registry.root
+        with self._registry.store.read() as connection:
+            uses = blob_rows.uses(connection, self._row.digest)
         return Problem(
             kind=kind,
             digest=self._row.digest,
             path=str(path.relative_to(root) if path.is_relative_to(root) else path),
-            models=self._models(),
+            # Each model once, however many of its revisions have the blob.
+            models=tuple(dict.fromkeys(use.ref for use in uses)),
             kept=self._kept,
             text=text,
+            file=next((use.path for use in uses if use.path is not None), None),
         )
-
-    def _models(self) -> tuple[str, ...]:
-        """Return the models of the blob: each once, however many of its revisions have it."""
-        with self._registry.store.read() as connection:
-            return tuple(
-                dict.fromkeys(use.ref for use in blob_rows.uses(connection, self._row.digest))
-            )
 
     def _blob(self) -> Iterator[Problem]:
         row, path = self._row, self._blobs.blob(self._row.digest)
@@ -288,7 +410,7 @@ class _Check:
                 yield from self._upstream(path)
         elif size != row.size:
             yield self._problem("size", path, f"it has {size:,} bytes instead of {row.size:,}")
-        elif self._full or self._blobs.ctime(row.digest) != row.ctime:
+        elif (self._full and not self._again) or self._blobs.ctime(row.digest) != row.ctime:
             yield from self._hash(path)
 
     def _upstream(self, path: Path) -> Iterator[Problem]:
@@ -301,7 +423,7 @@ class _Check:
         elif holding is not None and (
             self._full or is_known_damaged(self._chain.first, holding, row.digest)
         ):
-            self.hashed = 1
+            self._looker.hashed += 1
             try:
                 check_upstream(self._chain.first, holding, row.digest)
             except CorruptBlobError as error:
@@ -310,16 +432,12 @@ class _Check:
     def _hash(self, path: Path) -> Iterator[Problem]:
         from localreg.blobs.staging.hashing import file_digest
 
-        self.hashed = 1
+        self._looker.hashed += 0 if self._again else 1
         ctime = self._blobs.ctime(self._row.digest)
         with disk_errors("verifying weights", path):
             found = file_digest(path)
         right = found == self._row.digest
-        with (
-            suppress(ReadOnlyRegistryError, StorageFullError),  # found, but not recorded
-            self._registry.store.write() as change,
-        ):
-            blob_rows.record_verified(change.connection, self._row.digest, ctime if right else None)
+        self._looker.note(self._row.digest, ctime if right else None)
         if not right:
             yield self._problem("digest", path, f"its bytes changed: the sha256 is now {found}")
 
@@ -353,10 +471,22 @@ class _Check:
             return False
         return not self._full or file_digest(path) == self._row.digest
 
-    def _tree(self) -> Iterator[Problem]:
+    def _package(self) -> Iterator[Problem]:
+        """Check the list of a package's files, and its folder."""
+        digest, size = self._row.digest, self._row.size
+        wrong = list_difference(self._registry, digest)
+        if wrong is None:
+            folder = self._blobs.folder_path(TREES) / digest
+            found = folder_differences(self._chain, self._registry, digest, full=self._full)
+            if found:
+                yield self._problem("tree", folder, f"the folder of a package: {shown(found)}")
+        elif self._kept or holder(self._chain, digest, size) is not None:
+            yield self._problem("row", self._registry.store.path, wrong)
+
+    def _unpacked(self) -> Iterator[Problem]:
         from localreg.blobs.local_files import unpacked_trees
 
-        folder = unpacked_trees.tree(self._blobs, self._row.digest) if self._full else None
+        folder = unpacked_trees.tree(self._blobs, self._row.digest)
         holding = None if folder is None else holder(self._chain, self._row.digest, self._row.size)
         if folder is None or holding is None:
             return

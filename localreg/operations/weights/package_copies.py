@@ -93,6 +93,19 @@ def package_folder(chain: Chain, registry: OpenRegistry, digest: str, *, verify:
         return package.folder(chain.first.blobs_of_full_disk)
 
 
+def differences(chain: Chain, registry: OpenRegistry, digest: str, folder: Path) -> list[str]:
+    """Return how a folder differs from a package, a sentence each; the bytes are not looked at.
+
+    Args:
+        registry: the registry with the folder.
+
+    Raises:
+        CorruptBlobError: no registry has recorded the files of the package.
+    """
+    package = _Package(chain, registry, digest, verify=False)
+    return package.differences(registry.blobs, folder)
+
+
 def package_file(
     chain: Chain, registry: OpenRegistry, digest: str, path: str, *, verify: bool
 ) -> Path:
@@ -235,7 +248,7 @@ class _Package:
                 if known is not None:
                     return known
             for _ in range(_TRIES):
-                wrong = [] if seen is None else self._differences(blobs, place)
+                wrong = [] if seen is None else self.differences(blobs, place)
                 if seen is not None and not wrong:
                     return place
                 if self._is_made(blobs, seen, wrong):
@@ -252,13 +265,13 @@ class _Package:
         for each in given:
             try:
                 place = each.blobs.folder_path("trees") / self._digest
-                if local_tree.seen_at(place) and not self._differences(each.blobs, place):
+                if local_tree.seen_at(place) and not self.differences(each.blobs, place):
                     return place
             except OSError:  # it cannot be read any more
                 continue
         return None
 
-    def _differences(self, blobs: BlobStore, place: Path) -> list[str]:
+    def differences(self, blobs: BlobStore, place: Path) -> list[str]:
         """Return how a folder differs from the package, a sentence each."""
         wrong: list[str] = []
         if not local_tree.is_whole(str(place), self._entries):

@@ -132,8 +132,7 @@ def record_package(change: Change, staged: StagedPackage, kept: Kept) -> Held:
     for digest, (upstream, size) in staged.upstream.items():
         record_kept_upstream(change, upstream, digest, size)
     blob_rows.mark_many_referred(connection, staged.here)
-    for digest, ctime in staged.checked.items():
-        blob_rows.record_verified(connection, digest, ctime)
+    blob_rows.record_verified(connection, staged.checked)
     if not tree_rows.is_recorded(connection, staged.digest, staged.manifest):
         tree_rows.record(connection, staged.digest, staged.manifest)
     blob_rows.remember_files(connection, staged.seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from localreg import log
 from localreg.errors import DamagedRowError
@@ -292,11 +292,12 @@ def _listed(digests: Iterable[str]) -> str:
     return json.dumps(list(digests))
 
 
-def record_verified(connection: Connection, digest: str, ctime: int | None) -> None:
-    """Record that a blob was hashed again, and its ctime; None if it was damaged."""
-    connection.execute(
+def record_verified(connection: Connection, ctimes: Mapping[str, int | None]) -> None:
+    """Record that blobs were hashed again, and their ctimes; None for one that was damaged."""
+    moment = now()
+    connection.executemany(
         "UPDATE blob SET verified = ?, ctime = ? WHERE digest = ?",
-        (None if ctime is None else now(), ctime, digest),
+        ((None if ctime is None else moment, ctime, digest) for digest, ctime in ctimes.items()),
     )
 
 
@@ -322,6 +323,15 @@ def _holds(connection: Connection, condition: str, digest: str) -> bool:
 def kept_digests(connection: Connection) -> set[str]:
     """Return the digests of the blobs that the registry must keep."""
     rows = _DIGESTS.sound(connection, f"SELECT digest FROM blob b WHERE {KEPT}")
+    return {digest for (digest,) in rows}
+
+
+def packages(connection: Connection) -> set[str]:
+    """Return the digests of the blobs that are packages, or should be."""
+    rows = _DIGESTS.sound(
+        connection,
+        f"SELECT digest FROM blob b WHERE total IS NOT NULL OR {_PACKAGE_REFERRED.format('b.pk')}",
+    )
     return {digest for (digest,) in rows}
 
 

@@ -141,13 +141,14 @@ def test_local_copies_are_verified_too(registry, file):
     assert registry.verify(full=True).ok
 
 
-def test_unpacked_files_are_compared_with_their_archive(registry, tmp_path):
+def test_the_bytes_of_a_package_in_its_folder_are_compared(registry, tmp_path):
     folder = tmp_path / "pkg"
     folder.mkdir()
     (folder / "a.txt").write_text("right")
     model = registry.add(folder, "p")
     tree = Path(model.get_local_copy())
-    (tree / "a.txt").chmod(0o644)
+    tree.chmod(0o755)
+    (tree / "a.txt").unlink()  # else the blob would be written to
     (tree / "a.txt").write_text("wrong")
     assert registry.verify().ok
     (problem,) = registry.verify(full=True).problems
