@@ -434,12 +434,14 @@ def test_the_error_names_a_folder_that_the_user_may_not_enter(public_folder, chi
     """Every call raises localreg's own error."""
     root = public_folder / "registry"
     fill(root, public_folder)
-    with Registry(root) as registry:
-        registry.model("package").get_local_copy(raise_on_error=True)
+    (root / "trees").mkdir(exist_ok=True)
     (root / closed).chmod(0o700)
     told = children.run(ask, root, public_folder / "free")
     why = f"you may not enter {root / closed} (mode 0700, user 0, group 0): only its owner may"
-    assert why in told["tree"]
+    if closed.startswith("blobs"):
+        assert why in told["tree"]
+    else:  # it is made of the blobs, elsewhere
+        assert (Path(told["tree"]) / "deep" / "a.txt").read_text() == "packed"
     assert why in told["doctor"]
     assert why in told["verify"]
     if closed != "trees":

@@ -33,7 +33,9 @@ def use_in_place(stick, sources, journal):
 
     from localreg import InputModel, Model, Registry
     from localreg.blobs.local_files.local_file import is_local_file
+    from localreg.blobs.trees.local_tree import differences
     from localreg.registry import open_registry
+    from localreg.store.rows import tree_rows
 
     root = Path(stick) / journal
     told = {"copies": {}, "writable": set(), "same": []}
@@ -44,8 +46,14 @@ def use_in_place(stick, sources, journal):
             first, second = Path(model.get_local_copy()), Path(model.get_local_copy())
             told["same"].append(first == second)
             # Settled: another local copy is a look at two files, and reads nothing.
-            blobs, name = registry._chain.first.blobs, first.name if first.is_file() else "pkg.zip"
-            told["same"].append(is_local_file(blobs, model.digest, model.size, name))
+            registry_ = registry._chain.first
+            if source.is_file():
+                settled = is_local_file(registry_.blobs, model.digest, model.size, first.name)
+            else:
+                with registry_.store.read() as connection:
+                    entries = tree_rows.entries(connection, model.digest)
+                settled = differences(first, entries, executable=False) == []
+            told["same"].append(settled)
             if source.is_file():
                 told["copies"][source.name] = first.name
                 told["same"].append(first.read_bytes() == source.read_bytes())

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 
 from localreg import log
@@ -277,23 +278,20 @@ class _Package:
         if not local_tree.is_whole(str(place), self._entries):
             wrong = local_tree.differences(place, self._entries, executable=True)
             without = wrong and local_tree.differences(place, self._entries, executable=False)
-            if without != wrong and not self._has_executable_bits(blobs):
+            if without != wrong and not self._has_executable_bits(blobs, place):
                 wrong = without
         if not wrong and self._verify:
             wrong = local_tree.changed_bytes(place, self._manifest().files)
         return wrong
 
-    def _has_executable_bits(self, blobs: BlobStore) -> bool:
-        """Return True if files in a registry are executable or not as they are told to be."""
+    def _has_executable_bits(self, blobs: BlobStore, place: Path) -> bool:
+        """Return True if files in a registry are executable or not, as a program wants them."""
+        manifest = blobs.blob(self._digest)
+        if os.path.lexists(manifest) and manifest.lstat().st_mode & 0o100:
+            return False  # no blob is executable where that can be chosen
         if blobs.root == self._chain.first.root and blobs.cache_name is None:
-            with blobs.temporary("probe") as probe:
-                return local_tree.keeps_executable_bits(probe)
-        # Nothing is written there. No blob is executable if the file system can keep that.
-        return not any(
-            stat.S_IMODE(path.lstat().st_mode) & 0o100
-            for path in [blobs.blob(self._digest)]
-            if path.exists()
-        )
+            return _keeps_executable_bits(blobs, place.lstat().st_dev)
+        return True  # nothing is written there
 
     def _manifest(self) -> Manifest:
         """Return the files of the package, after checking that they have its digest."""
@@ -334,6 +332,13 @@ class _Package:
                 self._digest[:12], local_tree.shown(wrong), moved,
             )  # fmt: skip
         return made
+
+
+@cache
+def _keeps_executable_bits(blobs: BlobStore, device: int) -> bool:
+    """Return True if files on a device, where a registry is, can be executable or not."""
+    with blobs.temporary("probe") as probe:
+        return local_tree.keeps_executable_bits(probe)
 
 
 def _made_readonly(path: str, status: os.stat_result) -> bool:
