@@ -182,3 +182,57 @@ def test_a_bad_line_of_the_ignore_file_is_named(run, registry):
     code, _, err = run("add", "bert")
     assert (code, registry.models()) == (1, [])
     assert "bert/.localregignore, line 2, cannot have the pattern '!b'" in err
+
+
+@needs_modes
+def test_one_file_of_a_package_is_copied_with_its_right_to_execute(run, registry):
+    registry.add("bert")
+    code, out, _ = run("get", "bert", "--file", "run.sh", "-o", "out/")
+    copy = Path("out", "run.sh")
+    assert (code, out) == (0, f"{copy}\n")
+    assert (copy.read_bytes(), copy.stat().st_mode & 0o777) == (b"#!/bin/sh\n", 0o755)
+    assert run("get", "bert", "--file", "vocab/words.txt", "-o", "words")[0] == 0
+    assert Path("words").stat().st_mode & 0o111 == 0
+
+
+def test_one_file_of_a_package_goes_to_stdout_or_its_path_does(run, registry):
+    registry.add("bert")
+    assert run("get", "bert", "--file", "vocab/words.txt", "-o", "-") == (0, "a b", "")
+    code, out, _ = run("path", "bert", "--file", "vocab/words.txt")
+    assert (code, Path(out.strip()).read_bytes()) == (0, b"a b")
+
+
+@pytest.mark.parametrize("command", ["get", "path"])
+def test_a_file_that_a_package_does_not_have_is_named_with_one_that_it_has(run, registry, command):
+    registry.add("bert")
+    code, out, err = run(command, "bert", "--file", "words.txt")
+    assert (code, out) == (3, "")
+    assert "the package has no file words.txt; did you mean vocab/words.txt?" in err
+    code, _, err = run(command, "bert", "--file", "vocab")
+    assert (code, "name a file in it, such as vocab/words.txt" in err) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["get", "path"])
+def test_a_file_and_an_archive_exclude_each_other(run, registry, command):
+    registry.add("bert")
+    code, _, err = run(command, "bert", "--file", "run.sh", "--archive")
+    assert (code, "exclude each other" in err) == (2, True)
+
+
+@needs_modes
+def test_a_private_copy_of_a_package_is_whole_and_can_be_changed(run, registry):
+    registry.add("bert")
+    assert run("get", "bert", "-o", "mine")[:2] == (0, "mine\n")
+    assert Path("mine/run.sh").stat().st_mode & 0o777 == 0o755
+    assert Path("mine/logs").is_dir()
+    Path("mine/vocab/words.txt").write_bytes(b"changed")
+    assert Path(registry.model("bert").get_local_copy(), "vocab/words.txt").read_bytes() == b"a b"
+
+
+def test_a_package_goes_to_stdout_only_as_one_file_or_as_an_archive(run, registry):
+    registry.add("bert")
+    code, out, err = run("get", "bert", "-o", "-")
+    assert (code, out) == (2, "")
+    assert "--file" in err
+    assert "--archive" in err
+    assert run("get", "bert", "--archive", "-o", "a/")[:2] == (0, f"{Path('a', 'bert.zip')}\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from localreg.cli.commands.path import ARCHIVE, local_path
+from localreg.cli.commands.path import ARCHIVE, FILE, local_path
 from localreg.cli.output import IN_REGISTRY, MODEL, opened, print_file
 from localreg.cli.streams import already
 from localreg.errors import PathExistsError
@@ -26,9 +26,17 @@ from localreg.operations.weights import local_copies
     help="A folder, or the name of a new file; - is stdout.",
 )
 @click.option("-f", "--force", is_flag=True, help="Replace a file that exists.")
+@FILE
 @ARCHIVE
 @IN_REGISTRY
-def get_command(model: str, output: str, force: bool, archive: bool, directory: str | None) -> None:
+def get_command(
+    model: str,
+    output: str,
+    force: bool,
+    file: str | None,
+    archive: bool,
+    directory: str | None,
+) -> None:
     """Copy a MODEL's weights to a file or folder of yours.
 
     By default the copy is in the working directory and has the original name. You may change it.
@@ -36,7 +44,7 @@ def get_command(model: str, output: str, force: bool, archive: bool, directory: 
     """
     with opened(directory) as chain:
         found = resolve_model(chain, model)
-        source = local_path(chain, found, archive=archive)
+        source = local_path(chain, found, file=file, archive=archive)
         if output == "-":
             _print_file(source)
             return
@@ -47,11 +55,18 @@ def get_command(model: str, output: str, force: bool, archive: bool, directory: 
                 path=str(place),
             )
         if place.is_dir() or output.endswith(("/", os.sep)):
-            place /= local_copies.own_name(chain, found, source)
+            name = file and file.rstrip("/").rpartition("/")[2]
+            place /= name or local_copies.own_name(chain, found, source)
         if os.path.lexists(place) and not force:
             remedy = "delete it first" if source.is_dir() or place.is_dir() else "-f replaces it"
             raise PathExistsError(f"{place} exists already; {remedy}", path=str(place))
-        local_copies.copy_to(chain, source, absolute("--output", place), replace=force)
+        local_copies.copy_to(
+            chain,
+            source,
+            absolute("--output", place),
+            replace=force,
+            executable=local_copies.is_executable(chain, found, file),
+        )
     with already(f"{place} was written"):
         click.echo(place)
 
@@ -59,5 +74,8 @@ def get_command(model: str, output: str, force: bool, archive: bool, directory: 
 def _print_file(source: Path) -> None:
     """Write a file to stdout, byte by byte."""
     if source.is_dir():
-        raise click.UsageError("a package is a folder; write it to stdout with --archive")
+        raise click.UsageError(
+            "a package is a folder; to stdout goes one file of it (--file), or all as an archive "
+            "(--archive)"
+        )
     print_file(source)

@@ -20,25 +20,36 @@ if TYPE_CHECKING:
 ARCHIVE = click.option(
     "--archive", is_flag=True, help="Give a package as an archive, not a folder."
 )
+FILE = click.option(
+    "--file", metavar="PATH", help="Only this file of a package; `localreg files` lists them."
+)
 
 
 @click.command("path")
 @MODEL
+@FILE
 @ARCHIVE
 @IN_REGISTRY
-def path_command(model: str, archive: bool, directory: str | None) -> None:
+def path_command(model: str, file: str | None, archive: bool, directory: str | None) -> None:
     """Print the local path of a MODEL's weights.
 
     Weights that are only at a URL are downloaded first. The path is a file, or a folder for a
     package. It is read-only if the registry keeps the weights.
     """
     with opened(directory) as chain:
-        click.echo(local_path(chain, resolve_model(chain, model), archive=archive))
+        click.echo(local_path(chain, resolve_model(chain, model), file=file, archive=archive))
 
 
-def local_path(chain: Chain, found: Found, *, archive: bool) -> Path:
-    """Return the file of a model, or the folder of a package; show progress on a terminal."""
+def local_path(chain: Chain, found: Found, *, file: str | None, archive: bool) -> Path:
+    """Return a file of a model, or the folder of a package; show progress on a terminal.
+
+    Args:
+        file: which file of a package; None for the whole.
+        archive: give a package as an archive.
+    """
+    if file is not None and archive:
+        raise click.UsageError("--file and --archive exclude each other; give one of them")
     with shown_progress(f"Fetching {reading.row(found).ref}") as progress:
         return local_copies.local_copy(
-            chain, found, extract=False if archive else None, progress=progress
+            chain, found, extract=False if archive else None, file=file, progress=progress
         )
