@@ -1,4 +1,4 @@
-"""P1, P4, P30: a kill at any place loses nothing of earlier calls, and gc deletes what it left."""
+"""P1, P4, P28, P30: a kill at any place loses nothing, and gc deletes what it left."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import pytest
 from support.contents import check_sound, unaccounted
-from support.killed_calls import CALLS, prepare
+from support.killed_calls import CALLS, NEW_PACKAGE, OVERLAPPING, PACKAGE, prepare
 from support.kills import Killer
 from support.proofs import TIMES
+from support.trees import File, digest_of, look, zipped
 
 from localreg import Registry
 from localreg.blobs.archives.unpacking import remove_tree
@@ -21,6 +22,7 @@ TAKEN_AWAY = {  # models that a call removes
     "remove with weights": "packed",
     "remove with an upload": "uploaded",
     "gc": "packed",
+    "restore a package": "packed",
 }
 
 
@@ -45,7 +47,8 @@ def prepared(tmp_path_factory):
 
     site = FileSite()
     try:
-        prepare(folder, site.url("/net.pt"))
+        site.files["/pkg.zip"] = zipped(PACKAGE | {"z": File(b"in the archive")})
+        prepare(folder, site.url("/net.pt"), site.url("/pkg.zip"))
         with Registry(folder / "other", durability="fast") as other:
             other.add(folder / "above.pt", "there")
         shutil.copytree(folder, copy)
@@ -54,14 +57,27 @@ def prepared(tmp_path_factory):
         site.close()
 
 
+TREES = {digest_of(tree): tree for tree in (PACKAGE, OVERLAPPING, NEW_PACKAGE)}
+
+
+def check_packages(registry):
+    """Check that a local folder of each package can be had, and is whole."""
+    for model in registry.models(archived=True):
+        if model.digest in TREES:
+            assert look(model.get_local_copy(raise_on_error=True)) == TREES[model.digest]
+
+
 def check(folder, name):
     """Open the registry after a kill, collect, and check what is there."""
     check_sound(folder / "registry")
     upstream = [folder / "other"] if name == "adopt" else []
     with Registry(folder / "registry", durability="fast", upstream=upstream) as registry:
         names = {each.name for each in registry.models(archived=True)}
-        wanted = {"kept", "packed", "fetched", "uploaded"} - {TAKEN_AWAY.get(name)}
-        assert wanted <= names, "P1: what was acknowledged before is there"
+        wanted = {"kept", "packed", "overlapping", "from-archive", "fetched", "uploaded"}
+        assert wanted - {TAKEN_AWAY.get(name)} <= names, "P1: what was acknowledged before is there"
+        if name == "add a folder with damaged blobs":  # they were damaged before
+            registry.add(folder / "pkg", "again")
+        check_packages(registry)
         if name == "repair":
             assert registry.repair().lost == ()
         done = registry.gc(grace_seconds=0, dry_run=False)
@@ -69,6 +85,7 @@ def check(folder, name):
         assert registry.gc(grace_seconds=0).garbage == ()
         verified = registry.verify(full=True)
         assert verified.ok, verified.problems
+        check_packages(registry)
     assert unaccounted(folder / "registry", folder / "share") == []
     if (folder / "registry2").exists():
         with Registry(folder / "registry2", durability="fast") as registry:

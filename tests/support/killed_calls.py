@@ -4,28 +4,45 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from localreg import InputModel, Model, OutputModel, Registry, Task
+from support.trees import DAMAGES, File, plant
+
+from localreg import InputModel, Model, OutputModel, Registry, StorageManager, Task
 from localreg.operations.reports import pages
 from localreg.operations.upkeep import cache
 
+PACKAGE = {
+    "a": File(b"a" * 1_000),
+    "b": File(b"b" * 1_000),
+    "deep/c": File(b"c" * 1_000),
+    "same": File(b"a" * 1_000),
+    "run.sh": File(b"#!/bin/sh", executable=True),
+    "logs": None,
+}
+OVERLAPPING = PACKAGE | {"b": File(b"B" * 1_000), "deep/new": File(b"new" * 1_000)}
+NEW_PACKAGE = OVERLAPPING | {"run.sh": File(b"#!/bin/sh -e", executable=True), "d": File(b"d")}
 
-def prepare(folder, url):
+
+def prepare(folder, url, zip_url):
     """Make a registry, and files for the calls, in a folder.
 
-    It has a model of each kind: kept, a package, removed, referred to and uploaded; a task; a
-    download of `url`; and an upstream registry.
+    It has a model of each kind: kept, packages that share files, one from an archive, removed,
+    referred to and uploaded; a task; a download of `url`; and an upstream registry.
     """
     for name in ("w", "new", "second", "moved", "linked", "up", "above"):
         (folder / f"{name}.pt").write_bytes(name.encode() * 1_000)
-    (folder / "pkg" / "deep").mkdir(parents=True)
-    for name in ("a", "b", "deep/c"):
-        (folder / "pkg" / name).write_bytes(name.encode() * 1_000)
+    plant(folder / "pkg", PACKAGE)
+    plant(folder / "overlapping", OVERLAPPING)
+    plant(folder / "new-pkg", NEW_PACKAGE)
     (folder / "image.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 1_000)
     (folder / "url").write_text(url)
+    (folder / "zip-url").write_text(zip_url)
     with Registry(folder / "registry", durability="fast") as registry:
         registry.add(folder / "w.pt", "kept", "p", tags=["a"])
         registry.add(folder / "w.pt", "kept", "p")
         registry.add(folder / "pkg", "packed", "p")
+        registry.add(folder / "overlapping", "overlapping", "p")
+        archived = InputModel.import_model(zip_url, name="from-archive", is_package=True)
+        archived.get_local_copy()
         InputModel.import_model(url, name="fetched").get_local_copy()
         InputModel.import_model(f"{url}?2", name="wanted")
         gone = registry.add(folder / "second.pt", "gone")
@@ -81,9 +98,32 @@ def damaged(registry):
     return registry.repair
 
 
+def damaged_folder():
+    registry = opened()
+    package = registry.model("p/packed")
+    copy = Path(package.get_local_copy())
+    DAMAGES["a file removed"](copy, "deep/c")
+    DAMAGES["a file added"](copy, "a")
+    return package.get_local_copy
+
+
+def damaged_package():
+    registry = opened()
+    package = registry.model("p/packed")
+    for path in ("deep/c", "run.sh"):
+        copy = Path(package.get_local_copy(file=path))
+        copy.unlink()
+    blobs = [each for each in Path("registry/blobs").rglob("*") if each.is_file()]
+    for each in blobs:
+        if each.read_bytes() == PACKAGE["b"].content:
+            each.chmod(0o644)
+            each.write_bytes(b"x")
+    return lambda: registry.add("pkg", "new")
+
+
 def with_garbage():
     registry = opened()
-    for name in ("p/kept", "p/packed"):
+    for name in ("p/kept", "p/packed", "p/overlapping"):
         registry.model(name).get_local_copy()
     Model.remove(registry.model("p/packed"), delete_weights_file=False)
     return lambda: registry.gc(grace_seconds=0, dry_run=False)
@@ -92,6 +132,7 @@ def with_garbage():
 def adopting():
     own = Registry("registry", upstream=["other"]).__enter__()
     own.add("above.pt", "upstream")
+    own.add("new-pkg", "upstream-package")
     return closed(own, lambda registry: registry.adopt())
 
 
@@ -146,10 +187,69 @@ def uploading(background):
     return upload
 
 
+def updated_twice():
+    made = output()
+    made.update_weights_package(weights_path="pkg", auto_delete_file=False)
+    return lambda: made.update_weights_package(
+        weights_path="new-pkg", auto_delete_file=False, keep_last=1
+    )
+
+
+def several_files():
+    made, files = output(), ["new-pkg/a", "new-pkg/b", "new-pkg/run.sh"]
+    return lambda: made.update_weights_package(files, auto_delete_file=False)
+
+
+def uploading_a_package():
+    made = output()
+    return lambda: made.update_weights_package(
+        weights_path="new-pkg", upload_uri=str(Path("share").absolute()), auto_delete_file=False,
+        async_enable=False,
+    )  # fmt: skip
+
+
+def restored():
+    registry = opened()
+    package = registry.model("p/packed")
+    Model.remove(package, delete_weights_file=False)
+    return lambda: registry.restore(package.id)
+
+
 CALLS = {
     "init": lambda: lambda: Registry("registry2").close(),
     "add": add("new.pt"),
-    "add a folder": add("pkg", project="q"),
+    "add a folder": add("new-pkg", project="q"),
+    "add a known folder": add("pkg", project="q"),
+    "add a folder with damaged blobs": damaged_package,
+    "add several files": several_files,
+    "update a package": updated_twice,
+    "upload a package": uploading_a_package,
+    "upload_artifact of a folder": lambda: (
+        lambda made: lambda: made.upload_artifact("w", Path("new-pkg"), wait_on_upload=True)
+    )(task()),
+    "import an archive": lambda: closed(
+        opened(),
+        lambda _: InputModel.import_model(
+            Path("zip-url").read_text() + "?1", name="u", is_package=True, copy=True
+        ),
+    ),
+    "extract an archive": lambda: closed(
+        opened(),
+        lambda _: StorageManager.get_local_copy(
+            Path("zip-url").read_text() + "?2", extract_archive=True
+        ),
+    ),
+    "an archive of a package": lambda: (
+        lambda package: lambda: package.get_local_copy(extract_archive=False)
+    )(model("p/packed")),
+    "a file of a package": lambda: (lambda package: lambda: package.get_local_copy(file="deep/c"))(
+        model("p/packed")
+    ),
+    "a local folder": lambda: model("p/packed").get_local_copy,
+    "a local folder again": damaged_folder,
+    "a private copy of a package": lambda: (lambda package: lambda: package.get_weights_package())(
+        model("p/packed")
+    ),
     "move": add("moved.pt", mode="move"),
     "link": add("linked.pt", mode="link"),
     "import with copy": lambda: closed(
@@ -163,11 +263,11 @@ CALLS = {
     "download again": lambda: (lambda fetched: lambda: fetched.get_local_copy(force_download=True))(
         model("fetched")
     ),
-    "unpack": lambda: model("p/packed").get_local_copy,
     "update_weights": lambda: (lambda made: lambda: made.update_weights("new.pt"))(output()),
     "update_weights_package": lambda: (
         lambda made: lambda: made.update_weights_package(weights_path="pkg")
     )(output()),
+    "restore a package": restored,
     "upload": lambda: uploading(False),
     "upload in the background": lambda: uploading(True),
     "upload_artifact": lambda: (

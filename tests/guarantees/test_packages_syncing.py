@@ -1,0 +1,136 @@
+"""P2, P28: the files of a package are on disk before they get their names, and names before rows.
+
+The order is that of the calls of the system, as strace lists them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.trees import File, blobs_of, plant
+
+from localreg import Registry
+
+TREE = {f"{number % 7}/{number}": File(b"%d" % number * 1_000) for number in range(60)} | {
+    "run.sh": File(b"#!/bin/sh\n", executable=True),
+    "again.sh": File(b"#!/bin/sh\n# again\n", executable=True),
+    "logs": None,
+}
+WORK = """
+import os, sys
+from localreg import OutputModel, Registry, Task
+root, source, what = sys.argv[1:]
+with Registry(root) as registry:
+    if what == "update":
+        model = OutputModel(Task.create("p", "t"), name="net")
+        call = lambda: model.update_weights_package(weights_path=source, auto_delete_file=False)
+    elif what == "get":
+        call = registry.model("net").get_local_copy
+    else:
+        call = lambda: registry.add(source, "net")
+    os.write(1, b"begin")
+    call()
+    os.write(1, b"end")
+"""
+CALLS = "openat,write,pwrite64,copy_file_range,sendfile,ioctl,ftruncate,fchmod,fsync,fdatasync,"
+CALLS += "syncfs,rename,renameat,renameat2,link,linkat,mkdir,mkdirat"
+
+
+class Order:
+    """What a process did to files: lists of (when, path), or (when, path, new path).
+
+    Args:
+        log: the lines of strace, without those of other processes.
+    """
+
+    def __init__(self, log):
+        self.written, self.synced, self.named, self.made = [], [], [], []
+        self.everything = []  # when all of the file system was synced
+        begun = False
+        for when, line in enumerate(log):
+            call, _, rest = line.partition("(")
+            call = call.split()[-1]
+            if call == "write" and '"begin"' in rest:
+                begun = True
+            if call == "write" and '"end"' in rest:
+                return
+            if not begun or " = -1 " in line:
+                continue
+            files = re.findall(r"\d+<(/[^>]*)>", rest)
+            names = re.findall(r'"(/(?:[^"\\]|\\.)*)"', rest)
+            if call in ("fsync", "fdatasync"):
+                self.synced.append((when, files[0]))
+            elif call == "syncfs":
+                self.everything.append(when)
+            elif call.startswith("rename"):
+                self.named.append((when, names[0], names[1]))
+            elif call.startswith("link"):
+                self.made.append((when, names[-1]))
+            elif call.startswith("mkdir"):
+                self.made.append((when, names[0]))
+            elif call in ("copy_file_range", "sendfile", "ioctl"):
+                clone = call == "ioctl" and "FICLONE" in rest
+                if files and (call != "ioctl" or clone):
+                    target = files[0] if call in ("sendfile", "ioctl") else files[-1]
+                    self.written.append((when, target))
+            elif call != "openat" and files:
+                self.written.append((when, files[0]))
+        raise AssertionError("it did not come to its end")
+
+    def is_synced(self, path, after, before):
+        """Return True if a file, or everything, was synced between two calls."""
+        times = [when for when, synced in self.synced if synced == path] + self.everything
+        return any(after < when < before for when in times)
+
+
+def order_of(root, source, what, folder):
+    """Return what adding, updating or getting a package did."""
+    log = folder / "calls"
+    words = ["strace", "-f", "-y", "-s", "4096", "-e", f"trace={CALLS}", "-o", str(log)]
+    words += [sys.executable, "-c", WORK, str(root), str(source), what]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return Order(log.read_text(errors="replace").splitlines())
+
+
+@pytest.fixture
+def root(tmp_path):
+    Registry(tmp_path / "registry").close()
+    return tmp_path / "registry"
+
+
+@pytest.mark.parametrize("what", ["add", "update"])
+def test_files_are_on_disk_before_their_names_and_these_before_the_rows(root, tmp_path, what):
+    order = order_of(root, plant(tmp_path / "net", TREE), what, tmp_path)
+    store = str(root / "blobs" / "sha256")
+    named = [each for each in order.named if each[2].startswith(store)]
+    assert {name.removeprefix(store).replace("/", "") for _, _, name in named} == blobs_of(TREE)
+    rows = max(when for when, path in order.written if "registry.db" in path)
+    for when, path, name in named:
+        last = max(time for time, written in order.written if written == path)
+        assert order.is_synced(path, last, when), f"the bytes of {name} before its name"
+        assert order.is_synced(os.path.dirname(name), when, rows), f"{name} before its row"  # noqa: PTH120
+    for when, path in order.made:
+        if path.startswith(store):
+            assert order.is_synced(os.path.dirname(path), when, rows), path  # noqa: PTH120
+    files = [path for _, path in order.synced if path.startswith(str(root / "tmp"))]
+    assert len(files) < len(TREE) / 2, "one call for all files, not one for each"
+
+
+def test_what_was_copied_for_a_local_folder_is_on_disk_before_its_name(root, tmp_path):
+    """An executable file is a copy: after a power failure it could have its size and no bytes."""
+    with Registry(root) as registry:
+        registry.add(plant(tmp_path / "net", TREE), "net")
+    order = order_of(root, "", "get", tmp_path)
+    trees = str(root / "trees")
+    (named,) = [each for each in order.named if Path(each[2]).parent == Path(trees)]
+    copied = {path for _, path in order.written if path.startswith(f"{named[1]}/")}
+    assert {Path(path).name for path in copied} == {"run.sh", "again.sh"}, "the others are links"
+    for path in copied:
+        last = max(when for when, written in order.written if written == path)
+        assert order.is_synced(path, last, named[0]), path
