@@ -172,7 +172,7 @@ def test_the_extensions_are_these():
     }
     assert found == {
         "InputModel": ["registry"],
-        "get_local_copy": ["mutable", "target_folder"],
+        "get_local_copy": ["file", "mutable", "target_folder"],
         "import_model": ["copy", "expected_sha256", "metadata", "registry"],
         "load_model": ["registry"],
         "query_models": ["order_by", "registry"],

@@ -436,12 +436,12 @@ class TestPackages:
     def test_a_folder_becomes_a_package(self, model, write_file, task):
         folder = self.folder(write_file)
         url = model.update_weights_package(weights_path=folder)
-        assert Path(url.removeprefix("file://")).name == "bert.zip"
+        assert url == f"file://{model.get_local_copy()}"
         assert model.system_tags == ["package"]
         assert sorted(each.name for each in model.get_weights_package()) == ["config.json", "sub"]
         assert task.output_models_id == {"bert": model.id}
         assert below(folder) == ["config.json", "sub/w.bin"]
-        assert "snapshot bert.zip stored" in model.comment
+        assert "snapshot bert stored" in model.comment
 
     def test_update_weights_of_a_folder_is_a_package(self, model, write_file):
         model.update_weights(self.folder(write_file))
@@ -468,9 +468,12 @@ class TestPackages:
             model.update_weights_package([write_file("a/x.pt"), write_file("b/x.pt")])
         assert model.history() == before
 
-    def test_a_target_name_without_an_ending_gets_zip(self, model, write_file):
-        url = model.update_weights_package([write_file("x.pt")], target_filename="net")
-        assert url.endswith("/net.zip")
+    def test_a_target_name_is_that_of_the_folder_and_of_its_archive(
+        self, model, write_file, tmp_path
+    ):
+        model.update_weights_package([write_file("x.pt")], target_filename="net")
+        assert Path(model.get_local_copy(target_folder=tmp_path / "out")).name == "net"
+        assert Path(model.get_weights()).name == "net.zip"
 
     @pytest.mark.parametrize("given", [{}, {"weights_filenames": []}, {"weights_path": ""}])
     def test_exactly_one_source_is_required(self, given, model, write_file):

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.contents import blobs
+from support.contents import below, blobs
 
 from localreg import InputModel, OutputModel, Task
 from localreg.blobs.blobstore import BlobStore
@@ -22,7 +22,6 @@ from localreg.errors import (
     InvalidValueError,
     NoWeightsError,
     SourceNotFoundError,
-    StorageError,
     StorageFullError,
 )
 from localreg.operations.models import adding, recording
@@ -483,13 +482,19 @@ def test_a_reference_with_a_recorded_digest_notices_that_the_file_changed(regist
         model.get_local_copy(raise_on_error=True)
 
 
-@pytest.mark.parametrize("mode", ["move", "link"])
-def test_folders_and_streams_cannot_be_moved_linked_or_referenced(mode, registry, folder):
-    for source in (folder, io.BytesIO(BYTES)):
-        with pytest.raises(InvalidValueError, match=r"copied|copy"):
-            registry.add(source, "m", mode=mode, filename="w.bin")
-    assert (folder / "model.bin").exists()
+@pytest.mark.parametrize("mode", ["move", "link", "reference"])
+def test_streams_cannot_be_moved_linked_or_referenced(mode, registry):
+    with pytest.raises(InvalidValueError, match="only be copied"):
+        registry.add(io.BytesIO(BYTES), "m", mode=mode, filename="w.bin")
     assert registry.models() == []
+
+
+@pytest.mark.parametrize("mode", ["move", "link"])
+def test_a_folder_can_be_moved_or_linked(mode, registry, folder):
+    before = below(folder)
+    model = registry.add(folder, "m", mode=mode)
+    assert folder.exists() is (mode == "link")
+    assert below(Path(model.get_local_copy())) == before
 
 
 # streams ----------------------------------------------------------------------------------
@@ -542,7 +547,8 @@ def test_a_folder_is_kept_as_one_package_and_returned_as_a_tree(registry, folder
         assert (tree / "tokenizer" / "vocab.txt").read_text() == "a\nb\n"
         assert model.get_weights_package() == [tree / "model.bin", tree / "tokenizer"]
         assert Path(model.get_weights()).name == "bert.zip"
-    assert len(blobs(registry.path)) == 1
+    files, manifest, archive = 2, 1, 1
+    assert len(blobs(registry.path)) == files + manifest + archive
 
 
 def test_the_same_tree_is_the_same_package_wherever_it_is(registry, folder, tmp_path):
@@ -551,8 +557,14 @@ def test_the_same_tree_is_the_same_package_wherever_it_is(registry, folder, tmp_
     other = tmp_path / "elsewhere" / "copy"
     shutil.copytree(folder, other)
     os.utime(other / "model.bin", (1, 1))
-    (other / "model.bin").chmod(0o755)
+    (other / "model.bin").chmod(0o640)
     assert registry.add(folder).digest == registry.add(other).digest
+
+
+def test_another_executable_bit_is_another_package(registry, folder):
+    first = registry.add(folder).digest
+    (folder / "model.bin").chmod(0o755)
+    assert registry.add(folder).digest != first
 
 
 def test_a_folder_that_holds_the_registry_is_refused(registry):
@@ -663,16 +675,16 @@ def test_only_a_digest_has_a_path(wrong, tmp_path):
         BlobStore(tmp_path, False).path(wrong)
 
 
-def test_a_symbolic_link_is_never_returned_as_an_unpacked_tree(registry, folder, tmp_path):
+def test_a_symbolic_link_is_never_returned_as_a_package(registry, folder, tmp_path, caplog):
     model = registry.add(folder, "m")
     tree = Path(model.get_local_copy())
     outside = tmp_path / "outside"
     tree.rename(outside)
     tree.symlink_to(outside)
-    with pytest.raises(StorageError):
-        model.get_local_copy(raise_on_error=True)
-    tree.unlink()
     assert Path(model.get_local_copy()) == tree
+    assert not tree.is_symlink()
+    assert below(tree) == below(outside) == below(folder)
+    assert "is a link now" in caplog.text
 
 
 def test_a_local_copy_can_be_imported_and_its_path_is_not_recorded(registry, file, folder):

@@ -243,7 +243,7 @@ def test_a_filename_recorded_upstream_never_leaves_the_folder(
         owner.add(package, "bert")
         with owner.db.conn as connection:
             connection.execute(
-                "UPDATE weights SET filename = ? || CASE WHEN filename LIKE '%.zip' "
+                "UPDATE weights SET filename = ? || CASE WHEN filename = 'saved' "
                 "THEN '/../b.zip' ELSE '' END", (name,),
             )  # fmt: skip
     shutil.rmtree(shared / "files")
@@ -482,7 +482,7 @@ def test_after_adopting_a_registry_needs_no_upstream(registry, shared, file, pac
     task.upload_artifact("net", file)
     done = registry.adopt()
     assert done.failed == ()
-    assert {each.models for each in done.adopted} == {("mine:1",), ("packed:1",)}
+    assert {each.models for each in done.adopted} == {("mine:1", "packed:1"), ("packed:1",)}
     assert {each.upstream for each in done.adopted} == {str(shared)}
     assert done.size == sum(each.size for each in done.adopted) > len(BYTES)
     assert registry.adopt().adopted == ()
@@ -494,7 +494,7 @@ def test_after_adopting_a_registry_needs_no_upstream(registry, shared, file, pac
         assert (Path(alone.model("packed").get_local_copy()) / "a.bin").read_bytes() == BYTES
         assert Path(Task.get_task(task.id).artifacts["net"].get_local_copy()).is_file()
         with alone.db.conn as connection:
-            assert connection.execute("SELECT upstream FROM blob").fetchall() == [(None,)] * 2
+            assert set(connection.execute("SELECT upstream FROM blob").fetchall()) == {(None,)}
 
 
 def test_adopt_reports_missing_bytes_and_copies_the_rest(registry, shared, file):
