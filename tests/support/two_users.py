@@ -30,7 +30,17 @@ def become(user: int, umask: int, *, pages: bool = False) -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not any(part.startswith(_SLOW) for part in module.name.split(".")[1:]):
                 importlib.import_module(module.name)
-    for name in ("click.testing", "ctypes", "grp", "idna", "pwd", "requests", "zipfile"):
+    for name in (
+        "click.testing",
+        "ctypes",
+        "grp",
+        "idna",
+        "lzma",
+        "pwd",
+        "requests",
+        "tarfile",
+        "zipfile",
+    ):
         importlib.import_module(name)
     "a".encode("cp437")  # for the names in archives
     with tempfile.TemporaryDirectory() as folder:

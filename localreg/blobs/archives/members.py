@@ -14,6 +14,7 @@ from pathlib import Path
 
 from localreg.errors import ArchiveError, LocalregError, StorageFullError
 from localreg.values import settings
+from localreg.values.paths import is_package_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ LONGEST_PADDING = 16 * 1024 * 1024
 XZ_MEMORY = 256 * 1024 * 1024
 _ZIP_METHODS = frozenset({0, 8, 12})  # stored, deflated, bzip2: those with bounded memory
 _DRIVE = re.compile(r"[A-Za-z]:")
+_UNIX = 3  # the system in a zip that has modes
+_EXECUTABLE = 0o100  # the right of the owner
 
 
 class Member:
@@ -39,14 +42,18 @@ class Member:
     Attributes:
         name: relative and safe, with slashes between its parts.
         is_folder: True for a folder.
+        executable: True for a file that its owner may run.
         pieces: yields the bytes of a file; call it once, before the next member.
     """
 
-    __slots__ = ("is_folder", "name", "pieces")
+    __slots__ = ("executable", "is_folder", "name", "pieces")
 
-    def __init__(self, name: str, is_folder: bool, pieces: Callable[[], Iterator[bytes]]) -> None:
+    def __init__(
+        self, name: str, is_folder: bool, executable: bool, pieces: Callable[[], Iterator[bytes]]
+    ) -> None:
         self.name = name
         self.is_folder = is_folder
+        self.executable = executable and not is_folder
         self.pieces = pieces
 
 
@@ -147,7 +154,10 @@ def _safe_name(archive: Path, name: str) -> str:
         raise refused(archive, name, "has a name that is not text") from None
     if long or len(parts) > DEEPEST:
         raise refused(archive, name, "has a name that is too long")
-    return "/".join(parts)
+    safe = "/".join(parts)
+    if safe and not is_package_path(safe):  # "./C:x"
+        raise refused(archive, name, "has a name that not every system accepts")
+    return safe
 
 
 # zip ---------------------------------------------------------------------------------------
@@ -181,11 +191,16 @@ def _zip_members(archive: Path, place: Path, most: int) -> Iterator[Member]:
                 raise refused(archive, info.orig_filename, "has no name")
             _check_zip_member(archive, info)
             if name:
-                yield Member(name, info.is_dir(), partial(_zip_pieces, file, info, archive))
+                yield Member(
+                    name,
+                    info.is_dir(),
+                    info.create_system == _UNIX and bool(info.external_attr >> 16 & _EXECUTABLE),
+                    partial(_zip_pieces, file, info, archive),
+                )
 
 
 def _check_zip_member(archive: Path, info: zipfile.ZipInfo) -> None:
-    kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == 3 else 0
+    kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == _UNIX else 0
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise refused(archive, info.filename, "is a link or a device")
     if kind and (kind == stat.S_IFDIR) != info.is_dir():
@@ -298,7 +313,12 @@ def _tar_members(archive: Path, filename: str) -> Iterator[Member]:
                 if not name and not info.isdir():
                     raise refused(archive, info.name, "has no name")
                 if name:
-                    yield Member(name, info.isdir(), partial(_tar_pieces, file, info, archive))
+                    yield Member(
+                        name,
+                        info.isdir(),
+                        bool(info.mode & _EXECUTABLE),
+                        partial(_tar_pieces, file, info, archive),
+                    )
                 forward.header_left = LONGEST_HEADERS
         if not ends:
             raise broken(archive, "it is cut short: its end is missing")

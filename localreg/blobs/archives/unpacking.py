@@ -1,8 +1,9 @@
-"""Unpack untrusted archives: the whole archive inside its own folder, or nothing.
+"""Unpack untrusted archives: all files of the archive into one folder, or nothing.
 
-- Members are unpacked one by one, and only regular files and folders are made. ``extractall`` and
-  its relatives are not used: each of them has had a way to write outside its folder.
-- Everything is made in a new folder, without following links. After an error it is deleted.
+- Members are unpacked one by one, and only regular files are made. ``extractall`` and its
+  relatives are not used: each of them has had a way to write outside its folder.
+- The files are named by numbers, so no name in an archive ever becomes a path, and any file system
+  can hold them: of names that differ only by case, too. After an error they are deleted.
 - Bytes, members and the ratio to the archive's size are counted during unpacking, because headers
   may be wrong.
 """
@@ -14,16 +15,12 @@ import shutil
 import stat
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.blobs.archives.members import Member, broken, members, refused
-from localreg.errors import ArchiveError, InvalidValueError, StorageError
+from localreg.errors import ArchiveError, InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.group_modes import share_at
 from localreg.filesystem.portable_files import (
-    REFUSED_NAME,
-    kept_name,
     make_readonly,
     remove_file,
     set_folder_mode,
@@ -87,69 +84,87 @@ def is_archive(filename: str) -> bool:
     return filename.lower().endswith(_ENDINGS)
 
 
+class UnpackedFile(Frozen):
+    """A file of an archive: its name there, where its bytes are now, and if it is executable."""
+
+    name: str
+    path: Path
+    executable: bool
+
+
+class Unpacked(Frozen):
+    """What an archive held: its files, and the names of its empty folders."""
+
+    files: list[UnpackedFile]
+    folders: list[str]
+
+
 def unpack(
-    archive: Path, filename: str, target: Path, limits: Limits, group: int | None = None
-) -> None:
-    """Unpack an archive into a new folder, read-only.
+    archive: Path, filename: str, folder: Path, limits: Limits, group: int | None = None
+) -> Unpacked:
+    """Unpack an archive into an empty folder, as read-only files that are named by numbers.
 
     Args:
         archive: the file.
         filename: its original name; the ending gives the format.
-        target: the new folder; its parent exists.
+        folder: the folder; after an error it is empty again.
         limits: what it may unpack to.
-        group: the group that shares the registry. Its members must be able to delete the folder, so
-            the folders in it are not read-only then.
+        group: the group that shares the registry, which must be able to read the files.
 
     Raises:
         ArchiveError: it is broken, unsafe, or exceeds the limits.
         StorageFullError: it does not fit on the disk.
     """
-    with disk_errors("unpacking weights", target):
-        target.mkdir()
+    with disk_errors("unpacking weights", folder):
+        unpacking = _Unpacking(archive, folder, limits, group)
         try:
-            share_at(target, group)
-            _Unpacking(archive, target, limits, group).run(filename)
+            return unpacking.run(filename)
         except BaseException:
-            remove_tree(target)
+            unpacking.clear()
             raise
 
 
 class _Unpacking:
     """One unpacking: the names and the number of bytes written so far."""
 
-    def __init__(self, archive: Path, target: Path, limits: Limits, group: int | None) -> None:
+    def __init__(self, archive: Path, folder: Path, limits: Limits, group: int | None) -> None:
         self._archive = archive
-        self._target = target
+        self._place = folder
         self._limits = limits
         self._group = group
         size = archive.stat().st_size
         self._most = min(limits.bytes, max(limits.free, size * limits.ratio))
         self._bytes = 0
         self._folders = {""}
-        self._files: set[str] = set()
+        self._full: set[str] = {""}  # folders with something in them
+        self._files: dict[str, UnpackedFile] = {}
 
-    def run(self, filename: str) -> None:
+    def run(self, filename: str) -> Unpacked:
         for number, member in enumerate(
-            members(self._archive, filename, self._target, self._limits.members), 1
+            members(self._archive, filename, self._place, self._limits.members), 1
         ):
             if number > self._limits.members:
                 raise self._beyond(f"{self._limits.members:,} members", settings.UNPACK_MEMBERS)
             if member.is_folder:
-                self._make_folders(member.name, member)
+                self._note_folders(member.name, member)
             else:
                 self._write(member)
-        self._make_readonly()
+        return Unpacked([*self._files.values()], sorted(self._folders - self._full))
+
+    def clear(self) -> None:
+        """Delete what was unpacked so far."""
+        for each in self._files.values():
+            remove_file(each.path, missing_ok=True)
 
     def _write(self, member: Member) -> None:
         above, _, _ = member.name.rpartition("/")
-        self._make_folders(above, member)
+        self._note_folders(above, member)
+        self._full.add(above)
         if member.name in self._files or member.name in self._folders:
             raise refused(self._archive, member.name, "is in it twice")
-        place = self._target / member.name
-        with self._made_for(member.name):
-            writer = open(place, "xb", buffering=0)  # noqa: SIM115  (closed below)
-        self._files.add(member.name)
-        with writer:
+        place = self._place / str(len(self._files))
+        with open(place, "xb", buffering=0) as writer:
+            self._files[member.name] = UnpackedFile(member.name, place, member.executable)
             for data in member.pieces():
                 self._bytes += len(data)
                 if self._bytes > self._most:
@@ -161,56 +176,17 @@ class _Unpacking:
                     rest = rest[os.write(writer.fileno(), rest) :]
             make_readonly(writer.fileno(), place, self._group)
 
-    def _make_folders(self, name: str, member: Member) -> None:
+    def _note_folders(self, name: str, member: Member) -> None:
         if name in self._folders:
             return
         above, _, _ = name.rpartition("/")
-        self._make_folders(above, member)
+        self._note_folders(above, member)
         if name in self._files:
             raise refused(self._archive, member.name, "is both a file and a folder")
         if len(self._folders) + len(self._files) > 2 * self._limits.members:
             raise self._beyond(f"{self._limits.members:,} members", settings.UNPACK_MEMBERS)
-        with self._made_for(name):
-            (self._target / name).mkdir()
-            share_at(self._target / name, self._group)
         self._folders.add(name)
-
-    @contextmanager
-    def _made_for(self, name: str) -> Iterator[None]:
-        """Name the member in the error if the file system does not accept its name."""
-        last = name.rpartition("/")[2]
-        if kept_name(last) != last:
-            raise self._refused_name(f"this system does not keep the name of the member {name!r}")
-        try:
-            yield
-        except FileExistsError as error:  # this file system ignores case, or forms of Unicode
-            others = self._files | self._folders
-            other = next((each for each in others if _folded(each) == _folded(name)), name)
-            raise self._refused_name(
-                f"the members {other!r} and {name!r} have the same name there"
-            ) from error
-        except OSError as error:
-            if error.errno not in REFUSED_NAME:
-                raise
-            raise self._refused_name(
-                f"it does not accept the name of the member {name!r}, or its path is too long "
-                f"({error.strerror})"
-            ) from error
-
-    def _refused_name(self, why: str) -> StorageError:
-        return StorageError(
-            f"{self._archive} cannot be unpacked on this file system: {why}; nothing was written. "
-            "Get the archive itself (extract_archive=False), or move the registry to another file "
-            "system",
-            path=str(self._archive),
-        )
-
-    def _make_readonly(self) -> None:
-        if self._group is not None:  # members who do not own the folders must delete files in them
-            return
-        for name in sorted(self._folders, reverse=True):  # inner folders first
-            place = self._target / name
-            set_folder_mode(place, stat.S_IMODE(place.stat().st_mode) & 0o555)
+        self._full.add(above)
 
     def _beyond(self, what: str, variable: str) -> ArchiveError:
         return broken(

@@ -12,7 +12,8 @@ from localreg.errors import InvalidValueError, NotFoundError
 from localreg.filesystem.given_paths import absolute, check_path
 from localreg.operations.finding.references import require_task
 from localreg.operations.weights.ingest import taken_in
-from localreg.operations.weights.locations import local_file, unpacked
+from localreg.operations.weights.local_copies import unpacked
+from localreg.operations.weights.locations import local_file
 from localreg.operations.weights.sources import Source
 from localreg.plots.options import as_json
 from localreg.registry import Chain, OpenRegistry
@@ -254,7 +255,7 @@ def local_path(
 
     path = local_file(chain, registry, found.digest, found.size, found.filename)
     if extract and is_archive(path.name):
-        return unpacked(chain, found.digest, path, path.name)
+        return unpacked(chain, found.digest, path)
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from localreg import log
 from localreg.blobs.local_files.local_file import local_file
@@ -21,7 +22,7 @@ from localreg.operations.weights.locations import (
 from localreg.operations.weights.sources import Held
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
-from localreg.store.rows import blob_rows, model_rows
+from localreg.store.rows import blob_rows, model_rows, tree_rows
 from localreg.values.frozen import Frozen, replace
 from localreg.values.records import Json, WeightsRecord
 from localreg.values.urls import CLOUDS, public_url, scheme_of
@@ -48,6 +49,7 @@ class Wish(Frozen, kw_only=True):
         named: True if the user gave that name; otherwise the server may give a better one.
         wanted: the sha256 that the bytes must have, or None.
         force: download even if the bytes are here.
+        package: an archive is unpacked, and its files are kept; any other file is kept as it is.
         progress: called with the bytes downloaded so far and, if it is known, with all bytes.
     """
 
@@ -56,6 +58,7 @@ class Wish(Frozen, kw_only=True):
     named: bool = False
     wanted: str | None = None
     force: bool = False
+    package: bool = False
     progress: Progress | None = None
 
 
@@ -73,6 +76,10 @@ def fetched(chain: Chain, wish: Wish) -> Iterator[tuple[Change, Held]]:
     """
     registry = chain.first
     check_scheme(wish.url)
+    if wish.package:
+        with _fetched_package(chain, wish) as taken:
+            yield taken
+        return
     if registry.store.readonly:
         raise ReadOnlyRegistryError(
             f"{public_url(wish.url)} is not here, and cannot be kept: {registry.store.refusal}; "
@@ -101,6 +108,69 @@ def fetched(chain: Chain, wish: Wish) -> Iterator[tuple[Change, Held]]:
                 yield change, _keep(registry, change, wish, part, upstream, damaged)
 
 
+@contextmanager
+def _fetched_package(chain: Chain, wish: Wish) -> Iterator[tuple[Change, Held]]:
+    """Keep the files of the archive that a URL serves; yield as `fetched`, by which it is called.
+
+    The archive need not be here if it is known what it unpacks to. It is kept as a cache of the
+    URL.
+    """
+    from localreg.blobs.archives.unpacking import is_archive
+    from localreg.operations.weights.unpacking import (
+        Archive,
+        known_package_of,
+        record_known,
+        taken_in_archive,
+    )
+
+    registry = chain.first
+    plain = replace(wish, package=False)
+    for digest, size in () if wish.force else _archives_of(chain, wish):
+        known = known_package_of(chain, digest)
+        if known is not None:
+            with registry.store.write() as change:
+                package = record_known(change, registry, known, digest, size)
+                if package is not None:
+                    yield change, replace(package, filename=wish.filename)
+                    return
+    # In a transaction of its own: an archive that cannot be unpacked is not downloaded again.
+    held = held_bytes(chain, plain)
+    if not is_archive(held.filename or ""):
+        with fetched(chain, replace(plain, force=False, wanted=held.digest)) as (change, file):
+            yield change, replace(file, filename=held.filename)
+        return
+    path = _sound_blob(chain, held)
+    if path is None:
+        held = held_bytes(chain, replace(plain, force=True))
+        path = registry.blobs.blob(held.digest)
+    archive = Archive(held.digest, held.size, path, str(held.filename))
+    with taken_in_archive(chain, archive) as (change, package):
+        yield change, replace(package, filename=held.filename)
+
+
+def _archives_of(chain: Chain, wish: Wish) -> list[tuple[str, int | None]]:
+    """Return digest and size of the archives that a URL may serve."""
+    found = read_each(chain, lambda connection: blob_rows.served(connection, wish.url))
+    served = [(each.digest, each.size) for _, each in found if each is not None]
+    if wish.wanted is None:
+        return [*served]
+    # What it unpacks to may be known even if it was never downloaded to here.
+    return [(wish.wanted, dict(served).get(wish.wanted))]
+
+
+def _sound_blob(chain: Chain, held: Held) -> Path | None:
+    """Return the path of bytes that are as they were hashed, or None."""
+    holding = holder(chain, held.digest, held.size)
+    if holding is None:
+        return None
+    with holding.store.read() as connection:
+        row = blob_rows.blob(connection, held.digest)
+    unchanged = row is not None and row.ctime == holding.blobs.ctime(held.digest)
+    if unchanged or holding.blobs.is_sound(held.digest):
+        return holding.blobs.blob(held.digest)
+    return None
+
+
 def held_bytes(chain: Chain, wish: Wish) -> Held:
     """Return the bytes that a URL serves, downloaded if no registry of the chain has them."""
     held = find_served(chain, wish)
@@ -120,9 +190,21 @@ def find_served(chain: Chain, wish: Wish) -> Held | None:
     for _, known in read_each(chain, lambda connection: blob_rows.served(connection, wish.url)):
         if known is None or wish.wanted not in (None, known.digest):
             continue
+        package = _known_package(chain, known.digest) if wish.package else None
+        if package is not None:
+            return replace(package, filename=wish.filename, archive_size=known.size)
         if holder(chain, known.digest, known.size) is not None:
             return Held(known.digest, known.size, wish.filename)
     return None
+
+
+def _known_package(chain: Chain, archive: str) -> Held | None:
+    from localreg.operations.weights.unpacking import known_package_of
+
+    known = known_package_of(chain, archive)
+    if known is None:
+        return None
+    return Held(known.digest, known.size, total=known.manifest.total, archive=archive)
 
 
 def check_scheme(url: str) -> None:
@@ -260,12 +342,15 @@ def fetch_weights(
     with chain.first.store.read() as connection:
         row = model_rows.model_row(connection, model_id)
     fixed = row is not None and row.published
-    wanted = weights.pinned or (weights.digest if fixed or not force else None)
+    package = weights.tree or (row is not None and row.package)
+    if again and weights.tree:
+        forget_damaged(chain.first, weights.digest or "")
     wish = Wish(
         url=weights.url,
         filename=weights.filename,
-        wanted=wanted,
-        force=force or again,
+        wanted=weights.pinned or (_served_digest(weights) if fixed or not force else None),
+        force=force or (again and not weights.tree),
+        package=package,
         progress=progress,
     )
 
@@ -274,7 +359,7 @@ def fetch_weights(
         why = "the model is published, so its weights are fixed"
     served = find_served(chain, wish)
     if served is not None:
-        return replace(weights, digest=served.digest, size=served.size)
+        return _with_bytes(weights, served)
     try:
         with fetched(chain, wish) as (change, held):
             return _record_weights(change, model_id, weights, held)
@@ -290,11 +375,14 @@ def _fetch_upstream_weights(
     progress: Progress | None,
 ) -> WeightsRecord:
     assert weights.url is not None
+    with model.registry.store.read() as connection:
+        row = model_rows.model_row(connection, model.id)
     wish = Wish(
         url=weights.url,
         filename=weights.filename,
-        wanted=weights.pinned or weights.digest,
+        wanted=weights.pinned or _served_digest(weights),
         force=force,
+        package=weights.tree or (row is not None and row.package),
         progress=progress,
     )
     try:
@@ -302,8 +390,40 @@ def _fetch_upstream_weights(
     except DigestMismatchError as error:
         why = f"only its own registry, {model.registry.root}, may accept what the URL serves now"
         raise _other_bytes(error, model.id, weights, why) from None
-    filename = held.filename or weights.filename
-    return replace(weights, digest=held.digest, size=held.size, filename=filename)
+    return replace(_with_bytes(weights, held), filename=held.filename or weights.filename)
+
+
+def _served_digest(weights: WeightsRecord) -> str | None:
+    """Return the sha256 of what the URL of weights served, or None: of a package its archive's."""
+    return weights.archive if weights.tree else weights.digest
+
+
+def _with_bytes(weights: WeightsRecord, held: Held) -> WeightsRecord:
+    return replace(
+        weights,
+        digest=held.digest,
+        size=held.size,
+        tree=held.tree,
+        total=held.total,
+        archive=held.archive,
+        archive_size=held.archive_size,
+    )
+
+
+def forget_damaged(registry: OpenRegistry, package: str) -> None:
+    """Hash the files of a package; of damaged ones, record that they are, so they are replaced."""
+    with registry.store.read() as connection:
+        manifest = tree_rows.manifest(connection, package)
+    files = {} if manifest is None else {each.digest: each.size for each in manifest.files}
+    damaged = [
+        digest
+        for digest in (package, *files)
+        if registry.blobs.ctime(digest) is not None and not registry.blobs.is_sound(digest)
+    ]
+    if damaged:
+        with registry.store.write() as change:
+            for digest in damaged:
+                blob_rows.record_verified(change.connection, digest, None)
 
 
 def _record_weights(
@@ -314,8 +434,8 @@ def _record_weights(
     require_model(change.connection, model_id)
     before = model_rows.current_weights(change.connection, model_id)
     if before is None or before.url != weights.url or before.revision != weights.revision:
-        return replace(weights, digest=held.digest, size=held.size)  # changed meanwhile
-    if before.digest == held.digest:
+        return _with_bytes(weights, held)  # changed meanwhile
+    if (before.digest, before.tree, before.archive) == (held.digest, held.tree, held.archive):
         return before
     payload: Json = {
         "revision": before.revision,
@@ -326,13 +446,14 @@ def _record_weights(
     change.record(
         "weights.fetched" if before.digest is None else "model.weights", model_id, payload
     )
+    found = replace(_with_bytes(before, held), filename=held.filename)
     if before.digest is not None:
         blob_rows.mark_unreferred(change.connection, [before.digest])
         log.warning(
             "%s serves other bytes than before: the weights of model %s are sha256 %s now, not %s",
-            public_url(weights.url or ""), model_id, held.digest, before.digest,
+            public_url(weights.url or ""), model_id, _served_digest(found), _served_digest(before),
         )  # fmt: skip
-    return replace(before, digest=held.digest, size=held.size, filename=held.filename)
+    return found
 
 
 def _other_bytes(

@@ -18,6 +18,7 @@ from localreg.errors import (
     StorageError,
     WeightsError,
 )
+from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import kind_of
 from localreg.filesystem.portable_files import kept_name
 from localreg.operations.finding.references import require_model
@@ -28,7 +29,6 @@ from localreg.operations.weights.locations import (
     check_upstream,
     holder,
     local_file,
-    unpacked,
 )
 from localreg.operations.weights.package_copies import (
     existing_folder,
@@ -151,7 +151,7 @@ def local_copy(
             with found.registry.store.read() as connection:
                 require_model(connection, found.id)
             raise NoWeightsError(f"model {found.id} has no weights: no URL is recorded for it")
-        verify = _verifies_always()
+        verify = verifies_always()
         if weights.tree:
             if entries and extract is not False and file is None and not force and not verify:
                 ready = _ready_package(chain.first, weights, entries)
@@ -173,6 +173,9 @@ def local_copy(
                 weights = fetch_weights(
                     chain, found, weights, force=force, again=again, progress=progress
                 )
+                if weights.tree:
+                    part = _Part(file, archive=not unpacks)
+                    return _part_of(chain, found, weights, part, verify, progress)
                 digest, path = _served(chain, found, weights, verify)
             case Outside() as outside:
                 what = f"the weights of model {found.id} are"
@@ -180,7 +183,7 @@ def local_copy(
                 digest, path = _check_outside(chain.first, outside, what, progress)
         if not unpacks:
             return path
-        path = _unpacked(chain, digest, path, before)
+        path = unpacked(chain, digest, path, before)
         return path if file is None else _file_in(path, file, found)
     except WeightsError as error:
         error.model = found.id
@@ -231,7 +234,7 @@ def _package(
         )
         if part.archive:
             return path
-        path = _unpacked(chain, digest, path, before)
+        path = unpacked(chain, digest, path, before)
         return path if part.file is None else _file_in(path, part.file, found)
     fetched = weights.url is not None and _is_remote(weights)
     if not (force and fetched):
@@ -339,7 +342,7 @@ def _is_cached(chain: Chain, weights: WeightsRecord, path: Path) -> bool:
     )
 
 
-def _verifies_always() -> bool:
+def verifies_always() -> bool:
     """Return True if the environment wants the sha256 checked at every local copy."""
     wanted = os.environ.get(settings.VERIFY, "")
     if wanted not in ("", "always"):
@@ -397,7 +400,7 @@ def _what_is_at(path: Path) -> str:
         return f"a path that cannot be followed ({error.strerror})"
 
 
-def _unpacked(
+def unpacked(
     chain: Chain, digest: str | None, path: Path, before: FileStatus | None = None
 ) -> Path:
     """Return the folder that an archive unpacks to; any other file is returned itself.
@@ -407,12 +410,16 @@ def _unpacked(
     """
     if not is_archive(path.name) or is_folder(path):
         return path
+    from localreg.operations.weights.unpacking import Archive, unpacked_folder
+
     if digest is None:
         from localreg.operations.weights.ingest import digest_of
         from localreg.operations.weights.sources import Source
 
         digest = digest_of(chain.first, Source(path=path, filename=path.name)).digest
-    return unpacked(chain, digest, path, path.name, before)
+    with disk_errors("unpacking weights", path):
+        archive = Archive(digest, path.stat().st_size, path, path.name, before)
+    return unpacked_folder(chain, archive, verify=verifies_always())
 
 
 def check_wish(argument: str, url: object, *, name: object, expected: object, force: bool) -> Wish:
@@ -441,14 +448,14 @@ def copy_of_url(chain: Chain, wish: Wish, *, extract: bool) -> Path:
         outside = Outside(path, wish.filename, wish.wanted)
         before = status_of(path)
         digest, path = _check_outside(chain.first, outside, "it is", None)
-        return _unpacked(chain, digest, path, before) if extract else path
+        return unpacked(chain, digest, path, before) if extract else path
     from localreg.operations.weights.fetching import held_bytes
     from localreg.progress import shown_progress
 
     with shown_progress(f"Fetching {wish.filename or 'a file'}") as progress:
         held = held_bytes(chain, replace(wish, progress=progress))
     path = local_file(chain, chain.first, held.digest, held.size, held.filename)
-    return _unpacked(chain, held.digest, path) if extract else path
+    return unpacked(chain, held.digest, path) if extract else path
 
 
 def check_package(found: Found) -> None:

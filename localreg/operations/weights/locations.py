@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from localreg.blobs.blobstore import BlobStore
-    from localreg.filesystem.plain_files import FileStatus
     from localreg.store.events.change import Change
     from localreg.values.records import Json
 
@@ -331,34 +330,3 @@ def _why_not(upstream: OpenRegistry, digest: str) -> str:
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
     return "does not have them any more"
-
-
-def unpacked(
-    chain: Chain,
-    digest: str,
-    archive: Path,
-    filename: str,
-    hashed: FileStatus | None = None,
-) -> Path:
-    """Return the folder that an archive unpacks to; unpacked in the first registry if it is new.
-
-    Args:
-        hashed: the status that a file of the user had before it was hashed.
-
-    Raises:
-        ArchiveError: it is broken, unsafe or beyond the limits; nothing was made.
-    """
-    from localreg.blobs.local_files import unpacked_trees
-
-    for each in chain.registries if chain.others else ():
-        try:
-            known = unpacked_trees.tree(each.blobs, digest)
-        except OSError:  # it cannot be read any more
-            continue
-        if known is not None:
-            return known
-    try:
-        return unpacked_trees.unpacked(chain.first.blobs, digest, archive, filename, hashed)
-    except StorageFullError:
-        spare = chain.first.blobs_of_full_disk
-        return unpacked_trees.unpacked(spare, digest, archive, filename)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from localreg.errors import DigestMismatchError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from localreg.blobs.staging.staging import Mode
-    from localreg.blobs.trees.listing import Excluded
+    from localreg.blobs.trees.listing import Excluded, Listing
     from localreg.progress import Progress
 
 
@@ -30,6 +31,7 @@ class Source(Frozen, kw_only=True):
         wanted: the sha256 that the bytes must have, or None.
         progress: called with the bytes read so far and, if it is known, with all bytes.
         excluded: names what is left out of a folder; None for nothing.
+        look: lists the files of a package that are no folder of the user; None without one.
     """
 
     path: Path | None
@@ -40,11 +42,12 @@ class Source(Frozen, kw_only=True):
     wanted: str | None = None
     progress: Progress | None = None
     excluded: Excluded | None = None
+    look: Callable[[], Listing] | None = None
 
     @property
     def package(self) -> bool:
         """True for a folder or several files, each of which is kept as a file of its own."""
-        return bool(self.files) or is_folder(self.path)
+        return bool(self.files) or self.look is not None or is_folder(self.path)
 
 
 class Held(Frozen):

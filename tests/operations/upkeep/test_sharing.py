@@ -218,13 +218,16 @@ def break_off(root, url):
     from localreg import Registry
     from localreg.blobs.archives.unpacking import Limits, unpack
     from localreg.blobs.transfer.url_lock import download_folder
-    from localreg.filesystem.temporary_owners import unfinished
+    from localreg.filesystem.group_modes import share_at
+    from localreg.filesystem.temporary_owners import owner_mark
 
     registry = Registry(root)
     blobs = registry._chain.first.blobs
     archive = Path(root).parent / "a.zip"
-    tree = unfinished(blobs.make_folder("trees") / "1")
-    unpack(archive, "a.zip", tree, Limits(), blobs.group)
+    folder = blobs.make_folder("tmp") / f"tree-1{owner_mark()}"
+    folder.mkdir()
+    share_at(folder, blobs.group)
+    unpack(archive, "a.zip", folder, Limits(), blobs.group)
     with download_folder(blobs, url) as part:
         part.write_bytes(b"half")
         os.kill(os.getpid(), 9)
@@ -253,7 +256,7 @@ def test_another_member_collects_the_leftovers_of_a_killed_process(root, childre
     (size,) = children.crowd(1, fetch_at_once, root, [BOB], site.url())
     assert size == len(site.files["/net.pt"])
     assert children.run(collect, root) == [["leftover", "leftover"], []]
-    assert not [*(root / "tmp").iterdir(), *(root / "trees").iterdir()]
+    assert not [*(root / "tmp").iterdir()]
 
 
 def look(user, root):

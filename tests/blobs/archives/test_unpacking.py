@@ -10,7 +10,6 @@ import os
 import stat
 import struct
 import tarfile
-import threading
 import zipfile
 import zlib
 from pathlib import Path
@@ -27,10 +26,7 @@ from localreg.blobs.archives.unpacking import (
     remove_tree,
     unpack,
 )
-from localreg.blobs.blobstore import BlobStore
-from localreg.blobs.local_files import unpacked_trees
 from localreg.errors import ArchiveError, InvalidValueError, StorageFullError
-from localreg.filesystem.plain_files import status_of
 
 USUAL = Limits()
 TAR_ENDINGS = [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"]
@@ -72,9 +68,15 @@ def special(name, kind, link=""):
     return info
 
 
-def zip_info(name, mode):
+def zip_info(name, mode, system=3):
     info = zipfile.ZipInfo(name)
-    info.create_system, info.external_attr = 3, mode << 16
+    info.create_system, info.external_attr = system, mode << 16
+    return info
+
+
+def tar_info(name, mode):
+    info = tarfile.TarInfo(name)
+    info.mode = mode
     return info
 
 
@@ -82,30 +84,37 @@ def zip_info(name, mode):
 def place(tmp_path):
     """A folder to unpack in, beside one that must stay empty."""
     (tmp_path / "in").mkdir()
-    yield tmp_path / "in"
-    remove_tree(tmp_path / "in" / "tree")
+    return tmp_path / "in"
 
 
 def unpacked(place, ending, data, limits=USUAL):
     archive = place / f"archive{ending}"
     archive.write_bytes(data)
-    unpack(archive, f"some model{ending}", place / "tree", limits)
-    return place / "tree"
+    folder = place / "files"
+    folder.mkdir(exist_ok=True)
+    return unpack(archive, f"some model{ending}", folder, limits)
 
 
-def files_below(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+def contents(found):
+    """Return the bytes of what was unpacked, by its name in the archive."""
+    assert all(each.path.is_file() and not each.path.is_symlink() for each in found.files)
+    return {each.name: each.path.read_bytes() for each in found.files}
+
+
+def laid_out(found, folder):
+    """Copy what was unpacked to its names."""
+    for name, data in contents(found).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
 
 
 def assert_refused(place, ending, data, match, limits=USUAL):
     with pytest.raises(ArchiveError, match=match) as raised:
         unpacked(place, ending, data, limits)
     assert raised.value.path == str(place / f"archive{ending}")
-    assert not os.path.lexists(place / "tree")
+    assert list((place / "files").iterdir()) == []
+    (place / "files").rmdir()
     assert [each.name for each in place.parent.iterdir()] == ["in"]
     assert [each.name for each in place.iterdir()] == [f"archive{ending}"]
 
@@ -115,22 +124,53 @@ def assert_refused(place, ending, data, match, limits=USUAL):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_valid_archive_is_unpacked_completely_and_read_only(ending, place):
-    tree = unpacked(place, ending, archive_of(ending, FILES.items()))
-    assert files_below(tree) == FILES
-    for path in (tree, *tree.rglob("*")):
-        assert stat.S_IMODE(path.stat().st_mode) & 0o222 == 0
-        assert not path.is_symlink()
-    assert stat.S_IMODE((tree / "config.json").stat().st_mode) & 0o111 == 0
+    found = unpacked(place, ending, archive_of(ending, FILES.items()))
+    assert contents(found) == FILES
+    assert found.folders == []
+    for each in found.files:
+        assert stat.S_IMODE(each.path.stat().st_mode) & 0o333 == 0
+        assert each.path.parent == place / "files"
+        assert not each.executable
 
 
 def test_the_umask_is_kept(place):
     before = os.umask(0o077)
     try:
-        tree = unpacked(place, ".zip", zip_of(FILES.items()))
+        found = unpacked(place, ".zip", zip_of(FILES.items()))
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tree / "config.json").stat().st_mode) == 0o400
-    assert stat.S_IMODE(tree.stat().st_mode) == 0o500
+    assert {stat.S_IMODE(each.path.stat().st_mode) for each in found.files} == {0o400}
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o700, 0o644, 0o655, 0o011, 0])
+@pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz"])
+def test_a_file_is_executable_if_its_owner_may_run_it(ending, mode, place):
+    info = zip_info("run", stat.S_IFREG | mode) if ending == ".zip" else tar_info("run", mode)
+    (file,) = unpacked(place, ending, archive_of(ending, [(info, b"#!")])).files
+    assert file.executable == bool(mode & 0o100)
+    assert not file.path.stat().st_mode & 0o111
+
+
+def test_the_attributes_of_a_zip_that_was_not_made_on_unix_are_no_modes(place):
+    (file,) = unpacked(place, ".zip", zip_of([(zip_info("run", 0o755, system=0), b"")])).files
+    assert not file.executable
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar"])
+def test_empty_folders_are_named_and_others_are_not(ending, place):
+    names = ["a/", "a/b/", "c/", "d/e/"]
+    if ending == ".zip":
+        folders = [(name, b"") for name in names]
+    else:
+        folders = [(special(name, tarfile.DIRTYPE), b"") for name in names]
+    found = unpacked(place, ending, archive_of(ending, [*folders, ("c/file", b"1")]))
+    assert found.folders == ["a/b", "d/e"]
+
+
+def test_names_that_differ_only_by_case_or_by_form_are_unpacked(place):
+    """Also onto a file system that has one name for both: files have numbers there."""
+    files = {"A": b"1", "a": b"2", "\u00e9": b"3", "e\u0301": b"4", "con": b"5", "xx:y?": b"6"}
+    assert contents(unpacked(place, ".tar", tar_of(files.items()))) == files
 
 
 def test_an_archive_of_the_current_folder_is_unpacked(place):
@@ -138,7 +178,7 @@ def test_an_archive_of_the_current_folder_is_unpacked(place):
     root = special(".", tarfile.DIRTYPE)
     inner = special("./weights/", tarfile.DIRTYPE)
     members = [(root, b""), (inner, b""), *((f"./{name}", data) for name, data in FILES.items())]
-    assert files_below(unpacked(place, ".tar", tar_of(members))) == FILES
+    assert contents(unpacked(place, ".tar", tar_of(members))) == FILES
 
 
 @pytest.mark.parametrize("style", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
@@ -147,24 +187,24 @@ def test_every_style_of_tar_is_read(style, place):
     if style != tarfile.USTAR_FORMAT:
         members |= {"näme/" + "x" * 200: b"3"}
     data = tar_of(members.items(), format=style)
-    assert files_below(unpacked(place, ".tar", data)) == members
+    assert contents(unpacked(place, ".tar", data)) == members
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
 def test_every_usual_method_of_zip_is_read(method, place):
-    assert files_below(unpacked(place, ".zip", zip_of(FILES.items(), method))) == FILES
+    assert contents(unpacked(place, ".zip", zip_of(FILES.items(), method))) == FILES
 
 
 def test_an_xz_of_several_streams_is_read_as_one(place):
     data = tar_of(FILES.items())
     two = lzma.compress(data[:5_000]) + b"\0" * 8 + lzma.compress(data[5_000:])
-    assert files_below(unpacked(place, ".tar.xz", two)) == FILES
+    assert contents(unpacked(place, ".tar.xz", two)) == FILES
 
 
 def test_a_folder_may_be_listed_twice(place):
     folder = special("a", tarfile.DIRTYPE)
     members = [(folder, b""), (folder, b""), ("a/b", b"1")]
-    assert files_below(unpacked(place, ".tar", tar_of(members))) == {"a/b": b"1"}
+    assert contents(unpacked(place, ".tar", tar_of(members))) == {"a/b": b"1"}
 
 
 def test_endings_of_archives_are_recognised_in_any_case():
@@ -183,6 +223,7 @@ WRONG_NAMES = {
     "/etc/evil": "absolute",
     "//evil": "absolute",
     "C:evil": "absolute",
+    "./C:evil": "not every system",
     "a\\..\\evil": "not every system",
     "a\nb": "not every system",
     "x" * 256: "too long",
@@ -282,7 +323,7 @@ def test_a_bomb_is_refused_by_its_ratio(ending, place):
     data = archive_of(ending, [("a", NULLS)])
     assert_refused(place, ending, data, "more than 500,000 bytes", Limits(free=500_000))
     generous = Limits(free=500_000, ratio=10_000_000)
-    assert files_below(unpacked(place, ending, data, generous)) == {"a": NULLS}
+    assert contents(unpacked(place, ending, data, generous)) == {"a": NULLS}
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -299,7 +340,6 @@ def test_a_hundred_thousand_members_are_allowed_and_one_more_is_not(ending, plac
         block = special("folder", tarfile.DIRTYPE).tobuf()
         data = block * 100_000 + bytes(1_024)
         unpacked(place, ending, data)
-        remove_tree(place / "tree")
         data = block + data
     else:
         data = zip_of([(f"{number:x}", b"") for number in range(100_001)], zipfile.ZIP_STORED)
@@ -319,13 +359,14 @@ def test_an_archive_that_does_not_fit_on_the_disk_is_refused_before_unpacking(pl
     many = bytes(data)
     archive = place / "archive.zip"
     archive.write_bytes(many)
+    (place / "files").mkdir()
     try:
-        unpack(archive, "a.zip", place / "tree", twice)
+        unpack(archive, "a.zip", place / "files", twice)
     except (ArchiveError, StorageFullError):
         pass
     else:
         pytest.fail("a size that lies was believed")
-    assert not (place / "tree").exists()
+    assert list((place / "files").iterdir()) == []
 
 
 def test_a_full_disk_is_an_error_and_nothing_stays_on_it(small_disk, tmp_path):
@@ -333,12 +374,12 @@ def test_a_full_disk_is_an_error_and_nothing_stays_on_it(small_disk, tmp_path):
     archive = tmp_path / "a.tar"
     archive.write_bytes(tar_of([("a", os.urandom(3_000_000))]))
     with pytest.raises(StorageFullError):
-        unpack(archive, "a.tar", disk / "tree", USUAL)
+        unpack(archive, "a.tar", disk, USUAL)
     assert list(disk.iterdir()) == []
     packed_zip = tmp_path / "a.zip"
     packed_zip.write_bytes(zip_of([("a", os.urandom(3_000_000))]))
     with pytest.raises(StorageFullError, match="3,000,000"):
-        unpack(packed_zip, "a.zip", disk / "tree", USUAL)
+        unpack(packed_zip, "a.zip", disk, USUAL)
     assert list(disk.iterdir()) == []
 
 
@@ -460,9 +501,10 @@ def test_a_list_of_members_that_would_fill_the_memory_is_refused(place, tmp_path
         writer.seek(2**31)
         size = 2**31 - 4_096
         writer.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, size, 4_096, 0))
+    (place / "files").mkdir()
     with pytest.raises(ArchiveError, match="list of members"):
-        unpack(archive, "a.zip", place / "tree", USUAL)
-    assert not (place / "tree").exists()
+        unpack(archive, "a.zip", place / "files", USUAL)
+    assert list((place / "files").iterdir()) == []
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -476,61 +518,26 @@ def test_any_byte_that_changed_is_an_error_or_does_no_harm(
     data[place_ % len(data)] ^= change
     archive = folder / "a"
     archive.write_bytes(data)
+    (folder / "files").mkdir()
     try:
-        unpack(archive, f"a{ending}", folder / "tree", USUAL)
+        found = unpack(archive, f"a{ending}", folder / "files", USUAL)
     except (ArchiveError, StorageFullError):
-        assert not (folder / "tree").exists()
+        assert list((folder / "files").iterdir()) == []
     else:
-        assert sum(len(each) for each in files_below(folder / "tree").values()) <= 1_000
-        remove_tree(folder / "tree")
-    assert {each.name for each in folder.iterdir()} == {"a"}
+        assert sum(len(each) for each in contents(found).values()) <= 1_000
+        assert {each.path for each in found.files} == {*(folder / "files").iterdir()}
+    assert {each.name for each in folder.iterdir()} == {"a", "files"}
 
 
 # the rest ----------------------------------------------------------------------------------
 
 
-def test_an_archive_that_changed_since_it_was_hashed_leaves_no_folder(place):
-    """Its folder would have the digest of other bytes."""
-    archive = place / "a.zip"
-    archive.write_bytes(zip_of(FILES.items()))
-    hashed = status_of(archive.stat())
-    archive.write_bytes(zip_of([("other", b"bytes")]))
-    blobs = BlobStore(place, durable=False)
-    with pytest.raises(ArchiveError, match="changed while it was unpacked"):
-        unpacked_trees.unpacked(blobs, "0" * 64, archive, "a.zip", hashed)
-    assert list((place / "trees").iterdir()) == []
-
-
-@pytest.mark.parametrize("replaced", [True, False])
-def test_an_archive_that_changes_while_it_is_unpacked_leaves_no_folder(replaced, place):
-    """The test uses a pipe, so that the archive can change while it is read."""
-    archive, other, data = place / "a.tar", place / "other", tar_of(FILES.items())
-    os.mkfifo(archive)
-    os.utime(archive, (1, 1))
-    other.write_bytes(data)
-    os.utime(other, (1, 1))
-
-    def write():
-        with archive.open("wb") as writer:
-            if replaced:
-                other.replace(archive)
-            writer.write(data)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        with pytest.raises(ArchiveError, match="changed while it was unpacked"):
-            unpacked_trees.unpacked(BlobStore(place, durable=False), "0" * 64, archive, "a.tar")
-    finally:
-        writer.join()
-    assert list((place / "trees").iterdir()) == []
-
-
-def test_an_existing_folder_is_not_unpacked_into(place):
-    (place / "tree").mkdir()
+def test_a_file_that_is_there_is_not_replaced(place):
+    (place / "files").mkdir()
+    (place / "files" / "1").write_bytes(b"mine")
     with pytest.raises(OSError, match="exists"):
         unpacked(place, ".zip", zip_of(FILES.items()))
-    assert list((place / "tree").iterdir()) == []
+    assert [each.read_bytes() for each in (place / "files").iterdir()] == [b"mine"]
 
 
 def test_limits_come_from_the_environment(monkeypatch):
@@ -545,7 +552,7 @@ def test_limits_come_from_the_environment(monkeypatch):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_differences_between_a_folder_and_its_archive_are_listed(ending, place, tmp_path):
-    tree = unpacked(place, ending, archive_of(ending, FILES.items()))
+    tree = laid_out(unpacked(place, ending, archive_of(ending, FILES.items())), place / "tree")
     archive = place / f"archive{ending}"
     assert differences(archive, archive.name, tree) == []
     for path in (tree, tree / "weights"):
@@ -566,7 +573,7 @@ def test_differences_between_a_folder_and_its_archive_are_listed(ending, place, 
 
 
 def test_a_file_that_grew_or_became_a_link_differs_from_its_archive(place, tmp_path):
-    tree = unpacked(place, ".zip", zip_of([("a", b"12"), ("b", b"12")]))
+    tree = laid_out(unpacked(place, ".zip", zip_of([("a", b"12"), ("b", b"12")])), place / "tree")
     tree.chmod(0o755)
     (tree / "a").chmod(0o644)
     (tree / "a").write_bytes(b"123")
@@ -578,7 +585,9 @@ def test_a_file_that_grew_or_became_a_link_differs_from_its_archive(place, tmp_p
 
 
 def test_a_read_only_tree_is_removed_and_links_are_not_followed(place, tmp_path):
-    tree = unpacked(place, ".zip", zip_of(FILES.items()))
+    tree = laid_out(unpacked(place, ".zip", zip_of(FILES.items())), place / "tree")
+    for each in (tree / "weights", tree):
+        each.chmod(0o555)
     outside = tmp_path / "in" / "outside"
     outside.mkdir()
     (outside / "file").write_bytes(b"1")
