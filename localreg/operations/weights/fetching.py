@@ -422,8 +422,7 @@ def forget_damaged(registry: OpenRegistry, package: str) -> None:
     ]
     if damaged:
         with registry.store.write() as change:
-            for digest in damaged:
-                blob_rows.record_verified(change.connection, digest, None)
+            blob_rows.record_verified(change.connection, dict.fromkeys(damaged))
 
 
 def _record_weights(

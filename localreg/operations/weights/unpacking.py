@@ -27,7 +27,7 @@ from localreg.errors import (
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import content_of, status_of
 from localreg.operations.finding.upstream import read_each
-from localreg.operations.weights.package_copies import existing_folder, package_folder
+from localreg.operations.weights.package_copies import package_folder
 from localreg.operations.weights.packages import (
     StagedPackage,
     keep_package,
@@ -136,12 +136,7 @@ def unpacked_folder(chain: Chain, archive: Archive, *, verify: bool) -> Path:
         ArchiveError: it is broken, unsafe or beyond the limits; nothing was made.
         StorageError: this file system cannot have a folder with its names.
     """
-    known = packages_of(chain, archive.digest)
-    for registry, tree in () if verify else known:
-        found = existing_folder(chain, registry, tree)
-        if found is not None:
-            return found
-    for registry, tree in known:
+    for registry, tree in packages_of(chain, archive.digest):
         try:
             return package_folder(chain, registry, tree, verify=verify)
         except CorruptBlobError as error:  # the archive has the bytes
