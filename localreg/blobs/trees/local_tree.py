@@ -6,6 +6,7 @@
   sizes and executable bits are compared with the rows of the package before it is given out again.
 - Modes belong to the inode, so an executable file is a clone or a copy. So is every file where
   links are impossible: it gets the time of its blob, as in `localreg.blobs.local_files.copying`.
+  The external data of ONNX models are copies, too: the onnx library refuses other hard links.
 - The rows may be a stranger's: a path is checked when it is read, nothing that exists is opened
   or replaced, and no link is followed.
 """

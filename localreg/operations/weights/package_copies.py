@@ -11,10 +11,11 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from localreg import log
+from localreg.blobs.headers.needed_files import joined
 from localreg.blobs.trees import local_tree
 from localreg.errors import (
     CorruptBlobError,
@@ -38,7 +39,7 @@ from localreg.operations.weights.locations import (
 )
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.sqlite_errors import translated
-from localreg.store.rows import tree_rows
+from localreg.store.rows import blob_rows, tree_rows
 from localreg.store.rows.checked_values import damaged_row
 from localreg.values.checks import shown
 from localreg.values.manifest import Manifest, PackageFile, make_manifest
@@ -322,8 +323,10 @@ class _Package:
         if seen is not None and blobs.cache_name is None:
             # The lock of the database: processes that repair the folder wait for each other.
             alone = self._chain.first.store.write()
-        find = _Find(self._chain, self._registry, blobs, self._digest, self._verify)
-        with local_tree.new_tree(blobs, self._digest, self._manifest(), find) as temporary, alone:
+        manifest = self._manifest()
+        unlinked = _external_data(self._chain, self._registry, manifest)
+        find = _Find(self._chain, self._registry, blobs, self._digest, self._verify, unlinked)
+        with local_tree.new_tree(blobs, self._digest, manifest, find) as temporary, alone:
             made, moved = local_tree.put_in_place(blobs, self._digest, temporary, seen)
         if moved is not None:
             log.warning(
@@ -332,6 +335,21 @@ class _Package:
                 self._digest[:12], local_tree.shown(wrong), moved,
             )  # fmt: skip
         return made
+
+
+def _external_data(chain: Chain, registry: OpenRegistry, manifest: Manifest) -> frozenset[str]:
+    """Return the paths of the files that ONNX models of a package name as their data.
+
+    The onnx library refuses to load data from a file that has several hard links.
+    """
+    found: set[str] = set()
+    for file in manifest.files:
+        if file.path.lower().endswith(".onnx"):
+            facts = _read(chain, registry, partial(blob_rows.facts, digest=file.digest)) or {}
+            folder = file.path.rpartition("/")[0]
+            names = facts.get("external") or ()
+            found.update(joined(folder, str(each)) or "" for each in names)
+    return frozenset(found)
 
 
 @cache
@@ -354,11 +372,18 @@ class _Find:
     """Finds the sound bytes of a package's files: in the first registry, or upstream."""
 
     def __init__(
-        self, chain: Chain, registry: OpenRegistry, blobs: BlobStore, digest: str, verify: bool
+        self,
+        chain: Chain,
+        registry: OpenRegistry,
+        blobs: BlobStore,
+        digest: str,
+        verify: bool,
+        copied: frozenset[str],
     ) -> None:
         self._chain = chain
         self._registry = registry
         self._blobs = blobs
+        self._copied = copied
         self._digest = digest
         self._verify = verify
         self._may_link = blobs.cache_name is None
@@ -366,7 +391,8 @@ class _Find:
         self._sound: dict[str, bool] = {}
 
     def __call__(self, file: PackageFile) -> tuple[str, bool]:
-        return self._own(file) or (str(self._other(file)), False)
+        path, may_link = self._own(file) or (str(self._other(file)), False)
+        return path, may_link and file.path not in self._copied
 
     def _own(self, file: PackageFile) -> tuple[str, bool] | None:
         """Return the bytes in the first registry if they are sound, or None."""
