@@ -14,7 +14,8 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections import namedtuple
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +24,6 @@ from localreg.errors import InvalidValueError, SourceNotFoundError
 from localreg.filesystem.portable_files import kept_name, remove_file, replace_file
 from localreg.filesystem.temporary_owners import unfinished
 from localreg.values.checks import TEXT_LIMIT
-from localreg.values.frozen import Frozen
 from localreg.values.paths import printable_path
 
 TYPE_CHECKING = False
@@ -38,22 +38,31 @@ _SMALL = 1_048_576  # bytes
 _PIECE = 65_536  # bytes; memory for more is new each time, which takes longer than to read it
 
 
-class FileStatus(Frozen):
-    """The facts by which a file counts as unchanged: which file it is, its size and times."""
+if TYPE_CHECKING:
+    from typing import NamedTuple
 
-    device: int
-    inode: int
-    size: int
-    modified: int
-    changed: int
+    class _Facts(NamedTuple):
+        device: int
+        inode: int
+        size: int
+        modified: int
+        changed: int
+
+else:  # the same without importing typing
+    _Facts = namedtuple("_Facts", ("device", "inode", "size", "modified", "changed"))
+
+
+class FileStatus(_Facts):
+    """The facts by which a file counts as unchanged: which file it is, its size and times.
+
+    A tuple, since thousands are made and compared for a package.
+    """
+
+    __slots__ = ()
 
     def same_content(self, other: FileStatus) -> bool:
         """Return True if nothing was written; a mode or a link may have changed."""
-        return _content(self) == _content(other)
-
-
-def _content(status: FileStatus) -> tuple[int, ...]:
-    return (status.device, status.inode, status.size, status.modified)
+        return self[:4] == other[:4]
 
 
 def status_of(found: os.stat_result) -> FileStatus:
@@ -212,26 +221,32 @@ def changed(path: Path, argument: str) -> InvalidValueError:
     )
 
 
-def wait_for_tick(found: list[FileStatus]) -> None:
+def wait_for_tick(found: Iterable[FileStatus]) -> None:
     """Wait until another write to any of these files would give it another time.
 
     The times of files come from a clock that ticks some hundred times a second. Only a file that
     was written since its last tick needs this.
     """
+    moment = _file_time()
+    young = [each for each in found if each.changed >= moment or each.modified >= moment]
     end = time.monotonic() + _TICK
-    while any(-_TICK * 1e9 < _age(each) <= 0 for each in found) and time.monotonic() < end:
+    while any(-_TICK * 1e9 < _age(each) <= 0 for each in young) and time.monotonic() < end:
         time.sleep(0.000_5)
 
 
 def _age(status: FileStatus) -> int:
-    """Return the nanoseconds since a file changed, by the clock that gives files their times.
+    """Return the nanoseconds since a file changed, by the clock that gives files their times."""
+    return _file_time() - max(status.modified, status.changed)
+
+
+def _file_time() -> int:
+    """Return the time by the clock that gives files their times, in nanoseconds.
 
     Elsewhere than on Linux that clock is unknown, and may be late by a tick.
     """
-    last = max(status.modified, status.changed)
     if hasattr(time, "CLOCK_BOOTTIME"):  # of Linux, which has the other one too
-        return time.clock_gettime_ns(_FILE_CLOCK) - last
-    return time.time_ns() - last - int(_TICK * 1e9)
+        return time.clock_gettime_ns(_FILE_CLOCK)
+    return time.time_ns() - int(_TICK * 1e9)
 
 
 def read_plain(path: Path, argument: str, limit: int = TEXT_LIMIT) -> bytes:

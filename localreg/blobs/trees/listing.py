@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections import namedtuple
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from localreg.errors import InvalidValueError, SourceNotFoundError
 from localreg.filesystem.kinds import filesystem_type
 from localreg.filesystem.plain_files import FileStatus, plain_status, status_of
 from localreg.values import settings
-from localreg.values.frozen import Frozen, replace
+from localreg.values.frozen import Frozen
 from localreg.values.paths import is_package_path, is_utf8, printable_path
 
 TYPE_CHECKING = False
@@ -31,8 +32,26 @@ _WITHOUT_MODES = frozenset(
 _HUB_FOLDERS = ("models--", "datasets--", "spaces--")
 
 
-class Entry(Frozen):
+if TYPE_CHECKING:
+    from typing import NamedTuple
+
+    class _Facts(NamedTuple):
+        name: str
+        path: str
+        status: FileStatus | None
+        executable: bool
+        linked: bool
+
+    # Its path, the prefix of the names in it, it and those above it, and if a link leads to it.
+    _Folder = tuple[str, str, tuple[tuple[int, int], ...], bool]
+else:  # the same without importing typing
+    _Facts = namedtuple("_Facts", ("name", "path", "status", "executable", "linked"))
+
+
+class Entry(_Facts):
     """A file or empty folder of a package.
+
+    A tuple, since thousands are made and compared for a package.
 
     Attributes:
         name: its path in the package, with slashes.
@@ -42,11 +61,7 @@ class Entry(Frozen):
         linked: True if a symbolic link below the folder leads to it.
     """
 
-    name: str
-    path: str
-    status: FileStatus | None
-    executable: bool = False
-    linked: bool = False
+    __slots__ = ()
 
     @property
     def size(self) -> int:
@@ -87,7 +102,7 @@ def folder_entries(folder: Path, excluded: Excluded | None = None) -> Listing:
     if not walk.entries:
         what = "holds nothing but what is excluded" if walk.left_out else "is empty"
         raise _cannot(folder, what)
-    walk.entries.sort(key=lambda entry: entry.name)
+    walk.entries.sort()  # by name
     return Listing(_with_modes(folder, walk.entries), sorted(walk.left_out))
 
 
@@ -109,15 +124,13 @@ def file_entries(files: Sequence[Path]) -> list[Entry]:
                 argument="weights_filenames",
             )
         entries[file.name] = Entry(
-            file.name, str(file), status_of(found), _may_run(found), file.is_symlink()
+            file.name,
+            str(file),
+            status_of(found),
+            found.st_mode & _EXECUTABLE != 0,
+            file.is_symlink(),
         )
-    listed = sorted(entries.values(), key=lambda entry: entry.name)
-    return _with_modes(files[0].parent, listed)
-
-
-if TYPE_CHECKING:
-    # Its path, the prefix of the names in it, it and those above it, and if a link leads to it.
-    _Folder = tuple[str, str, tuple[tuple[int, int], ...], bool]
+    return _with_modes(files[0].parent, sorted(entries.values()))
 
 
 class _Walk:
@@ -148,7 +161,12 @@ class _Walk:
                 kept = True
                 self._take(child, name, above, linked, path)
             if not kept and prefix:
-                self._add(Entry(prefix[:-1], path, None, linked=linked))
+                self.entries.append(Entry(prefix[:-1], path, None, False, linked))
+            if len(self.entries) > self._most:  # unpacking would refuse it
+                raise _cannot(
+                    self._folder,
+                    f"holds more than {self._most:,} files, which {settings.UNPACK_MEMBERS} allows",
+                )
 
     def _take(
         self,
@@ -158,9 +176,10 @@ class _Walk:
         linked: bool,
         folder: str,
     ) -> None:
-        if not is_package_path(name):
-            _check_name(folder, child.name, top=name == child.name)
-            raise _cannot(child.path, "has a path that is too long")
+        own = child.name
+        # Most names are like this; to ask for more takes longer.
+        if not own.isascii() or not own.isprintable() or "\\" in own or ":" in own:
+            _check_name(folder, own, top=name == own)
         if child.is_symlink():
             linked = True
             self._check_link(child.path)
@@ -174,24 +193,20 @@ class _Walk:
             raise _cannot(child.path, "is a link that leads to itself") from None
         mode = found.st_mode
         if stat.S_ISREG(mode):
-            self._add(Entry(name, child.path, status_of(found), _may_run(found), linked))
+            self.entries.append(
+                Entry(name, child.path, status_of(found), mode & _EXECUTABLE != 0, linked)
+            )
         elif stat.S_ISDIR(mode):
             place = (found.st_dev, found.st_ino)
             if place in above:
                 raise _cannot(
                     child.path, "is a link to a folder that contains it, so it never ends"
                 )
+            if not is_package_path(name):
+                raise _cannot(child.path, "has a path that is too long")
             self._to_do.append((child.path, f"{name}/", (*above, place), linked))
         else:
             raise _cannot(child.path, "is a device, a pipe or a socket")
-
-    def _add(self, entry: Entry) -> None:
-        self.entries.append(entry)
-        if len(self.entries) > self._most:  # unpacking would refuse it
-            raise _cannot(
-                self._folder,
-                f"holds more than {self._most:,} files, which {settings.UNPACK_MEMBERS} allows",
-            )
 
     def _check_link(self, path: str) -> None:
         if self._repository is None:
@@ -230,20 +245,14 @@ def _hub_repository(folder: Path) -> str | None:
     return None
 
 
-def _may_run(found: os.stat_result) -> bool:
-    return found.st_mode & _EXECUTABLE != 0
-
-
 def _with_modes(folder: Path, entries: list[Entry]) -> list[Entry]:
     """Return entries without executable ones if the file system has no modes."""
-    files = [each for each in entries if each.status is not None]
     has_modes = hasattr(os, "geteuid") and (
         # Reading the table of mounts takes as long as listing a hundred files.
-        not all(each.executable for each in files) or filesystem_type(folder) not in _WITHOUT_MODES
+        any(each.status is not None and not each.executable for each in entries)
+        or filesystem_type(folder) not in _WITHOUT_MODES
     )
-    if has_modes:
-        return entries
-    return [replace(each, executable=False) for each in entries]
+    return entries if has_modes else [each._replace(executable=False) for each in entries]
 
 
 def _check_name(folder: str, name: str, *, top: bool = True) -> None:
