@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localreg import log
+from localreg.blobs.headers.package_facts import package_facts
 from localreg.blobs.staging import hashing, staging
 from localreg.blobs.trees.listing import Entry, Listing, file_entries, folder_entries
 from localreg.blobs.trees.staging import SMALL, StagedFile, stage_files
@@ -35,6 +36,9 @@ from localreg.values.records import Json
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.blobs.blobstore import Kept
+
+
+_MOST_NAMED = 3  # files in a warning
 
 
 class StagedPackage(Frozen, kw_only=True):
@@ -85,7 +89,9 @@ def taken_in_package(chain: Chain, source: Source) -> Iterator[tuple[Change, Hel
                 kept = keep_files(registry, change, staged)
                 if kept is not None:
                     try:
-                        yield change, record_package(change, staged, kept)
+                        held = record_package(change, staged, kept)
+                        _warn_if_missing(source, blob_rows.facts(change.connection, held.digest))
+                        yield change, held
                     except BaseException:
                         registry.blobs.give_back(kept)
                         raise
@@ -94,6 +100,20 @@ def taken_in_package(chain: Chain, source: Source) -> Iterator[tuple[Change, Hel
                 _delete_source(source, staged)
         if done:
             return
+
+
+def _warn_if_missing(source: Source, facts: Json | None) -> None:
+    """Say which files a package needs and lacks; it is kept as it is."""
+    missing = (facts or {}).get("missing")
+    if isinstance(missing, list) and missing:
+        shown = ", ".join(map(str, missing[:_MOST_NAMED]))
+        more = len(missing) - _MOST_NAMED
+        log.warning(
+            "%s lacks files that it needs: %s%s",
+            source.path or "the package",
+            shown,
+            f" and {more} more" if more > 0 else "",
+        )
 
 
 def keep_package(registry: OpenRegistry, change: Change, staged: StagedPackage) -> Held | None:
@@ -277,7 +297,7 @@ class _Staging:
             check_wanted(self._source, digest)
             kept = {each.digest: each for each in staged if each.path is not None}
             if not self._is_held(digest, len(encoded)):
-                kept[digest] = self._manifest(digest, encoded, files, digests, kept)
+                kept[digest] = self._write_manifest(digest, encoded, self._facts(manifest, kept))
             if self._registry.blobs.durable and kept:
                 sync_tree(self._folder, opened)
         for each in [*kept.values()]:
@@ -421,19 +441,21 @@ class _Staging:
             assert found is not None
             raise changed(Path(found.path), "weights_url")
 
-    def _manifest(
-        self,
-        digest: str,
-        encoded: bytes,
-        files: list[Entry],
-        digests: dict[str, str],
-        kept: dict[str, StagedFile],
-    ) -> StagedFile:
+    def _write_manifest(self, digest: str, encoded: bytes, facts: Json) -> StagedFile:
         path = self._folder / "manifest"
         path.write_bytes(encoded)
         make_readonly_at(path, self._registry.blobs.group)
-        facts: Json = {}
         return StagedFile(digest, len(encoded), str(path), None, facts)
+
+    def _facts(self, manifest: Manifest, kept: dict[str, StagedFile]) -> Json:
+        """Return the facts about the whole package, from those about its files."""
+        facts = {digest: each.facts for digest, each in kept.items()}
+        facts |= {digest: each.facts for digest, (each, _) in self._upstream.items()}
+        known = {each.digest for each in manifest.files} - facts.keys()
+        with self._registry.store.read() as connection:
+            rows = blob_rows.rows_of(connection, known)
+        facts |= {digest: row.facts for digest, row in rows.items()}
+        return package_facts([(each, facts.get(each.digest)) for each in manifest.files])
 
     def _damaged(self, kept: dict[str, StagedFile]) -> frozenset[str]:
         """Return the digests of the blobs that are here with the right size, and other bytes."""

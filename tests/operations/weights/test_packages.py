@@ -22,6 +22,7 @@ from localreg.errors import (
 from localreg.operations.weights.ingest import taken_in
 from localreg.operations.weights.packages import keep_package, staged_package
 from localreg.operations.weights.sources import Source
+from localreg.values.frozen import replace
 from localreg.values.manifest import PackageFile, make_manifest, parse_manifest
 
 LARGE = bytes(range(256)) * 8_192  # 2 MiB
@@ -73,7 +74,7 @@ def take(registry, path=None, **given):
     """Keep a package as a model would be, and return what the registry has then."""
     source = Source(path=path, filename="pkg", **given)
     with taken_in(registry._chain, source) as (_, held):
-        return held
+        return replace(held, new=0)  # how much of it was new is the same only once
 
 
 def kept(registry):
@@ -153,6 +154,29 @@ def test_facts_are_read_from_the_headers_of_each_file(registry, tmp_path):
         "JOIN blob b ON b.pk = f.blob ORDER BY f.path",
     )
     assert parameters == [("large.safetensors", 2**20), ("other", None), ("small.safetensors", 6)]
+
+
+def test_the_facts_of_the_package_are_those_of_its_files_known_or_new(registry, tmp_path, settled):
+    place = tmp_path / "net"
+    place.mkdir()
+    (place / "a.safetensors").write_bytes(safetensors(6))
+    (place / "b.safetensors").write_bytes(safetensors(7))
+    take(registry, place)
+    (place / "b.safetensors").write_bytes(safetensors(8))
+    held = take(registry, place)
+    ((text,),) = rows(registry, "SELECT facts FROM blob WHERE digest = ?", held.digest)
+    facts = json.loads(text)
+    assert (facts["files"], facts["parameters"], facts["dtypes"]) == (2, 14, {"F32": 14})
+
+
+def test_a_package_that_lacks_a_shard_is_kept_with_a_warning(registry, tmp_path, caplog, settled):
+    place = tmp_path / "net"
+    place.mkdir()
+    (place / "model-00001-of-00002.safetensors").write_bytes(safetensors(6))
+    for _ in range(2):  # also when nothing is new
+        caplog.clear()
+        assert take(registry, place).tree
+        assert "net lacks files that it needs: model-00002-of-00002.safetensors" in caplog.text
 
 
 def test_the_same_files_are_the_same_package_wherever_and_however_they_are(registry, folder):
@@ -426,7 +450,9 @@ def test_a_package_whose_bytes_are_deleted_before_it_is_recorded_is_staged_again
         staged_package(registry._chain, Source(path=folder, filename="p"), anew=True) as staged,
         store.store.write() as change,
     ):
-        assert keep_package(store, change, staged) == held
+        again = keep_package(store, change, staged)
+    assert again is not None
+    assert replace(again, new=0) == held
     assert store.blobs.is_sound(sha256(LARGE))
 
 
