@@ -39,13 +39,15 @@ if TYPE_CHECKING:
         name: str
         path: str
         status: FileStatus | None
-        executable: bool
-        linked: bool
+        executable: bool = False
+        linked: bool = False
 
     # Its path, the prefix of the names in it, it and those above it, and if a link leads to it.
     _Folder = tuple[str, str, tuple[tuple[int, int], ...], bool]
 else:  # the same without importing typing
-    _Facts = namedtuple("_Facts", ("name", "path", "status", "executable", "linked"))
+    _Facts = namedtuple(
+        "_Facts", ("name", "path", "status", "executable", "linked"), defaults=(False, False)
+    )
 
 
 class Entry(_Facts):
