@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from localreg.operations.finding.references import check_project_name, ensure_project
-from localreg.operations.weights.origin import Origin, weights_record
+from localreg.operations.weights.origin import Origin, framework_of_weights, weights_record
 from localreg.store.events.change import Change
 from localreg.values.checks import check_comment, check_flag, check_name, is_empty
 from localreg.values.config_text import config_to_text
-from localreg.values.frameworks import infer_framework
 from localreg.values.frozen import Frozen, replace
 from localreg.values.ids import new_id
 from localreg.values.labels import check_labels
@@ -104,13 +103,12 @@ def create(
     """
     model_id = new_id()
     weights = () if origin is None else (weights_record(change, model_id, origin, held),)
-    source = "" if origin is None else origin.url or origin.filename or ""
     record = ModelRecord(
         id=model_id,
         name=description.name or "",
         project=ensure_project(change, description.project),
         comment=description.comment,
-        framework=description.framework or infer_framework(source),
+        framework=description.framework or framework_of_weights(change, origin, held),
         package=description.package or (origin is not None and origin.package),
         published=description.published,
         task=maker.id if maker else None,

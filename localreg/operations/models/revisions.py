@@ -11,7 +11,12 @@ from localreg.operations.models.edits import set_columns
 from localreg.operations.models.outputs import enter, entry_of
 from localreg.operations.weights.ingest import as_file, taken_in
 from localreg.operations.weights.locations import holder, local_file
-from localreg.operations.weights.origin import Origin, origin_of, weights_record
+from localreg.operations.weights.origin import (
+    Origin,
+    framework_of_weights,
+    origin_of,
+    weights_record,
+)
 from localreg.operations.weights.sources import Held, Source
 from localreg.operations.weights.uploading import (
     Doomed,
@@ -23,7 +28,6 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows
 from localreg.values.checks import shown
-from localreg.values.frameworks import infer_framework
 from localreg.values.frozen import Frozen
 from localreg.values.records import Json, WeightsRecord
 from localreg.values.urls import local_url, parse_named_url
@@ -163,7 +167,7 @@ def _add(
     name = origin.filename or origin.public or "weights"
     columns: dict[str, object] = {
         "package": update.package,
-        "framework": row.framework or infer_framework(origin.url or origin.filename or ""),
+        "framework": row.framework or framework_of_weights(change, origin, held),
         "comment": _with_snapshot(row.comment, name) if update.comment else row.comment,
     }
     if task_rows.task(connection, update.task) is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from localreg import log
 from localreg.errors import InvalidValueError
 from localreg.store.events.change import Change
-from localreg.store.rows import model_rows
+from localreg.store.rows import blob_rows, model_rows, tree_rows
 from localreg.values.checks import shown
+from localreg.values.frameworks import infer_framework
 from localreg.values.frozen import Frozen
 from localreg.values.records import WeightsRecord
 from localreg.values.urls import WeightsURL, is_sha256, safe_filename
@@ -108,6 +109,17 @@ def weights_record(
         uploaded=origin.uploaded,
         at=change.at,
     )
+
+
+def framework_of_weights(change: Change, origin: Origin | None, held: Held | None) -> str | None:
+    """Return the framework that weights suggest: the name of a file, or the files of a package."""
+    if held is not None and held.tree:
+        from localreg.blobs.headers.package_facts import framework_of
+
+        facts = blob_rows.facts(change.connection, held.digest)
+        entries = tree_rows.entries(change.connection, held.digest)
+        return framework_of(facts, [path for path, _, _, blob in entries if blob is not None])
+    return infer_framework("" if origin is None else origin.url or origin.filename or "")
 
 
 def note_url(

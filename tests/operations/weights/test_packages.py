@@ -599,3 +599,13 @@ def test_a_disk_that_becomes_full_leaves_nothing(tmp_path, small_disk):
         (disk / "other").unlink()
         assert len(files_of(full, take(full, place).digest)) == 100
         check_sound(full.path)
+
+
+def test_the_framework_of_a_package_comes_from_its_files(registry, tmp_path):
+    """The name of the folder says nothing."""
+    folder = tmp_path / "model.onnx.d"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}")
+    assert registry.add(folder, "net").framework == "PyTorch"
+    assert registry.add(folder, "net", framework="JAX").framework == "JAX"
