@@ -29,7 +29,7 @@ from localreg.values.version import __version__
 SECTIONS = {
     "Begin": "init demo env guide",
     "Add and get weights": "add get path files",
-    "Find and show models": "ls show history lineage",
+    "Find and show models": "ls show history lineage diff",
     "Change models": "tag untag meta alias publish archive unarchive rm restore",
     "Tasks": "task",
     "Pages": "report site compare",

@@ -188,6 +188,13 @@ def _wrapped(line: str, indent: int) -> list[str]:
     ) or [line]
 
 
+def terminal_width() -> int:
+    """Return the number of columns of the terminal; at least 40, which a table needs."""
+    import shutil
+
+    return max(shutil.get_terminal_size().columns, 40)
+
+
 def cut_middle(text: str, width: int) -> str:
     """Return text that is not longer than a width; its ends stay.
 

@@ -22,7 +22,6 @@ SYNONYMS = {
     "del": "rm",
     "delete": "rm",
     "describe": "show",
-    "diff": "compare",
     "docs": "guide",
     "download": "get",
     "exec": "task run",
@@ -76,8 +75,8 @@ TASK_SYNONYMS = {
 CACHE_SYNONYMS = {"clean": "cache prune", "clear": "cache prune", "delete": "cache rm",
                   "list": "cache ls", "remove": "cache rm", "show": "cache ls"}  # fmt: skip
 READING = frozenset(
-    "cache compare doctor du env files get guide history lineage ls path report show site task "
-    "verify".split()
+    "cache compare diff doctor du env files get guide history lineage ls path report show site "
+    "task verify".split()
 )  # fmt: skip
 
 

@@ -236,3 +236,82 @@ def test_a_package_goes_to_stdout_only_as_one_file_or_as_an_archive(run, registr
     assert "--file" in err
     assert "--archive" in err
     assert run("get", "bert", "--archive", "-o", "a/")[:2] == (0, f"{Path('a', 'bert.zip')}\n")
+
+
+@pytest.fixture
+def two_versions(run, registry):
+    """Two versions of the folder, of which a file was added, removed, changed, made executable."""
+    registry.add("bert", metadata={"acc": 0.9}, comment="first")
+    Path("bert/model.safetensors").write_bytes(TENSORS[:-1] + b"5")
+    Path("bert/vocab/words.txt").unlink()
+    Path("bert/vocab/new.txt").write_bytes(b"new")
+    Path("bert/run.sh").chmod(0o644)
+    registry.add("bert", metadata={"acc": 0.95}, comment="second " * 30)
+    return run
+
+
+@needs_modes
+def test_diff_shows_record_files_and_tensors(two_versions):
+    code, out, err = two_versions("diff", "bert:1", "bert:2")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "record"
+    assert "  ~ metadata.acc  0.9 → 0.95" in lines
+    assert lines[3:] == [
+        "files: 2 changed, 1 removed, 1 added",
+        "  ~ model.safetensors  66 B, other bytes",
+        "  ~ run.sh             not executable any more",
+        "  - vocab/words.txt    3 B",
+        "  + vocab/new.txt      3 B",
+        "tensors of model.safetensors: 1 changed",
+        "  ~ w  other values",
+    ]
+
+
+def test_diff_fits_a_terminal(two_versions, registry):
+    shown = on_terminal("diff", "bert:1", "bert:2", "-R", str(registry.path))
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("options", "begin"),
+    [
+        (["--files"], "files: 2 changed"),
+        (["--tensors"], "tensors of model.safetensors"),
+        (["--params"], ""),
+    ],
+)
+@needs_modes
+def test_diff_shows_one_part(two_versions, options, begin):
+    code, out, err = two_versions("diff", "bert:1", "bert:2", *options)
+    assert (code, out.startswith(begin)) == (0, True)
+    assert "record" not in out
+    assert ("The parameters are not known" in err) == (options == ["--params"])
+
+
+def test_diff_says_that_nothing_differs(two_versions):
+    assert two_versions("diff", "bert", "bert:2")[:2] == (
+        0,
+        "bert:2 and bert:2 are the same.\n",
+    )
+    for option, what in (("files", "files"), ("tensors", "tensors")):
+        shown = two_versions("diff", "bert", "bert:2", f"--{option}")[1]
+        assert shown == f"bert:2 and bert:2 have the same {what}.\n"
+
+
+def test_diff_as_json(two_versions):
+    code, out, _ = two_versions("diff", "bert:1", "bert:2", "--json")
+    found = json.loads(out)
+    assert (code, found["first"], found["second"], found["same"]) == (0, "bert:1", "bert:2", False)
+    assert found["record"]["changed"]["metadata.acc"] == ["0.9", "0.95"]
+    assert [each["path"] for each in found["files"]["added"]] == ["vocab/new.txt"]
+    assert found["tensors"]["model.safetensors"]["changed"] == ["w"]
+    assert found["parameters"] is None
+    assert json.loads(two_versions("diff", "bert:2", "bert:2", "--json")[1])["same"]
+
+
+def test_diff_names_what_is_not_here(two_versions):
+    InputModel.import_model("https://example.org/a.onnx", name="far")
+    code, out, err = two_versions("diff", "bert", "far", "--files")
+    assert (code, out) == (0, "")
+    assert "The files of far:1 are not known; `localreg path far:1` fetches them." in err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -19,6 +18,7 @@ from localreg.cli.output import (
     opened,
     print_json,
     say,
+    terminal_width,
 )
 from localreg.errors import NoWeightsError
 from localreg.operations.finding.references import resolve_model
@@ -114,10 +114,9 @@ def _danger(pickle: str) -> str:
 
 def _print_table(files: Files) -> None:
     """Print one line for each file, cut to the width of the terminal."""
-    width = max(shutil.get_terminal_size().columns, 40)
     longest = max((len(path) for path in _paths(files)), default=4)
     most = max((len(what_is_inside(each)) for each in files.files), default=0)
-    room = width - _DIGITS - 3 * 2 - 8
+    room = terminal_width() - _DIGITS - 3 * 2 - 8
     # Paths take what they need, but leave half of the room to what is inside, if that needs it.
     path_width = max(min(longest, max(room - most, room // 2)), 4)
     inside_width = room - path_width

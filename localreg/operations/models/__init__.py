@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from localreg.operations.models import aliases as aliases
     from localreg.operations.models import designs as designs
     from localreg.operations.models import details as details
+    from localreg.operations.models import diff as diff
     from localreg.operations.models import edits as edits
     from localreg.operations.models import history as history
     from localreg.operations.models import importing as importing
