@@ -58,13 +58,23 @@ class Folders(Frozen):
         return self.folder_path(*BLOBS, path.parent.name) / path.name
 
     def digest_of(self, path: Path) -> str | None:
-        """Return the digest of the weights whose local copy or unpacked folder is `path`."""
-        with suppress(ValueError):  # not below the registry
-            parts = path.relative_to(self.root).parts
-            kind = (parts[0], len(parts)) if parts else ("", 0)
-            if kind in ((FILES, 3), (TREES, 2)) and _DIGEST.fullmatch(parts[1]):
-                return parts[1]
+        """Return the digest of the weights whose local file or folder is `path`."""
+        parts = self._parts(path)
+        kind = (parts[0], len(parts)) if parts else ("", 0)
+        if kind in ((FILES, 3), (TREES, 2)) and _DIGEST.fullmatch(parts[1]):
+            return parts[1]
         return None
+
+    def in_package(self, path: Path) -> tuple[str, str] | None:
+        """Return a package's digest, and a path in it, if `path` is below its folder; or None."""
+        parts = self._parts(path)
+        if len(parts) > 2 and parts[0] == TREES and _DIGEST.fullmatch(parts[1]):
+            return parts[1], "/".join(parts[2:])
+        return None
+
+    def _parts(self, path: Path) -> tuple[str, ...]:
+        """Return the parts of a path below the registry; none for any other path."""
+        return path.relative_to(self.root).parts if path.is_relative_to(self.root) else ()
 
     def contains(self, path: Path) -> bool:
         """Return True if the registry made a path; users may keep files of their own beside it."""
@@ -73,9 +83,7 @@ class Folders(Frozen):
 
             if is_elsewhere(path, self.cache_name):
                 return True
-        if not path.is_relative_to(self.root):
-            return False
-        return path.relative_to(self.root).parts[:1] in ((BLOBS[0],), (FILES,), (TREES,))
+        return self._parts(path)[:1] in ((BLOBS[0],), (FILES,), (TREES,))
 
     def folder_path(self, *names: str) -> Path:
         """Return the path of a folder in the registry, which need not exist.

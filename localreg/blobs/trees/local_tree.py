@@ -15,13 +15,10 @@ from __future__ import annotations
 
 import os
 import stat
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from localreg.blobs.archives.unpacking import remove_tree
-from localreg.blobs.local_files.copying import copy_file
 from localreg.errors import StorageError
 from localreg.filesystem.disk_errors import FULL, disk_errors
 from localreg.filesystem.group_modes import share_at
@@ -154,11 +151,9 @@ def differences(folder: Path, entries: Sequence[Entry], *, executable: bool) -> 
     may_hold = folders | {path for path, (_, _, blob) in wanted.items() if blob is None}
     found, wrong = _found_in(folder)
     # Some systems list names in another form of Unicode than the one that was asked for.
-    forms = {unicodedata.normalize("NFC", path): path for path in (*wanted, *folders)}
+    forms = {_composed(path): path for path in (*wanted, *folders)}
     found = {
-        path
-        if path in wanted or path in folders
-        else forms.get(unicodedata.normalize("NFC", path), path): status
+        path if path in wanted or path in folders else forms.get(_composed(path), path): status
         for path, status in found.items()
     }
     for path, status in sorted(found.items()):
@@ -268,6 +263,7 @@ def new_tree(store: Folders, digest: str, manifest: Manifest, find: Find) -> Ite
     Raises:
         StorageError: this file system does not accept a name, or has one name for two of them.
     """
+    from localreg.blobs.archives.unpacking import remove_tree
     from localreg.filesystem.temporary_owners import unfinished
 
     temporary = unfinished(_trees(store, make=True) / digest)
@@ -325,6 +321,8 @@ class _Making:
                     raise
             else:
                 return
+        from localreg.blobs.local_files.copying import copy_file
+
         if os.path.lexists(target):
             raise FileExistsError(target)
         copy = Path(target)
@@ -387,8 +385,14 @@ class _Making:
             set_folder_mode(place, stat.S_IMODE(place.stat().st_mode) & 0o555)
 
 
+def _composed(path: str) -> str:
+    import unicodedata  # most programs need it for nothing
+
+    return unicodedata.normalize("NFC", path)
+
+
 def _folded(path: str) -> str:
-    return unicodedata.normalize("NFC", path).casefold()
+    return _composed(path).casefold()
 
 
 def put_in_place(

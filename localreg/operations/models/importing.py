@@ -8,6 +8,7 @@ from localreg.errors import DigestMismatchError
 from localreg.operations.finding.upstream import Found, ask, hidden
 from localreg.operations.models.recording import Description, create, in_project_of
 from localreg.operations.weights.origin import check_pin, origin_of
+from localreg.operations.weights.package_copies import digest_at_local_copy
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import model_rows
@@ -200,8 +201,11 @@ def _has_bytes_now(chain: Chain, known: _Known, url: WeightsURL, pin: str | None
     digest = None if known.weights is None else known.weights.digest
     if pin not in (None, digest):
         return False
-    if url.path is not None and chain.first.blobs.digest_of(url.path) is None:
-        digest = known_digest(chain.first, status_of(url.path))
+    if url.path is not None:
+        with chain.first.store.read() as connection:
+            own = digest_at_local_copy(chain.first, connection, url.path)
+        if own is None:
+            digest = known_digest(chain.first, status_of(url.path))
     return _has_bytes(chain, known, digest)
 
 
@@ -300,6 +304,6 @@ def _newest(
     found = model_rows.with_url(connection, url.text, archived=archived)
     if not found and url.path is not None:
         # The path of a local copy means the weights that it has.
-        digest = registry.blobs.digest_of(url.path)
+        digest = digest_at_local_copy(registry, connection, url.path)
         found = model_rows.with_digest(connection, digest, archived=archived) if digest else []
     return found[0] if found else None

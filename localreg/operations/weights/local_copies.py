@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs.archives.unpacking import is_archive
 from localreg.blobs.blob_files import size_of
 from localreg.blobs.local_files.local_file import existing_local_file
 from localreg.errors import (
@@ -29,14 +28,6 @@ from localreg.operations.weights.locations import (
     check_upstream,
     holder,
     local_file,
-)
-from localreg.operations.weights.package_copies import (
-    existing_folder,
-    file_of,
-    in_package,
-    no_file,
-    package_file,
-    package_folder,
 )
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.database.sqlite_errors import translated
@@ -68,6 +59,8 @@ def weights_url(chain: Chain, found: Found) -> str | None:
         return None
     if weights.url is None and weights.digest is not None:
         if weights.tree:
+            from localreg.operations.weights.package_copies import package_folder
+
             return local_url(package_folder(chain, found.registry, weights.digest, verify=False))
         path = local_file(chain, found.registry, weights.digest, weights.size, weights.filename)
         return local_url(path)
@@ -203,6 +196,8 @@ def _ready_package(
     """Return the folder of a package if it exists and is whole, or None."""
     if weights.digest is None or not (weights.kept or _is_remote(weights)):
         return None
+    from localreg.operations.weights.package_copies import existing_folder
+
     first.store.check_file()
     return existing_folder(first, weights.digest, entries)
 
@@ -259,6 +254,8 @@ def _part_of(
     progress: Progress | None,
 ) -> Path:
     """Return what is wanted of a package that a registry of the chain has."""
+    from localreg.operations.weights.package_copies import package_file, package_folder
+
     digest = weights.digest
     if digest is None:
         with translated(found.registry.store.path):
@@ -286,6 +283,8 @@ def _file_in(folder: Path, file: str, found: Found) -> Path:
             f"model {found.id} is the single file {printable_path(folder.name)}; leave out file",
             model=found.id,
         )
+    from localreg.operations.weights.package_copies import in_package, no_file
+
     path = folder / in_package(file)
     if size_of(path) is None:
         raise no_file(file, [each.relative_to(folder).as_posix() for each in folder.rglob("*")
@@ -408,6 +407,8 @@ def unpacked(
     Args:
         before: the status of a file outside before it was hashed; it must still have it.
     """
+    from localreg.blobs.archives.unpacking import is_archive
+
     if not is_archive(path.name) or is_folder(path):
         return path
     from localreg.operations.weights.unpacking import Archive, unpacked_folder
@@ -515,6 +516,8 @@ def is_executable(chain: Chain, found: Found, file: str | None) -> bool:
     weights = None if file is None else current(found)
     if file is None or weights is None or weights.digest is None or not weights.tree:
         return False
+    from localreg.operations.weights.package_copies import file_of
+
     return file_of(chain, found.registry, weights.digest, file).executable
 
 
@@ -523,6 +526,8 @@ def own_name(chain: Chain, found: Found, path: Path) -> str:
     own = any(each.blobs.contains(path) for each in chain.registries)
     if not is_folder(path) or not own:
         return kept_name(path.name)
+    from localreg.blobs.archives.unpacking import is_archive
+
     weights = current(found)
     name = safe_filename(weights.filename) if weights and weights.filename else None
     if name is not None and weights is not None and weights.tree and not is_archive(name):

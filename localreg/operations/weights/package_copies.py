@@ -6,7 +6,6 @@ The bytes of each file may be in another registry of the chain than those of the
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
@@ -144,6 +143,21 @@ def file_of(chain: Chain, registry: OpenRegistry, digest: str, path: str) -> Pac
         raise no_file(wanted, [entry[0] for entry in entries or [] if entry[3] is not None],
                        [entry[0] for entry in entries or [] if entry[3] is None])  # fmt: skip
     return found
+
+
+def digest_at_local_copy(
+    registry: OpenRegistry, connection: tree_rows.Connection, path: Path
+) -> str | None:
+    """Return the digest of the weights, package, or file of one whose local copy is at a path.
+
+    It is None if the registry did not make what is there. Nothing is read but the database.
+    """
+    digest = registry.blobs.digest_of(path)
+    inside = registry.blobs.in_package(path)
+    if digest is not None or inside is None:
+        return digest
+    file = tree_rows.file(connection, *inside)
+    return None if file is None else file.digest
 
 
 def in_package(path: str) -> str:
@@ -300,6 +314,8 @@ class _Package:
         found = _read(
             self._chain, self._registry, lambda connection: tree_rows.manifest(connection, digest)
         )
+        import hashlib
+
         why = "must be the files of its manifest"
         with translated(self._registry.store.path):
             if found is None:
