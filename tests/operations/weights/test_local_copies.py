@@ -7,17 +7,21 @@ import hashlib
 import os
 import shutil
 import stat
+import zipfile
 from pathlib import Path
 
 import pytest
 from support.command_line import run_cli
+from support.contents import path_of
 from support.odd_files import KINDS, make_odd
+from support.trees import DAMAGES, File, damage_blob, digest_of, look, plant, zipped
 
-from localreg import InputModel, Registry
+from localreg import InputModel, OutputModel, Registry, Task
 from localreg.errors import (
     CorruptBlobError,
     InvalidValueError,
     NotAPackageError,
+    NotFoundError,
     NoWeightsError,
     PathExistsError,
     StorageFullError,
@@ -392,3 +396,146 @@ def test_a_private_copy_of_a_folder_is_whole_or_an_error(odd, registry, tmp_path
     with pytest.raises(InvalidValueError, match=odd):
         model.get_local_copy(mutable=True, target_folder=tmp_path / "mine", raise_on_error=True)
     assert list((tmp_path / "mine").iterdir()) == []
+
+
+# single files of packages, and copies of them ---------------------------------------------
+
+TREE = {
+    "config.json": File(b"{}"),
+    "run.sh": File(b"#!/bin/sh\n", executable=True),
+    "tokenizer/vocab.txt": File(b"a b c"),
+}
+
+
+@pytest.fixture
+def package(registry, tmp_path):
+    """A model whose weights were the folder ``bert``."""
+    return registry.add(plant(tmp_path / "bert", TREE), "m")
+
+
+def test_one_file_of_a_package_is_given_under_its_name(package):
+    for file in ("tokenizer/vocab.txt", Path("tokenizer") / "vocab.txt", "./tokenizer/vocab.txt"):
+        path = Path(package.get_local_copy(file=file))
+        assert (path.name, path.read_bytes()) == ("vocab.txt", b"a b c")
+
+
+@pytest.mark.parametrize("raise_on_error", [False, True])
+def test_a_file_that_the_package_does_not_have_is_always_an_error(package, raise_on_error):
+    with pytest.raises(NotFoundError, match=r"did you mean tokenizer/vocab\.txt\?"):
+        package.get_local_copy(file="vocab.txt", raise_on_error=raise_on_error)
+    with pytest.raises(InvalidValueError, match="tokenizer is a folder of the package"):
+        package.get_local_copy(file="tokenizer", raise_on_error=raise_on_error)
+    for wrong in ("../x", "", "/etc/passwd", 7, b"x"):
+        with pytest.raises(InvalidValueError, match="file must be"):
+            package.get_local_copy(file=wrong, raise_on_error=raise_on_error)
+    with pytest.raises(InvalidValueError, match="leave out one of them"):
+        package.get_local_copy(extract_archive=False, file="config.json")
+
+
+def test_a_single_file_has_no_files_in_it(registry, file):
+    for model in (registry.add(file, "m"), InputModel.import_model(file)):
+        with pytest.raises(NotAPackageError, match=r"is the single file my model\.pt") as raised:
+            model.get_local_copy(file="x", raise_on_error=True)
+        assert raised.value.model == model.id
+
+
+def test_a_file_of_a_folder_that_a_url_names(registry, tmp_path):
+    model = InputModel.import_model(plant(tmp_path / "bert", TREE))
+    path = Path(model.get_local_copy(file="tokenizer/vocab.txt"))
+    assert path == tmp_path / "bert" / "tokenizer" / "vocab.txt"
+    with pytest.raises(NotFoundError, match=r"did you mean config\.json"):
+        model.get_local_copy(file="confg.json")
+    with pytest.raises(InvalidValueError, match="must be the path of a file in the package"):
+        model.get_local_copy(file="../bert/config.json")
+
+
+def test_a_private_copy_of_a_package_has_its_name_and_its_programs(package, tmp_path):
+    copy = Path(package.get_local_copy(target_folder=tmp_path / "mine"))
+    assert copy == tmp_path / "mine" / "bert"
+    assert look(copy) == TREE
+    assert all(each.stat().st_mode & 0o200 for each in (copy, *copy.rglob("*")))
+    for file in ("run.sh", "config.json"):
+        one = Path(package.get_local_copy(file=file, target_folder=tmp_path / "files"))
+        assert one == tmp_path / "files" / file
+        assert File(one.read_bytes(), bool(one.stat().st_mode & 0o100)) == TREE[file]
+        assert one.stat().st_mode & 0o200
+
+
+@pytest.mark.parametrize("name", ["bert.zip", "v1.5", "data.tar.gz"])
+def test_a_private_copy_is_named_after_the_folder_or_without_the_ending_of_its_archive(
+    name, registry, tmp_path
+):
+    if name == "v1.5":
+        model = registry.add(plant(tmp_path / name, TREE), "m")
+    else:
+        archive = shutil.make_archive(
+            str(tmp_path / name.partition(".")[0]), "zip" if name.endswith("zip") else "gztar",
+            plant(tmp_path / "tree", TREE),
+        )  # fmt: skip
+        model = InputModel.import_model(archive, is_package=True, copy=True)
+    copy = Path(model.get_local_copy(target_folder=tmp_path / "mine", raise_on_error=True))
+    assert copy.name == {"bert.zip": "bert", "data.tar.gz": "data"}.get(name, name)
+    assert set(look(copy)) == set(TREE)
+
+
+def test_the_entries_of_a_package_are_listed(package):
+    folder = Path(package.get_weights_package(return_path=True))
+    assert package.get_weights_package() == [
+        folder / "config.json", folder / "run.sh", folder / "tokenizer",
+    ]  # fmt: skip
+    (archive,) = package.get_weights_package(extract_archive=False)
+    assert archive.name == "bert.zip"
+    with zipfile.ZipFile(archive) as opened:
+        assert sorted(opened.namelist()) == sorted(TREE)
+
+
+def test_the_url_of_a_kept_package_is_that_of_its_folder(registry, package, tmp_path):
+    task = Task.create(project_name="p", task_name="t")
+    model = OutputModel(task=task, name="out")
+    model.update_weights_package(weights_path=str(tmp_path / "bert"), auto_delete_file=False)
+    folder = Path(model.get_local_copy())
+    assert model.url == folder.as_uri()
+    DAMAGES["a file removed"](folder, "config.json")
+    assert path_of(model.url) == folder
+    assert look(folder) == TREE
+
+
+def test_importing_what_a_package_holds_finds_what_it_is(registry, package):
+    folder = Path(package.get_local_copy())
+    assert InputModel.import_model(folder) == package
+    one = InputModel.import_model(folder / "tokenizer" / "vocab.txt", name="vocab")
+    assert one.digest == hashlib.sha256(b"a b c").hexdigest()
+    assert InputModel.import_model(folder / "tokenizer" / "vocab.txt") == one
+    other = InputModel.import_model(folder / "tokenizer", name="tokenizer")
+    assert other.digest == digest_of({"vocab.txt": TREE["tokenizer/vocab.txt"]})
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "changed"])
+def test_damaged_bytes_of_a_package_are_fetched_again(registry, site, monkeypatch, damage):
+    monkeypatch.setenv("LOCALREG_VERIFY", "always")
+    site.files["/bert.zip"] = zipped(TREE)
+    model = InputModel.import_model(site.url("/bert.zip"), is_package=True)
+    folder = Path(model.get_local_copy(raise_on_error=True))
+    digest = hashlib.sha256(b"a b c").hexdigest()
+    blob = registry.path / "blobs" / "sha256" / digest[:2] / digest[2:]
+    if damage == "changed":
+        damage_blob(registry.path, digest)
+    else:
+        blob.unlink()
+        DAMAGES["a file removed"](folder, "tokenizer/vocab.txt")
+    if damage == "cut":
+        blob.write_bytes(b"a")
+    assert model.get_local_copy(raise_on_error=True) == str(folder)
+    assert look(folder) == TREE
+    assert blob.read_bytes() == b"a b c"
+    assert registry.verify(full=True).ok
+
+
+def test_a_package_that_cannot_be_fetched_again_is_an_error_of_its_model(registry, package):
+    digest = hashlib.sha256(b"a b c").hexdigest()
+    (registry.path / "blobs" / "sha256" / digest[:2] / digest[2:]).unlink()
+    with pytest.raises(CorruptBlobError, match=r"^tokenizer/vocab\.txt of the package") as raised:
+        package.get_local_copy(raise_on_error=True)
+    assert raised.value.model == package.id
+    assert package.get_local_copy() is None
+    assert Path(package.get_local_copy(file="config.json")).read_bytes() == b"{}"
