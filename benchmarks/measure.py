@@ -12,6 +12,7 @@ Each script beside this one measures one group of the budgets of the design and 
     python benchmarks/download.py         # fetching 1 GiB over loopback
     python benchmarks/clouds.py           # 1 GiB to and from an S3 server, beside obstore
     python benchmarks/local_copy.py       # local copies of what is here
+    python benchmarks/package_copies.py   # folders of packages: looking at them, making them
     python benchmarks/reports.py          # scalars, and pages beside Plotly's own
 
 The rules that bind them:
