@@ -136,6 +136,20 @@ class Change(Frozen):
     what: str
 
 
+class PageFile(Frozen):
+    """A file of a package, or an empty folder; all are texts.
+
+    Attributes:
+        path: relative to the package.
+        inside: what is known about its content.
+    """
+
+    path: str
+    size: str
+    digest: str
+    inside: str
+
+
 class ModelPage(Frozen, kw_only=True):
     """Everything that the page of a model shows; times are texts, in UTC."""
 
@@ -151,6 +165,8 @@ class ModelPage(Frozen, kw_only=True):
     facts: tuple[Fact, ...]
     weights: tuple[Fact, ...]
     inside: tuple[Fact, ...]
+    files: tuple[PageFile, ...]
+    more_files: int  # files that are not listed
     metadata: tuple[tuple[str, str, str], ...]  # key, value, type
     labels: tuple[tuple[str, int], ...]
     config: str

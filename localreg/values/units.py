@@ -33,6 +33,16 @@ def size_text(size: int | None) -> str:
     return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.1f} {units[0]}"
 
 
+def amount_text(size: int | None, files: int | None) -> str:
+    """Return a number of bytes, and the number of files that have them; None for a single file.
+
+    >>> amount_text(80_000_000, 7), amount_text(12, 1), amount_text(12, None)
+    ('7 files, 80.0 MB', '1 file, 12 B', '12 B')
+    """
+    text = size_text(size)
+    return text if files is None else f"{files:,} {'file' if files == 1 else 'files'}, {text}"
+
+
 def span_text(seconds: float) -> str:
     """Return a number of seconds in its largest two units.
 

@@ -315,3 +315,18 @@ def test_diff_names_what_is_not_here(two_versions):
     code, out, err = two_versions("diff", "bert", "far", "--files")
     assert (code, out) == (0, "")
     assert "The files of far:1 are not known; `localreg path far:1` fetches them." in err
+
+
+def test_lists_and_facts_say_how_many_files_a_package_has(run, registry):
+    registry.add("bert")
+    registry.add("bert/run.sh", "script")
+    shown = {line.split("\t")[0]: line for line in run("ls")[1].splitlines()}
+    assert "\t3 files, 79 B\t" in shown["bert:1"]
+    assert "\t10 B\t" in shown["script:1"]
+    facts = run("show", "bert")[1]
+    assert "3 files, 79 B, kept here" in facts
+    assert "package: 3 files, 1 parameter" in facts
+    assert "10 B, kept here" in run("show", "script")[1]
+    notebook = registry.model("bert")._repr_html_()
+    assert "3 files, 79 B" in notebook
+    assert "1 parameter" in notebook

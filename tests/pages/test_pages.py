@@ -170,12 +170,14 @@ def test_sections_without_content_are_left_out():
     """An empty model has facts, and a short line for weights and lineage."""
     empty = samples.model(
         reported=Reported(), metadata=(), labels=(), config="", versions=(), weights=(),
-        inside=(), history=(), lineage=Lineage((), ()), aliases=(), tags=(), comment=None,
-        project=None,
+        inside=(), files=(), more_files=0, history=(), lineage=Lineage((), ()), aliases=(),
+        tags=(), comment=None, project=None,
     )  # fmt: skip
     html = pages.model_page(empty, PLACE)
     ids = {a["id"] for _, a in Outline(html).elements if "id" in a}
-    assert ids & {"metadata", "labels", "config", "versions", "history", "lineage"} == set()
+    assert (
+        ids & {"files", "metadata", "labels", "config", "versions", "history", "lineage"} == set()
+    )
     assert "no weights yet" in html
     assert "no lineage" in html
 

@@ -53,11 +53,12 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     def _repr_html_(self) -> str:
         from localreg.api.models.notebook import facts_html
-        from localreg.values.units import moment, size_text
+        from localreg.values.units import amount_text, moment
 
         row = self._row()
         if row.name is None:
             return "<em>an empty model, in no registry</em>"
+        details = operations.models.details.model_details(*self._place())
         values = self.get_reported_single_values()
         return facts_html(
             [
@@ -67,7 +68,8 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
                 ("tags", " ".join(self.tags)),
                 ("state", " ".join(self.system_tags + ["published"] * row.published)),
                 ("framework", row.framework or ""),
-                ("size", size_text(self.size)),
+                ("size", amount_text(details.weights.bytes, details.files)),
+                ("inside", details.inside[0] if details.inside else ""),
                 ("comment", row.comment or ""),
                 *((key, each["value"]) for key, each in self.get_all_metadata().items()),
                 *((name, f"{value:.6g}") for name, value in values.items()),

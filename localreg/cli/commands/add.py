@@ -15,7 +15,6 @@ from localreg.cli.output import (
     AS_JSON,
     IN_REGISTRY,
     QUIET,
-    counted,
     model_json,
     opened,
     pairs,
@@ -36,7 +35,7 @@ from localreg.registry import Chain
 from localreg.values.exclusions import parse_exclusion
 from localreg.values.paths import is_utf8, printable_path
 from localreg.values.records import WeightsRecord
-from localreg.values.units import size_text
+from localreg.values.units import amount_text, size_text
 from localreg.values.urls import parse_weights_url
 
 _NAMED = 4  # of what was left out
@@ -311,12 +310,11 @@ def _shares(chain: Chain, weights: WeightsRecord, files: tuple[Path, ...]) -> bo
 
 def _amount(weights: WeightsRecord, kept: Held | None) -> str:
     """Return how much was kept, such as "7 files, 80.0 MB (3.0 MB new)"."""
-    size = size_text(weights.bytes)
     if kept is None:
-        return size
+        return size_text(weights.bytes)
     new = f" ({size_text(kept.new) if kept.new else 'nothing'} new)"
     new = "" if kept.new == weights.bytes else new
-    return f"{counted(kept.files, 'file')}, {size}{new}" if kept.files is not None else size + new
+    return amount_text(weights.bytes, kept.files) + new
 
 
 def _left_out(names: tuple[str, ...]) -> str:

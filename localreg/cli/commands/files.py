@@ -26,7 +26,7 @@ from localreg.operations.finding.upstream import Found
 from localreg.operations.models import reading
 from localreg.operations.weights.files import Files, ModelFile, model_files
 from localreg.registry import Chain
-from localreg.values.units import size_text
+from localreg.values.units import amount_text, size_text
 
 _DIGITS = 12  # of a digest
 
@@ -58,10 +58,10 @@ def files_command(model: str, as_json: bool, directory: str | None) -> None:
     elif sys.stdout.isatty():
         _print_table(files)
         folders = f", {counted(len(files.folders), 'empty folder')}" if files.folders else ""
-        say(f"{counted(len(files.files), 'file')}, {size_text(files.total)}{folders}")
+        say(f"{amount_text(files.total, len(files.files))}{folders}")
     else:
         for each in files.files:
-            cells = (each.path, str(each.size), each.digest[:_DIGITS], what_is_inside(each))
+            cells = (each.path, str(each.size), each.digest[:_DIGITS], each.summary)
             click.echo("\t".join(map(one_line, cells)))
         for folder in files.folders:
             click.echo(f"{one_line(folder)}/\t0\t\tempty folder")
@@ -95,27 +95,10 @@ def file_json(file: ModelFile) -> dict[str, object]:
     }
 
 
-def what_is_inside(file: ModelFile) -> str:
-    """Return what is known about a file, as a short text."""
-    facts = file.facts
-    first, *rest = file.inside or [""]
-    parts = ["executable" if file.executable else "", _danger(str(facts.get("pickle", "")))]
-    parts += [first] if first != "pickle" else []
-    # The rest may be metadata of any length.
-    parts += rest[:1] if facts.keys() & {"problem", "unread"} else []
-    return "; ".join(filter(None, parts))
-
-
-def _danger(pickle: str) -> str:
-    if pickle in ("flagged", "unscanned"):
-        return f"pickle {pickle}"
-    return "pickle not flagged" if pickle else ""
-
-
 def _print_table(files: Files) -> None:
     """Print one line for each file, cut to the width of the terminal."""
     longest = max((len(path) for path in _paths(files)), default=4)
-    most = max((len(what_is_inside(each)) for each in files.files), default=0)
+    most = max((len(each.summary) for each in files.files), default=0)
     room = terminal_width() - _DIGITS - 3 * 2 - 8
     # Paths take what they need, but leave half of the room to what is inside, if that needs it.
     path_width = max(min(longest, max(room - most, room // 2)), 4)
@@ -134,7 +117,7 @@ def _print_table(files: Files) -> None:
 
 def _rows(files: Files) -> Iterator[tuple[str, str, str, str]]:
     for each in files.files:
-        yield each.path, size_text(each.size), each.digest[:_DIGITS], what_is_inside(each)
+        yield each.path, size_text(each.size), each.digest[:_DIGITS], each.summary
     for folder in files.folders:
         yield f"{folder}/", "", "", "empty folder"
 

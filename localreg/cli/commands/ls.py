@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from localreg.cli.output import (
@@ -19,9 +21,10 @@ from localreg.cli.output import (
 )
 from localreg.operations.finding import queries
 from localreg.operations.finding.upstream import records, search
+from localreg.operations.weights.files import file_counts
 from localreg.registry import Chain, OpenRegistry
 from localreg.values.records import ModelRecord
-from localreg.values.units import moment, size_text
+from localreg.values.units import amount_text, moment
 
 COLUMNS = ("MODEL", "ALIASES", "TAGS", "FRAMEWORK", "SIZE", "STATE", "UPDATED", "ID")
 
@@ -120,23 +123,26 @@ def _order(sort: str) -> str:
 
 
 def _print_models(chain: Chain, found: list[tuple[OpenRegistry, ModelRecord]]) -> None:
+    weights = (record.current_weights for _, record in found)
+    files = file_counts(chain, [each.digest for each in weights if each.tree and each.digest])
     if not chain.others:
-        print_table(COLUMNS, (_row(record) for _, record in found))
+        print_table(COLUMNS, (_row(record, files) for _, record in found))
     elif found:
         rows = (
-            (*_row(record), "" if registry == chain.first else str(registry.root))
+            (*_row(record, files), "" if registry == chain.first else str(registry.root))
             for registry, record in found
         )
         print_table((*COLUMNS, "UPSTREAM"), rows)
 
 
-def _row(record: ModelRecord) -> tuple[str, ...]:
+def _row(record: ModelRecord, files: Mapping[str, int]) -> tuple[str, ...]:
+    weights = record.current_weights
     return (
         record.ref,
         " ".join(record.aliases),
         " ".join(record.tags),
         record.framework or "",
-        size_text(record.current_weights.bytes),
+        amount_text(weights.bytes, files.get(weights.digest or "") if weights.tree else None),
         model_state(record),
         moment(record.updated),
         record.id[:8],

@@ -19,7 +19,7 @@ from localreg.operations.finding.upstream import uses
 from localreg.operations.models.details import Details, model_details, where_text
 from localreg.registry import OpenRegistry
 from localreg.values.secrets import masked, masked_config, masked_text
-from localreg.values.units import moment, size_text
+from localreg.values.units import amount_text, moment
 from localreg.values.urls import public_url
 
 
@@ -59,7 +59,7 @@ def _facts(registry: OpenRegistry, details: Details) -> list[tuple[str, str]]:
         ("url", public_url(url) if url else ""),
         ("weights", _weights(registry, details)),
         ("inside", "\n".join(details.inside)),
-        ("package", "yes" if record.package else ""),
+        ("package", "yes" if record.package and not details.weights.tree else ""),
         (
             "metadata",
             "\n".join(
@@ -89,5 +89,6 @@ def _weights(registry: OpenRegistry, details: Details) -> str:
     )
     if held and details.verified:
         where += f", verified {moment(details.verified)}"
+    amount = amount_text(weights.bytes, details.files)
     pinned = " (pinned)" if weights.pinned else ""
-    return f"sha256 {weights.digest}{pinned}\n{size_text(weights.size)}, {where}"
+    return f"sha256 {weights.digest}{pinned}\n{amount}, {where}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from localreg.operations.finding.references import require_model
+from localreg.operations.weights.files import file_counts
 from localreg.operations.weights.locations import holder, upstream_state
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, model_rows
@@ -26,7 +27,9 @@ class Details(Frozen):
         holder: the registry that has their bytes, its own or an upstream one; None if none has.
         missing: why the upstream registry that must keep them does not have them; else None.
         verified: when they were last hashed and found unchanged, in microseconds.
-        facts: the facts in the header of the file, as of `blobs.headers`.
+        facts: the facts in the header of the file, as of `blobs.headers`; of a package those of
+            all its files.
+        files: number of files of a package; None for anything else, and if they are not known.
     """
 
     record: ModelRecord
@@ -35,6 +38,7 @@ class Details(Frozen):
     missing: str | None
     verified: int | None
     facts: Json | None
+    files: int | None = None
 
     @property
     def inside(self) -> list[str]:
@@ -63,6 +67,7 @@ def model_details(chain: Chain, found: Found) -> Details:
         missing=upstream_state(chain, blob.upstream, digest) if blob and blob.upstream else None,
         verified=blob.verified if blob else None,
         facts=blob.facts if blob else None,
+        files=file_counts(chain, [digest]).get(digest) if weights.tree else None,
     )
 
 

@@ -12,6 +12,7 @@ from localreg.operations.models.history import history
 from localreg.operations.models.lineage import Family, lineage
 from localreg.operations.reports.charts import reported_values
 from localreg.operations.reports.page_links import Site
+from localreg.operations.weights.files import Files, file_counts, package_files
 from localreg.operations.weights.locations import holder
 from localreg.pages.page_values import (
     Change,
@@ -21,6 +22,7 @@ from localreg.pages.page_values import (
     Link,
     ModelPage,
     Node,
+    PageFile,
     Reported,
     Version,
 )
@@ -30,14 +32,15 @@ from localreg.store.rows.checked_values import taken_apart
 from localreg.store.rows.model_rows import Connection
 from localreg.values.records import ModelRecord, Owner, WeightsRecord
 from localreg.values.secrets import masked, masked_config, masked_text
-from localreg.values.units import moment, size_text
+from localreg.values.units import amount_text, moment, size_text
 from localreg.values.urls import public_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.reports.charts import BlobUrl
 
-VERSIONS = 200  # that a page lists at most
+FILES = 100  # that a page lists at most
+VERSIONS = 200
 CHANGES = 200  # of the history
 
 
@@ -50,6 +53,9 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
         assert record is not None
         weights = record.current_weights
         blob = blob_rows.blob(connection, weights.digest or "")
+        package = weights.digest if weights.tree else None
+        count = file_counts(chain, [package]).get(package) if package else None
+        files = package_files(chain, package, FILES) if package else None
         return ModelPage(
             id=record.id,
             ref=record.ref,
@@ -61,8 +67,10 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
             tags=record.tags,
             comment=masked_text(record.comment or "") or None,
             facts=tuple(_facts(chain, registry, record, site)),
-            weights=tuple(_weights(chain, registry, weights, blob)),
+            weights=tuple(_weights(chain, registry, weights, blob, count)),
             inside=tuple(_inside(blob)),
+            files=tuple(_files(files)) if files else (),
+            more_files=max(0, (count or 0) - len(files.files)) if files else 0,
             metadata=tuple(
                 (key, masked(key, each.value), each.type) for key, each in record.metadata.items()
             ),
@@ -112,11 +120,12 @@ def _weights(
     registry: OpenRegistry,
     weights: WeightsRecord,
     blob: blob_rows.BlobRow | None,
+    files: int | None,
 ) -> Iterator[Fact]:
     if weights.filename:
-        yield Fact("file", weights.filename)
-    if weights.size is not None:
-        yield Fact("size", f"{size_text(weights.size)} ({weights.size:,} bytes)")
+        yield Fact("folder" if weights.tree else "file", weights.filename)
+    if weights.bytes is not None:
+        yield Fact("size", f"{amount_text(weights.bytes, files)} ({weights.bytes:,} bytes)")
     if weights.digest:
         yield Fact("sha256", weights.digest)
         holding = holder(chain, weights.digest, weights.size)
@@ -143,6 +152,13 @@ def _inside(blob: blob_rows.BlobRow | None) -> Iterator[Fact]:
         found = rows(blob.facts)
     for name, value in found:
         yield Fact(name, value)
+
+
+def _files(found: Files) -> Iterator[PageFile]:
+    for each in found.files:
+        yield PageFile(each.path, size_text(each.size), each.digest, each.summary)
+    for folder in found.folders:
+        yield PageFile(f"{folder}/", "", "", "empty folder")
 
 
 def _versions(connection: Connection, record: ModelRecord, site: Site) -> Iterator[Version]:

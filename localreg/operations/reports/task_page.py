@@ -11,10 +11,10 @@ from localreg.operations.reports.page_links import Site
 from localreg.operations.tasks.git_state import commit_text
 from localreg.pages.page_values import Fact, Link, Reported, TaskPage
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import model_rows, report_rows, task_rows
+from localreg.store.rows import model_rows, report_rows, task_rows, tree_rows
 from localreg.values.records import Owner, TaskRecord
 from localreg.values.secrets import masked, masked_config, masked_text
-from localreg.values.units import moment, size_text
+from localreg.values.units import amount_text, moment
 
 LOG_LINES = 2_000
 
@@ -25,6 +25,9 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
     with registry.store.read() as connection:
         record = require_task(connection, task_id)
         config, labels = task_rows.design(connection, task_id)
+        artifacts = list(task_rows.artifacts(connection, task_id).values())
+        packages = [each.digest for each in artifacts if each.total is not None]
+        files = tree_rows.counts(connection, packages) if packages else {}
         log, more = report_rows.messages(connection, Owner("task", task_id), LOG_LINES)
         return TaskPage(
             id=record.id,
@@ -47,8 +50,13 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
                 for name, text in task_rows.configurations(connection, task_id).items()
             ),
             artifacts=tuple(
-                (each.name, each.kind, size_text(each.size), each.digest)
-                for each in task_rows.artifacts(connection, task_id).values()
+                (
+                    each.name,
+                    each.kind,
+                    amount_text(each.bytes, None if each.total is None else files.get(each.digest)),
+                    each.digest,
+                )
+                for each in artifacts
             ),
             log=tuple(
                 (moment(each.at), getLevelName(each.level), masked_text(each.text)) for each in log

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from localreg.operations.finding.upstream import Found, read_each
 from localreg.operations.weights.local_copies import current
@@ -38,6 +38,22 @@ class ModelFile(Frozen):
 
         with taken_apart("blob", self.digest, "facts"):
             return lines(self.facts) if self.facts else []
+
+    @property
+    def summary(self) -> str:
+        """The most important of it, in one line: what may be run, and the format."""
+        first, *rest = self.inside or [""]
+        parts = ["executable" if self.executable else "", _danger(self.facts.get("pickle"))]
+        parts += [first] if first != "pickle" else []
+        # The rest may be metadata of any length.
+        parts += rest[:1] if self.facts.keys() & {"problem", "unread"} else []
+        return "; ".join(filter(None, parts))
+
+
+def _danger(pickle: object) -> str:
+    if pickle in ("flagged", "unscanned"):
+        return f"pickle {pickle}"
+    return "pickle not flagged" if pickle else ""
 
 
 class Files(Frozen):
@@ -81,19 +97,30 @@ def files_of(chain: Chain, weights: WeightsRecord) -> Files | None:
     return Files((ModelFile(weights.filename or "", weights.size, digest, False, facts),))
 
 
-def package_files(chain: Chain, digest: str) -> Files | None:
+def package_files(chain: Chain, digest: str, limit: int | None = None) -> Files | None:
     """Return the files of a package.
 
     Args:
         digest: of its manifest.
+        limit: the most files and empty folders, by path; None for all.
 
     Returns:
         None if no registry of the chain knows them: they are fetched with the package.
     """
-    for _, rows in read_each(chain, lambda one: tree_rows.contents(one, digest)):
+    for _, rows in read_each(chain, lambda one: tree_rows.contents(one, digest, limit)):
         if rows:
             return _files(rows)
     return None
+
+
+def file_counts(chain: Chain, packages: Iterable[str]) -> dict[str, int]:
+    """Return the number of files of packages that are known, by the digests of their manifests."""
+    wanted = set(packages)
+    found: dict[str, int] = {}
+    if wanted:
+        for _, some in read_each(chain, lambda one: tree_rows.counts(one, wanted)):
+            found = some | found
+    return found
 
 
 def _files(rows: Sequence[tuple[PackageFile | str, Json]]) -> Files:

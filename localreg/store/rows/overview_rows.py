@@ -41,7 +41,8 @@ def newest_models(connection: Connection, limit: int) -> list[tuple[object, ...]
     return _MODELS.sound(
         connection,
         "SELECT m.pk, m.id, p.name, m.name, m.version, m.framework, m.published, m.archived, "
-        "m.package, m.updated, (SELECT b.size FROM weights w JOIN blob b ON b.pk = w.blob "
+        "m.package, m.updated, (SELECT CASE WHEN w.tree THEN b.total ELSE b.size END "
+        "FROM weights w JOIN blob b ON b.pk = w.blob "
         "WHERE w.model = m.pk AND w.current = 1) "
         "FROM model m JOIN project p ON p.pk = m.project ORDER BY m.stamp DESC LIMIT ?",
         (limit,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 
@@ -29,6 +30,7 @@ _CONTENTS = Columns(
     "tree_file", path=PACKAGE_PATH, digest=or_null(DIGEST), size=COUNT, executable=FLAG,
     facts=or_null(TEXT),
 )  # fmt: skip
+_COUNTS = Columns("blob", digest=DIGEST, files=COUNT)
 _DIGESTS = Columns("blob", digest=DIGEST)
 _TREE = "(SELECT pk FROM blob WHERE digest = ?)"
 
@@ -98,16 +100,21 @@ def manifest(connection: Connection, digest: str) -> Manifest | None:
     )
 
 
-def contents(connection: Connection, digest: str) -> list[tuple[PackageFile | str, Json]]:
+def contents(
+    connection: Connection, digest: str, limit: int | None = None
+) -> list[tuple[PackageFile | str, Json]]:
     """Return the files of a package by path, each with the facts in its header.
 
     Of an empty folder there is only its path. The list is empty if the package is not recorded.
+
+    Args:
+        limit: the most files and empty folders; None for all.
     """
     rows = _CONTENTS.all(
         connection,
         "SELECT f.path, b.digest, f.size, f.executable, b.facts FROM tree_file f "
-        f"LEFT JOIN blob b ON b.pk = f.blob WHERE f.tree = {_TREE} ORDER BY f.path",
-        (digest,),
+        f"LEFT JOIN blob b ON b.pk = f.blob WHERE f.tree = {_TREE} ORDER BY f.path LIMIT ?",
+        (digest, -1 if limit is None else limit),
         key=digest,
     )
     return [
@@ -142,6 +149,17 @@ def digests(connection: Connection, digest: str) -> list[str]:
         (digest,),
     )
     return [file for (file,) in rows]
+
+
+def counts(connection: Connection, digests: Iterable[str]) -> dict[str, int]:
+    """Return the number of files of packages, by their digests; of those that are recorded."""
+    rows = _COUNTS.all(
+        connection,
+        "SELECT b.digest, (SELECT count(*) FROM tree_file WHERE tree = b.pk AND blob IS NOT NULL) "
+        "FROM blob b WHERE b.digest IN (SELECT value FROM json_each(?)) AND b.total IS NOT NULL",
+        (json.dumps([*digests]),),
+    )
+    return dict(rows)
 
 
 def packages_with(connection: Connection, digest: str) -> list[str]:
