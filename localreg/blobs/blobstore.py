@@ -69,7 +69,9 @@ class BlobStore(Folders):
                 raise
             return target.lstat().st_ctime_ns
 
-    def keep_many(self, staged: Sequence[StagedFile], damaged: Container[str]) -> Kept:
+    def keep_many(
+        self, staged: Sequence[StagedFile], damaged: Container[str], recorded: Container[str]
+    ) -> Kept:
         """Move the files of a package to their places; call it in the transaction that records it.
 
         They get no local files. After an error none of them is kept.
@@ -77,6 +79,8 @@ class BlobStore(Folders):
         Args:
             staged: files of different digests that were written to ``tmp/``.
             damaged: digests of blobs to replace though their sizes are right.
+            recorded: the digests of blobs that have a row. What is in the place of another one was
+                left by a process that was killed, and is replaced.
         """
         kept = Kept([], [])
         with disk_errors("keeping weights", self.folder_path(TEMPORARY)):
@@ -85,20 +89,18 @@ class BlobStore(Folders):
                 touched = set()
                 for each in staged:
                     assert each.path is not None
-                    folder = folders[each.digest[:2]]
-                    place = f"{folder}{os.sep}{each.digest[2:]}"
-                    try:
-                        found: os.stat_result | None = os.lstat(place)
-                    except FileNotFoundError:
-                        found = None
-                    if found is None or each.digest in damaged or not _is_file(found, each.size):
+                    digest = each.digest
+                    folder = folders[digest[:2]]
+                    place = f"{folder}{os.sep}{digest[2:]}"
+                    found = _status(place) if digest in recorded else None
+                    if found is None or digest in damaged or not _is_file(found, each.size):
                         if found is not None:  # damaged, so its local copies are damaged too
-                            delete_local_files(self, each.digest)
+                            delete_local_files(self, digest)
                         if each.shared:  # until now it is the user's own file
                             make_readonly_at(Path(each.path), self.group)
                         if found is None:
                             kept.new.append(place)
-                        replace_file(Path(each.path), Path(place))
+                        _replace(each.path, place)
                         touched.add(folder)
                         found = os.lstat(place)
                     kept.ctimes.append(found.st_ctime_ns)
@@ -259,3 +261,17 @@ def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
             return list(found)
     except (FileNotFoundError, NotADirectoryError):  # none yet, or deleted meanwhile
         return []
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _replace(temporary: str, path: str) -> None:
+    try:
+        os.replace(temporary, path)  # noqa: PTH105  (text is enough, for thousands of files)
+    except PermissionError:  # on Windows, where the other file is read-only or open
+        replace_file(Path(temporary), Path(path))

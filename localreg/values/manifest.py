@@ -54,13 +54,15 @@ class Manifest(Frozen):
         >>> Manifest((), ("logs",)).encoded()
         b'{"files":[],"folders":["logs"],"v":1}\n'
         """
-        files = [
-            {"executable": each.executable, "path": each.path, "sha256": each.digest,
-             "size": each.size}
+        # By hand: a package may have 20,000 files, and dictionaries take three times as long.
+        text = json.JSONEncoder(ensure_ascii=False).encode
+        files = ",".join(
+            f'{{"executable":{"true" if each.executable else "false"},"path":{text(each.path)},'
+            f'"sha256":"{each.digest}","size":{each.size}}}'
             for each in self.files
-        ]  # fmt: skip
-        found = {"files": files, "folders": self.folders, "v": VERSION}
-        return f"{json.dumps(found, ensure_ascii=False, separators=(',', ':'))}\n".encode()
+        )
+        folders = ",".join(map(text, self.folders))
+        return f'{{"files":[{files}],"folders":[{folders}],"v":{VERSION}}}\n'.encode()
 
 
 def make_manifest(files: list[PackageFile], folders: list[str]) -> Manifest:

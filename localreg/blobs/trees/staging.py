@@ -11,6 +11,7 @@ from localreg.blobs.headers.contents import inside, may_have_facts
 from localreg.blobs.staging import hashing, staging
 from localreg.blobs.trees.listing import Entry
 from localreg.errors import SourceNotFoundError
+from localreg.filesystem import syncing
 from localreg.filesystem.c_library import c_function
 from localreg.filesystem.plain_files import FileStatus, changed, status_of
 from localreg.filesystem.portable_files import make_readonly
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 SMALL = 1_048_576  # bytes; up to this a file is read at once
 _START = 64  # bytes that show if a file may have facts
 _ARGUMENT = "weights_url"
+_READONLY = 0o444
 _READ, _WRITE = os.O_RDONLY, os.O_WRONLY | os.O_CREAT | os.O_EXCL
-for _name in ("O_NONBLOCK", "O_BINARY", "O_CLOEXEC", "O_NOCTTY"):  # not every system has each
+for _name in ("O_BINARY", "O_CLOEXEC", "O_NOCTTY"):  # not every system has each
     _READ |= getattr(os, _name, 0)
-    if _name != "O_NONBLOCK":
-        _WRITE |= getattr(os, _name, 0)
+    _WRITE |= getattr(os, _name, 0)
+_READ |= getattr(os, "O_NONBLOCK", 0)
 
 
 class StagedFile(Frozen):
@@ -100,44 +102,44 @@ class _Staging:
         self._group = group
         self._held = held
         self._report = report
-        self._has_modes: bool | None = None  # unknown until a first file is written
+        self._has_modes: bool | None = None  # unknown until the first file is made
 
     def run(self, entries: Sequence[Entry]) -> list[StagedFile]:
-        staged = []
-        for number, entry in enumerate(entries):
-            assert entry.status is not None
-            if entry.size <= SMALL and self._mode == "copy":
-                staged.append(self._small(entry, entry.status, number))
-            else:
-                staged.append(self._large(entry, number))
-        return staged
+        # One after the other: threads gain nothing, since most of the time is spent in the system.
+        return [
+            self._small(entry, entry.status, number)
+            if self._mode == "copy" and entry.status is not None and entry.status.size <= SMALL
+            else self._large(entry, number)
+            for number, entry in enumerate(entries)
+        ]
 
     def _small(self, entry: Entry, status: FileStatus, number: int) -> StagedFile:
         data = read_listed(entry, status)
         digest = hashlib.sha256(data).hexdigest()
-        self._report(status.size)
-        if self._held(digest, status.size):
-            return StagedFile(digest, status.size, None)
-        path = f"{self._prefix}{number}"
-        self._write(path, data)
+        size = status.size
+        path: str | None = None
         facts: Json = {}
-        if may_have_facts(data[:_START], entry.name):
-            facts = inside(Path(path), entry.name.rpartition("/")[2])
-        return StagedFile(digest, status.size, path, None, facts)
+        if not self._held(digest, size):
+            path = f"{self._prefix}{number}"
+            self._write(path, data)
+            if may_have_facts(data[:_START], entry.name):
+                facts = inside(Path(path), entry.name.rpartition("/")[2])
+        self._report(size)
+        return StagedFile(digest, size, path, None, facts, False)
 
     def _write(self, path: str, data: bytes) -> None:
         # Made read-only at once: to change the mode afterwards is one more call for each file.
-        descriptor = os.open(path, _WRITE, 0o444)
+        descriptor = os.open(path, _WRITE, _READONLY)
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            done = os.write(descriptor, data)
+            while done < len(data):
+                done += os.write(descriptor, data[done:])
             if self._has_modes is None:
                 self._has_modes = os.fstat(descriptor).st_mode & 0o222 == 0
             if self._group is not None or not self._has_modes:
                 make_readonly(descriptor, Path(path), self._group)
             if self._one_by_one:
-                os.fsync(descriptor)
+                syncing.sync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -192,14 +194,9 @@ def read_listed(entry: Entry, status: FileStatus) -> bytes:
     except FileNotFoundError:
         raise changed(Path(entry.path), _ARGUMENT) from None
     try:
-        data = b""
-        # One byte more, to see if it grew. The last call shows that it ended.
-        while (wanted := status.size + 1 - len(data)) > 0 and (
-            piece := os.read(descriptor, wanted)
-        ):
-            data = data + piece if data else piece
-            if len(data) == status.size:
-                break
+        data = os.read(descriptor, status.size + 1)  # one byte more, to see if it grew
+        while 0 < len(data) < status.size and (more := os.read(descriptor, status.size)):
+            data += more
         if len(data) != status.size or status_of(os.fstat(descriptor)) != status:
             raise changed(Path(entry.path), _ARGUMENT)
     finally:

@@ -30,7 +30,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, tree_rows
 from localreg.values.frozen import Frozen
-from localreg.values.manifest import Manifest, PackageFile, make_manifest
+from localreg.values.manifest import Manifest, PackageFile
 from localreg.values.records import Json
 
 TYPE_CHECKING = False
@@ -133,10 +133,11 @@ def keep_files(registry: OpenRegistry, change: Change, staged: StagedPackage) ->
     Returns:
         What was done; None if bytes that the registry had were deleted meanwhile.
     """
-    sizes = {digest: size for digest, (size, _) in registry.blobs.states(staged.here).items()}
-    if sizes != staged.here or not blob_rows.have_rows(change.connection, staged.here):
+    # A blob is deleted in the transaction in which its row is.
+    if not blob_rows.have_rows(change.connection, staged.here):
         return None
-    return registry.blobs.keep_many(staged.files, staged.damaged)
+    recorded = blob_rows.recorded(change.connection, [each.digest for each in staged.files])
+    return registry.blobs.keep_many(staged.files, staged.damaged, recorded)
 
 
 def record_package(change: Change, staged: StagedPackage, kept: Kept) -> Held:
@@ -269,6 +270,8 @@ class _Staging:
         self._here: dict[str, int] = {}
         self._upstream: dict[str, tuple[KeptUpstream, int]] = {}
         self._checked: dict[str, int] = {}
+        self._damaged: set[str] = set()
+        self._sizes: set[int] = set()
         self._written: set[str] = set()
         self._state = self._registry.blobs.state_reader()
         self._done = 0
@@ -285,13 +288,7 @@ class _Staging:
             staged = self._stage(new)
             self._check_unchanged(listing, staged, new)
             digests |= {each.name: one.digest for each, one in zip(new, staged, strict=True)}
-            manifest = make_manifest(
-                [
-                    PackageFile(each.name, digests[each.name], each.size, each.executable)
-                    for each in files
-                ],
-                [each.name for each in listing.entries if each.status is None],
-            )
+            manifest = _manifest_of(listing.entries, digests)
             encoded = manifest.encoded()
             digest = hashlib.sha256(encoded).hexdigest()
             check_wanted(self._source, digest)
@@ -312,7 +309,7 @@ class _Staging:
             here={name: size for name, size in self._here.items() if name not in kept},
             checked=self._checked,
             upstream=self._upstream,
-            damaged=self._damaged(kept),
+            damaged=self._found_damaged(kept) if self._anew else frozenset(self._damaged),
             seen=[
                 (each.status, digests[each.name])
                 for each in new
@@ -381,12 +378,16 @@ class _Staging:
             return False
         if row.ctime != state[1]:  # perhaps a local copy was linked to it
             if not self._registry.blobs.is_sound(digest):
+                self._damaged.add(digest)
                 return False
             self._checked[digest] = state[1]
         return True
 
     def _need_not_write(self, digest: str, size: int) -> bool:
-        if digest in self._written or self._is_held(digest, size):
+        if digest in self._written or (
+            # To look for a file that cannot be there takes as long as to hash a small one.
+            (size in self._sizes or self._chain.others) and self._is_held(digest, size)
+        ):
             return True
         self._written.add(digest)
         return False
@@ -395,6 +396,9 @@ class _Staging:
         blobs = self._registry.blobs
         if not entries:
             return []
+        if not self._anew:
+            with self._registry.store.read() as connection:
+                self._sizes = blob_rows.sizes_of(connection, {each.size for each in entries})
         wait_for_tick([each.status for each in entries if each.status is not None])
         if self._source.mode == "copy":
             staging.check_room(self._folder, sum(each.size for each in entries))
@@ -421,9 +425,12 @@ class _Staging:
         self, listing: Listing, staged: Sequence[StagedFile], new: Sequence[Entry]
     ) -> None:
         """Raise InvalidValueError if a file changed while the package was read, came or went."""
+        found = _look(self._source).entries
+        if found == listing.entries:
+            return
         shared = {_file(each) for each, one in zip(new, staged, strict=True) if one.shared}
         before = {each.name: each for each in listing.entries}
-        after = {each.name: each for each in _look(self._source).entries}
+        after = {each.name: each for each in found}
         for name in sorted(before.keys() | after.keys()):
             first, second = before.get(name), after.get(name)
             if first == second:
@@ -437,9 +444,9 @@ class _Staging:
                     and first.executable == second.executable
                 ):
                     continue
-            found = first or second
-            assert found is not None
-            raise changed(Path(found.path), "weights_url")
+            one = first or second
+            assert one is not None
+            raise changed(Path(one.path), "weights_url")
 
     def _write_manifest(self, digest: str, encoded: bytes, facts: Json) -> StagedFile:
         path = self._folder / "manifest"
@@ -457,7 +464,7 @@ class _Staging:
         facts |= {digest: row.facts for digest, row in rows.items()}
         return package_facts([(each, facts.get(each.digest)) for each in manifest.files])
 
-    def _damaged(self, kept: dict[str, StagedFile]) -> frozenset[str]:
+    def _found_damaged(self, kept: dict[str, StagedFile]) -> frozenset[str]:
         """Return the digests of the blobs that are here with the right size, and other bytes."""
         blobs = self._registry.blobs
         states = blobs.states(kept)
@@ -472,6 +479,18 @@ class _Staging:
             if (digest not in rows or rows[digest].ctime != states[digest][1])
             and not blobs.is_sound(digest)
         )
+
+
+def _manifest_of(entries: list[Entry], digests: dict[str, str]) -> Manifest:
+    """Return the manifest of files and empty folders as they were listed: checked, and sorted."""
+    return Manifest(
+        tuple(
+            PackageFile(each.name, digests[each.name], each.status.size, each.executable)
+            for each in entries
+            if each.status is not None
+        ),
+        tuple(each.name for each in entries if each.status is None),
+    )
 
 
 def _file(entry: Entry) -> tuple[int, int] | None:

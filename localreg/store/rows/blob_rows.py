@@ -247,6 +247,24 @@ def rows_of(connection: Connection, digests: Iterable[str]) -> dict[str, BlobRow
     return {row[0]: _blob_row(row) for row in rows}
 
 
+def recorded(connection: Connection, digests: Iterable[str]) -> set[str]:
+    """Return those of these digests that have a row."""
+    rows = connection.execute(
+        "SELECT digest FROM blob WHERE digest IN (SELECT value FROM json_each(?))",
+        (_listed(digests),),
+    )
+    return {digest for (digest,) in rows}
+
+
+def sizes_of(connection: Connection, sizes: Iterable[int]) -> set[int]:
+    """Return those of these numbers of bytes that some blob has."""
+    rows = connection.execute(
+        "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM blob WHERE size = value)",
+        (json.dumps(list(sizes)),),
+    )
+    return {size for (size,) in rows}
+
+
 def have_rows(connection: Connection, digests: Collection[str]) -> bool:
     """Return True if each of these digests, which differ, has a row."""
     (count,) = connection.execute(
@@ -272,11 +290,16 @@ def record_many(connection: Connection, files: Sequence[New]) -> None:
                 moment,
                 each.ctime,
                 each.sample,
-                None if each.facts is None else json.dumps(each.facts, ensure_ascii=False),
+                _text(each.facts),
             )
             for each in files
         ),
     )
+
+
+def _text(facts: Json | None) -> str | None:
+    # Of most files nothing is known, and there may be thousands.
+    return "{}" if facts == {} else None if facts is None else json.dumps(facts, ensure_ascii=False)
 
 
 def mark_many_referred(connection: Connection, digests: Iterable[str]) -> None:
@@ -559,7 +582,7 @@ def remember_file(connection: Connection, status: FileStatus, digest: str) -> No
 
 def known_digests(connection: Connection, statuses: Sequence[FileStatus]) -> list[str | None]:
     """Return the digests of many files, as `known_digest` does for one; in the same order."""
-    wanted = [_stored(each) for each in statuses]
+    wanted = [*map(_stored, statuses)]
     found: dict[tuple[int, ...], object] = {}
     for device in {each[0] for each in wanted}:
         rows = connection.execute(
@@ -585,8 +608,7 @@ def _stored(status: FileStatus) -> tuple[int, ...]:
 
     Some network file systems use all 64 for their inodes, and times may be after 2262.
     """
-    facts = (status.device, status.inode, status.size, status.modified, status.changed)
-    return tuple(keys.in_64_bits(each) for each in facts)
+    return status if max(status) < 2**63 else tuple(map(keys.in_64_bits, status))
 
 
 class Use(Frozen):

@@ -22,6 +22,7 @@ from localreg.errors import (
 from localreg.operations.weights.ingest import taken_in
 from localreg.operations.weights.packages import keep_package, staged_package
 from localreg.operations.weights.sources import Source
+from localreg.store.rows import blob_rows
 from localreg.values.frozen import replace
 from localreg.values.manifest import PackageFile, make_manifest, parse_manifest
 
@@ -443,7 +444,10 @@ def test_a_package_whose_bytes_are_deleted_before_it_is_recorded_is_staged_again
     held = take(registry, folder)
     store = registry._chain.first
     with staged_package(registry._chain, Source(path=folder, filename="pkg")) as staged:
-        store.blobs.blob(sha256(LARGE)).unlink()
+        with store.store.write() as change:  # as gc does it
+            blob_rows.forget_packages(change.connection, [held.digest])
+            blob_rows.forget(change.connection, [sha256(LARGE)])
+            store.blobs.delete([sha256(LARGE)], [])
         with store.store.write() as change:
             assert keep_package(store, change, staged) is None
     with (
