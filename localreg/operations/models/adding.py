@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
+from localreg import log
 from localreg.blobs.local_files.local_file import UNNAMED
 from localreg.errors import InvalidURLError, InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
@@ -34,8 +36,6 @@ from localreg.values.urls import is_folder, parse_weights_url, safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from localreg.blobs.trees.listing import Excluded
     from localreg.operations.models.importing import Taking
     from localreg.progress import Progress
@@ -85,10 +85,14 @@ def add_model(
     )
     alias = None if alias is None else check_alias(alias)
     if mode != "reference":
+        others = _neighbours(source, checked)  # while the file is there
         with taken_in(chain, checked) as (change, stored):
             if note is not None:
                 note(stored)
-            return _record(change, description, origin, stored, task, alias)
+            made = _record(change, description, origin, stored, task, alias)
+        if others:
+            log.warning("%s", others)
+        return made
     known = digest_of(chain.first, checked) if hashed or origin.pinned else None
     with chain.first.store.write() as change:
         return _record(change, description, origin, known, task, alias)
@@ -165,6 +169,20 @@ def _record(
     if alias is not None:
         point_alias(change, made, alias)
     return made
+
+
+def _neighbours(given: object, source: Source) -> str | None:
+    """Return a line about the other files that a single file needs; None if it needs none."""
+    path = source.path
+    if path is None or source.package or not path.is_file():
+        return None
+    from localreg.blobs.headers.neighbours import neighbours
+
+    with disk_errors("keeping weights", path):
+        typed = Path(given) if isinstance(given, (str, os.PathLike)) else path
+        # The line has a command with the path: as it was given it is shorter.
+        found = neighbours(typed if typed.absolute() == path else path)
+    return None if found is None else found.text
 
 
 def _check_source(

@@ -109,10 +109,11 @@ def _warn_if_missing(source: Source, facts: Json | None) -> None:
         shown = ", ".join(map(str, missing[:_MOST_NAMED]))
         more = len(missing) - _MOST_NAMED
         log.warning(
-            "%s lacks files that it needs: %s%s",
+            "%s lacks files that it needs: %s%s; %s",
             source.path or "the package",
             shown,
             f" and {more} more" if more > 0 else "",
+            "put them into it, and add it again" if source.path else "add them, too",
         )
 
 

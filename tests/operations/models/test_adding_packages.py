@@ -98,3 +98,37 @@ def test_only_add_leaves_something_out(localreg_registry, folder):
     output = OutputModel(Task.init("p", "t"))
     output.update_weights_package(weights_path=folder)
     assert paths(output) == [".git/config", ".localregignore", "a.bin", "b.log"]
+
+
+@pytest.fixture
+def parts(tmp_path):
+    made = [tmp_path / f"m-0000{number}-of-00002.bin" for number in (1, 2)]
+    for each in made:
+        each.write_bytes(b"part")
+    return made
+
+
+@pytest.mark.parametrize("mode", ["copy", "move", "link"])
+def test_a_file_that_needs_another_one_is_kept_with_a_warning(
+    localreg_registry, parts, mode, caplog
+):
+    localreg_registry.add(parts[0], mode=mode)
+    (line,) = caplog.messages
+    assert line == (
+        f"m-00001-of-00002.bin needs m-00002-of-00002.bin: `localreg add {parts[0]} {parts[1]} "
+        "-n NAME` keeps them together"
+    )
+
+
+def test_the_command_in_the_warning_has_the_path_as_it_was_given(
+    localreg_registry, parts, monkeypatch, caplog
+):
+    monkeypatch.chdir(parts[0].parent)
+    localreg_registry.add(parts[0].name)
+    assert f"`localreg add {parts[0].name} {parts[1].name} -n NAME`" in caplog.text
+
+
+def test_what_stays_where_it_is_or_is_whole_needs_no_warning(localreg_registry, parts, caplog):
+    localreg_registry.add(parts[0], mode="reference")
+    localreg_registry.add(parts, "both")
+    assert caplog.messages == []
