@@ -8,38 +8,44 @@ from __future__ import annotations
 
 import io
 import zipfile
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
+from localreg.blobs.headers.compressed import compression_of
+from localreg.blobs.headers.gguf_header import MAGIC as GGUF
+from localreg.blobs.headers.gguf_header import read_gguf
 from localreg.blobs.headers.header_errors import HeaderError, TooLongError
-from localreg.blobs.headers.numpy_header import MAGIC, read_npy
+from localreg.blobs.headers.json_headers import read_config, read_shard_index
+from localreg.blobs.headers.numpy_header import MAGIC as NUMPY
+from localreg.blobs.headers.numpy_header import read_npy
+from localreg.blobs.headers.onnx_header import read_onnx
+from localreg.blobs.headers.openvino_header import looks_like_openvino, read_openvino
 from localreg.blobs.headers.pickle_scan import (
-    LEGACY_TORCH,
-    MOST_BYTES,
     Scanner,
     installed_scanner,
     is_pickle,
+    may_name_code,
     unscanned,
-    verdict,
 )
+from localreg.blobs.headers.pickle_search import ZIP, PickleSearch
 from localreg.blobs.headers.safetensors_header import looks_like_safetensors, read_safetensors
+from localreg.blobs.headers.tar_members import BLOCK, is_tar_header
+from localreg.blobs.headers.tensorflow_headers import (
+    is_table,
+    read_checkpoint_index,
+    read_saved_model,
+)
 from localreg.blobs.headers.zip_members import opened_zip
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import IO
-
 Facts = dict[str, object]
+Chosen = tuple[Scanner, str] | None
 
+START = BLOCK  # bytes that show what a file may be
 ARRAY_HEADERS = 2_000_000  # bytes of the headers of all arrays in an archive
 MOST_METADATA = 32
 LONGEST_VALUE = 200
-_BY_ENDING = {".onnx": "onnx", ".h5": "hdf5", ".hdf5": "hdf5"}
-_STARTS = (MAGIC, b"PK\3\4", b"GGUF", b"\x89HDF\r\n\x1a\n")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _ASK = object()
-_IN_ARRAY = unscanned("pickles in arrays are not scanned")
-_TOO_MANY_BYTES = unscanned(f"it has more than {MOST_BYTES // 2**20} MiB")
 
 
 def inside(path: Path, filename: str | None, scanner: object = _ASK) -> Facts:
@@ -51,69 +57,70 @@ def inside(path: Path, filename: str | None, scanner: object = _ASK) -> Facts:
         scanner: scans pickles, as in `pickle_scan.verdict`; picklescan by default.
     """
     with open(path, "rb") as file:
-        start = file.read(64)
-    name = (filename or "").lower()
-    try:
-        return _by_content(path, start, name, scanner)
-    except TooLongError as error:
-        return {"format": _assumed_format(start, name), "unread": str(error)}
-    except HeaderError as error:
-        return {"format": _assumed_format(start, name), "problem": str(error)}
+        start = file.read(START)
+    name = (filename or "").rpartition("/")[2]
+    chosen: Chosen
+    chosen = installed_scanner() if scanner is _ASK else scanner  # type: ignore[assignment]  # one that a caller gave
+    kind = _kind(start, name.lower())
+    facts: Facts = {}
+    if kind is not None:
+        try:
+            found = _READERS[kind](path, name, chosen)
+            facts = {} if found is None else {"format": kind} | _shortened(found)
+        except TooLongError as error:
+            facts = {"format": _named(kind, name), "unread": str(error)}
+        except HeaderError as error:
+            facts = {"format": _named(kind, name), "problem": str(error)}
+    by_name = kind is None or kind in _BY_ENDING.values() or kind in _BY_NAME.values()
+    if by_name and not set(facts) - {"format", "problem"} and may_name_code(start):
+        return facts | (_read_pickles(path, name, chosen) or {})
+    return facts
 
 
 def may_have_facts(start: bytes, filename: str) -> bool:
     """Return True if `inside` may find something in a file; a cheap test before it is opened.
 
     Args:
-        start: its first 64 bytes.
-        filename: its original name.
+        start: its first `START` bytes.
+        filename: its original name, perhaps with folders.
     """
-    return (
-        start.startswith(_STARTS)
-        or filename.lower().endswith((".safetensors", *_BY_ENDING))
-        or looks_like_safetensors(start)
-        or is_pickle(start)
-    )
+    name = filename.rpartition("/")[2].lower()
+    return _kind(start, name) is not None or may_name_code(start)
 
 
-def _assumed_format(start: bytes, name: str) -> str:
-    if start.startswith(MAGIC):
-        return "npy"
-    if start.startswith(b"PK\3\4"):
-        return "npz" if name.endswith(".npz") else "zip"
-    return "safetensors"
-
-
-def _by_content(path: Path, start: bytes, name: str, scanner: object) -> Facts:
-    if start.startswith(MAGIC):
-        with open(path, "rb") as file:
-            facts = {"format": "npy"} | read_npy(file, path.stat().st_size)
-        return facts | (_IN_ARRAY | {"pickles": 1} if facts["dtype"] == "object" else {})
-    if start.startswith(b"PK\3\4"):
-        return _zip(path, name, scanner)
+def _kind(start: bytes, name: str) -> str | None:
+    """Return what a file may be by its first bytes and its name; a key of `_READERS`."""
+    for mark, kind in ((NUMPY, "npy"), (ZIP, "zip"), (GGUF, "gguf"), (_HDF5, "hdf5")):
+        if start.startswith(mark):
+            return "torch checkpoint data" if name.endswith(".distcp") else kind
     if name.endswith(".safetensors") or looks_like_safetensors(start):
-        return {"format": "safetensors"} | _shortened(read_safetensors(path))
+        return "safetensors"
     if is_pickle(start):
-        return _plain_pickle(path, start, scanner)
-    if start.startswith(b"GGUF"):
-        version, tensors = (
-            int.from_bytes(start[at:end], "little") for at, end in ((4, 8), (8, 16))
-        )
-        return {"format": "gguf", "version": version, "tensors": tensors}
-    if start.startswith(b"\x89HDF\r\n\x1a\n"):
-        return {"format": "hdf5"}
-    ending = name[name.rfind(".") :] if "." in name else ""
-    return {"format": _BY_ENDING[ending]} if ending in _BY_ENDING else {}
+        return "torch checkpoint index" if name == ".metadata" else "pickle"
+    if compression_of(start) is not None or is_tar_header(start):
+        return "archive"
+    if looks_like_openvino(start, name):
+        return "openvino"
+    for ending, kind in _BY_ENDING.items():
+        if name.endswith(ending):
+            return kind
+    return _BY_NAME.get(name)
+
+
+def _named(kind: str, name: str) -> str:
+    """Return the format of a file that could not be read."""
+    return "npz" if kind == "zip" and name.lower().endswith(".npz") else kind
 
 
 def _shortened(facts: Facts) -> Facts:
-    metadata = facts["metadata"]
-    assert isinstance(metadata, dict)
-    kept = sorted(metadata.items())[:MOST_METADATA]
-    facts["metadata"] = {_text(key): _text(value) for key, value in kept}
-    dtypes = facts["dtypes"]
-    assert isinstance(dtypes, dict)
-    facts["dtypes"] = dict(list(dtypes.items())[:MOST_METADATA])
+    """Return facts with bounded lists and texts."""
+    metadata = facts.get("metadata")
+    if isinstance(metadata, dict):
+        kept = sorted(metadata.items())[:MOST_METADATA]
+        facts["metadata"] = {_text(key): _text(value) for key, value in kept}
+    dtypes = facts.get("dtypes")
+    if isinstance(dtypes, dict):
+        facts["dtypes"] = dict(list(dtypes.items())[:MOST_METADATA])
     return facts
 
 
@@ -123,33 +130,58 @@ def _text(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 
-def _plain_pickle(path: Path, start: bytes, scanner: object) -> Facts:
-    legacy = start.startswith(LEGACY_TORCH)
-    facts: Facts = {"format": "pytorch" if legacy else "pickle", "pickles": 1}
-    if path.stat().st_size > MOST_BYTES:
-        return facts | _TOO_MANY_BYTES
-    return facts | verdict([lambda: open(path, "rb")], _chosen(scanner), legacy=legacy)
+def _read_array(path: Path, name: str, scanner: Chosen) -> Facts:
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        return read_npy(file, size) | _pickles_of(file, size, name, scanner)
 
 
-def _chosen(scanner: object) -> tuple[Scanner, str] | None:
-    return installed_scanner() if scanner is _ASK else scanner  # type: ignore[return-value]  # one that a caller gave
+def _pickles_of(file: io.BufferedReader, size: int, name: str, scanner: Chosen) -> Facts:
+    search = PickleSearch()
+    search.look(file, size, name.lower())
+    return search.verdict(scanner)
 
 
-def _zip(path: Path, name: str, scanner: object) -> Facts:
-    with opened_zip(path) as archive:
+def _read_pickles(path: Path, name: str, scanner: Chosen) -> Facts | None:
+    """Return the facts about a pickle, or an archive or compressed data that may have some."""
+    search = PickleSearch()
+    with open(path, "rb") as file:
+        search.look(file, path.stat().st_size, name.lower())
+        verdict = search.verdict(scanner)
+    if not verdict and not search.members:
+        return None
+    facts: Facts = {}
+    levels = search.levels or ["archive"]
+    if levels[0] not in ("pickle", "tar", "zip"):
+        facts["compression"] = levels[0]
+        levels = levels[1:] or levels
+    facts["format"] = "pytorch" if search.legacy and levels[0] == "pickle" else levels[0]
+    if search.members:
+        facts["members"] = search.members
+    return facts | verdict
+
+
+def _read_zip(path: Path, name: str, scanner: Chosen) -> Facts:
+    with opened_zip(io.FileIO(path), path.stat().st_size) as archive:
         names = archive.namelist()
+        search = PickleSearch()
         if names and all(each.endswith(".npy") for each in names):
-            return {"format": "npz"} | _arrays(archive, names)
-        if any(each.endswith("/data.pkl") or each == "data.pkl" for each in names):
-            return _torch(archive, names, scanner)
-        if "config.json" in names and name.endswith(".keras"):
-            return {"format": "keras", "members": len(names)}
-        return {"format": "zip", "members": len(names)}
+            facts = {"format": "npz"} | _arrays(archive, names)
+            if "object" in facts["dtypes"]:  # type: ignore[operator]  # it is a dictionary
+                search.look_in_zip(archive)
+            return facts | search.verdict(scanner)
+        torch = any(each.endswith("/data.pkl") or each == "data.pkl" for each in names)
+        script = any(each.endswith("/constants.pkl") for each in names)
+        kind = "torchscript" if script else "pytorch"
+        if not torch:
+            kind = "keras" if "config.json" in names and name.lower().endswith(".keras") else "zip"
+        search.look_in_zip(archive, only_marked=torch)
+        return {"format": kind, "members": len(names)} | search.verdict(scanner)
 
 
 def _arrays(archive: zipfile.ZipFile, names: list[str]) -> Facts:
     dtypes: dict[str, int] = {}
-    pickles, left = 0, ARRAY_HEADERS
+    left = ARRAY_HEADERS
     for name in names:
         with archive.open(name) as member:
             facts = read_npy(member, archive.getinfo(name).file_size)
@@ -157,44 +189,53 @@ def _arrays(archive: zipfile.ZipFile, names: list[str]) -> Facts:
         if left < 0:
             raise TooLongError(f"the headers of its arrays have more than {ARRAY_HEADERS:,} bytes")
         dtype, count = str(facts["dtype"]), facts["parameters"]
-        pickles += dtype == "object"
         assert isinstance(count, int)
         dtypes[dtype] = dtypes.get(dtype, 0) + count
-    found: Facts = {
+    return {
         "arrays": len(names),
         "parameters": sum(dtypes.values()),
-        "dtypes": dict(sorted(dtypes.items())[:MOST_METADATA]),
+        "dtypes": dict(sorted(dtypes.items())),
     }
-    return found | (_IN_ARRAY | {"pickles": pickles} if pickles else {})
 
 
-def _torch(archive: zipfile.ZipFile, names: list[str], scanner: object) -> Facts:
-    endings = (".pkl", ".pickle")
-    pickles = [name for name in names if name.endswith(endings) or _is_pickle(archive, name)]
-    script = any(name.endswith("/constants.pkl") for name in names)
-    facts: Facts = {
-        "format": "torchscript" if script else "pytorch",
-        "members": len(names),
-        "pickles": len(pickles),
-    }
-    sizes = [archive.getinfo(name).file_size for name in pickles]
-    if sum(sizes) > MOST_BYTES:
-        return facts | _TOO_MANY_BYTES
-    opened: list[Callable[[], IO[bytes]]] = [
-        partial(_open_member, archive, name) for name in pickles
-    ]
-    return facts | verdict(opened, _chosen(scanner))
+def _only_format(*_: object) -> Facts:
+    return {}
 
 
-def _is_pickle(archive: zipfile.ZipFile, name: str) -> bool:
-    """Return True if a member is a pickle, by its bytes, not its name."""
-    info = archive.getinfo(name)
-    if info.is_dir() or info.file_size < 2 or info.file_size > MOST_BYTES:
-        return False
-    with archive.open(info) as member:
-        return is_pickle(member.read(2))
+def _read_checkpoint_index(path: Path, name: str, _: object) -> Facts | None:
+    return read_checkpoint_index(path, name) if is_table(path) else None
 
 
-def _open_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
-    with archive.open(name) as member:
-        return io.BytesIO(member.read(MOST_BYTES))
+def _read_parts(*_: object) -> Facts:
+    return unscanned("the archives in it are not searched")
+
+
+_READERS: dict[str, Callable[[Path, str, Chosen], Facts | None]] = {
+    "npy": _read_array,
+    "zip": _read_zip,
+    "safetensors": lambda path, name, scanner: read_safetensors(path),
+    "gguf": lambda path, name, scanner: read_gguf(path),
+    "onnx": lambda path, name, scanner: read_onnx(path),
+    "openvino": lambda path, name, scanner: read_openvino(path, name),
+    "savedmodel": lambda path, name, scanner: read_saved_model(path),
+    "tensorflow checkpoint": _read_checkpoint_index,
+    "torch checkpoint data": _read_parts,
+    "torch checkpoint index": lambda path, name, scanner: {
+        **(_read_pickles(path, name, scanner) or {}),
+        "format": "torch checkpoint index",
+    },
+    "shard index": lambda path, name, scanner: read_shard_index(path),
+    "config": lambda path, name, scanner: read_config(path),
+    "hdf5": _only_format,
+    "pickle": _read_pickles,
+    "archive": _read_pickles,
+}
+_BY_ENDING = {
+    ".onnx": "onnx",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".distcp": "torch checkpoint data",
+    ".index.json": "shard index",
+    ".index": "tensorflow checkpoint",
+}
+_BY_NAME = {"saved_model.pb": "savedmodel", "config.json": "config"}

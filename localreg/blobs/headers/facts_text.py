@@ -43,7 +43,7 @@ def lines(facts: Facts) -> list[str]:
     shown = [f"{name}: {value}" if value else name for name, value in _formats(facts)]
     shown += [f"{name}: {value}" for name, value in _notes(facts)]
     if "pickle" in facts:
-        shown.append(f"{_count(facts.get('pickles', 1), 'pickles')}, {_verdict(facts)}")
+        shown.append(f"{_pickles(facts)}, {_verdict(facts)}")
     return shown + [f"{name} = {value}" for name, value in _metadata(facts)]
 
 
@@ -58,7 +58,7 @@ def rows(facts: Facts) -> list[tuple[str, str]]:
     shown = [(name, value) if value else ("format", name) for name, value in _formats(facts)]
     shown += _notes(facts)
     if "pickle" in facts:
-        shown.append(("pickles", f"{facts.get('pickles', 1):,}, {_verdict(facts)}"))
+        shown.append(("pickles", f"{facts.get('pickles', 1) or 'perhaps'}, {_verdict(facts)}"))
     return shown + _metadata(facts)
 
 
@@ -83,6 +83,11 @@ def _notes(facts: Facts) -> list[tuple[str, str]]:
     return shown
 
 
+def _pickles(facts: Facts) -> str:
+    count = facts.get("pickles", 1)
+    return _count(count, "pickles") if count else "perhaps pickles"
+
+
 def _verdict(facts: Facts) -> str:
     names = facts.get("flagged", [facts["why"]] if "why" in facts else [])
     found = f" ({', '.join(map(str, names))})" if isinstance(names, list) and names else ""
@@ -98,7 +103,12 @@ def _metadata(facts: Facts) -> list[tuple[str, str]]:
 
 def _value(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return ", ".join(map(_value, value))
+    if isinstance(value, dict) and "name" in value:  # an input or output
+        shape = "" if "shape" not in value else f" [{', '.join(map(str, value['shape']))}]"
+        return f"{value['name']} {value.get('dtype', '')}".rstrip() + shape
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
     return f"{value:,}" if type(value) is int else str(value)
 
 

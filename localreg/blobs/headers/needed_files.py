@@ -36,7 +36,9 @@ def needed_files(name: str, facts: dict[str, object], first: int | None = None) 
         facts: what is inside; {} if that is not known.
         first: the number of the first of its parts; None if only its name says it.
     """
-    found = {each.name: each for each in _all_needed(name, facts, first)}
+    found: dict[str, Needed] = {}
+    for each in _all_needed(name, facts, first):
+        found.setdefault(each.name, each)
     found.pop(name, None)
     return list(found.values())[:MOST_NAMES]
 

@@ -9,9 +9,13 @@ it took 6 GB and a minute. So long pickles are not scanned, and the result says 
 
 from __future__ import annotations
 
+import io
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module, metadata
+
+from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,12 +33,117 @@ _SCANNER_ERRORS = (
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError,
     RuntimeError, TypeError, ValueError, struct.error,
 )  # fmt: skip
+_SAMPLE = 64  # bytes that show that most files are no pickles
+# What a pickle without a mark can begin with: an operation that needs nothing before it.
+_FIRST = frozenset(
+    bytes([each])
+    for each in b"(IJKMLFGNSTUVXBC])}cP\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96"
+)
+_NAMING = frozenset({"STACK_GLOBAL", "EXT1", "EXT2", "EXT4"})
+_CALLING = frozenset({"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"})
+_NAMES = re.compile(r"[^\W\d][\w.]* [^\W\d][\w.]*")
 LEGACY_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 
 
 def is_pickle(start: bytes) -> bool:
     """Return True if bytes start like a pickle of protocol 2 to 5."""
     return len(start) >= 2 and start[0] == 0x80 and 2 <= start[1] <= 5
+
+
+class Pickle(Frozen):
+    """A pickle that is to be scanned.
+
+    Attributes:
+        opening: opens it; it begins where the file does.
+        legacy: True if it is of PyTorch's first format: several in a row, then numbers.
+    """
+
+    opening: Callable[[], IO[bytes]]
+    legacy: bool = False
+
+
+def may_name_code(start: bytes) -> bool:
+    """Return True if a file that starts so may be a pickle without a mark, which names code.
+
+    Protocols 0 and 1 have no mark: such a pickle may look like text.
+
+    Args:
+        start: the first bytes of the file, or the whole of it.
+    """
+    return start[:1] in _FIRST and names_code(io.BytesIO(start), _SAMPLE) is not False
+
+
+def names_code(file: IO[bytes], most: int) -> bool | None:
+    """Return True if a file is a pickle that names code; None if its first part does not decide.
+
+    It must be sound from its start up to a call, or up to its end with a name; so ordinary text,
+    and a list of numbers, is none. Its stack is followed as `pickletools.dis` does.
+
+    Args:
+        file: open at its start.
+        most: number of bytes to read.
+    """
+    import pickletools
+
+    part = _Part(file, most)
+    mark = pickletools.markobject
+    stack: list[object] = []
+    named, count = False, 0
+    try:
+        for opcode, argument, _ in pickletools.genops(part):  # type: ignore[arg-type]  # it reads, and reads lines
+            count += 1
+            if count > MOST_OPERATIONS:
+                return None
+            pops = len(opcode.stack_before)
+            to_mark = mark in opcode.stack_before
+            if to_mark or (opcode.name == "POP" and stack and stack[-1] is mark):
+                pops = opcode.stack_before.index(mark) if to_mark else 0
+                while stack.pop() is not mark:
+                    pass
+            if opcode.name in ("GLOBAL", "INST"):
+                if not _NAMES.fullmatch(str(argument)):
+                    return False
+                named = True
+            named |= opcode.name in _NAMING
+            if len(stack) < pops:
+                return False
+            if named and opcode.name in _CALLING:
+                return True
+            del stack[len(stack) - pops :]
+            stack += opcode.stack_after
+    except _SCANNER_ERRORS:
+        return None if part.ended and part.cut else False
+    return named
+
+
+class _Part:
+    """The first bytes of a file, as `pickletools` reads them.
+
+    Attributes:
+        ended: True if more was asked for than there is.
+        cut: True if the file may go on.
+    """
+
+    def __init__(self, file: IO[bytes], most: int) -> None:
+        self.ended = False
+        self._file = file
+        self._left = most
+
+    @property
+    def cut(self) -> bool:
+        return self._left == 0
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        self.ended |= len(data) < size
+        return data
+
+    def readline(self) -> bytes:
+        data = self._file.readline(self._left)
+        self._left -= len(data)
+        self.ended |= not data.endswith(b"\n")
+        return data
 
 
 def installed_scanner() -> tuple[Scanner, str] | None:
@@ -97,35 +206,31 @@ def _operations(file: IO[bytes], most: int) -> tuple[int, bool]:
 
 
 def verdict(
-    files: list[Callable[[], IO[bytes]]],
-    scanner: tuple[Scanner, str] | None,
-    *,
-    legacy: bool = False,
+    pickles: Sequence[Pickle], scanner: tuple[Scanner, str] | None, why: str | None = None
 ) -> dict[str, object]:
     """Return a scanner's result for some pickles: ``pickle``, and the names it ``flagged``.
 
     Args:
-        files: functions that each open one pickle; together they have at most `MOST_BYTES`.
+        pickles: together they have at most `MOST_BYTES`.
         scanner: a function and its name, or None. The function takes a file, and True for PyTorch's
             first format; it returns True if the file is flagged, and the flagged names.
-        legacy: True if the pickles are of PyTorch's first format.
+        why: why there may be more that are not scanned; None if these are all.
     """
     if scanner is None:
         return unscanned("there is no scanner")
     scan, name = scanner
-    flagged, names, whole, left = False, set[str](), True, MOST_OPERATIONS
-    why = "the scanner cannot read it"
-    for opening in files:
+    flagged, names, whole, left = False, set[str](), why is None, MOST_OPERATIONS
+    for each in pickles:
         try:
-            with opening() as file:
+            with each.opening() as file:
                 count, complete = _operations(file, left)
                 left -= count
                 if left < 0:
-                    whole, why = False, f"it has more than {MOST_OPERATIONS:,} operations"
+                    whole, why = False, why or f"it has more than {MOST_OPERATIONS:,} operations"
                     break
                 file.seek(0)
-                bad, found = scan(file, legacy)
-                whole &= complete or legacy
+                bad, found = scan(file, each.legacy)
+                whole &= complete or each.legacy
         except _SCANNER_ERRORS:  # then it did not scan the file
             whole = False
             continue
@@ -134,7 +239,7 @@ def verdict(
     if flagged:
         return {"pickle": FLAGGED, "flagged": sorted(names)[:MOST_NAMES], "scanner": name}
     if not whole:
-        return unscanned(why)
+        return unscanned(why or "the scanner cannot read it")
     return {"pickle": f"scanned by {name}, nothing flagged"}
 
 

@@ -6,6 +6,7 @@ Known are safetensors, ``.npz`` and ``.npy``. Two tensors are compared byte by b
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -191,8 +192,9 @@ def _opened(path: Path, filename: str | None) -> Iterator[_File]:
             place = _array_place(read_array_header(file, path.stat().st_size), path.stat().st_size)
         yield _File(path, {"": place})
     elif start.startswith(b"PK\3\4"):
-        with opened_zip(path) as archive:
-            yield _File(path, _members(archive, path.stat().st_size), archive)
+        size = path.stat().st_size
+        with opened_zip(io.FileIO(path), size) as archive:
+            yield _File(path, _members(archive, size), archive)
     elif name.endswith(".safetensors") or looks_like_safetensors(start):
         spans, _ = read_spans(path)
         places = {

@@ -10,7 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from localreg.blobs.headers.header_errors import HeaderError, TooLongError
 
@@ -23,25 +22,24 @@ _BROKEN = (
 
 
 @contextmanager
-def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+def opened_zip(file: io.RawIOBase, size: int) -> Iterator[zipfile.ZipFile]:
     """Open an archive; what is wrong with it is a HeaderError in the block, too.
+
+    Args:
+        file: seekable; it is closed at the end.
+        size: number of its bytes.
 
     Raises:
         HeaderError: it is broken, or its members overlap.
         TooLongError: it has more members than are looked at.
     """
-    with broken_archive(), _Limited(io.FileIO(path)) as reader, zipfile.ZipFile(reader) as archive:
-        check_members(archive, reader.seek(0, io.SEEK_END))
+    with broken_archive(), _Limited(file) as reader, zipfile.ZipFile(reader) as archive:
+        _check_members(archive, size)
         yield archive
 
 
-def check_members(archive: zipfile.ZipFile, size: int) -> None:
-    """Check the number of members, and that they can be in a file of this size.
-
-    Raises:
-        HeaderError: the members overlap.
-        TooLongError: there are more than are looked at.
-    """
+def _check_members(archive: zipfile.ZipFile, size: int) -> None:
+    """Check the number of members, and that they can be in a file of this size."""
     members = archive.infolist()
     if len(members) > MOST_MEMBERS:
         raise TooLongError(f"it has {len(members):,} members")
