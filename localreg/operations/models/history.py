@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from localreg.errors import DamagedRowError
 from localreg.operations.finding.queries import check_limit
 from localreg.operations.finding.references import check_model_id
 from localreg.registry import OpenRegistry
-from localreg.store.rows import event_rows
+from localreg.store.rows import event_rows, model_rows, tree_rows
 from localreg.values.frozen import Frozen
-from localreg.values.records import Json, StateChange
+from localreg.values.records import Event, Json, StateChange
 from localreg.values.secrets import masked, masked_config, masked_json, masked_text
 
 SHOWN = 60
+COMPARED = 20  # updates of packages whose files are compared
 
 
 class HistoryEntry(Frozen):
@@ -52,6 +54,7 @@ def history(
     most = check_limit("limit", limit)
     with registry.store.read() as connection:
         found = event_rows.events(connection, subject, most)
+        changed = {} if subject is None else _changed_files(connection, subject, found)
     if not found and subject is not None:
         check_model_id(registry, subject)  # raises
     return [
@@ -63,10 +66,59 @@ def history(
             kind=event.change.kind,
             field=event.change.field,
             payload=event.change.payload,
-            text=describe(event.change),
+            text=describe(event.change) + changed.get(event.seq, ""),
         )
         for event in found
     ]
+
+
+def _changed_files(
+    connection: model_rows.Connection, subject: str, events: Sequence[Event]
+) -> dict[int, str]:
+    """Return what updates of a package changed, by the numbers of their events.
+
+    Only of the newest ones, and of those whose files are still known.
+    """
+    updates = [each for each in events if each.change.kind == "model.weights_added"]
+    if not updates:
+        return {}
+    texts: dict[int, str] = {}
+    try:
+        packages: dict[object, str] = {
+            each.revision: each.digest
+            for each in model_rows.weights(connection, subject)
+            if each.tree and each.digest is not None
+        }
+        for each in updates[:COMPARED]:
+            before, after = (packages.get(_revision(each, side)) for side in ("old", "new"))
+            if before is not None and after is not None:
+                found = tree_rows.differences(connection, before, after)
+                texts[each.seq] = "" if found is None else _files_text(*found)
+    except DamagedRowError:  # the events themselves are whole
+        pass
+    return texts
+
+
+def _revision(event: Event, side: str) -> object:
+    """Return the number of a revision in an event; None if there is none."""
+    payload = event.change.payload.get(side)
+    number = payload.get("revision") if isinstance(payload, dict) else None
+    return number if isinstance(number, int) else None
+
+
+def _files_text(changed: int, added: int, removed: int) -> str:
+    """Return how many files an update changed.
+
+    >>> _files_text(2, 0, 1), _files_text(0, 1, 0), _files_text(0, 0, 0)
+    (': 2 files changed, 1 removed', ': 1 file added', ': the same files')
+    """
+    counts = (("changed", changed), ("added", added), ("removed", removed))
+    texts = [f"{number:,} {what}" for what, number in counts if number]
+    if not texts:
+        return ": the same files"
+    number, _, rest = texts[0].partition(" ")
+    texts[0] = f"{number} {'file' if number == '1' else 'files'} {rest}"
+    return f": {', '.join(texts)}"
 
 
 def shown_payload(change: HistoryEntry) -> Json:

@@ -31,6 +31,7 @@ _CONTENTS = Columns(
     facts=or_null(TEXT),
 )  # fmt: skip
 _COUNTS = Columns("blob", digest=DIGEST, files=COUNT)
+_NUMBERS = Columns("tree_file", changed=COUNT, added=COUNT, removed=COUNT)
 _DIGESTS = Columns("blob", digest=DIGEST)
 _TREE = "(SELECT pk FROM blob WHERE digest = ?)"
 
@@ -160,6 +161,30 @@ def counts(connection: Connection, digests: Iterable[str]) -> dict[str, int]:
         (json.dumps([*digests]),),
     )
     return dict(rows)
+
+
+def differences(connection: Connection, before: str, after: str) -> tuple[int, int, int] | None:
+    """Return how many files of a package were changed, added and removed in another one.
+
+    None if one of them is not recorded.
+    """
+    if len(counts(connection, {before, after})) < len({before, after}):
+        return None
+    pairs = (
+        "SELECT count(*) FROM tree_file a {join} JOIN tree_file b ON b.tree = {second} "
+        "AND b.path = a.path WHERE a.tree = {first} AND a.blob IS NOT NULL AND "
+    )
+    return _NUMBERS.all(
+        connection,
+        "SELECT ("
+        + pairs.format(join="", first="x.pk", second="y.pk")
+        + "(a.blob IS NOT b.blob OR a.executable <> b.executable)), ("
+        + pairs.format(join="LEFT", first="y.pk", second="x.pk")
+        + "b.path IS NULL), ("
+        + pairs.format(join="LEFT", first="x.pk", second="y.pk")
+        + "b.path IS NULL) FROM blob x, blob y WHERE x.digest = ? AND y.digest = ?",
+        (before, after),
+    )[0]
 
 
 def packages_with(connection: Connection, digest: str) -> list[str]:

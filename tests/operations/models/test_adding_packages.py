@@ -132,3 +132,21 @@ def test_what_stays_where_it_is_or_is_whole_needs_no_warning(localreg_registry, 
     localreg_registry.add(parts[0], mode="reference")
     localreg_registry.add(parts, "both")
     assert caplog.messages == []
+
+
+def test_the_history_says_what_an_update_of_a_package_changed(localreg_registry, folder):
+    output = OutputModel(Task.init("p", "t"), name="net")
+
+    def updated():
+        output.update_weights_package(weights_path=folder)
+        return next(each.text for each in output.history() if "weights_added" in each.kind)
+
+    assert "changed" not in updated()
+    (folder / "a.bin").write_bytes(b"another")
+    assert updated().endswith(": 1 file changed")
+    (folder / "a.bin").write_bytes(b"a third")
+    (folder / "b.log").unlink()
+    (folder / "c").write_bytes(b"c")
+    (folder / "d").mkdir()
+    assert updated().endswith(": 1 file changed, 1 added, 1 removed")
+    assert updated().endswith(": the same files")
