@@ -76,6 +76,7 @@ QUERIES = (
 CALLS = {
     "blob_rows:facts": lambda c: blob_rows.facts(c, DIGEST),
     "blob_rows:record_upstream": lambda c: blob_rows.record_upstream(c, DIGEST, 1, "/", None),
+    "blob_rows:record_sizes": lambda c: blob_rows.record_sizes(c, {DIGEST: 1}),
     "blob_rows:kept": lambda c: blob_rows.kept(c, DIGEST),
     "blob_rows:mark_unreferred": lambda c: blob_rows.mark_unreferred(c, [DIGEST]),
     "blob_rows:mark_referred": lambda c: blob_rows.mark_referred(c, DIGEST),
@@ -88,6 +89,9 @@ CALLS = {
     "blob_rows:referred": lambda c: blob_rows.referred(c, DIGEST),
     "tree_rows:digests": lambda c: tree_rows.digests(c, DIGEST),
     "tree_rows:contents": lambda c: tree_rows.contents(c, DIGEST),
+    "tree_rows:differences": lambda c: tree_rows.differences(c, DIGEST, DIGEST),
+    "tree_rows:paths": lambda c: tree_rows.paths(c, DIGEST),
+    "tree_rows:places_of": lambda c: tree_rows.places_of(c, DIGEST),
     "tree_rows:entries": lambda c: tree_rows.entries(c, DIGEST),
     "tree_rows:manifest": lambda c: tree_rows.manifest(c, DIGEST),
     "tree_rows:file": lambda c: tree_rows.file(c, DIGEST, "config.json"),

@@ -170,6 +170,15 @@ def differences(folder: Path, entries: Sequence[Entry], *, executable: bool) -> 
     return wrong
 
 
+def added(folder: Path, entries: Sequence[Entry]) -> list[str]:
+    """Return the paths below a folder that are none of a package: somebody put them there."""
+    wanted = {entry[0] for entry in entries}
+    known = wanted | {above for path in wanted for above in _above(path)}
+    forms = set(map(_composed, known))
+    found, _ = _found_in(folder)
+    return [path for path in found if _composed(path) not in forms]
+
+
 def _found_in(folder: Path) -> tuple[dict[str, os.stat_result], list[str]]:
     """Return the status of everything below a folder by its path, and what cannot be read."""
     found: dict[str, os.stat_result] = {}
@@ -412,7 +421,7 @@ def put_in_place(
     with disk_errors("making a local copy of a package", place):
         moved = None
         if damaged is not None and seen_at(place) == damaged:
-            moved = _quarantine(store, digest, place)
+            moved = quarantine(store, digest, place)
         try:
             temporary.rename(place)
         except OSError:
@@ -423,7 +432,8 @@ def put_in_place(
     return True, moved
 
 
-def _quarantine(store: Folders, digest: str, place: Path) -> Path | None:
+def quarantine(store: Folders, digest: str, place: Path) -> Path | None:
+    """Move the folder of a package to ``quarantine``; return its new path, None if it was gone."""
     if store.cache_name is None:
         folder = store.make_folder(QUARANTINE)
     else:

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from localreg import log
 from localreg.blobs.archives.unpacking import remove_tree
-from localreg.errors import LocalregError
+from localreg.blobs.trees import local_tree
+from localreg.errors import InvalidValueError, LocalregError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import remove_file
 from localreg.operations.upkeep.verify import Problem, verify
 from localreg.operations.weights.fetching import SCHEMES, Wish, fetched
-from localreg.operations.weights.ingest import taken_in
-from localreg.operations.weights.locations import upstream_holders
-from localreg.operations.weights.sources import Source
+from localreg.operations.weights.gathering import AT_ONCE, Wanted, gather
+from localreg.operations.weights.locations import holder, upstream_holders
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import blob_rows
+from localreg.store.rows import blob_rows, tree_rows
+from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
-from localreg.values.layout import FILES, QUARANTINE, quarantined_name
+from localreg.values.ids import new_id
+from localreg.values.layout import FILES, QUARANTINE, TEMPORARY, TREES
+from localreg.values.manifest import parse_manifest
 from localreg.values.urls import local_path, public_url, scheme_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.progress import Progress
+
+
+_OF_BLOBS = frozenset({"missing", "size", "digest", "upstream"})  # kinds of problems
 
 
 class Mended(Frozen):
@@ -51,7 +57,8 @@ def repair(chain: Chain, *, full: bool = False, progress: Progress | None = None
     """Verify, and repair what is damaged.
 
     Damaged files are moved to ``quarantine`` first. Good bytes come from a local copy, an upstream
-    registry, the original path or the URL, in this order. They are hashed before they are kept.
+    registry, the original path or the URL, in this order. They are hashed before they are kept. A
+    manifest is written again from the recorded files of its package, and the other way round.
 
     Args:
         full: hash every byte.
@@ -59,108 +66,250 @@ def repair(chain: Chain, *, full: bool = False, progress: Progress | None = None
     """
     chain.first.store.check_writable()
     found = verify(chain, chain.first, full=full, progress=progress)
-    mended: list[Mended] = []
-    lost: list[Problem] = []
+    lists = [each for each in found.problems if each.kind == "row" and each.digest is not None]
+    blobs = [each for each in found.problems if each.kind in _OF_BLOBS]
+    hows = _mend_lists(chain.first, lists)
+    # Now that it is known which files these packages have, some may be missing.
+    more = [*_missing_files(chain, hows, {each.digest for each in blobs})]
+    hows |= _mend_blobs(chain, [*blobs, *more])
+    hows |= _mend_lists(chain.first, [each for each in lists if each not in hows])
     for problem in found.problems:
-        try:
-            how = _mend(chain, problem)
-        except LocalregError as error:  # the others can still be repaired
-            log.warning("%s could not be repaired: %s", problem.path, error)
-            how = None
-        if how is None:
-            lost.append(problem)
-        else:
-            mended.append(Mended(problem, how))
-    return Repair(tuple(mended), tuple(lost))
+        if problem.kind in ("tree", "file"):
+            hows |= _attempt(problem, lambda problem=problem: _mend_copy(chain.first, problem))  # type: ignore[misc]  # bound now
+    everything = [*found.problems, *more]
+    return Repair(
+        tuple(Mended(each, hows[each]) for each in everything if each in hows),
+        tuple(each for each in everything if each not in hows),
+    )
 
 
-def _mend(chain: Chain, problem: Problem) -> str | None:
-    """Repair one problem; return how, or None if there are no good bytes."""
-    registry = chain.first
+def _attempt(problem: Problem, mend: Callable[[], str | None]) -> dict[Problem, str]:
+    try:
+        how = mend()
+    except LocalregError as error:  # the others can still be repaired
+        log.warning("%s could not be repaired: %s", problem.path, error)
+        how = None
+    return {} if how is None else {problem: how}
+
+
+def _mend_copy(registry: OpenRegistry, problem: Problem) -> str | None:
+    """Delete a damaged local copy; what is not of this package in a folder goes to quarantine."""
     path = registry.root / problem.path
-    if problem.digest is None:
-        return None
-    if problem.kind in ("tree", "file"):
-        with disk_errors("repairing weights", path):
-            if problem.kind == "tree":
-                remove_tree(path)
-                return "deleted; it is unpacked again when needed"
-            remove_file(path, missing_ok=True)
+    with disk_errors("repairing weights", path):
+        if problem.kind == "tree":
+            assert problem.digest is not None
+            moved = _remove_folder(registry, problem.digest)
+            if moved is not None:
+                return f"moved to {moved}, since files were added; it is made again when needed"
             return "deleted; it is made again when needed"
-    damaged = _quarantine(registry, problem.digest)
-    how = _bring_back(chain, problem.digest)
-    if how is not None and not registry.blobs.is_sound(problem.digest):
-        return None  # the files in quarantine may be the best that is left
-    if how is None and not problem.kept:
-        how = "deleted from the cache; it is downloaded again when needed"
-    if how is not None:
-        for file in damaged:
-            remove_file(file, missing_ok=True)
-    return how
+        remove_file(path, missing_ok=True)
+        return "deleted; it is made again when needed"
 
 
-def _quarantine(registry: OpenRegistry, digest: str) -> list[Path]:
-    """Move a damaged blob and its local copies to quarantine; return their new paths."""
-    blobs, moved = registry.blobs, []
-    with disk_errors("repairing weights", registry.root), registry.store.write() as change:
-        folder = blobs.folder_path(FILES, digest)
-        places = [blobs.blob(digest), *(sorted(folder.iterdir()) if folder.is_dir() else [])]
-        seen: set[tuple[int, int]] = set()
-        for place in places:
-            if place.is_dir() or not (place.exists() or place.is_symlink()):
-                continue
-            file = place.lstat()
-            if place.is_symlink() or (file.st_dev, file.st_ino) in seen:
-                remove_file(place)
-                continue
-            seen.add((file.st_dev, file.st_ino))
-            target = blobs.make_folder(QUARANTINE) / quarantined_name(digest)
-            with suppress(FileNotFoundError):  # deleted meanwhile
-                place.rename(target)
-                moved.append(target)
-        blob_rows.record_verified(change.connection, {digest: None})
-    return moved
-
-
-def _bring_back(chain: Chain, digest: str) -> str | None:
-    """Keep the right bytes from the first source that has them; return how, or None."""
-    # With upstream registries they would be kept upstream, where they may be damaged.
-    alone = Chain(chain.first)
-    for source in _sources(chain, digest):
-        try:
-            if isinstance(source, Wish):
-                with fetched(alone, source):
-                    pass  # the blob is recorded, and nothing else
-                return f"downloaded from {public_url(source.url)}"
-            if source.path is not None and source.path.is_file():
-                with taken_in(alone, source):
-                    pass
-                if source.path.parent == chain.first.root / QUARANTINE:
-                    return "copied from a local copy"
-                return f"copied from {source.path}"
-        except LocalregError as error:  # the next source may be good
-            log.info("%s", error)
+def _remove_folder(registry: OpenRegistry, digest: str) -> Path | None:
+    """Delete the folder of a package; return where it was moved to, if it has files of a user."""
+    place = registry.blobs.folder_path(TREES) / digest
+    if local_tree.seen_at(place) is None:
+        return None
+    with registry.store.read() as connection:
+        entries = tree_rows.entries(connection, digest)
+    if entries and local_tree.added(place, entries):
+        return local_tree.quarantine(registry.blobs, digest, place)
+    remove_tree(place)
     return None
 
 
-def _sources(chain: Chain, digest: str) -> Iterator[Source | Wish]:
-    """Yield where the right bytes may be, the cheapest first."""
+def _mend_lists(registry: OpenRegistry, problems: list[Problem]) -> dict[Problem, str]:
+    """Record the files of packages again from their manifests, where these are sound."""
+    hows: dict[Problem, str] = {}
+    for problem in problems:
+        digest = problem.digest
+        if digest is None or not registry.blobs.is_sound(digest):
+            continue
+        try:
+            manifest = parse_manifest(registry.blobs.blob(digest).read_bytes())
+        except InvalidValueError as error:  # it is no package
+            log.warning("%s… is not the manifest of a package: %s", digest[:12], error)
+            continue
+        with registry.store.write() as change:
+            sizes = {each.digest: each.size for each in manifest.files}
+            blob_rows.record_sizes(change.connection, sizes)
+            tree_rows.record(change.connection, digest, manifest)
+        hows[problem] = "the files were recorded again from the manifest"
+    return hows
+
+
+def _missing_files(
+    chain: Chain, mended: Iterable[Problem], known: set[str | None]
+) -> Iterator[Problem]:
+    """Yield a problem for each file of some packages that no registry has."""
     registry = chain.first
+    for package in mended:
+        assert package.digest is not None
+        with registry.store.read() as connection:
+            manifest = tree_rows.manifest(connection, package.digest)
+        for file in () if manifest is None else manifest.files:
+            if file.digest not in known and holder(chain, file.digest, file.size) is None:
+                known.add(file.digest)
+                yield Problem(
+                    kind="missing",
+                    digest=file.digest,
+                    path=str(registry.blobs.path(file.digest).relative_to(registry.root)),
+                    models=package.models,
+                    kept=package.kept,
+                    text="the weights are gone",
+                    file=file.path,
+                )
+
+
+def _mend_blobs(chain: Chain, problems: list[Problem]) -> dict[Problem, str]:
+    """Bring back the right bytes of blobs; return how, for those whose bytes were found."""
+    registry = chain.first
+    by_digest = {each.digest: each for each in problems if each.digest is not None}
+    damaged = _put_away(registry, by_digest)
+    with registry.store.read() as connection:
+        rows = blob_rows.rows_of(connection, damaged)
+    hows: dict[Problem, str] = {}
+    wanted = (_with_sources(chain, row) for row in rows.values())
+    for each in gather(registry, wanted):
+        digest = each.row.digest
+        problem = by_digest[digest]
+        how = None if each.source is None else _how(registry, each.source)
+        if how is None:
+            hows |= _attempt(problem, lambda digest=digest: _downloaded(chain, digest))  # type: ignore[misc]  # bound now
+            how = hows.pop(problem, None)
+        # If it is not sound now, the files in quarantine may be the best that is left.
+        sound = how is None or registry.blobs.is_sound(digest)
+        if how is None and not problem.kept:
+            how = "deleted from the cache; it is downloaded again when needed"
+        if how is not None and sound:
+            hows[problem] = how
+            for file in damaged.get(digest, ()):
+                remove_file(file, missing_ok=True)
+    for tree in _packages_with(registry, rows):
+        # They hold links to what was damaged; it is a source until now.
+        with disk_errors("repairing weights", registry.root):
+            _remove_folder(registry, tree)
+    return hows
+
+
+def _packages_with(registry: OpenRegistry, digests: Iterable[str]) -> list[str]:
+    with registry.store.read() as connection:
+        found = {tree for each in digests for tree in tree_rows.packages_with(connection, each)}
+    return sorted(found)
+
+
+def _put_away(registry: OpenRegistry, problems: Mapping[str, Problem]) -> dict[str, list[Path]]:
+    """Move damaged blobs to quarantine, many in one transaction; leave out what cannot be moved."""
+    digests = list(problems)
+    moved: dict[str, list[Path]] = {}
+    for start in range(0, len(digests), AT_ONCE):
+        group = digests[start : start + AT_ONCE]
+        try:
+            moved |= _quarantine(registry, group)
+        except LocalregError:
+            for digest in group:  # most of them can be repaired
+                try:
+                    moved |= _quarantine(registry, [digest])
+                except LocalregError as error:
+                    log.warning("%s could not be repaired: %s", problems[digest].path, error)
+    return moved
+
+
+def _how(registry: OpenRegistry, source: Path) -> str:
+    """Return how bytes were brought back from a file."""
+    if not source.is_relative_to(registry.root):
+        return f"copied from {source}"
+    if source.relative_to(registry.root).parts[0] == TEMPORARY:
+        return "written again from the recorded files of the package"
+    return "copied from a local copy"
+
+
+def _quarantine(registry: OpenRegistry, digests: Iterable[str]) -> dict[str, list[Path]]:
+    """Move damaged blobs and their local copies to quarantine; return their new paths."""
+    blobs = registry.blobs
+    moved: dict[str, list[Path]] = {}
+    with disk_errors("repairing weights", registry.root), registry.store.write() as change:
+        for digest in digests:
+            moved[digest] = []
+            folder = blobs.folder_path(FILES, digest)
+            places = [blobs.blob(digest), *(sorted(folder.iterdir()) if folder.is_dir() else [])]
+            seen: set[tuple[int, int]] = set()
+            for place in places:
+                if place.is_dir() or not (place.exists() or place.is_symlink()):
+                    continue
+                file = place.lstat()
+                if place.is_symlink() or (file.st_dev, file.st_ino) in seen:
+                    remove_file(place)
+                    continue
+                seen.add((file.st_dev, file.st_ino))
+                target = blobs.make_folder(QUARANTINE) / f"{digest}.{new_id()[:8]}"
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    place.rename(target)
+                    moved[digest].append(target)
+        blob_rows.record_verified(change.connection, dict.fromkeys(moved))
+    return moved
+
+
+def _with_sources(chain: Chain, row: BlobRow) -> Wanted:
+    """Return a blob with the files that may have its bytes, the cheapest first."""
+    registry, digest = chain.first, row.digest
     with registry.store.read() as connection:
         uses = blob_rows.uses(connection, digest)
+        places = tree_rows.places_of(connection, digest)
+
+    def sources() -> Iterator[Path]:
+        # A local copy that is not a link to the blob may be good; it is in quarantine by now.
+        folder = registry.root / QUARANTINE
+        yield from sorted(folder.glob(f"{digest}.*"))
+        for tree, path in places:
+            above = [registry.root / TREES / tree, *sorted(folder.glob(f"{tree}.*"))]
+            yield from (each / path for each in above)
+        if row.total is not None:
+            yield from _manifest(registry, digest)
+        for each in upstream_holders(chain, digest, row.size):
+            yield each.blobs.blob(digest)
+        for use in uses:
+            place = None if use.url is None else local_path(use.url)
+            if place is not None:
+                yield place if use.path is None else place / use.path
+
+    name = next((use.filename if use.path is None else use.path for use in uses), None)
+    return Wanted(
+        row,
+        lambda: (each for each in sources() if each.is_file()),
+        None if name is None else name.rpartition("/")[2],
+    )
+
+
+def _manifest(registry: OpenRegistry, digest: str) -> Iterator[Path]:
+    """Yield a temporary file with the manifest of a package, made of its recorded files."""
+    with registry.store.read() as connection:
+        found = tree_rows.manifest(connection, digest)
+    if found is not None:
+        with registry.blobs.temporary("manifest") as path:
+            path.write_bytes(found.encoded())
+            yield path
+
+
+def _downloaded(chain: Chain, digest: str) -> str | None:
+    """Download a blob from the first URL that serves it; return how, or None."""
+    with chain.first.store.read() as connection:
+        uses = blob_rows.uses_as_weights(connection, digest)
         served = blob_rows.served_by(connection, digest)
-        row = blob_rows.blob(connection, digest)
-    folder = registry.root / QUARANTINE
     name = next((use.filename for use in uses), None)
-    # A local copy that is not a link to the blob may be good; it is in quarantine by now.
-    for path in sorted(folder.glob(f"{digest}.*")):
-        yield Source(path=path, filename=name, wanted=digest)
-    for each in upstream_holders(chain, digest, None if row is None else row.size):
-        yield Source(path=each.blobs.blob(digest), filename=name, wanted=digest)
-    urls = dict.fromkeys([use.url for use in uses if use.url] + [each.url for each in served])
+    urls = dict.fromkeys(
+        [use.url for use in uses if use.url and use.archive is None] + [each.url for each in served]
+    )
+    # With upstream registries it would be kept upstream, where it may be damaged.
+    alone = Chain(chain.first)
     for url in urls:
-        place = local_path(url)
-        if place is not None:
-            yield Source(path=place, filename=name, wanted=digest)
-        elif scheme_of(url) in SCHEMES:
-            yield Wish(url=url, filename=name, wanted=digest)
+        if scheme_of(url) in SCHEMES:
+            try:
+                with fetched(alone, Wish(url=url, filename=name, wanted=digest)):
+                    pass  # the blob is recorded, and nothing else
+            except LocalregError as error:  # the next URL may serve it
+                log.info("%s", error)
+            else:
+                return f"downloaded from {public_url(url)}"
+    return None

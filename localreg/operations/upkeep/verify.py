@@ -379,8 +379,6 @@ class _Check:
             found = [*self._blob(), *self._local_copies()]
             if self._row.digest in self._looker.packages:
                 found += self._package()
-            elif self._full:
-                found += self._unpacked()
         except (StorageError, NotARegistryError) as error:  # the others can still be checked
             return [self._problem("missing", self._blobs.path(self._row.digest), str(error))]
         return found
@@ -482,28 +480,3 @@ class _Check:
                 yield self._problem("tree", folder, f"the folder of a package: {shown(found)}")
         elif self._kept or holder(self._chain, digest, size) is not None:
             yield self._problem("row", self._registry.store.path, wrong)
-
-    def _unpacked(self) -> Iterator[Problem]:
-        from localreg.blobs.local_files import unpacked_trees
-
-        folder = unpacked_trees.tree(self._blobs, self._row.digest)
-        holding = None if folder is None else holder(self._chain, self._row.digest, self._row.size)
-        if folder is None or holding is None:
-            return
-        from localreg.blobs.archives.unpacking import differences
-
-        name = self._archive_name()
-        if name is not None:
-            found = differences(holding.blobs.blob(self._row.digest), name, folder)
-            if found:
-                yield self._problem("tree", folder, "; ".join(found[:3]))
-
-    def _archive_name(self) -> str | None:
-        """Return a name with the ending of the archive's format; None if no name has one."""
-        from localreg.blobs.archives.unpacking import is_archive
-
-        folder = self._blobs.folder_path(FILES, self._row.digest)
-        with self._registry.store.read() as connection:
-            names = [each.filename or "" for each in blob_rows.uses(connection, self._row.digest)]
-        names += sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-        return next(filter(is_archive, names), None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from localreg.errors import NotARegistryError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.registry import OpenRegistry
-from localreg.store.rows import blob_rows
+from localreg.store.rows import blob_rows, tree_rows
 from localreg.values.frozen import Frozen
 
 # Of one transaction, which keeps other writers waiting: blobs, and files in the lists of packages.
@@ -40,7 +40,7 @@ def delete_unneeded(registry: OpenRegistry, digests: Sequence[str]) -> Deleted:
     sizes: dict[str, int] = {}
     failed: dict[str, str] = {}
     with registry.store.read() as connection:
-        files = blob_rows.files_in(connection, digests)
+        files = tree_rows.counts(connection, digests)
     for batch in _batches(digests, files):
         try:
             _delete(registry, batch, sizes)

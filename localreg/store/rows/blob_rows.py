@@ -315,6 +315,15 @@ def _listed(digests: Iterable[str]) -> str:
     return json.dumps(list(digests))
 
 
+def record_sizes(connection: Connection, sizes: Mapping[str, int]) -> None:
+    """Record blobs that may be nowhere, so that a package can list them; known ones stay."""
+    moment = now()
+    connection.executemany(
+        "INSERT OR IGNORE INTO blob (digest, size, added) VALUES (?, ?, ?)",
+        ((digest, size, moment) for digest, size in sizes.items()),
+    )
+
+
 def record_verified(connection: Connection, ctimes: Mapping[str, int | None]) -> None:
     """Record that blobs were hashed again, and their ctimes; None for one that was damaged."""
     moment = now()
@@ -472,17 +481,6 @@ def unneeded_packages(connection: Connection) -> list[tuple[str, int]]:
 
 
 _PACKAGES = Columns("blob", digest=DIGEST, files=COUNT)
-
-
-def files_in(connection: Connection, digests: Iterable[str]) -> dict[str, int]:
-    """Return how many files are listed of each of these blobs that is a package."""
-    rows = _PACKAGES.all(
-        connection,
-        "SELECT digest, (SELECT count(*) FROM tree_file WHERE tree = b.pk AND blob IS NOT NULL) "
-        "FROM blob b WHERE digest IN (SELECT value FROM json_each(?)) AND total IS NOT NULL",
-        (_listed(digests),),
-    )
-    return dict(rows)
 
 
 def forget_packages(connection: Connection, digests: Iterable[str]) -> None:
@@ -661,6 +659,14 @@ def uses(connection: Connection, digest: str) -> list[Use]:
 
     Both are ordered by project and name. Damaged rows are logged.
     """
-    rows = _USES.sound(connection, _AS_WEIGHTS, (digest,))
-    rows += _USES.sound(connection, _IN_PACKAGES, (digest,))
+    return uses_as_weights(connection, digest) + _uses(connection, _IN_PACKAGES, digest)
+
+
+def uses_as_weights(connection: Connection, digest: str) -> list[Use]:
+    """Return the models whose weights a blob is: a file, or the manifest of a package."""
+    return _uses(connection, _AS_WEIGHTS, digest)
+
+
+def _uses(connection: Connection, sql: str, digest: str) -> list[Use]:
+    rows = _USES.sound(connection, sql, (digest,))
     return [Use(digest_, size, bool(kept_), *rest) for digest_, size, kept_, *rest in rows]

@@ -187,6 +187,31 @@ def differences(connection: Connection, before: str, after: str) -> tuple[int, i
     )[0]
 
 
+def paths(connection: Connection, digest: str) -> list[tuple[str, str]]:
+    """Return path and digest of each file of a package."""
+    return _PATHS.all(
+        connection,
+        "SELECT f.path, b.digest FROM tree_file f JOIN blob b ON b.pk = f.blob "
+        f"WHERE f.tree = {_TREE} ORDER BY f.path",
+        (digest,),
+        key=digest,
+    )
+
+
+_PATHS = Columns("tree_file", path=PACKAGE_PATH, digest=DIGEST)
+
+
+def places_of(connection: Connection, digest: str) -> list[tuple[str, str]]:
+    """Return the packages that have a file with these bytes, and its paths in them."""
+    rows = _PATHS.all(
+        connection,
+        "SELECT f.path, t.digest FROM blob b JOIN tree_file f ON f.blob = b.pk "
+        "JOIN blob t ON t.pk = f.tree WHERE b.digest = ?",
+        (digest,),
+    )
+    return [(tree, path) for path, tree in rows]
+
+
 def packages_with(connection: Connection, digest: str) -> list[str]:
     """Return the digests of the packages that have a file with these bytes."""
     rows = _DIGESTS.all(

@@ -291,3 +291,43 @@ def test_strays_and_leftovers_of_packages_are_deleted(registry, folder):
     assert not staging.exists()
     assert registry.verify(full=True).ok
     assert registry.gc(grace_seconds=0).garbage == ()
+
+
+# adopt -----------------------------------------------------------------------------------------
+
+
+def test_a_package_that_is_kept_upstream_is_adopted_whole(tmp_path, folder, write_file):
+    """Its manifest and files come in a few transactions, and are one line of the result."""
+    many = {f"f{number}": str(number) for number in range(300)}
+    with Registry(tmp_path / "team", durability="fast") as team:
+        team.add(folder("a", **many), "net")
+    with counted() as statements, Registry(tmp_path / "mine", upstream=[team.path]) as mine:
+        mine.add(write_file("f7", "7"), "single")
+        model = mine.add(folder("b", own="own", **many), "net")
+        assert contents(mine) == {"own"}
+        statements.clear()
+        done = mine.adopt()
+        assert statements["COMMIT"] < 20
+        package, single = sorted(done.adopted, key=lambda each: each.files or 0, reverse=True)
+        assert (package.digest, package.models, package.files) == (model.digest, ("net:1",), 301)
+        assert (single.models, single.size, single.files) == (("single:1",), 1, None)
+        assert done.failed == ()
+        assert mine.adopt().adopted == ()
+    with Registry(tmp_path / "mine") as mine:
+        assert mine.verify(full=True).ok
+        assert len(below(Path(mine.model("net").get_local_copy()))) == 303
+
+
+def test_a_file_that_no_upstream_registry_has_any_more_is_named(tmp_path, folder):
+    with Registry(tmp_path / "team", durability="fast") as team:
+        team.add(folder("a"), "net")
+        gone = next(each for each in blobs(team.path) if each.read_text() == "weights")
+    with Registry(tmp_path / "mine", upstream=[team.path]) as mine:
+        mine.add(folder("b", own="own"), "net")
+        gone.unlink()
+        done = mine.adopt()
+        (failure,) = done.failed
+        assert "net:1, model.bin" in failure
+        assert [each.files for each in done.adopted] == [1]
+        (problem,) = mine.verify().problems
+        assert (problem.kind, problem.file) == ("missing", "model.bin")
