@@ -1,4 +1,4 @@
-"""The files of a model: those of a package, or its one file."""
+"""The files of a model: those of a package, or its one file (P28)."""
 
 from __future__ import annotations
 
