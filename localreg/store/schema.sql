@@ -117,7 +117,9 @@ CREATE TABLE unpacked (
 ) WITHOUT ROWID;
 CREATE INDEX unpacked_tree ON unpacked (tree);
 
--- Digests of files outside the registry. Adding an unchanged file again costs one stat.
+-- Digests of files outside the registry. Adding an unchanged file again costs one stat. For a folder:
+-- the digest of its package; `size` is the number of entries, `modified` and `changed` are a digest
+-- of their names and of the facts of their files.
 CREATE TABLE known_file (
     device INTEGER NOT NULL,
     inode INTEGER NOT NULL,

@@ -109,14 +109,14 @@ class _Matcher:
     def matches(self, path: str) -> bool:
         if self._names is not None and self._names.match(path.rpartition("/")[2]):
             return True
-        if not self._paths:
-            return False
-        parts = path.split("/")
-        return any(
-            len(each) == len(parts)
-            and all(one.match(part) for one, part in zip(each, parts, strict=True))
-            for each in self._paths
-        )
+        # Asked for each file of a folder: nearly all of them end here, or at their first part.
+        depth = path.count("/") + 1
+        for each in self._paths:
+            if len(each) == depth and each[0].match(path.partition("/")[0]):
+                parts = path.split("/")
+                if all(one.match(part) for one, part in zip(each, parts, strict=True)):
+                    return True
+        return False
 
 
 def _check(part: str, where: str, text: str) -> None:

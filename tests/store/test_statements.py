@@ -93,6 +93,7 @@ CALLS = {
     "tree_rows:paths": lambda c: tree_rows.paths(c, DIGEST),
     "tree_rows:places_of": lambda c: tree_rows.places_of(c, DIGEST),
     "tree_rows:entries": lambda c: tree_rows.entries(c, DIGEST),
+    "tree_rows:states": lambda c: tree_rows.states(c, DIGEST),
     "tree_rows:manifest": lambda c: tree_rows.manifest(c, DIGEST),
     "tree_rows:file": lambda c: tree_rows.file(c, DIGEST, "config.json"),
     "tree_rows:packages_with": lambda c: tree_rows.packages_with(c, DIGEST),

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from localreg.blobs.headers.contents import inside, may_have_facts
+from localreg.blobs.headers.contents import START, inside, may_have_facts
 from localreg.blobs.staging import hashing, staging
 from localreg.blobs.trees.listing import Entry
 from localreg.errors import SourceNotFoundError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from localreg.values.records import Json
 
 SMALL = 1_048_576  # bytes; up to this a file is read at once
-_START = 64  # bytes that show if a file may have facts
 _ARGUMENT = "weights_url"
 _READONLY = 0o444
 _READ, _WRITE = os.O_RDONLY, os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -122,7 +121,7 @@ class _Staging:
         if not self._held(digest, size):
             path = f"{self._prefix}{number}"
             self._write(path, data)
-            if may_have_facts(data[:_START], entry.name):
+            if may_have_facts(data[:START], entry.name):
                 facts = inside(Path(path), entry.name.rpartition("/")[2])
         self._report(size)
         return StagedFile(digest, size, path, None, facts, False)
@@ -170,7 +169,7 @@ class _Staging:
             raise changed(Path(entry.path), _ARGUMENT)
         found = path.lstat()
         with open(path, "rb", buffering=0) as reader:
-            start = reader.read(_START)
+            start = reader.read(START)
         name = entry.name.rpartition("/")[2]
         return StagedFile(
             blob.digest,

@@ -117,6 +117,8 @@ def framework_of_weights(change: Change, origin: Origin | None, held: Held | Non
         from localreg.blobs.headers.package_facts import framework_of
 
         facts = blob_rows.facts(change.connection, held.digest)
+        if facts is not None and "framework" in facts:  # it was found when the package was kept
+            return None if facts["framework"] is None else str(facts["framework"])
         entries = tree_rows.entries(change.connection, held.digest)
         return framework_of(facts, [path for path, _, _, blob in entries if blob is not None])
     return infer_framework("" if origin is None else origin.url or origin.filename or "")

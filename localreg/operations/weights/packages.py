@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs.headers.package_facts import package_facts
+from localreg.blobs.headers.package_facts import framework_of, package_facts
 from localreg.blobs.staging import hashing, staging
 from localreg.blobs.trees.listing import Entry, Listing, file_entries, folder_entries
 from localreg.blobs.trees.staging import SMALL, StagedFile, stage_files
@@ -82,9 +82,20 @@ def taken_in_package(chain: Chain, source: Source) -> Iterator[tuple[Change, Hel
         DigestMismatchError: its manifest does not have the expected sha256.
     """
     registry = chain.first
+    registry.store.check_writable()  # before a file is looked at
+    _check_source(registry, source)
+    listing = _look(source)
+    known = None if source.mode == "move" else _known_listing(registry, source, listing)
+    if known is not None:
+        with registry.store.write() as change:
+            held = _record_known(change, source, known)
+            if held is not None:
+                yield change, held
+        if held is not None:
+            return
     done = False
     for anew in (False, True):
-        with staged_package(chain, source, anew=anew) as staged:
+        with staged_package(chain, source, listing=listing, anew=anew) as staged:
             with registry.store.write() as change:
                 kept = keep_files(registry, change, staged)
                 if kept is not None:
@@ -100,6 +111,73 @@ def taken_in_package(chain: Chain, source: Source) -> Iterator[tuple[Change, Hel
                 _delete_source(source, staged)
         if done:
             return
+
+
+class _Known(Frozen):
+    """A package that is here already: its row, the number of its entries, and what was left out."""
+
+    row: blob_rows.BlobRow
+    total: int
+    files: int
+    count: int
+    left_out: tuple[str, ...]
+
+
+def _known_listing(registry: OpenRegistry, source: Source, listing: Listing) -> _Known | None:
+    """Return the package that a folder is known to be, if each of its blobs is here as it was.
+
+    The names and the facts of all files are as they were when it was kept. So it is not looked at
+    twice: nothing is read that could change meanwhile.
+    """
+    status = _status_of_listing(source, listing)
+    if status is None:
+        return None
+    with registry.store.read() as connection:
+        digest = blob_rows.known_digest(connection, status)
+        row = None if digest is None else blob_rows.blob(connection, digest)
+        if row is None or row.total is None:
+            return None
+        states = tree_rows.states(connection, row.digest)
+    state = registry.blobs.state_reader()
+    if any(state(digest) != (size, ctime) for digest, size, ctime in states) or (
+        state(row.digest) != (row.size, row.ctime)
+    ):
+        return None
+    check_wanted(source, row.digest)
+    if source.progress is not None:
+        source.progress(row.total, row.total)
+    count = len(listing.entries)
+    return _Known(row, row.total, len(states), count, tuple(listing.left_out))
+
+
+def _status_of_listing(source: Source, listing: Listing) -> FileStatus | None:
+    """Return the facts by which a folder counts as unchanged; None if it has none."""
+    if source.path is None or source.look is not None:
+        return None
+    from array import array
+
+    try:
+        facts = array("q", [fact for each in listing.entries for fact in each.status or ()])
+    except OverflowError:  # a network file system with numbers of 64 bits
+        return None
+    digest = hashlib.sha256("\n".join([each.name for each in listing.entries]).encode())
+    digest.update(bytes([each.executable + 2 * (each.status is None) for each in listing.entries]))
+    digest.update(facts.tobytes())
+    first, second = (int.from_bytes(digest.digest()[at : at + 8], "big") >> 1 for at in (0, 8))
+    found = source.path.stat()
+    return FileStatus(found.st_dev, found.st_ino, len(listing.entries), first, second)
+
+
+def _record_known(change: Change, source: Source, known: _Known) -> Held | None:
+    """Record a package that is here already; None if it was deleted meanwhile."""
+    connection, digest = change.connection, known.row.digest
+    if not tree_rows.is_recorded(connection, digest, known.total, known.count):
+        return None
+    blob_rows.mark_referred(connection, digest)
+    _warn_if_missing(source, known.row.facts)
+    return Held(
+        digest, known.row.size, total=known.total, files=known.files, left_out=known.left_out
+    )
 
 
 def _warn_if_missing(source: Source, facts: Json | None) -> None:
@@ -155,7 +233,8 @@ def record_package(change: Change, staged: StagedPackage, kept: Kept) -> Held:
         record_kept_upstream(change, upstream, digest, size)
     blob_rows.mark_many_referred(connection, staged.here)
     blob_rows.record_verified(connection, staged.checked)
-    if not tree_rows.is_recorded(connection, staged.digest, staged.manifest):
+    count = len(staged.manifest.files) + len(staged.manifest.folders)
+    if not tree_rows.is_recorded(connection, staged.digest, staged.manifest.total, count):
         tree_rows.record(connection, staged.digest, staged.manifest)
     blob_rows.remember_files(connection, staged.seen)
     new = {each.parent.name + each.name for each in map(Path, kept.new)}
@@ -219,7 +298,9 @@ def known_package(chain: Chain, digest: str) -> StagedPackage | None:
 
 
 @contextmanager
-def staged_package(chain: Chain, source: Source, *, anew: bool = False) -> Iterator[StagedPackage]:
+def staged_package(
+    chain: Chain, source: Source, *, listing: Listing | None = None, anew: bool = False
+) -> Iterator[StagedPackage]:
     """Stage the new bytes of a package; what is in ``tmp/`` is deleted at the end of the block.
 
     A file is not read if it is unchanged since it was hashed, and not copied if the registry or an
@@ -227,6 +308,7 @@ def staged_package(chain: Chain, source: Source, *, anew: bool = False) -> Itera
 
     Args:
         source: a folder or several files.
+        listing: what is in it, if that is known already.
         anew: stage all files, also those that the registry has.
 
     Raises:
@@ -235,8 +317,10 @@ def staged_package(chain: Chain, source: Source, *, anew: bool = False) -> Itera
     registry = chain.first
     registry.store.check_writable()  # before a byte is copied
     _check_source(registry, source)
+    moment = (time.time() - UNTRUSTED_SECONDS) * 1e9
+    listed = _look(source) if listing is None else listing
     with registry.blobs.temporary_folder() as folder:
-        yield _Staging(chain, source, folder, anew=anew).run()
+        yield _Staging(chain, source, folder, anew=anew).run(listed, moment)
 
 
 def _check_source(registry: OpenRegistry, source: Source) -> None:
@@ -278,9 +362,13 @@ class _Staging:
         self._done = 0
         self._total = 0
 
-    def run(self) -> StagedPackage:
-        moment = (time.time() - UNTRUSTED_SECONDS) * 1e9
-        listing = _look(self._source)
+    def run(self, listing: Listing, moment: float) -> StagedPackage:
+        """Stage what is new.
+
+        Args:
+            listing: what is in the package.
+            moment: files that changed after it are not remembered, nanoseconds since 1970.
+        """
         files = [each for each in listing.entries if each.status is not None]
         self._total = sum(each.size for each in files)
         digests: dict[str, str] = {} if self._anew else self._known(files)
@@ -311,15 +399,32 @@ class _Staging:
             checked=self._checked,
             upstream=self._upstream,
             damaged=self._found_damaged(kept) if self._anew else frozenset(self._damaged),
-            seen=[
-                (each.status, digests[each.name])
-                for each in new
-                if self._source.mode == "copy"
-                and each.status is not None
-                and max(each.status.modified, each.status.changed) < moment
-            ],
+            seen=self._seen(listing, new, digests, digest, moment),
             left_out=listing.left_out,
         )
+
+    def _seen(
+        self,
+        listing: Listing,
+        new: list[Entry],
+        digests: dict[str, str],
+        package: str,
+        moment: float,
+    ) -> list[tuple[FileStatus, str]]:
+        """Return the digests to remember: of files that had been at rest, and of their folder."""
+        if self._source.mode != "copy":
+            return []  # a link to a file changes one of its times
+        statuses = [(each.status, each.name) for each in new if each.status is not None]
+        seen = [
+            (status, digests[name])
+            for status, name in statuses
+            if status.modified < moment and status.changed < moment
+        ]
+        if len(seen) == len(statuses):
+            whole = _status_of_listing(self._source, listing)
+            if whole is not None:
+                seen.append((whole, package))
+        return seen
 
     def _known(self, files: list[Entry]) -> dict[str, str]:
         """Return the digests, by name, of the files whose bytes are here already, or upstream."""
@@ -463,7 +568,9 @@ class _Staging:
         with self._registry.store.read() as connection:
             rows = blob_rows.rows_of(connection, known)
         facts |= {digest: row.facts for digest, row in rows.items()}
-        return package_facts([(each, facts.get(each.digest)) for each in manifest.files])
+        whole = package_facts([(each, facts.get(each.digest)) for each in manifest.files])
+        # Not found again for each model: a package may have 20,000 names.
+        return whole | {"framework": framework_of(whole, [each.path for each in manifest.files])}
 
     def _found_damaged(self, kept: dict[str, StagedFile]) -> frozenset[str]:
         """Return the digests of the blobs that are here with the right size, and other bytes."""

@@ -33,6 +33,7 @@ _CONTENTS = Columns(
 _COUNTS = Columns("blob", digest=DIGEST, files=COUNT)
 _NUMBERS = Columns("tree_file", changed=COUNT, added=COUNT, removed=COUNT)
 _DIGESTS = Columns("blob", digest=DIGEST)
+_STATES = Columns("blob", digest=DIGEST, size=COUNT, ctime=or_null(WHOLE))
 _TREE = "(SELECT pk FROM blob WHERE digest = ?)"
 
 
@@ -56,15 +57,30 @@ def record(connection: Connection, digest: str, manifest: Manifest) -> None:
     )
 
 
-def is_recorded(connection: Connection, digest: str, manifest: Manifest) -> bool:
-    """Return True if all files of a package are recorded."""
+def is_recorded(connection: Connection, digest: str, total: int, count: int) -> bool:
+    """Return True if all files of a package are recorded.
+
+    Args:
+        total: number of bytes of its files.
+        count: number of its files and empty folders.
+    """
     row = connection.execute(
         "SELECT total, (SELECT count(*) FROM tree_file WHERE tree = b.pk) FROM blob b "
         "WHERE digest = ?",
         (digest,),
     ).fetchone()
-    count = len(manifest.files) + len(manifest.folders)
-    return row is not None and tuple(row) == (manifest.total, count)
+    return row is not None and tuple(row) == (total, count)
+
+
+def states(connection: Connection, digest: str) -> list[tuple[str, int, int | None]]:
+    """Return the digest, size and recorded change time of the blob of each file of a package."""
+    return _STATES.all(
+        connection,
+        "SELECT b.digest, b.size, b.ctime FROM tree_file f JOIN blob b ON b.pk = f.blob "
+        f"WHERE f.tree = {_TREE}",
+        (digest,),
+        key=digest,
+    )
 
 
 def entries(connection: Connection, digest: str) -> list[tuple[str, int, int, int | None]]:

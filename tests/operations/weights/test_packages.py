@@ -95,7 +95,7 @@ def files_of(registry, digest):
 
 
 def no_temporary_files(registry):
-    return list((registry.path / "tmp").iterdir()) == []
+    return list((registry.path / "tmp").glob("*")) == []
 
 
 # what is kept -------------------------------------------------------------------------------
@@ -376,6 +376,37 @@ def test_a_second_add_records_nothing_new(registry, folder, settled):
         rows(registry, f"SELECT * FROM {table}") for table in ("blob", "tree_file", "known_file")
     ]
     assert before == {path: path.stat().st_ino for path in blobs(registry.path)}
+
+
+@pytest.mark.parametrize("change", ["names", "a name", "a mode", "an empty folder", "no file"])
+def test_a_known_folder_is_another_package_after_any_change_of_names_and_modes(
+    change, registry, folder, settled
+):
+    take(registry, folder)
+    one, other = folder / "config.json", folder / "run.sh"
+    if change == "names":
+        one.rename(folder / "between")
+        other.rename(one)
+        (folder / "between").rename(other)
+    elif change == "a name":
+        (folder / "nothing").rename(folder / "something")
+    elif change == "a mode":
+        other.chmod(0o644)
+    elif change == "an empty folder":
+        (folder / "empty" / "folder").rename(folder / "empty" / "other")
+    else:
+        (folder / "nothing").unlink()
+    with Registry(registry.path.with_name("new")) as fresh:
+        expected = take(fresh, folder)
+    assert take(registry, folder) == expected
+    assert expected.digest != sha256(EXPECTED.encoded())
+
+
+def test_a_known_folder_has_one_more_version_with_its_framework(registry, folder, settled):
+    (folder / "net.onnx").write_bytes(b"1")
+    models = [registry.add(folder, "m") for _ in range(2)]
+    assert [model.framework for model in models] == ["ONNX", "ONNX"]
+    assert models[0].digest == models[1].digest
 
 
 def test_bytes_that_are_here_under_another_path_are_not_written_again(registry, wide):
