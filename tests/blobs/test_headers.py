@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.command_line import run_cli
 
 from localreg import Registry
-from localreg.blobs.headers.contents import inside
+from localreg.blobs.headers.contents import inside, may_have_facts
 from localreg.blobs.headers.facts_text import lines
 from localreg.blobs.headers.pickle_scan import LEGACY_TORCH, installed_scanner
 
@@ -377,3 +377,11 @@ def test_facts_are_recorded_when_weights_are_kept(tmp_path, capsys):
     assert "7 parameters in 2 tensors" in shown
     told = run_cli("-R", tmp_path / "r", "show", "net", "--json")[1]
     assert json.loads(told)["inside"]["tensors"] == 2
+
+
+def test_an_escape_that_python_warns_of_is_no_warning(tmp_path):
+    """Random bytes may begin like a pickle of the first protocols, which has texts."""
+    start = b"S'\\w'\n" + b"c__builtin__\nlist\n."
+    assert may_have_facts(start, "noise")
+    (tmp_path / "noise").write_bytes(start)
+    assert inside(tmp_path / "noise", "noise")["pickle"]

@@ -12,7 +12,8 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module, metadata
 
 from localreg.values.frozen import Frozen
@@ -73,6 +74,17 @@ def may_name_code(start: bytes) -> bool:
     return start[:1] in _FIRST and names_code(io.BytesIO(start), _SAMPLE) is not False
 
 
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Ignore warnings of escapes in texts of the first protocols, also in what is no pickle."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+@_without_warnings()
 def names_code(file: IO[bytes], most: int) -> bool | None:
     """Return True if a file is a pickle that names code; None if its first part does not decide.
 
@@ -170,6 +182,7 @@ def installed_scanner() -> tuple[Scanner, str] | None:
     return scan, f"picklescan {version}"
 
 
+@_without_warnings()
 def _quietly(scan: Callable[..., Any], file: IO[bytes]) -> Any:  # noqa: ANN401  (picklescan's)
     import logging
 
@@ -182,6 +195,7 @@ def _quietly(scan: Callable[..., Any], file: IO[bytes]) -> Any:  # noqa: ANN401 
         logger.setLevel(level)
 
 
+@_without_warnings()
 def _operations(file: IO[bytes], most: int) -> tuple[int, bool]:
     """Return how many operations the pickles in a file have, and True if the first is complete.
 
