@@ -196,14 +196,14 @@ def terminal_width() -> int:
 
 
 def cut_middle(text: str, width: int) -> str:
-    """Return text that is not longer than a width; its ends stay.
+    """Return text that is not longer than a width; its ends stay, most of its last one.
 
-    >>> cut_middle("layers/encoder/attention.safetensors", 20)
-    'layers/en…afetensors'
+    >>> cut_middle("layers/encoder/attention.safetensors", 24)
+    'layers/…tion.safetensors'
     """
     if len(text) <= width:
         return text
-    start = (width - 1) // 2
+    start = (width - 1) // 3
     return f"{text[:start]}…{text[len(text) - (width - 1 - start) :]}"
 
 

@@ -11,7 +11,8 @@ from localreg.cli.main import COMMANDS
 
 READING = (
     "get m", "path m", "ls", "ls --json", "show m", "history", "history m", "lineage m", "tag m a",
-    "untag m a", "meta m a=1", "alias m a", "publish m", "archive m", "unarchive m", "rm m",
+    "files m", "path m --file a", "diff m n", "untag m a", "meta m a=1", "alias m a", "publish m",
+    "archive m", "unarchive m", "rm m",
     "restore m", "report m", "site", "compare m n", "verify", "verify --full", "repair", "adopt",
     "gc", "gc --delete", "du", "cache ls", "cache rm a", "cache prune --partials", "doctor", "env",
     "task ls", "task show abcdef", "task clone abcdef", "task run abcdef", "task rm abcdef",

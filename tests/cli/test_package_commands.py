@@ -327,6 +327,8 @@ def test_lists_and_facts_say_how_many_files_a_package_has(run, registry):
     assert "3 files, 79 B, kept here" in facts
     assert "package: 3 files, 1 parameter" in facts
     assert "10 B, kept here" in run("show", "script")[1]
+    assert json.loads(run("show", "bert", "--json")[1])["files"] == 3
+    assert json.loads(run("show", "script", "--json")[1])["files"] is None
     notebook = registry.model("bert")._repr_html_()
     assert "3 files, 79 B" in notebook
     assert "1 parameter" in notebook

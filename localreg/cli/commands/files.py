@@ -100,8 +100,8 @@ def _print_table(files: Files) -> None:
     longest = max((len(path) for path in _paths(files)), default=4)
     most = max((len(each.summary) for each in files.files), default=0)
     room = terminal_width() - _DIGITS - 3 * 2 - 8
-    # Paths take what they need, but leave half of the room to what is inside, if that needs it.
-    path_width = max(min(longest, max(room - most, room // 2)), 4)
+    # Paths take what they need, but leave some room to what is inside, if that needs it.
+    path_width = max(min(longest, max(room - most, room * 3 // 5)), 4)
     inside_width = room - path_width
     heads = ("PATH".ljust(path_width), "    SIZE", "SHA256".ljust(_DIGITS), "INSIDE")
     click.echo(click.style("  ".join(heads).rstrip(), bold=True))

@@ -39,7 +39,8 @@ def show_command(model: str, as_json: bool, directory: str | None) -> None:
                 for task, name, role, entry in tasks
             ]
             values = model_json(details.record, found.registry)
-            print_json(values | {"inside": details.facts, "tasks": on_tasks})
+            more = {"files": details.files, "inside": details.facts, "tasks": on_tasks}
+            print_json(values | more)
             return
         lines = (f"{role} {entry!r} of {name} ({task[:8]})" for task, name, role, entry in tasks)
         print_facts([*_facts(found.registry, details), ("tasks", "\n".join(lines))])
