@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache, partial
 from pathlib import Path
 
@@ -350,7 +350,17 @@ class _Package:
                 "was there is in %s",
                 self._digest[:12], local_tree.shown(wrong), moved,
             )  # fmt: skip
+        if made:
+            self._record_links(find)
         return made
+
+    def _record_links(self, find: _Find) -> None:
+        """Record the change times of blobs that got a further name: else they are hashed again."""
+        linked = find.linked()
+        if linked:
+            # It only saves time, so what forbids it is no failure.
+            with suppress(RegistryError), self._chain.first.store.write_unsynced() as change:
+                blob_rows.record_linked(change.connection, linked)
 
 
 def _external_data(chain: Chain, registry: OpenRegistry, manifest: Manifest) -> frozenset[str]:
@@ -405,6 +415,22 @@ class _Find:
         self._may_link = blobs.cache_name is None
         self._folders: dict[str, str] = {}
         self._sound: dict[str, bool] = {}
+        self._given: dict[str, tuple[str, os.stat_result]] = {}
+
+    def linked(self) -> list[tuple[str, int, int]]:
+        """Return the digest and the change times, before and now, of blobs that were linked to.
+
+        One that was written to meanwhile is left out.
+        """
+        found = []
+        for digest, (path, before) in self._given.items():
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                after = os.lstat(path)
+                if after.st_ctime_ns != before.st_ctime_ns and after.st_ino == before.st_ino and (
+                    (after.st_mtime_ns, after.st_size) == (before.st_mtime_ns, before.st_size)
+                ):  # fmt: skip
+                    found.append((digest, before.st_ctime_ns, after.st_ctime_ns))
+        return found
 
     def __call__(self, file: PackageFile) -> tuple[str, bool]:
         path, may_link = self._own(file) or (str(self._other(file)), False)
@@ -425,6 +451,8 @@ class _Find:
             return None
         if self._verify and not self._is_sound(digest):
             return None
+        if self._may_link:
+            self._given.setdefault(digest, (path, status))
         return path, self._may_link and (not status.st_mode & 0o333 or _made_readonly(path, status))
 
     def _is_sound(self, digest: str) -> bool:

@@ -333,6 +333,18 @@ def record_verified(connection: Connection, ctimes: Mapping[str, int | None]) ->
     )
 
 
+def record_linked(connection: Connection, ctimes: Iterable[tuple[str, int, int]]) -> None:
+    """Record the new change times of blobs that got a further name; in a write transaction.
+
+    Args:
+        ctimes: digest, the time before and the time after; a blob of another time stays as it is.
+    """
+    connection.executemany(
+        "UPDATE blob SET ctime = ?3 WHERE digest = ?1 AND ctime = ?2",
+        ctimes,
+    )
+
+
 def referred(connection: Connection, digest: str) -> bool:
     """Return True if weights, artifacts or plots refer to a blob, even only as a cache.
 

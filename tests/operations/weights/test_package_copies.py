@@ -21,6 +21,7 @@ from localreg import Registry
 from localreg.blobs.archives.unpacking import remove_tree
 from localreg.errors import CorruptBlobError, DamagedRowError, InvalidValueError, NotFoundError
 from localreg.operations.weights.package_copies import package_file, package_folder
+from localreg.store.rows import blob_rows
 
 TREE = {
     "config.json": File(b"{}"),
@@ -84,6 +85,23 @@ def test_the_same_bytes_are_a_program_in_one_package_only(registry):
     other = (chain, keep_package(chain.first, {"run.sh": File(b"run")}))
     for each in (one, other, one):
         assert look(folder_of(each)) == {"run.sh": File(b"run", executable=each is one)}
+
+
+def test_blobs_that_were_linked_to_are_not_hashed_again(registry, package):
+    """Their change times are recorded, and by these they count as unchanged."""
+    first = registry._chain.first
+
+    def recorded():
+        with first.store.read() as connection:
+            rows = blob_rows.blobs(connection)
+        return {row.digest: row.ctime == first.blobs.ctime(row.digest) for row in rows}
+
+    folder = folder_of(package)
+    assert all(recorded().values())
+    damage_blob(registry.path, sha256(b"weights"))
+    DAMAGES["a file removed"](folder, "run.sh")
+    folder_of(package)
+    assert [each for each, right in recorded().items() if not right] == [sha256(b"weights")]
 
 
 # damage -----------------------------------------------------------------------------------
