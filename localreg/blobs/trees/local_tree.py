@@ -144,8 +144,12 @@ def differences(folder: Path, entries: Sequence[Entry], *, executable: bool) -> 
     Args:
         executable: False if the executable bits of files mean nothing there.
     """
-    if not stat.S_ISDIR(folder.lstat().st_mode):
-        return [f"it is {kind_of(folder.lstat().st_mode)} now"]
+    try:
+        mode = folder.lstat().st_mode
+    except FileNotFoundError:  # another process is replacing it
+        return ["it is missing"]
+    if not stat.S_ISDIR(mode):
+        return [f"it is {kind_of(mode)} now"]
     wanted = {path: (size, run, blob) for path, size, run, blob in entries}
     folders = {above for path in wanted for above in _above(path)}
     may_hold = folders | {path for path, (_, _, blob) in wanted.items() if blob is None}

@@ -304,9 +304,10 @@ class _Package:
         manifest = blobs.blob(self._digest)
         if os.path.lexists(manifest) and manifest.lstat().st_mode & 0o100:
             return False  # no blob is executable where that can be chosen
-        if blobs.root == self._chain.first.root and blobs.cache_name is None:
-            return _keeps_executable_bits(blobs, place.lstat().st_dev)
-        return True  # nothing is written there
+        seen = local_tree.seen_at(place)
+        if seen is None or blobs.root != self._chain.first.root or blobs.cache_name is not None:
+            return True  # nothing is written there
+        return _keeps_executable_bits(blobs, seen.device)
 
     def _manifest(self) -> Manifest:
         """Return the files of the package, after checking that they have its digest."""
