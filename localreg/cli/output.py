@@ -19,6 +19,7 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.registry import Chain, OpenRegistry, open_registry
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen, values
+from localreg.values.paths import printable_path
 from localreg.values.records import Json, ModelRecord
 from localreg.values.secrets import masked, masked_config, masked_text
 from localreg.values.units import size_text
@@ -312,14 +313,18 @@ def counted(number: int, thing: str) -> str:
 def print_problems(problems: Iterable[Problem]) -> None:
     """Print what a verification found."""
     print_table(
-        ("DAMAGED", "PROBLEM", "MODELS"),
-        ((problem_place(each), each.text, " ".join(each.models)) for each in problems),
+        ("DAMAGED", "PROBLEM", "MODELS", "FILE"),
+        (
+            (problem_place(each), each.text, " ".join(each.models), printable_path(each.file or ""))
+            for each in problems
+        ),
     )
 
 
 def problem_place(problem: Problem) -> str:
-    """Return what is damaged: the first digits of a blob, else the path of a file."""
-    return problem.digest[:12] if problem.digest and problem.kind != "file" else problem.path
+    """Return what is damaged: the first digits of a blob, else the path of a local copy."""
+    copies = ("file", "tree")
+    return problem.digest[:12] if problem.digest and problem.kind not in copies else problem.path
 
 
 def say_deleted(count: int, size: int, failed: Sequence[str], *, dry_run: bool) -> None:

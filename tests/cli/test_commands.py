@@ -638,11 +638,12 @@ def test_nothing_is_deleted_in_bulk_unless_that_is_said(run, tmp_path):
 def test_the_cache_is_listed_and_pruned(run, tmp_path):
     (tmp_path / "pkg").mkdir()
     (tmp_path / "pkg" / "a").write_bytes(b"12345")
+    (tmp_path / "pkg" / "a").chmod(0o755)  # a copy in the folder, which takes space
     run("add", "pkg")
     assert run("cache", "ls")[2] == "The cache is empty.\n"
     tree = Path(run("path", "pkg")[1].strip())
     assert tree.name[:12] in run("cache", "ls")[1]
-    assert json.loads(run("cache", "ls", "--json")[1])[0]["kind"] == "tree"
+    assert json.loads(run("cache", "ls", "--json")[1])[0]["kind"] == "copy"
     assert run("cache", "prune")[0] == 2
     run("cache", "prune", "--max-size", "0")
     assert tree.exists()

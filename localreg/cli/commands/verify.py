@@ -18,12 +18,13 @@ from localreg.cli.output import (
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.upkeep.verify import verify_chosen
 from localreg.progress import shown_progress
+from localreg.values.paths import printable_path
 from localreg.values.units import size_text
 
 
 @click.command("verify")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@click.option("--full", is_flag=True, help="Hash every byte, also of unpacked packages.")
+@click.option("--full", is_flag=True, help="Hash every byte, also in the folders of packages.")
 @AS_JSON
 @IN_REGISTRY
 def verify_command(
@@ -32,7 +33,8 @@ def verify_command(
     """Check that the database and all weights are unchanged.
 
     Without --full, files that did not change since they were last hashed are not read again.
-    The exit code is 4 if something is damaged.
+    Of packages the files, their list and the local folder are checked. The exit code is 4 if
+    something is damaged; a package that was added without files that it needs is only named.
     """
     with opened(directory) as chain, shown_progress("Verifying") as progress:
         chosen = [resolve_model(chain, model) for model in models] if models else None
@@ -48,4 +50,10 @@ def verify_command(
         )
         if found.elsewhere:
             say(f"Not checked: {counted(found.elsewhere, 'blob')} that only their URLs have.")
+        for each in found.incomplete:
+            more = f" and {each.more:,} more" if each.more else ""
+            say(
+                f"Incomplete: {' '.join(each.models)} lacks "
+                f"{', '.join(map(printable_path, each.missing))}{more}. It was added like this."
+            )
     return 0 if found.ok else CORRUPT

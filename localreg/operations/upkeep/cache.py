@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from localreg.blobs.local_files.unpacked_trees import tree_size
+from localreg.blobs.archives.unpacking import remove_tree
 from localreg.errors import InvalidValueError, LocalregError, NotFoundError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.temporary_owners import is_alive
+from localreg.operations.upkeep.package_checks import remove_folder
+from localreg.operations.weights.deleting import AT_ONCE, delete_unneeded, deleting
 from localreg.operations.weights.locations import is_upstream_only
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import blob_rows
+from localreg.store.rows import blob_rows, tree_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.layout import FILES, TEMPORARY, TREES, UNFINISHED_DOWNLOAD
@@ -29,10 +33,11 @@ class Cached(Frozen, kw_only=True):
     """Something in the cache.
 
     Attributes:
-        kind: "download"; "tree", an unpacked package; "copy", a local copy of upstream weights;
-            or "partial", an unfinished download.
+        kind: "download", a file; "archive", one whose files are known as a package; "tree", such a
+            package, or one that a URL serves; "copy", local copies that are no links, such as those
+            of upstream weights; or "partial", an unfinished download.
         name: the digest; of a partial the name of its folder.
-        size: in bytes.
+        size: in bytes; of a package those of the files that nothing else needs.
         used: when it was last read, in seconds since 1970. Some file systems record only when it
             was last changed.
         source: the URL without secrets; "" if none is known.
@@ -65,66 +70,105 @@ class Pruned(Frozen):
 
 def cached(chain: Chain) -> list[Cached]:
     """Return what is in the cache, last used first; weights that must be kept are not in it."""
-    registry = chain.first
-    blobs = registry.blobs
-    trees = [path for path in _folders(blobs.folder_path(TREES)) if not path.name.startswith(".")]
-    copies = [
-        path
-        for path in _folders(blobs.folder_path(FILES))
-        if is_sha256(path.name) and is_upstream_only(chain, path.name)
-    ]
-    partials = [
-        path
-        for path in _folders(blobs.folder_path(TEMPORARY))
-        if path.name.startswith(UNFINISHED_DOWNLOAD) and is_alive(path.name) is not True
-    ]
-    with registry.store.read() as connection:
-        kept = blob_rows.kept_digests(connection)
-        downloads = [
-            row
-            for row in blob_rows.blobs(connection)
-            if row.digest not in kept and blobs.has(row.digest, row.size)
-        ]
-        found = [
-            _cached(connection, "download", row.digest, row.size, _used(blobs.blob(row.digest)))
-            for row in downloads
-        ]
-        found = [each for each in found if each.source]  # without a URL gc deletes it
-        found += [
-            _cached(connection, "tree", path.name, tree_size(path), _used(path)) for path in trees
-        ]
-        found += [
-            _cached(connection, "copy", path.name, tree_size(path), _last_used(path))
-            for path in copies
-        ]
-    found += [
-        Cached(
-            kind="partial",
-            name=path.name,
-            size=tree_size(path),
-            used=_used(path),
-            source="",
-            models=(),
-        )
-        for path in partials
+    found = [
+        *_blobs(chain.first),
+        *_packages(chain.first),
+        *_copies(chain, FILES),
+        *_copies(chain, TREES),
+        *_partials(chain.first),
     ]
     return sorted(found, key=lambda each: each.used, reverse=True)
 
 
-def _cached(
-    connection: blob_rows.Connection, kind: str, digest: str, size: int, used: float
-) -> Cached:
-    uses = blob_rows.uses(connection, digest)
-    urls = [use.url for use in uses if use.url]
+def _blobs(registry: OpenRegistry) -> Iterator[Cached]:
+    """Yield the downloads and archives that are here."""
+    here = registry.blobs.sizes()
+    with registry.store.read() as connection:
+        kept = blob_rows.kept_digests(connection)
+        archives = tree_rows.archives(connection)
+        packages = blob_rows.packages(connection)
+        for row in blob_rows.blobs(connection):
+            digest = row.digest
+            if digest in kept or digest in packages or here.get(digest) != row.size:
+                continue
+            models = _models(connection, digest) or _models(connection, archives.get(digest))
+            source = _source(connection, digest)
+            if digest in archives or source:  # without a URL gc deletes it
+                yield Cached(
+                    kind="archive" if digest in archives else "download",
+                    name=digest,
+                    size=row.size,
+                    used=_used(registry.blobs.blob(digest)),
+                    source=source,
+                    models=models,
+                )
+
+
+def _packages(registry: OpenRegistry) -> Iterator[Cached]:
+    """Yield the packages of which something is here that nothing else needs."""
+    here = registry.blobs.sizes()
+    with registry.store.read() as connection:
+        for digest in blob_rows.cached_packages(connection):
+            own = [each for each in blob_rows.only_in(connection, digest) if each in here]
+            if not own:
+                continue
+            archives = tree_rows.archives_of(connection, digest)
+            sources = filter(None, (_source(connection, each) for each in (digest, *archives)))
+            yield Cached(
+                kind="tree",
+                name=digest,
+                size=sum(here[each] for each in own),
+                used=max(_used(registry.blobs.blob(each)) for each in own),
+                source=next(sources, ""),
+                models=_models(connection, digest),
+            )
+
+
+def _copies(chain: Chain, name: str) -> Iterator[Cached]:
+    """Yield local copies that take space: of weights that are upstream, or without links."""
+    registry = chain.first
+    with registry.store.read() as connection:
+        packages = set(blob_rows.cached_packages(connection)) if name == TREES else set()
+    for path in _folders(registry.blobs.folder_path(name)):
+        digest = path.name
+        if not is_sha256(digest) or digest in packages:  # it is deleted with its package
+            continue
+        size = _copied_size(path)
+        if size and (name == TREES or is_upstream_only(chain, digest)):
+            with registry.store.read() as connection:
+                yield Cached(
+                    kind="copy",
+                    name=digest,
+                    size=size,
+                    used=_last_used(path),
+                    source=_source(connection, digest),
+                    models=_models(connection, digest),
+                )
+
+
+def _partials(registry: OpenRegistry) -> Iterator[Cached]:
+    for path in _folders(registry.blobs.folder_path(TEMPORARY)):
+        if path.name.startswith(UNFINISHED_DOWNLOAD) and is_alive(path.name) is not True:
+            yield Cached(
+                kind="partial",
+                name=path.name,
+                size=_copied_size(path),
+                used=_used(path),
+                source="",
+                models=(),
+            )
+
+
+def _models(connection: blob_rows.Connection, digest: str | None) -> tuple[str, ...]:
+    uses = [] if digest is None else blob_rows.uses_as_weights(connection, digest)
+    return tuple(dict.fromkeys(use.ref for use in uses))
+
+
+def _source(connection: blob_rows.Connection, digest: str) -> str:
+    """Return a URL of a blob without its secrets; "" if none is known."""
+    urls = [use.url for use in blob_rows.uses_as_weights(connection, digest) if use.url]
     urls += [each.url for each in blob_rows.served_by(connection, digest)]
-    return Cached(
-        kind=kind,
-        name=digest,
-        size=size,
-        used=used,
-        source=public_url(urls[0]) if urls else "",
-        models=tuple(dict.fromkeys(use.ref for use in uses)),
-    )
+    return public_url(urls[0]) if urls else ""
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -148,6 +192,17 @@ def _last_used(folder: Path) -> float:
         return max((_used(each) for each in folder.iterdir()), default=_used(folder))
     except FileNotFoundError:  # deleted meanwhile
         return 0.0
+
+
+def _copied_size(folder: Path) -> int:
+    """Return the bytes of the files below a folder that have no other name."""
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                status = (Path(place) / name).lstat()
+                size += status.st_size if status.st_nlink == 1 else 0
+    return size
 
 
 def remove(chain: Chain, name: str) -> list[Cached]:
@@ -195,15 +250,18 @@ def prune(
         raise InvalidValueError(
             "say what to delete: max_size, older_than or partials", argument="max_size"
         )
-    deleted, failed = [], []
+    deleted, failed, freed = [], [], 0
     with nullcontext() if dry_run else chain.first.store.freeing_space():
         for each in _choose(cached(chain), most, oldest, partials):
             try:
-                if dry_run or _delete(chain.first, each):
-                    deleted.append(each)
+                size = each.size if dry_run else _delete(chain.first, each)
             except LocalregError as error:  # the others can still be deleted
                 failed.append(f"{each.name}: {error}")
-    return Pruned(tuple(deleted), sum(each.size for each in deleted), tuple(failed), bool(dry_run))
+            else:
+                if size is not None:
+                    deleted.append(each)
+                    freed += size
+    return Pruned(tuple(deleted), freed, tuple(failed), bool(dry_run))
 
 
 def _choose(
@@ -223,24 +281,60 @@ def _choose(
     return chosen
 
 
-def _delete(registry: OpenRegistry, each: Cached) -> bool:
-    """Delete one thing, and return True; False if it must be kept by now."""
-    folders = {"tree": TREES, "copy": FILES, "partial": TEMPORARY}
-    if each.kind in folders:
-        from localreg.blobs.archives.unpacking import remove_tree
+def _delete(registry: OpenRegistry, each: Cached) -> int | None:
+    """Delete one thing, and return its bytes; None if it must be kept by now."""
+    if each.kind == "tree":
+        return _delete_package(registry, each.name)
+    if each.kind in ("download", "archive"):
+        return _delete_blob(registry, each)
+    folder = registry.blobs.folder_path(TEMPORARY if each.kind == "partial" else FILES) / each.name
+    with disk_errors("deleting from the cache", folder):
+        remove_tree(folder)
+        if each.kind == "copy":
+            remove_folder(registry, each.name)
+    return each.size
 
-        folder = registry.blobs.folder_path(folders[each.kind]) / each.name
-        with disk_errors("deleting from the cache", folder):
-            remove_tree(folder)
-        return True
-    aside: list[Path] = []
+
+def _delete_blob(registry: OpenRegistry, each: Cached) -> int | None:
+    """Delete a download or an archive; what the archive unpacks to stays known."""
+    with deleting(registry) as (connection, delete):
+        if blob_rows.kept(connection, each.name):
+            return None
+        if not blob_rows.referred(connection, each.name) and (
+            each.kind == "download" or not each.source
+        ):
+            blob_rows.forget(connection, [each.name])
+        delete([each.name])
+    return each.size
+
+
+def _delete_package(registry: OpenRegistry, package: str) -> int | None:
+    """Delete the files of a package that nothing else needs, and its folder.
+
+    If no model has it, what is known of it is forgotten too.
+    """
     with registry.store.write() as change:
-        if blob_rows.kept(change.connection, each.name):
-            return False
-        if not blob_rows.referred(change.connection, each.name):
-            blob_rows.forget(change.connection, [each.name])
-        registry.blobs.delete([each.name], aside)
-    return True
+        connection = change.connection
+        if not blob_rows.is_cached_package(connection, package):
+            return None
+        models = blob_rows.is_package_referred(connection, package)
+        chosen = blob_rows.only_in(connection, package)
+        if not models:
+            archives = tree_rows.archives_of(connection, package)
+            tree_rows.forget_unpacked(connection, archives)
+            # An archive that is here can be unpacked again.
+            here = registry.blobs.states(archives)
+            blob_rows.give_up(connection, [each for each in archives if each not in here])
+            chosen += archives
+    if not models:
+        return sum(delete_unneeded(registry, chosen).sizes.values())
+    sizes: dict[str, int] = {}
+    for start in range(0, len(chosen), AT_ONCE):
+        with deleting(registry) as (connection, delete):
+            if blob_rows.is_cached_package(connection, package):
+                some = chosen[start : start + AT_ONCE]
+                sizes |= delete(blob_rows.only_in(connection, package, some))
+    return sum(sizes.values())
 
 
 def parse_size(value: object) -> int:

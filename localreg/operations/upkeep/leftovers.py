@@ -15,6 +15,7 @@ from pathlib import Path
 
 from localreg.blobs.blob_files import size_of
 from localreg.blobs.local_files import readonly_registry
+from localreg.blobs.trees import local_tree
 from localreg.errors import InvalidURLError, RegistryError, WeightsError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import content_of
@@ -22,7 +23,7 @@ from localreg.filesystem.portable_files import remove_file
 from localreg.filesystem.temporary_owners import is_alive, is_marked
 from localreg.operations.weights import uploading
 from localreg.registry import OpenRegistry
-from localreg.store.rows import blob_rows, overview_rows, upload_rows
+from localreg.store.rows import blob_rows, overview_rows, tree_rows, upload_rows
 from localreg.store.rows.upload_rows import UploadRow
 from localreg.values.frozen import Frozen
 from localreg.values.layout import (
@@ -188,7 +189,8 @@ def in_quarantine(registry: OpenRegistry, grace: float) -> Iterator[Candidate]:
     """Yield what was moved to quarantine and is not needed any more.
 
     That are damaged files of which a good copy is here by now, and the folders of packages that
-    somebody changed, after the grace period: there may be files of a user in them.
+    somebody changed, after the grace period. One with files that are not of the package stays: a
+    user put them there.
     """
     elsewhere = [folder / QUARANTINE for folder in readonly_registry.folders_elsewhere()]
     for path in (path for folder in (registry.blobs.folder_path(QUARANTINE), *elsewhere)
@@ -216,7 +218,9 @@ def in_quarantine(registry: OpenRegistry, grace: float) -> Iterator[Candidate]:
 
 def _changed_folder(registry: OpenRegistry, path: Path, grace: float) -> Iterator[Candidate]:
     changed = last_change(path)
-    if changed is not None:
+    with registry.store.read() as connection:
+        known = tree_rows.entries(connection, path.name.partition(".")[0])
+    if changed is not None and not (known and local_tree.added(path, known)):
         yield Candidate(
             kind="leftover",
             path=shown_path(registry, path),

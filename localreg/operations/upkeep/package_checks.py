@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from localreg.blobs.archives.unpacking import remove_tree
 from localreg.blobs.trees import local_tree
 from localreg.errors import CorruptBlobError, DamagedRowError
 from localreg.filesystem.disk_errors import disk_errors
@@ -66,3 +67,16 @@ def _copies(
         blob = local_tree.seen_at(registry.blobs.path(file.digest))
         if blob is None or local_tree.seen_at(folder / file.path) != blob:
             yield file
+
+
+def remove_folder(registry: OpenRegistry, digest: str) -> Path | None:
+    """Delete the folder of a package; return where it was moved to, if it has files of a user."""
+    place = registry.blobs.folder_path(TREES) / digest
+    if local_tree.seen_at(place) is None:
+        return None
+    with registry.store.read() as connection:
+        entries = tree_rows.entries(connection, digest)
+    if entries and local_tree.added(place, entries):
+        return local_tree.quarantine(registry.blobs, digest, place)
+    remove_tree(place)
+    return None

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs.archives.unpacking import remove_tree
-from localreg.blobs.trees import local_tree
 from localreg.errors import InvalidValueError, LocalregError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import remove_file
+from localreg.operations.upkeep.package_checks import remove_folder
 from localreg.operations.upkeep.verify import Problem, verify
 from localreg.operations.weights.fetching import SCHEMES, Wish, fetched
 from localreg.operations.weights.gathering import AT_ONCE, Wanted, gather
+from localreg.operations.weights.known_digests import digest_at, status_of
 from localreg.operations.weights.locations import holder, upstream_holders
+from localreg.operations.weights.unpacking import Archive, taken_in_archive
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, tree_rows
 from localreg.store.rows.blob_rows import BlobRow
@@ -98,25 +99,12 @@ def _mend_copy(registry: OpenRegistry, problem: Problem) -> str | None:
     with disk_errors("repairing weights", path):
         if problem.kind == "tree":
             assert problem.digest is not None
-            moved = _remove_folder(registry, problem.digest)
+            moved = remove_folder(registry, problem.digest)
             if moved is not None:
                 return f"moved to {moved}, since files were added; it is made again when needed"
             return "deleted; it is made again when needed"
         remove_file(path, missing_ok=True)
         return "deleted; it is made again when needed"
-
-
-def _remove_folder(registry: OpenRegistry, digest: str) -> Path | None:
-    """Delete the folder of a package; return where it was moved to, if it has files of a user."""
-    place = registry.blobs.folder_path(TREES) / digest
-    if local_tree.seen_at(place) is None:
-        return None
-    with registry.store.read() as connection:
-        entries = tree_rows.entries(connection, digest)
-    if entries and local_tree.added(place, entries):
-        return local_tree.quarantine(registry.blobs, digest, place)
-    remove_tree(place)
-    return None
 
 
 def _mend_lists(registry: OpenRegistry, problems: list[Problem]) -> dict[Problem, str]:
@@ -170,14 +158,15 @@ def _mend_blobs(chain: Chain, problems: list[Problem]) -> dict[Problem, str]:
     with registry.store.read() as connection:
         rows = blob_rows.rows_of(connection, damaged)
     hows: dict[Problem, str] = {}
+    remote = _Remote(chain)
     wanted = (_with_sources(chain, row) for row in rows.values())
     for each in gather(registry, wanted):
         digest = each.row.digest
         problem = by_digest[digest]
-        how = None if each.source is None else _how(registry, each.source)
-        if how is None:
-            hows |= _attempt(problem, lambda digest=digest: _downloaded(chain, digest))  # type: ignore[misc]  # bound now
-            how = hows.pop(problem, None)
+        if each.source is None:
+            how = remote.bring_back(digest, each.row.size)
+        else:
+            how = _how(registry, each.source)
         # If it is not sound now, the files in quarantine may be the best that is left.
         sound = how is None or registry.blobs.is_sound(digest)
         if how is None and not problem.kept:
@@ -189,7 +178,7 @@ def _mend_blobs(chain: Chain, problems: list[Problem]) -> dict[Problem, str]:
     for tree in _packages_with(registry, rows):
         # They hold links to what was damaged; it is a source until now.
         with disk_errors("repairing weights", registry.root):
-            _remove_folder(registry, tree)
+            remove_folder(registry, tree)
     return hows
 
 
@@ -292,24 +281,63 @@ def _manifest(registry: OpenRegistry, digest: str) -> Iterator[Path]:
             yield path
 
 
-def _downloaded(chain: Chain, digest: str) -> str | None:
-    """Download a blob from the first URL that serves it; return how, or None."""
-    with chain.first.store.read() as connection:
-        uses = blob_rows.uses_as_weights(connection, digest)
-        served = blob_rows.served_by(connection, digest)
-    name = next((use.filename for use in uses), None)
-    urls = dict.fromkeys(
-        [use.url for use in uses if use.url and use.archive is None] + [each.url for each in served]
-    )
-    # With upstream registries it would be kept upstream, where it may be damaged.
-    alone = Chain(chain.first)
-    for url in urls:
-        if scheme_of(url) in SCHEMES:
-            try:
-                with fetched(alone, Wish(url=url, filename=name, wanted=digest)):
-                    pass  # the blob is recorded, and nothing else
-            except LocalregError as error:  # the next URL may serve it
-                log.info("%s", error)
-            else:
+class _Remote:
+    """Brings back blobs from URLs, and from the archives of packages; each archive once."""
+
+    def __init__(self, chain: Chain) -> None:
+        # With upstream registries they would be kept upstream, where they may be damaged.
+        self._chain = Chain(chain.first)
+        self._unpacked: dict[str, str | None] = {}
+
+    def bring_back(self, digest: str, size: int) -> str | None:
+        """Keep the bytes of a blob; return where they came from, or None."""
+        registry = self._chain.first
+        with registry.store.read() as connection:
+            uses = blob_rows.uses(connection, digest)
+            served = blob_rows.served_by(connection, digest)
+        name = next((use.filename for use in uses), None)
+        urls = [use.url for use in uses if use.url and use.path is None and use.archive is None]
+        for url in dict.fromkeys([*urls, *(each.url for each in served)]):
+            if scheme_of(url) in SCHEMES and self._try(
+                lambda url=url: fetched(self._chain, Wish(url=url, filename=name, wanted=digest))  # type: ignore[misc]  # bound now
+            ):
                 return f"downloaded from {public_url(url)}"
-    return None
+        for use in uses:
+            if use.archive is None or use.url is None:
+                continue
+            if use.archive not in self._unpacked:
+                self._unpacked[use.archive] = self._unpack(use.archive, use.url, use.filename)
+            how = self._unpacked[use.archive]
+            if how is not None and registry.blobs.has(digest, size):
+                return how
+        return None
+
+    def _unpack(self, archive: str, url: str, filename: str | None) -> str | None:
+        """Keep all files of the archive at a URL; return how, or None."""
+        place = local_path(url)
+        if place is not None:
+            status = status_of(place)
+            if status is None or digest_at(self._chain.first, place) != archive:
+                return None
+            found = Archive(archive, status.size, place, place.name, status)
+            return (
+                f"unpacked from {place}"
+                if self._try(lambda: taken_in_archive(self._chain, found))
+                else None
+            )
+        if scheme_of(url) not in SCHEMES:
+            return None
+        wish = Wish(url=url, filename=filename, wanted=archive, package=True)
+        # If the archive itself is here and damaged, it is downloaded.
+        done = self._try(lambda: fetched(self._chain, wish))
+        return f"unpacked from {public_url(url)}" if done else None
+
+    @staticmethod
+    def _try(keep: Callable[[], AbstractContextManager[object]]) -> bool:
+        try:
+            with keep():
+                pass  # the bytes are recorded, and nothing else
+        except LocalregError as error:  # the next source may be good
+            log.info("%s", error)
+            return False
+        return True

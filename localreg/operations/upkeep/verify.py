@@ -80,11 +80,13 @@ class Incomplete(Frozen):
         digest: of the package.
         models: references of the models that have it.
         missing: the names of the files.
+        more: number of further such files.
     """
 
     digest: str
     models: tuple[str, ...]
     missing: tuple[str, ...]
+    more: int = 0
 
 
 class Verification(Frozen):
@@ -324,14 +326,16 @@ class _Looker:
 
     def incomplete(self, row: BlobRow) -> list[Incomplete]:
         """Return the package if it lacks files that its own index names."""
-        missing = (row.facts or {}).get("missing")
+        facts = row.facts or {}
+        missing, more = facts.get("missing"), facts.get("more_missing")
         if type(missing) is not list or not missing:
             return []
         with self.registry.store.read() as connection:
             uses = blob_rows.uses(connection, row.digest)
         models = tuple(dict.fromkeys(use.ref for use in uses if use.path is None))
         names = tuple(name for name in missing if type(name) is str)
-        return [Incomplete(row.digest, models, names)] if models and names else []
+        count = more if type(more) is int else 0
+        return [Incomplete(row.digest, models, names, count)] if models and names else []
 
     def note(self, digest: str, ctime: int | None) -> None:
         """Note that a blob was hashed, to be recorded soon with others."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.errors import NotARegistryError, StorageError
@@ -68,15 +69,28 @@ def _batches(digests: Sequence[str], files: Mapping[str, int]) -> Iterator[list[
 
 
 def _delete(registry: OpenRegistry, digests: Sequence[str], sizes: dict[str, int]) -> None:
+    with deleting(registry) as (connection, delete):
+        blob_rows.forget_packages(connection, digests)
+        gone = blob_rows.deletable(connection, digests)
+        blob_rows.forget(connection, gone)
+        for digest in gone:
+            sizes.setdefault(digest, 0)
+        sizes |= delete(gone)
+
+
+@contextmanager
+def deleting(
+    registry: OpenRegistry,
+) -> Iterator[tuple[blob_rows.Connection, Callable[[Iterable[str]], dict[str, int]]]]:
+    """A write transaction: yield its connection, and a function that deletes blobs.
+
+    The function takes digests, and returns the sizes of those that were here. What takes long is
+    deleted after the transaction.
+    """
     aside: list[Path] = []
     try:
         with registry.store.write() as change:
-            blob_rows.forget_packages(change.connection, digests)
-            gone = blob_rows.deletable(change.connection, digests)
-            blob_rows.forget(change.connection, gone)
-            for digest in gone:
-                sizes.setdefault(digest, 0)
-            sizes |= registry.blobs.delete(gone, aside)
+            yield change.connection, lambda digests: registry.blobs.delete(digests, aside)
     finally:
         if aside:
             from localreg.blobs.archives.unpacking import remove_tree

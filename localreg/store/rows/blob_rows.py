@@ -495,6 +495,60 @@ def unneeded_packages(connection: Connection) -> list[tuple[str, int]]:
 _PACKAGES = Columns("blob", digest=DIGEST, files=COUNT)
 
 
+def cached_packages(connection: Connection) -> list[str]:
+    """Return the digests of the packages that are in the cache: needed, but not kept."""
+    rows = _DIGESTS.sound(
+        connection,
+        "SELECT digest FROM blob b WHERE total IS NOT NULL "
+        f"AND {_PACKAGE_NEEDED.format('b.pk')} AND NOT {_PACKAGE_KEPT.format('b.pk')} "
+        "ORDER BY digest",
+    )
+    return [digest for (digest,) in rows]
+
+
+def is_cached_package(connection: Connection, digest: str) -> bool:
+    """Return True if a package is in the cache: needed, but not kept."""
+    needed, kept = _PACKAGE_NEEDED.format("b.pk"), _PACKAGE_KEPT.format("b.pk")
+    return _holds(connection, f"{needed} AND NOT {kept}", digest)
+
+
+def is_package_referred(connection: Connection, digest: str) -> bool:
+    """Return True if weights or artifacts refer to a package, even only as a cache."""
+    return _holds(connection, _PACKAGE_REFERRED.format("b.pk"), digest)
+
+
+def only_in(
+    connection: Connection, package: str, digests: Iterable[str] | None = None
+) -> list[str]:
+    """Return the blobs that nothing but one package needs: its manifest, then its files.
+
+    Args:
+        digests: look only at these; None for all.
+    """
+    if digests is None:
+        rows = _DIGESTS.all(connection, _ONLY_IN.format(""), (package,))
+    else:
+        among = "AND b.digest IN (SELECT value FROM json_each(?2))"
+        rows = _DIGESTS.all(connection, _ONLY_IN.format(among), (package, _listed(digests)))
+    return [digest for (digest,) in rows]
+
+
+_ALONE = (
+    "NOT EXISTS (SELECT 1 FROM weights WHERE blob = b.pk AND {}) "
+    "AND NOT EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk) "
+    "AND NOT EXISTS (SELECT 1 FROM plot WHERE blob = b.pk) "
+    "AND NOT EXISTS (SELECT 1 FROM url WHERE blob = b.pk) "
+    "AND NOT EXISTS (SELECT 1 FROM tree_file o WHERE o.blob = b.pk AND o.tree <> t.pk "
+    f"AND {_PACKAGE_NEEDED.format('o.tree')})"
+)
+_ONLY_IN = (
+    "SELECT digest FROM (SELECT b.digest FROM blob t JOIN blob b ON b.pk = t.pk "
+    f"WHERE t.digest = ?1 {{0}} AND {_ALONE.format('tree = 0')}) UNION ALL "
+    "SELECT digest FROM (SELECT DISTINCT b.digest FROM blob t JOIN tree_file f ON f.tree = t.pk "
+    f"JOIN blob b ON b.pk = f.blob WHERE t.digest = ?1 {{0}} AND {_ALONE.format('1')})"
+)
+
+
 def forget_packages(connection: Connection, digests: Iterable[str]) -> None:
     """Forget which files those of these blobs have that nothing needs as packages.
 

@@ -272,6 +272,16 @@ def unpacked(connection: Connection, archive: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def archives(connection: Connection) -> dict[str, str]:
+    """Return the archives that are known to unpack to packages, with these packages."""
+    return dict(
+        Columns("unpacked", archive=DIGEST, tree=DIGEST).sound(
+            connection,
+            "SELECT u.archive, b.digest FROM unpacked u JOIN blob b ON b.pk = u.tree",
+        )
+    )
+
+
 def archives_of(connection: Connection, digest: str) -> list[str]:
     """Return the sha256 of the archives that are known to unpack to a package."""
     rows = Columns("unpacked", archive=DIGEST).all(
