@@ -49,7 +49,7 @@ def test_files_that_are_moved_are_gone(localreg_registry, folder):
         ((), {}, InvalidValueError, "the list of files is empty"),
         (("a.bin", "b.log"), {"name": None}, InvalidValueError, "needs a name="),
         (("a.bin", "b.log"), {"mode": "reference"}, InvalidValueError, "by reference"),
-        (("a.bin", ".git"), {}, InvalidValueError, "is a folder"),
+        (("a.bin", ".git"), {}, InvalidValueError, "is a folder, .* add a folder that holds all"),
         (("a.bin", "missing"), {}, SourceNotFoundError, "there is no file"),
         (("a.bin", "a.bin"), {}, InvalidValueError, "would both be 'a.bin'"),
         (("a.bin",), {"exclude": ["a"]}, InvalidValueError, "needs a folder"),
