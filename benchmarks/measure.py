@@ -8,7 +8,7 @@ Each script beside this one measures one group of the budgets of the design and 
     python benchmarks/register.py         # registering models, one transaction each
     python benchmarks/query.py            # queries, from 10,000 to 1,000,000 models
     python benchmarks/contention.py       # eight processes registering at once
-    python benchmarks/ingest.py           # keeping 1 GiB, and 2,000 small files
+    python benchmarks/ingest.py           # keeping 1 GiB, and packages of many files
     python benchmarks/download.py         # fetching 1 GiB over loopback
     python benchmarks/clouds.py           # 1 GiB to and from an S3 server, beside obstore
     python benchmarks/local_copy.py       # local copies of what is here

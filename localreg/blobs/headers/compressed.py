@@ -25,6 +25,7 @@ _STARTS = {
     b"\x04\x22\x4d\x18": "lz4",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+_MARKS = tuple(_STARTS)  # asked for each file of a package
 UNREADABLE = frozenset({"lz4", "zstd"})
 
 
@@ -37,10 +38,9 @@ def compression_of(start: bytes) -> str | None:
         return "zlib of old joblib"
     if len(start) > 2 and start[0] == 0x78 and int.from_bytes(start[:2], "big") % 31 == 0:
         return "zlib"
-    for mark, name in _STARTS.items():
-        if start.startswith(mark):
-            return name
-    return None
+    if not start.startswith(_MARKS):
+        return None
+    return next(name for mark, name in _STARTS.items() if start.startswith(mark))
 
 
 class Budget:

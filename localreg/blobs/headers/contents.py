@@ -45,6 +45,8 @@ ARRAY_HEADERS = 2_000_000  # bytes of the headers of all arrays in an archive
 MOST_METADATA = 32
 LONGEST_VALUE = 200
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_BY_MARK = {NUMPY: "npy", ZIP: "zip", GGUF: "gguf", _HDF5: "hdf5"}
+_MARKS = tuple(_BY_MARK)
 _ASK = object()
 
 
@@ -90,9 +92,9 @@ def may_have_facts(start: bytes, filename: str) -> bool:
 
 def _kind(start: bytes, name: str) -> str | None:
     """Return what a file may be by its first bytes and its name; a key of `_READERS`."""
-    for mark, kind in ((NUMPY, "npy"), (ZIP, "zip"), (GGUF, "gguf"), (_HDF5, "hdf5")):
-        if start.startswith(mark):
-            return "torch checkpoint data" if name.endswith(".distcp") else kind
+    if start.startswith(_MARKS):  # asked for each file of a package
+        kind = next(kind for mark, kind in _BY_MARK.items() if start.startswith(mark))
+        return "torch checkpoint data" if name.endswith(".distcp") else kind
     if name.endswith(".safetensors") or looks_like_safetensors(start):
         return "safetensors"
     if is_pickle(start):
@@ -101,9 +103,8 @@ def _kind(start: bytes, name: str) -> str | None:
         return "archive"
     if looks_like_openvino(start, name):
         return "openvino"
-    for ending, kind in _BY_ENDING.items():
-        if name.endswith(ending):
-            return kind
+    if name.endswith(_ENDINGS):
+        return next(kind for ending, kind in _BY_ENDING.items() if name.endswith(ending))
     return _BY_NAME.get(name)
 
 
@@ -238,4 +239,5 @@ _BY_ENDING = {
     ".index.json": "shard index",
     ".index": "tensorflow checkpoint",
 }
+_ENDINGS = tuple(_BY_ENDING)
 _BY_NAME = {"saved_model.pb": "savedmodel", "config.json": "config"}

@@ -14,6 +14,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module, metadata
 
 from localreg.values.frozen import Frozen
@@ -158,6 +159,7 @@ class _Part:
         return data
 
 
+@cache
 def installed_scanner() -> tuple[Scanner, str] | None:
     """Return picklescan as a function, with its name and version; None if it is not installed."""
     try:
