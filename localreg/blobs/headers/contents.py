@@ -20,11 +20,11 @@ from localreg.blobs.headers.numpy_header import MAGIC as NUMPY
 from localreg.blobs.headers.numpy_header import read_npy
 from localreg.blobs.headers.onnx_header import read_onnx
 from localreg.blobs.headers.openvino_header import looks_like_openvino, read_openvino
+from localreg.blobs.headers.pickle_operations import may_name_code
 from localreg.blobs.headers.pickle_scan import (
     Scanner,
     installed_scanner,
     is_pickle,
-    may_name_code,
     unscanned,
 )
 from localreg.blobs.headers.pickle_search import ZIP, PickleSearch

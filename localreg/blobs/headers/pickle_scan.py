@@ -9,11 +9,8 @@ it took 6 GB and a minute. So long pickles are not scanned, and the result says 
 
 from __future__ import annotations
 
-import io
-import re
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module, metadata
 
@@ -35,15 +32,6 @@ _SCANNER_ERRORS = (
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError,
     RuntimeError, TypeError, ValueError, struct.error,
 )  # fmt: skip
-_SAMPLE = 64  # bytes that show that most files are no pickles
-# What a pickle without a mark can begin with: an operation that needs nothing before it.
-_FIRST = frozenset(
-    bytes([each])
-    for each in b"(IJKMLFGNSTUVXBC])}cP\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96"
-)
-_NAMING = frozenset({"STACK_GLOBAL", "EXT1", "EXT2", "EXT4"})
-_CALLING = frozenset({"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"})
-_NAMES = re.compile(r"[^\W\d][\w.]* [^\W\d][\w.]*")
 LEGACY_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 
 
@@ -62,101 +50,6 @@ class Pickle(Frozen):
 
     opening: Callable[[], IO[bytes]]
     legacy: bool = False
-
-
-def may_name_code(start: bytes) -> bool:
-    """Return True if a file that starts so may be a pickle without a mark, which names code.
-
-    Protocols 0 and 1 have no mark: such a pickle may look like text.
-
-    Args:
-        start: the first bytes of the file, or the whole of it.
-    """
-    return start[:1] in _FIRST and names_code(io.BytesIO(start), _SAMPLE) is not False
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Ignore warnings of escapes in texts of the first protocols, also in what is no pickle."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield
-
-
-@_without_warnings()
-def names_code(file: IO[bytes], most: int) -> bool | None:
-    """Return True if a file is a pickle that names code; None if its first part does not decide.
-
-    It must be sound from its start up to a call, or up to its end with a name; so ordinary text,
-    and a list of numbers, is none. Its stack is followed as `pickletools.dis` does.
-
-    Args:
-        file: open at its start.
-        most: number of bytes to read.
-    """
-    import pickletools
-
-    part = _Part(file, most)
-    mark = pickletools.markobject
-    stack: list[object] = []
-    named, count = False, 0
-    try:
-        for opcode, argument, _ in pickletools.genops(part):  # type: ignore[arg-type]  # it reads, and reads lines
-            count += 1
-            if count > MOST_OPERATIONS:
-                return None
-            pops = len(opcode.stack_before)
-            to_mark = mark in opcode.stack_before
-            if to_mark or (opcode.name == "POP" and stack and stack[-1] is mark):
-                pops = opcode.stack_before.index(mark) if to_mark else 0
-                while stack.pop() is not mark:
-                    pass
-            if opcode.name in ("GLOBAL", "INST"):
-                if not _NAMES.fullmatch(str(argument)):
-                    return False
-                named = True
-            named |= opcode.name in _NAMING
-            if len(stack) < pops:
-                return False
-            if named and opcode.name in _CALLING:
-                return True
-            del stack[len(stack) - pops :]
-            stack += opcode.stack_after
-    except _SCANNER_ERRORS:
-        return None if part.ended and part.cut else False
-    return named
-
-
-class _Part:
-    """The first bytes of a file, as `pickletools` reads them.
-
-    Attributes:
-        ended: True if more was asked for than there is.
-        cut: True if the file may go on.
-    """
-
-    def __init__(self, file: IO[bytes], most: int) -> None:
-        self.ended = False
-        self._file = file
-        self._left = most
-
-    @property
-    def cut(self) -> bool:
-        return self._left == 0
-
-    def read(self, size: int) -> bytes:
-        data = self._file.read(min(size, self._left))
-        self._left -= len(data)
-        self.ended |= len(data) < size
-        return data
-
-    def readline(self) -> bytes:
-        data = self._file.readline(self._left)
-        self._left -= len(data)
-        self.ended |= not data.endswith(b"\n")
-        return data
 
 
 @cache
@@ -184,7 +77,6 @@ def installed_scanner() -> tuple[Scanner, str] | None:
     return scan, f"picklescan {version}"
 
 
-@_without_warnings()
 def _quietly(scan: Callable[..., Any], file: IO[bytes]) -> Any:  # noqa: ANN401  (picklescan's)
     import logging
 
@@ -197,11 +89,10 @@ def _quietly(scan: Callable[..., Any], file: IO[bytes]) -> Any:  # noqa: ANN401 
         logger.setLevel(level)
 
 
-@_without_warnings()
 def _operations(file: IO[bytes], most: int) -> tuple[int, bool]:
     """Return how many operations the pickles in a file have, and True if the first is complete.
 
-    The scanner does not report one that cannot be parsed.
+    The scanner does not report one that cannot be parsed; it parses with `pickletools`, too.
 
     Args:
         most: stop after so many.
@@ -218,6 +109,8 @@ def _operations(file: IO[bytes], most: int) -> tuple[int, bool]:
                     break
     except _SCANNER_ERRORS:  # at the end of the file, too
         pass
+    except Warning:  # of a wrong escape, if warnings are errors
+        complete = False
     return count, complete
 
 

@@ -20,14 +20,13 @@ from localreg.blobs.headers.compressed import (
 )
 from localreg.blobs.headers.header_errors import HeaderError, TooLongError
 from localreg.blobs.headers.numpy_header import MAGIC, read_array_header
+from localreg.blobs.headers.pickle_operations import may_name_code, names_code
 from localreg.blobs.headers.pickle_scan import (
     LEGACY_TORCH,
     MOST_BYTES,
     Pickle,
     Scanner,
     is_pickle,
-    may_name_code,
-    names_code,
     verdict,
 )
 from localreg.blobs.headers.tar_members import (
@@ -218,8 +217,8 @@ class PickleSearch:
     def _tar(self, members: _Members, nesting: int) -> None:
         told: int | None = None
         while (header := members.header()).strip(b"\0"):
-            length = member_size(header)
-            if not is_tar_header(header) or length is None:
+            length = member_size(header) if is_tar_header(header) else None
+            if length is None:
                 raise HeaderError("it is a broken archive")
             if is_sparse(header):
                 self._give_up("it has sparse members")
