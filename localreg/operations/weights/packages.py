@@ -518,7 +518,8 @@ class _Staging:
             report=self._report,
         )
         for each in staged:
-            if each.size > SMALL:
+            # Only small files that are copied were asked about. A damaged one must be replaced.
+            if each.size > SMALL or self._source.mode != "copy":
                 self._is_held(each.digest, each.size)
         return staged
 
