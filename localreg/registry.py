@@ -91,8 +91,8 @@ class Absent(Frozen):
 class Chain(Frozen):
     """A registry and the registries upstream of it. Look-ups ask them in this order.
 
-    Only the first is written to: downloads, links and unpacked archives go there, also those of
-    models that an upstream registry has.
+    Only the first is written to: downloads, links and the folders of packages go there, also
+    those of models that an upstream registry has.
 
     Attributes:
         first: the registry that is asked first.

@@ -6,7 +6,7 @@ A registry is a directory::
     registry.db-reserve  takes up space, so that `gc` and `rm` can work on a full disk
     blobs/sha256/      weights, artifacts and reported files, each named by its digest
     files/DIGEST/      local copies under the names that users gave, linked to the blobs
-    trees/DIGEST/      unpacked packages and archives
+    trees/DIGEST/      the folders of packages: links to blobs where that is possible
     reports/           HTML pages
     tmp/               files that are being written, and partial downloads
     locks/             lock files
@@ -25,7 +25,7 @@ What is unfinished has one of these names. A kill leaves it, and `gc` deletes it
     .                      .ID-registry.db.OWNER         a database that is made, or backed up
     .                      .ID-NAME.OWNER                a folder of a shared registry
     files/DIGEST/          .ID-NAME.OWNER                a local copy
-    trees/                 .ID-DIGEST.OWNER              a package that is unpacked
+    trees/                 .ID-DIGEST.OWNER              the folder of a package
     reports/, and below    .ID-NAME.OWNER                pages, and the files that they share
     a folder of the user   .ID-NAME.OWNER                private copies, pages, images
     an upload's folder     .ID-NAME.OWNER                ID and OWNER are in the table ``upload``

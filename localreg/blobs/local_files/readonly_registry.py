@@ -1,8 +1,9 @@
 """Local copies of a registry that cannot be written to: made in the user's temporary folder.
 
-Local files and unpacked archives that the registry has already are used. Others are made once in
-``<temporary folder>/localreg-<user>/<registry id>/``, for as long as that folder exists. TMPDIR
-names the temporary folder. Other users cannot read the folder, and cannot have made it before.
+Local files and folders of packages that the registry has already are used, if they are whole.
+Others are made once in ``<temporary folder>/localreg-<user>/<registry id>/``, for as long as that
+folder exists. TMPDIR names the temporary folder. Other users cannot read the folder, and
+cannot have made it before.
 """
 
 from __future__ import annotations

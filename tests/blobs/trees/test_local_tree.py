@@ -206,7 +206,7 @@ def test_gc_deletes_what_was_moved_away_in_the_users_folder(small_disk, temporar
         digest = keep_package(registry._chain.first, TREE)
     small_disk("-o", "remount,ro")
     folder = folder_in(disk / "r", digest)
-    DAMAGES["a file added"](folder, "config.json")
+    DAMAGES["a file removed"](folder, "config.json")
     folder_in(disk / "r", digest)
     small_disk("-o", "remount,rw")
     quarantine = folder.parents[1] / "quarantine"
