@@ -17,6 +17,8 @@ _LABELS = {  # of facts that are shown as they are
     "opsets": "opsets",
     "producer": "producer",
     "tags": "tags",
+    "signatures": "signatures",
+    "variables": "variables",
     "inputs": "inputs",
     "outputs": "outputs",
     "splits": "parts",

@@ -77,13 +77,13 @@ def _all_needed(name: str, facts: dict[str, object], first: int | None) -> Itera
     yield from _parts(name, first)
     external = facts.get("external")
     if isinstance(external, dict):
-        yield from (Needed(str(each), size) for each, size in external.items())
+        for each, size in external.items():
+            yield Needed(str(each), size if isinstance(size, int) else 0)
     shards = facts.get("shards")
     if isinstance(shards, list):
         yield from (Needed(str(each)) for each in shards)
-    if facts.get("format") == "tensorflow checkpoint":
-        count, stem = facts.get("parts"), name.removesuffix(".index")
-        assert isinstance(count, int)
+    count, stem = facts.get("parts"), name.removesuffix(".index")
+    if facts.get("format") == "tensorflow checkpoint" and isinstance(count, int):
         yield from (
             Needed(f"{stem}.data-{number:05}-of-{count:05}")
             for number in range(min(count, MOST_NAMES))

@@ -16,7 +16,7 @@ from localreg.blobs.headers.header_errors import HeaderError, TooLongError
 from localreg.blobs.headers.protobuf import BYTES, VARINT, Field, Walker
 
 MOST_NAMES = 32
-MOST_TENSORS = 200_000
+MOST_TENSORS = 50_000
 LARGEST_BLOCK = 16 * 1024 * 1024
 FOOTER = 48
 TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"

@@ -17,6 +17,7 @@ from localreg.operations.models.outputs import enter, free_entry
 from localreg.operations.models.recording import Description, create, in_project_of
 from localreg.operations.weights.ingest import MODES, digest_of, taken_in
 from localreg.operations.weights.origin import Origin, check_filename, check_pin, origin_of
+from localreg.operations.weights.other_files import other_files
 from localreg.operations.weights.source_files import check_local_path, is_foreign
 from localreg.operations.weights.sources import Held, Source
 from localreg.registry import Chain
@@ -85,7 +86,7 @@ def add_model(
     )
     alias = None if alias is None else check_alias(alias)
     if mode != "reference":
-        others = _neighbours(source, checked)  # while the file is there
+        others = other_files(checked, source)  # while the file is there
         with taken_in(chain, checked) as (change, stored):
             if note is not None:
                 note(stored)
@@ -169,20 +170,6 @@ def _record(
     if alias is not None:
         point_alias(change, made, alias)
     return made
-
-
-def _neighbours(given: object, source: Source) -> str | None:
-    """Return a line about the other files that a single file needs; None if it needs none."""
-    path = source.path
-    if path is None or source.package or not path.is_file():
-        return None
-    from localreg.blobs.headers.neighbours import neighbours
-
-    with disk_errors("keeping weights", path):
-        typed = Path(given) if isinstance(given, (str, os.PathLike)) else path
-        # The line has a command with the path: as it was given it is shorter.
-        found = neighbours(typed if typed.absolute() == path else path)
-    return None if found is None else found.text
 
 
 def _check_source(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from localreg import log
 from localreg.errors import DigestMismatchError
 from localreg.operations.finding.upstream import Found, ask, hidden
 from localreg.operations.models.recording import Description, create, in_project_of
@@ -89,10 +90,13 @@ def import_model(
     def take() -> Taking:
         if parsed.path is not None:
             from localreg.operations.weights.ingest import taken_in
+            from localreg.operations.weights.other_files import other_files
             from localreg.operations.weights.sources import Source
 
             name = origin.filename
             source = Source(path=parsed.path, filename=name, wanted=pin, progress=progress)
+            if others := other_files(source):
+                log.warning("%s", others)
             return taken_in(chain, source)
         from localreg.operations.weights.fetching import Wish, fetched
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from localreg import log
 from localreg.errors import InvalidValueError, NotFoundError
 from localreg.operations.finding.references import require_draft, require_model
 from localreg.operations.finding.upstream import Found
@@ -17,6 +18,7 @@ from localreg.operations.weights.origin import (
     origin_of,
     weights_record,
 )
+from localreg.operations.weights.other_files import other_files
 from localreg.operations.weights.sources import Held, Source
 from localreg.operations.weights.uploading import (
     Doomed,
@@ -113,8 +115,11 @@ def keep(chain: Chain, model_id: str, source: Source, update: Update) -> Weights
     """
     check_draft(chain.first, model_id)
     origin = Origin(url=None, public=None, filename=source.filename, kept=True)
+    others = other_files(source)  # while the file is there
     with taken_in(chain, source) as (change, held):
         weights, doomed = _add(change, model_id, origin, held, update)
+    if others:
+        log.warning("%s", others)
     delete_uploads(chain.first, doomed)
     return weights
 

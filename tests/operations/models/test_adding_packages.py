@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from localreg import OutputModel, Task
+from localreg import InputModel, OutputModel, Task
 from localreg.errors import InvalidURLError, InvalidValueError, SourceNotFoundError
 
 
@@ -118,6 +118,16 @@ def test_a_file_that_needs_another_one_is_kept_with_a_warning(
         f"m-00001-of-00002.bin needs m-00002-of-00002.bin: `localreg add {parts[0]} {parts[1]} "
         "-n NAME` keeps them together"
     )
+
+
+def test_an_import_and_new_weights_of_such_a_file_warn_too(localreg_registry, parts, caplog):
+    InputModel.import_model(parts[0].as_uri(), name="m", copy=True)
+    OutputModel(Task.init("p", "t"), name="o").update_weights(str(parts[1]))
+    needs = [message.partition(":")[0] for message in caplog.messages if " needs " in message]
+    assert needs == [
+        "m-00001-of-00002.bin needs m-00002-of-00002.bin",
+        "m-00002-of-00002.bin needs m-00001-of-00002.bin",
+    ]
 
 
 def test_the_command_in_the_warning_has_the_path_as_it_was_given(
