@@ -391,6 +391,19 @@ def test_files_may_be_partly_here_and_partly_upstream(tmp_path, upstream, here):
         assert linked == (here != "run.sh")
 
 
+def test_a_registry_that_is_opened_read_only_is_not_changed(upstream, temporary_folder):
+    """Not even the number of links of its blobs."""
+    digest, before = look_up(upstream), state(upstream)
+    with Registry(upstream, readonly=True) as registry:
+        chain = registry._chain
+        for verify in (False, True):
+            folder = package_folder(chain, chain.first, digest, verify=verify)
+            assert folder.is_relative_to(temporary_folder)
+            assert look(folder) == TREE
+    assert folder.stat().st_dev == upstream.stat().st_dev, "links would be possible"
+    assert state(upstream) == before
+
+
 def test_the_whole_folder_of_an_upstream_registry_is_given_out_itself(tmp_path, upstream):
     digest = look_up(upstream)
     with Registry(upstream) as shared:
