@@ -202,8 +202,8 @@ def test_packages_with_names_that_clash(other_system, tmp_path):
     if other_system.name == "mac":
         assert "have the same name there" in seen["forms"]
     else:
-        assert "does not keep the name of the member 'sub/AUX.txt'" in seen["device"]
-        assert "does not keep the name of the member 'sub/a.'" in seen["end"]
+        assert "does not keep the name 'sub/AUX.txt'" in seen["device"]
+        assert "does not keep the name 'sub/a.'" in seen["end"]
 
 
 def busy_files(folder):

@@ -106,8 +106,10 @@ def test_a_stream_is_on_disk_before_it_is_named(store, monkeypatch):
 
 
 def test_a_package_is_on_disk_before_it_is_named(store, file, tmp_path, monkeypatch):
+    """Where syncfs is missing; tests/guarantees/test_packages_syncing.py has the other case."""
     (tmp_path / "bert").mkdir()
     file.rename(tmp_path / "bert" / "net.pt")
+    monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: object())
     disk = Disk(monkeypatch)
     disk.check(store, store.add(tmp_path / "bert", "m"))
 
@@ -118,10 +120,16 @@ def test_a_download_is_on_disk_before_it_is_named(store, url, monkeypatch):
     disk.check(store, model)
 
 
-def test_an_unpacked_tree_is_on_disk_before_it_is_named(store, file, tmp_path, monkeypatch):
-    """Where syncfs is missing, each file is synced: sync of macOS does not wait for the disk."""
+def test_a_copy_in_the_folder_of_a_package_is_on_disk_before_that_is_named(
+    store, file, tmp_path, monkeypatch
+):
+    """Where syncfs is missing, each file is synced: sync of macOS does not wait for the disk.
+
+    A program is a copy. A link needs no sync: its bytes are on disk, and a lost name is noticed.
+    """
     (tmp_path / "bert").mkdir()
     file.rename(tmp_path / "bert" / "net.pt")
+    (tmp_path / "bert" / "net.pt").chmod(0o755)
     model = store.add(tmp_path / "bert", "m")
     monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: object())
     disk = Disk(monkeypatch)

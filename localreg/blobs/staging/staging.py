@@ -264,14 +264,14 @@ def _hard_link(source: Path, target: Path, mode: Mode) -> bool:
 
 
 def _hash_in_place(path: Path, sync: bool, progress: Progress | None, source: Path) -> StagedBlob:
+    if sync:  # before a look at its times: on Windows it must be writable for a moment
+        syncing.sync_file(path)
     with open(path, "rb", buffering=0) as reader, BackgroundHash(path) as digest:
         before = status_of(os.fstat(reader.fileno()))
         for done in range(0, before.size + COPY_STEP, COPY_STEP):
             digest.advance(min(done, before.size))
             if progress is not None:
                 progress(min(done, before.size), before.size)
-        if sync:
-            syncing.sync_file(path)
         sha256 = digest.finish()
         after = status_of(os.fstat(reader.fileno()))
     if before != after:
