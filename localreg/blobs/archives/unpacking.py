@@ -14,7 +14,6 @@ import os
 import shutil
 import stat
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 
 from localreg.blobs.archives.members import Member, broken, members, refused
@@ -30,7 +29,6 @@ from localreg.values.frozen import Frozen
 
 BUFFER = 262_144
 _RACES = 100  # with another process that deletes the same folder
-MOST_DIFFERENCES = 20
 _ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
 
@@ -195,49 +193,8 @@ class _Unpacking:
         )
 
 
-def differences(archive: Path, filename: str, folder: Path) -> list[str]:
-    """Return the differences between an unpacked folder and its archive, at most 20 lines.
-
-    Raises:
-        ArchiveError: the archive cannot be read.
-    """
-    found: list[str] = []
-    with disk_errors("comparing unpacked weights", folder):
-        there = set(_files_below(folder))
-        for member in members(archive, filename, folder, 2**63):
-            if member.is_folder:
-                continue
-            # Asked of the file system: one may list names in another form of Unicode.
-            if member.name not in there and not os.path.lexists(folder / member.name):
-                found.append(f"{member.name} is missing")
-            elif not _same(folder / member.name, member):
-                found.append(f"{member.name} has other bytes")
-            there.discard(member.name)
-            there.discard(unicodedata.normalize("NFD", member.name))
-        found += [f"{name} is not in the archive" for name in sorted(there)]
-    return found[:MOST_DIFFERENCES]
-
-
-def _files_below(folder: Path) -> Iterator[str]:
-    """Yield the names of everything but folders; links to folders count as files."""
-    for place, folders, names in os.walk(folder):
-        links = [name for name in folders if (Path(place) / name).is_symlink()]
-        for name in (*names, *links):
-            yield (Path(place) / name).relative_to(folder).as_posix()
-
-
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _same(path: Path, member: Member) -> bool:
-    if not stat.S_ISREG(path.lstat().st_mode):
-        return False
-    with open(path, "rb") as reader:
-        for data in member.pieces():
-            if reader.read(len(data)) != data:
-                return False
-        return reader.read(1) == b""
 
 
 def remove_tree(folder: Path) -> None:

@@ -320,7 +320,17 @@ def _leftovers(chain: Chain) -> list[Finding]:
     text = f"{count}, {size / 1e6:,.1f} MB. `localreg gc --grace 0s` lists them"
     findings = [Finding("leftovers", "note", text) if found else Finding("leftovers", "ok", "none")]
     quarantine = chain.first.root / QUARANTINE
-    damaged = len(list(quarantine.iterdir())) if quarantine.is_dir() else 0
+    there = list(quarantine.iterdir()) if quarantine.is_dir() else []
+    folders = sum(each.is_dir() for each in there)
+    if folders:
+        count = "1 folder" if folders == 1 else f"{folders:,} folders"
+        text = (
+            f"{count} in {quarantine}: local copies of packages that somebody changed. `localreg "
+            "gc` deletes those without files of your own; take such files from the others, and "
+            "delete these"
+        )
+        findings.append(Finding("quarantine", "note", text))
+    damaged = len(there) - folders
     if damaged:
         count = "1 damaged file" if damaged == 1 else f"{damaged:,} damaged files"
         text = (

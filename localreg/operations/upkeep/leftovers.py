@@ -190,7 +190,7 @@ def in_quarantine(registry: OpenRegistry, grace: float) -> Iterator[Candidate]:
 
     That are damaged files of which a good copy is here by now, and the folders of packages that
     somebody changed, after the grace period. One with files that are not of the package stays: a
-    user put them there.
+    user put them there. So does one of a package that is gone, of which that is not known.
     """
     elsewhere = [folder / QUARANTINE for folder in readonly_registry.folders_elsewhere()]
     for path in (path for folder in (registry.blobs.folder_path(QUARANTINE), *elsewhere)
@@ -220,7 +220,7 @@ def _changed_folder(registry: OpenRegistry, path: Path, grace: float) -> Iterato
     changed = last_change(path)
     with registry.store.read() as connection:
         known = tree_rows.entries(connection, path.name.partition(".")[0])
-    if changed is not None and not (known and local_tree.added(path, known)):
+    if changed is not None and known and not local_tree.added(path, known):
         yield Candidate(
             kind="leftover",
             path=shown_path(registry, path),

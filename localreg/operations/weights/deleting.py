@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from localreg.blobs.trees import local_tree
 from localreg.errors import NotARegistryError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.registry import OpenRegistry
 from localreg.store.rows import blob_rows, tree_rows
 from localreg.values.frozen import Frozen
+from localreg.values.layout import TREES
 
 # Of one transaction, which keeps other writers waiting: blobs, and files in the lists of packages.
 AT_ONCE, ROWS_AT_ONCE = 200, 5_000
@@ -70,12 +73,30 @@ def _batches(digests: Sequence[str], files: Mapping[str, int]) -> Iterator[list[
 
 def _delete(registry: OpenRegistry, digests: Sequence[str], sizes: dict[str, int]) -> None:
     with deleting(registry) as (connection, delete):
+        folders = _folders_of_users(registry, connection, digests)
         blob_rows.forget_packages(connection, digests)
         gone = blob_rows.deletable(connection, digests)
+        for digest in folders.keys() & set(gone):
+            local_tree.quarantine(registry.blobs, digest, folders[digest])
         blob_rows.forget(connection, gone)
         for digest in gone:
             sizes.setdefault(digest, 0)
         sizes |= delete(gone)
+
+
+def _folders_of_users(
+    registry: OpenRegistry, connection: blob_rows.Connection, digests: Iterable[str]
+) -> dict[str, Path]:
+    """Return the folders of packages to which somebody added files; those are never deleted."""
+    trees = registry.blobs.folder_path(TREES)
+    found = {}
+    with disk_errors("deleting weights", trees):
+        there = {*os.listdir(trees)} if trees.is_dir() else set()
+        for digest in there.intersection(digests):
+            entries = tree_rows.entries(connection, digest)
+            if entries and local_tree.added(trees / digest, entries):
+                found[digest] = trees / digest
+    return found
 
 
 @contextmanager

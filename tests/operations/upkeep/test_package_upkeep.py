@@ -14,7 +14,7 @@ from support.statements import counted
 
 from localreg import InputModel, Registry, StorageManager
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.upkeep import cache
+from localreg.operations.upkeep import cache, doctor
 from localreg.operations.upkeep.verify import verify_chosen
 
 
@@ -686,3 +686,19 @@ def test_the_zip_of_a_package_is_a_cache(registry, folder):
     assert cache.cached(registry._chain) == []
     InputModel.remove(model, delete_weights_file=True)
     assert blobs(registry.path) == []
+
+
+def test_files_that_a_user_put_into_a_folder_outlive_its_package(registry, folder):
+    for delete in (False, True):
+        model = registry.add(folder("a"), "m")
+        change(Path(model.get_local_copy()) / "mine", "mine")
+        digest = model.digest
+        InputModel.remove(model, delete_weights_file=delete)
+        registry.gc(grace_seconds=0, dry_run=False)
+        assert contents(registry) == set()
+        assert not (registry.path / "trees" / digest).exists()
+        (kept,) = (registry.path / "quarantine").iterdir()
+        assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()
+        assert (kept / "mine").read_text() == "mine"
+        assert "quarantine" in [each.what for each in doctor.examine(registry._chain)]
+        shutil.rmtree(kept)
