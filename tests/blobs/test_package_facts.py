@@ -188,3 +188,18 @@ def test_many_sets_of_parts_take_little_time():
 )
 def test_the_framework_follows_from_formats_then_from_names(formats, names, framework):
     assert framework_of(None if formats is None else {"formats": formats}, names) == framework
+
+
+def test_a_page_shows_facts_as_labels_and_values():
+    """A line for a terminal is no pair: its part before a colon may be the value."""
+    facts = {"format": "pytorch", "members": 3, "pickles": 1, "pickle": "unscanned", "why": "long"}
+    assert rows(facts) == [
+        ("pytorch", "3 members"),
+        ("pickles", "1, unscanned (long): loading may run code"),
+    ]
+    assert rows({"format": "hdf5"}) == [("format", "hdf5")]
+    assert rows({"format": "gguf", "metadata": {"name": "a: b"}}) == [
+        ("format", "gguf"),
+        ("name", "a: b"),
+    ]
+    assert rows({}) == []
