@@ -237,6 +237,7 @@ LIES = {
         "text": b"this is a text",
         "no graph": message((1, 8)),
         "a graph past the end": onnx_of()[:-1] + b"\x7f",
+        "a field past the end of its graph": message((7, b"\x0a\x05"), (99, "x" * 200)),
         "a number as a graph": message((7, 1)),
         "a number without end": b"\x08" + b"\xff" * 20,
         "a group": b"\x0b",

@@ -100,12 +100,12 @@ def _parts(name: str, first: int | None) -> Iterator[Needed]:
     part = part_of(name)
     if part is None:
         return
-    before, number, count, after = part
+    before, _, count, after = part
     data = before.endswith(".data-")
     if data:
         yield Needed(f"{before.removesuffix('.data-')}.index")
     if first is None:
-        first = 0 if number == 0 or (data and number < count) else 1
+        first = 0 if data else 1
     yield from (
         Needed(f"{before}{each:05}-of-{count:05}{after}")
         for each in range(first, first + min(count, MOST_NAMES))
