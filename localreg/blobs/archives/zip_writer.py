@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from localreg.blobs.blob_files import damaged
+from localreg.filesystem.plain_files import changed, open_plain
 from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
@@ -37,16 +38,34 @@ _END_64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR = struct.Struct("<4sLQL")
 
 
-class _Member(Frozen):
-    """A file or empty folder in the zip: its name, what it is, and where its header begins."""
+class ZipEntry(Frozen):
+    """A file or empty folder of a package.
 
+    Attributes:
+        name: its path in the package.
+        path: where its bytes are; None for an empty folder.
+        size: number of bytes.
+        executable: True if its owner may run it.
+        digest: the sha256 that its bytes must have; None if any will do.
+    """
+
+    name: str
+    path: Path | None
+    size: int = 0
+    executable: bool = False
+    digest: str | None = None
+
+
+class _Member(Frozen):
+    """An entry of the zip, its name there, and where its header begins."""
+
+    entry: ZipEntry
     name: bytes
-    file: PackageFile | None
     place: int
 
     @property
     def size(self) -> int:
-        return 0 if self.file is None else self.file.size
+        return self.entry.size
 
     @property
     def flags(self) -> int:
@@ -54,9 +73,9 @@ class _Member(Frozen):
 
     @property
     def attributes(self) -> int:
-        if self.file is None:
+        if self.entry.path is None:
             return _FOLDER
-        return _PROGRAM if self.file.executable else _FILE
+        return _PROGRAM if self.entry.executable else _FILE
 
     def header(self, crc: int) -> bytes:
         """Return what stands before the bytes of the member."""
@@ -93,10 +112,28 @@ class _Member(Frozen):
         )  # fmt: skip
 
 
+def entries_of(manifest: Manifest, find: Callable[[PackageFile], Path]) -> list[ZipEntry]:
+    """Return the entries of a package that is kept.
+
+    Args:
+        find: returns where the bytes of a file are.
+    """
+    entries = [
+        ZipEntry(each.path, find(each), each.size, each.executable, each.digest)
+        for each in manifest.files
+    ]
+    return entries + [ZipEntry(each, None) for each in manifest.folders]
+
+
 def zip_size(manifest: Manifest) -> int:
     """Return the number of bytes of the zip of a package."""
+    return size_of_zip(entries_of(manifest, lambda file: Path(file.path)))
+
+
+def size_of_zip(entries: Iterable[ZipEntry]) -> int:
+    """Return the number of bytes of a zip."""
     size = listed = 0
-    members = list(_members(manifest))
+    members = list(_members(entries))
     for each in members:
         size = each.place + len(each.header(0)) + each.size
         listed += len(each.listed(0))
@@ -104,30 +141,30 @@ def zip_size(manifest: Manifest) -> int:
 
 
 def write_zip(
-    manifest: Manifest,
-    place: Callable[[PackageFile], Path],
-    target: Path,
-    *,
-    advance: Callable[[int], None],
-) -> None:
-    """Write a package as a zip.
+    entries: Iterable[ZipEntry], target: Path, *, advance: Callable[[int], None]
+) -> dict[str, str]:
+    """Write a zip, and return the sha256 of its files by name.
 
     Args:
-        manifest: the files of the package.
-        place: returns where a file with the bytes of one of them is.
+        entries: in any order.
         target: an existing, empty file.
         advance: called with the number of bytes that are final; at the end with all.
 
     Raises:
-        CorruptBlobError: the bytes of a file are not those that the manifest names.
+        CorruptBlobError: the bytes of a file are not those that it must have.
+        InvalidValueError: a file of the user is longer or shorter than it was.
     """
     crcs = []
-    members = list(_members(manifest))
+    digests: dict[str, str] = {}
+    members = list(_members(entries))
     with open(target, "r+b", buffering=BUFFER) as writer:
         reported = 0
         buffer = memoryview(bytearray(BUFFER))
         for member in members:
-            crcs.append(_write_member(writer, member, place, buffer))
+            crc, digest = _write_member(writer, member, buffer)
+            crcs.append(crc)
+            if member.entry.path is not None:
+                digests[member.entry.name] = digest
             if writer.tell() - reported >= REPORT_STEP:
                 writer.flush()
                 reported = writer.tell()
@@ -138,32 +175,28 @@ def write_zip(
         writer.write(_end(len(members), start, writer.tell() - start))
         writer.flush()
         advance(writer.tell())
+    return digests
 
 
-def _members(manifest: Manifest) -> Iterator[_Member]:
-    named: list[tuple[bytes, PackageFile | None]] = [
-        (each.path.encode(), each) for each in manifest.files
-    ]
-    named += [(f"{each}/".encode(), None) for each in manifest.folders]
+def _members(entries: Iterable[ZipEntry]) -> Iterator[_Member]:
+    named = [(f"{each.name}{'' if each.path else '/'}".encode(), each) for each in entries]
     place = 0
-    for name, file in sorted(named, key=lambda each: each[0]):
-        member = _Member(name, file, place)
+    for name, entry in sorted(named, key=lambda each: each[0]):
+        member = _Member(entry, name, place)
         yield member
         place += len(member.header(0)) + member.size
 
 
-def _write_member(
-    writer: BinaryIO, member: _Member, place: Callable[[PackageFile], Path], buffer: memoryview
-) -> int:
-    """Write the header and the bytes of a member; return its checksum."""
-    if member.file is None:
+def _write_member(writer: BinaryIO, member: _Member, buffer: memoryview) -> tuple[int, str]:
+    """Write the header and the bytes of a member; return its checksum and sha256."""
+    path, wanted = member.entry.path, member.entry.digest
+    if path is None:
         writer.write(member.header(0))
-        return 0
-    path = place(member.file)
+        return 0, ""
     small = member.size < len(buffer)
     crc = done = 0
     sha256 = hashlib.sha256()
-    with open(path, "rb", buffering=0) as reader:
+    with open_plain(path, "weights_url") as reader:
         if not small:
             writer.write(member.header(0))
         # It may have grown, perhaps without end.
@@ -174,8 +207,11 @@ def _write_member(
             done += count
             if not small:
                 writer.write(piece)
-    if done != member.size or sha256.hexdigest() != member.file.digest:
-        raise damaged(member.file.digest, path, f"has the digest {sha256.hexdigest()[:12]}…")
+    digest = sha256.hexdigest()
+    if wanted is None and done != member.size:
+        raise changed(path, "weights_url")
+    if wanted is not None and (done != member.size or digest != wanted):
+        raise damaged(wanted, path, f"has the digest {digest[:12]}…")
     if small:
         writer.write(member.header(crc) + buffer[:done])
     else:
@@ -183,7 +219,7 @@ def _write_member(
         writer.seek(member.place)
         writer.write(member.header(crc))
         writer.seek(after)
-    return crc
+    return crc, digest
 
 
 def _end(count: int, start: int, size: int) -> bytes:

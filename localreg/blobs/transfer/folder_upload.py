@@ -126,15 +126,17 @@ def _is_made(path: Path, mark: UploadMark) -> bool:
 
 
 def expected_url(
-    destination: str, name: str, digest: str, size: int, taken: AbstractSet[str]
+    destination: str, name: str, digest: Callable[[], str], size: int, taken: AbstractSet[str]
 ) -> str:
     """Return the URL that bytes will get; as `localreg.blobs.transfer.uploading.expected_url`."""
     folder = _folder(destination)
     plain = folder / name
     with disk_errors("uploading weights", folder):
-        free = not os.path.lexists(plain) or _holds(plain, digest, size)
+        free = not os.path.lexists(plain) or (
+            size_of(plain) == size and _holds(plain, digest(), size)
+        )
     return local_url(
-        plain if free and local_url(plain) not in taken else folder / _unique(name, digest)
+        plain if free and local_url(plain) not in taken else folder / _unique(name, digest())
     )
 
 

@@ -9,6 +9,7 @@ because asking a server what is there and relying on the answer would be a race.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from localreg.blobs.transfer import folder_upload
@@ -37,13 +38,14 @@ def planned_url(destination: str, name: str) -> str:
 
 
 def expected_url(
-    destination: str, name: str, digest: str, size: int, taken: AbstractSet[str]
+    destination: str, name: str, digest: Callable[[], str], size: int, taken: AbstractSet[str]
 ) -> str:
     """Return the URL that bytes will get at a destination, as far as can be known now.
 
     Args:
         destination, name: as for `planned_url`.
-        digest, size: sha256 and number of the bytes.
+        digest: returns the sha256 of the bytes; it is asked if the name is taken.
+        size: the number of bytes.
         taken: URLs of other uploads in progress.
     """
     if is_cloud(destination):

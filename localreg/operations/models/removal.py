@@ -12,7 +12,7 @@ from localreg.errors import (
 from localreg.operations.finding.references import require_model, resolve_removed
 from localreg.operations.weights.deleting import delete_unneeded
 from localreg.operations.weights.locations import holder
-from localreg.operations.weights.uploading import announce_deletions, delete_uploads
+from localreg.operations.weights.uploading import announce_deletions, delete_uploads, object_of
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows, tree_rows
@@ -192,7 +192,7 @@ def _is_gone(chain: Chain, weights: WeightsRecord, manifest: Manifest | None) ->
     if not weights.uploaded or weights.url is None:
         return True
     try:
-        return not uploading.is_there(weights.url, weights.size)
+        return not uploading.is_there(weights.url, object_of(weights)[1])
     except WeightsError as error:
         log.warning("could not check if %s still exists: %s", public_url(weights.url), error)
         return False

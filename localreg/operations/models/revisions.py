@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from localreg import log
-from localreg.errors import InvalidValueError, NotFoundError
+from localreg.errors import CorruptBlobError, InvalidValueError, NotFoundError
 from localreg.operations.finding.references import require_draft, require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models.edits import set_columns
@@ -19,6 +22,7 @@ from localreg.operations.weights.origin import (
     weights_record,
 )
 from localreg.operations.weights.other_files import other_files
+from localreg.operations.weights.package_copies import package_folder
 from localreg.operations.weights.sources import Held, Source
 from localreg.operations.weights.uploading import (
     Doomed,
@@ -30,7 +34,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows
 from localreg.values.checks import shown
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 from localreg.values.records import Json, WeightsRecord
 from localreg.values.urls import local_url, parse_named_url
 
@@ -65,7 +69,8 @@ class Revision(Frozen, kw_only=True):
         current: True for the one that the model has now.
         filename: the file's name; None if it has none.
         digest: sha256 of the bytes; None as long as it is not known.
-        size: the number of bytes; None as long as it is not known.
+        size: the number of bytes, of a package those of its files; None as long as it is not
+            known.
         url: where the bytes are; None if they are gone.
         at: when it was recorded.
     """
@@ -135,9 +140,8 @@ def upload(
     """
     registry.store.check_writable()  # before the upload, which cannot be undone
     check_draft(registry, model_id)
-    name = source.filename or "weights"
     with (
-        as_file(registry, source) as path,
+        _uploadable(registry, source) as (path, name, package),
         uploaded_at_once(registry, path, folder, name, source.progress) as (change, uploaded),
     ):
         origin = Origin(
@@ -147,9 +151,24 @@ def upload(
             uploaded=uploaded.made,
         )
         held = Held(uploaded.digest, uploaded.size)
+        if package is not None:
+            held = replace(package, archive=uploaded.digest, archive_size=uploaded.size)
         _, doomed = _add(change, model_id, origin, held, update)
     delete_uploads(registry, doomed)
     return uploaded.url
+
+
+@contextmanager
+def _uploadable(registry: OpenRegistry, source: Source) -> Iterator[tuple[Path, str, Held | None]]:
+    """Yield a file to upload, the name of the object, and the package that it is a zip of."""
+    if source.package:
+        from localreg.operations.weights.archives_on_demand import zip_name, zipped
+
+        with zipped(registry, source) as (path, package):
+            yield path, zip_name(source.filename), package
+    else:
+        with as_file(registry, source) as path:
+            yield path, source.filename or "weights", None
 
 
 def _add(
@@ -261,7 +280,7 @@ def revisions(chain: Chain, found: Found) -> list[Revision]:
             current=each.current,
             filename=each.filename,
             digest=each.digest,
-            size=each.size,
+            size=each.bytes,
             url=each.url or _own_url(chain, found.registry, each),
             at=datetime.fromtimestamp(each.at / 1_000_000, UTC),
         )
@@ -273,4 +292,9 @@ def _own_url(chain: Chain, registry: OpenRegistry, weights: WeightsRecord) -> st
     digest, size = weights.digest, weights.size
     if digest is None or holder(chain, digest, size) is None:
         return None
+    if weights.tree:
+        try:
+            return local_url(package_folder(chain, registry, digest, verify=False))
+        except CorruptBlobError:  # bytes of a file are missing
+            return None
     return local_url(local_file(chain, registry, digest, size, weights.filename))

@@ -5,22 +5,34 @@ The zip is a cache: nothing refers to its blob, and gc deletes it after the grac
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from localreg.blobs.archives.unpacking import is_archive
-from localreg.blobs.archives.zip_writer import write_zip, zip_size
+from localreg.blobs.archives.zip_writer import (
+    ZipEntry,
+    entries_of,
+    size_of_zip,
+    write_zip,
+    zip_size,
+)
 from localreg.blobs.blob_files import damaged, size_of
 from localreg.blobs.local_files.copying import replacing
 from localreg.blobs.staging import staging
 from localreg.errors import CorruptBlobError, StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import changed, wait_for_tick
 from localreg.filesystem.portable_files import kept_name, make_readonly_at
 from localreg.operations.weights.ingest import keep
 from localreg.operations.weights.locations import holder, local_file
+from localreg.operations.weights.packages import check_source, listing_of
+from localreg.operations.weights.sources import Held, Source, check_wanted
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, tree_rows
 from localreg.values.layout import FILES
-from localreg.values.manifest import Manifest, PackageFile
+from localreg.values.manifest import Manifest, PackageFile, make_manifest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,6 +113,54 @@ def manifest_of(registry: OpenRegistry, digest: str) -> Manifest:
     return manifest
 
 
+@contextmanager
+def zipped(registry: OpenRegistry, source: Source) -> Iterator[tuple[Path, Held]]:
+    """Yield a zip of a package of the user, and what is in it; nothing is kept.
+
+    Raises:
+        SourceNotFoundError: there is no such folder or file.
+        InvalidValueError: it cannot be a package, or it changed meanwhile.
+    """
+    registry.store.check_writable()  # the zip is made in the registry
+    check_source(registry, source)
+    listing = listing_of(source)
+    statuses = [each.status for each in listing.entries if each.status is not None]
+    entries = [
+        ZipEntry(each.name, None if each.status is None else Path(each.path), each.size,
+                 each.executable)
+        for each in listing.entries
+    ]  # fmt: skip
+    with registry.blobs.temporary("archive") as target, disk_errors("making an archive", target):
+        size = size_of_zip(entries)
+        staging.check_room(target.parent, size)
+        wait_for_tick(statuses)
+        with open(target, "xb"):
+            pass
+        progress = source.progress
+        digests = write_zip(
+            entries,
+            target,
+            advance=lambda done: None if progress is None else progress(done, size),
+        )
+        again = {each.name: each for each in listing_of(source).entries}
+        before = {each.name: each for each in listing.entries}
+        for name in sorted(before.keys() | again.keys()):
+            if before.get(name) != again.get(name):
+                raise changed(Path((before.get(name) or again[name]).path), "weights_url")
+        manifest = make_manifest(
+            [
+                PackageFile(each.name, digests[each.name], each.size, each.executable)
+                for each in listing.entries
+                if each.status is not None
+            ],
+            [each.name for each in listing.entries if each.status is None],
+        )
+        encoded = manifest.encoded()
+        digest = hashlib.sha256(encoded).hexdigest()
+        check_wanted(source, digest)
+        yield target, Held(digest, len(encoded), total=manifest.total)
+
+
 def staged_zip(
     chain: Chain,
     registry: OpenRegistry,
@@ -122,9 +182,7 @@ def staged_zip(
     size = zip_size(manifest)
     staging.check_room(target.parent, size)
     return staging.stage_written(
-        lambda path, advance: write_zip(
-            manifest, lambda file: _place(chain, registry, file), path, advance=advance
-        ),
+        lambda path, advance: _write(chain, registry, manifest, path, advance),
         target,
         sync=blobs.durable,
         size=size,
@@ -185,14 +243,20 @@ def _elsewhere(
         staging.check_room(path.parent, zip_size(manifest))
         with replacing(path) as temporary:
             temporary.touch()
-            write_zip(
-                manifest,
-                lambda file: _place(chain, registry, file),
-                temporary,
-                advance=lambda _: None,
-            )
+            _write(chain, registry, manifest, temporary, lambda _: None)
             make_readonly_at(temporary, None)
     return path
+
+
+def _write(
+    chain: Chain,
+    registry: OpenRegistry,
+    manifest: Manifest,
+    target: Path,
+    advance: Callable[[int], None],
+) -> None:
+    entries = entries_of(manifest, lambda file: _place(chain, registry, file))
+    write_zip(entries, target, advance=advance)
 
 
 def _place(chain: Chain, registry: OpenRegistry, file: PackageFile) -> Path:

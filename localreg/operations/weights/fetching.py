@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from localreg import log
+from localreg.blobs.archives.unpacking import is_archive
 from localreg.blobs.local_files.local_file import local_file
 from localreg.blobs.staging.staging import StagedBlob
 from localreg.errors import DigestMismatchError, ReadOnlyRegistryError
@@ -25,7 +26,7 @@ from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, model_rows, tree_rows
 from localreg.values.frozen import Frozen, replace
 from localreg.values.records import Json, WeightsRecord
-from localreg.values.urls import CLOUDS, public_url, scheme_of
+from localreg.values.urls import CLOUDS, parse_named_url, public_url, scheme_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,7 +116,6 @@ def _fetched_package(chain: Chain, wish: Wish) -> Iterator[tuple[Change, Held]]:
     The archive need not be here if it is known what it unpacks to. It is kept as a cache of the
     URL.
     """
-    from localreg.blobs.archives.unpacking import is_archive
     from localreg.operations.weights.unpacking import (
         Archive,
         known_package_of,
@@ -135,7 +135,8 @@ def _fetched_package(chain: Chain, wish: Wish) -> Iterator[tuple[Change, Held]]:
                     return
     # In a transaction of its own: an archive that cannot be unpacked is not downloaded again.
     held = held_bytes(chain, plain)
-    if not is_archive(held.filename or ""):
+    name = _archive_name(held, wish)
+    if not is_archive(name):
         with fetched(chain, replace(plain, force=False, wanted=held.digest)) as (change, file):
             yield change, replace(file, filename=held.filename)
         return
@@ -143,9 +144,18 @@ def _fetched_package(chain: Chain, wish: Wish) -> Iterator[tuple[Change, Held]]:
     if path is None:
         held = held_bytes(chain, replace(plain, force=True))
         path = registry.blobs.blob(held.digest)
-    archive = Archive(held.digest, held.size, path, str(held.filename))
+    archive = Archive(held.digest, held.size, path, name)
     with taken_in_archive(chain, archive) as (change, package):
         yield change, replace(package, filename=held.filename)
+
+
+def _archive_name(held: Held, wish: Wish) -> str:
+    """Return the name by which the format of an archive is known.
+
+    An upload has the ending .zip in its URL, and not in the name of the package.
+    """
+    own = held.filename or ""
+    return own if is_archive(own) else parse_named_url("url", wish.url).filename or own
 
 
 def _archives_of(chain: Chain, wish: Wish) -> list[tuple[str, int | None]]:

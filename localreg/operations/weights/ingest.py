@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs.archives import packing
 from localreg.blobs.local_files.local_file import local_file
 from localreg.blobs.staging import hashing, staging
 from localreg.blobs.staging.staging import StagedBlob
-from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import unchanged
 from localreg.filesystem.portable_files import remove_file
@@ -137,13 +135,13 @@ def digest_of(registry: OpenRegistry, source: Source) -> Held:
 
 @contextmanager
 def as_file(registry: OpenRegistry, source: Source) -> Iterator[Path]:
-    """Yield the path of a file with the bytes of a source: the file itself, or a new archive."""
-    if source.path is not None and not source.package:
+    """Yield the path of a file with the bytes of a source, which is no package."""
+    if source.path is not None:
         with disk_errors("keeping weights", source.path):
             staging.source_size(source.path)
         yield source.path
     else:
-        registry.store.check_writable()  # the archive is made in the registry
+        registry.store.check_writable()  # the file is made in the registry
         with _staged(registry, source) as blob:
             yield blob.path
 
@@ -156,9 +154,6 @@ def _staged(registry: OpenRegistry, source: Source) -> Iterator[StagedBlob]:
 
 def _stage(registry: OpenRegistry, source: Source, temporary: Path) -> StagedBlob:
     blobs = registry.blobs
-    if source.files:
-        with disk_errors("keeping weights", source.files[0]):
-            return _stage_archive(registry, lambda: packing.listed(source.files), temporary, source)
     if source.path is None:
         assert source.stream is not None
         return staging.stage_stream(
@@ -169,8 +164,6 @@ def _stage(registry: OpenRegistry, source: Source, temporary: Path) -> StagedBlo
             group=blobs.group,
         )
     with disk_errors("keeping weights", source.path):
-        if source.package:
-            return _stage_package(registry, source.path, temporary, source)
         size = staging.source_size(source.path)
         if source.mode == "copy":
             staging.check_room(temporary.parent, size)
@@ -182,38 +175,6 @@ def _stage(registry: OpenRegistry, source: Source, temporary: Path) -> StagedBlo
             progress=source.progress,
             group=blobs.group,
         )
-
-
-def _stage_package(
-    registry: OpenRegistry, folder: Path, temporary: Path, source: Source
-) -> StagedBlob:
-    if source.mode != "copy":
-        raise InvalidValueError(
-            f"{folder} is a folder, which is kept as one archive: copy it", argument="mode"
-        )
-    if Path(os.path.realpath(registry.root)).is_relative_to(os.path.realpath(folder)):
-        raise InvalidValueError(
-            f"{folder} holds the registry itself; keep another folder", argument="weights_url"
-        )
-    return _stage_archive(registry, lambda: packing.tree(folder), temporary, source)
-
-
-def _stage_archive(
-    registry: OpenRegistry,
-    look: Callable[[], list[packing.Entry]],
-    temporary: Path,
-    source: Source,
-) -> StagedBlob:
-    entries = look()
-    staging.check_room(temporary.parent, sum(entry.size for entry in entries))
-    return staging.stage_written(
-        lambda target, advance: packing.pack(entries, look, target, advance=advance),
-        temporary,
-        sync=registry.blobs.durable,
-        size=None,
-        progress=source.progress,
-        group=registry.blobs.group,
-    )
 
 
 def _known(

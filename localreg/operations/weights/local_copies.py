@@ -220,7 +220,7 @@ def _package(
     If bytes are missing or damaged, and the package came from a URL, it is downloaded again.
     """
     outside = None if weights.kept or weights.url is None else local_path(weights.url)
-    if outside is not None and size_of(outside) is not None:  # it was uploaded to there
+    if outside is not None and not _has_own_package(chain, weights, outside):
         what = f"the weights of model {found.id} are"
         pinned = weights.pinned or weights.archive
         before = status_of(outside)
@@ -341,6 +341,17 @@ def _is_cached(chain: Chain, weights: WeightsRecord, path: Path) -> bool:
     )
 
 
+def _has_own_package(chain: Chain, weights: WeightsRecord, path: Path) -> bool:
+    """Return True if an uploaded package is missing at its destination, and a registry has it."""
+    from localreg.operations.weights.packages import known_package
+
+    return (
+        weights.uploaded
+        and size_of(path) != weights.archive_size
+        and known_package(chain, weights.digest or "") is not None
+    )
+
+
 def verifies_always() -> bool:
     """Return True if the environment wants the sha256 checked at every local copy."""
     wanted = os.environ.get(settings.VERIFY, "")
@@ -375,7 +386,7 @@ def _check_outside(
     """
     path = outside.path
     found = _what_is_at(path)
-    if found not in ("a file", "a folder" if outside.wanted is None else ""):
+    if found != "a file" and not (found == "a folder" and outside.wanted is None):
         raise NoWeightsError(
             f"{what} not there any more: {printable_path(path)}{found and f' is {found} now'}; "
             "bring the file back, or import its new place"

@@ -83,8 +83,8 @@ def taken_in_package(chain: Chain, source: Source) -> Iterator[tuple[Change, Hel
     """
     registry = chain.first
     registry.store.check_writable()  # before a file is looked at
-    _check_source(registry, source)
-    listing = _look(source)
+    check_source(registry, source)
+    listing = listing_of(source)
     known = None if source.mode == "move" else _known_listing(registry, source, listing)
     if known is not None:
         with registry.store.write() as change:
@@ -316,14 +316,15 @@ def staged_package(
     """
     registry = chain.first
     registry.store.check_writable()  # before a byte is copied
-    _check_source(registry, source)
+    check_source(registry, source)
     moment = (time.time() - UNTRUSTED_SECONDS) * 1e9
-    listed = _look(source) if listing is None else listing
+    listed = listing_of(source) if listing is None else listing
     with registry.blobs.temporary_folder() as folder:
         yield _Staging(chain, source, folder, anew=anew).run(listed, moment)
 
 
-def _check_source(registry: OpenRegistry, source: Source) -> None:
+def check_source(registry: OpenRegistry, source: Source) -> None:
+    """Raise InvalidValueError for a folder that holds the registry itself."""
     folder = source.path
     if folder is not None and Path(os.path.realpath(registry.root)).is_relative_to(
         os.path.realpath(folder)
@@ -333,7 +334,8 @@ def _check_source(registry: OpenRegistry, source: Source) -> None:
         )
 
 
-def _look(source: Source) -> Listing:
+def listing_of(source: Source) -> Listing:
+    """Return the files of a package that are to be kept, as they are now."""
     if source.look is not None:
         return source.look()
     where = source.files[0] if source.path is None else source.path
@@ -532,7 +534,7 @@ class _Staging:
         self, listing: Listing, staged: Sequence[StagedFile], new: Sequence[Entry]
     ) -> None:
         """Raise InvalidValueError if a file changed while the package was read, came or went."""
-        found = _look(self._source).entries
+        found = listing_of(self._source).entries
         if found == listing.entries:
             return
         shared = {_file(each) for each, one in zip(new, staged, strict=True) if one.shared}

@@ -6,12 +6,15 @@ import os
 import re
 import threading
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from localreg import log
+from localreg.blobs.blob_files import damaged
 from localreg.blobs.transfer import uploading
 from localreg.blobs.transfer.transferred import Uploaded, UploadMark
 from localreg.errors import (
+    CorruptBlobError,
     InvalidURLError,
     InvalidValueError,
     RegistryError,
@@ -20,6 +23,7 @@ from localreg.errors import (
     UploadError,
     WeightsError,
 )
+from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import kept_name
 from localreg.filesystem.temporary_owners import owner_mark
 from localreg.operations.finding.references import require_task
@@ -27,7 +31,7 @@ from localreg.operations.weights.locations import check_upstream, holder
 from localreg.operations.weights.origin import note_url
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
-from localreg.store.rows import blob_rows, model_rows, upload_rows
+from localreg.store.rows import blob_rows, model_rows, tree_rows, upload_rows
 from localreg.store.rows.upload_rows import UploadRow
 from localreg.values.checks import is_empty, shown
 from localreg.values.frozen import Frozen, replace
@@ -44,9 +48,10 @@ from localreg.values.urls import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import ThreadPoolExecutor
 
+    from localreg.blobs.staging.staging import StagedBlob
     from localreg.progress import Progress
 
 _TASK_FOLDER = re.compile(r"[^/]\.[0-9a-f]{32}/models\Z")
@@ -271,14 +276,22 @@ def announce_deletions(change: Change, dropped: tuple[WeightsRecord, ...]) -> Do
     """Record, in the transaction that drops revisions, that their uploads are to be deleted."""
     rows = []
     for each in dropped:
-        if not each.uploaded or each.url is None or each.digest is None:
+        if not each.uploaded or each.url is None or object_of(each)[0] is None:
             continue
         served = blob_rows.served(change.connection, each.url)
-        etag = served.etag if served is not None and served.digest == each.digest else None
+        same = served is not None and served.digest == object_of(each)[0]
+        etag = served.etag if served is not None and same else None
         row = UploadRow(new_id(), each.url, owner_mark(), now(), _modified(each.url), etag)
         upload_rows.announce(change.connection, row)
         rows.append(row)
     return Doomed(dropped, tuple(rows))
+
+
+def object_of(weights: WeightsRecord) -> tuple[str | None, int | None]:
+    """Return sha256 and size of the object at the URL of weights: of a package, its archive's."""
+    if weights.tree:
+        return weights.archive, weights.archive_size
+    return weights.digest, weights.size
 
 
 def _modified(url: str) -> int | None:
@@ -315,6 +328,10 @@ def record_uploaded(
                 "made": _is_ours(change, uploaded),
             }
             change.record("model.weights_uploaded", model_id, payload)
+            if weights.tree and weights.digest is not None:
+                tree_rows.record_unpacked(
+                    change.connection, uploaded.digest, weights.digest, made=True
+                )
             _note_etag(change, uploaded)
             upload_rows.forget(change.connection, upload.id)
 
@@ -344,6 +361,7 @@ def _is_ours(change: Change, uploaded: Uploaded) -> bool:
 
 def _note_etag(change: Change, uploaded: Uploaded) -> None:
     if uploaded.etag is not None:
+        blob_rows.record_elsewhere(change.connection, uploaded.digest, uploaded.size)
         blob_rows.record_served(
             change.connection, uploaded.url, uploaded.digest, uploaded.etag, None
         )
@@ -372,7 +390,8 @@ def _delete_uploaded(registry: OpenRegistry, weights: WeightsRecord, etag: str |
     """
     if not weights.uploaded or weights.url is None:
         return True
-    if weights.digest is None or weights.size is None:
+    digest, size = object_of(weights)
+    if digest is None or size is None:
         return _keep_changed(weights.url)
     if not is_in_task_folder(weights.url):
         log.warning(
@@ -380,7 +399,7 @@ def _delete_uploaded(registry: OpenRegistry, weights: WeightsRecord, etag: str |
             public_url(weights.url),
         )
         return True
-    return _delete_unused(registry, Uploaded(weights.url, weights.digest, weights.size, True, etag))
+    return _delete_unused(registry, Uploaded(weights.url, digest, size, True, etag))
 
 
 def _delete_unused(registry: OpenRegistry, uploaded: Uploaded) -> bool:
@@ -426,14 +445,13 @@ class Uploads:
 
     def start(self, chain: Chain, model_id: str, weights: WeightsRecord, folder: str) -> str:
         """Start to upload a revision that the registry keeps; return the URL it will have."""
-        digest, size = str(weights.digest), weights.size or 0
+        name, size, digest = _uploaded_as(chain, weights)
         with self._changed:
             if self._executor is None:
                 from concurrent.futures import ThreadPoolExecutor
 
                 self._executor = ThreadPoolExecutor(WORKERS, "localreg-upload")
             taken = {each.url for each in self._running.values()}
-            name = weights.filename or "weights"
             url = uploading.expected_url(folder, name, digest, size, taken)
             key = object()
             self._running[key] = Running(chain, url)
@@ -495,19 +513,70 @@ class Uploads:
 
 def _upload_in_background(upload: Running, model_id: str, weights: WeightsRecord) -> None:
     registry = upload.chain.first
+    try:
+        if weights.tree:
+            _upload_package(upload, model_id, weights)
+        else:
+            _upload_file(upload, model_id, weights)
+    except (SourceNotFoundError, CorruptBlobError):
+        with registry.store.read() as connection:
+            there = model_rows.weights(connection, model_id)
+        if any(each.revision == weights.revision for each in there):
+            raise
+        # It was dropped meanwhile.
+
+
+def _uploaded_as(chain: Chain, weights: WeightsRecord) -> tuple[str, int, Callable[[], str]]:
+    """Return name and size of the object that weights are uploaded as, and how to get its sha256.
+
+    A package is one zip.
+    """
+    if not weights.tree:
+        digest = str(weights.digest)
+        return weights.filename or "weights", weights.size or 0, lambda: digest
+    from localreg.blobs.archives.zip_writer import zip_size
+    from localreg.operations.weights.archives_on_demand import manifest_of, zip_name
+
+    manifest = manifest_of(chain.first, str(weights.digest))
+
+    @cache
+    def zip_digest() -> str:
+        with _zip_of(chain, weights) as blob:
+            return blob.digest
+
+    return zip_name(weights.filename), zip_size(manifest), zip_digest
+
+
+@contextmanager
+def _zip_of(chain: Chain, weights: WeightsRecord) -> Iterator[StagedBlob]:
+    """Yield a package as a zip, which is deleted afterwards."""
+    from localreg.operations.weights.archives_on_demand import manifest_of, staged_zip
+
+    first = chain.first
+    manifest = manifest_of(first, str(weights.digest))
+    with first.blobs.temporary("archive") as target, disk_errors("making an archive", target):
+        yield staged_zip(chain, first, manifest, target)
+
+
+def _upload_package(upload: Running, model_id: str, weights: WeightsRecord) -> None:
+    registry = upload.chain.first
+    with _zip_of(upload.chain, weights) as blob, _announced(registry, upload.url) as announced:
+        uploaded = uploading.upload(
+            blob.path, upload.url, _mark(announced), sync=registry.blobs.durable
+        )
+        if uploaded.digest != blob.digest:
+            raise damaged(blob.digest, blob.path, "changed while it was uploaded")
+        record_uploaded(registry, model_id, weights.revision, announced, uploaded)
+
+
+def _upload_file(upload: Running, model_id: str, weights: WeightsRecord) -> None:
+    registry = upload.chain.first
     holding = holder(upload.chain, weights.digest, weights.size) or registry
     source = holding.blobs.blob(str(weights.digest))
     with _announced(registry, upload.url) as announced:
-        try:
-            uploaded = uploading.upload(
-                source, upload.url, _mark(announced), sync=registry.blobs.durable
-            )
-        except SourceNotFoundError:
-            with registry.store.read() as connection:
-                there = model_rows.weights(connection, model_id)
-            if any(each.revision == weights.revision for each in there):
-                raise
-            return  # it was dropped meanwhile
+        uploaded = uploading.upload(
+            source, upload.url, _mark(announced), sync=registry.blobs.durable
+        )
         if uploaded.digest != weights.digest:
             if holding == registry:
                 holding.blobs.check_digest(str(weights.digest))  # raises, and says what is damaged

@@ -221,6 +221,13 @@ def record(
     )
 
 
+def record_elsewhere(connection: Connection, digest: str, size: int) -> None:
+    """Make a row for bytes that are not here, unless they have one; in a write transaction."""
+    connection.execute(
+        "INSERT OR IGNORE INTO blob (digest, size, added) VALUES (?, ?, ?)", (digest, size, now())
+    )
+
+
 def record_upstream(
     connection: Connection, digest: str, size: int, place: str, facts: Json | None
 ) -> None:

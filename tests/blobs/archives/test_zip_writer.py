@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from localreg.blobs.archives import zip_writer
 from localreg.blobs.archives.unpacking import Limits, unpack
-from localreg.blobs.archives.zip_writer import write_zip, zip_size
-from localreg.errors import CorruptBlobError
+from localreg.blobs.archives.zip_writer import ZipEntry, entries_of, write_zip, zip_size
+from localreg.errors import CorruptBlobError, InvalidValueError
 from localreg.values.manifest import PackageFile, make_manifest
 
 CONTENT = {
@@ -44,7 +44,8 @@ def package(content, folder, *, empty=(), programs=()):
 def written(manifest, place, target):
     reported = []
     target.touch()
-    write_zip(manifest, place, target, advance=reported.append)
+    found = write_zip(entries_of(manifest, place), target, advance=reported.append)
+    assert found == {each.path: each.digest for each in manifest.files}
     assert reported == sorted(reported)
     assert reported[-1] == target.stat().st_size == zip_size(manifest)
     return target
@@ -124,7 +125,7 @@ def test_the_list_of_a_file_with_more_than_32_bits_is_right(size, tmp_path):
     """The bytes of the file are a hole, to be fast."""
     files = [PackageFile(name, "0" * 64, length) for name, length in (("a", size), ("b", 7))]
     manifest = make_manifest(files, [])
-    members = list(zip_writer._members(manifest))
+    members = list(zip_writer._members(entries_of(manifest, lambda _: tmp_path)))
     with open(tmp_path / "a.zip", "wb") as writer:
         for each in members:
             writer.seek(each.place)
@@ -150,4 +151,14 @@ def test_a_file_with_other_bytes_than_its_digest_is_an_error(size, change, tmp_p
     place(manifest.files[0]).write_bytes(change)
     (tmp_path / "a.zip").touch()
     with pytest.raises(CorruptBlobError, match=manifest.files[0].digest[:12]):
-        write_zip(manifest, place, tmp_path / "a.zip", advance=lambda _: None)
+        write_zip(entries_of(manifest, place), tmp_path / "a.zip", advance=lambda _: None)
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000])
+@pytest.mark.parametrize("change", [b"", b"1" * 2_000_000])
+def test_a_file_of_the_user_that_changes_while_it_is_written_is_an_error(size, change, tmp_path):
+    (tmp_path / "growing").write_bytes(change)
+    (tmp_path / "a.zip").touch()
+    entry = ZipEntry("growing", tmp_path / "growing", size)
+    with pytest.raises(InvalidValueError, match="changed while"):
+        write_zip([entry], tmp_path / "a.zip", advance=lambda _: None)
