@@ -1,240 +1,238 @@
-"""Pack a folder into an archive; the same files give the same bytes at any time and place.
+"""Write the files of a package as one zip: the same package gives the same bytes everywhere.
 
-The archive is a zip with uncompressed members. Every tool reads it, and single files can be read
-from it in place. Names are sorted, times are 1980, modes are fixed.
+Members are stored, sorted by name, with the time 1980 and fixed modes. The format is written here
+and not by `zipfile`, which wrote large files in other ways in some releases of Python.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import stat
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+import hashlib
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from localreg.blobs.archives.unpacking import limits_from_environment
-from localreg.errors import InvalidValueError, SourceNotFoundError
-from localreg.filesystem.plain_files import (
-    FileStatus,
-    changed,
-    open_plain,
-    plain_status,
-    status_of,
-    wait_for_tick,
-)
-from localreg.values import settings
+from localreg.blobs.blob_files import damaged
+from localreg.filesystem.plain_files import changed, open_plain
 from localreg.values.frozen import Frozen
-from localreg.values.paths import printable_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
-    from zipfile import ZipFile, ZipInfo
+
+    from localreg.values.manifest import Manifest, PackageFile
 
 BUFFER = 262_144
 REPORT_STEP = 4 * 1024 * 1024
-FILE_MODE, FOLDER_MODE = 0o100644, 0o40755
-_DRIVE = re.compile(r"[A-Za-z]:")
-EARLIEST = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip
+_FILE, _PROGRAM, _FOLDER = 0o100644 << 16, 0o100755 << 16, 0o40755 << 16 | 0x10
+_DATE = 1 << 5 | 1  # 1980-01-01, the earliest in a zip; the time is 0
+_UTF8 = 0x800
+_UNIX = 3  # on every system
+_OLD, _NEW = 20, 45  # versions that a reader must know; 45 for sizes in 64 bits
+_MOST = 2**32 - 1  # in 32 bits it says that the value is in 64 bits, somewhere else
+_MOST_MEMBERS = 2**16 - 1
+_LOCAL = struct.Struct("<4s5H3L2H")
+_CENTRAL = struct.Struct("<4s2B5H3L5H2L")
+_END = struct.Struct("<4s4H2LH")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR = struct.Struct("<4sLQL")
 
 
-class Entry(Frozen):
-    """A file or empty folder that becomes one member of an archive.
+class ZipEntry(Frozen):
+    """A file or empty folder of a package.
 
     Attributes:
-        name: relative, with slashes; the name of an empty folder ends with a slash.
-        path: where it is.
+        name: its path in the package.
+        path: where its bytes are; None for an empty folder.
         size: number of bytes.
-        status: of a file, to see if it changes; None for a folder.
+        executable: True if its owner may run it.
+        digest: the sha256 that its bytes must have; None if any will do.
     """
 
     name: str
-    path: Path
-    size: int
-    status: FileStatus | None = None
+    path: Path | None
+    size: int = 0
+    executable: bool = False
+    digest: str | None = None
 
 
-def tree(folder: Path) -> list[Entry]:
-    """Return the files and empty folders in a folder, sorted by name.
+class _Member(Frozen):
+    """An entry of the zip, its name there, and where its header begins."""
 
-    Symbolic links are followed: folders of the Hugging Face hub consist of them.
+    entry: ZipEntry
+    name: bytes
+    place: int
 
-    Raises:
-        SourceNotFoundError: the folder does not exist.
-        InvalidValueError: it is empty, has a circle of links, or holds something that an archive
-            cannot hold, or more files than a package can have.
-    """
-    if not folder.is_dir():
-        raise SourceNotFoundError(
-            f"there is no folder {folder}; check the path", reference=str(folder)
-        )
-    most = limits_from_environment().members
-    found = list(islice(_walk(folder, "", ()), most + 1))
-    if len(found) > most:  # unpacking would refuse it
-        raise _cannot(
-            folder, f"holds more than {most:,} files, which {settings.UNPACK_MEMBERS} allows"
-        )
-    if not found:
-        raise _cannot(folder, "is empty")
-    return sorted(found, key=lambda entry: entry.name.encode())
+    @property
+    def size(self) -> int:
+        return self.entry.size
 
+    @property
+    def flags(self) -> int:
+        return 0 if self.name.isascii() else _UTF8
 
-def listed(files: Sequence[Path]) -> list[Entry]:
-    """Return single files under their names without folders, sorted by name.
+    @property
+    def attributes(self) -> int:
+        if self.entry.path is None:
+            return _FOLDER
+        return _PROGRAM if self.entry.executable else _FILE
 
-    Raises:
-        SourceNotFoundError: one of them does not exist.
-        InvalidValueError: one is not a regular file, or two have the same name.
-    """
-    entries: dict[str, Entry] = {}
-    for file in files:
-        found = plain_status(file, "weights_filenames")
-        _check_name(file.parent, file.name)
-        if file.name in entries:
-            raise InvalidValueError(
-                f"{entries[file.name].path} and {file} would both be {file.name!r} in the package; "
-                "give a folder in which they have different names",
-                argument="weights_filenames",
+    def header(self, crc: int) -> bytes:
+        """Return what stands before the bytes of the member."""
+        large = self.size >= _MOST
+        size = _MOST if large else self.size
+        extra = struct.pack("<2H2Q", 1, 16, self.size, self.size) if large else b""
+        version = _NEW if large else _OLD
+        return (
+            _LOCAL.pack(
+                b"PK\3\4", version, self.flags, 0, 0, _DATE, crc, size, size, len(self.name),
+                len(extra),
             )
-        entries[file.name] = Entry(file.name, file, found.st_size, status_of(found))
-    return sorted(entries.values(), key=lambda entry: entry.name.encode())
+            + self.name
+            + extra
+        )  # fmt: skip
+
+    def listed(self, crc: int) -> bytes:
+        """Return the entry of the member in the list at the end."""
+        large = [self.size] * 2 if self.size >= _MOST else []
+        place = self.place
+        if place >= _MOST:
+            large.append(place)
+            place = _MOST
+        size = min(self.size, _MOST)
+        extra = struct.pack(f"<2H{len(large)}Q", 1, 8 * len(large), *large) if large else b""
+        version = _NEW if large else _OLD
+        return (
+            _CENTRAL.pack(
+                b"PK\1\2", version, _UNIX, version, self.flags, 0, 0, _DATE, crc, size, size,
+                len(self.name), len(extra), 0, 0, 0, self.attributes, place,
+            )
+            + self.name
+            + extra
+        )  # fmt: skip
 
 
-def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[Entry]:
-    status = folder.stat()
-    place = (status.st_dev, status.st_ino)
-    if place in above:
-        raise _cannot(folder, "is a link to a folder that contains it, so it never ends")
-    empty = True
-    with os.scandir(folder) as listing:
-        children = list(listing)
-    for child in children:
-        empty = False
-        _check_name(folder, child.name, top=not prefix)
-        path, name = folder / child.name, prefix + child.name
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            raise _cannot(path, "is a link to a file that does not exist") from None
-        if stat.S_ISDIR(found.st_mode):
-            yield from _walk(path, f"{name}/", (*above, place))
-        elif stat.S_ISREG(found.st_mode):
-            yield Entry(name, path, found.st_size, status_of(found))
-        else:
-            raise _cannot(path, "is a device, a pipe or a socket")
-    if empty and prefix:
-        yield Entry(prefix, folder, 0)
-
-
-def _check_name(folder: Path, name: str, *, top: bool = True) -> None:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise _cannot(
-            folder, f'holds a name that is not UTF-8: "{printable_path(name)}"; rename it'
-        ) from None
-    if top and _DRIVE.match(name):  # unpacking would refuse it
-        raise _cannot(folder, f"holds a name that is a drive on other systems: {name!r}")
-    if "\\" in name or any(ord(char) < 32 or ord(char) == 127 for char in name):
-        raise _cannot(folder, f"holds a name that not every system accepts: {name!r}")
-
-
-def _cannot(path: Path, why: str) -> InvalidValueError:
-    return InvalidValueError(
-        f"{printable_path(path)} {why}; it cannot be kept as a package", argument="weights_url"
-    )
-
-
-def pack(
-    entries: list[Entry],
-    look: Callable[[], list[Entry]],
-    target: Path,
-    *,
-    advance: Callable[[int], None],
-) -> None:
-    """Write an archive of files, which must not change until it is whole.
+def entries_of(manifest: Manifest, find: Callable[[PackageFile], Path]) -> list[ZipEntry]:
+    """Return the entries of a package that is kept.
 
     Args:
-        entries: what the archive gets.
-        look: looks at them again.
-        target, advance: as for `write_zip`.
-
-    Raises:
-        InvalidValueError: a file changed meanwhile, came or went.
+        find: returns where the bytes of a file are.
     """
-    wait_for_tick([each.status for each in entries if each.status is not None])
-    write_zip(entries, target, advance=advance)
-    differing = set(entries) ^ set(look())
-    if differing:
-        raise changed(min(differing, key=lambda each: each.name).path, "weights_url")
+    entries = [
+        ZipEntry(each.path, find(each), each.size, each.executable, each.digest)
+        for each in manifest.files
+    ]
+    return entries + [ZipEntry(each, None) for each in manifest.folders]
 
 
-def write_zip(entries: list[Entry], target: Path, *, advance: Callable[[int], None]) -> None:
-    """Write an archive.
+def zip_size(manifest: Manifest) -> int:
+    """Return the number of bytes of the zip of a package."""
+    return size_of_zip(entries_of(manifest, lambda file: Path(file.path)))
+
+
+def size_of_zip(entries: Iterable[ZipEntry]) -> int:
+    """Return the number of bytes of a zip."""
+    size = listed = 0
+    members = list(_members(entries))
+    for each in members:
+        size = each.place + len(each.header(0)) + each.size
+        listed += len(each.listed(0))
+    return size + listed + len(_end(len(members), size, listed))
+
+
+def write_zip(
+    entries: Iterable[ZipEntry], target: Path, *, advance: Callable[[int], None]
+) -> dict[str, str]:
+    """Write a zip, and return the sha256 of its files by name.
 
     Args:
-        entries: sorted by name.
+        entries: in any order.
         target: an existing, empty file.
         advance: called with the number of bytes that are final; at the end with all.
 
     Raises:
-        InvalidValueError: a file changed while it was read.
+        CorruptBlobError: the bytes of a file are not those that it must have.
+        InvalidValueError: a file of the user is longer or shorter than it was.
     """
-    from zipfile import ZipFile
-
-    reported = 0
-    with open(target, "r+b", buffering=0) as file:
-        with ZipFile(file, "w", allowZip64=True) as archive:
-            buffer = memoryview(bytearray(BUFFER))
-            for entry in entries:
-                _write_entry(archive, entry, buffer)
-                # The header of a member is written again once its checksum is known.
-                if file.tell() - reported >= REPORT_STEP:
-                    reported = file.tell()
-                    advance(reported)
-        advance(file.seek(0, os.SEEK_END))
-
-
-def _write_entry(archive: ZipFile, entry: Entry, buffer: memoryview) -> None:
-    if entry.name.endswith("/"):
-        archive.writestr(_info(entry, FOLDER_MODE), b"")
-        return
-    with open_plain(entry.path, "weights_url") as reader:
-        if entry.size <= BUFFER:
-            count = _fill(reader, buffer)
-            _check_size(entry, count, more=count == BUFFER and bool(reader.read(1)))
-            archive.writestr(_info(entry, FILE_MODE), buffer[:count])
-            return
-        written = 0
-        with archive.open(_info(entry, FILE_MODE), "w") as writer:
-            while count := _fill(reader, buffer):
-                writer.write(buffer[:count])
-                written += count
-                if written > entry.size:  # it may grow without end
-                    break
-    _check_size(entry, written, more=False)
+    crcs = []
+    digests: dict[str, str] = {}
+    members = list(_members(entries))
+    with open(target, "r+b", buffering=BUFFER) as writer:
+        reported = 0
+        buffer = memoryview(bytearray(BUFFER))
+        for member in members:
+            crc, digest = _write_member(writer, member, buffer)
+            crcs.append(crc)
+            if member.entry.path is not None:
+                digests[member.entry.name] = digest
+            if writer.tell() - reported >= REPORT_STEP:
+                writer.flush()
+                reported = writer.tell()
+                advance(reported)
+        start = writer.tell()
+        for member, crc in zip(members, crcs, strict=True):
+            writer.write(member.listed(crc))
+        writer.write(_end(len(members), start, writer.tell() - start))
+        writer.flush()
+        advance(writer.tell())
+    return digests
 
 
-def _fill(reader: BinaryIO, buffer: memoryview) -> int:
-    """Fill the buffer from a file; return the number of bytes, fewer at the file's end."""
-    done = 0
-    while done < len(buffer) and (count := reader.readinto(buffer[done:])):  # type: ignore[attr-defined]  # raw, so it has it
-        done += count
-    return done
+def _members(entries: Iterable[ZipEntry]) -> Iterator[_Member]:
+    named = [(f"{each.name}{'' if each.path else '/'}".encode(), each) for each in entries]
+    place = 0
+    for name, entry in sorted(named, key=lambda each: each[0]):
+        member = _Member(entry, name, place)
+        yield member
+        place += len(member.header(0)) + member.size
 
 
-def _check_size(entry: Entry, found: int, *, more: bool) -> None:
-    if found != entry.size or more:
-        raise changed(entry.path, "weights_url")
+def _write_member(writer: BinaryIO, member: _Member, buffer: memoryview) -> tuple[int, str]:
+    """Write the header and the bytes of a member; return its checksum and sha256."""
+    path, wanted = member.entry.path, member.entry.digest
+    if path is None:
+        writer.write(member.header(0))
+        return 0, ""
+    small = member.size < len(buffer)
+    crc = done = 0
+    sha256 = hashlib.sha256()
+    with open_plain(path, "weights_url") as reader:
+        if not small:
+            writer.write(member.header(0))
+        # It may have grown, perhaps without end.
+        while done <= member.size and (count := reader.readinto(buffer[done if small else 0 :])):
+            piece = buffer[done : done + count] if small else buffer[:count]
+            crc = zlib.crc32(piece, crc)
+            sha256.update(piece)
+            done += count
+            if not small:
+                writer.write(piece)
+    digest = sha256.hexdigest()
+    if wanted is None and done != member.size:
+        raise changed(path, "weights_url")
+    if wanted is not None and (done != member.size or digest != wanted):
+        raise damaged(wanted, path, f"has the digest {digest[:12]}…")
+    if small:
+        writer.write(member.header(crc) + buffer[:done])
+    else:
+        after = writer.tell()
+        writer.seek(member.place)
+        writer.write(member.header(crc))
+        writer.seek(after)
+    return crc, digest
 
 
-def _info(entry: Entry, mode: int) -> ZipInfo:
-    from zipfile import ZIP_STORED, ZipInfo
+def _end(count: int, start: int, size: int) -> bytes:
+    """Return what stands after the list of members.
 
-    info = ZipInfo(entry.name, EARLIEST)
-    info.create_system = 3  # Unix, on every system
-    info.external_attr = mode << 16 | (0x10 if entry.name.endswith("/") else 0)
-    info.compress_type = ZIP_STORED
-    info.file_size = entry.size
-    return info
+    Args:
+        count: the number of members.
+        start, size: where the list begins, and its number of bytes.
+    """
+    more = b""
+    if count > _MOST_MEMBERS or start >= _MOST or size >= _MOST:
+        more = _END_64.pack(
+            b"PK\6\6", _END_64.size - 12, _NEW, _NEW, 0, 0, count, count, size, start
+        ) + _LOCATOR.pack(b"PK\6\7", 0, start + size, 1)
+    few = min(count, _MOST_MEMBERS)
+    return more + _END.pack(b"PK\5\6", 0, 0, few, few, min(size, _MOST), min(start, _MOST), 0)

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from localreg.blobs.archives.unpacking import is_archive
-from localreg.blobs.archives.zip_writer import (
+from localreg.blobs.archives.packing import (
     ZipEntry,
     entries_of,
     size_of_zip,
     write_zip,
     zip_size,
 )
+from localreg.blobs.archives.unpacking import is_archive
 from localreg.blobs.blob_files import damaged, size_of
 from localreg.blobs.local_files.copying import replacing
 from localreg.blobs.staging import staging

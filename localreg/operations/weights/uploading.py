@@ -534,7 +534,7 @@ def _uploaded_as(chain: Chain, weights: WeightsRecord) -> tuple[str, int, Callab
     if not weights.tree:
         digest = str(weights.digest)
         return weights.filename or "weights", weights.size or 0, lambda: digest
-    from localreg.blobs.archives.zip_writer import zip_size
+    from localreg.blobs.archives.packing import zip_size
     from localreg.operations.weights.archives_on_demand import manifest_of, zip_name
 
     manifest = manifest_of(chain.first, str(weights.digest))

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localreg.blobs.archives import zip_writer
+from localreg.blobs.archives import packing
+from localreg.blobs.archives.packing import ZipEntry, entries_of, write_zip, zip_size
 from localreg.blobs.archives.unpacking import Limits, unpack
-from localreg.blobs.archives.zip_writer import ZipEntry, entries_of, write_zip, zip_size
 from localreg.errors import CorruptBlobError, InvalidValueError
 from localreg.values.manifest import PackageFile, make_manifest
 
@@ -125,7 +125,7 @@ def test_the_list_of_a_file_with_more_than_32_bits_is_right(size, tmp_path):
     """The bytes of the file are a hole, to be fast."""
     files = [PackageFile(name, "0" * 64, length) for name, length in (("a", size), ("b", 7))]
     manifest = make_manifest(files, [])
-    members = list(zip_writer._members(entries_of(manifest, lambda _: tmp_path)))
+    members = list(packing._members(entries_of(manifest, lambda _: tmp_path)))
     with open(tmp_path / "a.zip", "wb") as writer:
         for each in members:
             writer.seek(each.place)
@@ -135,7 +135,7 @@ def test_the_list_of_a_file_with_more_than_32_bits_is_right(size, tmp_path):
         for each in members:
             writer.write(each.listed(zlib.crc32(bytes(7))))
         length = writer.tell() - start
-        writer.write(zip_writer._end(2, start, length))
+        writer.write(packing._end(2, start, length))
     assert (tmp_path / "a.zip").stat().st_size == zip_size(manifest)
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert [each.file_size for each in archive.infolist()] == [size, 7]
