@@ -14,8 +14,13 @@ from pathlib import Path
 
 from localreg.filesystem.c_library import c_function
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ctypes import _NamedFuncPointer
+
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+_NO_SYNC_OF_ALL = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL})  # forbidden in a sandbox
 # Not possible on this file system, for example in a network share.
 _NO_FULL_SYNC = frozenset({errno.EINVAL, errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOSYS})
 
@@ -82,6 +87,16 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_of_all() -> _NamedFuncPointer | None:
+    """Return the call that syncs a whole file system; None where it hides errors, or is missing.
+
+    Linux reports errors of writing by it since 5.8.
+    """
+    numbers = os.uname().release.split(".") if hasattr(os, "uname") else []
+    release = tuple(int(each) for each in numbers[:2] if each.isdecimal())
+    return c_function("syncfs") if release >= (5, 8) else None
+
+
 def sync_tree(folder: Path, opened: int | None = None) -> None:
     """Sync a folder with all files below it: by one call where the system has one.
 
@@ -89,12 +104,17 @@ def sync_tree(folder: Path, opened: int | None = None) -> None:
         opened: the folder, opened by `open_for_sync` before the first file was written. Then no
             error of a write is missed.
     """
-    syncfs = c_function("syncfs")
+    syncfs = sync_of_all()
     if syncfs is not None:
         descriptor = os.open(folder, os.O_RDONLY) if opened is None else opened
         try:
             if syncfs(descriptor) == 0:
                 return
+            import ctypes
+
+            number = ctypes.get_errno()
+            if number not in _NO_SYNC_OF_ALL:  # the next sync would not report it again
+                raise OSError(number, os.strerror(number), str(folder))
         finally:
             if opened is None:
                 os.close(descriptor)
@@ -110,7 +130,7 @@ def open_for_sync(folder: Path) -> Iterator[int | None]:
 
     The call that syncs everything reports errors only to who opened the folder before them.
     """
-    if c_function("syncfs") is None:
+    if sync_of_all() is None:
         yield None
         return
     descriptor = os.open(folder, os.O_RDONLY)

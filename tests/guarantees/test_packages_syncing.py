@@ -88,20 +88,60 @@ class Order:
         return any(after < when < before for when in times)
 
 
-def order_of(root, source, what, folder):
-    """Return what adding, updating or getting a package did."""
+def traced(root, source, what, folder, *options):
+    """Run one piece of work under strace; return the process, and the log of its calls.
+
+    Args:
+        options: further options of strace, or a command before Python.
+    """
     log = folder / "calls"
-    words = ["strace", "-f", "-y", "-s", "4096", "-e", f"trace={CALLS}", "-o", str(log)]
+    words = ["strace", "-f", "-y", "-s", "4096", "-e", f"trace={CALLS}", "-o", str(log), *options]
     words += [sys.executable, "-c", WORK, str(root), str(source), what]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    return done, log.read_text(errors="replace").splitlines()
+
+
+def order_of(root, source, what, folder, *options):
+    """Return what adding, updating or getting a package did."""
+    done, log = traced(root, source, what, folder, *options)
     assert done.returncode == 0, done.stderr[-2000:]
-    return Order(log.read_text(errors="replace").splitlines())
+    return Order(log)
 
 
 @pytest.fixture
 def root(tmp_path):
     Registry(tmp_path / "registry").close()
     return tmp_path / "registry"
+
+
+def test_an_old_system_that_hides_errors_syncs_each_file(root, tmp_path):
+    """Before 5.8 Linux reports no error of writing to who syncs everything."""
+    old = ("setarch", os.uname().machine, "--uname-2.6")
+    order = order_of(root, plant(tmp_path / "net", TREE), "add", tmp_path, *old)
+    assert order.everything == []
+    store = str(root / "blobs" / "sha256")
+    for when, path, name in (each for each in order.named if each[2].startswith(store)):
+        last = max(time for time, written in order.written if written == path)
+        assert order.is_synced(path, last, when), f"the bytes of {name} before its name"
+
+
+def test_bytes_that_cannot_be_written_are_not_acknowledged(root, tmp_path):
+    """To sync them once more would say that all is well."""
+    failing = ("-e", "inject=syncfs:error=EIO")
+    done, _ = traced(root, plant(tmp_path / "net", TREE), "add", tmp_path, *failing)
+    assert done.returncode == 1
+    assert "localreg.errors.StorageError" in done.stderr
+    with Registry(root) as registry:
+        assert registry.models() == []
+
+
+def test_a_sandbox_that_forbids_to_sync_everything_syncs_each_file(root, tmp_path):
+    """Some lists of allowed calls do not have it."""
+    forbidden = ("-e", "inject=syncfs:error=EPERM")
+    order = order_of(root, plant(tmp_path / "net", TREE), "add", tmp_path, *forbidden)
+    synced = {path for _, path in order.synced}
+    files = {path for _, path, name in order.named if "/blobs/sha256/" in name}
+    assert files <= synced
 
 
 @pytest.mark.parametrize("what", ["add", "update"])

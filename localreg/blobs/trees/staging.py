@@ -12,7 +12,6 @@ from localreg.blobs.staging import hashing, staging
 from localreg.blobs.trees.listing import Entry
 from localreg.errors import SourceNotFoundError
 from localreg.filesystem import syncing
-from localreg.filesystem.c_library import c_function
 from localreg.filesystem.plain_files import FileStatus, changed, status_of
 from localreg.filesystem.portable_files import make_readonly
 from localreg.values.frozen import Frozen
@@ -97,7 +96,7 @@ class _Staging:
         self._prefix = f"{folder}{os.sep}"
         self._mode = mode
         self._durable = durable
-        self._one_by_one = durable and c_function("syncfs") is None
+        self._one_by_one = durable and syncing.sync_of_all() is None
         self._group = group
         self._held = held
         self._report = report

@@ -10,10 +10,9 @@ from localreg import log
 from localreg.blobs.staging import hashing, staging
 from localreg.blobs.trees.staging import StagedFile
 from localreg.errors import LocalregError
-from localreg.filesystem.c_library import c_function
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import remove_file
-from localreg.filesystem.syncing import open_for_sync, sync_tree
+from localreg.filesystem.syncing import open_for_sync, sync_of_all, sync_tree
 from localreg.operations.weights.ingest import inside_of
 from localreg.registry import OpenRegistry
 from localreg.store.rows import blob_rows
@@ -110,7 +109,7 @@ def _copied(
 ) -> tuple[Gathered, StagedFile | None]:
     row, why = wanted.row, ""
     # Where one call syncs everything, a file needs no sync of its own, unless it is large.
-    alone = row.size > staging.SYNC_STEP or c_function("syncfs") is None
+    alone = row.size > staging.SYNC_STEP or sync_of_all() is None
     for source in wanted.sources():
         try:
             with disk_errors("keeping weights", source):
