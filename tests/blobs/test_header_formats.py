@@ -206,14 +206,17 @@ def test_external_data_of_constants_and_inner_graphs_are_named(tmp_path):
     assert facts["parameters"] == 4
 
 
-KINDS = [kind for kind in onnx_header.TYPES if kind not in (8, 14, 15, 27, 28)]
+# Texts and complex numbers apart. Older versions of the library have fewer types.
+KINDS = [
+    kind
+    for kind in onnx_header.TYPES
+    if kind not in (8, 14, 15, 27, 28) and kind in TensorProto.DataType.values()
+]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: onnx_header.TYPES[kind][0])
 @pytest.mark.parametrize("raw", [True, False])
 def test_tensors_of_every_type_match_their_bytes(kind, raw, tmp_path):
-    if kind not in TensorProto.DataType.values():
-        pytest.skip(f"this version of onnx has no type {kind}")
     bits = onnx_header.TYPES[kind][1]
     values = bytes((5 * bits + 7) // 8) if raw else [0] * 5
     tensor = helper.make_tensor("t", kind, [5], values, raw=raw)
