@@ -46,19 +46,20 @@ class Artifact:
 
     @property
     def size(self) -> int:
-        """Its size in bytes."""
-        return self._record().size
+        """Its size in bytes; of a package that of its files."""
+        return self._record().bytes
 
     @property
     def hash(self) -> str:
-        """sha256 of its bytes, as 64 hex digits."""
+        """sha256 of its bytes, or of the manifest of a package, as 64 hex digits."""
         return self._record().digest
 
     @property
     def url(self) -> str:
         """The ``file://`` URL of the registry's own copy, which moves with the directory."""
+        record = self._record()
         return operations.tasks.artifacts.local_path(
-            self._chain, self._registry, self._record(), extract=False
+            self._chain, self._registry, record, extract=record.total is not None
         ).as_uri()
 
     @property
@@ -83,10 +84,10 @@ class Artifact:
         raise_on_error: bool = False,
         force_download: bool = False,
     ) -> str | None:
-        """Return the path of a read-only file, or of the folder of an unpacked package.
+        """Return the path of a read-only file, or of the folder of a package.
 
         Args:
-            extract_archive: unpack an archive.
+            extract_archive: unpack an archive. With False, a package is given as a zip.
             raise_on_error: raise errors, instead of a warning and None.
             force_download: ignored: the artifact is in the registry.
 
@@ -123,7 +124,7 @@ class Artifact:
             CorruptBlobError: (a ValueError) its bytes are damaged or missing.
         """
         record = self._record()
-        extract = record.kind == "package"
+        extract = record.total is not None and deserialization_function is None
         path = operations.tasks.artifacts.local_path(
             self._chain, self._registry, record, extract=extract
         )

@@ -12,8 +12,9 @@ from localreg.errors import InvalidValueError, NotFoundError
 from localreg.filesystem.given_paths import absolute, check_path
 from localreg.operations.finding.references import require_task
 from localreg.operations.weights.ingest import taken_in
-from localreg.operations.weights.local_copies import unpacked
+from localreg.operations.weights.local_copies import unpacked, verifies_always
 from localreg.operations.weights.locations import local_file
+from localreg.operations.weights.package_copies import package_folder
 from localreg.operations.weights.sources import Source
 from localreg.plots.options import as_json
 from localreg.registry import Chain, OpenRegistry
@@ -23,6 +24,10 @@ from localreg.values.frozen import Frozen
 from localreg.values.paths import check_utf8
 from localreg.values.records import ArtifactRecord, Json
 from localreg.values.urls import is_folder, safe_filename
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.blobs.staging.staging import Mode
 
 JSON_LIMIT = 100_000_000
 PREVIEW = 10_000  # characters
@@ -73,9 +78,8 @@ def prepare(
     path = _path_of(value)
     if path is not None:
         moved = move and not is_folder(path)
-        filename = safe_filename(str(path))
-        filename = f"{filename}.zip" if is_folder(path) else filename
-        source = Source(path=path, filename=filename, mode="move" if moved else "copy")
+        mode: Mode = "move" if moved else "copy"
+        source = Source(path=path, filename=safe_filename(str(path)), mode=mode)
         return Prepared(source, "package" if is_folder(path) else "file", None)
     return _prepare_value(stem, value, ending)
 
@@ -247,12 +251,21 @@ def local_path(
 ) -> Path:
     """Return the path of a read-only file with an artifact, or of the folder of a package.
 
+    Args:
+        extract: unpack an archive. With False, a package is an archive.
+
     Raises:
         CorruptBlobError: the bytes are damaged or missing.
         ArchiveError: the archive is broken, unsafe or too large.
     """
     from localreg.blobs.archives.unpacking import is_archive
 
+    if found.total is not None:
+        if extract:
+            return package_folder(chain, registry, found.digest, verify=verifies_always())
+        from localreg.operations.weights.archives_on_demand import archive_of
+
+        return archive_of(chain, registry, found.digest, found.filename)
     path = local_file(chain, registry, found.digest, found.size, found.filename)
     if extract and is_archive(path.name):
         return unpacked(chain, found.digest, path)
