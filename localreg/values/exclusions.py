@@ -21,6 +21,7 @@ IGNORE_FILE = ".localregignore"
 # Left out of every folder: what version control, Python and downloads put beside a model.
 ALWAYS = (".git", "__pycache__", ".cache/huggingface", f"/{IGNORE_FILE}")
 
+_WILDCARD = re.compile(r"[*?\[]")
 _SET = re.compile(r"\[!?+.[^\]]*\]", re.DOTALL)  # a ] that comes first belongs to the set
 _RANGE = re.compile(r"(.)-(.)", re.DOTALL)
 
@@ -97,26 +98,33 @@ def matcher(exclusions: Iterable[Exclusion]) -> Callable[[str, bool], bool]:
 
 
 class _Matcher:
+    """Matches paths. What has no wildcard is looked up: that is faster, and the usual case."""
+
     def __init__(self, exclusions: list[Exclusion]) -> None:
-        names = [translate(each.parts[0]) for each in exclusions if not each.from_top]
+        plain = [each for each in exclusions if not any(map(_WILDCARD.search, each.parts))]
+        wild = [each for each in exclusions if each not in plain]
+        self._plain_names = {each.parts[0] for each in plain if not each.from_top}
+        self._plain_paths = {"/".join(each.parts) for each in plain if each.from_top}
+        names = [translate(each.parts[0]) for each in wild if not each.from_top]
         self._names = re.compile("|".join(names)) if names else None
         self._paths = [
-            [re.compile(translate(part)) for part in each.parts]
-            for each in exclusions
-            if each.from_top
+            [re.compile(translate(part)) for part in each.parts] for each in wild if each.from_top
         ]
 
     def matches(self, path: str) -> bool:
-        if self._names is not None and self._names.match(path.rpartition("/")[2]):
+        name = path.rpartition("/")[2]
+        if name in self._plain_names or path in self._plain_paths:
             return True
-        # Asked for each file of a folder: nearly all of them end here, or at their first part.
-        depth = path.count("/") + 1
-        for each in self._paths:
-            if len(each) == depth and each[0].match(path.partition("/")[0]):
-                parts = path.split("/")
-                if all(one.match(part) for one, part in zip(each, parts, strict=True)):
-                    return True
-        return False
+        if self._names is not None and self._names.match(name):
+            return True
+        if not self._paths:
+            return False
+        parts = path.split("/")
+        return any(
+            len(each) == len(parts)
+            and all(one.match(part) for one, part in zip(each, parts, strict=True))
+            for each in self._paths
+        )
 
 
 def _check(part: str, where: str, text: str) -> None:

@@ -14,6 +14,7 @@ from localreg.store.rows.checked_values import (
     TEXT,
     WHOLE,
     Columns,
+    is_digest,
     object_of,
     or_null,
 )
@@ -33,7 +34,6 @@ _CONTENTS = Columns(
 _COUNTS = Columns("blob", digest=DIGEST, files=COUNT)
 _NUMBERS = Columns("tree_file", changed=COUNT, added=COUNT, removed=COUNT)
 _DIGESTS = Columns("blob", digest=DIGEST)
-_STATES = Columns("blob", digest=DIGEST, size=COUNT, ctime=or_null(WHOLE))
 _TREE = "(SELECT pk FROM blob WHERE digest = ?)"
 
 
@@ -74,13 +74,15 @@ def is_recorded(connection: Connection, digest: str, total: int, count: int) -> 
 
 def states(connection: Connection, digest: str) -> list[tuple[str, int, int | None]]:
     """Return the digest, size and recorded change time of the blob of each file of a package."""
-    return _STATES.all(
-        connection,
+    sql = (
         "SELECT b.digest, b.size, b.ctime FROM tree_file f JOIN blob b ON b.pk = f.blob "
-        f"WHERE f.tree = {_TREE}",
-        (digest,),
-        key=digest,
+        f"WHERE f.tree = {_TREE}"
     )
+    rows = connection.execute(sql, (digest,)).fetchall()
+    # The digests become paths. The rest is compared with what is on the disk, and needs no check.
+    if not all(is_digest(row[0]) for row in rows):
+        _DIGESTS.all(connection, sql.replace(", b.size, b.ctime", ""), (digest,), key=digest)
+    return rows
 
 
 def entries(connection: Connection, digest: str) -> list[tuple[str, int, int, int | None]]:
