@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,6 +46,7 @@ Entry = tuple[str, int, int, "int | None"]
 # Returns the path of a file's sound bytes, and True if they may be linked to.
 Find = Callable[[PackageFile], "tuple[str, bool]"]
 
+_THERE = (errno.EEXIST, errno.ENOTEMPTY)
 _SHOWN = 5  # differences in a message
 _RUN = 0o100  # the bit of the owner
 _KIND_AND_RUN = 0o170_000 | _RUN
@@ -428,8 +430,9 @@ def put_in_place(
             moved = quarantine(store, digest, place)
         try:
             temporary.rename(place)
-        except OSError:
-            if not os.path.lexists(place):
+        except OSError as error:
+            # It was there, and may have been moved away since.
+            if error.errno not in _THERE and not os.path.lexists(place):
                 raise
             return False, moved
         store.sync(trees)

@@ -264,7 +264,11 @@ class _Package:
                 if known is not None:
                     return known
             for _ in range(_TRIES):
-                wrong = [] if seen is None else self.differences(blobs, place)
+                try:
+                    wrong = [] if seen is None else self.differences(blobs, place)
+                except FileNotFoundError:  # it was moved away meanwhile
+                    seen = local_tree.seen_at(place)
+                    continue
                 if seen is not None and not wrong:
                     return place
                 if self._is_made(blobs, seen, wrong):
