@@ -92,15 +92,23 @@ def import_model(
             from localreg.operations.weights.ingest import taken_in
             from localreg.operations.weights.other_files import other_files
             from localreg.operations.weights.sources import Source
+            from localreg.operations.weights.unpacking import taken_in_as_package
 
+            unpacks = description.package and not inside and not is_folder(parsed.path)
             name = origin.filename
             source = Source(path=parsed.path, filename=name, wanted=pin, progress=progress)
             if others := other_files(source):
                 log.warning("%s", others)
-            return taken_in(chain, source)
+            return taken_in_as_package(chain, source) if unpacks else taken_in(chain, source)
         from localreg.operations.weights.fetching import Wish, fetched
 
-        wish = Wish(url=parsed.text, filename=origin.filename, wanted=pin, progress=progress)
+        wish = Wish(
+            url=parsed.text,
+            filename=origin.filename,
+            wanted=pin,
+            package=description.package,
+            progress=progress,
+        )
         return fetched(chain, wish)
 
     return known_or_new(chain, parsed, pin, make, take if kept else None)
@@ -147,7 +155,11 @@ def known_or_new(
         ours = _known_in(chain.first, change.connection, url)
         if ours is not None and _becomes_kept(change, ours, held, package=is_folder(url.path)):
             return ours.imported(shown)
-        if ours is None and known is not None and _has_bytes(chain, known, held.digest):
+        if (
+            ours is None
+            and known is not None
+            and _has_bytes(chain, known, held.archive or held.digest)
+        ):
             return known.imported(shown)  # an upstream registry has the model
         return Imported(chain.first, make(change, held), known=False, url=shown)
 
@@ -162,7 +174,12 @@ class _Known(Frozen):
     @property
     def digest(self) -> str | None:
         """The sha256 of the weights, or None if it is not known."""
-        return None if self.weights is None else self.weights.pinned or self.weights.digest
+        return None if self.weights is None else self.weights.pinned or self.served
+
+    @property
+    def served(self) -> str | None:
+        """The sha256 of what is at the URL: of a package the archive's, if it came from one."""
+        return None if self.weights is None else self.weights.archive or self.weights.digest
 
     def imported(self, url: str) -> Imported:
         """Return the result of an import that finds this model."""
@@ -182,17 +199,20 @@ def _check_pinned(known: _Known, pin: str | None, url: str) -> None:
 
 
 def _has_bytes(chain: Chain, known: _Known, digest: str | None) -> bool:
-    """Return True if a registry keeps the weights of a model, and they have this sha256."""
+    """Return True if a registry keeps the weights of a model, and they have this sha256.
+
+    Args:
+        digest: of a package its archive's, if it came from one.
+    """
     from localreg.operations.weights.locations import holder
+    from localreg.operations.weights.packages import known_package
 
     weights = known.weights
-    return (
-        weights is not None
-        and weights.kept
-        and weights.digest is not None
-        and weights.digest == digest
-        and holder(chain, weights.digest, weights.size) is not None
-    )
+    if weights is None or not weights.kept or weights.digest is None or known.served != digest:
+        return False
+    if weights.tree and weights.archive is not None:
+        return known_package(chain, weights.digest) is not None
+    return holder(chain, weights.digest, weights.size) is not None
 
 
 def _has_bytes_now(chain: Chain, known: _Known, url: WeightsURL, pin: str | None) -> bool:
@@ -202,7 +222,7 @@ def _has_bytes_now(chain: Chain, known: _Known, url: WeightsURL, pin: str | None
     """
     from localreg.operations.weights.known_digests import known_digest, status_of
 
-    digest = None if known.weights is None else known.weights.digest
+    digest = known.served
     if pin not in (None, digest):
         return False
     if url.path is not None:
@@ -220,7 +240,8 @@ def _becomes_kept(change: Change, known: _Known, held: Held, *, package: bool) -
         package: the bytes are the archive of a folder, to which the model only points.
     """
     weights = known.weights
-    if weights is None or known.digest not in (None, held.digest) or (package and not weights.kept):
+    found = held.archive or held.digest
+    if weights is None or known.digest not in (None, found) or (package and not weights.kept):
         return False
     if not weights.kept:
         payload: Json = {

@@ -13,7 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from localreg import log
-from localreg.blobs.archives.unpacking import limits_from_environment, remove_tree, unpack
+from localreg.blobs.archives.unpacking import (
+    is_archive,
+    limits_from_environment,
+    remove_tree,
+    unpack,
+)
 from localreg.blobs.local_files.copying import replacing
 from localreg.blobs.staging.hashing import file_digest
 from localreg.blobs.trees import local_tree
@@ -25,7 +30,7 @@ from localreg.errors import (
     StorageFullError,
 )
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import content_of, status_of
+from localreg.filesystem.plain_files import content_of, plain_status, status_of
 from localreg.operations.finding.upstream import read_each
 from localreg.operations.weights.package_copies import package_folder
 from localreg.operations.weights.packages import (
@@ -124,6 +129,31 @@ def taken_in_archive(chain: Chain, archive: Archive) -> Iterator[tuple[Change, H
         with taken_in_package(chain, source) as (change, held):
             tree_rows.record_unpacked(change.connection, archive.digest, held.digest)
             yield change, replace(held, archive=archive.digest, archive_size=archive.size)
+
+
+@contextmanager
+def taken_in_as_package(chain: Chain, source: Source) -> Iterator[tuple[Change, Held]]:
+    """Keep the files of an archive of the user; any other file is kept as it is.
+
+    The archive itself is not kept. The expected sha256 is that of the archive.
+
+    Raises:
+        SourceNotFoundError, DigestMismatchError, ArchiveError: nothing was kept.
+    """
+    from localreg.operations.weights import ingest
+
+    path = source.path
+    if path is None or not is_archive(path.name):
+        with ingest.taken_in(chain, source) as taken:
+            yield taken
+        return
+    chain.first.store.check_writable()
+    with disk_errors("keeping weights", path):
+        hashed = status_of(plain_status(path, "weights_url"))
+    found = ingest.digest_of(chain.first, source)
+    archive = Archive(found.digest, found.size, path, path.name, hashed)
+    with taken_in_archive(chain, archive) as (change, held):
+        yield change, replace(held, filename=source.filename)
 
 
 def unpacked_folder(chain: Chain, archive: Archive, *, verify: bool) -> Path:

@@ -212,6 +212,54 @@ def test_an_archive_with_nothing_in_it_is_an_error(registry, site):
         StorageManager.get_local_copy(site.url("/bert.zip"), raise_on_error=True)
 
 
+# kept at once -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_an_imported_archive_is_kept_as_its_files(remote, registry, site, tmp_path):
+    """With copy=True; the pin is the archive's, and the archive may be deleted."""
+    path = tmp_path / "bert.tar.gz"
+    path.write_bytes(data := tar_of(FILES))
+    site.files["/bert.tar.gz"] = data
+    url = site.url("/bert.tar.gz") if remote else path
+    with pytest.raises(DigestMismatchError):
+        InputModel.import_model(url, is_package=True, copy=True, expected_sha256="0" * 64)
+    assert blobs(registry.path) == []
+    options = {"is_package": True, "copy": True, "expected_sha256": sha256(data)}
+    model = InputModel.import_model(url, name="bert", **options)
+    assert InputModel.import_model(url, **options).id == model.id
+    found = "SELECT tree, archive, archive_size, kept FROM weights"
+    assert rows(registry, found) == [(1, sha256(data), len(data), 1)]
+    assert model.size == sum(map(len, FILES.values()))
+    path.unlink()
+    site.files.clear()
+    assert contents(model.get_local_copy(raise_on_error=True)) == FILES
+    assert registry.verify(full=True).ok
+    registry.gc(grace_seconds=0, dry_run=False)
+    assert contents(model.get_local_copy(raise_on_error=True)) == FILES
+
+
+def test_a_model_that_points_to_an_archive_keeps_it_later(registry, tmp_path):
+    path = tmp_path / "bert.zip"
+    path.write_bytes(zip_of(FILES))
+    model = InputModel.import_model(path, name="bert", is_package=True)
+    kept = InputModel.import_model(path, is_package=True, copy=True)
+    assert kept.id == model.id
+    path.unlink()
+    assert contents(model.get_local_copy(raise_on_error=True)) == FILES
+
+
+def test_a_changed_archive_is_another_model(registry, tmp_path):
+    path = tmp_path / "bert.zip"
+    path.write_bytes(zip_of(FILES))
+    first = InputModel.import_model(path, name="bert", is_package=True, copy=True)
+    path.write_bytes(zip_of(CHANGED))
+    second = InputModel.import_model(path, name="bert", is_package=True, copy=True)
+    assert first.id != second.id
+    assert contents(first.get_local_copy(raise_on_error=True)) == FILES
+    assert contents(second.get_local_copy(raise_on_error=True)) == CHANGED
+
+
 # files outside, and torn reads ------------------------------------------------------------
 
 
