@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import unicodedata
 from pathlib import Path
 
 from localreg.blobs.archives.members import Member, broken, members, refused
@@ -191,10 +190,6 @@ class _Unpacking:
             self._archive,
             f"it unpacks to more than {what}; if you trust it, set {variable} to allow more",
         )
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def remove_tree(folder: Path) -> None:

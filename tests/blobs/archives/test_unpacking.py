@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 
 from localreg.blobs.archives.unpacking import (
     Limits,
-    differences,
     is_archive,
     limits_from_environment,
     remove_tree,
@@ -548,40 +547,6 @@ def test_limits_come_from_the_environment(monkeypatch):
         monkeypatch.setenv("LOCALREG_UNPACK_RATIO", wrong)
         with pytest.raises(InvalidValueError, match="LOCALREG_UNPACK_RATIO"):
             limits_from_environment()
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_differences_between_a_folder_and_its_archive_are_listed(ending, place, tmp_path):
-    tree = laid_out(unpacked(place, ending, archive_of(ending, FILES.items())), place / "tree")
-    archive = place / f"archive{ending}"
-    assert differences(archive, archive.name, tree) == []
-    for path in (tree, tree / "weights"):
-        path.chmod(0o755)
-    (tree / "config.json").unlink()
-    (tree / "extra").write_bytes(b"1")
-    (tree / "weights" / "a.bin").chmod(0o644)
-    (tree / "weights" / "a.bin").write_bytes(FILES["weights/a.bin"][::-1])
-    (tree / "weights" / "empty").unlink()
-    (tree / "weights" / "empty").symlink_to(tmp_path)
-    found = differences(archive, archive.name, tree)
-    assert sorted(found) == [
-        "config.json is missing",
-        "extra is not in the archive",
-        "weights/a.bin has other bytes",
-        "weights/empty has other bytes",
-    ]
-
-
-def test_a_file_that_grew_or_became_a_link_differs_from_its_archive(place, tmp_path):
-    tree = laid_out(unpacked(place, ".zip", zip_of([("a", b"12"), ("b", b"12")])), place / "tree")
-    tree.chmod(0o755)
-    (tree / "a").chmod(0o644)
-    (tree / "a").write_bytes(b"123")
-    (tree / "b").unlink()
-    (tmp_path / "in" / "same").write_bytes(b"12")
-    (tree / "b").symlink_to(tmp_path / "in" / "same")
-    found = differences(place / "archive.zip", "archive.zip", tree)
-    assert found == ["a has other bytes", "b has other bytes"]
 
 
 def test_a_read_only_tree_is_removed_and_links_are_not_followed(place, tmp_path):
