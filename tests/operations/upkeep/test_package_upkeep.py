@@ -252,14 +252,15 @@ def test_a_large_package_is_deleted_in_few_transactions(tmp_path, folder):
         assert sum(statements.values()) < 400
 
 
-def test_gc_and_adding_the_same_package_end_with_all_of_it_or_an_error(tmp_path, folder, children):
-    """In each round both begin at once; what was added last is whole."""
+@pytest.mark.parametrize("delete", [False, True], ids=["gc", "removal"])
+def test_a_package_that_is_deleted_and_added_at_once_is_whole(delete, tmp_path, folder, children):
+    """In each round all processes begin at once: one deletes, two add the same package."""
     source = folder("a", **{f"f{number}": str(number) for number in range(40)})
     root = tmp_path / "registry"
     with Registry(root) as registry:
         registry.add(source, "m")
 
-    def race(number, barrier, root, source):
+    def race(number, barrier, root, source, delete):
         from localreg import InputModel, Registry
 
         with Registry(root) as registry:
@@ -267,7 +268,7 @@ def test_gc_and_adding_the_same_package_end_with_all_of_it_or_an_error(tmp_path,
                 barrier.wait()
                 if number == 0:
                     for model in registry.models():
-                        InputModel.remove(model, delete_weights_file=False)
+                        InputModel.remove(model, delete_weights_file=delete)
                     registry.gc(grace_seconds=0, dry_run=False)
                 else:
                     model = registry.add(source, "m")
@@ -277,7 +278,7 @@ def test_gc_and_adding_the_same_package_end_with_all_of_it_or_an_error(tmp_path,
                     assert found.ok, found
         return number
 
-    assert children.crowd(3, race, root, source) == [0, 1, 2]
+    assert children.crowd(3, race, root, source, delete) == [0, 1, 2]
     check_sound(root)
 
 
