@@ -703,3 +703,29 @@ def test_files_that_a_user_put_into_a_folder_outlive_its_package(registry, folde
         assert (kept / "mine").read_text() == "mine"
         assert "quarantine" in [each.what for each in doctor.examine(registry._chain)]
         shutil.rmtree(kept)
+
+
+def test_the_zip_that_was_uploaded_of_a_package_does_not_keep_it(registry, folder):
+    """Its bytes are not here, and localreg made it: it would not bring the package back."""
+    model = registry.add(folder("a"), "m")
+    with registry.db.conn as connection:
+        connection.execute(
+            "INSERT INTO unpacked SELECT ?, pk, 1 FROM blob WHERE digest = ?",
+            ("0" * 64, model.digest),
+        )
+    InputModel.remove(model, delete_weights_file=False)
+    registry.gc(grace_seconds=0, dry_run=False)
+    assert blobs(registry.path) == []
+
+
+def test_a_file_that_was_used_longer_than_its_package_waits_alone(registry, folder, write_file):
+    package = registry.add(folder("a"), "m")
+    single = registry.add(write_file("w", "weights"), "single")
+    InputModel.remove(package, delete_weights_file=False)
+    with registry.db.conn as connection:  # long ago
+        connection.execute("UPDATE blob SET unreferenced = 1 WHERE unreferenced IS NOT NULL")
+    InputModel.remove(single, delete_weights_file=False)
+    assert len(registry.gc(dry_run=False).garbage) == 1
+    assert contents(registry) == {"weights"}
+    registry.restore(single.id)
+    assert registry.verify(full=True).ok
