@@ -78,6 +78,7 @@ QUERIES = (
 CALLS = {
     "blob_rows:facts": lambda c: blob_rows.facts(c, DIGEST),
     "blob_rows:record_upstream": lambda c: blob_rows.record_upstream(c, DIGEST, 1, "/", None),
+    "blob_rows:record_elsewhere": lambda c: blob_rows.record_elsewhere(c, DIGEST, 1),
     "blob_rows:record_sizes": lambda c: blob_rows.record_sizes(c, {DIGEST: 1}),
     "blob_rows:kept": lambda c: blob_rows.kept(c, DIGEST),
     "blob_rows:mark_unreferred": lambda c: blob_rows.mark_unreferred(c, [DIGEST]),
