@@ -1,4 +1,4 @@
-"""P1, P4, P8, P11, P30: processes that do anything and are killed lose and leave nothing."""
+"""P1, P4, P8, P11, P28, P30: processes that do anything and are killed lose and leave nothing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from contextlib import suppress
 import pytest
 from support.contents import check_sound, unaccounted
 from support.proofs import TIMES
+from support.trees import File, digest_of, look, plant
 
 from localreg import Registry, Task
 from localreg.filesystem.temporary_owners import owner_mark
 
 PROCESSES, SECONDS = (4, 4) if TIMES == 1 else (16, 60)
+PACKAGES = {  # they share files
+    "pkg": {"a": File(b"a" * 1_000), "b": File(b"b" * 1_000), "run.sh": File(b"#!", True)},
+    "pkg2": {"a": File(b"a" * 1_000), "deep/b": File(b"b" * 1_000), "logs": None},
+}
 
 
 def operate(root, number, seed):
@@ -32,7 +37,8 @@ def operate(root, number, seed):
 
     chance = random.Random(seed)
     folder = Path(root).parent
-    sources = [str(folder / f"{each}.bin") for each in range(6)] + [str(folder / "pkg")]
+    packages = [str(folder / "pkg"), str(folder / "pkg2")]
+    sources = [str(folder / f"{each}.bin") for each in range(6)] + packages
     mine = {}  # what this process made, and has not removed
 
     def say(what, **facts):
@@ -66,6 +72,18 @@ def operate(root, number, seed):
         model = OutputModel(task, name=f"kept{number}")
         model.update_weights(chance.choice(sources[:6]), keep_last=2)
         say("model", id=model.id, digest=None)
+
+    def package():
+        model = OutputModel(task, name=f"package{number}")
+        model.update_weights_package(
+            weights_path=chance.choice(packages), keep_last=1, auto_delete_file=False
+        )
+        say("model", id=model.id, digest=model.digest)
+
+    def artifact_package():
+        name = f"p{chance.randrange(2)}"
+        task.upload_artifact(name, Path(chance.choice(packages)), wait_on_upload=True)
+        say("artifact", id=task.id, name=name)
 
     def edit(model):
         tags = sorted({f"t{chance.randrange(9)}" for _ in range(3)})
@@ -112,7 +130,8 @@ def operate(root, number, seed):
         problems = registry.verify(full=chance.random() < 0.2).problems
         assert problems == (), problems
 
-    alone = [add, add, refer, upload, update, artifact, collect, prune, verify]
+    alone = [add, add, refer, upload, update, artifact, package, artifact_package,
+             collect, prune, verify]  # fmt: skip
     on_models = [edit, edit, read, read, remove, archive, report, page]
     while True:
         if mine and chance.random() < 0.6:
@@ -189,9 +208,8 @@ def test_random_operations_under_kills(tmp_path, children):
     """Nothing acknowledged is lost, events have no gap, all is sound, and gc leaves nothing."""
     for number in range(6):
         (tmp_path / f"{number}.bin").write_bytes(os.urandom(2_000 * (number + 1)))
-    (tmp_path / "pkg").mkdir()
-    for name in ("a", "b"):
-        (tmp_path / "pkg" / name).write_bytes(os.urandom(1_000))
+    for name, tree in PACKAGES.items():
+        plant(tmp_path / name, tree)
     root = tmp_path / "registry"
     Registry(root, durability="fast").close()
     seed = 1 if TIMES == 1 else random.randrange(10**6)
@@ -218,6 +236,7 @@ def test_random_operations_under_kills(tmp_path, children):
         done = registry.gc(grace_seconds=0, dry_run=False)
         assert done.failed == ()
         found = {each.id: each for each in registry.models(archived=True)}
+        trees = {digest_of(tree): tree for tree in PACKAGES.values()}
         for each in map(promises, said):
             models, tags, gone, archived, tasks, artifacts, uploads = each
             assert models.keys() <= found.keys()
@@ -226,6 +245,8 @@ def test_random_operations_under_kills(tmp_path, children):
                 if digest is not None:
                     assert found[model_id].digest == digest
                     assert registry._chain.first.blobs.is_sound(digest)
+                    if digest in trees:
+                        assert look(found[model_id].get_local_copy()) == trees[digest]
             assert {model: found[model].tags for model in tags} == tags
             assert all(found[model].archived for model in archived)
             for task_id in tasks:
