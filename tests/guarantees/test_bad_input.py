@@ -320,7 +320,7 @@ CALLS = {
         lambda at, value: at.registry.add(value),
         [*(each for each in NOT_A_URL if each not in ("x" * 40_000,)), "s3://bucket/new.pt", "/",
          "/dev/null", "/nowhere/at/all", io.StringIO("text")],
-        "weights_url|local|registry itself|device|no file|binary",
+        "weights_url|local|registry itself|device|no file|binary|several files",
     ),
     "Registry.add(mode=)": (
         lambda at, value: at.registry.add(at.file, mode=value),

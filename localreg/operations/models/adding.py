@@ -225,7 +225,7 @@ def _check_files(
         name: of the local folder, by default that of the model.
     """
     if not files:
-        raise InvalidValueError("the list of files is empty", argument="weights_url")
+        raise InvalidValueError("no file is given: the list is empty", argument="weights_url")
     if name is None:
         raise InvalidValueError(
             "several files become one package, which needs a name=; to make a model of each, add "

@@ -21,8 +21,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, tree_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
-from localreg.values.ids import new_id
-from localreg.values.layout import FILES, QUARANTINE, TEMPORARY, TREES
+from localreg.values.layout import FILES, QUARANTINE, TEMPORARY, TREES, quarantined_name
 from localreg.values.manifest import parse_manifest
 from localreg.values.urls import local_path, public_url, scheme_of
 
@@ -232,7 +231,7 @@ def _quarantine(registry: OpenRegistry, digests: Iterable[str]) -> dict[str, lis
                     remove_file(place)
                     continue
                 seen.add((file.st_dev, file.st_ino))
-                target = blobs.make_folder(QUARANTINE) / f"{digest}.{new_id()[:8]}"
+                target = blobs.make_folder(QUARANTINE) / quarantined_name(digest)
                 with suppress(FileNotFoundError):  # deleted meanwhile
                     place.rename(target)
                     moved[digest].append(target)
