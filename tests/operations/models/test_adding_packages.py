@@ -46,7 +46,7 @@ def test_files_that_are_moved_are_gone(localreg_registry, folder):
 @pytest.mark.parametrize(
     ("files", "more", "error", "words"),
     [
-        ((), {}, InvalidValueError, "the list of files is empty"),
+        ((), {}, InvalidValueError, "the list is empty"),
         (("a.bin", "b.log"), {"name": None}, InvalidValueError, "needs a name="),
         (("a.bin", "b.log"), {"mode": "reference"}, InvalidValueError, "by reference"),
         (("a.bin", ".git"), {}, InvalidValueError, "is a folder, .* add a folder that holds all"),
