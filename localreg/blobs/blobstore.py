@@ -29,7 +29,7 @@ class Kept(Frozen):
 
     Attributes:
         ctimes: the change times of the blobs' files in nanoseconds, in the order of the files.
-        new: the paths of the blobs that were not there before.
+        new: the digests of the blobs that were not there before.
     """
 
     ctimes: list[int]
@@ -99,7 +99,7 @@ class BlobStore(Folders):
                         if each.shared:  # until now it is the user's own file
                             make_readonly_at(Path(each.path), self.group)
                         if found is None:
-                            kept.new.append(place)
+                            kept.new.append(digest)
                         _replace(each.path, place)
                         touched.add(folder)
                         found = os.lstat(place)
@@ -116,8 +116,8 @@ class BlobStore(Folders):
 
         Call it in the same transaction.
         """
-        for place in kept.new:
-            discard(Path(place))
+        for digest in kept.new:
+            discard(self.path(digest))
 
     def _make_blob_folders(self, heads: set[str]) -> dict[str, str]:
         """Return the folders of the blobs whose digests begin like this; make those missing."""

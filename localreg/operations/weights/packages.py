@@ -237,7 +237,7 @@ def record_package(change: Change, staged: StagedPackage, kept: Kept) -> Held:
     if not tree_rows.is_recorded(connection, staged.digest, staged.manifest.total, count):
         tree_rows.record(connection, staged.digest, staged.manifest)
     blob_rows.remember_files(connection, staged.seen)
-    new = {each.parent.name + each.name for each in map(Path, kept.new)}
+    new = set(kept.new)
     return Held(
         staged.digest,
         staged.size,
