@@ -54,7 +54,7 @@ def part_of(name: str) -> tuple[str, int, int, str] | None:
     >>> part_of("model.safetensors") is None
     True
     """
-    found = _PART.match(name)
+    found = _PART.match(name) if "-of-" in name else None  # most names have none
     if found is None:
         return None
     before, number, count, after = found.groups()

@@ -52,6 +52,6 @@ def _number(field: bytes) -> int | None:
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     text = field.strip(b" \0")
-    if not all(48 <= each < 56 for each in text):
+    if text.strip(b"01234567"):
         return None
     return int(text or b"0", 8)
