@@ -88,7 +88,7 @@ def taken_in_package(chain: Chain, source: Source) -> Iterator[tuple[Change, Hel
     known = None if source.mode == "move" else _known_listing(registry, source, listing)
     if known is not None:
         with registry.store.write() as change:
-            held = _record_known(change, source, known)
+            held = _record_known(registry, change, source, known)
             if held is not None:
                 yield change, held
         if held is not None:
@@ -168,10 +168,16 @@ def _status_of_listing(source: Source, listing: Listing) -> FileStatus | None:
     return FileStatus(found.st_dev, found.st_ino, len(listing.entries), first, second)
 
 
-def _record_known(change: Change, source: Source, known: _Known) -> Held | None:
-    """Record a package that is here already; None if it was deleted meanwhile."""
+def _record_known(
+    registry: OpenRegistry, change: Change, source: Source, known: _Known
+) -> Held | None:
+    """Record a package that is here already; None if bytes of it were deleted meanwhile."""
     connection, digest = change.connection, known.row.digest
     if not tree_rows.is_recorded(connection, digest, known.total, known.count):
+        return None
+    # Pruning the cache deletes bytes, and their rows stay.
+    sizes = {file: size for file, size, _ in tree_rows.states(connection, digest)}
+    if len(registry.blobs.states([*sizes, digest])) != len(sizes.keys() | {digest}):
         return None
     blob_rows.mark_referred(connection, digest)
     _warn_if_missing(source, known.row.facts)
@@ -212,8 +218,11 @@ def keep_files(registry: OpenRegistry, change: Change, staged: StagedPackage) ->
     Returns:
         What was done; None if bytes that the registry had were deleted meanwhile.
     """
-    # A blob is deleted in the transaction in which its row is.
     if not blob_rows.have_rows(change.connection, staged.here):
+        return None
+    # Pruning the cache deletes bytes, and their rows stay. It does so in a transaction, too.
+    states = registry.blobs.states(staged.here)
+    if {digest: size for digest, (size, _) in states.items()} != staged.here:
         return None
     recorded = blob_rows.recorded(change.connection, [each.digest for each in staged.files])
     return registry.blobs.keep_many(staged.files, staged.damaged, recorded)

@@ -491,6 +491,26 @@ def test_a_package_whose_bytes_are_deleted_before_it_is_recorded_is_staged_again
     assert store.blobs.is_sound(sha256(LARGE))
 
 
+def test_bytes_that_are_pruned_before_a_package_is_recorded_are_staged_again(
+    registry, folder, settled
+):
+    """Pruning the cache deletes bytes of packages that URLs serve; their rows stay."""
+    held = take(registry, folder)
+    blobs = registry._chain.first.blobs
+
+    def prune(done, total):
+        if done == total:
+            blobs.delete([sha256(LARGE)], [])
+
+    assert take(registry, folder, progress=prune) == held  # the whole folder is known
+    assert blobs.is_sound(sha256(LARGE))
+    with staged_package(registry._chain, Source(path=folder, filename="pkg")) as staged:
+        assert sha256(LARGE) in staged.here
+        blobs.delete([sha256(LARGE)], [])
+        with registry._chain.first.store.write() as change:
+            assert keep_package(registry._chain.first, change, staged) is None
+
+
 def test_rows_that_are_missing_are_recorded_again(registry, folder, settled):
     held = take(registry, folder)
     before = files_of(registry, held.digest)
