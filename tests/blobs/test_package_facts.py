@@ -40,6 +40,10 @@ def test_files_bytes_and_formats_are_counted():
     ]
 
 
+def test_formats_are_not_shown_if_none_is_known():
+    assert lines(package(**{"a.txt": None, "b.txt": None})) == ["package: 2 files"]
+
+
 def test_a_model_in_two_formats_is_counted_once():
     onnx = {"format": "onnx", "parameters": 9, "dtypes": {"float32": 9}}
     facts = package(**{"onnx/model.onnx": onnx, "model.safetensors": {**SAFETENSORS}})

@@ -67,7 +67,7 @@ def rows(facts: Facts) -> list[tuple[str, str]]:
 def _formats(facts: Facts) -> Iterator[tuple[str, str]]:
     yield str(facts["format"]), _counts(facts)
     formats = facts.get("formats")
-    if isinstance(formats, dict):
+    if isinstance(formats, dict) and formats.keys() != {"other"}:
         yield "formats", ", ".join(f"{name} {count:,}" for name, count in formats.items())
 
 

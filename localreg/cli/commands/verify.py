@@ -52,8 +52,9 @@ def verify_command(
             say(f"Not checked: {counted(found.elsewhere, 'blob')} that only their URLs have.")
         for each in found.incomplete:
             more = f" and {each.more:,} more" if each.more else ""
+            lack = "lacks" if len(each.models) == 1 else "lack"
             say(
-                f"Incomplete: {' '.join(each.models)} lacks "
+                f"Incomplete: {', '.join(each.models)} {lack} "
                 f"{', '.join(map(printable_path, each.missing))}{more}. It was added like this."
             )
     return 0 if found.ok else CORRUPT
