@@ -141,11 +141,7 @@ def _widths(columns: Sequence[Sequence[str]], available: int) -> list[int]:
     """Return the widths of columns that fit a terminal: lines are broken first, then words."""
     gap = 2
     widths = [max(map(len, column)) for column in columns]
-    # A short text, such as "3.0 MB", is one word.
-    words = [
-        max(len(word) for text in column for word in (text.split(" ") if len(text) > 8 else [text]))
-        for column in columns
-    ]
+    words = [max(len(word) for text in column for word in _words(text)) for column in columns]
     passes = (
         (words, widths),
         ([min(word, 8) for word in words], words),  # the longest words are broken first
@@ -158,6 +154,17 @@ def _widths(columns: Sequence[Sequence[str]], available: int) -> list[int]:
                 break
             widths[max(wider, key=lambda each: order[each])] -= 1
     return widths
+
+
+def _words(text: str) -> list[str]:
+    """Return the parts of a text between which its lines are broken.
+
+    >>> _words("3 files, 262.3 kB")
+    ['3 files,', '262.3 kB']
+    """
+    parts = text.replace(", ", ",\n").split("\n")
+    # A short part is one word.
+    return [word for part in parts for word in ([part] if len(part) < 10 else part.split(" "))]
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:

@@ -332,3 +332,10 @@ def test_lists_and_facts_say_how_many_files_a_package_has(run, registry):
     notebook = registry.model("bert")._repr_html_()
     assert "3 files, 79 B" in notebook
     assert "1 parameter" in notebook
+
+
+def test_ls_does_not_break_a_size_on_a_terminal(run, registry):
+    registry.add("bert", "a_model_whose_name_takes_much_of_a_line", "vision", framework="PyTorch")
+    shown = on_terminal("ls")
+    assert "79 B" in shown
+    assert "3 files," in shown
