@@ -39,6 +39,7 @@ def test_what_is_inside_is_shown(registry, folder):
     assert "pytorch" in line.lower()
 
 
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")  # one process
 def test_a_distributed_checkpoint(registry, tmp_path):
     """Without its .metadata nothing can load it: a warning says so."""
     from torch.distributed import checkpoint

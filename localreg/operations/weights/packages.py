@@ -431,7 +431,8 @@ class _Staging:
             for status, name in statuses
             if status.modified < moment and status.changed < moment
         ]
-        if len(seen) == len(statuses):
+        every = [each.status for each in listing.entries if each.status is not None]
+        if all(each.modified < moment and each.changed < moment for each in every):
             whole = _status_of_listing(self._source, listing)
             if whole is not None:
                 seen.append((whole, package))
