@@ -98,7 +98,7 @@ def test_files_that_are_not_here_are_an_error_that_says_how_to_get_them(run):
     InputModel.import_model("https://example.org/a.onnx", name="a")
     code, out, err = run("files", "a")
     assert (code, out) == (3, "")
-    assert "`localreg path a:1` fetches them" in err
+    assert "`localreg path a:1` fetches a download" in err
 
 
 def test_several_files_with_a_name_become_one_package(run, registry):
@@ -314,7 +314,7 @@ def test_diff_names_what_is_not_here(two_versions):
     InputModel.import_model("https://example.org/a.onnx", name="far")
     code, out, err = two_versions("diff", "bert", "far", "--files")
     assert (code, out) == (0, "")
-    assert "The files of far:1 are not known; `localreg path far:1` fetches them." in err
+    assert "The files of far:1 are not known; `localreg path far:1` fetches a download" in err
 
 
 def test_lists_and_facts_say_how_many_files_a_package_has(run, registry):

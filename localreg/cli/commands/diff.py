@@ -75,7 +75,10 @@ def _note(files: int, size: int) -> None:
 def _print(found: ModelDiff, part: str | None) -> None:
     refs = f"{one_line(found.first.ref)} and {one_line(found.second.ref)}"
     for ref in found.unknown:
-        say(f"The files of {ref} are not known; `localreg path {ref}` fetches them.")
+        say(
+            f"The files of {ref} are not known; `localreg path {ref}` fetches a download, and "
+            "adding a folder without --reference keeps its files."
+        )
     if found.parameters is None and part == "parameters":
         say("The parameters are not known: a task of this registry must have made both models.")
     elif found.same:

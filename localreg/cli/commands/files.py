@@ -78,7 +78,7 @@ def known_files(chain: Chain, found: Found) -> Files:
         ref = reading.row(found).ref
         raise NoWeightsError(
             f"the files of {ref} are not known: its weights are not here; `localreg path {ref}` "
-            "fetches them",
+            "fetches a download, and adding a folder without --reference keeps its files",
             model=found.id,
         )
     return files

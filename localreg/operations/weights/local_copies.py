@@ -132,7 +132,7 @@ def local_copy(
         DownloadError: the weights cannot be downloaded.
         DigestMismatchError: the bytes differ from the recorded ones.
         ArchiveError: the archive is broken, unsafe or beyond the limits.
-        NotAPackageError: `file` is given, and the weights are a single file.
+        NotAPackageError: the weights are a single file, and `file` is another name.
         NotFoundError: the package has no such file; of a folder of it an InvalidValueError.
     """
     try:
@@ -277,13 +277,20 @@ def _part_of(
 
 
 def _file_in(folder: Path, file: str, found: Found) -> Path:
-    """Return a file in the folder that an archive was unpacked to, or that a URL names."""
+    """Return a file in the folder that an archive was unpacked to, or that a URL names.
+
+    Weights that are a single file have that one file.
+    """
+    from localreg.operations.weights.package_copies import in_package, no_file
+
     if not is_folder(folder):
+        if in_package(file) == folder.name:
+            return folder
         raise NotAPackageError(
-            f"model {found.id} is the single file {printable_path(folder.name)}; leave out file",
+            f"model {found.id} is a single file, {printable_path(folder.name)}, and has no "
+            f"{printable_path(file)}; ask for that file, or for the model",
             model=found.id,
         )
-    from localreg.operations.weights.package_copies import in_package, no_file
 
     path = folder / in_package(file)
     if size_of(path) is None:

@@ -351,7 +351,7 @@ class _Package:
             made, moved = local_tree.put_in_place(blobs, self._digest, temporary, seen)
         if moved is not None:
             log.warning(
-                "the local copy of the package %s… was not whole: %s; it was made again, and what "
+                "the local copy of the package %s… had changed: %s; it was made again, and what "
                 "was there is in %s",
                 self._digest[:12], local_tree.shown(wrong), moved,
             )  # fmt: skip

@@ -197,7 +197,7 @@ def _warn_if_missing(source: Source, facts: Json | None) -> None:
             source.path or "the package",
             shown,
             f" and {more} more" if more > 0 else "",
-            "put them into it, and add it again" if source.path else "add them, too",
+            "add it again with them" if source.path else "add them, too",
         )
 
 

@@ -432,11 +432,14 @@ def test_a_file_that_the_package_does_not_have_is_always_an_error(package, raise
         package.get_local_copy(extract_archive=False, file="config.json")
 
 
-def test_a_single_file_has_no_files_in_it(registry, file):
+def test_a_single_file_has_only_itself(registry, file):
     for model in (registry.add(file, "m"), InputModel.import_model(file)):
-        with pytest.raises(NotAPackageError, match=r"is the single file my model\.pt") as raised:
+        with pytest.raises(
+            NotAPackageError, match=r"single file, my model\.pt, and has no x"
+        ) as it:
             model.get_local_copy(file="x", raise_on_error=True)
-        assert raised.value.model == model.id
+        assert it.value.model == model.id
+        assert model.get_local_copy(file=file.name) == model.get_local_copy()
 
 
 def test_a_file_of_a_folder_that_a_url_names(registry, tmp_path):

@@ -116,7 +116,7 @@ def test_a_damaged_folder_is_made_again(name, path, registry, package, caplog):
     assert folder_of(package) == folder
     assert look(folder) == TREE
     assert writable_in(folder) == []
-    assert "was not whole" in caplog.text
+    assert "had changed" in caplog.text
     (moved,) = in_quarantine(registry)
     assert str(moved) in caplog.text
     assert was in (None, moved.stat().st_ino), "what was there is not deleted"
@@ -158,7 +158,7 @@ def test_the_warning_says_how_each_file_was_changed(package, caplog):
     (folder / "tokenizer").write_text("a file")
     folder_of(package)
     assert (
-        "was not whole: config.json is a link now, model.bin has 5 bytes of 7, run.sh is not "
+        "had changed: config.json is a link now, model.bin has 5 bytes of 7, run.sh is not "
         "executable any more, tokenizer is a file now; it was made again"
     ) in caplog.text
 
