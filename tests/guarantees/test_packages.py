@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from support.contents import blobs
 from support.trees import (
     DAMAGES,
@@ -396,6 +396,7 @@ def test_a_damaged_manifest_is_found(registry, tmp_path):
 
 
 @given(trees())
+@example(tree={"...": File(b"a name of dots")})
 def test_any_file_of_a_package_is_given_alone(shared, tree):
     registry, _, folder = shared
     with planted(folder, tree) as source:

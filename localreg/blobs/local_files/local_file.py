@@ -211,7 +211,7 @@ def _own_name(filename: str | None) -> str:
     It is one that this system keeps. Names are checked when they are recorded, but other programs
     may have written the database.
     """
-    if filename and "/" not in filename and "\\" not in filename and filename.strip("."):
+    if filename and "/" not in filename and "\\" not in filename and filename not in (".", ".."):
         name = filename
     else:
         name = safe_filename(filename or "") or UNNAMED
