@@ -34,7 +34,7 @@ def model(registry):
         each.report_scalar("loss", "train", 0.5, 1)
         each.report_single_value("accuracy", 0.9)
         each.report_matrix("a / matrix: ünï", "s/..", np.eye(3), iteration=7)
-        each.flush()  # the commands open the registry anew
+        each.flush()  # the commands open the registry again
     return second
 
 

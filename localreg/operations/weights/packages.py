@@ -94,8 +94,8 @@ def taken_in_package(chain: Chain, source: Source) -> Iterator[tuple[Change, Hel
         if held is not None:
             return
     done = False
-    for anew in (False, True):
-        with staged_package(chain, source, listing=listing, anew=anew) as staged:
+    for every in (False, True):
+        with staged_package(chain, source, listing=listing, every=every) as staged:
             with registry.store.write() as change:
                 kept = keep_files(registry, change, staged)
                 if kept is not None:
@@ -206,7 +206,7 @@ def keep_package(registry: OpenRegistry, change: Change, staged: StagedPackage) 
 
     Returns:
         None if bytes that the registry had were deleted since the package was staged. Then nothing
-        was done: stage it again, with `anew`.
+        was done: stage it again, with `every`.
     """
     kept = keep_files(registry, change, staged)
     return None if kept is None else record_package(change, staged, kept)
@@ -308,7 +308,7 @@ def known_package(chain: Chain, digest: str) -> StagedPackage | None:
 
 @contextmanager
 def staged_package(
-    chain: Chain, source: Source, *, listing: Listing | None = None, anew: bool = False
+    chain: Chain, source: Source, *, listing: Listing | None = None, every: bool = False
 ) -> Iterator[StagedPackage]:
     """Stage the new bytes of a package; what is in ``tmp/`` is deleted at the end of the block.
 
@@ -318,7 +318,7 @@ def staged_package(
     Args:
         source: a folder or several files.
         listing: what is in it, if that is known already.
-        anew: stage all files, also those that the registry has.
+        every: stage all files, also those that the registry has.
 
     Raises:
         LocalregError: as `taken_in_package`.
@@ -329,7 +329,7 @@ def staged_package(
     moment = (time.time() - UNTRUSTED_SECONDS) * 1e9
     listed = listing_of(source) if listing is None else listing
     with registry.blobs.temporary_folder() as folder:
-        yield _Staging(chain, source, folder, anew=anew).run(listed, moment)
+        yield _Staging(chain, source, folder, every=every).run(listed, moment)
 
 
 def check_source(registry: OpenRegistry, source: Source) -> None:
@@ -357,12 +357,12 @@ def listing_of(source: Source) -> Listing:
 class _Staging:
     """One package on its way into ``tmp/``; `run` does it."""
 
-    def __init__(self, chain: Chain, source: Source, folder: Path, *, anew: bool) -> None:
+    def __init__(self, chain: Chain, source: Source, folder: Path, *, every: bool) -> None:
         self._chain = chain
         self._registry = chain.first
         self._source = source
         self._folder = folder
-        self._anew = anew
+        self._every = every
         self._here: dict[str, int] = {}
         self._upstream: dict[str, tuple[KeptUpstream, int]] = {}
         self._checked: dict[str, int] = {}
@@ -382,7 +382,7 @@ class _Staging:
         """
         files = [each for each in listing.entries if each.status is not None]
         self._total = sum(each.size for each in files)
-        digests: dict[str, str] = {} if self._anew else self._known(files)
+        digests: dict[str, str] = {} if self._every else self._known(files)
         new = [each for each in files if each.name not in digests]
         with disk_errors("keeping weights", self._folder), open_for_sync(self._folder) as opened:
             staged = self._stage(new)
@@ -409,7 +409,7 @@ class _Staging:
             here={name: size for name, size in self._here.items() if name not in kept},
             checked=self._checked,
             upstream=self._upstream,
-            damaged=self._found_damaged(kept) if self._anew else frozenset(self._damaged),
+            damaged=self._found_damaged(kept) if self._every else frozenset(self._damaged),
             seen=self._seen(listing, new, digests, digest, moment),
             left_out=listing.left_out,
         )
@@ -476,7 +476,7 @@ class _Staging:
         """Return True if bytes are here as they were, or if an upstream registry keeps them."""
         if digest in self._here or digest in self._upstream:
             return True
-        if not self._anew and self._is_here(digest, size, rows):
+        if not self._every and self._is_here(digest, size, rows):
             self._here[digest] = size
             return True
         upstream = keeper(self._chain, digest, size)
@@ -514,7 +514,7 @@ class _Staging:
         blobs = self._registry.blobs
         if not entries:
             return []
-        if not self._anew:
+        if not self._every:
             with self._registry.store.read() as connection:
                 self._sizes = blob_rows.sizes_of(connection, {each.size for each in entries})
         wait_for_tick([each.status for each in entries if each.status is not None])

@@ -424,7 +424,7 @@ def test_restored_and_readded_weights_are_no_garbage(registry, file):
     assert registry.gc(grace_seconds=0, dry_run=False).garbage == ()
     assert Path(again.get_local_copy()).read_bytes() == BYTES
     Model.remove(again, delete_weights_file=False)
-    assert registry.gc().garbage == (), "the grace period begins anew"
+    assert registry.gc().garbage == (), "the grace period begins again"
 
 
 def test_a_blob_that_two_models_have_stays_for_the_second(registry, file):

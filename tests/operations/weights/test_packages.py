@@ -482,7 +482,7 @@ def test_a_package_whose_bytes_are_deleted_before_it_is_recorded_is_staged_again
         with store.store.write() as change:
             assert keep_package(store, change, staged) is None
     with (
-        staged_package(registry._chain, Source(path=folder, filename="p"), anew=True) as staged,
+        staged_package(registry._chain, Source(path=folder, filename="p"), every=True) as staged,
         store.store.write() as change,
     ):
         again = keep_package(store, change, staged)
