@@ -406,6 +406,15 @@ def mark_unreferred(connection: Connection, digests: Iterable[str]) -> None:
             )
 
 
+def spare(connection: Connection, digests: Iterable[str]) -> None:
+    """Let the grace period of those of these blobs that nothing refers to begin now."""
+    connection.execute(
+        "UPDATE blob AS b SET unreferenced = ? "
+        f"WHERE digest IN (SELECT value FROM json_each(?)) AND NOT {_REFERRED}",
+        (now(), _listed(digests)),
+    )
+
+
 _ITSELF = "pk = ?"
 _ITS_FILES = "pk IN (SELECT blob FROM tree_file WHERE tree = ?)"
 

@@ -108,6 +108,11 @@ def present(connection: Connection, model_ids: Sequence[str]) -> set[str]:
     return there
 
 
+def ids(connection: Connection) -> list[str]:
+    """Return the ids of all models, in the order of their creation."""
+    return [model_id for (model_id,) in _IDS.all(connection, "SELECT id FROM model ORDER BY birth")]
+
+
 def config(connection: Connection, model_id: str) -> str:
     """Return a model's configuration text, "" if it has none."""
     return design(connection, model_id)[0]

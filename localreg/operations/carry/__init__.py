@@ -1,0 +1,22 @@
+"""Carry models to other machines: export and import bundles, merge another registry's directory.
+
+The decisions that bind this package:
+
+- What arrives is taken in by one transaction, with everything that belongs to it; the bytes come
+  before it (`arriving_blobs`). So a kill changes nothing, and the next try goes on.
+- An import and a merge are one operation: events that this registry lacks are inserted,
+  and what they concern is folded again. It is known by the ids of the events, so what came twice is
+  here once, and the source is never written to.
+- What came is read back and checked before the commit: a bundle is made by strangers.
+- Nothing private travels: URLs with secrets, paths of a machine, places of tasks.
+"""
+
+from __future__ import annotations
+
+from localreg.lazy import modules_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.carry import selection as selection
+
+__getattr__ = modules_of(__name__)
