@@ -3,13 +3,15 @@
 -- Times are microseconds since 1970, UTC, unless a comment says otherwise: what the clock said, to be
 -- shown. A `stamp` gives the order: it grows with every change, even if the clock goes back.
 
--- `registry_id`, `journal` ("wal" or "truncate"), and `shared` (name of a group of users).
+-- `registry_id`, `journal` ("wal" or "truncate"), `shared` (name of a group of users), `origin` (the
+-- id that new events carry), and what users set (`origin.name` and others).
 CREATE TABLE setting (
     name TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Project 0 is "no project": NULL would not be unique in model(project, name, version).
+-- A project is its name; of several ids that registries gave to one name, all are in `project_id`.
+-- Project 0 is "no project".
 CREATE TABLE project (
     pk INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -18,17 +20,28 @@ CREATE TABLE project (
 );
 INSERT INTO project VALUES (0, '', '', 0);
 
--- The last version number of each project and name; a number is never used again.
-CREATE TABLE version_counter (
+CREATE TABLE project_id (
+    id TEXT NOT NULL PRIMARY KEY,
+    project INTEGER NOT NULL REFERENCES project (pk)
+) WITHOUT ROWID;
+
+-- Who claims which version number: by being created, moved or renumbered. A claim stays when the
+-- model is removed or moved away, so that a number never comes to mean another model in silence. The
+-- next number is 1 + the largest here. `released` 1: the model gave the number up.
+CREATE TABLE claim (
     project INTEGER NOT NULL REFERENCES project (pk),
     name TEXT NOT NULL,
-    last INTEGER NOT NULL,
-    PRIMARY KEY (project, name)
+    number INTEGER NOT NULL CHECK (number > 0),
+    model TEXT NOT NULL,
+    released INTEGER NOT NULL CHECK (released IN (0, 1)),
+    PRIMARY KEY (project, name, number, model)
 ) WITHOUT ROWID;
+CREATE INDEX claim_model ON claim (model);
 
 -- `task` and `parent` are ids as text: they stay when the task or model is removed, and a parent may
 -- be a model of an upstream registry. `birth` is the stamp of the creation, `stamp` that of the last
--- change; `created` and `updated` are the times of both.
+-- change; `created` and `updated` are the times of both. Two registries may have given one version
+-- number twice, and merged. `contested` 1: it was published twice, with different content.
 CREATE TABLE model (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE CHECK (length(id) = 32),
@@ -39,17 +52,18 @@ CREATE TABLE model (
     framework TEXT,
     package INTEGER NOT NULL CHECK (package IN (0, 1)),
     published INTEGER NOT NULL CHECK (published IN (0, 1)),
+    contested INTEGER NOT NULL CHECK (contested IN (0, 1)),
     archived INTEGER NOT NULL CHECK (archived IN (0, 1)),
     task TEXT,
     parent TEXT,
     created INTEGER NOT NULL,
     updated INTEGER NOT NULL,
     birth INTEGER NOT NULL,
-    stamp INTEGER NOT NULL,
-    UNIQUE (project, name, version)
+    stamp INTEGER NOT NULL
 );
-CREATE UNIQUE INDEX model_newest ON model (stamp DESC);
-CREATE UNIQUE INDEX model_newest_active ON model (stamp DESC) WHERE archived = 0;
+CREATE INDEX model_version ON model (project, name, version);
+CREATE INDEX model_newest ON model (stamp DESC, id);
+CREATE INDEX model_newest_active ON model (stamp DESC, id) WHERE archived = 0;
 CREATE INDEX model_name ON model (name, stamp DESC);
 CREATE INDEX model_project ON model (project, stamp DESC);
 CREATE INDEX model_task ON model (task) WHERE task IS NOT NULL;
@@ -131,17 +145,21 @@ CREATE TABLE known_file (
 ) WITHOUT ROWID;
 
 -- The revisions of a model's weights.
+--   id        of the event that added it; the first revision has the id of its model
+--   revision  its number, for people; registries that merged may both have given one
 --   url       where they come from; NULL if the file was added
 --   pinned    the sha256 that the user required
 --   kept      1: the registry must keep the bytes; 0: they are a cache of what `url` serves
 --   uploaded  1: the registry uploaded them to `url`
 --   current   1: the revision that the model has now
+--   package   1: the model is a package while this revision is current
 --   tree      1: `blob` is the manifest of a package
 --   archive   the sha256 of the archive that `url` serves, if it serves the package as one
 --   archive_size   the number of bytes of that archive
 CREATE TABLE weights (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
+    id TEXT NOT NULL CHECK (length(id) = 32),
     revision INTEGER NOT NULL,
     url TEXT,
     blob INTEGER REFERENCES blob (pk),
@@ -150,11 +168,12 @@ CREATE TABLE weights (
     kept INTEGER NOT NULL CHECK (kept IN (0, 1)),
     uploaded INTEGER NOT NULL CHECK (uploaded IN (0, 1)),
     current INTEGER NOT NULL CHECK (current IN (0, 1)),
+    package INTEGER NOT NULL CHECK (package IN (0, 1)),
     tree INTEGER NOT NULL CHECK (tree IN (0, 1)),
     archive TEXT CHECK (length(archive) = 64),
     archive_size INTEGER CHECK (archive_size >= 0),
     at INTEGER NOT NULL,
-    UNIQUE (model, revision)
+    UNIQUE (model, id)
 );
 CREATE UNIQUE INDEX weights_current ON weights (model) WHERE current = 1;
 CREATE INDEX weights_url ON weights (url) WHERE url IS NOT NULL;
@@ -177,22 +196,29 @@ CREATE TABLE upload (
 ) WITHOUT ROWID;
 
 -- URLs that no event may hold: they have a secret, or a path of this machine. They stay when their
--- model is removed, so that it can be restored completely.
+-- model is removed, so that it can be restored completely. `revision` is the id of weights.
 CREATE TABLE private_url (
-    model TEXT NOT NULL,
-    revision INTEGER NOT NULL,
-    url TEXT NOT NULL,
-    PRIMARY KEY (model, revision)
+    revision TEXT NOT NULL PRIMARY KEY,
+    url TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- `model` is an id as text: what was set last. It is the target only while there is such a model of
+-- this project and name: readers look.
 CREATE TABLE alias (
     project INTEGER NOT NULL REFERENCES project (pk),
     name TEXT NOT NULL,
     alias TEXT NOT NULL,
-    model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
+    model TEXT NOT NULL,
     PRIMARY KEY (project, name, alias)
 ) WITHOUT ROWID;
 CREATE INDEX alias_model ON alias (model);
+
+-- The alias events that name a model, for its history.
+CREATE TABLE alias_event (
+    model TEXT NOT NULL,
+    event TEXT NOT NULL,
+    PRIMARY KEY (model, event)
+) WITHOUT ROWID;
 
 CREATE TABLE tag (
     pk INTEGER PRIMARY KEY,
@@ -201,13 +227,24 @@ CREATE TABLE tag (
     UNIQUE (name, system)
 );
 
+-- A tag is there while one addition is that no drop saw. `born` 1: that of the event which created
+-- the model is; later ones are in `addition`.
 CREATE TABLE model_tag (
     model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
     tag INTEGER NOT NULL REFERENCES tag (pk),
     stamp INTEGER NOT NULL,
+    born INTEGER NOT NULL CHECK (born IN (0, 1)),
     PRIMARY KEY (model, tag)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX model_tag_newest ON model_tag (tag, stamp DESC, model);
+
+-- The events that added a tag after the model or task was made, without those that a drop saw.
+CREATE TABLE addition (
+    subject TEXT NOT NULL,
+    tag INTEGER NOT NULL REFERENCES tag (pk),
+    event TEXT NOT NULL,
+    PRIMARY KEY (subject, tag, event)
+) WITHOUT ROWID;
 
 CREATE TABLE metadata (
     model INTEGER NOT NULL REFERENCES model (pk) ON DELETE CASCADE,
@@ -235,7 +272,7 @@ CREATE TABLE task (
     updated INTEGER NOT NULL,
     stamp INTEGER NOT NULL
 );
-CREATE UNIQUE INDEX task_newest ON task (stamp DESC);
+CREATE INDEX task_newest ON task (stamp DESC, id);
 CREATE INDEX task_name ON task (name, project, stamp DESC);
 CREATE INDEX task_project ON task (project, stamp DESC);
 CREATE INDEX task_status ON task (status, stamp DESC);
@@ -261,6 +298,7 @@ CREATE INDEX task_model_use ON task_model (model, role, stamp DESC);
 CREATE TABLE task_tag (
     task INTEGER NOT NULL REFERENCES task (pk) ON DELETE CASCADE,
     tag INTEGER NOT NULL REFERENCES tag (pk),
+    born INTEGER NOT NULL CHECK (born IN (0, 1)),
     PRIMARY KEY (task, tag)
 ) WITHOUT ROWID;
 CREATE INDEX task_tag_tasks ON task_tag (tag, task);
@@ -400,22 +438,37 @@ CREATE TABLE actor (
     name TEXT NOT NULL UNIQUE
 );
 
--- Every change, in order: the source of truth.
---   seq       number of the event in its registry
---   grp       the `seq` of the first event of its transaction
---   stamp     greater than all stamps before; the events of one group and subject have the same
+-- The registries that events were made in. `name` is for people; one registry has a new id after it
+-- was copied.
+CREATE TABLE origin (
+    pk INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE CHECK (length(id) = 32),
+    name TEXT NOT NULL
+);
+
+-- Every change: the source of truth. `pk` is the order in which they came here; they are folded in
+-- the order of (position, none last; lamport; event_id).
+--   event_id  the event that creates a model, task or project has the id of what it creates
+--   seq       number of the event in its origin
+--   grp       the `pk` of the first event of its transaction
+--   lamport   greater than that of every event that its registry knew
+--   stamp     not less than the clock and all stamps that its registry knew: newest first
 --   at        time of the change
 --   v         version of the kind's payload
---   subject   id of the model, task or project
+--   subject   id of the model, task or project; of an alias, see `alias_id`
 --   field     the alias, metadata key, tag or column that changed
 --   payload   JSON: old and new values
---   position  set later, by a remote
+-- These are local, and change:
+--   arrived   when it came from another registry; NULL if it was made here
+--   remote, position, positioned   its place in the order of a remote, and since when it is known
+--   outcome   NULL: in effect; 'same', 'lost', 'kept': see `judging.py`
 CREATE TABLE event (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     event_id TEXT NOT NULL UNIQUE CHECK (length(event_id) = 32),
-    registry_id TEXT NOT NULL,
+    origin INTEGER NOT NULL REFERENCES origin (pk),
     seq INTEGER NOT NULL,
     grp INTEGER NOT NULL,
+    lamport INTEGER NOT NULL,
     stamp INTEGER NOT NULL,
     at INTEGER NOT NULL,
     actor INTEGER NOT NULL REFERENCES actor (pk),
@@ -424,13 +477,20 @@ CREATE TABLE event (
     subject TEXT NOT NULL,
     field TEXT,
     payload TEXT NOT NULL,
+    arrived INTEGER,
+    remote TEXT,
     position INTEGER,
-    UNIQUE (registry_id, seq)
+    positioned INTEGER,
+    outcome TEXT
 );
 CREATE INDEX event_subject ON event (subject, pk);
+CREATE INDEX event_origin ON event (origin, seq);
+CREATE INDEX event_lamport ON event (lamport);
+CREATE INDEX event_outcome ON event (outcome, pk) WHERE outcome IS NOT NULL;
 CREATE TRIGGER event_is_never_changed
 BEFORE UPDATE OF
-    pk, event_id, registry_id, seq, grp, stamp, at, actor, kind, v, subject, field, payload
+    pk, event_id, origin, seq, grp, lamport, stamp, at, actor, kind, v, subject, field, payload,
+    arrived
 ON event
 BEGIN
     SELECT RAISE(ABORT, 'events are never changed');
@@ -440,3 +500,21 @@ BEFORE DELETE ON event
 BEGIN
     SELECT RAISE(ABORT, 'events are never deleted');
 END;
+
+-- Who wrote a register last: ids of events, with blanks between. Without a row it is the event that
+-- created the subject. See `registers.py`.
+CREATE TABLE writer (
+    subject TEXT NOT NULL,
+    register TEXT NOT NULL,
+    events TEXT NOT NULL,
+    PRIMARY KEY (subject, register)
+) WITHOUT ROWID;
+
+-- What imports and merges brought, and what was different afterwards (JSON: a list of lines).
+CREATE TABLE arrival (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    events INTEGER NOT NULL,
+    differences TEXT NOT NULL
+);

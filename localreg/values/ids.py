@@ -13,6 +13,24 @@ def new_id() -> str:
     return os.urandom(16).hex()
 
 
+def alias_id(project: str, name: str, alias: str) -> str:
+    """Return the id that stands for an alias in events: the same in every registry.
+
+    Args:
+        project: name of the project; "" for none.
+        name: name of the models.
+        alias: the alias.
+
+    >>> alias_id("vision", "resnet", "prod")
+    '578de7fe2cb20813ad6a0ab043847e88'
+    """
+    import hashlib
+    import json
+
+    key = json.dumps([project, name, alias], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(key.encode()).hexdigest()[:ID_LENGTH]
+
+
 def now() -> int:
     """Return the time in microseconds since 1970, UTC."""
     return time.time_ns() // 1_000

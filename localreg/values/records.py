@@ -39,12 +39,14 @@ class WeightsRecord(Frozen, kw_only=True):
     """One revision of a model's weights.
 
     Attributes:
+        id: of the event that added it; the first revision of a model has the model's id.
         revision: counts from 1 within the model.
         url: where the bytes come from, or None when only the registry has them. In an event it
             is the public form (see `localreg.values.urls`).
         filename: the original name.
         digest: sha256 of the bytes, or of the manifest of a package, when the registry knows it.
         size: number of bytes with this digest.
+        package: True if the model is a package while this is its current revision.
         tree: True if the digest is that of the manifest of a package.
         total: number of bytes of the files of a package; None for anything else.
         archive, archive_size: sha256 and number of bytes of the archive that `url` serves, if it
@@ -57,11 +59,13 @@ class WeightsRecord(Frozen, kw_only=True):
         at: when it was recorded, microseconds.
     """
 
+    id: str = ""
     revision: int = 1
     url: str | None = None
     filename: str | None = None
     digest: str | None = None
     size: int | None = None
+    package: bool = False
     tree: bool = False
     total: int | None = None
     archive: str | None = None
@@ -80,11 +84,13 @@ class WeightsRecord(Frozen, kw_only=True):
     def payload(self) -> Json:
         """Return the record as JSON values, for the event log."""
         return {
+            "id": self.id,
             "revision": self.revision,
             "url": self.url,
             "filename": self.filename,
             "digest": self.digest,
             "size": self.size,
+            "package": self.package,
             "tree": self.tree,
             "total": self.total,
             "archive": self.archive,
@@ -102,6 +108,8 @@ class ModelRecord(Frozen, kw_only=True):
 
     Attributes:
         version: its number among the models of one project and name; None before it has one.
+        contested: True if it was published twice, with different content, on machines that did not
+            know of each other.
         task: id of the task that made it.
         parent: id of the model it was made from.
         created, updated: times in microseconds, as the clock said then.
@@ -116,6 +124,7 @@ class ModelRecord(Frozen, kw_only=True):
     framework: str | None = None
     package: bool = False
     published: bool = False
+    contested: bool = False
     archived: bool = False
     task: str | None = None
     parent: str | None = None
@@ -183,6 +192,11 @@ def model_from_payload(model_id: str, payload: Json) -> ModelRecord:
 def project_payload(project: Project | None) -> Json | None:
     """Return a project as JSON values."""
     return None if project is None else {"id": project.id, "name": project.name}
+
+
+def line_payload(project: Project | None, name: str, version: int) -> Json:
+    """Return project, name and number of a model as JSON values."""
+    return {"project": project_payload(project), "name": name, "version": version}
 
 
 def reference(project: Project | None, name: str, version: int | None) -> str:
@@ -275,6 +289,7 @@ class StateChange(Frozen):
         payload: old and new values.
         stamp: it orders the changes of a registry.
         at: what the clock said, microseconds.
+        event_id: of the event.
     """
 
     kind: str
@@ -284,19 +299,62 @@ class StateChange(Frozen):
     payload: Json
     stamp: int
     at: int
+    event_id: str = ""
+
+
+class LoggedEvent(Frozen):
+    """An event as it travels from one registry to another.
+
+    Attributes:
+        event_id: 32 hex digits; the same id never has other content.
+        origin: id of the registry that it was made in.
+        seq: its number there.
+        lamport: greater than that of every event that its registry knew.
+        stamp: orders by time, for people; not less than the clock.
+        at: what the clock said, microseconds.
+        actor: who made the change, ``user@host``.
+        kind, v, subject, field, payload: as for `StateChange`.
+        remote, position: its place in the order of a remote; None without one.
+    """
+
+    event_id: str
+    origin: str
+    seq: int
+    lamport: int
+    stamp: int
+    at: int
+    actor: str
+    kind: str
+    v: int
+    subject: str
+    field: str | None
+    payload: Json
+    remote: str | None = None
+    position: int | None = None
+
+    @property
+    def order(self) -> tuple[bool, int, int, str]:
+        """What events are sorted by before they are folded."""
+        return self.position is None, self.position or 0, self.lamport, self.event_id
 
 
 class Event(Frozen):
     """One change, as the event log holds it.
 
     Attributes:
-        seq: the number of the event in its registry, without gaps.
-        group: the same for all events of one transaction.
+        seq: the number of the event in this registry, in the order of arrival.
+        event_id: 32 hex digits.
+        origin: name of the registry that it was made in.
         actor: who made the change, ``user@host``.
+        arrived: when it came from another registry, microseconds; None if it was made here.
+        outcome: None if it is in effect, else "same", "lost" or "kept".
         change: what changed.
     """
 
     seq: int
-    group: int
+    event_id: str
+    origin: str
     actor: str
+    arrived: int | None
+    outcome: str | None
     change: StateChange

@@ -14,7 +14,7 @@ from localreg.operations.models.adding import add_model
 from localreg.operations.models.recording import describe
 from localreg.registry import Chain, open_registry
 from localreg.store.database.user_database import explore
-from localreg.store.events import fold
+from localreg.store.events import refolding
 from localreg.store.rows import model_rows
 from localreg.values.frozen import replace
 
@@ -51,7 +51,7 @@ def record(registry, model):
 
 def refold(registry):
     with registry.store.write() as change:
-        fold.refold(change.connection)
+        refolding.refold(change.connection)
 
 
 def execute(registry, sql):

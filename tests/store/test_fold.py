@@ -40,7 +40,7 @@ from localreg.operations.weights import local_copies, uploading
 from localreg.operations.weights.sources import Source
 from localreg.operations.weights.uploading import folder_of
 from localreg.registry import Chain, open_registry
-from localreg.store.events import fold
+from localreg.store.events import refolding
 
 # Rows that another table holds on to; the others, and the columns about the disk,
 # are local.
@@ -115,7 +115,7 @@ def assert_refolds(store):
     """Fold all events again; every table must be the same as before."""
     with store.write() as change:
         before = dump(change.connection)
-        fold.refold(change.connection)
+        refolding.refold(change.connection)
         after = dump(change.connection)
     for table, rows in before.items():
         assert after[table] == rows, table
@@ -750,5 +750,5 @@ class TestFoldingAgain:
 
     def fold_and_fail(self, registry):
         with registry.store.write() as change:
-            fold.refold(change.connection)
+            refolding.refold(change.connection)
             raise ZeroDivisionError

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localreg.registry import open_registry
-from localreg.store.events import fold
+from localreg.store.events import refolding
 from localreg.store.rows import model_rows
 from localreg.values.frozen import replace
 from localreg.values.ids import new_id
@@ -176,7 +176,7 @@ def test_refolding_gives_the_same_records(store):
         record_as(change, "model.created", with_place(change, origin))
         ids = [row[0] for row in change.connection.execute("SELECT id FROM model ORDER BY pk")]
         before = model_rows.records(change.connection, ids)
-        fold.refold(change.connection)
+        refolding.refold(change.connection)
         assert model_rows.records(change.connection, ids) == before
 
 

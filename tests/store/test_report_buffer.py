@@ -11,7 +11,7 @@ import pytest
 
 from localreg import InputModel, Registry, Task
 from localreg.errors import ClosedRegistryError, ReadOnlyRegistryError, StorageFullError
-from localreg.store.events import fold
+from localreg.store.events import refolding
 
 
 def wait_for(condition, seconds=60):
@@ -215,7 +215,7 @@ def test_refolding_keeps_reports_and_their_order(model, registry):
     before = [(each.id, each._row().updated) for each in registry.models()]
     task_before = task._row()
     with registry._chain.first.store.write() as change:
-        fold.refold(change.connection)
+        refolding.refold(change.connection)
     assert [(each.id, each._row().updated) for each in registry.models()] == before
     assert task._row() == task_before
     assert points(other)["x"] == [0]

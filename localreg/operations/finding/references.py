@@ -230,10 +230,7 @@ def _splits(text: str) -> Iterator[tuple[str | None, str]]:
 
 
 def _aliased(connection: Connection, project: str | None, name: str, alias: str) -> list[str]:
-    found = project_rows.by_name(connection, project) if project is not None else None
-    if project is not None and found is None:
-        return []
-    target = model_rows.alias_target(connection, (found.id if found else "", name), alias)
+    target = model_rows.alias_target(connection, (project or "", name), alias)
     return [] if target is None else [target]
 
 

@@ -13,6 +13,7 @@ from localreg.store.events.change import Change
 from localreg.store.rows import model_rows
 from localreg.store.rows.model_rows import ModelRow
 from localreg.values.checks import check_name
+from localreg.values.ids import alias_id
 
 ANYTHING = object()
 """The default of `expect` in `set_alias`: the alias may point anywhere."""
@@ -60,9 +61,7 @@ def point_alias(change: Change, model_id: str, alias: str) -> None:
     found = _target(change, row, alias)
     if found == model_id:
         return
-    if found is not None:
-        change.record("alias.dropped", found, {"old": found, "new": model_id}, field=alias)
-    change.record("alias.set", model_id, {"old": found, "new": model_id}, field=alias)
+    _record(change, row, alias, found, model_id)
 
 
 def remove_alias(registry: OpenRegistry, model_id: str, alias: object) -> None:
@@ -79,17 +78,23 @@ def remove_alias(registry: OpenRegistry, model_id: str, alias: object) -> None:
             raise AliasNotFoundError(
                 f"{_line(row)} has no alias {name!r}; `localreg show` lists them", reference=name
             )
-        change.record("alias.dropped", found, {"old": found, "new": None}, field=name)
+        _record(change, row, name, found, None)
 
 
-def drop_aliases(change: Change, model_id: str) -> None:
+def drop_aliases(change: Change, row: ModelRow) -> None:
     """Drop every alias that points to a model, within a transaction."""
-    for alias in model_rows.aliases(change.connection, model_id):
-        change.record("alias.dropped", model_id, {"old": model_id, "new": None}, field=alias)
+    for alias in model_rows.aliases(change.connection, row.id):
+        _record(change, row, alias, row.id, None)
+
+
+def _record(change: Change, row: ModelRow, alias: str, old: str | None, new: str | None) -> None:
+    project = row.project.name if row.project else ""
+    payload = {"project": project, "name": row.name, "old": old, "new": new}
+    change.record("alias.set", alias_id(project, row.name, alias), payload, field=alias)
 
 
 def _target(change: Change, row: ModelRow, alias: str) -> str | None:
-    project = row.project.id if row.project else ""
+    project = row.project.name if row.project else ""
     return model_rows.alias_target(change.connection, (project, row.name), alias)
 
 

@@ -6,10 +6,12 @@ from localreg.operations.finding.references import check_project_name, ensure_pr
 from localreg.operations.models.aliases import drop_aliases
 from localreg.registry import OpenRegistry
 from localreg.store.events.change import Change
-from localreg.store.rows import model_rows, project_rows
+from localreg.store.events.refolding import publications
+from localreg.store.rows import addition_rows, model_rows, project_rows
+from localreg.store.rows.keys import next_number
 from localreg.values.checks import check_comment, check_name
 from localreg.values.metadata import check_metadata_key, entries, entry
-from localreg.values.records import MetadataValue, Project, project_payload
+from localreg.values.records import Json, MetadataValue, Project, line_payload
 from localreg.values.tags import check_tags
 
 STATES = ("archived", "package")
@@ -36,7 +38,7 @@ def move(registry: OpenRegistry, model_id: str, project: object) -> None:
         row = require_model(change.connection, model_id)
         found = project_rows.by_id(change.connection, name) if name else None
         target = found or ensure_project(change, name)
-        if row.project != target:
+        if (row.project and row.project.name) != (target and target.name):
             move_within(change, row, target, row.name)
 
 
@@ -44,10 +46,11 @@ def move_within(
     change: Change, row: model_rows.ModelRow, project: Project | None, name: str
 ) -> None:
     """Make a model the next version of another project or name, within a transaction."""
-    drop_aliases(change, row.id)
+    drop_aliases(change, row)
+    number = next_number(change.connection, project.name if project else "", name)
     payload = {
-        "old": {"project": project_payload(row.project), "name": row.name, "version": row.version},
-        "new": {"project": project_payload(project), "name": name},
+        "old": line_payload(row.project, row.name, row.version),
+        "new": line_payload(project, name, number),
     }
     change.record("model.moved", row.id, payload)
 
@@ -62,7 +65,20 @@ def set_comment(registry: OpenRegistry, model_id: str, comment: object) -> None:
 def publish(registry: OpenRegistry, model_id: str) -> None:
     """Publish a model."""
     with registry.store.write() as change:
-        set_columns(change, require_model(change.connection, model_id), published=True)
+        row = require_model(change.connection, model_id)
+        if row.published and not row.contested:
+            return
+        connection = change.connection
+        current = model_rows.current_weights(connection, model_id)
+        config, labels = model_rows.design(connection, model_id)
+        payload: Json = {
+            "digest": current.digest if current else None,
+            "revision": current.id if current else None,
+            "config": config,
+            "labels": labels,
+            "over": publications(connection, model_id) if row.contested else [],
+        }
+        change.record("model.published", model_id, payload)
 
 
 def set_archived(registry: OpenRegistry, model_id: str, archived: bool) -> None:
@@ -156,8 +172,10 @@ def replace_tags(change: Change, model_id: str, new: set[str], *, system: bool =
 def _change_tags(
     change: Change, model_id: str, *, added: set[str], dropped: set[str], system: bool = False
 ) -> None:
+    payload: Json
     for tag in sorted(dropped):
-        payload = {"old": True, "new": False, "system": system}
+        adds = addition_rows.additions(change.connection, "model", model_id, tag, system=system)
+        payload = {"old": True, "new": False, "system": system, "adds": adds}
         change.record("model.tag", model_id, payload, field=tag)
     for tag in sorted(added):
         payload = {"old": False, "new": True, "system": system}

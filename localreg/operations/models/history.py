@@ -85,7 +85,7 @@ def _changed_files(
     texts: dict[int, str] = {}
     try:
         packages: dict[object, str] = {
-            each.revision: each.digest
+            each.id: each.digest
             for each in model_rows.weights(connection, subject)
             if each.tree and each.digest is not None
         }
@@ -100,10 +100,11 @@ def _changed_files(
 
 
 def _revision(event: Event, side: str) -> object:
-    """Return the number of a revision in an event; None if there is none."""
+    """Return the id of a revision in an event; None if there is none."""
     payload = event.change.payload.get(side)
-    number = payload.get("revision") if isinstance(payload, dict) else None
-    return number if isinstance(number, int) else None
+    if not isinstance(payload, dict):
+        return None
+    return payload.get("id" if side == "new" else "revision")
 
 
 def _files_text(changed: int, added: int, removed: int) -> str:
@@ -167,14 +168,16 @@ def _line(payload: Json) -> str:
     return f"{project['name']}/{payload['name']}" if project else str(payload["name"])
 
 
+def _ref(payload: Json) -> str:
+    return f"{_line(payload)}:{payload['version']}"
+
+
 def _changed(change: StateChange) -> str:
     old, new = change.payload["old"], change.payload["new"]
     if change.field == "published":
         return "published"
     if change.field == "archived":
         return "archived" if new else "unarchived"
-    if change.field == "ended":
-        return "ended"
     if change.field == "package":
         return "marked as a package" if new else "no longer marked as a package"
     if change.field in ("task", "parent"):
@@ -197,14 +200,18 @@ def _metadata(change: StateChange) -> str:
     return f"metadata {name} = {_value(masked(name, new[0]))}{was}"
 
 
-def _alias_dropped(change: StateChange) -> str:
-    target = change.payload["new"]
-    return f"alias {change.field} " + (f"moved to {target[:8]}" if target else "dropped")
-
-
 def _alias_set(change: StateChange) -> str:
-    old = change.payload["old"]
-    return f"alias {change.field} set" + (f", taken from {old[:8]}" if old else "")
+    old, new = change.payload["old"], change.payload["new"]
+    if new is None:
+        return f"alias {change.field} dropped from {old[:8]}"
+    moved = f", taken from {old[:8]}" if old else ""
+    return f"alias {change.field} set to {new[:8]}{moved}"
+
+
+def _state(change: StateChange) -> str:
+    new = change.payload["new"]
+    because = f": {new['reason']}" if new["reason"] else ""
+    return f"status = {new['status']}{masked_text(because)}"
 
 
 def _task_model(change: StateChange) -> str:
@@ -229,7 +236,13 @@ _TEXTS: dict[str, Callable[[StateChange], str]] = {
     "project.created": lambda change: f"project {change.payload['name']} created",
     "model.created": _created,
     "model.removed": lambda change: f"removed {_line(change.payload)}",
-    "model.restored": lambda change: f"restored as {_line(change.payload)}",
+    "model.restored": lambda change: f"restored {_line(change.payload)}",
+    "model.published": lambda change: "published",
+    "model.released": lambda change: f"number {_ref(change.payload)} released",
+    "model.renumbered": lambda change: (
+        f"renumbered from {_ref(change.payload['old'])} to {_ref(change.payload['new'])}"
+    ),
+    "task.state": _state,
     "model.changed": _changed,
     "model.moved": lambda change: (
         f"moved from {_line(change.payload['old'])} to {_line(change.payload['new'])}"
@@ -244,13 +257,12 @@ _TEXTS: dict[str, Callable[[StateChange], str]] = {
     ),
     "model.design": lambda change: "configuration or labels set",
     "model.weights_added": _weights_added,
-    "model.weights_chosen": lambda change: f"restored weights {change.payload['new']['revision']}",
-    "model.weights_dropped": lambda change: f"weights {change.payload['revision']} dropped",
-    "model.weights_kept": lambda change: f"weights {change.payload['revision']} kept",
-    "model.weights_uploaded": lambda change: f"weights {change.payload['revision']} uploaded",
+    "model.weights_chosen": lambda change: f"restored weights {change.payload['new']['number']}",
+    "model.weights_dropped": lambda change: f"weights {change.payload['number']} dropped",
+    "model.weights_kept": lambda change: f"weights {change.payload['number']} kept",
+    "model.weights_uploaded": lambda change: f"weights {change.payload['number']} uploaded",
     "weights.fetched": lambda change: f"weights fetched: sha256 {change.payload['new'][:12]}…",
     "alias.set": _alias_set,
-    "alias.dropped": _alias_dropped,
     "task.created": lambda change: f"task {change.payload['name']} created",
     "task.changed": _changed,
     "task.design": lambda change: "model configuration or labels of the task set",

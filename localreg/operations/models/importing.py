@@ -245,7 +245,8 @@ def _becomes_kept(change: Change, known: _Known, held: Held, *, package: bool) -
         return False
     if not weights.kept:
         payload: Json = {
-            "revision": weights.revision,
+            "revision": weights.id,
+            "number": weights.revision,
             "digest": held.digest,
             **held.facts(),
             "filename": held.filename or weights.filename,

@@ -88,6 +88,7 @@ def unset_row(model_id: str) -> ModelRow:
         framework=None,
         package=False,
         published=False,
+        contested=False,
         archived=False,
         task=None,
         parent=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from localreg.operations.finding.references import check_project_name, ensure_project
 from localreg.operations.weights.origin import Origin, framework_of_weights, weights_record
 from localreg.store.events.change import Change
+from localreg.store.rows.keys import next_number
 from localreg.values.checks import check_comment, check_flag, check_name, is_empty
 from localreg.values.config_text import config_to_text
 from localreg.values.frozen import Frozen, replace
@@ -102,14 +103,18 @@ def create(
         parent: id of the model that it was made from.
     """
     model_id = new_id()
+    name = description.name or ""
+    project = ensure_project(change, description.project)
+    package = description.package or (origin is not None and origin.package)
     weights = () if origin is None else (weights_record(change, model_id, origin, held),)
     record = ModelRecord(
         id=model_id,
-        name=description.name or "",
-        project=ensure_project(change, description.project),
+        name=name,
+        project=project,
+        version=next_number(change.connection, project.name if project else "", name),
         comment=description.comment,
         framework=description.framework or framework_of_weights(change, origin, held),
-        package=description.package or (origin is not None and origin.package),
+        package=package,
         published=description.published,
         task=maker.id if maker else None,
         parent=parent,
@@ -119,7 +124,7 @@ def create(
         labels=description.labels,
         tags=description.tags,
         metadata=description.metadata,
-        weights=weights,
+        weights=tuple(replace(each, package=package) for each in weights),
     )
     change.record("model.created", model_id, record.payload())
     return model_id

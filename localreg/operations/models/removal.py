@@ -166,7 +166,8 @@ def restore_model(chain: Chain, reference: object) -> Restored:
                 f"there is no removed model {model_id!r}; it may have been restored already",
                 reference=model_id,
             )
-        change.record("model.restored", model_id, gone.payload)
+        line = {key: gone.payload[key] for key in ("project", "name", "version")}
+        change.record("model.restored", model_id, line)
         for each in model_rows.weights(change.connection, model_id):
             if each.digest is not None:
                 blob_rows.mark_referred(change.connection, each.digest)

@@ -32,9 +32,10 @@ from localreg.operations.weights.uploading import (
 )
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
-from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows
+from localreg.store.rows import blob_rows, model_rows, task_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen, replace
+from localreg.values.ids import new_id
 from localreg.values.records import Json, WeightsRecord
 from localreg.values.urls import local_url, parse_named_url
 
@@ -179,18 +180,19 @@ def _add(
     row = require_draft(connection, model_id)
     before = model_rows.weights(connection, model_id)
     number = 1 + max((each.revision for each in before), default=0)
-    weights = weights_record(change, model_id, origin, held, number)
+    revision_id = new_id()
+    weights = replace(
+        weights_record(change, revision_id, origin, held, number), package=update.package
+    )
     payload: Json = {
-        "old": _current(before, row.package),
+        "old": _current(before),
         "new": weights.payload(),
-        "package": update.package,
         "iteration": update.iteration,
         "task": update.task,
     }
-    change.record("model.weights_added", model_id, payload)
+    change.record("model.weights_added", model_id, payload, event_id=revision_id)
     name = origin.filename or origin.public or "weights"
     columns: dict[str, object] = {
-        "package": update.package,
         "framework": row.framework or framework_of_weights(change, origin, held),
         "comment": _with_snapshot(row.comment, name) if update.comment else row.comment,
     }
@@ -202,9 +204,9 @@ def _add(
     return weights, _drop(change, model_id, before, update.keep_last)
 
 
-def _current(revisions: tuple[WeightsRecord, ...], package: bool) -> Json | None:
+def _current(revisions: tuple[WeightsRecord, ...]) -> Json | None:
     current = next((each for each in revisions if each.current), None)
-    return None if current is None else {"revision": current.revision, "package": package}
+    return None if current is None else {"revision": current.id, "number": current.revision}
 
 
 def _with_snapshot(comment: str | None, name: str) -> str:
@@ -230,7 +232,12 @@ def _drop(
     """
     dropped = before[: max(0, len(before) + 1 - keep_last)] if keep_last is not None else ()
     for each in dropped:
-        payload = {"revision": each.revision, "digest": each.digest, "filename": each.filename}
+        payload = {
+            "revision": each.id,
+            "number": each.revision,
+            "digest": each.digest,
+            "filename": each.filename,
+        }
         change.record("model.weights_dropped", model_id, payload)
     blob_rows.mark_unreferred(change.connection, [each.digest for each in dropped if each.digest])
     return announce_deletions(change, dropped)
@@ -260,13 +267,11 @@ def restore_weights(registry: OpenRegistry, model_id: str, revision: object) -> 
             )
         if wanted.current:
             return
-        package = event_rows.package_before(change.connection, model_id, wanted.revision)
         payload: Json = {
-            "old": _current(present, row.package),
-            "new": {"revision": wanted.revision, "package": package},
+            "old": _current(present),
+            "new": {"revision": wanted.id, "number": wanted.revision},
         }
         change.record("model.weights_chosen", model_id, payload)
-        set_columns(change, row, package=package)
 
 
 def revisions(chain: Chain, found: Found) -> list[Revision]:

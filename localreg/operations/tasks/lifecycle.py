@@ -14,7 +14,8 @@ from localreg.operations.tasks import asked
 from localreg.operations.tasks.git_state import FACTS
 from localreg.operations.tasks.run_facts import Run, is_gone
 from localreg.registry import OpenRegistry
-from localreg.store.rows import project_rows, task_rows
+from localreg.store.events.change import Change
+from localreg.store.rows import addition_rows, project_rows, task_rows
 from localreg.values.checks import check_comment, check_name, check_text, shown
 from localreg.values.frozen import replace
 from localreg.values.ids import new_id
@@ -82,10 +83,7 @@ def start_task(registry: OpenRegistry, task_id: str, run: Run, *, again: bool = 
     """
     with registry.store.write() as change:
         found = require_task(change.connection, task_id)
-        for column, new in (("status", "in_progress"), ("ended", None), ("reason", None)):
-            old = getattr(found, column)
-            if old != new:
-                change.record("task.changed", task_id, {"old": old, "new": new}, field=column)
+        _set_state(change, found, "in_progress", None, None)
         # A run outside of a repository must not keep the commit of the last one.
         stale = FACTS if run.facts else ()
         facts = {name: found.run[name] for name in found.run if name not in stale} | run.facts
@@ -129,7 +127,7 @@ def running(registry: OpenRegistry, task_id: str) -> TaskRecord | None:
 
 
 def set_task(registry: OpenRegistry, task_id: str, column: str, new: object) -> None:
-    """Set one column of a task: comment, name, status, reason or published."""
+    """Set one column of a task: comment, name, parent or published."""
     with registry.store.write() as change:
         old = getattr(require_task(change.connection, task_id), column)
         if old != new:
@@ -142,7 +140,13 @@ def set_comment(registry: OpenRegistry, task_id: str, comment: object) -> None:
 
 
 def end_task(
-    registry: OpenRegistry, task_id: str, status: str, reason: object = None, *, again: bool = False
+    registry: OpenRegistry,
+    task_id: str,
+    status: str,
+    reason: object = None,
+    *,
+    again: bool = False,
+    concluded: bool = False,
 ) -> None:
     """Record how a task ended, and when, unless it has ended before.
 
@@ -152,6 +156,8 @@ def end_task(
         status: "completed", "failed", "stopped" or "aborted".
         reason: why, for people to read.
         again: record it even if the task has ended before.
+        concluded: True if nobody reported the end: a reader concluded it. An end that the task
+            itself reported elsewhere goes before it.
     """
     why = None if reason is None else check_text("status_message", reason) or None
     with registry.store.write() as change:
@@ -163,11 +169,26 @@ def end_task(
             if left:
                 status, why = "failed", asked.reason(left)
                 log.warning("task %s failed: %s", task_id, why)
-        at = found.ended or change.at
-        for column, new in (("status", status), ("reason", why), ("ended", at)):
-            old = getattr(found, column)
-            if old != new:
-                change.record("task.changed", task_id, {"old": old, "new": new}, field=column)
+        _set_state(change, found, status, why, found.ended or change.at, concluded=concluded)
+
+
+def _set_state(
+    change: Change,
+    task: TaskRecord,
+    status: str,
+    reason: str | None,
+    ended: int | None,
+    *,
+    concluded: bool = False,
+) -> None:
+    """Set status, reason and end of a task, within a transaction; the same state makes no event."""
+    old = {"status": task.status, "reason": task.reason, "ended": task.ended}
+    new = {"status": status, "reason": reason, "ended": ended}
+    if old != new:
+        payload: Json = {"old": old, "new": new}
+        if concluded:
+            payload["concluded"] = True
+        change.record("task.state", task.id, payload)
 
 
 def settled(registry: OpenRegistry, task_id: str) -> TaskRecord:
@@ -178,7 +199,7 @@ def settled(registry: OpenRegistry, task_id: str) -> TaskRecord:
     if not place or not is_gone(place):
         return found
     try:
-        end_task(registry, task_id, "aborted", DIED)
+        end_task(registry, task_id, "aborted", DIED, concluded=True)
     except (ReadOnlyRegistryError, StorageFullError):
         return replace(found, status="aborted", reason=DIED)
     return task(registry, task_id)
@@ -249,4 +270,9 @@ def edit_tags(
         gone = (there if only else there & dropped) - added
         for tag, new in [*((tag, True) for tag in sorted(added - there)),
                          *((tag, False) for tag in sorted(gone))]:  # fmt: skip
-            change.record("task.tag", task_id, {"old": not new, "new": new}, field=tag)
+            payload: Json = {"old": not new, "new": new}
+            if not new:
+                payload["adds"] = addition_rows.additions(
+                    change.connection, "task", task_id, tag, system=False
+                )
+            change.record("task.tag", task_id, payload, field=tag)

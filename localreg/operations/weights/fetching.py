@@ -442,12 +442,13 @@ def _record_weights(
 
     require_model(change.connection, model_id)
     before = model_rows.current_weights(change.connection, model_id)
-    if before is None or before.url != weights.url or before.revision != weights.revision:
+    if before is None or before.url != weights.url or before.id != weights.id:
         return _with_bytes(weights, held)  # changed meanwhile
     if (before.digest, before.tree, before.archive) == (held.digest, held.tree, held.archive):
         return before
     payload: Json = {
-        "revision": before.revision,
+        "revision": before.id,
+        "number": before.revision,
         "old": before.digest,
         "new": held.digest,
         **held.facts(),

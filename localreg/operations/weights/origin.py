@@ -88,18 +88,25 @@ def check_filename(filename: object, argument: str = "filename") -> str:
 
 
 def weights_record(
-    change: Change, model_id: str, origin: Origin, held: Held | None, revision: int = 1
+    change: Change, revision_id: str, origin: Origin, held: Held | None, revision: int = 1
 ) -> WeightsRecord:
-    """Return the record of a revision of weights for an event; the full URL is stored elsewhere."""
+    """Return the record of a revision of weights for an event; the full URL is stored elsewhere.
+
+    Args:
+        revision_id: id of the event that adds it.
+        revision: its number.
+    """
     if held is not None and held.size == 0 and not held.tree:
         log.warning("%s is empty: the weights have 0 bytes", held.filename or origin.filename)
-    note_url(change, model_id, revision, origin.url, origin.public)
+    note_url(change, revision_id, origin.url, origin.public)
     return WeightsRecord(
+        id=revision_id,
         revision=revision,
         url=origin.public,
         filename=(held and held.filename) or origin.filename,
         digest=held.digest if held else None,
         size=held.size if held else None,
+        package=origin.package,
         tree=held is not None and held.tree,
         total=held.total if held else None,
         archive=held.archive if held else None,
@@ -124,9 +131,7 @@ def framework_of_weights(change: Change, origin: Origin | None, held: Held | Non
     return infer_framework("" if origin is None else origin.url or origin.filename or "")
 
 
-def note_url(
-    change: Change, model_id: str, revision: int, url: str | None, public: str | None
-) -> None:
+def note_url(change: Change, revision_id: str, url: str | None, public: str | None) -> None:
     """Store a URL with secrets outside the event log, where the fold looks it up."""
     if url is not None and url != public:
-        model_rows.keep_private_url(change.connection, model_id, revision, url)
+        model_rows.keep_private_url(change.connection, revision_id, url)

@@ -305,7 +305,7 @@ def _modified(url: str) -> int | None:
 def record_uploaded(
     registry: OpenRegistry,
     model_id: str,
-    revision: int,
+    revision: str,
     upload: UploadRow,
     uploaded: Uploaded,
 ) -> None:
@@ -315,12 +315,13 @@ def record_uploaded(
     """
     with registry.store.write() as change:
         there = model_rows.weights(change.connection, model_id)
-        weights = next((each for each in there if each.revision == revision), None)
+        weights = next((each for each in there if each.id == revision), None)
         if weights is not None and _still_there(change, upload, uploaded):
             public = parse_named_url("url", uploaded.url).public
-            note_url(change, model_id, revision, uploaded.url, public)
+            note_url(change, revision, uploaded.url, public)
             payload = {
                 "revision": revision,
+                "number": weights.revision,
                 "url": public,
                 "digest": weights.digest,
                 "archive": uploaded.digest if weights.tree else None,
@@ -521,7 +522,7 @@ def _upload_in_background(upload: Running, model_id: str, weights: WeightsRecord
     except (SourceNotFoundError, CorruptBlobError):
         with registry.store.read() as connection:
             there = model_rows.weights(connection, model_id)
-        if any(each.revision == weights.revision for each in there):
+        if any(each.id == weights.id for each in there):
             raise
         # It was dropped meanwhile.
 
@@ -566,7 +567,7 @@ def _upload_package(upload: Running, model_id: str, weights: WeightsRecord) -> N
         )
         if uploaded.digest != blob.digest:
             raise damaged(blob.digest, blob.path, "changed while it was uploaded")
-        record_uploaded(registry, model_id, weights.revision, announced, uploaded)
+        record_uploaded(registry, model_id, weights.id, announced, uploaded)
 
 
 def _upload_file(upload: Running, model_id: str, weights: WeightsRecord) -> None:
@@ -582,7 +583,7 @@ def _upload_file(upload: Running, model_id: str, weights: WeightsRecord) -> None
                 holding.blobs.check_digest(str(weights.digest))  # raises, and says what is damaged
             else:
                 check_upstream(registry, holding, str(weights.digest))
-        record_uploaded(registry, model_id, weights.revision, announced, uploaded)
+        record_uploaded(registry, model_id, weights.id, announced, uploaded)
 
 
 def check_timeout(timeout: object) -> float | None:

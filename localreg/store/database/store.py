@@ -21,6 +21,7 @@ from localreg.errors import (
 )
 from localreg.filesystem.access_rights import barrier
 from localreg.filesystem.disk_errors import has_little_room, is_full
+from localreg.filesystem.machine import host_name
 from localreg.store.database import opening
 from localreg.store.database.connections import Connections, PassingConnection
 from localreg.store.database.readonly import (
@@ -376,7 +377,7 @@ class Store:
             try:
                 if waited:  # it may have been replaced meanwhile
                     self.check_file()
-                change = Change(connection, self.registry_id, self.actor())
+                change = Change(connection, self.actor())
                 yield change
                 change.finish()
                 connection.execute("COMMIT")
@@ -501,7 +502,7 @@ class Store:
         """Return the name that events of this process carry: ``user@host``."""
         if self._actor is None:
             user = os.environ.get("LOGNAME") or os.environ.get("USER") or _login_name()
-            self._actor = f"{user}@{_host_name()}".encode("utf-8", "replace").decode()
+            self._actor = f"{user}@{host_name()}".encode("utf-8", "replace").decode()
         return self._actor
 
     def close(self) -> None:
@@ -548,14 +549,6 @@ def _is_there(path: Path) -> bool:
             f"the registry in {path.parent} cannot be opened: {reason}", path=str(path)
         ) from error
     return True
-
-
-def _host_name() -> str:
-    if hasattr(os, "uname"):
-        return os.uname().nodename
-    import platform  # Windows
-
-    return platform.node()
 
 
 def _login_name() -> str:

@@ -1,24 +1,35 @@
-"""A write transaction, which records events and applies them at once."""
+"""A write transaction, which records events and applies them at once.
+
+An event that is recorded here is the last one of its unit in every order, so it need not be judged:
+it replaces what the tables hold now. `refolding.py` does the same from all events of a unit.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 
-from localreg.store.events.fold import Folding
+from localreg.store.events.fold import CREATING, Folding
+from localreg.store.events.refolding import refold_unit
+from localreg.store.events.registers import WAS, register_of
+from localreg.store.rows import origin_rows, writer_rows
 from localreg.store.rows.checked_values import LARGEST, damaged_row
 from localreg.values.ids import new_id, now
 from localreg.values.records import Json, StateChange
 
-_canonical = json.JSONEncoder(
+canonical = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":")
 ).encode
+
+
+# After these, all events of the model are folded again.
+REFOLDED = frozenset({"model.restored"})
 
 
 class Change:
     """An open write transaction.
 
-    All its events have one group number. Each subject gets one stamp in it, which is greater than
+    All its events have one group. Each subject gets one stamp in it, which is greater than
     every stamp before, even if the clock went back.
 
     Attributes:
@@ -27,45 +38,72 @@ class Change:
         last_event: the id of the last event that was recorded; empty before the first one.
     """
 
-    def __init__(self, connection: sqlite3.Connection, registry_id: str, actor: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, actor: str) -> None:
         self.connection = connection
         self.at = now()
         self.last_event = ""
-        self._registry_id = registry_id
         self._actor_name = actor
         self._actor = 0
+        self._origin = 0
         self._group = 0
         self._seq = 0
+        self._lamport = 0
         self._stamp = 0
         self._stamps: dict[str, int] = {}
         self._folding = Folding(connection)
 
     def record(
-        self, kind: str, subject: str, payload: Json, *, field: str | None = None, v: int = 1
+        self,
+        kind: str,
+        subject: str,
+        payload: Json,
+        *,
+        field: str | None = None,
+        v: int = 1,
+        event_id: str | None = None,
     ) -> int:
         """Write an event and apply it.
 
         Args:
             kind: what changes, such as ``model.tag``.
-            subject: id of the model, task or project.
-            payload: old and new values, as JSON values.
+            subject: id of the model, task, project or alias.
+            payload: old and new values, as JSON values. The id of the event that it replaces is
+                added, if it writes a register.
             field: the alias, metadata key, tag or column that changes, if there is one.
             v: the version of the kind's payload.
+            event_id: the id of the event; a new one by default, and that of `subject` for an event
+                that creates it.
 
         Returns:
             The stamp of the change.
         """
         stamp = self.stamp(subject)
         self._seq += 1
-        self.last_event = new_id()
-        text = _canonical(payload)
+        self._lamport += 1
+        if event_id is None:
+            event_id = subject if kind in CREATING else new_id()
+        register = register_of(kind, field, payload)
+        writers: list[str] = []
+        if register is not None:
+            first = None if kind.startswith("alias.") else subject
+            writers = writer_rows.writers(self.connection, subject, register, first)
+            payload = payload | {WAS: writers[-1] if writers else None}
         self.connection.execute(
-            "INSERT INTO event (event_id, registry_id, seq, grp, stamp, at, actor, kind, v, "
-            "subject, field, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (self.last_event, self._registry_id, self._seq, self._group, stamp, self.at,
-             self._actor, kind, v, subject, field, text),
+            "INSERT INTO event (event_id, origin, seq, grp, lamport, stamp, at, actor, kind, v, "
+            "subject, field, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (event_id, self._origin, self._seq, self._group, self._lamport, stamp, self.at,
+             self._actor, kind, v, subject, field, canonical(payload)),
         )  # fmt: skip
-        self._folding.apply(StateChange(kind, v, subject, field, payload, stamp, self.at))
+        self.last_event = event_id
+        change = StateChange(kind, v, subject, field, payload, stamp, self.at, event_id)
+        if kind in REFOLDED:
+            self._folding.finish()
+            refold_unit(self.connection, subject)
+        else:
+            self._folding.apply(change)
+        if register is not None:
+            kept = writers if payload.get("concluded") else []
+            writer_rows.set_writers(self.connection, subject, register, [*kept, event_id])
         return stamp
 
     def stamp(self, subject: str) -> int:
@@ -84,20 +122,26 @@ class Change:
 
     def _begin(self) -> None:
         """Read the last numbers of the log; only a transaction with events needs them."""
+        self._origin = origin_rows.own(self.connection)
         # The greatest stamp of a group need not be that of its last event.
-        seq, events, models, tasks, actor = self.connection.execute(
-            "SELECT max(seq), max(stamp), (SELECT max(stamp) FROM model), "
-            "(SELECT max(stamp) FROM task), (SELECT pk FROM actor WHERE name = :actor) "
-            "FROM event WHERE registry_id = :id AND seq >= "
-            "(SELECT grp FROM event WHERE registry_id = :id ORDER BY seq DESC LIMIT 1)",
-            {"id": self._registry_id, "actor": self._actor_name},
+        seq, lamport, stamp, models, tasks, actor, last = self.connection.execute(
+            "SELECT (SELECT max(seq) FROM event WHERE origin = :origin), "
+            "(SELECT max(lamport) FROM event), (SELECT max(stamp) FROM event WHERE pk >= "
+            "(SELECT grp FROM event ORDER BY pk DESC LIMIT 1)), (SELECT max(stamp) FROM model), "
+            "(SELECT max(stamp) FROM task), (SELECT pk FROM actor WHERE name = :actor), "
+            "(SELECT max(pk) FROM event)",
+            {"origin": self._origin, "actor": self._actor_name},
         ).fetchone()
-        for name, found in (("seq", seq), ("stamp", events), ("stamp", models), ("stamp", tasks)):
+        for name, found in (
+            ("seq", seq), ("lamport", lamport), ("stamp", stamp), ("stamp", models),
+            ("stamp", tasks),
+        ):  # fmt: skip
             if found is not None and (type(found) is not int or found > LARGEST):
                 raise damaged_row("event", "last", name, f"must be below 2^62, not {found!r:.40}")
         self._seq = seq or 0
-        self._group = self._seq + 1
-        self._stamp = max(self.at - 1, events or 0, models or 0, tasks or 0)
+        self._group = (last or 0) + 1
+        self._lamport = lamport or 0
+        self._stamp = max(self.at - 1, stamp or 0, models or 0, tasks or 0)
         self._actor = actor or self._new_actor()
 
     def _new_actor(self) -> int:

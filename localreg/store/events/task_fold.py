@@ -5,33 +5,51 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from localreg.store.rows import task_rows
-from localreg.store.rows.keys import blob_pk, tag_pk
+from localreg.store.rows import addition_rows, task_rows
+from localreg.store.rows.keys import blob_pk, project_pk, tag_pk
 from localreg.values.records import StateChange, WeightsRecord
 
 Connection = sqlite3.Connection
 
-TASK_COLUMNS = frozenset(
-    {"name", "comment", "status", "reason", "published", "ended", "parent", "type"}
-)
+TASK_COLUMNS = frozenset({"name", "comment", "published", "parent", "type"})
 
 
 def created(connection: Connection, event: StateChange) -> None:
-    """Insert a task."""
+    """Insert a task; if it has a row, that one keeps its key."""
     task = event.payload
-    project = task["project"]
-    cursor = connection.execute(
-        "INSERT INTO task (id, project, name, type, status, published, comment, parent, run, "
-        "created, updated, stamp) "
-        "VALUES (?, (SELECT pk FROM project WHERE id = ?), ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)",
-        (event.subject, project["id"] if project else "", task["name"], task["type"],
-         task["status"], task["comment"], task["parent"],
-         json.dumps(task.get("run") or {}, ensure_ascii=False, sort_keys=True),
-         event.at, event.at, event.stamp),
+    columns = (
+        "project, name, type, status, reason, published, comment, parent, run, created, ended, "
+        "updated, stamp"
+    )
+    values = (
+        project_pk(connection, task["project"], event.at), task["name"], task["type"],
+        task["status"], None, False, task["comment"], task["parent"],
+        json.dumps(task.get("run") or {}, ensure_ascii=False, sort_keys=True),
+        event.at, None, event.at, event.stamp,
     )  # fmt: skip
+    marks = ", ".join("?" * len(values))
+    row = connection.execute("SELECT pk FROM task WHERE id = ?", (event.subject,)).fetchone()
+    if row is None:
+        cursor = connection.execute(
+            f"INSERT INTO task (id, {columns}) VALUES (?, {marks})", (event.subject, *values)
+        )
+        pk = int(cursor.lastrowid or 0)
+    else:
+        pk = int(row[0])
+        connection.execute(f"UPDATE task SET ({columns}) = ({marks}) WHERE pk = ?", (*values, pk))
     for tag in task["tags"]:
         key = tag_pk(connection, tag, False)
-        connection.execute("INSERT INTO task_tag VALUES (?, ?)", (cursor.lastrowid, key))
+        connection.execute("INSERT INTO task_tag VALUES (?, ?, 1)", (pk, key))
+
+
+def ended(connection: Connection, event: StateChange) -> None:
+    """Set status, reason and end of a task."""
+    new = event.payload["new"]
+    connection.execute(
+        "UPDATE task SET status = ?, reason = ?, ended = ? WHERE id = ?",
+        (new["status"], new["reason"], new["ended"], event.subject),
+    )
+    _touch(connection, event)
 
 
 def changed(connection: Connection, event: StateChange) -> None:
@@ -75,24 +93,20 @@ def model(connection: Connection, event: StateChange) -> None:
 
 def moved(connection: Connection, event: StateChange) -> None:
     """Move a task to another project, or to none."""
-    project = event.payload["new"]
     connection.execute(
-        "UPDATE task SET project = (SELECT pk FROM project WHERE id = ?) WHERE id = ?",
-        (project["id"] if project else "", event.subject),
+        "UPDATE task SET project = ? WHERE id = ?",
+        (project_pk(connection, event.payload["new"], event.at), event.subject),
     )
     _touch(connection, event)
 
 
 def tagged(connection: Connection, event: StateChange) -> None:
-    """Add or drop a tag."""
+    """Add a tag, or drop its additions that the event saw."""
     tag = tag_pk(connection, str(event.field), False)
     if event.payload["new"]:
-        sql = "INSERT OR IGNORE INTO task_tag SELECT pk, :tag FROM task WHERE id = :id"
+        addition_rows.add(connection, "task", event.subject, tag, event.event_id)
     else:
-        sql = (
-            "DELETE FROM task_tag WHERE tag = :tag AND task = (SELECT pk FROM task WHERE id = :id)"
-        )
-    connection.execute(sql, {"tag": tag, "id": event.subject})
+        addition_rows.drop(connection, "task", event.subject, tag, event.payload["adds"])
     _touch(connection, event)
 
 

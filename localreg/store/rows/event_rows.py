@@ -3,58 +3,143 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Sequence
 
 from localreg import log
 from localreg.errors import DamagedRowError
 from localreg.store.rows.checked_values import (
     COUNT,
+    ID,
     TEXT,
     TIME,
     Columns,
     object_of,
     or_null,
-    taken_apart,
 )
-from localreg.values.records import Event, StateChange
+from localreg.values.frozen import Frozen
+from localreg.values.records import Event, LoggedEvent, StateChange
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _SELECT = (
-    "SELECT e.seq, e.grp, a.name, e.kind, e.v, e.subject, e.field, e.payload, "
-    "e.stamp, e.at "
-    "FROM event e JOIN actor a ON a.pk = e.actor"
+    "SELECT e.pk, e.event_id, o.name, a.name, e.arrived, e.outcome, e.kind, e.v, e.subject, "
+    "e.field, e.payload, e.stamp, e.at "
+    "FROM event e JOIN actor a ON a.pk = e.actor JOIN origin o ON o.pk = e.origin"
 )
 
 _CHANGE = {
     "kind": TEXT, "v": COUNT, "subject": TEXT, "field": or_null(TEXT), "payload": TEXT,
     "stamp": COUNT, "at": TIME,
 }  # fmt: skip
-_CHANGES = Columns("event", **_CHANGE)
-_EVENTS = Columns("event", seq=COUNT, grp=COUNT, actor=TEXT, **_CHANGE)
+_CHANGES = Columns("event", **_CHANGE, event_id=ID)
+_EVENTS = Columns(
+    "event", pk=COUNT, event_id=ID, origin=TEXT, actor=TEXT, arrived=or_null(TIME),
+    outcome=or_null(TEXT), **_CHANGE,
+)  # fmt: skip
+_LOGGED = Columns(
+    "event", pk=COUNT, outcome=or_null(TEXT), event_id=ID, origin=ID, seq=COUNT, lamport=COUNT,
+    stamp=COUNT, at=TIME, actor=TEXT, kind=TEXT, v=COUNT, subject=ID, field=or_null(TEXT),
+    payload=TEXT, remote=or_null(ID), position=or_null(COUNT),
+)  # fmt: skip
 
 
 def events(
     connection: sqlite3.Connection, subject: str | None = None, limit: int | None = None
 ) -> list[Event]:
-    """Return events, newest first; damaged ones are logged.
+    """Return events, newest first in the order of their arrival; damaged ones are logged.
 
     Args:
-        subject: only those on the model, task or project with this id.
+        subject: only those on the model, task, project or alias with this id; of a model also the
+            alias events that name it.
         limit: the most to return; None for all.
     """
-    where, parameters = ("WHERE e.subject = ?", [subject]) if subject else ("", [])
+    where, parameters = "", []
+    if subject:
+        where = (
+            "WHERE e.pk IN (SELECT pk FROM event WHERE subject = ? UNION SELECT x.pk "
+            "FROM alias_event n JOIN event x ON x.event_id = n.event WHERE n.model = ?)"
+        )
+        parameters = [subject, subject]
     rows = _EVENTS.sound(
         connection,
         f"{_SELECT} {where} ORDER BY e.pk DESC LIMIT ?",
         [*parameters, -1 if limit is None else limit],
     )
     found = []
-    for seq, grp, actor, kind, v, about, field, payload, *when in rows:
+    for pk, event_id, origin, actor, arrived, outcome, *change in rows:
+        kind, v, about, field, payload, stamp, at = change
         try:
-            what = object_of(payload, "event", seq, "payload")
+            what = object_of(payload, "event", pk, "payload")
         except DamagedRowError as error:
             log.warning("%s", error)
         else:
-            found.append(Event(seq, grp, actor, StateChange(kind, v, about, field, what, *when)))
+            changed = StateChange(kind, v, about, field, what, stamp, at, event_id)
+            found.append(Event(pk, event_id, origin, actor, arrived, outcome, changed))
     return found
+
+
+class Logged(Frozen):
+    """An event of the log, with its key and its outcome."""
+
+    pk: int
+    outcome: str | None
+    event: LoggedEvent
+
+
+def of_unit(connection: sqlite3.Connection, subject: str) -> list[Logged]:
+    """Return all events on a model, task, project or alias, in the order of their arrival."""
+    rows = _LOGGED.all(
+        connection,
+        "SELECT e.pk, e.outcome, e.event_id, o.id, e.seq, e.lamport, e.stamp, e.at, a.name, "
+        "e.kind, e.v, e.subject, e.field, e.payload, e.remote, e.position FROM event e "
+        "JOIN actor a ON a.pk = e.actor JOIN origin o ON o.pk = e.origin "
+        "WHERE e.subject = ? ORDER BY e.pk",
+        (subject,),
+    )
+    return [_logged(row) for row in rows]
+
+
+def _logged(row: Sequence[Any]) -> Logged:
+    (pk, outcome, event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field,
+     payload, remote, position) = row  # fmt: skip
+    what = object_of(payload, "event", pk, "payload")
+    event = LoggedEvent(
+        event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field, what, remote,
+        position,
+    )  # fmt: skip
+    return Logged(pk, outcome, event)
+
+
+def subjects(connection: sqlite3.Connection) -> list[str]:
+    """Return the ids of all models, tasks, projects and aliases with events, oldest first."""
+    rows = connection.execute("SELECT subject FROM event GROUP BY subject ORDER BY min(pk)")
+    return [str(subject) for (subject,) in rows]
+
+
+def set_outcomes(
+    connection: sqlite3.Connection, outcomes: Iterable[tuple[str | None, int]]
+) -> None:
+    """Set the outcome of events: pairs of the outcome and the key of the event."""
+    connection.executemany("UPDATE event SET outcome = ? WHERE pk = ?", outcomes)
+
+
+def last_change(connection: sqlite3.Connection, model_id: str) -> tuple[int, int] | None:
+    """Return (stamp, time) of the last change of a model that is in effect, or None.
+
+    An alias that names the model, and what was reported to it, count as changes.
+    """
+    found = connection.execute(
+        "SELECT stamp, at FROM (SELECT stamp, at FROM event WHERE subject = :id "
+        "AND kind LIKE 'model.%' AND (outcome IS NULL OR outcome = 'kept') "
+        "UNION ALL SELECT x.stamp, x.at FROM alias_event n JOIN event x ON x.event_id = n.event "
+        "WHERE n.model = :id AND x.outcome IS NULL "
+        "UNION ALL SELECT r.stamp, r.at FROM model m JOIN reported r ON r.model = m.pk "
+        "WHERE m.id = :id) ORDER BY stamp DESC, at DESC LIMIT 1",
+        {"id": model_id},
+    ).fetchone()
+    return None if found is None else (int(found[0]), int(found[1]))
 
 
 def newest_time(connection: sqlite3.Connection) -> int | None:
@@ -69,30 +154,17 @@ def has_event(connection: sqlite3.Connection, event_id: str) -> bool:
     return found is not None
 
 
-def package_before(connection: sqlite3.Connection, model_id: str, revision: int) -> bool:
-    """Return True if a model was a package when another revision replaced this one."""
-    rows = connection.execute(
-        "SELECT payload FROM event WHERE subject = ? AND v = 1 "
-        "AND kind IN ('model.weights_added', 'model.weights_chosen') ORDER BY pk DESC",
-        (model_id,),
-    )
-    with taken_apart("event", model_id, "payload"):
-        olds = (object_of(payload, "event", model_id, "payload")["old"] for (payload,) in rows)
-        found = (bool(old["package"]) for old in olds if old and old["revision"] == revision)
-        return next(found, False)
-
-
 def last_on(connection: sqlite3.Connection, subject: str, kind: str) -> StateChange | None:
     """Return the last event of a kind on a subject, or None; only of a known version."""
     row = _CHANGES.one(
         connection,
-        "SELECT kind, v, subject, field, payload, stamp, at FROM event "
+        "SELECT kind, v, subject, field, payload, stamp, at, event_id FROM event "
         "WHERE subject = ? AND kind = ? AND v = 1 ORDER BY pk DESC LIMIT 1",
         (subject, kind),
         key=subject,
     )
     if row is None:
         return None
-    kind, v, about, field, payload, stamp, at = row
+    kind, v, about, field, payload, stamp, at, event_id = row
     what = object_of(payload, "event", subject, "payload")
-    return StateChange(kind, v, about, field, what, stamp, at)
+    return StateChange(kind, v, about, field, what, stamp, at, event_id)

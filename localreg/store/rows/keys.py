@@ -5,16 +5,31 @@ from __future__ import annotations
 import sqlite3
 
 from localreg.store.rows.checked_values import LARGEST, damaged_row
-from localreg.values.records import WeightsRecord
+from localreg.values.records import Json, WeightsRecord
 
 Connection = sqlite3.Connection
 
 
-def project_pk(connection: Connection, project_id: str) -> int:
-    """Return the key of a project; the id "" means no project."""
-    if project_id == "":
+def project_pk(connection: Connection, project: Json | None, at: int) -> int:
+    """Return the key of a project as events name it; insert it if it is new. None: no project.
+
+    Args:
+        project: its `id` and `name`; the name counts.
+        at: when it was made, if it is new, microseconds.
+    """
+    if project is None:
         return 0
-    row = connection.execute("SELECT pk FROM project WHERE id = ?", (project_id,)).fetchone()
+    select = "SELECT pk FROM project WHERE name = ?"
+    row = connection.execute(select, (project["name"],)).fetchone()
+    if row is None:
+        cursor = connection.execute(
+            "INSERT INTO project (id, name, created) VALUES (?, ?, ?)",
+            (project["id"], project["name"], at),
+        )
+        connection.execute(
+            "INSERT OR IGNORE INTO project_id VALUES (?, ?)", (project["id"], cursor.lastrowid)
+        )
+        return int(cursor.lastrowid or 0)
     return int(row[0])
 
 
@@ -27,17 +42,37 @@ def in_64_bits(number: int) -> int:
     return (number + 2**63) % 2**64 - 2**63
 
 
-def next_version(connection: Connection, project: int, name: str) -> int:
-    """Return the next version number of a project and name, and count it as used."""
+def next_number(connection: Connection, project: str, name: str) -> int:
+    """Return the next version number of the models of a project and name.
+
+    Args:
+        project: name of the project; "" for none.
+        name: name of the models.
+    """
     row = connection.execute(
-        "INSERT INTO version_counter VALUES (?, ?, 1) "
-        "ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last",
+        "SELECT max(number) FROM claim "
+        "WHERE project = (SELECT pk FROM project WHERE name = ?) AND name = ?",
         (project, name),
-    ).fetchall()
-    last = row[0][0]
-    if type(last) is not int or last > LARGEST:
-        raise damaged_row("version_counter", name, "last", f"must be a count, not {last!r:.40}")
-    return last
+    ).fetchone()
+    last = row[0] or 0
+    if type(last) is not int or last >= LARGEST:
+        raise damaged_row("claim", name, "number", f"must be a count, not {last!r:.40}")
+    return last + 1
+
+
+def claim(connection: Connection, project: int, name: str, number: int, model_id: str) -> None:
+    """Record that a model claims a version number."""
+    connection.execute(
+        "INSERT OR IGNORE INTO claim VALUES (?, ?, ?, ?, 0)", (project, name, number, model_id)
+    )
+
+
+def release(connection: Connection, project: int, name: str, number: int, model_id: str) -> None:
+    """Record that a model gave a version number up."""
+    connection.execute(
+        "UPDATE claim SET released = 1 WHERE project = ? AND name = ? AND number = ? AND model = ?",
+        (project, name, number, model_id),
+    )
 
 
 def tag_pk(connection: Connection, name: str, system: bool) -> int:

@@ -200,11 +200,11 @@ def _tag_sql(
 ) -> str:
     tagged = f"EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} AND x.tag = ?)"
     if driver.ordered:
-        # `stamp` is different for every model, so it identifies one. This index has the order in
-        # which the driver is read, so neighbouring look-ups read neighbouring entries.
+        # This index has the order in which the driver is read, so neighbouring look-ups read
+        # neighbouring entries.
         tagged = (
             "EXISTS (SELECT 1 FROM model_tag x INDEXED BY model_tag_newest "
-            f"WHERE x.tag = ? AND x.stamp = {driver.stamp})"
+            f"WHERE x.tag = ? AND x.stamp = {driver.stamp} AND x.model = {driver.model})"
         )
     untagged = (
         "NOT EXISTS (SELECT 1 FROM model_tag x CROSS JOIN tag t ON t.pk = x.tag "

@@ -31,26 +31,26 @@ Connection = sqlite3.Connection
 
 _COLUMNS = (
     "m.id, m.name, p.id, p.name, m.version, m.comment, m.framework, m.package, m.published, "
-    "m.archived, m.task, m.parent, m.created, m.updated, m.birth, m.stamp"
+    "m.contested, m.archived, m.task, m.parent, m.created, m.updated, m.birth, m.stamp"
 )
 _JOIN = "FROM model m JOIN project p ON p.pk = m.project"
 _MODEL = {
     "id": ID, "name": TEXT, "project_id": ID_OR_EMPTY, "project": TEXT, "version": COUNT,
     "comment": or_null(TEXT), "framework": or_null(TEXT), "package": FLAG, "published": FLAG,
-    "archived": FLAG, "task": or_null(ID), "parent": or_null(ID), "created": TIME, "updated": TIME,
-    "birth": COUNT, "stamp": COUNT,
+    "contested": FLAG, "archived": FLAG, "task": or_null(ID), "parent": or_null(ID),
+    "created": TIME, "updated": TIME, "birth": COUNT, "stamp": COUNT,
 }  # fmt: skip
 _MODELS = Columns("model", **_MODEL)
 _METADATA = Columns("metadata", key=TEXT, value=TEXT, type=TEXT)
 _DESIGN = Columns("design", config=TEXT, labels=TEXT)
 _REVISION = {
-    "revision": COUNT, "url": or_null(URL), "filename": or_null(NAME),
-    "digest": or_null(DIGEST), "size": or_null(COUNT), "tree": FLAG, "total": or_null(COUNT),
-    "archive": or_null(DIGEST), "archive_size": or_null(COUNT), "pinned": or_null(DIGEST),
-    "kept": FLAG, "uploaded": FLAG, "current": FLAG, "at": TIME,
+    "id": ID, "revision": COUNT, "url": or_null(URL), "filename": or_null(NAME),
+    "digest": or_null(DIGEST), "size": or_null(COUNT), "package": FLAG, "tree": FLAG,
+    "total": or_null(COUNT), "archive": or_null(DIGEST), "archive_size": or_null(COUNT),
+    "pinned": or_null(DIGEST), "kept": FLAG, "uploaded": FLAG, "current": FLAG, "at": TIME,
 }  # fmt: skip
 _REVISIONS = Columns("weights", **_REVISION)
-_PACKAGES = Columns("weights", **_REVISION, package=FLAG)
+_PACKAGES = Columns("weights", **_REVISION, of_package=FLAG)
 _LINES = Columns("model", id=ID, version=COUNT, created=TIME)
 _IDS = Columns("model", id=ID)
 _AT_ONCE = 500  # parameters of a statement; SQLite takes 999 at least
@@ -67,6 +67,7 @@ class ModelRow(Frozen):
     framework: str | None
     package: bool
     published: bool
+    contested: bool
     archived: bool
     task: str | None
     parent: str | None
@@ -89,11 +90,11 @@ def model_row(connection: Connection, model_id: str) -> ModelRow | None:
 
 def _model_row(row: tuple[Any, ...]) -> ModelRow:
     (id_, name, project_id, project_name, version, comment, framework, package, published,
-     archived, task, parent, created, updated, birth, stamp) = row  # fmt: skip
+     contested, archived, task, parent, created, updated, birth, stamp) = row  # fmt: skip
     project = Project(project_id, project_name) if project_id else None
     return ModelRow(
         id_, name, project, version, comment, framework, bool(package), bool(published),
-        bool(archived), task, parent, created, updated, birth, stamp,
+        bool(contested), bool(archived), task, parent, created, updated, birth, stamp,
     )  # fmt: skip
 
 
@@ -167,7 +168,7 @@ def metadata_value(connection: Connection, model_id: str, key: str) -> MetadataV
 
 def weights(connection: Connection, model_id: str) -> tuple[WeightsRecord, ...]:
     """Return every revision of a model's weights, oldest first, with their real URLs."""
-    sql = f"SELECT {_WEIGHTS} WHERE m.id = ? ORDER BY w.revision"
+    sql = f"SELECT {_WEIGHTS} WHERE m.id = ? ORDER BY w.revision, w.id"
     rows = _REVISIONS.all(connection, sql, (model_id,), key=model_id)
     return tuple(_weights_record(row) for row in rows)
 
@@ -190,38 +191,46 @@ def weights_and_package(connection: Connection, model_id: str) -> tuple[WeightsR
 
 
 _WEIGHTS_COLUMNS = (
-    "w.revision, w.url, w.filename, b.digest, b.size, w.tree, CASE w.tree WHEN 1 THEN b.total END, "
-    "w.archive, w.archive_size, w.pinned, w.kept, w.uploaded, w.current, w.at"
+    "w.id, w.revision, w.url, w.filename, b.digest, b.size, w.package, w.tree, "
+    "CASE w.tree WHEN 1 THEN b.total END, w.archive, w.archive_size, w.pinned, w.kept, w.uploaded, "
+    "w.current, w.at"
 )
 _WEIGHTS_JOIN = "FROM model m JOIN weights w ON w.model = m.pk LEFT JOIN blob b ON b.pk = w.blob"
 _WEIGHTS = f"{_WEIGHTS_COLUMNS} {_WEIGHTS_JOIN}"
 
 
 def _weights_record(row: Sequence[Any]) -> WeightsRecord:
-    (revision, url, filename, digest, size, tree, total, archive, archive_size, pinned, kept,
-     uploaded, current, at) = row  # fmt: skip
+    (id_, revision, url, filename, digest, size, package, tree, total, archive, archive_size,
+     pinned, kept, uploaded, current, at) = row  # fmt: skip
     return WeightsRecord(
-        revision=revision, url=url, filename=filename, digest=digest, size=size, tree=bool(tree),
-        total=total, archive=archive, archive_size=archive_size, pinned=pinned, kept=bool(kept),
-        uploaded=bool(uploaded), current=bool(current), at=at,
+        id=id_, revision=revision, url=url, filename=filename, digest=digest, size=size,
+        package=bool(package), tree=bool(tree), total=total, archive=archive,
+        archive_size=archive_size, pinned=pinned, kept=bool(kept), uploaded=bool(uploaded),
+        current=bool(current), at=at,
     )  # fmt: skip
 
 
 def aliases(connection: Connection, model_id: str) -> list[str]:
     """Return the aliases that point to a model, sorted."""
-    sql = "SELECT a.alias FROM model m JOIN alias a ON a.model = m.pk WHERE m.id = ?"
+    sql = (
+        "SELECT a.alias FROM model m JOIN alias a ON a.model = m.id "
+        "AND a.project = m.project AND a.name = m.name WHERE m.id = ?"
+    )
     return sorted(texts(connection, "alias", "alias", sql, (model_id,)))
 
 
 def alias_target(connection: Connection, line: tuple[str, str], alias: str) -> str | None:
     """Return the id of the model that an alias points to, or None.
 
+    A model that was removed, or moved away, is no target.
+
     Args:
-        line: id of the project ("" for none) and name of the models.
+        line: name of the project ("" for none) and name of the models.
     """
     row = connection.execute(
         "SELECT m.id FROM project p JOIN alias a ON a.project = p.pk "
-        "JOIN model m ON m.pk = a.model WHERE p.id = ? AND a.name = ? AND a.alias = ?",
+        "JOIN model m ON m.id = a.model AND m.project = a.project AND m.name = a.name "
+        "WHERE p.name = ? AND a.name = ? AND a.alias = ?",
         (*line, alias),
     ).fetchone()
     return None if row is None else str(row[0])
@@ -250,6 +259,7 @@ def _complete(connection: Connection, row: ModelRow) -> ModelRecord:
         framework=row.framework,
         package=row.package,
         published=row.published,
+        contested=row.contested,
         archived=row.archived,
         task=row.task,
         parent=row.parent,
@@ -319,7 +329,7 @@ def in_line(
         connection,
         "SELECT m.id FROM project p JOIN model m ON m.project = p.pk "
         "WHERE p.name = ? AND m.name = ? AND (? IS NULL OR m.version = ?) "
-        "ORDER BY m.archived, m.version DESC LIMIT 1",
+        "ORDER BY m.archived, m.version DESC, m.birth DESC, m.id DESC LIMIT 1",
         (project or "", name, version, version),
     )
     return [model_id for (model_id,) in rows]
@@ -331,16 +341,19 @@ def line(connection: Connection, model_id: str, limit: int) -> list[tuple[str, i
         connection,
         "SELECT o.id, o.version, o.created FROM model m JOIN model o "
         "ON o.project = m.project AND o.name = m.name WHERE m.id = ? "
-        "ORDER BY o.version DESC LIMIT ?",
+        "ORDER BY o.version DESC, o.birth DESC LIMIT ?",
         (model_id, limit),
     )
 
 
-def keep_private_url(connection: Connection, model_id: str, revision: int, url: str) -> None:
-    """Record the real URL of a revision, which its event must not hold; in a write transaction."""
-    connection.execute(
-        "INSERT OR REPLACE INTO private_url VALUES (?, ?, ?)", (model_id, revision, url)
-    )
+def keep_private_url(connection: Connection, revision: str, url: str) -> None:
+    """Record the real URL of a revision, which its event must not hold; in a write transaction.
+
+    Args:
+        revision: id of the weights.
+        url: the URL.
+    """
+    connection.execute("INSERT OR REPLACE INTO private_url VALUES (?, ?)", (revision, url))
 
 
 def touch(connection: Connection, model_id: str, stamp: int, at: int) -> None:

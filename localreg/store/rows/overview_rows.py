@@ -60,7 +60,11 @@ def tags(connection: Connection) -> Iterable[tuple[int, str]]:
 
 def aliases(connection: Connection) -> Iterable[tuple[int, str]]:
     """Return (key of the model, name) of each alias, ordered by name."""
-    return _NAMES.sound(connection, "SELECT model, alias FROM alias ORDER BY alias")
+    return _NAMES.sound(
+        connection,
+        "SELECT m.pk, a.alias FROM alias a JOIN model m ON m.id = a.model "
+        "AND m.project = a.project AND m.name = a.name ORDER BY a.alias",
+    )
 
 
 def last_values(connection: Connection) -> Iterable[tuple[str, int, float]]:

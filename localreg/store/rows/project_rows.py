@@ -18,7 +18,7 @@ def by_name(connection: sqlite3.Connection, name: str) -> Project | None:
 
 
 def by_id(connection: sqlite3.Connection, project_id: str) -> Project | None:
-    """Return the project with this id, or None."""
-    sql = "SELECT id, name FROM project WHERE id = ? AND pk > 0"
+    """Return the project that has this id, perhaps among others, or None."""
+    sql = "SELECT p.id, p.name FROM project_id x JOIN project p ON p.pk = x.project WHERE x.id = ?"
     row = _PROJECTS.one(connection, sql, (project_id,))
     return None if row is None else Project(*row)

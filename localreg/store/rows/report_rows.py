@@ -108,6 +108,15 @@ def touch_reported(connection: Connection) -> None:
             _touch(connection, Owner(kind, owner_id), stamp, at)
 
 
+def last_report(connection: Connection, kind: str, owner_id: str) -> tuple[int, int] | None:
+    """Return (stamp, time) of the last report to a model or task, or None."""
+    row = connection.execute(
+        f"SELECT r.stamp, r.at FROM {kind} o JOIN reported r ON r.{kind} = o.pk WHERE o.id = ?",
+        (owner_id,),
+    ).fetchone()
+    return None if row is None else (int(row[0]), int(row[1]))
+
+
 def add_points(
     connection: Connection, kind: str, pk: int, title: str, name: str, points: Sequence[Point]
 ) -> None:

@@ -1,0 +1,375 @@
+"""Decide which events of a unit are in effect. Pure: no SQL, no clock.
+
+A unit is all events of one subject: a model, a task, an alias or a project. Events that were made
+on several machines, which did not know of each other, are put in one order and judged here. The
+order is the same everywhere (`LoggedEvent.order`), so every registry that has the same events
+decides the same. Nothing in one unit depends on another.
+
+The outcome of an event is one of four:
+
+- None: it is in effect.
+- "same": the register already had the value that it writes.
+- "lost": another event wrote the register first, or the model was published. It stays in the
+  history.
+- "kept": it added weights, but others are served.
+
+The rules:
+
+- A write is in effect if the event that it replaces (`was`) is a writer of the register. Then it is
+  the only writer. Otherwise it is "same", and one more writer, or "lost".
+- The end of a task that another process concluded ("aborted", since the process was gone) leaves
+  the writers before it: the end that the task itself recorded replaces it.
+- A tag is there while one addition is in the list of no drop, wherever the drop is in the order.
+- Weights are always added. They are served if the write of the register "served" is in effect.
+- A revision that is served, or that some publication names, is not dropped.
+- A download sets the bytes of a revision only if none are known.
+- The first publication fixes weights and design: events after it that change them are lost. A
+  publication that names earlier ones (`over`) replaces them. Those that nothing replaced are live.
+  If they differ, the model is contested, and the first one shows.
+- Removal hides a model, and changes nothing else: the last removal or restoration decides.
+- Kinds and versions that this localreg does not know have no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from localreg.store.events.registers import DESIGN, LINE, SERVED, STATE, WAS, register_of
+from localreg.values.frozen import Frozen
+from localreg.values.records import Json, LoggedEvent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SAME = "same"
+LOST = "lost"
+KEPT = "kept"
+
+_CREATING = ("model.created", "task.created", "project.created")
+_PUBLISHED = ("digest", "config", "labels", "revision")
+
+
+class Judged(Frozen, kw_only=True):
+    """What the events of a unit come to.
+
+    Attributes:
+        outcomes: of each event, in their order.
+        writers: of each register that another event than the creating one wrote: ids, the last
+            one is the newest.
+        additions: of each tag that is there, as (tag, system): ids of the live additions. That of
+            the creating event has the id of the subject.
+        publications: ids of the live publications, in order; the first one shows.
+        contested: True if they differ.
+        named_bytes: id of the event that has the bytes which the shown publication names, if the
+            revision has others; else None.
+        removed: True if the model or task is removed.
+        begun: True if the event that creates the subject is there. Always True of an alias.
+    """
+
+    outcomes: tuple[str | None, ...]
+    writers: dict[str, tuple[str, ...]]
+    additions: dict[tuple[str, bool], tuple[str, ...]]
+    publications: tuple[str, ...]
+    contested: bool
+    named_bytes: str | None
+    removed: bool
+    begun: bool
+
+
+def judge(events: Sequence[LoggedEvent]) -> Judged:
+    """Return what the events of a unit come to.
+
+    Args:
+        events: all events of one subject, sorted by `LoggedEvent.order`.
+    """
+    unit = _Unit(events)
+    return unit.judged(tuple(unit.outcome(event) for event in events))
+
+
+class _Unit:
+    """The state of a unit, as far as outcomes depend on it."""
+
+    def __init__(self, events: Sequence[LoggedEvent]) -> None:
+        self._events = events
+        self._born: Json = {}
+        self._begun = bool(events) and events[0].kind == "alias.set"
+        # The writers of a register that only the creating event wrote.
+        self._first: tuple[str, ...] = ()
+        self._writers: dict[str, tuple[str, ...]] = {}
+        self._values: dict[str, Any] = {}
+        self._revisions: set[str] = set()
+        self._dropped: set[str] = set()
+        self._additions: dict[tuple[str, bool], tuple[str, ...]] = {}
+        self._published: list[LoggedEvent] = []
+        self._removed = False
+        # A later event may name an addition or a revision, so look through all of them first.
+        self._seen_by_drops: dict[tuple[str, bool], set[str]] = {}
+        self._named: set[str] = set()
+        for event in events:
+            if event.kind in ("model.tag", "task.tag") and event.v == 1:
+                seen = self._seen_by_drops.setdefault(_tag(event), set())
+                seen.update(event.payload.get("adds") or ())
+            elif event.kind == "model.published" and event.v == 1:
+                self._named.add(event.payload["revision"])
+
+    def outcome(self, event: LoggedEvent) -> str | None:
+        """Return the outcome of the next event."""
+        if event.v != 1:
+            return None
+        rule = _RULES.get(event.kind)
+        if rule is not None:
+            return rule(self, event)
+        register = register_of(event.kind, event.field, event.payload)
+        return None if register is None else self._write(event, register, _new(event, register))
+
+    def judged(self, outcomes: tuple[str | None, ...]) -> Judged:
+        """Return the result, after the last event."""
+        live = self._live()
+        return Judged(
+            outcomes=outcomes,
+            writers=self._writers,
+            additions=self._additions,
+            publications=tuple(each.event_id for each in live),
+            contested=any(_content(each) != _content(live[0]) for each in live[1:]),
+            named_bytes=self._named_bytes(live[0]) if live else None,
+            removed=self._removed,
+            begun=self._begun,
+        )
+
+    def _write(self, event: LoggedEvent, register: str, new: object) -> str | None:
+        """Judge a write of a register."""
+        writers = self._writers.get(register, self._first)
+        was = event.payload.get(WAS)
+        if was in writers or (was is None and not writers):
+            self._values[register] = new
+            before = writers if event.payload.get("concluded") else ()
+            self._writers[register] = (*before, event.event_id)
+            return None
+        if self._value(register) == new:
+            self._writers[register] = (*writers, event.event_id)
+            return SAME
+        return LOST
+
+    def _value(self, register: str) -> object:
+        """Return the value of a register now."""
+        if register in self._values:
+            return self._values[register]
+        topic, _, name = register.partition("/")
+        if topic == "column":
+            return self._born.get(name)
+        if topic == "metadata":
+            return self._born["metadata"].get(name) if self._born else None
+        return None
+
+    def _created(self, event: LoggedEvent) -> str | None:
+        if event.event_id != event.subject:
+            return LOST
+        self._born = event.payload
+        self._begun = True
+        self._first = (event.subject,)
+        self._writers.clear()
+        self._values.clear()
+        return None
+
+    def _model_created(self, event: LoggedEvent) -> str | None:
+        if self._created(event):
+            return LOST
+        born = event.payload
+        self._values[LINE] = _line(born)
+        self._values[DESIGN] = {"config": born["config"], "labels": born["labels"]}
+        for weights in born["weights"]:
+            self._add_revision(weights["id"], weights)
+            if weights["current"]:
+                self._values[SERVED] = weights["id"]
+        for tag in born["tags"]:
+            self._add_tag(event, (tag, False))
+        for tag in born["system_tags"]:
+            self._add_tag(event, (tag, True))
+        return None
+
+    def _task_created(self, event: LoggedEvent) -> str | None:
+        if self._created(event):
+            return LOST
+        born = event.payload
+        self._values[STATE] = {"status": born["status"], "reason": None, "ended": None}
+        self._values["project"] = _project(born["project"])
+        self._values["run"] = born.get("run")
+        for tag in born["tags"]:
+            self._add_tag(event, (tag, False))
+        return None
+
+    def _tagged(self, event: LoggedEvent) -> str | None:
+        if event.payload["new"]:
+            self._add_tag(event, _tag(event))
+        return None
+
+    def _add_tag(self, event: LoggedEvent, tag: tuple[str, bool]) -> None:
+        if event.event_id not in self._seen_by_drops.get(tag, ()):
+            self._additions[tag] = (*self._additions.get(tag, ()), event.event_id)
+
+    def _content_changed(self, event: LoggedEvent) -> str | None:
+        """Judge a change of what a publication fixes."""
+        if self._published:
+            return LOST
+        register = register_of(event.kind, event.field, event.payload)
+        assert register is not None
+        return self._write(event, register, _new(event, register))
+
+    def _weights_added(self, event: LoggedEvent) -> str | None:
+        self._add_revision(event.event_id, event.payload["new"])
+        if self._published:
+            return KEPT
+        return None if self._write(event, SERVED, event.event_id) is None else KEPT
+
+    def _add_revision(self, revision: str, weights: Json) -> None:
+        self._revisions.add(revision)
+        self._values[f"bytes/{revision}"] = weights["digest"]
+        self._values[f"url/{revision}"] = weights["url"]
+
+    def _weights_chosen(self, event: LoggedEvent) -> str | None:
+        if False:
+            return LOST
+        return self._content_changed(event)
+
+    def _weights_dropped(self, event: LoggedEvent) -> str | None:
+        revision = event.payload["revision"]
+        if revision in self._dropped:
+            return SAME
+        if (
+            self._published
+            or revision not in self._revisions
+            or revision in self._named
+            or revision == self._value(SERVED)
+        ):
+            return LOST
+        self._revisions.remove(revision)
+        self._dropped.add(revision)
+        return None
+
+    def _weights_served(self, event: LoggedEvent) -> str | None:
+        if event.payload["revision"] not in self._revisions:
+            return LOST
+        return self._content_changed(event)
+
+    def _fetched(self, event: LoggedEvent) -> str | None:
+        return self._found_bytes(event, event.payload["new"], again=SAME)
+
+    def _weights_kept(self, event: LoggedEvent) -> str | None:
+        return self._found_bytes(event, event.payload["digest"], again=None)
+
+    def _found_bytes(self, event: LoggedEvent, digest: str, again: str | None) -> str | None:
+        """Judge an event that says which bytes a revision has; `again`: if they were known."""
+        revision = event.payload["revision"]
+        if revision not in self._revisions:
+            return LOST
+        known = self._value(f"bytes/{revision}")
+        if known is None:
+            self._values[f"bytes/{revision}"] = digest
+            return None
+        return again if known == digest else LOST
+
+    def _uploaded(self, event: LoggedEvent) -> str | None:
+        revision, digest = event.payload["revision"], event.payload["digest"]
+        # Else the registry would take the bytes that it has for a cache of what the URL serves.
+        if revision not in self._revisions or digest not in (
+            None,
+            self._value(f"bytes/{revision}"),
+        ):
+            return LOST
+        return self._write(event, f"url/{revision}", event.payload["url"])
+
+    def _publish(self, event: LoggedEvent) -> str | None:
+        revision = event.payload["revision"]
+        if revision is not None and revision not in self._revisions:
+            return LOST
+        self._published.append(event)
+        return None
+
+    def _live(self) -> list[LoggedEvent]:
+        """Return the publications that no later one replaces."""
+        live: list[LoggedEvent] = []
+        for event in self._published:
+            over = event.payload["over"]
+            live = [each for each in live if each.event_id not in over]
+            live.append(event)
+        return live
+
+    def _named_bytes(self, shown: LoggedEvent) -> str | None:
+        """Return the id of the event with the bytes that a publication names, if they are lost."""
+        revision, digest = shown.payload["revision"], shown.payload["digest"]
+        if digest is None or revision is None or self._value(f"bytes/{revision}") == digest:
+            return None
+        found = (e.event_id for e in self._events if digest in _bytes_of(e, revision))
+        return next(found, None)
+
+    def _remove(self, event: LoggedEvent) -> str | None:
+        self._removed = event.kind != "model.restored"
+        return None
+
+
+def _tag(event: LoggedEvent) -> tuple[str, bool]:
+    """Return which tag an event adds or drops: its text, and True for a system tag."""
+    return str(event.field), bool(event.payload.get("system"))
+
+
+def _new(event: LoggedEvent, register: str) -> object:
+    """Return the value that an event writes, in a form that can be compared."""
+    new = event.payload["new"]
+    if register == LINE:
+        return _line(new)
+    if register == SERVED:
+        return new["revision"]
+    if event.kind == "task.moved":
+        return _project(new)
+    return new
+
+
+def _line(new: Json) -> tuple[str, str, int | None]:
+    """Return project, name and number of a model. Projects are their names."""
+    return _project(new["project"]), new["name"], new["version"]
+
+
+def _project(project: Json | None) -> str:
+    return project["name"] if project else ""
+
+
+def _content(publication: LoggedEvent) -> list[Any]:
+    return [publication.payload[name] for name in _PUBLISHED]
+
+
+def _bytes_of(event: LoggedEvent, revision: str) -> tuple[str | None, ...]:
+    """Return the digests that an event gives to a revision."""
+    payload = event.payload
+    match event.kind:
+        case "model.created":
+            return tuple(each["digest"] for each in payload["weights"] if each["id"] == revision)
+        case "model.weights_added" if event.event_id == revision:
+            return (payload["new"]["digest"],)
+        case "model.weights" | "weights.fetched" if payload["revision"] == revision:
+            return (payload["new"],)
+        case "model.weights_kept" if payload["revision"] == revision:
+            return (payload["digest"],)
+    return ()
+
+
+# Other events write a register, and nothing more.
+_RULES: dict[str, Callable[[_Unit, LoggedEvent], str | None]] = {
+    "project.created": _Unit._created,
+    "model.created": _Unit._model_created,
+    "model.removed": _Unit._remove,
+    "model.restored": _Unit._remove,
+    "model.tag": _Unit._tagged,
+    "model.design": _Unit._content_changed,
+    "model.published": _Unit._publish,
+    "model.weights": _Unit._weights_served,
+    "model.weights_added": _Unit._weights_added,
+    "model.weights_chosen": _Unit._weights_chosen,
+    "model.weights_dropped": _Unit._weights_dropped,
+    "model.weights_kept": _Unit._weights_kept,
+    "model.weights_uploaded": _Unit._uploaded,
+    "weights.fetched": _Unit._fetched,
+    "task.created": _Unit._task_created,
+    "task.tag": _Unit._tagged,
+    "task.removed": _Unit._remove,
+}

@@ -1,0 +1,41 @@
+"""The registries that events were made in."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from localreg.store.rows.checked_values import damaged_row
+from localreg.values.ids import new_id
+
+Connection = sqlite3.Connection
+
+
+def own(connection: Connection) -> int:
+    """Return the key of the origin that new events carry."""
+    row = connection.execute(
+        "SELECT pk FROM origin WHERE id = (SELECT value FROM setting WHERE name = 'origin')"
+    ).fetchone()
+    if row is None:
+        raise damaged_row("setting", "origin", "value", "must be the id of an origin")
+    return int(row[0])
+
+
+def key(connection: Connection, origin: str, name: str) -> int:
+    """Return the key of an origin; insert it if it is new."""
+    row = connection.execute("SELECT pk FROM origin WHERE id = ?", (origin,)).fetchone()
+    if row is None:
+        cursor = connection.execute("INSERT INTO origin (id, name) VALUES (?, ?)", (origin, name))
+        return int(cursor.lastrowid or 0)
+    return int(row[0])
+
+
+def mint(connection: Connection, name: str) -> int:
+    """Give a registry a new origin, in a write transaction; return its key.
+
+    Args:
+        name: for people: the short name of the machine, or what they chose.
+    """
+    origin = new_id()
+    found = key(connection, origin, name)
+    connection.execute("INSERT OR REPLACE INTO setting VALUES ('origin', ?)", (origin,))
+    return found
