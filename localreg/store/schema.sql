@@ -409,18 +409,19 @@ CREATE UNIQUE INDEX plot_model ON plot (model, title, series, iteration) WHERE m
 CREATE UNIQUE INDEX plot_task ON plot (task, title, series, iteration) WHERE task IS NOT NULL;
 CREATE INDEX plot_blob ON plot (blob) WHERE blob IS NOT NULL;
 
--- The lines of the log of a task or model.
+-- The lines of the log of a task or model, in the order of `stamp`, which grows with every line.
 CREATE TABLE message (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     model INTEGER REFERENCES model (pk) ON DELETE CASCADE,
     task INTEGER REFERENCES task (pk) ON DELETE CASCADE,
+    stamp INTEGER NOT NULL,
     at INTEGER NOT NULL,
     level INTEGER NOT NULL,
     text TEXT NOT NULL,
     CHECK ((model IS NULL) <> (task IS NULL))
 );
-CREATE INDEX message_model ON message (model, pk) WHERE model IS NOT NULL;
-CREATE INDEX message_task ON message (task, pk) WHERE task IS NOT NULL;
+CREATE INDEX message_model ON message (model, stamp) WHERE model IS NOT NULL;
+CREATE INDEX message_task ON message (task, stamp) WHERE task IS NOT NULL;
 
 -- The last report. Reports have no events, but they set `stamp` and `updated`.
 CREATE TABLE reported (

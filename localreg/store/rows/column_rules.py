@@ -123,7 +123,9 @@ RULES: dict[str, dict[str, Rule]] = {
         "pk": WHOLE, **_OWNER, "title": TEXT, "series": TEXT, "iteration": WHOLE, "kind": TEXT,
         "spec": JSON, "blob": or_null(WHOLE), "at": TIME,
     },
-    "message": {"pk": WHOLE, **_OWNER, "at": TIME, "level": WHOLE, "text": TEXT},
+    "message": {
+        "pk": WHOLE, **_OWNER, "stamp": COUNT, "at": TIME, "level": WHOLE, "text": TEXT,
+    },
     "reported": {**_OWNER, "stamp": COUNT, "at": TIME},
     "actor": {"pk": WHOLE, "name": TEXT},
     "origin": {"pk": WHOLE, "id": ID, "name": TEXT},

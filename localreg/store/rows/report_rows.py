@@ -74,7 +74,11 @@ class Message(Frozen):
 
 
 _AT_ONCE = 200  # points in one statement
-_INSERT_MANY = "INSERT OR REPLACE INTO scalar VALUES " + ", ".join(["(?, ?, ?, ?)"] * _AT_ONCE)
+# What replaces a value is later than it, also if the clock went back: when registries meet, the
+# later value counts, and this one must not lose to the one that it replaced.
+_REPLACING = "ON CONFLICT DO UPDATE SET value = excluded.value, ms = max(excluded.ms, ms + 1)"
+_INSERT = f"INSERT INTO scalar VALUES (?, ?, ?, ?) {_REPLACING}"
+_INSERT_MANY = f"INSERT INTO scalar VALUES {', '.join(['(?, ?, ?, ?)'] * _AT_ONCE)} {_REPLACING}"
 
 
 def owner_pk(connection: Connection, owner: Owner) -> int | None:
@@ -95,6 +99,22 @@ def touch(connection: Connection, owner: Owner, pk: int, stamp: int, at: int) ->
 def _touch(connection: Connection, owner: Owner, stamp: int, at: int) -> None:
     rows = model_rows if owner.kind == "model" else task_rows
     rows.touch(connection, owner.id, stamp, at)
+
+
+def touch_later(connection: Connection, owner: Owner, pk: int, stamp: int, at: int) -> None:
+    """Remember the last report of another registry, if it is later than the last one here."""
+    held = connection.execute(
+        f"SELECT stamp, at FROM reported WHERE {owner.kind} = ?", (pk,)
+    ).fetchone()
+    if held is not None and tuple(held) >= (stamp, at):
+        return
+    connection.execute(f"DELETE FROM reported WHERE {owner.kind} = ?", (pk,))
+    connection.execute(
+        f"INSERT INTO reported ({owner.kind}, stamp, at) VALUES (?, ?, ?)", (pk, stamp, at)
+    )
+    found = connection.execute(f"SELECT stamp FROM {owner.kind} WHERE pk = ?", (pk,)).fetchone()
+    if found[0] < stamp:
+        _touch(connection, owner, stamp, at)
 
 
 def touch_reported(connection: Connection) -> None:
@@ -147,13 +167,18 @@ def add_points(
             },
         )
         return
+    count_points(connection, series)
+
+
+def count_points(connection: Connection, series_pk: int) -> None:
+    """Set the number of points of a series, and its last, least and greatest value."""
     connection.execute(
         "UPDATE series SET (points, low, high) = (SELECT count(*), "
         "min(value) FILTER (WHERE abs(value) < 9e999), "
         "max(value) FILTER (WHERE abs(value) < 9e999) FROM scalar WHERE series = :pk), "
         "last = (SELECT value FROM scalar WHERE series = :pk ORDER BY iteration DESC LIMIT 1) "
         "WHERE pk = :pk",
-        {"pk": series},
+        {"pk": series_pk},
     )
 
 
@@ -166,7 +191,7 @@ def _insert(connection: Connection, rows: Sequence[tuple[int, int, float, int]])
     whole = len(rows) - len(rows) % _AT_ONCE
     for start in range(0, whole, _AT_ONCE):
         connection.execute(_INSERT_MANY, list(chain.from_iterable(rows[start : start + _AT_ONCE])))
-    connection.executemany("INSERT OR REPLACE INTO scalar VALUES (?, ?, ?, ?)", rows[whole:])
+    connection.executemany(_INSERT, rows[whole:])
 
 
 def _series(
@@ -193,9 +218,11 @@ def set_single(
     connection: Connection, kind: str, pk: int, name: str, value: float, at: int
 ) -> None:
     """Write a single value; it replaces an earlier one of the same name."""
-    connection.execute(f"DELETE FROM single WHERE {kind} = ? AND name = ?", (pk, name))
     connection.execute(
-        f"INSERT INTO single ({kind}, name, value, at) VALUES (?, ?, ?, ?)", (pk, name, value, at)
+        f"INSERT INTO single ({kind}, name, value, at) VALUES (?, ?, ?, ?) "
+        f"ON CONFLICT ({kind}, name) WHERE {kind} IS NOT NULL "
+        "DO UPDATE SET value = excluded.value, at = max(excluded.at, at + 1)",
+        (pk, name, value, at),
     )
 
 
@@ -216,10 +243,11 @@ def set_plot(
         drawing: kind of the plot, its specification as JSON, its data, and its thinned data.
         digest: for media, the digest of the blob with its bytes; else None.
     """
-    connection.execute(
-        f"DELETE FROM plot WHERE {kind} = ? AND title = ? AND series = ? AND iteration = ?",
-        (pk, *key),
-    )
+    where = f"{kind} = ? AND title = ? AND series = ? AND iteration = ?"
+    held = connection.execute(f"SELECT at FROM plot WHERE {where}", (pk, *key)).fetchone()
+    if held is not None:
+        connection.execute(f"DELETE FROM plot WHERE {where}", (pk, *key))
+        at = max(at, held[0] + 1)
     connection.execute(
         f"INSERT INTO plot ({kind}, title, series, iteration, kind, spec, data, shown, blob, at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT pk FROM blob WHERE digest = ?), ?)",
@@ -241,10 +269,16 @@ def forget_old_media(
 
 
 def add_messages(connection: Connection, kind: str, pk: int, messages: Sequence[Message]) -> None:
-    """Write lines of a log."""
+    """Write lines of a log. Their stamps keep their order, also if the clock went back."""
+    (last,) = connection.execute(
+        f"SELECT max(stamp) FROM message WHERE {kind} = ?", (pk,)
+    ).fetchone()
+    rows = []
+    for each in messages:
+        last = each.at if last is None else max(each.at, last + 1)
+        rows.append((pk, last, each.at, each.level, each.text))
     connection.executemany(
-        f"INSERT INTO message ({kind}, at, level, text) VALUES (?, ?, ?, ?)",
-        [(pk, each.at, each.level, each.text) for each in messages],
+        f"INSERT INTO message ({kind}, stamp, at, level, text) VALUES (?, ?, ?, ?, ?)", rows
     )
 
 
@@ -329,7 +363,8 @@ def messages(connection: Connection, owner: Owner, limit: int) -> tuple[list[Mes
     rows = _MESSAGES.sound(
         connection,
         f"SELECT m.at, m.level, m.text FROM {owner.kind} o JOIN message m "
-        f"ON m.{owner.kind} = o.pk WHERE o.id = ? ORDER BY m.pk DESC LIMIT ?",
+        f"ON m.{owner.kind} = o.pk WHERE o.id = ? "
+        "ORDER BY m.stamp DESC, m.at DESC, m.level DESC, m.text DESC LIMIT ?",
         (owner.id, limit),
     )
     count = connection.execute(
