@@ -28,6 +28,7 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     │   ├── UploadError                (OSError)       weights did not reach their destination
     │   ├── DigestMismatchError                        bytes differ from the expected digest
     │   └── CorruptBlobError           (OSError)       stored bytes are damaged
+    ├── BundleError                    (ValueError)    a bundle that is damaged or forged
     ├── NotSupportedError              (NotImplementedError)   ClearML has it, localreg does not
     ├── NotPicklableError              (TypeError)     a handle belongs to its process
     ├── ExportError                    (RuntimeError)  no image of a figure can be made
@@ -208,6 +209,10 @@ class CorruptBlobError(WeightsError, OSError):
 
     digest: str
     path: str
+
+
+class BundleError(LocalregError, ValueError):
+    """A bundle, or a part of one, that is damaged or forged; nothing of it was taken."""
 
 
 class NotSupportedError(LocalregError, NotImplementedError):
