@@ -1,0 +1,71 @@
+"""Which bytes go along with a model or task: those of its pictures, files and artifacts."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from localreg.store.rows import tree_rows
+from localreg.store.rows.checked_values import (
+    COUNT,
+    DIGEST,
+    FLAG,
+    NAME,
+    TEXT,
+    Columns,
+    object_of,
+    or_null,
+)
+from localreg.values.frozen import Frozen
+from localreg.values.records import Owner
+
+
+class CarriedBlob(Frozen):
+    """A blob that a report or an artifact needs.
+
+    Attributes:
+        filename: its name; None if none is recorded.
+        package: if the blob is the manifest of a package: path, digest and size of its files.
+    """
+
+    digest: str
+    size: int
+    filename: str | None
+    package: tuple[tuple[str, str, int], ...] | None = None
+
+
+_MEDIA = Columns("plot", digest=DIGEST, size=COUNT, spec=TEXT)
+_ARTIFACTS = Columns("artifact", digest=DIGEST, size=COUNT, filename=or_null(NAME), package=FLAG)
+
+
+def blobs_of(connection: sqlite3.Connection, owner: Owner) -> list[CarriedBlob]:
+    """Return the blobs that the reports and artifacts of a model or task need, each once.
+
+    They are sorted by digest. Weights are not among them: revisions of models name those.
+
+    Raises:
+        DamagedRowError: a row is one that localreg does not write.
+    """
+    found = {}
+    for digest, size, spec in _MEDIA.all(
+        connection,
+        f"SELECT b.digest, b.size, p.spec FROM {owner.kind} o JOIN plot p ON p.{owner.kind} = o.pk "
+        "JOIN blob b ON b.pk = p.blob WHERE o.id = ? ORDER BY b.digest, p.spec",
+        (owner.id,),
+    ):
+        options = object_of(spec, "plot", owner.id, "spec").get("options")
+        name = options.get("filename") if isinstance(options, dict) else None
+        found[digest] = CarriedBlob(digest, size, name if isinstance(name, str) else None)
+    if owner.kind == "task":
+        for digest, size, filename, package in _ARTIFACTS.all(
+            connection,
+            "SELECT b.digest, b.size, x.filename, x.kind = 'package' FROM task t "
+            "JOIN artifact x ON x.task = t.pk JOIN blob b ON b.pk = x.blob WHERE t.id = ? "
+            "ORDER BY b.digest, x.kind = 'package', x.filename",
+            (owner.id,),
+        ):
+            manifest = tree_rows.manifest(connection, digest) if package else None
+            files = None
+            if manifest is not None:
+                files = tuple((each.path, each.digest, each.size) for each in manifest.files)
+            found[digest] = CarriedBlob(digest, size, filename, files)
+    return [found[digest] for digest in sorted(found)]
