@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -11,12 +12,18 @@ from localreg.filesystem.disk_errors import disk_errors
 
 def size_of(path: Path) -> int | None:
     """Return the size of a regular file in bytes; None if there is none, or a symbolic link."""
+    status = regular_file(path)
+    return None if status is None else status.st_size
+
+
+def regular_file(path: Path) -> os.stat_result | None:
+    """Return the status of a regular file; None if there is none, or a symbolic link."""
     with disk_errors("looking for weights", path):
         try:
             status = path.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
+    return status if stat.S_ISREG(status.st_mode) else None
 
 
 def damaged(digest: str, path: Path, found: str) -> CorruptBlobError:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from localreg.blobs.blob_files import damaged, size_of
+from localreg.blobs.blob_files import damaged, regular_file, size_of
 from localreg.blobs.folders import Folders
 from localreg.blobs.local_files.local_file import delete_local_files, local_file
+from localreg.blobs.trees.local_tree import put_aside
 from localreg.errors import CorruptBlobError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import discard
@@ -186,8 +187,8 @@ class BlobStore(Folders):
 
     def ctime(self, digest: str) -> int | None:
         """Return the change time of a blob's file in nanoseconds, or None if it is missing."""
-        path = self.blob(digest)
-        return path.lstat().st_ctime_ns if size_of(path) is not None else None
+        status = regular_file(self.blob(digest))
+        return None if status is None else status.st_ctime_ns
 
     def check_digest(self, digest: str) -> None:
         """Hash a blob again.
@@ -231,24 +232,13 @@ class BlobStore(Folders):
                 found = state(digest)  # it checks the folders above
                 tree = trees / digest
                 if os.path.lexists(tree):
-                    aside.append(_put_aside(tree))
+                    aside.append(put_aside(tree))
                 if os.path.lexists(files / digest):
                     delete_local_files(self, digest)
                 remove_file(path, missing_ok=True)
             if found is not None:
                 sizes[digest] = found[0]
         return sizes
-
-
-def _put_aside(tree: Path) -> Path:
-    from localreg.filesystem.temporary_owners import unfinished
-
-    aside = unfinished(tree)
-    try:
-        tree.rename(aside)
-    except FileNotFoundError:  # deleted meanwhile
-        return tree
-    return aside
 
 
 def _is_file(found: os.stat_result, size: int) -> bool:

@@ -23,6 +23,7 @@ from localreg.filesystem.group_modes import share
 # Errors for a change of mode: not allowed, or not possible here. FAT and exFAT just ignore it.
 _NO_MODES = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP})
 # ENOENT: exFAT by FUSE gives it for a name that it cannot store.
+NOT_EMPTY = frozenset({errno.ENOTEMPTY, errno.EEXIST})  # of a folder; systems differ
 REFUSED_NAME = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.ENOENT})
 _REFUSED = r'[<>:"|?*\x00-\x1f]'
 _DEVICE = r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[1-9¹²³]) *(?:\.|$)"

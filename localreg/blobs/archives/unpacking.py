@@ -19,6 +19,7 @@ from localreg.blobs.archives.members import Member, broken, members, refused
 from localreg.errors import ArchiveError, InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import (
+    NOT_EMPTY,
     make_readonly,
     remove_file,
     set_folder_mode,
@@ -27,7 +28,7 @@ from localreg.values import settings
 from localreg.values.frozen import Frozen
 
 BUFFER = 262_144
-_RACES = 100  # with another process that deletes the same folder
+_RACES = 100  # with another process that deletes the same folder, or makes files in it
 _ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
 
@@ -195,12 +196,16 @@ class _Unpacking:
 def remove_tree(folder: Path) -> None:
     """Delete a folder and everything in it, also if it is read-only; links are not followed.
 
-    Another process may delete it at the same time.
+    Another process may delete it at the same time, or add files to it.
     """
     for _ in range(_RACES):
         try:
             _remove_tree(folder)
         except FileNotFoundError:  # a part of it was deleted meanwhile; the rest is left
+            continue
+        except OSError as error:
+            if error.errno not in NOT_EMPTY:
+                raise
             continue
         return
     _remove_tree(folder)

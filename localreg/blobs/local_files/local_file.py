@@ -15,6 +15,7 @@ from localreg.blobs.blob_files import damaged, size_of
 from localreg.blobs.local_files.copying import copy_file, is_copy, replacing, set_same_time
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import (
+    NOT_EMPTY,
     REFUSED_NAME,
     UNPORTABLE,
     kept_name,
@@ -139,10 +140,15 @@ def delete_local_files(store: Folders, digest: str) -> None:
     """Delete all local files of a blob."""
     links = store.folder_path(FILES, digest)
     if links.is_dir():
-        with suppress(FileNotFoundError):  # deleted meanwhile
+        try:
             for link in links.iterdir():
                 remove_file(link, missing_ok=True)
             links.rmdir()
+        except FileNotFoundError:  # deleted meanwhile
+            pass
+        except OSError as error:  # another process makes one now; gc deletes it later
+            if error.errno not in NOT_EMPTY:
+                raise
 
 
 def is_local_file(store: Folders, digest: str, size: int | None, name: str) -> bool:

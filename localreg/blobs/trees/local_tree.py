@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +24,7 @@ from localreg.filesystem.disk_errors import FULL, disk_errors
 from localreg.filesystem.group_modes import share_at
 from localreg.filesystem.plain_files import kind_of
 from localreg.filesystem.portable_files import (
+    NOT_EMPTY,
     REFUSED_NAME,
     keeps_names,
     kept_name,
@@ -46,7 +46,6 @@ Entry = tuple[str, int, int, "int | None"]
 # Returns the path of a file's sound bytes, and True if they may be linked to.
 Find = Callable[[PackageFile], "tuple[str, bool]"]
 
-_THERE = (errno.EEXIST, errno.ENOTEMPTY)
 _SHOWN = 5  # differences in a message
 _RUN = 0o100  # the bit of the owner
 _KIND_AND_RUN = 0o170_000 | _RUN
@@ -140,6 +139,22 @@ def seen_at(place: Path) -> Seen | None:
     return Seen(status.st_dev, status.st_ino)
 
 
+@contextmanager
+def kept_open(place: Path) -> Iterator[Seen | None]:
+    """Yield what is at a path; meanwhile no other folder can get the inode number of this one."""
+    flags = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        handle = os.open(place, flags)
+    except OSError:  # no folder, a closed one, or a system that opens none
+        yield seen_at(place)
+        return
+    try:
+        status = os.fstat(handle)
+        yield Seen(status.st_dev, status.st_ino)
+    finally:
+        os.close(handle)
+
+
 def differences(folder: Path, entries: Sequence[Entry], *, executable: bool) -> list[str]:
     """Return how a folder differs from what is recorded of a package, a sentence each.
 
@@ -195,7 +210,8 @@ def _found_in(folder: Path) -> tuple[dict[str, os.stat_result], list[str]]:
         try:
             with os.scandir(place) as entries:
                 for each in entries:
-                    found[prefix + each.name] = each.stat(follow_symlinks=False)
+                    with suppress(FileNotFoundError):  # deleted meanwhile; the others are there
+                        found[prefix + each.name] = each.stat(follow_symlinks=False)
                     if each.is_dir(follow_symlinks=False):
                         left.append((f"{prefix}{each.name}/", each.path))
         except FileNotFoundError:  # deleted meanwhile
@@ -432,11 +448,26 @@ def put_in_place(
             temporary.rename(place)
         except OSError as error:
             # It was there, and may have been moved away since.
-            if error.errno not in _THERE and not os.path.lexists(place):
+            if error.errno not in NOT_EMPTY and not os.path.lexists(place):
                 raise
             return False, moved
         store.sync(trees)
     return True, moved
+
+
+def put_aside(place: Path) -> Path:
+    """Give a folder that is to be deleted the name of an unfinished one, and return that.
+
+    Without it another process would find a part of the folder in its place.
+    """
+    from localreg.filesystem.temporary_owners import unfinished
+
+    target = unfinished(place)
+    try:
+        place.rename(target)
+    except FileNotFoundError:  # deleted meanwhile
+        return place
+    return target
 
 
 def quarantine(store: Folders, digest: str, place: Path) -> Path | None:
@@ -448,11 +479,11 @@ def quarantine(store: Folders, digest: str, place: Path) -> Path | None:
 
         folder = place_elsewhere(store.cache_name, QUARANTINE)
     target = folder / quarantined_name(digest)
-    with suppress(PermissionError):  # of another user; perhaps it can be moved as it is
-        mode = place.lstat().st_mode
-        if stat.S_ISDIR(mode):  # a folder that is read-only cannot be moved to another one
-            set_folder_mode(place, stat.S_IMODE(mode) | 0o700)
     try:
+        with suppress(PermissionError):  # of another user; perhaps it can be moved as it is
+            mode = place.lstat().st_mode
+            if stat.S_ISDIR(mode):  # a folder that is read-only cannot be moved to another one
+                set_folder_mode(place, stat.S_IMODE(mode) | 0o700)
         place.rename(target)
     except FileNotFoundError:  # another process moved it
         return None

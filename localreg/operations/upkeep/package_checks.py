@@ -45,18 +45,29 @@ def folder_differences(
     """
     folder = registry.blobs.folder_path(TREES) / digest
     with disk_errors("verifying a local copy", folder):
-        if local_tree.seen_at(folder) is None:
-            return []
-        try:
-            found = differences(chain, registry, digest, folder)
-        except CorruptBlobError:  # no registry has its list; gc deletes it
-            return []
-        if found or not full:
-            return found
-        with registry.store.read() as connection:
-            manifest = tree_rows.manifest(connection, digest)
-        files = () if manifest is None else manifest.files
-        return local_tree.changed_bytes(folder, _copies(registry, folder, files))
+        while True:
+            with local_tree.kept_open(folder) as seen:
+                found = [] if seen is None else _differences(chain, registry, digest, folder, full)
+                # Another process may have moved it away meanwhile, and made it again.
+                if not found or local_tree.seen_at(folder) == seen:
+                    return found
+
+
+def _differences(
+    chain: Chain, registry: OpenRegistry, digest: str, folder: Path, full: bool
+) -> list[str]:
+    try:
+        found = differences(chain, registry, digest, folder)
+    except CorruptBlobError:  # no registry has its list; gc deletes it
+        return []
+    except FileNotFoundError:
+        return ["it is missing"]
+    if found or not full:
+        return found
+    with registry.store.read() as connection:
+        manifest = tree_rows.manifest(connection, digest)
+    files = () if manifest is None else manifest.files
+    return local_tree.changed_bytes(folder, _copies(registry, folder, files))
 
 
 def _copies(
@@ -78,5 +89,5 @@ def remove_folder(registry: OpenRegistry, digest: str) -> Path | None:
         entries = tree_rows.entries(connection, digest)
     if entries and local_tree.added(place, entries):
         return local_tree.quarantine(registry.blobs, digest, place)
-    remove_tree(place)
+    remove_tree(local_tree.put_aside(place))
     return None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from localreg import log
-from localreg.errors import InvalidValueError, LocalregError
+from localreg.errors import InvalidValueError, LocalregError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import remove_file
+from localreg.operations.upkeep.leftovers import entries
 from localreg.operations.upkeep.package_checks import remove_folder
 from localreg.operations.upkeep.verify import Problem, verify
 from localreg.operations.weights.fetching import SCHEMES, Wish, fetched
@@ -77,10 +79,24 @@ def repair(chain: Chain, *, full: bool = False, progress: Progress | None = None
         if problem.kind in ("tree", "file"):
             hows |= _attempt(problem, lambda problem=problem: _mend_copy(chain.first, problem))  # type: ignore[misc]  # bound now
     everything = [*found.problems, *more]
+    lost = [each for each in everything if each not in hows]
     return Repair(
         tuple(Mended(each, hows[each]) for each in everything if each in hows),
-        tuple(each for each in everything if each not in hows),
+        tuple(_still_needed(chain.first, lost)),
     )
+
+
+def _still_needed(registry: OpenRegistry, problems: list[Problem]) -> Iterator[Problem]:
+    """Yield the problems without those of blobs that were removed since they were found."""
+    if not problems:
+        return
+    with registry.store.read() as connection:
+        needed = blob_rows.kept_digests(connection)
+        cached = blob_rows.recorded(connection, {each.digest for each in problems if each.digest})
+    for each in problems:
+        of_blob = each.digest is not None and each.kind not in ("file", "tree")
+        if not of_blob or each.digest in (needed if each.kept else cached):
+            yield each
 
 
 def _attempt(problem: Problem, mend: Callable[[], str | None]) -> dict[Problem, str]:
@@ -114,11 +130,17 @@ def _mend_lists(registry: OpenRegistry, problems: list[Problem]) -> dict[Problem
         if digest is None or not registry.blobs.is_sound(digest):
             continue
         try:
-            manifest = parse_manifest(registry.blobs.blob(digest).read_bytes())
+            with disk_errors("reading a manifest", registry.root):
+                manifest = parse_manifest(registry.blobs.blob(digest).read_bytes())
+        except StorageError as error:  # deleted meanwhile, or it cannot be read
+            log.warning("%s… could not be repaired: %s", digest[:12], error)
+            continue
         except InvalidValueError as error:  # it is no package
             log.warning("%s… is not the manifest of a package: %s", digest[:12], error)
             continue
         with registry.store.write() as change:
+            if blob_rows.blob(change.connection, digest) is None:  # removed meanwhile
+                continue
             sizes = {each.digest: each.size for each in manifest.files}
             blob_rows.record_sizes(change.connection, sizes)
             tree_rows.record(change.connection, digest, manifest)
@@ -168,7 +190,7 @@ def _mend_blobs(chain: Chain, problems: list[Problem]) -> dict[Problem, str]:
             how = _how(registry, each.source)
         # If it is not sound now, the files in quarantine may be the best that is left.
         sound = how is None or registry.blobs.is_sound(digest)
-        if how is None and not problem.kept:
+        if how is None and not _must_keep(registry, digest):
             how = "deleted from the cache; it is downloaded again when needed"
         if how is not None and sound:
             hows[problem] = how
@@ -179,6 +201,11 @@ def _mend_blobs(chain: Chain, problems: list[Problem]) -> dict[Problem, str]:
         with disk_errors("repairing weights", registry.root):
             remove_folder(registry, tree)
     return hows
+
+
+def _must_keep(registry: OpenRegistry, digest: str) -> bool:
+    with registry.store.read() as connection:
+        return blob_rows.kept(connection, digest)
 
 
 def _packages_with(registry: OpenRegistry, digests: Iterable[str]) -> list[str]:
@@ -218,21 +245,21 @@ def _quarantine(registry: OpenRegistry, digests: Iterable[str]) -> dict[str, lis
     blobs = registry.blobs
     moved: dict[str, list[Path]] = {}
     with disk_errors("repairing weights", registry.root), registry.store.write() as change:
-        for digest in digests:
+        # Of a blob without a row nothing is needed any more.
+        for digest in sorted(blob_rows.recorded(change.connection, digests)):
             moved[digest] = []
-            folder = blobs.folder_path(FILES, digest)
-            places = [blobs.blob(digest), *(sorted(folder.iterdir()) if folder.is_dir() else [])]
+            places = [blobs.blob(digest), *entries(blobs.folder_path(FILES, digest))]
             seen: set[tuple[int, int]] = set()
             for place in places:
-                if place.is_dir() or not (place.exists() or place.is_symlink()):
-                    continue
-                file = place.lstat()
-                if place.is_symlink() or (file.st_dev, file.st_ino) in seen:
-                    remove_file(place)
-                    continue
-                seen.add((file.st_dev, file.st_ino))
-                target = blobs.make_folder(QUARANTINE) / quarantined_name(digest)
                 with suppress(FileNotFoundError):  # deleted meanwhile
+                    file = place.lstat()
+                    if stat.S_ISDIR(file.st_mode):
+                        continue
+                    if stat.S_ISLNK(file.st_mode) or (file.st_dev, file.st_ino) in seen:
+                        remove_file(place)
+                        continue
+                    seen.add((file.st_dev, file.st_ino))
+                    target = blobs.make_folder(QUARANTINE) / quarantined_name(digest)
                     place.rename(target)
                     moved[digest].append(target)
         blob_rows.record_verified(change.connection, dict.fromkeys(moved))

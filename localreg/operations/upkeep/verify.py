@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from localreg.blobs.blob_files import size_of
+from localreg.blobs.blob_files import regular_file, size_of
 from localreg.blobs.trees.local_tree import shown
 from localreg.errors import (
     CorruptBlobError,
@@ -34,7 +35,7 @@ from localreg.store.database.checking import damage, strange_values
 from localreg.store.rows import blob_rows, model_rows, tree_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.frozen import Frozen
-from localreg.values.layout import FILES, TREES
+from localreg.values.layout import TREES
 from localreg.values.urls import is_sha256
 
 TYPE_CHECKING = False
@@ -175,10 +176,11 @@ def _copies_of_others(registry: OpenRegistry, known: Container[str]) -> Iterator
         for path in local_files_of(registry, digest) if digest not in known else ():
             with disk_errors("verifying local copies", path):
                 try:
-                    whole = size_of(path) is not None and file_digest(path) == digest
+                    regular = stat.S_ISREG(path.lstat().st_mode)
+                    whole = regular and file_digest(path) == digest
                 except FileNotFoundError:  # deleted meanwhile
                     continue
-            if not whole and os.path.lexists(path):
+            if not whole:
                 yield Problem(
                     kind="file",
                     digest=digest,
@@ -281,6 +283,21 @@ def _wanted_rows(connection: blob_rows.Connection, models: Iterable[str] | None)
     return [found[digest] for digest in sorted(found)]
 
 
+class _Known(Frozen):
+    """What the database says of a blob.
+
+    A row that was deleted and made again has other times.
+
+    Attributes:
+        kept: the registry must keep the bytes.
+        package: it is a package, or should be.
+    """
+
+    row: BlobRow
+    kept: bool
+    package: bool
+
+
 class _Looker:
     """Looks at blobs one after the other.
 
@@ -314,15 +331,33 @@ class _Looker:
         return self._state(row.digest) is None and holder(self.chain, row.digest, row.size) is None
 
     def problems(self, row: BlobRow) -> list[Problem]:
-        """Return the problems of a blob."""
-        found = _Check(self, row).run()
-        # Another process may have removed the model or a local copy meanwhile: look again. Damage
-        # that was read is certain, and upstream it is recorded: the next look avoids it.
-        if not found or any(each.kind in ("digest", "upstream") for each in found):
-            return found
+        """Return the problems of a blob.
+
+        Other processes may remove the model meanwhile, delete the bytes before the transaction that
+        forgets them ends, and add the same bytes again. But bytes are deleted only while no
+        committed row needs them. So what was found is true if the same was recorded before and
+        after the look.
+        """
+        known: _Known | None = _Known(row, row.digest in self.kept, row.digest in self.packages)
+        again = False
+        while known is not None:
+            found = _Check(self, known, again=again).run()
+            after = self._known(row.digest) if found else known
+            # Damage that was read is certain, and the row of such a blob may change by this look.
+            certain = any(each.kind in ("digest", "upstream") for each in found)
+            if after == known or (certain and after is not None):
+                return found
+            known, again = after, True
+        return []
+
+    def _known(self, digest: str) -> _Known | None:
+        """Return what is recorded of a blob now, or None if it has no row any more."""
         with self.registry.store.read() as connection:
-            known = blob_rows.blob(connection, row.digest)
-        return [] if known is None else _Check(self, row, again=True).run()
+            row = blob_rows.blob(connection, digest)
+            if row is None:
+                return None
+            kept = blob_rows.kept(connection, digest)
+            return _Known(row, kept, blob_rows.is_package(connection, digest))
 
     def incomplete(self, row: BlobRow) -> list[Incomplete]:
         """Return the package if it lacks files that its own index names."""
@@ -369,19 +404,18 @@ class _Check:
         again: True if the bytes were hashed just now.
     """
 
-    def __init__(self, looker: _Looker, row: BlobRow, *, again: bool = False) -> None:
+    def __init__(self, looker: _Looker, known: _Known, *, again: bool) -> None:
         self._looker = looker
         self._chain, self._registry = looker.chain, looker.registry
         self._blobs = looker.registry.blobs
-        self._row = row
-        self._kept = row.digest in looker.kept
+        self._row, self._kept, self._is_package = known.row, known.kept, known.package
         self._full = looker.full
         self._again = again
 
     def run(self) -> list[Problem]:
         try:
             found = [*self._blob(), *self._local_copies()]
-            if self._row.digest in self._looker.packages:
+            if self._is_package:
                 found += self._package()
         except (StorageError, NotARegistryError) as error:  # the others can still be checked
             return [self._problem("missing", self._blobs.path(self._row.digest), str(error))]
@@ -425,7 +459,7 @@ class _Check:
         elif holding is not None and (
             self._full or is_known_damaged(self._chain.first, holding, row.digest)
         ):
-            self._looker.hashed += 1
+            self._looker.hashed += 0 if self._again else 1
             try:
                 check_upstream(self._chain.first, holding, row.digest)
             except CorruptBlobError as error:
@@ -435,28 +469,26 @@ class _Check:
         from localreg.blobs.staging.hashing import file_digest
 
         self._looker.hashed += 0 if self._again else 1
-        ctime = self._blobs.ctime(self._row.digest)
-        with disk_errors("verifying weights", path):
-            found = file_digest(path)
-        right = found == self._row.digest
+        while True:
+            ctime = self._blobs.ctime(self._row.digest)
+            with disk_errors("verifying weights", path):
+                found = file_digest(path)
+            right = found == self._row.digest
+            if right or self._blobs.ctime(self._row.digest) == ctime:
+                break  # else another process replaced it meanwhile
         self._looker.note(self._row.digest, ctime if right else None)
         if not right:
             yield self._problem("digest", path, f"its bytes changed: the sha256 is now {found}")
 
     def _local_copies(self) -> Iterator[Problem]:
-        folder = self._blobs.folder_path(FILES, self._row.digest)
         blob = self._blobs.blob(self._row.digest)
-        if not folder.is_dir() or (size_of(blob) is None and not self._is_upstream(blob)):
-            return
-        # Without the blob they are copies of weights that are, or were, upstream.
-        status = None if size_of(blob) is None else blob.lstat()
-        with disk_errors("verifying weights", folder):
-            for path in sorted(folder.iterdir()):
-                if path.name.startswith("."):
-                    continue
-                if status is not None and os.path.samestat(path.lstat(), status):
-                    continue
-                if not self._is_copy(path):
+        with disk_errors("verifying weights", self._registry.root):
+            status = regular_file(blob)
+            # Without the blob they are copies of weights that are, or were, upstream.
+            if status is None and not self._is_upstream(blob):
+                return
+            for path in local_files_of(self._registry, self._row.digest):
+                if self._is_changed(path, status):
                     yield self._problem("file", path, DIFFERENT_COPY)
 
     def _is_upstream(self, blob: Path) -> bool:
@@ -465,13 +497,19 @@ class _Check:
         holding = holder(self._chain, row.digest, row.size)
         return not os.path.lexists(blob) and (row.upstream is not None or holding is not None)
 
-    def _is_copy(self, path: Path) -> bool:
-        """Return True if a file that is not a link to the blob has the same bytes."""
+    def _is_changed(self, path: Path, blob: os.stat_result | None) -> bool:
+        """Return True if a file has other bytes than the blob; False if it is gone, or a link."""
         from localreg.blobs.staging.hashing import file_digest
 
-        if size_of(path) != self._row.size:
+        try:
+            status = path.lstat()
+            if blob is not None and os.path.samestat(status, blob):
+                return False
+            if not stat.S_ISREG(status.st_mode) or status.st_size != self._row.size:
+                return True
+            return self._full and file_digest(path) != self._row.digest
+        except FileNotFoundError:  # deleted meanwhile
             return False
-        return not self._full or file_digest(path) == self._row.digest
 
     def _package(self) -> Iterator[Problem]:
         """Check the list of a package's files, and its folder."""

@@ -139,6 +139,7 @@ NEEDED = (
     f"AND {_UNPACKED.format('f.tree')}))"
 )
 _REFERRED = _REFERRED.format("b")
+_PACKAGE = f"(total IS NOT NULL OR {_PACKAGE_REFERRED.format('b.pk')})"
 
 
 def blob(connection: Connection, digest: str) -> BlobRow | None:
@@ -379,11 +380,13 @@ def kept_digests(connection: Connection) -> set[str]:
 
 def packages(connection: Connection) -> set[str]:
     """Return the digests of the blobs that are packages, or should be."""
-    rows = _DIGESTS.sound(
-        connection,
-        f"SELECT digest FROM blob b WHERE total IS NOT NULL OR {_PACKAGE_REFERRED.format('b.pk')}",
-    )
+    rows = _DIGESTS.sound(connection, f"SELECT digest FROM blob b WHERE {_PACKAGE}")
     return {digest for (digest,) in rows}
+
+
+def is_package(connection: Connection, digest: str) -> bool:
+    """Return True if a blob is a package, or should be."""
+    return _holds(connection, _PACKAGE, digest)
 
 
 def unneeded(connection: Connection) -> list[BlobRow]:
