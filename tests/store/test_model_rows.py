@@ -13,7 +13,7 @@ from localreg.registry import open_registry
 from localreg.store.events import refolding
 from localreg.store.rows import model_rows
 from localreg.values.frozen import replace
-from localreg.values.ids import new_id
+from localreg.values.ids import alias_id, new_id
 from localreg.values.records import (
     MetadataValue,
     ModelRecord,
@@ -44,6 +44,7 @@ def weights(draw):
         digest = draw(st.none() | st.text("0123456789abcdef", min_size=64, max_size=64))
         revisions.append(
             WeightsRecord(
+                id=draw(ids),
                 revision=revision,
                 url=draw(st.none() | urls),
                 filename=draw(st.none() | filenames),
@@ -62,7 +63,7 @@ records = st.builds(
     id=ids,
     name=names,
     project=projects,
-    version=st.none() | st.integers(1, 2**53),
+    version=st.integers(1, 2**53),
     comment=st.none() | text,
     framework=st.none() | names,
     package=st.booleans(),
@@ -94,7 +95,7 @@ def test_a_record_comes_back_from_its_payload(record):
 @given(records)
 def test_a_payload_has_all_but_the_id_and_the_last_change(record):
     """Those are the subject, the time and the stamp of the event itself."""
-    fields = {*ModelRecord.__slots__} - {"id", "updated", "stamp"}
+    fields = {*ModelRecord.__slots__} - {"id", "updated", "stamp", "contested"}
     assert record.payload().keys() == fields
     assert all(
         weights.keys() == {*WeightsRecord.__slots__} for weights in record.payload()["weights"]
@@ -120,9 +121,12 @@ def with_place(change, record):
         change.record("project.created", project.id, {"name": project.name})
     parent = record.parent and new_id()
     if parent is not None:
-        origin = ModelRecord(id=parent, name="origin", labels={}, metadata={})
+        origin = ModelRecord(id=parent, name="origin", version=1, labels={}, metadata={})
         record_as(change, "model.created", origin)
-    return replace(record, id=new_id(), project=project, parent=parent)
+    made = new_id()
+    name = f"{record.name} {made}"
+    weights = record.weights[:1] and (replace(record.weights[0], id=made, current=True),)
+    return replace(record, id=made, name=name, project=project, parent=parent, weights=weights)
 
 
 def one_size(record):
@@ -138,24 +142,24 @@ def one_size(record):
 @given(records.map(one_size))
 def test_the_rows_of_a_created_model_are_complete(store, record):
     with store.write() as change:
-        record = replace(with_place(change, record), version=None, aliases=())
+        record = replace(with_place(change, record), aliases=())
         stamp, at = record_as(change, "model.created", record)
     with store.read() as connection:
         found = model_rows.record(connection, record.id)
-    assert found == replace(
-        record, version=found.version, created=at, updated=at, birth=stamp, stamp=stamp
-    )
-    assert found.version >= 1
+    assert found == replace(record, created=at, updated=at, birth=stamp, stamp=stamp)
 
 
 @given(records.map(one_size))
 def test_the_rows_of_a_restored_model_are_complete(store, record):
     with store.write() as change:
-        record = replace(with_place(change, record), version=None, name=f"{record.name} {new_id()}")
+        record = with_place(change, record)
         record_as(change, "model.created", record)
     with store.write() as change:
         for alias in record.aliases:
-            change.record("alias.set", record.id, {"old": None, "new": record.id}, field=alias)
+            project = record.project.name if record.project else ""
+            key = alias_id(project, record.name, alias)
+            payload = {"project": project, "name": record.name, "old": None, "new": record.id}
+            change.record("alias.set", key, payload, field=alias)
     with store.write() as change:
         before = model_rows.record(change.connection, record.id)
         record_as(change, "model.removed", before)
@@ -172,7 +176,9 @@ def test_the_rows_of_a_restored_model_are_complete(store, record):
 def test_refolding_gives_the_same_records(store):
     """Parents too; the tests above may have left many more events."""
     with store.write() as change:
-        origin = ModelRecord(id=new_id(), name="m", parent=new_id(), labels={}, metadata={})
+        origin = ModelRecord(
+            id=new_id(), name="m", version=1, parent=new_id(), labels={}, metadata={}
+        )
         record_as(change, "model.created", with_place(change, origin))
         ids = [row[0] for row in change.connection.execute("SELECT id FROM model ORDER BY pk")]
         before = model_rows.records(change.connection, ids)
@@ -181,18 +187,16 @@ def test_refolding_gives_the_same_records(store):
 
 
 def test_a_private_url_stays_out_of_the_event_and_in_the_row(store):
-    shown = (
-        WeightsRecord(url="https://***@example.org/m"),
-        WeightsRecord(revision=2, current=False),
-    )
-    record = ModelRecord(id=new_id(), name="m", labels={}, metadata={}, weights=shown)
+    shown = (WeightsRecord(url="https://***@example.org/m"),)
+    record = ModelRecord(id=new_id(), name="m", version=1, labels={}, metadata={}, weights=shown)
+    added = new_id()
     private = ["https://me:hunter2@example.org/m", "file:///home/me/m.pt"]
     with store.write() as change:
-        for revision, url in enumerate(private, 1):
-            change.connection.execute(
-                "INSERT INTO private_url VALUES (?, ?, ?)", (record.id, revision, url)
-            )
+        for revision, url in zip((record.id, added), private, strict=True):
+            model_rows.keep_private_url(change.connection, revision, url)
         record_as(change, "model.created", record)
+        payload = {"old": None, "new": WeightsRecord(revision=2).payload()}
+        change.record("model.weights_added", record.id, payload, event_id=added)
     with store.read() as connection:
         found = model_rows.record(connection, record.id)
     assert [each.url for each in found.weights] == private

@@ -81,7 +81,7 @@ class Change:
         self._seq += 1
         self._lamport += 1
         if event_id is None:
-            event_id = subject if kind in CREATING else new_id()
+            event_id = subject if kind in CREATING and v == 1 else new_id()
         register = register_of(kind, field, payload)
         writers: list[str] = []
         if register is not None:

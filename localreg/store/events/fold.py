@@ -67,6 +67,11 @@ KEPT: dict[tuple[str, int], Fold] = {("model.weights_added", 1): model_fold.weig
 _COMPLETE = frozenset({"model.created", "model.removed", "model.restored"})
 
 
+def moves_time(kind: str, v: int) -> bool:
+    """Return True if an event in effect is the last change of its model, until the next one."""
+    return kind.startswith("model.") and (kind, v) in KINDS
+
+
 class Folding:
     """Applies events in order; `finish` ends a transaction."""
 
@@ -92,9 +97,12 @@ class Folding:
         if change.kind == "alias.set":
             for model_id in (change.payload["old"], change.payload["new"]):
                 if model_id is not None:
-                    self._touched[model_id] = when
+                    self._touch(model_id, when)
         elif change.kind.startswith("model.") and change.kind not in _COMPLETE:
-            self._touched[change.subject] = when
+            self._touch(change.subject, when)
+
+    def _touch(self, model_id: str, when: tuple[int, int]) -> None:
+        self._touched[model_id] = max(when, self._touched.get(model_id, when))
 
     def finish(self) -> None:
         """Set stamp and time of every model that the events changed."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 import sqlite3
 
 from localreg.store.events import model_fold
-from localreg.store.events.fold import Folding
-from localreg.store.events.judging import Judged, judge
+from localreg.store.events.fold import Folding, moves_time
+from localreg.store.events.judging import KEPT, Judged, judge
 from localreg.store.rows import event_rows, model_rows, report_rows, task_rows, writer_rows
 from localreg.values.records import LoggedEvent, StateChange
 
@@ -133,11 +133,21 @@ def publications(connection: Connection, model_id: str) -> list[str]:
 
 
 def settle_times(connection: Connection, models: set[str]) -> None:
-    """Set stamp and time of models to those of the last change in effect."""
+    """Set stamp and time of models to those of the last change in effect.
+
+    An alias that names a model, and what was reported to it, count as changes.
+    """
     for model_id in sorted(models):
-        last = event_rows.last_change(connection, model_id)
-        if last is not None:
-            model_rows.touch(connection, model_id, *last)
+        times = [
+            (each.event.stamp, each.event.at)
+            for each in event_rows.of_unit(connection, model_id)
+            if each.outcome in (None, KEPT) and moves_time(each.event.kind, each.event.v)
+        ]
+        if times:
+            times += event_rows.alias_changes(connection, model_id)
+            reported = report_rows.last_report(connection, "model", model_id)
+            times += [] if reported is None else [reported]
+            model_rows.touch(connection, model_id, *max(times))
 
 
 def _settle_task(

@@ -125,21 +125,13 @@ def set_outcomes(
     connection.executemany("UPDATE event SET outcome = ? WHERE pk = ?", outcomes)
 
 
-def last_change(connection: sqlite3.Connection, model_id: str) -> tuple[int, int] | None:
-    """Return (stamp, time) of the last change of a model that is in effect, or None.
-
-    An alias that names the model, and what was reported to it, count as changes.
-    """
-    found = connection.execute(
-        "SELECT stamp, at FROM (SELECT stamp, at FROM event WHERE subject = :id "
-        "AND kind LIKE 'model.%' AND (outcome IS NULL OR outcome = 'kept') "
-        "UNION ALL SELECT x.stamp, x.at FROM alias_event n JOIN event x ON x.event_id = n.event "
-        "WHERE n.model = :id AND x.outcome IS NULL "
-        "UNION ALL SELECT r.stamp, r.at FROM model m JOIN reported r ON r.model = m.pk "
-        "WHERE m.id = :id) ORDER BY stamp DESC, at DESC LIMIT 1",
-        {"id": model_id},
-    ).fetchone()
-    return None if found is None else (int(found[0]), int(found[1]))
+def alias_changes(connection: sqlite3.Connection, model_id: str) -> list[tuple[int, int]]:
+    """Return (stamp, time) of the alias events in effect that name a model."""
+    return connection.execute(
+        "SELECT x.stamp, x.at FROM alias_event n JOIN event x ON x.event_id = n.event "
+        "WHERE n.model = ? AND x.outcome IS NULL",
+        (model_id,),
+    ).fetchall()
 
 
 def newest_time(connection: sqlite3.Connection) -> int | None:

@@ -164,8 +164,8 @@ def test_a_prefix_of_several_ids_is_ambiguous(registry):
     connection = registry.db.conn
     connection.execute(
         "INSERT INTO model SELECT pk + 1000, ?, name, project, version + 1000, comment, framework, "
-        "package, published, archived, task, parent, created, updated, birth, stamp + 1000 "
-        "FROM model",
+        "package, published, contested, archived, task, parent, created, updated, birth, "
+        "stamp + 1000 FROM model",
         (clash,),
     )
     connection.commit()
