@@ -1,6 +1,6 @@
 """Settings of every test run, and where the fixtures that tests share are defined.
 
-=========================================================== ====================================
+=========================================================== =====================================
 `registry`                                                  localreg/pytest_plugin.py
 `children`: processes of their own                          support/children.py
 `write_file`, `temporary_folder`, `public_folder`           support/folders.py
@@ -10,7 +10,8 @@
 `site`: an HTTP server of a few files                       support/servers/file_site.py
 `new_bucket`, `object_store`, `no_clouds`: clouds           support/servers/object_servers.py
 `behind_proxy`: an object store that misbehaves             support/servers/object_proxy.py
-=========================================================== ====================================
+`container_registry`: docker-registry, skopeo, oras         support/servers/container_registry.py
+=========================================================== =====================================
 
 Fixtures of one folder are in its conftest.py. `pytest --fixtures FOLDER` lists all of them.
 Functions to import: support/contents.py looks at files, blobs and rows, support/new_models.py
@@ -34,6 +35,7 @@ pytest_plugins = [
     "support.servers.file_site",
     "support.servers.object_servers",
     "support.servers.object_proxy",
+    "support.servers.container_registry",
 ]
 
 # No deadlines: machines differ in speed. The same examples on every run of CI.
