@@ -29,6 +29,7 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     │   ├── DigestMismatchError                        bytes differ from the expected digest
     │   └── CorruptBlobError           (OSError)       stored bytes are damaged
     ├── BundleError                    (ValueError)    a bundle that is damaged or forged
+    │   └── NewerBundleError                           written by a newer localreg
     ├── NotSupportedError              (NotImplementedError)   ClearML has it, localreg does not
     ├── NotPicklableError              (TypeError)     a handle belongs to its process
     ├── ExportError                    (RuntimeError)  no image of a figure can be made
@@ -212,7 +213,16 @@ class CorruptBlobError(WeightsError, OSError):
 
 
 class BundleError(LocalregError, ValueError):
-    """A bundle, or a part of one, that is damaged or forged; nothing of it was taken."""
+    """A bundle, or a part of one, is damaged or forged; `part` says what of it is wrong."""
+
+    part: str
+
+
+class NewerBundleError(BundleError):
+    """A newer localreg wrote the bundle: its format is `found`, and the highest known `known`."""
+
+    found: int
+    known: int
 
 
 class NotSupportedError(LocalregError, NotImplementedError):

@@ -1,0 +1,187 @@
+"""Gather what a bundle says, before a byte of it is written: its index comes first in the tar."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+
+from localreg.blobs.bundles.digests import SHA256, DigestList, find, grouped
+from localreg.blobs.bundles.tar_entries import end, entry_size
+from localreg.values import bundle_format
+from localreg.values.bundle_format import Descriptor, Manifest, ModelFacts
+from localreg.values.frozen import Frozen
+from localreg.values.manifest import PackageFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+_PLACE = struct.Struct(">QQ")  # where it begins in the spool, and its size
+_SIZE = struct.Struct(">Q")
+_BUFFER = 262_144
+
+
+class Draft:
+    """A bundle that is being put together; memory does not grow with what records hold.
+
+    Add models and records in any order. The bundle depends on what was added, not on the order.
+
+    Args:
+        spool: a new temporary file, open for reading and writing; the caller closes it.
+    """
+
+    def __init__(self, spool: BinaryIO) -> None:
+        self._spool = spool
+        self._end = 0
+        self._manifests = DigestList()  # the descriptor follows the manifest in the spool
+        self._head = DigestList()
+        self._files = DigestList()
+        self._omitted = DigestList()
+        self._has_record = False
+
+    def add_layer(self, media_type: str, pieces: Iterable[bytes]) -> Descriptor:
+        """Keep the bytes of a layer of a record, and return its descriptor.
+
+        Args:
+            media_type: one of those of `bundle_format`, such as `EVENTS`.
+            pieces: its bytes.
+        """
+        digest = hashlib.sha256()
+        size = 0
+        for piece in pieces:
+            digest.update(piece)
+            self._spool.write(piece)
+            size += len(piece)
+        self._head.add(digest.digest() + _PLACE.pack(self._end, size))
+        self._end += size
+        return Descriptor(media_type, digest.hexdigest(), size)
+
+    def add_file(self, digest: str, size: int, media_type: str = bundle_format.FILE) -> Descriptor:
+        """Return the descriptor of a blob for a record, and take the blob into the bundle."""
+        self._files.add(bytes.fromhex(digest) + _SIZE.pack(size))
+        return Descriptor(media_type, digest, size)
+
+    def add_model(
+        self, model: str, ref: str, facts: ModelFacts, files: Sequence[PackageFile]
+    ) -> Descriptor:
+        """Add the manifest and the configuration of a model version; return the descriptor.
+
+        Args:
+            model: its id.
+            ref: by which other tools find it: ``vision/resnet:1``.
+            facts: what its configuration says.
+            files: its weights; they are taken into the bundle. None if it has no bytes.
+        """
+        config = self.add_layer(
+            bundle_format.MODEL_CONFIG_TYPE, [bundle_format.model_config(facts, files)]
+        )
+        for each in files:
+            self._files.add(bytes.fromhex(each.digest) + _SIZE.pack(each.size))
+        return self._add(bundle_format.model_manifest(model, config, files), ref)
+
+    def add_record(
+        self, layers: Iterable[Descriptor], subject: Descriptor | None = None,
+        model: str | None = None,
+    ) -> Descriptor:  # fmt: skip
+        """Add a record: that of a model version, or the one of the bundle.
+
+        Args:
+            layers: returned by `add_layer` and `add_file`.
+            subject: returned by `add_model`; None for the record of the bundle, which is added
+                last.
+            model: the id of the model; None for the record of the bundle.
+        """
+        whole = list(layers)
+        if subject is None:
+            if self._has_record:
+                raise ValueError("a bundle has one record of its own")
+            self._has_record = True
+            omitted = [row[:SHA256] for row in self._omitted.sorted()]
+            if omitted:
+                whole.append(self.add_layer(bundle_format.OMITTED, omitted))
+        return self._add(bundle_format.record_manifest(whole, subject, model), None)
+
+    def omit(self, digest: str) -> None:
+        """Do not take a file into the bundle although models name it: the receiver has it.
+
+        Call it before the record of the bundle is added.
+        """
+        self._omitted.add(bytes.fromhex(digest))
+
+    def _add(self, manifest: Manifest, ref: str | None) -> Descriptor:
+        data = manifest.encoded()
+        digest = hashlib.sha256(data)
+        found = bundle_format.descriptor_of_manifest(manifest, digest.hexdigest(), len(data), ref)
+        listed = bundle_format.canonical_json(found.encoded())
+        self._spool.write(data)
+        self._spool.write(listed)
+        self._manifests.add(
+            digest.digest() + _PLACE.pack(self._end, len(data)) + _SIZE.pack(len(listed))
+        )
+        self._end += len(data) + len(listed)
+        return found
+
+    def finished(self) -> Contents:
+        """Return what the bundle will hold."""
+        if not self._has_record:
+            raise ValueError("a bundle has a record of its own; add it")
+        # The configuration of records.
+        self.add_layer(bundle_format.EMPTY_TYPE, [bundle_format.EMPTY_JSON])
+        head = [group[0] for group in grouped(self._head.sorted())]
+        omitted = self._omitted.sorted()
+        files = [
+            row
+            for row in self._files.sorted()
+            if find(omitted, row[:SHA256]) is None and find(head, row[:SHA256]) is None
+        ]
+        manifests = [group[0] for group in grouped(self._manifests.sorted())]
+        return Contents(self._spool, manifests, head, files)
+
+
+class Contents(Frozen):
+    """The entries of a bundle in their order; rows as `Draft` makes them."""
+
+    spool: BinaryIO
+    manifests: list[bytes]
+    head: list[bytes]
+    files: list[bytes]
+
+    def index(self) -> Iterator[bytes]:
+        """Yield the bytes of index.json."""
+        return bundle_format.index_pieces(map(self._listed, self.manifests))
+
+    def spooled(self) -> Iterator[tuple[str, int, Iterator[bytes]]]:
+        """Yield digest, size and bytes of each manifest, and then of the rest of the head."""
+        for row in (*self.manifests, *self.head):
+            place, size = _PLACE.unpack_from(row, SHA256)
+            yield row[:SHA256].hex(), size, self._pieces(place, size)
+
+    def blobs(self) -> Iterator[tuple[str, int]]:
+        """Yield digest and size of each file of a model."""
+        for row in self.files:
+            yield row[:SHA256].hex(), _SIZE.unpack_from(row, SHA256)[0]
+
+    @property
+    def blob_bytes(self) -> int:
+        """The number of bytes of all files of models."""
+        return sum(size for _, size in self.blobs())
+
+    @property
+    def tar_size(self) -> int:
+        """The number of bytes of the bundle as a tar."""
+        size = entry_size(len(bundle_format.LAYOUT)) + entry_size(sum(map(len, self.index())))
+        for row in (*self.manifests, *self.head):
+            size += entry_size(_PLACE.unpack_from(row, SHA256)[1])
+        size += sum(entry_size(each) for _, each in self.blobs())
+        return size + len(end(size))
+
+    def _listed(self, row: bytes) -> bytes:
+        place, size = _PLACE.unpack_from(row, SHA256)
+        return b"".join(self._pieces(place + size, _SIZE.unpack_from(row, SHA256 + 16)[0]))
+
+    def _pieces(self, place: int, size: int) -> Iterator[bytes]:
+        self.spool.seek(place)
+        while size > 0 and (piece := self.spool.read(min(size, _BUFFER))):
+            size -= len(piece)
+            yield piece

@@ -1,0 +1,253 @@
+"""Write a bundle: to a file, to parts of one, to a stream, or as a folder.
+
+A file of a model is hashed while it is written. If its bytes are not those of its digest, the
+bundle is not finished: no file and no folder appears, and a stream ends without the end of a tar.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from localreg.blobs.blob_files import damaged
+from localreg.blobs.bundles.drafting import Contents
+from localreg.blobs.bundles.parts import part_paths
+from localreg.blobs.bundles.tar_entries import end, header, padding
+from localreg.blobs.staging.staging import check_room
+from localreg.errors import PathExistsError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import open_found, replacing_plain
+from localreg.filesystem.syncing import sync, sync_folder, sync_tree
+from localreg.values.bundle_format import BLOBS_NAME, INDEX_NAME, LAYOUT, LAYOUT_NAME
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO, Protocol
+
+    from localreg.progress import Progress
+
+    class Sink(Protocol):
+        """Takes the bytes of a bundle."""
+
+        def write(self, data: bytes, /) -> object:
+            """Take all of these bytes."""
+
+
+BUFFER = 1_048_576
+
+Find = Callable[[str], Path]
+
+
+def write_file(
+    contents: Contents,
+    find: Find,
+    path: Path,
+    *,
+    split: int | None = None,
+    progress: Progress | None = None,
+    argument: str = "path",
+) -> list[Path]:
+    """Write a bundle to a file, or to several; they are there when all is on disk, or not at all.
+
+    Args:
+        contents: of the bundle.
+        find: returns the path of the blob with a digest.
+        path: a new path, or that of a plain file, which is replaced.
+        split: the number of bytes of each part; None for one file.
+        progress: called with the number of bytes done, and the total.
+        argument: the name of the argument that gave the path, for errors.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        InvalidValueError: something else than a plain file is at the path; or the parts would be
+            too small or too many.
+        PathExistsError: a part of another bundle would follow the last part.
+        CorruptBlobError: a blob is damaged or missing.
+    """
+    total = contents.tar_size
+    paths = [path] if split is None else part_paths(path, total, split)
+    with disk_errors("writing the bundle", path), ExitStack() as stack:
+        check_room(path.parent, total)
+        # The last part gets its name first: a bundle without its first part is not read.
+        temporaries = [stack.enter_context(replacing_plain(each, argument)) for each in paths]
+        with _Files(temporaries, split) as files:
+            _write_tar(contents, find, files, progress, total)
+    sync_folder(path.parent)
+    return paths
+
+
+def write_stream(
+    contents: Contents, find: Find, stream: BinaryIO, *, progress: Progress | None = None
+) -> None:
+    """Write a bundle to a stream.
+
+    Args:
+        contents, find, progress: as for `write_file`.
+        stream: takes bytes; its errors are raised as they are.
+
+    Raises:
+        CorruptBlobError: a blob is damaged or missing.
+    """
+    _write_tar(contents, find, stream, progress, contents.tar_size)
+    stream.flush()
+
+
+def write_folder(
+    contents: Contents, find: Find, folder: Path, *, progress: Progress | None = None
+) -> None:
+    """Write a bundle as a folder; it is there when all is on disk, or not at all.
+
+    Args:
+        contents, find, progress: as for `write_file`.
+        folder: a new path, or that of an empty folder.
+
+    Raises:
+        PathExistsError: something is there.
+        CorruptBlobError: a blob is damaged or missing.
+    """
+    from localreg.blobs.archives.unpacking import remove_tree
+    from localreg.filesystem.temporary_owners import unfinished
+
+    if os.path.lexists(folder) and (
+        folder.is_symlink() or not folder.is_dir() or any(folder.iterdir())
+    ):
+        raise PathExistsError(
+            f"{folder} exists already; choose a new folder, or an empty one", path=str(folder)
+        )
+    temporary = unfinished(folder)
+    with disk_errors("writing the bundle", folder):
+        check_room(folder.parent, contents.tar_size)
+        temporary.mkdir()
+        try:
+            place = temporary.joinpath(*BLOBS_NAME.rstrip("/").split("/"))
+            place.mkdir(parents=True)
+            (temporary / LAYOUT_NAME).write_bytes(LAYOUT)
+            _write_pieces(temporary / INDEX_NAME, contents.index())
+            for digest, _, pieces in contents.spooled():
+                _write_pieces(place / digest, pieces)
+            done, total = 0, contents.blob_bytes
+            for digest, size in contents.blobs():
+                with open(place / digest, "xb", buffering=0) as writer:
+                    for count in _copy_blob(find(digest), digest, size, writer):
+                        done += count
+                        if progress is not None:
+                            progress(done, total)
+            sync_tree(temporary)
+            temporary.replace(folder)
+        except BaseException:
+            remove_tree(temporary)
+            raise
+        sync_folder(folder.parent)
+
+
+def _write_tar(
+    contents: Contents, find: Find, sink: Sink, progress: Progress | None, total: int
+) -> None:
+    done = 0
+
+    def wrote(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    def put(name: str, size: int, pieces: Iterator[bytes]) -> None:
+        head = header(name, size)
+        sink.write(head)
+        for piece in pieces:
+            sink.write(piece)
+        tail = padding(size)
+        sink.write(tail)
+        wrote(len(head) + size + len(tail))
+
+    put(LAYOUT_NAME, len(LAYOUT), iter([LAYOUT]))
+    put(INDEX_NAME, sum(map(len, contents.index())), contents.index())
+    for digest, size, pieces in contents.spooled():
+        put(f"{BLOBS_NAME}{digest}", size, pieces)
+    for digest, size in contents.blobs():
+        head, tail = header(f"{BLOBS_NAME}{digest}", size), padding(size)
+        sink.write(head)
+        wrote(len(head))
+        for count in _copy_blob(find(digest), digest, size, sink):
+            wrote(count)
+        sink.write(tail)
+        wrote(len(tail))
+    sink.write(end(done))
+    wrote(len(end(done)))
+
+
+def _copy_blob(path: Path, digest: str, size: int, sink: Sink) -> Iterator[int]:
+    """Write a blob, and yield the sizes of the pieces.
+
+    Raises:
+        CorruptBlobError: it is missing or damaged.
+    """
+    found = hashlib.sha256()
+    done = 0
+    try:
+        reader = open_found(path)
+    except FileNotFoundError:
+        raise damaged(digest, path, "is missing") from None
+    buffer = memoryview(bytearray(min(BUFFER, size + 1)))
+    with reader:
+        while count := reader.readinto(buffer):
+            done += count
+            if done > size:
+                break
+            found.update(buffer[:count])
+            sink.write(bytes(buffer[:count]))
+            yield count
+    if done != size or found.hexdigest() != digest:
+        raise damaged(digest, path, f"has the digest {found.hexdigest()[:12]}…")
+
+
+def _write_pieces(path: Path, pieces: Iterator[bytes]) -> None:
+    with open(path, "xb") as writer:
+        for piece in pieces:
+            writer.write(piece)
+
+
+class _Files:
+    """Writes one file, or one after the other; each has at most so many bytes."""
+
+    def __init__(self, paths: list[Path], most: int | None) -> None:
+        self._paths = iter(paths)
+        self._most = most
+        self._done = 0
+        self._writer: BinaryIO | None = None
+
+    def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            if self._writer is None or self._done == self._most:
+                self._next()
+            assert self._writer is not None
+            room = len(rest) if self._most is None else self._most - self._done
+            self._writer.write(rest[:room])
+            self._done += len(rest[:room])
+            rest = rest[room:]
+
+    def _next(self) -> None:
+        self._close()
+        self._writer = open(next(self._paths), "xb")  # noqa: SIM115  (closed by _close)
+        self._done = 0
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            with self._writer as writer:
+                writer.flush()
+                sync(writer.fileno())
+
+    def __enter__(self) -> _Files:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._writer is not None and kind is not None:
+            self._writer.close()
+            return
+        self._close()
