@@ -1,4 +1,4 @@
-"""P31: a bundle holds what was put into it, in every form; the same models give the same bytes."""
+"""A bundle holds what was put into it, in every form; the same models give the same bytes."""
 
 from __future__ import annotations
 
