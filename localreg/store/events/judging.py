@@ -15,17 +15,19 @@ The outcome of an event is one of four:
 
 The rules:
 
+- Events of a subject whose creation is not there are lost until it comes, as is a second creation.
 - A write is in effect if the event that it replaces (`was`) is a writer of the register. Then it is
   the only writer. Otherwise it is "same", and one more writer, or "lost".
 - The end of a task that another process concluded ("aborted", since the process was gone) leaves
-  the writers before it: the end that the task itself recorded replaces it.
+  the writers before it, for the end that the task itself records.
 - A tag is there while one addition is in the list of no drop, wherever the drop is in the order.
 - Weights are always added. They are served if the write of the register "served" is in effect.
-- A revision that is served, or that some publication names, is not dropped.
+- A revision that is served is not dropped, and a publication brings back the one that it names.
 - A download sets the bytes of a revision only if none are known.
-- The first publication fixes weights and design: events after it that change them are lost. A
-  publication that names earlier ones (`over`) replaces them. Those that nothing replaced are live.
-  If they differ, the model is contested, and the first one shows.
+- The first publication fixes weights and design: events after it that change them are lost, even
+  if the value is the same. A publication that names earlier ones (`over`) replaces them. Those that
+  nothing replaced are live. If they differ, the model is contested, and the first one shows. One
+  that says what an earlier live one says is "same".
 - Removal hides a model, and changes nothing else: the last removal or restoration decides.
 - Kinds and versions that this localreg does not know have no effect.
 """
@@ -46,9 +48,6 @@ SAME = "same"
 LOST = "lost"
 KEPT = "kept"
 
-_CREATING = ("model.created", "task.created", "project.created")
-_PUBLISHED = ("digest", "config", "labels", "revision")
-
 
 class Judged(Frozen, kw_only=True):
     """What the events of a unit come to.
@@ -61,8 +60,9 @@ class Judged(Frozen, kw_only=True):
             the creating event has the id of the subject.
         publications: ids of the live publications, in order; the first one shows.
         contested: True if they differ.
+        revived: ids of revisions that were dropped, and that a publication brought back.
         named_bytes: id of the event that has the bytes which the shown publication names, if the
-            revision has others; else None.
+            events in effect give others to the revision; else None.
         removed: True if the model or task is removed.
         begun: True if the event that creates the subject is there. Always True of an alias.
     """
@@ -72,6 +72,7 @@ class Judged(Frozen, kw_only=True):
     additions: dict[tuple[str, bool], tuple[str, ...]]
     publications: tuple[str, ...]
     contested: bool
+    revived: frozenset[str]
     named_bytes: str | None
     removed: bool
     begun: bool
@@ -100,24 +101,28 @@ class _Unit:
         self._values: dict[str, Any] = {}
         self._revisions: set[str] = set()
         self._dropped: set[str] = set()
+        self._revived: set[str] = set()
+        # Writers before an end that another process concluded: only a real end replaces them.
+        self._before_conclusion: tuple[str, ...] = ()
         self._additions: dict[tuple[str, bool], tuple[str, ...]] = {}
-        self._published: list[LoggedEvent] = []
+        self._published = False
+        self._live: list[LoggedEvent] = []
+        self._unfixed: dict[str, Any] = {}  # what publications replaced, by register
         self._removed = False
-        # A later event may name an addition or a revision, so look through all of them first.
+        # A drop may stand before an addition that it saw, if a remote gave them positions.
         self._seen_by_drops: dict[tuple[str, bool], set[str]] = {}
-        self._named: set[str] = set()
         for event in events:
             if event.kind in ("model.tag", "task.tag") and event.v == 1:
                 seen = self._seen_by_drops.setdefault(_tag(event), set())
                 seen.update(event.payload.get("adds") or ())
-            elif event.kind == "model.published" and event.v == 1:
-                self._named.add(event.payload["revision"])
 
     def outcome(self, event: LoggedEvent) -> str | None:
         """Return the outcome of the next event."""
         if event.v != 1:
             return None
         rule = _RULES.get(event.kind)
+        if not self._begun and rule not in _UNBOUND:
+            return LOST
         if rule is not None:
             return rule(self, event)
         register = register_of(event.kind, event.field, event.payload)
@@ -125,13 +130,14 @@ class _Unit:
 
     def judged(self, outcomes: tuple[str | None, ...]) -> Judged:
         """Return the result, after the last event."""
-        live = self._live()
+        live = self._live
         return Judged(
             outcomes=outcomes,
             writers=self._writers,
             additions=self._additions,
             publications=tuple(each.event_id for each in live),
             contested=any(_content(each) != _content(live[0]) for each in live[1:]),
+            revived=frozenset(self._revived),
             named_bytes=self._named_bytes(live[0]) if live else None,
             removed=self._removed,
             begun=self._begun,
@@ -140,16 +146,27 @@ class _Unit:
     def _write(self, event: LoggedEvent, register: str, new: object) -> str | None:
         """Judge a write of a register."""
         writers = self._writers.get(register, self._first)
-        was = event.payload.get(WAS)
-        if was in writers or (was is None and not writers):
+        if self._replaces(event, register, writers):
             self._values[register] = new
             before = writers if event.payload.get("concluded") else ()
+            if register == STATE:
+                self._before_conclusion = before
             self._writers[register] = (*before, event.event_id)
             return None
         if self._value(register) == new:
             self._writers[register] = (*writers, event.event_id)
             return SAME
         return LOST
+
+    def _replaces(self, event: LoggedEvent, register: str, writers: tuple[str, ...]) -> bool:
+        """Return True if an event replaces what a register has now."""
+        was = event.payload.get(WAS)
+        if was is None:
+            return not writers
+        if register == STATE and was in self._before_conclusion:
+            ends = event.payload["new"]["ended"] is not None
+            return ends and not event.payload.get("concluded")
+        return was in writers
 
     def _value(self, register: str) -> object:
         """Return the value of a register now."""
@@ -163,13 +180,11 @@ class _Unit:
         return None
 
     def _created(self, event: LoggedEvent) -> str | None:
-        if event.event_id != event.subject:
+        if self._begun or event.event_id != event.subject:
             return LOST
         self._born = event.payload
         self._begun = True
         self._first = (event.subject,)
-        self._writers.clear()
-        self._values.clear()
         return None
 
     def _model_created(self, event: LoggedEvent) -> str | None:
@@ -228,20 +243,17 @@ class _Unit:
         self._values[f"url/{revision}"] = weights["url"]
 
     def _weights_chosen(self, event: LoggedEvent) -> str | None:
-        if False:
+        if event.payload["new"]["revision"] not in self._revisions:
             return LOST
         return self._content_changed(event)
 
     def _weights_dropped(self, event: LoggedEvent) -> str | None:
         revision = event.payload["revision"]
+        if self._published or revision == self._value(SERVED):
+            return LOST
         if revision in self._dropped:
             return SAME
-        if (
-            self._published
-            or revision not in self._revisions
-            or revision in self._named
-            or revision == self._value(SERVED)
-        ):
+        if revision not in self._revisions:
             return LOST
         self._revisions.remove(revision)
         self._dropped.add(revision)
@@ -253,12 +265,12 @@ class _Unit:
         return self._content_changed(event)
 
     def _fetched(self, event: LoggedEvent) -> str | None:
-        return self._found_bytes(event, event.payload["new"], again=SAME)
+        return self._bytes_seen(event, event.payload["new"], again=SAME)
 
     def _weights_kept(self, event: LoggedEvent) -> str | None:
-        return self._found_bytes(event, event.payload["digest"], again=None)
+        return self._bytes_seen(event, event.payload["digest"], again=None)
 
-    def _found_bytes(self, event: LoggedEvent, digest: str, again: str | None) -> str | None:
+    def _bytes_seen(self, event: LoggedEvent, digest: str, again: str | None) -> str | None:
         """Judge an event that says which bytes a revision has; `again`: if they were known."""
         revision = event.payload["revision"]
         if revision not in self._revisions:
@@ -280,25 +292,29 @@ class _Unit:
         return self._write(event, f"url/{revision}", event.payload["url"])
 
     def _publish(self, event: LoggedEvent) -> str | None:
-        revision = event.payload["revision"]
+        revision, digest = event.payload["revision"], event.payload["digest"]
+        if revision in self._dropped:
+            self._dropped.remove(revision)
+            self._revisions.add(revision)
+            self._revived.add(revision)
         if revision is not None and revision not in self._revisions:
             return LOST
-        self._published.append(event)
-        return None
-
-    def _live(self) -> list[LoggedEvent]:
-        """Return the publications that no later one replaces."""
-        live: list[LoggedEvent] = []
-        for event in self._published:
-            over = event.payload["over"]
-            live = [each for each in live if each.event_id not in over]
-            live.append(event)
-        return live
+        self._published = True
+        over = event.payload["over"]
+        self._live = [each for each in self._live if each.event_id not in over]
+        again = any(_content(each) == _content(event) for each in self._live)
+        self._live.append(event)
+        if digest is not None and len(self._live) == 1:
+            register = f"bytes/{revision}"
+            self._unfixed.setdefault(register, self._values.get(register))
+            self._values[register] = digest
+        return SAME if again else None
 
     def _named_bytes(self, shown: LoggedEvent) -> str | None:
         """Return the id of the event with the bytes that a publication names, if they are lost."""
         revision, digest = shown.payload["revision"], shown.payload["digest"]
-        if digest is None or revision is None or self._value(f"bytes/{revision}") == digest:
+        register = f"bytes/{revision}"
+        if digest is None or self._unfixed.get(register, self._values.get(register)) == digest:
             return None
         found = (e.event_id for e in self._events if digest in _bytes_of(e, revision))
         return next(found, None)
@@ -334,8 +350,11 @@ def _project(project: Json | None) -> str:
     return project["name"] if project else ""
 
 
-def _content(publication: LoggedEvent) -> list[Any]:
-    return [publication.payload[name] for name in _PUBLISHED]
+def _content(publication: LoggedEvent) -> tuple[object, ...]:
+    """Return what a publication fixes. Two revisions of the same bytes do not differ."""
+    payload = publication.payload
+    revision = payload["revision"] if payload["digest"] is None else None
+    return payload["digest"], payload["config"], payload["labels"], revision
 
 
 def _bytes_of(event: LoggedEvent, revision: str) -> tuple[str | None, ...]:
@@ -373,3 +392,7 @@ _RULES: dict[str, Callable[[_Unit, LoggedEvent], str | None]] = {
     "task.tag": _Unit._tagged,
     "task.removed": _Unit._remove,
 }
+# These are judged also before the creation of their subject.
+_UNBOUND = (
+    _Unit._created, _Unit._model_created, _Unit._task_created, _Unit._tagged, _Unit._remove,
+)  # fmt: skip
