@@ -30,6 +30,11 @@ class HistoryEntry(Frozen):
         field: the alias, metadata key, tag or column that changed, or None.
         payload: old and new values.
         text: the change as a line for people.
+        event_id: 32 hex digits; the same in every registry that has the change.
+        origin: the name of the registry that it was made in.
+        outcome: None if the change is in effect. Otherwise "same": it changed nothing; "lost":
+            another change, or a publication, came before it; "kept": it added weights, but others
+            are served.
     """
 
     seq: int
@@ -40,6 +45,9 @@ class HistoryEntry(Frozen):
     field: str | None
     payload: Json
     text: str
+    event_id: str
+    origin: str
+    outcome: str | None
 
 
 def history(
@@ -67,6 +75,9 @@ def history(
             field=event.change.field,
             payload=event.change.payload,
             text=describe(event.change) + changed.get(event.seq, ""),
+            event_id=event.event_id,
+            origin=event.origin,
+            outcome=event.outcome,
         )
         for event in found
     ]
