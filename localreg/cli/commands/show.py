@@ -15,9 +15,9 @@ from localreg.cli.output import (
     print_json,
 )
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.finding.upstream import uses
+from localreg.operations.finding.upstream import id_text, uses
 from localreg.operations.models.details import Details, model_details, where_text
-from localreg.registry import OpenRegistry
+from localreg.registry import Chain, OpenRegistry
 from localreg.values.secrets import masked, masked_config, masked_text
 from localreg.values.units import amount_text, moment
 from localreg.values.urls import public_url
@@ -43,10 +43,10 @@ def show_command(model: str, as_json: bool, directory: str | None) -> None:
             print_json(values | more)
             return
         lines = (f"{role} {entry!r} of {name} ({task[:8]})" for task, name, role, entry in tasks)
-        print_facts([*_facts(found.registry, details), ("tasks", "\n".join(lines))])
+        print_facts([*_facts(chain, found.registry, details), ("tasks", "\n".join(lines))])
 
 
-def _facts(registry: OpenRegistry, details: Details) -> list[tuple[str, str]]:
+def _facts(chain: Chain, registry: OpenRegistry, details: Details) -> list[tuple[str, str]]:
     record, url = details.record, details.weights.url
     return [
         ("model", record.ref),
@@ -69,8 +69,8 @@ def _facts(registry: OpenRegistry, details: Details) -> list[tuple[str, str]]:
         ),
         ("labels", "\n".join(f"{value} {label}" for label, value in record.labels.items())),
         ("configuration", masked_config(record.config.rstrip("\n"))),
-        ("made by task", record.task or ""),
-        ("parent", record.parent or ""),
+        ("made by task", id_text(chain, record.task) if record.task else ""),
+        ("parent", id_text(chain, record.parent) if record.parent else ""),
         ("created", f"{moment(record.created)} UTC"),
         ("updated", f"{moment(record.updated)} UTC"),
     ]

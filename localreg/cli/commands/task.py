@@ -27,7 +27,7 @@ from localreg.errors import InvalidValueError
 from localreg.filesystem.given_paths import check_path
 from localreg.filesystem.plain_files import read_text
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.finding.upstream import Found, model_row
+from localreg.operations.finding.upstream import Found, id_text, model_row, why_absent
 from localreg.operations.reports.page_links import delete_page
 from localreg.operations.tasks import (
     cloning,
@@ -218,7 +218,7 @@ def _facts(chain: Chain, task: Json) -> list[tuple[str, str]]:
         ("reason", task["reason"] or ""),
         ("tags", " ".join(task["tags"])),
         ("comment", task["comment"] or ""),
-        ("parent", task["parent"] or ""),
+        ("parent", id_text(chain, task["parent"]) if task["parent"] else ""),
         ("input models", _models(chain, task["inputs"])),
         ("output models", _models(chain, task["outputs"])),
         ("parameters", "\n".join(f"{key} = {each}" for key, each in task["parameters"].items())),
@@ -241,7 +241,7 @@ def _when(at: str | None) -> str:
 def _models(chain: Chain, ids: dict[str, str]) -> str:
     found = {name: model_row(chain, each) for name, each in ids.items()}
     return "\n".join(
-        f"{name}: {hit[1].ref if hit else 'removed'} ({ids[name][:8]})"
+        f"{name}: {hit[1].ref if hit else why_absent(chain, ids[name])} ({ids[name][:8]})"
         for name, hit in found.items()
     )
 

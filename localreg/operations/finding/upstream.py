@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Answer = TypeVar("Answer")
 
+_NOT_HERE = "not in this registry"
 GROWTH = 4  # the limit of a query grows by this factor when some of its results are hidden
 
 
@@ -75,6 +76,22 @@ def model_row(chain: Chain, model_id: str) -> tuple[OpenRegistry, ModelRow] | No
         if row is not None:
             return each, row
     return None
+
+
+def why_absent(chain: Chain, subject: str) -> str:
+    """Return why a model or task that is named somewhere is not found: "removed", or where it is.
+
+    What names it may have come without it, from another registry.
+    """
+    from localreg.store.rows import event_rows
+
+    known = read_each(chain, lambda connection: event_rows.has_event(connection, subject))
+    return "removed" if any(answer for _, answer in known) else _NOT_HERE
+
+
+def id_text(chain: Chain, subject: str) -> str:
+    """Return the id of a model or task for people; it says if that never was here."""
+    return f"{subject} ({_NOT_HERE})" if why_absent(chain, subject) == _NOT_HERE else subject
 
 
 def uses(chain: Chain, model_id: str) -> list[tuple[str, str, str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from localreg.operations.finding.references import require_model
-from localreg.operations.finding.upstream import Found, model_row, read_each
+from localreg.operations.finding.upstream import Found, model_row, read_each, why_absent
 from localreg.operations.finding.upstream import uses as all_uses
 from localreg.registry import Chain
 from localreg.store.rows import model_rows, task_rows
@@ -28,7 +28,8 @@ class Relative(Frozen):
 
     Attributes:
         kind: "model" or "task".
-        text: a model's reference, or a task's name; the start of the id if it was removed.
+        text: a model's reference, or a task's name; the start of the id if it was removed, or is
+            not in this registry.
         distance: the number of steps from the model whose lineage this is; below 0 for what it
             was made from.
     """
@@ -67,15 +68,18 @@ class _Builder:
     def add_model(self, model_id: str, distance: int) -> None:
         if model_id not in self.members:
             found = model_row(self.chain, model_id)
-            text = found[1].ref if found else f"{model_id[:8]}… (removed)"
+            text = found[1].ref if found else self.absent(model_id)
             self.members[model_id] = Relative("model", model_id, text, distance)
 
     def add_task(self, task_id: str, distance: int) -> None:
         if task_id not in self.members:
             answers = self.ask(lambda connection: task_rows.task(connection, task_id))
             found = next((task for task in answers if task is not None), None)
-            text = found.name if found else f"{task_id[:8]}… (removed)"
+            text = found.name if found else self.absent(task_id)
             self.members[task_id] = Relative("task", task_id, text, distance)
+
+    def absent(self, id_: str) -> str:
+        return f"{id_[:8]}… ({why_absent(self.chain, id_)})"
 
     def ask(self, question: Callable[[Connection], Answer]) -> Iterator[Answer]:
         """Yield the answer of each registry's database."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from localreg.blobs.headers.facts_text import rows
 from localreg.operations.finding.references import require_model
-from localreg.operations.finding.upstream import Found, model_row
+from localreg.operations.finding.upstream import Found, id_text, model_row
 from localreg.operations.models.details import where_text
 from localreg.operations.models.history import history
 from localreg.operations.models.lineage import Family, lineage
@@ -102,11 +102,11 @@ def _facts(chain: Chain, registry: OpenRegistry, record: ModelRecord, site: Site
     if record.task:
         with registry.store.read() as connection:
             task = task_rows.task(connection, record.task)
-        name = task.name if task else record.task
+        name = task.name if task else id_text(chain, record.task)
         yield Fact("made by task", name, site.page("task", record.task))
     if record.parent:
         parent = model_row(chain, record.parent)
-        text = parent[1].ref if parent else record.parent
+        text = parent[1].ref if parent else id_text(chain, record.parent)
         yield Fact("parent", text, site.page("model", record.parent))
     if record.system_tags:
         yield Fact("system tags", ", ".join(record.system_tags))

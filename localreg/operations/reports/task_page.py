@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from logging import getLevelName
 
 from localreg.operations.finding.references import require_task
-from localreg.operations.finding.upstream import model_row
+from localreg.operations.finding.upstream import id_text, model_row, why_absent
 from localreg.operations.reports.page_links import Site
 from localreg.operations.tasks.git_state import commit_text
 from localreg.pages.page_values import Fact, Link, Reported, TaskPage
@@ -36,7 +36,7 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
             status="published" if record.published else record.status,
             tags=tuple(task_rows.tags(connection, task_id)),
             comment=masked_text(record.comment or "") or None,
-            facts=tuple(_facts(record, site)),
+            facts=tuple(_facts(chain, record, site)),
             inputs=tuple(_models(chain, registry, task_id, "input", site)),
             outputs=tuple(_models(chain, registry, task_id, "output", site)),
             config=masked_config(config),
@@ -66,12 +66,12 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
         )
 
 
-def _facts(record: TaskRecord, site: Site) -> Iterator[Fact]:
+def _facts(chain: Chain, record: TaskRecord, site: Site) -> Iterator[Fact]:
     yield Fact("type", record.type)
     if record.reason:
         yield Fact("reason", masked_text(record.reason))
     if record.parent:
-        yield Fact("parent", record.parent, site.page("task", record.parent))
+        yield Fact("parent", id_text(chain, record.parent), site.page("task", record.parent))
     yield from _run_facts(record.run)
     yield Fact("created", f"{moment(record.created)} UTC")
     if record.ended is not None:
@@ -121,5 +121,5 @@ def _models(
                     found.setdefault(row.name if row else model_id, model_id)
     for name, model_id in found.items():
         hit = model_row(chain, model_id)
-        text = hit[1].ref if hit else f"{model_id} (removed)"
+        text = hit[1].ref if hit else f"{model_id} ({why_absent(chain, model_id)})"
         yield name, Link(text, site.page("model", model_id) if hit else None)

@@ -7,7 +7,7 @@ import json
 import pytest
 from support.command_line import run_cli
 
-from localreg import InputModel, Task
+from localreg import InputModel, Model, Task
 from localreg.operations.models import adding, recording
 from localreg.operations.models.lineage import Family
 from localreg.operations.tasks import lifecycle
@@ -64,6 +64,50 @@ def test_a_removed_relative_is_named_by_its_id(relatives):
     base, _, made, _ = relatives
     InputModel.remove(base, force=True)
     assert "(removed)" in repr(made.lineage())
+
+
+def test_a_relative_that_never_was_here_is_named_by_its_id(run, relatives, registry, tmp_path):
+    """A model may come from another registry without its parent and the task that made it."""
+    made = InputModel.import_model("s3://bucket/child.pt", name="child")
+    parent, maker = "12345678" * 4, "87654321" * 4
+    chain = registry._chain
+    with chain.first.store.write() as change:
+        for column, value in (("parent", parent), ("task", maker)):
+            payload = {"old": None, "new": value}
+            change.record("model.changed", made.id, payload, field=column)
+    texts = {each.text for each in Model(made.id).lineage().members}
+    assert texts == {
+        "child:1", "12345678… (not in this registry)", "87654321… (not in this registry)",
+    }  # fmt: skip
+    out = run("lineage", "child:1")[1]
+    assert "child of 12345678… (not in this registry)" in out
+    assert "made by task 87654321… (not in this registry)" in out
+    out = run("show", "child")[1]
+    assert f"{parent} (not in this registry)" in out
+    assert f"{maker} (not in this registry)" in out
+    page = tmp_path / "page.html"
+    assert run("report", "child", "-o", page)[0] == 0
+    text = page.read_text()
+    assert f"{parent} (not in this registry)" in text
+    assert f"{maker} (not in this registry)" in text
+    assert "12345678… (not in this registry)" in text  # in the drawing
+
+
+def test_a_task_names_models_and_a_parent_that_never_were_here(run, registry, tmp_path):
+    task = Task.create(task_name="train")
+    absent, parent = "12345678" * 4, "87654321" * 4
+    with registry._chain.first.store.write() as change:
+        payload = {"role": "input", "old": None, "new": absent}
+        change.record("task.model", task.id, payload, field="base")
+        change.record("task.changed", task.id, {"old": None, "new": parent}, field="parent")
+    out = run("task", "show", task.id)[1]
+    assert "base: not in this registry (12345678)" in out
+    assert f"{parent} (not in this registry)" in out
+    page = tmp_path / "page.html"
+    assert run("report", task.id, "-o", page)[0] == 0
+    text = page.read_text()
+    assert f"{absent} (not in this registry)" in text
+    assert f"{parent} (not in this registry)" in text
 
 
 @pytest.fixture
