@@ -412,7 +412,7 @@ def test_an_input_model_stays_connected_without_its_upstream_registry(chain, tmp
         again = Task.get_task(task.id)
         assert again.input_models_id == {"base": base.id}
         assert list(again.models["input"]) == []
-        assert f"{base.id[:8]}… (removed)" in repr(Model(made.id).lineage())
+        assert f"{base.id[:8]}… (not in this registry)" in repr(Model(made.id).lineage())
         assert alone.verify().ok
 
 
