@@ -8,9 +8,9 @@ A bundle is an OCI image layout, as a folder or in an uncompressed tar::
 
 - Each model version has a manifest of CNCF ModelPack: a configuration, and a layer for each file,
   whose digest is that of our blob. So any OCI registry can hold it, and its tools can read it.
-- Its record is a second manifest, whose ``subject`` is the first one. Its layers are events,
-  scalars, plots and so on, each with a media type of its own, and every file that the events name
-  and the first manifest does not: older weights, manifests of packages, artifacts.
+- Its record is a second manifest, whose ``subject`` is the first one. Its layers are events and
+  reports, each with a media type of its own, and every file that they name and the first manifest
+  does not: older weights, manifests of packages, artifacts.
 - What belongs to no single model version is in the record without a subject; a bundle has exactly
   one: events of tasks, projects and aliases, origins, notes. Each event is in one layer only.
 - Not every file must be in the bundle: those in the layer `OMITTED` are named, and stay away,
@@ -29,9 +29,11 @@ from datetime import UTC, datetime
 
 from localreg.errors import BundleError, NewerBundleError
 from localreg.values.checks import shown
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
+from localreg.values.ids import is_id
 from localreg.values.manifest import PackageFile
 from localreg.values.paths import is_package_path
+from localreg.values.records import Owner
 from localreg.values.urls import is_sha256
 
 TYPE_CHECKING = False
@@ -58,10 +60,7 @@ RECORD = "application/vnd.localreg.record.v1+json"
 # The layers of a record. FILE: bytes that become a blob of the receiver; they come last in a tar.
 EVENTS = "application/vnd.localreg.events.v1+jsonl"
 ORIGINS = "application/vnd.localreg.origins.v1+json"
-SCALARS = "application/vnd.localreg.scalars.v1+jsonl"
-PLOTS = "application/vnd.localreg.plots.v1+jsonl"
-SINGLES = "application/vnd.localreg.singles.v1+jsonl"
-MESSAGES = "application/vnd.localreg.messages.v1+jsonl"
+REPORTS = "application/vnd.localreg.reports.v1"
 NOTES = "application/vnd.localreg.notes.v1+json"
 OMITTED = "application/vnd.localreg.omitted.v1"
 TREE = "application/vnd.localreg.tree.v1+json"
@@ -69,6 +68,7 @@ FILE = "application/vnd.localreg.file.v1"
 
 _FORMAT = "vnd.localreg.bundle.format"
 _MODEL_ID = "vnd.localreg.model"
+_OWNER = "vnd.localreg.owner"
 _REF = "org.opencontainers.image.ref.name"
 _TITLE = "org.opencontainers.image.title"
 _PATH = "org.cncf.model.filepath"
@@ -125,6 +125,21 @@ class Descriptor(Frozen):
     def ref(self) -> str | None:
         """The name by which other tools find a manifest, such as ``vision/resnet:1``."""
         return self.annotations.get(_REF)
+
+    @property
+    def owner(self) -> Owner | None:
+        """The model or task that a layer of reports belongs to; None of any other layer.
+
+        Raises:
+            BundleError: a stranger wrote something else.
+        """
+        text = self.annotations.get(_OWNER)
+        if text is None:
+            return None
+        kind, _, owner = text.partition("/")
+        if kind not in ("model", "task") or not is_id(owner):
+            raise broken(f"layer sha256:{self.digest[:12]}", f"its owner is {shown(text)}")
+        return Owner(kind, owner)
 
     def encoded(self) -> Json:
         """Return the descriptor as JSON values."""
@@ -226,6 +241,11 @@ class ModelFacts(Frozen, kw_only=True):
     quantization: str | None = None
 
 
+def owned(layer: Descriptor, owner: Owner) -> Descriptor:
+    """Return the descriptor of a layer that belongs to a model or task."""
+    return replace(layer, annotations={**layer.annotations, _OWNER: f"{owner.kind}/{owner.id}"})
+
+
 def canonical_json(value: object) -> bytes:
     """Return the one form of JSON values: sorted keys, no blanks, UTF-8, no line feed.
 
@@ -296,7 +316,9 @@ def record_manifest(
         subject: the manifest of the model version; None for the record of the bundle.
         model: its id.
     """
-    ordered = sorted(layers, key=lambda each: (each.media_type, each.digest))
+    ordered = sorted(
+        layers, key=lambda each: (each.media_type, each.digest, *each.annotations.values())
+    )
     if subject is not None:
         subject = Descriptor(
             subject.media_type, subject.digest, subject.size, subject.artifact_type

@@ -6,11 +6,21 @@ import os
 import time
 
 ID_LENGTH = 32
+_HEX = frozenset("0123456789abcdef")
 
 
 def new_id() -> str:
     """Return an id that nothing else has: 32 hex digits, 128 random bits."""
     return os.urandom(16).hex()
+
+
+def is_id(text: str) -> bool:
+    """Return True if a text has the form of an id.
+
+    >>> is_id("0123456789abcdef" * 2), is_id("prod")
+    (True, False)
+    """
+    return len(text) == ID_LENGTH and set(text) <= _HEX
 
 
 def alias_id(project: str, name: str, alias: str) -> str:

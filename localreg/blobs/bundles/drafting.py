@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from localreg.values.records import Owner
+
 _PLACE = struct.Struct(">QQ")  # where it begins in the spool, and its size
 _SIZE = struct.Struct(">Q")
 _BUFFER = 262_144
@@ -40,12 +42,15 @@ class Draft:
         self._omitted = DigestList()
         self._has_record = False
 
-    def add_layer(self, media_type: str, pieces: Iterable[bytes]) -> Descriptor:
+    def add_layer(
+        self, media_type: str, pieces: Iterable[bytes], owner: Owner | None = None
+    ) -> Descriptor:
         """Keep the bytes of a layer of a record, and return its descriptor.
 
         Args:
             media_type: one of those of `bundle_format`, such as `EVENTS`.
             pieces: its bytes.
+            owner: of reports, the model or task that they belong to.
         """
         digest = hashlib.sha256()
         size = 0
@@ -55,7 +60,8 @@ class Draft:
             size += len(piece)
         self._head.add(digest.digest() + _PLACE.pack(self._end, size))
         self._end += size
-        return Descriptor(media_type, digest.hexdigest(), size)
+        layer = Descriptor(media_type, digest.hexdigest(), size)
+        return layer if owner is None else bundle_format.owned(layer, owner)
 
     def add_file(self, digest: str, size: int, media_type: str = bundle_format.FILE) -> Descriptor:
         """Return the descriptor of a blob for a record, and take the blob into the bundle."""
