@@ -453,7 +453,7 @@ def check_remote(remote: Remote) -> None:
     events = in_order([e for _, e in remote.rows], {e.id: n for n, e in remote.rows})
     assert [e.id for e in events] == [e.id for _, e in remote.rows], "appended in order"
     assert len({each.id for each in events}) == len(events), "exactly once"
-    values: dict[tuple[str, str], tuple[object, list[Event]]] = {}
+    values: dict[tuple[str, str], set[str]] = {}
     whole = View(events, {e.id: n for n, e in remote.rows})
     for event in events:
         register = register_of(event)
@@ -463,7 +463,7 @@ def check_remote(remote: Remote) -> None:
         if key in values and register not in ("served", "design"):  # a publication may fix these
             assert values[key] & event.known, "a value changed by an event that did not know it"
         concluded = event.payload.get("concluded")
-        values[key] = {event.id} | (values.get(key, set()) if concluded else set())
+        values[key] = {event.id} | (values.get(key, {event.subject}) if concluded else set())
         # A further writer of the same value is known in its place.
         values[key] |= {
             each.id
