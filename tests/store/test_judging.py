@@ -479,6 +479,11 @@ LIVE = {
         True,
     ),
     "of a revision that is not there": ([("e1", *published("x", "r9"))], (), False),
+    "over the creation": (
+        [("e1", *published(over=[M]))],
+        ("e1",),
+        False,
+    ),
     "over each other": (
         [("e1", *published(over=["e2"])), ("e2", *published(config="c", over=["e1"]))],
         ("e2",),
@@ -491,6 +496,29 @@ LIVE = {
 def test_live_publications(steps, live, contested):
     judged = judge(unit(CREATED, *steps))
     assert (judged.publications, judged.contested) == (live, contested)
+
+
+def test_a_model_may_be_created_as_published():
+    created = (M, "model.created", born(weights("d0"), published=True))
+    judged = judge(unit(created, ("e1", *design("c")), ("r2", *added(M))))
+    assert judged.outcomes == (None, "lost", "kept")
+    assert judged.publications == (M,)
+    judged = judge(unit(created, ("e1", *published(config="c"))))
+    assert (judged.publications, judged.contested) == ((M, "e1"), True)
+    judged = judge(unit(created, ("e1", *published(config="c", over=[M]))))
+    assert (judged.publications, judged.contested) == (("e1",), False)
+
+
+def test_events_of_another_topic_are_lost():
+    steps = [
+        ("e1", "task.changed", {"new": "x", "was": M}, "comment"),
+        ("e2", "task.removed", {}),
+        ("e3", "task.tag", {"new": True}, "t"),
+        ("e4", "alias.set", {"new": M, "was": None}, "prod"),
+    ]
+    judged = judge(unit(CREATED, *steps))
+    assert judged.outcomes == (None, "lost", None, None, "lost")
+    assert (judged.removed, judged.additions, judged.writers) == (False, {}, {})
 
 
 def test_a_publication_that_agrees_is_the_same():

@@ -15,7 +15,8 @@ The outcome of an event is one of four:
 
 The rules:
 
-- Events of a subject whose creation is not there are lost until it comes, as is a second creation.
+- Events of a subject whose creation is not there are lost until it comes. So are a second creation,
+  and an event of a task on the id of a model.
 - A write is in effect if the event that it replaces (`was`) is a writer of the register. Then it is
   the only writer. Otherwise it is "same", and one more writer, or "lost".
 - The end of a task that another process concluded ("aborted", since the process was gone) leaves
@@ -27,7 +28,7 @@ The rules:
 - The first publication fixes weights and design: events after it that change them are lost, even
   if the value is the same. A publication that names earlier ones (`over`) replaces them. Those that
   nothing replaced are live. If they differ, the model is contested, and the first one shows. One
-  that says what an earlier live one says is "same".
+  that says what an earlier live one says is "same". A model may be created as published.
 - Removal hides a model, and changes nothing else: the last removal or restoration decides.
 - Kinds and versions that this localreg does not know have no effect.
 """
@@ -88,13 +89,31 @@ def judge(events: Sequence[LoggedEvent]) -> Judged:
     return unit.judged(tuple(unit.outcome(event) for event in events))
 
 
+class _Publication:
+    """What a publication says.
+
+    Args:
+        event_id: of the event that published the model.
+        payload: of that event.
+    """
+
+    def __init__(self, event_id: str, payload: Json) -> None:
+        self.event_id = event_id
+        self.digest: str | None = payload["digest"]
+        self.revision: str | None = payload["revision"]
+        # Two revisions of the same bytes do not differ.
+        which = self.revision if self.digest is None else None
+        self.content = self.digest, payload["config"], payload["labels"], which
+
+
 class _Unit:
     """The state of a unit, as far as outcomes depend on it."""
 
     def __init__(self, events: Sequence[LoggedEvent]) -> None:
         self._events = events
         self._born: Json = {}
-        self._begun = bool(events) and events[0].kind == "alias.set"
+        self._topic = _topic_of(events)
+        self._begun = self._topic == "alias"
         # The writers of a register that only the creating event wrote.
         self._first: tuple[str, ...] = ()
         self._writers: dict[str, tuple[str, ...]] = {}
@@ -106,7 +125,7 @@ class _Unit:
         self._before_conclusion: tuple[str, ...] = ()
         self._additions: dict[tuple[str, bool], tuple[str, ...]] = {}
         self._published = False
-        self._live: list[LoggedEvent] = []
+        self._live: list[_Publication] = []
         self._unfixed: dict[str, Any] = {}  # what publications replaced, by register
         self._removed = False
         # A drop may stand before an addition that it saw, if a remote gave them positions.
@@ -121,12 +140,19 @@ class _Unit:
         if event.v != 1:
             return None
         rule = _RULES.get(event.kind)
-        if not self._begun and rule not in _UNBOUND:
-            return LOST
-        if rule is not None:
-            return rule(self, event)
-        register = register_of(event.kind, event.field, event.payload)
-        return None if register is None else self._write(event, register, _new(event, register))
+        if rule is None:
+            register = register_of(event.kind, event.field, event.payload)
+            if register is None:
+                return None
+            if not self._begun or _topic(event) != self._topic:
+                return LOST
+            return self._write(event, register, _new(event, register))
+        if rule in _CREATIONS:
+            if self._begun or event.event_id != event.subject:
+                return LOST
+        elif not self._begun or _topic(event) != self._topic:
+            return None if rule in _NEVER_LOST else LOST
+        return rule(self, event)
 
     def judged(self, outcomes: tuple[str | None, ...]) -> Judged:
         """Return the result, after the last event."""
@@ -136,7 +162,7 @@ class _Unit:
             writers=self._writers,
             additions=self._additions,
             publications=tuple(each.event_id for each in live),
-            contested=any(_content(each) != _content(live[0]) for each in live[1:]),
+            contested=any(each.content != live[0].content for each in live[1:]),
             revived=frozenset(self._revived),
             named_bytes=self._named_bytes(live[0]) if live else None,
             removed=self._removed,
@@ -180,23 +206,25 @@ class _Unit:
         return None
 
     def _created(self, event: LoggedEvent) -> str | None:
-        if self._begun or event.event_id != event.subject:
-            return LOST
         self._born = event.payload
         self._begun = True
         self._first = (event.subject,)
         return None
 
     def _model_created(self, event: LoggedEvent) -> str | None:
-        if self._created(event):
-            return LOST
+        self._created(event)
         born = event.payload
         self._values[LINE] = _line(born)
         self._values[DESIGN] = {"config": born["config"], "labels": born["labels"]}
+        digest = revision = None
         for weights in born["weights"]:
-            self._add_revision(weights["id"], weights)
-            if weights["current"]:
-                self._values[SERVED] = weights["id"]
+            self._add_revision(event.subject, weights)
+            self._values[SERVED] = revision = event.subject
+            digest = weights["digest"]
+        if born["published"]:
+            self._published = True
+            publication = {"digest": digest, "revision": revision}
+            self._live.append(_Publication(event.event_id, publication | born))
         for tag in born["tags"]:
             self._add_tag(event, (tag, False))
         for tag in born["system_tags"]:
@@ -204,8 +232,7 @@ class _Unit:
         return None
 
     def _task_created(self, event: LoggedEvent) -> str | None:
-        if self._created(event):
-            return LOST
+        self._created(event)
         born = event.payload
         self._values[STATE] = {"status": born["status"], "reason": None, "ended": None}
         self._values["project"] = _project(born["project"])
@@ -302,21 +329,22 @@ class _Unit:
         self._published = True
         over = event.payload["over"]
         self._live = [each for each in self._live if each.event_id not in over]
-        again = any(_content(each) == _content(event) for each in self._live)
-        self._live.append(event)
+        publication = _Publication(event.event_id, event.payload)
+        again = any(each.content == publication.content for each in self._live)
+        self._live.append(publication)
         if digest is not None and len(self._live) == 1:
             register = f"bytes/{revision}"
             self._unfixed.setdefault(register, self._values.get(register))
             self._values[register] = digest
         return SAME if again else None
 
-    def _named_bytes(self, shown: LoggedEvent) -> str | None:
+    def _named_bytes(self, shown: _Publication) -> str | None:
         """Return the id of the event with the bytes that a publication names, if they are lost."""
-        revision, digest = shown.payload["revision"], shown.payload["digest"]
-        register = f"bytes/{revision}"
+        register = f"bytes/{shown.revision}"
+        digest = shown.digest
         if digest is None or self._unfixed.get(register, self._values.get(register)) == digest:
             return None
-        found = (e.event_id for e in self._events if digest in _bytes_of(e, revision))
+        found = (e.event_id for e in self._events if digest in _bytes_of(e, shown.revision))
         return next(found, None)
 
     def _remove(self, event: LoggedEvent) -> str | None:
@@ -350,19 +378,27 @@ def _project(project: Json | None) -> str:
     return project["name"] if project else ""
 
 
-def _content(publication: LoggedEvent) -> tuple[object, ...]:
-    """Return what a publication fixes. Two revisions of the same bytes do not differ."""
-    payload = publication.payload
-    revision = payload["revision"] if payload["digest"] is None else None
-    return payload["digest"], payload["config"], payload["labels"], revision
+def _topic(event: LoggedEvent) -> str:
+    """Return what an event is about: "model", "task", "project" or "alias"."""
+    topic = event.kind.partition(".")[0]
+    return "model" if topic == "weights" else topic
 
 
-def _bytes_of(event: LoggedEvent, revision: str) -> tuple[str | None, ...]:
+def _topic_of(events: Sequence[LoggedEvent]) -> str | None:
+    """Return what a unit is about; None if the event that creates it is not there."""
+    for event in events:
+        if event.event_id == event.subject and _RULES.get(event.kind) in _CREATIONS:
+            return _topic(event)
+    return "alias" if any(event.kind == "alias.set" for event in events) else None
+
+
+def _bytes_of(event: LoggedEvent, revision: str | None) -> tuple[str | None, ...]:
     """Return the digests that an event gives to a revision."""
     payload = event.payload
     match event.kind:
         case "model.created":
-            return tuple(each["digest"] for each in payload["weights"] if each["id"] == revision)
+            weights = payload["weights"] if event.event_id == revision else ()
+            return tuple(each["digest"] for each in weights)
         case "model.weights_added" if event.event_id == revision:
             return (payload["new"]["digest"],)
         case "model.weights" | "weights.fetched" if payload["revision"] == revision:
@@ -392,7 +428,5 @@ _RULES: dict[str, Callable[[_Unit, LoggedEvent], str | None]] = {
     "task.tag": _Unit._tagged,
     "task.removed": _Unit._remove,
 }
-# These are judged also before the creation of their subject.
-_UNBOUND = (
-    _Unit._created, _Unit._model_created, _Unit._task_created, _Unit._tagged, _Unit._remove,
-)  # fmt: skip
+_CREATIONS = (_Unit._created, _Unit._model_created, _Unit._task_created)
+_NEVER_LOST = (_Unit._tagged, _Unit._remove)
