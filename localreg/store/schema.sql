@@ -349,6 +349,7 @@ CREATE TABLE url (
 ) WITHOUT ROWID;
 CREATE INDEX url_blob ON url (blob);
 
+-- `joined` counts how often points came from another registry: then pages are written again.
 CREATE TABLE series (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     model INTEGER REFERENCES model (pk) ON DELETE CASCADE,
@@ -360,6 +361,7 @@ CREATE TABLE series (
     last REAL,
     low REAL,
     high REAL,
+    joined INTEGER NOT NULL DEFAULT 0,
     CHECK ((model IS NULL) <> (task IS NULL))
 );
 CREATE UNIQUE INDEX series_model ON series (model, title, name) WHERE model IS NOT NULL;

@@ -35,7 +35,7 @@ from localreg.pages import pages
 from localreg.pages.assets import asset_names, templates_digest, write_assets
 from localreg.pages.page_values import ComparePage, ModelPage, TaskPage
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import overview_rows
+from localreg.store.rows import overview_rows, report_rows
 from localreg.values import settings
 from localreg.values.frozen import replace
 from localreg.values.ids import now
@@ -221,7 +221,8 @@ def _fingerprint(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskP
     """Return a digest of everything that a page is made from; every report changes `updated`."""
     with registry.store.read() as connection:
         updated = overview_rows.last_change(connection, owner)
-    made_from = f"{__version__} {asset_names()} {templates_digest()} {updated} {values!r}"
+        joined = report_rows.joined(connection, owner)
+    made_from = f"{__version__} {asset_names()} {templates_digest()} {updated} {joined} {values!r}"
     return hashlib.sha256(made_from.encode("utf-8", "replace")).hexdigest()
 
 

@@ -115,7 +115,7 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "series": {
         "pk": WHOLE, **_OWNER, "title": TEXT, "name": TEXT, "epoch": TIME, "points": COUNT,
-        "last": or_null(NUMBER), "low": or_null(NUMBER), "high": or_null(NUMBER),
+        "last": or_null(NUMBER), "low": or_null(NUMBER), "high": or_null(NUMBER), "joined": COUNT,
     },
     "scalar": {"series": WHOLE, "iteration": WHOLE, "value": or_null(NUMBER), "ms": WHOLE},
     "single": {**_OWNER, "name": TEXT, "value": or_null(NUMBER), "at": TIME},

@@ -101,6 +101,22 @@ def _touch(connection: Connection, owner: Owner, stamp: int, at: int) -> None:
     rows.touch(connection, owner.id, stamp, at)
 
 
+def joined(connection: Connection, owner: Owner) -> tuple[object, ...]:
+    """Return numbers that change when reports of another registry were joined with an owner's.
+
+    What is reported here changes the stamp of the owner.
+    """
+    found: tuple[object, ...] = connection.execute(
+        f"SELECT (SELECT sum(joined) FROM series WHERE {owner.kind} = o.pk), "
+        f"(SELECT max(pk) FROM plot WHERE {owner.kind} = o.pk), "
+        f"(SELECT max(pk) FROM message WHERE {owner.kind} = o.pk), "
+        f"(SELECT group_concat(quote(value) || ' ' || at) FROM single WHERE {owner.kind} = o.pk) "
+        f"FROM {owner.kind} o WHERE id = ?",
+        (owner.id,),
+    ).fetchone()
+    return found
+
+
 def touch_later(connection: Connection, owner: Owner, pk: int, stamp: int, at: int) -> None:
     """Remember the last report of another registry, if it is later than the last one here."""
     held = connection.execute(

@@ -546,6 +546,9 @@ class _Joining:
         self._stream.end()
         for series in self._changed:
             report_rows.count_points(self._connection, series)
+            self._connection.execute(
+                "UPDATE series SET joined = joined + 1 WHERE pk = ?", (series,)
+            )
         return Joined(self._points, self._singles, self._plots, self._messages)
 
     def _frame(self) -> dict[str, Any]:
