@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
+    from localreg.operations.carry.backup import Backup
     from localreg.operations.finding.upstream import Found
     from localreg.operations.models.history import HistoryEntry
     from localreg.operations.upkeep.adopt import Adoption
@@ -403,6 +404,29 @@ class Registry:
         """
         with shown_progress("Adopting") as progress:
             return operations.upkeep.adopt.adopt(self._chain, progress=progress)
+
+    def backup(self, target: str | os.PathLike[str]) -> Backup:
+        """Copy the whole registry to a directory or tar file, while others write to it.
+
+        All that was done before the call is in it. To restore it, copy it back. An earlier backup
+        of this registry is brought up to date; if that is killed, it stays as it was.
+
+        Args:
+            target: a new path or an empty directory, or an earlier backup. With a name that ends
+                in ``.tar`` it is one uncompressed file.
+
+        Returns:
+            ``.path``, the numbers of ``.blobs`` and of ``.new`` ones, how many of these are
+            ``.linked`` (hard links, on the same disk), and ``.failed``, what the registry lacks.
+
+        Raises:
+            PathExistsError: (a ValueError, an OSError) something else is there.
+            ConflictError: (a ValueError) the earlier backup has changes that this registry lacks.
+            DamagedRegistryError: (an OSError) the database is damaged; nothing was written.
+            StorageError: (an OSError) the disk is full, or another disk error.
+        """
+        with shown_progress("Backing up") as progress:
+            return operations.carry.backup.back_up(self._chain, target, progress=progress)
 
     def gc(
         self,

@@ -33,6 +33,7 @@ SECTIONS = {
     "Change models": "tag untag meta alias publish archive unarchive rm restore",
     "Tasks": "task",
     "Pages": "report site compare",
+    "Carry": "backup",
     "Upkeep": "verify repair adopt gc du cache doctor",
 }
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names.split())

@@ -50,6 +50,7 @@ REPORTS = "reports"
 TEMPORARY = "tmp"
 LOCKS = "locks"
 QUARANTINE = "quarantine"
+UNFINISHED_BACKUP = "unfinished-backup"  # holds the id of the registry; a first backup was killed
 
 UNFINISHED_IN = {"": 0, FILES: 1, TREES: 0, REPORTS: 1}  # and in folders so many levels below
 UNFINISHED_DOWNLOAD = "get-"

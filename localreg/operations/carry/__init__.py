@@ -1,4 +1,4 @@
-"""Carry models to other machines: export and import bundles, merge another registry's directory.
+"""Carry models to other machines, and through time: bundles, merge, backup, as of, undo.
 
 The decisions that bind this package:
 
@@ -8,7 +8,10 @@ The decisions that bind this package:
   and what they concern is folded again. It is known by the ids of the events, so what came twice is
   here once, and the source is never written to.
 - What came is read back and checked before the commit: a bundle is made by strangers.
-- Nothing private travels: URLs with secrets, paths of a machine, places of tasks.
+- A backup is the whole registry, private places too: it is for the same user. All that its database
+  names is in it, though others write meanwhile.
+- Nothing private travels in bundles and merges: URLs with secrets, paths of a machine, places of
+  tasks.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from localreg.lazy import modules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.operations.carry import backup as backup
     from localreg.operations.carry import selection as selection
 
 __getattr__ = modules_of(__name__)

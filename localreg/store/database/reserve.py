@@ -26,7 +26,7 @@ def make(database: Path, group: int | None) -> bool:
         group: the number of the group that shares the registry.
     """
     left = RESERVE_BYTES
-    with suppress(OSError), open(_path(database), "xb", buffering=0) as file:  # follows no link
+    with suppress(OSError), open(path_of(database), "xb", buffering=0) as file:  # follows no link
         share(file.fileno(), group)
         while left:  # no sparse file, and nothing that a file system could compress
             left -= file.write(os.urandom(left))
@@ -36,15 +36,16 @@ def make(database: Path, group: int | None) -> bool:
 def is_whole(database: Path) -> bool:
     """Return True if there is a complete reserve of a database."""
     with suppress(OSError):
-        return _path(database).lstat().st_size >= RESERVE_BYTES
+        return path_of(database).lstat().st_size >= RESERVE_BYTES
     return False
 
 
 def give_up(database: Path) -> None:
     """Delete the reserve of a database, if there is one."""
     with suppress(OSError):
-        _path(database).unlink()
+        path_of(database).unlink()
 
 
-def _path(database: Path) -> Path:
+def path_of(database: Path) -> Path:
+    """Return the path of the reserve of a database."""
     return database.with_name(f"{database.name}-reserve")

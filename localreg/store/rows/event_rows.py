@@ -146,6 +146,12 @@ def has_event(connection: sqlite3.Connection, event_id: str) -> bool:
     return found is not None
 
 
+def newest_id(connection: sqlite3.Connection) -> str | None:
+    """Return the id of the event that came last, or None when there are no events."""
+    row = connection.execute("SELECT event_id FROM event ORDER BY pk DESC LIMIT 1").fetchone()
+    return None if row is None else str(row[0])
+
+
 def last_on(connection: sqlite3.Connection, subject: str, kind: str) -> StateChange | None:
     """Return the last event of a kind on a subject, or None; only of a known version."""
     row = _CHANGES.one(

@@ -1,0 +1,83 @@
+"""Copy a database while others write to it, by SQLite's online backup.
+
+The source connection is in a read transaction, so the copy is the state that it sees. A copy that
+is made is complete or absent. One that is brought up to date is written in one transaction: if that
+is killed, SQLite gives its readers the old state.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+from localreg.filesystem.group_modes import share
+from localreg.filesystem.syncing import sync_file, sync_folder
+from localreg.filesystem.temporary_owners import unfinished
+from localreg.store.database import opening
+from localreg.store.database.sqlite_errors import translated
+from localreg.values.frozen import Frozen
+
+PAGES_AT_ONCE = 20_000  # then Ctrl-C is noticed
+
+
+class FileState(Frozen):
+    """What a copy records of the file of one of its blobs, as in `BlobRow`."""
+
+    digest: str
+    verified: int | None
+    ctime: int | None
+
+
+def make_copy(connection: sqlite3.Connection, path: Path, group: int | None, *, sync: bool) -> None:
+    """Copy a database to a path where there is none yet.
+
+    Args:
+        connection: in a read transaction.
+        path: the new database.
+        group: the number of the group that shares it.
+        sync: sync it to disk.
+    """
+    temporary = unfinished(path)
+    try:
+        with translated(path):
+            with open(temporary, "xb") as file:
+                share(file.fileno(), group)
+            with closing(sqlite3.connect(temporary, isolation_level=None)) as target:
+                target.execute("PRAGMA synchronous = OFF")  # it is synced once
+                connection.backup(target, pages=PAGES_AT_ONCE, sleep=0)
+        if sync:
+            sync_file(temporary)
+        temporary.replace(path)
+        if sync:
+            sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def update_copy(connection: sqlite3.Connection, path: Path, *, sync: bool) -> None:
+    """Make an earlier copy equal to a database, in one transaction; arguments as for `make_copy`.
+
+    Raises:
+        LockTimeoutError: another process wrote to the copy all the time.
+    """
+    with (
+        translated(path),
+        closing(opening.connect(path, durability="full" if sync else "fast")) as target,
+    ):
+        connection.backup(target, pages=PAGES_AT_ONCE, sleep=0)
+
+
+def record_files(path: Path, states: Iterable[FileState], *, sync: bool) -> None:
+    """Record in a copy what is known of its own files: when they were hashed, and changed."""
+    with (
+        translated(path),
+        closing(opening.connect(path, durability="full" if sync else "fast")) as target,
+    ):
+        target.execute("BEGIN IMMEDIATE")
+        target.executemany(
+            "UPDATE blob SET verified = ?, ctime = ? WHERE digest = ?",
+            ((each.verified, each.ctime, each.digest) for each in states),
+        )
+        target.execute("COMMIT")
