@@ -36,8 +36,9 @@ What the rules leave open, and what is decided here:
   when it arrives. Whole units travel, so this is rare.
 - Values are compared with projects by name: the same project may have several ids.
 - After a publication, a revision that is added is kept and not served; every other change of the
-  content is lost, even if it sets what is there. A fetch shows what the bytes are. It is lost if
-  the publication says that they are others.
+  content is lost, even if it sets what is there. What a first download shows, and what bytes the
+  registry keeps from now on, is lost if the publication says that they are others.
+- A model that was created as published has its creation as a publication.
 - A publication brings back the revision that it names, if it was dropped before, and fixes its
   digest. So a publication wins over a drop in both orders.
 - Publications differ by digest, configuration and labels; also by revision if the digest is not
@@ -172,7 +173,7 @@ def new_value(event: Event) -> Any:
         case "model.weights_chosen":
             return event.payload["new"]["revision"]
         case "model.weights_kept":
-            return event.payload["digest"]
+            return event.payload["digest"]  # the registry keeps the bytes that a URL serves
         case "model.weights_uploaded":
             return event.payload["url"]
         case "task.moved":
@@ -210,9 +211,9 @@ def line_and_number(values: dict[str, Any]) -> Number:
     return project_name(values["project"]), values["name"], values["version"]
 
 
-def project_name(project: dict[str, Any] | None) -> str:
+def project_name(project: dict[str, Any] | str | None) -> str:
     """Return the name of a project out of a payload; empty for no project."""
-    return project["name"] if project else ""
+    return project["name"] if isinstance(project, dict) else project or ""
 
 
 # The fold of a unit
@@ -311,6 +312,8 @@ def _apply(unit: Unit, event: Event) -> str | None:
                 unit.additions.setdefault((tag, system), set()).add(event.id)
         if payload.get("weights"):
             unit.revisions.add(event.id)
+        if payload.get("published"):
+            unit.publications.append(event)
         return None
     if unit.created is None and event.kind.startswith(("model.", "task.", "weights.")):
         return "lost"
@@ -334,22 +337,21 @@ def _apply(unit: Unit, event: Event) -> str | None:
         return None
     if event.kind == "model.weights_added":
         unit.revisions.add(event.id)
-        unit.registers[f"bytes {event.id}"] = Register(payload["new"]["digest"], {event.id})
-        unit.registers[f"url {event.id}"] = Register(payload["new"]["url"], {event.id})
+        for part, value in (("bytes", payload["new"]["digest"]), ("url", payload["new"]["url"])):
+            unit.registers[f"{part} {event.id}"] = Register(value, {event.subject})
         if unit.publications or unit.register(name).write(event, event.id) == "lost":
             return "kept"
         return None
     if unit.publications and event.kind in (
-        "model.design", "model.weights_chosen", "model.weights", "model.weights_kept"
+        "model.design", "model.weights_chosen", "model.weights"
     ):  # fmt: skip
         return "lost"
     if event.kind == "model.weights_chosen" and payload["new"]["revision"] not in unit.revisions:
         return "lost"
-    if event.kind == "weights.fetched":
-        fixed = [
-            each for each in unit.publications if each.payload["revision"] == payload["revision"]
-        ]
-        if any(each.payload["digest"] not in (None, payload["new"]) for each in fixed):
+    if event.kind in ("weights.fetched", "model.weights_kept"):
+        published = [fixed_by(each) for each in unit.publications]
+        digests = {each["digest"] for each in published if each["revision"] == payload["revision"]}
+        if digests - {None, new_value(event)}:
             return "lost"
     return unit.register(name).write(event, new_value(event))
 
@@ -368,20 +370,32 @@ def _publish(unit: Unit, event: Event) -> str | None:
     same = any(_content(each) == _content(event) for each in unit.publications)
     over = set(event.payload["over"])
     unit.publications = [each for each in unit.publications if each.id not in over] + [event]
-    revision, digest = event.payload["revision"], event.payload["digest"]
-    if revision is not None:
-        unit.revisions.add(revision)
-        if digest is not None:
-            unit.register(f"bytes {revision}").value = digest
-    shown = unit.publications[0].payload
+    fixed, shown = fixed_by(event), fixed_by(unit.publications[0])
+    if fixed["revision"] is not None:
+        unit.revisions.add(fixed["revision"])
+        if fixed["digest"] is not None:
+            unit.register(f"bytes {fixed['revision']}").value = fixed["digest"]
     unit.register("served").value = shown["revision"]
     unit.register("design").value = {"config": shown["config"], "labels": shown["labels"]}
     return "same" if same and not over else None
 
 
+def fixed_by(publication: Event) -> dict[str, Any]:
+    """Return digest, revision, config and labels that a publication fixes.
+
+    It may be the event that creates the model.
+    """
+    payload = publication.payload
+    if publication.kind == "model.published":
+        return payload
+    first = payload["weights"][0]["digest"] if payload["weights"] else None
+    revision = publication.id if payload["weights"] else None
+    return {"digest": first, "revision": revision} | first_value(publication, "design")
+
+
 def _content(publication: Event) -> str:
     """Return what a publication fixes, as text that can be compared."""
-    fixed = publication.payload
+    fixed = fixed_by(publication)
     bytes_of = fixed["digest"] or fixed["revision"]
     return json.dumps([bytes_of, fixed["config"], fixed["labels"]], sort_keys=True)
 

@@ -254,8 +254,9 @@ class Registry:
         old = self.view.alias(line, key)
         if old == model:
             raise RefusedError("it is so")
-        return self.write("alias.set", key, alias, project=self._project(line[0]), name=line[1],
-                          old=old, new=model)  # fmt: skip
+        return self.write(
+            "alias.set", key, alias, project=line[0] or None, name=line[1], old=old, new=model
+        )
 
     def set(self, kind: str, subject: str, name: str | None, new: Any, **values: Any) -> Event:
         """Write a register of a model or task."""

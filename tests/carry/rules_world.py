@@ -11,6 +11,7 @@ from carry.rules_model import (
     MissingError,
     Unit,
     View,
+    fixed_by,
     in_order,
     project_name,
     register_of,
@@ -103,6 +104,7 @@ class World:
             task=self.one([*tasks(registry), None]),
             comment=None,
             archived=False,
+            published=self.chance.random() < 0.05,
         )
 
     def change(self):
@@ -431,21 +433,18 @@ def check_publications(before: View, after: View) -> None:
     """A published model serves the same, or is contested, or was published again."""
     for model, unit in before.models.items():
         if unit.publications and not unit.contested:
-            fixed = unit.publications[0]
+            fixed = fixed_by(unit.publications[0])
             now = after.models[model]
             again = [
                 e for e in after.events[model] if e.kind == "model.published" and e.payload["over"]
             ]
             if not now.contested and not [e for e in again if e.id not in unit.outcomes]:
-                shown = now.publications[0].payload
-                assert (shown["digest"], shown["config"]) == (
-                    fixed.payload["digest"],
-                    fixed.payload["config"],
-                )
+                shown = fixed_by(now.publications[0])
+                assert (shown["digest"], shown["config"]) == (fixed["digest"], fixed["config"])
                 revision = now.value("served")
                 assert revision in now.revisions or revision is None
-                if revision and fixed.payload["digest"]:
-                    assert now.value(f"bytes {revision}") == fixed.payload["digest"]
+                if revision and fixed["digest"]:
+                    assert now.value(f"bytes {revision}") == fixed["digest"]
 
 
 def check_remote(remote: Remote) -> None:
