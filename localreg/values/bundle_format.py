@@ -13,6 +13,8 @@ A bundle is an OCI image layout, as a folder or in an uncompressed tar::
   does not: older weights, manifests of packages, artifacts.
 - What belongs to no single model version is in the record without a subject; a bundle has exactly
   one: events of tasks, projects and aliases, origins, notes. Each event is in one layer only.
+- A plain image of a model version has one layer, a tar of its files below ``models/``. It is for
+  tools that know only images; a reader passes over it.
 - Not every file must be in the bundle: those in the layer `OMITTED` are named, and stay away,
   because the receiver has them.
 
@@ -24,6 +26,7 @@ know. The format number says what it must know; a bundle with a higher one is re
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -102,6 +105,11 @@ _NAMES = {
     "requirements.txt": "code",
 }  # fmt: skip
 _PLAIN, _PROGRAM = 0o644, 0o755
+
+# What skopeo takes as the name of an image in an OCI layout.
+_IN_REFS = r"[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*"
+_REF_NAME = re.compile(f"{_IN_REFS}(?:/{_IN_REFS})*")
+_NOT_IN_REFS = re.compile(r"[^A-Za-z0-9]+")
 
 
 class Descriptor(Frozen):
@@ -325,6 +333,63 @@ def record_manifest(
         )
     annotations = {} if model is None else {_MODEL_ID: model}
     return Manifest(RECORD, EMPTY, tuple(ordered) or (EMPTY,), subject, annotations)
+
+
+def image_config(layer: str, architecture: str) -> bytes:
+    """Return the configuration of a plain image that only has files.
+
+    Args:
+        layer: the digest of its layer.
+        architecture: of the machines that take it, as Go names it: ``amd64``.
+    """
+    return canonical_json(
+        {
+            "architecture": architecture,
+            "os": "linux",
+            "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer}"]},
+        }
+    )
+
+
+def image_manifest(model: str, config: Descriptor, layer: Descriptor) -> Manifest:
+    """Return the manifest of a plain image.
+
+    Args:
+        model: the id of the model version that is in it.
+        config: of the bytes of `image_config`.
+        layer: the tar of its files.
+    """
+    return Manifest(None, config, (layer,), annotations={_MODEL_ID: model})
+
+
+def is_image(manifest: Manifest) -> bool:
+    """Return True for the manifest of a plain image: the files of a model once more."""
+    return manifest.config.media_type == IMAGE_CONFIG_TYPE
+
+
+def ref_name(ref: str, model: str, *, shared: bool = False) -> str:
+    """Return the name of a model version for other tools.
+
+    It is the reference, if that has the form that skopeo takes: ASCII letters and digits with
+    single signs between them. Otherwise it has a minus for what is not allowed, and ends with
+    digits of the id, so that two names are never the same.
+
+    Args:
+        ref: with project, name and number.
+        model: its id.
+        shared: True if another model has the same reference.
+
+    >>> ref_name("vision/resnet:1", "0123456789abcdef")
+    'vision/resnet:1'
+    >>> ref_name("Straße/__net v2:1", "0123456789abcdef")
+    'Stra-e/net-v2:1-01234567'
+    """
+    if not shared and _REF_NAME.fullmatch(ref):
+        return ref
+    line, _, number = ref.rpartition(":")
+    parts = (_NOT_IN_REFS.sub("-", part).strip("-") for part in line.split("/"))
+    return f"{'/'.join(filter(None, parts)) or 'model'}:{number}-{model[:8]}"
 
 
 def kind_of(path: str) -> str:

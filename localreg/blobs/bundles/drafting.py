@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
+from localreg.blobs.bundles.blob_bytes import sound_pieces
 from localreg.blobs.bundles.digests import SHA256, DigestList, find, grouped
+from localreg.blobs.bundles.image_layer import ImageLayer, image_layer
 from localreg.blobs.bundles.tar_entries import end, entry_size
 from localreg.values import bundle_format
 from localreg.values.bundle_format import Descriptor, Manifest, ModelFacts
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 _PLACE = struct.Struct(">QQ")  # where it begins in the spool, and its size
 _SIZE = struct.Struct(">Q")
 _BUFFER = 262_144
+ARCHITECTURES = ("amd64", "arm64")  # of images; what runs them looks whether it is theirs
 
 
 class Draft:
@@ -40,6 +44,7 @@ class Draft:
         self._head = DigestList()
         self._files = DigestList()
         self._omitted = DigestList()
+        self._images: dict[str, ImageLayer] = {}  # by digest
         self._has_record = False
 
     def add_layer(
@@ -85,6 +90,35 @@ class Draft:
         for each in files:
             self._files.add(bytes.fromhex(each.digest) + _SIZE.pack(each.size))
         return self._add(bundle_format.model_manifest(model, config, files), ref)
+
+    def add_image(
+        self, model: str, ref: str, files: Sequence[PackageFile], find: Callable[[str], Path]
+    ) -> None:
+        """Add plain images with the files of a model version, one for each of `ARCHITECTURES`.
+
+        Their layer is a second copy of the files. They are read here to find its digest.
+
+        Args:
+            model: its id.
+            ref: of the image for the first of these machines, such as ``vision/resnet:1-image``;
+                that for another one ends with the machine's name.
+            files: as for `add_model`.
+            find: returns the path of the blob with a digest.
+
+        Raises:
+            InvalidValueError: the name of a file has a meaning of its own in images.
+            CorruptBlobError: a blob is damaged or missing.
+        """
+        made = image_layer(files, find)
+        self._images[made.digest] = made
+        layer = self.add_file(made.digest, made.size, bundle_format.IMAGE_LAYER_TYPE)
+        for architecture in ARCHITECTURES:
+            config = self.add_layer(
+                bundle_format.IMAGE_CONFIG_TYPE,
+                [bundle_format.image_config(made.digest, architecture)],
+            )
+            name = ref if architecture == ARCHITECTURES[0] else f"{ref}-{architecture}"
+            self._add(bundle_format.image_manifest(model, config, layer), name)
 
     def add_record(
         self, layers: Iterable[Descriptor], subject: Descriptor | None = None,
@@ -142,7 +176,7 @@ class Draft:
             if find(omitted, row[:SHA256]) is None and find(head, row[:SHA256]) is None
         ]
         manifests = [group[0] for group in grouped(self._manifests.sorted())]
-        return Contents(self._spool, manifests, head, files)
+        return Contents(self._spool, manifests, head, files, self._images)
 
 
 class Contents(Frozen):
@@ -152,6 +186,7 @@ class Contents(Frozen):
     manifests: list[bytes]
     head: list[bytes]
     files: list[bytes]
+    images: Mapping[str, ImageLayer]
 
     def index(self) -> Iterator[bytes]:
         """Yield the bytes of index.json."""
@@ -167,6 +202,18 @@ class Contents(Frozen):
         """Yield digest and size of each file of a model."""
         for row in self.files:
             yield row[:SHA256].hex(), _SIZE.unpack_from(row, SHA256)[0]
+
+    def pieces(self, digest: str, size: int, find: Callable[[str], Path]) -> Iterator[bytes]:
+        """Yield the bytes of one of `blobs`.
+
+        Args:
+            find: returns the path of the blob with a digest.
+
+        Raises:
+            CorruptBlobError: it is damaged or missing.
+        """
+        image = self.images.get(digest)
+        return sound_pieces(find(digest), digest, size) if image is None else image.pieces(find)
 
     @property
     def blob_bytes(self) -> int:

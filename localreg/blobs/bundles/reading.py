@@ -14,7 +14,7 @@ from pathlib import Path
 from localreg.blobs.bundles.digests import SHA256, DigestList, find, grouped
 from localreg.blobs.bundles.folder_layout import FolderLayout
 from localreg.blobs.bundles.parts import found_parts
-from localreg.blobs.bundles.rows import FILE, HEAD, named_row, size_in, unpacked
+from localreg.blobs.bundles.rows import FILE, HEAD, IMAGE, named_row, size_in, unpacked
 from localreg.blobs.bundles.sources import FileBytes, StreamBytes
 from localreg.blobs.bundles.tar_layout import TarLayout
 from localreg.blobs.staging import staging
@@ -166,6 +166,7 @@ class Bundle:
         omitted = self._read_omitted(record, len(files))
         self.omitted = len(omitted)
         self._files = [row for row in files if find(omitted, row[:SHA256]) is None]
+        self._images = {unpacked(row)[0] for row in self._files if unpacked(row)[2] == IMAGE}
         if len(self._files) + len(omitted) != len(files):
             raise broken("layer of omitted files", "it has files that no manifest names")
 
@@ -191,7 +192,8 @@ class Bundle:
     def blobs(self, wanted: Callable[[str, int], bool]) -> Iterator[BundleBlob]:
         """Yield those files of models that are wanted; call it once.
 
-        Those that are not wanted are passed over, and their bytes are not checked.
+        Those that are not wanted are passed over, and their bytes are not checked; so are the
+        layers of plain images.
 
         Args:
             wanted: returns True for the digest and size of a file to take.
@@ -200,7 +202,11 @@ class Bundle:
             digest, size, kind = unpacked(row)
             if kind & FILE and wanted(digest, size):
                 yield BundleBlob(digest, size, self._layout.head(number, row), "")
-        for row, pieces in self._layout.files(self._files, wanted):
+
+        def taken(digest: str, size: int) -> bool:
+            return digest not in self._images and wanted(digest, size)
+
+        for row, pieces in self._layout.files(self._files, taken):
             digest, size, _ = unpacked(row)
             yield BundleBlob(digest, size, pieces, self._layout.where(row))
 
@@ -277,12 +283,13 @@ def open_bundle(source: Path | BinaryIO, spool: Path) -> Iterator[Bundle]:
 def _note(named: DigestList, manifest: Manifest) -> None:
     """Note what a manifest names: in the head, or among the files of models."""
     is_record = manifest.artifact_type == bundle_format.RECORD
+    kind = IMAGE if bundle_format.is_image(manifest) else FILE
     named.add(named_row(manifest.config, HEAD))
     for layer in manifest.layers:
         in_head = layer.media_type == EMPTY_TYPE or (
             is_record and layer.media_type != bundle_format.FILE
         )
-        named.add(named_row(layer, HEAD if in_head else FILE))
+        named.add(named_row(layer, HEAD if in_head else kind))
 
 
 def _divided(rows: list[bytes]) -> tuple[list[bytes], list[bytes]]:

@@ -10,7 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.values.bundle_format import Descriptor
 
-HEAD, FILE = 1, 2  # a part of the head may be a file of a model, too
+# A part of the head may be a file of a model, too; the layer of an image is neither.
+HEAD, FILE, IMAGE = 1, 2, 0
 _ROW = struct.Struct(f">{SHA256}sQB")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 
 from localreg.blobs.headers.tar_members import BLOCK, is_tar_header, padded
@@ -14,7 +15,7 @@ RECORD = 20 * BLOCK  # bytes; the size of a tar is a multiple of it
 LONGEST_EXTENDED = 2 * BLOCK
 _MOST_OCTAL = 8**11 - 1  # bytes; 8 GiB
 _HEADER = struct.Struct("<100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s12x")
-_PLAIN, _EXTENDED = b"0", b"x"
+_PLAIN, _FOLDER, _EXTENDED = b"0", b"5", b"x"
 _ZERO = b"0000000\0"
 _CHECKSUM = slice(148, 156)
 
@@ -41,15 +42,26 @@ def header(name: str, size: int, mode: int = 0o644) -> bytes:
     """Return what stands before the bytes of an entry.
 
     Args:
-        name: at most 100 bytes, or 255 with a slash where they can be divided.
+        name: of a plain file; that of a folder ends with a slash. A name that is not ASCII, or too
+            long, is in an extended header; names of a bundle's own entries never are.
         size: number of bytes.
-        mode: of a plain file.
+        mode: of the file or folder.
     """
-    if size <= _MOST_OCTAL:
-        return _block(name, size, mode, _PLAIN)
-    record = _size_record(size)
-    extended = _block(f"PaxHeaders/{name[-80:]}", len(record), mode, _EXTENDED)
-    return extended + record.ljust(BLOCK, b"\0") + _block(name, 0, mode, _PLAIN)
+    kind = _FOLDER if name.endswith("/") else _PLAIN
+    block = _block(name.encode(), 0 if size > _MOST_OCTAL else size, mode, kind)
+    records = b""
+    if block is None or not name.isascii():
+        records = _record("path", name)
+        digest = hashlib.sha256(name.encode()).hexdigest().encode()
+        block = _block(digest, 0 if size > _MOST_OCTAL else size, mode, kind)
+    if size > _MOST_OCTAL:
+        records += _record("size", str(size))
+    assert block is not None
+    if not records:
+        return block
+    extended = _block(b"PaxHeaders/" + block[:80].rstrip(b"\0"), len(records), 0o644, _EXTENDED)
+    assert extended is not None
+    return extended + records + padding(len(records)) + block
 
 
 def header_size(size: int) -> int:
@@ -123,25 +135,28 @@ _KINDS = {
 }  # fmt: skip
 
 
-def _block(name: str, size: int, mode: int, kind: bytes) -> bytes:
-    encoded = name.encode()
+def _block(name: bytes, size: int, mode: int, kind: bytes) -> bytes | None:
+    """Return a header; None if the name is too long for one."""
     above = b""
-    if len(encoded) > 100:
-        place = encoded.find(b"/", len(encoded) - 101)
-        above, encoded = encoded[:place], encoded[place + 1 :]
-        if place < 0 or len(above) > 155 or not encoded:
-            raise ValueError(f"the name is too long for a tar: {name}")
+    if len(name) > 100:
+        place = name.find(b"/", len(name) - 101)
+        above, name = name[:place], name[place + 1 :]
+        if place < 0 or len(above) > 155 or not name:
+            return None
     block = _HEADER.pack(
-        encoded, b"%07o\0" % mode, _ZERO, _ZERO, b"%011o\0" % size, b"00000000000\0", b" " * 8,
+        name, b"%07o\0" % mode, _ZERO, _ZERO, b"%011o\0" % size, b"00000000000\0", b" " * 8,
         kind, b"", b"ustar\0", b"00", b"", b"", _ZERO, _ZERO, above,
     )  # fmt: skip
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]
 
 
-def _size_record(size: int) -> bytes:
-    record = b" size=%d\n" % size
-    length = len(record) + 2
-    return b"%d%s" % (length, record)
+def _record(key: str, value: str) -> bytes:
+    """Return a record of an extended header; it begins with its own length."""
+    rest = f" {key}={value}\n".encode()
+    length = len(rest) + len(str(len(rest)))
+    if len(str(length)) > len(str(len(rest))):
+        length += 1
+    return b"%d%s" % (length, rest)
 
 
 def _name(block: bytes) -> str:

@@ -6,20 +6,18 @@ bundle is not finished: no file and no folder appears, and a stream ends without
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from localreg.blobs.blob_files import damaged
 from localreg.blobs.bundles.drafting import Contents
 from localreg.blobs.bundles.parts import part_paths
 from localreg.blobs.bundles.tar_entries import end, header, padding
 from localreg.blobs.staging.staging import check_room
 from localreg.errors import PathExistsError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import open_found, replacing_plain
+from localreg.filesystem.plain_files import replacing_plain
 from localreg.filesystem.syncing import sync, sync_folder, sync_tree
 from localreg.values.bundle_format import BLOBS_NAME, INDEX_NAME, LAYOUT, LAYOUT_NAME
 
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
         def write(self, data: bytes, /) -> object:
             """Take all of these bytes."""
 
-
-BUFFER = 1_048_576
 
 Find = Callable[[str], Path]
 
@@ -132,9 +128,10 @@ def write_folder(
                 _write_pieces(place / digest, pieces)
             done, total = 0, contents.blob_bytes
             for digest, size in contents.blobs():
-                with open(place / digest, "xb", buffering=0) as writer:
-                    for count in _copy_blob(find(digest), digest, size, writer):
-                        done += count
+                with open(place / digest, "xb") as writer:
+                    for piece in contents.pieces(digest, size, find):
+                        writer.write(piece)
+                        done += len(piece)
                         if progress is not None:
                             progress(done, total)
             sync_tree(temporary)
@@ -173,37 +170,13 @@ def _write_tar(
         head, tail = header(f"{BLOBS_NAME}{digest}", size), padding(size)
         sink.write(head)
         wrote(len(head))
-        for count in _copy_blob(find(digest), digest, size, sink):
-            wrote(count)
+        for piece in contents.pieces(digest, size, find):
+            sink.write(piece)
+            wrote(len(piece))
         sink.write(tail)
         wrote(len(tail))
     sink.write(end(done))
     wrote(len(end(done)))
-
-
-def _copy_blob(path: Path, digest: str, size: int, sink: Sink) -> Iterator[int]:
-    """Write a blob, and yield the sizes of the pieces.
-
-    Raises:
-        CorruptBlobError: it is missing or damaged.
-    """
-    found = hashlib.sha256()
-    done = 0
-    try:
-        reader = open_found(path)
-    except FileNotFoundError:
-        raise damaged(digest, path, "is missing") from None
-    buffer = memoryview(bytearray(min(BUFFER, size + 1)))
-    with reader:
-        while count := reader.readinto(buffer):
-            done += count
-            if done > size:
-                break
-            found.update(buffer[:count])
-            sink.write(bytes(buffer[:count]))
-            yield count
-    if done != size or found.hexdigest() != digest:
-        raise damaged(digest, path, f"has the digest {found.hexdigest()[:12]}…")
 
 
 def _write_pieces(path: Path, pieces: Iterator[bytes]) -> None:
