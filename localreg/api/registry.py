@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
     from localreg.operations.carry.backup import Backup
+    from localreg.operations.carry.export import Exported
     from localreg.operations.finding.upstream import Found
     from localreg.operations.models.history import HistoryEntry
     from localreg.operations.upkeep.adopt import Adoption
@@ -483,6 +484,78 @@ class Registry:
         """
         found = [self._found("models", each) for each in models]
         return operations.reports.pages.write_comparison(self._chain, found, path)
+
+    def export(
+        self,
+        *models: str | Model,
+        path: str | os.PathLike[str] | BinaryIO,
+        project: str | None = None,
+        name: str | None = None,
+        tags: Sequence[str | None] | None = None,
+        metadata: dict[str, object] | None = None,
+        everything: bool = False,
+        versions: bool = False,
+        since: str | os.PathLike[str] | None = None,
+        reports: bool = True,
+        history: bool = True,
+        image: bool = False,
+        split: int | None = None,
+        dry_run: bool = False,
+    ) -> Exported:
+        """Write models into a bundle, which `import_bundle` of another registry takes in.
+
+        With each model go its weights, its history and reports, and the task that made it. The
+        same models give the same bytes.
+
+        Args:
+            models: models, or references to them; each is one version.
+            path: a new file whose name ends with ``.tar``, a new folder, or a file that is open
+                for writing bytes, such as a pipe.
+            project, name, tags, metadata: export all models that match, as for `models`.
+            everything: export the whole registry: also aliases, tasks without a model, and what
+                was removed.
+            versions: export all versions of the names of the models.
+            since: a bundle, or the digits of an event's id: leave out what the bundle holds, or
+                what this registry had when the event came to it.
+            reports: with scalars, plots and log lines.
+            history: with all events; without them others can import copies only.
+            image: add a plain OCI image with the files below ``/models``.
+            split: write ``PATH.001``, ``PATH.002`` and so on, of at most so many bytes.
+            dry_run: write nothing.
+
+        Returns:
+            ``.models``, ``.size`` in bytes, and ``.missing``: what is not in the bundle.
+
+        Raises:
+            InvalidValueError: (a ValueError) not exactly one of models, filters and everything.
+            ModelNotFoundError: (a LookupError) no model matches.
+            PathExistsError: (an OSError) something is at `path` already.
+            CorruptBlobError: (an OSError) stored bytes are damaged; nothing was written.
+        """
+        filters = {"project": project, "name": name, "tags": tags, "metadata": metadata}
+        query = None
+        if any(each is not None for each in filters.values()):
+            query = operations.finding.queries.check_query(**filters)
+        chosen = operations.carry.selection.select(
+            self._chain,
+            [each.id if isinstance(each, Model) else each for each in models],
+            query=query,
+            everything=check_flag("everything", everything),
+            versions=check_flag("versions", versions),
+        )
+        with shown_progress("Exporting") as progress:
+            return operations.carry.export.export(
+                self._chain,
+                chosen,
+                path,
+                since=since,
+                reports=check_flag("reports", reports),
+                history=check_flag("history", history),
+                image=check_flag("image", image),
+                split=split,
+                dry_run=check_flag("dry_run", dry_run),
+                progress=progress,
+            )
 
     def close(self) -> None:
         """Close the registry; from then on its models and tasks raise ClosedRegistryError.

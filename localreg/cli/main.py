@@ -33,11 +33,12 @@ SECTIONS = {
     "Change models": "tag untag meta alias publish archive unarchive rm restore",
     "Tasks": "task",
     "Pages": "report site compare",
-    "Carry": "backup",
+    "Carry": "export backup",
     "Upkeep": "verify repair adopt gc du cache doctor",
 }
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names.split())
 OTHER_NAMES = {"list": "ls", "remove": "rm"}
+MODULES = {"import": "import_"}  # the names of commands that no module can have
 # The arguments of Python that errors name, and what a command calls them.
 OPTIONS = {
     "config_text": "--config",
@@ -75,7 +76,8 @@ class _Commands(CommandGroup):
         name = OTHER_NAMES.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             return None
-        command = getattr(import_module(f"localreg.cli.commands.{name}"), f"{name}_command")
+        module = import_module(f"localreg.cli.commands.{MODULES.get(name, name)}")
+        command = getattr(module, f"{name}_command")
         assert isinstance(command, click.Command)
         return command
 

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 import click
 
 SYNONYMS = {
+    "bundle": "export",
     "cat": "get MODEL -o -",
     "check": "verify",
     "checkout": "get",
@@ -24,6 +25,7 @@ SYNONYMS = {
     "describe": "show",
     "docs": "guide",
     "download": "get",
+    "dump": "export",
     "exec": "task run",
     "experiments": "task ls",
     "fetch": "get",
@@ -31,7 +33,6 @@ SYNONYMS = {
     "fsck": "verify",
     "graph": "lineage",
     "help": "--help",
-    "import": "add",
     "info": "show",
     "inspect": "show",
     "label": "tag",
@@ -39,11 +40,13 @@ SYNONYMS = {
     "man": "guide",
     "new": "init",
     "open": "site --open",
+    "pack": "export",
     "prune": "cache prune",
     "query": "ls",
     "register": "add",
     "run": "task run",
     "runs": "task ls",
+    "save": "export",
     "search": "ls",
     "serve": "site --open",
     "status": "env",
@@ -75,8 +78,8 @@ TASK_SYNONYMS = {
 CACHE_SYNONYMS = {"clean": "cache prune", "clear": "cache prune", "delete": "cache rm",
                   "list": "cache ls", "remove": "cache rm", "show": "cache ls"}  # fmt: skip
 READING = frozenset(
-    "cache compare diff doctor du env files get guide history lineage ls path report show site "
-    "task verify".split()
+    "cache compare diff doctor du env export files get guide history lineage ls path report show "
+    "site task verify".split()
 )  # fmt: skip
 
 

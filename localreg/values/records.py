@@ -176,9 +176,12 @@ class ModelRecord(Frozen, kw_only=True):
 
 
 def model_from_payload(model_id: str, payload: Json) -> ModelRecord:
-    """Return the record that `ModelRecord.payload` wrote."""
+    """Return the record that `ModelRecord.payload` wrote.
+
+    A copy says of which model it is one (`copied_from`); that is for its history.
+    """
     project = payload["project"]
-    fields = payload | {
+    fields = {key: value for key, value in payload.items() if key != "copied_from"} | {
         "project": Project(project["id"], project["name"]) if project else None,
         "tags": tuple(payload["tags"]),
         "system_tags": tuple(payload["system_tags"]),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+from functools import partial
 
 import pytest
 from support.contents import blobs, unaccounted
 
 from localreg import Registry
+from localreg.blobs.staging.staging import stage_stream
 from localreg.errors import CorruptBlobError, DigestMismatchError
 from localreg.operations.carry.arriving_blobs import AT_ONCE, ArrivingBlobs
 from localreg.registry import Chain
@@ -19,7 +21,11 @@ def sha256(data):
 
 
 def add(arriving, data, filename=None):
-    arriving.add(io.BytesIO(data), sha256(data), len(data), filename)
+    arriving.add(staged(data), sha256(data), len(data), filename)
+
+
+def staged(data):
+    return partial(stage_stream, io.BytesIO(data))
 
 
 @pytest.fixture
@@ -63,7 +69,7 @@ def bring(chain, *contents, then):
 
 def test_other_bytes_than_promised_are_an_error_and_nothing_is_left(registry, chain):
     def add_wrong(arriving):
-        arriving.add(io.BytesIO(b"bad"), sha256(b"good "), 5)
+        arriving.add(staged(b"bad"), sha256(b"good "), 5)
 
     with pytest.raises(DigestMismatchError, match="the sha256") as caught:
         bring(chain, b"good", then=add_wrong)

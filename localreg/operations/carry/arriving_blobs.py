@@ -25,11 +25,21 @@ from localreg.store.rows import blob_rows
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import BinaryIO
+    from typing import Protocol
 
     from localreg.operations.weights.locations import KeptUpstream
+    from localreg.progress import Progress
     from localreg.store.events.change import Change
     from localreg.values.records import Json
+
+    class Stage(Protocol):
+        """Writes bytes to a new path, and hashes them."""
+
+        def __call__(
+            self, target: Path, /, *, sync: bool, progress: Progress | None, group: int | None
+        ) -> staging.StagedBlob:
+            """Return what was written."""
+
 
 # Of one sync and one transaction. What is staged and not recorded yet is lost by a kill.
 AT_ONCE, BYTES_AT_ONCE = 200, 256 * 1024 * 1024
@@ -97,11 +107,11 @@ class ArrivingBlobs:
             self._damaged.add(digest)
         return True
 
-    def add(self, stream: BinaryIO, digest: str, size: int, filename: str | None = None) -> None:
-        """Stage the bytes of a stream to its end.
+    def add(self, stage: Stage, digest: str, size: int, filename: str | None = None) -> None:
+        """Stage bytes.
 
         Args:
-            stream: gives exactly these bytes.
+            stage: writes them to a path, as `BundleBlob.stage` does.
             digest, size: what they must be.
             filename: helps to find out what is in them.
 
@@ -110,9 +120,7 @@ class ArrivingBlobs:
         """
         target = self._target()
         with disk_errors("keeping weights", target):
-            blob = staging.stage_stream(
-                stream, target, sync=self._alone(size), progress=None, group=self._blobs.group
-            )
+            blob = stage(target, sync=self._alone(size), progress=None, group=self._blobs.group)
         if (blob.digest, blob.size) != (digest, size):
             raise DigestMismatchError(
                 f"wanted are {size:,} bytes with the sha256 {digest}; found were {blob.size:,} "

@@ -209,7 +209,7 @@ def record(
     connection.execute(
         "INSERT INTO blob (digest, size, added, verified, ctime, sample, facts) "
         "VALUES (:digest, :size, :now, :now, :ctime, :sample, :facts) "
-        "ON CONFLICT (digest) DO UPDATE SET verified = :now, ctime = :ctime, "
+        "ON CONFLICT (digest) DO UPDATE SET size = :size, verified = :now, ctime = :ctime, "
         "sample = :sample, unreferenced = NULL, facts = COALESCE(:facts, facts), upstream = NULL",
         {
             "digest": digest,
@@ -288,7 +288,7 @@ def record_many(connection: Connection, files: Sequence[New]) -> None:
     connection.executemany(
         "INSERT INTO blob (digest, size, added, verified, ctime, sample, facts) "
         "VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6) "
-        "ON CONFLICT (digest) DO UPDATE SET verified = ?3, ctime = ?4, "
+        "ON CONFLICT (digest) DO UPDATE SET size = ?2, verified = ?3, ctime = ?4, "
         "sample = COALESCE(?5, sample), unreferenced = NULL, facts = COALESCE(?6, facts), "
         "upstream = NULL",
         (

@@ -35,6 +35,7 @@ _PLAIN_URL = (
     r"(?:file:///|[a-z0-9+]+://[A-Za-z0-9._-]+(?::[0-9]{1,4})?(?:[/?#]|$))[^\x00-\x20\x7f]*"
 )
 
+_AT_ONCE = 500  # rows that `Columns.stream` holds
 _MANY = 4  # rows: from here on it is faster to check them column by column
 # What a value must be, its types, and None or a further check, whose result counts as bool. Checks
 # that are written in C keep reading fast.
@@ -219,6 +220,17 @@ class Columns:
             else:
                 found.append(row)
         return found
+
+    def stream(
+        self, connection: sqlite3.Connection, sql: str, parameters: Sequence[object] = ()
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a statement, of which there may be millions; a damaged one raises."""
+        cursor = connection.execute(sql, parameters)
+        while rows := cursor.fetchmany(_AT_ONCE):
+            if not self._are_sound(rows):
+                for row in rows:
+                    self.check(row)
+            yield from rows
 
     def damage(self, rows: list[tuple[Any, ...]]) -> Iterator[DamagedRowError]:
         """Yield an error for each damaged row."""

@@ -218,3 +218,9 @@ def set_place(connection: Connection, task_id: str, new: Json) -> None:
         "INSERT OR REPLACE INTO task_place VALUES (?, ?)",
         (task_id, json.dumps(new)),  # as ASCII: arguments may not be valid text
     )
+
+
+def ids(connection: Connection) -> list[str]:
+    """Return the ids of all tasks, sorted."""
+    rows = Columns("task", id=ID).all(connection, "SELECT id FROM task ORDER BY id")
+    return [task_id for (task_id,) in rows]

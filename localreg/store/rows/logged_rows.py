@@ -1,0 +1,154 @@
+"""Events as they travel to other registries, and what belongs to them; read as streams.
+
+A model may have 100,000 events, and a registry millions.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+from localreg.store.rows import model_rows
+from localreg.store.rows.checked_values import (
+    COUNT,
+    ID,
+    TEXT,
+    TIME,
+    Columns,
+    object_of,
+    or_null,
+)
+from localreg.values.records import LoggedEvent
+
+Connection = sqlite3.Connection
+
+_EVENTS = Columns(
+    "event", event_id=ID, origin=ID, seq=COUNT, lamport=COUNT, stamp=COUNT, at=TIME, actor=TEXT,
+    kind=TEXT, v=COUNT, subject=ID, field=or_null(TEXT), payload=TEXT, remote=or_null(TEXT),
+    position=or_null(COUNT),
+)  # fmt: skip
+_SELECT = (
+    "SELECT e.event_id, o.id, e.seq, e.lamport, e.stamp, e.at, a.name, e.kind, e.v, e.subject, "
+    "e.field, e.payload, e.remote, e.position FROM event e JOIN origin o ON o.pk = e.origin "
+    "JOIN actor a ON a.pk = e.actor"
+)
+_IDS = Columns("event", id=ID)
+
+
+def of_unit(connection: Connection, subject: str, after: int = 0) -> Iterator[LoggedEvent]:
+    """Yield the events of a unit, in the order in which they are folded.
+
+    Args:
+        subject: the id of a model, task, project or alias.
+        after: only events with a greater key than this.
+    """
+    sql = (
+        f"{_SELECT} WHERE e.subject = ? AND e.pk > ? "
+        "ORDER BY e.position IS NULL, e.position, e.lamport, e.event_id"
+    )
+    return _events(connection, sql, (subject, after))
+
+
+def all_events(connection: Connection, after: int = 0) -> Iterator[LoggedEvent]:
+    """Yield all events, in the order in which they came here.
+
+    Args:
+        after: only events with a greater key than this.
+    """
+    return _events(connection, f"{_SELECT} WHERE e.pk > ? ORDER BY e.pk", (after,))
+
+
+def _events(
+    connection: Connection, sql: str, parameters: tuple[object, ...]
+) -> Iterator[LoggedEvent]:
+    for row in _EVENTS.stream(connection, sql, parameters):
+        (event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field, payload, remote,
+         position) = row  # fmt: skip
+        yield LoggedEvent(
+            event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field,
+            object_of(payload, "event", event_id, "payload"), remote, position,
+        )  # fmt: skip
+
+
+def subjects(connection: Connection, after: int = 0) -> Iterator[str]:
+    """Yield the ids of all units with events, in the order of their first one.
+
+    Args:
+        after: only units with an event of a greater key than this.
+    """
+    rows = _IDS.stream(
+        connection,
+        "SELECT subject FROM event WHERE pk > ? GROUP BY subject ORDER BY min(pk)",
+        (after,),
+    )
+    return (subject for (subject,) in rows)
+
+
+def keys_of(connection: Connection, digits: str, limit: int = 2) -> list[tuple[int, str]]:
+    """Return the keys and ids of the events whose ids begin with these digits."""
+    rows = connection.execute(
+        "SELECT pk, event_id FROM event WHERE event_id >= ? AND event_id < ? LIMIT ?",
+        (digits, f"{digits}g", limit),  # "g" follows the hex digits
+    )
+    return [(key, str(event_id)) for key, event_id in rows]
+
+
+def known(connection: Connection, event_ids: Iterable[str]) -> set[str]:
+    """Return those of these events that are in the log."""
+    rows = connection.execute(
+        "SELECT event_id FROM event WHERE event_id IN (SELECT value FROM json_each(?))",
+        (json.dumps([*event_ids]),),
+    )
+    return {event_id for (event_id,) in rows}
+
+
+def origins(connection: Connection) -> dict[str, str]:
+    """Return the names of all origins by their ids."""
+    columns = Columns("origin", id=ID, name=TEXT)
+    return dict(columns.all(connection, "SELECT id, name FROM origin ORDER BY id"))
+
+
+def project_units(connection: Connection, project: str) -> list[str]:
+    """Return all ids of the project with a name."""
+    rows = _IDS.all(
+        connection,
+        "SELECT i.id FROM project p JOIN project_id i ON i.project = p.pk WHERE p.name = ? "
+        "ORDER BY i.id",
+        (project,),
+    )
+    return [found for (found,) in rows]
+
+
+def makers(connection: Connection, model_id: str) -> list[str]:
+    """Return ids of the tasks that made a model: that it names, or whose output it is."""
+    rows = _IDS.all(
+        connection,
+        "SELECT t.id FROM model m JOIN task t ON t.id = m.task WHERE m.id = ?1 "
+        "UNION SELECT t.id FROM task_model x JOIN task t ON t.pk = x.task "
+        "WHERE x.model = ?1 AND x.role = 'output' ORDER BY 1",
+        (model_id,),
+    )
+    return [task_id for (task_id,) in rows]
+
+
+def aliases_before(connection: Connection, model_id: str) -> dict[str, str | None]:
+    """Return the aliases of a model, each with the id of the model that it pointed to before.
+
+    None if it is new with this model.
+    """
+    found: dict[str, str | None] = {}
+    for alias in model_rows.aliases(connection, model_id):
+        found[alias] = None
+        rows = connection.execute(
+            "SELECT e.payload FROM alias_event a JOIN event e ON e.event_id = a.event "
+            "WHERE a.model = ? AND e.field = ? AND e.outcome IS NULL ORDER BY e.pk DESC",
+            (model_id, alias),
+        )
+        for (payload,) in rows:
+            moved = object_of(payload, "event", model_id, "payload")
+            if moved.get("new") == model_id:
+                old = moved.get("old")
+                found[alias] = old if type(old) is str else None
+                break
+    return found

@@ -1,0 +1,107 @@
+"""The commands that carry models: export, import and merge."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from support.command_line import run_cli
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run a command in the test's folder; return exit code, stdout and stderr."""
+    monkeypatch.setenv("LOCALREG_HOME", str(tmp_path / "registry"))
+    monkeypatch.setenv("LOCALREG_DURABILITY", "fast")
+    monkeypatch.chdir(tmp_path)
+    return run_cli
+
+
+@pytest.fixture
+def models(run, tmp_path):
+    """vision/resnet:1 with the alias prod, vision/resnet:2 and nlp/bert:1."""
+    for name, content in (("vision/resnet", b"1"), ("vision/resnet", b"22"), ("nlp/bert", b"333")):
+        (tmp_path / "w.pt").write_bytes(content)
+        assert run("add", "w.pt", "-n", name.split("/")[1], "-p", name.split("/")[0])[0] == 0
+    run("alias", "vision/resnet:1", "prod")
+
+
+def process(*arguments, **options):
+    command = [sys.executable, "-m", "localreg", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, **options)
+
+
+class TestExport:
+    """`localreg export`."""
+
+    def test_the_default_name_is_that_of_the_model(self, run, models, tmp_path):
+        code, out, err = run("export", "vision/resnet@prod")
+        assert (code, out) == (0, f"{tmp_path / 'resnet-1.tar'}\n")
+        assert "Exported 1 model" in err
+        assert run("export", "vision/resnet", "nlp/bert")[1] == f"{tmp_path / 'models.tar'}\n"
+
+    def test_filters_take_all_that_match(self, run, models):
+        out = json.loads(run("export", "-p", "vision", "-o", "v.tar", "--json")[1])
+        assert {each["ref"] for each in out["models"]} == {"vision/resnet:1", "vision/resnet:2"}
+        out = json.loads(run("export", "-n", "bert", "-o", "n.tar", "--json")[1])
+        assert [each["ref"] for each in out["models"]] == ["nlp/bert:1"]
+
+    def test_a_dry_run_lists_models_and_sizes(self, run, models, tmp_path):
+        code, out, err = run("export", "--all", "-o", "b.tar", "--dry-run")
+        assert code == 0
+        assert [line.split("\t")[:2] for line in out.splitlines()] == [
+            ["vision/resnet:1", "1 B"], ["vision/resnet:2", "2 B"], ["nlp/bert:1", "3 B"],
+        ]  # fmt: skip
+        assert "A bundle would hold 3 models" in err
+        assert not (tmp_path / "b.tar").exists()
+
+    @pytest.mark.parametrize(
+        "arguments", [[], ["nlp/bert", "--all"], ["nlp/bert", "-p", "x"], ["--all", "-t", "x"]]
+    )
+    def test_models_or_filters_or_all(self, run, models, arguments):
+        code, _, err = run("export", *arguments)
+        assert code == 2
+        assert "Name one or more models" in err
+
+    def test_a_name_that_exists_is_a_conflict(self, run, models, tmp_path):
+        (tmp_path / "b.tar").write_text("mine")
+        code, _, err = run("export", "nlp/bert", "-o", "b.tar")
+        assert code == 5
+        assert "exists already" in err
+
+    def test_unknown_models_are_not_found(self, run, models):
+        assert run("export", "vision/unknown")[0] == 3
+        assert run("export", "-t", "unknown")[0] == 3
+        assert run("export", "nlp/bert", "--since", "abcdef12")[0] == 3
+
+    def test_quiet_prints_the_path_only(self, run, models, tmp_path):
+        code, out, err = run("export", "nlp/bert", "-o", "q.tar", "-q")
+        assert (code, out, err) == (0, f"{tmp_path / 'q.tar'}\n", "")
+
+    def test_stdout_gets_the_bundle_and_nothing_else(self, run, models, tmp_path):
+        run("export", "nlp/bert", "-o", "b.tar")
+        done = process("export", "nlp/bert", "-o", "-")
+        assert done.returncode == 0
+        assert done.stdout == (tmp_path / "b.tar").read_bytes()
+        assert b"Exported 1 model" in done.stderr
+
+    def test_json_and_stdout_exclude_each_other(self, run, models):
+        assert run("export", "nlp/bert", "-o", "-", "--json")[0] == 2
+
+    def test_parts(self, run, models, tmp_path):
+        code, out, _ = run("export", "nlp/bert", "-o", "b.tar", "--split", "10kB")
+        paths = out.splitlines()
+        assert code == 0
+        assert paths[0] == str(tmp_path / "b.tar.001")
+        assert len(paths) > 1
+        assert run("export", "nlp/bert", "--split", "much")[0] == 2
+
+    def test_what_is_not_in_the_bundle_is_said(self, run, models, tmp_path):
+        (tmp_path / "there.pt").write_bytes(b"there")
+        run("add", "there.pt", "-n", "pointed", "--reference")
+        (tmp_path / "there.pt").unlink()
+        code, _, err = run("export", "pointed", "-o", "b.tar")
+        assert code == 0
+        assert "Not in the bundle: pointed:1: its bytes are only in" in err
