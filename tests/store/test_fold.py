@@ -643,8 +643,10 @@ class Registry(RuleBasedStateMachine):
                 self.created[event.subject] = event.stamp, event.at
             if event.kind == "alias.set":
                 payload = json.loads(event.payload)
-                for model in {payload["old"], payload["new"]} - {None}:
-                    self.moved(model, event)
+                if payload["old"] is not None:
+                    self.moved(payload["old"], event._replace(stamp=event.stamp - 1))
+                if payload["new"] is not None:
+                    self.moved(payload["new"], event)
             elif (event.kind, event.v) in KNOWN:
                 self.moved(event.subject, event)
         for model, birth, created, stamp, updated in models:

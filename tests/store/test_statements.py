@@ -22,10 +22,13 @@ from localreg import InputModel, Registry
 from localreg.errors import LocalregError
 from localreg.filesystem.plain_files import FileStatus
 from localreg.store.rows import (
+    addition_rows,
     blob_rows,
     event_rows,
+    keys,
     model_query,
     model_rows,
+    origin_rows,
     project_rows,
     report_rows,
     setting_rows,
@@ -39,7 +42,7 @@ from localreg.values.manifest import make_manifest
 
 ID, DIGEST, URL = "0" * 32, "0" * 64, "https://example.org/0"
 STATUS = FileStatus(1, 2, 3, 4, 5)
-SMALL = frozenset({"setting", "project", "tag", "actor", "upload", "sqlite_sequence"})
+SMALL = frozenset({"setting", "project", "tag", "actor", "origin", "upload", "sqlite_sequence"})
 ONE_PASS = "one pass over all blobs, for all of them"
 # Functions that read a whole table, and why they may.
 WHOLE = {
@@ -55,6 +58,7 @@ WHOLE = {
     "rows/blob_rows:correct_marks": "one pass of gc before it deletes",
     "rows/usage_rows:blobs": ONE_PASS,
     "rows/event_rows:events": "the whole history, or its newest events in the order of the index",
+    "rows/event_rows:subjects": "computing all state again from the events",
     "rows/event_rows:newest_time": "asked once by doctor: a clock may have been wrong at any event",
     "rows/overview_rows:newest_models": "in the order of an index, up to a limit",
     "rows/overview_rows:newest_tasks": "in the order of an index, up to a limit",
@@ -115,7 +119,18 @@ CALLS = {
     "event_rows:newest_time": event_rows.newest_time,
     "event_rows:has_event": lambda c: event_rows.has_event(c, ID),
     "event_rows:last_on": lambda c: event_rows.last_on(c, ID, "model.removed"),
-    "event_rows:package_before": lambda c: event_rows.package_before(c, ID, 1),
+    "event_rows:subjects": event_rows.subjects,
+    "event_rows:of_unit": lambda c: event_rows.of_unit(c, ID),
+    "event_rows:set_outcomes": lambda c: event_rows.set_outcomes(c, [("lost", 1)]),
+    "event_rows:alias_changes": lambda c: event_rows.alias_changes(c, ID),
+    "addition_rows:additions": lambda c: addition_rows.additions(
+        c, "task", ID, "a", system=False
+    ),
+    "addition_rows:drop": lambda c: addition_rows.drop(c, "task", ID, 1, [ID]),
+    "keys:release": lambda c: keys.release(c, 1, "net", 1, ID),
+    "origin_rows:key": lambda c: origin_rows.key(c, ID, "laptop"),
+    "origin_rows:mint": lambda c: origin_rows.mint(c, "laptop"),
+    "report_rows:last_report": lambda c: report_rows.last_report(c, "task", ID),
     "model_query:rank": lambda c: model_query.rank(c, ModelQuery(name="net")),
     "model_rows:present": lambda c: model_rows.present(c, [ID]),
     "model_rows:metadata_value": lambda c: model_rows.metadata_value(c, ID, "key"),

@@ -74,7 +74,7 @@ def history(
             kind=event.change.kind,
             field=event.change.field,
             payload=event.change.payload,
-            text=describe(event.change) + changed.get(event.seq, ""),
+            text=describe(event.change, subject) + changed.get(event.seq, ""),
             event_id=event.event_id,
             origin=event.origin,
             outcome=event.outcome,
@@ -145,8 +145,12 @@ def shown_payload(change: HistoryEntry) -> Json:
     }
 
 
-def describe(change: StateChange) -> str:
+def describe(change: StateChange, about: str | None = None) -> str:
     """Return an event as a line of text.
+
+    Args:
+        change: the event.
+        about: id of the model whose history it is in; None for that of the registry.
 
     >>> describe(StateChange("model.tag", 1, "", "prod", {"old": False, "new": True}, 0, 0))
     'tagged prod'
@@ -156,6 +160,8 @@ def describe(change: StateChange) -> str:
     if text is None:
         return plain
     try:
+        if about is not None and change.kind == "alias.set":
+            return _alias_of(change, about)
         return text(change)
     except (LookupError, TypeError, AttributeError):  # the payload is not one of that kind
         return f"{plain} (what it changed cannot be read)"
@@ -214,9 +220,16 @@ def _metadata(change: StateChange) -> str:
 def _alias_set(change: StateChange) -> str:
     old, new = change.payload["old"], change.payload["new"]
     if new is None:
-        return f"alias {change.field} dropped from {old[:8]}"
-    moved = f", taken from {old[:8]}" if old else ""
-    return f"alias {change.field} set to {new[:8]}{moved}"
+        return f"alias {change.field} dropped"
+    return f"alias {change.field} set to {new[:8]}" + (f", taken from {old[:8]}" if old else "")
+
+
+def _alias_of(change: StateChange, model_id: str) -> str:
+    """Return an alias event as it concerns one of its two models."""
+    old, new = change.payload["old"], change.payload["new"]
+    if new == model_id:
+        return f"alias {change.field} set" + (f", taken from {old[:8]}" if old else "")
+    return f"alias {change.field} moved to {new[:8]}" if new else f"alias {change.field} dropped"
 
 
 def _state(change: StateChange) -> str:
@@ -247,7 +260,7 @@ _TEXTS: dict[str, Callable[[StateChange], str]] = {
     "project.created": lambda change: f"project {change.payload['name']} created",
     "model.created": _created,
     "model.removed": lambda change: f"removed {_line(change.payload)}",
-    "model.restored": lambda change: f"restored {_line(change.payload)}",
+    "model.restored": lambda change: f"restored as {_line(change.payload)}",
     "model.published": lambda change: "published",
     "model.released": lambda change: f"number {_ref(change.payload)} released",
     "model.renumbered": lambda change: (

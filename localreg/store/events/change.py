@@ -78,6 +78,9 @@ class Change:
             The stamp of the change.
         """
         stamp = self.stamp(subject)
+        if kind == "alias.set":  # the model that the alias leaves has the stamp before
+            self._stamp += 1
+            stamp = self._stamps[subject] = self._stamp
         self._seq += 1
         self._lamport += 1
         if event_id is None:
@@ -127,7 +130,8 @@ class Change:
         seq, lamport, stamp, models, tasks, actor, last = self.connection.execute(
             "SELECT (SELECT max(seq) FROM event WHERE origin = :origin), "
             "(SELECT max(lamport) FROM event), (SELECT max(stamp) FROM event WHERE pk >= "
-            "(SELECT grp FROM event ORDER BY pk DESC LIMIT 1)), (SELECT max(stamp) FROM model), "
+            "(SELECT grp FROM event WHERE pk = (SELECT max(pk) FROM event))), "
+            "(SELECT max(stamp) FROM model), "
             "(SELECT max(stamp) FROM task), (SELECT pk FROM actor WHERE name = :actor), "
             "(SELECT max(pk) FROM event)",
             {"origin": self._origin, "actor": self._actor_name},

@@ -95,9 +95,11 @@ class Folding:
         fold(self._connection, change)
         when = change.stamp, change.at
         if change.kind == "alias.set":
-            for model_id in (change.payload["old"], change.payload["new"]):
-                if model_id is not None:
-                    self._touch(model_id, when)
+            old, new = change.payload["old"], change.payload["new"]
+            if old is not None:
+                self._touch(old, (change.stamp - 1, change.at))
+            if new is not None:
+                self._touch(new, when)
         elif change.kind.startswith("model.") and change.kind not in _COMPLETE:
             self._touch(change.subject, when)
 

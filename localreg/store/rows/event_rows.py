@@ -126,9 +126,13 @@ def set_outcomes(
 
 
 def alias_changes(connection: sqlite3.Connection, model_id: str) -> list[tuple[int, int]]:
-    """Return (stamp, time) of the alias events in effect that name a model."""
+    """Return (stamp, time) of the alias events in effect that name a model.
+
+    That of a model which an alias leaves is 1 less than that of the other one.
+    """
     return connection.execute(
-        "SELECT x.stamp, x.at FROM alias_event n JOIN event x ON x.event_id = n.event "
+        "SELECT x.stamp - (json_extract(x.payload, '$.new') IS NOT n.model), x.at "
+        "FROM alias_event n JOIN event x ON x.event_id = n.event "
         "WHERE n.model = ? AND x.outcome IS NULL",
         (model_id,),
     ).fetchall()

@@ -76,13 +76,14 @@ def write_all(store, models):
     """Record models like the operations do, but in one transaction."""
     with store.write() as change:
         projects = {None: None}
-        for model in models:
+        for number, model in enumerate(models, 1):
             if model.project not in projects:
                 project = projects[model.project] = Project(new_id(), model.project)
                 change.record("project.created", project.id, {"name": project.name})
             record = ModelRecord(
                 id=model.id,
                 name=model.name,
+                version=number,
                 project=projects[model.project],
                 published=model.published,
                 archived=model.archived,

@@ -211,7 +211,7 @@ def test_digits_that_begin_ids_in_two_registries_are_ambiguous(chain, tmp_path):
             with registry._chain.first.store.write() as change:
                 from localreg.values.records import ModelRecord
 
-                record = ModelRecord(id=id_, name=id_[-4:], labels={}, metadata={})
+                record = ModelRecord(id=id_, name=id_[-4:], version=1, labels={}, metadata={})
                 change.record("model.created", id_, record.payload())
 
         return fill

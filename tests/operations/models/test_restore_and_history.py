@@ -216,7 +216,7 @@ def test_history_entries_have_actor_time_and_values(registry):
     model.set_metadata("k", "v")
     entry = model.history(1)[0]
     assert (entry.kind, entry.field, entry.subject) == ("model.metadata", "k", model.id)
-    assert entry.payload == {"old": None, "new": ["v", "str"]}
+    assert entry.payload == {"old": None, "new": ["v", "str"], "was": model.id}
     assert re.fullmatch(r"[^@]+@.*", entry.actor)
     assert entry.at.tzinfo is not None
     sequence = [each.seq for each in registry.history()]
