@@ -340,12 +340,16 @@ def delete_what_appears(number, barrier, root, turns):
         for _ in range(turns):
             model = registry.add(f"{root}/../pkg", f"m{number}")
             model.get_local_copy()
+            file = registry.add(f"{root}/../pkg/a", f"f{number}")
+            file.get_local_copy()
             if number % 2:
                 Model.remove(model, delete_weights_file=False)
+                Model.remove(file, delete_weights_file=False)
                 failed += registry.gc(grace_seconds=0, dry_run=False).failed
                 failed += cache.prune(registry._chain, max_size=0, dry_run=False).failed
             else:
                 Model.remove(model)
+                Model.remove(file)
                 failed += [each.text for each in registry.verify(full=True).problems]
                 cache.cached(registry._chain)
                 du.usage(registry._chain.first)
