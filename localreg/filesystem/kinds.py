@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_MOUNTS = Path("/proc/self/mountinfo")
+MOUNTS = Path("/proc/self/mountinfo")
 _NETWORK = frozenset(
     "9p acfs afs beegfs ceph cifs coda cvmfs davfs gfs gfs2 glusterfs gpfs lustre "
     "ncpfs nfs nfs4 ocfs2 orangefs panfs pvfs2 smb2 smb3 smbfs virtiofs".split()
@@ -15,9 +15,11 @@ _LOCAL_FUSE = frozenset(
     "fuse.bindfs fuse.fuse-overlayfs fuse.ntfs fuse.ntfs-3g fuse.exfat fuse.ext4 fuse.gocryptfs "
     "fuse.encfs".split()
 )
+# Without inodes of their own: a file gets another number at each mount, or whenever it is opened.
+_NO_INODES = frozenset("vfat msdos exfat fuse fuseblk".split())
 
 
-def is_network(path: Path, mounts: Path = _MOUNTS) -> bool:
+def is_network(path: Path, mounts: Path = MOUNTS) -> bool:
     """Return True if `path` is on a file system that other machines may share.
 
     Args:
@@ -29,7 +31,17 @@ def is_network(path: Path, mounts: Path = _MOUNTS) -> bool:
     return kind in _NETWORK or (kind.startswith("fuse.") and kind not in _LOCAL_FUSE)
 
 
-def filesystem_type(path: Path, mounts: Path = _MOUNTS) -> str:
+def keeps_inodes(path: Path, mounts: Path = MOUNTS) -> bool:
+    """Return True if a file keeps its inode number as long as it exists.
+
+    Args:
+        path, mounts: as for `is_network`. Without a table of mounts the result is True.
+    """
+    kind = filesystem_type(path, mounts)
+    return kind not in _NO_INODES and not kind.startswith("fuse.")
+
+
+def filesystem_type(path: Path, mounts: Path = MOUNTS) -> str:
     """Return the type of the file system of `path`, for example "ext4"; "" if unknown."""
     try:
         # Bytes, since names may hold line separators of Unicode, and may not be UTF-8.

@@ -4,7 +4,8 @@
 -- shown. A `stamp` gives the order: it grows with every change, even if the clock goes back.
 
 -- `registry_id`, `journal` ("wal" or "truncate"), `shared` (name of a group of users), `origin` (the
--- id that new events carry), and what users set (`origin.name` and others).
+-- id that new events carry), `machine` and `inode` (where it was then: a copy gets another origin),
+-- and what users set (`origin.name` and others).
 CREATE TABLE setting (
     name TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.upkeep import adopt as adopt
     from localreg.operations.upkeep import cache as cache
+    from localreg.operations.upkeep import config as config
     from localreg.operations.upkeep import doctor as doctor
     from localreg.operations.upkeep import du as du
     from localreg.operations.upkeep import gc as gc

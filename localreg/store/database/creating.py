@@ -26,10 +26,10 @@ from localreg.filesystem.c_library import c_function
 from localreg.filesystem.disk_errors import reason_of
 from localreg.filesystem.group_modes import Group, share, share_at
 from localreg.filesystem.kinds import is_network
-from localreg.filesystem.machine import host_name
+from localreg.filesystem.machine import short_host_name
 from localreg.filesystem.syncing import NO_LOCKS, sync_file, sync_folder
 from localreg.filesystem.temporary_owners import unfinished
-from localreg.store.database import reserve
+from localreg.store.database import origins, reserve
 from localreg.store.database.opening import APPLICATION_ID, FORMAT_VERSION, waiting_log
 from localreg.store.database.sqlite_errors import BUSY_SECONDS, translated
 from localreg.store.rows import origin_rows
@@ -119,7 +119,8 @@ def _build(temporary: Path, journal: str, group: Group | None) -> None:
             [("registry_id", new_id()), ("journal", journal)]
             + ([] if group is None else [("shared", group.name)]),
         )
-        origin_rows.mint(connection, host_name().partition(".")[0] or "unknown")
+        origin_rows.mint(connection, short_host_name())
+        origins.record_place(connection, temporary)  # it keeps its inode when it is renamed
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.execute("COMMIT")

@@ -22,7 +22,7 @@ from localreg.errors import (
 from localreg.filesystem.access_rights import barrier
 from localreg.filesystem.disk_errors import has_little_room, is_full
 from localreg.filesystem.machine import host_name
-from localreg.store.database import opening
+from localreg.store.database import opening, origins
 from localreg.store.database.connections import Connections, PassingConnection
 from localreg.store.database.readonly import (
     UnlockedConnection,
@@ -128,6 +128,7 @@ class Store:
         # Read from the folder: another machine may have other numbers, or other names.
         self.group = path.parent.stat().st_gid if self.shared and hasattr(os, "fchown") else None
         self._actor: str | None = None
+        self._is_placed = False  # its origin was looked at, see origins.py
 
     @property
     def readonly(self) -> bool:
@@ -377,10 +378,13 @@ class Store:
             try:
                 if waited:  # it may have been replaced meanwhile
                     self.check_file()
+                if not self._is_placed:
+                    origins.notice_copy(connection, self.path)
                 change = Change(connection, self.actor())
                 yield change
                 change.finish()
                 connection.execute("COMMIT")
+                self._is_placed = True
             except BaseException as error:
                 # On some errors, such as a full disk, SQLite has rolled back already.
                 if connection.in_transaction:

@@ -39,3 +39,16 @@ def mint(connection: Connection, name: str) -> int:
     found = key(connection, origin, name)
     connection.execute("INSERT OR REPLACE INTO setting VALUES ('origin', ?)", (origin,))
     return found
+
+
+def name_of(connection: Connection, pk: int) -> str:
+    """Return the name of an origin by its key."""
+    row = connection.execute("SELECT name FROM origin WHERE pk = ?", (pk,)).fetchone()
+    if row is None or not isinstance(row[0], str):
+        raise damaged_row("origin", pk, "name", "must be text")
+    return row[0]
+
+
+def rename(connection: Connection, pk: int, name: str) -> None:
+    """Give an origin another name, in a write transaction."""
+    connection.execute("UPDATE origin SET name = ? WHERE pk = ?", (name, pk))

@@ -1,8 +1,9 @@
-"""The settings of a registry: its id, its journal mode, the group that shares it."""
+"""The settings of a registry: its id, its journal mode, who shares it, what users set."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 from localreg.errors import DamagedRowError
 from localreg.store.rows.checked_values import damaged_row, is_id
@@ -35,3 +36,25 @@ def _damaged(name: str, found: dict[str, str], wanted: str) -> DamagedRowError:
 def set_shared(connection: sqlite3.Connection, group: str) -> None:
     """Record the name of the group that shares the registry; in a write transaction."""
     connection.execute("INSERT OR REPLACE INTO setting VALUES ('shared', ?)", (group,))
+
+
+def some(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, str]:
+    """Return those of some settings that are there."""
+    found = {}
+    for name in names:
+        row = connection.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+        if row is not None:
+            if not isinstance(row[0], str):
+                raise damaged_row("setting", name, "value", f"must be text, not {row[0]!r:.60}")
+            found[name] = row[0]
+    return found
+
+
+def put(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Set a setting; in a write transaction."""
+    connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
+
+
+def drop(connection: sqlite3.Connection, name: str) -> None:
+    """Delete a setting; in a write transaction."""
+    connection.execute("DELETE FROM setting WHERE name = ?", (name,))

@@ -1,0 +1,73 @@
+"""What users may set of a registry: the keys, what each does, and which values it takes.
+
+They are in the registry itself, for everybody who uses it. What only one process wants is an
+environment variable: see `localreg.values.settings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from localreg.errors import InvalidValueError
+from localreg.values.checks import check_name, check_text, shown
+from localreg.values.frozen import Frozen
+
+ORIGIN_NAME = "origin.name"
+
+
+class Setting(Frozen):
+    """A setting.
+
+    Attributes:
+        key: its name.
+        summary: what it does.
+        parse: returns the text to keep, from the text that a user gave; raises InvalidValueError.
+    """
+
+    key: str
+    summary: str
+    parse: Callable[[str], str]
+
+
+def _origin_name(value: str) -> str:
+    name = check_name(ORIGIN_NAME, value)
+    if any(sign in name for sign in "/:@~") or name.split() != [name] or len(name) > 64:
+        raise InvalidValueError(
+            f"{ORIGIN_NAME} must not hold blanks or any of / : @ ~, which references use, and at "
+            f"most 64 characters: {name[:80]!r}",
+            argument=ORIGIN_NAME,
+        )
+    return name
+
+
+SETTINGS: dict[str, Setting] = {
+    each.key: each
+    for each in (
+        Setting(
+            ORIGIN_NAME,
+            "the name that the history shows for changes made here; that of the machine by default",
+            _origin_name,
+        ),
+    )
+}
+
+
+def known_setting(key: object) -> Setting:
+    """Return the setting of a key.
+
+    Raises:
+        InvalidValueError: there is none; it names keys like it.
+    """
+    name = check_text("key", key)
+    found = SETTINGS.get(name)
+    if found is None:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, SETTINGS, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {_listed()}"
+        raise InvalidValueError(f"there is no setting {shown(name)}; {hint}", argument="key")
+    return found
+
+
+def _listed() -> str:
+    return ", ".join(SETTINGS)
