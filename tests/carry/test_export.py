@@ -228,6 +228,13 @@ def test_a_file_that_exists_is_not_replaced(registry, model, tmp_path):
     assert (tmp_path / "b.tar").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["m.zip", "m.tar.gz", "m.TGZ"])
+def test_a_compressed_file_is_refused_and_not_made_a_folder(name, registry, model, tmp_path):
+    with pytest.raises(InvalidValueError, match="never compressed"):
+        registry.export(model, path=tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
 def test_a_dry_run_writes_nothing_and_says_what_it_would(registry, model, tmp_path):
     dry = registry.export(model, path=tmp_path / "b.tar", dry_run=True)
     assert not (tmp_path / "b.tar").exists()

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from localreg.values.records import Json, LoggedEvent
 
 ENDING = ".tar"
+_COMPRESSED = frozenset({".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z"})
 _DIGEST = re.compile(rb'"([0-9a-f]{64})"')
 
 
@@ -179,6 +180,12 @@ def _check_target(target: object, split: int | None) -> Path | None:
     path = absolute("path", Path(text))
     if split is not None and path.suffix != ENDING:
         raise InvalidValueError(f"split needs a path that ends with {ENDING}", argument="split")
+    if path.suffix.lower() in _COMPRESSED:
+        raise InvalidValueError(
+            f"{path.name} cannot be a bundle, which is never compressed: name a file that ends "
+            f"with {ENDING}, or a folder",
+            argument="path",
+        )
     if path.suffix == ENDING and os.path.lexists(path):
         raise PathExistsError(
             f"{path} exists already; choose another name, or delete it first", path=str(path)
