@@ -274,8 +274,12 @@ def model_json(record: ModelRecord, registry: OpenRegistry) -> Json:
 
 
 def model_state(record: ModelRecord) -> str:
-    """Return the states of a model: published, archived, both, or "" for a draft."""
-    states = (("published", record.published), ("archived", record.archived))
+    """Return the states of a model: published, contested, archived, or "" for a draft."""
+    states = (
+        ("published", record.published),
+        ("contested", record.contested),
+        ("archived", record.archived),
+    )
     return " ".join(name for name, holds in states if holds)
 
 

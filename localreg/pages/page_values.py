@@ -129,11 +129,27 @@ class Lineage(Frozen):
 
 
 class Change(Frozen):
-    """One line of a history: time, actor, change."""
+    """One line of a history: time, actor, change; and "lost" or "kept" if it is not in effect."""
 
     at: str
     actor: str
     what: str
+    outcome: str | None = None
+
+
+class Conflict(Frozen):
+    """What registries do not agree about, at the top of a page.
+
+    Attributes:
+        title, text: what is wrong, and what to do.
+        sides: one line for each side.
+        command: what settles it, if one command does.
+    """
+
+    title: str
+    text: str
+    sides: tuple[Link, ...]
+    command: str | None = None
 
 
 class PageFile(Frozen):
@@ -175,6 +191,7 @@ class ModelPage(Frozen, kw_only=True):
     history: tuple[Change, ...]
     more_history: int  # changes that are not listed
     reported: Reported
+    conflicts: tuple[Conflict, ...] = ()
 
 
 class TaskPage(Frozen, kw_only=True):
@@ -197,6 +214,7 @@ class TaskPage(Frozen, kw_only=True):
     log: tuple[tuple[str, str, str], ...]  # time, level, text
     more_log: int  # earlier lines that are not listed
     reported: Reported
+    lost: tuple[Change, ...] = ()  # changes that are not in effect
 
 
 class Compared(Frozen, kw_only=True):

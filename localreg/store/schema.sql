@@ -69,6 +69,7 @@ CREATE INDEX model_name ON model (name, stamp DESC);
 CREATE INDEX model_project ON model (project, stamp DESC);
 CREATE INDEX model_task ON model (task) WHERE task IS NOT NULL;
 CREATE INDEX model_parent ON model (parent) WHERE parent IS NOT NULL;
+CREATE INDEX model_contested ON model (pk) WHERE contested = 1;
 
 -- Removed models: `restore` needs their version numbers, and the id shows that one was removed.
 CREATE TABLE tombstone (

@@ -7,6 +7,7 @@ from localreg.pages.page_values import (
     Chart,
     Compared,
     ComparePage,
+    Conflict,
     Fact,
     IndexPage,
     Line,
@@ -181,9 +182,13 @@ def model(text="resnet", href="other.html", **others):
             Version(link=link, aliases=(), created=text, here=True),
         ),
         "lineage": Lineage(nodes, (("a", f"b{text}", text), (f"b{text}", "c", text))),
-        "history": tuple(Change(text, text, text) for _ in range(3)),
+        "history": tuple(Change(text, text, text, outcome) for outcome in (None, "lost", "kept")),
         "more_history": 12,
         "reported": reported(text, href=href if href != "other.html" else PIXEL),
+        "conflicts": (
+            Conflict(text, text, (Link(text), Link(text)), text),
+            Conflict("ambiguous", text, (Link(text), link)),
+        ),
     }
     return ModelPage(**whole | others)
 
@@ -209,6 +214,7 @@ def task(text="train", href="other.html"):
         log=((text, text, text), ("12:00", "ERROR", text)),
         more_log=5,
         reported=reported(text, href=href if href != "other.html" else PIXEL),
+        lost=(Change(text, text, text, "lost"),),
     )
 
 

@@ -8,6 +8,7 @@ from localreg.cli.output import (
     AS_JSON,
     IN_REGISTRY,
     MODEL,
+    iso,
     model_json,
     model_state,
     opened,
@@ -15,9 +16,18 @@ from localreg.cli.output import (
     print_json,
 )
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.finding.upstream import id_text, uses
+from localreg.operations.finding.upstream import Found, id_text, uses
+from localreg.operations.models.conflicts import (
+    Conflicts,
+    ambiguous_text,
+    claimant_text,
+    conflicts,
+    contested_text,
+    publication_text,
+)
 from localreg.operations.models.details import Details, model_details, where_text
 from localreg.registry import Chain, OpenRegistry
+from localreg.values.records import Json, ModelRecord
 from localreg.values.secrets import masked, masked_config, masked_text
 from localreg.values.units import amount_text, moment
 from localreg.values.urls import public_url
@@ -40,7 +50,7 @@ def show_command(model: str, as_json: bool, directory: str | None) -> None:
             ]
             values = model_json(details.record, found.registry)
             more = {"files": details.files, "inside": details.facts, "tasks": on_tasks}
-            print_json(values | more)
+            print_json(values | more | _conflicts_json(found))
             return
         lines = (f"{role} {entry!r} of {name} ({task[:8]})" for task, name, role, entry in tasks)
         print_facts([*_facts(chain, found.registry, details), ("tasks", "\n".join(lines))])
@@ -48,10 +58,13 @@ def show_command(model: str, as_json: bool, directory: str | None) -> None:
 
 def _facts(chain: Chain, registry: OpenRegistry, details: Details) -> list[tuple[str, str]]:
     record, url = details.record, details.weights.url
+    found = conflicts(registry, record.id)
     return [
         ("model", record.ref),
         ("id", record.id),
         ("state", model_state(record) or "draft"),
+        ("contested", _contested(record, found)),
+        ("ambiguous", _ambiguous(record, found)),
         ("aliases", " ".join(record.aliases)),
         ("tags", " ".join(record.tags)),
         ("system tags", " ".join(record.system_tags)),
@@ -74,6 +87,46 @@ def _facts(chain: Chain, registry: OpenRegistry, details: Details) -> list[tuple
         ("created", f"{moment(record.created)} UTC"),
         ("updated", f"{moment(record.updated)} UTC"),
     ]
+
+
+def _conflicts_json(found: Found) -> Json:
+    of = conflicts(found.registry, found.id)
+    return {
+        "contested": [
+            {
+                "event": each.event_id,
+                "at": iso(each.at),
+                "actor": each.actor,
+                "origin": each.origin,
+                "digest": each.digest,
+            }
+            for each in of.publications
+        ],
+        "ambiguous": [
+            {
+                "id": each.id,
+                "at": None if each.at is None else iso(each.at),
+                "origin": each.origin,
+                "digest": each.digest,
+                "here": each.here,
+            }
+            for each in of.claimants
+        ],
+    }
+
+
+def _contested(record: ModelRecord, found: Conflicts) -> str:
+    if not found.publications:
+        return ""
+    sides = map(publication_text, found.publications)
+    return "\n".join([f"{contested_text(found)}: `localreg publish {record.id}`", *sides])
+
+
+def _ambiguous(record: ModelRecord, found: Conflicts) -> str:
+    if not found.claimants:
+        return ""
+    sides = map(claimant_text, found.claimants)
+    return "\n".join([ambiguous_text(record.ref, found), *sides])
 
 
 def _weights(registry: OpenRegistry, details: Details) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from localreg.operations.reports.page_links import Site
 from localreg.pages.page_values import IndexPage
 from localreg.registry import OpenRegistry
-from localreg.store.rows import overview_rows
+from localreg.store.rows import claim_rows, overview_rows
 from localreg.store.rows.model_rows import Connection
 from localreg.values.records import Project, reference
 
@@ -23,6 +23,7 @@ def index_values(registry: OpenRegistry, site: Site) -> IndexPage:
     registry.store.flush()
     with registry.store.read() as connection:
         models, positions = _models(connection, site)
+        contested, ambiguous = _mark_conflicts(connection, models, positions)
         tasks = _tasks(connection, site)
         return IndexPage(
             name=registry.root.name,
@@ -33,14 +34,52 @@ def index_values(registry: OpenRegistry, site: Site) -> IndexPage:
                 (name, models, tasks, updated / 1_000_000)
                 for name, models, tasks, updated in overview_rows.projects(connection)
             ),
-            note=_note(*overview_rows.counts(connection)),
+            note=" ".join(
+                [
+                    *_conflicts_note(contested, ambiguous),
+                    *_note(*overview_rows.counts(connection)),
+                ]
+            )
+            or None,
         )
 
 
-def _note(models: int, tasks: int) -> str | None:
+def _mark_conflicts(
+    connection: Connection, models: dict[str, list[object]], positions: dict[int, int]
+) -> tuple[int, int]:
+    """Add what registries do not agree about to the states; return how many models have which."""
+    counts = []
+    for state, keys in (
+        ("contested", overview_rows.contested(connection)),
+        ("ambiguous", claim_rows.ambiguous(connection)),
+    ):
+        counts.append(len(keys))
+        for key in keys & positions.keys():
+            states = models["states"][positions[key]]
+            assert isinstance(states, list)
+            states.append(state)
+    return counts[0], counts[1]
+
+
+def _conflicts_note(contested: int, ambiguous: int) -> Iterable[str]:
+    """Yield what to say about models that registries do not agree about.
+
+    >>> [*_conflicts_note(1, 0)]
+    ['1 model is contested: its page says what to do.']
+    >>> [*_conflicts_note(0, 2)]
+    ['2 models are ambiguous: their pages say what to do.']
+    """
+    for count, what in ((contested, "contested"), (ambiguous, "ambiguous")):
+        if count == 1:
+            yield f"1 model is {what}: its page says what to do."
+        elif count:
+            yield f"{count:,} models are {what}: their pages say what to do."
+
+
+def _note(models: int, tasks: int) -> Iterable[str]:
     if models <= MODELS and tasks <= TASKS:
-        return None
-    return (
+        return
+    yield (
         f"This page lists the {MODELS:,} models and {TASKS:,} tasks that were updated last, of "
         f"{models:,} models and {tasks:,} tasks."
     )

@@ -7,8 +7,16 @@ from collections.abc import Iterator
 from localreg.blobs.headers.facts_text import rows
 from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import Found, id_text, model_row
+from localreg.operations.models.conflicts import (
+    Conflicts,
+    ambiguous_text,
+    claimant_text,
+    conflicts,
+    contested_text,
+    publication_text,
+)
 from localreg.operations.models.details import where_text
-from localreg.operations.models.history import history
+from localreg.operations.models.history import HistoryEntry, history
 from localreg.operations.models.lineage import Family, lineage
 from localreg.operations.reports.charts import reported_values
 from localreg.operations.reports.page_links import Site
@@ -17,6 +25,7 @@ from localreg.operations.weights.locations import holder
 from localreg.pages.page_values import (
     Change,
     Compared,
+    Conflict,
     Fact,
     Lineage,
     Link,
@@ -78,13 +87,36 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
             config=masked_config(record.config),
             versions=tuple(_versions(connection, record, site)),
             lineage=lineage_values(lineage(chain, Found(registry, model_id)), model_id, site),
-            history=tuple(
-                Change(f"{each.at:%Y-%m-%d %H:%M:%S}", each.actor, each.text)
-                for each in changes[:CHANGES]
-            ),
+            history=tuple(history_line(each) for each in changes[:CHANGES]),
             more_history=max(0, len(changes) - CHANGES),
             reported=Reported(),
+            conflicts=tuple(_conflicts(conflicts(registry, model_id), record, site)),
         )
+
+
+def history_line(entry: HistoryEntry) -> Change:
+    """Return a change as a line of a page."""
+    outcome = entry.outcome if entry.outcome in ("lost", "kept") else None
+    return Change(f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.actor, entry.text, outcome)
+
+
+def _conflicts(found: Conflicts, record: ModelRecord, site: Site) -> Iterator[Conflict]:
+    if found.publications:
+        yield Conflict(
+            "contested",
+            contested_text(found),
+            tuple(Link(publication_text(each)) for each in found.publications),
+            f"localreg publish {record.id}",
+        )
+    if found.claimants:
+        sides = tuple(
+            Link(
+                claimant_text(each),
+                None if each.id == record.id else site.page("model", each.id),
+            )
+            for each in found.claimants
+        )
+        yield Conflict("ambiguous", ambiguous_text(record.ref, found), sides)
 
 
 def _states(record: ModelRecord) -> tuple[str, ...]:
@@ -92,6 +124,7 @@ def _states(record: ModelRecord) -> tuple[str, ...]:
         ("published", record.published),
         ("archived", record.archived),
         ("package", record.package),
+        ("contested", record.contested),
     )
     return tuple(name for name, is_set in states if is_set)
 

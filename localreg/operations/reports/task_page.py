@@ -7,11 +7,13 @@ from logging import getLevelName
 
 from localreg.operations.finding.references import require_task
 from localreg.operations.finding.upstream import id_text, model_row, why_absent
+from localreg.operations.models.history import history
+from localreg.operations.reports.model_page import CHANGES, history_line
 from localreg.operations.reports.page_links import Site
 from localreg.operations.tasks.git_state import commit_text
-from localreg.pages.page_values import Fact, Link, Reported, TaskPage
+from localreg.pages.page_values import Change, Fact, Link, Reported, TaskPage
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import model_rows, report_rows, task_rows, tree_rows
+from localreg.store.rows import event_rows, model_rows, report_rows, task_rows, tree_rows
 from localreg.values.records import Owner, TaskRecord
 from localreg.values.secrets import masked, masked_config, masked_text
 from localreg.values.units import amount_text, moment
@@ -22,6 +24,7 @@ LOG_LINES = 2_000
 def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
     """Return what the page of a task shows, without the reports."""
     registry.store.flush()
+    lost = _not_in_effect(registry, task_id)
     with registry.store.read() as connection:
         record = require_task(connection, task_id)
         config, labels = task_rows.design(connection, task_id)
@@ -63,7 +66,15 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
             ),
             more_log=more,
             reported=Reported(),
+            lost=tuple(lost[:CHANGES]),
         )
+
+
+def _not_in_effect(registry: OpenRegistry, task_id: str) -> list[Change]:
+    with registry.store.read() as connection:
+        if not event_rows.have_lost(connection, task_id):
+            return []
+    return [each for each in map(history_line, history(registry, task_id)) if each.outcome]
 
 
 def _facts(chain: Chain, record: TaskRecord, site: Site) -> Iterator[Fact]:

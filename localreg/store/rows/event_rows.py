@@ -156,6 +156,14 @@ def newest_id(connection: sqlite3.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def have_lost(connection: sqlite3.Connection, subject: str) -> bool:
+    """Return True if some event on a subject is not in effect, or only kept."""
+    found = connection.execute(
+        "SELECT 1 FROM event WHERE subject = ? AND outcome IN ('lost', 'kept') LIMIT 1", (subject,)
+    ).fetchone()
+    return found is not None
+
+
 def last_on(connection: sqlite3.Connection, subject: str, kind: str) -> StateChange | None:
     """Return the last event of a kind on a subject, or None; only of a known version."""
     row = _CHANGES.one(

@@ -49,6 +49,11 @@ def newest_models(connection: Connection, limit: int) -> list[tuple[object, ...]
     )
 
 
+def contested(connection: Connection) -> set[int]:
+    """Return the keys of the models that were published twice, with different content."""
+    return {key for (key,) in connection.execute("SELECT pk FROM model WHERE contested = 1")}
+
+
 def tags(connection: Connection) -> Iterable[tuple[int, str]]:
     """Return (key of the model, name) of each tag, ordered by name."""
     return _NAMES.sound(

@@ -1,0 +1,76 @@
+"""Who claims a version number. Two registries may have given one number to two models."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from localreg.store.rows.checked_values import (
+    DIGEST,
+    FLAG,
+    ID,
+    TEXT,
+    TIME,
+    WHOLE,
+    Columns,
+    or_null,
+)
+from localreg.values.frozen import Frozen
+
+Connection = sqlite3.Connection
+
+_CLAIMANTS = Columns(
+    "claim", id=ID, at=or_null(TIME), origin=or_null(TEXT), here=FLAG, digest=or_null(DIGEST)
+)
+_MODELS = Columns("claim", model=WHOLE)
+
+
+class Claimant(Frozen):
+    """A model that claims a version number.
+
+    Attributes:
+        at: when it was created, microseconds; None if its first event did not come.
+        origin: the name of the registry that it was created in; None likewise.
+        here: True if a model of this registry has the number now; False if that one was removed,
+            or moved away.
+        digest: the sha256 of its weights; None if they are not known.
+    """
+
+    id: str
+    at: int | None
+    origin: str | None
+    here: bool
+    digest: str | None
+
+
+def claimants(connection: Connection, project: str, name: str, number: int) -> list[Claimant]:
+    """Return the models that claim a version number and did not release it.
+
+    The one that keeps the number when the others are renumbered comes first.
+
+    Args:
+        project: name of the project; "" for none.
+    """
+    rows = _CLAIMANTS.all(
+        connection,
+        "SELECT c.model, e.at, o.name, m.pk IS NOT NULL, b.digest FROM project p "
+        "JOIN claim c ON c.project = p.pk "
+        "LEFT JOIN event e ON e.event_id = c.model LEFT JOIN origin o ON o.pk = e.origin "
+        "LEFT JOIN model m ON m.id = c.model AND m.project = c.project AND m.name = c.name "
+        "AND m.version = c.number "
+        "LEFT JOIN weights w ON w.model = m.pk AND w.current = 1 LEFT JOIN blob b ON b.pk = w.blob "
+        "WHERE p.name = ? AND c.name = ? AND c.number = ? AND c.released = 0 "
+        "ORDER BY e.position IS NULL, e.position, e.lamport, c.model",
+        (project, name, number),
+    )
+    return [Claimant(id_, at, origin, bool(here), digest) for id_, at, origin, here, digest in rows]
+
+
+def ambiguous(connection: Connection) -> set[int]:
+    """Return the keys of the models whose version number another model claims, too."""
+    rows = _MODELS.sound(
+        connection,
+        "SELECT m.pk FROM (SELECT project, name, number FROM claim WHERE released = 0 "
+        "GROUP BY project, name, number HAVING count(*) > 1) c "
+        "JOIN model m ON m.project = c.project AND m.name = c.name AND m.version = c.number",
+    )
+    return {key for (key,) in rows}
