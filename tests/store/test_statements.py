@@ -24,6 +24,8 @@ from localreg.filesystem.plain_files import FileStatus
 from localreg.store.rows import (
     addition_rows,
     blob_rows,
+    carried_blobs,
+    claim_rows,
     event_rows,
     keys,
     model_query,
@@ -31,6 +33,7 @@ from localreg.store.rows import (
     origin_rows,
     project_rows,
     report_rows,
+    report_transfer,
     setting_rows,
     task_rows,
     tree_rows,
@@ -39,6 +42,7 @@ from localreg.store.rows import (
 from localreg.store.rows.model_query import ModelQuery
 from localreg.store.rows.upload_rows import UploadRow
 from localreg.values.manifest import make_manifest
+from localreg.values.records import Owner
 
 ID, DIGEST, URL = "0" * 32, "0" * 64, "https://example.org/0"
 STATUS = FileStatus(1, 2, 3, 4, 5)
@@ -62,6 +66,8 @@ WHOLE = {
     "rows/event_rows:newest_time": "asked once by doctor: a clock may have been wrong at any event",
     "rows/overview_rows:newest_models": "in the order of an index, up to a limit",
     "rows/overview_rows:newest_tasks": "in the order of an index, up to a limit",
+    "rows/claim_rows:ambiguous": "the index page looks at all version numbers",
+    "rows/overview_rows:contested": "an index has only the contested models",
     "rows/overview_rows:aliases": "the index page shows all",
     "rows/model_rows:some_references": "in the order of an index, up to a limit",
     "rows/report_rows:touch_reported": "computing all state again from the events",
@@ -79,7 +85,23 @@ QUERIES = (
     {"metadata": {"rank": 3}}, {"archived": True}, {"project": "vision", "name": "net"},
 )  # fmt: skip
 # What the registry below does not reach.
+
+
+def join_reports(connection):
+    """Join the reports of every model and task with themselves, and with those of the last one."""
+    for kind in ("model", "task"):
+        owners = [Owner(kind, each) for (each,) in connection.execute(f"SELECT id FROM {kind}")]
+        for owner in owners:
+            for other in (owner, owners[-1]):
+                stream = [*report_transfer.read(connection, owner)]
+                report_transfer.join(connection, other, stream)
+
+
 CALLS = {
+    "report_transfer:join": join_reports,
+    "report_transfer:has_reports": lambda c: report_transfer.has_reports(c, Owner("model", ID)),
+    "carried_blobs:blobs_of": lambda c: carried_blobs.blobs_of(c, Owner("task", ID)),
+    "claim_rows:claimants": lambda c: claim_rows.claimants(c, "vision", "net", 1),
     "blob_rows:facts": lambda c: blob_rows.facts(c, DIGEST),
     "blob_rows:record_upstream": lambda c: blob_rows.record_upstream(c, DIGEST, 1, "/", None),
     "blob_rows:record_elsewhere": lambda c: blob_rows.record_elsewhere(c, DIGEST, 1),
