@@ -33,8 +33,8 @@ def _origin_name(value: str) -> str:
     name = check_name(ORIGIN_NAME, value)
     if any(sign in name for sign in "/:@~") or name.split() != [name] or len(name) > 64:
         raise InvalidValueError(
-            f"{ORIGIN_NAME} must not hold blanks or any of / : @ ~, which references use, and at "
-            f"most 64 characters: {name[:80]!r}",
+            f"{ORIGIN_NAME} must be a word of at most 64 characters, without any of / : @ ~, "
+            f"which references use, not {shown(name)}",
             argument=ORIGIN_NAME,
         )
     return name
@@ -45,7 +45,7 @@ SETTINGS: dict[str, Setting] = {
     for each in (
         Setting(
             ORIGIN_NAME,
-            "the name that the history shows for changes made here; that of the machine by default",
+            "the name shown for changes that are made here; by default that of the machine",
             _origin_name,
         ),
     )
@@ -64,7 +64,7 @@ def known_setting(key: object) -> Setting:
         from difflib import get_close_matches
 
         close = get_close_matches(name, SETTINGS, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {_listed()}"
+        hint = f"did you mean {' or '.join(close)}?" if close else f"the settings are {_listed()}"
         raise InvalidValueError(f"there is no setting {shown(name)}; {hint}", argument="key")
     return found
 

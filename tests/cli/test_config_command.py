@@ -45,7 +45,7 @@ def test_an_unknown_setting_is_an_error_with_names_like_it(root):
     code, out, err = config(root, "orign.name", "x")
     assert (code, out) == (1, "")
     assert "there is no setting 'orign.name'; did you mean origin.name?" in err
-    assert "there are origin.name" in config(root, "zzz")[2]
+    assert "the settings are origin.name" in config(root, "zzz")[2]
 
 
 @pytest.mark.parametrize("name", ["", "two words", "a/b", "a:b", "a@b", "~a", "x" * 65])
