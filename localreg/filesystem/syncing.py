@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from localreg.filesystem.c_library import c_function
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 _NO_SYNC_OF_ALL = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL})  # forbidden in a sandbox
+_EARLY_STEP = 32 * 1024 * 1024  # bytes
+_WRITE = 2  # SYNC_FILE_RANGE_WRITE
 # Not possible on this file system, for example in a network share.
 _NO_FULL_SYNC = frozenset({errno.EINVAL, errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOSYS})
 
@@ -48,6 +51,39 @@ def sync(descriptor: int) -> None:
         else:
             return
     os.fsync(descriptor)
+
+
+class EarlySync:
+    """Lets the system write a growing file to disk while more of it is made; it does not wait.
+
+    The bytes are safe only after a sync. It then has less to do.
+
+    Args:
+        descriptor: of the file, which is written from its start.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._begun = self._written = 0
+        self._begin = _begin_sync()
+
+    def wrote(self, count: int) -> None:
+        """Note that so many more bytes were written."""
+        self._written += count
+        ready = self._written - self._begun
+        if ready >= _EARLY_STEP and self._begin is not None:
+            self._begin(self._descriptor, self._begun, ready, _WRITE)  # an error is no harm
+            self._begun = self._written
+
+
+@cache
+def _begin_sync() -> _NamedFuncPointer | None:
+    begin = c_function("sync_file_range")  # of Linux
+    if begin is not None:
+        import ctypes
+
+        begin.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return begin
 
 
 def sync_file(path: Path) -> None:

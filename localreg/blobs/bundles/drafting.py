@@ -203,8 +203,10 @@ class Contents(Frozen):
         for row in self.files:
             yield row[:SHA256].hex(), _SIZE.unpack_from(row, SHA256)[0]
 
-    def pieces(self, digest: str, size: int, find: Callable[[str], Path]) -> Iterator[bytes]:
-        """Yield the bytes of one of `blobs`.
+    def pieces(
+        self, digest: str, size: int, find: Callable[[str], Path]
+    ) -> Iterator[bytes | memoryview]:
+        """Yield the bytes of one of `blobs`; be done with a piece before the next one.
 
         Args:
             find: returns the path of the blob with a digest.

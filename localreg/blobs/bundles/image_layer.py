@@ -29,8 +29,8 @@ class ImageLayer(Frozen):
     digest: str
     size: int
 
-    def pieces(self, find: Callable[[str], Path]) -> Iterator[bytes]:
-        """Yield its bytes.
+    def pieces(self, find: Callable[[str], Path]) -> Iterator[bytes | memoryview]:
+        """Yield its bytes; be done with a piece before the next one.
 
         Args:
             find: returns the path of the blob with a digest.
@@ -64,7 +64,9 @@ def image_layer(files: Sequence[PackageFile], find: Callable[[str], Path]) -> Im
     return ImageLayer(ordered, found.hexdigest(), size)
 
 
-def _pieces(files: Sequence[PackageFile], find: Callable[[str], Path]) -> Iterator[bytes]:
+def _pieces(
+    files: Sequence[PackageFile], find: Callable[[str], Path]
+) -> Iterator[bytes | memoryview]:
     written = 0
     folders = {ABOVE}
     yield header(ABOVE, 0, 0o755)

@@ -23,6 +23,7 @@ from localreg.errors import BundleError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import discard
 from localreg.filesystem.portable_files import make_readonly
+from localreg.filesystem.syncing import EarlySync
 from localreg.filesystem.syncing import sync as sync_descriptor
 from localreg.values import bundle_format
 from localreg.values.bundle_format import (
@@ -125,11 +126,13 @@ class BundleBlob(Frozen):
     def _write(self, path: Path, report: Callable[[int], None]) -> None:
         done = 0
         with open(path, "r+b", buffering=0) as writer:
+            early = EarlySync(writer.fileno())
             for piece in self.pieces:
                 rest = memoryview(piece)
                 while rest:
                     rest = rest[writer.write(rest) :]
                 done += len(piece)
+                early.wrote(len(piece))
                 report(done)
 
 

@@ -18,7 +18,7 @@ from localreg.blobs.staging.staging import check_room
 from localreg.errors import PathExistsError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import replacing_plain
-from localreg.filesystem.syncing import sync, sync_folder, sync_tree
+from localreg.filesystem.syncing import EarlySync, sync, sync_folder, sync_tree
 from localreg.values.bundle_format import BLOBS_NAME, INDEX_NAME, LAYOUT, LAYOUT_NAME
 
 TYPE_CHECKING = False
@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     class Sink(Protocol):
         """Takes the bytes of a bundle."""
 
-        def write(self, data: bytes, /) -> object:
+        def write(self, data: bytes | memoryview, /) -> object:
             """Take all of these bytes."""
 
+
+BUFFER = 262_144  # bytes; larger pieces are written by themselves
 
 Find = Callable[[str], Path]
 
@@ -89,7 +91,7 @@ def write_stream(
     Raises:
         CorruptBlobError: a blob is damaged or missing.
     """
-    _write_tar(contents, find, stream, progress, contents.tar_size)
+    _write_tar(contents, find, _Stream(stream), progress, contents.tar_size)
     stream.flush()
 
 
@@ -185,6 +187,18 @@ def _write_pieces(path: Path, pieces: Iterator[bytes]) -> None:
             writer.write(piece)
 
 
+class _Stream:
+    """Writes to a stream, also to one that takes a part of what it is given."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes | memoryview) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._stream.write(rest) :]
+
+
 class _Files:
     """Writes one file, or one after the other; each has at most so many bytes."""
 
@@ -192,27 +206,26 @@ class _Files:
         self._paths = iter(paths)
         self._most = most
         self._done = 0
-        self._writer: BinaryIO | None = None
+        self._open: tuple[BinaryIO, EarlySync] | None = None
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         rest = memoryview(data)
         while rest:
-            if self._writer is None or self._done == self._most:
-                self._next()
-            assert self._writer is not None
-            room = len(rest) if self._most is None else self._most - self._done
-            self._writer.write(rest[:room])
-            self._done += len(rest[:room])
-            rest = rest[room:]
-
-    def _next(self) -> None:
-        self._close()
-        self._writer = open(next(self._paths), "xb")  # noqa: SIM115  (closed by _close)
-        self._done = 0
+            if self._open is None or self._done == self._most:
+                self._close()
+                writer = open(next(self._paths), "xb", BUFFER)  # noqa: SIM115  (by _close)
+                self._open = writer, EarlySync(writer.fileno())
+                self._done = 0
+            writer, early = self._open
+            piece = rest if self._most is None else rest[: self._most - self._done]
+            writer.write(piece)
+            early.wrote(len(piece))
+            self._done += len(piece)
+            rest = rest[len(piece) :]
 
     def _close(self) -> None:
-        if self._writer is not None:
-            with self._writer as writer:
+        if self._open is not None:
+            with self._open[0] as writer:
                 writer.flush()
                 sync(writer.fileno())
 
@@ -220,7 +233,7 @@ class _Files:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._writer is not None and kind is not None:
-            self._writer.close()
-            return
-        self._close()
+        if kind is None:
+            self._close()
+        elif self._open is not None:
+            self._open[0].close()
