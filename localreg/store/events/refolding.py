@@ -9,19 +9,33 @@ refer to them.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
 
 from localreg.store.events import model_fold
-from localreg.store.events.fold import Folding, moves_time
-from localreg.store.events.judging import KEPT, Judged, judge
-from localreg.store.rows import event_rows, model_rows, report_rows, task_rows, writer_rows
+from localreg.store.events.fold import ALWAYS, KINDS, Folding, moves_time
+from localreg.store.events.judging import LOST, Judged, judge
+from localreg.store.rows import (
+    event_rows,
+    model_rows,
+    project_rows,
+    report_rows,
+    task_rows,
+    writer_rows,
+)
+from localreg.store.rows.event_rows import Logged
+from localreg.values.frozen import replace
 from localreg.values.records import LoggedEvent, StateChange
 
 Connection = sqlite3.Connection
+Verdict = tuple[LoggedEvent, "str | None"]
 
 _MODEL_TABLES = ("metadata", "model_tag", "design", "weights")
 _TASK_TABLES = (
     "task_model", "task_tag", "task_design", "configuration", "parameter", "artifact",
 )  # fmt: skip
+# They are applied at the end, if at all.
+_REMOVALS = frozenset({"model.removed", "task.removed"})
+_LAST = _REMOVALS | {"model.restored", "model.published"}
 
 
 def refold(connection: Connection) -> None:
@@ -42,8 +56,8 @@ def refold(connection: Connection) -> None:
             f"(SELECT subject FROM event WHERE kind = '{owner}.created')"
         )
     connection.execute("DELETE FROM project WHERE pk > 0")
-    for subject in event_rows.subjects(connection):
-        refold_unit(connection, subject)
+    for subject, logged in units(connection, event_rows.subjects(connection)):
+        fold_unit(connection, subject, logged)
     report_rows.touch_reported(connection)
 
 
@@ -54,45 +68,19 @@ def refold_unit(connection: Connection, subject: str) -> None:
         connection: in a write transaction.
         subject: its id.
     """
-    logged = sorted(event_rows.of_unit(connection, subject), key=lambda each: each.event.order)
-    if not logged:
-        return
-    events = [each.event for each in logged]
-    judged = judge(events)
-    event_rows.set_outcomes(
-        connection,
-        [
-            (outcome, each.pk)
-            for each, outcome in zip(logged, judged.outcomes, strict=True)
-            if outcome != each.outcome
-        ],
-    )
-    _empty(connection, subject)
-    folding = Folding(connection)
-    for event, outcome in zip(events, judged.outcomes, strict=True):
-        if event.kind not in ("model.removed", "task.removed", "model.restored"):
-            folding.apply(_change(event), outcome)
-    for register, writers in judged.writers.items():
-        if writers != (subject,):
-            writer_rows.set_writers(connection, subject, register, writers)
-    if judged.publications:
-        _publish(connection, subject, events, judged)
-    settle_times(connection, _models_named(events))
-    if events[0].kind.startswith("task."):
-        _settle_task(connection, subject, events, judged)
-    if judged.removed:
-        last = [each for each in events if each.kind.endswith(".removed")][-1]
-        folding.apply(_change(last))
+    for about, logged in units(connection, [subject]):
+        empty(connection, about)
+        fold_unit(connection, about, logged)
 
 
-def _change(event: LoggedEvent) -> StateChange:
-    return StateChange(
-        event.kind, event.v, event.subject, event.field, event.payload, event.stamp, event.at,
-        event.event_id,
-    )  # fmt: skip
+def units(connection: Connection, subjects: Sequence[str]) -> Iterator[tuple[str, list[Logged]]]:
+    """Yield each subject with its events, in the order in which they are folded."""
+    for subject, logged in event_rows.of_units(connection, subjects):
+        yield subject, sorted(logged, key=lambda each: each.event.order)
 
 
-def _empty(connection: Connection, subject: str) -> None:
+def empty(connection: Connection, subject: str) -> None:
+    """Delete what the events of a subject made; the row of a model or task stays."""
     for owner, tables in (("model", _MODEL_TABLES), ("task", _TASK_TABLES)):
         row = connection.execute(f"SELECT pk FROM {owner} WHERE id = ?", (subject,)).fetchone()
         for table in tables if row else ():
@@ -103,60 +91,165 @@ def _empty(connection: Connection, subject: str) -> None:
     connection.execute("DELETE FROM writer WHERE subject = ?", (subject,))
 
 
-def _publish(
-    connection: Connection, model_id: str, events: list[LoggedEvent], judged: Judged
+def fold_unit(connection: Connection, subject: str, logged: Sequence[Logged]) -> Judged:
+    """Judge the events of a subject, and apply them to its tables, which are empty.
+
+    Args:
+        connection: in a write transaction.
+        subject: id of the model, task, project or alias.
+        logged: all its events, sorted by their order.
+
+    Returns:
+        What the events come to; their outcomes are recorded.
+    """
+    events = [each.event for each in logged]
+    judged = judge(events)
+    outcomes = [
+        (outcome, each.pk)
+        for each, outcome in zip(logged, judged.outcomes, strict=True)
+        if outcome != each.outcome
+    ]
+    if outcomes:
+        event_rows.set_outcomes(connection, outcomes)
+    folding = Folding(connection)
+    if judged.begun:
+        _apply(connection, folding, subject, events, judged)
+    _settle(connection, subject, events, judged)
+    if judged.begun and judged.removed:
+        removals = [each for each in events if each.kind in _REMOVALS and each.v == 1]
+        folding.apply(_change(removals[-1]))
+    return judged
+
+
+def _apply(
+    connection: Connection,
+    folding: Folding,
+    subject: str,
+    events: Sequence[LoggedEvent],
+    judged: Judged,
 ) -> None:
-    """Give a model the content of the first of its publications; say if they differ."""
-    first = next(each for each in events if each.event_id == judged.publications[0])
-    if first.kind == "model.published":
-        model_fold.fix(connection, model_id, first.payload)
-    connection.execute("UPDATE model SET contested = ? WHERE id = ?", (judged.contested, model_id))
+    """Apply the events of a unit in their order, without publications and removals."""
+    for event, outcome in zip(events, judged.outcomes, strict=True):
+        if event.kind in _LAST or (outcome is not None and _has_no_effect(event, outcome)):
+            continue
+        if event.kind == "model.weights_dropped" and event.payload["revision"] in judged.revived:
+            continue
+        folding.apply(_change(event), outcome)
+    others = {
+        register: writers for register, writers in judged.writers.items() if writers != (subject,)
+    }
+    writer_rows.set_all(connection, subject, others)
+    if judged.publications:
+        _publish(connection, subject, events, judged)
 
 
-def _models_named(events: list[LoggedEvent]) -> set[str]:
-    """Return the models whose time of change may be another one."""
-    named: set[str] = set()
-    for each in events:
-        if each.kind == "alias.set":
-            named |= {each.payload["old"], each.payload["new"]} - {None}
-        elif each.kind == "model.created":
-            named.add(each.subject)
-    return named
+def _has_no_effect(event: LoggedEvent, outcome: str) -> bool:
+    return outcome != "kept" and (event.kind, event.v) not in ALWAYS
+
+
+def _change(event: LoggedEvent) -> StateChange:
+    return StateChange(
+        event.kind, event.v, event.subject, event.field, event.payload, event.stamp, event.at,
+        event.event_id,
+    )  # fmt: skip
+
+
+def _publish(
+    connection: Connection, model_id: str, events: Sequence[LoggedEvent], judged: Judged
+) -> None:
+    """Give a model the content of the first of its publications; record if they differ."""
+    by_id = {each.event_id: each for each in events}
+    shown = by_id[judged.publications[0]]
+    if shown.kind == "model.published":
+        model_fold.published(connection, _change(shown))
+        revision = shown.payload["revision"]
+        if judged.named_bytes is not None:
+            source = by_id[judged.named_bytes]
+            model_fold.weights_served(connection, _as_served(source, revision))
+    if judged.contested:
+        connection.execute("UPDATE model SET contested = 1 WHERE id = ?", (model_id,))
+
+
+def _as_served(event: LoggedEvent, revision: str) -> StateChange:
+    """Return the change that sets the bytes of a revision to those that an event names."""
+    payload = event.payload
+    if event.kind == "model.created":
+        payload = payload["weights"][0]
+    elif event.kind == "model.weights_added":
+        payload = payload["new"]
+    digest = payload["new"] if event.kind in ("model.weights", "weights.fetched") else None
+    served = payload | {"revision": revision, "new": digest or payload["digest"]}
+    return replace(_change(event), payload=served)
+
+
+def _settle(
+    connection: Connection, subject: str, events: Sequence[LoggedEvent], judged: Judged
+) -> None:
+    """Set what depends on more than one event: times, the id of a project, the own claim."""
+    topics = {event.kind.partition(".")[0] for event in events}
+    if "alias" in topics:
+        settle_times(connection, _models_named(events))
+    if "model" in topics:
+        _settle_model(connection, subject, zip(events, judged.outcomes, strict=True))
+        if not judged.removed:
+            model_rows.claim_own_number(connection, subject)
+    if "task" in topics:
+        _settle_task(connection, subject, zip(events, judged.outcomes, strict=True))
+    if "project" in topics:
+        project_rows.settle(connection, subject)
+
+
+def _models_named(events: Sequence[LoggedEvent]) -> list[str]:
+    """Return the models that alias events name."""
+    return sorted(
+        {
+            model_id
+            for each in events
+            if each.kind == "alias.set" and each.v == 1
+            for model_id in (each.payload["old"], each.payload["new"])
+            if model_id is not None
+        }
+    )
 
 
 def publications(connection: Connection, model_id: str) -> list[str]:
     """Return ids of the publications of a model that no later one replaces, in their order."""
-    logged = event_rows.of_unit(connection, model_id)
-    return list(
-        judge(sorted((each.event for each in logged), key=lambda each: each.order)).publications
-    )
+    for _, logged in units(connection, [model_id]):
+        return list(judge([each.event for each in logged]).publications)
+    return []
 
 
-def settle_times(connection: Connection, models: set[str]) -> None:
-    """Set stamp and time of models to those of the last change in effect.
+def settle_times(connection: Connection, models: Sequence[str]) -> None:
+    """Set stamp and time of models to those of the last change in effect."""
+    for model_id, logged in event_rows.of_units(connection, models):
+        _settle_model(connection, model_id, ((each.event, each.outcome) for each in logged))
 
-    An alias that names a model, and what was reported to it, count as changes.
+
+def _settle_model(connection: Connection, model_id: str, judged: Iterable[Verdict]) -> None:
+    """Set stamp and time of a model to those of its last change in effect.
+
+    An alias that names the model, and what was reported to it, count as changes.
     """
-    for model_id in sorted(models):
-        times = [
-            (each.event.stamp, each.event.at)
-            for each in event_rows.of_unit(connection, model_id)
-            if each.outcome in (None, KEPT) and moves_time(each.event.kind, each.event.v)
-        ]
-        if times:
-            times += event_rows.alias_changes(connection, model_id)
-            reported = report_rows.last_report(connection, "model", model_id)
-            times += [] if reported is None else [reported]
-            model_rows.touch(connection, model_id, *max(times))
-
-
-def _settle_task(
-    connection: Connection, task_id: str, events: list[LoggedEvent], judged: Judged
-) -> None:
-    last = max(
+    times = [
         (event.stamp, event.at)
-        for event, outcome in zip(events, judged.outcomes, strict=True)
-        if outcome is None
-    )
-    reported = report_rows.last_report(connection, "task", task_id)
-    task_rows.touch(connection, task_id, *max(last, reported or last))
+        for event, outcome in judged
+        if outcome != LOST and moves_time(event.kind, event.v)
+    ]
+    if times:
+        times += event_rows.alias_changes(connection, model_id)
+        reported = report_rows.last_report(connection, "model", model_id)
+        times += [] if reported is None else [reported]
+        model_rows.touch(connection, model_id, *max(times))
+
+
+def _settle_task(connection: Connection, task_id: str, judged: Iterable[Verdict]) -> None:
+    """Set stamp and time of a task to those of its last change in effect, or report."""
+    times = [
+        (event.stamp, event.at)
+        for event, outcome in judged
+        if outcome != LOST and (event.kind, event.v) in KINDS
+    ]
+    if times:
+        reported = report_rows.last_report(connection, "task", task_id)
+        times += [] if reported is None else [reported]
+        task_rows.touch(connection, task_id, *max(times))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from localreg import log
 from localreg.errors import DamagedRowError
 from localreg.store.rows.checked_values import (
     COUNT,
+    FLAG,
     ID,
     TEXT,
     TIME,
@@ -23,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_AT_ONCE = 200  # units in memory
 _SELECT = (
     "SELECT e.pk, e.event_id, o.name, a.name, e.arrived, e.outcome, e.kind, e.v, e.subject, "
     "e.field, e.payload, e.stamp, e.at "
@@ -39,9 +41,9 @@ _EVENTS = Columns(
     outcome=or_null(TEXT), **_CHANGE,
 )  # fmt: skip
 _LOGGED = Columns(
-    "event", pk=COUNT, outcome=or_null(TEXT), event_id=ID, origin=ID, seq=COUNT, lamport=COUNT,
-    stamp=COUNT, at=TIME, actor=TEXT, kind=TEXT, v=COUNT, subject=ID, field=or_null(TEXT),
-    payload=TEXT, remote=or_null(ID), position=or_null(COUNT),
+    "event", pk=COUNT, outcome=or_null(TEXT), own=FLAG, event_id=ID, origin=ID, seq=COUNT,
+    lamport=COUNT, stamp=COUNT, at=TIME, actor=TEXT, kind=TEXT, v=COUNT, subject=ID,
+    field=or_null(TEXT), payload=TEXT, remote=or_null(ID), position=or_null(COUNT),
 )  # fmt: skip
 
 
@@ -81,40 +83,61 @@ def events(
 
 
 class Logged(Frozen):
-    """An event of the log, with its key and its outcome."""
+    """An event of the log, with its key and its outcome; `own` if it was made in this registry."""
 
     pk: int
     outcome: str | None
+    own: bool
     event: LoggedEvent
 
 
-def of_unit(connection: sqlite3.Connection, subject: str) -> list[Logged]:
-    """Return all events on a model, task, project or alias, in the order of their arrival."""
-    rows = _LOGGED.all(
-        connection,
-        "SELECT e.pk, e.outcome, e.event_id, o.id, e.seq, e.lamport, e.stamp, e.at, a.name, "
-        "e.kind, e.v, e.subject, e.field, e.payload, e.remote, e.position FROM event e "
-        "JOIN actor a ON a.pk = e.actor JOIN origin o ON o.pk = e.origin "
-        "WHERE e.subject = ? ORDER BY e.pk",
-        (subject,),
-    )
-    return [_logged(row) for row in rows]
+def of_units(
+    connection: sqlite3.Connection, subjects: Sequence[str]
+) -> Iterator[tuple[str, list[Logged]]]:
+    """Yield each of some models, tasks, projects and aliases with all its events.
+
+    The subjects come in their order, without those that have no events; the events in the order of
+    their arrival. Only the events of some subjects are in memory at a time.
+    """
+    for start in range(0, len(subjects), _AT_ONCE):
+        some = subjects[start : start + _AT_ONCE]
+        found: dict[str, list[Logged]] = {}
+        marks = ", ".join("?" * len(some))
+        for row in _LOGGED.all(
+            connection,
+            "SELECT e.pk, e.outcome, e.arrived IS NULL, e.event_id, o.id, e.seq, e.lamport, "
+            "e.stamp, e.at, a.name, e.kind, e.v, e.subject, e.field, e.payload, e.remote, "
+            "e.position FROM event e JOIN actor a ON a.pk = e.actor JOIN origin o "
+            f"ON o.pk = e.origin WHERE e.subject IN ({marks}) ORDER BY e.pk",
+            tuple(some),
+        ):
+            logged = _logged(row)
+            found.setdefault(logged.event.subject, []).append(logged)
+        for subject in some:
+            if subject in found:
+                yield subject, found[subject]
 
 
 def _logged(row: Sequence[Any]) -> Logged:
-    (pk, outcome, event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field,
+    (pk, outcome, own, event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field,
      payload, remote, position) = row  # fmt: skip
     what = object_of(payload, "event", pk, "payload")
     event = LoggedEvent(
         event_id, origin, seq, lamport, stamp, at, actor, kind, v, subject, field, what, remote,
         position,
     )  # fmt: skip
-    return Logged(pk, outcome, event)
+    return Logged(pk, outcome, bool(own), event)
 
 
 def subjects(connection: sqlite3.Connection) -> list[str]:
-    """Return the ids of all models, tasks, projects and aliases with events, oldest first."""
-    rows = connection.execute("SELECT subject FROM event GROUP BY subject ORDER BY min(pk)")
+    """Return the ids of all models, tasks, projects and aliases with events, oldest first.
+
+    Projects come first, since each event on a model or task may name one.
+    """
+    rows = connection.execute(
+        "SELECT subject FROM event GROUP BY subject "
+        "ORDER BY max(kind = 'project.created') DESC, min(pk)"
+    )
     return [str(subject) for (subject,) in rows]
 
 
@@ -133,7 +156,7 @@ def alias_changes(connection: sqlite3.Connection, model_id: str) -> list[tuple[i
     return connection.execute(
         "SELECT x.stamp - (json_extract(x.payload, '$.new') IS NOT n.model), x.at "
         "FROM alias_event n JOIN event x ON x.event_id = n.event "
-        "WHERE n.model = ? AND x.outcome IS NULL",
+        "WHERE n.model = ? AND x.outcome IS NOT 'lost'",
         (model_id,),
     ).fetchall()
 

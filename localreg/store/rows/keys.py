@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from localreg.store.rows.checked_values import LARGEST, damaged_row
+from localreg.values.ids import alias_id
 from localreg.values.records import Json, WeightsRecord
 
 Connection = sqlite3.Connection
@@ -19,18 +20,21 @@ def project_pk(connection: Connection, project: Json | None, at: int) -> int:
     """
     if project is None:
         return 0
-    select = "SELECT pk FROM project WHERE name = ?"
-    row = connection.execute(select, (project["name"],)).fetchone()
-    if row is None:
+    found = connection.execute(
+        "SELECT pk, id FROM project WHERE name = ?", (project["name"],)
+    ).fetchone()
+    if found is None:
+        taken = connection.execute("SELECT 1 FROM project WHERE id = ?", (project["id"],))
+        # Only a forged event gives an id to two names.
+        own = project["id"] if taken.fetchone() is None else alias_id(project["name"], "", "")
         cursor = connection.execute(
-            "INSERT INTO project (id, name, created) VALUES (?, ?, ?)",
-            (project["id"], project["name"], at),
+            "INSERT INTO project (id, name, created) VALUES (?, ?, ?)", (own, project["name"], at)
         )
-        connection.execute(
-            "INSERT OR IGNORE INTO project_id VALUES (?, ?)", (project["id"], cursor.lastrowid)
-        )
-        return int(cursor.lastrowid or 0)
-    return int(row[0])
+        found = cursor.lastrowid, None
+    pk, shown = found
+    if shown != project["id"]:
+        connection.execute("INSERT OR IGNORE INTO project_id VALUES (?, ?)", (project["id"], pk))
+    return int(pk)
 
 
 def in_64_bits(number: int) -> int:
@@ -63,7 +67,8 @@ def next_number(connection: Connection, project: str, name: str) -> int:
 def claim(connection: Connection, project: int, name: str, number: int, model_id: str) -> None:
     """Record that a model claims a version number."""
     connection.execute(
-        "INSERT OR IGNORE INTO claim VALUES (?, ?, ?, ?, 0)", (project, name, number, model_id)
+        "INSERT INTO claim VALUES (?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET released = 0",
+        (project, name, number, model_id),
     )
 
 

@@ -22,3 +22,23 @@ def by_id(connection: sqlite3.Connection, project_id: str) -> Project | None:
     sql = "SELECT p.id, p.name FROM project_id x JOIN project p ON p.pk = x.project WHERE x.id = ?"
     row = _PROJECTS.one(connection, sql, (project_id,))
     return None if row is None else Project(*row)
+
+
+def settle(connection: sqlite3.Connection, project_id: str) -> None:
+    """Set id and time of a project to those of the first of the events that created its name.
+
+    Args:
+        project_id: one of its ids.
+    """
+    row = connection.execute(
+        "SELECT x.project, e.subject, e.at FROM project_id x JOIN project_id y "
+        "ON y.project = x.project JOIN event e ON e.subject = y.id "
+        "AND e.kind = 'project.created' WHERE x.id = ? AND x.project > 0 "
+        "ORDER BY e.position IS NULL, e.position, e.lamport, e.event_id LIMIT 1",
+        (project_id,),
+    ).fetchone()
+    if row is not None:
+        pk, first, created = row
+        connection.execute(
+            "UPDATE OR IGNORE project SET id = ?, created = ? WHERE pk = ?", (first, created, pk)
+        )
