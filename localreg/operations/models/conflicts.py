@@ -10,6 +10,7 @@ from localreg.store.rows.checked_values import taken_apart
 from localreg.store.rows.claim_rows import Claimant
 from localreg.store.rows.model_rows import Connection, ModelRow
 from localreg.values.frozen import Frozen
+from localreg.values.records import StateChange
 from localreg.values.units import moment
 
 
@@ -60,11 +61,20 @@ def _publications(connection: Connection, row: ModelRow) -> tuple[Publication, .
         found = [events[event_id] for event_id in publications(connection, row.id)]
         return tuple(
             Publication(
-                each.event_id, each.change.at, each.actor, each.origin,
-                each.change.payload["digest"],
+                each.event_id, each.change.at, each.actor, each.origin, _digest(each.change)
             )
             for each in found
-        )  # fmt: skip
+        )
+
+
+def _digest(change: StateChange) -> str | None:
+    """Return the sha256 of the weights that a publication fixes."""
+    payload = change.payload
+    if change.kind == "model.created":  # as published
+        weights = payload["weights"]
+        payload = weights[0] if weights else {"digest": None}
+    digest = payload["digest"]
+    return digest if digest is None else str(digest)
 
 
 def contested_text(found: Conflicts) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +79,27 @@ def test_lines_of_a_log_that_came_are_on_the_page(tmp_path):
     assert found.messages == 1
     page = tmp_path / "ours" / "reports" / "tasks" / f"{task.id}.html"
     assert "from elsewhere" in page.read_text()
+
+
+def test_a_wrong_size_of_bytes_that_did_not_come_is_corrected_by_the_bytes(copies, tmp_path):
+    ours, _, model_id = copies
+    data = b"picture"
+    digest = hashlib.sha256(data).hexdigest()
+    spec = b'{"options": {"filename": "p.png"}, "parts": []}'
+    head = json.dumps(["media", digest, len(spec), None, None], separators=(",", ":")) + "\n"
+    frames = [
+        {"kind": "reports", "v": 1},
+        {
+            "kind": "plot", "series": ["t", "s"], "iteration": 1, "plot": "media", "at": 5,
+            "blob": [digest, 999], "bytes": [len(spec), None, None],
+            "sha256": hashlib.sha256(head.encode() + spec).hexdigest(),
+        },
+    ]  # fmt: skip
+    stream = [*(f"{json.dumps(each)}\n".encode() for each in frames), spec, b'{"kind":"end"}\n']
+    with Registry(ours, durability="fast") as registry:
+        with registry._chain.first.store.write() as change:
+            report_transfer.join(change.connection, Owner("model", model_id), stream)
+        (tmp_path / "p.png").write_bytes(data)
+        model = registry.add(tmp_path / "p.png", "picture")
+        assert model.size == len(data)
+        assert Path(model.get_local_copy(raise_on_error=True)).read_bytes() == data
