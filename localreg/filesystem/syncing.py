@@ -70,8 +70,13 @@ class EarlySync:
     def wrote(self, count: int) -> None:
         """Note that so many more bytes were written."""
         self._written += count
+        if self._written - self._begun >= _EARLY_STEP:
+            self.wrote_all()
+
+    def wrote_all(self) -> None:
+        """Let the system begin with all that was noted, also if it is little."""
         ready = self._written - self._begun
-        if ready >= _EARLY_STEP and self._begin is not None:
+        if ready and self._begin is not None:
             self._begin(self._descriptor, self._begun, ready, _WRITE)  # an error is no harm
             self._begun = self._written
 

@@ -38,6 +38,7 @@ from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from io import FileIO
     from typing import BinaryIO, Protocol
 
     from localreg.progress import Progress
@@ -69,7 +70,8 @@ if TYPE_CHECKING:
             """Return in which files the bytes of a row are, for errors."""
 
 
-SMALL = 1_048_576  # bytes; a file up to this is staged at once
+ALONE = 33_554_432  # bytes; a file up to this is hashed piece by piece, without a thread
+SMALL = 1_048_576  # bytes; a manifest up to this is read once
 
 
 class BundleBlob(Frozen):
@@ -107,14 +109,8 @@ class BundleBlob(Frozen):
             BundleError: the bytes in the bundle have another digest, or are cut short.
             OSError: they cannot be written.
         """
-        if self.size <= SMALL:
-            data = b"".join(self.pieces)
-            with open(target, "xb", buffering=0) as writer:
-                writer.write(data)
-                make_readonly(writer.fileno(), target, group)
-                if sync:
-                    sync_descriptor(writer.fileno())
-            staged = StagedBlob(hashlib.sha256(data).hexdigest(), len(data), target)
+        if self.size <= ALONE:
+            staged = self._write_and_hash(target, sync=sync, group=group)
         else:
             staged = staging.stage_written(
                 self._write, target, sync=sync, size=self.size, progress=progress, group=group
@@ -123,17 +119,39 @@ class BundleBlob(Frozen):
             raise _other_bytes("file", self.digest, staged.digest, self.where)
         return staged
 
+    def _write_and_hash(self, target: Path, *, sync: bool, group: int | None) -> StagedBlob:
+        found = hashlib.sha256()
+        done = 0
+        with open(target, "xb", buffering=0) as writer:
+            early = EarlySync(writer.fileno())
+            for piece in self.pieces:
+                found.update(piece)
+                _write_all(writer, piece)
+                done += len(piece)
+                early.wrote(len(piece))
+            make_readonly(writer.fileno(), target, group)
+            if sync:
+                sync_descriptor(writer.fileno())
+            else:  # it is synced together with others
+                early.wrote_all()
+        return StagedBlob(found.hexdigest(), done, target)
+
     def _write(self, path: Path, report: Callable[[int], None]) -> None:
         done = 0
         with open(path, "r+b", buffering=0) as writer:
             early = EarlySync(writer.fileno())
             for piece in self.pieces:
-                rest = memoryview(piece)
-                while rest:
-                    rest = rest[writer.write(rest) :]
+                _write_all(writer, piece)
                 done += len(piece)
                 early.wrote(len(piece))
                 report(done)
+            early.wrote_all()
+
+
+def _write_all(writer: FileIO, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[writer.write(rest) :]
 
 
 class Bundle:

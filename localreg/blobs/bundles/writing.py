@@ -131,11 +131,15 @@ def write_folder(
             done, total = 0, contents.blob_bytes
             for digest, size in contents.blobs():
                 with open(place / digest, "xb") as writer:
+                    early = EarlySync(writer.fileno())
                     for piece in contents.pieces(digest, size, find):
                         writer.write(piece)
+                        early.wrote(len(piece))
                         done += len(piece)
                         if progress is not None:
                             progress(done, total)
+                    writer.flush()
+                    early.wrote_all()
             sync_tree(temporary)
             temporary.replace(folder)
         except BaseException:
