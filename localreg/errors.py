@@ -19,7 +19,8 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     │   ├── PathExistsError            (OSError)       something is where a new file should be
     │   ├── AliasConflictError                         an alias points elsewhere than expected
     │   ├── PublishedError                             a published model's weights are fixed
-    │   └── ModelInUseError                            a removal that would break a task
+    │   ├── ModelInUseError                            a removal that would break a task
+    │   └── UndoError                                  a change that cannot be undone any more
     ├── WeightsError                   (ValueError)    no local file can be given
     │   ├── NoWeightsError                             the model has no URL, or nothing is there
     │   ├── NotAPackageError                           a package was wanted
@@ -137,6 +138,12 @@ class AmbiguousReferenceError(LocalregError, LookupError, ValueError):
 
 class ConflictError(LocalregError, ValueError):
     """What is there already, mostly in the registry, forbids the change."""
+
+
+class UndoError(ConflictError):
+    """A change cannot be undone, or was replaced since; `event` is the id of its event."""
+
+    event: str
 
 
 class PathExistsError(ConflictError, OSError):

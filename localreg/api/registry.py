@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from localreg.operations.carry.backup import Backup
     from localreg.operations.carry.export import Exported
+    from localreg.operations.carry.undo import Undone
     from localreg.operations.finding.upstream import Found
     from localreg.operations.models.history import HistoryEntry
     from localreg.operations.upkeep.adopt import Adoption
@@ -359,6 +360,36 @@ class Registry:
             limit: the most changes, 1 or more; None for all.
         """
         return operations.models.history.history(self._chain.first, None, limit)
+
+    def undo(self, event: str | None = None, *, dry_run: bool = False) -> Undone:
+        """Undo one change: tags, aliases, metadata, names, weights, and what tasks recorded.
+
+        An undo is a change of its own, which can be undone too. What was created is removed with
+        `remove`, and what was removed comes back with `restore`.
+
+        Args:
+            event: the ``event_id`` of a change in the history, or its first 6 or more digits; None
+                for the last change that was made in this registry.
+            dry_run: only look if it can be undone.
+
+        Returns:
+            ``.text`` of the change, ``.inverse``, what was done instead, and ``.others``, the
+            further changes of the same call.
+
+        Raises:
+            UndoError: (a ValueError) the change cannot be undone, or was replaced since.
+            NotFoundError: (a LookupError) there is no such change.
+            AmbiguousReferenceError: (a LookupError) several changes begin with these digits.
+
+        >>> with Registry(path / "undo", durability="fast") as registry:
+        ...     model = InputModel.import_model("s3://bucket/b.pt", name="b")
+        ...     model.tags = ["good"]
+        ...     registry.undo().text, model.tags
+        ('tagged good', [])
+        """
+        return operations.carry.undo.undo(
+            self._chain.first, event, dry_run=check_flag("dry_run", dry_run)
+        )
 
     def verify(self, full: bool = False) -> Verification:
         """Check the database, and that all weights are complete and unchanged.

@@ -30,7 +30,7 @@ SECTIONS = {
     "Begin": "init demo env config guide",
     "Add and get weights": "add get path files",
     "Find and show models": "ls show history lineage diff",
-    "Change models": "tag untag meta alias publish archive unarchive rm restore",
+    "Change models": "tag untag meta alias publish archive unarchive rm restore undo",
     "Tasks": "task",
     "Pages": "report site compare",
     "Carry": "export backup",

@@ -23,5 +23,6 @@ if TYPE_CHECKING:
     from localreg.operations.carry import backup as backup
     from localreg.operations.carry import export as export
     from localreg.operations.carry import selection as selection
+    from localreg.operations.carry import undo as undo
 
 __getattr__ = modules_of(__name__)

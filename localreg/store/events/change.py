@@ -67,8 +67,8 @@ class Change:
         Args:
             kind: what changes, such as ``model.tag``.
             subject: id of the model, task, project or alias.
-            payload: old and new values, as JSON values. The id of the event that it replaces is
-                added, if it writes a register.
+            payload: old and new values, as JSON values. If it writes a register, the id of the
+                event that it replaces is added, unless it is there: that of one of its writers.
             field: the alias, metadata key, tag or column that changes, if there is one.
             v: the version of the kind's payload.
             event_id: the id of the event; a new one by default, and that of `subject` for an event
@@ -90,7 +90,7 @@ class Change:
         if register is not None:
             first = None if kind.startswith("alias.") else subject
             writers = writer_rows.writers(self.connection, subject, register, first)
-            payload = payload | {WAS: writers[-1] if writers else None}
+            payload = {WAS: writers[-1] if writers else None} | payload
         self.connection.execute(
             "INSERT INTO event (event_id, origin, seq, grp, lamport, stamp, at, actor, kind, v, "
             "subject, field, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -24,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+Connection = sqlite3.Connection
+
 _AT_ONCE = 200  # units in memory
 _SELECT = (
     "SELECT e.pk, e.event_id, o.name, a.name, e.arrived, e.outcome, e.kind, e.v, e.subject, "
@@ -69,6 +71,10 @@ def events(
         f"{_SELECT} {where} ORDER BY e.pk DESC LIMIT ?",
         [*parameters, -1 if limit is None else limit],
     )
+    return _events(rows)
+
+
+def _events(rows: Iterable[Sequence[Any]]) -> list[Event]:
     found = []
     for pk, event_id, origin, actor, arrived, outcome, *change in rows:
         kind, v, about, field, payload, stamp, at = change
@@ -80,6 +86,44 @@ def events(
             changed = StateChange(kind, v, about, field, what, stamp, at, event_id)
             found.append(Event(pk, event_id, origin, actor, arrived, outcome, changed))
     return found
+
+
+def by_id(connection: Connection, event_id: str) -> Event | None:
+    """Return the event with an id, or None."""
+    rows = _EVENTS.sound(connection, f"{_SELECT} WHERE e.event_id = ?", [event_id])
+    return next(iter(_events(rows)), None)
+
+
+def by_digits(connection: Connection, digits: str, limit: int = 5) -> list[Event]:
+    """Return the events whose ids begin with some hex digits, at most `limit`."""
+    if not digits or digits.strip("0123456789abcdef"):
+        return []
+    rows = _EVENTS.sound(
+        connection,
+        f"{_SELECT} WHERE e.event_id >= ? AND e.event_id < ? ORDER BY e.event_id LIMIT ?",
+        [digits, f"{digits}g", limit],
+    )
+    return _events(rows)
+
+
+def newest_here(connection: Connection) -> Event | None:
+    """Return the last event that was made in this registry, or None."""
+    rows = _EVENTS.sound(
+        connection, f"{_SELECT} WHERE e.arrived IS NULL ORDER BY e.pk DESC LIMIT 1", []
+    )
+    return next(iter(_events(rows)), None)
+
+
+def of_call(connection: Connection, pk: int) -> list[Event]:
+    """Return the events of the transaction in which an event was made, in their order."""
+    rows = _EVENTS.sound(
+        connection,
+        f"{_SELECT} WHERE e.pk >= (SELECT grp FROM event WHERE pk = ?1) "
+        "AND e.grp = (SELECT grp FROM event WHERE pk = ?1) AND e.pk < ?1 + 1000 "
+        "ORDER BY e.pk",
+        [pk],
+    )
+    return _events(rows)
 
 
 class Logged(Frozen):

@@ -1,0 +1,31 @@
+"""Undo one change."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import AS_JSON, IN_REGISTRY, opened, print_json, record_json, say
+from localreg.operations.carry import undo
+
+
+@click.command("undo")
+@click.argument("event", required=False)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@AS_JSON
+@IN_REGISTRY
+def undo_command(event: str | None, dry_run: bool, as_json: bool, directory: str | None) -> None:
+    """Undo the change with the id EVENT, by default the last one that was made here.
+
+    `localreg history` shows the first digits of each id. An undo is a change of its own, which can
+    be undone, too. The exit code is 5 if somebody changed the same value since, or if another
+    command is needed.
+    """
+    with opened(directory) as chain:
+        done = undo.undo(chain.first, event, dry_run=dry_run)
+    if as_json:
+        print_json(record_json(done))
+        return
+    what = "Would undo" if dry_run else "Undone"
+    click.echo(f"{what}: {done.text} ({done.event_id[:8]}). Now: {done.inverse}")
+    for event_id, text in done.others:
+        say(f"The same call also changed: {text} (localreg undo {event_id[:8]})")
