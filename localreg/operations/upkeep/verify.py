@@ -472,7 +472,11 @@ class _Check:
         while True:
             ctime = self._blobs.ctime(self._row.digest)
             with disk_errors("verifying weights", path):
-                found = file_digest(path)
+                try:
+                    found = file_digest(path)
+                except FileNotFoundError:  # deleted meanwhile
+                    yield from self._upstream(path)
+                    return
             right = found == self._row.digest
             if right or self._blobs.ctime(self._row.digest) == ctime:
                 break  # else another process replaced it meanwhile

@@ -97,6 +97,37 @@ def test_bytes_that_were_removed_and_added_again_are_not_missing(registry, other
     assert blob(registry, digest).exists()
 
 
+def lose_bytes_when_they_are_read(root, digest):
+    """Return what is found if the bytes are deleted just before they are read."""
+    import os
+    import sys
+    from pathlib import Path
+
+    from localreg import Registry
+
+    place = Path(root, "blobs", "sha256", digest[:2], digest[2:])
+
+    def delete(event, arguments):
+        if event == "open" and str(arguments[0]) == str(place) and place.exists():
+            place.unlink()
+
+    with Registry(root, durability="fast") as registry:
+        sys.addaudithook(delete)
+        found = registry.verify(full=True)
+    return [os.path.lexists(place), [each.text for each in found.problems]]
+
+
+@pytest.mark.parametrize(("removed", "texts"), [(True, []), (False, ["the weights are gone"])])
+def test_bytes_that_go_before_they_are_read_are_missing_if_a_model_needs_them(
+    removed, texts, registry, models, children
+):
+    digest = models[1].digest
+    if removed:
+        Model.remove(models[1], delete_weights_file=False)
+    found = children.run(lose_bytes_when_they_are_read, registry.path, digest)
+    assert found == [False, texts]
+
+
 def test_bytes_that_are_gone_are_missing_though_others_write(registry, other, models, tmp_path):
     blob(registry, models[1].digest).unlink()
     upstream = upstream_that_lacks_all(lambda: other.add(tmp_path / models[0].name, "c"))
