@@ -23,6 +23,7 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     │   └── UndoError                                  a change that cannot be undone any more
     ├── WeightsError                   (ValueError)    no local file can be given
     │   ├── NoWeightsError                             the model has no URL, or nothing is there
+    │   ├── ContestedError                             it was published twice, with other weights
     │   ├── NotAPackageError                           a package was wanted
     │   ├── ArchiveError                               an archive that is broken, or unsafe
     │   ├── DownloadError              (OSError)       a server did not give what was asked for
@@ -179,6 +180,15 @@ class WeightsError(LocalregError, ValueError):
 
 class NoWeightsError(WeightsError):
     """The model has no URL, or nothing is where its URL points."""
+
+
+class ContestedError(WeightsError):
+    """A model was published twice, with different content, in registries that did not meet.
+
+    `publications` are the ids of these events.
+    """
+
+    publications: tuple[str, ...]
 
 
 class NotAPackageError(WeightsError):

@@ -30,14 +30,14 @@ SECTIONS = {
     "Begin": "init demo env config guide",
     "Add and get weights": "add get path files",
     "Find and show models": "ls show history lineage diff",
-    "Change models": "tag untag meta alias publish archive unarchive rm restore undo",
+    "Change models": "tag untag meta alias publish archive unarchive mv rm restore undo",
     "Tasks": "task",
     "Pages": "report site compare",
     "Carry": "export backup",
     "Upkeep": "verify repair adopt gc du cache doctor",
 }
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names.split())
-OTHER_NAMES = {"list": "ls", "remove": "rm"}
+OTHER_NAMES = {"list": "ls", "remove": "rm", "rename": "mv"}
 MODULES = {"import": "import_"}  # the names of commands that no module can have
 # The arguments of Python that errors name, and what a command calls them.
 OPTIONS = {

@@ -11,7 +11,7 @@ from localreg.errors import (
     TaskNotFoundError,
 )
 from localreg.operations.finding.upstream import Found, model_row, read_each
-from localreg.store.rows import model_rows, project_rows
+from localreg.store.rows import claim_rows, model_rows, project_rows
 from localreg.values.checks import check_name, check_text, is_empty, kept_name
 from localreg.values.frozen import Frozen
 from localreg.values.ids import ID_LENGTH, new_id
@@ -102,6 +102,9 @@ def resolve_model(chain: Chain, reference: object, argument: str = "reference") 
     every reading is tried. A name means the models of the first registry that has any model of
     that name.
 
+    Registries that met may have given one number to several models. Then ``:version~origin`` names
+    one of them, by the name of the registry that it was made in, or by the first digits of its id.
+
     Args:
         reference: what was given.
         argument: the argument's name, for the error.
@@ -115,6 +118,8 @@ def resolve_model(chain: Chain, reference: object, argument: str = "reference") 
     for each, hits in read_each(chain, lambda connection: _answer(connection, text, several)):
         if hits.named:
             hint = "" if hits.ids else _hint_upstream(chain, each, text)
+            if len(hits.ids) > 1:
+                _raise_if_numbered_twice(each, text)
             return Found(each, _one("model", text, hits.ids, hint))
         for model_id in hits.ids:
             prefixed.setdefault(model_id, each)
@@ -138,12 +143,71 @@ class _Hits(Frozen):
 def _answer(connection: Connection, text: str, several: bool) -> _Hits:
     if len(text) == ID_LENGTH and model_rows.model_row(connection, text):
         return _Hits([text], named=True)
-    found = _named(connection, text, model_rows.in_line)
+    found = _named(connection, text, _newest_or_numbered) or _of_origin(connection, text)
     if found:
         return _Hits(found, named=True)
     if several and _has_line(connection, text):
         return _Hits([], named=True)
     return _Hits(_prefixed(connection, text, "model"), named=False)
+
+
+def _newest_or_numbered(
+    connection: Connection, project: str | None, name: str, version: int | None
+) -> list[str]:
+    """Return the newest version of a model, or what claims one number: that may be several."""
+    if version is not None:
+        claimants = claim_rows.claimants(connection, project or "", name, version)
+        if len(claimants) > 1:
+            return [each.id for each in claimants]
+    return model_rows.in_line(connection, project, name, version)
+
+
+def _of_origin(connection: Connection, text: str) -> list[str]:
+    """Return the models that ``name:version~origin`` means."""
+    rest, tilde, origin = text.rpartition("~")
+    if not tilde or not origin:
+        return []
+    found = [
+        each.id
+        for name, version, _ in _selectors(rest)
+        if version is not None
+        for line in _splits(name)
+        for each in claim_rows.claimants(connection, line[0] or "", line[1], version)
+        if each.here and (each.origin == origin or each.id.startswith(origin))
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _raise_if_numbered_twice(registry: OpenRegistry, text: str) -> None:
+    """Raise AmbiguousReferenceError if several models claim the number that a reference names."""
+    from localreg.values.units import moment
+
+    with registry.store.read() as connection:
+        for name, version, _ in _selectors(text):
+            for line in _splits(name) if version is not None else ():
+                found = claim_rows.claimants(connection, line[0] or "", line[1], version or 0)
+                if len(found) > 1:
+                    break
+            else:
+                continue
+            break
+        else:
+            return
+    lines = [
+        f"{_shown(text)}~{each.origin} ({each.id[:8]}, "
+        f"{f'created {moment(each.at)} UTC' if each.at else 'of unknown date'}, "
+        f"{f'sha256 {each.digest[:12]}…' if each.digest else 'no weights known'}"
+        f"{'' if each.here else ', removed or moved away'})"
+        for each in found
+    ]
+    shown_line = _shown(text.rpartition(":")[0])
+    raise AmbiguousReferenceError(
+        f"{_shown(text)!r} is the number of {len(found)} models, from registries that did not know "
+        f"of each other: {'; '.join(lines)}. Name one as here or by its id, or give one another "
+        f"number: `localreg mv {_shown(text)}~{found[-1].origin} {shown_line}`",
+        reference=_shown(text),
+        hits=tuple(each.id for each in found),
+    )
 
 
 def _hint_upstream(chain: Chain, first: OpenRegistry, text: str) -> str:
@@ -267,6 +331,9 @@ def _chain_hint(chain: Chain, text: str) -> str:
     from difflib import get_close_matches
 
     with chain.first.store.read() as connection:
+        moved = _moved_to(connection, text)
+        if moved:
+            return f". It was moved to {moved}"
         if _removed(connection, text):
             return f". It was removed; `localreg restore {_shown(text)}` brings it back"
         missing = _missing_part(connection, text)
@@ -275,6 +342,17 @@ def _chain_hint(chain: Chain, text: str) -> str:
     known = [name for _, some in read_each(chain, model_rows.some_references) for name in some]
     close = get_close_matches(text, dict.fromkeys(known), n=3, cutoff=0.6)
     return f". Did you mean {' or '.join(close)}?" if close else ""
+
+
+def _moved_to(connection: Connection, text: str) -> str | None:
+    """Return the reference of the model that had the number which a reference names."""
+    for name, version, _ in _selectors(text):
+        for line in _splits(name) if version is not None else ():
+            for each in claim_rows.claimants(connection, line[0] or "", line[1], version or 0):
+                row = None if each.here else model_rows.model_row(connection, each.id)
+                if row is not None:
+                    return row.ref
+    return None
 
 
 def ensure_project(change: Change, name: str | None) -> Project | None:

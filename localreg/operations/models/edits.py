@@ -43,11 +43,19 @@ def move(registry: OpenRegistry, model_id: str, project: object) -> None:
 
 
 def move_within(
-    change: Change, row: model_rows.ModelRow, project: Project | None, name: str
+    change: Change,
+    row: model_rows.ModelRow,
+    project: Project | None,
+    name: str,
+    version: int | None = None,
 ) -> None:
-    """Make a model the next version of another project or name, within a transaction."""
+    """Make a model a version of another project or name, within a transaction.
+
+    Args:
+        version: its number there, which no model had; None for the next one.
+    """
     drop_aliases(change, row)
-    number = next_number(change.connection, project.name if project else "", name)
+    number = version or next_number(change.connection, project.name if project else "", name)
     payload = {
         "old": line_payload(row.project, row.name, row.version),
         "new": line_payload(project, name, number),

@@ -128,6 +128,7 @@ def local_copy(
 
     Raises:
         NoWeightsError: the model has no weights, or the file of its URL does not exist.
+        ContestedError: two publications of the model differ.
         CorruptBlobError: the registry's copy is damaged, and cannot be downloaded again.
         DownloadError: the weights cannot be downloaded.
         DigestMismatchError: the bytes differ from the recorded ones.
@@ -137,9 +138,14 @@ def local_copy(
     """
     try:
         with found.registry.store.one_statement() as connection:
-            weights, package = model_rows.weights_and_package(connection, found.id)
+            served = model_rows.served(connection, found.id)
+            weights = served.weights
             listed = weights is not None and weights.tree and weights.digest
             entries = tree_rows.entries(connection, listed) if listed else None
+        if served.contested:
+            from localreg.operations.weights.contested import contested_error
+
+            raise contested_error(found)
         if weights is None or (weights.url is None and weights.digest is None):
             with found.registry.store.read() as connection:
                 require_model(connection, found.id)
@@ -152,7 +158,7 @@ def local_copy(
                     return ready
             wanted = _Part(file, archive=extract is False and file is None)
             return _package(chain, found, weights, wanted, force, verify, progress)
-        unpacks = extract or (extract is None and package) or file is not None
+        unpacks = extract or (extract is None and served.package) or file is not None
         digest: str | None
         before = None
         match plan(chain, weights, force=force, verify=verify):

@@ -6,8 +6,7 @@ whose value it replaces. Two machines that write one register without knowing of
 noticed by that, when their events meet (`judging.py`). The event that creates a model or task is
 the first writer of all its registers.
 
-Tags are no registers: each addition stands for itself. Neither are publications, removals, and
-facts about weights that only add to what is known.
+Tags are no registers: each addition stands for itself. Neither are publications and removals.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def register_of(kind: str, field: str | None, payload: Json) -> str | None:
             return DESIGN
         case "model.weights_added" | "model.weights_chosen":
             return SERVED
-        case "model.weights":
+        case "model.weights" | "model.weights_kept" | "weights.fetched":
             return f"bytes/{payload['revision']}"
         case "model.weights_uploaded":
             return f"url/{payload['revision']}"

@@ -74,3 +74,17 @@ def ambiguous(connection: Connection) -> set[int]:
         "JOIN model m ON m.project = c.project AND m.name = c.name AND m.version = c.number",
     )
     return {key for (key,) in rows}
+
+
+def was_named(connection: Connection, project: str, name: str, number: int) -> bool:
+    """Return True if a model has, or had, a version number that was not released.
+
+    Args:
+        project: name of the project; "" for none.
+    """
+    row = connection.execute(
+        "SELECT 1 FROM claim c JOIN project p ON p.pk = c.project "
+        "WHERE p.name = ? AND c.name = ? AND c.number = ? AND c.released = 0 LIMIT 1",
+        (project, name, number),
+    ).fetchone()
+    return row is not None

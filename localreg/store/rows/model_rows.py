@@ -50,7 +50,7 @@ _REVISION = {
     "pinned": or_null(DIGEST), "kept": FLAG, "uploaded": FLAG, "current": FLAG, "at": TIME,
 }  # fmt: skip
 _REVISIONS = Columns("weights", **_REVISION)
-_PACKAGES = Columns("weights", **_REVISION, of_package=FLAG)
+_SERVED = Columns("weights", **_REVISION, of_package=FLAG, contested=FLAG)
 _LINES = Columns("model", id=ID, version=COUNT, created=TIME)
 _IDS = Columns("model", id=ID)
 _AT_ONCE = 500  # parameters of a statement; SQLite takes 999 at least
@@ -180,14 +180,31 @@ def current_weights(connection: Connection, model_id: str) -> WeightsRecord | No
     return None if row is None else _weights_record(row)
 
 
-def weights_and_package(connection: Connection, model_id: str) -> tuple[WeightsRecord | None, bool]:
-    """Return the current revision, or None, and True if the model is a package."""
-    sql = f"SELECT {_WEIGHTS_COLUMNS}, m.package {_WEIGHTS_JOIN} WHERE m.id = ? AND w.current = 1"
-    rows = _PACKAGES.all(connection, sql, (model_id,), key=model_id)
+class Served(Frozen):
+    """What a local copy of a model is made of.
+
+    Attributes:
+        weights: the current revision, or None.
+        package: True if the model is a package.
+        contested: True if two publications of the model differ.
+    """
+
+    weights: WeightsRecord | None
+    package: bool
+    contested: bool
+
+
+def served(connection: Connection, model_id: str) -> Served:
+    """Return what a local copy of a model is made of; nothing if there is no such model."""
+    sql = (
+        f"SELECT {_WEIGHTS_COLUMNS}, m.package, m.contested {_WEIGHTS_JOIN} "
+        "WHERE m.id = ? AND w.current = 1"
+    )
+    rows = _SERVED.all(connection, sql, (model_id,), key=model_id)
     if not rows:
-        return None, False
-    *weights, package = rows[0]
-    return _weights_record(weights), bool(package)
+        return Served(None, False, False)
+    *weights, package, contested = rows[0]
+    return Served(_weights_record(weights), bool(package), bool(contested))
 
 
 _WEIGHTS_COLUMNS = (
