@@ -101,6 +101,7 @@ CALLS = {
     "report_transfer:join": join_reports,
     "report_transfer:has_reports": lambda c: report_transfer.has_reports(c, Owner("model", ID)),
     "carried_blobs:blobs_of": lambda c: carried_blobs.blobs_of(c, Owner("task", ID)),
+    "claim_rows:was_named": lambda c: claim_rows.was_named(c, "", "net", 1),
     "claim_rows:claimants": lambda c: claim_rows.claimants(c, "vision", "net", 1),
     "blob_rows:facts": lambda c: blob_rows.facts(c, DIGEST),
     "blob_rows:record_upstream": lambda c: blob_rows.record_upstream(c, DIGEST, 1, "/", None),
