@@ -470,6 +470,11 @@ def read_index(pieces: Iterable[bytes]) -> Iterator[Descriptor]:
                     f"{INDEX_NAME}, manifest {count}",
                     f"its mediaType must be {MANIFEST_TYPE}, not {shown(found.media_type)}",
                 )
+            if found.size > LONGEST_MANIFEST:
+                raise broken(
+                    f"manifest sha256:{found.digest[:12]}",
+                    f"it has more than {LONGEST_MANIFEST:,} bytes",
+                )
             if found.digest <= last:
                 raise broken(
                     f"{INDEX_NAME}, manifest {count}",
@@ -708,6 +713,8 @@ def _properties(pieces: Iterator[bytes], part: str, array: str) -> Iterator[tupl
         array: the name of an array; its elements are yielded one by one, with that name.
     """
     text = _Text(pieces, part)
+    if text.next() != "{":
+        raise broken(part, "it must be a JSON object")
     text.take("{")
     if text.next() == "}":
         text.take("}")
@@ -718,6 +725,8 @@ def _properties(pieces: Iterator[bytes], part: str, array: str) -> Iterator[tupl
                 raise broken(part, "it is not JSON (a name must be a text)")
             text.take(":")
             if name == array:
+                if text.next() != "[":
+                    raise broken(part, f"{name} must be a list")
                 text.take("[")
                 if text.next() != "]":
                     yield name, text.value()

@@ -6,11 +6,9 @@ import io
 import os
 
 import pytest
-from support.bundles import PACKAGE, Blobs, bytes_of, draft_of
+from support.bundles import PACKAGE, Blobs, bytes_of, content, draft_of
 
-from localreg.blobs.bundles.reading import open_bundle
 from localreg.blobs.bundles.writing import write_file, write_folder
-from localreg.values.bundle_format import EVENTS, MODEL, read_lines
 
 LARGE = {"model.pt": os.urandom(3_000_000)}
 
@@ -20,23 +18,6 @@ def blobs(tmp_path):
     folder = tmp_path / "kept"
     folder.mkdir()
     return Blobs(folder)
-
-
-def content(source, tmp_path, wanted=lambda digest, size: True):
-    """Return the files of models by path, all lines of events, and all staged files by digest."""
-    with open_bundle(source, tmp_path / "spool") as bundle:
-        files, lines = [], []
-        for _, manifest in bundle.manifests():
-            if manifest.artifact_type == MODEL:
-                files += manifest.files()
-            for layer in manifest.of_type(EVENTS):
-                lines += read_lines(bundle.read(layer), "events")
-        staged = {}
-        for each in bundle.blobs(wanted):
-            blob = each.stage(tmp_path / "staged", sync=False)
-            staged[blob.digest] = blob.path.read_bytes()
-            blob.path.unlink()
-    return files, sorted(map(str, lines)), staged
 
 
 @pytest.fixture(params=["file", "parts", "folder", "stream"])

@@ -16,8 +16,8 @@ The decisions that bind this package:
   and not by `tarfile`: its releases write some of them in different ways, and it reads far more
   kinds of entries than a bundle may have.
 - Every file is hashed while it is written: damaged bytes never become a bundle that looks whole.
-- What is read is hashed too. Bytes of the head are given out as they are read, and an error is
-  raised at the end of a layer; a file of a model is staged completely, or not at all.
+- What is read is hashed too: the head when a bundle is opened, and a file of a model while it is
+  staged. It is staged completely, or not at all.
 - Parts (``b.tar.001`` …) are slices of the tar: ``cat b.tar.*`` is the bundle.
 - The layer of a plain image is a tar of files that have known digests, but its own digest is not
   known. So its bytes are hashed in a pass of their own before they are written in a second one.

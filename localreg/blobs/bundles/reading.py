@@ -29,7 +29,6 @@ from localreg.values import bundle_format
 from localreg.values.bundle_format import (
     EMPTY_TYPE,
     INDEX_NAME,
-    LONGEST_MANIFEST,
     Descriptor,
     Manifest,
     broken,
@@ -184,6 +183,9 @@ class Bundle:
         self.record = record
         self._head, files = _divided(named.sorted())
         layout.take_head(self._head)
+        for number in range(len(self._head)):
+            for _ in self._read_head(number):
+                pass
         omitted = self._read_omitted(record, len(files))
         self.omitted = len(omitted)
         self._files = [row for row in files if find(omitted, row[:SHA256]) is None]
@@ -203,12 +205,12 @@ class Bundle:
     def read(self, layer: Descriptor) -> Iterator[bytes]:
         """Yield the bytes of a configuration, or of a layer of a record that is not a `FILE`.
 
-        Its digest is checked at the end: rely on what was read only after that.
+        Their digest was checked when the bundle was opened, and is checked again at the end.
         """
         number = find(self._head, bytes.fromhex(layer.digest))
         if number is None or size_in(self._head[number]) != layer.size:
             raise broken(f"layer sha256:{layer.digest[:12]}", "it is not a layer of a record")
-        return self._read_head(number, layer.media_type)
+        return self._read_head(number)
 
     def blobs(self, wanted: Callable[[str, int], bool]) -> Iterator[BundleBlob]:
         """Yield those files of models that are wanted; call it once.
@@ -232,9 +234,6 @@ class Bundle:
             yield BundleBlob(digest, size, pieces, self._layout.where(row))
 
     def _manifest(self, number: int, descriptor: Descriptor) -> Manifest:
-        part = f"manifest sha256:{descriptor.digest[:12]}"
-        if descriptor.size > LONGEST_MANIFEST:
-            raise broken(part, f"it has more than {LONGEST_MANIFEST:,} bytes")
         pieces: Iterable[bytes]
         if descriptor.size <= SMALL:
             data = b"".join(self._layout.manifest(number, descriptor))
@@ -249,7 +248,7 @@ class Bundle:
             raise _other_bytes("manifest", descriptor.digest, found.hexdigest(), "")
         return bundle_format.read_manifest(pieces, descriptor.digest)
 
-    def _read_head(self, number: int, media_type: str) -> Iterator[bytes]:
+    def _read_head(self, number: int) -> Iterator[bytes]:
         row = self._head[number]
         found = hashlib.sha256()
         for piece in self._layout.head(number, row):
@@ -257,7 +256,7 @@ class Bundle:
             yield piece
         digest = row[:SHA256].hex()
         if found.hexdigest() != digest:
-            raise _other_bytes(f"layer {media_type}", digest, found.hexdigest(), "")
+            raise _other_bytes("layer", digest, found.hexdigest(), "")
 
     def _read_omitted(self, record: Manifest, most: int) -> list[bytes]:
         layers = record.of_type(bundle_format.OMITTED)
@@ -270,7 +269,7 @@ class Bundle:
 
 @contextmanager
 def open_bundle(source: Path | BinaryIO, spool: Path) -> Iterator[Bundle]:
-    """Open a bundle, and check what it says of itself.
+    """Open a bundle, and check all but the files of its models.
 
     Args:
         source: a file, the first part of one, a folder, or a stream that gives bytes.
