@@ -359,7 +359,7 @@ def test_the_command(registry, model):
     assert "The same call also changed: alias prod dropped (localreg undo " in err
     code, out, _ = run_cli("-R", root, "undo")
     assert code == 0
-    assert out.startswith("Undone: moved from vision/net to vision/other (")
+    assert out.startswith("Undone: vision/net:1: moved from vision/net to vision/other (")
     assert out.endswith("Now: moved from vision/other to vision/net\n")
     code, out, _ = run_cli("-R", root, "undo", "--json")
     assert json.loads(out)["text"] == "moved from vision/other to vision/net"

@@ -10,7 +10,7 @@ from localreg.operations.models import moving, reading
 
 
 @click.command("mv")
-@click.argument("models", metavar="MODEL…", nargs=-1, required=True)
+@click.argument("models", metavar="MODEL... TARGET", nargs=-1, required=True)
 @click.option(
     "--release",
     is_flag=True,
@@ -18,15 +18,13 @@ from localreg.operations.models import moving, reading
 )
 @IN_REGISTRY
 def mv_command(models: tuple[str, ...], release: bool, directory: str | None) -> None:
-    r"""Move MODELs to the last argument, [PROJECT/]NAME[:VERSION].
+    """Move models to TARGET, which is [PROJECT/]NAME[:VERSION].
 
     Each gets the next version there. Under another project or name a model loses its aliases. A
     version that was named before is never given to another model, unless it was released.
 
-    \b
-      localreg mv vision/resnet:4 vision/resnet50
-      localreg mv vision/resnet:4~laptop vision/resnet
-      localreg mv --release vision/resnet:4
+    Where two models have one number, `localreg mv vision/resnet:4~laptop vision/resnet` gives
+    another one to the model of the registry "laptop".
     """
     with opened(directory) as chain:
         if release:
@@ -36,7 +34,7 @@ def mv_command(models: tuple[str, ...], release: bool, directory: str | None) ->
             return
         *sources, last = models
         if not sources:
-            raise click.UsageError("give one or more models, and where to move them")
+            raise click.UsageError("Name one or more models, and where to move them.")
         target = moving.parse_target(last)
         found = list(dict.fromkeys(resolve_model(chain, each) for each in sources))
         before = [reading.row(each).ref for each in found]

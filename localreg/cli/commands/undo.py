@@ -26,6 +26,7 @@ def undo_command(event: str | None, dry_run: bool, as_json: bool, directory: str
         print_json(record_json(done))
         return
     what = "Would undo" if dry_run else "Undone"
-    click.echo(f"{what}: {done.text} ({done.event_id[:8]}). Now: {done.inverse}")
+    click.echo(f"{what}: {done.of}: {done.text} ({done.event_id[:8]})")
+    click.echo(f"{'Now:':>{len(what) + 1}} {done.inverse}")
     for event_id, text in done.others:
         say(f"The same call also changed: {text} (localreg undo {event_id[:8]})")

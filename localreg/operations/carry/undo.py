@@ -40,6 +40,8 @@ class Undone(Frozen):
         by: id of the event that undid it; None if that was only tried.
         inverse: what that event says.
         subject: id of the model, task or alias.
+        of: what has that id, to be shown: "vision/resnet:2" or "task train"; of an alias the
+            project and name that it belongs to.
         others: what the same call had changed before or after, as id and text; each of these is
             undone by itself.
     """
@@ -49,6 +51,7 @@ class Undone(Frozen):
     by: str | None
     inverse: str
     subject: str
+    of: str
     others: tuple[tuple[str, str], ...] = ()
 
 
@@ -124,7 +127,19 @@ def _undone(
         for each in event_rows.of_call(connection, event.seq)
         if each.event_id != event.event_id and event.arrived is None
     ]
-    return Undone(event.event_id, describe(change), by, text, change.subject, tuple(others))
+    of = _shown_subject(connection, change)
+    return Undone(event.event_id, describe(change), by, text, change.subject, of, tuple(others))
+
+
+def _shown_subject(connection: event_rows.Connection, change: StateChange) -> str:
+    if change.kind == "alias.set":
+        project, name = change.payload["project"], change.payload["name"]
+        return f"{project}/{name}" if project else str(name)
+    model = model_rows.model_row(connection, change.subject)
+    if model is not None:
+        return model.ref
+    task = task_rows.task(connection, change.subject)
+    return change.subject[:SHOWN_DIGITS] if task is None else f"task {task.name}"
 
 
 def _inverse(registry: OpenRegistry, connection: event_rows.Connection, event: Event) -> _Inverse:

@@ -17,7 +17,7 @@ from localreg.store.events.change import Change
 from localreg.store.rows import claim_rows, project_rows
 from localreg.store.rows.claim_rows import Claimant
 from localreg.store.rows.keys import next_number
-from localreg.values.checks import check_name, check_text
+from localreg.values.checks import check_name, check_text, shown
 from localreg.values.frozen import Frozen
 from localreg.values.records import Project, line_payload, reference
 
@@ -47,6 +47,10 @@ def parse_target(text: object) -> Target:
     if not (colon and number.isascii() and number.isdigit() and len(number) < 19):
         rest, number = given, ""
     project, slash, name = rest.rpartition("/")
+    if not name:
+        raise InvalidValueError(
+            f"{shown(given)} has no name: write [PROJECT/]NAME[:VERSION]", argument="target"
+        )
     if number and int(number) == 0:
         raise InvalidValueError("versions are counted from 1, not 0", argument="target")
     return Target(
