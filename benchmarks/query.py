@@ -310,8 +310,8 @@ def _fill(connection: sqlite3.Connection, models: int, chance: random.Random) ->
         stamps[index] = next(late)
     connection.executemany(
         "INSERT INTO model (pk, id, name, project, version, framework, package, published, "
-        "archived, created, updated, birth, stamp) "
-        "VALUES (?, ?, ?, ?, ?, 'PyTorch', 0, 0, ?, ?, ?, ?, ?)",
+        "contested, archived, created, updated, birth, stamp) "
+        "VALUES (?, ?, ?, ?, ?, 'PyTorch', 0, 0, 0, ?, ?, ?, ?, ?)",
         (
             (pk, f"{chance.getrandbits(128):032x}", f"detector-{pk // NAMES:06}",
              pk // NAMES % PROJECTS + 1, pk % NAMES + 1, pk % 100 == 0, pk,
@@ -321,7 +321,7 @@ def _fill(connection: sqlite3.Connection, models: int, chance: random.Random) ->
     )  # fmt: skip
     rare = frozenset(chance.sample(range(1, models + 1), RARE))
     connection.executemany(
-        "INSERT INTO model_tag VALUES (?, ?, ?)",
+        "INSERT INTO model_tag VALUES (?, ?, ?, 1)",
         (
             (pk, tag, stamps[pk - 1])
             for pk in range(1, models + 1)

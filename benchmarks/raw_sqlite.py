@@ -57,7 +57,10 @@ def make(folder: str, *, durable: bool) -> str:
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA journal_mode = MEMORY")
     connection.executescript(f"BEGIN;\n{schema}")
+    origin = _new_id()
     connection.execute("INSERT INTO setting VALUES ('registry_id', ?)", (_new_id(),))
+    connection.execute("INSERT INTO setting VALUES ('origin', ?)", (origin,))
+    connection.execute("INSERT INTO origin VALUES (1, ?, 'here')", (origin,))
     connection.execute("INSERT INTO setting VALUES ('journal', 'wal')")
     connection.execute("COMMIT")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -89,8 +92,6 @@ class RawWriter:
 
     def __init__(self, path: str, *, durable: bool, actor: str = "me@here") -> None:
         self._connection = connect(path, durable=durable)
-        select = "SELECT value FROM setting WHERE name = 'registry_id'"
-        self._registry_id = self._connection.execute(select).fetchone()[0]
         self._connection.execute("BEGIN IMMEDIATE")  # others may start at the same time
         self._actor = self._key("actor", actor)
         self._connection.execute("COMMIT")
@@ -99,27 +100,29 @@ class RawWriter:
         """Write one model, its weights, tags and metadata, and the event that tells of them."""
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
-        seq, at = execute(
-            "SELECT coalesce(max(seq), 0), (SELECT coalesce(max(stamp), 0) FROM model) "
-            "FROM event WHERE registry_id = ?",
-            (self._registry_id,),
+        seq, at, group = execute(
+            "SELECT coalesce(max(seq), 0), (SELECT coalesce(max(stamp), 0) FROM model), "
+            "(SELECT coalesce(max(pk), 0) + 1 FROM event) FROM event WHERE origin = 1"
         ).fetchone()
-        group = seq + 1
         at = max(time.time_ns() // 1_000, at + 1)
         found = execute("SELECT pk, id FROM project WHERE name = ?", (PROJECT,)).fetchone()
         if found is None:
             seq += 1
-            found = self._new_project(seq, at)
+            found = self._new_project(seq, group, at)
         project, project_id = found
         model_id = _new_id()
         metadata = {
             key: [str(value), type(value).__name__] for key, value in sample.metadata.items()
         }
         filename = sample.url.rpartition("/")[2]
+        version = execute(
+            "SELECT coalesce(max(number), 0) + 1 FROM claim WHERE project = ? AND name = ?",
+            (project, sample.name),
+        ).fetchone()[0]
         payload = json.dumps(
             {
                 "name": sample.name, "project": {"id": project_id, "name": PROJECT},
-                "version": None, "comment": None, "framework": "PyTorch", "package": False,
+                "version": version, "comment": None, "framework": "PyTorch", "package": False,
                 "published": False, "archived": False, "task": None, "parent": None,
                 "created": at, "birth": at, "config": "", "labels": {}, "tags": sample.tags,
                 "system_tags": [], "metadata": metadata, "aliases": [],
@@ -131,32 +134,31 @@ class RawWriter:
             ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":"),
         )  # fmt: skip
         execute(
-            "INSERT INTO event (event_id, registry_id, seq, grp, stamp, at, actor, kind, v, "
-            "subject, payload) VALUES (?, ?, ?, ?, ?, ?, ?, 'model.created', 1, ?, ?)",
-            (_new_id(), self._registry_id, seq + 1, group, at, at, self._actor, model_id, payload),
+            "INSERT INTO event (event_id, origin, seq, grp, lamport, stamp, at, actor, kind, v, "
+            "subject, payload) VALUES (?, 1, ?, ?, ?, ?, ?, ?, 'model.created', 1, ?, ?)",
+            (model_id, seq + 1, group, seq + 1, at, at, self._actor, model_id, payload),
         )
-        version = execute(
-            "INSERT INTO version_counter VALUES (?, ?, 1) "
-            "ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last",
-            (project, sample.name),
-        ).fetchall()[0][0]
+        execute(
+            "INSERT INTO claim (project, name, number, model, released) VALUES (?, ?, ?, ?, 0)",
+            (project, sample.name, version, model_id),
+        )
         model = execute(
             "INSERT INTO model (id, name, project, version, framework, package, published, "
-            "archived, created, updated, birth, stamp) "
-            "VALUES (?, ?, ?, ?, 'PyTorch', 0, 0, 0, ?, ?, ?, ?)",
+            "contested, archived, created, updated, birth, stamp) "
+            "VALUES (?, ?, ?, ?, 'PyTorch', 0, 0, 0, 0, ?, ?, ?, ?)",
             (model_id, sample.name, project, version, at, at, at, at),
         ).lastrowid
         for tag in sample.tags:
             key = self._key("tag", tag)
-            execute("INSERT INTO model_tag VALUES (?, ?, ?)", (model, key, at))
+            execute("INSERT INTO model_tag VALUES (?, ?, ?, 1)", (model, key, at))
         self._connection.executemany(
             "INSERT INTO metadata VALUES (?, ?, ?, ?)",
             [(model, key, *entry) for key, entry in metadata.items()],
         )
         execute(
-            "INSERT INTO weights (model, revision, url, filename, kept, uploaded, current, at) "
-            "VALUES (?, 1, ?, ?, 0, 0, 1, ?)",
-            (model, sample.url, filename, at),
+            "INSERT INTO weights (model, id, revision, url, filename, kept, uploaded, current, "
+            "package, tree, at) VALUES (?, ?, 1, ?, ?, 0, 0, 1, 0, 0, ?)",
+            (model, model_id, sample.url, filename, at),
         )
         execute("COMMIT")
 
@@ -164,16 +166,18 @@ class RawWriter:
         """Close the connection."""
         self._connection.close()
 
-    def _new_project(self, seq: int, at: int) -> tuple[int | None, str]:
+    def _new_project(self, seq: int, group: int, at: int) -> tuple[int | None, str]:
         project_id = _new_id()
         payload = json.dumps({"name": PROJECT}, separators=(",", ":"))
         self._connection.execute(
-            "INSERT INTO event (event_id, registry_id, seq, grp, stamp, at, actor, kind, v, "
-            "subject, payload) VALUES (?, ?, ?, ?, ?, ?, ?, 'project.created', 1, ?, ?)",
-            (_new_id(), self._registry_id, seq, seq, at, at, self._actor, project_id, payload),
+            "INSERT INTO event (event_id, origin, seq, grp, lamport, stamp, at, actor, kind, v, "
+            "subject, payload) VALUES (?, 1, ?, ?, ?, ?, ?, ?, 'project.created', 1, ?, ?)",
+            (project_id, seq, group, seq, at, at, self._actor, project_id, payload),
         )
         insert = "INSERT INTO project (id, name, created) VALUES (?, ?, ?)"
-        return self._connection.execute(insert, (project_id, PROJECT, at)).lastrowid, project_id
+        key = self._connection.execute(insert, (project_id, PROJECT, at)).lastrowid
+        self._connection.execute("INSERT INTO project_id VALUES (?, ?)", (project_id, key))
+        return key, project_id
 
     def _key(self, table: str, name: str) -> int | None:
         """Return the key of a tag or an actor, made if it is new."""

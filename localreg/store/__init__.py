@@ -6,19 +6,29 @@ the tables; `rows` reads and writes single tables. The decisions that bind the p
 Events and state
 
 - Events are the source of truth. The state tables are computed from them by the folds (functions
-  that apply one event each), so the tables can be emptied and computed again (`fold.refold`).
+  that apply one event each), so the tables can be emptied and computed again (`refolding.refold`).
   An operation calls `Change.record`, which writes an event and applies it in the same transaction;
   nothing else writes state.
+- Registries go their own ways and meet again. So each event names the one whose value it replaces
+  (`registers.py`), and carries a Lamport clock. The events of one model, task, project or alias are
+  a unit. When others arrive (`arriving.py`), each touched unit is put in one order, judged
+  (`judging.py`) and folded again (`refolding.py`); no unit reads another one. An event that is made
+  here is the last of its unit in every order, so it is applied at once, with the same result.
+- Times, origins and numbers of events never order the fold: clocks are wrong now and then, and a
+  copied registry counts on with the same numbers.
 - These facts are local and have no events: real URLs and places (`private_url`, `task_place`),
   what a URL served (`url`), what is on this disk (the columns of `blob`, `known_file`), and
   reported values.
 - The payload of an event has old and new values, and names others by id or digest. A URL with a
   secret, or a path of this machine, goes to `private_url`, where the fold finds it. It stays there
   when its model is removed, so that `restore` is complete.
-- Weights are revisions of their model. `model.weights_added` and `model.weights_chosen` say which
-  revision is current, and if the model was a package before; going back reads that from the log.
-- Version numbers come from `version_counter` and are never used again. Revision numbers are not
-  reused either: only the oldest revisions are dropped.
+- Weights are revisions of their model, named by the event that added them. Which one is current is
+  a register of its own; the number of a revision is for people.
+- Who makes or moves a model writes its version number: 1 more than every number that was ever named
+  for this project and name. `claim` has them all. A number that two registries gave is ambiguous,
+  and an error, until one of the models gets another number.
+- A project is its name; registries may have given it several ids.
+- An alias holds an id. It is the target only while that model is there, in that project and name.
 - `tombstone` keeps project, name and version of removed models for `restore`.
 - `task_design` is for tasks what `design` is for models.
 
