@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localreg.blobs.blob_files import damaged
+from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import open_found
 
 TYPE_CHECKING = False
@@ -34,11 +35,12 @@ def sound_pieces(path: Path, digest: str, size: int) -> Iterator[memoryview]:
     """
     found = hashlib.sha256()
     done = 0
-    try:
-        reader = open_found(path)
-    except FileNotFoundError:
-        raise damaged(digest, path, "is missing") from None
-    with reader:
+    with disk_errors("reading weights", path):
+        try:
+            reader = open_found(path)
+        except FileNotFoundError:
+            raise damaged(digest, path, "is missing") from None
+    with disk_errors("reading weights", path), reader:
         for piece in _hashed(reader, size, found):
             done += len(piece)
             if done > size:

@@ -5,22 +5,36 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 
+from localreg.errors import BundleError
+
 SHA256 = 32  # bytes
+MOST = 4_000_000  # rows; they take 400 MB
 
 
 class DigestList:
-    """Rows of bytes that begin with a digest; equal rows are kept once, however many are added."""
+    """Rows of bytes that begin with a digest; equal rows are kept once, however many are added.
 
-    def __init__(self) -> None:
+    Args:
+        most: the most rows that differ; what a stranger wrote must not take all memory.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
         self._rows: list[bytes] = []
-        self._compact = 65_536  # rows
+        self._most = most
+        self._compact = min(65_536, most + 1)  # rows
 
     def add(self, row: bytes) -> None:
-        """Add a row: 32 bytes of a digest, and what belongs to it."""
+        """Add a row: 32 bytes of a digest, and what belongs to it.
+
+        Raises:
+            BundleError: there are too many.
+        """
         self._rows.append(row)
         if len(self._rows) >= self._compact:
             self._sort()
-            self._compact = max(self._compact, 2 * len(self._rows))
+            if len(self._rows) > self._most:
+                raise too_many(self._most)
+            self._compact = max(self._compact, min(2 * len(self._rows), self._most + 1))
 
     def sorted(self) -> list[bytes]:
         """Return all rows, sorted."""
@@ -36,6 +50,15 @@ class DigestList:
                 self._rows[kept] = last = row
                 kept += 1
         del self._rows[kept:]
+
+
+def too_many(most: int) -> BundleError:
+    """Return the error for a bundle of too many files."""
+    return BundleError(
+        f"a bundle has at most {most:,} files, those of its records included, and this one would "
+        "have more; export fewer models at a time",
+        part="manifests",
+    )
 
 
 def find(rows: list[bytes], digest: bytes) -> int | None:

@@ -8,11 +8,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from localreg.blobs.bundles.blob_bytes import sound_pieces
-from localreg.blobs.bundles.digests import SHA256, DigestList, find, grouped
+from localreg.blobs.bundles.digests import MOST, SHA256, DigestList, find, grouped, too_many
 from localreg.blobs.bundles.image_layer import ImageLayer, image_layer
 from localreg.blobs.bundles.tar_entries import end, entry_size
+from localreg.errors import InvalidValueError
 from localreg.values import bundle_format
-from localreg.values.bundle_format import Descriptor, Manifest, ModelFacts
+from localreg.values.bundle_format import (
+    EMPTY,
+    LONGEST_MANIFEST,
+    MOST_LAYERS,
+    MOST_MANIFESTS,
+    Descriptor,
+    Manifest,
+    ModelFacts,
+)
 from localreg.values.frozen import Frozen
 from localreg.values.manifest import PackageFile
 
@@ -137,7 +146,7 @@ class Draft:
             if self._has_record:
                 raise ValueError("a bundle has one record of its own")
             self._has_record = True
-            omitted = [row[:SHA256] for row in self._omitted.sorted()]
+            omitted = self._omitted_files()
             if omitted:
                 whole.append(self.add_layer(bundle_format.OMITTED, omitted))
         return self._add(bundle_format.record_manifest(whole, subject, model), None)
@@ -149,8 +158,26 @@ class Draft:
         """
         self._omitted.add(bytes.fromhex(digest))
 
+    def _omitted_files(self) -> list[bytes]:
+        """Return those of the omitted digests that are in no other way in the bundle."""
+        head, files = self._head.sorted(), self._files.sorted()
+        return [
+            each
+            for each in self._omitted.sorted()
+            if find(files, each) is not None
+            and find(head, each) is None
+            and each.hex() != EMPTY.digest
+        ]
+
     def _add(self, manifest: Manifest, ref: str | None) -> Descriptor:
         data = manifest.encoded()
+        if len(manifest.layers) > MOST_LAYERS or len(data) > LONGEST_MANIFEST:
+            raise InvalidValueError(
+                f"a manifest has at most {MOST_LAYERS:,} files and {LONGEST_MANIFEST:,} bytes; "
+                f"{ref or 'the record of a model or of all tasks'} has {len(manifest.layers):,} "
+                f"files, and its manifest {len(data):,} bytes",
+                argument="models",
+            )
         digest = hashlib.sha256(data)
         found = bundle_format.descriptor_of_manifest(manifest, digest.hexdigest(), len(data), ref)
         listed = bundle_format.canonical_json(found.encoded())
@@ -169,13 +196,15 @@ class Draft:
         # The configuration of records.
         self.add_layer(bundle_format.EMPTY_TYPE, [bundle_format.EMPTY_JSON])
         head = [group[0] for group in grouped(self._head.sorted())]
-        omitted = self._omitted.sorted()
+        omitted = self._omitted_files()
         files = [
             row
             for row in self._files.sorted()
             if find(omitted, row[:SHA256]) is None and find(head, row[:SHA256]) is None
         ]
         manifests = [group[0] for group in grouped(self._manifests.sorted())]
+        if len(manifests) > MOST_MANIFESTS or len(head) + len(files) > MOST:
+            raise too_many(MOST)
         return Contents(self._spool, manifests, head, files, self._images)
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from localreg.errors import BundleError
+from localreg.errors import BundleError, InvalidValueError
 from localreg.filesystem.plain_files import changed, open_plain, status_of
 from localreg.values.bundle_format import broken
 from localreg.values.paths import printable_path
@@ -213,6 +213,11 @@ class StreamBytes:
     def _pieces(self, size: int) -> Iterator[bytes]:
         while size > 0:
             piece = self._stream.read(min(size, PIECE))
+            if not isinstance(piece, (bytes, bytearray, type(None))):
+                raise InvalidValueError(
+                    f"the stream gives {type(piece).__name__}, not bytes; open it in binary mode",
+                    argument="source",
+                )
             if not piece:
                 raise broken("tar", f"the stream is cut short after {self._place:,} bytes")
             self._place += len(piece)

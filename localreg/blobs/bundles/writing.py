@@ -14,8 +14,8 @@ from pathlib import Path
 from localreg.blobs.bundles.drafting import Contents
 from localreg.blobs.bundles.parts import part_paths
 from localreg.blobs.bundles.tar_entries import end, header, padding
-from localreg.blobs.staging.staging import check_room
-from localreg.errors import PathExistsError
+from localreg.blobs.staging.staging import FAT_LIMIT, check_room, check_size_allowed
+from localreg.errors import PathExistsError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import replacing_plain
 from localreg.filesystem.syncing import EarlySync, sync, sync_folder, sync_tree
@@ -73,7 +73,7 @@ def write_file(
         check_room(path.parent, total)
         # The last part gets its name first: a bundle without its first part is not read.
         temporaries = [stack.enter_context(replacing_plain(each, argument)) for each in paths]
-        with _Files(temporaries, split) as files:
+        with _Files(temporaries, split, total) as files:
             _write_tar(contents, find, files, progress, total)
     sync_folder(path.parent)
     return paths
@@ -141,7 +141,9 @@ def write_folder(
                     writer.flush()
                     early.wrote_all()
             sync_tree(temporary)
-            temporary.replace(folder)
+            if folder.exists():  # it is empty, and not every system replaces a folder
+                folder.rmdir()
+            temporary.rename(folder)
         except BaseException:
             remove_tree(temporary)
             raise
@@ -191,6 +193,17 @@ def _write_pieces(path: Path, pieces: Iterator[bytes]) -> None:
             writer.write(piece)
 
 
+def _check_size_allowed(writer: BinaryIO, size: int) -> None:
+    try:
+        check_size_allowed(Path(writer.name), writer, size)
+    except OSError as error:
+        raise StorageError(
+            f"the bundle has {size:,} bytes, and the file system of {Path(writer.name).parent} "
+            "allows no file that large (FAT allows at most 4 GiB); write parts of it: split",
+            path=writer.name,
+        ) from error
+
+
 class _Stream:
     """Writes to a stream, also to one that takes a part of what it is given."""
 
@@ -206,8 +219,9 @@ class _Stream:
 class _Files:
     """Writes one file, or one after the other; each has at most so many bytes."""
 
-    def __init__(self, paths: list[Path], most: int | None) -> None:
+    def __init__(self, paths: list[Path], most: int | None, total: int) -> None:
         self._paths = iter(paths)
+        self._size = min(total, most or total)
         self._most = most
         self._done = 0
         self._open: tuple[BinaryIO, EarlySync] | None = None
@@ -219,6 +233,8 @@ class _Files:
                 self._close()
                 writer = open(next(self._paths), "xb", BUFFER)  # noqa: SIM115  (by _close)
                 self._open = writer, EarlySync(writer.fileno())
+                if self._size > FAT_LIMIT:
+                    _check_size_allowed(writer, self._size)
                 self._done = 0
             writer, early = self._open
             piece = rest if self._most is None else rest[: self._most - self._done]

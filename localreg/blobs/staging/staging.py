@@ -186,7 +186,7 @@ def _write_and_hash(
                 progress(written, size)
 
         if size is not None and size > FAT_LIMIT:
-            _check_size_allowed(target, writer, size)
+            check_size_allowed(target, writer, size)
         write(writer, report)
         # Before it is synced, so that this is on disk too.
         make_readonly(writer.fileno(), target, group)
@@ -196,7 +196,7 @@ def _write_and_hash(
     return StagedBlob(sha256, done, target)
 
 
-def _check_size_allowed(path: Path, writer: BinaryIO, size: int) -> None:
+def check_size_allowed(path: Path, writer: BinaryIO, size: int) -> None:
     """Raise EFBIG now, not after 4 GiB are copied, if the file system cannot hold such a file.
 
     Linux refuses to seek beyond the largest file. Nothing is written for this check.
