@@ -1,4 +1,4 @@
-"""P18, P19, P25: a broken bundle is an error that names the fault, and leaves nothing."""
+"""P18, P19, P25, P32: a broken bundle is an error that names the fault, and leaves nothing."""
 
 from __future__ import annotations
 
