@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import shutil
 
 import pytest
@@ -188,7 +189,26 @@ def test_a_number_of_two_models_is_shown_with_both(met):
         found = json.loads(run("show", model_id, "--json")[1])["ambiguous"]
         assert {each["id"] for each in found} == {one, two}
         assert all(each["here"] for each in found)
+        command = re.search(r"`localreg (mv [^`]+)`", shown)[1]
+        assert f"localreg {command}" in html
     assert "2 models are ambiguous: their pages say what to do." in page(root, "index.html")
+    assert run(*shlex.split(command))[0] == 0
+    for model_id in (one, two):
+        assert "ambiguous" not in run("show", model_id)[1]
+    assert "ambiguous" not in page(root, "index.html")
+
+
+def test_a_number_of_a_removed_model_can_be_released(met):
+    root = met(another("ours"), another("theirs"))
+    with Registry(root) as registry:
+        one, two = [each for each in registry.models() if each.version == 2]
+        InputModel.remove(two, force=True)
+    shown = run("show", one.id)[1]
+    assert f"{two.id}: " in shown
+    assert "removed or moved" in shown
+    command = re.search(r"`localreg (mv --release [^`]+)`", shown)[1]
+    assert run(*shlex.split(command))[0] == 0
+    assert "ambiguous" not in run("show", one.id)[1]
 
 
 def test_a_task_shows_changes_that_are_not_in_effect(tmp_path, monkeypatch):

@@ -24,6 +24,7 @@ from localreg.operations.models.conflicts import (
     conflicts,
     contested_text,
     publication_text,
+    settling_command,
 )
 from localreg.operations.models.details import Details, model_details, where_text
 from localreg.registry import Chain, OpenRegistry
@@ -126,7 +127,9 @@ def _ambiguous(record: ModelRecord, found: Conflicts) -> str:
     if not found.claimants:
         return ""
     sides = map(claimant_text, found.claimants)
-    return "\n".join([ambiguous_text(record.ref, found), *sides])
+    command = settling_command(record.ref, found)
+    text = ambiguous_text(record.ref, found)
+    return "\n".join([f"{text}: `{command}`", *sides])
 
 
 def _weights(registry: OpenRegistry, details: Details) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from localreg.operations.finding.references import require_model
 from localreg.registry import OpenRegistry
 from localreg.store.events.refolding import publications
@@ -92,8 +94,20 @@ def ambiguous_text(ref: str, found: Conflicts) -> str:
     """Return what is wrong with a version number that several models claim, and what to do."""
     return (
         f"{len(found.claimants)} models have the number of {ref}, from registries that did not "
-        "know of each other. Name one by its id"
+        "know of each other. Name one by its id, or settle it"
     )
+
+
+def settling_command(ref: str, found: Conflicts) -> str:
+    """Return the command after which one model less claims a number.
+
+    The last model gets the next number; or the number of one that is gone is released.
+    """
+    here = [each.id for each in found.claimants if each.here]
+    if len(here) > 1:
+        return f"localreg mv {here[-1]} {quote(ref.rpartition(':')[0])}"
+    gone = [each.id for each in found.claimants if not each.here]
+    return f"localreg mv --release {quote(f'{ref}~{gone[-1][:8]}')}"
 
 
 def publication_text(publication: Publication) -> str:

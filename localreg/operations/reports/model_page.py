@@ -14,6 +14,7 @@ from localreg.operations.models.conflicts import (
     conflicts,
     contested_text,
     publication_text,
+    settling_command,
 )
 from localreg.operations.models.details import where_text
 from localreg.operations.models.history import HistoryEntry, history
@@ -116,7 +117,12 @@ def _conflicts(found: Conflicts, record: ModelRecord, site: Site) -> Iterator[Co
             )
             for each in found.claimants
         )
-        yield Conflict("ambiguous", ambiguous_text(record.ref, found), sides)
+        yield Conflict(
+            "ambiguous",
+            ambiguous_text(record.ref, found),
+            sides,
+            settling_command(record.ref, found),
+        )
 
 
 def _states(record: ModelRecord) -> tuple[str, ...]:
