@@ -7,6 +7,7 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     │   ├── TagFilterError                             a malformed list of tags in a query
     │   ├── InvalidURLError                            a weights URL that cannot be used
     │   ├── ConfigTextError                            a configuration that cannot be read
+    │   ├── InvalidEventError                          an event from elsewhere that is malformed
     │   ├── NoTaskError                                a task is needed, and none is current
     │   └── EmptyModelError                            InputModel.empty() has nothing stored
     ├── NotFoundError                  (LookupError, ValueError)
@@ -17,6 +18,7 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     ├── AmbiguousReferenceError        (LookupError, ValueError)   one reference, several models
     ├── ConflictError                  (ValueError)    what is there already forbids it
     │   ├── PathExistsError            (OSError)       something is where a new file should be
+    │   ├── EventConflictError                         two registries disagree about an event
     │   ├── AliasConflictError                         an alias points elsewhere than expected
     │   ├── PublishedError                             a published model's weights are fixed
     │   ├── ModelInUseError                            a removal that would break a task
@@ -100,6 +102,12 @@ class ConfigTextError(InvalidValueError):
     """A configuration cannot be read as a dict, or a dict cannot be stored as text."""
 
 
+class InvalidEventError(InvalidValueError):
+    """An event that came from another registry is malformed; `event_id` is its id."""
+
+    event_id: str
+
+
 class NoTaskError(InvalidValueError):
     """An output model belongs to a task; none was given, and none is current."""
 
@@ -151,6 +159,12 @@ class PathExistsError(ConflictError, OSError):
     """Something exists where a new file or folder should be written; `path` says where."""
 
     path: str
+
+
+class EventConflictError(ConflictError):
+    """An event that came is here with other content, or in another order; `event_id` is its id."""
+
+    event_id: str
 
 
 class AliasConflictError(ConflictError):

@@ -109,6 +109,15 @@ class Change:
             writer_rows.set_writers(self.connection, subject, register, [*kept, event_id])
         return stamp
 
+    def took_in(self, event_id: str) -> None:
+        """Note that events of other registries were written; the next one is made after them.
+
+        Args:
+            event_id: of the last one.
+        """
+        self.last_event = event_id
+        self._stamps.clear()
+
     def stamp(self, subject: str) -> int:
         """Return the stamp of all changes of `subject` in this transaction."""
         if not self._stamps:

@@ -1,0 +1,454 @@
+"""Take in events that other registries made: by import and merge.
+
+They are checked, inserted in the order in which they come, and every unit that they touch is folded
+again. So the same events give the same tables, in whatever order and however often they come. What
+is different afterwards is returned: it is computed from the touched units before and after.
+
+All of it is in one transaction, and events are read in batches, so the memory does not grow with
+the number of events, apart from the ids of what they touch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from localreg.errors import EventConflictError
+from localreg.store.events.change import Change
+from localreg.store.events.fold import KINDS
+from localreg.store.events.judging import KEPT, LOST, Judged
+from localreg.store.events.refolding import empty, fold_unit, units
+from localreg.store.events.registers import SERVED, register_of
+from localreg.store.events.shapes import checked_text
+from localreg.store.rows import arriving_rows, logged_rows, origin_rows
+from localreg.store.rows.arriving_rows import Number, UnitState
+from localreg.store.rows.event_rows import Logged
+from localreg.values.arrivals import (
+    AliasMoved,
+    Ambiguous,
+    Arrival,
+    Claimed,
+    Contested,
+    InEffect,
+    Lost,
+    NumberChanged,
+    Side,
+    Waiting,
+    WeightsKept,
+    line_text,
+    part_name,
+    shown_name,
+    value_text,
+)
+from localreg.values.records import LoggedEvent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.values.arrivals import Difference
+
+_AT_ONCE = 1_000  # events in memory
+_REMOVING = frozenset({"model.removed", "model.restored"})
+_CONTENT = frozenset(
+    {"model.design", "model.weights", "model.weights_chosen", "model.weights_dropped"}
+)
+
+
+def take_in(
+    change: Change,
+    events: Iterable[LoggedEvent],
+    origins: Mapping[str, str],
+    *,
+    same_order: bool = False,
+) -> Arrival:
+    """Take in events of other registries, in an open write transaction.
+
+    Events that are here already are skipped. If one has the registry's own origin, and is not here,
+    the registry was copied or restored: it gets another origin for its next events.
+
+    Args:
+        change: the transaction. After an error it must be rolled back.
+        events: whole units are best: events of a model that did not come wait for it.
+        origins: the names of the registries that made them, by id.
+        same_order: refuse events that another remote has ordered. Otherwise they come without
+            their places.
+
+    Raises:
+        InvalidEventError: an event is malformed.
+        EventConflictError: an event is here with other content, or in another order.
+    """
+    change.finish()
+    taking = _Taking(change, origins, same_order=same_order)
+    for batch in _batches(events):
+        taking.insert(batch)
+    return taking.fold()
+
+
+def _batches(events: Iterable[LoggedEvent]) -> Iterator[list[LoggedEvent]]:
+    rest = iter(events)
+    while batch := list(islice(rest, _AT_ONCE)):
+        yield batch
+
+
+class _Taking:
+    """One arrival, while it is taken in."""
+
+    def __init__(self, change: Change, origins: Mapping[str, str], *, same_order: bool) -> None:
+        self._change = change
+        self._connection = change.connection
+        self._names = origins
+        self._same_order = same_order
+        self._before = arriving_rows.last_key(self._connection)
+        self._own = origin_rows.own(self._connection)
+        self._remote = arriving_rows.remote(self._connection)
+        self._origins: dict[str, int] = {}
+        self._names_by_id: dict[str, str] = {}
+        self._moved: dict[str, None] = {}  # subjects of events that got a position
+        self._events = 0
+        self._copied = False
+        self._blobs: set[str] = set()
+        self._models: list[str] = []
+        self._tasks: list[str] = []
+        self._differences: list[Difference] = []
+        # Version numbers whose claims changed, with the models that began and ceased to claim them.
+        self._numbers: dict[Number, tuple[set[str], set[str]]] = {}
+        self._released: dict[tuple[Number, str], Side] = {}
+
+    def insert(self, events: Sequence[LoggedEvent]) -> None:
+        """Check events, and insert those that are not here."""
+        connection, at = self._connection, self._change.at
+        texts = [checked_text(event) for event in events]
+        known = arriving_rows.known_events(connection, (event.event_id for event in events))
+        actors = arriving_rows.actor_keys(connection, (event.actor for event in events))
+        rows: list[tuple[object, ...]] = []
+        positions: list[tuple[object, ...]] = []
+        fresh: dict[str, tuple[object, ...]] = {}
+        for event, text in zip(events, texts, strict=True):
+            remote, position = self._place(event)
+            content = (
+                event.origin, event.seq, event.lamport, event.stamp, event.at, event.actor,
+                event.kind, event.v, event.subject, event.field, text,
+            )  # fmt: skip
+            here = known.get(event.event_id)
+            if here is not None:
+                pk, its_remote, its_position, *rest = here
+                self._check_same(event, content, tuple(rest))
+                if position is not None and its_position is None:
+                    positions.append((remote, position, at, pk))
+                    self._moved[event.subject] = None
+                elif position is not None and (its_remote, its_position) != (remote, position):
+                    raise _other_order(event)
+            elif event.event_id in fresh:
+                self._check_same(event, content, fresh[event.event_id])
+            else:
+                fresh[event.event_id] = content
+                origin = self._origin(event.origin)
+                self._copied = self._copied or origin == self._own
+                rows.append(
+                    (event.event_id, origin, event.seq, self._before + 1, event.lamport,
+                     event.stamp, event.at, actors[event.actor], event.kind, event.v,
+                     event.subject, event.field, text, at, remote, position,
+                     None if position is None else at)
+                )  # fmt: skip
+        arriving_rows.insert(connection, rows)
+        if positions:
+            arriving_rows.set_positions(connection, positions)
+        self._events += len(rows)
+        if rows:
+            self._change.took_in(str(rows[-1][0]))
+
+    def _check_same(
+        self, event: LoggedEvent, content: tuple[object, ...], here: tuple[object, ...]
+    ) -> None:
+        if content != here:
+            raise EventConflictError(
+                f"event {event.event_id} ({shown_name(event.kind)}) is here with other content, "
+                "so one of the two registries was forged or damaged. Nothing was taken; look with "
+                "`localreg verify` in both",
+                event_id=event.event_id,
+            )
+
+    def _place(self, event: LoggedEvent) -> tuple[str | None, int | None]:
+        """Return remote and position of an event, as they are kept here."""
+        if event.position is None:
+            return None, None
+        if self._remote is None:
+            self._remote = event.remote
+        if event.remote != self._remote:
+            if self._same_order:
+                raise _other_order(event)
+            return None, None
+        return event.remote, event.position
+
+    def _origin(self, origin: str) -> int:
+        key = self._origins.get(origin)
+        if key is None:
+            name = self._names.get(origin)
+            sound = type(name) is str and 0 < len(name) <= 200 and name.isprintable()
+            key = origin_rows.key(self._connection, origin, str(name) if sound else origin[:8])
+            self._origins[origin] = key
+        return key
+
+    def fold(self) -> Arrival:
+        """Fold all touched units again; return what came and what is different."""
+        connection = self._connection
+        if self._copied:
+            origin_rows.mint(connection, origin_rows.name_of(connection, self._own))
+        subjects = arriving_rows.subjects_after(connection, self._before)
+        if self._moved:
+            there = set(subjects)
+            subjects += [each for each in self._moved if each not in there]
+        self._names_by_id = logged_rows.origins(connection)
+        for subject, logged in units(connection, subjects):
+            self._fold_unit(subject, logged)
+        for number, (begun, ceased) in self._numbers.items():
+            self._compare_number(number, begun, ceased)
+        return Arrival(
+            events=self._events,
+            subjects=tuple(subjects),
+            models=tuple(self._models),
+            tasks=tuple(self._tasks),
+            blobs=frozenset(self._blobs),
+            differences=tuple(self._differences),
+        )
+
+    def _fold_unit(self, subject: str, logged: Sequence[Logged]) -> None:
+        connection = self._connection
+        new = {each.event.event_id for each in logged if each.pk > self._before}
+        for each in logged:
+            if each.event.event_id in new:
+                self._blobs.update(_digests(each.event))
+        if len(new) == len(logged):
+            judged = fold_unit(connection, subject, logged)
+            self._note_new(subject, logged, judged)
+            return
+        alias = _alias_of(logged)
+        target = None if alias is None else arriving_rows.alias_of(connection, *alias)
+        before = arriving_rows.state_of(connection, subject)
+        empty(connection, subject)
+        judged = fold_unit(connection, subject, logged)
+        after = arriving_rows.state_of(connection, subject)
+        unit = _Unit(self, subject, logged, judged, new, after.ref)
+        if subject in new and after.ref is not None:
+            self._models.append(after.ref)
+        elif subject in new and any(each.event.kind == "task.created" for each in logged):
+            self._tasks.append(subject)
+        self._differences += unit.outcomes()
+        if alias is not None and target is not None:
+            self._compare_alias(alias, target)
+        if judged.contested and (not before.contested or new.intersection(judged.publications)):
+            self._differences.append(unit.contested())
+        self._note_claims(subject, before, after, unit)
+        waiting = unit.waiting()
+        if waiting is not None:
+            self._differences.append(waiting)
+
+    def _note_new(self, subject: str, logged: Sequence[Logged], judged: Judged) -> None:
+        """Note a model, task or alias of which nothing was here."""
+        if not judged.begun:
+            return
+        kinds = {each.event.kind for each in logged}
+        if "task.created" in kinds:
+            self._tasks.append(subject)
+        elif "model.created" in kinds:
+            ref = arriving_rows.state_of(self._connection, subject).ref
+            if ref is not None:
+                self._models.append(ref)
+            for number in arriving_rows.shared_claims(self._connection, subject):
+                self._numbers.setdefault(number, (set(), set()))[0].add(subject)
+            if judged.contested:
+                new = {each.event.event_id for each in logged}
+                unit = _Unit(self, subject, logged, judged, new, ref)
+                self._differences.append(unit.contested())
+
+    def _note_claims(self, subject: str, before: UnitState, after: UnitState, unit: _Unit) -> None:
+        for number in sorted(after.claims - before.claims):
+            self._numbers.setdefault(number, (set(), set()))[0].add(subject)
+        for number in sorted(before.claims - after.claims):
+            self._numbers.setdefault(number, (set(), set()))[1].add(subject)
+            side = unit.releasing()
+            if side is not None:
+                self._released[number, subject] = side
+
+    def _compare_number(self, number: Number, begun: set[str], ceased: set[str]) -> None:
+        """Note that a version number is ambiguous now, or that of another model."""
+        found = arriving_rows.claimants(self._connection, number)
+        claims = tuple(Claimed(*each) for each in found)
+        now = {each.model for each in claims}
+        before = (now - begun) | ceased
+        ref = arriving_rows.number_text(self._connection, number)
+        if len(now) > 1 and now != before:
+            self._differences.append(Ambiguous(ref, claims))
+        elif len(now) == len(before) == 1 and now != before:
+            (old,) = before
+            name, at = self._made(old)
+            by = self._released.get((number, old))
+            self._differences.append(NumberChanged(ref, Claimed(old, name, at), claims[0], by))
+
+    def _made(self, model_id: str) -> tuple[str, int | None]:
+        """Return in which registry a model was made, and when."""
+        row = arriving_rows.known_events(self._connection, [model_id]).get(model_id)
+        return ("", None) if row is None else (self.origin_name(row[3]), row[7])
+
+    def _compare_alias(self, alias: tuple[str, str, str], old: str) -> None:
+        new = arriving_rows.alias_of(self._connection, *alias)
+        if new != old:
+            name = _alias_name(alias)
+            to = None if new is None else self.ref(new)
+            self._differences.append(AliasMoved(name, self.ref(old), to))
+
+    def ref(self, model_id: str) -> str:
+        """Return the reference of a model, or its first digits if it is not here."""
+        return arriving_rows.state_of(self._connection, model_id).ref or model_id[:8]
+
+    def origin_name(self, origin: str) -> str:
+        """Return the name of an origin."""
+        return self._names_by_id.get(origin, origin[:8])
+
+
+class _Unit:
+    """A unit of which something was here, after it was folded again: what is different in it."""
+
+    def __init__(
+        self,
+        taking: _Taking,
+        subject: str,
+        logged: Sequence[Logged],
+        judged: Judged,
+        new: set[str],
+        ref: str | None,
+    ) -> None:
+        self._taking = taking
+        self._subject = subject
+        self._logged = logged
+        self._judged = judged
+        self._new = new
+        self._by_id = {each.event.event_id: each for each in logged}
+        self._ref = ref or self._name_of_task() or subject[:8]
+
+    def outcomes(self) -> list[Difference]:
+        """Return the changes whose outcome is another one than before, or which came and lost."""
+        found: list[Difference] = []
+        for each, outcome in zip(self._logged, self._judged.outcomes, strict=True):
+            event = each.event
+            new = event.event_id in self._new
+            if (outcome == each.outcome and not new) or _is_silent(event):
+                continue
+            if outcome == LOST:
+                found.append(Lost(self._part(event), self._side(each), self._winner(event)))
+            elif outcome == KEPT:
+                found.append(WeightsKept(self._ref, self._side(each)))
+            elif each.outcome == LOST and not new:
+                found.append(InEffect(self._part(event), self._side(each)))
+        return found
+
+    def contested(self) -> Contested:
+        """Return the difference that the model was published with different content."""
+        sides = [self._side(self._by_id[each]) for each in self._judged.publications]
+        return Contested(self._ref, tuple(sides))
+
+    def waiting(self) -> Waiting | None:
+        """Return how many changes came of a model that is removed."""
+        if not self._judged.removed:
+            return None
+        count = sum(
+            each.event.event_id in self._new
+            and each.event.kind not in _REMOVING
+            and (each.event.kind, each.event.v) in KINDS
+            for each in self._logged
+        )
+        return Waiting(self._ref, count) if count else None
+
+    def releasing(self) -> Side | None:
+        """Return the last new event that released a number."""
+        for each in reversed(self._logged):
+            if each.event.event_id in self._new and each.event.kind in (
+                "model.renumbered",
+                "model.released",
+            ):
+                return self._side(each)
+        return None
+
+    def _winner(self, event: LoggedEvent) -> Side | None:
+        """Return the event whose value the register has that another one did not get."""
+        judged = self._judged
+        if event.kind in _CONTENT and judged.publications:
+            winner = judged.publications[0]
+        else:
+            register = register_of(event.kind, event.field, event.payload)
+            if event.kind == "model.weights_dropped":
+                register = SERVED
+            winner = judged.writers.get(register or "", (self._subject,))[-1]
+        found = self._by_id.get(winner)
+        return None if found is None or found.event is event else self._side(found)
+
+    def _side(self, logged: Logged) -> Side:
+        event = logged.event
+        value = value_text(event)
+        if event.kind == "alias.set":
+            new = event.payload["new"]
+            value = "none" if new is None else self._taking.ref(new)
+        origin = self._taking.origin_name(event.origin)
+        return Side(event.event_id, event.actor, origin, logged.own, event.at, value)
+
+    def _part(self, event: LoggedEvent) -> str:
+        """Return what an event changes, for people."""
+        if event.kind == "alias.set":
+            alias = _alias_of([self._by_id[event.event_id]])
+            assert alias is not None
+            return _alias_name(alias)
+        return f"{self._ref} {part_name(event)}"
+
+    def _name_of_task(self) -> str | None:
+        created = self._by_id.get(self._subject)
+        if created is None or created.event.kind not in ("task.created", "model.created"):
+            return None
+        if created.event.kind == "model.created":  # nothing of it is here
+            return line_text(created.event.payload)
+        return f"task {shown_name(created.event.payload['name'])}"
+
+
+def _is_silent(event: LoggedEvent) -> bool:
+    """Return True if no decision of anybody is lost together with an event."""
+    return event.kind == "weights.fetched" or bool(event.payload.get("concluded"))
+
+
+def _alias_of(logged: Sequence[Logged]) -> tuple[str, str, str] | None:
+    """Return project, name and alias, if a unit is one."""
+    for each in logged:
+        event = each.event
+        if event.kind == "alias.set" and event.v == 1:
+            return event.payload["project"], event.payload["name"], str(event.field)
+    return None
+
+
+def _alias_name(alias: tuple[str, str, str]) -> str:
+    project, name, text = alias
+    return shown_name(f"{project}/{name}@{text}" if project else f"{name}@{text}")
+
+
+def _digests(event: LoggedEvent) -> Iterator[str]:
+    """Yield the digests of the blobs that an event names."""
+    if event.v != 1:
+        return
+    payload = event.payload
+    match event.kind:
+        case "model.created":
+            found = [each["digest"] for each in payload["weights"]]
+        case "model.weights_added" | "task.artifact":
+            found = [payload["new"]["digest"]] if payload["new"] else []
+        case "model.weights" | "weights.fetched":
+            found = [payload["new"]]
+        case "model.weights_kept":
+            found = [payload["digest"]]
+        case _:
+            return
+    yield from (digest for digest in found if digest is not None)
+
+
+def _other_order(event: LoggedEvent) -> EventConflictError:
+    return EventConflictError(
+        f"event {event.event_id} ({shown_name(event.kind)}) has a place in the order of remote "
+        f"{event.remote}, and this registry follows another order. Nothing was taken; export the "
+        "models that you want, and import them, or reset one remote",
+        event_id=event.event_id,
+    )
