@@ -29,12 +29,14 @@ CREATE TABLE project_id (
 -- Who claims which version number: by being created, moved or renumbered. A claim stays when the
 -- model is removed or moved away, so that a number never comes to mean another model in silence. The
 -- next number is 1 + the largest here. `released` 1: the model gave the number up.
+-- `event`: the id of the event that claims; its place in the order is that of the claim.
 CREATE TABLE claim (
     project INTEGER NOT NULL REFERENCES project (pk),
     name TEXT NOT NULL,
     number INTEGER NOT NULL CHECK (number > 0),
     model TEXT NOT NULL,
     released INTEGER NOT NULL CHECK (released IN (0, 1)),
+    event TEXT NOT NULL,
     PRIMARY KEY (project, name, number, model)
 ) WITHOUT ROWID;
 CREATE INDEX claim_model ON claim (model);

@@ -37,7 +37,7 @@ def created(connection: Connection, event: StateChange) -> None:
     record = model_from_payload(event.subject, payload)
     project = project_pk(connection, payload["project"], event.at)
     born = replace(record, birth=event.stamp, created=event.at)
-    claim(connection, project, record.name, payload["version"], event.subject)
+    claim(connection, project, record.name, payload["version"], event.subject, event.event_id)
     _insert_model(connection, born, project, event)
 
 
@@ -86,7 +86,7 @@ def moved(connection: Connection, event: StateChange) -> None:
     project = project_pk(connection, new["project"], event.at)
     connection.execute(
         "UPDATE model SET project = ?, name = ?, version = ? WHERE id = ?",
-        (project, new["name"], new["version"], event.subject),
+        (project, new["name"], new["version"], event.subject, event.event_id),
     )
 
 
@@ -97,7 +97,7 @@ def claimed(connection: Connection, event: StateChange) -> None:
         project = project_pk(connection, old["project"], event.at)
         release(connection, project, old["name"], old["version"], event.subject)
     project = project_pk(connection, new["project"], event.at)
-    claim(connection, project, new["name"], new["version"], event.subject)
+    claim(connection, project, new["name"], new["version"], event.subject, event.event_id)
 
 
 def released(connection: Connection, event: StateChange) -> None:

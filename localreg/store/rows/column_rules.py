@@ -52,7 +52,9 @@ RULES: dict[str, dict[str, Rule]] = {
     "setting": {"name": TEXT, "value": TEXT},
     "project": {"pk": WHOLE, "id": ID_OR_EMPTY, "name": TEXT, "created": TIME},
     "project_id": {"id": ID, "project": WHOLE},
-    "claim": {"project": WHOLE, "name": TEXT, "number": COUNT, "model": ID, "released": FLAG},
+    "claim": {
+        "project": WHOLE, "name": TEXT, "number": COUNT, "model": ID, "released": FLAG, "event": ID,
+    },
     "model": {
         "pk": WHOLE, "id": ID, "name": TEXT, "project": WHOLE, "version": COUNT,
         "comment": or_null(TEXT), "framework": or_null(TEXT), "package": FLAG, "published": FLAG,

@@ -64,11 +64,14 @@ def next_number(connection: Connection, project: str, name: str) -> int:
     return last + 1
 
 
-def claim(connection: Connection, project: int, name: str, number: int, model_id: str) -> None:
-    """Record that a model claims a version number."""
+def claim(
+    connection: Connection, project: int, name: str, number: int, model_id: str, event_id: str
+) -> None:
+    """Record that a model claims a version number by an event; its first claim counts."""
     connection.execute(
-        "INSERT INTO claim VALUES (?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET released = 0",
-        (project, name, number, model_id),
+        "INSERT INTO claim VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT DO UPDATE "
+        "SET released = 0, event = excluded.event WHERE released = 1",
+        (project, name, number, model_id, event_id),
     )
 
 
