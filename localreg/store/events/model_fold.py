@@ -86,7 +86,7 @@ def moved(connection: Connection, event: StateChange) -> None:
     project = project_pk(connection, new["project"], event.at)
     connection.execute(
         "UPDATE model SET project = ?, name = ?, version = ? WHERE id = ?",
-        (project, new["name"], new["version"], event.subject, event.event_id),
+        (project, new["name"], new["version"], event.subject),
     )
 
 

@@ -45,7 +45,8 @@ class Claimant(Frozen):
 def claimants(connection: Connection, project: str, name: str, number: int) -> list[Claimant]:
     """Return the models that claim a version number and did not release it.
 
-    The one that keeps the number when the others are renumbered comes first.
+    They are in the order of the events by which they claim it: the first one keeps the number when
+    the others are renumbered.
 
     Args:
         project: name of the project; "" for none.
@@ -55,11 +56,13 @@ def claimants(connection: Connection, project: str, name: str, number: int) -> l
         "SELECT c.model, e.at, o.name, m.pk IS NOT NULL, b.digest FROM project p "
         "JOIN claim c ON c.project = p.pk "
         "LEFT JOIN event e ON e.event_id = c.model LEFT JOIN origin o ON o.pk = e.origin "
+        "JOIN event x ON x.event_id = c.event "
         "LEFT JOIN model m ON m.id = c.model AND m.project = c.project AND m.name = c.name "
         "AND m.version = c.number "
         "LEFT JOIN weights w ON w.model = m.pk AND w.current = 1 LEFT JOIN blob b ON b.pk = w.blob "
-        "WHERE p.name = ? AND c.name = ? AND c.number = ? AND c.released = 0 "
-        "ORDER BY e.position IS NULL, e.position, e.lamport, c.model",
+        "WHERE p.name = ? AND c.name = ? AND c.number = ? "
+        "AND (c.released = 0 OR m.pk IS NOT NULL) "
+        "ORDER BY x.position IS NULL, x.position, x.lamport, x.event_id",
         (project, name, number),
     )
     return [Claimant(id_, at, origin, bool(here), digest) for id_, at, origin, here, digest in rows]
