@@ -83,6 +83,11 @@ CREATE TABLE tombstone (
 ) WITHOUT ROWID;
 CREATE INDEX tombstone_name ON tombstone (project, name);
 
+-- Models that are removed from this registry only: no event says so, and others keep them.
+CREATE TABLE forgotten (
+    model TEXT NOT NULL PRIMARY KEY
+) WITHOUT ROWID;
+
 -- Not in `model`, to keep its rows small. No row: no configuration and no labels.
 CREATE TABLE design (
     model INTEGER PRIMARY KEY REFERENCES model (pk) ON DELETE CASCADE,

@@ -20,18 +20,33 @@ from localreg.values.units import size_text
     is_flag=True,
     help="Also delete weights that only these models have. Restoring cannot bring them back.",
 )
+@click.option(
+    "--local",
+    is_flag=True,
+    help="Remove them from this registry only: others that merge with it keep them.",
+)
 @IN_REGISTRY
 def rm_command(
-    models: tuple[str, ...], force: bool, delete_weights: bool, directory: str | None
+    models: tuple[str, ...], force: bool, delete_weights: bool, local: bool, directory: str | None
 ) -> int:
     """Remove models; `localreg restore` brings them back.
 
     The exit code is 1 if some weights could not be deleted.
     """
+    if local and delete_weights:
+        raise click.UsageError("--local leaves the weights to `localreg gc`: give one of both")
     done = True
     with opened(directory) as chain:
         for found in dict.fromkeys(resolve_model(chain, model) for model in models):
             ref = reading.row(found).ref
+            if local:
+                removal.forget_model(found.registry, found.id, force=force)
+                delete_page(found.registry, Owner("model", found.id))
+                say(
+                    f"Removed {ref} from this registry only; `localreg restore {found.id[:8]}` "
+                    "brings it back."
+                )
+                continue
             removed = removal.remove_model(
                 found.registry, found.id, delete_weights=delete_weights, force=force
             )

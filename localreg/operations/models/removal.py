@@ -15,7 +15,15 @@ from localreg.operations.weights.locations import holder
 from localreg.operations.weights.uploading import announce_deletions, delete_uploads, object_of
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
-from localreg.store.rows import blob_rows, event_rows, model_rows, task_rows, tree_rows
+from localreg.store.events.refolding import refold_unit
+from localreg.store.rows import (
+    blob_rows,
+    event_rows,
+    forgotten_rows,
+    model_rows,
+    task_rows,
+    tree_rows,
+)
 from localreg.values.frozen import Frozen, replace
 from localreg.values.manifest import Manifest
 from localreg.values.records import ModelRecord, WeightsRecord
@@ -149,6 +157,30 @@ def _without_private_urls(record: ModelRecord) -> ModelRecord:
     )
 
 
+def forget_model(registry: OpenRegistry, model_id: str, *, force: bool = False) -> None:
+    """Remove a model from this registry only: registries that merge with it keep the model.
+
+    Its history stays, `gc` deletes bytes that nothing else needs, and `restore_model` brings it
+    back.
+
+    Args:
+        force: remove it also if tasks need it.
+
+    Raises:
+        ModelInUseError: a task needs it, and `force` is False; nothing was changed.
+    """
+    with registry.store.write() as change:
+        connection = change.connection
+        require_model(connection, model_id)
+        record = model_rows.record(connection, model_id)
+        if record is not None and not force:
+            _check_unused(change, record)
+        digests = sorted({each.digest for each in record.weights if each.digest} if record else ())
+        forgotten_rows.forget(connection, model_id)
+        refold_unit(connection, model_id)
+        blob_rows.mark_unreferred(connection, digests)
+
+
 def restore_model(chain: Chain, reference: object) -> Restored:
     """Restore a removed model: its record, and the aliases that no other version has now.
 
@@ -161,13 +193,19 @@ def restore_model(chain: Chain, reference: object) -> Restored:
     model_id = resolve_removed(chain.first, reference)
     with chain.first.store.write() as change:
         gone = event_rows.last_on(change.connection, model_id, "model.removed")
-        if gone is None or model_rows.model_row(change.connection, model_id) is not None:
+        here = model_rows.model_row(change.connection, model_id) is not None
+        if forgotten_rows.remember(change.connection, model_id):
+            refold_unit(change.connection, model_id)
+            here = model_rows.model_row(change.connection, model_id) is not None
+            gone = None if here else gone
+        elif gone is None or here:
             raise ModelNotFoundError(
                 f"there is no removed model {model_id!r}; it may have been restored already",
                 reference=model_id,
             )
-        line = {key: gone.payload[key] for key in ("project", "name", "version")}
-        change.record("model.restored", model_id, line)
+        if gone is not None:
+            line = {key: gone.payload[key] for key in ("project", "name", "version")}
+            change.record("model.restored", model_id, line)
         for each in model_rows.weights(change.connection, model_id):
             if each.digest is not None:
                 blob_rows.mark_referred(change.connection, each.digest)

@@ -16,6 +16,7 @@ from localreg.store.events.fold import ALWAYS, KINDS, Folding, moves_time
 from localreg.store.events.judging import LOST, Judged, judge
 from localreg.store.rows import (
     event_rows,
+    forgotten_rows,
     model_rows,
     project_rows,
     report_rows,
@@ -118,6 +119,8 @@ def fold_unit(connection: Connection, subject: str, logged: Sequence[Logged]) ->
     if judged.begun and judged.removed:
         removals = [each for each in events if each.kind in _REMOVALS and each.v == 1]
         folding.apply(_change(removals[-1]))
+    elif judged.begun and forgotten_rows.is_forgotten(connection, subject):
+        model_fold.removed(connection, _change(events[-1]))
     return judged
 
 

@@ -62,6 +62,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "created": TIME, "updated": TIME, "birth": COUNT, "stamp": COUNT,
     },
     "tombstone": {"id": ID, "project": WHOLE, "name": TEXT, "version": COUNT, "stamp": COUNT},
+    "forgotten": {"model": ID},
     "design": {"model": WHOLE, "config": TEXT, "labels": LABELS},
     "blob": {
         "pk": WHOLE, "digest": DIGEST, "size": COUNT, "added": TIME, "verified": or_null(TIME),
