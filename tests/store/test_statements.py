@@ -147,7 +147,7 @@ CALLS = {
     "event_rows:has_event": lambda c: event_rows.has_event(c, ID),
     "event_rows:last_on": lambda c: event_rows.last_on(c, ID, "model.removed"),
     "event_rows:subjects": event_rows.subjects,
-    "event_rows:of_unit": lambda c: event_rows.of_unit(c, ID),
+    "event_rows:of_units": lambda c: list(event_rows.of_units(c, [ID])),
     "event_rows:set_outcomes": lambda c: event_rows.set_outcomes(c, [("lost", 1)]),
     "event_rows:alias_changes": lambda c: event_rows.alias_changes(c, ID),
     "addition_rows:additions": lambda c: addition_rows.additions(
