@@ -347,7 +347,7 @@ def test_changes_of_a_removed_model_wait(pair):
     removal.remove_model(there, made, delete_weights=False)
     assert merge(there, here).lines == ("2 changes wait on removed vision/net:1",)
     assert ref(there, made) is None
-    removal.restore_model(there, made)
+    removal.restore_model(Chain(there), made)
     assert ref(there, made) == "vision/net:1"
     merge(here, there)
     assert state(here) == state(there)
@@ -405,7 +405,7 @@ def test_a_removed_model_comes_again(pair):
     merge(there, here)
     assert state(here) == state(there)
     assert ref(there, made) is None
-    removal.restore_model(there, made)
+    removal.restore_model(Chain(there), made)
     merge(here, there)
     assert state(here) == state(there)
     assert ref(here, made) == "vision/net:1"
@@ -826,7 +826,7 @@ class World:
             lambda: revisions.restore_weights(place, made, choose([1, 2])),
             lambda: weights_added(place, made) if self.is_draft(place, made) else None,
             lambda: removal.remove_model(place, made, delete_weights=False),
-            lambda: removal.restore_model(place, made),
+            lambda: removal.restore_model(Chain(place), made),
             lambda: self.models.append(model(place)),
             lambda: lifecycle.end_task(place, task, choose(["completed", "failed"])),
             lambda: lifecycle.end_task(place, task, "aborted", concluded=True),

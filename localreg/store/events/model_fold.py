@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from localreg.store.rows import addition_rows
-from localreg.store.rows.keys import blob_pk, claim, project_pk, release, tag_pk
+from localreg.store.rows.keys import blob_pk, claim, project_named, project_pk, release, tag_pk
 from localreg.values.frozen import replace
 from localreg.values.records import (
     Json,
@@ -133,19 +133,16 @@ def described(connection: Connection, event: StateChange) -> None:
 def alias_set(connection: Connection, event: StateChange) -> None:
     """Point an alias at a model, or at none."""
     payload = event.payload
-    named = payload["project"]
-    row = connection.execute("SELECT pk FROM project WHERE name = ?", (named or "",)).fetchone()
-    if row is None:  # a project of which only an alias came
-        row = (project_pk(connection, {"id": event.subject, "name": named}, event.at),)
+    project, _ = project_named(connection, payload["project"], event.at)
     if payload["new"] is None:
         connection.execute(
             "DELETE FROM alias WHERE project = ? AND name = ? AND alias = ?",
-            (row[0], payload["name"], event.field),
+            (project, payload["name"], event.field),
         )
     else:
         connection.execute(
             "INSERT OR REPLACE INTO alias VALUES (?, ?, ?, ?)",
-            (row[0], payload["name"], event.field, payload["new"]),
+            (project, payload["name"], event.field, payload["new"]),
         )
 
 

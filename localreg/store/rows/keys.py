@@ -20,21 +20,33 @@ def project_pk(connection: Connection, project: Json | None, at: int) -> int:
     """
     if project is None:
         return 0
-    found = connection.execute(
-        "SELECT pk, id FROM project WHERE name = ?", (project["name"],)
-    ).fetchone()
-    if found is None:
-        taken = connection.execute("SELECT 1 FROM project WHERE id = ?", (project["id"],))
-        # Only a forged event gives an id to two names.
-        own = project["id"] if taken.fetchone() is None else alias_id(project["name"], "", "")
-        cursor = connection.execute(
-            "INSERT INTO project (id, name, created) VALUES (?, ?, ?)", (own, project["name"], at)
-        )
-        found = cursor.lastrowid, None
-    pk, shown = found
+    pk, shown = project_named(connection, project["name"], at)
     if shown != project["id"]:
+        if shown == _unknown_id(project["name"]):
+            # Ignored: only a forged event gives an id to two names.
+            sql = "UPDATE OR IGNORE project SET id = ? WHERE pk = ?"
+            connection.execute(sql, (project["id"], pk))
         connection.execute("INSERT OR IGNORE INTO project_id VALUES (?, ?)", (project["id"], pk))
-    return int(pk)
+    return pk
+
+
+def project_named(connection: Connection, name: str, at: int) -> tuple[int, str]:
+    """Return key and id of the project of a name ("": no project); insert it if it is new.
+
+    A new one has an id made of its name, until an event comes that has its id.
+    """
+    found = connection.execute("SELECT pk, id FROM project WHERE name = ?", (name,)).fetchone()
+    if found is None:
+        cursor = connection.execute(
+            "INSERT INTO project (id, name, created) VALUES (?, ?, ?)",
+            (_unknown_id(name), name, at),
+        )
+        return int(cursor.lastrowid or 0), _unknown_id(name)
+    return int(found[0]), str(found[1])
+
+
+def _unknown_id(project: str) -> str:
+    return alias_id(project, "", "")
 
 
 def in_64_bits(number: int) -> int:
