@@ -9,6 +9,7 @@ from localreg.errors import BundleError
 
 SHA256 = 32  # bytes
 MOST = 4_000_000  # rows; they take 400 MB
+_STEP = 65_536
 
 
 class DigestList:
@@ -21,7 +22,7 @@ class DigestList:
     def __init__(self, most: int = MOST) -> None:
         self._rows: list[bytes] = []
         self._most = most
-        self._compact = min(65_536, most + 1)  # rows
+        self._compact = _STEP  # rows
 
     def add(self, row: bytes) -> None:
         """Add a row: 32 bytes of a digest, and what belongs to it.
@@ -32,12 +33,14 @@ class DigestList:
         self._rows.append(row)
         if len(self._rows) >= self._compact:
             self._sort()
-            if len(self._rows) > self._most:
-                raise too_many(self._most)
-            self._compact = max(self._compact, min(2 * len(self._rows), self._most + 1))
+            self._compact = len(self._rows) + max(_STEP, len(self._rows) // 2)
 
     def sorted(self) -> list[bytes]:
-        """Return all rows, sorted."""
+        """Return all rows, sorted.
+
+        Raises:
+            BundleError: there are too many.
+        """
         self._sort()
         return self._rows
 
@@ -50,6 +53,8 @@ class DigestList:
                 self._rows[kept] = last = row
                 kept += 1
         del self._rows[kept:]
+        if kept > self._most:
+            raise too_many(self._most)
 
 
 def too_many(most: int) -> BundleError:

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 
 
 ALONE = 33_554_432  # bytes; a file up to this is hashed piece by piece, without a thread
-SMALL = 1_048_576  # bytes; a manifest up to this is read once
+SMALL = 1_048_576  # bytes; a manifest up to this is read once, a file is synced with others
 
 
 class BundleBlob(Frozen):
@@ -131,7 +131,7 @@ class BundleBlob(Frozen):
             make_readonly(writer.fileno(), target, group)
             if sync:
                 sync_descriptor(writer.fileno())
-            else:  # it is synced together with others
+            elif done >= SMALL:  # it is synced together with others
                 early.wrote_all()
         return StagedBlob(found.hexdigest(), done, target)
 

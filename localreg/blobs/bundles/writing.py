@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from localreg.blobs.bundles.blob_bytes import PIECE
 from localreg.blobs.bundles.drafting import Contents
 from localreg.blobs.bundles.parts import part_paths
 from localreg.blobs.bundles.tar_entries import end, header, padding
@@ -138,8 +139,9 @@ def write_folder(
                         done += len(piece)
                         if progress is not None:
                             progress(done, total)
-                    writer.flush()
-                    early.wrote_all()
+                    if size >= PIECE:
+                        writer.flush()
+                        early.wrote_all()
             sync_tree(temporary)
             if folder.exists():  # it is empty, and not every system replaces a folder
                 folder.rmdir()
