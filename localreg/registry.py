@@ -70,6 +70,10 @@ class OpenRegistry(Frozen):
         """The same, for when its disk is full: local copies are made in the user's cache."""
         return replace(self.blobs, cache_name=self.store.registry_id)
 
+    def why_gone(self, digest: str) -> str | None:
+        """Return a sentence about bytes that were here and are gone; None if nothing is known."""
+        return None
+
     def user_database(self) -> Database:
         """Return its database for users, as a `sqlite_utils.Database` with its own connection."""
         from localreg.store.database.user_database import explore

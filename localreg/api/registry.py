@@ -18,6 +18,7 @@ from localreg.values.checks import check_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import date, datetime
     from typing import BinaryIO
 
     from sqlite_utils import Database
@@ -436,6 +437,34 @@ class Registry:
         """
         with shown_progress("Adopting") as progress:
             return operations.upkeep.adopt.adopt(self._chain, progress=progress)
+
+    def as_of(self, when: datetime | date | str) -> Registry:
+        """Return the registry as it was at some time, for reading; close it at the end.
+
+        It has the models, tasks, aliases and history that this registry had then, and what had been
+        reported by then. Weights that were deleted since are an error that says when.
+
+        Args:
+            when: a `datetime` or a `date`; or text: an ISO time, a date (the end of that day), a
+                span before now such as ``"7d"``, or the first 6 or more digits of an ``event_id``.
+                A time without a zone is one of this computer's zone.
+
+        Raises:
+            InvalidValueError: (a ValueError) `when` is none of these.
+            NotFoundError: (a LookupError) there is no event with these digits.
+
+        >>> with Registry(path / "past", durability="fast") as registry:
+        ...     model = InputModel.import_model("s3://bucket/c.pt", name="c")
+        ...     before = registry.history(limit=1)[0].event_id
+        ...     model.tags = ["late"]
+        ...     with registry.as_of(before) as past:
+        ...         past.model("c").tags
+        []
+        """
+        past = operations.carry.as_of.open_past(self._chain.first, when)
+        view = Registry.__new__(Registry)
+        view._found_chain = Chain(past)
+        return view
 
     def backup(self, target: str | os.PathLike[str]) -> Backup:
         """Copy the whole registry to a directory or tar file, while others write to it.

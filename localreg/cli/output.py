@@ -32,6 +32,12 @@ QUIET = click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
 IN_REGISTRY = click.option(
     "-R", "--registry", "directory", metavar="DIR", help="Use the registry in DIR."
 )
+AS_OF = click.option(
+    "--as-of",
+    metavar="TIME|EVENT",
+    help="As the registry was then: 2026-11-03 (the end of that day), 2026-11-03T14:00 (local "
+    "time, or with a zone), 7d before now, or an event's first digits.",
+)
 OPEN = click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 DELETE = click.option(
     "--delete/--dry-run",
@@ -58,12 +64,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(directory: str | None, *, make: bool = False) -> Iterator[Chain]:
+def opened(
+    directory: str | None, *, make: bool = False, as_of: str | None = None
+) -> Iterator[Chain]:
     """Yield the registry of ``-R``; without that option the default one, with its upstream ones.
 
     Args:
         directory: the option's value; it may be before or after the command.
         make: True for a command that makes the registry if there is none.
+        as_of: yield it as it was at this time or event, to be read, without upstream ones.
     """
     chosen = directory or click.get_current_context().find_root().obj
     if chosen:
@@ -73,7 +82,13 @@ def opened(directory: str | None, *, make: bool = False) -> Iterator[Chain]:
     else:
         chain = ambient.open_located(make=make)
     try:
-        yield chain
+        if as_of is None:
+            yield chain
+        else:
+            from localreg.operations.carry.as_of import opened_past
+
+            with opened_past(chain.first, as_of) as view:
+                yield Chain(view)
     except StorageFullError as error:
         raise StorageFullError(f"{error}{_what_frees(chain, error)}", path=error.path) from error
     finally:

@@ -21,6 +21,7 @@ What is unfinished has one of these names. A kill leaves it, and `gc` deletes it
     tmp/                   tree-ID.OWNER                 a folder with the files of a package
     tmp/                   get-URL-ID.OWNER              a folder with a download and its note;
                                                          OWNER is "free" after a failure
+    tmp/                   .ID-registry.db.OWNER         a database as it was at some time
     tmp/                   outside-ID.OWNER              names a folder of the user, see below
     .                      .ID-registry.db.OWNER         a database that is made, or backed up
     .                      .ID-NAME.OWNER                a folder of a shared registry
@@ -34,7 +35,7 @@ What is unfinished has one of these names. A kill leaves it, and `gc` deletes it
 
 ID is 32 hex digits, OWNER the mark of a process (`localreg.filesystem.temporary_owners`). SQLite
 adds an ending to the names of databases, for their logs. The user's folder for local copies of
-registries that cannot be written to has ``files/`` and ``trees/`` too.
+registries that cannot be written to has ``files/`` and ``trees/`` too, and such databases.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from localreg.cli.commands.path import ARCHIVE, FILE, local_path
-from localreg.cli.output import IN_REGISTRY, MODEL, opened, print_file
+from localreg.cli.output import AS_OF, IN_REGISTRY, MODEL, opened, print_file
 from localreg.cli.streams import already
 from localreg.errors import PathExistsError
 from localreg.filesystem.given_paths import absolute
@@ -28,6 +28,7 @@ from localreg.operations.weights import local_copies
 @click.option("-f", "--force", is_flag=True, help="Replace a file that exists.")
 @FILE
 @ARCHIVE
+@AS_OF
 @IN_REGISTRY
 def get_command(
     model: str,
@@ -35,6 +36,7 @@ def get_command(
     force: bool,
     file: str | None,
     archive: bool,
+    as_of: str | None,
     directory: str | None,
 ) -> None:
     """Copy a MODEL's weights to a file or folder of yours.
@@ -42,7 +44,7 @@ def get_command(
     By default the copy is in the working directory and has the original name. You may change it.
     A package becomes a folder.
     """
-    with opened(directory) as chain:
+    with opened(directory, as_of=as_of) as chain:
         found = resolve_model(chain, model)
         source = local_path(chain, found, file=file, archive=archive)
         if output == "-":

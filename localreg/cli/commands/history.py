@@ -6,6 +6,7 @@ import click
 
 from localreg.cli.output import (
     AS_JSON,
+    AS_OF,
     IN_REGISTRY,
     LIMIT,
     opened,
@@ -23,13 +24,16 @@ from localreg.registry import Chain
 @click.argument("model", required=False)
 @LIMIT
 @AS_JSON
+@AS_OF
 @IN_REGISTRY
-def history_command(model: str | None, limit: int, as_json: bool, directory: str | None) -> None:
+def history_command(
+    model: str | None, limit: int, as_json: bool, as_of: str | None, directory: str | None
+) -> None:
     """Show every change of a MODEL, or of the registry, newest first.
 
     A removed model is found by its id or its old name.
     """
-    with opened(directory) as chain:
+    with opened(directory, as_of=as_of) as chain:
         if model is None:
             entries = history.history(chain.first, None, limit or None)
         else:

@@ -8,6 +8,7 @@ import click
 
 from localreg.cli.output import (
     AS_JSON,
+    AS_OF,
     IN_REGISTRY,
     LIMIT,
     QUIET,
@@ -55,6 +56,7 @@ COLUMNS = ("MODEL", "ALIASES", "TAGS", "FRAMEWORK", "SIZE", "STATE", "UPDATED", 
 @LIMIT
 @AS_JSON
 @QUIET
+@AS_OF
 @IN_REGISTRY
 def ls_command(
     name: str | None,
@@ -67,6 +69,7 @@ def ls_command(
     limit: int,
     as_json: bool,
     quiet: bool,
+    as_of: str | None,
     directory: str | None,
 ) -> None:
     """List models, last updated first.
@@ -85,7 +88,7 @@ def ls_command(
         limit=limit + 1 if limit else None,
         order=_order(sort),
     )
-    with opened(directory) as chain:
+    with opened(directory, as_of=as_of) as chain:
         found = search(chain, query)
         shown = found[:limit] if limit else found
         if quiet:
@@ -100,6 +103,8 @@ def ls_command(
     elif not found and not as_json:
         if any((name, project, tags, meta, published)) or "metric" in sort:
             say(f"No models match in {chain.first.root}.")
+        elif as_of is not None:
+            say(f"There were no models in {chain.first.root} as of {as_of}.")
         else:
             say(f"There are no models in {chain.first.root}.")
             archived_too = "" if archived else "; -a lists archived ones, too"

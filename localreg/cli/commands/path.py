@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from localreg.cli.output import IN_REGISTRY, MODEL, opened
+from localreg.cli.output import AS_OF, IN_REGISTRY, MODEL, opened
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.models import reading
 from localreg.operations.weights import local_copies
@@ -29,14 +29,17 @@ FILE = click.option(
 @MODEL
 @FILE
 @ARCHIVE
+@AS_OF
 @IN_REGISTRY
-def path_command(model: str, file: str | None, archive: bool, directory: str | None) -> None:
+def path_command(
+    model: str, file: str | None, archive: bool, as_of: str | None, directory: str | None
+) -> None:
     """Print the local path of a MODEL's weights.
 
     Weights that are only at a URL are downloaded first. The path is a file, or a folder for a
     package. It is read-only if the registry keeps the weights.
     """
-    with opened(directory) as chain:
+    with opened(directory, as_of=as_of) as chain:
         click.echo(local_path(chain, resolve_model(chain, model), file=file, archive=archive))
 
 

@@ -6,6 +6,7 @@ import click
 
 from localreg.cli.output import (
     AS_JSON,
+    AS_OF,
     IN_REGISTRY,
     MODEL,
     iso,
@@ -37,10 +38,11 @@ from localreg.values.urls import public_url
 @click.command("show")
 @MODEL
 @AS_JSON
+@AS_OF
 @IN_REGISTRY
-def show_command(model: str, as_json: bool, directory: str | None) -> None:
+def show_command(model: str, as_json: bool, as_of: str | None, directory: str | None) -> None:
     """Show everything about a MODEL."""
-    with opened(directory) as chain:
+    with opened(directory, as_of=as_of) as chain:
         found = resolve_model(chain, model)
         details = model_details(chain, found)
         tasks = uses(chain, found.id)

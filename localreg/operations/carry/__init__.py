@@ -20,6 +20,7 @@ from localreg.lazy import modules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.operations.carry import as_of as as_of
     from localreg.operations.carry import backup as backup
     from localreg.operations.carry import export as export
     from localreg.operations.carry import selection as selection

@@ -25,7 +25,8 @@ class Details(Frozen):
         record: the full record of the model.
         weights: the current weights; an empty record if there are none.
         holder: the registry that has their bytes, its own or an upstream one; None if none has.
-        missing: why the upstream registry that must keep them does not have them; else None.
+        missing: why they are not there: what the upstream registry that must keep them says, or
+            what removed them since the time that is looked at; else None.
         verified: when they were last hashed and found unchanged, in microseconds.
         facts: the facts in the header of the file, as of `blobs.headers`; of a package those of
             all its files.
@@ -60,11 +61,16 @@ def model_details(chain: Chain, found: Found) -> Details:
         if digest is None:
             return Details(record, weights, None, None, None, None)
         blob = blob_rows.blob(connection, digest)
+    held = holder(chain, digest, weights.size)
+    if blob is not None and blob.upstream is not None:
+        missing: str | None = upstream_state(chain, blob.upstream, digest)
+    else:
+        missing = found.registry.why_gone(digest) if held is None else None
     return Details(
         record=record,
         weights=weights,
-        holder=holder(chain, digest, weights.size),
-        missing=upstream_state(chain, blob.upstream, digest) if blob and blob.upstream else None,
+        holder=held,
+        missing=missing,
         verified=blob.verified if blob else None,
         facts=blob.facts if blob else None,
         files=file_counts(chain, [digest]).get(digest) if weights.tree else None,

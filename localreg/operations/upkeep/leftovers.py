@@ -95,7 +95,11 @@ def beside_what_is_finished(registry: OpenRegistry, grace: float) -> Iterator[Ca
         for path in _unfinished(registry.blobs.folder_path(*filter(None, [name])), levels):
             yield from _leftover(registry, path, grace)
     for folder in readonly_registry.folders_elsewhere():
-        for path in (*_unfinished(folder / FILES, 1), *_unfinished(folder / TREES, 0)):
+        for path in (
+            *_unfinished(folder, 0),
+            *_unfinished(folder / FILES, 1),
+            *_unfinished(folder / TREES, 0),
+        ):
             yield from _leftover(registry, path, grace)
 
 

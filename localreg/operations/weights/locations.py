@@ -282,7 +282,12 @@ def _missing(
         with registry.store.read() as connection:
             row = blob_rows.blob(connection, digest)
         if row is None or row.upstream is None:
-            return None
+            gone = registry.why_gone(digest)
+            if gone is None:
+                return None
+            return CorruptBlobError(
+                f"the weights {digest[:12]}… are gone: {gone}", digest=digest, path=path
+            )
         where = upstream_state(chain, row.upstream, digest)
     return CorruptBlobError(
         f"the weights {digest[:12]}… are missing: {where}; make it available again "

@@ -243,9 +243,12 @@ class _Package:
         found = _read(chain, registry, lambda connection: tree_rows.entries(connection, digest))
         self._entries: list[Entry] = found or []
         if not found:
+            gone = registry.why_gone(digest)
             raise CorruptBlobError(
-                f"the files of the package {digest[:12]}… are not recorded in {registry.root}; "
-                "`localreg repair` reads its manifest again",
+                f"the files of the package {digest[:12]}… are gone: {gone}"
+                if gone is not None
+                else f"the files of the package {digest[:12]}… are not recorded in {registry.root};"
+                " `localreg repair` reads its manifest again",
                 digest=digest,
                 path=str(chain.first.blobs.path(digest)),
             )

@@ -67,6 +67,7 @@ class Store:
         group: the group that shares a new database.
         make: False to make no database.
         why: why this directory is looked at, for the error if nothing is there.
+        past: of a database that shows a registry as it was: that time, for errors.
 
     Attributes:
         refusal: why nothing can be written, as the end of a sentence; None if it can.
@@ -88,6 +89,7 @@ class Store:
         group: Group | None = None,
         make: bool = True,
         why: str = "",
+        past: str | None = None,
     ) -> None:
         if not isinstance(durability, str) or durability not in ("full", "fast"):
             raise InvalidValueError(
@@ -114,6 +116,9 @@ class Store:
                 f"change it in its own registry (`localreg -R {here} …`, Registry({str(here)!r})), "
                 "or make a new model with the same weights"
             )
+        if past is not None:
+            self.refusal = f"this shows the registry as of {past}, which is only read (as-of)"
+            self._advice = "change the registry as it is now"
         self._buffer: ReportBuffer | None = None
         self._file: FileId | None = None
         self._last_event = ""  # the last one that was committed here

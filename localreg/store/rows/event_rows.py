@@ -106,6 +106,24 @@ def by_digits(connection: Connection, digits: str, limit: int = 5) -> list[Event
     return _events(rows)
 
 
+def since(connection: Connection, subjects: Iterable[str], pk: int) -> list[Event]:
+    """Return the events on some models or tasks that came after another one, oldest first."""
+    found: list[Event] = []
+    for subject in subjects:
+        rows = _EVENTS.sound(
+            connection,
+            f"{_SELECT} WHERE e.subject = ? AND e.pk > ? ORDER BY e.pk",
+            [subject, pk],
+        )
+        found += _events(rows)
+    return sorted(found, key=lambda each: each.seq)
+
+
+def newest_key(connection: Connection) -> int:
+    """Return the key of the event that came last; 0 when there are no events."""
+    return int(connection.execute("SELECT ifnull(max(pk), 0) FROM event").fetchone()[0])
+
+
 def newest_here(connection: Connection) -> Event | None:
     """Return the last event that was made in this registry, or None."""
     rows = _EVENTS.sound(
