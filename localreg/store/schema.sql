@@ -498,6 +498,7 @@ CREATE TABLE event (
 CREATE INDEX event_subject ON event (subject, pk);
 CREATE INDEX event_origin ON event (origin, seq);
 CREATE INDEX event_lamport ON event (lamport);
+CREATE INDEX event_newest ON event (stamp, lamport, event_id);
 CREATE INDEX event_outcome ON event (outcome, pk) WHERE outcome IS NOT NULL;
 CREATE TRIGGER event_is_never_changed
 BEFORE UPDATE OF

@@ -154,6 +154,7 @@ CALLS = {
         c, "task", ID, "a", system=False
     ),
     "addition_rows:drop": lambda c: addition_rows.drop(c, "task", ID, 1, [ID]),
+    "blob_rows:is_package": lambda c: blob_rows.is_package(c, DIGEST),
     "keys:release": lambda c: keys.release(c, 1, "net", 1, ID),
     "origin_rows:key": lambda c: origin_rows.key(c, ID, "laptop"),
     "origin_rows:mint": lambda c: origin_rows.mint(c, "laptop"),

@@ -23,7 +23,7 @@ class HistoryEntry(Frozen):
 
     Attributes:
         seq: the number of the change in its registry.
-        at: when, by the clock of the machine that made it; the order is that of `seq`.
+        at: when, by the clock of the machine that made it; the order does not depend on it.
         actor: who, ``user@host``.
         subject: id of the model, task or project.
         kind: what changed, such as ``model.tag``.

@@ -52,7 +52,9 @@ _LOGGED = Columns(
 def events(
     connection: sqlite3.Connection, subject: str | None = None, limit: int | None = None
 ) -> list[Event]:
-    """Return events, newest first in the order of their arrival; damaged ones are logged.
+    """Return events, newest first; damaged ones are logged.
+
+    The order is that of their stamps, so every registry that has the same events shows the same.
 
     Args:
         subject: only those on the model, task, project or alias with this id; of a model also the
@@ -68,7 +70,7 @@ def events(
         parameters = [subject, subject]
     rows = _EVENTS.sound(
         connection,
-        f"{_SELECT} {where} ORDER BY e.pk DESC LIMIT ?",
+        f"{_SELECT} {where} ORDER BY e.stamp DESC, e.lamport DESC, e.event_id DESC LIMIT ?",
         [*parameters, -1 if limit is None else limit],
     )
     return _events(rows)
