@@ -24,6 +24,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import (
     blob_rows,
     carried_blobs,
+    claim_rows,
     logged_rows,
     model_rows,
     report_transfer,
@@ -254,6 +255,7 @@ class _Exporting:
         self._layers: list[Descriptor] = []  # of the record of the bundle
         self._paths: dict[str, Path] = {}  # of blobs, where they are
         self._sizes: dict[str, int] = {}
+        self._origins: set[str] = set()  # of the events in the bundle
         self._named: set[str] = set()  # digests that the events in the bundle name
 
     def run(self, *, image: bool) -> None:
@@ -271,6 +273,7 @@ class _Exporting:
                 origin: name
                 for connection in connections.values()
                 for origin, name in logged_rows.origins(connection).items()
+                if origin in self._origins
             }
         self._layers.append(
             self._draft.add_layer(bundle_format.ORIGINS, [bundle_format.canonical_json(origins)])
@@ -278,7 +281,7 @@ class _Exporting:
         notes: Json = {
             "v": 1,
             "history": self._history,
-            "missing": self._said,
+            "missing": sorted(self._said, key=bundle_format.canonical_json),
         }
         self._layers.append(
             self._draft.add_layer(bundle_format.NOTES, [bundle_format.canonical_json(notes)])
@@ -339,7 +342,7 @@ class _Exporting:
             )
         )
         facts = _facts(connection, record)
-        subject = self._draft.add_model(model_id, record.ref, facts, files)
+        subject = self._draft.add_model(model_id, _name(connection, record), facts, files)
         self._draft.add_record(_each_once(layers), subject, model_id)
         self._models.append(ExportedModel(model_id, record.ref, served.bytes or 0))
 
@@ -454,6 +457,7 @@ class _Exporting:
     def _lines(self, events: Iterable[LoggedEvent]) -> Iterator[bytes]:
         for event in events:
             if not self._base.holds(event.event_id):
+                self._origins.add(event.origin)
                 line = event_line(event)
                 self._named.update(each.decode() for each in _DIGEST.findall(line))
                 self._events += 1
@@ -516,6 +520,16 @@ def _snapshot(connection: Connection, record: ModelRecord) -> Json:
         "model": public.payload(),
         "aliases": logged_rows.aliases_before(connection, record.id),
     }
+
+
+def _name(connection: Connection, record: ModelRecord) -> str:
+    """Return the name of a version for other tools; two versions never have the same."""
+    shared = False
+    if record.version is not None:
+        project = "" if record.project is None else record.project.name
+        claimants = claim_rows.claimants(connection, project, record.name, record.version)
+        shared = len(claimants) > 1
+    return bundle_format.ref_name(record.ref, record.id, shared=shared)
 
 
 def _public(url: str | None) -> str | None:
