@@ -218,7 +218,7 @@ class _Taking:
             if each.event.event_id in new:
                 self._blobs.update(_digests(each.event))
         if len(new) == len(logged):
-            judged = fold_unit(connection, subject, logged)
+            judged = fold_unit(connection, subject, logged, fresh=True)
             self._note_new(subject, logged, judged)
             return
         alias = _alias_of(logged)
@@ -250,7 +250,7 @@ class _Taking:
         if "task.created" in kinds:
             self._tasks.append(subject)
         elif "model.created" in kinds:
-            ref = arriving_rows.state_of(self._connection, subject).ref
+            ref = arriving_rows.ref_of(self._connection, subject)
             if ref is not None:
                 self._models.append(ref)
             for number in arriving_rows.shared_claims(self._connection, subject):
@@ -298,7 +298,7 @@ class _Taking:
 
     def ref(self, model_id: str) -> str:
         """Return the reference of a model, or its first digits if it is not here."""
-        return arriving_rows.state_of(self._connection, model_id).ref or model_id[:8]
+        return arriving_rows.ref_of(self._connection, model_id) or model_id[:8]
 
     def origin_name(self, origin: str) -> str:
         """Return the name of an origin."""

@@ -36,6 +36,7 @@ _TASK_TABLES = (
 )  # fmt: skip
 # They are applied at the end, if at all.
 _REMOVALS = frozenset({"model.removed", "task.removed"})
+_RELEASING = frozenset({"model.released", "model.renumbered"})
 _LAST = _REMOVALS | {"model.restored", "model.published"}
 
 
@@ -92,13 +93,16 @@ def empty(connection: Connection, subject: str) -> None:
     connection.execute("DELETE FROM writer WHERE subject = ?", (subject,))
 
 
-def fold_unit(connection: Connection, subject: str, logged: Sequence[Logged]) -> Judged:
+def fold_unit(
+    connection: Connection, subject: str, logged: Sequence[Logged], *, fresh: bool = False
+) -> Judged:
     """Judge the events of a subject, and apply them to its tables, which are empty.
 
     Args:
         connection: in a write transaction.
         subject: id of the model, task, project or alias.
         logged: all its events, sorted by their order.
+        fresh: True if none of them was folded before.
 
     Returns:
         What the events come to; their outcomes are recorded.
@@ -115,7 +119,7 @@ def fold_unit(connection: Connection, subject: str, logged: Sequence[Logged]) ->
     folding = Folding(connection)
     if judged.begun:
         _apply(connection, folding, subject, events, judged)
-    _settle(connection, subject, events, judged)
+    _settle(connection, subject, events, judged, fresh=fresh)
     if judged.begun and judged.removed:
         removals = [each for each in events if each.kind in _REMOVALS and each.v == 1]
         folding.apply(_change(removals[-1]))
@@ -186,15 +190,22 @@ def _as_served(event: LoggedEvent, revision: str) -> StateChange:
 
 
 def _settle(
-    connection: Connection, subject: str, events: Sequence[LoggedEvent], judged: Judged
+    connection: Connection,
+    subject: str,
+    events: Sequence[LoggedEvent],
+    judged: Judged,
+    *,
+    fresh: bool,
 ) -> None:
     """Set what depends on more than one event: times, the id of a project, the own claim."""
     topics = {event.kind.partition(".")[0] for event in events}
-    if "alias" in topics:
+    if "alias" in topics and fresh:
+        _raise_times(connection, zip(events, judged.outcomes, strict=True))
+    elif "alias" in topics:
         settle_times(connection, _models_named(events))
     if "model" in topics:
         _settle_model(connection, subject, zip(events, judged.outcomes, strict=True))
-        if not judged.removed:
+        if not judged.removed and any(event.kind in _RELEASING for event in events):
             model_rows.claim_own_number(connection, subject)
     if "task" in topics:
         _settle_task(connection, subject, zip(events, judged.outcomes, strict=True))
@@ -213,6 +224,20 @@ def _models_named(events: Sequence[LoggedEvent]) -> list[str]:
             if model_id is not None
         }
     )
+
+
+def _raise_times(connection: Connection, judged: Iterable[Verdict]) -> None:
+    """Set stamp and time of the models that new alias events name, if these are later."""
+    latest: dict[str, tuple[int, int]] = {}
+    for event, outcome in judged:
+        if event.kind == "alias.set" and event.v == 1 and outcome != LOST:
+            old, new = event.payload["old"], event.payload["new"]
+            for model_id, stamp in ((old, event.stamp - 1), (new, event.stamp)):
+                if model_id is not None:
+                    when = stamp, event.at
+                    latest[model_id] = max(when, latest.get(model_id, when))
+    for model_id, when in latest.items():
+        model_rows.touch_later(connection, model_id, *when)
 
 
 def publications(connection: Connection, model_id: str) -> list[str]:

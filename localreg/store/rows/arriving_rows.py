@@ -97,21 +97,25 @@ def subjects_after(connection: Connection, key: int) -> list[str]:
 
 def state_of(connection: Connection, subject: str) -> UnitState:
     """Return the state of a unit."""
-    row = connection.execute(
-        "SELECT p.name, m.name, m.version, m.contested FROM model m "
-        "JOIN project p ON p.pk = m.project WHERE m.id = :id "
-        "UNION ALL SELECT p.name, t.name, t.version, 0 FROM tombstone t "
-        "JOIN project p ON p.pk = t.project WHERE t.id = :id",
-        {"id": subject},
+    contested = connection.execute(
+        "SELECT 1 FROM model WHERE id = ? AND contested = 1", (subject,)
     ).fetchone()
     claims = connection.execute(
         "SELECT project, name, number FROM claim WHERE model = ? AND released = 0", (subject,)
     )
-    return UnitState(
-        None if row is None else _reference(*row[:3]),
-        row is not None and bool(row[3]),
-        frozenset(claims),
-    )
+    return UnitState(ref_of(connection, subject), contested is not None, frozenset(claims))
+
+
+def ref_of(connection: Connection, model_id: str) -> str | None:
+    """Return the reference of a model, also of a removed one; None if there is none."""
+    row = connection.execute(
+        "SELECT p.name, m.name, m.version FROM model m "
+        "JOIN project p ON p.pk = m.project WHERE m.id = :id "
+        "UNION ALL SELECT p.name, t.name, t.version FROM tombstone t "
+        "JOIN project p ON p.pk = t.project WHERE t.id = :id",
+        {"id": model_id},
+    ).fetchone()
+    return None if row is None else _reference(*row)
 
 
 def alias_of(connection: Connection, project: str, name: str, alias: str) -> str | None:

@@ -392,6 +392,15 @@ def touch(connection: Connection, model_id: str, stamp: int, at: int) -> None:
         connection.execute("UPDATE model_tag SET stamp = ? WHERE model = ?", (stamp, pk))
 
 
+def touch_later(connection: Connection, model_id: str, stamp: int, at: int) -> None:
+    """Set stamp and time of a model's last change, if they are later than those that it has."""
+    row = connection.execute(
+        "SELECT 1 FROM model WHERE id = ? AND (stamp, updated) < (?, ?)", (model_id, stamp, at)
+    ).fetchone()
+    if row is not None:
+        touch(connection, model_id, stamp, at)
+
+
 def children(connection: Connection, model_id: str) -> list[str]:
     """Return ids of the models whose parent is this one, newest first."""
     rows = _IDS.sound(

@@ -26,6 +26,8 @@ def writers(connection: Connection, subject: str, register: str, first: str | No
 
 def set_all(connection: Connection, subject: str, registers: Mapping[str, Sequence[str]]) -> None:
     """Set the events whose values the registers of a subject have."""
+    if not registers:
+        return
     connection.executemany(
         "INSERT OR REPLACE INTO writer VALUES (?, ?, ?)",
         [(subject, register, " ".join(events)) for register, events in registers.items()],
