@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
+
 import click
 
 from localreg.cli.output import (
@@ -12,56 +15,176 @@ from localreg.cli.output import (
     opened,
     print_json,
     print_table,
+    say,
 )
 from localreg.errors import ModelNotFoundError
 from localreg.operations.finding.references import resolve_model, resolve_removed
 from localreg.operations.finding.upstream import Found
-from localreg.operations.models import history
+from localreg.operations.models import history, reading
 from localreg.registry import Chain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.models.history import Conflicts, HistoryEntry, Serving
+
+_DIGITS = 8
 
 
 @click.command("history")
-@click.argument("model", required=False)
+@click.argument("model", required=False, metavar="[MODEL|NAME]")
+@click.option("--alias", metavar="ALIAS", help="Which versions this alias pointed to, and when.")
+@click.option(
+    "--conflicts",
+    is_flag=True,
+    help="What is not in effect, or contested, since other registries were imported or merged.",
+)
 @LIMIT
 @AS_JSON
 @AS_OF
 @IN_REGISTRY
 def history_command(
-    model: str | None, limit: int, as_json: bool, as_of: str | None, directory: str | None
+    model: str | None,
+    alias: str | None,
+    conflicts: bool,
+    limit: int,
+    as_json: bool,
+    as_of: str | None,
+    directory: str | None,
 ) -> None:
     """Show every change of a MODEL, or of the registry, newest first.
 
-    A removed model is found by its id or its old name.
+    A removed model is found by its id or its old name. EVENT is what `localreg undo` and --as-of
+    take. FROM is the registry that made a change, if it came from another one.
     """
+    if conflicts and (model is not None or alias is not None):
+        raise click.UsageError(
+            "--conflicts is about the whole registry; give no MODEL and no ALIAS."
+        )
     with opened(directory, as_of=as_of) as chain:
+        if conflicts:
+            _print_conflicts(history.conflicts(chain.first, limit or None), as_json=as_json)
+            return
+        if alias is not None:
+            line = None if model is None else _line_of(chain, model)
+            found = history.servings(chain.first, alias, line)
+            _print_servings(found[: limit or None], as_json=as_json)
+            return
         if model is None:
             entries = history.history(chain.first, None, limit or None)
         else:
-            found = _model_or_removed(chain, model)
-            entries = history.history(found.registry, found.id, limit or None)
+            model_found = _model_or_removed(chain, model)
+            entries = history.history(model_found.registry, model_found.id, limit or None)
+    if as_json:
+        print_json([_as_json(each) for each in entries])
+    elif model is not None:
+        rows = ((_when(e.at), e.actor, _from(e), e.event_id[:_DIGITS], e.line) for e in entries)
+        print_table(("WHEN (UTC)", "WHO", "FROM", "EVENT", "WHAT"), rows)
+    else:
+        every = (
+            (_when(e.at), e.actor, _from(e), e.event_id[:_DIGITS], e.subject[:_DIGITS], e.line)
+            for e in entries
+        )
+        print_table(("WHEN (UTC)", "WHO", "FROM", "EVENT", "ID", "WHAT"), every)
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _from(entry: HistoryEntry) -> str:
+    return "" if entry.arrived is None else entry.origin
+
+
+def _as_json(entry: HistoryEntry) -> dict[str, object]:
+    return {
+        "seq": entry.seq,
+        "at": entry.at.isoformat(),
+        "actor": entry.actor,
+        "subject": entry.subject,
+        "kind": entry.kind,
+        "field": entry.field,
+        "payload": history.shown_payload(entry),
+        "event_id": entry.event_id,
+        "origin": entry.origin,
+        "outcome": entry.outcome,
+        "arrived": None if entry.arrived is None else entry.arrived.isoformat(),
+    }
+
+
+def _print_servings(found: list[Serving], *, as_json: bool) -> None:
     if as_json:
         print_json(
             [
                 {
-                    "seq": each.seq,
-                    "at": each.at.isoformat(),
+                    "alias": each.name,
+                    "ref": each.ref,
+                    "model": each.model,
+                    "from": each.begin.isoformat(),
+                    "until": None if each.end is None else each.end.isoformat(),
                     "actor": each.actor,
-                    "subject": each.subject,
-                    "kind": each.kind,
-                    "field": each.field,
-                    "payload": history.shown_payload(each),
+                    "origin": each.origin,
+                    "event_id": each.event_id,
                 }
-                for each in entries
+                for each in found
             ]
         )
         return
-    when = "%Y-%m-%d %H:%M:%S"
-    if model is not None:
-        rows = ((f"{each.at:{when}}", each.actor, each.text) for each in entries)
-        print_table(("WHEN (UTC)", "WHO", "WHAT"), rows)
-    else:
-        every = ((f"{e.at:{when}}", e.actor, e.subject[:8], e.text) for e in entries)
-        print_table(("WHEN (UTC)", "WHO", "ID", "WHAT"), every)
+    print_table(
+        ("ALIAS", "FROM (UTC)", "UNTIL (UTC)", "MODEL", "WHO", "EVENT"),
+        (
+            (
+                each.name,
+                _when(each.begin),
+                "now" if each.end is None else _when(each.end),
+                each.ref,
+                each.actor,
+                each.event_id[:_DIGITS],
+            )
+            for each in found
+        ),
+    )
+
+
+def _print_conflicts(found: Conflicts, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "contested": list(found.contested),
+                "losing": [_as_json(each) for each in found.losing],
+                "arrivals": [
+                    {
+                        "at": each.at.isoformat(),
+                        "source": each.source,
+                        "events": each.events,
+                        "differences": list(each.differences),
+                    }
+                    for each in found.arrivals
+                ],
+            }
+        )
+        return
+    print_table(("WHEN (UTC)", "WHO", "EVENT", "WHAT"), _conflict_rows(found))
+    if not (found.contested or found.losing or any(e.differences for e in found.arrivals)):
+        say("No conflicts: all that came from other registries agrees with what was here.")
+
+
+def _conflict_rows(found: Conflicts) -> Iterator[tuple[str, str, str, str]]:
+    for ref in found.contested:
+        yield "now", "", "", f"contested: {ref} was published with different content"
+    for each in found.losing:
+        yield _when(each.at), each.actor, each.event_id[:_DIGITS], each.line
+    for arrival in found.arrivals:
+        for line in arrival.differences:
+            yield _when(arrival.at), arrival.source, "", line
+
+
+def _line_of(chain: Chain, model: str) -> str:
+    """Return the project and name of a model, or of models that are gone, as they were named."""
+    try:
+        row = reading.row(resolve_model(chain, model))
+    except ModelNotFoundError:
+        return model
+    return f"{row.project.name}/{row.name}" if row.project else row.name
 
 
 def _model_or_removed(chain: Chain, model: str) -> Found:

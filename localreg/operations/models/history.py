@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from localreg.errors import DamagedRowError
+from localreg.errors import AliasNotFoundError, DamagedRowError
 from localreg.operations.finding.queries import check_limit
 from localreg.operations.finding.references import check_model_id
 from localreg.registry import OpenRegistry
-from localreg.store.rows import event_rows, model_rows, tree_rows
+from localreg.store.rows import arrival_rows, event_rows, model_rows, origin_rows, tree_rows
+from localreg.store.rows.event_rows import Logged
+from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen
 from localreg.values.records import Event, Json, StateChange
 from localreg.values.secrets import masked, masked_config, masked_json, masked_text
@@ -35,6 +37,7 @@ class HistoryEntry(Frozen):
         outcome: None if the change is in effect. Otherwise "same": it changed nothing; "lost":
             another change, or a publication, came before it; "kept": it added weights, but others
             are served.
+        arrived: when it came from another registry; None if it was made here.
     """
 
     seq: int
@@ -48,6 +51,74 @@ class HistoryEntry(Frozen):
     event_id: str
     origin: str
     outcome: str | None
+    arrived: datetime | None = None
+
+    @property
+    def line(self) -> str:
+        """The change as a line for people, with its outcome."""
+        return f"{self.text}{_OUTCOMES.get(self.outcome or '', '')}"
+
+
+class Serving(Frozen):
+    """A time in which an alias pointed to one model.
+
+    Attributes:
+        name: the alias, such as ``vision/resnet@prod``.
+        ref: the model as it is called now; "none" if the alias was dropped, and the first digits of
+            the id if the model is removed.
+        model: its id; None if the alias was dropped.
+        begin, end: since and until when, by the clocks of the machines that set it; the end is None
+            for what holds now.
+        actor: who set it.
+        origin: the name of the registry in which that was done.
+        event_id: of the event that did it.
+    """
+
+    name: str
+    ref: str
+    model: str | None
+    begin: datetime
+    end: datetime | None
+    actor: str
+    origin: str
+    event_id: str
+
+
+class ArrivalEntry(Frozen):
+    """What an import or a merge brought.
+
+    Attributes:
+        at: when.
+        source: from where.
+        events: the number of changes that came.
+        differences: what was different from before, a line each.
+    """
+
+    at: datetime
+    source: str
+    events: int
+    differences: tuple[str, ...]
+
+
+class Conflicts(Frozen):
+    """What registries that met do not agree about.
+
+    Attributes:
+        contested: references of the models that were published twice with different content.
+        losing: the changes that are not in effect, or only kept, newest first.
+        arrivals: what came by imports and merges, newest first.
+    """
+
+    contested: tuple[str, ...]
+    losing: tuple[HistoryEntry, ...]
+    arrivals: tuple[ArrivalEntry, ...]
+
+
+_OUTCOMES = {
+    "same": " (it was so already)",
+    "lost": " (lost: not in effect)",
+    "kept": " (kept, not served)",
+}
 
 
 def history(
@@ -65,22 +136,108 @@ def history(
         changed = {} if subject is None else _changed_files(connection, subject, found)
     if not found and subject is not None:
         check_model_id(registry, subject)  # raises
-    return [
-        HistoryEntry(
-            seq=event.seq,
-            at=datetime.fromtimestamp(event.change.at / 1_000_000, UTC),
-            actor=event.actor,
-            subject=event.change.subject,
-            kind=event.change.kind,
-            field=event.change.field,
-            payload=event.change.payload,
-            text=describe(event.change, subject) + changed.get(event.seq, ""),
-            event_id=event.event_id,
-            origin=event.origin,
-            outcome=event.outcome,
+    return [_entry(event, changed.get(event.seq, ""), subject) for event in found]
+
+
+def _entry(event: Event, more: str = "", subject: str | None = None) -> HistoryEntry:
+    return HistoryEntry(
+        seq=event.seq,
+        at=_moment(event.change.at),
+        actor=event.actor,
+        subject=event.change.subject,
+        kind=event.change.kind,
+        field=event.change.field,
+        payload=event.change.payload,
+        text=describe(event.change, subject) + more,
+        event_id=event.event_id,
+        origin=event.origin,
+        outcome=event.outcome,
+        arrived=None if event.arrived is None else _moment(event.arrived),
+    )
+
+
+def _moment(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+
+
+def servings(registry: OpenRegistry, alias: object, line: str | None = None) -> list[Serving]:
+    """Return which models an alias pointed to, and when, the present one first.
+
+    Args:
+        alias: its name, such as "prod".
+        line: ``[project/]name`` of the models; None for those of all names.
+
+    Raises:
+        AliasNotFoundError: no alias of that name was ever set.
+    """
+    name = check_text("alias", alias)
+    found: list[Serving] = []
+    with registry.store.read() as connection:
+        for subject in event_rows.alias_subjects(connection, name):
+            ((_, logged),) = event_rows.of_units(connection, [subject])
+            payload = logged[0].event.payload
+            project = payload["project"]
+            of_line = f"{project}/{payload['name']}" if project else payload["name"]
+            if line is None or of_line == line:
+                found += _servings(connection, f"{of_line}@{name}", logged)
+    if not found:
+        where = "" if line is None else f"{line}: "
+        raise AliasNotFoundError(
+            f"{where}no alias {name!r:.80} was ever set; `localreg show` lists those of a model",
+            reference=name,
         )
-        for event in found
-    ]
+    return sorted(found, key=lambda each: each.name)
+
+
+def _servings(
+    connection: model_rows.Connection, name: str, logged: Sequence[Logged]
+) -> list[Serving]:
+    events = sorted((each for each in logged if each.outcome is None), key=lambda e: e.event.order)
+    ends: list[datetime | None] = [_moment(each.event.at) for each in events[1:]]
+    found = []
+    for each, end in zip(events, [*ends, None], strict=False):
+        event, model = each.event, each.event.payload["new"]
+        found.append(
+            Serving(
+                name=name,
+                ref=_called(connection, model),
+                model=model,
+                begin=_moment(event.at),
+                end=end,
+                actor=event.actor,
+                origin=origin_rows.name_of_id(connection, event.origin),
+                event_id=event.event_id,
+            )
+        )
+    return found[::-1]
+
+
+def _called(connection: model_rows.Connection, model: str | None) -> str:
+    if model is None:
+        return "none"
+    row = model_rows.model_row(connection, model)
+    return f"{model[:8]} (removed)" if row is None else row.ref
+
+
+def conflicts(registry: OpenRegistry, limit: object = None) -> Conflicts:
+    """Return what registries that met do not agree about.
+
+    Args:
+        limit: the most changes, and the most arrivals; None for all.
+    """
+    most = check_limit("limit", limit)
+    with registry.store.read() as connection:
+        losing = event_rows.losing(connection, most)
+        contested = [each.ref for each in model_rows.contested(connection)]
+        arrivals = arrival_rows.arrivals(connection, most)
+    return Conflicts(
+        tuple(contested),
+        tuple(map(_entry, losing)),
+        tuple(
+            ArrivalEntry(_moment(each.at), each.source, each.events, each.differences)
+            for each in arrivals
+        ),
+    )
 
 
 def _changed_files(

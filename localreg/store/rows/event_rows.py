@@ -90,6 +90,24 @@ def _events(rows: Iterable[Sequence[Any]]) -> list[Event]:
     return found
 
 
+def losing(connection: Connection, limit: int | None = None) -> list[Event]:
+    """Return the events that are not in effect, or only kept, newest first; `limit` as above."""
+    rows = _EVENTS.sound(
+        connection,
+        f"{_SELECT} WHERE e.outcome IN ('lost', 'kept') ORDER BY e.pk DESC LIMIT ?",
+        [-1 if limit is None else limit],
+    )
+    return _events(rows)
+
+
+def alias_subjects(connection: Connection, alias: str) -> list[str]:
+    """Return the subjects of the events on all aliases of a name, of any model."""
+    rows = connection.execute(
+        "SELECT DISTINCT subject FROM event WHERE kind = 'alias.set' AND field = ?", (alias,)
+    )
+    return sorted(str(subject) for (subject,) in rows)
+
+
 def by_id(connection: Connection, event_id: str) -> Event | None:
     """Return the event with an id, or None."""
     rows = _EVENTS.sound(connection, f"{_SELECT} WHERE e.event_id = ?", [event_id])

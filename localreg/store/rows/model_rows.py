@@ -88,6 +88,12 @@ def model_row(connection: Connection, model_id: str) -> ModelRow | None:
     return None if row is None else _model_row(row)
 
 
+def contested(connection: Connection) -> list[ModelRow]:
+    """Return the models that were published twice with different content."""
+    rows = _MODELS.sound(connection, f"SELECT {_COLUMNS} {_JOIN} WHERE m.contested = 1")
+    return [_model_row(row) for row in rows]
+
+
 def _model_row(row: tuple[Any, ...]) -> ModelRow:
     (id_, name, project_id, project_name, version, comment, framework, package, published,
      contested, archived, task, parent, created, updated, birth, stamp) = row  # fmt: skip

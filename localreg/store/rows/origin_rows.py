@@ -52,3 +52,9 @@ def name_of(connection: Connection, pk: int) -> str:
 def rename(connection: Connection, pk: int, name: str) -> None:
     """Give an origin another name, in a write transaction."""
     connection.execute("UPDATE origin SET name = ? WHERE pk = ?", (name, pk))
+
+
+def name_of_id(connection: Connection, origin: str) -> str:
+    """Return the name of an origin by its id; its first digits if it is unknown."""
+    row = connection.execute("SELECT name FROM origin WHERE id = ?", (origin,)).fetchone()
+    return origin[:8] if row is None else str(row[0])
