@@ -28,7 +28,7 @@ What is unfinished has one of these names. A kill leaves it, and `gc` deletes it
     files/DIGEST/          .ID-NAME.OWNER                a local copy
     trees/                 .ID-DIGEST.OWNER              the folder of a package
     reports/, and below    .ID-NAME.OWNER                pages, and the files that they share
-    a folder of the user   .ID-NAME.OWNER                private copies, pages, images
+    a folder of the user   .ID-NAME.OWNER                private copies, pages, images, bundles
     an upload's folder     .ID-NAME.OWNER                ID and OWNER are in the table ``upload``
     an object store        as uploaded                   the same; ID is in the object's metadata
     =====================  ============================  =======================================

@@ -7,6 +7,7 @@ import shutil
 from itertools import pairwise
 
 import pytest
+from support.bundles import content as bundle_content
 from support.contents import check_sound, unaccounted
 from support.killed_calls import CALLS, NEW_PACKAGE, OVERLAPPING, PACKAGE, prepare
 from support.kills import Killer
@@ -67,6 +68,15 @@ def check_packages(registry):
             assert look(model.get_local_copy(raise_on_error=True)) == TREES[model.digest]
 
 
+def check_bundle(folder):
+    """Check that a bundle is whole if it is there, and that nothing unfinished is."""
+    written = {path.name: path for path in folder.iterdir()}
+    assert not [name for name in written if name.startswith(".")]
+    for name in {"b", "b.tar", "b.tar.001"} & set(written):
+        files, _, staged = bundle_content(written[name], folder)
+        assert {each.digest for each in files} <= set(staged)
+
+
 def check(folder, name):
     """Open the registry after a kill, collect, and check what is there."""
     check_sound(folder / "registry")
@@ -90,6 +100,8 @@ def check(folder, name):
     if name == "a local folder again":  # a file of the user was in it, and gc keeps that
         found = [each for each in found if not each.startswith("quarantine/")]
     assert found == []
+    if (folder / "bundles").exists():
+        check_bundle(folder / "bundles")
     if (folder / "registry2").exists():
         with Registry(folder / "registry2", durability="fast") as registry:
             registry.gc(grace_seconds=0, dry_run=False)

@@ -208,6 +208,14 @@ def uploading_a_package():
     )  # fmt: skip
 
 
+def exporting(name, **options):
+    registry = opened()
+    Path("bundles").mkdir()
+    return closed(
+        registry, lambda it: it.export("p/kept", "p/packed", path=Path("bundles", name), **options)
+    )
+
+
 def restored():
     registry = opened()
     package = registry.model("p/packed")
@@ -284,6 +292,9 @@ CALLS = {
         model("p/uploaded")
     ),
     "a task": whole_task,
+    "export": lambda: exporting("b.tar"),
+    "export in parts": lambda: exporting("b.tar", split=8_192),
+    "export to a folder": lambda: exporting("b"),
     "prune": lambda: (
         lambda registry: lambda: cache.prune(registry._chain, max_size=0, dry_run=False)
     )(opened()),

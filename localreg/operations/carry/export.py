@@ -158,6 +158,8 @@ def export(
         exporting = _Exporting(chain, chosen, draft, base, reports=reports, history=history)
         exporting.run(image=image)
         contents = draft.finished()
+        if path is not None and not chain.first.store.readonly:
+            stack.enter_context(chain.first.blobs.writing_outside(path.parent))
         paths = [] if dry_run else _write(contents, exporting, target, path, split, progress)
         return exporting.result(contents, tuple(map(str, paths)), dry_run=dry_run)
 
