@@ -471,6 +471,13 @@ BROKEN_CONTENTS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "other bytes of a file": (_changed(_other_file), "file sha256:.*have the digest"),
     "a longer file": (_changed(_longer_file), "file sha256:.*a manifest says"),
     "other bytes of events": (_changed(_other_events), "layer sha256:.*have the digest"),
+    "other bytes of a manifest": (
+        lambda data: tar_of(
+            [(name, each.replace(b'\\"mode\\":420', b'\\"mode\\":421'))
+             for name, each in entries_of(data)]
+        ),
+        "manifest sha256:.*have the digest",
+    ),
     "another size": (_layer("size", 7), "has 5,000 bytes, and a manifest says 7"),
     "two sizes": (
         _changed(

@@ -22,6 +22,7 @@ USERS_OF_TEMPFILE = {
     "blobs/local_files/private_copy.py",  # a new folder for the user
     "api/tasks/parameters.py",  # a configuration for the user's script
     "cli/commands/demo.py",
+    "operations/carry/export.py",  # without a name, where the registry is read-only
     "cli/output.py",  # what goes to stdout
     "filesystem/disk_errors.py",  # looks where temporary files go
 }

@@ -268,12 +268,12 @@ class Bundle:
 
 
 @contextmanager
-def open_bundle(source: Path | BinaryIO, spool: Path) -> Iterator[Bundle]:
+def open_bundle(source: Path | BinaryIO, spool: Path | None = None) -> Iterator[Bundle]:
     """Open a bundle, and check all but the files of its models.
 
     Args:
         source: a file, the first part of one, a folder, or a stream that gives bytes.
-        spool: a new path of a temporary file. Of a stream all but the files of models is kept
+        spool: for a stream, a new path of a temporary file. All but the files of models is kept
             there until the end of the block.
 
     Raises:
@@ -283,6 +283,7 @@ def open_bundle(source: Path | BinaryIO, spool: Path) -> Iterator[Bundle]:
         InvalidValueError: something else is at the path; or the file changed while it was read.
     """
     if not isinstance(source, Path):
+        assert spool is not None, "a stream cannot be read twice"
         with disk_errors("reading the bundle", spool):
             try:
                 with open(spool, "x+b") as kept:

@@ -104,15 +104,9 @@ def _of_event(registry: OpenRegistry, text: str) -> Baseline:
 
 
 def _of_bundle(registry: OpenRegistry, path: Path) -> Baseline:
-    import tempfile
-
     from localreg.blobs.bundles.reading import open_bundle
 
-    # Not in the registry, which may be read-only.
-    with (
-        tempfile.TemporaryDirectory(prefix="localreg-") as folder,
-        open_bundle(path, Path(folder) / "spool") as bundle,
-    ):
+    with open_bundle(path) as bundle:
         return _held_by(bundle)
 
 
