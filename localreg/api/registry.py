@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
+    from localreg.operations.carry.arrival import Arrived
     from localreg.operations.carry.backup import Backup
     from localreg.operations.carry.export import Exported
     from localreg.operations.carry.undo import Undone
@@ -614,6 +615,71 @@ class Registry:
                 image=check_flag("image", image),
                 split=split,
                 dry_run=check_flag("dry_run", dry_run),
+                progress=progress,
+            )
+
+    def import_bundle(
+        self,
+        source: str | os.PathLike[str] | BinaryIO,
+        *,
+        project: str | None = None,
+        renumber: bool = False,
+        aliases: bool = False,
+        dry_run: bool = False,
+    ) -> Arrived:
+        """Take in a bundle that `export` wrote; what is here already is not taken twice.
+
+        Args:
+            source: its file, the first of its files, its folder, or a file that is open for reading
+                bytes, such as a pipe.
+            project: make copies in this project: new models with new ids and numbers.
+            renumber: where two models have one number, give new ones to the later.
+            aliases: set the aliases that the models had, except those that point elsewhere here.
+            dry_run: change nothing.
+
+        Returns:
+            ``.models``, ``.events`` and ``.differences``, as text; ``.conflict`` is True if a
+            change that was made here has lost, or a model was published twice with different
+            weights.
+
+        Raises:
+            BundleError: (a ValueError) it is not a sound bundle; nothing was recorded.
+            SourceNotFoundError: (an OSError) there is no such file.
+        """
+        chain = self._opened(make=not check_flag("dry_run", dry_run))
+        with shown_progress("Importing") as progress:
+            return operations.carry.import_bundle.import_bundle(
+                chain,
+                source,
+                project=project,
+                renumber=check_flag("renumber", renumber),
+                aliases=check_flag("aliases", aliases),
+                dry_run=dry_run,
+                progress=progress,
+            )
+
+    def merge(
+        self, directory: str | os.PathLike[str], *, renumber: bool = False, dry_run: bool = False
+    ) -> Arrived:
+        """Take in what the registry in a directory has and this one lacks.
+
+        The other registry is only read. When each has merged the other, both hold the same.
+
+        Args:
+            directory: of the other registry; it may be on a read-only mount.
+            renumber, dry_run: as for `import_bundle`.
+
+        Raises:
+            NoRegistryError: (a LookupError, an OSError) there is no registry.
+            RegistryError: (an OSError) it cannot be read, or has another format.
+        """
+        chain = self._opened(make=not check_flag("dry_run", dry_run))
+        with shown_progress("Merging") as progress:
+            return operations.carry.merge.merge(
+                chain,
+                directory,
+                renumber=check_flag("renumber", renumber),
+                dry_run=dry_run,
                 progress=progress,
             )
 

@@ -33,7 +33,7 @@ SECTIONS = {
     "Change models": "tag untag meta alias publish archive unarchive mv rm restore undo",
     "Tasks": "task",
     "Pages": "report site compare",
-    "Carry": "export backup",
+    "Carry": "export import merge backup",
     "Upkeep": "verify repair adopt gc du cache doctor",
 }
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names.split())

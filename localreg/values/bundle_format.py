@@ -16,7 +16,7 @@ A bundle is an OCI image layout, as a folder or in an uncompressed tar::
 - A plain image of a model version has one layer, a tar of its files below ``models/``. It is for
   tools that know only images; a reader passes over it.
 - Not every file must be in the bundle: those in the layer `OMITTED` are named, and stay away,
-  because the receiver has them.
+  because the receiver has them. The layer `NEEDS` has the ids of the events that stay away.
 
 All JSON is canonical (`canonical_json`), manifests are sorted by digest, and nothing holds a time
 of now: the same models give the same bytes. A reader ignores properties and layers that it does not
@@ -65,6 +65,7 @@ EVENTS = "application/vnd.localreg.events.v1+jsonl"
 ORIGINS = "application/vnd.localreg.origins.v1+json"
 REPORTS = "application/vnd.localreg.reports.v1"
 NOTES = "application/vnd.localreg.notes.v1+json"
+NEEDS = "application/vnd.localreg.needs.v1"
 OMITTED = "application/vnd.localreg.omitted.v1"
 TREE = "application/vnd.localreg.tree.v1+json"
 FILE = "application/vnd.localreg.file.v1"
@@ -546,6 +547,18 @@ def read_lines(pieces: Iterable[bytes], part: str) -> Iterator[object]:
         raise broken(part, "its last line is cut short")
 
 
+def read_json(data: bytes, part: str) -> Any:  # noqa: ANN401  (JSON)
+    """Return the JSON value of a small layer.
+
+    Args:
+        part: what it is, for errors.
+
+    Raises:
+        BundleError: it is not JSON, or holds too much.
+    """
+    return _line(data, part)
+
+
 def omitted_digests(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the digests in a layer `OMITTED`, as 32 bytes each; they are sorted.
 
@@ -565,6 +578,23 @@ def omitted_digests(pieces: Iterable[bytes]) -> Iterator[bytes]:
         rest = data[whole:]
     if rest:
         raise broken("layer of omitted files", "its size must be a multiple of 32")
+
+
+def needed_events(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Yield the ids of the events in a layer `NEEDS`: 16 bytes each.
+
+    Raises:
+        BundleError: its size is wrong.
+    """
+    rest = b""
+    for piece in pieces:
+        data = rest + piece
+        whole = len(data) // 16 * 16
+        for place in range(0, whole, 16):
+            yield data[place : place + 16].hex()
+        rest = data[whole:]
+    if rest:
+        raise broken("layer of needed events", "its size must be a multiple of 16")
 
 
 def broken(part: str, problem: str) -> BundleError:

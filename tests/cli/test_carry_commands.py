@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from support.command_line import run_cli
@@ -105,3 +107,114 @@ class TestExport:
         code, _, err = run("export", "pointed", "-o", "b.tar")
         assert code == 0
         assert "Not in the bundle: pointed:1: its bytes are only in" in err
+
+
+@pytest.fixture
+def bundle(run, models, tmp_path):
+    """All of it in all.tar; then the registry of the test is another one, which is empty."""
+    run("export", "--all", "-o", "all.tar")
+    (tmp_path / "registry").rename(tmp_path / "source")
+    run("init", tmp_path / "registry")
+    return tmp_path / "all.tar"
+
+
+class TestImport:
+    """`localreg import`."""
+
+    def test_it_says_what_came_and_twice_that_nothing_did(self, run, bundle):
+        code, _, err = run("import", "all.tar")
+        assert code == 0
+        assert "3 models" in err
+        assert run("ls", "-q")[1].count("\n") == 3
+        code, out, err = run("import", "all.tar")
+        assert (code, out) == (0, "")
+        assert "Nothing came: all of it was here already." in err
+
+    def test_a_dry_run_changes_nothing(self, run, bundle):
+        _, _, err = run("import", "all.tar", "--dry-run")
+        assert "3 models" in err
+        assert "would come" in err
+        assert run("ls", "-q")[1] == ""
+
+    def test_stdin(self, run, bundle):
+        code, _, _ = run("import", "-", stdin=bundle.read_bytes())
+        assert code == 0
+        assert run("ls", "-q")[1].count("\n") == 3
+
+    def test_a_pipe_from_one_registry_to_another(self, run, bundle, tmp_path):
+        out = process("-R", tmp_path / "source", "export", "-p", "vision", "-o", "-")
+        done = process("import", "-", input=out.stdout)
+        assert done.returncode == 0, done.stderr
+        assert run("ls", "-q")[1].count("\n") == 2
+
+    def test_copies_into_a_project(self, run, bundle):
+        assert run("import", "all.tar", "--project", "staging")[0] == 0
+        refs = {each["ref"] for each in json.loads(run("ls", "--json")[1])}
+        assert refs == {"staging/resnet:1", "staging/resnet:2", "staging/bert:1"}
+
+    def test_json(self, run, bundle):
+        found = json.loads(run("import", "all.tar", "--json")[1])
+        assert sorted(found["models"]) == ["nlp/bert:1", "vision/resnet:1", "vision/resnet:2"]
+        assert (found["blobs"], found["size"], found["conflict"]) == (3, 6, False)
+
+    def test_errors(self, run, bundle, tmp_path):
+        assert run("import", "unknown.tar")[0] == 3
+        code, _, err = run("import", tmp_path / "source")
+        assert code == 1
+        assert f"`localreg merge {tmp_path / 'source'}`" in err
+        (tmp_path / "w.pt").write_bytes(b"no bundle" * 1_000)
+        code, _, err = run("import", "w.pt")
+        assert code == 1
+        assert "the bundle cannot be used" in err
+        assert run("ls", "-q")[1] == ""
+
+
+class TestMerge:
+    """`localreg merge`."""
+
+    def test_it_says_what_came(self, run, bundle):
+        code, _, err = run("merge", "source")
+        assert code == 0
+        assert "3 models" in err
+        assert run("show", "vision/resnet@prod")[0] == 0
+        assert "Nothing came" in run("merge", "source")[2]
+
+    def test_a_number_that_both_gave(self, run, bundle, tmp_path):
+        """It is said, and not a conflict; --renumber gives new numbers."""
+        (tmp_path / "w.pt").write_bytes(b"own")
+        run("add", "w.pt", "-n", "bert", "-p", "nlp")
+        code, out, _ = run("merge", "source")
+        assert code == 0
+        assert "nlp/bert:1 is ambiguous" in out
+        code, _, err = run("path", "nlp/bert:1")
+        assert code == 1
+        assert "nlp/bert:1~" in err
+        code, out, _ = run("merge", "source", "--renumber")
+        assert code == 0
+        assert "nlp/bert:1 is nlp/bert:2 now" in out
+        assert run("path", "nlp/bert:1")[0] == 0
+
+    def test_an_own_change_that_has_lost_is_exit_code_5(self, run, bundle, tmp_path):
+        run("merge", "source")
+        run("meta", "nlp/bert", "-R", tmp_path / "source", "k=theirs")
+        run("meta", "nlp/bert", "k=ours")
+        first = run("merge", "source")
+        second = run("merge", tmp_path / "registry", "-R", tmp_path / "source")
+        assert sorted([first[0], second[0]]) == [0, 5]
+        assert "lost: nlp/bert:1" in first[1] + second[1]
+
+    def test_what_was_printed_is_kept(self, run, bundle, tmp_path):
+        (tmp_path / "w.pt").write_bytes(b"own")
+        run("add", "w.pt", "-n", "bert", "-p", "nlp")
+        printed = run("merge", "source")[1].splitlines()
+        with closing(sqlite3.connect(tmp_path / "registry" / "registry.db")) as connection:
+            rows = connection.execute("SELECT source, events, differences FROM arrival").fetchall()
+        assert [source for source, _, _ in rows] == [str(tmp_path / "source")]
+        assert json.loads(rows[0][2]) == printed
+
+    def test_errors(self, run, bundle, tmp_path):
+        assert run("merge", "unknown")[0] == 3
+        code, _, err = run("merge", "all.tar")
+        assert code == 1
+        assert f"`localreg import {tmp_path / 'all.tar'}`" in err
+        assert run("merge", tmp_path / "registry")[0] == 1

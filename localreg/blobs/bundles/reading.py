@@ -212,6 +212,13 @@ class Bundle:
             raise broken(f"layer sha256:{layer.digest[:12]}", "it is not a layer of a record")
         return self._read_head(number)
 
+    def files(self) -> Iterator[tuple[str, int]]:
+        """Yield digest and size of the files of models that are in the bundle."""
+        for row in (*self._head, *self._files):
+            digest, size, kind = unpacked(row)
+            if kind & FILE:
+                yield digest, size
+
     def blobs(self, wanted: Callable[[str, int], bool]) -> Iterator[BundleBlob]:
         """Yield those files of models that are wanted; call it once.
 

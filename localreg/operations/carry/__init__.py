@@ -4,7 +4,7 @@ The decisions that bind this package:
 
 - What arrives is taken in by one transaction, with everything that belongs to it; the bytes come
   before it (`arriving_blobs`). So a kill changes nothing, and the next try goes on.
-- An import and a merge are one operation: events that this registry lacks are inserted,
+- An import and a merge are one operation (`arrival`): events that this registry lacks are inserted,
   and what they concern is folded again. It is known by the ids of the events, so what came twice is
   here once, and the source is never written to.
 - What came is read back and checked before the commit: a bundle is made by strangers.
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from localreg.operations.carry import as_of as as_of
     from localreg.operations.carry import backup as backup
     from localreg.operations.carry import export as export
+    from localreg.operations.carry import import_bundle as import_bundle
+    from localreg.operations.carry import merge as merge
     from localreg.operations.carry import selection as selection
     from localreg.operations.carry import undo as undo
 

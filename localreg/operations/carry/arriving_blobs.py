@@ -51,11 +51,13 @@ class ArrivingBlobs:
     Use it as a context manager: after an error, what came is deleted if nothing else needs it.
 
     Attributes:
+        would_come: the bytes that a dry run would bring, with their sizes.
         came: the digests of the bytes that came here, with their sizes.
         there: those that were here, or that an upstream registry keeps.
     """
 
     def __init__(self, chain: Chain) -> None:
+        self.would_come: dict[str, int] = {}
         self.came: dict[str, int] = {}
         self.there: dict[str, int] = {}
         self._chain = chain
@@ -130,6 +132,13 @@ class ArrivingBlobs:
                 found=blob.digest,
             )
         self._take(blob, filename)
+
+    def add_bytes(self, data: bytes, digest: str) -> None:
+        """Stage a few bytes, whose digest was checked already."""
+        import io
+        from functools import partial
+
+        self.add(partial(staging.stage_stream, io.BytesIO(data)), digest, len(data))
 
     def add_file(self, path: Path, digest: str, size: int, filename: str | None = None) -> None:
         """Stage a copy of a file, or a clone where the file system can.

@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain as chain_of
 from pathlib import Path
 
 from localreg.errors import InvalidValueError, NotFoundError, PathExistsError
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from localreg.blobs.bundles.drafting import Contents, Draft
     from localreg.progress import Progress
     from localreg.store.rows.logged_rows import Connection
-    from localreg.values.records import Json, LoggedEvent
+    from localreg.values.records import Json
 
 ENDING = ".tar"
 _COMPRESSED = frozenset({".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z"})
@@ -258,6 +259,7 @@ class _Exporting:
         self._paths: dict[str, Path] = {}  # of blobs, where they are
         self._sizes: dict[str, int] = {}
         self._origins: set[str] = set()  # of the events in the bundle
+        self._needs: list[bytes] = []  # ids of events that the bundle leaves out
         self._named: set[str] = set()  # digests that the events in the bundle name
 
     def run(self, *, image: bool) -> None:
@@ -283,11 +285,16 @@ class _Exporting:
         notes: Json = {
             "v": 1,
             "history": self._history,
+            "whole": self._chosen.everything,
             "missing": sorted(self._said, key=bundle_format.canonical_json),
         }
         self._layers.append(
             self._draft.add_layer(bundle_format.NOTES, [bundle_format.canonical_json(notes)])
         )
+        if self._needs:
+            self._layers.append(
+                self._draft.add_layer(bundle_format.NEEDS, sorted(set(self._needs)))
+            )
         for digest in self._sizes:
             if self._base.has(digest, self._named):
                 self._draft.omit(digest)
@@ -318,9 +325,7 @@ class _Exporting:
             return
         layers: list[Descriptor] = []
         if self._history:
-            layers += self._events_layer(
-                logged_rows.of_unit(connection, model_id, self._base.after)
-            )
+            layers += self._events_layer(connection, [model_id])
             for task_id in logged_rows.makers(connection, model_id):
                 self._tasks.setdefault(task_id, registry)
             if record.project is not None:
@@ -344,8 +349,11 @@ class _Exporting:
             )
         )
         facts = _facts(connection, record)
-        subject = self._draft.add_model(model_id, _name(connection, record), facts, files)
+        name = _name(connection, record)
+        subject = self._draft.add_model(model_id, name, facts, files)
         self._draft.add_record(_each_once(layers), subject, model_id)
+        if image and files:
+            self._draft.add_image(model_id, f"{name}-image", files, self.path_of)
         self._models.append(ExportedModel(model_id, record.ref, served.bytes or 0))
 
     def _weights(
@@ -402,7 +410,7 @@ class _Exporting:
             return True
         holding = holder(Chain(registry, self._chain.others), digest, size)
         path = None if holding is None else holding.blobs.blob(digest)
-        if path is None and elsewhere is not None and _has_bytes(elsewhere, digest, size):
+        if path is None and elsewhere is not None and has_bytes(elsewhere, digest, size):
             path = elsewhere
         if path is None:
             return False
@@ -450,15 +458,23 @@ class _Exporting:
         pieces = report_transfer.read(connection, owner)
         return [self._draft.add_layer(bundle_format.REPORTS, pieces, owner)]
 
-    def _events_layer(self, events: Iterable[LoggedEvent]) -> list[Descriptor]:
-        """Return a layer of the events that the other side lacks; none without any."""
-        before = self._events
-        layer = self._draft.add_layer(bundle_format.EVENTS, self._lines(events))
-        return [layer] if self._events > before else []
+    def _events_layer(self, connection: Connection, units: Iterable[str]) -> list[Descriptor]:
+        """Return a layer of the events of units that the other side lacks; none without any."""
+        lines = self._lines(connection, units)
+        first = next(lines, None)
+        if first is None:
+            return []
+        return [self._draft.add_layer(bundle_format.EVENTS, chain_of([first], lines))]
 
-    def _lines(self, events: Iterable[LoggedEvent]) -> Iterator[bytes]:
-        for event in events:
-            if not self._base.holds(event.event_id):
+    def _lines(self, connection: Connection, units: Iterable[str]) -> Iterator[bytes]:
+        after = self._base.after
+        for unit in units:
+            if after:
+                self._needs.extend(map(bytes.fromhex, logged_rows.ids_of(connection, unit, after)))
+            for event in logged_rows.of_unit(connection, unit, after):
+                if self._base.holds(event.event_id):
+                    self._needs.append(bytes.fromhex(event.event_id))
+                    continue
                 self._origins.add(event.origin)
                 line = event_line(event)
                 self._named.update(each.decode() for each in _DIGEST.findall(line))
@@ -477,10 +493,7 @@ class _Exporting:
         for task_id in sorted(tasks):
             self._add_task(registry, connection, task_id)
         units = self._units(registry, connection, tasks, whole=whole)
-        after = self._base.after
-        self._layers += self._events_layer(
-            event for unit in units for event in logged_rows.of_unit(connection, unit, after)
-        )
+        self._layers += self._events_layer(connection, units)
 
     def _units(
         self, registry: OpenRegistry, connection: Connection, tasks: list[str], *, whole: bool
@@ -514,9 +527,8 @@ def _each_once(layers: list[Descriptor]) -> list[Descriptor]:
 
 def _snapshot(connection: Connection, record: ModelRecord) -> Json:
     """Return what a model is now, for copies of it, and which aliases it has."""
-    public = replace(
-        record, weights=tuple(replace(each, url=_public(each.url)) for each in record.weights)
-    )
+    served = tuple(replace(each, url=_public(each.url)) for each in record.weights if each.current)
+    public = replace(record, weights=served)
     return {
         "v": 1,
         "model": public.payload(),
@@ -558,7 +570,7 @@ def _file_at(weights: WeightsRecord) -> Path | None:
     return None if weights.url is None else local_path(weights.url)
 
 
-def _has_bytes(path: Path, digest: str, size: int) -> bool:
+def has_bytes(path: Path, digest: str, size: int) -> bool:
     """Return True if a file of the user can be read and has the right bytes."""
     from localreg.blobs.staging.hashing import file_digest
 

@@ -93,6 +93,11 @@ def _record(change: Change, row: ModelRow, alias: str, old: str | None, new: str
     change.record("alias.set", alias_id(project, row.name, alias), payload, field=alias)
 
 
+def alias_at(change: Change, row: ModelRow, alias: str) -> str | None:
+    """Return the id of the model that an alias of a model's project and name points to, or None."""
+    return _target(change, row, alias)
+
+
 def _target(change: Change, row: ModelRow, alias: str) -> str | None:
     project = row.project.name if row.project else ""
     return model_rows.alias_target(change.connection, (project, row.name), alias)

@@ -222,6 +222,14 @@ def record(
     )
 
 
+def record_facts(connection: Connection, digest: str, facts: Json) -> None:
+    """Record what is known about a package, or about the content of a blob."""
+    connection.execute(
+        "UPDATE blob SET facts = ? WHERE digest = ?",
+        (json.dumps(facts, ensure_ascii=False), digest),
+    )
+
+
 def record_elsewhere(connection: Connection, digest: str, size: int) -> None:
     """Make a row for bytes that are not here, unless they have one; in a write transaction."""
     connection.execute(
@@ -359,6 +367,27 @@ def referred(connection: Connection, digest: str) -> bool:
     A package that they refer to refers to its files.
     """
     return _holds(connection, _REFERRED, digest)
+
+
+def referred_blobs(connection: Connection) -> list[tuple[str, int]]:
+    """Return digest and size of all blobs that weights, artifacts and plots refer to, by digest."""
+    return Columns("blob", digest=DIGEST, size=COUNT).all(
+        connection, f"SELECT digest, size FROM blob b WHERE {_REFERRED} ORDER BY digest"
+    )
+
+
+def used_by_others(connection: Connection, digest: str, models: Collection[str]) -> bool:
+    """Return True if anything but the weights of some models refers to a blob."""
+    if any(each.model not in models for each in uses(connection, digest)):
+        return True
+    row = connection.execute(
+        "SELECT 1 FROM blob b WHERE digest = ? AND ("
+        "EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk OR blob IN "
+        "(SELECT tree FROM tree_file WHERE blob = b.pk)) "
+        "OR EXISTS (SELECT 1 FROM plot WHERE blob = b.pk))",
+        (digest,),
+    ).fetchone()
+    return row is not None
 
 
 def kept(connection: Connection, digest: str) -> bool:

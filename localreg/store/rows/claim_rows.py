@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from localreg.store.rows.checked_values import (
+    COUNT,
     DIGEST,
     FLAG,
     ID,
@@ -22,6 +23,7 @@ _CLAIMANTS = Columns(
     "claim", id=ID, at=or_null(TIME), origin=or_null(TEXT), here=FLAG, digest=or_null(DIGEST)
 )
 _MODELS = Columns("claim", model=WHOLE)
+_NUMBERS = Columns("claim", project=TEXT, name=TEXT, number=COUNT)
 
 
 class Claimant(Frozen):
@@ -91,3 +93,15 @@ def was_named(connection: Connection, project: str, name: str, number: int) -> b
         (project, name, number),
     ).fetchone()
     return row is not None
+
+
+def named_twice(connection: Connection) -> list[tuple[str, str, int]]:
+    """Return the numbers that several models claim, or may: project, name, and number.
+
+    The project is "" for none. `claimants` returns which models do.
+    """
+    return _NUMBERS.all(
+        connection,
+        "SELECT p.name, c.name, c.number FROM claim c JOIN project p ON p.pk = c.project "
+        "GROUP BY c.project, c.name, c.number HAVING count(*) > 1 ORDER BY 1, 2, 3",
+    )

@@ -94,6 +94,20 @@ def keys_of(connection: Connection, digits: str, limit: int = 2) -> list[tuple[i
     return [(key, str(event_id)) for key, event_id in rows]
 
 
+def ids_of(connection: Connection, subject: str, until: int | None = None) -> list[str]:
+    """Return the ids of the events of a unit.
+
+    Args:
+        until: only events with a key up to this; None for all.
+    """
+    rows = _IDS.all(
+        connection,
+        "SELECT event_id FROM event WHERE subject = ?1 AND (?2 IS NULL OR pk <= ?2)",
+        (subject, until),
+    )
+    return [event_id for (event_id,) in rows]
+
+
 def known(connection: Connection, event_ids: Iterable[str]) -> set[str]:
     """Return those of these events that are in the log."""
     rows = connection.execute(
@@ -101,6 +115,16 @@ def known(connection: Connection, event_ids: Iterable[str]) -> set[str]:
         (json.dumps([*event_ids]),),
     )
     return {event_id for (event_id,) in rows}
+
+
+def knows_all(connection: Connection, event_ids: Iterable[str]) -> bool:
+    """Return True if all of these events, which differ, are in the log."""
+    listed = list(event_ids)
+    (count,) = connection.execute(
+        "SELECT count(*) FROM event WHERE event_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(listed),),
+    ).fetchone()
+    return bool(count == len(listed))
 
 
 def origins(connection: Connection) -> dict[str, str]:
@@ -133,7 +157,7 @@ def makers(connection: Connection, model_id: str) -> list[str]:
 
 
 def aliases_before(connection: Connection, model_id: str) -> dict[str, str | None]:
-    """Return the aliases of a model, each with the id of the model that it pointed to before.
+    """Return the aliases of a model: each with the model that it pointed to before.
 
     None if it is new with this model.
     """
@@ -152,3 +176,17 @@ def aliases_before(connection: Connection, model_id: str) -> dict[str, str | Non
                 found[alias] = old if type(old) is str else None
                 break
     return found
+
+
+def has_unit(connection: Connection, subject: str) -> bool:
+    """Return True if there are events on a model, task, project or alias."""
+    row = connection.execute("SELECT 1 FROM event WHERE subject = ? LIMIT 1", (subject,)).fetchone()
+    return row is not None
+
+
+def own_origin(connection: Connection) -> str:
+    """Return the id of the origin that new events carry."""
+    row = Columns("setting", value=ID).one(
+        connection, "SELECT value FROM setting WHERE name = 'origin'"
+    )
+    return "" if row is None else str(row[0])

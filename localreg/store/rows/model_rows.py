@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
@@ -53,6 +54,7 @@ _REVISIONS = Columns("weights", **_REVISION)
 _SERVED = Columns("weights", **_REVISION, of_package=FLAG, contested=FLAG)
 _LINES = Columns("model", id=ID, version=COUNT, created=TIME)
 _IDS = Columns("model", id=ID)
+_PLACES = Columns("model", id=ID, project_id=ID_OR_EMPTY, project=TEXT, name=TEXT, version=COUNT)
 _AT_ONCE = 500  # parameters of a statement; SQLite takes 999 at least
 
 
@@ -118,6 +120,31 @@ def present(connection: Connection, model_ids: Sequence[str]) -> set[str]:
 def ids(connection: Connection) -> list[str]:
     """Return the ids of all models, in the order of their creation."""
     return [model_id for (model_id,) in _IDS.all(connection, "SELECT id FROM model ORDER BY birth")]
+
+
+def line_of(connection: Connection, model_id: str) -> tuple[Project | None, str, int] | None:
+    """Return project, name and number of a model, also of a removed one; None if it is unknown."""
+    row = _PLACES.one(
+        connection,
+        "SELECT m.id, p.id, p.name, m.name, m.version FROM (SELECT id, project, name, version "
+        "FROM model WHERE id = ?1 UNION ALL SELECT id, project, name, version FROM tombstone "
+        "WHERE id = ?1) m JOIN project p ON p.pk = m.project",
+        (model_id,),
+    )
+    if row is None:
+        return None
+    _, project_id, project, name, version = row
+    return (Project(project_id, project) if project_id else None), name, version
+
+
+def removed(connection: Connection, model_ids: Iterable[str]) -> list[str]:
+    """Return those of some ids that were models, and were removed."""
+    rows = _IDS.all(
+        connection,
+        "SELECT id FROM tombstone WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (json.dumps([*model_ids]),),
+    )
+    return [model_id for (model_id,) in rows]
 
 
 def config(connection: Connection, model_id: str) -> str:

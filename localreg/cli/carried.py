@@ -1,0 +1,44 @@
+"""Print what an import or a merge brought."""
+
+from __future__ import annotations
+
+import click
+
+from localreg.cli.output import counted, one_line, print_json, record_json, say
+from localreg.values.units import size_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.carry.arrival import Arrived
+
+CONFLICT = 5  # the exit code when a change that was made here has lost, or something is contested
+
+
+def print_arrival(done: Arrived, *, as_json: bool) -> int:
+    """Print what came and what is different now; return the exit code."""
+    if as_json:
+        print_json(record_json(done))
+    else:
+        for line in done.differences:
+            click.echo(one_line(line))
+        for each in done.missing:
+            say(f"Bytes that did not come: {one_line(each.ref)}: {one_line(each.why)}")
+        size = sum(each.size or 0 for each in done.missing)
+        if size:
+            say(f"Bytes that did not come: {size:,} ({size_text(size)})")
+        say(_summary(done))
+    return CONFLICT if done.conflict else 0
+
+
+def _summary(done: Arrived) -> str:
+    would = "would come" if done.dry_run else "came"
+    if not (done.events or done.models or done.blobs or done.reports):
+        return (
+            "Nothing would come: all of it is here."
+            if done.dry_run
+            else ("Nothing came: all of it was here already.")
+        )
+    return (
+        f"{counted(done.events, 'event')}, {counted(len(done.models), 'model')}, "
+        f"{counted(done.blobs, 'blob')} ({size_text(done.size)}) {would}."
+    )

@@ -1,0 +1,64 @@
+"""Take in what a bundle carries."""
+
+from __future__ import annotations
+
+import sys
+from typing import BinaryIO
+
+import click
+
+from localreg.cli.carried import print_arrival
+from localreg.cli.output import AS_JSON, IN_REGISTRY, opened
+from localreg.operations.carry import import_bundle
+from localreg.progress import shown_progress
+
+
+@click.command("import")
+@click.argument("source", metavar="BUNDLE")
+@click.option(
+    "--project",
+    metavar="NAME",
+    help="Make copies in this project instead: new models with new ids and numbers.",
+)
+@click.option(
+    "--renumber", is_flag=True, help="Where two models have one number, give new ones to the later."
+)
+@click.option(
+    "--aliases",
+    is_flag=True,
+    help="Set the aliases that the models had, except those that point elsewhere here.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be different afterwards.")
+@AS_JSON
+@IN_REGISTRY
+def import_command(
+    source: str,
+    project: str | None,
+    renumber: bool,
+    aliases: bool,
+    dry_run: bool,
+    as_json: bool,
+    directory: str | None,
+) -> int:
+    """Take in a bundle that `localreg export` wrote.
+
+    BUNDLE is its file, the first of its files (b.tar.001), its folder, or - for stdin. What is here
+    already is not taken twice. The exit code is 5 if a change that was made here has lost against
+    another one, or if a model was published twice with different weights.
+    """
+    stream: str | BinaryIO = source
+    if source == "-":
+        if sys.stdin.isatty():
+            raise click.UsageError("No bundle comes from a terminal: name a file, or use a pipe.")
+        stream = sys.stdin.buffer
+    with opened(directory, make=not dry_run) as chain, shown_progress("Importing") as progress:
+        done = import_bundle.import_bundle(
+            chain,
+            stream,
+            project=project,
+            renumber=renumber,
+            aliases=aliases,
+            dry_run=dry_run,
+            progress=progress,
+        )
+    return print_arrival(done, as_json=as_json)

@@ -1,0 +1,254 @@
+"""What arrives from a bundle or another registry, taken in by one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from localreg.operations.carry import copies
+from localreg.operations.carry.arriving_blobs import ArrivingBlobs
+from localreg.operations.carry.export import Missing
+from localreg.operations.carry.numbers import renumber_all
+from localreg.operations.models.aliases import alias_at, point_alias
+from localreg.registry import Chain
+from localreg.store.events.arriving import take_in
+from localreg.store.rows import (
+    arrival_rows,
+    blob_rows,
+    model_rows,
+    report_transfer,
+    tree_rows,
+)
+from localreg.values.frozen import Frozen
+from localreg.values.records import reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, Protocol
+
+    from localreg.store.events.change import Change
+    from localreg.store.rows.logged_rows import Connection
+    from localreg.values.manifest import Manifest
+    from localreg.values.records import LoggedEvent, Owner
+
+    class Incoming(Protocol):
+        """What another registry has, or a bundle of it.
+
+        Attributes:
+            source: where it comes from, for the history.
+            whole: True if it is the whole registry. Then its events must not have another order.
+        """
+
+        source: str
+        whole: bool
+
+        def origins(self) -> dict[str, str]:
+            """Return the names of the origins of its events, by their ids."""
+
+        def events(self) -> Iterator[LoggedEvent]:
+            """Yield its events."""
+
+        def packages(self) -> Iterator[tuple[str, Manifest]]:
+            """Yield its packages: the digest of the manifest, and the manifest."""
+
+        def reports(self) -> Iterator[tuple[Owner, Iterable[bytes], int | None]]:
+            """Yield what was reported to each model and task: owner, stream, and its size."""
+
+        def models(self) -> Iterator[tuple[str, dict[str, Any]]]:
+            """Yield ids of its models, and what each was when it was exported."""
+
+        def missing(self) -> tuple[Missing, ...]:
+            """Return the bytes that it should have, and has not."""
+
+
+class Arrived(Frozen):
+    """What an import or a merge brought, or would bring.
+
+    Attributes:
+        models: references of the models that are new here.
+        events, blobs: how many came.
+        size: the bytes of the blobs.
+        reports: how many points, values, plots and log lines came.
+        differences: what else is different now, as text: changes that have lost, aliases that
+            moved, numbers that are ambiguous.
+        conflict: True if a change that was made here has lost against another one, or a model was
+            published twice with different weights.
+        missing: bytes that models need, and that did not come.
+        dry_run: True if nothing was changed.
+    """
+
+    models: tuple[str, ...]
+    events: int
+    blobs: int
+    size: int
+    reports: int
+    differences: tuple[str, ...]
+    conflict: bool
+    missing: tuple[Missing, ...]
+    dry_run: bool
+
+
+class _UndoneError(Exception):
+    """Ends a transaction that changes nothing."""
+
+    def __init__(self, arrived: Arrived) -> None:
+        super().__init__()
+        self.arrived = arrived
+
+
+def arrive(
+    chain: Chain,
+    incoming: Incoming,
+    blobs: ArrivingBlobs,
+    *,
+    copied: copies.Copying | None = None,
+    renumber: bool = False,
+    aliases: bool = False,
+    dry_run: bool = False,
+) -> Arrived:
+    """Take in what arrives, whose bytes are here already.
+
+    Args:
+        copied: make copies of the models, instead of taking the events.
+        renumber: where two models have one number, give new ones to the later.
+        aliases: set the aliases that the models had, where they are as they were before.
+        dry_run: change nothing. The bytes need not be here.
+
+    Raises:
+        InvalidEventError: an event is malformed; nothing was changed.
+        EventConflictError: an event is here with other content, or in another order.
+    """
+    try:
+        with chain.first.store.write() as change:
+            arriving = _Arriving(change, incoming, blobs)
+            if not dry_run:
+                blobs.record(change)
+                arriving.record_packages()
+            arriving.take(copied)
+            if aliases:
+                arriving.set_aliases()
+            if renumber:
+                arriving.differences += renumber_all(change)
+            arrived = arriving.result(dry_run=dry_run)
+            if dry_run or arriving.is_nothing():
+                raise _UndoneError(arrived)
+            if arrived.events or arrived.differences:
+                arrival_rows.record(
+                    change.connection,
+                    change.at,
+                    incoming.source,
+                    arrived.events,
+                    arrived.differences,
+                )
+    except _UndoneError as undone:
+        return undone.arrived
+    return arrived
+
+
+class _Arriving:
+    """What arrives, within the transaction."""
+
+    def __init__(self, change: Change, incoming: Incoming, blobs: ArrivingBlobs) -> None:
+        self._change = change
+        self._connection = change.connection
+        self._incoming = incoming
+        self._blobs = blobs
+        self._events = 0
+        self._reports = 0
+        self._models: list[str] = []
+        self._conflict = False
+        self._copies: dict[str, str] = {}  # by the ids of what they are copies of
+        self.differences: list[str] = []
+
+    def record_packages(self) -> None:
+        """Record the files of packages whose manifests came."""
+        for digest, manifest in self._incoming.packages():
+            count = len(manifest.files) + len(manifest.folders)
+            if not tree_rows.is_recorded(self._connection, digest, manifest.total, count):
+                _record_package(self._connection, digest, manifest)
+
+    def take(self, copied: copies.Copying | None) -> None:
+        """Take events and reports, or make copies."""
+        if copied is None:
+            came = take_in(
+                self._change,
+                self._incoming.events(),
+                self._incoming.origins(),
+                same_order=self._incoming.whole,
+            )
+            self._events = came.events
+            self._models = list(came.models)
+            self._conflict = came.conflict
+            self.differences += came.lines
+        else:
+            for model_id, found in self._incoming.models():
+                made, is_new = copies.make_copy(self._change, model_id, found["model"], copied)
+                self._copies[model_id] = made
+                if is_new:
+                    self._events += 1
+                    self._models.append(self._ref(made))
+        for owner, pieces, size in self._incoming.reports():
+            if copied is not None:
+                if owner.kind != "model" or owner.id not in self._copies:
+                    continue
+                owner = owner._replace(id=self._copies[owner.id])
+            joined = report_transfer.join(self._connection, owner, pieces, size)
+            self._reports += joined.points + joined.singles + joined.plots + joined.messages
+
+    def set_aliases(self) -> None:
+        """Set the aliases that models had, where they point to what they pointed to before."""
+        for source_id, found in self._incoming.models():
+            model_id = self._copies.get(source_id, source_id)
+            row = model_rows.model_row(self._connection, model_id)
+            if row is None:
+                continue
+            for alias, before in sorted(found["aliases"].items()):
+                there = alias_at(self._change, row, alias)
+                if there == model_id:
+                    continue
+                if there in (None, before):
+                    point_alias(self._change, model_id, alias)
+                    self.differences.append(f"{_line(row)}@{alias} is {row.ref} now")
+                else:
+                    self.differences.append(
+                        f"{_line(row)}@{alias} stays at {self._ref(there)}; it was {row.ref} there"
+                    )
+
+    def is_nothing(self) -> bool:
+        """Return True if nothing is different."""
+        return not (self._change.last_event or self._reports or self._blobs.came)
+
+    def result(self, *, dry_run: bool) -> Arrived:
+        """Return what came."""
+        came = self._blobs.would_come if dry_run else self._blobs.came
+        return Arrived(
+            models=tuple(self._models),
+            events=self._events,
+            blobs=len(came),
+            size=sum(came.values()),
+            reports=self._reports,
+            differences=tuple(self.differences),
+            conflict=self._conflict,
+            missing=self._incoming.missing(),
+            dry_run=dry_run,
+        )
+
+    def _ref(self, model_id: str) -> str:
+        row = model_rows.model_row(self._connection, model_id)
+        return model_id if row is None else row.ref
+
+
+def _line(row: model_rows.ModelRow) -> str:
+    return reference(row.project, row.name, None)
+
+
+def _record_package(connection: Connection, digest: str, manifest: Manifest) -> None:
+    """Record the files of a package, and what is known about it, as when it is added."""
+    from localreg.blobs.headers.package_facts import framework_of, package_facts
+
+    blob_rows.record_sizes(connection, {each.digest: each.size for each in manifest.files})
+    tree_rows.record(connection, digest, manifest)
+    rows = blob_rows.rows_of(connection, {each.digest for each in manifest.files})
+    whole = package_facts([(each, rows[each.digest].facts) for each in manifest.files])
+    framework = framework_of(whole, [each.path for each in manifest.files])
+    blob_rows.record_facts(connection, digest, whole | {"framework": framework})

@@ -1,0 +1,106 @@
+"""Copies of models that arrive: new models, with new ids and numbers, without their history.
+
+A copy is found again by what it is a copy of: its id is computed from that, from its project, and
+from the origin of the registry that made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from localreg.operations.finding.references import ensure_project
+from localreg.store.events.change import Change
+from localreg.store.events.shapes import checked_text
+from localreg.store.rows import logged_rows
+from localreg.store.rows.keys import next_number
+from localreg.values.frozen import Frozen, replace
+from localreg.values.ids import ID_LENGTH
+from localreg.values.records import LoggedEvent, ModelRecord, model_from_payload
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.values.records import Json
+
+
+class Copying(Frozen):
+    """How copies are made.
+
+    Attributes:
+        project: name of the project that they are made in; None for that of each model.
+    """
+
+    project: str | None
+
+
+def copy_id(source: str, project: str, origin: str) -> str:
+    """Return the id of a copy.
+
+    Args:
+        source: id of the model that it is a copy of.
+        project: name of its project; "" for none.
+        origin: of the registry that makes it.
+
+    >>> copy_id("a" * 32, "vision", "b" * 32)
+    '36e77f2c1a2bdaae1f4e4a13e4d3e3d3'
+    """
+    text = "\n".join((source, origin, project))
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def make_copy(change: Change, source: str, found: Json, copying: Copying) -> tuple[str, bool]:
+    """Make a copy of a model, or find the one that was made before, within a transaction.
+
+    Args:
+        source: the model's id.
+        found: what it was when it was exported, as `ModelRecord.payload`.
+
+    Returns:
+        The id of the copy, and True if it is new.
+
+    Raises:
+        InvalidEventError: it is not the description of a model.
+    """
+    # As the event that would create it: a stranger may have written it.
+    checked_text(
+        LoggedEvent(
+            event_id=source, origin=source, seq=1, lamport=1, stamp=0, at=0, actor="",
+            kind="model.created", v=1, subject=source, field=None, payload=found,
+        )
+    )  # fmt: skip
+    record = model_from_payload(source, found)
+    connection = change.connection
+    name = copying.project or (record.project.name if record.project else "")
+    known = [copy_id(source, name, origin) for origin in logged_rows.origins(connection)]
+    for each in known:
+        if logged_rows.has_unit(connection, each):
+            return each, False
+    project = ensure_project(change, name)
+    made = copy_id(source, name, logged_rows.own_origin(connection))
+    copy = ModelRecord(
+        id=made,
+        name=record.name,
+        project=project,
+        version=next_number(connection, name, record.name),
+        comment=record.comment,
+        framework=record.framework,
+        package=record.package,
+        published=record.published,
+        archived=record.archived,
+        task=record.task,
+        parent=record.parent,
+        created=change.at,
+        birth=change.stamp(made),
+        config=record.config,
+        labels=record.labels,
+        tags=record.tags,
+        system_tags=record.system_tags,
+        metadata=record.metadata,
+        # Not "uploaded": this registry may not delete what another one uploaded.
+        weights=tuple(
+            replace(each, id=made, revision=1, uploaded=False, at=change.at)
+            for each in record.weights
+            if each.current
+        ),
+    )
+    change.record("model.created", made, copy.payload() | {"copied_from": source})
+    return made, True

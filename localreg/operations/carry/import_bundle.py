@@ -1,0 +1,336 @@
+"""Take in a bundle: bytes first, while they stream; then what it says, in one transaction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from localreg.errors import BundleError, InvalidEventError, InvalidValueError
+from localreg.operations.carry.arrival import Arrived, arrive
+from localreg.operations.carry.arriving_blobs import ArrivingBlobs
+from localreg.operations.carry.copies import Copying
+from localreg.operations.carry.export import Missing
+from localreg.operations.finding.references import check_project_name
+from localreg.registry import Chain, OpenRegistry
+from localreg.store.rows import logged_rows, model_rows
+from localreg.values import bundle_format
+from localreg.values.bundle_format import Descriptor, Manifest, broken
+from localreg.values.checks import check_text
+from localreg.values.event_lines import read_events
+from localreg.values.frozen import Frozen
+from localreg.values.layout import DATABASE
+from localreg.values.manifest import parse_manifest
+from localreg.values.urls import is_sha256
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from typing import Any, BinaryIO
+
+    from localreg.blobs.bundles.reading import Bundle
+    from localreg.progress import Progress
+    from localreg.values.manifest import Manifest as TreeManifest
+    from localreg.values.records import LoggedEvent, Owner
+
+_NONE = type(None)
+_AT_ONCE = 10_000  # ids of events that are looked up together
+_LARGEST = 134_217_728  # bytes of what is read at once: notes of a model, files of a package
+
+
+def import_bundle(
+    chain: Chain,
+    source: str | os.PathLike[str] | BinaryIO,
+    *,
+    project: object = None,
+    renumber: bool = False,
+    aliases: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Arrived:
+    """Take in what a bundle holds and the first registry of a chain lacks.
+
+    Args:
+        source: a file, the first of several, a folder, or a stream that gives bytes.
+        project: name of a project in which copies are made instead; None for none.
+        renumber: where two models have one number, give new ones to the later.
+        aliases: set the aliases that the models had, where they are as they were before.
+        dry_run: change nothing; a stream is read up to the files of models.
+        progress: called with the bytes taken so far, and with all bytes.
+
+    Raises:
+        BundleError: it is not a sound bundle; nothing was recorded, and no bytes were kept.
+        SourceNotFoundError: there is no such file.
+    """
+    registry = chain.first
+    registry.store.check_writable()
+    place = _check_source(source)
+    into = check_project_name(project)
+    from localreg.blobs.bundles.reading import open_bundle
+
+    with registry.blobs.temporary("bundle") as spool, open_bundle(place, spool) as bundle:
+        incoming = _Bundled(bundle, str(place) if isinstance(place, Path) else "a stream")
+        copies = into is not None or not incoming.history
+        incoming.check_needs(registry)
+        with ArrivingBlobs(chain) as blobs:
+            unwanted = set() if copies else incoming.of_removed(registry)
+            _bring(bundle, incoming, blobs, unwanted, dry_run=dry_run, progress=progress)
+            try:
+                return arrive(
+                    chain,
+                    incoming,
+                    blobs,
+                    copied=Copying(into) if copies else None,
+                    renumber=renumber,
+                    aliases=aliases,
+                    dry_run=dry_run,
+                )
+            except InvalidEventError as error:
+                raise broken(f"event {error.event_id}", str(error)) from error
+
+
+def _check_source(source: object) -> Path | BinaryIO:
+    """Return a path or a stream that may be a bundle."""
+    if not isinstance(source, (str, os.PathLike)):
+        if not callable(getattr(source, "read", None)):
+            raise InvalidValueError(
+                f"source must be a path or a file that is open for reading, not "
+                f"{type(source).__name__}",
+                argument="source",
+            )
+        return source  # type: ignore[return-value]  # it can be read
+    from localreg.filesystem.given_paths import absolute
+
+    path = absolute("source", Path(check_text("source", os.fspath(source), nul=False, empty=False)))
+    if os.path.lexists(path / DATABASE):
+        raise InvalidValueError(
+            f"{path} is a registry, not a bundle; `localreg merge {path}` takes in what it has",
+            argument="source",
+        )
+    return path
+
+
+def _bring(
+    bundle: Bundle,
+    incoming: _Bundled,
+    blobs: ArrivingBlobs,
+    unwanted: set[str],
+    *,
+    dry_run: bool,
+    progress: Progress | None,
+) -> None:
+    """Take the bytes that are lacking; in a dry run only note them."""
+
+    def is_wanted(digest: str, size: int) -> bool:
+        return digest not in unwanted and blobs.lacks(digest, size)
+
+    for layer in incoming.trees:
+        if is_wanted(layer.digest, layer.size):
+            if dry_run:
+                blobs.would_come[layer.digest] = layer.size
+            else:
+                blobs.add_bytes(incoming.small(layer), layer.digest)
+    if dry_run:
+        files = {digest: size for digest, size in bundle.files() if is_wanted(digest, size)}
+        blobs.would_come |= files
+        incoming.note_missing(is_wanted, files)
+        return
+    total, done = sum(size for _, size in bundle.files()), 0
+    for blob in bundle.blobs(is_wanted):
+        blobs.add(blob.stage, blob.digest, blob.size, incoming.names.get(blob.digest))
+        done += blob.size
+        if progress is not None:
+            progress(done, total)
+    blobs.flush()
+    incoming.note_missing(is_wanted, blobs.came)
+
+
+class _Model(Frozen):
+    """The record of a model in a bundle: its id, its name there, and its layers."""
+
+    id: str
+    ref: str
+    layers: tuple[Descriptor, ...]
+
+
+class _Bundled:
+    """What a bundle says."""
+
+    def __init__(self, bundle: Bundle, source: str) -> None:
+        self._bundle = bundle
+        self.source = source
+        self.sizes: dict[str, int] = {}  # of files
+        self.names: dict[str, str] = {}  # of files, the last part of their paths
+        self.trees: list[Descriptor] = []
+        self._events: list[Descriptor] = []
+        self._model_events: list[tuple[Descriptor, str]] = []
+        self._reports: list[Descriptor] = []
+        self._models: list[_Model] = []
+        refs: dict[str, str] = {}
+        for descriptor, manifest in bundle.manifests():
+            if manifest.artifact_type == bundle_format.MODEL:
+                refs[descriptor.digest] = descriptor.ref or "a model without a name"
+                for file in manifest.files():
+                    self.sizes[file.digest] = file.size
+                    self.names.setdefault(file.digest, file.path.rpartition("/")[2])
+            elif manifest.artifact_type == bundle_format.RECORD:
+                self._note(manifest)
+        self._models = [
+            _Model(each.id, refs.get(each.ref, each.id), each.layers) for each in self._models
+        ]
+        notes = self._json(bundle.record, bundle_format.NOTES) or {}
+        self.history = notes.get("history", True) is True
+        self.whole = notes.get("whole", False) is True
+        self._missing = _missing_of(notes.get("missing"))
+        self._origins = self._json(bundle.record, bundle_format.ORIGINS) or {}
+        if any(type(name) is not str for name in self._origins.values()):
+            raise broken("origins", "each must have a name")
+
+    def origins(self) -> dict[str, str]:
+        """Return the names of the origins of the events."""
+        return self._origins
+
+    def events(self) -> Iterator[LoggedEvent]:
+        """Yield the events."""
+        for layer in self._events:
+            yield from read_events(self._bundle.read(layer), f"layer sha256:{layer.digest[:12]}")
+
+    def packages(self) -> Iterator[tuple[str, TreeManifest]]:
+        """Yield the packages: the digest of the manifest, and the manifest."""
+        for layer in self.trees:
+            with _named(f"package sha256:{layer.digest[:12]}"):
+                manifest = parse_manifest(self.small(layer))
+            yield layer.digest, manifest
+
+    def reports(self) -> Iterator[tuple[Owner, Iterator[bytes], int | None]]:
+        """Yield what was reported to each model and task: owner, stream, and its size."""
+        for layer in self._reports:
+            if layer.owner is None:
+                raise broken(f"layer sha256:{layer.digest[:12]}", "it says no model or task")
+            yield layer.owner, self._bundle.read(layer), layer.size
+
+    def models(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the id of each model, and what it was when it was exported."""
+        for model in self._models:
+            notes = [each for each in model.layers if each.media_type == bundle_format.NOTES]
+            if len(notes) != 1:
+                raise broken(f"record of {model.ref}", "it must say once what the model is")
+            found = self._read_json(notes[0])
+            if type(found.get("model")) is not dict or type(found.get("aliases")) is not dict:
+                raise broken(f"record of {model.ref}", "it does not say what the model is")
+            yield model.id, found
+
+    def check_needs(self, registry: OpenRegistry) -> None:
+        """Raise BundleError if the registry lacks events that the bundle leaves out."""
+        for layer in self._bundle.record.of_type(bundle_format.NEEDS):
+            needed = bundle_format.needed_events(self._bundle.read(layer))
+            lacking = 0
+            with registry.store.read() as connection:
+                while some := list(islice(needed, _AT_ONCE)):
+                    lacking += len(set(some) - logged_rows.known(connection, some))
+            if lacking:
+                raise BundleError(
+                    f"the bundle leaves out {lacking:,} events that this registry lacks: it holds "
+                    "only what is new since another bundle or event; import that one first, or "
+                    "export again without --since",
+                    part="needed events",
+                )
+
+    def of_removed(self, registry: OpenRegistry) -> set[str]:
+        """Return the files of models that were removed here, and stay so: nothing else has them."""
+        with registry.store.read() as connection:
+            removed = set(model_rows.removed(connection, [each.id for each in self._models]))
+            for layer, model in self._model_events:
+                if model in removed:
+                    part = f"layer sha256:{layer.digest[:12]}"
+                    events = read_events(self._bundle.read(layer), part)
+                    while some := [each.event_id for each in islice(events, _AT_ONCE)]:
+                        if not logged_rows.knows_all(connection, set(some)):
+                            removed.discard(model)
+        if not removed:
+            return set()
+        theirs: set[str] = set()
+        others: set[str] = set()
+        for _, manifest in self._bundle.manifests():
+            files = theirs if manifest.model in removed else others
+            files.update(layer.digest for layer in manifest.layers)
+        return theirs - others
+
+    def note_missing(self, is_wanted: Callable[[str, int], bool], came: Collection[str]) -> None:
+        """Note files that the bundle leaves out, and that are not here, though they should be."""
+        self._missing = tuple(
+            each
+            for each in self._missing
+            if each.digest is None or each.size is None or is_wanted(each.digest, each.size)
+        )
+        for digest, size in self.sizes.items():
+            if digest not in came and is_wanted(digest, size):
+                ref = self.names.get(digest) or f"{digest[:12]}…"
+                why = "the bundle leaves its bytes out (--since), and they are not here"
+                self._missing = (*self._missing, Missing(ref, digest, size, why))
+
+    def missing(self) -> tuple[Missing, ...]:
+        """Return the bytes that the bundle should have, and has not."""
+        return self._missing
+
+    def _note(self, manifest: Manifest) -> None:
+        for layer in manifest.layers:
+            if layer.media_type == bundle_format.EVENTS:
+                self._events.append(layer)
+                if manifest.model is not None:
+                    self._model_events.append((layer, manifest.model))
+            elif layer.media_type == bundle_format.REPORTS:
+                self._reports.append(layer)
+            elif layer.media_type == bundle_format.TREE:
+                self.trees.append(layer)
+            elif layer.media_type == bundle_format.FILE:
+                self.sizes[layer.digest] = layer.size
+        if manifest.subject is not None and manifest.model is not None:
+            notes = tuple(
+                each for each in manifest.layers if each.media_type == bundle_format.NOTES
+            )
+            self._models.append(_Model(manifest.model, manifest.subject.digest, notes))
+
+    def _json(self, manifest: Manifest, media_type: str) -> dict[str, Any] | None:
+        layers = manifest.of_type(media_type)
+        return self._read_json(layers[0]) if len(layers) == 1 else None
+
+    def small(self, layer: Descriptor) -> bytes:
+        """Return the bytes of a layer that is read as a whole."""
+        if layer.size > _LARGEST:
+            part = f"layer sha256:{layer.digest[:12]}"
+            raise broken(part, f"it has more than {_LARGEST:,} bytes")
+        return b"".join(self._bundle.read(layer))
+
+    def _read_json(self, layer: Descriptor) -> dict[str, Any]:
+        part = f"layer sha256:{layer.digest[:12]}"
+        found = bundle_format.read_json(self.small(layer), part)
+        if type(found) is not dict:
+            raise broken(part, "it must be an object")
+        return found
+
+
+def _missing_of(noted: object) -> tuple[Missing, ...]:
+    """Return what the bundle says of bytes that it should have, and has not."""
+    rules = {"ref": (str,), "digest": (str, _NONE), "size": (int, _NONE), "why": (str,)}
+    found = [] if noted is None else noted
+    if type(found) is not list or not all(
+        type(each) is dict
+        and each.keys() == rules.keys()
+        and all(type(each[name]) in kinds for name, kinds in rules.items())
+        and (each["digest"] is None or is_sha256(each["digest"]))
+        for each in found
+    ):
+        raise broken("record of the bundle", "it does not say which bytes are missing")
+    return tuple(Missing(**each) for each in found)
+
+
+@contextmanager
+def _named(part: str) -> Iterator[None]:
+    """A block whose InvalidValueError says which part of the bundle is wrong."""
+    try:
+        yield
+    except InvalidValueError as error:
+        raise broken(part, str(error)) from error
