@@ -8,6 +8,7 @@ would do, with its foreign keys and triggers.
 from __future__ import annotations
 
 import ast
+import io
 import re
 import sqlite3
 from contextlib import closing, suppress
@@ -18,7 +19,7 @@ from support.statements import Watched, recorded, scanned
 from support.used_registry import api_uses, make_used_registry
 
 import localreg
-from localreg import InputModel, Registry
+from localreg import InputModel, Model, Registry
 from localreg.errors import LocalregError
 from localreg.filesystem.plain_files import FileStatus
 from localreg.store.rows import (
@@ -29,6 +30,7 @@ from localreg.store.rows import (
     event_rows,
     forgotten_rows,
     keys,
+    logged_rows,
     model_query,
     model_rows,
     origin_rows,
@@ -47,7 +49,8 @@ from localreg.values.records import Owner
 
 ID, DIGEST, URL = "0" * 32, "0" * 64, "https://example.org/0"
 STATUS = FileStatus(1, 2, 3, 4, 5)
-SMALL = frozenset({"setting", "project", "tag", "actor", "origin", "upload", "sqlite_sequence"})
+SMALL = frozenset({"setting", "project", "project_id", "tag", "actor", "origin", "upload",
+                   "sqlite_sequence"})  # fmt: skip
 ONE_PASS = "one pass over all blobs, for all of them"
 # Functions that read a whole table, and why they may.
 WHOLE = {
@@ -67,6 +70,13 @@ WHOLE = {
     "rows/event_rows:newest_time": "asked once by doctor: a clock may have been wrong at any event",
     "rows/overview_rows:newest_models": "in the order of an index, up to a limit",
     "rows/overview_rows:newest_tasks": "in the order of an index, up to a limit",
+    "rows/model_rows:ids": "an export or a merge of all of them",
+    "rows/task_rows:ids": "an export or a merge of all of them",
+    "rows/logged_rows:subjects": "an export of all of them",
+    "rows/logged_rows:all_events": "a merge of all of them",
+    "rows/blob_rows:referred_blobs": "a merge of all of them",
+    "rows/claim_rows:named_twice": "new numbers for all models that share one",
+    "rows/arriving_rows:subjects_after": "the events that came just now",
     "rows/claim_rows:ambiguous": "the index page looks at all version numbers",
     "rows/overview_rows:contested": "an index has only the contested models",
     "rows/overview_rows:aliases": "the index page shows all",
@@ -99,6 +109,11 @@ def join_reports(connection):
 
 
 CALLS = {
+    "blob_rows:used_by_others": lambda c: blob_rows.used_by_others(c, DIGEST, [ID]),
+    "logged_rows:of_unit": lambda c: list(logged_rows.of_unit(c, ID)),
+    "logged_rows:all_events": lambda c: list(logged_rows.all_events(c)),
+    "logged_rows:known": lambda c: logged_rows.known(c, [ID]),
+    "logged_rows:knows_all": lambda c: logged_rows.knows_all(c, [ID]),
     "report_transfer:join": join_reports,
     "report_transfer:has_reports": lambda c: report_transfer.has_reports(c, Owner("model", ID)),
     "carried_blobs:blobs_of": lambda c: carried_blobs.blobs_of(c, Owner("task", ID)),
@@ -179,6 +194,20 @@ CALLS = {
 }  # fmt: skip
 
 
+def carry(registry, folder):
+    """Export a registry, import it elsewhere, and merge what went on there."""
+    registry.export(everything=True, path=folder / "all.tar")
+    event = registry.history(limit=1)[0].event_id
+    registry.export("vision/net", path=folder / "since.tar", since=event)
+    with Registry(folder / "other", durability="fast") as other:
+        for name in ("net", "own"):
+            other.add(io.BytesIO(b"own"), name, "vision", filename="own.pt")
+        other.import_bundle(folder / "all.tar", renumber=True, aliases=True)
+        other.import_bundle(folder / "all.tar", project="copies")
+        Model.remove(other.model("vision/own"))
+    registry.merge(folder / "other")
+
+
 @pytest.fixture(scope="module")
 def used(tmp_path_factory):
     """The path of a used registry, and its statements with the functions that they are from."""
@@ -191,6 +220,7 @@ def used(tmp_path_factory):
                     call()
             for query in QUERIES:
                 registry.models(**query)
+            carry(registry, folder)
             InputModel.remove(registry.model("vision/net:1"), force=True)
             registry.restore("vision/net:1")
             InputModel.remove(registry.model("vision/packed"), delete_weights_file=True, force=True)
