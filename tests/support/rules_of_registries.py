@@ -35,12 +35,16 @@ def check_by_rules(root):
         "aliases": {},
         "tasks": {},
         "projects": {},
+        "writers": {},
     }
     for name, unit in view.units.items():
         first = view.events[name][0]
+        for register, each in unit.registers.items():
+            writers = {str(writer) for writer in each.writers | each.before}
+            if each.writers and writers - {name, "None"}:
+                expected["writers"][name, name_of(register)] = writers - {"None"}
         if first.kind == "project.created":
-            ids = view.project_ids(first.payload["name"])
-            expected["projects"][first.payload["name"]] = sorted(ids)
+            expected["projects"][first.payload["name"]] = view.project_ids(first.payload["name"])[0]
         elif first.kind == "alias.set":
             line = project_name(first.payload["project"]), first.payload["name"], first.field
             if unit.value("alias") is not None:
@@ -56,6 +60,8 @@ def check_by_rules(root):
             else:
                 expected["models"][name] = model_of(unit)
     shown["outcomes"] = outcomes
+    for name in shown["projects"].keys() - expected["projects"].keys():
+        del shown["projects"][name]  # only a model came of it
     for claim, live in shown["claims"].items():
         model = shown["models"].get(claim[3])
         shown["claims"][claim] = live or (model is not None and model["line"] == claim[:3])
@@ -69,9 +75,18 @@ def check_by_rules(root):
     return view
 
 
+def name_of(register):
+    """Return the name of a register in the product."""
+    kind, blank, name = register.partition(" ")
+    if blank:
+        return f"{kind}/{name}"
+    whole = ("line", "design", "served", "state", "alias", "run", "project")
+    return register if register in whole else f"column/{register}"
+
+
 def text_of(view: View, differences) -> str:
     """Return the events of the units that differ, for a message."""
-    keys = {key for _, key, *_ in differences}
+    keys = {key[0] if part == "writers" else key for part, key, *_ in differences}
     lines = []
     for name, events in view.events.items():
         if name in keys or keys & {each.id for each in events} or keys & {(name,)}:
@@ -192,8 +207,11 @@ def shown_by(connection):
             "JOIN project p ON p.pk = a.project"
         )
     }
-    ids = grouped("SELECT p.name, i.id FROM project p JOIN project_id i ON i.project = p.pk")
-    found["projects"] = {name: sorted(key for (key,) in each) for name, each in ids.items()}
+    found["writers"] = {
+        (subject, register): set(events.split())
+        for subject, register, events in rows("SELECT subject, register, events FROM writer")
+    }
+    found["projects"] = dict(rows("SELECT name, id FROM project WHERE pk > 0"))
     return found
 
 
