@@ -40,11 +40,13 @@ What the rules leave open, and what is decided here:
   registry keeps from now on, is lost if the publication says that they are others.
 - A model that was created as published has its creation as a publication.
 - A publication brings back the revision that it names, if it was dropped before, and fixes its
-  digest. So a publication wins over a drop in both orders.
+  digest while it shows. So a publication wins over a drop in both orders.
 - Publications differ by digest, configuration and labels; also by revision if the digest is not
   known. One that says the same as an earlier live one is `same`; two that differ are both in
   effect, and the model is contested.
-- A second drop of a revision is `same`.
+- A second drop of a revision is `same`. What happens to a revision after its drop is lost.
+- Bytes that the registry keeps are kept also if they were known. An upload of other bytes than
+  those of the revision is lost.
 - Removals and restorations have no register: the last in order decides, and none is lost.
 - A state that somebody concluded from outside ("its process is gone") leaves the writers before it
   in place, for a write that is an end and was not concluded itself.
@@ -179,6 +181,14 @@ def new_value(event: Event) -> Any:
         case "task.moved":
             return project_name(event.payload["new"])
     return event.payload["new"]
+
+
+def revision_of(event: Event) -> str | None:
+    """Return the revision that an event serves, or whose bytes or URL it sets; None for others."""
+    if event.kind == "model.weights_chosen":
+        return event.payload["new"]["revision"]
+    register = register_of(event) or ""
+    return event.payload["revision"] if register.startswith(("bytes ", "url ")) else None
 
 
 def first_value(created: Event, register: str) -> Any:
@@ -346,14 +356,20 @@ def _apply(unit: Unit, event: Event) -> str | None:
         "model.design", "model.weights_chosen", "model.weights"
     ):  # fmt: skip
         return "lost"
-    if event.kind == "model.weights_chosen" and payload["new"]["revision"] not in unit.revisions:
+    on = revision_of(event)
+    if on is not None and on not in unit.revisions:
         return "lost"
     if event.kind in ("weights.fetched", "model.weights_kept"):
         published = [fixed_by(each) for each in unit.publications]
         digests = {each["digest"] for each in published if each["revision"] == payload["revision"]}
         if digests - {None, new_value(event)}:
             return "lost"
-    return unit.register(name).write(event, new_value(event))
+    if event.kind == "model.weights_uploaded" and payload["digest"] is not None:
+        known = unit.value(f"bytes {payload['revision']}")
+        if known != payload["digest"]:
+            return "lost"
+    outcome = unit.register(name).write(event, new_value(event))
+    return None if (event.kind, outcome) == ("model.weights_kept", "same") else outcome
 
 
 def _tag(unit: Unit, event: Event) -> None:
@@ -373,8 +389,8 @@ def _publish(unit: Unit, event: Event) -> str | None:
     fixed, shown = fixed_by(event), fixed_by(unit.publications[0])
     if fixed["revision"] is not None:
         unit.revisions.add(fixed["revision"])
-        if fixed["digest"] is not None:
-            unit.register(f"bytes {fixed['revision']}").value = fixed["digest"]
+    if shown["digest"] is not None:
+        unit.register(f"bytes {shown['revision']}").value = shown["digest"]
     unit.register("served").value = shown["revision"]
     unit.register("design").value = {"config": shown["config"], "labels": shown["labels"]}
     return "same" if same and not over else None

@@ -15,6 +15,7 @@ from carry.rules_model import (
     in_order,
     project_name,
     register_of,
+    revision_of,
     unit_of,
 )
 from carry.rules_registry import CONTENT, RefusedError, Registry, Remote
@@ -397,6 +398,9 @@ def conflict(unit: Unit, event: Event, other: Event) -> bool:
     """Return True if two events write the same: a register, or what a publication fixes."""
     if event.kind in CONTENT | {"weights.fetched"} and unit.publications:
         return other.kind in CONTENT | {"model.published", "weights.fetched"}
+    on = revision_of(event)
+    if on is not None and event.kind != "model.weights_chosen":
+        return on == (revision_of(other) or other.payload.get("revision", other.id))
     served = ("model.weights_added", "model.weights_chosen", "model.weights_dropped")
     if event.kind in served:
         return other.kind in served

@@ -111,7 +111,7 @@ def dump(connection):
     """Return the rows of every table, by table."""
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     rows = {
-        table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+        table: sorted(connection.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
         for (table,) in tables
         if table not in ("blob", "weights", "sqlite_sequence")
     }

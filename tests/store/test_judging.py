@@ -197,14 +197,17 @@ WEIGHTS = {
         [None, None, "lost"],
     ),
     "the first download says which bytes there are": (
-        [(M, "model.created", born(weights(url="u"))), ("e1", *served("weights.fetched", "x")),
-         ("e2", *served("weights.fetched", "x")), ("e3", *served("weights.fetched", "y"))],
-        [None, "same", "lost"],
+        [(M, "model.created", born(weights(url="u"))),
+         ("e1", *served("weights.fetched", "x", was=M)),
+         ("e2", *served("weights.fetched", "x", was=M)),
+         ("e3", *served("weights.fetched", "y", was=M)),
+         ("e4", *served("model.weights", "z", was="e2"))],
+        [None, "same", "lost", None],
     ),
-    "a download of bytes that are known is no change": (
-        [CREATED, ("e1", *served("weights.fetched", "d0")),
-         ("e2", *served("weights.fetched", "d9"))],
-        ["same", "lost"],
+    "a download of published weights cannot give others": (
+        [CREATED, ("e1", *published()), ("e2", *served("weights.fetched", "d0", was=M)),
+         ("e3", *served("weights.fetched", "d9", was="e2"))],
+        [None, None, "lost"],
     ),
     "other bytes of an URL are a write": (
         [CREATED, ("e1", *served("model.weights", "x", was=M)),
@@ -214,9 +217,9 @@ WEIGHTS = {
     ),
     "bytes are kept if they are those of the revision": (
         [(M, "model.created", born(weights(url="u"))),
-         ("e1", "model.weights_kept", {"revision": M, "digest": "x"}),
-         ("e2", "model.weights_kept", {"revision": M, "digest": "x"}),
-         ("e3", "model.weights_kept", {"revision": M, "digest": "y"})],
+         ("e1", "model.weights_kept", {"revision": M, "digest": "x", "was": M}),
+         ("e2", "model.weights_kept", {"revision": M, "digest": "x", "was": M}),
+         ("e3", "model.weights_kept", {"revision": M, "digest": "y", "was": M})],
         [None, None, "lost"],
     ),
     "the URL of a revision is a register": (
@@ -530,10 +533,13 @@ def test_a_publication_that_agrees_is_the_same():
 
 def test_a_publication_names_bytes_that_were_lost():
     created = (M, "model.created", born(weights(url="u")))
-    fetched = [("e1", *served("weights.fetched", "x")), ("e2", *served("weights.fetched", "y"))]
+    fetched = [
+        ("e1", *served("weights.fetched", "x", was=M)),
+        ("e2", *served("weights.fetched", "y", was=M)),
+    ]
     assert judge(unit(created, *fetched, ("e3", *published("y")))).named_bytes == "e2"
     assert judge(unit(created, *fetched, ("e3", *published("x")))).named_bytes is None
-    later = ("e4", *served("weights.fetched", "x"))
+    later = ("e4", *served("weights.fetched", "x", was="e1"))
     judged = judge(unit(created, *fetched, ("e3", *published("y")), later))
     assert (judged.outcomes[-1], judged.named_bytes) == ("lost", "e2")
     other = [("e1", *served("model.weights", "x", was=M)), ("e2", *published("d0"))]

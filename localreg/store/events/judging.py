@@ -302,11 +302,12 @@ class _Unit:
         revision = event.payload["revision"]
         if revision not in self._revisions:
             return LOST
-        known = self._value(f"bytes/{revision}")
-        if known is None:
-            self._values[f"bytes/{revision}"] = digest
-            return None
-        return again if known == digest else LOST
+        if any(
+            each.revision == revision and each.digest not in (None, digest) for each in self._live
+        ):
+            return LOST
+        outcome = self._write(event, f"bytes/{revision}", digest)
+        return again if outcome == SAME else outcome
 
     def _uploaded(self, event: LoggedEvent) -> str | None:
         revision, digest = event.payload["revision"], event.payload["digest"]
