@@ -128,8 +128,10 @@ def touch_later(connection: Connection, owner: Owner, pk: int, stamp: int, at: i
     connection.execute(
         f"INSERT INTO reported ({owner.kind}, stamp, at) VALUES (?, ?, ?)", (pk, stamp, at)
     )
-    found = connection.execute(f"SELECT stamp FROM {owner.kind} WHERE pk = ?", (pk,)).fetchone()
-    if found[0] < stamp:
+    changed = connection.execute(
+        f"SELECT stamp, updated FROM {owner.kind} WHERE pk = ?", (pk,)
+    ).fetchone()
+    if tuple(changed) < (stamp, at):
         _touch(connection, owner, stamp, at)
 
 
