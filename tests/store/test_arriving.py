@@ -270,6 +270,31 @@ def test_an_alias_that_lost_names_what_it_points_to(pair):
     assert "it is vision/net:" in lost
 
 
+def test_a_lost_change_that_was_made_again_is_not_named(pair):
+    here, there, made = pair
+    other = model(there)
+    merge(here, there)
+    aliases.set_alias(here, made, "prod")
+    edits.set_comment(there, made, "x")
+    aliases.set_alias(there, other, "prod")  # later: it loses
+    merge(there, here)
+    aliases.set_alias(there, other, "prod")  # now it knows the other one
+    arrival = merge(here, there)
+    assert arrival.lines == ("vision/net@prod: vision/net:1 → vision/net:2",)
+    assert not arrival.conflict
+
+
+def test_an_alias_of_a_model_that_comes_too_names_it(pair):
+    here, there, made = pair
+    aliases.set_alias(here, made, "prod")
+    merge(there, here)
+    other = model(there)
+    aliases.set_alias(there, other, "prod")
+    sent = sorted(events(there), key=lambda each: each.kind != "alias.set")
+    arrival = take(here, sent, origins(there))
+    assert arrival.lines == ("vision/net@prod: vision/net:1 → vision/net:2",)
+
+
 def test_a_number_that_two_gave_is_ambiguous(pair):
     here, there, _ = pair
     mine, theirs = model(here), model(there)

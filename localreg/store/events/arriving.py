@@ -334,7 +334,10 @@ class _Unit:
             if (outcome == each.outcome and not new) or _is_silent(event):
                 continue
             if outcome == LOST:
-                found.append(Lost(self._part(event), self._side(each), self._winner(event)))
+                winner = self._winner(event)
+                if winner is None or not _is_same(winner.event, event):
+                    other = None if winner is None else self._side(winner)
+                    found.append(Lost(self._part(event), self._side(each), other))
             elif outcome == KEPT:
                 found.append(WeightsKept(self._ref, self._side(each)))
             elif each.outcome == LOST and not new:
@@ -368,7 +371,7 @@ class _Unit:
                 return self._side(each)
         return None
 
-    def _winner(self, event: LoggedEvent) -> Side | None:
+    def _winner(self, event: LoggedEvent) -> Logged | None:
         """Return the event whose value the register has that another one did not get."""
         judged = self._judged
         if event.kind in _CONTENT and judged.publications:
@@ -379,7 +382,7 @@ class _Unit:
                 register = SERVED
             winner = judged.writers.get(register or "", (self._subject,))[-1]
         found = self._by_id.get(winner)
-        return None if found is None or found.event is event else self._side(found)
+        return None if found is None or found.event is event else found
 
     def _side(self, logged: Logged) -> Side:
         event = logged.event
@@ -410,6 +413,13 @@ class _Unit:
 def _is_silent(event: LoggedEvent) -> bool:
     """Return True if no decision of anybody is lost together with an event."""
     return event.kind == "weights.fetched" or bool(event.payload.get("concluded"))
+
+
+def _is_same(winner: LoggedEvent, lost: LoggedEvent) -> bool:
+    """Return True if the value is now what the event that lost wanted: somebody set it again."""
+    return (winner.kind, winner.field) == (lost.kind, lost.field) and (
+        "new" in lost.payload and winner.payload.get("new") == lost.payload["new"]
+    )
 
 
 def _alias_of(logged: Sequence[Logged]) -> tuple[str, str, str] | None:

@@ -86,10 +86,10 @@ def set_positions(connection: Connection, rows: Sequence[tuple[object, ...]]) ->
 
 
 def subjects_after(connection: Connection, key: int) -> list[str]:
-    """Return the subjects of the events after a key, projects first."""
+    """Return the subjects of the events after a key: projects first, aliases last."""
     rows = connection.execute(
         "SELECT subject FROM event WHERE pk > ? GROUP BY subject "
-        "ORDER BY max(kind = 'project.created') DESC, min(pk)",
+        "ORDER BY max(kind = 'project.created') DESC, max(kind = 'alias.set'), min(pk)",
         (key,),
     )
     return [str(subject) for (subject,) in rows]
@@ -139,12 +139,17 @@ def shared_claims(connection: Connection, model_id: str) -> list[Number]:
 
 
 def claimants(connection: Connection, number: Number) -> list[tuple[str, str, int | None]]:
-    """Return id, origin and time of creation of the models that claim a number, in order."""
+    """Return the models that claim a number, in the order of their claims.
+
+    Returns:
+        Of each: id, the name of the registry that made it ("": unknown), when (None: unknown).
+    """
     return connection.execute(
         "SELECT c.model, coalesce(o.name, ''), e.at FROM claim c "
         "LEFT JOIN event e ON e.event_id = c.model LEFT JOIN origin o ON o.pk = e.origin "
+        "LEFT JOIN event k ON k.event_id = c.event "
         "WHERE c.project = ? AND c.name = ? AND c.number = ? AND c.released = 0 "
-        "ORDER BY e.position IS NULL, e.position, e.lamport, c.model",
+        "ORDER BY k.position IS NULL, k.position, k.lamport, k.event_id",
         number,
     ).fetchall()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from localreg.store.rows import model_rows
 from localreg.store.rows.checked_values import (
@@ -57,6 +57,19 @@ def all_events(connection: Connection, after: int = 0) -> Iterator[LoggedEvent]:
         after: only events with a greater key than this.
     """
     return _events(connection, f"{_SELECT} WHERE e.pk > ? ORDER BY e.pk", (after,))
+
+
+def beyond(connection: Connection, numbers: Mapping[str, int]) -> Iterator[LoggedEvent]:
+    """Yield the events with a greater number than one of their origin, as they came here.
+
+    Args:
+        numbers: by origin; all events of an origin without one.
+    """
+    sql = (
+        f"{_SELECT} LEFT JOIN json_each(?) k ON k.key = o.id "
+        "WHERE e.seq > coalesce(k.value, -1) ORDER BY e.pk"
+    )
+    return _events(connection, sql, (json.dumps(dict(numbers)),))
 
 
 def _events(
