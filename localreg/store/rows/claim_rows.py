@@ -74,8 +74,10 @@ def ambiguous(connection: Connection) -> set[int]:
     """Return the keys of the models whose version number another model claims, too."""
     rows = _MODELS.sound(
         connection,
-        "SELECT m.pk FROM (SELECT project, name, number FROM claim WHERE released = 0 "
-        "GROUP BY project, name, number HAVING count(*) > 1) c "
+        "SELECT m.pk FROM (SELECT x.project, x.name, number FROM claim x LEFT JOIN model h "
+        "ON released = 1 AND h.id = x.model AND h.project = x.project AND h.name = x.name "
+        "AND h.version = number WHERE released = 0 OR h.pk IS NOT NULL "
+        "GROUP BY x.project, x.name, number HAVING count(*) > 1) c "
         "JOIN model m ON m.project = c.project AND m.name = c.name AND m.version = c.number",
     )
     return {key for (key,) in rows}
