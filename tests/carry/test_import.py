@@ -241,6 +241,37 @@ def test_aliases_are_set_only_where_they_are_as_they_were(source, target, tmp_pa
     assert target.db["event"].count_where("kind = 'alias.set'") == 2
 
 
+def test_an_alias_that_was_dropped_here_is_not_set_again(source, target, tmp_path):
+    bundle = source.export("vision/resnet:1", path=tmp_path / "1.tar").path
+    target.import_bundle(bundle, aliases=True)
+    with target:
+        target.remove_alias("vision/resnet:1", "prod")
+    done = target.import_bundle(bundle, aliases=True)
+    assert done.differences == (
+        "vision/resnet@prod was dropped here; where it comes from it is vision/resnet:1",
+    )
+    assert target.db["alias"].count == 0
+
+
+def test_an_alias_that_moved_on_at_its_origin_moves_here_too(source, target, tmp_path):
+    """Though it was set here by an import; and though it moved on twice, if it came by merge."""
+    target.import_bundle(
+        source.export("vision/resnet:1", path=tmp_path / "1.tar").path, aliases=True
+    )
+    source.set_alias("vision/resnet:2", "prod")
+    target.import_bundle(
+        source.export("vision/resnet:2", path=tmp_path / "2.tar").path, aliases=True
+    )
+    assert target.model("vision/resnet@prod").version == 2
+    with Registry(tmp_path / "third", durability="fast") as third:
+        third.merge(source.path)
+        for number in (3, 4):
+            source.add(io.BytesIO(b"%d" % number), "resnet", "vision", filename="r", alias="prod")
+        later = source.export("vision/resnet:4", path=tmp_path / "4.tar").path
+        third.import_bundle(later, aliases=True)
+        assert third.model("vision/resnet@prod").version == 4
+
+
 class TestCopies:
     """With --project, and of bundles without history."""
 

@@ -11,14 +11,19 @@ from localreg.operations.carry.numbers import renumber_all
 from localreg.operations.models.aliases import alias_at, point_alias
 from localreg.registry import Chain
 from localreg.store.events.arriving import take_in
+from localreg.store.events.registers import ALIAS
 from localreg.store.rows import (
     arrival_rows,
     blob_rows,
     model_rows,
     report_transfer,
     tree_rows,
+    writer_rows,
 )
+from localreg.values.bundle_format import broken
+from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
+from localreg.values.ids import alias_id
 from localreg.values.records import reference
 
 TYPE_CHECKING = False
@@ -206,13 +211,34 @@ class _Arriving:
                 there = alias_at(self._change, row, alias)
                 if there == model_id:
                     continue
-                if there in (None, before):
+                if self._is_as_expected(row, alias, there, before):
                     point_alias(self._change, model_id, alias)
                     self.differences.append(f"{_line(row)}@{alias} is {row.ref} now")
                 else:
+                    where = "was dropped here" if there is None else f"stays at {self._ref(there)}"
                     self.differences.append(
-                        f"{_line(row)}@{alias} stays at {self._ref(there)}; it was {row.ref} there"
+                        f"{_line(row)}@{alias} {where}; where it comes from it is {row.ref}"
                     )
+
+    def _is_as_expected(
+        self, row: model_rows.ModelRow, alias: str, there: str | None, noted: object
+    ) -> bool:
+        """Return True if an alias here is new, or as it was before it was set at its origin.
+
+        Args:
+            there: the model that it points to here.
+            noted: what the bundle says of it.
+        """
+        if type(noted) is not dict:
+            raise broken(f"model {row.id}", f"it does not say what the alias {shown(alias)} was")
+        subject = alias_id(row.project.name if row.project else "", row.name, alias)
+        writers = writer_rows.writers(self._connection, subject, ALIAS, None)
+        known = noted.get("events")
+        if type(known) is list and set(writers).issubset(
+            each for each in known if type(each) is str
+        ):
+            return True  # nothing was done here that is not known there
+        return there is not None and there == noted.get("before")
 
     def is_nothing(self) -> bool:
         """Return True if nothing is different."""

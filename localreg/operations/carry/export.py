@@ -477,7 +477,8 @@ class _Exporting:
                     continue
                 self._origins.add(event.origin)
                 line = event_line(event)
-                self._named.update(each.decode() for each in _DIGEST.findall(line))
+                if self._base.digests is None:
+                    self._named.update(each.decode() for each in _DIGEST.findall(line))
                 self._events += 1
                 yield line
 
@@ -532,7 +533,7 @@ def _snapshot(connection: Connection, record: ModelRecord) -> Json:
     return {
         "v": 1,
         "model": public.payload(),
-        "aliases": logged_rows.aliases_before(connection, record.id),
+        "aliases": logged_rows.aliases(connection, record.id),
     }
 
 

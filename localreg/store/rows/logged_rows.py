@@ -19,7 +19,7 @@ from localreg.store.rows.checked_values import (
     object_of,
     or_null,
 )
-from localreg.values.records import LoggedEvent
+from localreg.values.records import Json, LoggedEvent
 
 Connection = sqlite3.Connection
 
@@ -169,25 +169,31 @@ def makers(connection: Connection, model_id: str) -> list[str]:
     return [task_id for (task_id,) in rows]
 
 
-def aliases_before(connection: Connection, model_id: str) -> dict[str, str | None]:
-    """Return the aliases of a model: each with the model that it pointed to before.
+def aliases(connection: Connection, model_id: str) -> dict[str, Json]:
+    """Return what the receiver of a model must know to set its aliases, by alias.
 
-    None if it is new with this model.
+    Returns:
+        ``before``: the id of the model that the alias pointed to before, or None; ``events``: the
+        ids of all events of the alias.
     """
-    found: dict[str, str | None] = {}
+    found: dict[str, Json] = {}
     for alias in model_rows.aliases(connection, model_id):
-        found[alias] = None
         rows = connection.execute(
-            "SELECT e.payload FROM alias_event a JOIN event e ON e.event_id = a.event "
-            "WHERE a.model = ? AND e.field = ? AND e.outcome IS NULL ORDER BY e.pk DESC",
+            "SELECT x.event_id, x.payload, x.outcome FROM alias_event a "
+            "JOIN event e ON e.event_id = a.event JOIN event x ON x.subject = e.subject "
+            "WHERE a.model = ? AND e.field = ? GROUP BY x.pk "
+            "ORDER BY x.position IS NULL, x.position, x.lamport, x.event_id",
             (model_id, alias),
-        )
-        for (payload,) in rows:
-            moved = object_of(payload, "event", model_id, "payload")
-            if moved.get("new") == model_id:
-                old = moved.get("old")
-                found[alias] = old if type(old) is str else None
-                break
+        ).fetchall()
+        before = None
+        for event_id, payload, outcome in rows:
+            moved = object_of(payload, "event", event_id, "payload")
+            if outcome is None and moved.get("new") == model_id:
+                before = moved.get("old")
+        found[alias] = {
+            "before": before if type(before) is str else None,
+            "events": sorted(str(event_id) for event_id, _, _ in rows),
+        }
     return found
 
 
