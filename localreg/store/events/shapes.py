@@ -204,12 +204,12 @@ _SHAPES: dict[str, Shape] = {
     "model.weights_added": _WAS | {"new": _REVISION},
     "model.weights_chosen": _WAS | {"new": _object({"revision": ID})},
     "model.weights_dropped": {"revision": ID},
-    "model.weights_kept": _BYTES | {"digest": DIGEST},
+    "model.weights_kept": _WAS | _BYTES | {"digest": DIGEST},
     "model.weights_uploaded": _WAS | {
         "revision": ID, "url": URL, "digest": or_null(DIGEST), "archive": or_null(DIGEST),
         "archive_size": or_null(COUNT), "made": _FLAG,
     },
-    "weights.fetched": _BYTES | {"new": DIGEST},
+    "weights.fetched": _WAS | _BYTES | {"new": DIGEST},
     "alias.set": _WAS | {
         "project": _SHORT, "name": _SHORT, "old": or_null(ID), "new": or_null(ID),
     },
