@@ -13,6 +13,7 @@ from support.command_line import run_cli as run
 from support.meetings import bring_events, name_origin
 
 from localreg import InputModel, Registry, Task
+from localreg.errors import ContestedError
 from localreg.operations.models import conflicts, designs, revisions
 from localreg.operations.reports.pages import write_site
 from localreg.operations.weights.sources import Source
@@ -120,6 +121,24 @@ def test_a_contested_model_is_shown_with_both_publications(met):
     index = page(root, "index.html")
     assert "1 model is contested: its page says what to do." in index
     assert '"contested"' in index
+
+
+def test_no_local_copy_of_a_contested_model_is_given(met, tmp_path):
+    root = met(with_weights(b"one"), with_weights(b"two"))
+    with Registry(root) as registry:
+        model = model_of(registry)
+        with pytest.raises(ContestedError) as raised:
+            model.get_local_copy(raise_on_error=True)
+        found = conflicts.conflicts(registry._chain.first, model.id).publications
+    assert raised.value.publications == tuple(each.event_id for each in found)
+    for command in (["path", "m"], ["get", "m", "-o", tmp_path / "copy.pt"]):
+        code, out, error = run(*command)
+        assert code != 0
+        assert out == ""
+        for data in (b"one", b"two"):
+            assert hashlib.sha256(data).hexdigest() in error
+        assert f"localreg publish {model.id[:8]}" in error
+    assert not (tmp_path / "copy.pt").exists()
 
 
 def test_a_model_that_is_published_again_is_not_contested_any_more(met):

@@ -24,10 +24,10 @@ from localreg.operations.models.conflicts import (
     claimant_text,
     conflicts,
     contested_text,
-    publication_text,
     settling_command,
 )
 from localreg.operations.models.details import Details, model_details, where_text
+from localreg.operations.weights.contested import publication_text
 from localreg.registry import Chain, OpenRegistry
 from localreg.values.records import Json, ModelRecord
 from localreg.values.secrets import masked, masked_config, masked_text

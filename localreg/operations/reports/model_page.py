@@ -13,7 +13,6 @@ from localreg.operations.models.conflicts import (
     claimant_text,
     conflicts,
     contested_text,
-    publication_text,
     settling_command,
 )
 from localreg.operations.models.details import where_text
@@ -21,6 +20,7 @@ from localreg.operations.models.history import HistoryEntry, history
 from localreg.operations.models.lineage import Family, lineage
 from localreg.operations.reports.charts import reported_values
 from localreg.operations.reports.page_links import Site
+from localreg.operations.weights.contested import publication_text
 from localreg.operations.weights.files import Files, file_counts, package_files
 from localreg.operations.weights.locations import holder
 from localreg.pages.page_values import (
