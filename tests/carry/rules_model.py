@@ -568,17 +568,19 @@ class View:
     def latest(self, line: Line) -> str:
         """Return the id of the model that `p/m` names: the highest number, of equals the last.
 
+        Archived models come after all others.
+
         Raises:
             MissingError: if the line has no model.
         """
         found = [
-            (unit.here[2], self._place(unit.claims[unit.here]), name)
+            (not unit.value("archived"), unit.here[2], self._place(unit.claims[unit.here]), name)
             for name, unit in self.models.items()
             if unit.here is not None and unit.here[:2] == line
         ]
         if not found:
             raise MissingError(str(line))
-        return max(found)[2]
+        return max(found)[-1]
 
     def alias(self, line: Line, key: str) -> str | None:
         """Return the id of the model that an alias names; None if it is gone or elsewhere.

@@ -54,6 +54,7 @@ _REVISIONS = Columns("weights", **_REVISION)
 _SERVED = Columns("weights", **_REVISION, of_package=FLAG, contested=FLAG)
 _LINES = Columns("model", id=ID, version=COUNT, created=TIME)
 _IDS = Columns("model", id=ID)
+_NEWEST = Columns("model", id=ID, archived=FLAG, version=COUNT)
 _PLACES = Columns("model", id=ID, project_id=ID_OR_EMPTY, project=TEXT, name=TEXT, version=COUNT)
 _AT_ONCE = 500  # parameters of a statement; SQLite takes 999 at least
 
@@ -370,19 +371,33 @@ def in_line(
 ) -> list[str]:
     """Return the id of the newest version of a model, active before archived, as a list.
 
+    Of several with one number the last in the order of events is the newest.
+
     Args:
         project: the project's name; None for no project.
         name: the model's name.
         version: look for this version only.
     """
-    rows = _IDS.sound(
+    rows = _NEWEST.sound(
         connection,
-        "SELECT m.id FROM project p JOIN model m ON m.project = p.pk "
+        "SELECT m.id, m.archived, m.version FROM project p JOIN model m ON m.project = p.pk "
         "WHERE p.name = ? AND m.name = ? AND (? IS NULL OR m.version = ?) "
-        "ORDER BY m.archived, m.version DESC, m.birth DESC, m.id DESC LIMIT 1",
+        "ORDER BY m.archived, m.version DESC LIMIT 2",
         (project or "", name, version, version),
     )
-    return [model_id for (model_id,) in rows]
+    if len(rows) == 2 and rows[0][1:] == rows[1][1:]:
+        _, archived, number = rows[0]
+        rows = _NEWEST.sound(
+            connection,
+            "SELECT m.id, m.archived, m.version FROM project p JOIN model m ON m.project = p.pk "
+            "JOIN claim c ON c.project = p.pk AND c.name = m.name AND c.number = m.version "
+            "AND c.model = m.id JOIN event e ON e.event_id = c.event "
+            "WHERE p.name = ? AND m.name = ? AND m.version = ? AND m.archived = ? "
+            "ORDER BY e.position IS NULL DESC, e.position DESC, e.lamport DESC, e.event_id DESC "
+            "LIMIT 1",
+            (project or "", name, number, archived),
+        )
+    return [model_id for model_id, _, _ in rows[:1]]
 
 
 def line(connection: Connection, model_id: str, limit: int) -> list[tuple[str, int, int]]:
