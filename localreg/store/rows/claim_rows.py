@@ -74,11 +74,13 @@ def ambiguous(connection: Connection) -> set[int]:
     """Return the keys of the models whose version number another model claims, too."""
     rows = _MODELS.sound(
         connection,
-        "SELECT m.pk FROM (SELECT x.project, x.name, number FROM claim x LEFT JOIN model h "
-        "ON released = 1 AND h.id = x.model AND h.project = x.project AND h.name = x.name "
-        "AND h.version = number WHERE released = 0 OR h.pk IS NOT NULL "
-        "GROUP BY x.project, x.name, number HAVING count(*) > 1) c "
-        "JOIN model m ON m.project = c.project AND m.name = c.name AND m.version = c.number",
+        "SELECT m.pk FROM (SELECT project, name, number FROM claim "
+        "GROUP BY project, name, number HAVING count(*) > 1) c "
+        "JOIN model m ON m.project = c.project AND m.name = c.name AND m.version = c.number "
+        "WHERE (SELECT count(*) FROM claim x LEFT JOIN model h ON h.id = x.model "
+        "AND h.project = x.project AND h.name = x.name AND h.version = x.number "
+        "WHERE x.project = c.project AND x.name = c.name AND x.number = c.number "
+        "AND (x.released = 0 OR h.pk IS NOT NULL)) > 1",
     )
     return {key for (key,) in rows}
 
