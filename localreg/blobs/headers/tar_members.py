@@ -18,7 +18,9 @@ def is_tar_header(block: bytes) -> bool:
     if not told:
         return False
     summed = block[:148] + b" " * 8 + block[156:BLOCK]
-    return told in (sum(summed), sum(summed) - 256 * sum(each > 127 for each in summed))
+    found = sum(summed)
+    # Some programs add the bytes with signs.
+    return told == found or told == found - 256 * sum(each > 127 for each in summed)
 
 
 def member_size(block: bytes) -> int | None:
