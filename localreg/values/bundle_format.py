@@ -597,12 +597,11 @@ def needed_events(pieces: Iterable[bytes]) -> Iterator[str]:
         raise broken("layer of needed events", "its size must be a multiple of 16")
 
 
-def broken(part: str, problem: str) -> BundleError:
+def broken(
+    part: str, problem: str, remedy: str = "get it again from where it was made"
+) -> BundleError:
     """Return the error for a part of a bundle that cannot be used."""
-    return BundleError(
-        f"the bundle cannot be used: {part}: {problem}; get it again from where it was made",
-        part=part,
-    )
+    return BundleError(f"the bundle cannot be used: {part}: {problem}; {remedy}", part=part)
 
 
 EMPTY = Descriptor(

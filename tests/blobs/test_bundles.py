@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import subprocess
 
 import pytest
 from support.bundles import PACKAGE, Blobs, bytes_of, content, draft_of
 
 from localreg.blobs.bundles.writing import write_file, write_folder
+from localreg.errors import BundleError
 
 LARGE = {"model.pt": os.urandom(3_000_000)}
 
@@ -44,3 +47,18 @@ def test_what_was_put_in_comes_out(written, blobs, tmp_path):
 def test_what_is_not_wanted_is_passed_over(written, tmp_path):
     _, _, staged = content(written, tmp_path, lambda digest, size: size == 3_000_000)
     assert list(staged.values()) == [LARGE["model.pt"]]
+
+
+@pytest.mark.skipif(shutil.which("tar") is None, reason="tar is not installed")
+def test_unpacked_by_tar_it_is_a_bundle_and_packed_again_it_is_not(blobs, tmp_path):
+    contents = draft_of(blobs, [PACKAGE, LARGE])
+    wanted = content(io.BytesIO(bytes_of(blobs, contents)), tmp_path)
+    write_file(contents, blobs.find, tmp_path / "b.tar")
+    (tmp_path / "b").mkdir()
+    subprocess.run(["tar", "xf", tmp_path / "b.tar", "-C", tmp_path / "b"], check=True)
+    assert content(tmp_path / "b", tmp_path) == wanted
+    for names in (["."], ["blobs", "index.json", "oci-layout"]):
+        words = ["tar", "cf", tmp_path / "again.tar", "-C", tmp_path / "b", *names]
+        subprocess.run(words, check=True)
+        with pytest.raises(BundleError, match=r"oci-layout"):
+            content(tmp_path / "again.tar", tmp_path)

@@ -386,12 +386,20 @@ LONG = "x" * 5_000
 # First those that break the tar, then those that break what it holds.
 BROKEN_TARS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda data: b"", "cut short"),
-    "no tar": (lambda data: b"\x1f\x8b" + data, "no header of a tar"),
+    "no tar": (lambda data: b"\x1f\x8b" + data, "it is not a tar"),
     "only zeros": (lambda data: bytes(len(data)), "first entry must be oci-layout"),
     "no end": (lambda data: data.rstrip(b"\0") + bytes(512), "cut short|no header"),
     "bytes after the end": (lambda data: data + b"\0", "follows its end"),
     "bytes in the end": (lambda data: data[:-1] + b"x", "follows its end"),
-    "a wrong checksum": (lambda data: b"O" + data[1:], "no header of a tar"),
+    "a wrong checksum": (lambda data: b"O" + data[1:], "it is not a tar"),
+    "a wrong checksum later": (
+        lambda data: data[:1_024] + b"I" + data[1_025:],
+        "no header of a tar",
+    ),
+    "a huge layout": (
+        lambda data: tar_of([("oci-layout", b" " * 9_000 + b"{}"), *entries_of(data)[1:]]),
+        "oci-layout: it has more than",
+    ),
     "a name that leads out": (_put(3, "../../etc/passwd", b"x"), "only oci-layout"),
     "an absolute name": (_put(3, "/etc/passwd", b"x"), "only oci-layout"),
     "a digest that leads out": (_put(3, f"{BLOBS_NAME}../../x", b"x"), "only oci-layout"),
@@ -410,6 +418,10 @@ BROKEN_TARS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a header for all": (lambda data: in_tar(data, 3, _pax(b"x", kind=b"g")), "for all entries"),
     "an extended name": (
         lambda data: in_tar(data, 3, _pax(b"19 path=../../../x\n")),
+        "give its size, and nothing else",
+    ),
+    "an extended owner": (
+        lambda data: in_tar(data, 3, _pax(b"10 gid=12\n")),
         "give its size, and nothing else",
     ),
     "two extended values": (

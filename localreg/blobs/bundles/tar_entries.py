@@ -109,7 +109,7 @@ def entry_of(block: bytes, extended: bytes | None) -> Entry:
     """
     if not is_tar_header(block):
         raise broken("tar", "an entry has no header of a tar; the bytes are cut or damaged")
-    name = _name(block)
+    name = name_in(block)
     kind = block[156:157]
     if kind not in (_PLAIN, b"\0"):
         raise broken(f"entry {shown(name, 100)}", f"it is {_KINDS.get(kind, 'of a strange kind')}")
@@ -159,7 +159,8 @@ def _record(key: str, value: str) -> bytes:
     return b"%d%s" % (length, rest)
 
 
-def _name(block: bytes) -> str:
+def name_in(block: bytes) -> str:
+    """Return the name in a header."""
     name, above = block[:100].rstrip(b"\0"), block[345:500].rstrip(b"\0")
     whole = above + b"/" + name if above else name
     return whole.decode(errors="backslashreplace")

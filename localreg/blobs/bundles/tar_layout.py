@@ -10,7 +10,7 @@ from localreg.blobs.bundles.digests import SHA256
 from localreg.blobs.bundles.rows import size_in, unpacked
 from localreg.blobs.bundles.sources import FileBytes, StreamBytes
 from localreg.blobs.bundles.tar_entries import Entry
-from localreg.blobs.headers.tar_members import BLOCK, padded
+from localreg.blobs.headers.tar_members import BLOCK, is_tar_header, padded
 from localreg.errors import BundleError
 from localreg.values.bundle_format import (
     INDEX_NAME,
@@ -22,7 +22,7 @@ from localreg.values.bundle_format import (
 )
 
 _LONGEST_LAYOUT = 4_096  # bytes
-_REMEDY = "unpack it by tar to a folder, and give that"
+_REMEDY = "if it was packed by another program, unpack it to a folder, and give that"
 
 
 class TarLayout:
@@ -35,14 +35,19 @@ class TarLayout:
     def __init__(self, source: FileBytes | StreamBytes) -> None:
         self._source = source
         self._last = b""
-        first = self._next()
-        if first is None or first.name != LAYOUT_NAME or first.size > _LONGEST_LAYOUT:
-            raise broken("tar", f"its first entry must be {LAYOUT_NAME}; {_REMEDY}")
+        block = source.take(BLOCK)
+        if not is_tar_header(block) and any(block):
+            raise broken("tar", "it is not a tar", "if it is compressed, unpack it first")
+        if tar_entries.name_in(block) != LAYOUT_NAME:
+            raise broken("tar", f"its first entry must be {LAYOUT_NAME}", _REMEDY)
+        first = tar_entries.entry_of(block, None)
+        if first.size > _LONGEST_LAYOUT:
+            raise broken(LAYOUT_NAME, f"it has more than {_LONGEST_LAYOUT:,} bytes")
         read_layout(source.take(first.size))
         source.skip(padded(first.size) - first.size)
         second = self._next()
         if second is None or second.name != INDEX_NAME:
-            raise broken("tar", f"its second entry must be {INDEX_NAME}; {_REMEDY}")
+            raise broken("tar", f"its second entry must be {INDEX_NAME}", _REMEDY)
         if second.size > LONGEST_INDEX:
             raise broken(INDEX_NAME, f"it has more than {LONGEST_INDEX:,} bytes")
         self._index = self._keep(second), second.size
@@ -118,7 +123,7 @@ class TarLayout:
         if entry.digest is None or entry.digest == self._last:
             return broken(f"entry {entry.name}", "it stands there twice")
         if entry.digest < self._last:
-            return broken(f"entry {entry.name}", f"it is not in the order of a bundle; {_REMEDY}")
+            return broken(f"entry {entry.name}", "it is not in the order of a bundle", _REMEDY)
         return broken(f"entry {entry.name}", "no manifest names it")
 
     def _next(self) -> Entry | None:
