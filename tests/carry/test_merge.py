@@ -195,6 +195,29 @@ def test_a_number_that_both_gave_is_ambiguous_and_can_be_given_anew(new):
     assert one.model("vision/resnet:1").digest == two.model("vision/resnet:1").digest
 
 
+def test_new_numbers_also_for_what_was_removed_or_moved_away(new):
+    """A removed model takes the next number, one that was moved away gives its number up."""
+    one, two = new("one"), new("two")
+    for registry, content in ((one, b"1"), (two, b"2")):
+        for name in ("removed", "moved"):
+            add(registry, content + name.encode(), name)
+    with two:
+        Model.remove(two.model("vision/removed:1"))
+        two.model("vision/moved:1").name = "elsewhere"
+    with one:
+        Model.remove(one.model("vision/removed:1"))
+    one, two = new("one"), new("two")
+    one.merge(two.path, renumber=True)
+    two.merge(one.path, renumber=True)
+    for registry in (one, two):
+        assert registry.model("vision/moved:1").name == "moved"
+        assert registry.model("vision/elsewhere:1").name == "elsewhere"
+        assert sorted(row["version"] for row in registry.db["tombstone"].rows) == [1, 2]
+        assert registry.verify().ok
+    assert one.merge(two.path, renumber=True).events == 0
+    assert one.merge(two.path, renumber=True).differences == ()
+
+
 def test_a_change_that_has_lost_is_a_conflict(new, tmp_path):
     one = new("one")
     model = add(one, b"1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -99,6 +100,22 @@ class TestExport:
         assert paths[0] == str(tmp_path / "b.tar.001")
         assert len(paths) > 1
         assert run("export", "nlp/bert", "--split", "much")[0] == 2
+
+    def test_bytes_that_should_be_here_and_are_not_are_exit_code_4(self, run, models, tmp_path):
+        """The rest is written all the same; weights that are elsewhere by intention are none."""
+        shutil.rmtree(tmp_path / "registry" / "blobs")
+        assert run("export", "nlp/bert", "-o", "a.tar")[0] == 0, "the file that was added has them"
+        (tmp_path / "w.pt").unlink()
+        code, out, err = run("export", "nlp/bert", "-o", "b.tar")
+        assert (code, out) == (4, f"{tmp_path / 'b.tar'}\n")
+        assert "Not in the bundle: nlp/bert:1: its bytes are only in" in err
+        assert run("export", "nlp/bert", "-o", "j.tar", "--json")[0] == 4
+
+    def test_nothing_new(self, run, models, tmp_path):
+        run("export", "--all", "-o", "1.tar")
+        code, _, err = run("export", "--all", "-o", "2.tar", "--since", "1.tar")
+        assert code == 0
+        assert "Nothing is new since 1.tar" in err
 
     def test_what_is_not_in_the_bundle_is_said(self, run, models, tmp_path):
         (tmp_path / "there.pt").write_bytes(b"there")

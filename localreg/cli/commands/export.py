@@ -9,6 +9,7 @@ import click
 
 from localreg.cli.output import (
     AS_JSON,
+    CORRUPT,
     IN_REGISTRY,
     counted,
     one_line,
@@ -82,11 +83,11 @@ def export_command(
     as_json: bool,
     quiet: bool,
     directory: str | None,
-) -> None:
+) -> int:
     """Write models into a bundle: a tar file or a folder, which `localreg import` takes.
 
     With each MODEL go its weights, history and reports, and the task that made it. Filters take
-    all models that match.
+    all models that match. The exit code is 4 if bytes are missing that the registry must have.
     """
     filtered = any((project, name, tags, meta))
     if sum((bool(models), filtered, everything)) != 1:
@@ -126,10 +127,11 @@ def export_command(
         if done.path:
             click.echo(done.path)
     else:
-        _print(done)
+        _print(done, since)
+    return CORRUPT if any(each.lost for each in done.missing) else 0
 
 
-def _print(done: Exported) -> None:
+def _print(done: Exported, since: str | None) -> None:
     """Print what was written: the path on stdout, the rest on stderr."""
     if done.dry_run:
         print_table(
@@ -148,7 +150,10 @@ def _print(done: Exported) -> None:
     if done.dry_run:
         say(f"A bundle would hold {what}.")
         return
-    say(f"Exported {what}.")
+    if since is not None and not done.events and not done.blobs:
+        say(f"Nothing is new since {since}: the bundle has no events and no blobs.")
+    else:
+        say(f"Exported {what}.")
     for path in done.paths:
         with already(f"{path} was written"):
             click.echo(path)

@@ -78,7 +78,7 @@ def baseline_of(registry: OpenRegistry, since: str | os.PathLike[str] | None) ->
         )
     text = check_text("since", os.fspath(since), nul=False, empty=False)
     if os.path.lexists(text):
-        yield _of_bundle(registry, Path(text))
+        yield _of_bundle(Path(text))
     else:
         yield _of_event(registry, text)
 
@@ -103,10 +103,10 @@ def _of_event(registry: OpenRegistry, text: str) -> Baseline:
     return Baseline(after=found[0][0], digests=None)
 
 
-def _of_bundle(registry: OpenRegistry, path: Path) -> Baseline:
+def _of_bundle(path: Path) -> Baseline:
     from localreg.blobs.bundles.reading import open_bundle
 
-    with open_bundle(path) as bundle:
+    with open_bundle(path, path) as bundle:  # only a stream needs a place to be kept in
         return _held_by(bundle)
 
 

@@ -35,7 +35,7 @@ from localreg.store.rows import (
 from localreg.values import bundle_format
 from localreg.values.bundle_format import Descriptor, ModelFacts
 from localreg.values.event_lines import event_line
-from localreg.values.frozen import Frozen, replace
+from localreg.values.frozen import Frozen, replace, values
 from localreg.values.manifest import PackageFile
 from localreg.values.records import ModelRecord, Owner, WeightsRecord
 from localreg.values.urls import local_path, public_url
@@ -69,12 +69,14 @@ class Missing(Frozen):
         ref: the model or task that has them.
         digest, size: None if they are not known.
         why: as text.
+        lost: True if the registry must have them: they may be nowhere else.
     """
 
     ref: str
     digest: str | None
     size: int | None
     why: str
+    lost: bool = False
 
 
 class Exported(Frozen):
@@ -366,15 +368,18 @@ class _Exporting:
         """Return the files of a revision, if all of them are here, and further layers for it."""
         if weights.digest is None:
             if weights.url is not None:
-                self._lack(record.ref, None, None, *_pointed_to(weights))
+                self._lack(record.ref, None, None, *_pointed_to(weights), lost=False)
             return [], []
         if not weights.tree:
             name = weights.filename or record.name
             if not self._take(registry, weights.digest, weights.size or 0, _file_at(weights)):
-                self._lack(record.ref, weights.digest, weights.size, *_pointed_to(weights))
+                why = _pointed_to(weights)
+                self._lack(record.ref, weights.digest, weights.size, *why, lost=weights.kept)
                 return [], []
             return [PackageFile(_safe_name(name), weights.digest, weights.size or 0)], []
-        return self._package(registry, connection, record.ref, weights.digest, weights.total)
+        return self._package(
+            registry, connection, record.ref, weights.digest, weights.total, kept=weights.kept
+        )
 
     def _package(
         self,
@@ -383,11 +388,13 @@ class _Exporting:
         ref: str,
         digest: str,
         total: int | None,
+        *,
+        kept: bool,
     ) -> tuple[list[PackageFile], list[Descriptor]]:
         """Return the files of a package, and the layers for its manifest and for a part of it."""
         manifest = tree_rows.manifest(connection, digest)
         if manifest is None:
-            self._lack(ref, digest, total, "the list of its files is not here")
+            self._lack(ref, digest, total, "the list of its files is not here", lost=kept)
             return [], []
         tree = self._draft.add_layer(bundle_format.TREE, [manifest.encoded()])
         here = [
@@ -397,7 +404,8 @@ class _Exporting:
             return [*manifest.files], [tree]
         for each in manifest.files:
             if each.digest not in self._paths:
-                self._lack(ref, each.digest, each.size, f"{each.path} of the package is not here")
+                why = f"{each.path} of the package is not here"
+                self._lack(ref, each.digest, each.size, why, lost=kept)
         return [], [tree, *(self._draft.add_file(each.digest, each.size) for each in here)]
 
     def _take(self, registry: OpenRegistry, digest: str, size: int, elsewhere: Path | None) -> bool:
@@ -419,15 +427,23 @@ class _Exporting:
         return True
 
     def _lack(
-        self, ref: str, digest: str | None, size: int | None, why: str, said: str | None = None
+        self,
+        ref: str,
+        digest: str | None,
+        size: int | None,
+        why: str,
+        said: str | None = None,
+        *,
+        lost: bool,
     ) -> None:
-        """Note bytes that do not travel.
+        """Note bytes that do not travel; arguments as the attributes of `Missing`.
 
         Args:
             said: what the bundle says of it, if that must differ from `why`.
         """
-        self._missing.append(Missing(ref, digest, size, why))
-        self._said.append({"ref": ref, "digest": digest, "size": size, "why": said or why})
+        missing = Missing(ref, digest, size, why, lost)
+        self._missing.append(missing)
+        self._said.append(values(missing) | {"why": said or why})
 
     def _needed(
         self, registry: OpenRegistry, connection: Connection, owner: Owner, ref: str
@@ -441,14 +457,16 @@ class _Exporting:
         for each in wanted:
             self._named.add(each.digest)  # no event names a picture
             if each.package is not None:
-                files, added = self._package(registry, connection, ref, each.digest, each.size)
+                files, added = self._package(
+                    registry, connection, ref, each.digest, each.size, kept=True
+                )
                 layers += added
                 layers += [self._draft.add_file(file.digest, file.size) for file in files]
             elif self._take(registry, each.digest, each.size, None):
                 layers.append(self._draft.add_file(each.digest, each.size))
             else:
                 name = each.filename or "a picture of a report"
-                self._lack(ref, each.digest, each.size, f"{name} is not here")
+                self._lack(ref, each.digest, each.size, f"{name} is not here", lost=True)
         return layers
 
     def _reports_layer(self, connection: Connection, owner: Owner) -> list[Descriptor]:

@@ -314,7 +314,8 @@ class _Bundled:
 
 def _missing_of(noted: object) -> tuple[Missing, ...]:
     """Return what the bundle says of bytes that it should have, and has not."""
-    rules = {"ref": (str,), "digest": (str, _NONE), "size": (int, _NONE), "why": (str,)}
+    rules = {"ref": (str,), "digest": (str, _NONE), "size": (int, _NONE), "why": (str,),
+             "lost": (bool,)}  # fmt: skip
     found = [] if noted is None else noted
     if type(found) is not list or not all(
         type(each) is dict
