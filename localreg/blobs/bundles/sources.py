@@ -27,7 +27,8 @@ PIECE = 262_144  # bytes; memory for more is new each time, which takes longer t
 class FileBytes:
     """The bytes of a file, or of several that follow each other.
 
-    A context manager. At the end of the block it raises if a file has changed.
+    A context manager. A bundle that is found broken in its block may be one that changes: then the
+    error says that.
 
     Args:
         paths: of plain files.
@@ -72,8 +73,8 @@ class FileBytes:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if kind is None or issubclass(kind, BundleError):
-                self._check_unchanged()
+            if kind is not None and issubclass(kind, BundleError):
+                self.check_unchanged()
         finally:
             self._close()
 
@@ -140,7 +141,8 @@ class FileBytes:
             )
         return broken(printable_path(last.name), "it is cut short")
 
-    def _check_unchanged(self) -> None:
+    def check_unchanged(self) -> None:
+        """Raise InvalidValueError if a file has changed since it was opened."""
         for path, reader, before in zip(self._paths, self._readers, self._status, strict=True):
             if status_of(os.fstat(reader.fileno())) != before:
                 raise changed(path, self._argument)
@@ -204,6 +206,9 @@ class StreamBytes:
     def where(self, place: int, size: int) -> str:
         """Return "": a stream has no parts."""
         return ""
+
+    def check_unchanged(self) -> None:
+        """Do nothing: a stream is read once."""
 
     @property
     def place(self) -> int:

@@ -69,6 +69,8 @@ class TarLayout:
 
     def manifest(self, number: int, descriptor: Descriptor) -> Iterator[bytes]:
         """Yield the bytes of a manifest that was found."""
+        if number >= len(self._manifests):
+            raise broken(INDEX_NAME, "it names more manifests than before")
         return self._source.at(self._manifests[number], descriptor.size)
 
     def take_head(self, rows: list[bytes]) -> None:
@@ -145,3 +147,5 @@ class TarLayout:
         rest = tar_entries.end(self._source.place - BLOCK)[BLOCK:]
         if self._source.take(len(rest)) != rest or not self._source.at_end():
             raise broken("tar", "something follows its end")
+        # Not after the caller has recorded what was read.
+        self._source.check_unchanged()
