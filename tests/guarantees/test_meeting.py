@@ -70,13 +70,17 @@ class Fleet:
     Args:
         chance: chooses everything.
         folder: where they are.
+        site: serves some of the weights.
     """
 
-    def __init__(self, chance: random.Random, folder):
+    def __init__(self, chance: random.Random, folder, site):
         self.chance, self.folder = chance, folder
-        self.operations = Operations(chance, folder)
+        self.operations = Operations(chance, folder, site)
         self.places = [Place(folder / f"r{each}") for each in range(chance.randrange(2, 4))]
         self.remote = Remote()
+        # A bundle that leaves out what the other side has leaves out its positions, too.
+        without = self.chance.choice([("push", "pull"), ("since_event", "since_bundle")])
+        self.meetings = {name: often for name, often in MEETINGS.items() if name not in without}
         self.reached: Counter[str] = Counter()
         self.kept: list[Place] = []
         self.bundles: list = []
@@ -91,7 +95,7 @@ class Fleet:
             self.trail.append(name)
             self.operations.step(place, name)
             return
-        name = self.chance.choices(list(MEETINGS), MEETINGS.values())[0]
+        name = self.chance.choices(list(self.meetings), self.meetings.values())[0]
         self.trail.append(name)
         before = check_by_rules(place.root)
         other = self.chance.choice([each for each in self.places if each is not place])
@@ -294,14 +298,9 @@ def check_report(place, before, after, found):
     ):
         assert said, by_rules
     registers = {name for name in met if after.events[name][0].kind == "alias.set"}
-    if said and not registers:
-        assert (
-            by_rules.lost
-            | by_rules.in_effect
-            | by_rules.kept
-            | by_rules.ambiguous
-            | (by_rules.other.keys() | by_rules.contested)
-        ), said
+    if said and not registers and not after.ambiguous():
+        different = by_rules.lost | by_rules.in_effect | by_rules.kept | by_rules.contested
+        assert different or by_rules.other, (said, by_rules)
 
 
 def check_references(registry, view):
@@ -340,9 +339,9 @@ def check_references(registry, view):
             assert named(text) == by_rules(view.alias, line, key), text
 
 
-def run(seed, folder, steps):
+def run(seed, folder, site, steps):
     """Let registries meet at random; return what was reached."""
-    fleet = Fleet(random.Random(seed), folder)
+    fleet = Fleet(random.Random(seed), folder, site)
     try:
         for _ in range(steps):
             fleet.step()
@@ -353,14 +352,14 @@ def run(seed, folder, steps):
 
 
 @pytest.mark.long
-def test_registries_that_meet_hold_what_the_rules_say(tmp_path, monkeypatch):
+def test_registries_that_meet_hold_what_the_rules_say(tmp_path, site, monkeypatch):
     monkeypatch.setenv("LOCALREG_AUTO_RENDER", "0")
     first = 0 if TIMES == 1 else random.SystemRandom().randrange(10**9)
     reached: Counter[str] = Counter()
-    for seed in range(first, first + 4 * TIMES):
+    for seed in range(first, first + 3 * TIMES):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        reached += run(seed, folder, 80)
+        reached += run(seed, folder, site, 60)
         shutil.rmtree(folder)
     print({key: count for key, count in reached.items() if ":" not in key})
     if TIMES > 1:

@@ -45,11 +45,12 @@ class Operations:
 
     Args:
         chance: chooses everything.
-        folder: where files to add are.
+        folder: where files to add are, and to which weights are uploaded.
+        site: a server of weights, which change (`support.servers.file_site.FileSite`).
     """
 
-    def __init__(self, chance: random.Random, folder: Path):
-        self.chance = chance
+    def __init__(self, chance: random.Random, folder: Path, site):
+        self.chance, self.folder, self.site = chance, folder, site
         self.done: Counter[str] = Counter()
         self.files = [folder / f"{each}.bin" for each in range(FILES)]
         for number, each in enumerate(self.files):
@@ -76,7 +77,9 @@ class Operations:
             self.done[name] += 1
 
     def model(self, place: Place) -> Model:
-        return Model(self.one(place.ids("model")), registry=place.registry)
+        """Choose a model, often one of the oldest, which most registries have."""
+        ids = place.ids("model")
+        return Model(self.one(ids[:2] if self.flag() else ids), registry=place.registry)
 
     def task(self, place: Place) -> Task:
         return Task.get_task(self.one(place.ids("task")), registry=place.registry)
@@ -150,6 +153,32 @@ class Operations:
             str(self.one(self.files)), keep_last=self.one([None, None, 2]), auto_delete_file=False
         )
 
+    def upload(self, place):
+        self.output(place).update_weights(
+            str(self.one(self.files)), upload_uri=str(self.folder / "share"),
+            auto_delete_file=False,
+        )  # fmt: skip
+        OutputModel.wait_for_uploads()
+
+    def address(self) -> str:
+        """Choose a URL; what it serves may be other bytes from now on."""
+        path = f"/{self.chance.randrange(2)}.bin"
+        self.site.files[path] = self.one([b"one", b"two"])
+        return self.site.url(path)
+
+    def point_to_site(self, place):
+        InputModel.import_model(
+            self.address(), name=self.one(NAMES), project=self.one(PROJECTS),
+            copy=self.flag(), registry=place.registry,
+        )  # fmt: skip
+
+    def fetch(self, place):
+        self.address()
+        place.close()
+        models = place.registry.models()
+        found = [each for each in models if each.url and each.url.startswith("http")]
+        self.one(found).get_weights(force_download=self.flag(), raise_on_error=True)
+
     def register(self, place):
         self.output(place).update_weights(register_uri=f"s3://b/{self.chance.randrange(9)}")
 
@@ -221,9 +250,10 @@ class Operations:
 
 CHANGES = {
     "add": 4, "point": 1, "comment": 2, "archive": 1, "tag": 2, "system_tag": 1, "metadata": 3,
-    "design": 2, "move": 2, "rename": 2, "alias": 3, "drop_alias": 1, "publish": 1, "weights": 4,
-    "register": 1, "choose": 2, "remove": 1, "restore": 1, "create_task": 2, "parameter": 2,
-    "configuration": 1, "artifact": 1, "describe_task": 2, "state": 2, "delete_task": 1,
+    "design": 2, "move": 2, "rename": 2, "alias": 3, "drop_alias": 1, "publish": 2, "weights":
+    4, "register": 1, "upload": 1, "point_to_site": 2, "fetch": 3, "choose": 2, "remove": 1,
+    "restore": 1, "create_task": 2, "parameter": 2, "configuration": 1, "artifact": 1,
+    "describe_task": 2, "state": 2, "delete_task": 1,
 }  # fmt: skip
 """Operations on one registry, and how often they are done."""
 

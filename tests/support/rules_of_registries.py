@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from carry.rules_model import Event, Unit, View, fixed_by, project_name
+from carry.rules_model import Event, Unit, View, project_name
 
 
 def events_of(connection):
@@ -116,7 +116,6 @@ def model_of(unit: Unit):
         "served": unit.value("served"),
         "published": bool(unit.publications),
         "contested": unit.contested,
-        "fixed": fixed_by(unit.publications[0])["digest"] if unit.publications else None,
     }
 
 
@@ -183,7 +182,6 @@ def shown_by(connection):
             "served": served[0][0] if served else None,
             "published": bool(columns[5]),
             "contested": bool(columns[6]),
-            "fixed": served[0][1] if served and columns[5] else None,
         }
     found = {"models": models, "tasks": _tasks(rows, grouped)}
     found["removed"] = {

@@ -206,7 +206,7 @@ _SHAPES: dict[str, Shape] = {
     "model.weights_dropped": {"revision": ID},
     "model.weights_kept": _WAS | _BYTES | {"digest": DIGEST},
     "model.weights_uploaded": _WAS | {
-        "revision": ID, "url": URL, "digest": or_null(DIGEST), "archive": or_null(DIGEST),
+        "revision": ID, "url": or_null(URL), "digest": or_null(DIGEST), "archive": or_null(DIGEST),
         "archive_size": or_null(COUNT), "made": _FLAG,
     },
     "weights.fetched": _WAS | _BYTES | {"new": DIGEST},
