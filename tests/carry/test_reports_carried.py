@@ -1,4 +1,4 @@
-"""Reports, artifacts and pictures go along with models and tasks, by bundle and by merge."""
+"""P31: reports, artifacts and pictures go along with models and tasks, by bundle and by merge."""
 
 from __future__ import annotations
 
@@ -140,6 +140,40 @@ def test_a_training_that_went_on_on_both_sides_ends_the_same(trained, tmp_path):
     assert {"only 0", "only 1"} < set(loss)
     text = "".join(ours.values())
     assert text.index("line of 0") < text.index("line of 1")
+
+
+@pytest.mark.parametrize("since", ["bundle", "event"])
+def test_a_bundle_of_differences_brings_new_reports_and_leaves_out_old_ones(
+    since, trained, tmp_path
+):
+    source, model_id, task_id = trained
+    target, first = tmp_path / "cluster", tmp_path / "first.tar"
+    with Registry(source, durability="fast") as registry:
+        registry.export(model_id, path=first)
+        event = registry.history(1)[0].event_id
+    with Registry(target, durability="fast") as registry:
+        registry.import_bundle(first)
+    with Registry(source, durability="fast") as registry:
+        logger = Task.get_task(task_id).get_logger()
+        many = np.random.default_rng(0).random(50_000)
+        logger.report_vector("large", "s", many, 1)
+        logger.report_image("picture", "s", 2, image=np.full((2, 2, 3), 9, np.uint8))
+        registry.export(model_id, path=tmp_path / "second.tar", since=first)
+        event = event if since == "event" else first
+        registry.export(model_id, path=tmp_path / "new.tar", since=event)
+        registry.model(model_id).report_single_value("later", 1.0)
+        registry.export(
+            model_id, path=tmp_path / "third.tar",
+            since=tmp_path / "second.tar" if since == "bundle" else registry.history(1)[0].event_id,
+        )  # fmt: skip
+    with Registry(target, durability="fast") as registry:
+        assert registry.import_bundle(tmp_path / "new.tar").reports == 2
+        assert registry.import_bundle(tmp_path / "third.tar").reports == 1
+    assert values(target, model_id, task_id) == values(source, model_id, task_id)
+    ours, theirs = site(source), site(target)
+    assert ours == theirs
+    if since == "bundle":  # the large plot is not in it again
+        assert (tmp_path / "third.tar").stat().st_size < (tmp_path / "new.tar").stat().st_size / 3
 
 
 def test_a_bundle_without_reports_has_none(trained, tmp_path):
