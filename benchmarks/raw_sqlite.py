@@ -139,8 +139,8 @@ class RawWriter:
             (model_id, seq + 1, group, seq + 1, at, at, self._actor, model_id, payload),
         )
         execute(
-            "INSERT INTO claim (project, name, number, model, released) VALUES (?, ?, ?, ?, 0)",
-            (project, sample.name, version, model_id),
+            "INSERT INTO claim VALUES (?, ?, ?, ?, 0, ?)",
+            (project, sample.name, version, model_id, model_id),
         )
         model = execute(
             "INSERT INTO model (id, name, project, version, framework, package, published, "

@@ -193,18 +193,23 @@ def _raise_if_numbered_twice(registry: OpenRegistry, text: str) -> None:
             break
         else:
             return
+    origins = [each.origin for each in found]
+    names = [
+        each.origin if each.origin and origins.count(each.origin) == 1 else each.id[:8]
+        for each in found
+    ]
     lines = [
-        f"{_shown(text)}~{each.origin} ({each.id[:8]}, "
+        f"{_shown(text)}~{name} ({each.id[:8]} from {each.origin}, "
         f"{f'created {moment(each.at)} UTC' if each.at else 'of unknown date'}, "
         f"{f'sha256 {each.digest[:12]}…' if each.digest else 'no weights known'}"
         f"{'' if each.here else ', removed or moved away'})"
-        for each in found
+        for each, name in zip(found, names, strict=True)
     ]
     shown_line = _shown(text.rpartition(":")[0])
     raise AmbiguousReferenceError(
         f"{_shown(text)!r} is the number of {len(found)} models, from registries that did not know "
         f"of each other: {'; '.join(lines)}. Name one as here or by its id, or give one another "
-        f"number: `localreg mv {_shown(text)}~{found[-1].origin} {shown_line}`",
+        f"number: `localreg mv {_shown(text)}~{names[-1]} {shown_line}`",
         reference=_shown(text),
         hits=tuple(each.id for each in found),
     )

@@ -198,7 +198,14 @@ class _Taking:
             there = set(subjects)
             subjects += [each for each in self._moved if each not in there]
         self._names_by_id = logged_rows.origins(connection)
+        aliases = []
         for subject, logged in units(connection, subjects):
+            if _alias_of(logged) is None:
+                self._fold_unit(subject, logged)
+            else:
+                aliases.append(subject)
+        # After the models, whose references they name.
+        for subject, logged in units(connection, aliases):
             self._fold_unit(subject, logged)
         for number, (begun, ceased) in self._numbers.items():
             self._compare_number(number, begun, ceased)
@@ -297,8 +304,12 @@ class _Taking:
             self._differences.append(AliasMoved(name, self.ref(old), to))
 
     def ref(self, model_id: str) -> str:
-        """Return the reference of a model, or its first digits if it is not here."""
-        return arriving_rows.ref_of(self._connection, model_id) or model_id[:8]
+        """Return the reference that means a model alone; its first digits if it is not here."""
+        ref = arriving_rows.ref_of(self._connection, model_id)
+        if ref is None:
+            return model_id[:8]
+        shared = arriving_rows.shared_claims(self._connection, model_id)
+        return f"{ref}~{model_id[:8]}" if shared else ref
 
     def origin_name(self, origin: str) -> str:
         """Return the name of an origin."""

@@ -109,8 +109,9 @@ def test_two_models_with_one_number_are_named_by_their_origin(registry, add):
     first, second = add(), add()
     with registry._chain.first.store.write() as change:
         change.connection.execute(
-            "INSERT INTO claim SELECT project, name, 1, ?, 0 FROM claim WHERE model = ?",
-            (second.id, first.id),
+            "INSERT INTO claim SELECT project, name, 1, :other, 0, :other FROM claim "
+            "WHERE model = :model",
+            {"other": second.id, "model": first.id},
         )
         change.connection.execute("UPDATE model SET version = 1 WHERE id = ?", (second.id,))
     with pytest.raises(AmbiguousReferenceError, match="is the number of 2 models") as raised:
