@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.carry.arrival import Arrived
 
+NAMED = 20  # models that are new here; --json has all of them
 CONFLICT = 5  # the exit code when a change that was made here has lost, or something is contested
 
 
@@ -19,6 +20,10 @@ def print_arrival(done: Arrived, *, as_json: bool) -> int:
     if as_json:
         print_json(record_json(done))
     else:
+        for ref in done.models[:NAMED]:
+            click.echo(f"new: {one_line(ref)}")
+        if len(done.models) > NAMED:
+            click.echo(f"new: {len(done.models) - NAMED:,} more models")
         for line in done.differences:
             click.echo(one_line(line))
         for each in done.missing:
@@ -31,14 +36,18 @@ def print_arrival(done: Arrived, *, as_json: bool) -> int:
 
 
 def _summary(done: Arrived) -> str:
-    would = "would come" if done.dry_run else "came"
-    if not (done.events or done.models or done.blobs or done.reports):
-        return (
-            "Nothing would come: all of it is here."
-            if done.dry_run
-            else ("Nothing came: all of it was here already.")
+    came = [
+        text
+        for count, text in (
+            (done.events, counted(done.events, "event")),
+            (len(done.models), counted(len(done.models), "model")),
+            (done.blobs, f"{counted(done.blobs, 'blob')} ({size_text(done.size)})"),
+            (done.reports, counted(done.reports, "reported value")),
         )
-    return (
-        f"{counted(done.events, 'event')}, {counted(len(done.models), 'model')}, "
-        f"{counted(done.blobs, 'blob')} ({size_text(done.size)}) {would}."
-    )
+        if count
+    ]
+    if came:
+        return f"{', '.join(came)} {'would come' if done.dry_run else 'came'}."
+    if done.dry_run:
+        return "Nothing would come: all of it is here."
+    return "Nothing came: all of it was here already."
