@@ -613,7 +613,13 @@ EMPTY = Descriptor(
 def _check_format(annotations: Mapping[str, str]) -> None:
     text = annotations.get(_FORMAT)
     if text is None:
-        raise broken(INDEX_NAME, "it says no format: it is not a bundle of localreg")
+        raise BundleError(
+            f"the bundle cannot be used: {INDEX_NAME} says no format, so localreg did not write "
+            "it; container registries and their tools keep no record of models. Get the bundle "
+            "from where it was made, or pull the files with such a tool and add them by "
+            "`localreg add`",
+            part=INDEX_NAME,
+        )
     if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) < 1:
         raise broken(INDEX_NAME, f"its format must be a number, not {shown(text)}")
     if int(text) > FORMAT:

@@ -13,7 +13,7 @@ import tarfile
 import pytest
 from support.used_registry import make_used_registry
 
-from localreg import Registry
+from localreg import Registry, Task
 from localreg.blobs.archives.unpacking import remove_tree
 
 # A locale that every system has writes numbers and sorts texts as C does, so a child process also
@@ -105,7 +105,8 @@ def test_by_another_process(used, bundle, tmp_path, name, umask):
 def test_after_everything_that_keeps_the_models(copy, bundle):
     with Registry(copy, durability="fast") as registry:
         for model in registry.models(archived=True):
-            model.get_local_copy()
+            if model.digest is not None:  # nothing is downloaded
+                assert model.get_local_copy(raise_on_error=True)
         registry.verify(full=True)
         registry.gc(dry_run=False)
         registry.render()
@@ -116,6 +117,41 @@ def test_from_a_copy_of_the_directory(copy, bundle):
     """What was copied gets an origin of its own, which has made nothing yet."""
     with Registry(copy, durability="fast") as registry:
         check_same(exported(registry), bundle)
+
+
+def test_from_a_registry_that_imported_it(bundle, tmp_path):
+    with Registry(tmp_path / "other", durability="fast") as registry:
+        registry.import_bundle(io.BytesIO(bundle))
+        check_same(exported(registry), bundle)
+
+
+def test_from_a_registry_that_merged_it(used, bundle, tmp_path):
+    with Registry(tmp_path / "other", durability="fast") as registry:
+        registry.merge(used)
+        check_same(exported(registry), bundle)
+
+
+def test_from_two_registries_that_merged_each_other(copy, tmp_path):
+    """Each had models, reports and changes of its own, also of the same things."""
+    (tmp_path / "w.bin").write_bytes(b"weights")
+    bundles = []
+    with (
+        Registry(copy, durability="fast") as first,
+        Registry(tmp_path / "other", durability="fast") as second,
+    ):
+        second.merge(copy)
+        for number, registry in enumerate((first, second)):
+            model = registry.add(tmp_path / "w.bin", "net", project="vision", tags=[f"{number}"])
+            registry.set_alias(model, "prod")
+            registry.model("vision/net:1").set_metadata("rank", number)
+            with registry:
+                task = Task.create(project_name="vision", task_name="more")
+                task.get_logger().report_scalar("loss", "train", number, iteration=number)
+                task.get_logger().flush()
+        second.merge(copy)
+        first.merge(tmp_path / "other")
+        bundles = [exported(each) for each in (first, second)]
+    check_same(*bundles)
 
 
 def test_the_order_of_the_models_does_not_matter(used):

@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from gguf import GGUFWriter
 from safetensors.numpy import save_file
 from support.servers.container_registry import skopeo
-from support.trees import File, plant
+from support.servers.object_servers import program
+from support.trees import File, look, plant
+
+from localreg.errors import BundleError
 
 PACKAGE = {
     "config.json": File(b'{"layers": 2}\n'),
@@ -124,6 +129,52 @@ def test_the_configuration_says_what_the_model_is(models, container_registry, tm
     assert tiny["config"]["architecture"] == "llama"
     assert (tiny["descriptor"]["name"], tiny["descriptor"]["version"]) == ("llm/tiny", "1")
     assert tiny["descriptor"]["description"] == "says little"
+
+
+def test_a_copy_by_skopeo_to_a_folder_is_refused_with_words_that_help(
+    copied, container_registry, localreg_registry, tmp_path
+):
+    """A container registry does not give our record back, so it is not a bundle any more."""
+    ref, _, _ = copied
+    container_registry.copy_out(ref, f"oci:{tmp_path}/out:{ref}")
+    with pytest.raises(BundleError, match="localreg did not write it") as error:
+        localreg_registry.import_bundle(tmp_path / "out")
+    assert "localreg add" in str(error.value)
+    assert len(localreg_registry.models()) == 0
+
+
+def test_an_image_holds_the_files_below_models(models, container_registry, tmp_path):
+    from localreg import Registry
+
+    place, files = models
+    with Registry(place / "registry", durability="fast") as registry:
+        registry.export("vision/packed:2", path=tmp_path / "b.tar", image=True)
+    image = f"oci-archive:{tmp_path}/b.tar:vision/packed:2-image"
+    found = json.loads(skopeo("inspect", "--override-arch=amd64", image))
+    assert (found["Os"], len(found["Layers"])) == ("linux", 1)
+
+    container_registry.copy_in(image, "images/packed:2", "--preserve-digests")
+    assert container_registry.manifest("images/packed", "2") == skopeo("inspect", "--raw", image)
+    container_registry.copy_out("images/packed:2", f"oci:{tmp_path}/oci:x")
+    subprocess.run(
+        [program("umoci"), "unpack", "--rootless", "--image", f"{tmp_path}/oci:x", tmp_path / "un"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    assert found_in(tmp_path / "un/rootfs/models") == files["vision/packed:2"]
+    assert (tmp_path / "un/rootfs/models/code/run.sh").stat().st_mode & 0o111
+
+
+def test_a_bundle_with_an_image_is_imported_like_one_without(models, tmp_path):
+    from localreg import Registry
+
+    with Registry(models[0] / "registry", durability="fast") as registry:
+        registry.export("vision/packed:2", path=tmp_path / "b.tar", image=True)
+    with Registry(tmp_path / "new", durability="fast") as registry:
+        registry.import_bundle(tmp_path / "b.tar")
+        copy = registry.model("vision/packed:2").get_local_copy()
+        assert look(Path(copy)) == PACKAGE
+        blobs = [path for path in (tmp_path / "new/blobs").rglob("*") if path.is_file()]
+    assert len(blobs) == len({each.content for each in PACKAGE.values()}) + 1  # the manifest
 
 
 def test_skopeo_copies_a_version_whose_name_it_would_refuse(localreg_registry, tmp_path):
