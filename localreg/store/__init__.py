@@ -42,6 +42,9 @@ Time
 - `model_tag` repeats `stamp`, so that the newest models of a tag are one range of one index.
 - Reported values (series, scalar, single, plot, message) are too many to be events. Writing them
   sets `stamp` too, and `reported` records it, so that `refold` gives the same order.
+- Reported values travel as streams, and join those of another registry as a union, in which the
+  later value counts (`rows/report_transfer.py`). So a value that replaces another gets a later
+  time, and each line of a log a greater stamp, also if the clock went back.
 - Scalars wait at most a second in memory and are written many at once (`rows/report_buffer.py`).
   Log lines are written at once, without waiting for the disk; plots and single values wait for it.
 
