@@ -437,7 +437,7 @@ def test_history_lists_changes_newest_first(run, weights):
     add(run, weights, "-n", "a")
     run("tag", "a", "x")
     lines = run("history", "a")[1].splitlines()
-    assert lines[0].split("\t")[2] == "tagged x"
+    assert lines[0].split("\t")[-1] == "tagged x"
     assert "created as a" in lines[1]
     assert [each["kind"] for each in json.loads(run("history", "--json", "-l", "1")[1])] == [
         "model.tag"

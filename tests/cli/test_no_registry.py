@@ -15,9 +15,12 @@ READING = (
     "archive m", "unarchive m", "rm m",
     "restore m", "report m", "site", "compare m n", "verify", "verify --full", "repair", "adopt",
     "gc", "gc --delete", "du", "cache ls", "cache rm a", "cache prune --partials", "doctor", "env",
+    "undo", "undo abcdef --dry-run", "backup b", "config", "config origin.name a", "ls --as-of 7d",
+    "show m --as-of abcdef", "history --conflicts", "history --alias a",
+    "mv m n", "export m -o x.tar",
     "task ls", "task show abcdef", "task clone abcdef", "task run abcdef", "task rm abcdef",
 )  # fmt: skip
-MAKING = {"init", "demo", "add"}
+MAKING = {"init", "demo", "add", "import", "merge"}
 WITHOUT = {"guide"}  # needs no registry
 
 

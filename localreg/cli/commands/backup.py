@@ -25,11 +25,12 @@ from localreg.values.units import size_text
 @AS_JSON
 @IN_REGISTRY
 def backup_command(target: str, as_json: bool, directory: str | None) -> int:
-    """Copy the whole registry to DIR, or to a tar file, while others write to it.
+    """Copy the whole registry while others write to it.
 
-    An earlier backup in DIR is brought up to date: only new bytes are written. To restore it, copy
-    it back with any tool. On the same disk its bytes are hard links, which cost no space and do not
-    survive the disk. The exit code is 4 if weights are damaged or missing in the registry.
+    The copy is a directory, or one file if the name ends in .tar. An earlier backup in DIR is
+    brought up to date: only new bytes are written. To restore it, copy it back with any tool. On
+    the same disk its bytes are hard links, which cost no space and do not survive the disk. The
+    exit code is 4 if weights are damaged or missing in the registry.
     """
     with opened(directory) as chain, shown_progress("Backing up") as progress:
         done = backup.back_up(chain, target, progress=progress)

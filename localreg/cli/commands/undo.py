@@ -14,11 +14,11 @@ from localreg.operations.carry import undo
 @AS_JSON
 @IN_REGISTRY
 def undo_command(event: str | None, dry_run: bool, as_json: bool, directory: str | None) -> None:
-    """Undo the change with the id EVENT, by default the last one that was made here.
+    """Undo the change EVENT, or the last one that was made here.
 
-    `localreg history` shows the first digits of each id. An undo is a change of its own, which can
-    be undone, too. The exit code is 5 if somebody changed the same value since, or if another
-    command is needed.
+    EVENT is the first 6 or more digits of an id, which `localreg history` shows. An undo is a
+    change of its own, which can be undone, too. The exit code is 5 if somebody changed the same
+    value since, or if another command is needed.
     """
     with opened(directory) as chain:
         done = undo.undo(chain.first, event, dry_run=dry_run)

@@ -94,6 +94,9 @@ def make_past(source: Connection, path: Path, cut: Cut) -> None:
             _copy_events(source, target, cut)
             _copy_state(source, target, changed)
             _make_schema(target, indexes=True)  # at once, which is faster than row by row
+            target.execute("COMMIT")
+            target.execute("PRAGMA foreign_keys = ON")  # a removal deletes what belongs to a model
+            target.execute("BEGIN")
             subjects = [each for each in event_rows.subjects(target) if each in changed]
             for subject, logged in units(target, subjects):
                 fold_unit(target, subject, logged)
