@@ -299,6 +299,14 @@ def test_secrets_of_urls_and_paths_of_this_machine_do_not_travel(registry, tmp_p
     assert all("hunter2" not in each.why and "s3cret" not in each.why for each in done.missing)
 
 
+def test_an_image_has_the_same_files_and_does_not_disturb_an_import(registry, model, tmp_path):
+    done = registry.export(model, path=tmp_path / "b.tar", image=True)
+    assert [each for each in Read(done.path).refs if each.startswith("vision/resnet:1-image")]
+    with Registry(tmp_path / "target", durability="fast") as target:
+        came = target.import_bundle(done.path)
+        assert (came.models, came.blobs) == (("vision/resnet:1",), 1)
+
+
 class TestSince:
     """What the other side has is left out."""
 

@@ -262,7 +262,7 @@ class _Exporting:
         self._paths: dict[str, Path] = {}  # of blobs, where they are
         self._sizes: dict[str, int] = {}
         self._origins: set[str] = set()  # of the events in the bundle
-        self._needs: list[bytes] = []  # ids of events that the bundle leaves out
+        self._sent_units: dict[str, Connection] = {}  # whose events are in the bundle, or left out
         self._named: set[str] = set()  # digests that the events in the bundle name
 
     def run(self, *, image: bool) -> None:
@@ -282,6 +282,7 @@ class _Exporting:
                 for origin, name in logged_rows.origins(connection).items()
                 if origin in self._origins
             }
+            self._add_needs()
         self._layers.append(
             self._draft.add_layer(bundle_format.ORIGINS, [bundle_format.canonical_json(origins)])
         )
@@ -294,10 +295,6 @@ class _Exporting:
         self._layers.append(
             self._draft.add_layer(bundle_format.NOTES, [bundle_format.canonical_json(notes)])
         )
-        if self._needs:
-            self._layers.append(
-                self._draft.add_layer(bundle_format.NEEDS, sorted(set(self._needs)))
-            )
         for digest in self._sizes:
             if self._base.has(digest, self._named):
                 self._draft.omit(digest)
@@ -492,13 +489,10 @@ class _Exporting:
         return [self._draft.add_layer(bundle_format.EVENTS, chain_of([first], lines))]
 
     def _lines(self, connection: Connection, units: Iterable[str]) -> Iterator[bytes]:
-        after = self._base.after
         for unit in units:
-            if after:
-                self._needs.extend(map(bytes.fromhex, logged_rows.ids_of(connection, unit, after)))
-            for event in logged_rows.of_unit(connection, unit, after):
+            self._sent_units[unit] = connection
+            for event in logged_rows.of_unit(connection, unit, self._base.after):
                 if self._base.holds(event.event_id):
-                    self._needs.append(bytes.fromhex(event.event_id))
                     continue
                 self._origins.add(event.origin)
                 line = event_line(event)
@@ -506,6 +500,22 @@ class _Exporting:
                     self._named.update(each.decode() for each in _DIGEST.findall(line))
                 self._events += 1
                 yield line
+
+    def _add_needs(self) -> None:
+        """Add a layer of the ids of the events that the bundle leaves out; none without any."""
+        base = self._base
+        if not (base.after or base.events):
+            return
+        needs = (
+            bytes.fromhex(event_id)
+            for unit in sorted(self._sent_units)
+            for event_id in logged_rows.ids_of(self._sent_units[unit], unit, base.after or None)
+            if base.after or base.holds(event_id)
+        )
+        first = next(needs, None)
+        if first is not None:
+            pieces = chain_of([first], needs)
+            self._layers.append(self._draft.add_layer(bundle_format.NEEDS, pieces))
 
     def _add_shared(self, registry: OpenRegistry, connection: Connection) -> None:
         """Add the events of everything that is no chosen model, and what tasks have."""

@@ -108,14 +108,15 @@ def keys_of(connection: Connection, digits: str, limit: int = 2) -> list[tuple[i
 
 
 def ids_of(connection: Connection, subject: str, until: int | None = None) -> list[str]:
-    """Return the ids of the events of a unit.
+    """Return the ids of the events of a unit, sorted.
 
     Args:
         until: only events with a key up to this; None for all.
     """
     rows = _IDS.all(
         connection,
-        "SELECT event_id FROM event WHERE subject = ?1 AND (?2 IS NULL OR pk <= ?2)",
+        "SELECT event_id FROM event WHERE subject = ?1 AND (?2 IS NULL OR pk <= ?2) "
+        "ORDER BY event_id",
         (subject, until),
     )
     return [event_id for (event_id,) in rows]
