@@ -243,6 +243,8 @@ def test_a_lost_change_is_named_with_both_sides(pair):
     assert not other.conflict  # no change of that registry lost
     assert state(here) == state(there)
     assert merge(here, there).lines == ()
+    metadata = next(each for each in events(here) if each.kind == "model.metadata")
+    assert state(here)["model"][0][-1] == metadata.stamp  # the last change in effect
 
 
 def test_a_moved_alias_is_named(pair):
@@ -268,6 +270,7 @@ def test_an_alias_that_lost_names_what_it_points_to(pair):
     (lost, *_) = [line for line in lines if line.startswith("lost")]
     assert lost.startswith("lost: vision/net@prod → vision/net:")
     assert "it is vision/net:" in lost
+    assert state(here) == state(there)  # also when the models changed
 
 
 def test_a_lost_change_that_was_made_again_is_not_named(pair):
@@ -281,6 +284,26 @@ def test_a_lost_change_that_was_made_again_is_not_named(pair):
     aliases.set_alias(there, other, "prod")  # now it knows the other one
     arrival = merge(here, there)
     assert arrival.lines == ("vision/net@prod: vision/net:1 → vision/net:2",)
+    assert not arrival.conflict
+
+
+def test_an_alias_of_a_model_that_went_away_names_none(pair):
+    here, there, made = pair
+    other = model(here, name="other")
+    aliases.set_alias(here, made, "prod")
+    aliases.set_alias(here, other, "prod")
+    aliases.set_alias(here, made, "free")
+    merge(there, here)
+    # As on an older machine: without dropping the aliases of the model first.
+    record(there, "model.removed", made, {})
+    new = line(1, "third")
+    record(there, "model.moved", other, {"old": line(1, "other"), "new": new})
+    arrival = merge(here, there)
+    assert sorted(arrival.lines) == [
+        "vision/net@free: vision/net:1 → none",
+        "vision/net@prod: vision/net:1 → none",
+        "vision/other@prod: vision/other:1 → none",
+    ]
     assert not arrival.conflict
 
 
@@ -378,6 +401,14 @@ def test_changes_of_a_removed_model_wait(pair):
     assert state(here) == state(there)
 
 
+def test_changes_before_a_removal_that_comes_too_do_not_wait(pair):
+    here, there, made = pair
+    edits.set_comment(here, made, "a")
+    removal.remove_model(here, made, delete_weights=False)
+    assert merge(there, here).lines == ()
+    assert ref(there, made) is None
+
+
 def test_a_change_that_had_lost_takes_effect(places):
     # Its place in a remote's order is before that of the other one.
     here, there = places(), places()
@@ -440,6 +471,7 @@ def test_a_publication_brings_back_the_weights_that_it_names(pair):
     here, there, made = pair
     second = weights_added(here, made)
     merge(there, here)
+    edits.set_comment(here, made, "later in order")
     record(here, "model.weights_chosen", made, {"old": None, "new": {"revision": made}})
     edits.publish(here, made)  # the first weights
     record(there, "model.weights_dropped", made, {"revision": made})
@@ -510,6 +542,77 @@ def test_the_name_of_an_origin_is_kept_if_it_can_be_shown(places):
         take(there, sent, {sent[0].origin: name})
         assert origins(there)[sent[0].origin] == kept
     assert made
+
+
+def test_a_registry_that_went_back_gets_another_origin(pair):
+    # Its events after the backup are in another registry, and it numbers new ones again.
+    here, there, made = pair
+    before = own_origin(here)
+    (last,) = events(here)[-1:]
+    forgotten = replace(
+        last, event_id=new_id(), kind="model.changed", field="comment", seq=last.seq + 1,
+        lamport=last.lamport + 1, payload={"old": None, "new": "x", "was": made},
+    )  # fmt: skip
+    take(there, [forgotten])
+    take(here, [replace(last)])  # it is here
+    assert own_origin(here) == before
+    merge(here, there)
+    assert own_origin(here) != before
+    assert state(here) == state(there)
+
+
+def test_times_of_own_changes_in_the_same_transaction_do_not_hide_later_ones(pair):
+    here, there, made = pair
+    edits.set_comment(here, made, "a")
+    *rest, last = events(here)
+    later = replace(last, stamp=last.stamp + 10**12)
+    with there.store.write() as change:
+        change.record("model.changed", made, {"old": None, "new": "x"}, field="framework")
+        take_in(change, [*rest, later], {})
+    assert state(there)["model"][0][-1] == later.stamp
+    assert_refolds(there)
+
+
+# Numbers
+
+
+def line(version, name="net"):
+    return {"project": {"id": "a" * 32, "name": "vision"}, "name": name, "version": version}
+
+
+def claims(place, made):
+    """Return (name, number, released) of all claims of a model."""
+    return [row[1:3] + row[4:5] for row in state(place)["claim"] if row[3] == made]
+
+
+def test_a_model_that_is_restored_claims_its_number_again(pair):
+    here, there, made = pair
+    removal.remove_model(there, made, delete_weights=False)
+    merge(here, there)
+    edits_before = events(here)
+    record(there, "model.released", made, line(1))
+    assert claims(there, made) == [("net", 1, 1)]
+    for text in "ab":
+        model(here, name=text)  # so that the restoration is later
+    removal.restore_model(Chain(here), made)
+    assert len(events(here)) > len(edits_before)
+    merge(here, there)
+    merge(there, here)
+    assert claims(here, made) == claims(there, made) == [("net", 1, 0)]
+    assert state(here) == state(there)
+
+
+def test_a_number_that_was_released_can_be_claimed_again(pair):
+    here, there, made = pair
+    record(here, "model.moved", made, {"old": line(1), "new": line(1, "other")})
+    record(here, "model.released", made, line(1))
+    assert claims(here, made) == [("net", 1, 1), ("other", 1, 0)]
+    record(here, "model.moved", made, {"old": line(1, "other"), "new": line(1)})
+    record(here, "model.moved", made, {"old": line(1), "new": line(1, "third")})
+    assert ("net", 1, 0) in claims(here, made)
+    merge(there, here)
+    assert state(here) == state(there)
+    assert_refolds(there)
 
 
 # Hostile events

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from localreg.values.arrivals import Difference
 
 _AT_ONCE = 1_000  # events in memory
-_REMOVING = frozenset({"model.removed", "model.restored"})
+_REMOVING = frozenset({"model.removed", "model.restored", "task.removed"})
 _CONTENT = frozenset(
     {"model.design", "model.weights", "model.weights_chosen", "model.weights_dropped"}
 )
@@ -109,6 +109,8 @@ class _Taking:
         self._models: list[str] = []
         self._tasks: list[str] = []
         self._differences: list[Difference] = []
+        # Aliases whose models were removed or moved away: the models, and what they were.
+        self._left: dict[tuple[str, str, str], tuple[str, str]] = {}
         # Version numbers whose claims changed, with the models that began and ceased to claim them.
         self._numbers: dict[Number, tuple[set[str], set[str]]] = {}
         self._released: dict[tuple[Number, str], Side] = {}
@@ -207,6 +209,9 @@ class _Taking:
         # After the models, whose references they name.
         for subject, logged in units(connection, aliases):
             self._fold_unit(subject, logged)
+        for alias, (model_id, ref) in self._left.items():
+            if arriving_rows.alias_of(connection, *alias) == model_id:
+                self._differences.append(AliasMoved(_alias_name(alias), ref, None))
         for number, (begun, ceased) in self._numbers.items():
             self._compare_number(number, begun, ceased)
         return Arrival(
@@ -231,6 +236,7 @@ class _Taking:
         alias = _alias_of(logged)
         target = None if alias is None else arriving_rows.alias_of(connection, *alias)
         before = arriving_rows.state_of(connection, subject)
+        named = arriving_rows.aliases_of(connection, subject)
         empty(connection, subject)
         judged = fold_unit(connection, subject, logged)
         after = arriving_rows.state_of(connection, subject)
@@ -244,6 +250,9 @@ class _Taking:
             self._compare_alias(alias, target)
         if judged.contested and (not before.contested or new.intersection(judged.publications)):
             self._differences.append(unit.contested())
+        there = arriving_rows.aliases_of(connection, subject) if named else []
+        for gone in set(named).difference(there):
+            self._left[gone] = subject, before.ref or subject[:8]
         self._note_claims(subject, before, after, unit)
         waiting = unit.waiting()
         if waiting is not None:
@@ -364,11 +373,14 @@ class _Unit:
         """Return how many changes came of a model that is removed."""
         if not self._judged.removed:
             return None
+        removals = [n for n, each in enumerate(self._logged) if each.event.kind in _REMOVING]
+        # A removal that came together with changes may have known those that stand before it.
+        came = self._logged[removals[-1]].event.event_id in self._new
         count = sum(
             each.event.event_id in self._new
             and each.event.kind not in _REMOVING
             and (each.event.kind, each.event.v) in KINDS
-            for each in self._logged
+            for each in self._logged[removals[-1] if came else 0 :]
         )
         return Waiting(self._ref, count) if count else None
 

@@ -86,10 +86,10 @@ def set_positions(connection: Connection, rows: Sequence[tuple[object, ...]]) ->
 
 
 def subjects_after(connection: Connection, key: int) -> list[str]:
-    """Return the subjects of the events after a key: projects first, aliases last."""
+    """Return the subjects of the events after a key, aliases last: they name models."""
     rows = connection.execute(
         "SELECT subject FROM event WHERE pk > ? GROUP BY subject "
-        "ORDER BY max(kind = 'project.created') DESC, max(kind = 'alias.set'), min(pk)",
+        "ORDER BY max(kind = 'alias.set'), min(pk)",
         (key,),
     )
     return [str(subject) for (subject,) in rows]
@@ -116,6 +116,16 @@ def ref_of(connection: Connection, model_id: str) -> str | None:
         {"id": model_id},
     ).fetchone()
     return None if row is None else _reference(*row)
+
+
+def aliases_of(connection: Connection, model_id: str) -> list[tuple[str, str, str]]:
+    """Return the aliases that a model has, as (project, name, alias)."""
+    return connection.execute(
+        "SELECT p.name, a.name, a.alias FROM model m JOIN alias a ON a.model = m.id "
+        "AND a.project = m.project AND a.name = m.name JOIN project p ON p.pk = a.project "
+        "WHERE m.id = ? ORDER BY 1, 2, 3",
+        (model_id,),
+    ).fetchall()
 
 
 def alias_of(connection: Connection, project: str, name: str, alias: str) -> str | None:
