@@ -384,9 +384,9 @@ def test_registry_db_is_one_per_thread_and_is_closed_with_the_registry(tmp_path)
     with Registry(tmp_path, durability="fast") as opened:
         database = opened.db
         assert opened.db.conn is database.conn
-        assert database["setting"].count == 2
+        assert database["project"].count == 1
         database.close()
-        assert opened.db["setting"].count == 2  # a new one
+        assert opened.db["project"].count == 1  # a new one
         last = opened.db
     with pytest.raises(sqlite3.ProgrammingError):
         last.execute("SELECT 1")

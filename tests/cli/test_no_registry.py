@@ -19,6 +19,7 @@ READING = (
     "show m --as-of abcdef", "history --conflicts", "history --alias a",
     "mv m n", "export m -o x.tar",
     "task ls", "task show abcdef", "task clone abcdef", "task run abcdef", "task rm abcdef",
+    "config", "mv m n", "undo", "export m", "backup other",
 )  # fmt: skip
 MAKING = {"init", "demo", "add", "import", "merge"}
 WITHOUT = {"guide"}  # needs no registry

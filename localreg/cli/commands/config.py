@@ -17,7 +17,7 @@ from localreg.operations.upkeep import config
 def config_command(
     key: str | None, value: str | None, unset: bool, as_json: bool, directory: str | None
 ) -> None:
-    """Show the settings of the registry, show that of KEY, or set it to VALUE.
+    """Show the settings of the registry, or set one.
 
     They hold for everybody who uses the registry. What only one process wants is an environment
     variable: see `localreg guide registries`.
