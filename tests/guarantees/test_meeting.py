@@ -10,8 +10,10 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from carry.rules_model import AmbiguousError, MissingError, differences
@@ -29,7 +31,7 @@ HARD = ("lost", "same", "kept", "ambiguous", "contested", "forked", "flipped")
 MEETINGS = {
     "merge": 6, "merge_and_renumber": 1, "part": 4, "part_with_aliases": 1, "copies": 1,
     "everything": 2, "since_event": 2, "since_bundle": 3, "copy": 1, "keep_copy": 2, "roll_back": 1,
-    "push": 2, "pull": 1, "undo": 3,
+    "push": 2, "pull": 1, "undo": 3, "killed_merge": 1,
 }  # fmt: skip
 REMOTE = "f" * 32
 
@@ -144,6 +146,20 @@ class Fleet:
         after = check_by_rules(place.root)
         check_report(place, before, after, found)
         assert place.registry.merge(other.root).events == 0, "twice is once"
+
+    def killed_merge(self, place, other):
+        """A process that merges is killed anywhere."""
+        code = (
+            "import sys; from localreg import Registry; here = Registry(sys.argv[1])\n"
+            "here.models(limit=1); print(flush=True); here.merge(sys.argv[2])"
+        )
+        command = [sys.executable, "-c", code, str(place.root), str(other.root)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+            child.stdout.readline()
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(self.chance.random() / 20)
+            child.kill()
+        self.reached["killed"] += child.returncode != 0
 
     def merge_and_renumber(self, place, other):
         place.registry.merge(other.root, renumber=True)
