@@ -12,7 +12,8 @@ A bundle is an OCI image layout, as a folder or in an uncompressed tar::
   reports, each with a media type of its own, and every file that they name and the first manifest
   does not: older weights, manifests of packages, artifacts.
 - What belongs to no single model version is in the record without a subject; a bundle has exactly
-  one: events of tasks, projects and aliases, origins, notes. Each event is in one layer only.
+  one: events of tasks, projects and aliases, origins, notes. Each event is in one layer only. If
+  there are very many files and reports, they are in more records, whose ``subject`` is that one.
 - A plain image of a model version has one layer, a tar of its files below ``models/``. It is for
   tools that know only images; a reader passes over it.
 - Not every file must be in the bundle: those in the layer `OMITTED` are named, and stay away,
@@ -171,7 +172,8 @@ class Manifest(Frozen):
         artifact_type: what it is: `MODEL`, `RECORD`, or something else, such as a plain image.
         config: its configuration.
         layers: its parts.
-        subject: of the record of a model version, the manifest of that version.
+        subject: of the record of a model version, the manifest of that version. A record of more
+            files and reports that belong to no model has that of the bundle.
         annotations: texts by their keys.
     """
 
@@ -188,19 +190,7 @@ class Manifest(Frozen):
 
     def encoded(self) -> bytes:
         """Return the bytes whose sha256 is the digest of the manifest."""
-        encoded: Json = {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST_TYPE,
-            "config": self.config.encoded(),
-            "layers": [each.encoded() for each in self.layers],
-        }
-        if self.artifact_type is not None:
-            encoded["artifactType"] = self.artifact_type
-        if self.subject is not None:
-            encoded["subject"] = self.subject.encoded()
-        if self.annotations:
-            encoded["annotations"] = dict(self.annotations)
-        return canonical_json(encoded)
+        return b"".join(manifest_pieces(self, self.layers))
 
     def files(self) -> list[PackageFile]:
         """Return the files of a model version by the paths that its manifest gives them.
@@ -310,9 +300,32 @@ def model_manifest(model: str, config: Descriptor, files: Sequence[PackageFile])
         files: what it consists of, by path; of one file its name. If there are none, the manifest
             has one empty layer, since it must have one.
     """
-    alone = len(files) == 1
-    layers = tuple(_layer(each, "weight" if alone else kind_of(each.path)) for each in files)
+    layers = tuple(file_layers(files))
     return Manifest(MODEL, config, layers or (EMPTY,), annotations={_MODEL_ID: model})
+
+
+def file_layers(files: Sequence[PackageFile]) -> Iterator[Descriptor]:
+    """Yield the layers of a model version: one for each of its files."""
+    alone = len(files) == 1
+    return (_layer(each, "weight" if alone else kind_of(each.path)) for each in files)
+
+
+def manifest_pieces(manifest: Manifest, layers: Iterable[Descriptor]) -> Iterator[bytes]:
+    """Yield the bytes of a manifest with other layers, of which only one is in memory at a time."""
+    yield b"{"
+    if manifest.annotations:
+        yield b'"annotations":' + canonical_json(dict(manifest.annotations)) + b","
+    if manifest.artifact_type is not None:
+        yield b'"artifactType":' + canonical_json(manifest.artifact_type) + b","
+    yield b'"config":' + canonical_json(manifest.config.encoded()) + b',"layers":['
+    comma = b""
+    for each in layers:
+        yield comma + canonical_json(each.encoded())
+        comma = b","
+    yield b'],"mediaType":' + canonical_json(MANIFEST_TYPE) + b',"schemaVersion":2'
+    if manifest.subject is not None:
+        yield b',"subject":' + canonical_json(manifest.subject.encoded())
+    yield b"}"
 
 
 def record_manifest(
@@ -325,15 +338,18 @@ def record_manifest(
         subject: the manifest of the model version; None for the record of the bundle.
         model: its id.
     """
-    ordered = sorted(
-        layers, key=lambda each: (each.media_type, each.digest, *each.annotations.values())
-    )
+    ordered = sorted(layers, key=layer_order)
     if subject is not None:
         subject = Descriptor(
             subject.media_type, subject.digest, subject.size, subject.artifact_type
         )
     annotations = {} if model is None else {_MODEL_ID: model}
     return Manifest(RECORD, EMPTY, tuple(ordered) or (EMPTY,), subject, annotations)
+
+
+def layer_order(layer: Descriptor) -> tuple[str, ...]:
+    """Return what the layers of a record are sorted by."""
+    return layer.media_type, layer.digest, *layer.annotations.values()
 
 
 def image_config(layer: str, architecture: str) -> bytes:

@@ -10,8 +10,11 @@ import subprocess
 import pytest
 from support.bundles import PACKAGE, Blobs, bytes_of, content, draft_of
 
+from localreg.blobs.bundles.drafting import Draft
+from localreg.blobs.bundles.reading import open_bundle
 from localreg.blobs.bundles.writing import write_file, write_folder
 from localreg.errors import BundleError
+from localreg.values.bundle_format import EVENTS, FILE, NOTES
 
 LARGE = {"model.pt": os.urandom(3_000_000)}
 
@@ -62,3 +65,21 @@ def test_unpacked_by_tar_it_is_a_bundle_and_packed_again_it_is_not(blobs, tmp_pa
         subprocess.run(words, check=True)
         with pytest.raises(BundleError, match=r"oci-layout"):
             content(tmp_path / "again.tar", tmp_path)
+
+
+def test_many_files_of_tasks_are_in_records_of_their_own(blobs, tmp_path):
+    """The size of one manifest is bounded; what says what the bundle is stays in the first one."""
+    written = []
+    for order in (range(7), reversed(range(7))):
+        draft = Draft(io.BytesIO(), together=3)
+        layers = [draft.add_file(*blobs.add(b"artifact %d" % number)) for number in order]
+        layers.append(draft.add_layer(NOTES, [b"{}"]))
+        draft.add_record([*layers, draft.add_layer(EVENTS, [b"1\n"])])
+        written.append(bytes_of(blobs, draft.finished()))
+    assert written[0] == written[1]
+    with open_bundle(io.BytesIO(written[0]), tmp_path / "spool") as bundle:
+        records = [manifest for _, manifest in bundle.manifests()]
+        assert {each.media_type for each in bundle.record.layers} == {NOTES, EVENTS}
+    assert sorted(len(each.of_type(FILE)) for each in records) == [0, 1, 3, 3]
+    _, lines, staged = content(io.BytesIO(written[0]), tmp_path)
+    assert (lines, len(staged)) == (["1"], 7)

@@ -44,9 +44,12 @@ class Draft:
 
     Args:
         spool: a new temporary file, open for reading and writing; the caller closes it.
+        together: the most files and reports in one record of the bundle; others get records of
+            their own, so that no manifest is too large.
     """
 
-    def __init__(self, spool: BinaryIO) -> None:
+    def __init__(self, spool: BinaryIO, together: int = 50_000) -> None:
+        self._together = together
         self._spool = spool
         self._end = 0
         self._manifests = DigestList()  # the descriptor follows the manifest in the spool
@@ -98,7 +101,10 @@ class Draft:
         )
         for each in files:
             self._files.add(bytes.fromhex(each.digest) + _SIZE.pack(each.size))
-        return self._add(bundle_format.model_manifest(model, config, files), ref)
+        manifest = bundle_format.model_manifest(model, config, ())
+        # One after the other: a package may have 100,000 files.
+        layers = bundle_format.file_layers(files) if files else manifest.layers
+        return self._add(manifest, layers, ref)
 
     def add_image(
         self, model: str, ref: str, files: Sequence[PackageFile], find: Callable[[str], Path]
@@ -127,7 +133,7 @@ class Draft:
                 [bundle_format.image_config(made.digest, architecture)],
             )
             name = ref if architecture == ARCHITECTURES[0] else f"{ref}-{architecture}"
-            self._add(bundle_format.image_manifest(model, config, layer), name)
+            self._add(bundle_format.image_manifest(model, config, layer), (layer,), name)
 
     def add_record(
         self, layers: Iterable[Descriptor], subject: Descriptor | None = None,
@@ -149,7 +155,15 @@ class Draft:
             omitted = self._omitted_files()
             if omitted:
                 whole.append(self.add_layer(bundle_format.OMITTED, omitted))
-        return self._add(bundle_format.record_manifest(whole, subject, model), None)
+        more: list[Descriptor] = []
+        if subject is None and len(whole) > self._together:
+            whole, more = _parted(whole)
+        manifest = bundle_format.record_manifest(whole, subject, model)
+        added = self._add(manifest, manifest.layers, None)
+        for place in range(0, len(more), self._together):
+            manifest = bundle_format.record_manifest(more[place : place + self._together], added)
+            self._add(manifest, manifest.layers, None)
+        return added
 
     def omit(self, digest: str) -> None:
         """Do not take a file into the bundle although models name it: the receiver has it.
@@ -169,24 +183,28 @@ class Draft:
             and each.hex() != EMPTY.digest
         ]
 
-    def _add(self, manifest: Manifest, ref: str | None) -> Descriptor:
-        data = manifest.encoded()
-        if len(manifest.layers) > MOST_LAYERS or len(data) > LONGEST_MANIFEST:
+    def _add(self, manifest: Manifest, layers: Iterable[Descriptor], ref: str | None) -> Descriptor:
+        digest = hashlib.sha256()
+        size = count = 0
+        for piece in bundle_format.manifest_pieces(manifest, layers):
+            digest.update(piece)
+            self._spool.write(piece)
+            size += len(piece)
+            count += 1  # there are fewer layers than pieces
+        if count > MOST_LAYERS or size > LONGEST_MANIFEST:
             raise InvalidValueError(
                 f"a manifest has at most {MOST_LAYERS:,} files and {LONGEST_MANIFEST:,} bytes; "
-                f"{ref or 'the record of a model or of all tasks'} has {len(manifest.layers):,} "
-                f"files, and its manifest {len(data):,} bytes",
+                f"that of {ref or 'a record'} would have about {count:,} files and {size:,} bytes: "
+                "export fewer models at a time",
                 argument="models",
             )
-        digest = hashlib.sha256(data)
-        found = bundle_format.descriptor_of_manifest(manifest, digest.hexdigest(), len(data), ref)
+        found = bundle_format.descriptor_of_manifest(manifest, digest.hexdigest(), size, ref)
         listed = bundle_format.canonical_json(found.encoded())
-        self._spool.write(data)
         self._spool.write(listed)
         self._manifests.add(
-            digest.digest() + _PLACE.pack(self._end, len(data)) + _SIZE.pack(len(listed))
+            digest.digest() + _PLACE.pack(self._end, size) + _SIZE.pack(len(listed))
         )
-        self._end += len(data) + len(listed)
+        self._end += size + len(listed)
         return found
 
     def finished(self) -> Contents:
@@ -206,6 +224,16 @@ class Draft:
         if len(manifests) > MOST_MANIFESTS or len(head) + len(files) > MOST:
             raise too_many(MOST)
         return Contents(self._spool, manifests, head, files, self._images)
+
+
+def _parted(layers: list[Descriptor]) -> tuple[list[Descriptor], list[Descriptor]]:
+    """Return the layers that say what a bundle is, and those that there may be many of, sorted."""
+    few: list[Descriptor] = []
+    many: list[Descriptor] = []
+    for each in layers:
+        is_one_of_many = each.media_type in (bundle_format.FILE, bundle_format.REPORTS)
+        (many if is_one_of_many or each.media_type == bundle_format.TREE else few).append(each)
+    return few, sorted(many, key=bundle_format.layer_order)
 
 
 class Contents(Frozen):
