@@ -1,11 +1,12 @@
-"""Reports: scalars a second, bytes a point, and a page beside Plotly's own.
+"""Reports: scalars a second, bytes a point, carrying them, and a page beside Plotly's own.
 
 Scalars stand beside `executemany` of the same rows into the same table at the same durability, in
-batches of 1,000, and beside tensorboardX where it is installed. The page has 18 lines of 1,000
-points, one of 1,000,000 and a heatmap of 1,000 × 1,000; beside it stand the same figures in one
-page by `plotly.io.to_html`, as numpy arrays. Where there is a Chromium, it is timed until what is
-on the screen is drawn: in ours the plots that are visible, in theirs all of them, which are drawn
-without a pause.
+batches of 1,000, and beside tensorboardX where it is installed. Ten times as many are read as they
+travel, beside the bare SELECT, and joined with an empty registry, beside `executemany`. The page
+has 18 lines of 1,000 points, one of 1,000,000 and a heatmap of 1,000 × 1,000; beside it stand the
+same figures in one page by `plotly.io.to_html`, as numpy arrays. Where there is a Chromium, it is
+timed until what is on the screen is drawn: in ours the plots that are visible, in theirs all of
+them, which are drawn without a pause.
 
     python benchmarks/reports.py [--rounds N] [--points N]
 """
@@ -29,7 +30,9 @@ import plotly.io as pio
 from measure import Case, Finding, in_fresh_folder, median, print_table, ratio, take_turns, timed
 
 from localreg import InputModel, Registry
+from localreg.store.rows import report_rows, report_transfer
 from localreg.utilities.plotly_reporter import SeriesInfo
+from localreg.values.records import Owner
 
 LONG, SIDE = 1_000_000, 1_000
 CALLS = 5_000  # as many as wait without being written in between
@@ -47,6 +50,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         _scalars(Path(folder), options.rounds, options.points)
+        _carried(Path(folder), options.rounds, 10 * options.points)
         _pages(Path(folder), options.rounds)
 
 
@@ -145,6 +149,70 @@ def _bytes_a_point(place: Path, points: int) -> float:
             for step in range(points):
                 InputModel(model.id).report_scalar("loss", "train", step * 0.123, step)
         return (file.stat().st_size - before) / points
+
+
+# carrying ----------------------------------------------------------------------------------
+
+
+def _carried(place: Path, rounds: int, points: int) -> None:
+    with Registry(place / "from", durability="fast") as registry:
+        model = InputModel.import_model("s3://bucket/m.pt", name="m")
+        owner = Owner("model", model.id)
+        losses = np.random.default_rng(0).random(points).astype("f4").tolist()
+        with registry._chain.first.store.write() as change:
+            pk = report_rows.owner_pk(change.connection, owner)
+            assert pk is not None
+            rows = [(step, loss, step * 7_000_000) for step, loss in enumerate(losses)]
+            report_rows.add_points(change.connection, "model", pk, "loss", "train", rows)
+        with registry._chain.first.store.read() as connection:
+            stream = b"".join(report_transfer.read(connection, owner))
+            select = "SELECT iteration, value, ms FROM scalar ORDER BY iteration"
+            read = take_turns(
+                {
+                    "SELECT": timed(lambda: [*_fetched(connection, select)]),
+                    "localreg": timed(lambda: [*report_transfer.read(connection, owner)]),
+                },
+                rounds,
+            )
+            rows = connection.execute(select).fetchall()
+    shutil.copytree(place / "from", place / "to")
+    with Registry(place / "to", durability="fast") as registry:
+        store = registry._chain.first.store
+
+        def emptied(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM scalar")
+            connection.execute("UPDATE series SET points = 0")
+
+        def joined() -> float:
+            with store.write() as change:
+                emptied(change.connection)
+                started = time.perf_counter()
+                report_transfer.join(change.connection, owner, [stream], len(stream))
+                return time.perf_counter() - started
+
+        def inserted() -> float:
+            with store.write() as change:
+                emptied(change.connection)
+                started = time.perf_counter()
+                change.connection.executemany("INSERT INTO scalar VALUES (1, ?, ?, ?)", rows)
+                return time.perf_counter() - started
+
+        written = take_turns({"localreg": joined, "executemany": inserted}, rounds)
+    size = len(stream) / points
+    findings = [
+        _wanted("reading them as a stream, beside SELECT", read["localreg"], read["SELECT"], 2),
+        _wanted(
+            "joining them, beside executemany", written["localreg"], written["executemany"], 1.5
+        ),
+        Finding("bytes a point in the stream", f"{size:.1f}", budget="8", met=size <= 8),
+    ]
+    print_table(f"carrying {points:,} points of one series ({rounds} rounds)", findings)
+
+
+def _fetched(connection: sqlite3.Connection, sql: str) -> Iterator[list[tuple[object, ...]]]:
+    cursor = connection.execute(sql)
+    while rows := cursor.fetchmany(report_transfer.MOST_POINTS):
+        yield rows
 
 
 # pages -------------------------------------------------------------------------------------
