@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from support.contents import blobs, unaccounted
 
-from localreg import Model, OutputModel, Registry, Task
+from localreg import InputModel, Model, OutputModel, Registry, Task
 from localreg.errors import (
     InvalidValueError,
     NewerFormatError,
     NoRegistryError,
     RegistryError,
 )
+from localreg.operations.upkeep import cache
 
 
 @pytest.fixture
@@ -259,6 +260,36 @@ def test_weights_that_are_only_pointed_to_come_if_their_file_fits(new, tmp_path)
     assert (done.blobs, done.size) == (1, 7)
     assert [(each.ref, each.size) for each in done.missing] == [("gone:1", 7)]
     assert Path(here.model("same").get_local_copy()).read_bytes() == b"same.pt"
+
+
+def test_bytes_whose_url_did_not_come_are_no_cache(new, tmp_path):
+    """A model was uploaded to a folder of that machine: the path is private and stays there."""
+    with new("there"):
+        for name, source in (("file", tmp_path / "w.pt"), ("package", tmp_path / "pkg")):
+            model = OutputModel(name=name, task=Task.create(project_name="p", task_name=name))
+            if name == "file":
+                source.write_bytes(b"weights")
+                model.update_weights(
+                    str(source), upload_uri=str(tmp_path / "share"), async_enable=False
+                )
+            else:
+                source.mkdir()
+                (source / "a").write_bytes(b"a" * 100)
+                model.update_weights_package(
+                    weights_path=str(source), upload_uri=str(tmp_path / "share"),
+                    async_enable=False,
+                )  # fmt: skip
+            InputModel(model.id).get_local_copy(raise_on_error=True)
+    here = new("here")
+    here.merge(tmp_path / "there")
+    shutil.rmtree(tmp_path / "share")
+    shutil.rmtree(tmp_path / "there")
+    found = here._chain
+    assert cache.cached(found) == []
+    assert cache.prune(found, max_size=0, dry_run=False).freed == 0
+    assert here.gc(grace_seconds=0, dry_run=False).garbage == ()
+    for name in ("file", "package"):
+        assert here.model(f"p/{name}").get_local_copy(raise_on_error=True)
 
 
 def test_bytes_that_are_damaged_there_are_named_and_the_rest_comes(new):

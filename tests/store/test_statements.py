@@ -59,6 +59,7 @@ WHOLE = {
     "rows/blob_rows:blobs": ONE_PASS,
     "rows/blob_rows:digests": ONE_PASS,
     "rows/blob_rows:kept_digests": ONE_PASS,
+    "rows/blob_rows:alone_here": ONE_PASS,
     "rows/blob_rows:packages": ONE_PASS,
     "rows/blob_rows:unneeded": ONE_PASS,
     "rows/blob_rows:cached_packages": ONE_PASS,
@@ -116,6 +117,7 @@ def join_reports(connection):
 
 
 CALLS = {
+    "blob_rows:is_alone_here": lambda c: blob_rows.is_alone_here(c, DIGEST),
     "blob_rows:used_by_others": lambda c: blob_rows.used_by_others(c, DIGEST, [ID]),
     "logged_rows:of_unit": lambda c: list(logged_rows.of_unit(c, ID)),
     "logged_rows:all_events": lambda c: list(logged_rows.all_events(c)),

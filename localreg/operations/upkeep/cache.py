@@ -84,7 +84,7 @@ def _blobs(registry: OpenRegistry) -> Iterator[Cached]:
     """Yield the downloads and archives that are here."""
     here = registry.blobs.sizes()
     with registry.store.read() as connection:
-        kept = blob_rows.kept_digests(connection)
+        kept = blob_rows.alone_here(connection)
         archives = tree_rows.archives(connection)
         packages = blob_rows.packages(connection)
         for row in blob_rows.blobs(connection):
@@ -298,7 +298,7 @@ def _delete(registry: OpenRegistry, each: Cached) -> int | None:
 def _delete_blob(registry: OpenRegistry, each: Cached) -> int | None:
     """Delete a download or an archive; what the archive unpacks to stays known."""
     with deleting(registry) as (connection, delete):
-        if blob_rows.kept(connection, each.name):
+        if blob_rows.is_alone_here(connection, each.name):
             return None
         if not blob_rows.referred(connection, each.name) and (
             each.kind == "download" or not each.source

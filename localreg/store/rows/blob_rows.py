@@ -122,6 +122,9 @@ KEPT = (
     "OR EXISTS (SELECT 1 FROM tree_file f WHERE f.blob = b.pk "
     f"AND {_PACKAGE_KEPT.format('f.tree')}))"
 )
+# Kept, or without a URL that would bring it back: one that is private did not come with the model.
+_ALONE_HERE = KEPT.replace("kept = 1", "(kept = 1 OR url IS NULL)")
+_PACKAGE_ALONE_HERE = _PACKAGE_KEPT.replace("kept = 1", "(kept = 1 OR url IS NULL)")
 # An archive that is outside, or that something needs or a URL served: its package is in the cache.
 # The zip that localreg makes of a package would not bring it back.
 _UNPACKED = (
@@ -407,6 +410,17 @@ def kept_digests(connection: Connection) -> set[str]:
     return {digest for (digest,) in rows}
 
 
+def alone_here(connection: Connection) -> set[str]:
+    """Return the digests of the blobs that are no cache: kept, or of weights without a URL."""
+    rows = _DIGESTS.sound(connection, f"SELECT digest FROM blob b WHERE {_ALONE_HERE}")
+    return {digest for (digest,) in rows}
+
+
+def is_alone_here(connection: Connection, digest: str) -> bool:
+    """Return True if a blob is no cache: kept, or of weights without a URL."""
+    return _holds(connection, _ALONE_HERE, digest)
+
+
 def packages(connection: Connection) -> set[str]:
     """Return the digests of the blobs that are packages, or should be."""
     rows = _DIGESTS.sound(connection, f"SELECT digest FROM blob b WHERE {_PACKAGE}")
@@ -544,19 +558,19 @@ _PACKAGES = Columns("blob", digest=DIGEST, files=COUNT)
 
 
 def cached_packages(connection: Connection) -> list[str]:
-    """Return the digests of the packages that are in the cache: needed, but not kept."""
+    """Return the digests of the packages that are in the cache: needed, and to be had again."""
     rows = _DIGESTS.sound(
         connection,
         "SELECT digest FROM blob b WHERE total IS NOT NULL "
-        f"AND {_PACKAGE_NEEDED.format('b.pk')} AND NOT {_PACKAGE_KEPT.format('b.pk')} "
+        f"AND {_PACKAGE_NEEDED.format('b.pk')} AND NOT {_PACKAGE_ALONE_HERE.format('b.pk')} "
         "ORDER BY digest",
     )
     return [digest for (digest,) in rows]
 
 
 def is_cached_package(connection: Connection, digest: str) -> bool:
-    """Return True if a package is in the cache: needed, but not kept."""
-    needed, kept = _PACKAGE_NEEDED.format("b.pk"), _PACKAGE_KEPT.format("b.pk")
+    """Return True if a package is in the cache: needed, and to be had again."""
+    needed, kept = _PACKAGE_NEEDED.format("b.pk"), _PACKAGE_ALONE_HERE.format("b.pk")
     return _holds(connection, f"{needed} AND NOT {kept}", digest)
 
 
