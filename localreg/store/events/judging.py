@@ -24,7 +24,10 @@ The rules:
 - A tag is there while one addition is in the list of no drop, wherever the drop is in the order.
 - Weights are always added. They are served if the write of the register "served" is in effect.
 - A revision that is served is not dropped, and a publication brings back the one that it names.
-- A download sets the bytes of a revision only if none are known.
+- A download, and bytes that the registry keeps from now on, write the register of the revision's
+  bytes. They are lost if a publication that is live says that its bytes are others. So is an upload
+  of other bytes than the revision has.
+- Nothing changes a revision that was dropped.
 - The first publication fixes weights and design: events after it that change them are lost, even
   if the value is the same. A publication that names earlier ones (`over`) replaces them. Those that
   nothing replaced are live. If they differ, the model is contested, and the first one shows. One
