@@ -6,21 +6,23 @@ import sqlite3
 
 from localreg.store.rows.checked_values import (
     COUNT,
-    DIGEST,
     FLAG,
     ID,
     TEXT,
     TIME,
     WHOLE,
     Columns,
+    Rule,
+    is_digest,
     or_null,
 )
 from localreg.values.frozen import Frozen
 
 Connection = sqlite3.Connection
 
+_ANYTHING: Rule = ("anything", frozenset({str, bytes, int, float, type(None)}), None)
 _CLAIMANTS = Columns(
-    "claim", id=ID, at=or_null(TIME), origin=or_null(TEXT), here=FLAG, digest=or_null(DIGEST)
+    "claim", id=ID, at=or_null(TIME), origin=or_null(TEXT), here=FLAG, digest=_ANYTHING
 )
 _MODELS = Columns("claim", model=WHOLE)
 _NUMBERS = Columns("claim", project=TEXT, name=TEXT, number=COUNT)
@@ -67,7 +69,11 @@ def claimants(connection: Connection, project: str, name: str, number: int) -> l
         "ORDER BY x.position IS NULL, x.position, x.lamport, x.event_id",
         (project, name, number),
     )
-    return [Claimant(id_, at, origin, bool(here), digest) for id_, at, origin, here, digest in rows]
+    # Whoever needs the bytes says what is wrong with a damaged digest.
+    return [
+        Claimant(id_, at, origin, bool(here), digest if is_digest(digest) else None)
+        for id_, at, origin, here, digest in rows
+    ]
 
 
 def ambiguous(connection: Connection) -> set[int]:
