@@ -706,6 +706,29 @@ def test_kinds_and_versions_of_a_newer_localreg_are_kept(pair, kind):
 HERE = "c" * 32  # stands for the model or task
 
 
+def test_newer_versions_of_all_kinds_do_no_harm(pair):
+    here, there, made = pair
+    second = weights_added(there, made)
+    record(there, "model.weights_chosen", made, {"old": None, "new": {"revision": made}})
+    record(there, "model.weights_dropped", made, {"revision": second})
+    record(there, "weights.fetched", made, fetched(made, "a" * 64))
+    other = events(here)
+    edits.publish(there, made)
+    last = events(there)[-1]
+    task = lifecycle.create_task(there, name="train")
+    for kind, _ in KINDS:
+        subject = task if kind.startswith("task.") else made
+        for about in (subject, new_id()):
+            newer = new_event(last, kind=kind, v=2, subject=about, payload={}, field=None)
+            take(there, [newer])
+            if about != subject:  # it has the id of what it creates, and comes first
+                take(there, [replace(newer, event_id=new_id(), subject=newer.event_id)])
+                take(there, [new_event(newer, v=2)])
+    assert other
+    assert ref(there, made) == "vision/net:1"
+    assert_refolds(there)
+
+
 def sound_payloads():
     """Return a sound event of each kind, as (kind, field, payload)."""
     project = {"id": "b" * 32, "name": "vision"}

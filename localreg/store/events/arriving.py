@@ -426,7 +426,9 @@ class _Unit:
 
     def _name_of_task(self) -> str | None:
         created = self._by_id.get(self._subject)
-        if created is None or created.event.kind not in ("task.created", "model.created"):
+        if created is None or created.event.v != 1:
+            return None
+        if created.event.kind not in ("task.created", "model.created"):
             return None
         if created.event.kind == "model.created":  # nothing of it is here
             return line_text(created.event.payload)

@@ -34,10 +34,14 @@ The rules:
   that says what an earlier live one says is "same". A model may be created as published.
 - Removal hides a model, and changes nothing else: the last removal or restoration decides.
 - Kinds and versions that this localreg does not know have no effect.
+
+A stranger may send 100,000 events of one kind on one subject, so nothing here takes time that grows
+with the square of their number.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from localreg.store.events.registers import DESIGN, LINE, SERVED, STATE, WAS, register_of
@@ -106,7 +110,8 @@ class _Publication:
         self.revision: str | None = payload["revision"]
         # Two revisions of the same bytes do not differ.
         which = self.revision if self.digest is None else None
-        self.content = self.digest, payload["config"], payload["labels"], which
+        labels = frozenset(payload["labels"].items())
+        self.content = self.digest, payload["config"], labels, which
 
 
 class _Unit:
@@ -118,17 +123,20 @@ class _Unit:
         self._topic = _topic_of(events)
         self._begun = self._topic == "alias"
         # The writers of a register that only the creating event wrote.
-        self._first: tuple[str, ...] = ()
-        self._writers: dict[str, tuple[str, ...]] = {}
+        self._first: dict[str, None] = {}
+        self._writers: dict[str, dict[str, None]] = {}
         self._values: dict[str, Any] = {}
         self._revisions: set[str] = set()
         self._dropped: set[str] = set()
         self._revived: set[str] = set()
         # Writers before an end that another process concluded: only a real end replaces them.
-        self._before_conclusion: tuple[str, ...] = ()
-        self._additions: dict[tuple[str, bool], tuple[str, ...]] = {}
+        self._before_conclusion: set[str] = set()
+        self._since_conclusion: list[str] = []
+        self._additions: dict[tuple[str, bool], list[str]] = {}
         self._published = False
-        self._live: list[_Publication] = []
+        self._live: dict[str, _Publication] = {}
+        self._contents: Counter[object] = Counter()  # of the live publications
+        self._fixed: dict[str | None, Counter[str]] = {}  # their digests, by revision
         self._unfixed: dict[str, Any] = {}  # what publications replaced, by register
         self._removed = False
         # A drop may stand before an addition that it saw, if a remote gave them positions.
@@ -159,15 +167,15 @@ class _Unit:
 
     def judged(self, outcomes: tuple[str | None, ...]) -> Judged:
         """Return the result, after the last event."""
-        live = self._live
+        shown = next(iter(self._live.values()), None)
         return Judged(
             outcomes=outcomes,
-            writers=self._writers,
-            additions=self._additions,
-            publications=tuple(each.event_id for each in live),
-            contested=any(each.content != live[0].content for each in live[1:]),
+            writers={register: tuple(writers) for register, writers in self._writers.items()},
+            additions={tag: tuple(events) for tag, events in self._additions.items()},
+            publications=tuple(self._live),
+            contested=len(self._contents) > 1,
             revived=frozenset(self._revived),
-            named_bytes=self._named_bytes(live[0]) if live else None,
+            named_bytes=None if shown is None else self._named_bytes(shown),
             removed=self._removed,
             begun=self._begun,
         )
@@ -177,17 +185,30 @@ class _Unit:
         writers = self._writers.get(register, self._first)
         if self._replaces(event, register, writers):
             self._values[register] = new
-            before = writers if event.payload.get("concluded") else ()
-            if register == STATE:
-                self._before_conclusion = before
-            self._writers[register] = (*before, event.event_id)
+            if register == STATE and event.payload.get("concluded"):
+                self._before_conclusion.update(self._since_conclusion or writers)
+                self._since_conclusion = [event.event_id]
+                self._add_writer(event, register)
+            else:
+                if register == STATE:
+                    self._before_conclusion, self._since_conclusion = set(), []
+                self._writers[register] = {event.event_id: None}
             return None
         if self._value(register) == new:
-            self._writers[register] = (*writers, event.event_id)
+            self._add_writer(event, register)
+            if register == STATE and self._since_conclusion:
+                self._since_conclusion.append(event.event_id)
             return SAME
         return LOST
 
-    def _replaces(self, event: LoggedEvent, register: str, writers: tuple[str, ...]) -> bool:
+    def _add_writer(self, event: LoggedEvent, register: str) -> None:
+        """Let an event be one more writer of a register."""
+        writers = self._writers.get(register)
+        if writers is None:
+            writers = self._writers[register] = dict(self._first)
+        writers[event.event_id] = None
+
+    def _replaces(self, event: LoggedEvent, register: str, writers: dict[str, None]) -> bool:
         """Return True if an event replaces what a register has now."""
         was = event.payload.get(WAS)
         if was is None:
@@ -211,7 +232,7 @@ class _Unit:
     def _created(self, event: LoggedEvent) -> str | None:
         self._born = event.payload
         self._begun = True
-        self._first = (event.subject,)
+        self._first = {event.subject: None}
         return None
 
     def _model_created(self, event: LoggedEvent) -> str | None:
@@ -225,9 +246,8 @@ class _Unit:
             self._values[SERVED] = revision = event.subject
             digest = weights["digest"]
         if born["published"]:
-            self._published = True
-            publication = {"digest": digest, "revision": revision}
-            self._live.append(_Publication(event.event_id, publication | born))
+            publication = born | {"digest": digest, "revision": revision}
+            self._begin_to_live(_Publication(event.event_id, publication))
         for tag in born["tags"]:
             self._add_tag(event, (tag, False))
         for tag in born["system_tags"]:
@@ -251,7 +271,7 @@ class _Unit:
 
     def _add_tag(self, event: LoggedEvent, tag: tuple[str, bool]) -> None:
         if event.event_id not in self._seen_by_drops.get(tag, ()):
-            self._additions[tag] = (*self._additions.get(tag, ()), event.event_id)
+            self._additions.setdefault(tag, []).append(event.event_id)
 
     def _content_changed(self, event: LoggedEvent) -> str | None:
         """Judge a change of what a publication fixes."""
@@ -305,9 +325,7 @@ class _Unit:
         revision = event.payload["revision"]
         if revision not in self._revisions:
             return LOST
-        if any(
-            each.revision == revision and each.digest not in (None, digest) for each in self._live
-        ):
+        if self._fixed.get(revision, Counter()).keys() - {digest}:
             return LOST
         outcome = self._write(event, f"bytes/{revision}", digest)
         return again if outcome == SAME else outcome
@@ -330,17 +348,32 @@ class _Unit:
             self._revived.add(revision)
         if revision is not None and revision not in self._revisions:
             return LOST
-        self._published = True
-        over = event.payload["over"]
-        self._live = [each for each in self._live if each.event_id not in over]
+        for replaced in event.payload["over"]:
+            self._cease_to_live(replaced)
         publication = _Publication(event.event_id, event.payload)
-        again = any(each.content == publication.content for each in self._live)
-        self._live.append(publication)
+        again = publication.content in self._contents
+        self._begin_to_live(publication)
         if digest is not None and len(self._live) == 1:
             register = f"bytes/{revision}"
             self._unfixed.setdefault(register, self._values.get(register))
             self._values[register] = digest
         return SAME if again else None
+
+    def _begin_to_live(self, publication: _Publication) -> None:
+        self._published = True
+        self._live[publication.event_id] = publication
+        self._contents[publication.content] += 1
+        if publication.digest is not None:
+            fixed = self._fixed.setdefault(publication.revision, Counter())
+            fixed[publication.digest] += 1
+
+    def _cease_to_live(self, event_id: str) -> None:
+        publication = self._live.pop(event_id, None)
+        if publication is None:
+            return
+        _take_one(self._contents, publication.content)
+        if publication.digest is not None:
+            _take_one(self._fixed[publication.revision], publication.digest)
 
     def _named_bytes(self, shown: _Publication) -> str | None:
         """Return the id of the event with the bytes that a publication names, if they are lost."""
@@ -354,6 +387,13 @@ class _Unit:
     def _remove(self, event: LoggedEvent) -> str | None:
         self._removed = event.kind != "model.restored"
         return None
+
+
+def _take_one(counter: Counter[Any], key: object) -> None:
+    """Count one less of a key, which goes with the last one."""
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]
 
 
 def _tag(event: LoggedEvent) -> tuple[str, bool]:
@@ -390,14 +430,20 @@ def _topic(event: LoggedEvent) -> str:
 
 def _topic_of(events: Sequence[LoggedEvent]) -> str | None:
     """Return what a unit is about; None if the event that creates it is not there."""
+    # Nobody can make an alias whose id is that of a model; but a model may be forged with the id
+    # of an alias.
+    if any(event.kind == "alias.set" and event.v == 1 for event in events):
+        return "alias"
     for event in events:
         if event.event_id == event.subject and _RULES.get(event.kind) in _CREATIONS:
             return _topic(event)
-    return "alias" if any(event.kind == "alias.set" for event in events) else None
+    return None
 
 
 def _bytes_of(event: LoggedEvent, revision: str | None) -> tuple[str | None, ...]:
     """Return the digests that an event gives to a revision."""
+    if event.v != 1:
+        return ()
     payload = event.payload
     match event.kind:
         case "model.created":

@@ -139,7 +139,7 @@ def _apply(
     for event, outcome in zip(events, judged.outcomes, strict=True):
         if event.kind in _LAST or (outcome is not None and _has_no_effect(event, outcome)):
             continue
-        if event.kind == "model.weights_dropped" and event.payload["revision"] in judged.revived:
+        if judged.revived and _drops(event) in judged.revived:
             continue
         folding.apply(_change(event), outcome)
     others = {
@@ -148,6 +148,12 @@ def _apply(
     writer_rows.set_all(connection, subject, others)
     if judged.publications:
         _publish(connection, subject, events, judged)
+
+
+def _drops(event: LoggedEvent) -> str | None:
+    """Return the revision that an event drops, or None."""
+    drops = event.kind == "model.weights_dropped" and event.v == 1
+    return str(event.payload["revision"]) if drops else None
 
 
 def _has_no_effect(event: LoggedEvent, outcome: str) -> bool:
