@@ -358,6 +358,15 @@ class TestErrors:
         with pytest.raises(InvalidValueError, match="localreg merge"):
             target.import_bundle(source.path)
 
+    def test_another_folder_is_not_a_bundle(self, target, tmp_path):
+        (tmp_path / "project").mkdir()
+        with pytest.raises(InvalidValueError, match="is no bundle: it has no file oci-layout"):
+            target.import_bundle(tmp_path / "project")
+        Registry(tmp_path / "project" / ".localreg", durability="fast").close()
+        with pytest.raises(InvalidValueError, match=r"localreg merge .*project/\.localreg`"):
+            target.import_bundle(tmp_path / "project")
+        check_untouched(target)
+
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"x" * 100_000])
     def test_another_file_is_not_a_bundle(self, target, tmp_path, content):
         (tmp_path / "other").write_bytes(content)

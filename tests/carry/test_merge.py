@@ -327,6 +327,11 @@ class TestErrors:
         with pytest.raises(NoRegistryError):
             new("here").merge(tmp_path / "unknown")
 
+    def test_the_folder_that_a_registry_is_in(self, new, tmp_path):
+        new("project/.localreg")
+        with pytest.raises(NoRegistryError, match=r"localreg merge .*project/\.localreg`"):
+            new("here").merge(tmp_path / "project")
+
     def test_a_bundle_is_imported_and_not_merged(self, new, tmp_path):
         there = new("there")
         add(there, b"theirs")

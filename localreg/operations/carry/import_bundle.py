@@ -17,11 +17,11 @@ from localreg.operations.finding.references import check_project_name
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import logged_rows, model_rows
 from localreg.values import bundle_format
-from localreg.values.bundle_format import Descriptor, Manifest, broken
+from localreg.values.bundle_format import LAYOUT_NAME, Descriptor, Manifest, broken
 from localreg.values.checks import check_text
 from localreg.values.event_lines import read_events
 from localreg.values.frozen import Frozen
-from localreg.values.layout import DATABASE
+from localreg.values.layout import DATABASE, HIDDEN
 from localreg.values.manifest import parse_manifest
 from localreg.values.urls import is_sha256
 
@@ -104,9 +104,17 @@ def _check_source(source: object) -> Path | BinaryIO:
     from localreg.filesystem.given_paths import absolute
 
     path = absolute("source", Path(check_text("source", os.fspath(source), nul=False, empty=False)))
-    if os.path.lexists(path / DATABASE):
+    for place in (path, path / HIDDEN):
+        if os.path.lexists(place / DATABASE):
+            raise InvalidValueError(
+                f"{place} is a registry, not a bundle; `localreg merge {place}` takes in what it "
+                "has",
+                argument="source",
+            )
+    if path.is_dir() and not os.path.lexists(path / LAYOUT_NAME):
         raise InvalidValueError(
-            f"{path} is a registry, not a bundle; `localreg merge {path}` takes in what it has",
+            f"{path} is no bundle: it has no file {LAYOUT_NAME}; name the file or folder that "
+            "`localreg export` wrote",
             argument="source",
         )
     return path

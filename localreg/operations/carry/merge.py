@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from localreg.errors import CorruptBlobError, InvalidValueError, StorageError
+from localreg.errors import CorruptBlobError, InvalidValueError, NoRegistryError, StorageError
 from localreg.operations.carry.arrival import Arrived, arrive
 from localreg.operations.carry.arriving_blobs import ArrivingBlobs
 from localreg.operations.carry.export import Missing, has_bytes
@@ -20,7 +20,7 @@ from localreg.store.rows import (
     tree_rows,
 )
 from localreg.values.bundle_format import LAYOUT_NAME
-from localreg.values.layout import DATABASE
+from localreg.values.layout import DATABASE, HIDDEN
 from localreg.values.records import Owner
 from localreg.values.urls import local_path
 
@@ -80,6 +80,11 @@ def _open(chain: Chain, directory: object) -> OpenRegistry:
         raise InvalidValueError(
             f"{root} is no registry; `localreg import {root}` takes in a bundle",
             argument="directory",
+        )
+    inside = root / HIDDEN
+    if not os.path.lexists(root / DATABASE) and os.path.lexists(inside / DATABASE):
+        raise NoRegistryError(
+            f"{root} is no registry, but {inside} is: `localreg merge {inside}`", path=str(root)
         )
     return open_registry(root, readonly=True, make=False)
 
