@@ -117,6 +117,7 @@ def join_reports(connection):
 
 
 CALLS = {
+    "blob_rows:alone_here": blob_rows.alone_here,
     "blob_rows:is_alone_here": lambda c: blob_rows.is_alone_here(c, DIGEST),
     "blob_rows:used_by_others": lambda c: blob_rows.used_by_others(c, DIGEST, [ID]),
     "logged_rows:of_unit": lambda c: list(logged_rows.of_unit(c, ID)),

@@ -47,7 +47,7 @@ def of_unit(connection: Connection, subject: str, after: int = 0) -> Iterator[Lo
         f"{_SELECT} WHERE e.subject = ? AND e.pk > ? "
         "ORDER BY e.position IS NULL, e.position, e.lamport, e.event_id"
     )
-    return _events(connection, sql, (subject, after))
+    yield from _events(connection, sql, (subject, after))
 
 
 def all_events(connection: Connection, after: int = 0) -> Iterator[LoggedEvent]:
@@ -56,7 +56,7 @@ def all_events(connection: Connection, after: int = 0) -> Iterator[LoggedEvent]:
     Args:
         after: only events with a greater key than this.
     """
-    return _events(connection, f"{_SELECT} WHERE e.pk > ? ORDER BY e.pk", (after,))
+    yield from _events(connection, f"{_SELECT} WHERE e.pk > ? ORDER BY e.pk", (after,))
 
 
 def beyond(connection: Connection, numbers: Mapping[str, int]) -> Iterator[LoggedEvent]:
