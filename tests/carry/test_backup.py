@@ -18,7 +18,7 @@ from support.kills import Killer
 from support.proofs import TIMES
 from support.used_registry import make_used_registry
 
-from localreg import Registry
+from localreg import Model, Registry
 from localreg.blobs.archives.unpacking import remove_tree
 from localreg.errors import (
     ConflictError,
@@ -28,6 +28,7 @@ from localreg.errors import (
     PathExistsError,
     StorageFullError,
 )
+from localreg.operations.carry.backup import back_up
 
 WRITERS = 8
 
@@ -473,22 +474,27 @@ def test_a_killed_backup_leaves_the_earlier_one_whole(killer, prepared, name):
             check(folder / target)
 
 
-def test_what_gc_deletes_meanwhile_is_not_missing(tmp_path, children):
-    """A blob that is deleted between two looks is not in the state that is kept."""
-    # The processes of the first test do that by chance; here it happens each time.
+def test_what_is_deleted_meanwhile_is_not_missing(tmp_path):
+    """A blob that goes between a look at the rows and its turn is not in the state that is kept."""
+    # The processes above do that by chance; here it happens each time.
     root = tmp_path / "registry"
-    with Registry(root, durability="fast") as registry:
+    calls = []
+    with (
+        Registry(root, durability="fast") as registry,
+        Registry(root, durability="fast") as other,
+    ):
         kept = add(registry, b"kept" * 1_000, "kept")
-        gone = add(registry, b"gone" * 1_000, "gone")
 
-        def remove(done, total):
-            if registry.models(name="gone"):
-                from localreg import Model
+        def meanwhile(done, total):
+            calls.append(done)
+            if len(calls) == 1:  # the next look at the rows finds them
+                for name in ("one", "two"):
+                    add(other, name.encode() * 1_000, name)
+            elif len(calls) == 2:  # one of them was brought
+                for name in ("one", "two"):
+                    Model.remove(other.model(name), delete_weights_file=True)
 
-                Model.remove(gone, delete_weights_file=True)
-
-        from localreg.operations.carry.backup import back_up
-
-        done = back_up(registry._chain, tmp_path / "backup", progress=remove)
+        done = back_up(registry._chain, tmp_path / "backup", progress=meanwhile)
         assert done.failed == ()
+    assert len(calls) > 2
     assert check(tmp_path / "backup", clean=False) == {kept.id}
