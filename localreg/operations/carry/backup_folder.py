@@ -78,6 +78,7 @@ class FolderBackup:
         self._may_link = not registry.store.readonly
         self._one_by_one = self._durable and sync_of_all() is None
         self._touched: set[Path] = set()
+        self._folders: dict[str, Path] = {}  # of the backup, by how digests begin
         self._marker = place / UNFINISHED_BACKUP
         self.updated = self._check()
         self._state = self._blobs.state_reader()
@@ -234,7 +235,10 @@ class FolderBackup:
             return GONE
         if found[0] != row.size:
             return f"it has {found[0]:,} bytes instead of {row.size:,}"
-        folder = self._blobs.make_folder(*BLOBS, row.digest[:2])
+        folder = self._folders.get(row.digest[:2])
+        if folder is None:
+            folder = self._blobs.make_folder(*BLOBS, row.digest[:2])
+            self._folders[row.digest[:2]] = folder
         target = folder / row.digest[2:]
         if os.path.lexists(target):  # damaged, so its local copies are damaged too
             delete_local_files(self._blobs, row.digest)
