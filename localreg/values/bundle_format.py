@@ -91,6 +91,7 @@ _LONGEST_PART = 1_048_576  # one descriptor, or one property of a manifest
 _LONGEST_TEXT = 4_096
 _MOST_ANNOTATIONS = 100
 _MOST_BYTES = 2**63 - 1
+_AFTER_NUMBER = frozenset(" \t\r\n,]}")
 
 # By the ending of a name, or the name before it. Everything else is weights.
 _KINDS = {
@@ -833,8 +834,10 @@ class _Text:
                 if isinstance(error, RecursionError) or not self._more():
                     raise _not_json(self._part, error) from error
                 continue
-            # A number may go on in the next piece.
-            if end < len(self._text) or not self._more():
+            # A number may go on in the next piece: of "1.5" the scanner takes the first digit, if
+            # it has "1." only.
+            is_whole = type(found) not in (int, float) or self._text[end : end + 1] in _AFTER_NUMBER
+            if (is_whole and end < len(self._text)) or not self._more():
                 self._place = end
                 return found
 

@@ -175,6 +175,12 @@ def test_the_index_names_manifests_however_its_bytes_are_cut(digests, size):
     ]
 
 
+def test_a_number_may_be_cut():
+    manifest = model_manifest(ID, EMPTY, [])
+    data = manifest.encoded()[:-1] + b',"more":123456,"most":-1.5e10}'
+    assert read_manifest([bytes([each]) for each in data], "0" * 64) == manifest
+
+
 def test_the_order_of_properties_does_not_matter():
     """Other programs write JSON in other orders, and with blanks."""
     manifest = model_manifest(ID, EMPTY, [PackageFile("a", "b" * 64, 1)])
