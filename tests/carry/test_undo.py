@@ -19,8 +19,10 @@ from localreg.errors import (
     ReadOnlyRegistryError,
     UndoError,
 )
+from localreg.operations.carry import undo
 from localreg.operations.models import edits
 from localreg.operations.tasks import artifacts
+from localreg.store.events.fold import KINDS
 from localreg.store.events.refolding import refold
 
 TABLES = ("model", "model_tag", "metadata", "alias", "weights", "task", "task_tag", "parameter",
@@ -367,3 +369,8 @@ def test_the_command(registry, model):
     assert code == 5
     assert "cannot be undone: remove the model with `localreg rm" in err
     assert run_cli("-R", root, "undo", "abcdef")[0] == 3
+
+
+def test_every_kind_of_event_is_undone_or_names_what_to_do():
+    known = {kind for kind, _ in KINDS}
+    assert {kind for kind, _ in undo._RULES} | set(undo._CANNOT) == known
