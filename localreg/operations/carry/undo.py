@@ -86,8 +86,6 @@ def undo(registry: OpenRegistry, event: object = None, *, dry_run: bool = False)
         inverse = _inverse(registry, connection, change)
         about = change.change
         writing.record(inverse.kind, about.subject, inverse.payload, field=about.field)
-        if about.kind == "task.artifact" and inverse.payload["new"] is not None:
-            blob_rows.mark_referred(connection, inverse.payload["new"]["digest"])
         return _undone(connection, change, inverse, writing.last_event)
 
 
