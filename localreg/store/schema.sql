@@ -25,6 +25,7 @@ CREATE TABLE project_id (
     id TEXT NOT NULL PRIMARY KEY,
     project INTEGER NOT NULL REFERENCES project (pk)
 ) WITHOUT ROWID;
+CREATE INDEX project_id_project ON project_id (project);
 
 -- Who claims which version number: by being created, moved or renumbered. A claim stays when the
 -- model is removed or moved away, so that a number never comes to mean another model in silence. The
@@ -500,6 +501,7 @@ CREATE INDEX event_origin ON event (origin, seq);
 CREATE INDEX event_lamport ON event (lamport);
 CREATE INDEX event_newest ON event (stamp, lamport, event_id);
 CREATE INDEX event_outcome ON event (outcome, pk) WHERE outcome IS NOT NULL;
+CREATE INDEX event_position ON event (position) WHERE position IS NOT NULL;
 CREATE TRIGGER event_is_never_changed
 BEFORE UPDATE OF
     pk, event_id, origin, seq, grp, lamport, stamp, at, actor, kind, v, subject, field, payload,

@@ -74,7 +74,9 @@ def actor_keys(connection: Connection, names: Iterable[str]) -> dict[str, int]:
 
 def remote(connection: Connection) -> str | None:
     """Return the id of the remote that ordered events of this registry, or None."""
-    row = connection.execute("SELECT remote FROM event WHERE position >= 0 LIMIT 1").fetchone()
+    row = connection.execute(
+        "SELECT remote FROM event WHERE position IS NOT NULL LIMIT 1"
+    ).fetchone()
     return None if row is None else str(row[0])
 
 

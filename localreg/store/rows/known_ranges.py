@@ -61,9 +61,9 @@ def held(connection: Connection, theirs: Ranges) -> dict[str, int]:
 
 
 def lacking(connection: Connection, theirs: Ranges) -> Iterator[LoggedEvent]:
-    """Return the events that another registry may lack, in the order in which they came here.
+    """Yield the events that another registry may lack, in the order in which they came here.
 
     Args:
         theirs: its `known_ranges`.
     """
-    return logged_rows.beyond(connection, held(connection, theirs))
+    yield from logged_rows.beyond(connection, held(connection, theirs))

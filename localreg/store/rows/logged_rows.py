@@ -69,7 +69,7 @@ def beyond(connection: Connection, numbers: Mapping[str, int]) -> Iterator[Logge
         f"{_SELECT} LEFT JOIN json_each(?) k ON k.key = o.id "
         "WHERE e.seq > coalesce(k.value, -1) ORDER BY e.pk"
     )
-    return _events(connection, sql, (json.dumps(dict(numbers)),))
+    yield from _events(connection, sql, (json.dumps(dict(numbers)),))
 
 
 def _events(

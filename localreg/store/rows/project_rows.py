@@ -31,9 +31,9 @@ def settle(connection: sqlite3.Connection, project_id: str) -> None:
         project_id: one of its ids.
     """
     row = connection.execute(
-        "SELECT x.project, e.subject, e.at FROM project_id x JOIN project_id y "
-        "ON y.project = x.project JOIN event e ON e.subject = y.id "
-        "AND e.kind = 'project.created' WHERE x.id = ? AND x.project > 0 "
+        "SELECT y.project, e.subject, e.at FROM project_id y CROSS JOIN event e "
+        "ON e.event_id = y.id AND e.kind = 'project.created' "
+        "WHERE y.project > 0 AND y.project = (SELECT project FROM project_id WHERE id = ?) "
         "ORDER BY e.position IS NULL, e.position, e.lamport, e.event_id LIMIT 1",
         (project_id,),
     ).fetchone()
