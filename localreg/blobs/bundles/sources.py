@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localreg.errors import BundleError, InvalidValueError
+from localreg.filesystem.pipes import widen
 from localreg.filesystem.plain_files import changed, open_plain, status_of
 from localreg.values.bundle_format import broken
 from localreg.values.paths import printable_path
@@ -161,6 +162,7 @@ class StreamBytes:
     """
 
     def __init__(self, stream: BinaryIO, spool: BinaryIO) -> None:
+        widen(stream)
         self._stream = stream
         self._spool = spool
         self._end = 0

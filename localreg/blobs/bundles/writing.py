@@ -18,6 +18,7 @@ from localreg.blobs.bundles.tar_entries import end, header, padding
 from localreg.blobs.staging.staging import FAT_LIMIT, check_room, check_size_allowed
 from localreg.errors import PathExistsError, StorageError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.pipes import widen
 from localreg.filesystem.plain_files import replacing_plain
 from localreg.filesystem.syncing import EarlySync, sync, sync_folder, sync_tree
 from localreg.values.bundle_format import BLOBS_NAME, INDEX_NAME, LAYOUT, LAYOUT_NAME
@@ -92,6 +93,7 @@ def write_stream(
     Raises:
         CorruptBlobError: a blob is damaged or missing.
     """
+    widen(stream)
     _write_tar(contents, find, _Stream(stream), progress, contents.tar_size)
     stream.flush()
 
