@@ -117,6 +117,18 @@ def test_gc_spares_what_came_during_the_grace_period(registry, chain):
     assert [each.size for each in registry.gc(grace_seconds=0).garbage] == [3]
 
 
+def test_gc_spares_bytes_that_came_again(registry, chain):
+    """Their row is old: a file was lost, and nothing needed it."""
+    bring(chain, b"old", then=lambda _: None)
+    with chain.first.store.write() as change:
+        change.connection.execute("UPDATE blob SET added = 1, unreferenced = 1")
+    (blob,) = blobs(registry.path)
+    blob.unlink()
+    bring(chain, b"old", then=lambda _: None)
+    assert blobs(registry.path) == [blob]
+    assert registry.gc().garbage == ()
+
+
 def test_bytes_that_gc_deleted_meanwhile_are_an_error(registry, chain):
     def delete_and_record(arriving):
         registry.gc(grace_seconds=0, dry_run=False)
