@@ -111,6 +111,7 @@ class Registry:
 
     Attributes:
         origin: stands in the events that it writes. A copy has the same one.
+        wrong_by: how much its clock is wrong.
         log: the events by id, in order of arrival.
         arrived, positioned: the ticks of the clock when an event came, and got its position.
         ordering: the remote whose positions it holds.
@@ -120,6 +121,7 @@ class Registry:
     def __init__(self, name: str, new_id: Callable[[], str], tick: Callable[[], int]):
         self.name, self._new_id, self._tick = name, new_id, tick
         self.origin = new_id()
+        self.wrong_by = 0
         self.log: dict[str, Event] = {}
         self.arrived: dict[str, int] = {}
         self.positions: dict[str, int] = {}
@@ -159,7 +161,7 @@ class Registry:
             origin=self.origin,
             seq=1 + max((e.seq for e in self.log.values() if e.origin == self.origin), default=0),
             lamport=1 + max((e.lamport for e in self.log.values()), default=0),
-            at=self._tick(),
+            at=self._tick() + self.wrong_by,
             kind=kind,
             subject=subject,
             field=name,

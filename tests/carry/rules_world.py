@@ -43,8 +43,10 @@ class World:
         self.moments: list[tuple[Registry, int, dict]] = []
 
     def born(self, name: str) -> Registry:
-        """Return an empty registry."""
-        return Registry(name, self.new_id, self.tick)
+        """Return an empty registry, whose clock may be wrong."""
+        made = Registry(name, self.new_id, self.tick)
+        made.wrong_by = self.chance.choice([0, 0, 10_000, -10_000])
+        return made
 
     def new_id(self) -> str:
         """Return an id; their order is random."""
