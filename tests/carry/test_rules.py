@@ -173,6 +173,16 @@ def test_a_number_is_never_given_again_also_after_removal_move_and_renumbering(t
         laptop.view.resolve(LINE, 1)
 
 
+def test_a_model_claims_the_number_where_it_is_though_another_registry_gave_it_up(two):
+    laptop, server = two
+    model = first_model(laptop)
+    laptop.remove(model)
+    server.merge(laptop)
+    laptop.release(model, *LINE, 1)
+    server.remove(model, restore=True)
+    assert meet(laptop, server).resolve(LINE, 1) == model
+
+
 def test_an_alias_names_no_model_that_moved_away_or_is_removed(two):
     laptop, server = two
     model = first_model(laptop)

@@ -302,7 +302,7 @@ def check_report(place, before, after, found):
     if found.conflict:
         contested = {name for name, unit in after.models.items() if unit.contested}
         assert by_rules.lost & made_here or contested
-    aliases = {name for name, (was, _) in by_rules.aliases.items() if was and name in met}
+    aliases = {name for name, (was, _) in by_rules.aliases.items() if was}
     said = [each for each in found.differences if " wait on " not in each]
     said = [each for each in said if " waits on " not in each]
     if (
