@@ -317,3 +317,40 @@ def test_what_the_receiver_has_is_named_and_stays_away(blobs, tmp_path):
     assert {each.path for each in files} == {*PACKAGE, "model.pt"}
     assert large not in staged.values()
     assert b"{}" in staged.values()  # it is also the configuration of records
+
+
+def write_where_places_end_at_4_gib(folder, split):
+    """Write more than 4 GiB where lseek refuses places beyond, as on FAT; return the error."""
+    import errno
+    import io
+    import os
+    from pathlib import Path
+
+    from localreg.blobs.bundles.drafting import Draft
+    from localreg.blobs.bundles.writing import write_file
+    from localreg.errors import LocalregError
+
+    seek = os.lseek
+
+    def lseek(descriptor, place, whence):
+        if place >= 2**32:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return seek(descriptor, place, whence)
+
+    os.lseek = lseek
+    draft = Draft(io.BytesIO())
+    draft.add_record([draft.add_file("f" * 64, 2**32)])
+    try:
+        write_file(draft.finished(), Path(folder).joinpath, Path(folder, "b.tar"), split=split)
+    except LocalregError as error:
+        return [type(error).__name__, str(error), [each.name for each in Path(folder).iterdir()]]
+
+
+def test_a_bundle_that_is_too_large_for_fat_is_to_be_written_in_parts(tmp_path, children):
+    """P5: said before a byte is written. With parts the write begins, and misses the blob."""
+    kind, text, left = children.run(write_where_places_end_at_4_gib, tmp_path, None)
+    assert (kind, left) == ("StorageError", [])
+    assert "FAT allows at most 4 GiB" in text
+    assert text.endswith("write parts of it: split")
+    kind, text, left = children.run(write_where_places_end_at_4_gib, tmp_path, 2**31)
+    assert (kind, left) == ("CorruptBlobError", [])
