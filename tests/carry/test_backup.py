@@ -29,6 +29,7 @@ from localreg.errors import (
     StorageFullError,
 )
 from localreg.operations.carry.backup import back_up
+from localreg.registry import open_registry
 
 WRITERS = 8
 
@@ -128,8 +129,6 @@ def wait_for(condition):
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
 def test_what_was_acknowledged_before_is_in_it_while_others_write(tmp_path, children, journal):
     """By eight processes that add and remove all the time; each row has its bytes."""
-    from localreg.registry import open_registry
-
     root, notes = tmp_path / "registry", tmp_path / "notes"
     notes.mkdir()
     open_registry(root, journal=journal).close()
@@ -472,6 +471,43 @@ def test_a_killed_backup_leaves_the_earlier_one_whole(killer, prepared, name):
             assert not (folder / target / "unfinished-backup").exists()
             assert names(folder / target) == NEW
             check(folder / target)
+
+
+def die_while_the_database_is_written(root, database):
+    """Bring the database of a backup up to date, and be killed after a few pages."""
+    import os
+    import signal
+    from pathlib import Path
+
+    from localreg import Registry
+    from localreg.store.database.backup import update_copy
+
+    steps = []
+
+    def report(*_):
+        steps.append(1)
+        if len(steps) == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with Registry(root)._chain.first.store.read() as connection:
+        update_copy(connection, Path(database), sync=True, pages=1, report=report)
+
+
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
+def test_a_database_that_is_half_written_is_the_old_one(tmp_path, children, journal):
+    """P4: SQLite brings back the state before, for the next reader."""
+    root, database = tmp_path / "registry", tmp_path / "backup" / "registry.db"
+    open_registry(root, journal=journal).close()
+    with Registry(root, durability="fast") as registry:
+        old = add(registry, b"old", "old")
+        registry.backup(tmp_path / "backup")
+        new = add(registry, b"new", "new")
+        process = children.start(die_while_the_database_is_written, root, database)
+        process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL
+        assert check(tmp_path / "backup") == {old.id}
+        registry.backup(tmp_path / "backup")
+        assert check(tmp_path / "backup") == {old.id, new.id}
 
 
 def test_what_is_deleted_meanwhile_is_not_missing(tmp_path):

@@ -8,7 +8,7 @@ is killed, SQLite gives its readers the old state.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -56,8 +56,20 @@ def make_copy(connection: sqlite3.Connection, path: Path, group: int | None, *, 
         temporary.unlink(missing_ok=True)
 
 
-def update_copy(connection: sqlite3.Connection, path: Path, *, sync: bool) -> None:
-    """Make an earlier copy equal to a database, in one transaction; arguments as for `make_copy`.
+def update_copy(
+    connection: sqlite3.Connection,
+    path: Path,
+    *,
+    sync: bool,
+    pages: int = PAGES_AT_ONCE,
+    report: Callable[[int, int, int], object] | None = None,
+) -> None:
+    """Make an earlier copy equal to a database, in one transaction.
+
+    Args:
+        connection, path, sync: as for `make_copy`.
+        pages: how many pages are copied between two calls of `report`.
+        report: called with SQLite's status, the number of pages left, and that of all.
 
     Raises:
         LockTimeoutError: another process wrote to the copy all the time.
@@ -66,7 +78,7 @@ def update_copy(connection: sqlite3.Connection, path: Path, *, sync: bool) -> No
         translated(path),
         closing(opening.connect(path, durability="full" if sync else "fast")) as target,
     ):
-        connection.backup(target, pages=PAGES_AT_ONCE, sleep=0)
+        connection.backup(target, pages=pages, progress=report, sleep=0)
 
 
 def record_files(path: Path, states: Iterable[FileState], *, sync: bool) -> None:
