@@ -87,6 +87,48 @@ class AliasMoved(Frozen):
         return f"{self.name}: {self.old} → {self.new or 'none'}"
 
 
+class Removed(Frozen):
+    """A model that was here, and was removed elsewhere.
+
+    Attributes:
+        ref: its reference.
+        by: the event that removed it.
+    """
+
+    ref: str
+    by: Side
+
+    @property
+    def line(self) -> str:
+        """The difference in a line."""
+        again = f"`localreg restore {self.by.value}`"
+        return f"{self.ref} was removed by {self.by.who}; {again} brings it back"
+
+
+class Restored(Frozen):
+    """A model that was removed here, and was restored elsewhere; as `Removed`."""
+
+    ref: str
+    by: Side
+
+    @property
+    def line(self) -> str:
+        """The difference in a line."""
+        return f"{self.ref} was restored by {self.by.who}"
+
+
+class Moved(Frozen):
+    """A model that has another project, name or number; `old` and `new` are its references."""
+
+    old: str
+    new: str
+
+    @property
+    def line(self) -> str:
+        """The difference in a line."""
+        return f"{self.old} is {self.new} now"
+
+
 class Claimed(Frozen):
     """A model that claims a version number.
 
@@ -186,7 +228,17 @@ class Waiting(Frozen):
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     Difference = (
-        Lost | InEffect | AliasMoved | Ambiguous | NumberChanged | WeightsKept | Contested | Waiting
+        Lost
+        | InEffect
+        | AliasMoved
+        | Removed
+        | Restored
+        | Moved
+        | Ambiguous
+        | NumberChanged
+        | WeightsKept
+        | Contested
+        | Waiting
     )
 
 

@@ -8,6 +8,7 @@ is compared with the small model of the rules (tests/carry/rules_model.py), fold
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -305,6 +306,8 @@ def check_report(place, before, after, found):
     aliases = {name for name, (was, _) in by_rules.aliases.items() if was}
     said = [each for each in found.differences if " wait on " not in each]
     said = [each for each in said if " waits on " not in each]
+    where = re.compile(r".* (was (removed|restored) by .*|is .* now)")
+    said = [each for each in said if not where.fullmatch(each)]
     if (
         by_rules.in_effect
         | by_rules.contested

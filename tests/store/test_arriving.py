@@ -299,9 +299,13 @@ def test_an_alias_of_a_model_that_went_away_names_none(pair):
     new = line(1, "third")
     record(there, "model.moved", other, {"old": line(1, "other"), "new": new})
     arrival = merge(here, there)
-    assert sorted(arrival.lines) == [
+    removed, *rest = sorted(arrival.lines)
+    assert removed.startswith("vision/net:1 was removed by ")
+    assert removed.endswith(f"; `localreg restore {made[:8]}` brings it back")
+    assert rest == [
         "vision/net@free: vision/net:1 → none",
         "vision/net@prod: vision/net:1 → none",
+        "vision/other:1 is vision/third:1 now",
         "vision/other@prod: vision/other:1 → none",
     ]
     assert not arrival.conflict
@@ -350,7 +354,8 @@ def test_a_number_that_another_model_has_now_is_named(pair):
         there, "model.renumbered", other,
         {"old": line | {"version": 8}, "new": line | {"version": 2}},
     )  # fmt: skip
-    (line,) = merge(here, there).lines
+    moved, line = merge(here, there).lines
+    assert moved == "vision/net:2 is vision/net:9 now"
     assert line.startswith(f"vision/net:2 was {mine[:8]}")
     assert f"is {other[:8]}" in line
     assert "renumbered by" in line
@@ -405,8 +410,12 @@ def test_changes_before_a_removal_that_comes_too_do_not_wait(pair):
     here, there, made = pair
     edits.set_comment(here, made, "a")
     removal.remove_model(here, made, delete_weights=False)
-    assert merge(there, here).lines == ()
+    (line,) = merge(there, here).lines
+    assert line.startswith("vision/net:1 was removed by ")
     assert ref(there, made) is None
+    removal.restore_model(Chain(here), made)
+    (line,) = merge(there, here).lines
+    assert line.startswith("vision/net:1 was restored by ")
 
 
 def test_a_change_that_had_lost_takes_effect(places):

@@ -31,7 +31,10 @@ from localreg.values.arrivals import (
     Contested,
     InEffect,
     Lost,
+    Moved,
     NumberChanged,
+    Removed,
+    Restored,
     Side,
     Waiting,
     WeightsKept,
@@ -40,6 +43,7 @@ from localreg.values.arrivals import (
     shown_name,
     value_text,
 )
+from localreg.values.frozen import replace
 from localreg.values.records import LoggedEvent
 
 TYPE_CHECKING = False
@@ -246,6 +250,7 @@ class _Taking:
         elif subject in new and any(each.event.kind == "task.created" for each in logged):
             self._tasks.append(subject)
         self._differences += unit.outcomes()
+        self._differences += unit.whereabouts(before, after)
         if alias is not None and target is not None:
             self._compare_alias(alias, target)
         if judged.contested and (not before.contested or new.intersection(judged.publications)):
@@ -368,6 +373,21 @@ class _Unit:
         """Return the difference that the model was published with different content."""
         sides = [self._side(self._by_id[each]) for each in self._judged.publications]
         return Contested(self._ref, tuple(sides))
+
+    def whereabouts(self, before: UnitState, after: UnitState) -> list[Difference]:
+        """Return if the model was removed, restored, moved or renamed."""
+        if before.ref is None or after.ref is None:
+            return []
+        found: list[Difference] = []
+        if before.ref != after.ref:
+            found.append(Moved(before.ref, after.ref))
+        if before.removed != after.removed:
+            kind = "model.removed" if after.removed else "model.restored"
+            events = [each for each in self._logged if each.event.kind == kind]
+            by = replace(self._side(events[-1]), value=self._subject[:8])
+            made = Removed if after.removed else Restored
+            found.append(made(after.ref, by))
+        return found
 
     def waiting(self) -> Waiting | None:
         """Return how many changes came of a model that is removed."""

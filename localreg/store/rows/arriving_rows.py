@@ -28,11 +28,13 @@ class UnitState(Frozen):
 
     Attributes:
         ref: the reference of the model, also of a removed one; None if there is none.
+        removed: True if it is removed.
         contested: True if it was published twice, with different content.
         claims: the version numbers that it claims and did not release.
     """
 
     ref: str | None
+    removed: bool
     contested: bool
     claims: frozenset[Number]
 
@@ -105,7 +107,10 @@ def state_of(connection: Connection, subject: str) -> UnitState:
     claims = connection.execute(
         "SELECT project, name, number FROM claim WHERE model = ? AND released = 0", (subject,)
     )
-    return UnitState(ref_of(connection, subject), contested is not None, frozenset(claims))
+    removed = connection.execute("SELECT 1 FROM tombstone WHERE id = ?", (subject,)).fetchone()
+    return UnitState(
+        ref_of(connection, subject), removed is not None, contested is not None, frozenset(claims)
+    )
 
 
 def ref_of(connection: Connection, model_id: str) -> str | None:
