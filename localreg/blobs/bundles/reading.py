@@ -15,6 +15,7 @@ from localreg.blobs.bundles.digests import SHA256, DigestList, find, grouped
 from localreg.blobs.bundles.folder_layout import FolderLayout
 from localreg.blobs.bundles.parts import found_parts
 from localreg.blobs.bundles.rows import FILE, HEAD, IMAGE, named_row, size_in, unpacked
+from localreg.blobs.bundles.side_hash import side_hash
 from localreg.blobs.bundles.sources import FileBytes, StreamBytes
 from localreg.blobs.bundles.tar_layout import TarLayout
 from localreg.blobs.staging import staging
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
             """Return in which files the bytes of a row are, for errors."""
 
 
-ALONE = 33_554_432  # bytes; a file up to this is hashed piece by piece, without a thread
+ALONE = 33_554_432  # bytes; a file up to this is hashed piece by piece, and not read again
 SMALL = 1_048_576  # bytes; a manifest up to this is read once, a file is synced with others
 
 
@@ -123,11 +124,12 @@ class BundleBlob(Frozen):
         done = 0
         with open(target, "xb", buffering=0) as writer:
             early = EarlySync(writer.fileno())
-            for piece in self.pieces:
-                found.update(piece)
-                _write_all(writer, piece)
-                done += len(piece)
-                early.wrote(len(piece))
+            with side_hash(found, self.size) as hash_piece:
+                for piece in self.pieces:
+                    hash_piece(piece)
+                    _write_all(writer, piece)
+                    done += len(piece)
+                    early.wrote(len(piece))
             make_readonly(writer.fileno(), target, group)
             if sync:
                 sync_descriptor(writer.fileno())
