@@ -143,11 +143,11 @@ def dump(connection):
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(2 * TIMES))
-def test_every_table_is_as_it_was_then(tmp_path, seed):
+def test_every_table_is_as_it_was_then(tmp_path, site, seed):
     """For random operations of two registries that merge now and then, by event and by time."""
     seed += random.randrange(10**6) if TIMES > 1 else 0
     chance = random.Random(seed)
-    operations = Operations(chance, tmp_path)
+    operations = Operations(chance, tmp_path, site)
     one = Place(tmp_path / "one")
     for _ in range(5):
         operations.step(one, "add")
