@@ -264,7 +264,9 @@ class Fleet:
             view = self.check(place, check_by_rules(place.root))
             shown = _shown(place)
             first = first or (view.state(), shown)
-            assert view.state() == first[0]
+            for unit, found in view.state().items():
+                assert found == first[0].get(unit), (place.root, view.positions)
+            assert view.state().keys() == first[0].keys()
             for part, found in shown.items():
                 assert found == first[1][part], part
             assert place.registry.verify().ok
