@@ -28,7 +28,7 @@ from localreg.store.events.refolding import refold
 from localreg.store.rows import logged_rows
 from localreg.values.frozen import replace
 
-HARD = ("lost", "same", "kept", "ambiguous", "contested", "forked", "flipped")
+HARD = ("lost", "same", "kept", "ambiguous", "contested", "flipped", "killed", "copy", "roll_back")
 MEETINGS = {
     "merge": 6, "merge_and_renumber": 1, "part": 4, "part_with_aliases": 1, "copies": 1,
     "everything": 2, "since_event": 2, "since_bundle": 3, "copy": 1, "keep_copy": 2, "roll_back": 1,
@@ -125,8 +125,6 @@ class Fleet:
         self.reached.update(out or "in effect" for out in new.values())
         self.reached["ambiguous"] += bool(view.ambiguous())
         self.reached["contested"] += any(unit.contested for unit in view.models.values())
-        numbered = Counter((e.origin, e.seq) for events in view.events.values() for e in events)
-        self.reached["forked"] += any(count > 1 for count in numbered.values())
         check_references(place.registry, view)
         return view
 
@@ -269,7 +267,8 @@ class Fleet:
             assert view.state().keys() == first[0].keys()
             for part, found in shown.items():
                 assert found == first[1][part], part
-            assert place.registry.verify().ok
+            if "push" not in self.meetings:  # bytes do not come with events from `Remote`
+                assert place.registry.verify().ok
         with place.registry._chain.first.store.write() as change:
             refold(change.connection)
         assert _shown(place) == first[1], "refold gives the same"
