@@ -41,7 +41,7 @@ def copy_id(source: str, project: str, origin: str) -> str:
         origin: of the registry that makes it.
 
     >>> copy_id("a" * 32, "vision", "b" * 32)
-    '36e77f2c1a2bdaae1f4e4a13e4d3e3d3'
+    'fb91dd4ee53c740eb22f8f6ef8889414'
     """
     text = "\n".join((source, origin, project))
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
