@@ -499,8 +499,8 @@ BROKEN_CONTENTS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     # Formats.
     "a newer format": (_index("annotations", {FORMAT_KEY: "2"}), "format 2, .* knows format 1"),
-    "no format": (_index("annotations", {}), "not a bundle of localreg"),
-    "no annotations": (_changed(lambda it: it.index.pop("annotations")), "not a bundle of"),
+    "no format": (_index("annotations", {}), "did not write it"),
+    "no annotations": (_changed(lambda it: it.index.pop("annotations")), "did not write it"),
     "a format in words": (_index("annotations", {FORMAT_KEY: "one"}), "must be a number"),
     "format 0": (_index("annotations", {FORMAT_KEY: "0"}), "must be a number"),
     "a format of many digits": (_index("annotations", {FORMAT_KEY: "9" * 5_000}), "be a number"),
