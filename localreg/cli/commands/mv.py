@@ -42,4 +42,4 @@ def mv_command(models: tuple[str, ...], release: bool, directory: str | None) ->
             each.registry.store.check_writable()
         after = moving.move_models(chain.first, [each.id for each in found], target)
         for old, new in zip(before, after, strict=True):
-            say(f"Moved {old} to {new}.")
+            say(f"Moved {old} to {new}." if old != new else f"{old} is there already.")

@@ -98,6 +98,10 @@ def test_the_command_says_what_was_moved_where(registry, add):
     add()
     code, _, err = run_cli("mv", "vision/net", "audio/net", "-R", registry.path)
     assert (code, err.strip()) == (0, "Moved vision/net:1 to audio/net:1.")
+    assert (
+        "audio/net:1 is there already."
+        in run_cli("mv", "audio/net", "audio/net:1", "-R", registry.path)[2]
+    )
     code, _, err = run_cli("mv", "--release", "vision/net:1", "-R", registry.path)
     assert code == 0
     assert err.startswith("Released vision/net:1, which model ")
