@@ -161,6 +161,21 @@ def _log_would_block_owner(path: Path) -> bool:
 
 def connect_unlocked(path: Path) -> UnlockedConnection:
     """Return a connection that takes no locks; no log may wait beside the database."""
+    for tries_left in reversed(range(opening.LOOKS)):
+        connection = _open_unlocked(path)
+        try:
+            opening.probed(connection)
+        except sqlite3.DatabaseError:
+            # A change that is half written looks like damage.
+            if tries_left == 0 or not is_outdated(connection, path):
+                raise
+            time.sleep(opening.LOOK_SECONDS)
+        else:
+            return connection
+    raise AssertionError
+
+
+def _open_unlocked(path: Path) -> UnlockedConnection:
     seen = _state(path)
     if abs(time.time_ns() - path.stat().st_mtime_ns) < _FINEST_NS:
         time.sleep(_FINEST_NS / 1e9)
@@ -168,7 +183,6 @@ def connect_unlocked(path: Path) -> UnlockedConnection:
     connection = opening.open_uri(path, "mode=ro&immutable=1", UnlockedConnection)
     assert isinstance(connection, UnlockedConnection)
     connection.seen = seen
-    opening.probed(connection)
     return connection
 
 
