@@ -142,10 +142,13 @@ def seen_at(place: Path) -> Seen | None:
 @contextmanager
 def kept_open(place: Path) -> Iterator[Seen | None]:
     """Yield what is at a path; meanwhile no other folder can get the inode number of this one."""
-    flags = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    directory = getattr(os, "O_DIRECTORY", None)
+    if directory is None:  # a system that opens no folders
+        yield seen_at(place)
+        return
     try:
-        handle = os.open(place, flags)
-    except OSError:  # no folder, a closed one, or a system that opens none
+        handle = os.open(place, os.O_RDONLY | directory | os.O_NOFOLLOW)
+    except OSError:  # no folder, or a closed one
         yield seen_at(place)
         return
     try:
