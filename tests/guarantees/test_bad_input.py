@@ -346,6 +346,40 @@ CALLS = {
     "Registry.compare(one model)": (
         lambda at, value: at.registry.compare(*value), [[], ["p/m"], ["p/m", "p/m"]], "models",
     ),
+    "Registry.backup(target=)": (
+        lambda at, value: at.registry.backup(value), [None, 5, "", "a\0b", b"x", [], 1.5], "target",
+    ),
+    "Registry.export(models=)": (
+        lambda at, value: at.registry.export(value, path=at.registry.path.parent / "b.tar"),
+        [each for each in NOT_A_REFERENCE if not isinstance(each, (list, tuple))],
+        "models|reference",
+    ),
+    "Registry.export(path=)": (
+        lambda at, value: at.registry.export(at.model, path=value),
+        [None, 5, "", "a\0b", [], 1.5], "path",
+    ),
+    "Registry.export(since=)": (
+        lambda at, value: at.registry.export(
+            at.model, path=at.registry.path.parent / "b.tar", since=value
+        ),
+        [5, "", "a\0b", "not-there.tar", [], 1.5], "since",
+    ),
+    "Registry.import_bundle(source=)": (
+        lambda at, value: at.registry.import_bundle(value),
+        [None, 5, "", "a\0b", "not-there.tar", [], 1.5], "source|file",
+    ),
+    "Registry.merge(directory=)": (
+        lambda at, value: at.registry.merge(value),
+        [None, 5, "", "a\0b", "not-there", [], 1.5], "directory|registry",
+    ),
+    "Registry.as_of(when=)": (
+        lambda at, value: at.registry.as_of(value),
+        [None, 5, "", "a\0b", "the other day", b"2026", [], 1.5], "as-of|when",
+    ),
+    "Registry.undo(event=)": (
+        lambda at, value: at.registry.undo(value),
+        [5, "", "a\0b", "abc", "f" * 32, b"x", [], 1.5], "event",
+    ),
     "report(path=)": (
         lambda at, value: at.model.report(path=value),
         [each for each in NOT_A_PATH if each not in (None, "~nobody-here/x")],

@@ -103,7 +103,9 @@ def test_one_of_several_processes_moves_an_alias(tmp_path, children):
     with Registry(tmp_path) as registry:
         assert registry.model("m@prod").id == models[20]
         moves = [each for each in registry.history() if each.kind == "alias.set"]
-        assert [each.subject for each in reversed(moves) if each.field == "prod"] == models[1:]
+        assert [each.payload["new"] for each in reversed(moves) if each.field == "prod"] == models[
+            1:
+        ]
 
 
 def count_tags(number, barrier, root, model, count):

@@ -31,6 +31,7 @@ NO_PATHS = {
     "OutputModel.update_weights_package(target_filename)": "a name",
     "OutputModel.update_weights_package(auto_delete_file)": "a bool",
     "Registry.add(filename)": "a name",
+    "Registry.export(image)": "a bool",
     "SearchMethods.clone(source_task)": "a task",
     "Task.create(packages)": "a list",
     "NoOpMethods.set_credentials(files_host)": "a host, ignored",

@@ -176,6 +176,13 @@ API = {
     "Registry.compare(path)": Call(
         lambda w, p: w.registry.compare(w.model, w.second, path=p), FOLDER
     ),
+    "Registry.backup(target)": Call(lambda w, p: w.registry.backup(p)),
+    "Registry.export(path)": Call(lambda w, p: w.registry.export("net", path=p)),
+    "Registry.export(since)": Call(
+        lambda w, p: w.registry.export("net", path=w.folder / "b.tar", since=p)
+    ),
+    "Registry.import_bundle(source)": Call(lambda w, p: w.registry.import_bundle(p)),
+    "Registry.merge(directory)": Call(lambda w, p: w.registry.merge(p)),
     "StorageManager.get_local_copy(remote_url)": Call(
         lambda w, p: StorageManager.get_local_copy(p, raise_on_error=True), FOLDER | FOREIGN
     ),
@@ -209,6 +216,9 @@ COMMANDS = {
     "compare --output": Call(
         lambda w, p: w.cli("compare", "net:1", "net:2", "-o", p, *w.here()), FOLDER
     ),
+    "backup target": Call(lambda w, p: w.cli("backup", p, *w.here())),
+    "export --output": Call(lambda w, p: w.cli("export", "net", "-o", p, *w.here())),
+    "merge source": Call(lambda w, p: w.cli("merge", p, *w.here())),
     "task clone --set-config": Call(
         lambda w, p: w.cli("task", "clone", w.task.id, "--set-config", f"c={p}", *w.here())
     ),

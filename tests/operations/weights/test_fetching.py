@@ -150,9 +150,9 @@ def test_a_cached_file_with_another_checksum_is_downloaded_again(site, registry)
 
 def test_a_download_does_not_overwrite_weights_that_changed_meanwhile(site, registry):
     model = InputModel.import_model(site.url(), name="net")
-    before = replace(current(Found(registry._chain.first, model.id)), revision=7)
+    before = replace(current(Found(registry._chain.first, model.id)), id="7" * 32)
     found = fetch_weights(registry._chain, Found(registry._chain.first, model.id), before)
-    assert (found.digest, found.revision) == (DIGEST, 7)
+    assert (found.digest, found.id) == (DIGEST, "7" * 32)
     assert model.digest is None
     assert "weights.fetched" not in kinds(model)
 

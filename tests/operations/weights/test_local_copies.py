@@ -40,7 +40,7 @@ def file(write_file):
 
 def model_without_weights(registry):
     """Return a model without a URL, like a new model of a task."""
-    record = ModelRecord(id=new_id(), name="bare", labels={}, metadata={})
+    record = ModelRecord(id=new_id(), name="bare", version=1, labels={}, metadata={})
     with registry._chain.first.store.write() as change:
         change.record("model.created", record.id, record.payload())
     return InputModel(record.id)
