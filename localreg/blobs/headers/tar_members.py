@@ -14,13 +14,13 @@ def is_tar_header(block: bytes) -> bool:
     """Return True if a block is the header of a member: its checksum is right."""
     if len(block) < BLOCK or not block[0]:
         return False
-    told = _number(block[148:156])
-    if not told:
+    recorded = _number(block[148:156])
+    if not recorded:
         return False
     summed = block[:148] + b" " * 8 + block[156:BLOCK]
     found = sum(summed)
     # Some programs add the bytes with signs.
-    return told == found or told == found - 256 * sum(each > 127 for each in summed)
+    return recorded == found or recorded == found - 256 * sum(each > 127 for each in summed)
 
 
 def member_size(block: bytes) -> int | None:

@@ -11,7 +11,7 @@ from localreg.operations.upkeep import config
 @click.command("config")
 @click.argument("key", required=False)
 @click.argument("value", required=False)
-@click.option("--unset", is_flag=True, help="Go back to what holds when nobody sets it.")
+@click.option("--unset", is_flag=True, help="Go back to the default.")
 @AS_JSON
 @IN_REGISTRY
 def config_command(

@@ -1,6 +1,6 @@
 """What the receiver of a bundle has already, so that only the rest must travel.
 
-A bundle tells it by what it holds, and an event by what came here up to it.
+A bundle shows it by what it holds, and an event by what came here up to it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Baseline(Frozen):
     Attributes:
         after: only events with a greater key than this must travel.
         events: ids of events that it has, as bytes.
-        digests: of blobs and layers that it has, as bytes; None if the events in the bundle tell
+        digests: of blobs and layers that it has, as bytes; None if the events in the bundle show
             which it lacks.
     """
 

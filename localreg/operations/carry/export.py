@@ -137,7 +137,7 @@ def export(
 
     Args:
         target: a new file whose name ends with ".tar", a new folder, or a stream for bytes.
-        since: a bundle, or the first digits of an event's id; what they tell is left out.
+        since: a bundle, or the first digits of an event's id; what they show is left out.
         reports: with scalars, plots and log lines.
         history: with events; without them only what the models are now, for copies.
         image: add a plain image with the files below ``/models``.

@@ -156,7 +156,7 @@ def end_task(
         status: "completed", "failed", "stopped" or "aborted".
         reason: why, for people to read.
         again: record it even if the task has ended before.
-        concluded: True if nobody reported the end: a reader concluded it. An end that the task
+        concluded: True if no process reported the end: a reader concluded it. An end that the task
             itself reported elsewhere goes before it.
     """
     why = None if reason is None else check_text("status_message", reason) or None

@@ -27,7 +27,7 @@ class SettingValue(Frozen):
 
 
 def every_setting(registry: OpenRegistry) -> list[SettingValue]:
-    """Return all settings, also those that nobody set."""
+    """Return all settings, also those with their default."""
     with registry.store.read() as connection:
         chosen = setting_rows.some(connection, SETTINGS)
         own = origin_rows.name_of(connection, origin_rows.own(connection))
@@ -62,7 +62,7 @@ def set_setting(registry: OpenRegistry, key: object, value: str) -> None:
 
 
 def unset(registry: OpenRegistry, key: object) -> None:
-    """Let a setting have the value again that it has when nobody sets it."""
+    """Give a setting its default again."""
     known = known_setting(key)
     with registry.store.write() as change:
         setting_rows.drop(change.connection, known.key)

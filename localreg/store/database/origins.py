@@ -1,7 +1,7 @@
 """Notice that a registry was copied, and goes on in two places: its new events get a new origin.
 
 An origin is a name for people, and numbers events. Merging is right without it: two copies with one
-origin only have to tell each other more. So this is one comparison in each process, before its
+origin only have to send each other more. So this is one comparison in each process, before its
 first write, and it errs on the side of no copy:
 
 - The inode of the database differs in a copy. It does not count on file systems that give a file
