@@ -93,6 +93,11 @@ class Fleet:
     def step(self) -> None:
         """Do something, and check what came of it."""
         place = self.chance.choice(self.places)
+        if self.chance.random() < 0.03:
+            self.trail.append("publish_in_both")
+            other = self.chance.choice([each for each in self.places if each is not place])
+            self.operations.publish_in_both(place, other)
+            return
         if self.chance.random() < 0.75:
             name = self.chance.choices(list(CHANGES), CHANGES.values())[0]
             self.trail.append(name)

@@ -148,6 +148,23 @@ class Operations:
     def publish(self, place):
         self.model(place).publish()
 
+    def publish_in_both(self, place: Place, other: Place) -> None:
+        """Publish a model in two registries, with different content; by chance that is rare."""
+        drafts = [
+            {each.id for each in where.registry.models() if not each.published}
+            for where in (place, other)
+        ]
+        try:
+            key = self.one(sorted(drafts[0] & drafts[1]))
+            for text, where in (("x", place), ("y", other)):
+                output = OutputModel(self.task(where), base_model_id=key, registry=where.registry)
+                output.update_design(config_text=text)
+                output.publish()
+        except LocalregError as error:
+            self.done[f"publish_in_both: {type(error).__name__}"] += 1
+        else:
+            self.done["publish_in_both"] += 1
+
     def weights(self, place):
         self.output(place).update_weights(
             str(self.one(self.files)), keep_last=self.one([None, None, 2]), auto_delete_file=False
