@@ -356,6 +356,15 @@ def test_another_registry_is_no_backup_of_this_one(registry, tmp_path):
         registry.backup(tmp_path / "other.tar")
 
 
+def test_a_backup_goes_on_where_one_was_killed_before_its_mark_was_written(registry, tmp_path):
+    place = tmp_path / "backup"
+    place.mkdir()
+    (place / "unfinished-backup").touch()
+    registry.backup(place)
+    check_sound(place)
+    assert not (place / "unfinished-backup").exists()
+
+
 def test_a_backup_that_was_changed_is_not_overwritten(registry, tmp_path):
     """Else the changes would be lost: also those that a registry lost by going back in time."""
     registry.backup(tmp_path / "backup")

@@ -100,7 +100,10 @@ class FolderBackup:
                 self._check_earlier()
                 return True
             entries = os.listdir(place)
-            if not entries or self._registry.store.registry_id == self._unfinished():
+            # A backup that was killed at once left a mark without the id in it.
+            if {*entries} <= {UNFINISHED_BACKUP} or (
+                self._registry.store.registry_id == self._unfinished()
+            ):
                 return False
         raise PathExistsError(
             f"{place} is not empty, and not an earlier backup of this registry; choose another "
