@@ -100,6 +100,17 @@ def test_twice_is_once(new):
     assert here.db["arrival"].count == 1
 
 
+def test_places_in_the_order_of_a_remote_come_also_if_nothing_else_does(new):
+    here, there = new("here"), new("there")
+    add(there, b"weights")
+    here.merge(there.path)
+    place = "SELECT remote, position FROM event WHERE kind = 'model.created'"
+    with there._chain.first.store.write() as change:
+        change.connection.execute("UPDATE event SET remote = ?, position = 1", ("e" * 32,))
+    assert here.merge(there.path).events == 0
+    assert here.db.execute(place).fetchall() == [("e" * 32, 1)]
+
+
 def test_the_source_is_not_changed(new):
     """Not a byte of its files, and no further link to them."""
     here, there = new("here"), new("there")

@@ -159,6 +159,7 @@ class _Arriving:
         self._incoming = incoming
         self._blobs = blobs
         self._events = 0
+        self._folded = False  # also if events that were here only got their places in an order
         self._reports = 0
         self._models: list[str] = []
         self._conflict = False
@@ -182,6 +183,7 @@ class _Arriving:
                 same_order=self._incoming.whole,
             )
             self._events = came.events
+            self._folded = bool(came.subjects)
             self._models = list(came.models)
             self._conflict = came.conflict
             self.differences += came.lines
@@ -242,7 +244,7 @@ class _Arriving:
 
     def is_nothing(self) -> bool:
         """Return True if nothing is different."""
-        return not (self._change.last_event or self._reports or self._blobs.came)
+        return not (self._change.last_event or self._folded or self._reports or self._blobs.came)
 
     def result(self, *, dry_run: bool) -> Arrived:
         """Return what came."""
