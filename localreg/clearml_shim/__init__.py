@@ -1,0 +1,44 @@
+"""Make ``import clearml`` import localreg: `install`, and `uninstall`.
+
+Scripts need no change, whether the real ClearML is installed or not. Tables list the names
+and the modules that scripts import them from. Well-known names that localreg does not support can
+be imported, and raise a `NotSupportedError` when they are used. Other names raise an ImportError.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from localreg.clearml_shim.finder import Finder, loaded
+from localreg.clearml_shim.names import VERSION
+
+__all__ = ["VERSION", "install", "uninstall"]
+
+
+def install() -> None:
+    """Make ``import clearml`` import localreg in this process; later calls do nothing.
+
+    A later `Task.init` records what argparse parses from now on. Objects that were imported from
+    the real ClearML before are not changed.
+
+    >>> install()
+    >>> from clearml import Task
+    >>> Task.__module__
+    'localreg.api.tasks.task'
+    >>> uninstall()
+    """
+    if any(isinstance(each, Finder) for each in sys.meta_path):
+        return
+    from localreg.api.tasks import argparse_hook
+
+    sys.meta_path.insert(0, Finder({name: sys.modules.pop(name) for name in loaded()}))
+    argparse_hook.install()
+
+
+def uninstall() -> None:
+    """Undo `install`; objects that were imported since then are not changed."""
+    for finder in [each for each in sys.meta_path if isinstance(each, Finder)]:
+        sys.meta_path.remove(finder)
+        for name in loaded():
+            del sys.modules[name]
+        sys.modules.update(finder.replaced)
