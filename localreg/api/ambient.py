@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from localreg.integrations.recorder import Recorder
     from localreg.operations.weights.uploading import Uploads
     from localreg.registry import Chain, Durability, OpenRegistry
 
@@ -85,6 +86,7 @@ class State:
         listeners: what is called when argparse has parsed, by task id.
         upload_uri: where weights are uploaded when neither their model nor its task says so.
         uploads: uploads in the background, by process id: a fork does not copy threads.
+        recorders: what integrations report to, by task id.
     """
 
     def __init__(self) -> None:
@@ -98,6 +100,7 @@ class State:
         self.listeners: dict[str, Callable[[ArgumentParser, object], None]] = {}
         self.upload_uri: str | None = None
         self.uploads: dict[int, Uploads] = {}
+        self.recorders: dict[str, Recorder] = {}
 
 
 _state = State()
@@ -136,6 +139,7 @@ def _end(begun: _Begun) -> None:
     _mine.set(tuple(each for each in _mine.get() if each in _state.begun))
     if begun.task_id is not None:
         _state.listeners.pop(begun.task_id, None)
+        _state.recorders.pop(begun.task_id, None)
 
 
 def _groups() -> Iterator[tuple[_Begun, ...]]:
@@ -467,6 +471,26 @@ def current_task(chain: Chain, *, own: bool = False) -> str | None:
         return None
     set_task(chain, shared)
     return shared
+
+
+def set_recorder(task_id: str, recorder: Recorder) -> None:
+    """Set what integrations report to while a task is current, until it is dropped."""
+    _state.recorders[task_id] = recorder
+
+
+def recorder() -> Recorder | None:
+    """Return that of the task that is current here, or None; opens no registry."""
+    if not _state.recorders:
+        return None
+    for each in _seen():
+        if each.task_id is not None:
+            return _state.recorders.get(each.task_id)
+    return None
+
+
+def has_recorders() -> bool:
+    """Return True if a task of this process has one."""
+    return bool(_state.recorders)
 
 
 def check_task_not_lost(chain: Chain) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from localreg import log, operations
@@ -287,6 +287,20 @@ class ParameterMethods(TaskHandle):
     def _record(self, section: str, values: Mapping[str, Any]) -> None:
         checked = check_parameters("mutable", values, section)
         operations.tasks.parameters.set_parameters(self._registry, self._id, checked)
+
+    def _take_parameters(
+        self, section: str, values: Mapping[str, object], keep: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Record values that a library parsed, and return those to use.
+
+        Args:
+            keep: names whose given values count, also when the task is run again.
+        """
+        given = {name: recordable(value) for name, value in values.items()}
+        other = {name: value for name, value in given.items() if name not in keep}
+        found = given | self._overridden(other, section, ignore=False)
+        self._record(section, found)
+        return found
 
     def _overridden(self, values: dict[str, Any], section: str, *, ignore: bool) -> dict[str, Any]:
         """Return the values of the task instead of the given ones, if it is run again."""

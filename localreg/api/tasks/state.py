@@ -319,6 +319,8 @@ class StateMethods(TaskHandle):
         Raises:
             RegistryReplacedError: its registry was removed or replaced while it ran.
         """
+        from localreg.api.tasks import recording
+
         try:
             ambient.finish_uploads(self._registry)
             operations.reports.writing.flush(self._registry)
@@ -326,8 +328,10 @@ class StateMethods(TaskHandle):
             operations.reports.pages.write_reported(self._own_chain(), also=self._id)
         except RegistryReplacedError:  # closing it again would not help
             ambient.drop_task(self._registry, self._id)
+            recording.stop()
             raise
         ambient.drop_task(self._registry, self._id)
+        recording.stop()
 
     def delete(
         self,

@@ -18,6 +18,7 @@ from localreg.api.tasks.artifacts import ArtifactMethods
 from localreg.api.tasks.models import ModelMethods
 from localreg.api.tasks.no_ops import NoOpMethods
 from localreg.api.tasks.parameters import ParameterMethods
+from localreg.api.tasks.recording import check_frameworks
 from localreg.api.tasks.search import SearchMethods
 from localreg.api.tasks.state import StateMethods
 from localreg.errors import InvalidValueError, LocalregError
@@ -141,8 +142,10 @@ class Task(
                 (``s3://bucket/…``); None, False and True keep them in the registry.
             auto_connect_arg_parser: record what argparse parses; when the task is run again,
                 override it by the task's parameters.
-            auto_connect_frameworks, auto_resource_monitoring, auto_connect_streams, deferred_init:
-                ignored: localreg patches no framework and monitors nothing.
+            auto_connect_frameworks: record what frameworks save, load and log; a dict says it for
+                each, ``{"pytorch": "*.pt", "matplotlib": False}``: a bool, a pattern of file
+                names or a list of them, or a dict of options.
+            auto_resource_monitoring, auto_connect_streams, deferred_init: ignored.
             registry: where to record it; the current registry when None.
 
         Raises:
@@ -154,8 +157,8 @@ class Task(
         ambient.drop_lost_tasks()
         chain = open_of(registry, make=True)
         destination = operations.weights.uploading.check_output_uri(output_uri)
+        frameworks = check_frameworks(auto_connect_frameworks)
         _log_unused(
-            auto_connect_frameworks=auto_connect_frameworks,
             auto_resource_monitoring=auto_resource_monitoring,
             auto_connect_streams=auto_connect_streams,
             deferred_init=deferred_init,
@@ -173,9 +176,10 @@ class Task(
         if destination is not None:
             operations.tasks.lifecycle.set_output_uri(chain.first, begun, destination)
         ambient.set_task(chain, task.id)
-        from localreg.api.tasks import exit_hooks
+        from localreg.api.tasks import exit_hooks, recording
 
         exit_hooks.install()
+        recording.start(task, frameworks)
         if auto_connect_arg_parser is not False:
             task._follow_arguments()
         return task

@@ -1,0 +1,213 @@
+"""What other libraries report by themselves, recorded on a task: `start` and `stop`.
+
+`start` has integrations report to a task, from `Task.init` on; `stop` ends that with the last task
+of the process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from itertools import pairwise
+
+from localreg.api import ambient
+from localreg.errors import InvalidValueError
+from localreg.values.checks import shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.api.models.output_model import OutputModel
+    from localreg.api.tasks.logger import Logger
+    from localreg.api.tasks.task import Task
+
+
+def start(task: Task, frameworks: object) -> None:
+    """Have the libraries that the script imports report to a task.
+
+    Args:
+        task: it has just begun.
+        frameworks: `auto_connect_frameworks` of `Task.init`.
+
+    Raises:
+        InvalidValueError: `frameworks` is neither a bool nor a dict.
+    """
+    from localreg.integrations import hook
+
+    ambient.set_recorder(task.id, _TaskRecorder(task, check_frameworks(frameworks)))
+    hook.install(ambient.recorder)
+
+
+def stop() -> None:
+    """Restore what was patched, if no task of this process records any more."""
+    if not ambient.has_recorders():
+        from localreg.integrations import hook
+
+        hook.uninstall()
+
+
+def check_frameworks(given: object) -> Mapping[str, object] | bool:
+    """Return a checked `auto_connect_frameworks`; an empty dict is False, as in ClearML."""
+    if isinstance(given, bool):
+        return given
+    if not isinstance(given, Mapping) or not all(isinstance(each, str) for each in given):
+        raise InvalidValueError(
+            "auto_connect_frameworks must be a bool, or a dict of names of frameworks, not "
+            f"{shown(given)}",
+            argument="auto_connect_frameworks",
+        )
+    for name, value in given.items():
+        patterns = value if isinstance(value, list | tuple) else [value]
+        if not all(isinstance(each, str | bool | Mapping) for each in patterns):
+            raise InvalidValueError(
+                f"auto_connect_frameworks[{name!r}] must be a bool, a pattern of file names, a "
+                f"list of patterns or a dict of options, not {shown(value)}",
+                argument="auto_connect_frameworks",
+            )
+    return dict(given) or False
+
+
+class _TaskRecorder:
+    """Records on one task what integrations report: see `localreg.integrations.recorder`.
+
+    Args:
+        task: the task.
+        frameworks: checked by `check_frameworks`.
+    """
+
+    def __init__(self, task: Task, frameworks: Mapping[str, object] | bool) -> None:
+        self._task = task
+        self._frameworks = frameworks
+        self._saved: dict[str, OutputModel] = {}  # by absolute path
+
+    def _logger(self) -> Logger:
+        return self._task.get_logger()
+
+    def wants(self, library: str, path: object = None) -> bool:
+        if isinstance(self._frameworks, bool):
+            return self._frameworks
+        value = self._frameworks.get(library, True)
+        patterns = [value] if isinstance(value, str) else value
+        if not isinstance(patterns, list | tuple):
+            return bool(value) or isinstance(value, Mapping)
+        if path is None:
+            return True
+        text = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
+        names = (str(text), os.path.abspath(text), os.path.basename(text))  # noqa: PTH100, PTH119
+        return any(fnmatch(name, str(each)) for each in patterns for name in names)
+
+    def option(self, library: str, name: str) -> object:
+        value = None if isinstance(self._frameworks, bool) else self._frameworks.get(library)
+        return value.get(name) if isinstance(value, Mapping) else None
+
+    def saved_model(
+        self,
+        library: str,
+        path: object,
+        *,
+        framework: str | None = None,
+        name: str | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> None:
+        place = _place(path)
+        if place is None or not self.wants(library, place):
+            return
+        from localreg.api.models.output_model import OutputModel
+
+        stem = name or os.path.splitext(os.path.basename(place))[0]  # noqa: PTH119, PTH122
+        model = self._saved.get(place)
+        if model is None:
+            model = OutputModel(
+                task=self._task,
+                name=f"{self._task.name} - {stem}",
+                framework=framework,
+                config_dict=None if config is None else dict(config),
+            )
+            model.connect(self._task, self._free_entry(stem))
+            self._saved[place] = model
+        model.update_weights(place, update_comment=False)
+
+    def _free_entry(self, stem: str) -> str:
+        """Return a name for an output of the task that no other output has."""
+        taken = self._task.output_models_id
+        numbered = (f"{stem}-{number}" for number in range(2, len(taken) + 3))
+        return next(each for each in (stem, *numbered) if each not in taken)
+
+    def loaded_model(self, library: str, path: object, *, framework: str | None = None) -> None:
+        place = _place(path)
+        if place is None or not self.wants(library, place):
+            return
+        from localreg.api.models.input_model import InputModel
+
+        known = InputModel.load_model(place, registry=None)
+        if known is not None:
+            self._task.connect(known)
+
+    def scalar(self, title: str, series: str, value: float, iteration: int) -> None:
+        self._logger().report_scalar(title, series, value, iteration)
+
+    def single_value(self, name: str, value: float) -> None:
+        self._logger().report_single_value(name, value)
+
+    def histogram(
+        self,
+        title: str,
+        series: str,
+        iteration: int,
+        heights: Sequence[float],
+        edges: Sequence[float],
+    ) -> None:
+        middles = [(low + high) / 2 for low, high in pairwise(edges)]
+        self._logger().report_histogram(
+            title, series, heights, iteration, xlabels=[f"{each:.6g}" for each in middles]
+        )
+
+    def image(self, title: str, series: str, iteration: int, picture: object) -> None:
+        if isinstance(picture, bytes):
+            self.media(title, series, iteration, picture, ".png")
+        else:
+            self._logger().report_image(title, series, iteration, image=picture)
+
+    def media(self, title: str, series: str, iteration: int, data: bytes, ending: str) -> None:
+        import io
+
+        self._logger().report_media(
+            title, series, iteration, stream=io.BytesIO(data), file_extension=ending
+        )
+
+    def plotly(self, title: str, series: str, iteration: int, figure: object) -> None:
+        self._logger().report_plotly(title, series, figure, iteration)
+
+    def table(self, title: str, series: str, iteration: int, rows: object) -> None:
+        self._logger().report_table(title, series, iteration, table_plot=rows)
+
+    def console(self, text: str, level: int) -> None:
+        self._logger().report_text(text, level, print_console=False)
+
+    def parameters(
+        self, section: str, values: Mapping[str, object], *, keep: Sequence[str] = ()
+    ) -> dict[str, object]:
+        return self._task._take_parameters(section, values, keep)
+
+    def is_run_again(self) -> bool:
+        return self._task._is_run_again()
+
+    def configuration(self, name: str, text: str) -> str:
+        if self.is_run_again():
+            there = self._task.get_configuration_object(name)
+            if there is not None:
+                return there
+        self._task.set_configuration_object(name, config_text=text)
+        return text
+
+    def last_iteration(self) -> int:
+        return self._task.get_last_iteration()
+
+
+def _place(path: object) -> str | None:
+    """Return the absolute path of what is there, or None: it may be anything."""
+    name = path if isinstance(path, str | os.PathLike) else getattr(path, "name", None)
+    if not isinstance(name, str | os.PathLike):
+        return None
+    text = os.path.abspath(os.fspath(name))  # noqa: PTH100
+    return str(text) if os.path.exists(text) else None  # noqa: PTH110

@@ -1,0 +1,179 @@
+"""`Patches`: replaces functions of other libraries, and restores them."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+
+from localreg import log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from localreg.integrations.recorder import Recorder
+
+_ABSENT = object()
+
+
+class Patches:
+    """The patches of one process.
+
+    Args:
+        recorder: returns that of the current task, or None when no task runs here.
+    """
+
+    def __init__(self, recorder: Callable[[], Recorder | None]) -> None:
+        self._recorder = recorder
+        self._replaced: list[tuple[object, str, object, object]] = []
+        self._inside = threading.local()
+        self._failed: set[str] = set()
+
+    def recorder(self) -> Recorder | None:
+        """Return the recorder of the current task, or None when no task runs here."""
+        return self._recorder()
+
+    def after(
+        self,
+        owner: object,
+        name: str,
+        note: Callable[..., object],
+        *,
+        kind: str = "",
+        also: Sequence[tuple[object, str]] = (),
+    ) -> None:
+        """Call `note` after each call of a function that returned; do nothing if there is none.
+
+        Args:
+            owner: the module or class that has the function; or an object, for its own method.
+            name: of the function.
+            note: called with the recorder, what the function returned, and its arguments.
+            kind: in a call of one kind, further calls of the same kind are not noted: saving a
+                model may save another by the way.
+            also: other places where the same function is found.
+        """
+        self._watch(owner, name, kind, also, after=note)
+
+    def before(
+        self,
+        owner: object,
+        name: str,
+        note: Callable[..., object],
+        *,
+        kind: str = "",
+        also: Sequence[tuple[object, str]] = (),
+    ) -> None:
+        """Call `note` with the recorder and the arguments before each call of a function."""
+        self._watch(owner, name, kind, also, before=note)
+
+    def _watch(
+        self,
+        owner: object,
+        name: str,
+        kind: str,
+        also: Sequence[tuple[object, str]],
+        *,
+        before: Callable[..., object] | None = None,
+        after: Callable[..., object] | None = None,
+    ) -> None:
+        original = getattr(owner, name, None)
+        if original is None:  # another version of the library
+            return
+        function = _function(owner, name)
+        label = f"{getattr(owner, '__name__', type(owner).__name__)}.{name}"
+
+        @functools.wraps(function)
+        def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (those of the function)
+            recorder = None if self._is_inside(kind) else self._current(label)
+            if recorder is None:
+                return function(*args, **kwargs)
+            if before is not None:
+                self.quietly(label, before, recorder, *args, **kwargs)
+            self._enter(kind)
+            try:
+                result = function(*args, **kwargs)
+            finally:
+                self._leave(kind)
+            if after is not None:
+                self._enter(kind)
+                try:
+                    self.quietly(label, after, recorder, result, *args, **kwargs)
+                finally:
+                    self._leave(kind)
+            return result
+
+        wrapper: object = watched
+        kept = _static(owner, name)
+        if isinstance(kept, staticmethod | classmethod):
+            wrapper = type(kept)(watched)
+        self.replace(owner, name, wrapper)
+        for place, other in also:
+            if getattr(place, other, None) is original:
+                self.replace(place, other, wrapper)
+
+    def replace(self, owner: object, name: str, new: object) -> None:
+        """Set an attribute until `restore`."""
+        self._replaced.append((owner, name, vars(owner).get(name, _ABSENT), new))
+        setattr(owner, name, new)
+
+    def restore(self) -> None:
+        """Undo all, the last first; what somebody else has patched since is not changed."""
+        while self._replaced:
+            owner, name, old, new = self._replaced.pop()
+            if vars(owner).get(name, _ABSENT) is not new:
+                continue
+            if old is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, old)
+
+    def quietly(self, label: str, act: Callable[..., object], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Call a function of ours; an error in it is logged once, and does not reach the caller.
+
+        Args:
+            label: names what was called, for the log.
+        """
+        try:
+            act(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001  (the user's call must not fail for this)
+            if label not in self._failed:
+                self._failed.add(label)
+                log.warning(
+                    "localreg could not record %s: %s: %s", label, type(error).__name__, error
+                )
+
+    def _current(self, label: str) -> Recorder | None:
+        found: list[Recorder | None] = []
+        self.quietly(label, lambda: found.append(self._recorder()))
+        return found[0] if found else None
+
+    def _is_inside(self, kind: str) -> bool:
+        return bool(kind) and getattr(self._inside, kind, 0) > 0
+
+    def _enter(self, kind: str) -> None:
+        if kind:
+            setattr(self._inside, kind, getattr(self._inside, kind, 0) + 1)
+
+    def _leave(self, kind: str) -> None:
+        if kind:
+            setattr(self._inside, kind, getattr(self._inside, kind) - 1)
+
+
+def _static(owner: object, name: str) -> object:
+    """Return an attribute as a class keeps it: a static method is one, not its function."""
+    for each in getattr(owner, "__mro__", (owner,)):
+        if name in vars(each):
+            return vars(each)[name]
+    return None
+
+
+def _function(owner: object, name: str) -> Callable[..., Any]:
+    """Return the function behind an attribute, which takes self or cls itself."""
+    kept = _static(owner, name)
+    if isinstance(kept, staticmethod | classmethod):
+        return kept.__func__
+    if isinstance(owner, type) and callable(kept):
+        return kept
+    found: Callable[..., Any] = getattr(owner, name)
+    return found

@@ -1,0 +1,105 @@
+"""`Recorder`: what a patch may report about the current task."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Protocol
+else:
+    Protocol = object
+
+
+class Recorder(Protocol):
+    """Reports to one task. A path may be anything: what is not the path of a file is ignored.
+
+    `title`, `series` and `iteration` identify a report, as in the methods of `Logger`.
+    """
+
+    def wants(self, library: str, path: object = None) -> bool:
+        """Return True if `auto_connect_frameworks` lets a library report.
+
+        Args:
+            library: its name in ClearML, such as "pytorch".
+            path: of a model; it must match the patterns that were given for the library.
+        """
+
+    def option(self, library: str, name: str) -> object:
+        """Return an option of a library in `auto_connect_frameworks`, None if it is not given."""
+
+    def saved_model(
+        self,
+        library: str,
+        path: object,
+        *,
+        framework: str | None = None,
+        name: str | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> None:
+        """Keep a file or folder that was saved as the next weights of an output model.
+
+        Args:
+            library: as in `wants`, which is asked.
+            framework: of the model, such as "PyTorch".
+            name: the name of the model, after that of the task; the file's name without its
+                ending if None.
+            config: the configuration of the model.
+        """
+
+    def loaded_model(self, library: str, path: object, *, framework: str | None = None) -> None:
+        """Make the model of a loaded file or folder an input of the task, if it is known."""
+
+    def scalar(self, title: str, series: str, value: float, iteration: int) -> None:
+        """Report one point of a scalar series."""
+
+    def single_value(self, name: str, value: float) -> None:
+        """Report one value without iterations."""
+
+    def histogram(
+        self,
+        title: str,
+        series: str,
+        iteration: int,
+        heights: Sequence[float],
+        edges: Sequence[float],
+    ) -> None:
+        """Report a histogram that is counted already: one edge more than heights."""
+
+    def image(self, title: str, series: str, iteration: int, picture: object) -> None:
+        """Report a picture: an array as of `Logger.report_image`, or the bytes of a file."""
+
+    def media(self, title: str, series: str, iteration: int, data: bytes, ending: str) -> None:
+        """Report the bytes of a file, such as of audio, video or text."""
+
+    def plotly(self, title: str, series: str, iteration: int, figure: object) -> None:
+        """Report a Plotly figure, as an object or dict."""
+
+    def table(self, title: str, series: str, iteration: int, rows: object) -> None:
+        """Report a table: a DataFrame, or a list of rows whose first is the header."""
+
+    def console(self, text: str, level: int) -> None:
+        """Add lines to the log of the task, as they were printed."""
+
+    def parameters(
+        self, section: str, values: Mapping[str, object], *, keep: Sequence[str] = ()
+    ) -> dict[str, object]:
+        """Record parameters, and return the values to use.
+
+        They are the given ones, but when the task is run again, those of the task, cast to the
+        types of the given ones.
+
+        Args:
+            section: such as "Args".
+            values: nested dicts are split at their keys.
+            keep: names whose given values count, as those of options that were added to the
+                command line of this run.
+        """
+
+    def is_run_again(self) -> bool:
+        """Return True if this process runs the task again: its own values count."""
+
+    def configuration(self, name: str, text: str) -> str:
+        """Record a configuration, and return the text to use: the task's, if it is run again."""
+
+    def last_iteration(self) -> int:
+        """Return the largest iteration reported so far, 0 without one."""
