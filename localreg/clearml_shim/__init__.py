@@ -1,8 +1,9 @@
 """Make ``import clearml`` import localreg: `install`, and `uninstall`.
 
-Scripts need no change, whether the real ClearML is installed or not. Tables list the names
-and the modules that scripts import them from. Well-known names that localreg does not support can
-be imported, and raise a `NotSupportedError` when they are used. Other names raise an ImportError.
+Scripts need no change, whether the real ClearML is installed or not. Every module and public name
+of ClearML's SDK can be imported (`listing.py`). Those that localreg has are in a table
+(`names.py`); the others raise a `NotSupportedError` when they are used (`absent.py`). A name that
+the SDK does not have either is an ImportError. `importlib.metadata` answers for `clearml` too.
 """
 
 from __future__ import annotations

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import signal
 import subprocess
 import sys
+from importlib import metadata
+from pathlib import Path
 from typing import Optional
 
 import pytest
@@ -101,7 +104,7 @@ def test_unsupported_names_can_be_used_in_annotations(shim):
     [
         "from clearml import Nothing",
         "import clearml.nothing",
-        "from clearml.backend_api.session import Session",
+        "from clearml.backend_api.session import Nothing",
         "from clearml.model import Nothing",
         "from clearml.automation import Nothing",
     ],
@@ -110,6 +113,99 @@ def test_an_unknown_name_is_an_import_error_that_names_it(line, shim):
     with pytest.raises(ImportError, match=r"localreg does not have clearml\.") as error:
         exec(line, {})
     assert error.value.name.startswith("clearml.")
+
+
+MODULES = Path(clearml_shim.__file__).with_name("modules.txt").read_text().splitlines()
+
+
+def test_every_name_of_the_sdk_can_be_imported(shim):
+    """Each is a name of localreg, or raises an error with its name and a reason at use."""
+    absent = 0
+    for line in MODULES:
+        module, *words = line.split()
+        found = importlib.import_module(module)
+        for name in (word.partition("@")[0].removesuffix("!") for word in words):
+            value = getattr(found, name)
+            assert name in found.__all__
+            if type(value).__name__ == "Absent":
+                absent += 1
+                for use in (value, lambda value=value: value.anything):
+                    with pytest.raises(
+                        NotSupportedError, match=rf"clearml\.[\w.]*{name}.*; [`\w]+"
+                    ) as error:
+                        use()
+                    assert name in error.value.name
+    assert absent > 1000
+
+
+def test_exceptions_of_the_sdk_can_be_caught(shim):
+    from clearml.backend_api import TimeoutExpiredError
+    from clearml.backend_api.session.session import LoginError
+
+    for each in (LoginError, TimeoutExpiredError):
+        try:
+            raise each("text")
+        except (LoginError, TimeoutExpiredError) as error:
+            assert str(error) == "text"  # noqa: PT017
+
+
+def test_a_name_is_one_object_in_all_modules(shim):
+    import clearml.automation.aws_driver
+    import clearml.backend_api
+    import clearml.backend_api.session.session
+    import clearml.backend_interface.task
+
+    assert clearml.automation.aws_driver.Task is Task
+    assert clearml.backend_interface.task.Task is Task
+    assert clearml.backend_api.Session is clearml.backend_api.session.session.Session
+
+
+def test_libraries_that_the_sdk_copied_are_the_installed_ones(shim):
+    import pyhocon
+    from clearml.utilities.pyhocon import ConfigFactory
+    from clearml.utilities.pyhocon.exceptions import ConfigMissingException
+
+    assert ConfigFactory is pyhocon.ConfigFactory
+    assert ConfigMissingException is pyhocon.exceptions.ConfigMissingException
+
+
+def test_without_their_library_they_say_how_to_install_it(shim):
+    from clearml.utilities.requests_toolbelt import MultipartEncoder
+
+    with pytest.raises(NotSupportedError, match="pip install requests-toolbelt"):
+        MultipartEncoder({})
+
+
+# what importlib says -----------------------------------------------------------------------
+
+
+def test_metadata_of_clearml_answers_while_the_shim_is_installed():
+    with pytest.raises(metadata.PackageNotFoundError):
+        metadata.metadata("clearml")
+    assert importlib.util.find_spec("clearml") is None
+    clearml_shim.install()
+    try:
+        assert metadata.version("clearml") == clearml_shim.VERSION
+        assert metadata.metadata("clearml")["Name"] == "clearml"
+        assert metadata.distribution("clearml").files is None
+        assert "clearml" in {each.name for each in metadata.distributions()}
+        assert metadata.packages_distributions()["clearml"] == ["clearml"]
+        assert importlib.util.find_spec("clearml") is not None
+        assert importlib.util.find_spec("clearml.utilities.proxy_object") is not None
+        assert metadata.version("pytest") == pytest.__version__
+        assert "clearml" not in {each.name for each in metadata.distributions(path=sys.path)}
+    finally:
+        clearml_shim.uninstall()
+    with pytest.raises(metadata.PackageNotFoundError):
+        metadata.version("clearml")
+    assert importlib.util.find_spec("clearml") is None
+
+
+def test_the_stand_in_is_not_recorded_as_an_installed_package(shim, registry):
+    task = Task.init("p", "t")
+    assert "clearml" not in task.get_requirements()
+    assert "localreg" in task.get_requirements()
+    task.close()
 
 
 def test_an_unknown_attribute_is_an_attribute_error_that_names_it(shim):

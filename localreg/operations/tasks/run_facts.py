@@ -120,10 +120,12 @@ def _folder() -> str | None:
 
 def packages() -> dict[str, str]:
     """Return the installed packages and their versions, by name."""
-    from importlib.metadata import distributions
+    from importlib.metadata import PathDistribution, distributions
 
     found = {}
     for each in distributions():
+        if not isinstance(each, PathDistribution):  # the stand-in for ClearML is not installed
+            continue
         name = each.metadata["Name"]
         if name:  # None for a broken installation
             found[name] = each.version
