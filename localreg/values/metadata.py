@@ -172,6 +172,22 @@ def cast(value: str, type_name: str) -> object:
     return value
 
 
+def python_value(value: object) -> object:
+    """Return the scalar or list inside a value of NumPy, PyTorch and others, else `value`."""
+    if isinstance(value, str | int | float | list | tuple | Mapping | None):
+        return value
+    for name in ("tolist", "item"):
+        method = getattr(value, name, None)
+        if callable(method):
+            try:
+                found = method()
+            except (TypeError, ValueError, RuntimeError):
+                continue  # item() may need arguments, or a single value
+            if isinstance(found, str | int | float | list | None):
+                return found
+    return value
+
+
 def _literal(text: str) -> object:
     import ast
 
@@ -195,7 +211,7 @@ def _entry_given(key: object, given: object) -> MetadataEntry:
 
 
 def _text_and_type(value: object) -> tuple[str, str]:
-    value = _python_value(value)
+    value = python_value(value)
     if value is None:
         return "null", "NoneType"
     if isinstance(value, str):
@@ -217,24 +233,8 @@ def _text_and_type(value: object) -> tuple[str, str]:
     return str(value), type(value).__name__
 
 
-def _python_value(value: object) -> object:
-    """Return the scalar or list inside a value of NumPy, PyTorch and others, else `value`."""
-    if isinstance(value, str | int | float | list | tuple | Mapping | None):
-        return value
-    for name in ("tolist", "item"):
-        method = getattr(value, name, None)
-        if callable(method):
-            try:
-                found = method()
-            except (TypeError, ValueError, RuntimeError):
-                continue  # item() may need arguments, or a single value
-            if isinstance(found, str | int | float | list | None):
-                return found
-    return value
-
-
 def _json_value(value: object) -> object:
-    found = dict(value) if isinstance(value, Mapping) else _python_value(value)
+    found = dict(value) if isinstance(value, Mapping) else python_value(value)
     if found is value:
         raise TypeError(f"JSON has no form for {type(value).__name__}")
     return found

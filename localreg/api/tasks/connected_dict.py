@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from enum import Enum
 
 from localreg import log
 from localreg.errors import InvalidValueError, NotFoundError, RegistryError
+from localreg.values.metadata import python_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from typing import Any, SupportsIndex
 
 _SIMPLE = (str, int, float, bool, list, tuple, dict, type(None), Enum)
@@ -122,7 +124,7 @@ class ConnectedDict(dict[object, object]):
 
 
 def plain(values: Mapping[Any, Any], depth: int = 0) -> dict[Any, Any]:
-    """Return a copy of a connected dict, of plain dicts.
+    """Return a copy of a dict, of plain dicts.
 
     Raises:
         InvalidValueError: it nests deeper than 100 levels, as a dict that contains itself does.
@@ -132,27 +134,49 @@ def plain(values: Mapping[Any, Any], depth: int = 0) -> dict[Any, Any]:
             "mutable nests deeper than 100 levels; perhaps it contains itself", argument="mutable"
         )
     return {
-        key: plain(each, depth + 1) if isinstance(each, dict) else each
+        key: plain(each, depth + 1) if isinstance(each, Mapping) else each
         for key, each in values.items()
     }
 
 
-def recordable(value: object) -> object:
-    """Return a value that a parameter can store: paths and enum members become text.
+def with_recordable_lists(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return nested dicts whose lists hold only what JSON can store; see `recordable`."""
+    return {
+        key: with_recordable_lists(each) if isinstance(each, Mapping)
+        else recordable(each) if isinstance(each, list | tuple)
+        else each
+        for key, each in values.items()
+    }  # fmt: skip
+
+
+def recordable(value: object, depth: int = 0) -> object:
+    """Return a value that a parameter can store: paths, enum members and objects become text.
+
+    Raises:
+        InvalidValueError: lists nest deeper than 100 levels.
 
     >>> from pathlib import Path
     >>> recordable([Path("a"), 1])
     ['a', 1]
     """
+    if depth > 100:
+        raise InvalidValueError(
+            "mutable nests deeper than 100 levels; perhaps it contains itself", argument="mutable"
+        )
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, list | tuple):
-        return type(value)([recordable(each) for each in value]) if type(value) in (
-            list, tuple) else [recordable(each) for each in value]  # fmt: skip
-    if isinstance(value, str | int | float | bool | dict | None):
+        found = [recordable(each, depth + 1) for each in value]
+        return tuple(found) if isinstance(value, tuple) else found
+    if isinstance(value, dict):
+        return {key: recordable(each, depth + 1) for key, each in value.items()}
+    if isinstance(value, str | int | float | None):
         return value
+    python = python_value(value)
+    if python is not value:
+        return python
     name = getattr(value, "name", None)
     return name if isinstance(name, str) else str(value)
 

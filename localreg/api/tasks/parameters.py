@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.task_handle import TaskHandle
-from localreg.api.tasks.connected_dict import ConnectedDict, Recorder, attributes, plain, recordable
+from localreg.api.tasks import overriding
+from localreg.api.tasks.connected_dict import (
+    ConnectedDict,
+    Recorder,
+    attributes,
+    plain,
+    recordable,
+    with_recordable_lists,
+)
 from localreg.errors import InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import check_path
@@ -21,7 +28,6 @@ from localreg.operations.tasks.parameters import (
     GENERAL,
     Key,
     as_text,
-    cast_as,
     check_parameters,
     nested,
     split_key,
@@ -190,11 +196,12 @@ class ParameterMethods(TaskHandle):
     ) -> Any:  # noqa: ANN401  (what was given)
         """Record a configuration under a name, and return it.
 
-        When the task is run again, the task's configuration of this name is returned instead: as a
-        dict or list, or as the path of a file, as it was given.
+        When the task is run again, the given dict or list itself gets the values of the task's
+        configuration of this name; instead of a file, the path of another one is returned.
 
         Args:
-            configuration: a dict, a list, or the path of a file.
+            configuration: a dict, which is returned as one whose changes are recorded; a list, or
+                the path of a file.
             name: "General" when None.
             description: ignored.
             ignore_remote_overrides: keep the given one when the task is run again.
@@ -206,43 +213,38 @@ class ParameterMethods(TaskHandle):
         Source: ``Task.connect_configuration`` of the ClearML SDK.
         """
         key = GENERAL if name is None else name
+        text = None
         if self._is_run_again() and not ignore_remote_overrides:
             text = self.get_configuration_object(key)
-            if text is not None:
-                return self._other_configuration(configuration, key, text)
-        if isinstance(configuration, Mapping | list):
-            text = as_text(configuration)
-            operations.tasks.parameters.set_configuration(self._registry, self._id, key, text)
-            if isinstance(configuration, list):
-                return configuration
-            return self._live(
-                configuration,
-                lambda now: operations.tasks.parameters.set_configuration(
-                    self._registry, self._id, key, as_text(now)
-                ),
+
+        def record(now: dict[str, Any] | list[object]) -> None:
+            operations.tasks.parameters.set_configuration(
+                self._registry, self._id, key, as_text(now)
             )
+
+        if isinstance(configuration, list):
+            if text is not None:
+                configuration[:] = _as_kind(list, key, text)
+            record(configuration)
+            return configuration
+        if isinstance(configuration, Mapping):
+            values: Any = plain(configuration)
+            if text is not None:
+                values = overriding.configured(configuration, _as_kind(dict, key, text))
+                overriding.change_dict(configuration, values, whole=True)
+            return self._live(configuration, values, record)
+        if text is not None:
+            return _other_file(configuration, text)
         text = _text_of(configuration)
         operations.tasks.parameters.set_configuration(self._registry, self._id, key, text)
         return configuration
-
-    def _other_configuration(self, given: object, name: str, text: str) -> object:
-        if isinstance(given, Mapping | list):
-            return json.loads(text)
-        import tempfile
-
-        ending = Path(os.fspath(given)).suffix  # type: ignore[call-overload]  # a path
-        with tempfile.NamedTemporaryFile(
-            "w", suffix=ending, prefix="localreg-", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(text)
-        return type(given)(file.name) if isinstance(given, str | Path) else file.name
 
     def connect_label_enumeration(
         self, enumeration: Mapping[str, int], ignore_remote_overrides: bool = False
     ) -> dict[str, int]:
         """Record the label enumeration for the task's models, and return it.
 
-        When the task is run again, the task's enumeration is returned instead.
+        When the task is run again, the given dict gets the task's enumeration.
 
         Raises:
             InvalidValueError: (a ValueError) it is not ``{label: integer}``.
@@ -251,9 +253,10 @@ class ParameterMethods(TaskHandle):
         if self._is_run_again() and not ignore_remote_overrides:
             there = operations.tasks.inputs.design(self._registry, self._id)[1]
             if there:
-                return there
+                overriding.change_dict(enumeration, there, whole=True)
+                return enumeration if isinstance(enumeration, dict) else there
         operations.tasks.inputs.set_design(self._registry, self._id, labels=labels)
-        return labels
+        return enumeration if isinstance(enumeration, dict) else labels
 
     # connecting ----------------------------------------------------------------------------
 
@@ -262,30 +265,44 @@ class ParameterMethods(TaskHandle):
 
     def _connect_dict(
         self, given: Mapping[str, Any], section: str, *, ignore: bool
-    ) -> ConnectedDict:
-        values = self._overridden(plain(given), section, ignore=ignore)
+    ) -> Mapping[Any, Any]:
+        mine = plain(given)
+        values = self._overridden(mine, section, ignore=ignore)
+        if values is not mine:
+            overriding.change_dict(given, values, whole=False)
         recorded: set[Key] = set()
 
         def record(now: dict[str, Any]) -> None:
-            checked = check_parameters("mutable", now, section)
+            checked = check_parameters("mutable", with_recordable_lists(now), section)
             # Keys that this dict no longer has are removed; those that others set are kept.
             gone = recorded - checked.keys()
             operations.tasks.parameters.set_parameters(self._registry, self._id, checked, drop=gone)
             recorded.clear()
             recorded.update(checked)
 
-        return self._live(values, record)
+        return self._live(given, values, record)
 
     def _live(
-        self, values: Mapping[str, Any], record: Callable[[dict[str, Any]], None]
-    ) -> ConnectedDict:
+        self,
+        given: Mapping[Any, Any],
+        values: Mapping[Any, Any],
+        record: Callable[[dict[str, Any]], None],
+    ) -> Mapping[Any, Any]:
+        """Record values, and return what the script goes on with.
+
+        It is a dict whose changes are recorded; or what was given, if that is another mapping that
+        can be changed: its class has methods that a script uses.
+        """
+        if isinstance(given, MutableMapping) and not isinstance(given, dict):
+            record(plain(values))
+            return given
         recorder = Recorder(record)
         live = recorder.whole = ConnectedDict(plain(values), recorder)
         record(plain(live))
         return live
 
     def _record(self, section: str, values: Mapping[str, Any]) -> None:
-        checked = check_parameters("mutable", values, section)
+        checked = check_parameters("mutable", with_recordable_lists(values), section)
         operations.tasks.parameters.set_parameters(self._registry, self._id, checked)
 
     def _take_parameters(
@@ -298,69 +315,51 @@ class ParameterMethods(TaskHandle):
         """
         given = {name: recordable(value) for name, value in values.items()}
         other = {name: value for name, value in given.items() if name not in keep}
-        found = given | self._overridden(other, section, ignore=False)
+        found = given | dict(self._overridden(other, section, ignore=False))
         self._record(section, found)
         return found
 
-    def _overridden(self, values: dict[str, Any], section: str, *, ignore: bool) -> dict[str, Any]:
+    def _overridden(
+        self, values: Mapping[Any, Any], section: str, *, ignore: bool
+    ) -> Mapping[Any, Any]:
         """Return the values of the task instead of the given ones, if it is run again."""
         if not self._is_run_again():
             return values
         there = {key: each for key, each in self._parameters().items() if key.section == section}
-        asked = operations.tasks.parameters.mark_used(self._registry, self._id, there)
+        used = operations.tasks.parameters.mark_used(self._registry, self._id, there)
         if ignore:
             return values
+        asked = {
+            key.name for key in there if f"{operations.tasks.asked.PARAMETER} {key.path}" in used
+        }
         known = {str(name) for name in values}
-        unknown = [key for key in there if key.name.partition("/")[0] not in known]
-        for key in unknown:
-            if f"{operations.tasks.asked.PARAMETER} {key.path}" in asked:
+        for name in asked:
+            if name.partition("/")[0] not in known:
                 log.warning(
-                    "%s was set for this run, and what the script connects has no such name: it "
-                    "is added; check the name", key.path,
+                    "%s/%s was set for this run, and what the script connects has no such name: "
+                    "it is added; check the name", section, name,
                 )  # fmt: skip
         stale = operations.tasks.parameters.set_elsewhere(self._registry, self._id, section, values)
         current = {key.name: each for key, each in there.items() if key.name not in stale}
-        return _with(values, current, "")
+        return overriding.overridden(values, current, asked)
 
     def _connect_object(self, instance: Anything, section: str, *, ignore: bool) -> Anything:
-        values = attributes(instance)
-        for name, value in self._overridden(values, section, ignore=ignore).items():
-            if value is not values.get(name) and value != values.get(name):
-                setattr(instance, name, value)
+        mine = attributes(instance)
+        values = self._overridden(mine, section, ignore=ignore)
+        if values is not mine:
+            overriding.change_object(instance, values)
         self._record(section, attributes(instance))
         return instance
 
     def _connect_arguments(
         self, given: argparse.Namespace, section: str, *, ignore: bool
     ) -> argparse.Namespace:
-        values = {
-            name: recordable(value) for name, value in vars(given).items() if not callable(value)
-        }
-        for name, value in self._overridden(values, section, ignore=ignore).items():
-            if value != values.get(name):
-                setattr(given, name, value)
-            values[name] = value
-        self._record(section, values)
+        values = {name: value for name, value in vars(given).items() if not callable(value)}
+        changed = self._overridden(values, section, ignore=ignore)
+        if changed is not values:
+            overriding.change_object(given, changed)
+        self._record(section, {name: recordable(value) for name, value in changed.items()})
         return given
-
-
-def _with(
-    values: dict[str, Any], there: Mapping[str, MetadataValue], prefix: str
-) -> dict[str, Any]:
-    """Return nested values, each replaced by the stored one of its path, cast to its type."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        path = f"{prefix}{name}"
-        if isinstance(value, dict) and value:
-            found[name] = _with(value, there, f"{path}/")
-        else:
-            found[name] = cast_as(there[path], value, path) if path in there else value
-    if not prefix:  # parameters that were added to the task and are not in the script
-        known = {str(name) for name in values}
-        added = {path: cast_as(each, None) for path, each in there.items()
-                 if path.partition("/")[0] not in known}  # fmt: skip
-        found |= nested(added)
-    return found
 
 
 def _merged(args: tuple[Mapping[str, object], ...], kwargs: dict[str, object]) -> dict[str, object]:
@@ -372,6 +371,35 @@ def _merged(args: tuple[Mapping[str, object], ...], kwargs: dict[str, object]) -
             )
         found |= each
     return found
+
+
+def _as_kind(kind: type, name: str, text: str) -> Any:  # noqa: ANN401  (a dict or list)
+    """Return a configuration of the task, for a script that connects a dict or a list.
+
+    Raises:
+        InvalidValueError: it is the other of the two.
+        ConfigTextError: (a ValueError) it is not a configuration.
+    """
+    from localreg.values.config_text import text_to_config
+
+    found = text_to_config(text)
+    if not isinstance(found, kind):
+        raise InvalidValueError(
+            f"the task's configuration {name!r:.80} is a {type(found).__name__}, and the script "
+            f"connects a {kind.__name__}",
+            argument="configuration",
+        )
+    return found
+
+
+def _other_file(given: str | os.PathLike[str], text: str) -> object:
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(
+        "w", suffix=Path(given).suffix, prefix="localreg-", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(text)
+    return type(given)(file.name) if isinstance(given, str | Path) else file.name
 
 
 def _text_of(path: object) -> str:

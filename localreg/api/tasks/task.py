@@ -280,18 +280,21 @@ class Task(
     ) -> Any:  # noqa: ANN401
         """Record what a script works with, and return it.
 
-        When the task is run again, the values of the task replace those of the script.
+        When the task is run again, the values of the task replace those of the script: what was
+        given is changed itself, and dicts inside it stay the same objects.
 
         Args:
             mutable: an InputModel or OutputModel; a dict, which is returned as one whose changes
                 are recorded; an `argparse.ArgumentParser` or `argparse.Namespace`; any other object
-                or class, whose public attributes are recorded.
+                or class, whose public attributes are recorded. A mapping that is not a dict is
+                returned itself if it can be changed.
             name: the name of a model on the task; for others the section of the parameters, by
                 default "General", or "Args" for arguments.
             ignore_remote_overrides: keep the values of the script when the task is run again.
 
         Raises:
-            InvalidValueError: (a ValueError) it cannot be recorded.
+            InvalidValueError: (a ValueError) it cannot be recorded; or it is frozen, and the task
+                has other values.
 
         Source: ``Task.connect`` of the ClearML SDK.
         """

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from hashlib import sha256
+from math import isfinite
 
 from localreg.errors import InvalidValueError
 from localreg.operations.finding.references import require_task
@@ -15,7 +16,7 @@ from localreg.store.events.change import Change
 from localreg.store.rows import task_rows
 from localreg.values.checks import NAME_LIMIT, check_text, shown
 from localreg.values.frozen import Frozen
-from localreg.values.metadata import cast, entry
+from localreg.values.metadata import cast, entry, python_value
 from localreg.values.records import MetadataValue, TaskRecord
 from localreg.values.secrets import masked
 
@@ -341,14 +342,36 @@ def set_configuration(registry: OpenRegistry, task_id: str, name: object, text: 
 
 
 def as_text(configuration: object) -> str:
-    """Return a dict or list as JSON text."""
+    """Return a dict or list as JSON text; see `json_form`."""
     try:
-        return json.dumps(configuration, indent=2, ensure_ascii=False, allow_nan=False)
+        return json.dumps(json_form(configuration), indent=2, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidValueError(
             f"configuration has values that JSON cannot store: {str(error)[:200]}",
             argument="configuration",
         ) from error
+
+
+def json_form(value: object) -> object:
+    """Return a value of a configuration as JSON has it.
+
+    Paths, dates and other objects are texts, members of an Enum their names, arrays lists.
+
+    >>> json_form({"size": (1, 2), "rate": float("nan"), "number": 1j})
+    {'size': [1, 2], 'rate': 'nan', 'number': '1j'}
+    """
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    if isinstance(value, str | int | None):
+        return value
+    if isinstance(value, Mapping):
+        return {key: json_form(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [json_form(each) for each in value]
+    found = python_value(value)
+    return str(value) if found is value else json_form(found)
 
 
 def texts_as_values(registry: OpenRegistry, task_id: str, given: Mapping[str, str]) -> Values:

@@ -169,6 +169,8 @@ def test_only_arguments_of_the_command_line_are_recorded(task, monkeypatch):
 
 def test_a_task_that_is_run_again_overrides_the_values_of_the_script(task, again, monkeypatch):
     task.connect({"lr": 0.1, "inner": {"size": 3}, "new": 1})
+    task.close()
+    task = Task.clone(task)
     task.update_parameters({"General/lr": "0.5", "General/inner/size": 7, "General/extra": "x",
                             "Args/epochs": "9", "Other/flag": "false"})  # fmt: skip
     task.delete_parameter("General/new")

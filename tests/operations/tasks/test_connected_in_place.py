@@ -1,0 +1,351 @@
+"""A re-run gives what the script connects the values of the task, in place.
+
+Scripts often ignore what `Task.connect` returns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from localreg import Task
+from localreg.api import ambient
+from localreg.errors import InvalidValueError
+
+
+class Color(Enum):
+    RED = 1
+    GREEN = 2
+
+
+class Settings(MutableMapping):
+    """A mapping that is not a dict, with a method that a script uses."""
+
+    def __init__(self, **values):
+        self.values_ = values
+
+    def __getitem__(self, key):
+        return self.values_[key]
+
+    def __setitem__(self, key, value):
+        self.values_[key] = value
+
+    def __delitem__(self, key):
+        del self.values_[key]
+
+    def __iter__(self):
+        return iter(self.values_)
+
+    def __len__(self):
+        return len(self.values_)
+
+    def rate(self):
+        return self.values_["lr"]
+
+
+@pytest.fixture(autouse=True)
+def _isolated():
+    with ambient.isolated():
+        yield
+
+
+@pytest.fixture
+def rerun(registry, monkeypatch):
+    """Return a function that makes a task with what a first run records, and runs it again."""
+    begun = []
+
+    def run(first, configurations=(), **parameters):
+        """Run `first` with a task; set parameters and configurations of a copy; begin that."""
+        recorded = Task.init(project_name="p", task_name="train")
+        first(recorded)
+        recorded.close()
+        task = Task.clone(recorded)
+        for name, value in parameters.items():
+            task.set_parameter(f"General/{name}", value)
+        for name, text in dict(configurations).items():
+            task.set_configuration_object(name, config_text=text)
+        monkeypatch.setenv("LOCALREG_TASK_ID", task.id)
+        begun.append(Task.init(project_name="p", task_name="train"))
+        return begun[-1]
+
+    yield run
+    for task in begun:
+        task.close()
+
+
+def general(task):
+    found = task.get_parameters(cast=True)
+    return {name.removeprefix("General/"): value for name, value in found.items()}
+
+
+def test_a_dict_gets_the_values_of_the_task_in_place(rerun):
+    """Decision 48: dicts inside it stay the same objects, and keep their keys' types."""
+    make = lambda: {"lr": 0.1, "opt": {"name": "sgd", "deep": {"b": [1]}}, 5: "five", "n": None}  # noqa: E731
+    task = rerun(lambda task: task.connect(make()), **{"lr": 0.3, "opt/deep/b": [2, 3], "5": "six"})
+    args = make()
+    optimizer, deep, untouched = args["opt"], args["opt"]["deep"], dict(args["opt"])
+    live = task.connect(args)
+    assert args == live == {
+        "lr": 0.3, "opt": {"name": "sgd", "deep": {"b": [2, 3]}}, 5: "six", "n": None,
+    }  # fmt: skip
+    assert args["opt"] is optimizer
+    assert optimizer["deep"] is deep
+    assert untouched["name"] == optimizer["name"]
+    assert general(task) == {
+        "lr": 0.3, "opt/name": "sgd", "opt/deep/b": [2, 3], "5": "six", "n": None,
+    }  # fmt: skip
+
+
+def test_ignore_remote_overrides_leaves_what_is_given(rerun):
+    args = {"lr": 0.1}
+    task = rerun(lambda task: task.connect(dict(args)), lr=0.3)
+    task.connect(args, ignore_remote_overrides=True)
+    assert args == {"lr": 0.1}
+    assert general(task) == {"lr": 0.1}, "what is recorded is what was used"
+
+
+def test_an_object_that_the_task_has_no_other_value_for_stays_the_same_object(rerun):
+    """Its text need not name it: an address is another one in each run."""
+
+    def make():
+        return {"model": object(), "rates": [0.1, 0.2], "pair": (1, 2), "layers": [object()],
+                "kinds": {1, 2}, "lr": 0.1}  # fmt: skip
+
+    task = rerun(lambda task: task.connect(make()), lr=0.3)
+    args = make()
+    before = dict(args)
+    task.connect(args)
+    assert args == before | {"lr": 0.3}
+    assert all(args[name] is before[name] for name in before if name != "lr")
+
+
+def test_values_are_made_of_the_text_as_the_type_of_the_scripts_value(rerun):
+    def make():
+        return {"folder": Path("a"), "rate": np.float32(0.5), "cost": Decimal("1.5"), "on": True,
+                "color": Color.RED, "sizes": (1, 2), "seed": 1, "name": "x"}  # fmt: skip
+
+    task = rerun(
+        lambda task: task.connect(make()),
+        folder="b", rate=0.25, cost="2.50", on="false", color="GREEN", sizes="[3, 4]", seed="7",
+        name=5,
+    )  # fmt: skip
+    args = make()
+    task.connect(args)
+    assert args == {
+        "folder": Path("b"), "rate": np.float32(0.25), "cost": Decimal("2.50"), "on": False,
+        "color": Color.GREEN, "sizes": (3, 4), "seed": 7, "name": "5",
+    }  # fmt: skip
+    assert all(type(args[name]) is type(value) for name, value in make().items())
+
+
+class Layer:
+    """An object whose text does not make it."""
+
+    def __str__(self):
+        return "a layer"
+
+
+def test_a_value_that_was_set_and_does_not_fit_is_an_error(rerun):
+    task = rerun(lambda task: task.connect({"layer": Layer()}), layer="another")
+    args = {"layer": Layer()}
+    with pytest.raises(InvalidValueError, match=r"layer.*'another'.*a Layer"):
+        task.connect(args)
+
+
+def test_an_object_or_class_gets_the_values_and_keeps_its_dicts(rerun):
+    class Base:
+        size = 3
+
+    class Settings(Base):
+        lr = 0.1
+        opt = {"name": "sgd", "b": [1]}  # noqa: RUF012  (as scripts write it)
+
+    def connect(task):
+        class Same(Base):
+            lr = 0.1
+            opt = {"name": "sgd", "b": [1]}  # noqa: RUF012
+
+        task.connect(Same)
+
+    optimizer = Settings.opt
+    task = rerun(connect, **{"lr": 0.3, "opt/name": "adam", "size": 5})
+    assert task.connect(Settings) is Settings
+    assert (Settings.lr, Settings.size, Settings.opt) == (0.3, 5, {"name": "adam", "b": [1]})
+    assert Settings.opt is optimizer
+
+    @dataclass
+    class Data:
+        lr: float = 0.1
+        opt: dict = field(default_factory=lambda: {"name": "sgd"})
+
+    data = Data()
+    inner = data.opt
+    task.connect(data)
+    assert (data, inner) == (Data(0.3, {"name": "adam", "b": [1]}), data.opt) or (
+        data.lr, inner) == (0.3, {"name": "adam"})  # fmt: skip
+    assert data.opt is inner
+
+
+def test_an_object_does_not_get_what_others_recorded_in_its_section(rerun):
+    """Two things that a script connects in one section stay apart; only what was set is added."""
+
+    class Settings:
+        size = 3
+
+    def first(task):
+        task.connect({"lr": 0.1})
+        task.connect(Settings)
+        task.set_parameter("General/best", 0.9)
+
+    task = rerun(first, momentum=0.5)
+    args = {"lr": 0.1}
+    live = task.connect(args)
+    task.connect(Settings)
+    assert args == live == {"lr": 0.1, "momentum": 0.5}
+    assert not hasattr(Settings, "lr")
+    assert not hasattr(Settings, "best")
+
+
+def test_frozen_objects_and_read_only_mappings_have_a_rule(rerun, caplog):
+    """An object that cannot be changed is an error; of a mapping the returned dict counts."""
+
+    @dataclass(frozen=True)
+    class Frozen:
+        lr: float = 0.1
+
+    task = rerun(lambda task: task.connect(Frozen()), lr=0.3)
+    with pytest.raises(InvalidValueError, match=r"'lr'.*Frozen cannot be changed"):
+        task.connect(Frozen())
+    given = MappingProxyType({"lr": 0.1, "inner": MappingProxyType({"a": 1})})
+    assert task.connect(given) == {"lr": 0.3, "inner": {"a": 1}}
+    assert "only the dict that is returned has the values" in caplog.text
+    assert general(task)["lr"] == 0.3
+    task.set_parameter("General/lr", 0.1)
+    caplog.clear()
+    assert task.connect(Frozen()) == Frozen()
+    task.connect(given)
+    assert "only the dict" not in caplog.text, "nothing is to be changed"
+
+
+def test_another_mapping_that_can_be_changed_is_returned_itself(rerun):
+    def make():
+        return Settings(lr=0.1, inner=Settings(b=1))
+
+    task = rerun(lambda task: task.connect(make()), **{"lr": 0.3, "inner/b": 2})
+    args = make()
+    inner = args["inner"]
+    assert task.connect(args) is args
+    assert (args.rate(), args["inner"], inner["b"]) == (0.3, inner, 2)
+    assert task.connect_configuration(args, name="net") is args
+    assert json.loads(task.get_configuration_object("net")) == {"lr": 0.3, "inner": {"b": 2}}
+
+
+def test_omegaconf_is_changed_in_place(rerun):
+    omegaconf = pytest.importorskip("omegaconf")
+
+    def make():
+        return omegaconf.OmegaConf.create({"lr": 0.1, "net": {"layers": 3, "on": True}})
+
+    task = rerun(lambda task: task.connect(make()), **{"lr": 0.3, "net/layers": 5})
+    config = make()
+    assert task.connect(config) is config
+    assert (config.lr, config.net.layers, config.net.on) == (0.3, 5, True)
+
+
+def test_a_namespace_gets_the_values_and_stays_the_same_object(rerun):
+    def make():
+        return argparse.Namespace(lr=0.1, out=Path("a"), model=Layer(), opt={"b": 1})
+
+    def first(task):
+        task.connect(make())
+
+    task = rerun(first)
+    task.set_parameters({"Args/lr": "0.3", "Args/out": "b", "Args/opt/b": "2",
+                         "Args/model": "a layer"})  # fmt: skip
+    args = make()
+    model, options = args.model, args.opt
+    assert task.connect(args) is args
+    assert (args.lr, args.out, args.opt) == (0.3, Path("b"), {"b": 2})
+    assert args.model is model
+    assert args.opt is options
+
+
+# configurations ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ['{"a": 5, "inner": {"b": [6]}}', "a = 5\ninner { b = [6] }",
+                                  "a: 5\ninner:\n  b: [6]\n"])  # fmt: skip
+def test_a_configuration_is_changed_in_place(rerun, text):
+    """Also one that was written as HOCON or YAML; keys that it does not have are removed."""
+    make = lambda: {"a": 1.0, "inner": {"b": (1,), "gone": 2}, "folder": Path("x")}  # noqa: E731
+    task = rerun(lambda task: task.connect_configuration(make(), name="net"), {"net": text})
+    config = make()
+    inner = config["inner"]
+    live = task.connect_configuration(config, name="net")
+    assert config == live == {"a": 5.0, "inner": {"b": (6,)}}
+    assert config["inner"] is inner
+    live["a"] = 7
+    assert json.loads(task.get_configuration_object("net"))["a"] == 7
+
+
+def test_a_list_is_changed_in_place(rerun):
+    task = rerun(lambda task: task.connect_configuration([1, 2], name="net"), {"net": "[3, {}]"})
+    given = [1, 2]
+    assert task.connect_configuration(given, name="net") is given
+    assert given == [3, {}]
+    with pytest.raises(InvalidValueError, match="is a list, and the script connects a dict"):
+        task.connect_configuration({"a": 1}, name="net")
+
+
+def test_a_configuration_holds_what_scripts_put_into_it(registry):
+    """Paths, arrays and the like, as in ClearML; the script's objects stay as they are."""
+    task = Task.init(task_name="train")
+    given = {"folder": Path("a"), "rate": np.float32(0.5), "sizes": np.arange(2), "none": None,
+             "color": Color.RED, "loss": float("inf"), "model": Layer(),
+             1: MappingProxyType({})}  # fmt: skip
+    task.connect_configuration(given)
+    assert json.loads(task.get_configuration_object("General")) == {
+        "folder": "a", "rate": 0.5, "sizes": [0, 1], "none": None, "color": "RED", "loss": "inf",
+        "model": "a layer", "1": {},
+    }  # fmt: skip
+    itself = []
+    itself.append(itself)
+    with pytest.raises(InvalidValueError, match="JSON cannot store"):
+        task.connect_configuration(itself, name="itself")
+    task.close()
+
+
+def test_an_unchanged_configuration_keeps_the_objects_of_the_script(rerun):
+    def make():
+        return {"folder": Path("a"), "sizes": np.arange(2), "on": True, "one": 1}
+
+    task = rerun(lambda task: task.connect_configuration(make()))
+    config = make()
+    before = dict(config)
+    task.connect_configuration(config)
+    assert all(config[name] is before[name] for name in before)
+
+
+def test_labels_are_changed_in_place(rerun):
+    def first(task):
+        task.connect_label_enumeration({"cat": 1})
+        task.set_model_label_enumeration({"dog": 2})
+
+    task = rerun(first)
+    labels = {"cat": 1}
+    assert task.connect_label_enumeration(labels) is labels
+    assert labels == {"dog": 2}
+    assert isinstance(MappingProxyType(labels), Mapping)
+    assert task.connect_label_enumeration(MappingProxyType({"cat": 1})) == {"dog": 2}
+    labels = {"cat": 1}
+    task.connect_label_enumeration(labels, ignore_remote_overrides=True)
+    assert labels == task.get_labels_enumeration() == {"cat": 1}
