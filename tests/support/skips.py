@@ -4,4 +4,5 @@ from __future__ import annotations
 
 NO_VFAT = "this kernel has no vfat"  # no package brings FAT to a kernel
 NO_TORCH = "torch is not installed"  # larger than everything else that it installs
-ALLOWED = (NO_VFAT, NO_TORCH)
+NO_FRAMEWORK = "needs a library of .ci/long frameworks"  # all together they need gigabytes
+ALLOWED = (NO_VFAT, NO_TORCH, NO_FRAMEWORK)
