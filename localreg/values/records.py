@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 else:
     Json = dict
 
+TASK_TYPES = frozenset(
+    "training testing inference data_processing application monitor controller optimizer "
+    "service qc custom".split()
+)
+
 
 class Project(Frozen):
     """A project: its id and its name."""

@@ -50,6 +50,7 @@ WRITING = {
     "import_model": lambda: InputModel.import_model("s3://bucket/a.pt"),
     "Task.init": lambda: Task.init(task_name="a").close(),
     "Task.create": lambda: Task.create(task_name="a"),
+    "Task.import_task": lambda: Task.import_task({"name": "a"}),
     "add": lambda: current_registry().add(io.BytesIO(b"weights"), "a", filename="a.bin"),
     "add to Registry()": lambda: Registry().add(io.BytesIO(b"w"), "a", filename="a.bin"),
     "with": lambda: Registry().__enter__().close(),

@@ -29,6 +29,7 @@ GIVEN = {  # for the other arguments that a call needs
     "project": "p", "project_name": "p", "task_name": "t", "comment": "c", "parent": None,
     "msg": "m", "figure": None, "media": "text", "upload_uri": None, "uri": None, "count": 1,
     "expect": None, "labels": {"a": 1}, "xlabels": None, "packages": ["numpy"],
+    "task_data": {"name": "t"},
 }  # fmt: skip
 
 

@@ -615,6 +615,24 @@ CALLS = {
     "Task.delete_artifacts(names)": (
         lambda at, value: at.task.delete_artifacts(value), [["gone"]], "no artifact",
     ),
+    "Task.import_task(task_data)": (
+        lambda at, value: Task.import_task(value),
+        [None, 5, "a", b"x", [], {"name": 5}, {"name": "x" * 1_025}, {"tags": "a"},
+         {"tags": ["\ud800"]}, {"script": []}, {"script": {"diff": 5}}, {"hyperparams": [1]},
+         {"hyperparams": {"Args": 5}}, {"hyperparams": {"Args": {"lr": 5}}},
+         {"hyperparams": {"Args": {"lr": {"value": []}}}}, {"hyperparams": {"": {}}},
+         {"hyperparams": {5: {}}}, {"configuration": {"a": {"value": 5}}},
+         {"execution": {"model_labels": {"a": "b"}}}, {"execution": {"artifacts": {}}},
+         {"created": 5}, {"created": "yesterday"}, {"models": {"input": 5}}, {"comment": LARGE}],
+        "task_data",
+    ),
+    "Task.import_task(target_task=)": (
+        lambda at, value: Task.import_task({"name": "a"}, value), [5, "a", b"x", "f" * 32, LARGE],
+        "task",
+    ),
+    "Task.update_task(task_data)": (
+        lambda at, value: at.task.update_task(value), [None, 5, {"name": 5}], "task_data",
+    ),
     "Task.get_tasks(task_name=)": (
         lambda at, value: Task.get_tasks(task_name=value), [5, b"x", "(", "\ud800"], "task_name",
     ),
@@ -839,7 +857,7 @@ def test_every_public_method_with_arguments_is_in_the_table():
         "add_requirements", "force_requirements_env_freeze", "set_random_seed", "set_credentials",
         "set_offline", "is_offline", "running_locally", "is_main_task", "reload",
         "get_reported_single_value", "get_status", "get_status_message", "get_last_iteration",
-        "get_script",
+        "get_script", "export_task",
         "ignore_requirements", "set_base_docker", "get_output_log_web_page",
         "get_requirements", "is_current_task", "TaskTypes", "render",
         "get_reported_scalars", "get_last_scalar_metrics", "get_reported_single_values",

@@ -20,6 +20,7 @@ from localreg.api.tasks.no_ops import NoOpMethods
 from localreg.api.tasks.parameters import ParameterMethods
 from localreg.api.tasks.recording import check_frameworks
 from localreg.api.tasks.search import SearchMethods
+from localreg.api.tasks.sessions import SessionMethods
 from localreg.api.tasks.state import StateMethods
 from localreg.errors import InvalidValueError, LocalregError
 from localreg.operations.tasks.parameters import ARGUMENTS, GENERAL, check_parameters
@@ -56,6 +57,7 @@ class Task(
     ModelMethods,
     ParameterMethods,
     ArtifactMethods,
+    SessionMethods,
     NoOpMethods,
     ReportMethods,
     ReportedMethods,

@@ -19,13 +19,9 @@ from localreg.store.rows import addition_rows, project_rows, task_rows
 from localreg.values.checks import check_comment, check_name, check_text, shown
 from localreg.values.frozen import replace
 from localreg.values.ids import new_id
-from localreg.values.records import Json, TaskRecord, project_payload
+from localreg.values.records import TASK_TYPES, Json, TaskRecord, project_payload
 from localreg.values.tags import check_tags
 
-TASK_TYPES = frozenset(
-    "training testing inference data_processing application monitor controller optimizer "
-    "service qc custom".split()
-)
 DIED = "its process died without reporting an end"
 
 
@@ -266,13 +262,20 @@ def edit_tags(
     added, dropped = set(check_tags("tags", add)), set(check_tags("tags", drop))
     with registry.store.write() as change:
         require_task(change.connection, task_id)
-        there = set(task_rows.tags(change.connection, task_id))
-        gone = (there if only else there & dropped) - added
-        for tag, new in [*((tag, True) for tag in sorted(added - there)),
-                         *((tag, False) for tag in sorted(gone))]:  # fmt: skip
-            payload: Json = {"old": not new, "new": new}
-            if not new:
-                payload["adds"] = addition_rows.additions(
-                    change.connection, "task", task_id, tag, system=False
-                )
-            change.record("task.tag", task_id, payload, field=tag)
+        put_tags(change, task_id, added, dropped, only=only)
+
+
+def put_tags(
+    change: Change, task_id: str, added: set[str], dropped: set[str], *, only: bool
+) -> None:
+    """Add tags to a task and remove others, within a transaction; see `edit_tags`."""
+    there = set(task_rows.tags(change.connection, task_id))
+    gone = (there if only else there & dropped) - added
+    for tag, new in [*((tag, True) for tag in sorted(added - there)),
+                     *((tag, False) for tag in sorted(gone))]:  # fmt: skip
+        payload: Json = {"old": not new, "new": new}
+        if not new:
+            payload["adds"] = addition_rows.additions(
+                change.connection, "task", task_id, tag, system=False
+            )
+        change.record("task.tag", task_id, payload, field=tag)

@@ -172,15 +172,25 @@ def set_parameters(
         drop: remove these.
     """
     with registry.store.write() as change:
-        found = require_task(change.connection, task_id)
-        there = _there(change.connection, task_id)
-        changed = [key for key in given if _set(change, task_id, key, there.get(key), given[key])]
-        gone = [
-            key for key in (list(there) if replace else drop) if key in there and key not in given
-        ]
-        for key in gone:
-            _set(change, task_id, key, there[key], None)
-        _note_asked(change, found, changed, there, gone)
+        put_parameters(change, task_id, given, replace=replace, drop=drop)
+
+
+def put_parameters(
+    change: Change,
+    task_id: str,
+    given: Values,
+    *,
+    replace: bool = False,
+    drop: Iterable[Key] = (),
+) -> None:
+    """Set parameters of a task, within a transaction; see `set_parameters`."""
+    found = require_task(change.connection, task_id)
+    there = _there(change.connection, task_id)
+    changed = [key for key in given if _set(change, task_id, key, there.get(key), given[key])]
+    gone = [key for key in (list(there) if replace else drop) if key in there and key not in given]
+    for key in gone:
+        _set(change, task_id, key, there[key], None)
+    _note_asked(change, found, changed, there, gone)
 
 
 def mark_used(registry: OpenRegistry, task_id: str, keys: Iterable[Key]) -> set[str]:
@@ -327,18 +337,23 @@ def set_configuration(registry: OpenRegistry, task_id: str, name: object, text: 
     key = check_text("name", name, limit=NAME_LIMIT, nul=False, empty=False)
     new = None if text is None else check_text("configuration", text)
     with registry.store.write() as change:
-        found = require_task(change.connection, task_id)
-        there = task_rows.configurations(change.connection, task_id)
-        old = there.get(key)
-        if old != new:
-            names = ([key], there, ()) if new is not None else ((), there, [key])
-            asked.note_asked(change.connection, found, asked.CONFIGURATION, *names)
-            # Only a digest of the old text: a connected dict may change a thousand times.
-            payload = {
-                "old": None if old is None else sha256(old.encode()).hexdigest(),
-                "new": None if new is None else [new],
-            }
-            change.record("task.configuration", task_id, payload, field=key)
+        put_configuration(change, task_id, key, new)
+
+
+def put_configuration(change: Change, task_id: str, name: str, new: str | None) -> None:
+    """Set or drop a configuration of a task, within a transaction."""
+    found = require_task(change.connection, task_id)
+    there = task_rows.configurations(change.connection, task_id)
+    old = there.get(name)
+    if old != new:
+        names = ([name], there, ()) if new is not None else ((), there, [name])
+        asked.note_asked(change.connection, found, asked.CONFIGURATION, *names)
+        # Only a digest of the old text: a connected dict may change a thousand times.
+        payload = {
+            "old": None if old is None else sha256(old.encode()).hexdigest(),
+            "new": None if new is None else [new],
+        }
+        change.record("task.configuration", task_id, payload, field=name)
 
 
 def as_text(configuration: object) -> str:

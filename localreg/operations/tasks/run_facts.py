@@ -167,7 +167,7 @@ def planned_run(
         known["script"] = Path(place["script"]).name
         place.setdefault("folder", _folder())
     if requirements is not None:
-        known["packages"] = _requirements(requirements)
+        known["packages"] = requirements_of(requirements)
     return Run(known, place)
 
 
@@ -188,7 +188,7 @@ def set_packages(registry: OpenRegistry, task_id: str, given: object) -> None:
         path = check_path("packages", given)
         with disk_errors("reading requirements", path):
             given = read_text(path, "packages").splitlines()
-    found = _requirements(given)
+    found = requirements_of(given)
     with registry.store.write() as change:
         old = dict(require_task(change.connection, task_id).run)
         new = old | {"packages": found}
@@ -196,7 +196,7 @@ def set_packages(registry: OpenRegistry, task_id: str, given: object) -> None:
             change.record("task.run", task_id, {"old": old, "new": new})
 
 
-def _requirements(given: object) -> dict[str, str]:
+def requirements_of(given: object) -> dict[str, str]:
     """Return version conditions by package name."""
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         raise InvalidValueError(
@@ -207,6 +207,6 @@ def _requirements(given: object) -> dict[str, str]:
         line = check_text("packages", each, limit=1_000).partition("#")[0].strip()
         if line and not line.startswith("-"):
             name = re.split(r"[\s=<>!~;\[@]", line, maxsplit=1)[0]
-            asked = line[len(name) :].strip().removeprefix("==")
+            asked = line[len(name) :].strip().removeprefix("==").strip()
             found[name or line] = masked_text(asked)
     return found
