@@ -87,6 +87,9 @@ class State:
         upload_uri: where weights are uploaded when neither their model nor its task says so.
         uploads: uploads in the background, by process id: a fork does not copy threads.
         recorders: what integrations report to, by task id.
+        callbacks: functions of the script that are called "before" and "after" weights are
+            recorded, by their handles.
+        silenced: the libraries that a script has stopped from reporting.
     """
 
     def __init__(self) -> None:
@@ -101,6 +104,8 @@ class State:
         self.upload_uri: str | None = None
         self.uploads: dict[int, Uploads] = {}
         self.recorders: dict[str, Recorder] = {}
+        self.callbacks: dict[str, dict[int, Callable[..., Any]]] = {"before": {}, "after": {}}
+        self.silenced: set[str] = set()
 
 
 _state = State()
@@ -474,8 +479,12 @@ def current_task(chain: Chain, *, own: bool = False) -> str | None:
 
 
 def set_recorder(task_id: str, recorder: Recorder) -> None:
-    """Set what integrations report to while a task is current, until it is dropped."""
+    """Set what integrations report to while a task is current, until it is dropped.
+
+    Libraries that the script stopped from reporting report again.
+    """
     _state.recorders[task_id] = recorder
+    _state.silenced.clear()
 
 
 def recorder() -> Recorder | None:
@@ -486,6 +495,48 @@ def recorder() -> Recorder | None:
         if each.task_id is not None:
             return _state.recorders.get(each.task_id)
     return None
+
+
+def recorder_of(task_id: str) -> Recorder | None:
+    """Return that of a task, or None if it does not record here."""
+    return _state.recorders.get(task_id)
+
+
+def add_callback(when: str, function: Callable[..., Any]) -> int:
+    """Have a function called when weights are recorded, and return its handle.
+
+    Args:
+        when: "before" or "after".
+        function: one that is there already keeps its handle.
+    """
+    there = _state.callbacks[when]
+    known = next((handle for handle, each in there.items() if each == function), None)
+    handle = max(there, default=0) + 1 if known is None else known
+    there[handle] = function
+    return handle
+
+
+def remove_callback(when: str, handle: int) -> bool:
+    """Undo `add_callback`; return True if it was there."""
+    return _state.callbacks[when].pop(handle, None) is not None
+
+
+def callbacks(when: str) -> list[Callable[..., Any]]:
+    """Return the functions to call, the first added first."""
+    return list(_state.callbacks[when].values())
+
+
+def silence(library: str, *, silent: bool = True) -> None:
+    """Stop a library from reporting until another task begins, or let it report again."""
+    if silent:
+        _state.silenced.add(library)
+    else:
+        _state.silenced.discard(library)
+
+
+def is_silenced(library: str) -> bool:
+    """Return True if the script stopped a library from reporting."""
+    return library in _state.silenced
 
 
 def has_recorders() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 VERSION = "2.1.12"  # of the ClearML SDK whose signatures are kept
 TOP = "clearml"
+_HERE = "localreg.clearml_shim.modules"
 _MODELS = ("InputModel", "OutputModel", "Model", "Framework")
 
 # Modules of ClearML, their names that localreg has, and the modules that define these. A name that
@@ -29,6 +30,101 @@ PRESENT: dict[str, dict[str, str]] = {
     "clearml.binding.artifacts": dict.fromkeys(
         ("Artifact", "Artifacts"), "localreg.api.tasks.artifacts"
     ),
+    "clearml.binding.frameworks": {"WeightsFileHandler": "localreg.api.tasks.weights_callbacks"},
+    "clearml.binding.frameworks.base_bind": {"PatchBaseModelIO": f"{_HERE}.patches"},
+    "clearml.binding.frameworks.pytorch_bind": {"PatchPyTorchModelIO": f"{_HERE}.patches"},
+    "clearml.binding.frameworks.tensorflow_bind": {
+        "WeightsGradientHistHelper": f"{_HERE}.histograms",
+        **dict.fromkeys(
+            (
+                "PatchKerasModelIO",
+                "PatchTensorflowModelIO",
+                "PatchTensorflow2ModelIO",
+                "PatchModelCheckPointCallback",
+                "PatchSummaryToEventTransformer",
+                "EventTrainsWriter",
+            ),
+            f"{_HERE}.patches",
+        ),
+    },
+    "clearml.binding.frameworks.xgboost_bind": {"PatchXGBoostModelIO": f"{_HERE}.patches"},
+    "clearml.binding.frameworks.lightgbm_bind": {"PatchLIGHTgbmModelIO": f"{_HERE}.patches"},
+    "clearml.binding.frameworks.catboost_bind": {"PatchCatBoostModelIO": f"{_HERE}.patches"},
+    "clearml.binding.frameworks.megengine_bind": {"PatchMegEngineModelIO": f"{_HERE}.patches"},
+    "clearml.binding.frameworks.fastai_bind": {"PatchFastai": f"{_HERE}.patches"},
+    "clearml.binding.joblib_bind": {"PatchedJoblib": f"{_HERE}.patches"},
+    "clearml.binding.matplotlib_bind": {"PatchedMatplotlib": f"{_HERE}.patches"},
+    "clearml.binding.hydra_bind": {"PatchHydra": f"{_HERE}.patches"},
+    "clearml.binding.jsonargs_bind": {"PatchJsonArgParse": f"{_HERE}.patches"},
+    "clearml.task_parameters": dict.fromkeys(
+        ("TaskParameters", "param", "percent_param", "range_validator"),
+        f"{_HERE}.task_parameters",
+    ),
+    "clearml.config": {
+        "config": f"{_HERE}.configuration:Config",
+        "config_obj": f"{_HERE}.configuration:Config",
+        "ConfigWrapper": f"{_HERE}.configuration:Config",
+        "ConfigSDKWrapper": f"{_HERE}.configuration:Config",
+        **dict.fromkeys(
+            (
+                "deferred_config",
+                "running_remotely",
+                "get_remote_task_id",
+                "get_cache_dir",
+                "get_node_id",
+                "get_is_master_node",
+            ),
+            f"{_HERE}.configuration",
+        ),
+    },
+    "clearml.debugging.log": dict.fromkeys(
+        ("LoggerRoot", "get_logger", "get_null_logger"), f"{_HERE}.debugging"
+    ),
+    "clearml.debugging.timer": {"Timer": f"{_HERE}.debugging"},
+    "clearml.storage.hashing": dict.fromkeys(
+        ("sha256sum", "crc32text", "hash_text", "md5text", "hash_dict"), f"{_HERE}.hashing"
+    ),
+    "clearml.storage.filepaths": dict.fromkeys(
+        ("get_common_path", "is_within_directory"), f"{_HERE}.file_paths"
+    ),
+    "clearml.storage.util": {"is_windows": f"{_HERE}.file_paths"},
+    "clearml.utilities.dicts": dict.fromkeys(
+        (
+            "ReadOnlyDict",
+            "RequirementsDict",
+            "merge_dicts",
+            "hocon_quote_key",
+            "hocon_unquote_key",
+            "cast_str_to_bool",
+        ),
+        f"{_HERE}.dicts",
+    ),
+    "clearml.utilities.hashing": dict.fromkeys(
+        (
+            "safe_hash",
+            "md5_safe_hash",
+            "sha256_safe_hash",
+            "sha384_safe_hash",
+            "sha512_safe_hash",
+        ),
+        f"{_HERE}.hashing",
+    ),
+    "clearml.utilities.matching": {"matches_any_wildcard": f"{_HERE}.file_paths"},
+    "clearml.utilities.proxy_object": dict.fromkeys(
+        (
+            "flatten_dictionary",
+            "nested_from_flat_dictionary",
+            "naive_nested_from_flat_dictionary",
+            "walk_nested_dict_tuple_list",
+            "verify_basic_type",
+            "get_basic_type",
+            "get_type_from_basic_type_str",
+            "convert_bool",
+            "cast_basic_type",
+        ),
+        f"{_HERE}.proxy_object",
+    ),
+    "clearml.utilities.seed": {"make_deterministic": f"{_HERE}.seed"},
     "clearml.utilities.plotly_reporter": {"SeriesInfo": "localreg.plots.line_series"},
 }
 

@@ -12,6 +12,8 @@ from fnmatch import fnmatch
 from itertools import pairwise
 
 from localreg.api import ambient
+from localreg.api.tasks import weights_callbacks
+from localreg.api.tasks.weights_callbacks import CallbackType
 from localreg.errors import InvalidValueError
 from localreg.values.checks import shown
 
@@ -78,12 +80,14 @@ class _TaskRecorder:
     def __init__(self, task: Task, frameworks: Mapping[str, object] | bool) -> None:
         self._task = task
         self._frameworks = frameworks
-        self._saved: dict[str, OutputModel] = {}  # by absolute path
+        self._saved: dict[str, OutputModel] = {}  # by `local_model_id`, a path
 
     def _logger(self) -> Logger:
         return self._task.get_logger()
 
     def wants(self, library: str, path: object = None) -> bool:
+        if ambient.is_silenced(library):
+            return False
         if isinstance(self._frameworks, bool):
             return self._frameworks
         value = self._frameworks.get(library, True)
@@ -114,18 +118,24 @@ class _TaskRecorder:
             return
         from localreg.api.models.output_model import OutputModel
 
+        info = weights_callbacks.before(CallbackType.save, self._task, place, framework)
+        if info is None:
+            return
         stem = name or os.path.splitext(os.path.basename(place))[0]  # noqa: PTH119, PTH122
-        model = self._saved.get(place)
+        model = info.model or self._saved.get(info.local_model_id)
         if model is None:
             model = OutputModel(
                 task=self._task,
                 name=f"{self._task.name} - {stem}",
-                framework=framework,
+                framework=info.framework,
                 config_dict=None if config is None else dict(config),
             )
             model.connect(self._task, self._free_entry(stem))
-            self._saved[place] = model
-        model.update_weights(place, update_comment=False)
+        self._saved[info.local_model_id] = info.model = model
+        weights_callbacks.after(CallbackType.save, info)
+        info.model.update_weights(
+            info.local_model_path, target_filename=info.upload_filename, update_comment=False
+        )
 
     def _free_entry(self, stem: str) -> str:
         """Return a name for an output of the task that no other output has."""
@@ -139,9 +149,13 @@ class _TaskRecorder:
             return
         from localreg.api.models.input_model import InputModel
 
-        known = InputModel.load_model(place, registry=None)
-        if known is not None:
-            self._task.connect(known)
+        info = weights_callbacks.before(CallbackType.load, self._task, place, framework)
+        if info is None:
+            return
+        info.model = info.model or InputModel.load_model(info.local_model_path)
+        if info.model is not None:
+            self._task.connect(info.model)
+            weights_callbacks.after(CallbackType.load, info)
 
     def scalar(self, title: str, series: str, value: float, iteration: int) -> None:
         self._logger().report_scalar(title, series, value, iteration)

@@ -15,6 +15,7 @@ from localreg.api.reports.reported_methods import ReportedMethods
 from localreg.api.task_handle import TaskHandle
 from localreg.api.tasks import beginning
 from localreg.api.tasks.artifacts import ArtifactMethods
+from localreg.api.tasks.copied_arguments import ArgumentsMethods
 from localreg.api.tasks.models import ModelMethods
 from localreg.api.tasks.no_ops import NoOpMethods
 from localreg.api.tasks.parameters import ParameterMethods
@@ -58,6 +59,7 @@ class Task(
     ParameterMethods,
     ArtifactMethods,
     SessionMethods,
+    ArgumentsMethods,
     NoOpMethods,
     ReportMethods,
     ReportedMethods,
