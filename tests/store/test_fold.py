@@ -551,7 +551,7 @@ class Registry(RuleBasedStateMachine):
     @rule(task=tasks, value=st.sampled_from([b"bytes", {"a": 1}, "text", None]), drop=st.booleans())
     def keep_an_artifact(self, task, value, drop):
         def keep(chain, task):
-            made = artifacts.prepare("it", value, ending=None, serialize=None, move=False)
+            made = artifacts.prepare(chain, "it", value, ending=None, serialize=None, move=False)
             artifacts.keep_artifact(chain, task, "it", made, metadata={"b": 1})
 
         self.attempt_through(keep, task)
@@ -564,9 +564,13 @@ class Registry(RuleBasedStateMachine):
 
     @rule(task=tasks, models=st.booleans(), spare=st.booleans())
     def delete_a_copy_of_a_task(self, task, models, spare):
+        def keep(chain, task):
+            value = b"of the copy"
+            made = artifacts.prepare(chain, "it", value, ending=None, serialize=None, move=False)
+            artifacts.keep_artifact(chain, task, "it", made)
+
         copy = self.attempt(cloning.clone_task, task)
-        made = artifacts.prepare("it", b"of the copy", ending=None, serialize=None, move=False)
-        self.attempt_through(artifacts.keep_artifact, copy, "it", made)
+        self.attempt_through(keep, copy)
         self.attempt(delete_task, copy, models=models, spare_used=spare)
 
     # What must be refused.

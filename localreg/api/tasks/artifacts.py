@@ -41,7 +41,7 @@ class Artifact:
 
     @property
     def type(self) -> str:
-        """The kind of value: "file", "package", "json", "text", "bytes", "numpy", "pandas", …."""
+        """The kind of value: "file", "package", "url", "json", "text", "bytes", "numpy", …."""
         return self._record().kind
 
     @property
@@ -56,8 +56,13 @@ class Artifact:
 
     @property
     def url(self) -> str:
-        """The ``file://`` URL of the registry's own copy, which moves with the directory."""
+        """The ``file://`` URL of the registry's own copy, which moves with the directory.
+
+        Of an artifact that was given as a URL, that URL.
+        """
         record = self._record()
+        if record.kind == "url":
+            return str(operations.tasks.artifacts.given_url(self._chain, self._registry, record))
         return operations.tasks.artifacts.local_path(
             self._chain, self._registry, record, extract=record.total is not None
         ).as_uri()
@@ -89,10 +94,11 @@ class Artifact:
         Args:
             extract_archive: unpack an archive. With False, a package is given as a zip.
             raise_on_error: raise errors, instead of a warning and None.
-            force_download: ignored: the artifact is in the registry.
+            force_download: download it again, if it was given as a URL.
 
         Raises:
             CorruptBlobError, ArchiveError: (ValueErrors) with `raise_on_error`.
+            DownloadError: it was given as a URL, and cannot be downloaded, with `raise_on_error`.
         """
         record = self._record()
         return or_none(
@@ -102,6 +108,7 @@ class Artifact:
                     self._registry,
                     record,
                     extract=check_flag("extract_archive", extract_archive),
+                    force=check_flag("force_download", force_download),
                 )
             ),
             raise_on_error,
@@ -115,7 +122,7 @@ class Artifact:
         """Return the stored value; for a file, its path.
 
         Args:
-            force_download: ignored.
+            force_download: download it again, if it was given as a URL.
             deserialization_function: turns the bytes into the value.
 
         Raises:
@@ -126,7 +133,11 @@ class Artifact:
         record = self._record()
         extract = record.total is not None and deserialization_function is None
         path = operations.tasks.artifacts.local_path(
-            self._chain, self._registry, record, extract=extract
+            self._chain,
+            self._registry,
+            record,
+            extract=extract,
+            force=check_flag("force_download", force_download),
         )
         if deserialization_function is not None:
             return deserialization_function(path.read_bytes())
@@ -182,10 +193,12 @@ class ArtifactMethods(TaskHandle):
 
         Args:
             name: of the artifact; an artifact of this name is replaced.
-            artifact_object: the path of a file or folder, bytes, a text, a numpy array or tensor, a
-                pandas or polars DataFrame (a Series comes back as one of one column), a PIL image,
-                or a JSON value. A str is the path of a folder only with a separator in it, as in
-                "./best".
+            artifact_object: the path of a file or folder, a wildcard ("out/*.jpg", which also
+                matches below "out"), a list of `pathlib.Path`; the URL of a file elsewhere; bytes,
+                a text, a numpy array or tensor, a pandas or polars DataFrame (a Series comes back
+                as one of one column), a PIL image, or a JSON value. Several files become one
+                package. A str is a path if there is such a file, folder or match; if it only looks
+                like one, a warning says that its text is stored.
             metadata: JSON values that describe it.
             delete_after_upload: delete the file at the path when it is stored.
             auto_pickle: ignored: nothing is pickled. Give `serialization_function` instead.
@@ -199,6 +212,7 @@ class ArtifactMethods(TaskHandle):
 
         Raises:
             InvalidValueError: (a ValueError) it cannot be stored.
+            SourceNotFoundError: (an OSError) there is no file at a `pathlib.Path`.
             StorageError: (an OSError) the disk is full or failed.
 
         Source: ``Task.upload_artifact`` of the ClearML SDK.
@@ -213,6 +227,7 @@ class ArtifactMethods(TaskHandle):
                     argument="extension_name",
                 )
         prepared = operations.tasks.artifacts.prepare(
+            self._own_chain(),
             check_key("name", name),
             artifact_object,
             ending=extension_name,

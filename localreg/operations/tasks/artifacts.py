@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from localreg.errors import InvalidValueError, NotFoundError
-from localreg.filesystem.given_paths import absolute, check_path
 from localreg.operations.finding.references import require_task
+from localreg.operations.tasks import artifact_files
 from localreg.operations.weights.ingest import taken_in
-from localreg.operations.weights.local_copies import unpacked, verifies_always
+from localreg.operations.weights.local_copies import (
+    check_wish,
+    copy_of_url,
+    unpacked,
+    verifies_always,
+)
 from localreg.operations.weights.locations import local_file
 from localreg.operations.weights.package_copies import package_folder
 from localreg.operations.weights.sources import Source
@@ -21,13 +25,8 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import task_rows
 from localreg.values.checks import check_key, check_text
 from localreg.values.frozen import Frozen
-from localreg.values.paths import check_utf8
 from localreg.values.records import ArtifactRecord, Json
-from localreg.values.urls import is_folder, safe_filename
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from localreg.blobs.staging.staging import Mode
+from localreg.values.urls import safe_filename, without_secrets
 
 JSON_LIMIT = 100_000_000
 PREVIEW = 10_000  # characters
@@ -39,10 +38,11 @@ class Prepared(Frozen):
     source: Source
     kind: str
     preview: str | None
-    layout: Json | None = None  # of a DataFrame, to read it back
+    layout: Json | None = None  # to read a DataFrame or a tuple back
 
 
 def prepare(
+    chain: Chain,
     name: str,
     value: object,
     *,
@@ -53,10 +53,12 @@ def prepare(
     """Return an artifact ready to be stored.
 
     Args:
+        chain: where it will be stored.
         name: of the artifact; its filename is made of it.
-        value: a path of a file or folder, bytes, a text, a numpy array or a tensor, a pandas or
-            polars DataFrame (a Series is stored as one of one column), a PIL image, or a JSON value
-            as Python writes it: NaN is allowed, and numeric keys become text.
+        value: files (see `artifact_files.source_of`), the URL of a file elsewhere, bytes, a text,
+            a numpy array or a tensor, a pandas or polars DataFrame (a Series is stored as one of
+            one column), a PIL image, or a JSON value as Python writes it: NaN is allowed, and
+            numeric keys become text.
         ending: suffix of the filename, such as ".yaml"; the one of the kind when None.
         serialize: turns any value into bytes.
         move: remove a file at a path when it is stored.
@@ -75,33 +77,14 @@ def prepare(
                 argument="serialization_function",
             )
         return _made(stem, "custom", bytes(data), ending or ".bin", None)
-    path = _path_of(value)
-    if path is not None:
-        moved = move and not is_folder(path)
-        mode: Mode = "move" if moved else "copy"
-        source = Source(path=path, filename=safe_filename(str(path)), mode=mode)
-        return Prepared(source, "package" if is_folder(path) else "file", None)
+    source = artifact_files.source_of(chain, name, value, move=move)
+    if source is not None:
+        return Prepared(source, "package" if source.package else "file", None)
+    if artifact_files.is_url(value):
+        text = check_text("artifact_object", value)
+        made = _made(stem, "url", text.encode(), ".url", without_secrets(text))
+        return Prepared(made.source, "url", made.preview)
     return _prepare_value(stem, value, ending)
-
-
-def _path_of(value: object) -> Path | None:
-    """Return the path that a value names, or None.
-
-    An `os.PathLike` always is a path. A str is one if it names a file, or has a separator and
-    names a folder: with a folder ./best, "./best" is the folder and "best" is text.
-    """
-    if isinstance(value, os.PathLike):
-        path = check_path("artifact_object", value)
-        check_utf8("artifact_object", path)
-        return absolute("artifact_object", path)
-    if isinstance(value, str) and 0 < len(value) < 4_096 and "\0" not in value:
-        has_separator = any(each in value for each in (os.sep, os.altsep) if each)
-        # not methods of Path, which raise for some texts
-        there = os.path.exists(value) if has_separator else os.path.isfile(value)  # noqa: PTH110, PTH113
-        if there:
-            check_utf8("artifact_object", value)
-            return absolute("artifact_object", Path(value))
-    return None
 
 
 def _prepare_value(stem: str, value: object, ending: str | None) -> Prepared:
@@ -121,7 +104,9 @@ def _prepare_value(stem: str, value: object, ending: str | None) -> Prepared:
     if isinstance(value, Mapping | Sequence | int | float | bool) or value is None:
         plain = as_json("artifact_object", value, JSON_LIMIT, as_python=True)
         text = json.dumps(plain, indent=2, ensure_ascii=False)
-        return _made(stem, "json", text.encode(), ending or ".json", text)
+        made = _made(stem, "json", text.encode(), ending or ".json", text)
+        layout: Json | None = {"type": "tuple"} if isinstance(value, tuple) else None
+        return Prepared(made.source, "json", made.preview, layout)
     raise InvalidValueError(
         f"artifact_object has the type {type(value).__name__}: give a serialization_function, such "
         "as pickle.dumps; localreg itself never pickles, because unpickling runs code",
@@ -246,16 +231,31 @@ def drop_artifact(registry: OpenRegistry, task_id: str, name: str) -> None:
         change.record("task.artifact", task_id, payload, field=name)
 
 
+def given_url(chain: Chain, registry: OpenRegistry, found: ArtifactRecord) -> str:
+    """Return the URL that an artifact was given as."""
+    path = local_file(chain, registry, found.digest, found.size, found.filename)
+    return path.read_bytes().decode()
+
+
 def local_path(
-    chain: Chain, registry: OpenRegistry, found: ArtifactRecord, *, extract: bool
+    chain: Chain,
+    registry: OpenRegistry,
+    found: ArtifactRecord,
+    *,
+    extract: bool,
+    force: bool = False,
 ) -> Path:
     """Return the path of a read-only file with an artifact, or of the folder of a package.
 
+    What is recorded as a URL is downloaded.
+
     Args:
         extract: unpack an archive. With False, a package is an archive.
+        force: download it again.
 
     Raises:
         CorruptBlobError: the bytes are damaged or missing.
+        WeightsError: the download failed.
         ArchiveError: the archive is broken, unsafe or too large.
     """
     from localreg.blobs.archives.unpacking import is_archive
@@ -266,6 +266,10 @@ def local_path(
         from localreg.operations.weights.archives_on_demand import archive_of
 
         return archive_of(chain, registry, found.digest, found.filename)
+    if found.kind == "url":
+        url = given_url(chain, registry, found)
+        wish = check_wish("artifact", url, name=None, expected=None, force=force)
+        return copy_of_url(chain, wish, extract=extract)
     path = local_file(chain, registry, found.digest, found.size, found.filename)
     if extract and is_archive(path.name):
         return unpacked(chain, found.digest, path)
@@ -280,7 +284,9 @@ def load(path: Path, kind: str, details: Json) -> object:
         kind, details: of its record.
     """
     if kind == "json":
-        return json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes())
+        layout = details.get("layout") or {}
+        return tuple(found) if layout.get("type") == "tuple" else found
     if kind == "text":
         return path.read_bytes().decode()  # read_text would turn \r\n into \n
     if kind == "bytes":

@@ -254,6 +254,8 @@ def same(one, other):
     [
         ({"a": [1, None, "x"]}, "json", "it.json"),
         ([1, 2], "json", "it.json"),
+        ((1, "a"), "json", "it.json"),
+        ((), "json", "it.json"),
         (0.5, "json", "it.json"),
         (None, "json", "it.json"),
         ("a text", "text", "it.txt"),
@@ -348,12 +350,12 @@ def test_strings_and_numbers_come_back_unchanged(task):
         task.upload_artifact("it", {1: 2, "1": 3})
 
 
-def test_a_str_without_a_separator_is_not_a_folder(task, tmp_path, monkeypatch):
+def test_a_str_that_names_a_file_or_folder_is_that(task, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "best").mkdir()
     (tmp_path / "best" / "a.txt").write_text("a")
     (tmp_path / "file").write_bytes(b"x")
-    for value, kind in (("best", "text"), ("./best", "package"), ("file", "file")):
+    for value, kind in (("best", "package"), ("./best", "package"), ("file", "file")):
         task.upload_artifact("it", value)
         assert task.artifacts["it"].type == kind
 
