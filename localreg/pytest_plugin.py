@@ -26,7 +26,9 @@ def localreg_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv(settings.HOME, str(home))
     monkeypatch.setenv(settings.DURABILITY, "fast")
     monkeypatch.setenv(settings.AUTO_RENDER, "0")
-    for variable in (settings.TASK_ID, settings.VERIFY, settings.UPSTREAM):
+    for variable in (
+        settings.TASK_ID, settings.TASK_RUNNING, settings.RUN, settings.VERIFY, settings.UPSTREAM
+    ):  # fmt: skip
         monkeypatch.delenv(variable, raising=False)
     with Registry(home, durability="fast") as registry:
         yield registry

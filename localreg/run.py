@@ -4,7 +4,7 @@ In it, ``import clearml`` imports localreg, whether the real ClearML is installe
 is the same as with ``python script.py …``, ``python -m module …`` and ``python -c code …``:
 arguments, import path, ``__main__``, exit code. A script may be a folder or zip archive with a
 ``__main__.py``. Tasks that are open when the script raises, or exits with a code other
-than 0, are "failed".
+than 0, are "failed". Python processes that the script starts import localreg as `clearml` too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pkgutil import get_importer
 from types import CodeType, ModuleType
 
 from localreg import clearml_shim
+from localreg.clearml_shim import sharing
 from localreg.values import settings
 
 TYPE_CHECKING = False
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
     from _typeshed.importlib import PathEntryFinderProtocol
 
 USAGE = "usage: python -m localreg.run (SCRIPT | -m MODULE | -c CODE) [ARGUMENT ...]"
-_SPAWNED = "__mp_main__"  # the name of the main module in these processes
+_SPAWNED = "__mp_main__"  # the name of the main module in processes of multiprocessing
 
 
 class _OwnSpec(ModuleSpec):
-    """The spec of the main module, named ``localreg.run``.
+    """A spec of the main module, named ``localreg.run``, for what multiprocessing cannot import.
 
     Processes that multiprocessing starts import their main module by this name, and so call
-    `_run_spawned`, which makes ``import clearml`` import localreg there as well.
+    `_run_spawned`.
 
     Args:
         package: the package of relative imports in the main module, "" for none.
@@ -70,16 +71,20 @@ def main(words: list[str]) -> None:
         asked = bool({"-h", "--help"} & set(rest[:1]))
         print(USAGE, file=sys.stdout if asked else sys.stderr)
         sys.exit(0 if asked else 2)
-    if not plain:
+    os.environ.pop(settings.TASK_RUNNING, None)  # a run of its own, also in a script with a task
+    if plain:
+        os.environ.pop(settings.RUN, None)
+        sharing.unshare()
+    else:
+        os.environ[settings.RUN] = " ".join(what)
         clearml_shim.install()
-        if what[0] != "code":  # no process can import it
-            os.environ[settings.RUN] = " ".join(what)
+        sharing.share()
     if os.environ.get(settings.TASK_ID):  # its values count for all that is parsed
         from localreg.api.tasks import argparse_hook
 
         argparse_hook.install()
     sys.argv = ["", *arguments]
-    module, code = _main_module(*what, shown=rest[0], plain=plain)
+    module, code = _main_module(*what, shown=rest[0])
     module.localreg_run = not plain  # type: ignore[attr-defined]  # recorded by Task.init
     module.localreg_program = what  # type: ignore[attr-defined]  # this too
     # These override the values recorded in the task; see api/tasks/argparse_hook.py.
@@ -110,27 +115,27 @@ def _fail(code: object) -> None:
         exit_hooks.end(chain, task_id, "failed", reason[: exit_hooks.REASON_LIMIT])
 
 
-def _main_module(kind: str, what: str, shown: str, *, plain: bool) -> tuple[ModuleType, CodeType]:
+def _main_module(kind: str, what: str, shown: str) -> tuple[ModuleType, CodeType]:
     """Return a new main module, as Python makes it, and its code."""
     if kind == "module":
         sys.path[0] = os.getcwd()  # noqa: PTH109
-        return _of_module(what, plain=plain)
+        return _of_module(what)
     if kind == "code":
         return _of_code(what)
     sys.argv[0] = shown
     importer = get_importer(what)
     if importer is not None:
-        return _of_path_entry(importer, what, plain=plain)
+        return _of_path_entry(importer, what)
     sys.path[0] = os.path.dirname(what)  # noqa: PTH120
     loader = SourceFileLoader("__main__", what)
     try:
         code = loader.source_to_code(loader.get_data(what), what)
     except OSError as error:
         _refuse(f"can't open {shown!r}: {error.strerror}")
-    return _module(what, loader, None if plain else _OwnSpec(what, loader, ""), None), code
+    return _module(what, loader, _spec(None, what, loader), None), code
 
 
-def _of_module(name: str, *, plain: bool) -> tuple[ModuleType, CodeType]:
+def _of_module(name: str) -> tuple[ModuleType, CodeType]:
     try:
         spec = find_spec(name)
         if spec is not None and spec.submodule_search_locations is not None:
@@ -141,8 +146,7 @@ def _of_module(name: str, *, plain: bool) -> tuple[ModuleType, CodeType]:
         _refuse(f"there is no module {name} to run")
     file, code = str(spec.origin), _code(spec, spec.loader, f"module {name}")
     sys.argv[0] = file
-    own = spec if plain else _OwnSpec(file, spec.loader, spec.parent or "")
-    return _module(file, spec.loader, own, spec.parent), code
+    return _module(file, spec.loader, _spec(spec, file, spec.loader), spec.parent), code
 
 
 def _code(spec: ModuleSpec, loader: Loader, shown: str) -> CodeType:
@@ -154,16 +158,26 @@ def _code(spec: ModuleSpec, loader: Loader, shown: str) -> CodeType:
     return code
 
 
-def _of_path_entry(
-    importer: PathEntryFinderProtocol, what: str, *, plain: bool
-) -> tuple[ModuleType, CodeType]:
+def _of_path_entry(importer: PathEntryFinderProtocol, what: str) -> tuple[ModuleType, CodeType]:
     """Return the main module in a folder or archive, and its code."""
     sys.path[0] = what
     spec = importer.find_spec("__main__")
     if spec is None or spec.loader is None:
         _refuse(f"can't find '__main__' module in {what!r}")
     file, code = str(spec.origin), _code(spec, spec.loader, f"the main module of {what!r}")
-    return _module(file, spec.loader, spec if plain else _OwnSpec(file, spec.loader, ""), ""), code
+    return _module(file, spec.loader, _spec(spec, file, spec.loader), ""), code
+
+
+def _spec(python: ModuleSpec | None, file: str, loader: Loader) -> ModuleSpec | None:
+    """Return the spec of the main module: Python's own, if its processes can use it.
+
+    Libraries that start the script again read it. But such processes do not import a
+    ``__main__.py``, and those of ``python -E`` do not read PYTHONPATH, so they lack `clearml`.
+    """
+    name = "" if python is None else python.name
+    if name.rpartition(".")[2] != "__main__" and not sys.flags.ignore_environment:
+        return python
+    return _OwnSpec(file, loader, "" if python is None else python.parent or "")
 
 
 def _of_code(text: str) -> tuple[ModuleType, CodeType]:
@@ -194,7 +208,7 @@ def _run_spawned() -> None:
         return
     clearml_shim.install()
     arguments = list(sys.argv)
-    module, code = _main_module(kind, what, shown=what, plain=False)
+    module, code = _main_module(kind, what, shown=what)
     sys.argv = arguments
     module.__name__ = _SPAWNED
     exec(code, module.__dict__)

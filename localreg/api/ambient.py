@@ -44,15 +44,16 @@ class _Begun:
     Attributes:
         chain: its registry.
         task_id: None for a block.
-        thread: where it began.
+        process, thread: where it began.
         coroutine: the task of asyncio in which it began, or None.
     """
 
-    __slots__ = ("chain", "coroutine", "task_id", "thread")
+    __slots__ = ("chain", "coroutine", "process", "task_id", "thread")
 
     def __init__(self, chain: Chain, task_id: str | None) -> None:
         self.chain = chain
         self.task_id = task_id
+        self.process = os.getpid()
         self.thread = threading.current_thread()
         self.coroutine = _coroutine()
 
@@ -90,6 +91,8 @@ class State:
         callbacks: functions of the script that are called "before" and "after" weights are
             recorded, by their handles.
         silenced: the libraries that a script has stopped from reporting.
+        shared: what ``LOCALREG_TASK_RUNNING`` is for each task that this process shares, by its id.
+        inherited: what the variable was before this process shared a task.
     """
 
     def __init__(self) -> None:
@@ -106,9 +109,13 @@ class State:
         self.recorders: dict[str, Recorder] = {}
         self.callbacks: dict[str, dict[int, Callable[..., Any]]] = {"before": {}, "after": {}}
         self.silenced: set[str] = set()
+        self.shared: dict[str, str] = {}
+        self.inherited: str | None = None
 
 
 _state = State()
+# Of this program, made when it is first needed: another one in the same process (os.exec) differs.
+_program = ""
 # What began in this context, the oldest first; it may have ended since.
 _mine: ContextVar[tuple[_Begun, ...]] = ContextVar("localreg", default=())
 
@@ -145,6 +152,7 @@ def _end(begun: _Begun) -> None:
     if begun.task_id is not None:
         _state.listeners.pop(begun.task_id, None)
         _state.recorders.pop(begun.task_id, None)
+        _unshare(begun.task_id)
 
 
 def _groups() -> Iterator[tuple[_Begun, ...]]:
@@ -185,6 +193,7 @@ class isolated:  # noqa: N801  (used as a function; contextlib would slow every 
     def __enter__(self) -> None:
         global _state
         self._before, _state = _state, State()
+        self._shared = os.environ.pop(settings.TASK_RUNNING, None)
 
     def __exit__(self, *_: object) -> None:
         global _state
@@ -192,6 +201,7 @@ class isolated:  # noqa: N801  (used as a function; contextlib would slow every 
             _close_all()
         finally:
             _state = self._before
+            _set_shared(self._shared)
 
 
 def locate() -> tuple[Path, str]:
@@ -226,7 +236,7 @@ def locate() -> tuple[Path, str]:
         elif path == Path(home):
             _state.homes[home] = path
         return (path, settings.HOME)
-    shared = _shared() if is_worker() else None
+    shared = _shared()
     if shared is not None:
         return (Path(shared[1]), "the task of the process that started this one")
     for folder in _working_folders():
@@ -454,8 +464,7 @@ def drop_task(registry: OpenRegistry, task_id: str) -> None:
 def current_task(chain: Chain, *, own: bool = False) -> str | None:
     """Return the id of the current task of a registry, or None.
 
-    In a worker of multiprocessing it is the task of the process that started the worker, while
-    that task runs.
+    In a child process it is the task of the process that started it, while that task runs.
 
     Args:
         own: only a task that began in this thread, or in this coroutine or one that started it.
@@ -467,7 +476,7 @@ def current_task(chain: Chain, *, own: bool = False) -> str | None:
                 return each.task_id
         if own and number == 1:
             break
-    shared = shared_task() if is_worker() and not own else None
+    shared = None if own else shared_task()
     if shared is None:
         return None
     from localreg.operations.tasks import lifecycle
@@ -593,6 +602,12 @@ def tasks(*, own: bool = False) -> list[tuple[Chain, str]]:
     return [(chain, task_id) for (task_id, _), chain in found.items()]
 
 
+def began_before_fork(task_id: str) -> bool:
+    """Return True if this process is a fork of one in which a task began."""
+    here = os.getpid()
+    return any(each.task_id == task_id and each.process != here for each in tuple(_state.begun))
+
+
 def set_exit_status(status: object) -> None:
     """Remember what `sys.exit` was called with."""
     _state.exit_status = status
@@ -607,7 +622,7 @@ def may_have_task() -> bool:
     """Return True if a registry can have a current task; opens and makes no registry."""
     if _state.begun and any(each.task_id is not None for each in _seen()):
         return True
-    return is_worker() and shared_task() is not None and _is_there()
+    return shared_task() is not None and _is_there()
 
 
 def _is_there() -> bool:
@@ -659,20 +674,66 @@ def is_followed(task_id: str) -> bool:
 
 
 def shared_task() -> str | None:
-    """Return the id of the task of the process that started this one (`share_task`), or None."""
+    """Return the id of the task of the process that started this one (`share_task`), or None.
+
+    It may have ended since. None if that process has ended.
+    """
     found = _shared()
     return None if found is None else found[0]
 
 
 def _shared() -> tuple[str, str] | None:
     """Return the task of the process that started this one, and its registry's directory."""
-    parts = os.environ.get(settings.TASK_RUNNING, "").split(":", 2)
-    return None if len(parts) < 3 or parts[1] == str(os.getpid()) else (parts[0], parts[2])
+    value = os.environ.get(settings.TASK_RUNNING)
+    if not value or _is_own(value):
+        return None
+    from localreg.filesystem.temporary_owners import is_alive, start_time
+
+    parts = value.split(":", 4)
+    if len(parts) < 5:
+        return None
+    task_id, mark, started, _, root = parts
+    # A process of another machine cannot be looked for; its task may have ended, which is recorded.
+    if is_alive(mark) is False or (started and start_time(mark) != started):
+        return None
+    return (task_id, root)
+
+
+def _is_own(value: str) -> bool:
+    """Return True if this process made a value of ``LOCALREG_TASK_RUNNING``."""
+    _, mark, _, program, _ = (value.split(":", 4) + [""] * 4)[:5]
+    return bool(_program) and program == _program and mark.endswith(f"-{os.getpid()}")
 
 
 def share_task(registry: OpenRegistry, task_id: str) -> None:
-    """Name the task that this process runs to the processes that it starts."""
-    os.environ[settings.TASK_RUNNING] = f"{task_id}:{os.getpid()}:{registry.root}"
+    """Name the task that this process runs to the processes that it starts, until it is dropped."""
+    from localreg.filesystem.temporary_owners import owner_mark, start_time
+
+    global _program
+    _program = _program or os.urandom(4).hex()
+    before = os.environ.get(settings.TASK_RUNNING)
+    if before is None or not _is_own(before):
+        _state.inherited = before
+    mark = owner_mark()
+    value = f"{task_id}:{mark}:{start_time(mark) or ''}:{_program}:{registry.root}"
+    _state.shared[task_id] = value
+    _set_shared(value)
+
+
+def _unshare(task_id: str) -> None:
+    """Name the task that this process began before one that is dropped, or the inherited one."""
+    value = _state.shared.pop(task_id, None)
+    if value is None or os.environ.get(settings.TASK_RUNNING) != value:
+        return
+    begun = [each.task_id for each in reversed(tuple(_state.begun)) if each.task_id]
+    _set_shared(next(filter(None, map(_state.shared.get, begun)), _state.inherited))
+
+
+def _set_shared(value: str | None) -> None:
+    if value is None:
+        os.environ.pop(settings.TASK_RUNNING, None)
+    else:
+        os.environ[settings.TASK_RUNNING] = value
 
 
 def task_to_run_again() -> str | None:

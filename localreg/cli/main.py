@@ -22,6 +22,7 @@ from localreg.errors import (
     NotFoundError,
     NoWeightsError,
 )
+from localreg.values import settings
 from localreg.values.version import __version__
 
 # The command NAME is `NAME_command` in the module cli/commands/NAME.py. The sections of
@@ -123,6 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments after the program's name; those of the process when None.
     """
+    if argv is None:  # a command is no part of the script that calls it
+        os.environ.pop(settings.TASK_RUNNING, None)
     try:
         with standard_streams():
             plain = False if os.environ.get("NO_COLOR") else None

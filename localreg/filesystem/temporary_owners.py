@@ -77,6 +77,20 @@ def _runs_on_windows(number: int) -> bool | None:
     return code.value == _STILL_ACTIVE if known else None
 
 
+def start_time(name: str) -> str | None:
+    """Return when the process whose mark is in `name` started, as this machine counts it.
+
+    Two processes that had the same number differ in it. None if it is unknown, as on systems
+    without /proc.
+    """
+    try:
+        with open(f"/proc/{process_id(name)}/stat", "rb") as file:
+            # The name of the program comes before, in brackets, and may contain anything.
+            return file.read().rpartition(b")")[2].split()[19].decode()
+    except (OSError, IndexError):
+        return None
+
+
 def is_marked(name: str) -> bool:
     """Return True if a name ends in the mark of a process of any machine."""
     return _MARK.search(name) is not None

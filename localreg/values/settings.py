@@ -26,7 +26,7 @@ UNPACK_RATIO = "LOCALREG_UNPACK_RATIO"
 
 # The id of the task that this process runs again; set by `localreg task run`.
 TASK_ID = "LOCALREG_TASK_ID"
-# The task of this process and its pid, for the processes that it starts; set by Task.init.
+# The task of this process, and which process it is, for those that it starts; set by Task.init.
 TASK_RUNNING = "LOCALREG_TASK_RUNNING"
-# The script of this process, for the processes that it starts; set by localreg.run.
+# Set by localreg.run for its script and the processes that this starts: what it runs.
 RUN = "LOCALREG_RUN"

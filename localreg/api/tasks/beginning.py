@@ -78,17 +78,27 @@ def _current(chain: Chain, project: object, name: object) -> str | None:
 
 
 def _of_another_process(chain: Chain, project: object, name: object) -> str | None:
-    """Return the task of the process that started this one, when this one is a part of it.
+    """Return the task of the process that started this one, None if it does not run here.
 
-    This is so in workers of multiprocessing, which import the script again, and in processes that
-    a script starts while it runs a task again.
+    As in ClearML, a child process has the task of its parent, whatever names it gives. Only workers
+    of multiprocessing and forks can begin tasks of their own, with other names: a pool of trials
+    does.
     """
     shared = ambient.shared_task()
     record = None if shared is None else operations.tasks.lifecycle.running(chain.first, shared)
-    if record is None:
+    if record is None or ambient.task_to_run_again() not in (None, shared):
         return None
     again = ambient.task_to_run_again() == shared
-    return shared if again or (ambient.is_worker() and _is_called(record, project, name)) else None
+    if again or _is_called(record, project, name) or (project, name) == (None, None):
+        return shared
+    if ambient.is_worker() or ambient.began_before_fork(record.id):
+        return None
+    log.warning(
+        "Task.init(%.60r, %.60r) continues task %s %.60r of the process that started this one; to "
+        "record a task of its own, start the script with `python -m localreg.run`",
+        project, name, record.id, record.name,
+    )  # fmt: skip
+    return shared
 
 
 def _is_called(record: TaskRecord, project: object, name: object) -> bool:

@@ -313,6 +313,9 @@ class StateMethods(TaskHandle):
     def close(self) -> None:
         """End the task: wait for its uploads, write its pages; it is no longer the current task.
 
+        In a child process that has the task of its parent it only writes what is buffered: the
+        parent ends the task.
+
         The pages are those of the task and of all models that this process reported to; errors in
         writing them are logged. With ``LOCALREG_AUTO_RENDER=0`` no pages are written here.
 
@@ -324,14 +327,20 @@ class StateMethods(TaskHandle):
         try:
             ambient.finish_uploads(self._registry)
             operations.reports.writing.flush(self._registry)
-            operations.tasks.lifecycle.end_task(self._registry, self._id, "completed")
-            operations.reports.pages.write_reported(self._own_chain(), also=self._id)
+            if not self._is_of_parent():
+                operations.tasks.lifecycle.end_task(self._registry, self._id, "completed")
+                operations.reports.pages.write_reported(self._own_chain(), also=self._id)
         except RegistryReplacedError:  # closing it again would not help
             ambient.drop_task(self._registry, self._id)
             recording.stop()
             raise
         ambient.drop_task(self._registry, self._id)
         recording.stop()
+
+    def _is_of_parent(self) -> bool:
+        """Return True if the process that started this one runs the task."""
+        shared = ambient.shared_task() == self._id
+        return shared and not operations.tasks.lifecycle.runs_here(self._registry, self._id)
 
     def delete(
         self,

@@ -104,7 +104,10 @@ def _code_of(words: list[str]) -> str | None:
 
 def _is_clearml() -> bool:
     """Return True if ``import clearml`` is localreg in this process."""
-    return bool(getattr(sys.modules.get("__main__"), "localreg_run", False))
+    if getattr(sys.modules.get("__main__"), "localreg_run", False):
+        return True
+    loader = getattr(sys.modules.get("clearml"), "__loader__", None)  # in a child process
+    return type(loader).__module__.partition(".")[0] == "localreg"
 
 
 def _is_notebook() -> bool:
