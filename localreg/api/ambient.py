@@ -83,6 +83,7 @@ class State:
         located: the registries that `current` opened, by directory.
         exit_status: what `sys.exit` was called with last.
         seen: the texts that `first_time` was called with.
+        logging: what class methods of `Logger` set, by their names.
         parsed: what each parser of argparse parsed last, by the id of the parser.
         listeners: what is called when argparse has parsed, by task id.
         upload_uri: where weights are uploaded when neither their model nor its task says so.
@@ -102,6 +103,7 @@ class State:
         self.located: dict[Path, Chain] = {}
         self.exit_status: object = None
         self.seen: set[str] = set()
+        self.logging: dict[str, bool] = {}
         self.parsed: dict[int, tuple[ArgumentParser, object]] = {}
         self.listeners: dict[str, Callable[[ArgumentParser, object], None]] = {}
         self.upload_uri: str | None = None
@@ -500,6 +502,9 @@ def recorder() -> Recorder | None:
     """Return that of the task that is current here, or None; opens no registry."""
     if not _state.recorders:
         return None
+    mine = _mine.get()
+    if mine and mine[-1].task_id is not None and mine[-1] in _state.begun:  # the usual case, fast
+        return _state.recorders.get(mine[-1].task_id)
     for each in _seen():
         if each.task_id is not None:
             return _state.recorders.get(each.task_id)
@@ -551,6 +556,16 @@ def is_silenced(library: str) -> bool:
 def has_recorders() -> bool:
     """Return True if a task of this process has one."""
     return bool(_state.recorders)
+
+
+def set_logging(name: str, value: bool) -> None:
+    """Remember what a class method of `Logger` was called with."""
+    _state.logging[name] = value
+
+
+def logging_setting(name: str) -> bool:
+    """Return what `set_logging` set, False if nothing."""
+    return _state.logging.get(name, False)
 
 
 def check_task_not_lost(chain: Chain) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 # The module of the library: the modules that patch it, named relative to this package.
-LIBRARIES: dict[str, tuple[str, ...]] = {}
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    "tensorboard.summary.writer.event_file_writer": (".tensorboard",),
+    "tensorboardX.event_file_writer": (".tensorboard",),
+}
 
 # Modules of these that are wanted before a task starts: they parse command lines.
 PARSERS: frozenset[str] = frozenset()

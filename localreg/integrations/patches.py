@@ -137,16 +137,19 @@ class Patches:
         try:
             act(*args, **kwargs)
         except Exception as error:  # noqa: BLE001  (the user's call must not fail for this)
-            if label not in self._failed:
-                self._failed.add(label)
-                log.warning(
-                    "localreg could not record %s: %s: %s", label, type(error).__name__, error
-                )
+            self._warn(label, error)
+
+    def _warn(self, label: str, error: Exception) -> None:
+        if label not in self._failed:
+            self._failed.add(label)
+            log.warning("localreg could not record %s: %s: %s", label, type(error).__name__, error)
 
     def _current(self, label: str) -> Recorder | None:
-        found: list[Recorder | None] = []
-        self.quietly(label, lambda: found.append(self._recorder()))
-        return found[0] if found else None
+        try:
+            return self._recorder()
+        except Exception as error:  # noqa: BLE001  (as in `quietly`)
+            self._warn(label, error)
+            return None
 
     def _is_inside(self, kind: str) -> bool:
         return bool(kind) and getattr(self._inside, kind, 0) > 0

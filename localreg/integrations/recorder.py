@@ -5,7 +5,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Protocol
+    from typing import Protocol, TypeVar
+
+    Kept = TypeVar("Kept")
 else:
     Protocol = object
 
@@ -26,6 +28,20 @@ class Recorder(Protocol):
 
     def option(self, library: str, name: str) -> object:
         """Return an option of a library in `auto_connect_frameworks`, None if it is not given."""
+
+    def setting(self, name: str) -> bool:
+        """Return what a class method of `Logger` of that name was last called with, False if not.
+
+        Args:
+            name: such as "tensorboard_auto_group_scalars".
+        """
+
+    def kept(self, kind: type[Kept]) -> Kept:
+        """Return what an integration keeps for the task; the first call makes it.
+
+        Args:
+            kind: its class, which is called without arguments.
+        """
 
     def saved_model(
         self,
@@ -49,8 +65,14 @@ class Recorder(Protocol):
     def loaded_model(self, library: str, path: object, *, framework: str | None = None) -> None:
         """Make the model of a loaded file or folder an input of the task, if it is known."""
 
-    def scalar(self, title: str, series: str, value: float, iteration: int) -> None:
-        """Report one point of a scalar series."""
+    def scalar(
+        self, title: str, series: str, value: float, iteration: int, *, at: float | None = None
+    ) -> None:
+        """Report one point of a scalar series.
+
+        Args:
+            at: when it was measured, in seconds since 1970; now if None.
+        """
 
     def single_value(self, name: str, value: float) -> None:
         """Report one value without iterations."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localreg import operations
+from localreg.api import ambient
 from localreg.api.models.input_model import InputModel
 from localreg.api.reports.report_methods import ReportMethods
 from localreg.api.reports.reported_methods import ReportedMethods
@@ -87,6 +88,32 @@ class Logger(ReportMethods, ReportedMethods):
 
     def set_default_debug_sample_history(self, max_history: int) -> None:
         """Do nothing: give ``max_image_history`` to `report_image`."""
+
+    @classmethod
+    def tensorboard_auto_group_scalars(cls, group_scalars: bool = False) -> None:
+        """Choose the chart of TensorBoard's scalars whose tag has no "/".
+
+        Args:
+            group_scalars: True for one chart "Scalars"; False for one of each, named by the tag.
+
+        Source: ``Logger.tensorboard_auto_group_scalars`` of the ClearML SDK.
+        """
+        ambient.set_logging(
+            "tensorboard_auto_group_scalars", check_flag("group_scalars", group_scalars)
+        )
+
+    @classmethod
+    def tensorboard_single_series_per_graph(cls, single_series: bool = False) -> None:
+        """Choose where the scalars of TensorBoard's writers with the same tags are shown.
+
+        Args:
+            single_series: True for a chart of each writer; False for one chart with a series each.
+
+        Source: ``Logger.tensorboard_single_series_per_graph`` of the ClearML SDK.
+        """
+        ambient.set_logging(
+            "tensorboard_single_series_per_graph", check_flag("single_series", single_series)
+        )
 
     def report_text(self, msg: str, level: int = INFO, print_console: bool = True) -> None:
         """Report a line of the task's log.

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from itertools import pairwise
 
+from localreg import operations
 from localreg.api import ambient
 from localreg.api.tasks import weights_callbacks
 from localreg.api.tasks.weights_callbacks import CallbackType
@@ -19,9 +20,13 @@ from localreg.values.checks import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from localreg.api.models.output_model import OutputModel
     from localreg.api.tasks.logger import Logger
     from localreg.api.tasks.task import Task
+
+    Kept = TypeVar("Kept")
 
 
 def start(task: Task, frameworks: object) -> None:
@@ -81,6 +86,8 @@ class _TaskRecorder:
         self._task = task
         self._frameworks = frameworks
         self._saved: dict[str, OutputModel] = {}  # by `local_model_id`, a path
+        self._reports_to = task._reports_to()  # scalars come by the hundred thousand
+        self._kept: dict[type, object] = {}
 
     def _logger(self) -> Logger:
         return self._task.get_logger()
@@ -103,6 +110,15 @@ class _TaskRecorder:
     def option(self, library: str, name: str) -> object:
         value = None if isinstance(self._frameworks, bool) else self._frameworks.get(library)
         return value.get(name) if isinstance(value, Mapping) else None
+
+    def setting(self, name: str) -> bool:
+        return ambient.logging_setting(name)
+
+    def kept(self, kind: type[Kept]) -> Kept:
+        found = self._kept.get(kind)
+        if found is None:
+            found = self._kept.setdefault(kind, kind())
+        return found  # type: ignore[return-value]  # of the class that is the key
 
     def saved_model(
         self,
@@ -157,8 +173,13 @@ class _TaskRecorder:
             self._task.connect(info.model)
             weights_callbacks.after(CallbackType.load, info)
 
-    def scalar(self, title: str, series: str, value: float, iteration: int) -> None:
-        self._logger().report_scalar(title, series, value, iteration)
+    def scalar(
+        self, title: str, series: str, value: float, iteration: int, *, at: float | None = None
+    ) -> None:
+        chain, owner = self._reports_to
+        operations.reports.writing.report_scalar(
+            chain, owner, title, series, value, iteration, at=at
+        )
 
     def single_value(self, name: str, value: float) -> None:
         self._logger().report_single_value(name, value)
@@ -171,10 +192,15 @@ class _TaskRecorder:
         heights: Sequence[float],
         edges: Sequence[float],
     ) -> None:
-        middles = [(low + high) / 2 for low, high in pairwise(edges)]
-        self._logger().report_histogram(
-            title, series, heights, iteration, xlabels=[f"{each:.6g}" for each in middles]
-        )
+        bars = {
+            "type": "bar",
+            "name": series,
+            "x": [(low + high) / 2 for low, high in pairwise(edges)],
+            "y": list(heights),
+            "width": [high - low for low, high in pairwise(edges)],
+        }
+        layout = {"bargap": 0, "xaxis": {"title": {"text": "value"}}}
+        self.plotly(title, series, iteration, {"data": [bars], "layout": layout})
 
     def image(self, title: str, series: str, iteration: int, picture: object) -> None:
         if isinstance(picture, bytes):

@@ -39,8 +39,13 @@ def report_scalar(
     series: object,
     value: object,
     iteration: object,
+    *,
+    at: float | None = None,
 ) -> None:
     """Report one point of a scalar series; it is on disk at most a second later.
+
+    Args:
+        at: when it was measured, in seconds since 1970; now if None.
 
     Raises:
         RegistryError: too many points wait in memory, and they cannot be written.
@@ -53,7 +58,8 @@ def report_scalar(
     if type(title) is not str or type(series) is not str:
         title, series = check_title("title", title), check_series(series)
 
-    key, point = (owner, title, series), (step, number, time.time_ns())
+    when = time.time_ns() if at is None else int(at * 1e6 + 0.5) * 1000  # a float has no more
+    key, point = (owner, title, series), (step, number, when)
     buffer = chain.first.store.buffer
     if not buffer.add_point(key, point):
         check_title("title", title)
