@@ -89,6 +89,7 @@ class State:
         upload_uri: where weights are uploaded when neither their model nor its task says so.
         uploads: uploads in the background, by process id: a fork does not copy threads.
         recorders: what integrations report to, by task id.
+        watched: what records the changes of what a task has connected, by task id.
         callbacks: functions of the script that are called "before" and "after" weights are
             recorded, by their handles.
         silenced: the libraries that a script has stopped from reporting.
@@ -109,6 +110,7 @@ class State:
         self.upload_uri: str | None = None
         self.uploads: dict[int, Uploads] = {}
         self.recorders: dict[str, Recorder] = {}
+        self.watched: dict[str, list[Callable[[], None]]] = {}
         self.callbacks: dict[str, dict[int, Callable[..., Any]]] = {"before": {}, "after": {}}
         self.silenced: set[str] = set()
         self.shared: dict[str, str] = {}
@@ -154,6 +156,7 @@ def _end(begun: _Begun) -> None:
     if begun.task_id is not None:
         _state.listeners.pop(begun.task_id, None)
         _state.recorders.pop(begun.task_id, None)
+        _state.watched.pop(begun.task_id, None)
         _unshare(begun.task_id)
 
 
@@ -681,6 +684,22 @@ def parsed() -> list[object]:
 def listen(task_id: str, listener: Callable[[ArgumentParser, object], None]) -> None:
     """Call `listener` whenever argparse has parsed, until the task is dropped."""
     _state.listeners[task_id] = listener
+
+
+def watch(registry: OpenRegistry, task_id: str, record: Callable[[], None]) -> None:
+    """Have a function called before the end of a task of this process is recorded."""
+    if _is_ours(registry, task_id):
+        _state.watched.setdefault(task_id, []).append(record)
+
+
+def record_changes(registry: OpenRegistry, task_id: str) -> None:
+    """Call the functions that `watch` was called with for a task of this process."""
+    for record in _state.watched.get(task_id, ()) if _is_ours(registry, task_id) else ():
+        record()
+
+
+def _is_ours(registry: OpenRegistry, task_id: str) -> bool:
+    return any(each.task_id == task_id and each.chain.first == registry for each in _state.begun)
 
 
 def is_followed(task_id: str) -> bool:

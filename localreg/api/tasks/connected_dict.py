@@ -27,6 +27,8 @@ class Recorder:
         lock: held from a change until it is recorded, so that changes of two threads are recorded
             in their order.
         whole: the outermost dict.
+        late: for keys of the outermost dict that the script has not set itself yet, what makes the
+            value to use of the value that it sets.
 
     Args:
         record: called with the outermost dict, as plain dicts.
@@ -35,6 +37,7 @@ class Recorder:
     def __init__(self, record: Callable[[dict[Any, Any]], None]) -> None:
         self.lock = threading.RLock()
         self.whole: ConnectedDict | None = None
+        self.late: dict[object, Callable[[object], object]] = {}
         self._record = record
         self._failed = False
 
@@ -72,6 +75,23 @@ class ConnectedDict(dict[object, object]):
     def _connected(self, value: object) -> object:
         return ConnectedDict(value, self._recorder) if type(value) is dict else value
 
+    def keep_until_set(
+        self, values: Mapping[Any, Any], fit: Callable[[object, object], object]
+    ) -> None:
+        """Use values that were set for this run when the script sets their keys first.
+
+        Args:
+            fit: makes the value to use, of the script's value and the one that was set.
+        """
+        for key, new in values.items():
+            self._recorder.late[key] = lambda value, new=new: fit(value, new)  # type: ignore[misc]  # a default
+
+    def _first(self, key: object, value: object) -> object:
+        """Return a value, or the one that was set for this run if the script adds the key now."""
+        if self is self._recorder.whole and key in self._recorder.late:
+            value = self._recorder.late.pop(key)(value)
+        return self._connected(value)
+
     def _change(self, act: Callable[[], Any]) -> Any:  # noqa: ANN401  (what it returns)
         with self._recorder.lock:
             before = dict(self)
@@ -85,14 +105,15 @@ class ConnectedDict(dict[object, object]):
             return result
 
     def __setitem__(self, key: object, value: object) -> None:
-        self._change(lambda: super(ConnectedDict, self).__setitem__(key, self._connected(value)))
+        new = self._first(key, value)
+        self._change(lambda: super(ConnectedDict, self).__setitem__(key, new))
 
     def __delitem__(self, key: object) -> None:
         self._change(lambda: super(ConnectedDict, self).__delitem__(key))
 
     def update(self, *others: Any, **named: Any) -> None:  # noqa: ANN401  (dict's own)
         """Set several values and record them once."""
-        given = {key: self._connected(value) for key, value in dict(*others, **named).items()}
+        given = {key: self._first(key, value) for key, value in dict(*others, **named).items()}
         self._change(lambda: super(ConnectedDict, self).update(given))
 
     def __ior__(self, other: Any) -> ConnectedDict:  # type: ignore[misc]  # noqa: ANN401
@@ -135,7 +156,7 @@ def plain(values: Mapping[Any, Any], depth: int = 0) -> dict[Any, Any]:
         )
     return {
         key: plain(each, depth + 1) if isinstance(each, Mapping) else each
-        for key, each in values.items()
+        for key, each in dict(values).items()  # a copy: another thread may change it
     }
 
 

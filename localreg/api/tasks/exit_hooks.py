@@ -87,6 +87,7 @@ def end(chain: Chain, task_id: str, status: str, reason: str | None = None) -> N
     """Record that a task ended, if this process runs it; errors are logged."""
     try:
         if operations.tasks.lifecycle.runs_here(chain.first, task_id):
+            ambient.record_changes(chain.first, task_id)
             ambient.finish_uploads(chain.first)
             operations.reports.writing.flush(chain.first)
             operations.tasks.lifecycle.end_task(chain.first, task_id, status, reason)

@@ -10,7 +10,7 @@ from pathlib import Path
 from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.task_handle import TaskHandle
-from localreg.api.tasks import overriding
+from localreg.api.tasks import later_changes, overriding
 from localreg.api.tasks.connected_dict import (
     ConnectedDict,
     Recorder,
@@ -216,6 +216,8 @@ class ParameterMethods(TaskHandle):
         text = None
         if self._is_run_again() and not ignore_remote_overrides:
             text = self.get_configuration_object(key)
+            if operations.tasks.parameters.is_configured_by_script(self._registry, self._id, key):
+                text = None
 
         def record(now: dict[str, Any] | list[object]) -> None:
             operations.tasks.parameters.set_configuration(
@@ -226,13 +228,19 @@ class ParameterMethods(TaskHandle):
             if text is not None:
                 configuration[:] = _as_kind(list, key, text)
             record(configuration)
+            later_changes.watch_configuration(self._registry, self._id, key, lambda: configuration)
             return configuration
         if isinstance(configuration, Mapping):
             values: Any = plain(configuration)
             if text is not None:
                 values = overriding.configured(configuration, _as_kind(dict, key, text))
                 overriding.change_dict(configuration, values, whole=True)
-            return self._live(configuration, values, record)
+            live = self._live(configuration, values, record)
+            if isinstance(configuration, MutableMapping):
+                later_changes.watch_configuration(
+                    self._registry, self._id, key, lambda: plain(configuration)
+                )
+            return live
         if text is not None:
             return _other_file(configuration, text)
         text = _text_of(configuration)
@@ -270,6 +278,7 @@ class ParameterMethods(TaskHandle):
         values = self._overridden(mine, section, ignore=ignore)
         if values is not mine:
             overriding.change_dict(given, values, whole=False)
+        added = {key: values[key] for key in values if key not in mine}
         recorded: set[Key] = set()
 
         def record(now: dict[str, Any]) -> None:
@@ -280,7 +289,12 @@ class ParameterMethods(TaskHandle):
             recorded.clear()
             recorded.update(checked)
 
-        return self._live(given, values, record)
+        live = self._live(given, values, record)
+        if isinstance(live, ConnectedDict):
+            live.keep_until_set(added, self._as_set_for_this_run)
+        if isinstance(given, MutableMapping):
+            later_changes.watch_parameters(self._registry, self._id, section, lambda: plain(given))
+        return live
 
     def _live(
         self,
@@ -300,6 +314,12 @@ class ParameterMethods(TaskHandle):
         live = recorder.whole = ConnectedDict(plain(values), recorder)
         record(plain(live))
         return live
+
+    @staticmethod
+    def _as_set_for_this_run(value: object, new: object) -> object:
+        """Return what was set for this run, for a value that the script sets; see `overriding`."""
+        there = {key.name: each for key, each in check_parameters("", {"it": new}, "").items()}
+        return overriding.overridden({"it": value}, there, there.keys())["it"]
 
     def _record(self, section: str, values: Mapping[str, Any]) -> None:
         checked = check_parameters("mutable", with_recordable_lists(values), section)
@@ -340,6 +360,10 @@ class ParameterMethods(TaskHandle):
                     "it is added; check the name", section, name,
                 )  # fmt: skip
         stale = operations.tasks.parameters.set_elsewhere(self._registry, self._id, section, values)
+        stale |= {
+            key.name
+            for key in operations.tasks.parameters.kept_by_script(self._registry, self._id, there)
+        }
         current = {key.name: each for key, each in there.items() if key.name not in stale}
         return overriding.overridden(values, current, asked)
 
@@ -349,6 +373,9 @@ class ParameterMethods(TaskHandle):
         if values is not mine:
             overriding.change_object(instance, values)
         self._record(section, attributes(instance))
+        later_changes.watch_parameters(
+            self._registry, self._id, section, lambda: attributes(instance)
+        )
         return instance
 
     def _connect_arguments(

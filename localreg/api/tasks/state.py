@@ -308,6 +308,7 @@ class StateMethods(TaskHandle):
         self._mark("stopped", status_message)
 
     def _mark(self, status: str, reason: str | None) -> None:
+        ambient.record_changes(self._registry, self._id)
         operations.tasks.lifecycle.end_task(self._registry, self._id, status, reason, again=True)
 
     def close(self) -> None:
@@ -325,6 +326,7 @@ class StateMethods(TaskHandle):
         from localreg.api.tasks import recording
 
         try:
+            ambient.record_changes(self._registry, self._id)
             ambient.finish_uploads(self._registry)
             operations.reports.writing.flush(self._registry)
             if not self._is_of_parent():

@@ -16,7 +16,7 @@ from localreg.store.rows import task_rows
 from localreg.values.records import Json, TaskRecord
 
 PARAMETER, CONFIGURATION, INPUT = "parameter", "configuration", "input model"
-_ASKED, _USED = "asked", "used"  # keys of the place
+_ASKED, _USED, _CHANGED = "asked", "used", "changed"  # keys of the place
 
 
 def note_asked(
@@ -61,6 +61,20 @@ def mark_used(registry: OpenRegistry, task_id: str, kind: str, names: Iterable[s
 def was_asked(place: Json, kind: str, name: str) -> bool:
     """Return True if a name was set on a task while it did not run."""
     return f"{kind} {name}" in place.get(_ASKED, ())
+
+
+def note_changed(
+    connection: task_rows.Connection, task_id: str, kind: str, names: Iterable[str]
+) -> None:
+    """Note what a script changed after it was recorded: another run starts as this one did."""
+    place = task_rows.place(connection, task_id)
+    changed = {*place.get(_CHANGED, ()), *(f"{kind} {name}" for name in names)}
+    task_rows.set_place(connection, task_id, place | {_CHANGED: sorted(changed)})
+
+
+def starts_as_script(place: Json, kind: str, name: str) -> bool:
+    """Return True if the script's own value counts in a run: it changes it, and none was set."""
+    return f"{kind} {name}" in place.get(_CHANGED, ()) and not was_asked(place, kind, name)
 
 
 def begun(place: Json, *, again: bool) -> Json:

@@ -193,6 +193,51 @@ def put_parameters(
     _note_asked(change, found, changed, there, gone)
 
 
+def replace_parameters(registry: OpenRegistry, task_id: str, given: Values, *, old: Values) -> None:
+    """Record what a script changed later; what has been set otherwise meanwhile stays.
+
+    Args:
+        given: the values now.
+        old: what was recorded before.
+    """
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        there = _there(change.connection, task_id)
+        mine = [key for key in given if key in there and there[key].value == old[key].value]
+        for key in mine:
+            _set(change, task_id, key, there[key], given[key])
+        asked.note_changed(change.connection, task_id, asked.PARAMETER, (key.path for key in mine))
+
+
+def replace_configuration(
+    registry: OpenRegistry, task_id: str, name: str, text: str, *, old: str
+) -> None:
+    """Record a configuration that a script changed later, unless it was set otherwise meanwhile.
+
+    Args:
+        old: what was recorded before.
+    """
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        if task_rows.configurations(change.connection, task_id).get(name) == old:
+            put_configuration(change, task_id, name, text)
+            asked.note_changed(change.connection, task_id, asked.CONFIGURATION, [name])
+
+
+def kept_by_script(registry: OpenRegistry, task_id: str, keys: Iterable[Key]) -> set[Key]:
+    """Return the parameters that the script of a task that is run again has its own values of."""
+    with registry.store.read() as connection:
+        place = task_rows.place(connection, task_id)
+    return {key for key in keys if asked.starts_as_script(place, asked.PARAMETER, key.path)}
+
+
+def is_configured_by_script(registry: OpenRegistry, task_id: str, name: str) -> bool:
+    """Return True if the script of a task that is run again has its own configuration."""
+    with registry.store.read() as connection:
+        place = task_rows.place(connection, task_id)
+    return asked.starts_as_script(place, asked.CONFIGURATION, name)
+
+
 def mark_used(registry: OpenRegistry, task_id: str, keys: Iterable[Key]) -> set[str]:
     """Note which parameters the script of a task that is run again takes (see `asked`)."""
     return asked.mark_used(registry, task_id, asked.PARAMETER, (key.path for key in keys))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -349,3 +351,102 @@ def test_labels_are_changed_in_place(rerun):
     labels = {"cat": 1}
     task.connect_label_enumeration(labels, ignore_remote_overrides=True)
     assert labels == task.get_labels_enumeration() == {"cat": 1}
+
+
+def test_a_key_that_the_script_sets_later_gets_the_value_that_was_set(rerun, caplog):
+    """`settings = task.connect({})`, and then `settings["lr"] = 0.1`."""
+
+    def first(task):
+        live = task.connect({})
+        live["lr"] = 0.1
+        live.update(opt={"b": 1, "c": 1}, n=1)
+
+    task = rerun(first, **{"lr": "0.3", "opt/b": 5})
+    live = task.connect({})
+    live["lr"] = 0.1
+    live.update(opt={"b": 1, "c": 2}, n=1)
+    assert live == {"lr": 0.3, "opt": {"b": 5, "c": 2}, "n": 1}
+    live["lr"] = 0.2
+    assert general(task) == {"lr": 0.2, "opt/b": 5, "opt/c": 2, "n": 1}
+
+
+# later changes -----------------------------------------------------------------------------
+
+
+def end(task):
+    """End a task, and return what is recorded."""
+    task.close()
+    return general(task)
+
+
+def test_what_the_script_changes_in_its_own_dict_is_recorded_when_the_task_ends(registry):
+    """A plain dict does not say when it is changed. What was not used is not recorded."""
+    task = Task.init(task_name="train")
+    args = {"lr": 0.1, "opt": {"b": 1, "kind": "sgd"}, "seed": None, "sizes": [1], "words": "1,2",
+            "on": False, "gone": 1, "out": Path("a")}  # fmt: skip
+    task.connect(args)
+    args |= {"lr": 1, "seed": 5, "words": [1, 2], "new": 1, "on": 3, "out": Path("b")}
+    args["opt"]["b"] = 2
+    args["opt"]["kind"] = Layer()
+    args["sizes"].append(2)
+    del args["gone"]
+    found = end(task)
+    assert found["sizes"] == [1, 2]
+    assert found == {
+        "lr": 1, "opt/b": 2, "opt/kind": "sgd", "seed": 5, "sizes": [1, 2], "words": "1,2",
+        "on": False, "gone": 1, "out": "b",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["close", "mark", "exit", "error"])
+def test_later_changes_are_recorded_however_a_task_ends(registry, tmp_path, way):
+    ends = {"close": "task.close()", "mark": "task.mark_completed()", "exit": "sys.exit(0)",
+            "error": "raise ValueError"}  # fmt: skip
+    (tmp_path / "train.py").write_text(
+        "import sys\nfrom localreg import Task\ntask = Task.init(task_name='train')\n"
+        "args = {'lr': 0.1}\nconfig = {'a': 1}\nclass Size: x = 3\n"
+        "task.connect(args)\ntask.connect_configuration(config)\ntask.connect(Size, name='Mine')\n"
+        f"args['lr'], config['a'], Size.x = 0.2, 2, 4\n{ends[way]}\n"
+    )
+    subprocess.run([sys.executable, "train.py"], check=False, cwd=tmp_path, capture_output=True)
+    task = Task.get_task(task_name="train")
+    assert task.get_parameters() == {"General/lr": "0.2", "Mine/x": "4"}
+    assert task.get_configuration_object_as_dict("General") == {"a": 2}
+
+
+def test_what_was_recorded_otherwise_meanwhile_stays(registry):
+    """By the dict that `connect` returned, or by any other call: the last one counts."""
+    task = Task.init(task_name="train")
+    args, config = {"a": 1, "b": 1}, {"a": 1}
+    live = task.connect(args)
+    task.connect_configuration(config)
+    live["a"] = 2
+    task.set_parameter("b", 3)
+    task.set_configuration_object("General", config_dict={"a": 5})
+    args |= {"a": 7, "b": 8}
+    config["a"] = 9
+    assert end(task) == {"a": 2, "b": 3}
+    assert task.get_configuration_object_as_dict("General") == {"a": 5}
+
+
+def test_another_run_starts_as_the_first_one_did(rerun, registry):
+    """With the script's own values of what it changes, unless others were set for the run."""
+
+    def first(task):
+        args, config, items = {"left": 10, "lr": 0.1, "n": 1}, {"left": 10}, [1]
+        task.connect(args)
+        task.connect_configuration(config, name="net")
+        task.connect_configuration(items, name="list")
+        args |= {"left": 0, "lr": 0.01}
+        config["left"] = 0
+        items.append(2)
+
+    task = rerun(first, lr=0.5)
+    assert general(task) == {"left": 0, "lr": 0.5, "n": 1}
+    args, config, items = {"left": 10, "lr": 0.1, "n": 1}, {"left": 10}, [1]
+    task.connect(args)
+    task.connect_configuration(config, name="net")
+    task.connect_configuration(items, name="list")
+    assert (args, config, items) == ({"left": 10, "lr": 0.5, "n": 1}, {"left": 10}, [1])
+    assert general(task) == args
+    assert task.get_configuration_object_as_dict("list") == [1]
