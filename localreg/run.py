@@ -80,14 +80,14 @@ def main(words: list[str]) -> None:
         clearml_shim.install()
         sharing.share()
     if os.environ.get(settings.TASK_ID):  # its values count for all that is parsed
-        from localreg.api.tasks import argparse_hook
+        from localreg.api.tasks import recording
 
-        argparse_hook.install()
+        recording.watch_parsers()
     sys.argv = ["", *arguments]
     module, code = _main_module(*what, shown=rest[0])
     module.localreg_run = not plain  # type: ignore[attr-defined]  # recorded by Task.init
     module.localreg_program = what  # type: ignore[attr-defined]  # this too
-    # These override the values recorded in the task; see api/tasks/argparse_hook.py.
+    # These override the values recorded in the task; see api/tasks/command_line.py.
     module.localreg_added = arguments[len(arguments) - added :]  # type: ignore[attr-defined]
     sys.modules["__main__"] = module
     _execute(module, code)

@@ -7,6 +7,7 @@
 `small_disk`, `made_disk`: mounted file systems             support/disks.py
 `stick`, `new_stick`: USB sticks, FAT and exFAT             support/sticks.py
 `other_system`, `new_system`: like Windows, like a Mac      support/other_systems.py
+`program`: a script that is run, and run again              support/programs.py
 `site`: an HTTP server of a few files                       support/servers/file_site.py
 `new_bucket`, `object_store`, `no_clouds`: clouds           support/servers/object_servers.py
 `behind_proxy`: an object store that misbehaves             support/servers/object_proxy.py
@@ -32,6 +33,7 @@ pytest_plugins = [
     "support.disks",
     "support.sticks",
     "support.other_systems",
+    "support.programs",
     "support.servers.file_site",
     "support.servers.object_servers",
     "support.servers.object_proxy",

@@ -28,11 +28,11 @@ USER_DATA = "the user's data directory"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any
 
+    from localreg.api.tasks.command_line import Parsed
     from localreg.integrations.recorder import Recorder
     from localreg.operations.weights.uploading import Uploads
     from localreg.registry import Chain, Durability, OpenRegistry
@@ -84,8 +84,8 @@ class State:
         exit_status: what `sys.exit` was called with last.
         seen: the texts that `first_time` was called with.
         logging: what class methods of `Logger` set, by their names.
-        parsed: what each parser of argparse parsed last, by the id of the parser.
-        listeners: what is called when argparse has parsed, by task id.
+        parsed: what parsers of command lines parsed last, by their keys.
+        listeners: what is called when something is parsed, by task id.
         upload_uri: where weights are uploaded when neither their model nor its task says so.
         uploads: uploads in the background, by process id: a fork does not copy threads.
         recorders: what integrations report to, by task id.
@@ -105,8 +105,8 @@ class State:
         self.exit_status: object = None
         self.seen: set[str] = set()
         self.logging: dict[str, bool] = {}
-        self.parsed: dict[int, tuple[ArgumentParser, object]] = {}
-        self.listeners: dict[str, Callable[[ArgumentParser, object], None]] = {}
+        self.parsed: dict[object, Parsed] = {}
+        self.listeners: dict[str, Callable[[Parsed], None]] = {}
         self.upload_uri: str | None = None
         self.uploads: dict[int, Uploads] = {}
         self.recorders: dict[str, Recorder] = {}
@@ -665,24 +665,24 @@ def first_time(what: str) -> bool:
     return True
 
 
-def set_parsed(parser: ArgumentParser, arguments: object) -> None:
-    """Remember what a parser of argparse parsed last, and call the listeners that count here."""
-    _state.parsed[id(parser)] = (parser, arguments)
+def set_parsed(key: object, parsed: Parsed) -> None:
+    """Remember what was parsed last for a key, and call the listeners that count here."""
+    _state.parsed[key] = parsed
     for group in _groups():
         ids = dict.fromkeys(each.task_id for each in group if each.task_id in _state.listeners)
         for task_id in ids:
-            _state.listeners[str(task_id)](parser, arguments)
+            _state.listeners[str(task_id)](parsed)
         if ids:
             return
 
 
-def parsed() -> list[object]:
-    """Return what each parser parsed last since `argparse_hook` was installed."""
-    return [arguments for _, arguments in _state.parsed.values()]
+def parsed() -> list[Parsed]:
+    """Return what was parsed last for each key since parsers were patched."""
+    return list(_state.parsed.values())
 
 
-def listen(task_id: str, listener: Callable[[ArgumentParser, object], None]) -> None:
-    """Call `listener` whenever argparse has parsed, until the task is dropped."""
+def listen(task_id: str, listener: Callable[[Parsed], None]) -> None:
+    """Call `listener` whenever something was parsed, until the task is dropped."""
     _state.listeners[task_id] = listener
 
 

@@ -19,8 +19,8 @@ __all__ = ["VERSION", "install", "uninstall"]
 def install() -> None:
     """Make ``import clearml`` import localreg in this process; later calls do nothing.
 
-    A later `Task.init` records what argparse parses from now on. Objects that were imported from
-    the real ClearML before are not changed.
+    A later `Task.init` records what parsers of command lines parse from now on. Objects that were
+    imported from the real ClearML before are not changed.
 
     >>> install()
     >>> from clearml import Task
@@ -30,10 +30,10 @@ def install() -> None:
     """
     if any(isinstance(each, Finder) for each in sys.meta_path):
         return
-    from localreg.api.tasks import argparse_hook
+    from localreg.api.tasks import recording
 
     sys.meta_path.insert(0, Finder({name: sys.modules.pop(name) for name in loaded()}))
-    argparse_hook.install()
+    recording.watch_parsers()
 
 
 def uninstall() -> None:
@@ -43,3 +43,6 @@ def uninstall() -> None:
         for name in loaded():
             del sys.modules[name]
         sys.modules.update(finder.replaced)
+    recording = sys.modules.get("localreg.api.tasks.recording")
+    if recording is not None:
+        recording.forget_parsers()

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
+    from localreg.integrations.command_line import CommandLine
     from localreg.integrations.recorder import Recorder
 
 
 def install(
     recorder: Callable[[], Recorder | None],
+    command_line: CommandLine | None = None,
     *,
     parsers_only: bool = False,
     libraries: Mapping[str, Sequence[str]] = LIBRARIES,
@@ -31,13 +33,16 @@ def install(
 
     Args:
         recorder: returns that of the current task, or None when no task runs here.
+        command_line: what parsers report to.
         parsers_only: only what parses command lines; a later call patches the rest.
         libraries: the table.
     """
     found = installed()
     if found is None:
-        found = Hook(recorder, libraries, parsers_first=parsers_only)
+        found = Hook(Patches(recorder, command_line), libraries)
         sys.meta_path.insert(0, found)
+    if parsers_only:
+        found.parsers_first = True
     found.extend(PARSERS if parsers_only else None)
 
 
@@ -49,7 +54,17 @@ def uninstall() -> None:
     sys.meta_path.remove(found)
     found.patches.restore()
     if found.parsers_first:
-        install(found.patches.recorder, parsers_only=True, libraries=found.libraries)
+        again = Hook(found.patches, found.libraries)
+        again.parsers_first = True
+        sys.meta_path.insert(0, again)
+        again.extend(PARSERS)
+
+
+def keep_parsers(wanted: bool) -> None:
+    """Set if `uninstall` patches parsers again."""
+    found = installed()
+    if found is not None:
+        found.parsers_first = wanted
 
 
 def installed() -> Hook | None:
@@ -63,19 +78,13 @@ class Hook(MetaPathFinder):
     Attributes:
         patches: what was replaced.
         libraries: the table.
-        parsers_first: True if it was installed before a task started.
+        parsers_first: True if parsers are patched also before a task starts.
     """
 
-    def __init__(
-        self,
-        recorder: Callable[[], Recorder | None],
-        libraries: Mapping[str, Sequence[str]],
-        *,
-        parsers_first: bool,
-    ) -> None:
-        self.patches = Patches(recorder)
+    def __init__(self, patches: Patches, libraries: Mapping[str, Sequence[str]]) -> None:
+        self.patches = patches
         self.libraries = libraries
-        self.parsers_first = parsers_first
+        self.parsers_first = False
         self._wanted: set[str] = set()  # modules of this package
         self._done: set[tuple[str, str]] = set()
         self._finding: set[str] = set()

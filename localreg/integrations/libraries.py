@@ -6,7 +6,10 @@ from __future__ import annotations
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "tensorboard.summary.writer.event_file_writer": (".tensorboard",),
     "tensorboardX.event_file_writer": (".tensorboard",),
+    "click.core": (".click",),
+    "typer._click.core": (".click",),  # its own copy of click, in newer versions
+    "typer.core": (".click",),
 }
 
 # Modules of these that are wanted before a task starts: they parse command lines.
-PARSERS: frozenset[str] = frozenset()
+PARSERS: frozenset[str] = frozenset({".click"})

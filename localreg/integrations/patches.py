@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from localreg.integrations.command_line import CommandLine
     from localreg.integrations.recorder import Recorder
 
 _ABSENT = object()
@@ -22,10 +23,14 @@ class Patches:
 
     Args:
         recorder: returns that of the current task, or None when no task runs here.
+        command_line: what parsers report to.
     """
 
-    def __init__(self, recorder: Callable[[], Recorder | None]) -> None:
+    def __init__(
+        self, recorder: Callable[[], Recorder | None], command_line: CommandLine | None = None
+    ) -> None:
         self._recorder = recorder
+        self._command_line = command_line
         self._replaced: list[tuple[object, str, object, object]] = []
         self._inside = threading.local()
         self._failed: set[str] = set()
@@ -33,6 +38,28 @@ class Patches:
     def recorder(self) -> Recorder | None:
         """Return the recorder of the current task, or None when no task runs here."""
         return self._recorder()
+
+    @property
+    def command_line(self) -> CommandLine:
+        """What parsers report to."""
+        assert self._command_line is not None  # parsers are only patched where there is one
+        return self._command_line
+
+    def around(self, owner: object, name: str, act: Callable[..., object]) -> None:
+        """Call `act` instead of a function, with the function and its arguments; for parsers.
+
+        It is called also when no task runs, and its errors reach the caller: it must do what the
+        function does. It does nothing if the owner itself does not have the function.
+        """
+        if not callable(vars(owner).get(name)):  # another version of the library
+            return
+        function: Callable[..., Any] = vars(owner)[name]
+
+        @functools.wraps(function)
+        def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (those of the function)
+            return act(function, *args, **kwargs)
+
+        self.replace(owner, name, watched)
 
     def after(
         self,

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import get_ident
 
 from localreg import log, operations
-from localreg.api import ambient
+from localreg.api.tasks import command_line
 from localreg.api.tasks.connected_dict import recordable
 from localreg.errors import InvalidValueError
 from localreg.operations.tasks.parameters import ARGUMENTS, cast_as, is_stored_as
@@ -91,11 +91,21 @@ def _is_library(caller: FrameType) -> bool:
 
 def _parsed(parser: argparse.ArgumentParser, found: Any) -> None:  # noqa: ANN401  (a namespace)
     """Handle the arguments of the command line."""
-    again = ambient.task_to_run_again()
-    if again and not ambient.is_followed(again):  # the script has not called Task.init yet
-        registry = ambient.current().first
-        override(registry, operations.tasks.search.find_task(registry, again), parser, found)
-    ambient.set_parsed(parser, found)
+    again = command_line.run_again()
+    if again is not None:
+        override(*again, parser, found)
+    command_line.record(parser, ARGUMENTS, lambda: values_of(found))
+
+
+def record_before(frame: FrameType | None) -> None:
+    """Record what argparse parsed before the hook was installed, if a caller keeps it.
+
+    Args:
+        frame: of the innermost caller.
+    """
+    found = parsed_before(frame)
+    if found is not None:
+        command_line.record("before", ARGUMENTS, lambda: values_of(found), used=False)
 
 
 def parsed_before(frame: FrameType | None) -> argparse.Namespace | None:

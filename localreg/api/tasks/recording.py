@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from localreg import operations
 from localreg.api import ambient
-from localreg.api.tasks import weights_callbacks
+from localreg.api.tasks import command_line, weights_callbacks
 from localreg.api.tasks.weights_callbacks import CallbackType
 from localreg.errors import InvalidValueError
 from localreg.values.checks import shown
@@ -42,7 +42,7 @@ def start(task: Task, frameworks: object) -> None:
     from localreg.integrations import hook
 
     ambient.set_recorder(task.id, _TaskRecorder(task, check_frameworks(frameworks)))
-    hook.install(ambient.recorder)
+    hook.install(ambient.recorder, command_line)
 
 
 def stop() -> None:
@@ -51,6 +51,23 @@ def stop() -> None:
         from localreg.integrations import hook
 
         hook.uninstall()
+
+
+def watch_parsers() -> None:
+    """Have parsers of command lines report what they parse, before a task starts; see `stop`."""
+    from localreg.api.tasks import argparse_hook
+    from localreg.integrations import hook
+
+    argparse_hook.install()
+    hook.install(ambient.recorder, command_line, parsers_only=True)
+
+
+def forget_parsers() -> None:
+    """Undo `watch_parsers`; if a task runs, when it ends."""
+    from localreg.integrations import hook
+
+    hook.keep_parsers(False)
+    stop()
 
 
 def check_frameworks(given: object) -> Mapping[str, object] | bool:

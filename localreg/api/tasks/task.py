@@ -15,6 +15,7 @@ from localreg.api.reports.reported_methods import ReportedMethods
 from localreg.api.task_handle import TaskHandle
 from localreg.api.tasks import beginning
 from localreg.api.tasks.artifacts import ArtifactMethods
+from localreg.api.tasks.command_line import check_wanted
 from localreg.api.tasks.copied_arguments import ArgumentsMethods
 from localreg.api.tasks.models import ModelMethods
 from localreg.api.tasks.no_ops import NoOpMethods
@@ -23,13 +24,12 @@ from localreg.api.tasks.recording import check_frameworks
 from localreg.api.tasks.search import SearchMethods
 from localreg.api.tasks.sessions import SessionMethods
 from localreg.api.tasks.state import StateMethods
-from localreg.errors import InvalidValueError, LocalregError
+from localreg.errors import InvalidValueError
 from localreg.operations.tasks.parameters import ARGUMENTS, GENERAL, check_parameters
 from localreg.values.checks import check_flag, check_text, is_empty, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
     from typing import Any
 
     from localreg.api.registry import Registry
@@ -144,8 +144,8 @@ class Task(
                 name, if there is one.
             output_uri: where its weights are uploaded: a folder, or an object store
                 (``s3://bucket/…``); None, False and True keep them in the registry.
-            auto_connect_arg_parser: record what argparse parses; when the task is run again,
-                override it by the task's parameters.
+            auto_connect_arg_parser: record what parsers of command lines parse; a dict says it
+                for each argument, ``{"lr": False}`` or ``{"lr": True, "*": False}``.
             auto_connect_frameworks: record what frameworks save, load and log; a dict says it for
                 each, ``{"pytorch": "*.pt", "matplotlib": False}``: a bool, a pattern of file
                 names or a list of them, or a dict of options.
@@ -162,6 +162,7 @@ class Task(
         chain = open_of(registry, make=True)
         destination = operations.weights.uploading.check_output_uri(output_uri)
         frameworks = check_frameworks(auto_connect_frameworks)
+        wanted = check_wanted(auto_connect_arg_parser)
         _log_unused(
             auto_resource_monitoring=auto_resource_monitoring,
             auto_connect_streams=auto_connect_streams,
@@ -184,8 +185,7 @@ class Task(
 
         exit_hooks.install()
         recording.start(task, frameworks)
-        if auto_connect_arg_parser is not False:
-            task._follow_arguments()
+        task._follow_arguments(wanted)
         return task
 
     @classmethod
@@ -316,7 +316,7 @@ class Task(
         import argparse
 
         if isinstance(mutable, argparse.ArgumentParser):
-            self._follow_arguments()
+            self._follow_arguments(True)
             return mutable
         if isinstance(mutable, argparse.Namespace):
             return self._connect_arguments(mutable, _section(name, ARGUMENTS), ignore=ignore)
@@ -334,32 +334,15 @@ class Task(
             )
         return self._connect_object(mutable, _section(name, GENERAL), ignore=ignore)
 
-    def _follow_arguments(self) -> None:
-        """Record what argparse parses from now on, and what it parsed before."""
-        from localreg.api.tasks import argparse_hook
-
-        def listener(parser: ArgumentParser, found: object) -> None:
-            if self._is_run_again():
-                argparse_hook.override(self._registry, self._id, parser, found)
-            record(found)
-
-        def record(found: object) -> None:
-            try:
-                self._record(ARGUMENTS, argparse_hook.values_of(found))
-            except LocalregError as error:  # parsing arguments must not fail for this
-                log.warning("the arguments of task %s were not recorded: %s", self._id, error)
+    def _follow_arguments(self, wanted: bool | Mapping[str, bool]) -> None:
+        """Record what is parsed from now on, and what was parsed before."""
+        from localreg.api.tasks import argparse_hook, command_line
 
         argparse_hook.install()
-        if ambient.is_followed(self._id):
-            return
-        ambient.listen(self._id, listener)
-        before = ambient.parsed()
         # What a worker process parsed first are the arguments of the library that started it.
-        if not before and not ambient.is_worker():
-            found = argparse_hook.parsed_before(sys._getframe(1))
-            before = [] if found is None else [found]
-        for each in before:
-            record(each)
+        if wanted and not ambient.parsed() and not ambient.is_worker():
+            argparse_hook.record_before(sys._getframe(1))
+        command_line.follow(self, wanted)
 
 
 def _section(name: object, usual: str) -> str:
