@@ -32,8 +32,8 @@ def install() -> None:
         return
     from localreg.api.tasks import recording
 
-    sys.meta_path.insert(0, Finder({name: sys.modules.pop(name) for name in loaded()}))
     recording.watch_parsers()
+    sys.meta_path.insert(0, Finder({name: sys.modules.pop(name) for name in loaded()}))
 
 
 def uninstall() -> None:
