@@ -95,6 +95,7 @@ class State:
         silenced: the libraries that a script has stopped from reporting.
         shared: what ``LOCALREG_TASK_RUNNING`` is for each task that this process shares, by its id.
         inherited: what the variable was before this process shared a task.
+        launched: how many tasks this process began as one of a launcher.
     """
 
     def __init__(self) -> None:
@@ -115,6 +116,7 @@ class State:
         self.silenced: set[str] = set()
         self.shared: dict[str, str] = {}
         self.inherited: str | None = None
+        self.launched = 0
 
 
 _state = State()
@@ -618,6 +620,12 @@ def tasks(*, own: bool = False) -> list[tuple[Chain, str]]:
         if each.task_id is not None and (each.thread is here or not own)
     }
     return [(chain, task_id) for (task_id, _), chain in found.items()]
+
+
+def count_launched() -> int:
+    """Return how many tasks this process began before as one of a launcher; count this one."""
+    _state.launched += 1
+    return _state.launched - 1
 
 
 def began_before_fork(task_id: str) -> bool:

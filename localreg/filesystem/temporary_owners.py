@@ -30,6 +30,11 @@ def owner_mark() -> str:
     return f".{_machine()}-{os.getpid()}"
 
 
+def machine_mark() -> str:
+    """Return the mark of this machine, which those of its processes begin with."""
+    return f".{_machine()}"
+
+
 def unfinished(place: Path) -> Path:
     """Return a new path beside `place` for what is written there until it is complete."""
     # Shorter than the name may be, because the id and the mark are added.

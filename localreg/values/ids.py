@@ -41,6 +41,21 @@ def alias_id(project: str, name: str, alias: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:ID_LENGTH]
 
 
+def launch_id(launch: str, number: int) -> str:
+    """Return the id of the task of a launch: the same in each of its processes.
+
+    Args:
+        launch: what no other launch has.
+        number: which of the tasks of this launch.
+
+    >>> launch_id("torchrun", 0)
+    '7ae5f27a7dd9f934e368362ca3215b13'
+    """
+    import hashlib
+
+    return hashlib.sha256(f"{launch} {number}".encode()).hexdigest()[:ID_LENGTH]
+
+
 def now() -> int:
     """Return the time in microseconds since 1970, UTC."""
     return time.time_ns() // 1_000

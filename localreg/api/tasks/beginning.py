@@ -12,6 +12,10 @@ from localreg.registry import Chain
 from localreg.values.checks import check_text, kept_name
 from localreg.values.records import TaskRecord
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.operations.tasks.run_facts import Run
+
 
 def begin(
     chain: Chain,
@@ -48,22 +52,43 @@ def begin(
         if ambient.first_time(remark):
             log.warning("%s", remark)
     if found is None:
-        found = operations.tasks.lifecycle.create_task(
-            chain.first,
-            project=project,
-            name=name,
-            task_type=kind,
-            tags=tags,
-            status="in_progress",
-            run=run,
-        )
-    else:
+        found = _new(chain, project, name, kind, tags, run)
+    elif not _is_run_by_lower_rank(chain, found):
         overridden = ambient.task_to_run_again() is not None
         operations.tasks.lifecycle.start_task(chain.first, found, run, again=overridden)
         if tags:
             operations.tasks.lifecycle.edit_tags(chain.first, found, add=tags)
     ambient.share_task(chain.first, found)
     return found
+
+
+def _new(
+    chain: Chain,
+    project: str | None,
+    name: str | None,
+    kind: str,
+    tags: Sequence[str] | None,
+    run: Run,
+) -> str:
+    """Record a task and return its id; all processes of a launcher such as torchrun get one."""
+    rank, status = operations.tasks.ranks.this_rank(), "in_progress"
+    if rank is None:
+        return operations.tasks.lifecycle.create_task(
+            chain.first,
+            project=project, name=name, task_type=kind, tags=tags, status=status, run=run,
+        )  # fmt: skip
+    new = operations.tasks.lifecycle.check_new(
+        project=project, name=name, task_type=kind, tags=tags, status=status, run=run
+    )
+    return operations.tasks.ranks.join(chain.first, rank, ambient.count_launched(), new, run)
+
+
+def _is_run_by_lower_rank(chain: Chain, task_id: str) -> bool:
+    """Return True if another process of the launcher that started this one has continued a task."""
+    rank = operations.tasks.ranks.this_rank()
+    if rank is None or rank.number == 0 or ambient.task_to_run_again():
+        return False
+    return operations.tasks.lifecycle.settled(chain.first, task_id).status == "in_progress"
 
 
 def _current(chain: Chain, project: object, name: object) -> str | None:

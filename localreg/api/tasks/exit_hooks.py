@@ -12,6 +12,7 @@ import traceback
 from localreg import log, operations
 from localreg.api import ambient
 from localreg.errors import LocalregError
+from localreg.values.records import Owner
 from localreg.values.secrets import masked_text
 
 TYPE_CHECKING = False
@@ -84,7 +85,10 @@ def reason_of(error: BaseException) -> str:
 
 
 def end(chain: Chain, task_id: str, status: str, reason: str | None = None) -> None:
-    """Record that a task ended, if this process runs it; errors are logged."""
+    """Record that a task ended, if this process runs it; errors are logged.
+
+    A child process or rank that failed is named in the log of the task. A rank makes it "failed".
+    """
     try:
         if operations.tasks.lifecycle.runs_here(chain.first, task_id):
             ambient.record_changes(chain.first, task_id)
@@ -92,8 +96,20 @@ def end(chain: Chain, task_id: str, status: str, reason: str | None = None) -> N
             operations.reports.writing.flush(chain.first)
             operations.tasks.lifecycle.end_task(chain.first, task_id, status, reason)
             operations.reports.pages.write_reported(chain, also=task_id)
+        elif status == "failed" and ambient.first_time(f"failure {os.getpid()} {task_id}"):
+            _end_here(chain, task_id, str(reason))
     except LocalregError as error:
         log.warning("the end of task %s was not recorded: %s", task_id, error)
+
+
+def _end_here(chain: Chain, task_id: str, reason: str) -> None:
+    """Record that this process failed, and not the one that runs the task."""
+    owner, level = Owner("task", task_id), 40  # ERROR of logging
+    rank = operations.tasks.ranks.rank_here(chain.first, task_id)
+    name = f"process {os.getpid()}" if rank is None else f"rank {rank}"
+    operations.reports.writing.report_text(chain, owner, f"{name} failed: {reason}", level)
+    if rank is not None:
+        operations.tasks.ranks.fail(chain.first, task_id, rank, reason)
 
 
 def _end_all() -> None:

@@ -314,8 +314,8 @@ class StateMethods(TaskHandle):
     def close(self) -> None:
         """End the task: wait for its uploads, write its pages; it is no longer the current task.
 
-        In a child process that has the task of its parent it only writes what is buffered: the
-        parent ends the task.
+        In a child process that has the task of its parent, and in a rank above 0, it only writes
+        what is buffered: the parent or rank 0 ends the task.
 
         The pages are those of the task and of all models that this process reported to; errors in
         writing them are logged. With ``LOCALREG_AUTO_RENDER=0`` no pages are written here.
@@ -329,7 +329,7 @@ class StateMethods(TaskHandle):
             ambient.record_changes(self._registry, self._id)
             ambient.finish_uploads(self._registry)
             operations.reports.writing.flush(self._registry)
-            if not self._is_of_parent():
+            if not self._runs_elsewhere():
                 operations.tasks.lifecycle.end_task(self._registry, self._id, "completed")
                 operations.reports.pages.write_reported(self._own_chain(), also=self._id)
         except RegistryReplacedError:  # closing it again would not help
@@ -339,10 +339,12 @@ class StateMethods(TaskHandle):
         ambient.drop_task(self._registry, self._id)
         recording.stop()
 
-    def _is_of_parent(self) -> bool:
-        """Return True if the process that started this one runs the task."""
+    def _runs_elsewhere(self) -> bool:
+        """Return True if the parent of this process runs the task, or a lower rank does."""
+        if operations.tasks.lifecycle.runs_here(self._registry, self._id):
+            return False
         shared = ambient.shared_task() == self._id
-        return shared and not operations.tasks.lifecycle.runs_here(self._registry, self._id)
+        return shared or operations.tasks.ranks.rank_here(self._registry, self._id) is not None
 
     def delete(
         self,

@@ -42,9 +42,10 @@ class ClearmlFinder:
         if not all(map(find_spec, cls.NEEDED)):
             return None
         from localreg import clearml_shim
+        from localreg.clearml_shim.finder import Finder
 
         clearml_shim.install()
-        return sys.meta_path[0]
+        return next(each for each in sys.meta_path if isinstance(each, Finder))
 
 
 def _chain(folder):

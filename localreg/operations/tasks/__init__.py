@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from localreg.operations.tasks import inputs as inputs
     from localreg.operations.tasks import lifecycle as lifecycle
     from localreg.operations.tasks import parameters as parameters
+    from localreg.operations.tasks import ranks as ranks
     from localreg.operations.tasks import removal as removal
     from localreg.operations.tasks import rerunning as rerunning
     from localreg.operations.tasks import run_facts as run_facts

@@ -10,7 +10,7 @@ from localreg.values.checks import check_comment, check_name
 from localreg.values.ids import new_id
 from localreg.values.records import project_payload
 
-RUNNING = ("process", "used")  # parts of the place that belong to a run
+RUNNING = ("process", "since", "rank", "ranks", "used")  # parts of the place that belong to a run
 
 
 def clone_task(

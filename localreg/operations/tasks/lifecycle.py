@@ -46,13 +46,35 @@ def create_task(
         status: "created", or "in_progress" for a task that runs now.
         run: how it runs.
     """
+    new = check_new(
+        project=project, name=name, task_type=task_type, tags=tags, comment=comment,
+        parent=parent, status=status, run=run,
+    )  # fmt: skip
+    task_id = new_id()
+    with registry.store.write() as change:
+        add(change, task_id, new, run)
+    return task_id
+
+
+def check_new(
+    *,
+    project: object,
+    name: object,
+    task_type: object,
+    tags: object,
+    comment: object = None,
+    parent: str | None = None,
+    status: str,
+    run: Run | None,
+) -> Json:
+    """Return what is recorded of a new task; its "project" is a name. See `create_task`."""
     kind = "training" if task_type is None else task_type
     if not isinstance(kind, str) or kind not in TASK_TYPES:
         raise InvalidValueError(
             f"task_type must be one of {', '.join(sorted(TASK_TYPES))}; not {shown(kind)}",
             argument="task_type",
         )
-    payload = {
+    return {
         "name": "Untitled task" if name is None else check_name("task_name", name),
         "type": kind,
         "status": status,
@@ -60,15 +82,21 @@ def create_task(
         "parent": parent,
         "tags": list(check_tags("tags", tags)),
         "run": {} if run is None else run.facts,
+        "project": check_project_name(project, "project_name"),
     }
-    project_name = check_project_name(project, "project_name")
-    task_id = new_id()
-    with registry.store.write() as change:
-        found = ensure_project(change, project_name)
-        change.record("task.created", task_id, payload | {"project": project_payload(found)})
-        if run is not None:
-            task_rows.set_place(change.connection, task_id, run.place)
-    return task_id
+
+
+def add(change: Change, task_id: str, new: Json, run: Run | None) -> None:
+    """Record a new task within a transaction.
+
+    Args:
+        new: from `check_new`.
+        run: how it runs.
+    """
+    project = project_payload(ensure_project(change, new["project"]))
+    change.record("task.created", task_id, new | {"project": project})
+    if run is not None:
+        task_rows.set_place(change.connection, task_id, run.place)
 
 
 def start_task(registry: OpenRegistry, task_id: str, run: Run, *, again: bool = False) -> None:
@@ -78,17 +106,22 @@ def start_task(registry: OpenRegistry, task_id: str, run: Run, *, again: bool = 
         again: True if its script is run again, with the values of the task.
     """
     with registry.store.write() as change:
-        found = require_task(change.connection, task_id)
-        _set_state(change, found, "in_progress", None, None)
-        # A run outside of a repository must not keep the commit of the last one.
-        stale = FACTS if run.facts else ()
-        facts = {name: found.run[name] for name in found.run if name not in stale} | run.facts
-        if facts != found.run:
-            change.record("task.run", task_id, {"old": dict(found.run), "new": facts})
-        place = task_rows.place(change.connection, task_id)
-        if not again or found.status != "in_progress":  # else `localreg task run` has begun it
-            place = asked.begun(place, again=again)
-        task_rows.set_place(change.connection, task_id, place | run.place)
+        start(change, task_id, run, again=again)
+
+
+def start(change: Change, task_id: str, run: Run, *, again: bool = False) -> None:
+    """Record within a transaction that this process runs an existing task; see `start_task`."""
+    found = require_task(change.connection, task_id)
+    _set_state(change, found, "in_progress", None, None)
+    # A run outside of a repository must not keep the commit of the last one.
+    stale = FACTS if run.facts else ()
+    facts = {name: found.run[name] for name in found.run if name not in stale} | run.facts
+    if facts != found.run:
+        change.record("task.run", task_id, {"old": dict(found.run), "new": facts})
+    place = task_rows.place(change.connection, task_id)
+    if not again or found.status != "in_progress":  # else `localreg task run` has begun it
+        place = asked.begun(place, again=again)
+    task_rows.set_place(change.connection, task_id, place | run.place)
 
 
 def task(registry: OpenRegistry, task_id: str) -> TaskRecord:
