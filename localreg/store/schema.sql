@@ -274,6 +274,7 @@ CREATE TABLE task (
     status TEXT NOT NULL,
     reason TEXT,
     published INTEGER NOT NULL CHECK (published IN (0, 1)),
+    progress INTEGER CHECK (progress BETWEEN 0 AND 100),
     comment TEXT,
     parent TEXT,
     run TEXT NOT NULL,

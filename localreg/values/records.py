@@ -221,6 +221,7 @@ class TaskRecord(Frozen, kw_only=True):
     """A task: one run of a training script, or a part of one.
 
     Attributes:
+        progress: a percentage that the script reported, None without one.
         run: how it runs: commit, packages and so on; nothing that only one machine can use.
         created, ended, updated: times in microseconds, as the clock said then.
         stamp: it orders the tasks by their last change.
@@ -233,6 +234,7 @@ class TaskRecord(Frozen, kw_only=True):
     status: str = "created"
     reason: str | None = None
     published: bool = False
+    progress: int | None = None
     comment: str | None = None
     parent: str | None = None
     run: Mapping[str, Any]

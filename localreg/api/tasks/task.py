@@ -20,10 +20,12 @@ from localreg.api.tasks.copied_arguments import ArgumentsMethods
 from localreg.api.tasks.models import ModelMethods
 from localreg.api.tasks.no_ops import NoOpMethods
 from localreg.api.tasks.parameters import ParameterMethods
+from localreg.api.tasks.progress import ProgressMethods
 from localreg.api.tasks.recording import check_frameworks
 from localreg.api.tasks.search import SearchMethods
 from localreg.api.tasks.sessions import SessionMethods
 from localreg.api.tasks.state import StateMethods
+from localreg.api.tasks.system_tags import SystemTagMethods
 from localreg.errors import InvalidValueError
 from localreg.operations.tasks.parameters import ARGUMENTS, GENERAL, check_parameters
 from localreg.values.checks import check_flag, check_text, is_empty, shown
@@ -60,6 +62,8 @@ class Task(
     ArtifactMethods,
     SessionMethods,
     ArgumentsMethods,
+    ProgressMethods,
+    SystemTagMethods,
     NoOpMethods,
     ReportMethods,
     ReportedMethods,

@@ -187,6 +187,8 @@ def _task_json(registry: OpenRegistry, task_id: str, *, show_secrets: bool = Fal
         "comment": text(task.comment),
         "parent": task.parent,
         "tags": found.tags,
+        "system_tags": found.system_tags,
+        "progress": task.progress,
         "configurations": found.configurations,
         "artifacts": found.artifacts,
         "parameters": {
@@ -216,7 +218,9 @@ def _facts(chain: Chain, task: Json) -> list[tuple[str, str]]:
         ("type", task["type"]),
         ("status", task["status"]),
         ("reason", task["reason"] or ""),
+        ("progress", "" if task["progress"] is None else f"{task['progress']} %"),
         ("tags", " ".join(task["tags"])),
+        ("system tags", " ".join(task["system_tags"])),
         ("comment", task["comment"] or ""),
         ("parent", id_text(chain, task["parent"]) if task["parent"] else ""),
         ("input models", _models(chain, task["inputs"])),

@@ -248,7 +248,7 @@ def _tag(undoing: _Undoing) -> _Inverse:
     owner, tag = change.kind.partition(".")[0], str(change.field)
     system = bool(payload.get("system"))
     live = addition_rows.additions(undoing.connection, owner, change.subject, tag, system=system)
-    more: Json = {"system": system} if owner == "model" else {}
+    more: Json = {"system": system}
     if payload["new"]:
         if undoing.event.event_id not in live:
             raise undoing.refused("the tag was dropped since")

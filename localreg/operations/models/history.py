@@ -359,6 +359,15 @@ def _changed(change: StateChange) -> str:
     return f"{change.field}: {_value(old)} → {_value(new)}"
 
 
+def _task_tag(change: StateChange) -> str:
+    new, tag = change.payload["new"], change.field
+    if change.payload["system"]:
+        if tag == "archived":
+            return "archived" if new else "unarchived"
+        return f"system tag {tag} {'added' if new else 'dropped'}"
+    return f"{'tagged' if new else 'untagged'} {tag}"
+
+
 def _weights_added(change: StateChange) -> str:
     new, iteration = change.payload["new"], change.payload["iteration"]
     at = "" if iteration is None else f" at iteration {iteration}"
@@ -451,9 +460,7 @@ _TEXTS: dict[str, Callable[[StateChange], str]] = {
     "task.moved": lambda change: (
         f"moved to project {(change.payload['new'] or {'name': 'none'})['name']}"
     ),
-    "task.tag": lambda change: (
-        f"{'tagged' if change.payload['new'] else 'untagged'} {change.field}"
-    ),
+    "task.tag": _task_tag,
     "task.run": lambda _: "run recorded",
     "task.parameter": _task_parameter,
     "task.configuration": lambda change: (

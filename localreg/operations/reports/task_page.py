@@ -39,7 +39,9 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
             status="published" if record.published else record.status,
             tags=tuple(task_rows.tags(connection, task_id)),
             comment=masked_text(record.comment or "") or None,
-            facts=tuple(_facts(chain, record, site)),
+            facts=tuple(
+                _facts(chain, record, task_rows.tags(connection, task_id, system=True), site)
+            ),
             inputs=tuple(_models(chain, registry, task_id, "input", site)),
             outputs=tuple(_models(chain, registry, task_id, "output", site)),
             config=masked_config(config),
@@ -77,8 +79,12 @@ def _not_in_effect(registry: OpenRegistry, task_id: str) -> list[Change]:
     return [each for each in map(history_line, history(registry, task_id)) if each.outcome]
 
 
-def _facts(chain: Chain, record: TaskRecord, site: Site) -> Iterator[Fact]:
+def _facts(chain: Chain, record: TaskRecord, system_tags: list[str], site: Site) -> Iterator[Fact]:
     yield Fact("type", record.type)
+    if system_tags:
+        yield Fact("system tags", ", ".join(system_tags))
+    if record.progress is not None:
+        yield Fact("progress", f"{record.progress} %")
     if record.reason:
         yield Fact("reason", masked_text(record.reason))
     if record.parent:

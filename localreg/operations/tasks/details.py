@@ -22,6 +22,7 @@ class TaskDetails(Frozen):
     record: TaskRecord
     place: Json
     tags: list[str]
+    system_tags: list[str]
     parameters: dict[str, str]
     inputs: dict[str, str]
     outputs: dict[str, str]
@@ -38,6 +39,7 @@ def task_details(registry: OpenRegistry, task_id: str) -> TaskDetails:
             record=record,
             place=task_rows.place(connection, task_id),
             tags=task_rows.tags(connection, task_id),
+            system_tags=task_rows.tags(connection, task_id, system=True),
             parameters={f"{section}/{name}": value for section, name, value, _ in values},
             inputs=task_rows.models(connection, task_id, "input"),
             outputs=task_rows.models(connection, task_id, "output"),

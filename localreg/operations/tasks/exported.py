@@ -39,6 +39,7 @@ def export_task(registry: OpenRegistry, task_id: str) -> Json:
         configurations = task_rows.configurations(connection, task_id)
         models = {role: task_rows.models(connection, task_id, role) for role in ("input", "output")}
         tags = task_rows.tags(connection, task_id)
+        system_tags = task_rows.tags(connection, task_id, system=True)
         place = task_rows.place(connection, task_id)
     return {
         "id": found.id,
@@ -54,7 +55,7 @@ def export_task(registry: OpenRegistry, task_id: str) -> Json:
         "completed": written_time(found.ended),
         "last_update": written_time(found.updated),
         "tags": tags,
-        "system_tags": [],
+        "system_tags": system_tags,
         "script": _script(dict(found.run), place),
         "hyperparams": written_parameters(parameters),
         "configuration": {
@@ -70,7 +71,7 @@ def export_task(registry: OpenRegistry, task_id: str) -> Json:
             role: [{"name": name, "model": model} for name, model in held.items()]
             for role, held in models.items()
         },
-        "runtime": {},
+        "runtime": {} if found.progress is None else {"progress": str(found.progress)},
         "container": {},
         "session_api_version": _API_VERSION,
     }

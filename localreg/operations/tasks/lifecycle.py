@@ -22,6 +22,7 @@ from localreg.values.ids import new_id
 from localreg.values.records import TASK_TYPES, Json, TaskRecord, project_payload
 from localreg.values.tags import check_tags
 
+ARCHIVED = "archived"  # the system tag of archived tasks
 DIED = "its process died without reporting an end"
 
 
@@ -156,7 +157,7 @@ def running(registry: OpenRegistry, task_id: str) -> TaskRecord | None:
 
 
 def set_task(registry: OpenRegistry, task_id: str, column: str, new: object) -> None:
-    """Set one column of a task: comment, name, parent or published."""
+    """Set one column of a task: comment, name, parent, progress, published or type."""
     with registry.store.write() as change:
         old = getattr(require_task(change.connection, task_id), column)
         if old != new:
@@ -299,16 +300,48 @@ def edit_tags(
 
 
 def put_tags(
-    change: Change, task_id: str, added: set[str], dropped: set[str], *, only: bool
+    change: Change,
+    task_id: str,
+    added: set[str],
+    dropped: set[str],
+    *,
+    only: bool,
+    system: bool = False,
 ) -> None:
-    """Add tags to a task and remove others, within a transaction; see `edit_tags`."""
-    there = set(task_rows.tags(change.connection, task_id))
+    """Add tags to a task and remove others, within a transaction; see `edit_tags`.
+
+    Args:
+        system: True for system tags.
+    """
+    there = set(task_rows.tags(change.connection, task_id, system=system))
     gone = (there if only else there & dropped) - added
     for tag, new in [*((tag, True) for tag in sorted(added - there)),
                      *((tag, False) for tag in sorted(gone))]:  # fmt: skip
-        payload: Json = {"old": not new, "new": new}
+        payload: Json = {"old": not new, "new": new, "system": system}
         if not new:
             payload["adds"] = addition_rows.additions(
-                change.connection, "task", task_id, tag, system=False
+                change.connection, "task", task_id, tag, system=system
             )
         change.record("task.tag", task_id, payload, field=tag)
+
+
+def system_tags(registry: OpenRegistry, task_id: str) -> list[str]:
+    """Return a task's system tags, sorted."""
+    with registry.store.read() as connection:
+        require_task(connection, task_id)
+        return task_rows.tags(connection, task_id, system=True)
+
+
+def edit_system_tags(
+    registry: OpenRegistry,
+    task_id: str,
+    *,
+    add: object = (),
+    drop: object = (),
+    only: bool = False,
+) -> None:
+    """Add system tags to a task and remove others; see `edit_tags`."""
+    added, dropped = (set(check_tags("system_tags", each)) for each in (add, drop))
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        put_tags(change, task_id, added, dropped, only=only, system=True)

@@ -224,7 +224,7 @@ _SHAPES: dict[str, Shape] = {
         "role": ("input or output", _STR, ("input", "output").__contains__), "new": or_null(ID),
     },
     "task.moved": _WAS | {"new": _PROJECT},
-    "task.tag": {"new": _FLAG},
+    "task.tag": {"new": _FLAG, "system": _FLAG},
     "task.run": _WAS | {"new": _ANY_OBJECT},
     "task.parameter": _WAS | {"section": _SHORT, "new": or_null(_PAIR)},
     "task.configuration": _WAS | {
@@ -238,6 +238,7 @@ _COLUMNS: dict[str, Rule] = {
     "model package": _FLAG, "model task": or_null(ID), "model parent": or_null(ID),
     "task name": _SHORT, "task comment": or_null(TEXT), "task published": _FLAG,
     "task parent": or_null(ID), "task type": _SHORT,
+    "task progress": or_null(("a whole number from 0 to 100", _INT, range(101).__contains__)),
 }  # fmt: skip
 _FIELD = frozenset(
     {"model.tag", "model.metadata", "alias.set", "task.model", "task.tag", "task.parameter",

@@ -11,19 +11,19 @@ from localreg.values.records import StateChange, WeightsRecord
 
 Connection = sqlite3.Connection
 
-TASK_COLUMNS = frozenset({"name", "comment", "published", "parent", "type"})
+TASK_COLUMNS = frozenset({"name", "comment", "published", "parent", "type", "progress"})
 
 
 def created(connection: Connection, event: StateChange) -> None:
     """Insert a task; if it has a row, that one keeps its key."""
     task = event.payload
     columns = (
-        "project, name, type, status, reason, published, comment, parent, run, created, ended, "
-        "updated, stamp"
+        "project, name, type, status, reason, published, progress, comment, parent, run, created, "
+        "ended, updated, stamp"
     )
     values = (
         project_pk(connection, task["project"], event.at), task["name"], task["type"],
-        task["status"], None, False, task["comment"], task["parent"],
+        task["status"], None, False, None, task["comment"], task["parent"],
         json.dumps(task.get("run") or {}, ensure_ascii=False, sort_keys=True),
         event.at, None, event.at, event.stamp,
     )  # fmt: skip
@@ -102,7 +102,7 @@ def moved(connection: Connection, event: StateChange) -> None:
 
 def tagged(connection: Connection, event: StateChange) -> None:
     """Add a tag, or drop its additions that the event saw."""
-    tag = tag_pk(connection, str(event.field), False)
+    tag = tag_pk(connection, str(event.field), bool(event.payload["system"]))
     if event.payload["new"]:
         addition_rows.add(connection, "task", event.subject, tag, event.event_id)
     else:

@@ -98,9 +98,9 @@ RULES: dict[str, dict[str, Rule]] = {
     "metadata": {"model": WHOLE, "key": TEXT, "value": TEXT, "type": TEXT},
     "task": {
         "pk": WHOLE, "id": ID, "project": WHOLE, "name": TEXT, "type": TEXT, "status": TEXT,
-        "reason": or_null(TEXT), "published": FLAG, "comment": or_null(TEXT),
-        "parent": or_null(TEXT), "run": JSON, "created": TIME, "ended": or_null(TIME),
-        "updated": TIME, "stamp": COUNT,
+        "reason": or_null(TEXT), "published": FLAG, "progress": or_null(COUNT),
+        "comment": or_null(TEXT), "parent": or_null(TEXT), "run": JSON, "created": TIME,
+        "ended": or_null(TIME), "updated": TIME, "stamp": COUNT,
     },
     "task_design": {"task": WHOLE, "config": TEXT, "labels": LABELS},
     "task_model": {"task": WHOLE, "role": TEXT, "name": TEXT, "model": ID, "stamp": COUNT},

@@ -104,7 +104,8 @@ def task_tags(connection: Connection) -> Iterable[tuple[int, str]]:
     """Return (key of the task, name) of each tag, ordered by name."""
     return _NAMES.sound(
         connection,
-        "SELECT x.task, t.name FROM tag t JOIN task_tag x ON x.tag = t.pk ORDER BY t.name",
+        "SELECT x.task, t.name FROM tag t JOIN task_tag x ON x.tag = t.pk "
+        "WHERE t.system = 0 ORDER BY t.name",
     )
 
 

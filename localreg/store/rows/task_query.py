@@ -84,7 +84,8 @@ def statement(connection: Connection, query: TaskQuery) -> tuple[str, list[objec
                 tag_keys(connection, query.tags),
                 parameters,
                 tagged="t.pk IN (SELECT task FROM task_tag WHERE tag = ?)",
-                untagged="NOT EXISTS (SELECT 1 FROM task_tag x WHERE x.task = t.pk)",
+                untagged="NOT EXISTS (SELECT 1 FROM task_tag x JOIN tag g ON g.pk = x.tag "
+                "WHERE x.task = t.pk AND g.system = 0)",
             )
         )
     condition = f"WHERE {' AND '.join(where)} " if where else ""

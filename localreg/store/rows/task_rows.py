@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 Connection = sqlite3.Connection
 
 _SELECT = (
-    "SELECT t.id, t.name, p.id, p.name, t.type, t.status, t.reason, t.published, t.comment, "
-    "t.parent, t.run, t.created, t.ended, t.updated, t.stamp "
+    "SELECT t.id, t.name, p.id, p.name, t.type, t.status, t.reason, t.published, t.progress, "
+    "t.comment, t.parent, t.run, t.created, t.ended, t.updated, t.stamp "
     "FROM task t JOIN project p ON p.pk = t.project"
 )
 
 
 _TASKS = Columns(
     "task", id=ID, name=TEXT, project_id=ID_OR_EMPTY, project=TEXT, type=TEXT, status=TEXT,
-    reason=or_null(TEXT), published=FLAG, comment=or_null(TEXT), parent=or_null(TEXT), run=TEXT,
-    created=TIME, ended=or_null(TIME), updated=TIME, stamp=COUNT,
+    reason=or_null(TEXT), published=FLAG, progress=or_null(COUNT), comment=or_null(TEXT),
+    parent=or_null(TEXT), run=TEXT, created=TIME, ended=or_null(TIME), updated=TIME, stamp=COUNT,
 )  # fmt: skip
 _DESIGN = Columns("task_design", config=TEXT, labels=TEXT)
 _MODELS = Columns("task_model", name=TEXT, model=ID)
@@ -70,8 +70,8 @@ def present(connection: Connection, task_ids: Sequence[str]) -> set[str]:
 
 
 def _task_record(row: Sequence[Any]) -> TaskRecord:
-    (id_, name, project_id, project_name, type_, status, reason, published, comment, parent, run,
-     created, ended, updated, stamp) = row  # fmt: skip
+    (id_, name, project_id, project_name, type_, status, reason, published, progress, comment,
+     parent, run, created, ended, updated, stamp) = row  # fmt: skip
     return TaskRecord(
         id=id_,
         name=name,
@@ -80,6 +80,7 @@ def _task_record(row: Sequence[Any]) -> TaskRecord:
         status=status,
         reason=reason,
         published=bool(published),
+        progress=progress,
         comment=comment,
         parent=parent,
         run=object_of(run, "task", id_, "run"),
@@ -90,13 +91,13 @@ def _task_record(row: Sequence[Any]) -> TaskRecord:
     )
 
 
-def tags(connection: Connection, task_id: str) -> list[str]:
-    """Return a task's tags, sorted."""
+def tags(connection: Connection, task_id: str, *, system: bool = False) -> list[str]:
+    """Return a task's tags, or its system tags, sorted."""
     sql = (
         "SELECT g.name FROM task t JOIN task_tag x ON x.task = t.pk JOIN tag g ON g.pk = x.tag "
-        "WHERE t.id = ?"
+        "WHERE t.id = ? AND g.system = ?"
     )
-    return sorted(texts(connection, "tag", "name", sql, (task_id,)))
+    return sorted(texts(connection, "tag", "name", sql, (task_id, system)))
 
 
 def design(connection: Connection, task_id: str) -> tuple[str, dict[str, int]]:
