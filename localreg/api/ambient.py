@@ -123,6 +123,7 @@ _state = State()
 # Of this program, made when it is first needed: another one in the same process (os.exec) differs.
 _program = ""
 # What began in this context, the oldest first; it may have ended since.
+_reported: ContextVar[bool] = ContextVar("localreg_reported", default=False)
 _mine: ContextVar[tuple[_Begun, ...]] = ContextVar("localreg", default=())
 
 
@@ -556,6 +557,21 @@ def silence(library: str, *, silent: bool = True) -> None:
 def is_silenced(library: str) -> bool:
     """Return True if the script stopped a library from reporting."""
     return library in _state.silenced
+
+
+class reported:  # noqa: N801  (used as a function; contextlib would slow every import down)
+    """Print in this block what is reported already: what is printed is not recorded again."""
+
+    def __enter__(self) -> None:
+        self._token = _reported.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        _reported.reset(self._token)
+
+
+def is_reported() -> bool:
+    """Return True inside of `reported`."""
+    return _reported.get()
 
 
 def has_recorders() -> bool:

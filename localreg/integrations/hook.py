@@ -28,8 +28,8 @@ def install(
     *,
     parsers_only: bool = False,
     libraries: Mapping[str, Sequence[str]] = LIBRARIES,
-) -> None:
-    """Patch the libraries that are imported already, and those that will be.
+) -> Hook:
+    """Patch the libraries that are imported already, and those that will be; return the hook.
 
     Args:
         recorder: returns that of the current task, or None when no task runs here.
@@ -44,6 +44,7 @@ def install(
     if parsers_only:
         found.parsers_first = True
     found.extend(PARSERS if parsers_only else None)
+    return found
 
 
 def uninstall() -> None:

@@ -112,22 +112,19 @@ class Patches:
 
         @functools.wraps(function)
         def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (those of the function)
-            recorder = None if self._is_inside(kind) else self._current(label)
+            inside = self._inside.__dict__
+            recorder = None if kind and inside.get(kind) else self._current(label)
             if recorder is None:
                 return function(*args, **kwargs)
             if before is not None:
                 self.quietly(label, before, recorder, *args, **kwargs)
-            self._enter(kind)
+            inside[kind] = True
             try:
                 result = function(*args, **kwargs)
-            finally:
-                self._leave(kind)
-            if after is not None:
-                self._enter(kind)
-                try:
+                if after is not None:
                     self.quietly(label, after, recorder, result, *args, **kwargs)
-                finally:
-                    self._leave(kind)
+            finally:
+                inside[kind] = False
             return result
 
         wrapper: object = watched
@@ -177,17 +174,6 @@ class Patches:
         except Exception as error:  # noqa: BLE001  (as in `quietly`)
             self._warn(label, error)
             return None
-
-    def _is_inside(self, kind: str) -> bool:
-        return bool(kind) and getattr(self._inside, kind, 0) > 0
-
-    def _enter(self, kind: str) -> None:
-        if kind:
-            setattr(self._inside, kind, getattr(self._inside, kind, 0) + 1)
-
-    def _leave(self, kind: str) -> None:
-        if kind:
-            setattr(self._inside, kind, getattr(self._inside, kind) - 1)
 
 
 def _static(owner: object, name: str) -> object:

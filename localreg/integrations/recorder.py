@@ -99,8 +99,13 @@ class Recorder(Protocol):
     def table(self, title: str, series: str, iteration: int, rows: object) -> None:
         """Report a table: a DataFrame, or a list of rows whose first is the header."""
 
-    def console(self, text: str, level: int) -> None:
-        """Add lines to the log of the task, as they were printed."""
+    def console(self, stream: str, text: str, level: int) -> None:
+        """Add what was printed to the log of the task; a line may come in pieces.
+
+        Args:
+            stream: "stdout", "stderr" or "logging".
+            level: as in `logging`.
+        """
 
     def parameters(
         self, section: str, values: Mapping[str, object], *, keep: Sequence[str] = ()

@@ -3,6 +3,12 @@
 Each is read where it is used, when it is used, so a program may set one at any time before.
 """
 
+from __future__ import annotations
+
+import os
+
+from localreg.errors import InvalidValueError
+
 # The directory of the registry, where a program names none.
 HOME = "LOCALREG_HOME"
 # Directories of upstream registries, separated like the entries of PATH.
@@ -13,6 +19,9 @@ DURABILITY = "LOCALREG_DURABILITY"
 VERIFY = "LOCALREG_VERIFY"
 # "0": write no pages when a task or a process ends.
 AUTO_RENDER = "LOCALREG_AUTO_RENDER"
+
+# Characters of what a task prints that its log keeps: 10 million by default.
+LOG_LIMIT = "LOCALREG_LOG_LIMIT"
 
 # Seconds that a server may be silent, or slower than 1 KiB/s; 60 by default.
 HTTP_TIMEOUT = "LOCALREG_HTTP_TIMEOUT"
@@ -30,3 +39,23 @@ TASK_ID = "LOCALREG_TASK_ID"
 TASK_RUNNING = "LOCALREG_TASK_RUNNING"
 # Set by localreg.run for its script and the processes that this starts: what it runs.
 RUN = "LOCALREG_RUN"
+
+
+def whole_number(variable: str, usual: int) -> int:
+    """Return the whole number above 0 that a variable sets.
+
+    Args:
+        variable: its name.
+        usual: the number if it is not set.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
+    text = os.environ.get(variable, "")
+    if not text:
+        return usual
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) > 0):
+        raise InvalidValueError(
+            f"{variable} must be a whole number above 0, not {text!r:.40}", argument=variable
+        )
+    return int(text)

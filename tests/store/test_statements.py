@@ -32,6 +32,7 @@ from localreg.store.rows import (
     event_rows,
     forgotten_rows,
     keys,
+    log_limit,
     logged_rows,
     model_query,
     model_rows,
@@ -120,6 +121,8 @@ def join_reports(connection):
 
 
 CALLS = {
+    "log_limit:size": lambda c: log_limit.size(c, "task", 1),
+    "log_limit:cut": lambda c: log_limit.cut(c, "task", 1, 10),
     "blob_rows:alone_here": blob_rows.alone_here,
     "blob_rows:is_alone_here": lambda c: blob_rows.is_alone_here(c, DIGEST),
     "blob_rows:used_by_others": lambda c: blob_rows.used_by_others(c, DIGEST, [ID]),

@@ -11,6 +11,7 @@ import traceback
 
 from localreg import log, operations
 from localreg.api import ambient
+from localreg.api.tasks import recording
 from localreg.errors import LocalregError
 from localreg.values.records import Owner
 from localreg.values.secrets import masked_text
@@ -35,9 +36,11 @@ def install() -> None:
     def excepthook(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
-        for chain, task_id in ambient.tasks():
-            end(chain, task_id, "failed", reason_of(error))
-        original(kind, error, trace)
+        try:
+            original(kind, error, trace)  # first: what it prints is in the log of the task
+        finally:
+            for chain, task_id in ambient.tasks():
+                end(chain, task_id, "failed", reason_of(error))
 
     excepthook.localreg_original = original  # type: ignore[attr-defined]  # marks the hook
     sys.excepthook = excepthook
@@ -92,6 +95,7 @@ def end(chain: Chain, task_id: str, status: str, reason: str | None = None) -> N
     try:
         if operations.tasks.lifecycle.runs_here(chain.first, task_id):
             ambient.record_changes(chain.first, task_id)
+            recording.finish(task_id)
             ambient.finish_uploads(chain.first)
             operations.reports.writing.flush(chain.first)
             operations.tasks.lifecycle.end_task(chain.first, task_id, status, reason)

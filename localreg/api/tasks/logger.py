@@ -131,7 +131,8 @@ class Logger(ReportMethods, ReportedMethods):
         chain, owner = self._reports_to()
         operations.reports.writing.report_text(chain, owner, msg, level)
         if check_flag("print_console", print_console):
-            print(msg)  # noqa: T201  (as asked for)
+            with ambient.reported():
+                print(msg)  # noqa: T201  (as asked for)
 
     def report_plotly(
         self, title: str, series: str, figure: object, iteration: int | None = None

@@ -7,6 +7,7 @@ of the process.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from itertools import pairwise
@@ -16,6 +17,7 @@ from localreg.api import ambient
 from localreg.api.tasks import command_line, weights_callbacks
 from localreg.api.tasks.weights_callbacks import CallbackType
 from localreg.errors import InvalidValueError
+from localreg.integrations.console import Lines
 from localreg.values.checks import shown
 
 TYPE_CHECKING = False
@@ -29,20 +31,27 @@ if TYPE_CHECKING:
     Kept = TypeVar("Kept")
 
 
-def start(task: Task, frameworks: object) -> None:
-    """Have the libraries that the script imports report to a task.
+def start(
+    task: Task, frameworks: Mapping[str, object] | bool, streams: frozenset[str], log_limit: int
+) -> None:
+    """Have the libraries that the script imports, and what it prints, reported to a task.
 
     Args:
         task: it has just begun.
-        frameworks: `auto_connect_frameworks` of `Task.init`.
-
-    Raises:
-        InvalidValueError: `frameworks` is neither a bool nor a dict.
+        frameworks, streams: as `check_frameworks` and `check_streams` return them.
+        log_limit: characters of what is printed.
     """
-    from localreg.integrations import hook
+    from localreg.integrations import console, hook
 
-    ambient.set_recorder(task.id, _TaskRecorder(task, check_frameworks(frameworks)))
-    hook.install(ambient.recorder, command_line)
+    ambient.set_recorder(task.id, _TaskRecorder(task, frameworks, streams, log_limit))
+    console.connect(hook.install(ambient.recorder, command_line).patches, streams)
+
+
+def finish(task_id: str) -> None:
+    """Report what waits, such as the line that a script has not ended; the task is about to end."""
+    recorder = ambient.recorder_of(task_id)
+    if isinstance(recorder, _TaskRecorder):
+        recorder.finish()
 
 
 def stop() -> None:
@@ -91,20 +100,47 @@ def check_frameworks(given: object) -> Mapping[str, object] | bool:
     return dict(given) or False
 
 
+def check_streams(given: object) -> frozenset[str]:
+    """Return which streams are recorded, of a checked `auto_connect_streams`.
+
+    A stream that a dict does not name is recorded; an empty dict is False, as in ClearML.
+    """
+    names = ("stdout", "stderr", "logging")
+    if isinstance(given, bool):
+        return frozenset(names if given else ())
+    if not isinstance(given, Mapping) or not set(given) <= set(names):
+        raise InvalidValueError(
+            "auto_connect_streams must be a bool, or a dict of bools with the keys "
+            f"{', '.join(names)}, not {shown(given)}",
+            argument="auto_connect_streams",
+        )
+    return frozenset(each for each in names if given and given.get(each, True))
+
+
 class _TaskRecorder:
     """Records on one task what integrations report: see `localreg.integrations.recorder`.
 
     Args:
         task: the task.
-        frameworks: checked by `check_frameworks`.
+        frameworks, streams: as `check_frameworks` and `check_streams` return them.
+        log_limit: characters of what is printed.
     """
 
-    def __init__(self, task: Task, frameworks: Mapping[str, object] | bool) -> None:
+    def __init__(
+        self,
+        task: Task,
+        frameworks: Mapping[str, object] | bool,
+        streams: frozenset[str],
+        log_limit: int,
+    ) -> None:
         self._task = task
         self._frameworks = frameworks
         self._saved: dict[str, OutputModel] = {}  # by `local_model_id`, a path
         self._reports_to = task._reports_to()  # scalars come by the hundred thousand
         self._kept: dict[type, object] = {}
+        self._streams = streams
+        self._log_limit = log_limit
+        self._lines: dict[int, Lines] = {}  # what is printed, by its level
 
     def _logger(self) -> Logger:
         return self._task.get_logger()
@@ -238,8 +274,23 @@ class _TaskRecorder:
     def table(self, title: str, series: str, iteration: int, rows: object) -> None:
         self._logger().report_table(title, series, iteration, table_plot=rows)
 
-    def console(self, text: str, level: int) -> None:
-        self._logger().report_text(text, level, print_console=False)
+    def console(self, stream: str, text: str, level: int) -> None:
+        if stream not in self._streams or ambient.is_reported():
+            return
+        lines = self._lines.get(level)
+        if lines is None:
+            lines = self._lines[level] = Lines()
+        self._print(lines.add(text, time.monotonic()), level)
+
+    def _print(self, lines: Sequence[str], level: int) -> None:
+        if lines:
+            operations.reports.writing.report_printed(
+                *self._reports_to, lines, level, self._log_limit
+            )
+
+    def finish(self) -> None:
+        for level, lines in self._lines.items():
+            self._print(lines.rest(), level)
 
     def parameters(
         self, section: str, values: Mapping[str, object], *, keep: Sequence[str] = ()

@@ -327,6 +327,7 @@ class StateMethods(TaskHandle):
 
         try:
             ambient.record_changes(self._registry, self._id)
+            recording.finish(self._id)
             ambient.finish_uploads(self._registry)
             operations.reports.writing.flush(self._registry)
             if not self._runs_elsewhere():

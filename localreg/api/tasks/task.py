@@ -21,13 +21,14 @@ from localreg.api.tasks.models import ModelMethods
 from localreg.api.tasks.no_ops import NoOpMethods
 from localreg.api.tasks.parameters import ParameterMethods
 from localreg.api.tasks.progress import ProgressMethods
-from localreg.api.tasks.recording import check_frameworks
+from localreg.api.tasks.recording import check_frameworks, check_streams
 from localreg.api.tasks.search import SearchMethods
 from localreg.api.tasks.sessions import SessionMethods
 from localreg.api.tasks.state import StateMethods
 from localreg.api.tasks.system_tags import SystemTagMethods
 from localreg.errors import InvalidValueError
 from localreg.operations.tasks.parameters import ARGUMENTS, GENERAL, check_parameters
+from localreg.values import settings
 from localreg.values.checks import check_flag, check_text, is_empty, shown
 
 TYPE_CHECKING = False
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
     from localreg.api.registry import Registry
     from localreg.api.tasks.logger import Logger
+
+
+LOG_LIMIT = 10_000_000  # characters
 
 
 class TaskTypes:
@@ -153,7 +157,10 @@ class Task(
             auto_connect_frameworks: record what frameworks save, load and log; a dict says it for
                 each, ``{"pytorch": "*.pt", "matplotlib": False}``: a bool, a pattern of file
                 names or a list of them, or a dict of options.
-            auto_resource_monitoring, auto_connect_streams, deferred_init: ignored.
+            auto_connect_streams: record what is printed, line by line, in the log of the task;
+                ``{"stdout": False}`` without one of stdout, stderr and logging. Only the first and
+                the last lines of a long log are kept (``LOCALREG_LOG_LIMIT``).
+            auto_resource_monitoring, deferred_init: ignored.
             registry: where to record it; the current registry when None.
 
         Raises:
@@ -167,9 +174,10 @@ class Task(
         destination = operations.weights.uploading.check_output_uri(output_uri)
         frameworks = check_frameworks(auto_connect_frameworks)
         wanted = check_wanted(auto_connect_arg_parser)
+        streams = check_streams(auto_connect_streams)
+        log_limit = settings.whole_number(settings.LOG_LIMIT, LOG_LIMIT)
         _log_unused(
             auto_resource_monitoring=auto_resource_monitoring,
-            auto_connect_streams=auto_connect_streams,
             deferred_init=deferred_init,
         )
         begun = beginning.begin(
@@ -188,7 +196,7 @@ class Task(
         from localreg.api.tasks import exit_hooks, recording
 
         exit_hooks.install()
-        recording.start(task, frameworks)
+        recording.start(task, frameworks, streams, log_limit)
         task._follow_arguments(wanted)
         return task
 

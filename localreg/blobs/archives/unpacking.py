@@ -16,7 +16,7 @@ import stat
 from pathlib import Path
 
 from localreg.blobs.archives.members import Member, broken, members, refused
-from localreg.errors import ArchiveError, InvalidValueError
+from localreg.errors import ArchiveError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.portable_files import (
     NOT_EMPTY,
@@ -56,21 +56,10 @@ def limits_from_environment() -> Limits:
     """
     usual = Limits()
     return Limits(
-        bytes=_number(settings.UNPACK_BYTES, usual.bytes),
-        members=_number(settings.UNPACK_MEMBERS, usual.members),
-        ratio=_number(settings.UNPACK_RATIO, usual.ratio),
+        bytes=settings.whole_number(settings.UNPACK_BYTES, usual.bytes),
+        members=settings.whole_number(settings.UNPACK_MEMBERS, usual.members),
+        ratio=settings.whole_number(settings.UNPACK_RATIO, usual.ratio),
     )
-
-
-def _number(variable: str, usual: int) -> int:
-    text = os.environ.get(variable, "")
-    if not text:
-        return usual
-    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) > 0):
-        raise InvalidValueError(
-            f"{variable} must be a whole number above 0, not {text!r:.40}", argument=variable
-        )
-    return int(text)
 
 
 def is_archive(filename: str) -> bool:

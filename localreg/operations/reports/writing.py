@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import time
+from collections.abc import Sequence
 
 from localreg.errors import InvalidValueError
 from localreg.operations.reports.reading import owner_key
@@ -118,6 +119,23 @@ def report_text(chain: Chain, owner: Owner, text: object, level: object) -> None
     require_owner(chain.first, owner)
     _remember_page(chain, owner)
     chain.first.store.buffer.write_line(owner, Message(now(), number, line))
+
+
+def report_printed(
+    chain: Chain, owner: Owner, lines: Sequence[str], level: int, limit: int
+) -> None:
+    """Report lines that a script printed; they are in its log within a fifth of a second.
+
+    It takes no lock: a signal handler may print in the middle of a report. The page of the task is
+    written when the task ends.
+
+    Args:
+        lines: without control characters.
+        limit: characters of the log; the middle of a longer one is cut.
+    """
+    buffer = chain.first.store.buffer
+    for line in lines:
+        buffer.add_printed(owner, Message(now(), level, line), limit)
 
 
 def report_plot(

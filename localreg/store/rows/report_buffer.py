@@ -1,5 +1,8 @@
 """Collect reported scalars in memory, and write them once a second; write log lines at once.
 
+Lines that were printed wait for a fifth of a second, so that printing never waits for the disk.
+They are collected without a lock: a signal handler may print while a lock is held.
+
 A training loop reports a point every few milliseconds and must not wait for the disk. Points go
 into memory, and a thread, started with the first point, writes them once a second. `flush`,
 closing the registry and the end of the process write at once. If writing fails (a full disk), the
@@ -19,13 +22,15 @@ import atexit
 import os
 import sys
 import threading
+import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
 from localreg import log
 from localreg.errors import LocalregError, RegistryReplacedError
-from localreg.store.rows import report_rows
+from localreg.store.rows import log_limit, report_rows
 from localreg.store.rows.report_rows import Message, Point
 from localreg.values.records import Owner
 
@@ -38,6 +43,8 @@ if TYPE_CHECKING:
     Write = Callable[[], AbstractContextManager[Change]]
 
 PERIOD = 1.0  # seconds
+LINE_PERIOD = 0.2
+MOST_LINES = 20_000  # printed lines that wait; the caller who prints one more writes them itself
 IDLE = 30.0
 MANY = 10_000  # points; with so many the thread does not wait for the second
 MOST = 200_000  # points; the caller who reports one more writes them itself
@@ -62,6 +69,9 @@ class ReportBuffer:
     def _begin(self) -> None:
         self._points: dict[Key, list[Point]] = {}
         self._lines: list[Line] = []
+        self._printed: deque[Line] = deque()
+        self._limits: dict[Owner, int] = {}  # of logs, in characters
+        self._sizes: dict[Owner, int] = {}
         self._unsynced: set[Owner] = set()  # that got lines which no flush has synced yet
         self._count = 0
         self._lock = threading.Lock()
@@ -134,15 +144,58 @@ class ReportBuffer:
                 if not any(each is line for each in self._lines):
                     return  # another thread wrote it together with its own
                 lines, self._lines = self._lines, []
+            printed = self._take_printed()
             try:
-                self._write_lines(lines)
+                self._write_lines(printed + lines)
             except BaseException:
+                self._printed.extendleft(reversed(printed))
                 with self._lock:  # the other threads try it themselves
                     self._lines = [each for each in lines if each is not line] + self._lines
                 raise
             with self._lock:
-                self._unsynced.update(owner for owner, _ in lines)
+                self._unsynced.update(owner for owner, _ in printed + lines)
                 self._start()
+
+    def add_printed(self, owner: Owner, message: Message, limit: int) -> None:
+        """Add a line that was printed; it is written a fifth of a second later.
+
+        Args:
+            limit: of the log, in characters; when it is longer, its middle is cut.
+
+        Raises:
+            LocalregError: too many lines wait, and they cannot be written.
+        """
+        self._limits[owner] = limit
+        self._printed.append((owner, message))
+        # Who holds the lock may be this thread, in the middle of a report.
+        if not self._news.is_set() and self._lock.acquire(blocking=False):
+            try:
+                self._start()
+            finally:
+                self._lock.release()
+        if len(self._printed) > MOST_LINES:
+            self._write_printed()
+
+    def _take_printed(self) -> list[Line]:
+        taken: list[Line] = []
+        with suppress(IndexError):  # it is empty
+            while True:
+                taken.append(self._printed.popleft())
+        return taken
+
+    def _write_printed(self) -> None:
+        """Write the printed lines that wait; if that fails, they wait on."""
+        with self._writing:
+            printed = self._take_printed()
+            if not printed:
+                return
+            try:
+                self._write_lines(printed)
+            except BaseException:
+                self._printed.extendleft(reversed(printed))
+                raise
+            with self._lock:
+                self._unsynced.update(owner for owner, _ in printed)
 
     def _write_lines(self, lines: list[Line]) -> None:
         with self._write_unsynced() as change:
@@ -153,6 +206,22 @@ class ReportBuffer:
                     _warn_of_removed(owner)
                 else:
                     report_rows.add_messages(change.connection, owner.kind, pk, messages)
+                    self._keep_within(change.connection, owner, pk, messages)
+
+    def _keep_within(
+        self, connection: report_rows.Connection, owner: Owner, pk: int, added: list[Message]
+    ) -> None:
+        limit = self._limits.get(owner)
+        if limit is None:
+            return
+        found = self._sizes.get(owner)
+        if found is None:
+            found = log_limit.size(connection, owner.kind, pk)
+        else:
+            found += sum(len(each.text) for each in added)
+        if found > limit:
+            found = log_limit.cut(connection, owner.kind, pk, limit)
+        self._sizes[owner] = found
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():  # an error may have ended it
@@ -168,22 +237,30 @@ class ReportBuffer:
         while not self._over:
             if not self._news.wait(IDLE) and self._rests():
                 return
-            self._hurry.wait(PERIOD)
-            self._hurry.clear()
             self._news.clear()
             try:
+                self._write_lines_for_a_second()
+                self._hurry.clear()
                 self.flush()
             except LocalregError as error:
                 if str(error) != self._trouble:
-                    log.warning("reported scalars cannot be written, and wait in memory: %s", error)
+                    log.warning(
+                        "what was reported cannot be written, and waits in memory: %s", error
+                    )
                 self._trouble = str(error)
-                self._news.set()
                 self._hurry.clear()
+                self._hurry.wait(PERIOD)
+                self._news.set()
+
+    def _write_lines_for_a_second(self) -> None:
+        end = time.monotonic() + PERIOD
+        while not self._hurry.wait(LINE_PERIOD) and time.monotonic() < end:
+            self._write_printed()
 
     def _rests(self) -> bool:
         """Return True if nothing waits: the thread ends, and the next point starts a new one."""
         with self._lock:
-            rests = self._count == 0 and not self._unsynced
+            rests = self._count == 0 and not self._unsynced and not self._printed
             if rests:
                 self._thread = None
             return rests
@@ -195,6 +272,7 @@ class ReportBuffer:
             LocalregError: it cannot be written, and stays in memory.
         """
         with self._writing:
+            self._write_printed()
             with self._lock:
                 points, self._points = self._points, {}
                 unsynced, self._unsynced = self._unsynced, set()
@@ -257,6 +335,7 @@ class ReportBuffer:
         """Forget what waits, after an error said that it is lost."""
         with self._lock:
             self._points, self._unsynced, self._count = {}, set(), 0
+        self._printed.clear()
 
 
 def _warn_of_removed(owner: Owner) -> None:

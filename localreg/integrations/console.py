@@ -1,0 +1,129 @@
+"""What a script prints: the streams `sys.stdout` and `sys.stderr`, and `logging` without them."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from logging import LogRecord
+    from typing import TextIO
+
+    from localreg.integrations.patches import Patches
+    from localreg.integrations.recorder import Recorder
+
+INFO, WARNING = 20, 30  # logging's; importing it would cost time
+PROGRESS_SECONDS = 10.0
+LONGEST = 10_000  # characters of a line
+# Colors and movements of the cursor (ECMA-48), and titles of the terminal's window.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+
+
+def connect(patches: Patches, streams: frozenset[str]) -> None:
+    """Have what is printed reported to the task that is current then.
+
+    The method `write` of each stream is replaced, not the stream: whoever has it keeps it. What is
+    written to the file descriptor itself is not seen, such as by libraries in C.
+
+    Args:
+        streams: some of "stdout", "stderr" and "logging". The last only counts without "stderr",
+            which has what is logged anyway.
+    """
+    for name, level in (("stdout", INFO), ("stderr", WARNING)):
+        stream: TextIO | None = getattr(sys, name, None)
+        is_new = hasattr(stream, "__dict__") and "write" not in vars(stream)
+        if name in streams and is_new:
+            patches.after(stream, "write", _noting(name, level), kind="console")
+    if "logging" in streams and "stderr" not in streams:
+        _connect_logging(patches)
+
+
+def _noting(stream: str, level: int) -> Callable[..., None]:
+    def note(recorder: Recorder, _: object, text: str) -> None:
+        recorder.console(stream, text, level)
+
+    return note
+
+
+def _connect_logging(patches: Patches) -> None:
+    import logging
+
+    def note(recorder: Recorder, _: object, logger: object, record: LogRecord) -> None:
+        text = f"{record.levelname} {record.name}: {record.getMessage()}\n"
+        recorder.console("logging", text, record.levelno)
+
+    if not hasattr(logging.Logger.callHandlers, "__wrapped__"):
+        patches.after(logging.Logger, "callHandlers", note, kind="console")
+
+
+class Lines:
+    r"""The lines of one stream, as a terminal shows them.
+
+    A progress bar, which goes back to the beginning of its line, is one line: its last state. As
+    long as it goes on, its state is a line every ten seconds.
+
+    >>> lines = Lines()
+    >>> lines.add("epoch 1: ", 0.0), lines.add("done\n 10%\r 20%", 1.0)
+    ([], ['epoch 1: done'])
+    >>> lines.add("\r100%\nend", 2.0), lines.rest()
+    (['100%'], ['end'])
+    """
+
+    def __init__(self) -> None:
+        self._part = ""  # of the line that has not ended
+        self._due = float("-inf")  # when a progress bar is the next line
+
+    def add(self, text: str, now: float) -> list[str]:
+        """Return the lines that end in what was printed.
+
+        Args:
+            now: seconds of any clock that does not go back.
+        """
+        if "\n" not in text and "\r" not in text and len(self._part) < LONGEST:
+            self._part += text
+            return []
+        *ended, part = (self._part + text).split("\n")
+        lines = [_shown(each) for each in ended]
+        if "\r" in part:
+            part = _from_last_state(part)
+            if self._due == float("-inf"):
+                self._due = now + PROGRESS_SECONDS
+            elif now >= self._due:
+                self._due = now + PROGRESS_SECONDS
+                lines.append(_shown(part))
+        while len(part) > LONGEST:
+            lines.append(_shown(part[:LONGEST]))
+            part = part[LONGEST:]
+        self._part = part
+        return lines
+
+    def rest(self) -> list[str]:
+        """Return the line that has not ended, if there is one; it is not returned again."""
+        part, self._part = self._part, ""
+        return [_shown(part)] if part.strip() else []
+
+
+def _from_last_state(line: str) -> str:
+    r"""Return a line without what a terminal has overwritten: what counts if it goes on.
+
+    >>> _from_last_state(" 10%\r 20%\r"), _from_last_state("text\r  "), _from_last_state("\r ")
+    (' 20%\r', 'text\r  ', ' ')
+    """
+    states = line.split("\r")
+    last = max((n for n, each in enumerate(states) if each.strip()), default=len(states) - 1)
+    return "\r".join(states[last:])
+
+
+def _shown(line: str) -> str:
+    r"""Return a line without control sequences, and not longer than the longest.
+
+    >>> _shown("\x1b[31mred\x1b[0m\r"), len(_shown("x" * 20_000))
+    ('red', 10026)
+    """
+    text = _CONTROL.sub("", _from_last_state(line).partition("\r")[0]).replace("\0", "\\0")
+    text = text.encode("utf-8", "backslashreplace").decode()
+    if len(text) > LONGEST:
+        return f"{text[:LONGEST]}… ({len(text) - LONGEST:,} more characters)"
+    return text
