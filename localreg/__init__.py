@@ -10,6 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # type checkers take it for True; importing typing would cost time
 if TYPE_CHECKING:
+    from localreg.api.datasets.dataset import Dataset as Dataset
     from localreg.api.models.input_model import InputModel as InputModel
     from localreg.api.models.model import Model as Model
     from localreg.api.models.output_model import OutputModel as OutputModel
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from localreg.values.version import __version__ as __version__
 
 _HOMES = {
+    "Dataset": "localreg.api.datasets.dataset",
     "Framework": "localreg.values.frameworks",
     "InputModel": "localreg.api.models.input_model",
     "LocalregError": "localreg.errors",

@@ -5,6 +5,7 @@ from __future__ import annotations
 VERSION = "2.1.12"  # of the ClearML SDK whose signatures are kept
 TOP = "clearml"
 _HERE = "localreg.clearml_shim.modules"
+_ENTRIES = "localreg.api.datasets.entries"
 _MODELS = ("InputModel", "OutputModel", "Model", "Framework")
 
 # Modules of ClearML, their names that localreg has, and the modules that define these. A name that
@@ -18,7 +19,14 @@ PRESENT: dict[str, dict[str, str]] = {
         "Model": "localreg",
         "Logger": "localreg",
         "StorageManager": "localreg",
+        "Dataset": "localreg",
         "UsageError": "localreg.errors:InvalidValueError",
+    },
+    "clearml.datasets": {"Dataset": "localreg", "FileEntry": _ENTRIES},
+    "clearml.datasets.dataset": {
+        "Dataset": "localreg",
+        "FileEntry": _ENTRIES,
+        "LinkEntry": _ENTRIES,
     },
     "clearml.task": {"Task": "localreg", "TaskTypes": "localreg.api.tasks.task"},
     "clearml.model": dict.fromkeys(_MODELS, "localreg"),
@@ -137,7 +145,6 @@ LIBRARIES = {
 
 # What to do instead of using a name.
 INSTEAD = {
-    "Dataset": "keep files as artifacts (Task.upload_artifact), or as the weights of a model",
     "PipelineController": "run the steps from a script, or `localreg task run` from a scheduler",
     "PipelineDecorator": "call the functions from a script",
     "HyperParameterOptimizer": "`localreg task clone ID --set-param NAME=VALUE`, then "

@@ -189,6 +189,32 @@ CREATE UNIQUE INDEX weights_current ON weights (model) WHERE current = 1;
 CREATE INDEX weights_url ON weights (url) WHERE url IS NOT NULL;
 CREATE INDEX weights_blob ON weights (blob) WHERE blob IS NOT NULL;
 
+-- The files of data sets that are not finalized, as they are now: on this machine only, without events.
+-- Finalizing makes a package of them. `changes` grows with each change; `stored` is what it was when
+-- the files became weights of the model. The sums are what changed since the data set was made.
+CREATE TABLE open_dataset (
+    model INTEGER PRIMARY KEY REFERENCES model (pk) ON DELETE CASCADE,
+    changes INTEGER NOT NULL,
+    stored INTEGER NOT NULL,
+    added INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    removed INTEGER NOT NULL
+);
+
+-- `link` is the URL of a file that is outside; then `blob` is NULL, `size` and `digest` are what is
+-- known of it, and may be NULL. Of other files `digest` is NULL: it is that of the blob.
+CREATE TABLE open_dataset_file (
+    model INTEGER NOT NULL REFERENCES open_dataset (model) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    blob INTEGER REFERENCES blob (pk),
+    size INTEGER CHECK (size >= 0),
+    executable INTEGER NOT NULL CHECK (executable IN (0, 1)),
+    link TEXT,
+    digest TEXT CHECK (length(digest) = 64),
+    PRIMARY KEY (model, path)
+) WITHOUT ROWID;
+CREATE INDEX open_dataset_file_blob ON open_dataset_file (blob) WHERE blob IS NOT NULL;
+
 -- What a process writes outside the registry's directory, or is about to delete there. The
 -- transaction that records the weights deletes the row; gc deletes what others left.
 --   id        part of the name of the unfinished file; in the metadata of the object

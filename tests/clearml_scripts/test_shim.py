@@ -72,13 +72,13 @@ def test_other_names_that_scripts_import(shim):
 
 
 def test_unsupported_names_can_be_imported_and_raise_when_they_are_used(shim):
-    from clearml import Dataset, HyperDataset, PipelineDecorator
+    from clearml import HyperDataset, PipelineDecorator
     from clearml.automation import HyperParameterOptimizer
     from clearml.automation.controller import PipelineController
 
-    with pytest.raises(NotSupportedError, match=r"clearml\.Dataset\.get.*upload_artifact") as error:
-        Dataset.get(dataset_name="d")
-    assert error.value.name == "clearml.Dataset.get"
+    with pytest.raises(NotSupportedError, match=r"clearml\.HyperDataset\.get.*server") as error:
+        HyperDataset.get(dataset_name="d")
+    assert error.value.name == "clearml.HyperDataset.get"
     assert isinstance(error.value, NotImplementedError)
     assert isinstance(error.value, LocalregError)
     with pytest.raises(NotSupportedError, match=r"clearml\.PipelineController"):
@@ -92,11 +92,22 @@ def test_unsupported_names_can_be_imported_and_raise_when_they_are_used(shim):
 
 
 def test_unsupported_names_can_be_used_in_annotations(shim):
-    from clearml import Dataset
+    from clearml import HyperDataset
 
-    assert (Dataset | None) == Optional[Dataset]  # noqa: UP045  (old scripts have it)
-    assert not isinstance(1, Dataset)
-    assert "Dataset" in repr(Dataset)
+    assert (HyperDataset | None) == Optional[HyperDataset]  # noqa: UP045  (old scripts have it)
+    assert not isinstance(1, HyperDataset)
+    assert "HyperDataset" in repr(HyperDataset)
+
+
+def test_data_sets_are_those_of_localreg(shim):
+    import clearml.datasets
+    from clearml.datasets.dataset import Dataset, FileEntry, LinkEntry
+
+    import localreg
+    from localreg.api.datasets import entries
+
+    assert Dataset is clearml.Dataset is clearml.datasets.Dataset is localreg.Dataset
+    assert (FileEntry, LinkEntry) == (entries.FileEntry, entries.LinkEntry)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from localreg.store.rows import (
     blob_rows,
     carried_blobs,
     claim_rows,
+    dataset_rows,
     event_rows,
     forgotten_rows,
     keys,
@@ -84,6 +85,7 @@ WHOLE = {
     "rows/logged_rows:subjects": "an export of all of them",
     "rows/logged_rows:all_events": "a merge of all of them",
     "rows/blob_rows:referred_blobs": "a merge of all of them",
+    "rows/dataset_rows:find": "an index has only the data sets",
     "rows/claim_rows:named_twice": "new numbers for all models that share one",
     "rows/arriving_rows:subjects_after": "the events that came just now",
     "rows/arriving_rows:remote": "an index has only the events with a position, up to the first",
@@ -99,7 +101,9 @@ WHOLE = {
 # index gives them in order.
 ALL_MODELS = re.compile(
     r".* FROM model m INDEXED BY model_newest(_active)? WHERE 1( AND m.archived = 0)?"
-    r"( AND m.published = 1)? ORDER BY .*"
+    r"( AND m.published = 1)?"
+    r"( AND NOT EXISTS \(SELECT 1 FROM model_tag x WHERE x.model = m.pk AND x.tag = \?\))?"
+    r" ORDER BY .*"
 )
 WRITES_SQL = frozenset({"rows/task_query:statement"})  # and runs none
 QUERIES = (
@@ -225,6 +229,7 @@ CALLS = {
     "report_rows:touch_reported": report_rows.touch_reported,
     "report_rows:forget_old_media": lambda c: report_rows.forget_old_media(c, "task", 1, "", "", 1),
     "setting_rows:set_shared": lambda c: setting_rows.set_shared(c, "users"),
+    "dataset_rows:children": lambda c: dataset_rows.children(c, ID),
     "task_rows:present": lambda c: task_rows.present(c, [ID]),
     "upload_rows:announce": lambda c: upload_rows.announce(c, UploadRow(ID, URL, "", 0, None)),
     "upload_rows:is_open": lambda c: upload_rows.is_open(c, ID),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 from support.command_line import run_cli
 
-from localreg import InputModel, OutputModel, Registry, Task
+from localreg import Dataset, InputModel, OutputModel, Registry, Task
 from localreg.errors import LocalregError
 
 SECONDS = 5  # a call that takes longer hangs
@@ -64,6 +64,13 @@ def make_used_registry(folder):
                 tags=["remote"],
                 comment="from elsewhere",
             )
+        pets = Dataset.create("pets", "vision", ["a"], registry=registry)
+        pets.add_files(folder / "package")
+        pets.add_external_files(str(weights))
+        pets.finalize(auto_upload=True)
+        child = Dataset.create("pets", "vision", parent_datasets=[pets], registry=registry)
+        child.add_files(folder / "w0.pt", dataset_path="more")
+        child.remove_files("config.json")
         gone = InputModel.import_model("s3://bucket/gone.pt", name="gone", project="zoo")
         InputModel.remove(gone, force=True)
         registry.model("zoo/remote 1").archive()
@@ -104,6 +111,14 @@ def api_uses(registry):
     yield "du", registry.du
     yield "gc", lambda: registry.gc(dry_run=False)
     yield "render", registry.render
+    yield "data sets", lambda: Dataset.list_datasets(only_completed=False, registry=registry)
+    for version in ("1.0.0", "1.0.1"):
+        yield (
+            f"files of data set {version}",
+            lambda version=version: _dataset_properties(
+                Dataset.get(dataset_name="pets", dataset_version=version, registry=registry)
+            ),
+        )
     yield "tasks", lambda: Task.get_tasks(project_name="vision")
     yield "compare", lambda: registry.compare("vision/net:1", "vision/net:2")
     for name in (
@@ -137,6 +152,17 @@ def _properties(model):
         model.get_reported_scalars, model.get_last_scalar_metrics,
         model.get_reported_single_values,
     ):  # fmt: skip
+        try:
+            call()
+        except LocalregError:
+            continue
+
+
+def _dataset_properties(dataset):
+    for name in ("name", "project", "version", "tags", "file_entries", "link_entries"):
+        getattr(dataset, name)
+    for call in (dataset.list_files, dataset.list_added_files, dataset.get_dependency_graph,
+                 dataset.is_dirty, dataset.get_num_chunks, dataset.get_local_copy):  # fmt: skip
         try:
             call()
         except LocalregError:

@@ -11,6 +11,7 @@ from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, ModelNotFoundError
 from localreg.operations.finding.upstream import Found
 from localreg.registry import Chain
+from localreg.values import dataset_names
 from localreg.values.checks import is_empty
 
 
@@ -64,7 +65,13 @@ class ModelMethods(TaskHandle):
         }
 
     def _models(self, role: str) -> dict[str, str]:
-        found = operations.tasks.inputs.models(self._registry, self._id, role)
+        found = {
+            name: model
+            for name, model in operations.tasks.inputs.models(
+                self._registry, self._id, role
+            ).items()
+            if not name.startswith(f"{dataset_names.SECTION}/")
+        }
         if role == "input" and ambient.task_to_run_again() == self._id:
             operations.tasks.inputs.mark_used(self._registry, self._id, found)
         return found

@@ -84,11 +84,18 @@ class Listing(Frozen):
     left_out: list[str]
 
 
-def folder_entries(folder: Path, excluded: Excluded | None = None) -> Listing:
+def folder_entries(
+    folder: Path, excluded: Excluded | None = None, *, may_be_empty: bool = False
+) -> Listing:
     """Return the files and empty folders in a folder.
 
     Symbolic links are followed; those in a snapshot of the Hugging Face hub only inside its
     repository. A folder of which everything is excluded counts as empty.
+
+    Args:
+        folder: the folder.
+        excluded: names what is left out.
+        may_be_empty: return an empty list instead of an error.
 
     Raises:
         SourceNotFoundError: the folder does not exist.
@@ -101,7 +108,7 @@ def folder_entries(folder: Path, excluded: Excluded | None = None) -> Listing:
         )
     walk = _Walk(folder, excluded)
     walk.run()
-    if not walk.entries:
+    if not walk.entries and not may_be_empty:
         what = "holds nothing but what is excluded" if walk.left_out else "is empty"
         raise _cannot(folder, what)
     walk.entries.sort()  # by name

@@ -19,9 +19,9 @@ WIDEST = 100  # columns; longer lines are hard to read
 
 # In the order in which a new user reads them.
 TOPICS = (
-    "weights", "packages", "clouds", "tasks", "reports", "tag-filters", "registries", "upstream",
-    "carrying", "time-machine", "sharing", "strangers", "recovery", "offline", "usb", "systems",
-    "clearml", "scripts", "promises", "speed", "decisions", "architecture",
+    "weights", "packages", "datasets", "clouds", "tasks", "reports", "tag-filters", "registries",
+    "upstream", "carrying", "time-machine", "sharing", "strangers", "recovery", "offline", "usb",
+    "systems", "clearml", "scripts", "promises", "speed", "decisions", "architecture",
 )  # fmt: skip
 
 

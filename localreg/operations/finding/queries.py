@@ -7,6 +7,7 @@ from localreg.registry import OpenRegistry
 from localreg.store.rows import model_query
 from localreg.store.rows.model_query import NEWEST, ModelQuery, Order
 from localreg.values.checks import check_flag, check_text, is_empty, kept_name, one_value, shown
+from localreg.values.dataset_names import is_data_project
 from localreg.values.frozen import replace
 from localreg.values.tags import FILTER_LIMIT, parse_tag_filter
 
@@ -37,7 +38,8 @@ def check_query(
     """Check the filters of a query.
 
     Args:
-        project, name: must be equal; None means any, and so does "" for the project.
+        project, name: must be equal; None means any, and so does "" for the project. Data sets
+            are left out, unless the project is one of data sets.
         tags: see `localreg.values.tags`.
         metadata: dict of keys to the values that they must have, compared as text.
         published: only published models.
@@ -61,6 +63,7 @@ def check_query(
         archived=check_flag("archived", archived),
         limit=check_limit("max_results", limit),
         order=NEWEST if order is None else check_order(order),
+        datasets=isinstance(project, str) and is_data_project(project.strip()),
     )
 
 

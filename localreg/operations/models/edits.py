@@ -134,6 +134,12 @@ def set_metadata(
         _describe(change, model_id, new.key, old, (new.value, new.type))
 
 
+def describe(change: Change, model_id: str, key: str, value: str) -> None:
+    """Set one metadata entry of a model to a text, within a transaction."""
+    old = model_rows.metadata_value(change.connection, model_id, key)
+    _describe(change, model_id, key, old, (value, "str"))
+
+
 def set_all_metadata(
     registry: OpenRegistry, model_id: str, metadata: object, *, replace: bool
 ) -> None:

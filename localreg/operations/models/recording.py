@@ -93,6 +93,7 @@ def create(
     *,
     maker: TaskRecord | None = None,
     parent: str | None = None,
+    system_tags: tuple[str, ...] = (),
 ) -> str:
     """Record a model, within a transaction; return its id.
 
@@ -123,6 +124,7 @@ def create(
         config=description.config,
         labels=description.labels,
         tags=description.tags,
+        system_tags=system_tags,
         metadata=description.metadata,
         weights=tuple(replace(each, package=package) for each in weights),
     )

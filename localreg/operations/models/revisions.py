@@ -108,7 +108,7 @@ def point_to(chain: Chain, model_id: str, url: object, update: Update) -> None:
         return
     origin = origin_of(parsed, kept=False, pinned=parsed.pinned, package=False)
     with chain.first.store.write() as change:
-        _, doomed = _add(change, model_id, origin, None, update)
+        _, doomed = add_revision(change, model_id, origin, None, update)
     delete_uploads(chain.first, doomed)
 
 
@@ -123,7 +123,7 @@ def keep(chain: Chain, model_id: str, source: Source, update: Update) -> Weights
     origin = Origin(url=None, public=None, filename=source.filename, kept=True)
     others = other_files(source)  # while the file is there
     with taken_in(chain, source) as (change, held):
-        weights, doomed = _add(change, model_id, origin, held, update)
+        weights, doomed = add_revision(change, model_id, origin, held, update)
     if others:
         log.warning("%s", others)
     delete_uploads(chain.first, doomed)
@@ -154,7 +154,7 @@ def upload(
         held = Held(uploaded.digest, uploaded.size)
         if package is not None:
             held = replace(package, archive=uploaded.digest, archive_size=uploaded.size)
-        _, doomed = _add(change, model_id, origin, held, update)
+        _, doomed = add_revision(change, model_id, origin, held, update)
     delete_uploads(registry, doomed)
     return uploaded.url
 
@@ -172,7 +172,7 @@ def _uploadable(registry: OpenRegistry, source: Source) -> Iterator[tuple[Path, 
             yield path, source.filename or "weights", None
 
 
-def _add(
+def add_revision(
     change: Change, model_id: str, origin: Origin, held: Held | None, update: Update
 ) -> tuple[WeightsRecord, Doomed]:
     """Add a revision, within a transaction; return it, and the uploads that it replaces."""

@@ -24,7 +24,7 @@ from localreg.values.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.operations.weights.sources import Source
+    from localreg.operations.weights.sources import Held, Source
     from localreg.plots.drawings import Drawing
     from localreg.store.events.change import Change
     from localreg.values.records import Json
@@ -178,8 +178,8 @@ def report_file(
     source: Source,
     *,
     keep: int | None,
-) -> None:
-    """Store a picture or another file; its bytes go into the blob store.
+) -> Held:
+    """Store a picture or another file; its bytes go into the blob store. Return what was kept.
 
     Args:
         source: where its bytes come from. Pages show the file by the ending of its name.
@@ -199,6 +199,7 @@ def report_file(
         if keep is not None:
             report_rows.forget_old_media(change.connection, owner.kind, pk, key[0], key[1], keep)
     _remember_page(chain, owner)
+    return held
 
 
 def _set_plot(

@@ -6,6 +6,7 @@ The bytes of each file may be in another registry of the chain than those of the
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
@@ -84,7 +85,25 @@ def package_folder(chain: Chain, registry: OpenRegistry, digest: str, *, verify:
         CorruptBlobError: the bytes of a file are missing or damaged; it names the file.
         StorageError: this file system cannot have a folder with these names.
     """
-    package = _Package(chain, registry, digest, verify)
+    return _folder(chain, _Package(chain, registry, digest, verify))
+
+
+def folder_of_manifest(
+    chain: Chain, registry: OpenRegistry, manifest: Manifest, *, verify: bool
+) -> Path:
+    """Return a read-only folder of some files, as `package_folder` does; no package has to be.
+
+    It is a cache, which `gc` deletes.
+
+    Args:
+        registry: the registry that has what the files belong to.
+        manifest: the files, sorted; it may have none.
+    """
+    digest = hashlib.sha256(manifest.encoded()).hexdigest()
+    return _folder(chain, _Package(chain, registry, digest, verify, manifest))
+
+
+def _folder(chain: Chain, package: _Package) -> Path:
     blobs = chain.first.blobs
     try:
         return package.folder(blobs)
@@ -235,13 +254,25 @@ def _lacking(digest: str, file: PackageFile, why: CorruptBlobError) -> CorruptBl
 class _Package:
     """One package whose folder is wanted: what is recorded of it, and where its bytes are."""
 
-    def __init__(self, chain: Chain, registry: OpenRegistry, digest: str, verify: bool) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        registry: OpenRegistry,
+        digest: str,
+        verify: bool,
+        manifest: Manifest | None = None,
+    ) -> None:
         self._chain = chain
         self._registry = registry
         self._digest = digest
         self._verify = verify
+        self._given = manifest
+        self._entries: list[Entry]
+        if manifest is not None:
+            self._entries = [(each.path, each.size, each.executable, 0) for each in manifest.files]
+            return
         found = _read(chain, registry, lambda connection: tree_rows.entries(connection, digest))
-        self._entries: list[Entry] = found or []
+        self._entries = found or []
         if not found:
             gone = registry.why_gone(digest)
             raise CorruptBlobError(
@@ -318,12 +349,12 @@ class _Package:
 
     def _manifest(self) -> Manifest:
         """Return the files of the package, after checking that they have its digest."""
+        if self._given is not None:
+            return self._given
         digest = self._digest
         found = _read(
             self._chain, self._registry, lambda connection: tree_rows.manifest(connection, digest)
         )
-        import hashlib
-
         why = "must be the files of its manifest"
         with translated(self._registry.store.path):
             if found is None:

@@ -17,7 +17,7 @@ from localreg.blobs.headers.package_facts import framework_of, package_facts
 from localreg.blobs.staging import hashing, staging
 from localreg.blobs.trees.listing import Entry, Listing, file_entries, folder_entries
 from localreg.blobs.trees.staging import SMALL, StagedFile, stage_files
-from localreg.errors import InvalidValueError
+from localreg.errors import CorruptBlobError, InvalidValueError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import FileStatus, changed, wait_for_tick
 from localreg.filesystem.portable_files import make_readonly_at, remove_file
@@ -31,6 +31,7 @@ from localreg.store.events.change import Change
 from localreg.store.rows import blob_rows, tree_rows
 from localreg.values.frozen import Frozen
 from localreg.values.manifest import Manifest, PackageFile
+from localreg.values.paths import printable_path
 from localreg.values.records import Json
 
 TYPE_CHECKING = False
@@ -228,8 +229,8 @@ def keep_files(registry: OpenRegistry, change: Change, staged: StagedPackage) ->
     return registry.blobs.keep_many(staged.files, staged.damaged, recorded)
 
 
-def record_package(change: Change, staged: StagedPackage, kept: Kept) -> Held:
-    """Record a package whose files are in the blob store, within the same transaction."""
+def record_files(change: Change, staged: StagedPackage, kept: Kept) -> None:
+    """Record the files of a package that are in the blob store, within the same transaction."""
     connection = change.connection
     blob_rows.record_many(
         connection,
@@ -242,10 +243,16 @@ def record_package(change: Change, staged: StagedPackage, kept: Kept) -> Held:
         record_kept_upstream(change, upstream, digest, size)
     blob_rows.mark_many_referred(connection, staged.here)
     blob_rows.record_verified(connection, staged.checked)
+    blob_rows.remember_files(connection, staged.seen)
+
+
+def record_package(change: Change, staged: StagedPackage, kept: Kept) -> Held:
+    """Record a package whose files are in the blob store, within the same transaction."""
+    record_files(change, staged, kept)
+    connection = change.connection
     count = len(staged.manifest.files) + len(staged.manifest.folders)
     if not tree_rows.is_recorded(connection, staged.digest, staged.manifest.total, count):
         tree_rows.record(connection, staged.digest, staged.manifest)
-    blob_rows.remember_files(connection, staged.seen)
     new = set(kept.new)
     return Held(
         staged.digest,
@@ -267,7 +274,6 @@ def known_package(chain: Chain, digest: str) -> StagedPackage | None:
     Each of its files is in the first registry, or an upstream one keeps it. `keep_package` records
     it.
     """
-    blobs = chain.first.blobs
     for _, found in read_each(chain, lambda connection: tree_rows.manifest(connection, digest)):
         if found is None:
             continue
@@ -275,35 +281,96 @@ def known_package(chain: Chain, digest: str) -> StagedPackage | None:
         if hashlib.sha256(encoded).hexdigest() != digest:
             continue  # the rows are damaged; verify says so
         sizes = {each.digest: each.size for each in found.files} | {digest: len(encoded)}
-        states = blobs.states(sizes)
-        with chain.first.store.read() as connection:
-            rows = blob_rows.rows_of(connection, states)
-        here = {
-            name: size
-            for name, size in sizes.items()
-            # Of a damaged one no time is recorded.
-            if name in rows and states[name][0] == size and rows[name].ctime is not None
-        }
-        kept = {
-            name: (upstream, size)
-            for name, size in sizes.items()
-            if name not in here and (upstream := keeper(chain, name, size)) is not None
-        }
+        here, kept = _held(chain, sizes)
         if len(here) + len(kept) == len(sizes):
-            return StagedPackage(
-                entries=[],
-                manifest=found,
-                digest=digest,
-                size=len(encoded),
-                files=(),
-                here=here,
-                checked={},
-                upstream=kept,
-                damaged=frozenset(),
-                seen=[],
-                left_out=[],
-            )
+            return _all_held(found, digest, len(encoded), (), here, kept)
     return None
+
+
+def _held(
+    chain: Chain, sizes: dict[str, int]
+) -> tuple[dict[str, int], dict[str, tuple[KeptUpstream, int]]]:
+    """Return which of some bytes, by digest, are here, and which an upstream registry keeps."""
+    states = chain.first.blobs.states(sizes)
+    with chain.first.store.read() as connection:
+        rows = blob_rows.rows_of(connection, states)
+    here = {
+        name: size
+        for name, size in sizes.items()
+        # Of a damaged one no time is recorded.
+        if name in rows and states[name][0] == size and rows[name].ctime is not None
+    }
+    kept = {
+        name: (upstream, size)
+        for name, size in sizes.items()
+        if name not in here and (upstream := keeper(chain, name, size)) is not None
+    }
+    return here, kept
+
+
+def _all_held(
+    manifest: Manifest,
+    digest: str,
+    size: int,
+    files: tuple[StagedFile, ...],
+    here: dict[str, int],
+    kept: dict[str, tuple[KeptUpstream, int]],
+) -> StagedPackage:
+    return StagedPackage(
+        entries=[],
+        manifest=manifest,
+        digest=digest,
+        size=size,
+        files=files,
+        here=here,
+        checked={},
+        upstream=kept,
+        damaged=frozenset(),
+        seen=[],
+        left_out=[],
+    )
+
+
+@contextmanager
+def staged_manifest(chain: Chain, manifest: Manifest) -> Iterator[StagedPackage]:
+    """Stage a package of files that the registry, or an upstream one, has already.
+
+    Raises:
+        CorruptBlobError: the bytes of one are missing.
+    """
+    registry = chain.first
+    registry.store.check_writable()
+    encoded = manifest.encoded()
+    digest = hashlib.sha256(encoded).hexdigest()
+    here, kept = _held(chain, {each.digest: each.size for each in manifest.files})
+    for each in manifest.files:
+        if each.digest not in here and each.digest not in kept:
+            raise CorruptBlobError(
+                f"the bytes of {printable_path(each.path)} are missing or damaged; add it again",
+                digest=each.digest,
+                path=str(registry.blobs.path(each.digest)),
+            )
+    with registry.blobs.temporary_folder() as folder:
+        staging = _Staging(chain, Source(path=None, filename=None), folder, every=False)
+        files = (staging.manifest(manifest, digest, encoded),)
+        yield _all_held(manifest, digest, len(encoded), files, here, kept)
+
+
+@contextmanager
+def staged_files(chain: Chain, source: Source, *, every: bool = False) -> Iterator[StagedPackage]:
+    """Stage the new bytes of files that do not become a package now, as `staged_package`.
+
+    `keep_files` and `record_files` keep them.
+
+    Args:
+        source: one that lists its files (`look`).
+    """
+    registry = chain.first
+    registry.store.check_writable()
+    moment = (time.time() - UNTRUSTED_SECONDS) * 1e9
+    with registry.blobs.temporary_folder() as folder:
+        staging = _Staging(chain, source, folder, every=every)
+        yield staging.run(listing_of(source), moment, whole=False)
 
 
 @contextmanager
@@ -373,12 +440,13 @@ class _Staging:
         self._done = 0
         self._total = 0
 
-    def run(self, listing: Listing, moment: float) -> StagedPackage:
+    def run(self, listing: Listing, moment: float, *, whole: bool = True) -> StagedPackage:
         """Stage what is new.
 
         Args:
             listing: what is in the package.
             moment: files that changed after it are not remembered, nanoseconds since 1970.
+            whole: stage the manifest, too.
         """
         files = [each for each in listing.entries if each.status is not None]
         self._total = sum(each.size for each in files)
@@ -393,7 +461,7 @@ class _Staging:
             digest = hashlib.sha256(encoded).hexdigest()
             check_wanted(self._source, digest)
             kept = {each.digest: each for each in staged if each.path is not None}
-            if not self._is_held(digest, len(encoded)):
+            if whole and not self._is_held(digest, len(encoded)):
                 kept[digest] = self._write_manifest(digest, encoded, self._facts(manifest, kept))
             if self._registry.blobs.durable and kept:
                 sync_tree(self._folder, opened)
@@ -566,6 +634,14 @@ class _Staging:
             one = first or second
             assert one is not None
             raise changed(Path(one.path), "weights_url")
+
+    def manifest(self, manifest: Manifest, digest: str, encoded: bytes) -> StagedFile:
+        """Stage only the manifest of a package whose files are held."""
+        with disk_errors("keeping weights", self._folder), open_for_sync(self._folder) as opened:
+            staged = self._write_manifest(digest, encoded, self._facts(manifest, {}))
+            if self._registry.blobs.durable:
+                sync_tree(self._folder, opened)
+        return staged
 
     def _write_manifest(self, digest: str, encoded: bytes, facts: Json) -> StagedFile:
         path = self._folder / "manifest"

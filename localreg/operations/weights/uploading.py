@@ -133,10 +133,17 @@ def task_folder(destination: str, task: TaskRecord) -> str:
     >>> task_folder("s3://bucket", TaskRecord(id="0" * 32, name="net", run={}))
     's3://bucket/net.00000000000000000000000000000000/models'
     """
-    project = task.project.name.split("/") if task.project else []
-    parts = [safe_filename(part) or "_" for part in project]
-    name = safe_filename(task.name.replace("/", "_")) or "_"
-    parts.append(f"{name}.{task.id}")
+    return own_folder(destination, task.project.name if task.project else None, task.name, task.id)
+
+
+def own_folder(destination: str, project: str | None, name: str, owner: str) -> str:
+    """Return the URL of the folder for the models of a task, or of a data set, below a destination.
+
+    Args:
+        project, name, owner: name of the project, name and id of the task or data set.
+    """
+    parts = [safe_filename(part) or "_" for part in (project.split("/") if project else [])]
+    parts.append(f"{safe_filename(name.replace('/', '_')) or '_'}.{owner}")
     if not is_cloud(destination):
         parts = [kept_name(part) for part in parts]
     return below(destination, *parts, "models")
@@ -510,6 +517,26 @@ class Uploads:
                 f"{len(failed)} uploads failed; the registry keeps their weights: {texts}",
                 urls=tuple(url for url, _ in failed),
             ) from failed[0][1]
+
+
+def upload_now(chain: Chain, model_id: str, weights: WeightsRecord, folder: str) -> str:
+    """Upload a revision that the registry keeps; return its URL.
+
+    Raises:
+        UploadError: it did not reach the destination; the registry keeps it.
+    """
+    name, size, digest = _uploaded_as(chain, weights)
+    url = uploading.expected_url(folder, name, digest, size, set())
+    try:
+        _upload_in_background(Running(chain, url), model_id, weights)
+    except UploadError:
+        raise
+    except OSError as error:
+        raise UploadError(
+            f"the upload to {public_url(url)} failed; the registry keeps the files: {error}",
+            urls=(public_url(url),),
+        ) from error
+    return url
 
 
 def _upload_in_background(upload: Running, model_id: str, weights: WeightsRecord) -> None:

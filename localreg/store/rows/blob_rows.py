@@ -112,6 +112,7 @@ _REFERRED = (
     "(EXISTS (SELECT 1 FROM weights WHERE blob = {0}.pk) "
     "OR EXISTS (SELECT 1 FROM artifact WHERE blob = {0}.pk) "
     "OR EXISTS (SELECT 1 FROM plot WHERE blob = {0}.pk) "
+    "OR EXISTS (SELECT 1 FROM open_dataset_file WHERE blob = {0}.pk) "
     "OR EXISTS (SELECT 1 FROM tree_file f WHERE f.blob = {0}.pk "
     f"AND {_PACKAGE_REFERRED.format('f.tree')}))"
 )
@@ -119,6 +120,7 @@ KEPT = (
     "(EXISTS (SELECT 1 FROM weights WHERE blob = b.pk AND kept = 1) "
     "OR EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk) "
     "OR EXISTS (SELECT 1 FROM plot WHERE blob = b.pk) "
+    "OR EXISTS (SELECT 1 FROM open_dataset_file WHERE blob = b.pk) "
     "OR EXISTS (SELECT 1 FROM tree_file f WHERE f.blob = b.pk "
     f"AND {_PACKAGE_KEPT.format('f.tree')}))"
 )
@@ -387,7 +389,8 @@ def used_by_others(connection: Connection, digest: str, models: Collection[str])
         "SELECT 1 FROM blob b WHERE digest = ? AND ("
         "EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk OR blob IN "
         "(SELECT tree FROM tree_file WHERE blob = b.pk)) "
-        "OR EXISTS (SELECT 1 FROM plot WHERE blob = b.pk))",
+        "OR EXISTS (SELECT 1 FROM plot WHERE blob = b.pk) "
+        "OR EXISTS (SELECT 1 FROM open_dataset_file WHERE blob = b.pk))",
         (digest,),
     ).fetchone()
     return row is not None
@@ -599,6 +602,7 @@ _ALONE = (
     "NOT EXISTS (SELECT 1 FROM weights WHERE blob = b.pk AND {}) "
     "AND NOT EXISTS (SELECT 1 FROM artifact WHERE blob = b.pk) "
     "AND NOT EXISTS (SELECT 1 FROM plot WHERE blob = b.pk) "
+    "AND NOT EXISTS (SELECT 1 FROM open_dataset_file WHERE blob = b.pk) "
     "AND NOT EXISTS (SELECT 1 FROM url WHERE blob = b.pk) "
     "AND NOT EXISTS (SELECT 1 FROM tree_file o WHERE o.blob = b.pk AND o.tree <> t.pk "
     f"AND {_PACKAGE_NEEDED.format('o.tree')})"

@@ -85,6 +85,14 @@ RULES: dict[str, dict[str, Rule]] = {
         "archive": or_null(DIGEST),
         "archive_size": or_null(COUNT), "at": TIME,
     },
+    "open_dataset": {
+        "model": WHOLE, "changes": COUNT, "stored": COUNT, "added": COUNT, "modified": COUNT,
+        "removed": COUNT,
+    },
+    "open_dataset_file": {
+        "model": WHOLE, "path": PACKAGE_PATH, "blob": or_null(WHOLE), "size": or_null(COUNT),
+        "executable": FLAG, "link": or_null(URL), "digest": or_null(DIGEST),
+    },
     "upload": {
         "id": ID, "url": URL, "owner": TEXT, "at": TIME, "modified": or_null(WHOLE),
         "etag": or_null(TEXT),
@@ -143,7 +151,9 @@ RULES: dict[str, dict[str, Rule]] = {
     "arrival": {"pk": WHOLE, "at": TIME, "source": TEXT, "events": COUNT, "differences": TEXT},
 }  # fmt: skip
 # Tables whose rows say which blobs are needed.
-OF_BLOBS = ("blob", "tree_file", "unpacked", "weights", "artifact", "plot", "url")
+OF_BLOBS = (
+    "blob", "tree_file", "unpacked", "weights", "artifact", "plot", "url", "open_dataset_file",
+)  # fmt: skip
 _KEYS = ("id", "digest", "event_id", "name", "title", "url", "task", "model")
 _AT_ONCE = 5_000  # rows in memory
 

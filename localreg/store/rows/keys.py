@@ -97,12 +97,19 @@ def release(connection: Connection, project: int, name: str, number: int, model_
 
 def tag_pk(connection: Connection, name: str, system: bool) -> int:
     """Return the key of a tag; insert it if it is new."""
-    select = "SELECT pk FROM tag WHERE name = ? AND system = ?"
-    row = connection.execute(select, (name, system)).fetchone()
-    if row is None:
+    found = tag_named(connection, name, system=system)
+    if found is None:
         cursor = connection.execute("INSERT INTO tag (name, system) VALUES (?, ?)", (name, system))
         return int(cursor.lastrowid or 0)
-    return int(row[0])
+    return found
+
+
+def tag_named(connection: Connection, name: str, *, system: bool) -> int | None:
+    """Return the key of a tag, None if there is none of this name."""
+    row = connection.execute(
+        "SELECT pk FROM tag WHERE name = ? AND system = ?", (name, system)
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def blob_pk(connection: Connection, weights: WeightsRecord) -> int | None:

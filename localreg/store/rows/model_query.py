@@ -17,7 +17,9 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 
 from localreg.store.rows.checked_values import COUNT, ID, NUMBER, TEXT, Columns
+from localreg.store.rows.keys import tag_named
 from localreg.store.rows.tag_sql import NO_ROW, tag_keys, tag_sql
+from localreg.values import dataset_names
 from localreg.values.frozen import Frozen
 from localreg.values.tags import ANY_TAGS, AllOf, AnyOf, HasTag, TagCondition
 
@@ -61,6 +63,7 @@ class ModelQuery(Frozen, kw_only=True):
         archived: archived models too.
         limit: return only the first so many.
         order: which ones are first.
+        datasets: data sets too, which are recorded as models.
     """
 
     project: str | None = None
@@ -71,6 +74,7 @@ class ModelQuery(Frozen, kw_only=True):
     archived: bool = False
     limit: int | None = None
     order: Order = NEWEST
+    datasets: bool = False
 
 
 class Ranked(Frozen):
@@ -132,6 +136,12 @@ def _statement(
             parameters.append(wanted)
     if query.published:
         where.append("m.published = 1")
+    hidden = None if query.datasets else tag_named(connection, dataset_names.TAG, system=True)
+    if hidden is not None:
+        where.append(
+            f"NOT EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} AND x.tag = ?)"
+        )
+        parameters.append(hidden)
     sql = (
         f"SELECT {columns(driver)} FROM {driver.source} WHERE {' AND '.join(where)} "
         f"ORDER BY {_order_sql(query.order, driver)}"

@@ -1,0 +1,1 @@
+"""Data sets, with the names of ClearML's `Dataset`."""
