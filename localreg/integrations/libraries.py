@@ -4,6 +4,9 @@ from __future__ import annotations
 
 # The module of the library: the modules that patch it, named relative to this package.
 LIBRARIES: dict[str, tuple[str, ...]] = {
+    "matplotlib.figure": (".matplotlib",),
+    "matplotlib.pyplot": (".matplotlib",),
+    "matplotlib_inline.backend_inline": (".matplotlib",),
     "tensorboard.summary.writer.event_file_writer": (".tensorboard",),
     "tensorboardX.event_file_writer": (".tensorboard",),
     "click.core": (".click",),

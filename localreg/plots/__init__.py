@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from localreg.plots import figures as figures
     from localreg.plots import images as images
     from localreg.plots import line_series as line_series
+    from localreg.plots import matplotlib_figures as matplotlib_figures
     from localreg.plots import options as options
     from localreg.plots import tables as tables
     from localreg.plots import thinning as thinning

@@ -115,6 +115,18 @@ class Logger(ReportMethods, ReportedMethods):
             "tensorboard_single_series_per_graph", check_flag("single_series", single_series)
         )
 
+    @classmethod
+    def matplotlib_force_report_non_interactive(cls, force: bool) -> None:
+        """Choose how matplotlib's figures are reported.
+
+        Args:
+            force: True for pictures only; False, the default, for figures that can be zoomed where
+                that loses nothing.
+
+        Source: ``Logger.matplotlib_force_report_non_interactive`` of the ClearML SDK.
+        """
+        ambient.set_logging("matplotlib_force_report_non_interactive", check_flag("force", force))
+
     def report_text(self, msg: str, level: int = INFO, print_console: bool = True) -> None:
         """Report a line of the task's log.
 
@@ -247,20 +259,37 @@ class Logger(ReportMethods, ReportedMethods):
         report_image: bool = False,
         report_interactive: bool = True,
     ) -> None:
-        """Report a matplotlib figure as an image.
+        """Report a matplotlib figure, as one that can be zoomed if that loses nothing.
+
+        So it is with lines, points, bars and histograms in one pair of axes. Everything else is
+        a picture. Afterwards `plt.show` and `savefig` do not report this figure by themselves.
 
         Args:
             title, series, iteration: identify the report; a later one replaces it.
             figure: a `matplotlib.figure.Figure`, or `matplotlib.pyplot` for the current one.
-            report_image, report_interactive: ignored; it is always an image.
+            report_image: True for a picture.
+            report_interactive: False for a picture.
 
         Raises:
             InvalidValueError: (a ValueError) it is not a matplotlib figure.
 
         Source: ``Logger.report_matplotlib_figure`` of the ClearML SDK.
         """
+        from localreg.plots import drawings, matplotlib_figures
+
+        drawn = operations.reports.media.figure_of(figure)
+        is_picture = (
+            check_flag("report_image", report_image)
+            or not check_flag("report_interactive", report_interactive)
+            or ambient.logging_setting("matplotlib_force_report_non_interactive")
+        )
+        plotly = None if is_picture else matplotlib_figures.interactive(drawn)
+        matplotlib_figures.mark_reported(drawn)
+        if plotly is not None:
+            self._report(title, series, iteration, drawings.plotly(plotly))
+            return
         chain, owner = self._reports_to()
-        source = operations.reports.media.drawn_by_matplotlib(figure)
+        source = operations.reports.media.drawn_by_matplotlib(drawn)
         operations.reports.writing.report_file(
             chain, owner, title, series, iteration, source, keep=None
         )

@@ -12,6 +12,7 @@ from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import absolute, check_path
 from localreg.filesystem.plain_files import plain_status
 from localreg.operations.weights.sources import Source
+from localreg.plots import matplotlib_figures
 from localreg.plots.arrays import PIXELS_LIMIT, as_numbers
 from localreg.plots.tables import csv_cells, table_cells
 from localreg.registry import Chain
@@ -158,19 +159,21 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def drawn_by_matplotlib(figure: object) -> Source:
-    """Return the picture that a matplotlib figure draws."""
+def figure_of(figure: object) -> object:
+    """Return a figure of matplotlib: what is given, or the current one of `matplotlib.pyplot`."""
     current = getattr(figure, "gcf", None)  # the module matplotlib.pyplot was given
     if current is not None:
         figure = current()
-    save = getattr(figure, "savefig", None)
-    if save is None:
+    if not hasattr(figure, "savefig"):
         raise InvalidValueError(
             f"figure must be a matplotlib figure, not {type(figure).__name__}", argument="figure"
         )
-    into = io.BytesIO()
-    save(into, format="png", bbox_inches="tight")
-    return _bytes_source(into.getvalue(), "figure.png")
+    return figure
+
+
+def drawn_by_matplotlib(figure: object) -> Source:
+    """Return the picture that a figure of matplotlib draws."""
+    return _bytes_source(matplotlib_figures.picture(figure), "figure.png")
 
 
 def _bytes_source(data: bytes, filename: str) -> Source:

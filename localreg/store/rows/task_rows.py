@@ -23,6 +23,7 @@ from localreg.store.rows.checked_values import (
     texts,
 )
 from localreg.values.frozen import Frozen
+from localreg.values.metrics import MONITORED
 from localreg.values.records import ArtifactRecord, Json, Project, TaskRecord
 
 TYPE_CHECKING = False
@@ -189,12 +190,15 @@ def artifacts(connection: Connection, task_id: str) -> dict[str, ArtifactRecord]
 
 
 def last_iteration(connection: Connection, task_id: str) -> int:
-    """Return the largest iteration of a scalar or plot of a task, 0 without any."""
+    """Return the largest iteration of a scalar or plot of a task, 0 without any.
+
+    What the machine did (`MONITORED`) may have seconds as iterations, and does not count.
+    """
     scalars, plots = connection.execute(
         "SELECT (SELECT max((SELECT max(iteration) FROM scalar WHERE series = s.pk)) "
-        "FROM series s WHERE s.task = t.pk), (SELECT max(iteration) FROM plot WHERE task = t.pk) "
-        "FROM task t WHERE t.id = ?",
-        (task_id,),
+        "FROM series s WHERE s.task = t.pk AND s.title NOT IN (?, ?)), "
+        "(SELECT max(iteration) FROM plot WHERE task = t.pk) FROM task t WHERE t.id = ?",
+        (*MONITORED, task_id),
     ).fetchone() or (0, 0)
     for found in (scalars, plots):
         if found is not None and type(found) is not int:
