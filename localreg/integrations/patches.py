@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 from localreg import log
 
@@ -69,6 +71,7 @@ class Patches:
         *,
         kind: str = "",
         also: Sequence[tuple[object, str]] = (),
+        copies: bool = False,
     ) -> None:
         """Call `note` after each call of a function that returned; do nothing if there is none.
 
@@ -79,8 +82,11 @@ class Patches:
             kind: in a call of one kind, further calls of the same kind are not noted: saving a
                 model may save another by the way.
             also: other places where the same function is found.
+            copies: also replace what other modules have imported from the library, as by ``from
+                library import save``; the library's own modules keep theirs.
         """
-        self._watch(owner, name, kind, also, after=note)
+        more = _copies(owner, name) if copies else []
+        self._watch(owner, name, kind, [*also, *more], after=note)
 
     def before(
         self,
@@ -174,6 +180,22 @@ class Patches:
         except Exception as error:  # noqa: BLE001  (as in `quietly`)
             self._warn(label, error)
             return None
+
+
+def _copies(owner: object, name: str) -> list[tuple[object, str]]:
+    """Return where other modules have a function that they imported, the script under any name."""
+    function = getattr(owner, name, None)
+    library = getattr(owner, "__name__", "").partition(".")[0]
+    found: list[tuple[object, str]] = []
+    for module_name, module in [*sys.modules.items()]:
+        if function is None or not isinstance(module, ModuleType):
+            continue
+        own = vars(module)
+        if module_name == "__main__":
+            found += [(module, each) for each, value in [*own.items()] if value is function]
+        elif module_name.partition(".")[0] != library and own.get(name) is function:
+            found.append((module, name))
+    return found
 
 
 def _static(owner: object, name: str) -> object:

@@ -51,19 +51,41 @@ class Recorder(Protocol):
         framework: str | None = None,
         name: str | None = None,
         config: Mapping[str, object] | None = None,
+        weights: object = None,
+        files: Sequence[str] = (),
     ) -> None:
         """Keep a file or folder that was saved as the next weights of an output model.
 
+        What is saved at the same path again is the next revision of the same model.
+
         Args:
             library: as in `wants`, which is asked.
+            path: it is read at once: the script may delete the file, or write another one.
             framework: of the model, such as "PyTorch".
             name: the name of the model, after that of the task; the file's name without its
                 ending if None.
-            config: the configuration of the model.
+            config: the configuration of a new model.
+            weights: what was saved, for callbacks.
+            files: of a folder, the names of those files in it that belong to the model; all that
+                is in it if there are none.
         """
 
-    def loaded_model(self, library: str, path: object, *, framework: str | None = None) -> None:
-        """Make the model of a loaded file or folder an input of the task, if it is known."""
+    def loaded_model(
+        self,
+        library: str,
+        path: object,
+        *,
+        framework: str | None = None,
+        files: Sequence[str] = (),
+    ) -> None:
+        """Make the model of a loaded file or folder an input of the task, if it is known.
+
+        Args:
+            library, path, framework, files: as for `saved_model`.
+        """
+
+    def deleted_model(self, library: str, path: object) -> None:
+        """Remove the model of a file that a library saved, and has deleted by itself."""
 
     def scalar(
         self, title: str, series: str, value: float, iteration: int, *, at: float | None = None

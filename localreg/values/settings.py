@@ -19,6 +19,9 @@ DURABILITY = "LOCALREG_DURABILITY"
 VERIFY = "LOCALREG_VERIFY"
 # "0": write no pages when a task or a process ends.
 AUTO_RENDER = "LOCALREG_AUTO_RENDER"
+# What is kept of the revisions of a file that a script saves under one name again and again: a
+# number, a size of all together such as "500MB", or "all"; 100 MB by default, and 100 of them.
+KEEP_SAVED = "LOCALREG_KEEP_SAVED"
 
 # Characters of what a task prints that its log keeps: 10 million by default.
 LOG_LIMIT = "LOCALREG_LOG_LIMIT"

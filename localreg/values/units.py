@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+
+from localreg.errors import InvalidValueError
+from localreg.values.checks import shown
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 
 
 def moment(microseconds: int) -> str:
@@ -54,3 +61,20 @@ def span_text(seconds: float) -> str:
     while not parts[0][0]:
         del parts[0]
     return " ".join(f"{number} {unit}" for number, unit in parts[:2] if number)
+
+
+def parse_size(value: object) -> int:
+    """Return a number of bytes, given as a number or as text.
+
+    >>> parse_size("1.5GB"), parse_size(10)
+    (1500000000, 10)
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise InvalidValueError(
+            f"a size must be a number of bytes, or text such as 500MB or 20GB, not {shown(value)}",
+            argument="max_size",
+        )
+    return int(float(match[1]) * _UNITS[match[2].lower()])

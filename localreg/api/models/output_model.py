@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from localreg import log, operations
 from localreg.api import ambient
-from localreg.api.models.model import Model, open_of
+from localreg.api.models.model import Model, handle, open_of
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, NoTaskError
 from localreg.values.checks import is_empty
@@ -97,6 +97,15 @@ class OutputModel(Model):
                 self._chain, self._task_id, base_model_id, description
             )
         self._subject = operations.finding.references.find_model(self._chain, made)
+
+    @classmethod
+    def _of(cls, chain: Chain, task_id: str, model_id: str) -> OutputModel:
+        """Return a handle on an output of a task, in the first registry of a chain."""
+        from localreg.operations.finding.upstream import Found
+
+        model = handle(cls, chain, Found(chain.first, model_id))
+        model._task_id, model._entry, model._destination = task_id, None, None
+        return model
 
     def connect(self, task: object, name: str | None = None) -> None:
         """Make the model, and its later weights, an output of a task.

@@ -14,8 +14,8 @@ from itertools import pairwise
 
 from localreg import operations
 from localreg.api import ambient
-from localreg.api.tasks import command_line, weights_callbacks
-from localreg.api.tasks.weights_callbacks import CallbackType
+from localreg.api.tasks import command_line
+from localreg.api.tasks.saved_files import SavedFile, SavedFiles
 from localreg.errors import InvalidValueError
 from localreg.integrations.console import Lines
 from localreg.values.checks import shown
@@ -24,7 +24,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    from localreg.api.models.output_model import OutputModel
     from localreg.api.tasks.logger import Logger
     from localreg.api.tasks.task import Task
 
@@ -135,7 +134,7 @@ class _TaskRecorder:
     ) -> None:
         self._task = task
         self._frameworks = frameworks
-        self._saved: dict[str, OutputModel] = {}  # by `local_model_id`, a path
+        self._saved = SavedFiles(task)
         self._reports_to = task._reports_to()  # scalars come by the hundred thousand
         self._kept: dict[type, object] = {}
         self._streams = streams
@@ -181,50 +180,28 @@ class _TaskRecorder:
         framework: str | None = None,
         name: str | None = None,
         config: Mapping[str, object] | None = None,
+        weights: object = None,
+        files: Sequence[str] = (),
     ) -> None:
         place = _place(path)
-        if place is None or not self.wants(library, place):
-            return
-        from localreg.api.models.output_model import OutputModel
+        if place is not None and self.wants(library, place):
+            self._saved.saved(SavedFile(place, tuple(files), name, framework, config), weights)
 
-        info = weights_callbacks.before(CallbackType.save, self._task, place, framework)
-        if info is None:
-            return
-        stem = name or os.path.splitext(os.path.basename(place))[0]  # noqa: PTH119, PTH122
-        model = info.model or self._saved.get(info.local_model_id)
-        if model is None:
-            model = OutputModel(
-                task=self._task,
-                name=f"{self._task.name} - {stem}",
-                framework=info.framework,
-                config_dict=None if config is None else dict(config),
-            )
-            model.connect(self._task, self._free_entry(stem))
-        self._saved[info.local_model_id] = info.model = model
-        weights_callbacks.after(CallbackType.save, info)
-        info.model.update_weights(
-            info.local_model_path, target_filename=info.upload_filename, update_comment=False
-        )
-
-    def _free_entry(self, stem: str) -> str:
-        """Return a name for an output of the task that no other output has."""
-        taken = self._task.output_models_id
-        numbered = (f"{stem}-{number}" for number in range(2, len(taken) + 3))
-        return next(each for each in (stem, *numbered) if each not in taken)
-
-    def loaded_model(self, library: str, path: object, *, framework: str | None = None) -> None:
+    def loaded_model(
+        self,
+        library: str,
+        path: object,
+        *,
+        framework: str | None = None,
+        files: Sequence[str] = (),
+    ) -> None:
         place = _place(path)
-        if place is None or not self.wants(library, place):
-            return
-        from localreg.api.models.input_model import InputModel
+        if place is not None and self.wants(library, place):
+            self._saved.loaded(place, tuple(files), framework)
 
-        info = weights_callbacks.before(CallbackType.load, self._task, place, framework)
-        if info is None:
-            return
-        info.model = info.model or InputModel.load_model(info.local_model_path)
-        if info.model is not None:
-            self._task.connect(info.model)
-            weights_callbacks.after(CallbackType.load, info)
+    def deleted_model(self, library: str, path: object) -> None:
+        if isinstance(path, str | os.PathLike) and self.wants(library, path):
+            self._saved.deleted(str(os.path.abspath(os.fspath(path))))  # noqa: PTH100
 
     def scalar(
         self, title: str, series: str, value: float, iteration: int, *, at: float | None = None
@@ -289,6 +266,7 @@ class _TaskRecorder:
             )
 
     def finish(self) -> None:
+        self._saved.finish()
         for level, lines in self._lines.items():
             self._print(lines.rest(), level)
 
@@ -317,5 +295,6 @@ def _place(path: object) -> str | None:
     name = path if isinstance(path, str | os.PathLike) else getattr(path, "name", None)
     if not isinstance(name, str | os.PathLike):
         return None
-    text = os.path.abspath(os.fspath(name))  # noqa: PTH100
+    given = os.fspath(name)
+    text = os.path.abspath(given) if given else ""  # noqa: PTH100
     return str(text) if os.path.exists(text) else None  # noqa: PTH110

@@ -176,6 +176,7 @@ class Task(
         wanted = check_wanted(auto_connect_arg_parser)
         streams = check_streams(auto_connect_streams)
         log_limit = settings.whole_number(settings.LOG_LIMIT, LOG_LIMIT)
+        operations.models.saved_files.limit()  # an error now, not later in the log
         _log_unused(
             auto_resource_monitoring=auto_resource_monitoring,
             deferred_init=deferred_init,

@@ -6,9 +6,9 @@ by `ambient`; `recording` calls them.
 
 from __future__ import annotations
 
-import os
 from enum import Enum
 
+from localreg import log
 from localreg.api import ambient
 
 TYPE_CHECKING = False
@@ -44,11 +44,11 @@ class ModelInfo:
         model: the OutputModel or InputModel; None before there is one.
         upload_filename: the name to keep them under.
         local_model_path: the absolute path of the file.
-        local_model_id: the path as it was given; what is saved again under it is the next weights
-            of the same model.
+        local_model_id: the path; what is saved again under it is the next weights of the same
+            model.
         framework: such as "PyTorch", or None.
         task: the task.
-        weights_object: None.
+        weights_object: what is saved, while the callbacks run; None when weights are loaded.
     """
 
     def __init__(
@@ -150,25 +150,30 @@ class WeightsFileHandler:
         return filepath
 
 
-def before(action: CallbackType, task: Task, path: str, framework: str | None) -> ModelInfo | None:
-    """Return what the callbacks make of a file or folder; None if one wants nothing recorded.
+def before(action: CallbackType, info: ModelInfo) -> ModelInfo | None:
+    """Return what the callbacks make of what is to be recorded; None if one wants it not to be.
 
-    Args:
-        action: what happens to the weights.
-        task: it records them.
-        path: the absolute path.
-        framework: of the model.
+    An error in one is logged, and the next one is called, as in ClearML.
     """
-    info = ModelInfo(None, os.path.basename(path), path, path, framework, task)  # noqa: PTH119
     for each in ambient.callbacks("before"):
-        found = each(action, info)
-        if found is None:
+        changed: list[object] = []
+        _call(each, action, info, changed)
+        if changed and not isinstance(changed[0], ModelInfo):
             return None
-        info = found
+        info = changed[0] if changed else info  # type: ignore[assignment]  # it is a ModelInfo
     return info
 
 
 def after(action: CallbackType, info: ModelInfo) -> None:
     """Call the callbacks with the model of the weights; they may change it."""
     for each in ambient.callbacks("after"):
-        each(action, info)
+        _call(each, action, info, [])
+
+
+def _call(
+    callback: Callback, action: CallbackType, info: ModelInfo, returned: list[object]
+) -> None:
+    try:
+        returned.append(callback(action, info))
+    except Exception as error:  # noqa: BLE001  (the script's; what it was for is still recorded)
+        log.warning("a callback for weights failed: %s: %s", type(error).__name__, error)

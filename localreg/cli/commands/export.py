@@ -25,9 +25,8 @@ from localreg.errors import InvalidValueError
 from localreg.operations.carry import export, selection
 from localreg.operations.carry.export import Exported
 from localreg.operations.finding import queries
-from localreg.operations.upkeep.cache import parse_size
 from localreg.progress import shown_progress
-from localreg.values.units import size_text
+from localreg.values.units import parse_size, size_text
 
 
 @click.command("export")

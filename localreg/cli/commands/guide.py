@@ -21,7 +21,8 @@ WIDEST = 100  # columns; longer lines are hard to read
 TOPICS = (
     "weights", "packages", "datasets", "clouds", "tasks", "reports", "tag-filters", "registries",
     "upstream", "carrying", "time-machine", "sharing", "strangers", "recovery", "offline", "usb",
-    "systems", "clearml", "scripts", "promises", "speed", "decisions", "architecture",
+    "systems", "clearml", "frameworks", "scripts", "promises", "speed", "decisions",
+    "architecture",
 )  # fmt: skip
 
 

@@ -7,10 +7,10 @@ from localreg.operations.datasets import changes, looking
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models.designs import set_model_design
 from localreg.operations.models.edits import describe
-from localreg.operations.models.revisions import Update, add_revision
+from localreg.operations.models.revisions import Update, add_revision, delete_replaced
 from localreg.operations.weights.origin import Origin
 from localreg.operations.weights.packages import keep_files, record_package, staged_manifest
-from localreg.operations.weights.uploading import delete_uploads, own_folder, upload_now
+from localreg.operations.weights.uploading import own_folder, upload_now
 from localreg.registry import Chain
 from localreg.store.events.change import Change
 from localreg.store.rows import dataset_rows, model_rows
@@ -81,15 +81,15 @@ def _stored(chain: Chain, dataset_id: str) -> bool:
         try:
             held = record_package(change, staged, kept)
             current = model_rows.current_weights(change.connection, dataset_id)
-            doomed = None
+            added = None
             if current is None or current.digest != held.digest:
-                _, doomed = add_revision(change, dataset_id, origin, held, update)
+                added = add_revision(change, dataset_id, origin, held, update)
             _record(change, dataset_id, files, before.changes)
         except BaseException:
             registry.blobs.give_back(kept)
             raise
-    if doomed is not None:
-        delete_uploads(registry, doomed)
+    if added is not None:
+        delete_replaced(registry, added)
     return True
 
 

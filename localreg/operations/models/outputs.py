@@ -16,6 +16,7 @@ from localreg.store.events.change import Change
 from localreg.store.rows import model_rows, task_rows
 from localreg.values.checks import check_name, check_text
 from localreg.values.frozen import replace
+from localreg.values.records import TaskRecord
 
 
 def make_output(registry: OpenRegistry, task_id: str, description: Description) -> str:
@@ -26,18 +27,26 @@ def make_output(registry: OpenRegistry, task_id: str, description: Description) 
     """
     with registry.store.write() as change:
         task = require_task(change.connection, task_id)
-        name = description.name or task.name
-        described = replace(
-            in_project_of(task, description),
-            name=name,
-            labels=description.labels or task_rows.design(change.connection, task_id)[1],
-            comment=_lines(f"Created by task id: {task_id}", description.comment),
-        )
-        entry = free_entry(change, task_id, name)
-        parent = task_rows.models(change.connection, task_id, "input").get(entry)
-        made = create(change, described, None, None, maker=task, parent=parent)
-        enter(change, task_id, made, entry)
-        adopt_design(change, task_id, model_rows.design(change.connection, made))
+        entry = free_entry(change, task_id, description.name or task.name)
+        return new_output(change, task, description, entry)
+
+
+def new_output(change: Change, task: TaskRecord, description: Description, entry: str) -> str:
+    """Record a new model as an output of a task, within a transaction; return the model's id.
+
+    Args:
+        entry: the name of the model on the task.
+    """
+    described = replace(
+        in_project_of(task, description),
+        name=description.name or task.name,
+        labels=description.labels or task_rows.design(change.connection, task.id)[1],
+        comment=_lines(f"Created by task id: {task.id}", description.comment),
+    )
+    parent = task_rows.models(change.connection, task.id, "input").get(entry)
+    made = create(change, described, None, None, maker=task, parent=parent)
+    enter(change, task.id, made, entry)
+    adopt_design(change, task.id, model_rows.design(change.connection, made))
     return made
 
 
@@ -121,9 +130,13 @@ def enter(change: Change, task_id: str, model_id: str, entry: str) -> None:
         change.record("task.model", task_id, payload, field=entry)
 
 
-def free_entry(change: Change, task_id: str, name: str) -> str:
-    """Return `name`, or the first of "name 2", "name 3", … that no output of the task has."""
-    taken = task_rows.models(change.connection, task_id, "output")
+def free_entry(change: Change, task_id: str, name: str, role: str = "output") -> str:
+    """Return `name`, or the first of "name 2", "name 3", … that no model of the task has.
+
+    Args:
+        role: "input" or "output"; the other models do not count.
+    """
+    taken = task_rows.models(change.connection, task_id, role)
     numbered = (f"{name} {number}" for number in range(2, len(taken) + 3))
     return next(entry for entry in (name, *numbered) if entry not in taken)
 

@@ -13,6 +13,7 @@ from localreg.operations.finding.references import require_draft, require_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models.edits import set_columns
 from localreg.operations.models.outputs import enter, entry_of
+from localreg.operations.weights.deleting import delete_unneeded
 from localreg.operations.weights.ingest import as_file, taken_in
 from localreg.operations.weights.locations import holder, local_file
 from localreg.operations.weights.origin import (
@@ -52,6 +53,7 @@ class Update(Frozen, kw_only=True):
         comment: add a line about the weights to the model's comment.
         package: the weights are several files, or an archive of them.
         keep_last: how many revisions to keep; None for all.
+        delete: delete the bytes of the others at once (`delete_replaced`); else gc does.
     """
 
     task: str
@@ -60,6 +62,21 @@ class Update(Frozen, kw_only=True):
     comment: bool
     package: bool
     keep_last: int | None
+    delete: bool = False
+
+
+class Added(Frozen):
+    """A new revision of a model's weights.
+
+    Attributes:
+        weights: the revision.
+        replaced: the uploads of revisions that were dropped.
+        digests: blobs of revisions that were dropped, to be deleted if nothing needs them.
+    """
+
+    weights: WeightsRecord
+    replaced: Doomed
+    digests: tuple[str, ...]
 
 
 class Revision(Frozen, kw_only=True):
@@ -108,8 +125,8 @@ def point_to(chain: Chain, model_id: str, url: object, update: Update) -> None:
         return
     origin = origin_of(parsed, kept=False, pinned=parsed.pinned, package=False)
     with chain.first.store.write() as change:
-        _, doomed = add_revision(change, model_id, origin, None, update)
-    delete_uploads(chain.first, doomed)
+        added = add_revision(change, model_id, origin, None, update)
+    delete_replaced(chain.first, added)
 
 
 def keep(chain: Chain, model_id: str, source: Source, update: Update) -> WeightsRecord:
@@ -123,11 +140,11 @@ def keep(chain: Chain, model_id: str, source: Source, update: Update) -> Weights
     origin = Origin(url=None, public=None, filename=source.filename, kept=True)
     others = other_files(source)  # while the file is there
     with taken_in(chain, source) as (change, held):
-        weights, doomed = add_revision(change, model_id, origin, held, update)
+        added = add_revision(change, model_id, origin, held, update)
     if others:
         log.warning("%s", others)
-    delete_uploads(chain.first, doomed)
-    return weights
+    delete_replaced(chain.first, added)
+    return added.weights
 
 
 def upload(
@@ -154,8 +171,8 @@ def upload(
         held = Held(uploaded.digest, uploaded.size)
         if package is not None:
             held = replace(package, archive=uploaded.digest, archive_size=uploaded.size)
-        _, doomed = add_revision(change, model_id, origin, held, update)
-    delete_uploads(registry, doomed)
+        added = add_revision(change, model_id, origin, held, update)
+    delete_replaced(registry, added)
     return uploaded.url
 
 
@@ -174,8 +191,12 @@ def _uploadable(registry: OpenRegistry, source: Source) -> Iterator[tuple[Path, 
 
 def add_revision(
     change: Change, model_id: str, origin: Origin, held: Held | None, update: Update
-) -> tuple[WeightsRecord, Doomed]:
-    """Add a revision, within a transaction; return it, and the uploads that it replaces."""
+) -> Added:
+    """Add a revision, within a transaction; call `delete_replaced` after it.
+
+    Raises:
+        PublishedError: the model is published.
+    """
     connection = change.connection
     row = require_draft(connection, model_id)
     before = model_rows.weights(connection, model_id)
@@ -201,7 +222,23 @@ def add_revision(
         enter(change, update.task, model_id, entry)
         columns["parent"] = _parent(change, update.task, row, entry)
     set_columns(change, row, **columns)
-    return weights, _drop(change, model_id, before, update.keep_last)
+    dropped = _drop(change, model_id, before, update.keep_last)
+    digests = [each.digest for each in dropped if each.digest]
+    if update.delete:
+        digests = blob_rows.give_up(change.connection, digests)  # gc goes on after a kill
+    else:
+        blob_rows.mark_unreferred(change.connection, digests)
+    deleted = tuple(digests) if update.delete else ()
+    return Added(weights, announce_deletions(change, dropped), deleted)
+
+
+def delete_replaced(registry: OpenRegistry, added: Added) -> None:
+    """Delete what a new revision replaces: uploads, and bytes; what fails is tried again by gc."""
+    delete_uploads(registry, added.replaced)
+    if added.digests:
+        failed = delete_unneeded(registry, added.digests).failed
+        for digest, why in failed.items():
+            log.info("replaced weights %s… were not deleted: %s", digest[:12], why)
 
 
 def _current(revisions: tuple[WeightsRecord, ...]) -> Json | None:
@@ -224,12 +261,8 @@ def _parent(change: Change, task_id: str, row: model_rows.ModelRow, entry: str) 
 
 def _drop(
     change: Change, model_id: str, before: tuple[WeightsRecord, ...], keep_last: int | None
-) -> Doomed:
-    """Drop the oldest revisions, so that `keep_last` are left with the new one.
-
-    Returns:
-        Their uploads; gc deletes the bytes that the registry has.
-    """
+) -> tuple[WeightsRecord, ...]:
+    """Drop the oldest revisions, so that `keep_last` are left with the new one; return them."""
     dropped = before[: max(0, len(before) + 1 - keep_last)] if keep_last is not None else ()
     for each in dropped:
         payload = {
@@ -239,8 +272,7 @@ def _drop(
             "filename": each.filename,
         }
         change.record("model.weights_dropped", model_id, payload)
-    blob_rows.mark_unreferred(change.connection, [each.digest for each in dropped if each.digest])
-    return announce_deletions(change, dropped)
+    return dropped
 
 
 def restore_weights(registry: OpenRegistry, model_id: str, revision: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localreg.operations.finding.references import ensure_project, require_task
+from localreg.operations.models.saved_files import SAVED
 from localreg.registry import OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import task_rows
@@ -10,7 +11,8 @@ from localreg.values.checks import check_comment, check_name
 from localreg.values.ids import new_id
 from localreg.values.records import project_payload
 
-RUNNING = ("process", "since", "rank", "ranks", "used")  # parts of the place that belong to a run
+# Parts of the place that belong to a run.
+RUNNING = ("process", "since", "rank", "ranks", "used", SAVED)
 
 
 def clone_task(

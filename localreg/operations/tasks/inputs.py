@@ -8,6 +8,7 @@ from localreg.errors import InvalidValueError
 from localreg.operations.finding.references import find_model, require_model, require_task
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models import designs
+from localreg.operations.models.outputs import free_entry
 from localreg.operations.tasks import asked
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, task_rows
@@ -33,6 +34,7 @@ def connect_model(
     name: object = None,
     *,
     comment: bool = False,
+    numbered: bool = False,
 ) -> Connection:
     """Make a model an input of a task.
 
@@ -42,6 +44,8 @@ def connect_model(
         model_id: of a model of the registry or of an upstream registry.
         name: of the model on the task; its filename without the suffix when None.
         comment: also add the model's id to the task's comment.
+        numbered: if another input has the name, use the first of "name 2", "name 3", … that none
+            has; else the model replaces that input.
     """
     given = None if name is None else check_name("name", name)
     upstream = _inherited_upstream(chain, model_id)
@@ -49,6 +53,8 @@ def connect_model(
         task_record = require_task(change.connection, task_id)
         inherited = upstream or _inherited_from(change.connection, model_id)
         entry = given or inherited.entry
+        if numbered:
+            entry = free_entry(change, task_id, entry, "input")
         there = task_rows.models(change.connection, task_id, "input")
         old = there.get(entry)
         asked.note_asked(change.connection, task_record, asked.INPUT, [entry], there)

@@ -21,10 +21,9 @@ from localreg.store.rows import blob_rows, tree_rows
 from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.layout import FILES, TEMPORARY, TREES, UNFINISHED_DOWNLOAD
+from localreg.values.units import parse_size
 from localreg.values.urls import is_sha256, public_url
 
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw])", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
@@ -335,23 +334,6 @@ def _delete_package(registry: OpenRegistry, package: str) -> int | None:
                 some = chosen[start : start + AT_ONCE]
                 sizes |= delete(blob_rows.only_in(connection, package, some))
     return sum(sizes.values())
-
-
-def parse_size(value: object) -> int:
-    """Return a number of bytes, given as a number or as text.
-
-    >>> parse_size("1.5GB"), parse_size(10)
-    (1500000000, 10)
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise InvalidValueError(
-            f"a size must be a number of bytes, or text such as 500MB or 20GB, not {shown(value)}",
-            argument="max_size",
-        )
-    return int(float(match[1]) * _UNITS[match[2].lower()])
 
 
 def parse_span(value: object) -> float:

@@ -456,7 +456,7 @@ class _Staging:
             staged = self._stage(new)
             self._check_unchanged(listing, staged, new)
             digests |= {each.name: one.digest for each, one in zip(new, staged, strict=True)}
-            manifest = _manifest_of(listing.entries, digests)
+            manifest = manifest_of(listing.entries, digests)
             encoded = manifest.encoded()
             digest = hashlib.sha256(encoded).hexdigest()
             check_wanted(self._source, digest)
@@ -678,7 +678,7 @@ class _Staging:
         )
 
 
-def _manifest_of(entries: list[Entry], digests: dict[str, str]) -> Manifest:
+def manifest_of(entries: list[Entry], digests: dict[str, str]) -> Manifest:
     """Return the manifest of files and empty folders as they were listed: checked, and sorted."""
     return Manifest(
         tuple(

@@ -186,6 +186,12 @@ def facts(connection: Connection, digest: str) -> Json | None:
     return None if found is None else found.facts
 
 
+def has_total(connection: Connection, total: int) -> bool:
+    """Return True if there is a package whose files have this number of bytes."""
+    row = connection.execute("SELECT 1 FROM blob WHERE total = ? LIMIT 1", (total,)).fetchone()
+    return row is not None
+
+
 def has_sample(connection: Connection, size: int, sample: str) -> bool:
     """Return True if there is a blob of this size and sample."""
     row = connection.execute(
