@@ -33,6 +33,7 @@ SECTIONS = {
     "Find and show models": "ls show history lineage diff",
     "Change models": "tag untag meta alias publish archive unarchive mv rm restore undo",
     "Tasks": "task",
+    "Data sets": "dataset",
     "Pages": "report site compare",
     "Carry": "export import merge backup",
     "Upkeep": "verify repair adopt gc du cache doctor",

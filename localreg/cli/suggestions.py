@@ -20,6 +20,8 @@ SYNONYMS = {
     "copy": "get",
     "cp": "get",
     "create": "init",
+    "data": "dataset",
+    "datasets": "dataset ls",
     "del": "rm",
     "delete": "rm",
     "describe": "show",
@@ -78,11 +80,24 @@ TASK_SYNONYMS = {
     "start": "task run",
     "view": "task show",
 }
+DATASET_SYNONYMS = {
+    "checkout": "dataset get",
+    "copy": "dataset get",
+    "cp": "dataset get",
+    "delete": "rm",
+    "describe": "dataset show",
+    "download": "dataset get",
+    "files": "dataset show --files",
+    "info": "dataset show",
+    "list": "dataset ls",
+    "versions": "dataset ls",
+    "view": "dataset show",
+}
 CACHE_SYNONYMS = {"clean": "cache prune", "clear": "cache prune", "delete": "cache rm",
                   "list": "cache ls", "remove": "cache rm", "show": "cache ls"}  # fmt: skip
 READING = frozenset(
-    "cache compare diff doctor du env export files get guide history lineage ls path report show "
-    "site task verify".split()
+    "cache compare dataset diff doctor du env export files get guide history lineage ls path "
+    "report show site task verify".split()
 )  # fmt: skip
 
 

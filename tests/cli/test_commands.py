@@ -727,6 +727,7 @@ def on_a_terminal(folder, *arguments):
     [
         *([name] for name in COMMANDS),
         *(["task", name] for name in ("ls", "show", "clone", "run", "rm")),
+        *(["dataset", name] for name in ("ls", "show", "get")),
         *(["cache", name] for name in ("ls", "rm", "prune")),
     ],
     ids=" ".join,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from localreg.operations.datasets import changes as changes
     from localreg.operations.datasets import contents as contents
     from localreg.operations.datasets import copies as copies
+    from localreg.operations.datasets import details as details
     from localreg.operations.datasets import edits as edits
     from localreg.operations.datasets import finishing as finishing
     from localreg.operations.datasets import kept_values as kept_values

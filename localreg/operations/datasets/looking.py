@@ -359,7 +359,15 @@ def _ambiguous(text: str, rows: list[DatasetRow]) -> AmbiguousReferenceError:
 def _not_found(text: str, rows: list[DatasetRow]) -> ModelNotFoundError:
     from difflib import get_close_matches
 
-    names = list(dict.fromkeys(name for each in rows for name in (each.ref, _path(each))))
+    for rest, version in _readings(text):
+        of_name = [each.version or "?" for each in rows if rest in (_path(each), each.name)]
+        if version is not None and of_name:
+            some = ", ".join(of_name[:5]) + (", …" if len(of_name) > 5 else "")
+            return ModelNotFoundError(
+                f"there is no data set {shown(text)}; {shown(rest)} has the versions {some}",
+                reference=text,
+            )
+    names = list(dict.fromkeys(each for row in rows for each in (row.ref, _path(row), row.name)))
     close = get_close_matches(text, names, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(close)}?" if close else (
         "`localreg dataset ls` lists the data sets" if rows else "there are no data sets yet"
