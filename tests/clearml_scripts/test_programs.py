@@ -11,24 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.offline_programs import BLOCKED, run_offline
 
 import localreg
 from localreg import InputModel, Model, Task
 
 PROGRAMS = Path(__file__).parent / "programs"
-NO_NETWORK = """
-import os, runpy, socket, sys
-
-def refuse(event, args):
-    local = event == "socket.connect" and args[0].family == socket.AF_UNIX
-    asks = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
-    if event in asks and not local:
-        print("the network was asked for:", event, args[1:], file=sys.stderr, flush=True)
-        os._exit(99)
-
-sys.addaudithook(refuse)
-runpy.run_module("localreg.run", run_name="__main__", alter_sys=True)
-"""
 makes_models = pytest.mark.skipif(
     "OutputModel" not in localreg.__all__, reason="OutputModel is written elsewhere"
 )
@@ -42,10 +30,7 @@ def run(registry, tmp_path, monkeypatch):
     monkeypatch.chdir(work)
 
     def call(program, task_name=None, *arguments):
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", NO_NETWORK, program, *arguments],
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        done = run_offline(program, *arguments, options=("-W", "error"))
         assert done.returncode == 0, done.stdout + done.stderr
         task = Task.get_task(task_name=task_name) if task_name else None
         if task is not None:
@@ -72,8 +57,7 @@ def test_there_are_ten_and_each_has_a_test():
 def test_the_network_is_blocked(tmp_path):
     script = tmp_path / "asks.py"
     script.write_text("import socket\nsocket.create_connection(('127.0.0.1', 9))\n")
-    done = subprocess.run([sys.executable, "-c", NO_NETWORK, script], capture_output=True)
-    assert done.returncode == 99
+    assert run_offline(script).returncode == BLOCKED
 
 
 @makes_models

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
 
 def wanted(name: str) -> Any:
-    """Return a library; skip the module of tests that calls this where it is not installed."""
-    top = name.partition(".")[0]
-    if importlib.util.find_spec(top) is None:
-        pytest.skip(NO_FRAMEWORK, allow_module_level=True)
+    """Return a library; skip the test, or module of tests, that calls this without it."""
+    must_be_installed(name.partition(".")[0])
     return importlib.import_module(name)
+
+
+def must_be_installed(name: str) -> None:
+    """Skip the test, or module of tests, that calls this where a library is not installed."""
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(NO_FRAMEWORK, allow_module_level=True)
