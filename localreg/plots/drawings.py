@@ -54,6 +54,7 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "zaxis": check_axis,
     "comment": lambda _, value: check_comment(value),
     "data_args": check_plotly_options,
+    "extra_data": check_plotly_options,
     "extra_layout": check_plotly_options,
 }
 
@@ -103,10 +104,12 @@ def bars(
     return Drawing(kind, options, {"values": rows})
 
 
-def table(cells: Table, *, extra_layout: object) -> Drawing:
+def table(cells: Table, *, extra_layout: object, extra_data: object = None) -> Drawing:
     """Return a table of a header and rows."""
     header, rows = cells
     options = {"columns": len(header), "rows": len(rows)} | _checked(extra_layout=extra_layout)
+    if extra_data is not None:
+        options |= _checked(extra_data=extra_data)
     return Drawing("table", options, {"header": header, "rows": rows})
 
 

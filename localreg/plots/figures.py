@@ -130,6 +130,7 @@ def _table(drawing: Drawing, series: str) -> Figure:
         "header": {"values": [f"<b>{escaped(name)}</b>" for name in header], "align": "left"},
         "cells": {"values": columns, "align": "left"},
     }
+    _merge(trace, {**(drawing.options.get("extra_data") or {}), "type": "table"})
     return {"data": [trace], "layout": {}}
 
 

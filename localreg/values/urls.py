@@ -27,6 +27,7 @@ CLOUDS = ("s3", "gs", "az", "azure")  # schemes of object stores; ClearML writes
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ONE_SLASH = re.compile(rf"(https?|file|ftp|{'|'.join(CLOUDS)}):(?!//)", re.IGNORECASE)
+_REMOTE = re.compile(rf"(?:https?|{'|'.join(CLOUDS)})://[^\s/]\S*", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 _DRIVE = re.compile(r"/[A-Za-z]:(/|$)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -165,6 +166,17 @@ def scheme_of(url: str) -> str:
 def is_cloud(url: str) -> bool:
     """Return True if a stored URL is one of an object store."""
     return scheme_of(url) in CLOUDS
+
+
+def is_remote(value: object) -> bool:
+    """Return True for text that is the URL of a file elsewhere: on the web or in an object store.
+
+    >>> is_remote("https://host/a.png"), is_remote("see https://host"), is_remote("file:///a.png")
+    (True, False, False)
+    """
+    return (
+        isinstance(value, str) and len(value) < URL_LIMIT and _REMOTE.fullmatch(value) is not None
+    )
 
 
 def below(folder: str, *names: str) -> str:

@@ -177,6 +177,7 @@ def test_the_extensions_are_these():
         "load_model": ["registry"],
         "query_models": ["order_by", "registry"],
         "remove": ["registry"],
+        "report_table": ["extra_data"],
     }
 
 

@@ -588,7 +588,7 @@ CALLS = {
     ),
     "Task.connect_configuration(configuration=)": (
         lambda at, value: at.task.connect_configuration(value),
-        [None, 5, b"x", {"a": object()}, [object()], "/nowhere/at/all", "/", "\0", {5, 6}],
+        [None, 5, b"x", {"a": CYCLE}, [DEEP], {"a": "\ud800"}, "/nowhere/at/all", "/", "\0", {5}],
         "configuration|does not exist|cannot be read",
     ),
     "Task.connect_label_enumeration(enumeration=)": (
@@ -711,8 +711,9 @@ CALLS = {
         ["", *NOT_A_NAME],
         "name",
     ),
-    "Task.remove_input_models(names=)": (
-        lambda at, value: at.task.remove_input_models(value), NOT_A_LIST_OF_NAMES, "name",
+    "Task.remove_input_models(models_to_remove=)": (
+        lambda at, value: at.task.remove_input_models(value), NOT_A_LIST_OF_NAMES,
+        "models_to_remove",
     ),
     "Task.set_model_label_enumeration": (
         lambda at, value: at.task.set_model_label_enumeration(value),

@@ -107,7 +107,7 @@ class OutputModel(Model):
         model._task_id, model._entry, model._destination = task_id, None, None
         return model
 
-    def connect(self, task: object, name: str | None = None) -> None:
+    def connect(self, task: object, name: str | None = None, **kwargs: object) -> None:
         """Make the model, and its later weights, an output of a task.
 
         A task without a configuration or labels gets those of the model.
@@ -116,6 +116,7 @@ class OutputModel(Model):
             task: a `Task`.
             name: the name of the output on the task from now on; if None, the weights' file name
                 without its ending.
+            kwargs: ignored.
 
         Raises:
             InvalidValueError: (a ValueError) `task` is not a task, or is in another registry.

@@ -167,6 +167,8 @@ class ReportMethods:
         csv: str | os.PathLike[str] | None = None,
         url: str | None = None,
         extra_layout: Mapping[str, object] | None = None,
+        *,
+        extra_data: Mapping[str, object] | None = None,
     ) -> None:
         """Report a table. Give exactly one of `table_plot`, `csv` and `url`.
 
@@ -175,6 +177,7 @@ class ReportMethods:
             table_plot: a pandas or polars DataFrame, or a list of rows, the header first.
             csv: path of a CSV file in UTF-8, with a header.
             url: URL of such a file; it is downloaded in this call.
+            extra_data: Plotly's settings of the table, such as ``{"columnwidth": [2, 1]}``.
 
         Raises:
             InvalidValueError: (a ValueError) it is not a table, has more than a million cells,
@@ -190,7 +193,7 @@ class ReportMethods:
         """
         chain, _ = self._reports_to()
         cells = operations.reports.media.table_of(chain, table_plot=table_plot, csv=csv, url=url)
-        drawing = plots.drawings.table(cells, extra_layout=extra_layout)
+        drawing = plots.drawings.table(cells, extra_layout=extra_layout, extra_data=extra_data)
         self._report(title, series, iteration, drawing)
 
     def report_line_plot(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import Any
 
     from plotly.graph_objects import Figure
 
@@ -39,12 +40,22 @@ class ReportedMethods:
         operations.reports.writing.flush(self._owned()[1])
         return True
 
-    def get_reported_scalars(self) -> dict[str, dict[str, dict[str, list[int] | list[float]]]]:
-        """Return every point of the scalars, ``{title: {series: {"x": iterations, "y": values}}}``.
+    def get_reported_scalars(
+        self, max_samples: int = 0, x_axis: str = "iter"
+    ) -> dict[str, dict[str, dict[str, list[Any]]]]:
+        """Return the points of the scalars, ``{title: {series: {"x": iterations, "y": values}}}``.
 
-        Source: ``Task.get_reported_scalars`` of the ClearML SDK, which returns only a selection.
+        Args:
+            max_samples: at most so many points of a series, each the mean of a group; 0 for all.
+            x_axis: "iter" for iterations, "timestamp" for milliseconds since 1970, or "iso_time"
+                for times such as "2026-01-31T12:00:00.000Z".
+
+        Raises:
+            InvalidValueError: (a ValueError) an argument cannot be used.
+
+        Source: ``Task.get_reported_scalars`` of the ClearML SDK, where 0 means at most 5000.
         """
-        return operations.reports.reading.scalars(*self._owned()[1:])
+        return operations.reports.reading.scalars(*self._owned()[1:], most=max_samples, axis=x_axis)
 
     def get_last_scalar_metrics(self) -> dict[str, dict[str, dict[str, float]]]:
         """Return ``{title: {series: {"last": …, "min": …, "max": …}}}`` of the scalars.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from localreg import operations
@@ -239,8 +239,19 @@ class ArtifactMethods(TaskHandle):
         )
         return True
 
-    def delete_artifacts(self, artifact_names: list[str], raise_on_errors: bool = True) -> bool:
+    def delete_artifacts(
+        self,
+        artifact_names: Sequence[str],
+        raise_on_errors: bool = True,
+        delete_from_storage: bool = True,
+        silent_on_errors: bool = False,
+    ) -> bool:
         """Remove artifacts; `gc` deletes the bytes that nothing else needs.
+
+        Args:
+            artifact_names: their names.
+            raise_on_errors: raise an error for one that does not exist, instead of False.
+            delete_from_storage, silent_on_errors: ignored.
 
         Raises:
             InvalidValueError: (a ValueError) `artifact_names` is not a list.

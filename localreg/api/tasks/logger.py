@@ -14,7 +14,7 @@ from localreg.values.checks import check_flag
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import BinaryIO
 
     from localreg.plots.line_series import SeriesInfo
@@ -127,13 +127,16 @@ class Logger(ReportMethods, ReportedMethods):
         """
         ambient.set_logging("matplotlib_force_report_non_interactive", check_flag("force", force))
 
-    def report_text(self, msg: str, level: int = INFO, print_console: bool = True) -> None:
+    def report_text(
+        self, msg: str, level: int = INFO, print_console: bool = True, *args: object, **_: object
+    ) -> None:
         """Report a line of the task's log.
 
         Args:
             msg: one or more lines.
             level: as in `logging`: 20 is INFO.
             print_console: also print it.
+            args: ignored, as are other names.
 
         Raises:
             InvalidValueError: (a ValueError) an argument cannot be stored.
@@ -145,6 +148,25 @@ class Logger(ReportMethods, ReportedMethods):
         if check_flag("print_console", print_console):
             with ambient.reported():
                 print(msg)  # noqa: T201  (as asked for)
+
+    def report_table(
+        self,
+        title: str,
+        series: str,
+        iteration: int | None = None,
+        table_plot: object = None,
+        csv: str | os.PathLike[str] | None = None,
+        url: str | None = None,
+        extra_layout: Mapping[str, object] | None = None,
+        extra_data: Mapping[str, object] | None = None,
+    ) -> None:
+        """Report a table; see `Model.report_table`.
+
+        Source: ``Logger.report_table`` of the ClearML SDK.
+        """
+        super().report_table(
+            title, series, iteration, table_plot, csv, url, extra_layout, extra_data=extra_data
+        )
 
     def report_plotly(
         self, title: str, series: str, figure: object, iteration: int | None = None
@@ -186,7 +208,7 @@ class Logger(ReportMethods, ReportedMethods):
             matrix: an old name of `image`.
             max_image_history: how many iterations to keep; None or -1 for all.
             delete_after_upload: delete the file at `local_path` when it is stored.
-            url: of an image, which is downloaded and stored.
+            url: of an image elsewhere, which is recorded as a link; nothing is downloaded.
 
         Raises:
             InvalidValueError: (a ValueError) an argument cannot be stored.
@@ -199,6 +221,12 @@ class Logger(ReportMethods, ReportedMethods):
         keep = check_history("max_image_history", max_image_history)
         given = {"local_path": local_path, "image": image, "matrix": matrix, "url": url}
         chain, owner = self._reports_to()
+        link = operations.reports.media.link_of(given)
+        if link is not None:
+            operations.reports.writing.report_link(
+                chain, owner, title, series, iteration, link, keep=keep
+            )
+            return
         source = operations.reports.media.picture_of(
             chain, given, move=check_flag("delete_after_upload", delete_after_upload)
         )
@@ -227,7 +255,7 @@ class Logger(ReportMethods, ReportedMethods):
             file_extension: of the content of `stream`, such as ".html".
             max_history: how many iterations to keep; None or -1 for all.
             delete_after_upload: delete the file at `local_path` when it is stored.
-            url: of a file, which is downloaded and stored.
+            url: of a file elsewhere, which is recorded as a link; nothing is downloaded.
 
         Raises:
             InvalidValueError: (a ValueError) an argument cannot be stored.
@@ -240,6 +268,12 @@ class Logger(ReportMethods, ReportedMethods):
         keep = check_history("max_history", max_history)
         given = {"local_path": local_path, "stream": stream, "url": url}
         chain, owner = self._reports_to()
+        link = operations.reports.media.link_of(given)
+        if link is not None:
+            operations.reports.writing.report_link(
+                chain, owner, title, series, iteration, link, keep=keep
+            )
+            return
         source = operations.reports.media.file_of(
             chain,
             given,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from localreg import operations
 from localreg.api import ambient
@@ -12,7 +12,7 @@ from localreg.errors import InvalidValueError, ModelNotFoundError
 from localreg.operations.finding.upstream import Found
 from localreg.registry import Chain
 from localreg.values import dataset_names
-from localreg.values.checks import is_empty
+from localreg.values.checks import check_flag, is_empty
 
 
 class ModelMethods(TaskHandle):
@@ -21,13 +21,20 @@ class ModelMethods(TaskHandle):
     __slots__ = ()
 
     def set_input_model(
-        self, model_id: str | None = None, model_name: str | None = None, name: str | None = None
+        self,
+        model_id: str | None = None,
+        model_name: str | None = None,
+        update_task_design: bool = True,
+        update_task_labels: bool = True,
+        name: str | None = None,
     ) -> None:
         """Make a model an input of the task.
 
         Args:
             model_id: its id.
             model_name: without an id, the model of this name that was updated last.
+            update_task_design, update_task_labels: give the task the configuration and the labels
+                of the model, if it has none of its own.
             name: of the model on the task.
 
         Raises:
@@ -37,11 +44,26 @@ class ModelMethods(TaskHandle):
             found = operations.finding.references.find_model(self._own_chain(), model_id).id
         else:
             found = _newest_of(self._own_chain(), model_name)
-        operations.tasks.inputs.connect_model(self._own_chain(), self._id, found, name)
+        operations.tasks.inputs.connect_model(
+            self._own_chain(),
+            self._id,
+            found,
+            name,
+            config=check_flag("update_task_design", update_task_design),
+            labels=check_flag("update_task_labels", update_task_labels),
+        )
 
-    def remove_input_models(self, names: Sequence[str]) -> None:
-        """Remove input models from the task, by their names on it."""
-        operations.tasks.inputs.drop_inputs(self._registry, self._id, names)
+    def remove_input_models(self, models_to_remove: Sequence[str | Model]) -> None:
+        """Remove input models from the task; the models themselves stay.
+
+        Args:
+            models_to_remove: models, their ids, or their names on the task. Those that the task
+                does not have are ignored.
+        """
+        given: object = models_to_remove
+        if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+            given = [each.id if isinstance(each, Model) else each for each in given]
+        operations.tasks.inputs.drop_inputs(self._registry, self._id, given)
 
     @property
     def input_models_id(self) -> dict[str, str]:

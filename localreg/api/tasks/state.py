@@ -262,8 +262,12 @@ class StateMethods(TaskHandle):
         """Return True if it is the current task of this process."""
         return ambient.current_task(self._own_chain()) == self._id
 
-    def publish(self) -> None:
-        """Publish the task; from then on its output models can be removed only with `force`."""
+    def publish(self, ignore_errors: bool = True) -> None:
+        """Publish the task; from then on its output models can be removed only with `force`.
+
+        Args:
+            ignore_errors: has no effect.
+        """
         operations.tasks.lifecycle.set_task(self._registry, self._id, "published", True)
 
     def mark_started(self, force: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 
 from localreg import log, operations
 from localreg.api import ambient
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
 LOG_LIMIT = 10_000_000  # characters
 
 
-class TaskTypes:
-    """ClearML's types of tasks, as the strings that `Task.init` takes."""
+class TaskTypes(StrEnum):
+    """ClearML's types of tasks. Each is the text that `Task.init` takes."""
 
     training = "training"
     testing = "testing"
@@ -212,9 +213,19 @@ class Task(
         commit: str | None = None,
         script: str | os.PathLike[str] | None = None,
         working_directory: str | os.PathLike[str] | None = None,
-        packages: Sequence[str] | None = None,
-        *,
+        packages: bool | str | Sequence[str] | None = None,
+        requirements_file: str | os.PathLike[str] | None = None,
+        docker: str | None = None,
+        docker_args: str | None = None,
+        docker_bash_setup_script: str | None = None,
         argparse_args: Sequence[tuple[str, str]] | None = None,
+        base_task_id: str | None = None,
+        add_task_init_call: bool = True,
+        force_single_script_file: bool = False,
+        binary: str | None = None,
+        module: str | None = None,
+        detect_repository: bool = True,
+        *,
         registry: Registry | None = None,
     ) -> Task:
         """Record a task without starting it; it does not become the current task.
@@ -224,24 +235,49 @@ class Task(
             repo, branch, commit: what to record of them.
             script: the script that `localreg task run` runs.
             working_directory: where it runs.
-            packages: packages to record, such as ``["numpy==2.0"]``.
+            packages: packages to record, such as ``["numpy==2.0"]``; True for those that are
+                installed, "" for none.
+            requirements_file: the path of a file of packages to record.
             argparse_args: its arguments, as pairs (name, value).
+            base_task_id: the id of a task to copy; what else is given replaces its values.
+            binary: the interpreter that runs the script.
+            module: a module that is run instead of a script, with its arguments.
+            docker, docker_args, docker_bash_setup_script: ignored: there are no containers.
+            add_task_init_call, force_single_script_file, detect_repository: ignored.
 
         Raises:
             InvalidValueError: an argument cannot be used.
+            TaskNotFoundError: the task to copy does not exist.
+            SourceNotFoundError: the file of packages does not exist.
 
-        Source: ``Task.create`` of the ClearML SDK, without what concerns containers and queues.
+        Source: ``Task.create`` of the ClearML SDK.
         """
         chain = open_of(registry, make=True)
-        facts: dict[str, object] = {"repository": repo, "branch": branch, "commit": commit}
-        run = operations.tasks.run_facts.planned_run(facts, script, working_directory, packages)
-        task = Task._of(
-            chain,
-            chain.first,
-            operations.tasks.lifecycle.create_task(
-                chain.first, project=project_name, name=task_name, task_type=task_type, run=run
-            ),
+        if docker is not None and ambient.first_time("Task.create docker"):
+            log.info("docker=%.60r is ignored by localreg: there are no containers", docker)
+        run = operations.tasks.run_facts.planned_run(
+            {"repository": repo, "branch": branch, "commit": commit},
+            script,
+            working_directory,
+            packages if requirements_file is None else requirements_file,
+            binary=binary,
+            module=module,
+            copied=base_task_id is not None,
         )
+        if base_task_id is None:
+            made = operations.tasks.lifecycle.create_task(
+                chain.first, project=project_name, name=task_name, task_type=task_type, run=run
+            )
+        else:
+            made = operations.tasks.cloning.clone_task(
+                chain.first,
+                operations.tasks.search.find_task(chain.first, base_task_id),
+                name=task_name,
+                project=project_name,
+                task_type=task_type,
+                run=run,
+            )
+        task = Task._of(chain, chain.first, made)
         if argparse_args is not None:
             values = check_parameters("argparse_args", _pairs(argparse_args), ARGUMENTS)
             operations.tasks.parameters.set_parameters(chain.first, task.id, values)

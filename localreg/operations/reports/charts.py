@@ -21,6 +21,7 @@ from localreg.store.rows.checked_values import taken_apart
 from localreg.store.rows.report_rows import Connection, PlotRow, SeriesRow
 from localreg.values.frozen import Frozen
 from localreg.values.records import Owner
+from localreg.values.urls import is_remote, without_secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,7 +145,10 @@ def _figure_step(connection: Connection, group: FigureRows) -> Step:
 
 
 def _picture(row: PlotRow, blob_url: BlobUrl) -> Picture:
-    filename = str(json.loads(row.spec)["options"].get("filename") or "file")
+    options = json.loads(row.spec)["options"]
+    filename = str(options.get("filename") or "file")
+    if is_remote(url := options.get("url")):  # a page asks no other machine for a picture
+        return Picture(without_secrets(str(url)), "file", f"{filename} (elsewhere)")
     kind = (mimetypes.guess_type(filename)[0] or "file").partition("/")[0]
     shown = kind if kind in ("image", "audio", "video") else "file"
     try:

@@ -18,7 +18,7 @@ from localreg.plots.tables import csv_cells, table_cells
 from localreg.registry import Chain
 from localreg.values.checks import check_text, shown
 from localreg.values.paths import check_utf8
-from localreg.values.urls import safe_filename
+from localreg.values.urls import is_remote, safe_filename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,16 @@ if TYPE_CHECKING:
     from localreg.plots.tables import Table
 
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels to PNG's codes for grey, RGB and RGBA
+
+
+def link_of(given: Mapping[str, object]) -> str | None:
+    """Return the URL of a file elsewhere that is reported as a link, or None.
+
+    Args:
+        given: as for `picture_of` and `file_of`.
+    """
+    url = given[_only(given)]
+    return check_text("url", url) if url is given["url"] and is_remote(url) else None
 
 
 def picture_of(chain: Chain, given: Mapping[str, object], *, move: bool) -> Source:

@@ -6,6 +6,7 @@ import atexit
 import json
 import time
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from localreg.errors import InvalidValueError
 from localreg.operations.reports.reading import owner_key
@@ -21,6 +22,7 @@ from localreg.store.rows.report_rows import Message
 from localreg.values.checks import check_text
 from localreg.values.ids import now
 from localreg.values.records import Owner
+from localreg.values.urls import safe_filename, without_secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -200,6 +202,34 @@ def report_file(
             report_rows.forget_old_media(change.connection, owner.kind, pk, key[0], key[1], keep)
     _remember_page(chain, owner)
     return held
+
+
+def report_link(
+    chain: Chain,
+    owner: Owner,
+    title: object,
+    series: object,
+    iteration: object,
+    url: str,
+    *,
+    keep: int | None,
+) -> None:
+    """Store the URL of a picture or another file; nothing is downloaded.
+
+    Args:
+        url: of a file on the web or in an object store.
+        keep: how many iterations of this title and series to keep; None for all.
+    """
+    key = (check_title("title", title), check_series(series), check_iteration(iteration))
+    require_owner(chain.first, owner)
+    filename = safe_filename(urlsplit(url).path)
+    options = {"filename": filename or without_secrets(url), "url": url}
+    spec = json.dumps({"options": options, "parts": []}, ensure_ascii=False)
+    with chain.first.store.write() as change:
+        pk = _set_plot(change, owner, key, ("media", spec, None, None), None)
+        if keep is not None:
+            report_rows.forget_old_media(change.connection, owner.kind, pk, key[0], key[1], keep)
+    _remember_page(chain, owner)
 
 
 def _set_plot(

@@ -19,7 +19,13 @@ from localreg.registry import Chain
 from localreg.values.checks import shown
 from localreg.values.frameworks import infer_framework
 from localreg.values.paths import check_utf8, printable_path
-from localreg.values.urls import is_folder, parse_named_url, safe_filename, without_secrets
+from localreg.values.urls import (
+    is_folder,
+    is_remote,
+    parse_named_url,
+    safe_filename,
+    without_secrets,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
 _ARGUMENT = "artifact_object"
 _LONGEST = 4_096  # characters of a path
 _WILDCARDS = "*?["
-_URL = re.compile(r"(?:https?|s3|gs|azure)://[^\s/]", re.IGNORECASE)
 # A path on one line. Text in which quotes or brackets stand is more than that.
 _LIKE_A_PATH = re.compile(r"""[^\0-\x1f"'<>|{}\[\]();=]{1,260}""")
 _ENDINGS = frozenset(
@@ -76,18 +81,13 @@ def source_of(chain: Chain, name: str, value: object, *, move: bool) -> Source |
         except InvalidURLError:
             text = value
     found = _at(chain, text, "*?" if _has_separator(text) else "", move=move)
-    if found is None and looks_like_a_path(value):
+    if found is None and not is_remote(value) and looks_like_a_path(value):
         log.warning(
             "artifact %s: there is no file, folder or match %s here, so the text itself is stored; "
             "check the path, or give a pathlib.Path to have an error instead",
             shown(name), shown(without_secrets(value)),
         )  # fmt: skip
     return found
-
-
-def is_url(value: object) -> bool:
-    """Return True for text that is the URL of a file elsewhere."""
-    return isinstance(value, str) and len(value) < _LONGEST and _URL.match(value) is not None
 
 
 def looks_like_a_path(text: str) -> bool:

@@ -26,7 +26,7 @@ from localreg.store.rows import task_rows
 from localreg.values.checks import check_key, check_text
 from localreg.values.frozen import Frozen
 from localreg.values.records import ArtifactRecord, Json
-from localreg.values.urls import safe_filename, without_secrets
+from localreg.values.urls import is_remote, safe_filename, without_secrets
 
 JSON_LIMIT = 100_000_000
 PREVIEW = 10_000  # characters
@@ -80,7 +80,7 @@ def prepare(
     source = artifact_files.source_of(chain, name, value, move=move)
     if source is not None:
         return Prepared(source, "package" if source.package else "file", None)
-    if artifact_files.is_url(value):
+    if is_remote(value):
         text = check_text("artifact_object", value)
         made = _made(stem, "url", text.encode(), ".url", without_secrets(text))
         return Prepared(made.source, "url", made.preview)

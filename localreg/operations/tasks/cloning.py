@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from localreg.operations.finding.references import ensure_project, require_task
 from localreg.operations.models.saved_files import SAVED
+from localreg.operations.tasks.lifecycle import check_task_type
+from localreg.operations.tasks.run_facts import Run
 from localreg.registry import OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import task_rows
 from localreg.values.checks import check_comment, check_name
 from localreg.values.ids import new_id
-from localreg.values.records import project_payload
+from localreg.values.records import Json, project_payload
 
 # Parts of the place that belong to a run.
 RUNNING = ("process", "since", "rank", "ranks", "used", SAVED)
@@ -23,6 +25,8 @@ def clone_task(
     comment: object = None,
     parent: str | None = None,
     project: str | None = None,
+    task_type: object = None,
+    run: Run | None = None,
 ) -> str:
     """Record a copy of a task, with the status "created", and return its id.
 
@@ -35,6 +39,8 @@ def clone_task(
         comment: the source's when None.
         parent: id of the parent task; the source when None.
         project: the name of a project; the source's when None.
+        task_type: the source's when None.
+        run: what is different about how it runs.
     """
     given_name = None if name is None else check_name("name", name)
     given_comment = None if comment is None else check_comment(comment)
@@ -46,20 +52,25 @@ def clone_task(
         into = ensure_project(change, project) if project is not None else found.project
         payload = {
             "name": given_name or f"Clone of {found.name}"[:1_024],
-            "type": found.type,
+            "type": found.type if task_type is None else check_task_type(task_type),
             "status": "created",
             "comment": found.comment if comment is None else given_comment,
             "parent": parent or source,
             "tags": task_rows.tags(change.connection, source),
-            "run": dict(found.run),
+            "run": {**found.run, **({} if run is None else run.facts)},
             "project": project_payload(into),
         }
         change.record("task.created", task_id, payload)
-        _copy_settings(change, source, task_id)
+        _copy_settings(change, source, task_id, {} if run is None else run.place)
     return task_id
 
 
-def _copy_settings(change: Change, source: str, target: str) -> None:
+def _copy_settings(change: Change, source: str, target: str, other: Json) -> None:
+    """Copy the settings of a task.
+
+    Args:
+        other: the parts of its place that are different.
+    """
     connection = change.connection
     config, labels = task_rows.design(connection, source)
     if config or labels:
@@ -74,6 +85,7 @@ def _copy_settings(change: Change, source: str, target: str) -> None:
         payload = {"role": "input", "old": None, "new": model}
         change.record("task.model", target, payload, field=name)
     place = task_rows.place(connection, source)
-    task_rows.set_place(
-        connection, target, {key: place[key] for key in place if key not in RUNNING}
-    )
+    kept = {key: place[key] for key in place if key not in RUNNING}
+    if {"script", "module"} & other.keys():  # it runs one of these, or code
+        kept = {key: kept[key] for key in kept if key not in ("script", "module", "code")}
+    task_rows.set_place(connection, target, kept | other)

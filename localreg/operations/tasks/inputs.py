@@ -35,6 +35,8 @@ def connect_model(
     *,
     comment: bool = False,
     numbered: bool = False,
+    config: bool = True,
+    labels: bool = True,
 ) -> Connection:
     """Make a model an input of a task.
 
@@ -46,6 +48,7 @@ def connect_model(
         comment: also add the model's id to the task's comment.
         numbered: if another input has the name, use the first of "name 2", "name 3", … that none
             has; else the model replaces that input.
+        config, labels: False keeps the model's configuration or labels from the task.
     """
     given = None if name is None else check_name("name", name)
     upstream = _inherited_upstream(chain, model_id)
@@ -60,7 +63,9 @@ def connect_model(
         asked.note_asked(change.connection, task_record, asked.INPUT, [entry], there)
         payload = {"role": "input", "old": old, "new": model_id}
         change.record("task.model", task_id, payload, field=entry)
-        designs.adopt_design(change, task_id, inherited.design)
+        text, numbers = inherited.design
+        own = (text if config else "", numbers if labels else {})
+        designs.adopt_design(change, task_id, own)
         if comment:
             lines = [task_record.comment, f"Using model id: {model_id}"]
             new = "\n".join(line for line in lines if line)
@@ -120,21 +125,22 @@ def mark_used(registry: OpenRegistry, task_id: str, names: Iterable[str]) -> Non
 
 
 def drop_inputs(registry: OpenRegistry, task_id: str, names: object) -> None:
-    """Remove input models from a task, by their names on it; unknown names are ignored."""
+    """Remove input models from a task, by their names on it or ids; others are ignored."""
     if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
         raise InvalidValueError(
-            f"names must be a list of str, not {type(names).__name__}: {shown(names)}",
-            argument="names",
+            f"models_to_remove must be a list of models, ids or names, not {type(names).__name__}: "
+            f"{shown(names)}",
+            argument="models_to_remove",
         )
-    entries = [check_name("names", name) for name in names]
+    given = [check_name("models_to_remove", name) for name in names]
     with registry.store.write() as change:
         found = require_task(change.connection, task_id)
         there = task_rows.models(change.connection, task_id, "input")
+        entries = [entry for entry in there if entry in given or there[entry] in given]
         asked.note_asked(change.connection, found, asked.INPUT, (), there, entries)
-        for entry in dict.fromkeys(entries):
-            if entry in there:
-                payload = {"role": "input", "old": there[entry], "new": None}
-                change.record("task.model", task_id, payload, field=entry)
+        for entry in entries:
+            payload = {"role": "input", "old": there[entry], "new": None}
+            change.record("task.model", task_id, payload, field=entry)
 
 
 def adopt_design(registry: OpenRegistry, task_id: str, config: str, labels: dict[str, int]) -> None:

@@ -26,6 +26,16 @@ ARCHIVED = "archived"  # the system tag of archived tasks
 DIED = "its process died without reporting an end"
 
 
+def check_task_type(given: object) -> str:
+    """Return a checked type of a task, such as "training"."""
+    if not isinstance(given, str) or given not in TASK_TYPES:
+        raise InvalidValueError(
+            f"task_type must be one of {', '.join(sorted(TASK_TYPES))}; not {shown(given)}",
+            argument="task_type",
+        )
+    return str(given)
+
+
 def create_task(
     registry: OpenRegistry,
     *,
@@ -69,15 +79,9 @@ def check_new(
     run: Run | None,
 ) -> Json:
     """Return what is recorded of a new task; its "project" is a name. See `create_task`."""
-    kind = "training" if task_type is None else task_type
-    if not isinstance(kind, str) or kind not in TASK_TYPES:
-        raise InvalidValueError(
-            f"task_type must be one of {', '.join(sorted(TASK_TYPES))}; not {shown(kind)}",
-            argument="task_type",
-        )
     return {
         "name": "Untitled task" if name is None else check_name("task_name", name),
-        "type": kind,
+        "type": "training" if task_type is None else check_task_type(task_type),
         "status": status,
         "comment": check_comment(comment),
         "parent": parent,

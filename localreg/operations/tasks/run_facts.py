@@ -141,7 +141,14 @@ def is_gone(place: Json) -> bool:
 
 
 def planned_run(
-    facts: dict[str, object], script: object, folder: object, requirements: object
+    facts: dict[str, object],
+    script: object,
+    folder: object,
+    requirements: object,
+    *,
+    binary: object = None,
+    module: object = None,
+    copied: bool = False,
 ) -> Run:
     """Return how a task will run that has not started yet.
 
@@ -149,16 +156,20 @@ def planned_run(
         facts: repository, branch and commit; None for unknown ones.
         script: the path of the script.
         folder: the working directory.
-        requirements: packages, such as ``["numpy==2.0"]``.
+        requirements: packages, such as ``["numpy==2.0"]``; True for those that are installed, ""
+            for none; or the path of a file of them.
+        binary: the interpreter; this one when None.
+        module: a module to run instead of a script, with its arguments.
+        copied: True for a copy of a task: what is not given is that of the task.
     """
     known: Json = {
         name: without_secrets(check_text(name, value))
         for name, value in facts.items()
         if value is not None
     }
-    place: Json = {
-        "executable": sys.executable, "arguments": [], "clearml": _is_clearml(),
-    }  # fmt: skip
+    place: Json = {}
+    if not copied:
+        place |= {"executable": sys.executable, "arguments": [], "clearml": _is_clearml()}
     for name, value in (("script", script), ("folder", folder)):
         if value is not None:
             if not isinstance(value, (str, os.PathLike)):
@@ -169,9 +180,27 @@ def planned_run(
     if script is not None:
         known["script"] = Path(place["script"]).name
         place.setdefault("folder", _folder())
-    if requirements is not None:
-        known["packages"] = requirements_of(requirements)
+    if binary is not None:
+        place["executable"] = check_text("binary", binary, nul=False, empty=False)
+    if module is not None:
+        place["module"], *place["arguments"] = check_text("module", module, nul=False).split()
+        place.setdefault("folder", _folder())
+    if requirements is not None and requirements is not False:
+        known["packages"] = packages() if requirements is True else _read_packages(requirements)
     return Run(known, place)
+
+
+def _read_packages(given: object) -> dict[str, str]:
+    """Return the packages of a list, or of a requirements file; "" is none."""
+    if isinstance(given, (str, os.PathLike)) and os.fspath(given) != "":
+        from localreg.filesystem.disk_errors import disk_errors
+        from localreg.filesystem.given_paths import check_path
+        from localreg.filesystem.plain_files import read_text
+
+        path = check_path("packages", given)
+        with disk_errors("reading requirements", path):
+            given = read_text(path, "packages").splitlines()
+    return requirements_of([] if given == "" else given)
 
 
 def set_packages(registry: OpenRegistry, task_id: str, given: object) -> None:
@@ -183,15 +212,7 @@ def set_packages(registry: OpenRegistry, task_id: str, given: object) -> None:
     Raises:
         SourceNotFoundError: the requirements file does not exist.
     """
-    if isinstance(given, (str, os.PathLike)):
-        from localreg.filesystem.disk_errors import disk_errors
-        from localreg.filesystem.given_paths import check_path
-        from localreg.filesystem.plain_files import read_text
-
-        path = check_path("packages", given)
-        with disk_errors("reading requirements", path):
-            given = read_text(path, "packages").splitlines()
-    found = requirements_of(given)
+    found = _read_packages(given)
     with registry.store.write() as change:
         old = dict(require_task(change.connection, task_id).run)
         new = old | {"packages": found}

@@ -332,7 +332,7 @@ def series(connection: Connection, owner: Owner) -> list[SeriesRow]:
 
 
 def points(connection: Connection, series_pk: int) -> list[tuple[int, float | None, int]]:
-    """Return iteration, value and milliseconds since the epoch of each point of a series."""
+    """Return iteration, value, and milliseconds since `SeriesRow.epoch`, of each point."""
     strange = connection.execute(
         f"SELECT iteration FROM scalar WHERE series = ? AND {STRANGE_POINT} LIMIT 1", (series_pk,)
     ).fetchone()

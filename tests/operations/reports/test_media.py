@@ -142,3 +142,18 @@ def test_a_history_of_pictures_keeps_other_plots_and_may_be_unlimited(task):
 def test_a_folder_is_refused_as_media(task, tmp_path):
     with pytest.raises(InvalidValueError, match="local_path must be a plain file"):
         task.get_logger().report_media("m", "s", local_path=tmp_path)
+
+
+@pytest.mark.parametrize("call", ["report_image", "report_media"])
+def test_a_url_of_the_web_is_recorded_as_a_link(task, site, call):
+    """Nothing is downloaded, neither when it is reported nor by the page."""
+    url = site.url("/net.pt")
+    getattr(task.get_logger(), call)("i", "s", 1, url=url)
+    getattr(task.get_logger(), call)("j", "s", 1, url="https://me:secret@127.0.0.1:1/a?b=secret")
+    getattr(task.get_logger(), call)("k", "s", 1, url="s3://bucket/x.png?signature=secret")
+    page = task.report(standalone=True).read_text()
+    assert "net.pt (elsewhere)" in page
+    assert "x.png (elsewhere)" in page
+    assert "secret" not in page
+    assert site.gets == []
+    assert page.count('"kind":"file"') + page.count('"kind": "file"') == 3

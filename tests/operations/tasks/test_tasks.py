@@ -251,9 +251,9 @@ def test_remove_input_models_is_one_change(registry):
     task = Task.create(task_name="train")
     for name in "abc":
         imported(name).connect(task)
-    with pytest.raises(InvalidValueError, match="names"):
+    with pytest.raises(InvalidValueError, match="models_to_remove"):
         task.remove_input_models(["a", 7])
-    with pytest.raises(InvalidValueError, match="names"):
+    with pytest.raises(InvalidValueError, match="models_to_remove"):
         task.remove_input_models("abc")
     assert list(task.input_models_id) == ["a", "b", "c"]
     task.remove_input_models(["a", "b"])
