@@ -99,6 +99,7 @@ def end(chain: Chain, task_id: str, status: str, reason: str | None = None) -> N
             ambient.finish_uploads(chain.first)
             operations.reports.writing.flush(chain.first)
             operations.tasks.lifecycle.end_task(chain.first, task_id, status, reason)
+            ambient.first_time(f"failure {os.getpid()} {task_id}")  # it is recorded now
             operations.reports.pages.write_reported(chain, also=task_id)
         elif status == "failed" and ambient.first_time(f"failure {os.getpid()} {task_id}"):
             _end_here(chain, task_id, str(reason))

@@ -161,7 +161,8 @@ class Task(
             auto_connect_streams: record what is printed, line by line, in the log of the task;
                 ``{"stdout": False}`` without one of stdout, stderr and logging. Only the first and
                 the last lines of a long log are kept (``LOCALREG_LOG_LIMIT``).
-            auto_resource_monitoring, deferred_init: ignored.
+            auto_resource_monitoring: ignored.
+            deferred_init: ignored: a task begins in a few milliseconds.
             registry: where to record it; the current registry when None.
 
         Raises:
@@ -180,7 +181,6 @@ class Task(
         operations.models.saved_files.limit()  # an error now, not later in the log
         _log_unused(
             auto_resource_monitoring=auto_resource_monitoring,
-            deferred_init=deferred_init,
         )
         begun = beginning.begin(
             chain,

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from localreg import Registry, Task
-from localreg.api import ambient
 
 BEGIN = """
 import signal, sys
@@ -193,12 +192,8 @@ def test_init_continues_an_earlier_task_when_asked(registry):
     assert same.id == new.id, "it runs"
 
 
-def test_ignored_arguments_are_logged_once(registry, caplog):
+def test_a_queue_is_said_to_be_missing(registry, caplog):
     caplog.set_level("INFO")
-    with ambient.isolated(), Registry(registry.path):  # no other test has used the argument
-        for _ in range(2):
-            Task.init(task_name="train", auto_connect_frameworks={"pytorch": False}).close()
-    assert caplog.text.count("auto_connect_frameworks") == 1
     Task.create(task_name="t").execute_remotely("gpu")
     assert "no queue 'gpu'" in caplog.text
 
