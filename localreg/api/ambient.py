@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from localreg.api.tasks.command_line import Parsed
     from localreg.integrations.recorder import Recorder
+    from localreg.integrations.resources import Frequencies
     from localreg.operations.weights.uploading import Uploads
     from localreg.registry import Chain, Durability, OpenRegistry
 
@@ -84,6 +85,7 @@ class State:
         exit_status: what `sys.exit` was called with last.
         seen: the texts that `first_time` was called with.
         logging: what class methods of `Logger` set, by their names.
+        frequencies: when tasks report what they use of the machine, if that was set.
         parsed: what parsers of command lines parsed last, by their keys.
         listeners: what is called when something is parsed, by task id.
         upload_uri: where weights are uploaded when neither their model nor its task says so.
@@ -106,6 +108,7 @@ class State:
         self.exit_status: object = None
         self.seen: set[str] = set()
         self.logging: dict[str, bool] = {}
+        self.frequencies: Frequencies | None = None
         self.parsed: dict[object, Parsed] = {}
         self.listeners: dict[str, Callable[[Parsed], None]] = {}
         self.upload_uri: str | None = None
@@ -587,6 +590,16 @@ def set_logging(name: str, value: bool) -> None:
 def logging_setting(name: str) -> bool:
     """Return what `set_logging` set, False if nothing."""
     return _state.logging.get(name, False)
+
+
+def set_frequencies(frequencies: Frequencies) -> None:
+    """Set when tasks that begin later report what they use of the machine."""
+    _state.frequencies = frequencies
+
+
+def frequencies() -> Frequencies | None:
+    """Return what `set_frequencies` set, or None."""
+    return _state.frequencies
 
 
 def check_task_not_lost(chain: Chain) -> None:

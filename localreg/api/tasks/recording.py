@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from localreg import operations
 from localreg.api import ambient
-from localreg.api.tasks import command_line
+from localreg.api.tasks import command_line, monitoring
 from localreg.api.tasks.saved_files import SavedFile, SavedFiles
 from localreg.errors import InvalidValueError
 from localreg.integrations.console import Lines
@@ -25,13 +25,19 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from localreg.api.tasks.logger import Logger
+    from localreg.api.tasks.monitoring import Monitoring
     from localreg.api.tasks.task import Task
+    from localreg.integrations.resources import Monitor
 
     Kept = TypeVar("Kept")
 
 
 def start(
-    task: Task, frameworks: Mapping[str, object] | bool, streams: frozenset[str], log_limit: int
+    task: Task,
+    frameworks: Mapping[str, object] | bool,
+    streams: frozenset[str],
+    log_limit: int,
+    watched: Monitoring | None,
 ) -> None:
     """Have the libraries that the script imports, and what it prints, reported to a task.
 
@@ -39,10 +45,15 @@ def start(
         task: it has just begun.
         frameworks, streams: as `check_frameworks` and `check_streams` return them.
         log_limit: characters of what is printed.
+        watched: as `check_monitoring` returns it.
     """
     from localreg.integrations import console, hook
 
-    ambient.set_recorder(task.id, _TaskRecorder(task, frameworks, streams, log_limit))
+    recorder = _TaskRecorder(task, frameworks, streams, log_limit)
+    finish(task.id)  # it may have begun in this process already
+    ambient.set_recorder(task.id, recorder)
+    if watched is not None and operations.tasks.lifecycle.runs_here(task._registry, task.id):
+        recorder.monitor = monitoring.start(recorder, watched)
     console.connect(hook.install(ambient.recorder, command_line).patches, streams)
 
 
@@ -137,6 +148,7 @@ class _TaskRecorder:
         self._saved = SavedFiles(task)
         self._reports_to = task._reports_to()  # scalars come by the hundred thousand
         self._kept: dict[type, object] = {}
+        self.monitor: Monitor | None = None
         self._streams = streams
         self._log_limit = log_limit
         self._lines: dict[int, Lines] = {}  # what is printed, by its level
@@ -266,6 +278,9 @@ class _TaskRecorder:
             )
 
     def finish(self) -> None:
+        if self.monitor is not None:
+            self.monitor.stop()
+            self.monitor = None
         self._saved.finish()
         for level, lines in self._lines.items():
             self._print(lines.rest(), level)

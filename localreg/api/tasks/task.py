@@ -19,6 +19,7 @@ from localreg.api.tasks.artifacts import ArtifactMethods
 from localreg.api.tasks.command_line import check_wanted
 from localreg.api.tasks.copied_arguments import ArgumentsMethods
 from localreg.api.tasks.models import ModelMethods
+from localreg.api.tasks.monitoring import MonitoringMethods, check_monitoring
 from localreg.api.tasks.no_ops import NoOpMethods
 from localreg.api.tasks.parameters import ParameterMethods
 from localreg.api.tasks.progress import ProgressMethods
@@ -63,6 +64,7 @@ class Task(
     SearchMethods,
     StateMethods,
     ModelMethods,
+    MonitoringMethods,
     ParameterMethods,
     ArtifactMethods,
     SessionMethods,
@@ -161,7 +163,10 @@ class Task(
             auto_connect_streams: record what is printed, line by line, in the log of the task;
                 ``{"stdout": False}`` without one of stdout, stderr and logging. Only the first and
                 the last lines of a long log are kept (``LOCALREG_LOG_LIMIT``).
-            auto_resource_monitoring: ignored.
+            auto_resource_monitoring: report what the task uses of processors, memory, network,
+                disks and GPUs, every 30 s, from 30 s on; a dict sets ClearML's options, such as
+                ``{"report_frequency_sec": 5}``. The axis has the iterations of the script, or
+                seconds if it reports none in the first 180 s.
             deferred_init: ignored: a task begins in a few milliseconds.
             registry: where to record it; the current registry when None.
 
@@ -179,9 +184,7 @@ class Task(
         streams = check_streams(auto_connect_streams)
         log_limit = settings.whole_number(settings.LOG_LIMIT, LOG_LIMIT)
         operations.models.saved_files.limit()  # an error now, not later in the log
-        _log_unused(
-            auto_resource_monitoring=auto_resource_monitoring,
-        )
+        watched = check_monitoring(auto_resource_monitoring)
         begun = beginning.begin(
             chain,
             project_name,
@@ -198,7 +201,7 @@ class Task(
         from localreg.api.tasks import exit_hooks, recording
 
         exit_hooks.install()
-        recording.start(task, frameworks, streams, log_limit)
+        recording.start(task, frameworks, streams, log_limit, watched)
         task._follow_arguments(wanted)
         return task
 
@@ -407,10 +410,3 @@ def _pairs(given: object) -> dict[object, object]:
             f"argparse_args must be pairs (name, value), not {shown(given)}",
             argument="argparse_args",
         ) from error
-
-
-def _log_unused(**given: object) -> None:
-    """Log once each argument that is ignored and yet set."""
-    for name, value in given.items():
-        if value is not True and value is not False and ambient.first_time(f"Task.init {name}"):
-            log.info("%s=%.60r is ignored by localreg", name, value)
