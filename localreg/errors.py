@@ -36,6 +36,7 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     │   └── NewerBundleError                           written by a newer localreg
     ├── NotSupportedError              (NotImplementedError)   ClearML has it, localreg does not
     ├── NotPicklableError              (TypeError)     a handle belongs to its process
+    ├── TaskEndedError                 (RuntimeError)  a task that was waited for ended otherwise
     ├── ExportError                    (RuntimeError)  no image of a figure can be made
     │   └── BrowserNotFoundError                       images need Chrome or Chromium
     └── RegistryError                  (OSError)       the directory or its database
@@ -260,6 +261,13 @@ class NotSupportedError(LocalregError, NotImplementedError):
     """A part of ClearML that localreg does not have was used; `name` is what ClearML calls it."""
 
     name: str
+
+
+class TaskEndedError(LocalregError, RuntimeError):
+    """A task that was waited for has another status; `task_id`, `status`."""
+
+    task_id: str
+    status: str
 
 
 class NotPicklableError(LocalregError, TypeError):

@@ -92,9 +92,11 @@ class State:
         uploads: uploads in the background, by process id: a fork does not copy threads.
         recorders: what integrations report to, by task id.
         watched: what records the changes of what a task has connected, by task id.
+        registered: the registered artifacts of a task, by task id.
         callbacks: functions of the script that are called "before" and "after" weights are
             recorded, by their handles.
         silenced: the libraries that a script has stopped from reporting.
+        random_seed: what `Task.init` seeds random generators with; None for nothing.
         shared: what ``LOCALREG_TASK_RUNNING`` is for each task that this process shares, by its id.
         inherited: what the variable was before this process shared a task.
         launched: how many tasks this process began as one of a launcher.
@@ -107,7 +109,7 @@ class State:
         self.located: dict[Path, Chain] = {}
         self.exit_status: object = None
         self.seen: set[str] = set()
-        self.logging: dict[str, bool] = {}
+        self.logging: dict[str, int] = {}
         self.frequencies: Frequencies | None = None
         self.parsed: dict[object, Parsed] = {}
         self.listeners: dict[str, Callable[[Parsed], None]] = {}
@@ -115,8 +117,10 @@ class State:
         self.uploads: dict[int, Uploads] = {}
         self.recorders: dict[str, Recorder] = {}
         self.watched: dict[str, list[Callable[[], None]]] = {}
+        self.registered: dict[str, dict[str, object]] = {}
         self.callbacks: dict[str, dict[int, Callable[..., Any]]] = {"before": {}, "after": {}}
         self.silenced: set[str] = set()
+        self.random_seed: int | None = None
         self.shared: dict[str, str] = {}
         self.inherited: str | None = None
         self.launched = 0
@@ -163,6 +167,7 @@ def _end(begun: _Begun) -> None:
         _state.listeners.pop(begun.task_id, None)
         _state.recorders.pop(begun.task_id, None)
         _state.watched.pop(begun.task_id, None)
+        _state.registered.pop(begun.task_id, None)
         _unshare(begun.task_id)
 
 
@@ -549,6 +554,16 @@ def callbacks(when: str) -> list[Callable[..., Any]]:
     return list(_state.callbacks[when].values())
 
 
+def set_random_seed(seed: int | None) -> None:
+    """Set what the next `Task.init` seeds random generators with; None for nothing."""
+    _state.random_seed = seed
+
+
+def random_seed() -> int | None:
+    """Return what `set_random_seed` set last, or None."""
+    return _state.random_seed
+
+
 def silence(library: str, *, silent: bool = True) -> None:
     """Stop a library from reporting until another task begins, or let it report again."""
     if silent:
@@ -582,12 +597,12 @@ def has_recorders() -> bool:
     return bool(_state.recorders)
 
 
-def set_logging(name: str, value: bool) -> None:
+def set_logging(name: str, value: int) -> None:
     """Remember what a class method of `Logger` was called with."""
     _state.logging[name] = value
 
 
-def logging_setting(name: str) -> bool:
+def logging_setting(name: str) -> int:
     """Return what `set_logging` set, False if nothing."""
     return _state.logging.get(name, False)
 
@@ -727,6 +742,16 @@ def watch(registry: OpenRegistry, task_id: str, record: Callable[[], None]) -> N
     """Have a function called before the end of a task of this process is recorded."""
     if _is_ours(registry, task_id):
         _state.watched.setdefault(task_id, []).append(record)
+
+
+def registered(task_id: str) -> dict[str, object] | None:
+    """Return the registered artifacts of a task, or None."""
+    return _state.registered.get(task_id)
+
+
+def set_registered(task_id: str, artifacts: dict[str, object]) -> None:
+    """Remember the registered artifacts of a task until it is dropped."""
+    _state.registered[task_id] = artifacts
 
 
 def record_changes(registry: OpenRegistry, task_id: str) -> None:

@@ -132,7 +132,7 @@ PRESENT: dict[str, dict[str, str]] = {
         ),
         f"{_HERE}.proxy_object",
     ),
-    "clearml.utilities.seed": {"make_deterministic": f"{_HERE}.seed"},
+    "clearml.utilities.seed": {"make_deterministic": "localreg.api.tasks.random_seed"},
     "clearml.utilities.plotly_reporter": {"SeriesInfo": "localreg.plots.line_series"},
 }
 

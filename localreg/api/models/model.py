@@ -192,6 +192,14 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
         return self._row().archived
 
     @property
+    def archived_tag(self) -> str:
+        """The system tag of archived models."""
+        return "archived"
+
+    def get_offline_mode_folder(self) -> None:
+        """Return None: models are in the registry, also without a network."""
+
+    @property
     def version(self) -> int:
         """Its number among the models of one project and name, from 1."""
         return self._stored_row().version

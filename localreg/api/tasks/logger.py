@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from localreg import operations
 from localreg.api import ambient
 from localreg.api.models.input_model import InputModel
@@ -14,13 +16,15 @@ from localreg.values.checks import check_flag
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from logging import LogRecord
     from typing import BinaryIO
 
     from localreg.plots.line_series import SeriesInfo
     from localreg.registry import Chain, OpenRegistry
     from localreg.values.records import Owner
 
+_HISTORY = "debug_sample_history"
 INFO = 20  # logging.INFO; importing logging would cost time
 
 
@@ -86,8 +90,80 @@ class Logger(ReportMethods, ReportedMethods):
     def set_default_upload_destination(self, uri: str) -> None:
         """Do nothing: reported images and files stay in the registry."""
 
+    def get_default_upload_destination(self) -> str:
+        """Return the ``file://`` URL of the registry, where reported images and files stay."""
+        return self._task._registry.root.as_uri()
+
     def set_default_debug_sample_history(self, max_history: int) -> None:
-        """Do nothing: give ``max_image_history`` to `report_image`."""
+        """Set how many iterations of each image and file are kept, if the report does not say.
+
+        It counts for all loggers of this process.
+
+        Raises:
+            InvalidValueError: (a ValueError) it is not a whole number above 0, or -1 for all.
+        """
+        from localreg.plots.options import check_history
+
+        ambient.set_logging(_HISTORY, check_history("max_history", max_history) or -1)
+
+    def get_default_debug_sample_history(self) -> int:
+        """Return how many iterations of each image and file are kept; -1 for all."""
+        return ambient.logging_setting(_HISTORY) or -1
+
+    def _history(self, given: object) -> object:
+        return self.get_default_debug_sample_history() if given is None else given
+
+    @classmethod
+    def set_reporting_nan_value(cls, value: float, warn_period: int = 1000) -> None:
+        """Do nothing: NaN stays NaN, and is drawn as a gap."""
+
+    @classmethod
+    def set_reporting_inf_value(cls, value: float, warn_period: int = 1000) -> None:
+        """Do nothing: infinities stay what they are, and are drawn as gaps."""
+
+    @contextmanager
+    def capture_logging(self) -> Iterator[None]:
+        """Add what `logging` logs in a ``with`` block to the task's log.
+
+        It is there already, unless `Task.init` was called with ``auto_connect_streams=False``.
+        """
+        import logging
+
+        from localreg.api.tasks import recording
+
+        handler = logging.Handler()
+        handler.emit = self._add_record  # type: ignore[method-assign]  # it calls this
+        root = logging.getLogger()
+        if not recording.records_logging(self._task.id):
+            root.addHandler(handler)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+
+    def _add_record(self, record: LogRecord) -> None:
+        self.report_text(record.getMessage(), record.levelno, print_console=False)
+
+    def report_image_and_upload(
+        self,
+        title: str,
+        series: str,
+        iteration: int | None = None,
+        path: str | os.PathLike[str] | None = None,
+        matrix: object = None,
+        max_image_history: int | None = None,
+        delete_after_upload: bool = False,
+    ) -> None:
+        """Report an image; see `report_image`, whose `local_path` is called `path` here."""
+        self.report_image(
+            title,
+            series,
+            iteration,
+            local_path=path,
+            image=matrix,
+            max_image_history=max_image_history,
+            delete_after_upload=delete_after_upload,
+        )
 
     @classmethod
     def tensorboard_auto_group_scalars(cls, group_scalars: bool = False) -> None:
@@ -206,7 +282,7 @@ class Logger(ReportMethods, ReportedMethods):
             image: an array of shape (height, width), (height, width, 3) or (height, width, 4):
                 uint8, or floats from 0 to 1; or a PIL image.
             matrix: an old name of `image`.
-            max_image_history: how many iterations to keep; None or -1 for all.
+            max_image_history: how many iterations to keep; -1 for all, None for the default.
             delete_after_upload: delete the file at `local_path` when it is stored.
             url: of an image elsewhere, which is recorded as a link; nothing is downloaded.
 
@@ -218,7 +294,7 @@ class Logger(ReportMethods, ReportedMethods):
         """
         from localreg.plots.options import check_history
 
-        keep = check_history("max_image_history", max_image_history)
+        keep = check_history("max_image_history", self._history(max_image_history))
         given = {"local_path": local_path, "image": image, "matrix": matrix, "url": url}
         chain, owner = self._reports_to()
         link = operations.reports.media.link_of(given)
@@ -253,7 +329,7 @@ class Logger(ReportMethods, ReportedMethods):
             local_path: the file; its bytes are stored.
             stream: an open binary file, or an `io.StringIO`.
             file_extension: of the content of `stream`, such as ".html".
-            max_history: how many iterations to keep; None or -1 for all.
+            max_history: how many iterations to keep; -1 for all, None for the default.
             delete_after_upload: delete the file at `local_path` when it is stored.
             url: of a file elsewhere, which is recorded as a link; nothing is downloaded.
 
@@ -265,7 +341,7 @@ class Logger(ReportMethods, ReportedMethods):
         """
         from localreg.plots.options import check_history
 
-        keep = check_history("max_history", max_history)
+        keep = check_history("max_history", self._history(max_history))
         given = {"local_path": local_path, "stream": stream, "url": url}
         chain, owner = self._reports_to()
         link = operations.reports.media.link_of(given)

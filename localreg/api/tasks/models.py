@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from localreg import operations
@@ -85,6 +86,50 @@ class ModelMethods(TaskHandle):
         return {
             role: TaskModels(self._own_chain(), self._models(role)) for role in ("input", "output")
         }
+
+    def get_models(self) -> Mapping[str, TaskModels]:
+        """Return the models of the task; see `models`."""
+        return self.models
+
+    def update_output_model(
+        self,
+        model_path: str | os.PathLike[str],
+        name: str | None = None,
+        comment: str | None = None,
+        tags: Sequence[str] | None = None,
+        model_name: str | None = None,
+        iteration: int | None = None,
+        auto_delete_file: bool = False,
+    ) -> str:
+        """Keep a file or folder as weights of a new output model of the task; return their URL.
+
+        Args:
+            model_path: the file or folder.
+            name: of the model on the task; "Output Model" when None.
+            comment, tags: of the model.
+            model_name: its name; the task's name, with `name` after it if that is given, when None.
+            iteration: the training step that they are from.
+            auto_delete_file: delete the file when its bytes are stored. ClearML's default is True.
+
+        Raises:
+            SourceNotFoundError: (an OSError) the file does not exist.
+
+        Source: ``Task.update_output_model`` of the ClearML SDK.
+        """
+        from localreg.api.models.output_model import OutputModel
+
+        own = operations.tasks.lifecycle.task(self._registry, self._id).name
+        model = OutputModel(
+            task=self,
+            name=model_name or (f"{own} - {name}" if name else own),
+            tags=tags,
+            comment=comment,
+        )
+        if name is not None:
+            model.connect(self, name)
+        return model.update_weights(
+            model_path, iteration=iteration, auto_delete_file=auto_delete_file
+        )
 
     def _models(self, role: str) -> dict[str, str]:
         found = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.task_handle import TaskHandle
 from localreg.values.checks import check_text
+
+DEFAULT_SEED = 1337
 
 
 class NoOpMethods(TaskHandle):
@@ -47,9 +49,23 @@ class NoOpMethods(TaskHandle):
         _log_once("Task.set_base_docker")
 
     @classmethod
-    def set_random_seed(cls, random_seed: int | None = None) -> None:
-        """Do nothing: localreg does not change random generators."""
-        _log_once("Task.set_random_seed")
+    def set_random_seed(cls, random_seed: int | bool | None = None) -> None:
+        """Have the next `Task.init` seed the random generators; see `make_deterministic`.
+
+        Args:
+            random_seed: the seed; True for 1337, None and False for none. Without this call
+                `Task.init` changes no random generator; ClearML seeds them with 1337.
+
+        Raises:
+            InvalidValueError: (a ValueError) it is not a whole number.
+        """
+        from localreg.plots.options import check_iteration
+
+        if random_seed is None or random_seed is False:
+            ambient.set_random_seed(None)
+        else:
+            seed = DEFAULT_SEED if random_seed is True else check_iteration(random_seed)
+            ambient.set_random_seed(seed)
 
     @classmethod
     def set_credentials(
@@ -82,6 +98,30 @@ class NoOpMethods(TaskHandle):
     def is_main_task(self) -> bool:
         """Return True if it is the current task of this process."""
         return ambient.current_task(self._own_chain()) == self._id
+
+    @classmethod
+    def force_store_standalone_script(cls, force: bool = True) -> None:
+        """Do nothing: `Task.init` records the script, and its changes against git."""
+        _log_once("Task.force_store_standalone_script")
+
+    @classmethod
+    def set_resource_monitor_iteration_timeout(
+        cls,
+        seconds_from_start: float = 30.0,
+        wait_for_first_iteration_to_start_sec: float = 180.0,
+        max_wait_for_first_iteration_to_start_sec: float = 1800.0,
+    ) -> bool:
+        """Return True: what the machine does is reported by the time since the task began."""
+        _log_once("Task.set_resource_monitor_iteration_timeout")
+        return True
+
+    def register_abort_callback(
+        self,
+        callback_function: Callable[..., object] | None,
+        callback_execution_timeout: float = 30.0,
+    ) -> None:
+        """Do nothing: only its own process, or a signal, ends a task."""
+        _log_once("Task.register_abort_callback")
 
     def reload(self) -> None:
         """Do nothing: every property reads the registry."""

@@ -64,6 +64,12 @@ def finish(task_id: str) -> None:
         recorder.finish()
 
 
+def records_logging(task_id: str) -> bool:
+    """Return True if the log of a task gets what `logging` logs."""
+    recorder = ambient.recorder_of(task_id)
+    return isinstance(recorder, _TaskRecorder) and "logging" in recorder.streams
+
+
 def stop() -> None:
     """Restore what was patched, if no task of this process records any more."""
     if not ambient.has_recorders():
@@ -149,7 +155,7 @@ class _TaskRecorder:
         self._reports_to = task._reports_to()  # scalars come by the hundred thousand
         self._kept: dict[type, object] = {}
         self.monitor: Monitor | None = None
-        self._streams = streams
+        self.streams = streams
         self._log_limit = log_limit
         self._lines: dict[int, Lines] = {}  # what is printed, by its level
 
@@ -176,7 +182,7 @@ class _TaskRecorder:
         return value.get(name) if isinstance(value, Mapping) else None
 
     def setting(self, name: str) -> bool:
-        return ambient.logging_setting(name)
+        return bool(ambient.logging_setting(name))
 
     def kept(self, kind: type[Kept]) -> Kept:
         found = self._kept.get(kind)
@@ -264,7 +270,7 @@ class _TaskRecorder:
         self._logger().report_table(title, series, iteration, table_plot=rows)
 
     def console(self, stream: str, text: str, level: int) -> None:
-        if stream not in self._streams or ambient.is_reported():
+        if stream not in self.streams or ambient.is_reported():
             return
         lines = self._lines.get(level)
         if lines is None:

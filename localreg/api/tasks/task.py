@@ -11,6 +11,7 @@ from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.models.input_model import InputModel, connect
 from localreg.api.models.model import Model, open_of
+from localreg.api.not_supported import refusing
 from localreg.api.reports.report_methods import ReportMethods
 from localreg.api.reports.reported_methods import ReportedMethods
 from localreg.api.task_handle import TaskHandle
@@ -18,16 +19,25 @@ from localreg.api.tasks import beginning
 from localreg.api.tasks.artifacts import ArtifactMethods
 from localreg.api.tasks.command_line import check_wanted
 from localreg.api.tasks.copied_arguments import ArgumentsMethods
+from localreg.api.tasks.exported_data import ExportedDataMethods
+from localreg.api.tasks.function_tasks import FunctionMethods
 from localreg.api.tasks.models import ModelMethods
 from localreg.api.tasks.monitoring import MonitoringMethods, check_monitoring
 from localreg.api.tasks.no_ops import NoOpMethods
+from localreg.api.tasks.older_names import OlderMethods
 from localreg.api.tasks.parameters import ParameterMethods
 from localreg.api.tasks.progress import ProgressMethods
+from localreg.api.tasks.projects import ProjectMethods
 from localreg.api.tasks.recording import check_frameworks, check_streams
+from localreg.api.tasks.registered_artifacts import RegisteredArtifactMethods
+from localreg.api.tasks.reported import ReportedByTaskMethods
+from localreg.api.tasks.script_facts import ScriptFactMethods
 from localreg.api.tasks.search import SearchMethods
 from localreg.api.tasks.sessions import SessionMethods
 from localreg.api.tasks.state import StateMethods
 from localreg.api.tasks.system_tags import SystemTagMethods
+from localreg.api.tasks.user_properties import UserPropertyMethods
+from localreg.api.tasks.waiting import WaitingMethods
 from localreg.errors import InvalidValueError
 from localreg.operations.tasks.parameters import ARGUMENTS, GENERAL, check_parameters
 from localreg.values import settings
@@ -60,6 +70,7 @@ class TaskTypes(StrEnum):
     custom = "custom"
 
 
+@refusing
 class Task(
     SearchMethods,
     StateMethods,
@@ -71,6 +82,15 @@ class Task(
     ArgumentsMethods,
     ProgressMethods,
     SystemTagMethods,
+    ExportedDataMethods,
+    FunctionMethods,
+    OlderMethods,
+    ProjectMethods,
+    RegisteredArtifactMethods,
+    ReportedByTaskMethods,
+    ScriptFactMethods,
+    UserPropertyMethods,
+    WaitingMethods,
     NoOpMethods,
     ReportMethods,
     ReportedMethods,
@@ -203,6 +223,10 @@ class Task(
         exit_hooks.install()
         recording.start(task, frameworks, streams, log_limit, watched)
         task._follow_arguments(wanted)
+        if (seed := ambient.random_seed()) is not None:
+            from localreg.api.tasks.random_seed import make_deterministic
+
+            make_deterministic(seed)
         return task
 
     @classmethod
@@ -311,7 +335,7 @@ class Task(
         return self.get_logger()
 
     def flush(self, wait_for_uploads: bool = False) -> bool:
-        """Write buffered reports to disk.
+        """Write buffered reports to disk, and registered artifacts that have changed.
 
         Args:
             wait_for_uploads: also wait for uploads of weights.
@@ -326,6 +350,7 @@ class Task(
             from localreg.api.models.output_model import OutputModel
 
             OutputModel.wait_for_uploads()
+        ambient.record_changes(self._registry, self._id)
         return super().flush()
 
     def connect(

@@ -62,14 +62,35 @@ def report_scalar(
         title, series = check_title("title", title), check_series(series)
 
     when = time.time_ns() if at is None else int(at * 1e6 + 0.5) * 1000  # a float has no more
-    key, point = (owner, title, series), (step, number, when)
     buffer = chain.first.store.buffer
+    if buffer.offsets:
+        step += buffer.offsets.get(owner, 0)
+    key, point = (owner, title, series), (step, number, when)
     if not buffer.add_point(key, point):
         check_title("title", title)
         check_series(series)
         require_owner(chain.first, owner)
         _remember_page(chain, owner)
         buffer.add_first_point(key, point)
+
+
+def _key(
+    chain: Chain, owner: Owner, title: object, series: object, iteration: object
+) -> tuple[str, str, int]:
+    step = check_iteration(iteration) + chain.first.store.buffer.offsets.get(owner, 0)
+    return (check_title("title", title), check_series(series), step)
+
+
+def initial_iteration(registry: OpenRegistry, owner: Owner) -> int:
+    """Return what is added to the iterations that this process reports to an owner."""
+    return registry.store.buffer.offsets.get(owner, 0)
+
+
+def set_initial_iteration(registry: OpenRegistry, owner: Owner, offset: object) -> int:
+    """Add a number to the iterations that this process reports to an owner from now on."""
+    number = check_iteration(offset)
+    registry.store.buffer.offsets[owner] = number
+    return number
 
 
 def require_owner(registry: OpenRegistry, owner: Owner) -> None:
@@ -152,7 +173,7 @@ def report_plot(
     from localreg.plots.arrays import pack
     from localreg.plots.thinning import thinned
 
-    key = (check_title("title", title), check_series(series), check_iteration(iteration))
+    key = _key(chain, owner, title, series, iteration)
     contents, data = pack(drawing.parts)
     if len(data) > _DATA_LIMIT:
         raise InvalidValueError(
@@ -192,7 +213,7 @@ def report_file(
     """
     from localreg.operations.weights.ingest import taken_in
 
-    key = (check_title("title", title), check_series(series), check_iteration(iteration))
+    key = _key(chain, owner, title, series, iteration)
     require_owner(chain.first, owner)
     spec = json.dumps({"options": {"filename": source.filename}, "parts": []}, ensure_ascii=False)
 
@@ -220,7 +241,7 @@ def report_link(
         url: of a file on the web or in an object store.
         keep: how many iterations of this title and series to keep; None for all.
     """
-    key = (check_title("title", title), check_series(series), check_iteration(iteration))
+    key = _key(chain, owner, title, series, iteration)
     require_owner(chain.first, owner)
     filename = safe_filename(urlsplit(url).path)
     options = {"filename": filename or without_secrets(url), "url": url}

@@ -23,6 +23,7 @@ from localreg.values.records import TASK_TYPES, Json, TaskRecord, project_payloa
 from localreg.values.tags import check_tags
 
 ARCHIVED = "archived"  # the system tag of archived tasks
+_PUBLISH = "publish_on_completion"  # in the place of a task
 DIED = "its process died without reporting an end"
 
 
@@ -204,6 +205,17 @@ def end_task(
                 status, why = "failed", asked.reason(left)
                 log.warning("task %s failed: %s", task_id, why)
         _set_state(change, found, status, why, found.ended or change.at, concluded=concluded)
+        wanted = task_rows.place(change.connection, task_id).get(_PUBLISH)
+        if status == "completed" and wanted and not found.published:
+            change.record("task.changed", task_id, {"old": False, "new": True}, field="published")
+
+
+def set_publish_on_completion(registry: OpenRegistry, task_id: str, enable: bool) -> None:
+    """Have `end_task` publish a task that is completed, or not."""
+    with registry.store.write() as change:
+        require_task(change.connection, task_id)
+        place = task_rows.place(change.connection, task_id)
+        task_rows.set_place(change.connection, task_id, place | {_PUBLISH: enable})
 
 
 def _set_state(

@@ -13,6 +13,7 @@ from localreg.filesystem.temporary_owners import is_alive, owner_mark
 from localreg.operations.finding.references import require_task
 from localreg.operations.tasks.git_state import git_state
 from localreg.registry import OpenRegistry
+from localreg.store.rows import task_rows
 from localreg.values.checks import check_text
 from localreg.values.frozen import Frozen
 from localreg.values.records import Json
@@ -201,6 +202,47 @@ def _read_packages(given: object) -> dict[str, str]:
         with disk_errors("reading requirements", path):
             given = read_text(path, "packages").splitlines()
     return requirements_of([] if given == "" else given)
+
+
+def set_script(
+    registry: OpenRegistry,
+    task_id: str,
+    *,
+    facts: dict[str, object],
+    place: dict[str, object],
+) -> None:
+    """Set what is recorded of a task's script.
+
+    Args:
+        facts: repository, branch and commit; None keeps what there is.
+        place: "diff", "folder", "script" and "executable"; None keeps what there is. A relative
+            path of the script is one in the folder.
+    """
+    known: Json = {
+        name: without_secrets(check_text(name, value))
+        for name, value in facts.items()
+        if value is not None
+    }
+    new = {name: _place_text(name, each) for name, each in place.items() if each is not None}
+    with registry.store.write() as change:
+        old = dict(require_task(change.connection, task_id).run)
+        there = task_rows.place(change.connection, task_id)
+        if "folder" in new:
+            new["folder"] = str(Path(new["folder"]).absolute())
+        if "script" in new:
+            folder = new.get("folder") or there.get("folder") or "."
+            new["script"] = str((Path(folder) / new["script"]).absolute())
+            known["script"] = Path(new["script"]).name
+            there |= {"module": None, "code": None}  # they would be run instead
+        if old | known != old:
+            change.record("task.run", task_id, {"old": old, "new": old | known})
+        if new:
+            task_rows.set_place(change.connection, task_id, there | new)
+
+
+def _place_text(name: str, value: object) -> str:
+    given = os.fspath(value) if isinstance(value, os.PathLike) else value
+    return check_text(name, given, nul=name == "diff")
 
 
 def set_packages(registry: OpenRegistry, task_id: str, given: object) -> None:

@@ -4,10 +4,33 @@ from __future__ import annotations
 
 import sqlite3
 
-from localreg.store.rows.checked_values import ID, TEXT, Columns
+from localreg.store.rows.checked_values import ID, TEXT, TIME, Columns
+from localreg.values.frozen import Frozen
 from localreg.values.records import Project
 
+_FACTS = Columns("project", id=ID, name=TEXT, created=TIME, updated=TIME)
 _PROJECTS = Columns("project", id=ID, name=TEXT)
+
+
+class ProjectFacts(Frozen):
+    """A project, when it was made, and when a model or task in it changed last; microseconds."""
+
+    id: str
+    name: str
+    created: int
+    updated: int
+
+
+def every(connection: sqlite3.Connection) -> list[ProjectFacts]:
+    """Return all projects."""
+    rows = _FACTS.sound(
+        connection,
+        "SELECT p.id, p.name, p.created, max(p.created, "
+        "coalesce((SELECT max(updated) FROM model WHERE project = p.pk), 0), "
+        "coalesce((SELECT max(updated) FROM task WHERE project = p.pk), 0)) "
+        "FROM project p WHERE p.pk > 0 ORDER BY p.name",
+    )
+    return [ProjectFacts(*row) for row in rows]
 
 
 def by_name(connection: sqlite3.Connection, name: str) -> Project | None:

@@ -63,6 +63,7 @@ class ReportBuffer:
     def __init__(self, write: Write, write_unsynced: Write) -> None:
         self._write = write
         self._write_unsynced = write_unsynced
+        self.offsets: dict[Owner, int] = {}  # added to the iterations that an owner reports
         self._begin()
         _every.add(self)
 

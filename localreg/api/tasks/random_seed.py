@@ -1,4 +1,4 @@
-"""``clearml.utilities.seed``: the seeds of random generators."""
+"""Seeds of the random generators of a script."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ def make_deterministic(seed: int = 1337, cudnn_deterministic: bool = False) -> N
     Args:
         seed: for `random`, numpy, torch and TensorFlow.
         cudnn_deterministic: let torch use only deterministic algorithms of cuDNN.
+
+    Source: ``clearml.utilities.seed.make_deterministic`` of the ClearML SDK.
     """
     seed = int(seed) & 0xFFFFFFFF
     random.seed(seed)
