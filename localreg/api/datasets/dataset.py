@@ -672,8 +672,8 @@ class Dataset(ModelHandle):
 
         Args:
             source_url: a URL or several: ``s3://``, ``gs://``, ``azure://``, ``http(s)://``,
-                ``file://`` or a path. A folder, except of HTTP, means all files in it. A URL may
-                end with ``#sha256=…``.
+                ``file://`` or a path. A folder, except of HTTP, means all files in it. A URL of
+                a server may end with ``#sha256=…``.
             wildcard: a pattern, or several, of the names of a folder that are added.
             dataset_path: the folder in the data set to put them in, or one for each URL.
             recursive: also add what is in folders below.

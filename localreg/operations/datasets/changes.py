@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from localreg.blobs.trees.listing import Entry, Listing, file_entries, folder_entries
 from localreg.errors import CorruptBlobError, InvalidValueError, SourceNotFoundError
@@ -182,15 +182,18 @@ def _keep(chain: Chain, dataset_id: str, source: Source, below: str | None = Non
 def _record(change: Change, dataset_id: str, files: Files, below: str | None) -> Changed:
     """Record files, within the transaction that keeps their bytes."""
     connection = change.connection
-    before = {each.path: each for each in dataset_rows.files(connection, dataset_id)}
-    _check_tree(before, files, below)
-    different = [path for path in files if not _is_same(before.get(path), files[path])]
+    above = {folder for path in files for folder in _above(path)}
+    # Adding files one by one must not take longer and longer.
+    asked = None if below is not None else [*files, *above]
+    before = {each.path: each for each in dataset_rows.files(connection, dataset_id, asked)}
     removed = (
         []
         if below is None
         else sorted(path for path in before if path.startswith(below) and path not in files)
     )
     _drop(change, dataset_id, before, removed)
+    _check_tree(change, dataset_id, files, above)
+    different = [path for path in files if not _is_same(before.get(path), files[path])]
     replaced = [before[path] for path in different if path in before]
     dataset_rows.put(connection, dataset_id, (files[path] for path in different))
     _mark_unreferred(change, replaced)
@@ -221,30 +224,42 @@ def _is_same(before: DatasetFile | None, now: DatasetFile) -> bool:
     )
 
 
-def _check_tree(before: Files, files: Files, below: str | None) -> None:
-    """Raise InvalidValueError if a path would be both a file and a folder."""
-    kept = [path for path in before if below is None or not path.startswith(below) or path in files]
-    there = {*kept, *files}
-    for path in files:
-        above = path.rpartition("/")[0]
-        while above:
-            if above in there:
-                raise InvalidValueError(
-                    f"{printable_path(above)} is a file of the data set, and {printable_path(path)}"
-                    " needs a folder of this name; remove the file first",
-                    argument="dataset_path",
-                )
-            above = above.rpartition("/")[0]
-    folders = {
-        above for path in kept for above in map(str, PurePosixPath(path).parents) if above != "."
-    }
-    for path in files:
-        if path in folders:
-            raise InvalidValueError(
-                f"{printable_path(path)} is a folder of the data set and cannot become a file; "
-                "remove what is in it first",
-                argument="dataset_path",
-            )
+def _above(path: str) -> list[str]:
+    """Return the folders that a path is in.
+
+    >>> _above("a/b/c.txt")
+    ['a/b', 'a']
+    """
+    folders = []
+    folder = path.rpartition("/")[0]
+    while folder:
+        folders.append(folder)
+        folder = folder.rpartition("/")[0]
+    return folders
+
+
+def _check_tree(change: Change, dataset_id: str, files: Files, above: set[str]) -> None:
+    """Raise InvalidValueError if a path would be both a file and a folder.
+
+    Args:
+        above: the folders that the files are in.
+    """
+    there = dataset_rows.files(change.connection, dataset_id, above)
+    clash = next((each.path for each in there), None) or next(
+        iter(sorted(above & files.keys())), None
+    )
+    if clash is not None:
+        raise InvalidValueError(
+            f"{printable_path(clash)} is a file of the data set, and would have to be a folder, "
+            "too; remove the file first, or add to another folder",
+            argument="dataset_path",
+        )
+    for path in dataset_rows.folders(change.connection, dataset_id, files):
+        raise InvalidValueError(
+            f"{printable_path(path)} is a folder of the data set and cannot become a file; remove "
+            "what is in it first",
+            argument="dataset_path",
+        )
 
 
 def _drop(change: Change, dataset_id: str, before: Files, paths: Sequence[str]) -> None:

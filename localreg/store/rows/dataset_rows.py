@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 
@@ -27,6 +28,7 @@ _FILES = Columns(
     "open_dataset_file", path=PACKAGE_PATH, digest=or_null(DIGEST), size=or_null(COUNT),
     executable=FLAG, link=or_null(URL),
 )  # fmt: skip
+_PATHS = Columns("open_dataset_file", path=PACKAGE_PATH)
 _COUNTERS = Columns(
     "open_dataset", changes=COUNT, stored=COUNT, added=COUNT, modified=COUNT, removed=COUNT
 )
@@ -117,8 +119,6 @@ def find(
         recursive: also of the projects below it.
         name: of the data set.
     """
-    import json
-
     where, values = (
         ["d.tag = (SELECT pk FROM tag WHERE name = ? AND system = 1)"],
         [dataset_names.TAG],
@@ -183,20 +183,42 @@ def counters(connection: Connection, model_id: str) -> Counters | None:
     return None if found is None else Counters(*found)
 
 
-def files(connection: Connection, model_id: str) -> list[DatasetFile]:
-    """Return the files of a data set that is not finalized, by path."""
+def files(
+    connection: Connection, model_id: str, paths: Iterable[str] | None = None
+) -> list[DatasetFile]:
+    """Return the files of a data set that is not finalized, by path.
+
+    Args:
+        paths: only these; None for all.
+    """
+    among, values = "", [model_id]
+    if paths is not None:
+        among = "AND f.path IN (SELECT value FROM json_each(?)) "
+        values.append(json.dumps(list(paths)))
     rows = _FILES.all(
         connection,
         "SELECT f.path, coalesce(b.digest, f.digest), f.size, f.executable, f.link "
         "FROM open_dataset_file f LEFT JOIN blob b ON b.pk = f.blob "
-        f"WHERE f.model = {_MODEL} ORDER BY f.path",
-        (model_id,),
+        f"WHERE f.model = {_MODEL} {among}ORDER BY f.path",
+        values,
         key=model_id,
     )
     return [
         DatasetFile(path, digest, size, bool(executable), link)
         for path, digest, size, executable, link in rows
     ]
+
+
+def folders(connection: Connection, model_id: str, paths: Iterable[str]) -> list[str]:
+    """Return which of some paths are folders of a data set that is not finalized."""
+    rows = _PATHS.all(
+        connection,
+        "SELECT j.value FROM json_each(?) j WHERE EXISTS (SELECT 1 FROM open_dataset_file "
+        f"WHERE model = {_MODEL} AND path > j.value || '/' AND path < j.value || '0')",
+        (json.dumps(list(paths)), model_id),
+        key=model_id,
+    )
+    return [path for (path,) in rows]
 
 
 def begin(connection: Connection, model_id: str) -> None:
