@@ -140,6 +140,23 @@ def parse_tag_filter(tokens: object) -> TagCondition:
     return _join(joiner, conditions) if conditions else ANY_TAGS
 
 
+def has_tags(condition: TagCondition, tags: Collection[str]) -> bool:
+    """Return True if tags meet a condition.
+
+    >>> has_tags(parse_tag_filter(["-archived"]), ["archived"])
+    False
+    """
+    match condition:
+        case HasTag(tag=tag):
+            return not tags if tag is None else tag in tags
+        case Not(part=part):
+            return not has_tags(part, tags)
+        case AllOf(parts=parts):
+            return all(has_tags(part, tags) for part in parts)
+        case AnyOf(parts=parts):
+            return any(has_tags(part, tags) for part in parts)
+
+
 class _Group:
     """The tokens of one operator; `joiner` is None for a group read like the opening one."""
 

@@ -9,7 +9,7 @@ from localreg.api import ambient
 from localreg.api.models.model import open_of
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, TaskNotFoundError
-from localreg.values.checks import is_empty, shown
+from localreg.values.checks import check_flag, is_empty, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class SearchMethods(TaskHandle):
             project_name: exact; None searches in all projects.
             task_name: exact.
             tags: a tag filter, as for `InputModel.query_models`.
-            allow_archived: ignored.
-            task_filter: ``{"status": [...]}``; no other key is allowed.
+            allow_archived: False leaves archived tasks out.
+            task_filter: see `get_tasks`.
             registry: where to search; the current registry when None.
 
         Returns:
@@ -55,10 +55,9 @@ class SearchMethods(TaskHandle):
         """
         chain = open_of(registry)
         by_id = not (task_id is None or is_empty(task_id))
-        status = _status(task_filter)
-        if by_id or (
-            (tags is None or (isinstance(tags, (list, tuple)) and not tags)) and status is None
-        ):
+        no_tags = tags is None or (isinstance(tags, (list, tuple)) and not tags)
+        every = check_flag("allow_archived", allow_archived)
+        if by_id or (no_tags and not task_filter and every):
             try:
                 hit = operations.tasks.search.look_up_task(chain, task_id, project_name, task_name)
             except TaskNotFoundError:
@@ -67,7 +66,11 @@ class SearchMethods(TaskHandle):
                 return None
             return cls._of(chain, hit.registry, hit.id)
         search = operations.tasks.search.check_search(
-            project=project_name, name=task_name, tags=tags, status=status
+            project=project_name,
+            name=task_name,
+            tags=tags,
+            task_filter=task_filter,
+            archived=every,
         )
         found = operations.tasks.search.search_tasks(chain, search)
         return cls._of(chain, found[0].registry, found[0].id) if found else None
@@ -91,8 +94,13 @@ class SearchMethods(TaskHandle):
             project_name: exact, or a list of names.
             task_name: a regular expression, searched for anywhere in the name.
             tags: a tag filter, as for `InputModel.query_models`.
-            allow_archived: ignored.
-            task_filter: ``{"status": [...]}``; no other key is allowed.
+            allow_archived: False leaves archived tasks out.
+            task_filter: a dict with any of these keys, as in ClearML: "id", "status", "type",
+                "tags", "system_tags", "parent", "project" (ids) with one value or a list;
+                "name", a regular expression; "search_text", a part of id, name or comment;
+                "_all_" and "_any_", ``{"fields": ["comment"], "pattern": "a regular expression"}``;
+                times such as ``"started": [">=2026-01-31"]``; "order_by", such as
+                ``["-last_update"]``; "page" and "page_size".
             registry: where to search; the current registry when None.
 
         Raises:
@@ -103,7 +111,8 @@ class SearchMethods(TaskHandle):
             project=project_name,
             pattern=task_name,
             tags=tags,
-            status=_status(task_filter),
+            task_filter=task_filter,
+            archived=check_flag("allow_archived", allow_archived),
         )
         chain = open_of(registry)
         found = operations.tasks.search.search_tasks(chain, search)
@@ -123,7 +132,9 @@ class SearchMethods(TaskHandle):
         """Return ids of the tasks that match all filters; see `get_tasks`.
 
         Args:
-            additional_return_fields: names of properties; returns dicts with "id" and these.
+            additional_return_fields: fields of tasks, such as "name", "last_update" (a time),
+                "script.diff" or "hyperparams.Args.lr.value", or names of properties of a task;
+                returns dicts with "id" and these.
             project_name, task_name, tags, task_filter, registry: as for `get_tasks`.
         """
         found = cls.get_tasks(
@@ -135,17 +146,23 @@ class SearchMethods(TaskHandle):
                 f"additional_return_fields must be a list of names, not {shown(fields)}",
                 argument="additional_return_fields",
             )
-        fields = tuple(fields)
-        for each in fields:
-            if not isinstance(each, str) or each.startswith("_") or not hasattr(cls, each):
-                raise InvalidValueError(
-                    "additional_return_fields must be names of properties of a task, not "
-                    f"{shown(each)}",
-                    argument="additional_return_fields",
-                )
-        if not fields:
+        names = [
+            each if isinstance(getattr(cls, str(each), None), property) and each[0] != "_"
+            else operations.tasks.fields.check_field("additional_return_fields", each)
+            for each in fields
+        ]  # fmt: skip
+        if not names:
             return [task.id for task in found]
-        return [{"id": task.id} | {name: getattr(task, name) for name in fields} for task in found]
+        return [{"id": task.id} | task._fields(names) for task in found]
+
+    def _fields(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return fields of the task, and properties that are none."""
+        found = operations.tasks.fields.TaskFields(self._registry, self._id)
+        return {
+            name: found.get(name) if name.partition(".")[0] in operations.tasks.fields.FIELDS
+            else getattr(self, name)
+            for name in names
+        }  # fmt: skip
 
     @classmethod
     def clone(
@@ -197,17 +214,3 @@ class SearchMethods(TaskHandle):
                 chain.first, source, name=name, comment=comment, parent=parent, project=into
             ),
         )
-
-
-def _status(given: Mapping[str, object] | None) -> object:
-    if given is not None and not isinstance(given, Mapping):
-        raise InvalidValueError(
-            f"task_filter must be a dict, not {type(given).__name__}", argument="task_filter"
-        )
-    unknown = set(given or {}) - {"status"}
-    if unknown:
-        raise InvalidValueError(
-            f"task_filter may only have the key status, not {', '.join(map(str, unknown))[:100]}",
-            argument="task_filter",
-        )
-    return (given or {}).get("status")

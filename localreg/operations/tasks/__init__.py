@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from localreg.operations.tasks import dataframes as dataframes
     from localreg.operations.tasks import details as details
     from localreg.operations.tasks import exported as exported
+    from localreg.operations.tasks import fields as fields
     from localreg.operations.tasks import git_state as git_state
     from localreg.operations.tasks import inputs as inputs
     from localreg.operations.tasks import lifecycle as lifecycle

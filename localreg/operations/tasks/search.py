@@ -14,6 +14,8 @@ from localreg.operations.finding.references import (
 )
 from localreg.operations.finding.upstream import Found, ask, hidden
 from localreg.operations.tasks import lifecycle
+from localreg.operations.tasks.fields import TaskFields
+from localreg.operations.tasks.task_filter import TaskFilter, check_task_filter
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, task_query, task_rows
 from localreg.store.rows.task_query import FoundTask, TaskQuery
@@ -100,10 +102,11 @@ def resolve_task(registry: OpenRegistry, reference: object) -> str:
 
 
 class Search(Frozen):
-    """A checked search: a query, and the pattern that names must match."""
+    """A checked search: a query, the pattern that names must match, and a `task_filter`."""
 
     query: TaskQuery
     pattern: re.Pattern[str] | None = None
+    filter: TaskFilter = TaskFilter()
 
 
 def check_search(
@@ -114,6 +117,8 @@ def check_search(
     pattern: object = None,
     tags: object = None,
     status: object = None,
+    task_filter: object = None,
+    archived: bool = True,
 ) -> Search:
     """Return the search that some filters state; None is no filter.
 
@@ -124,22 +129,32 @@ def check_search(
         pattern: a regular expression, searched for anywhere in the name.
         tags: see `localreg.values.tags`.
         status: a status or a list of statuses.
+        task_filter: see `task_filter.check_task_filter`.
+        archived: False leaves archived tasks out.
 
     Raises:
         TagFilterError: the tags are malformed.
     """
+    more = check_task_filter(task_filter, archived=archived)
+    if more.tags:
+        parse_tag_filter(tags)  # an error names those that are malformed
+        tags = [*(tags if isinstance(tags, list | tuple) else ()), *more.tags]
+    wanted_ids = None if ids is None else _texts("task_ids", ids)
+    if more.ids is not None:
+        both = set(more.ids if wanted_ids is None else wanted_ids).intersection(more.ids)
+        wanted_ids = tuple(both)
     query = TaskQuery(
-        ids=None if ids is None else _texts("task_ids", ids),
+        ids=wanted_ids,
         projects=None if project is None else _texts("project_name", project),
         name=None if name is None else kept_name(check_text("task_name", name)),
-        statuses=None if status is None else _texts("status", status),
+        statuses=more.statuses if status is None else _texts("status", status),
         tags=parse_tag_filter(tags),
     )
     if pattern is None:
-        return Search(query)
+        return Search(query, None, more)
     text = check_text("task_name", pattern, limit=1_024)
     try:
-        return Search(query, re.compile(text))
+        return Search(query, re.compile(text), more)
     except re.error as error:
         raise InvalidValueError(
             f"task_name {text[:60]!r} is not a regular expression: {error}", argument="task_name"
@@ -199,4 +214,5 @@ def search_tasks(chain: Chain, search: Search) -> list[Found]:
 
     found = [(task, registry) for registry, tasks in ask(chain, look) for task in tasks]
     found.sort(key=lambda pair: pair[0].stamp, reverse=True)
-    return [Found(registry, task.id) for task, registry in found]
+    wanted = [(TaskFields(registry, task.id), Found(registry, task.id)) for task, registry in found]
+    return search.filter.sorted([pair for pair in wanted if search.filter.holds(pair[0])])
