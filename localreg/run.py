@@ -87,10 +87,19 @@ def main(words: list[str]) -> None:
     module, code = _main_module(*what, shown=rest[0])
     module.localreg_run = not plain  # type: ignore[attr-defined]  # recorded by Task.init
     module.localreg_program = what  # type: ignore[attr-defined]  # this too
+    module.localreg_folder = _folder()  # type: ignore[attr-defined]  # this too
     # These override the values recorded in the task; see api/tasks/command_line.py.
     module.localreg_added = arguments[len(arguments) - added :]  # type: ignore[attr-defined]
     sys.modules["__main__"] = module
     _execute(module, code)
+
+
+def _folder() -> str | None:
+    """Return the working directory; the script may change it before it starts a task."""
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:  # it was deleted
+        return None
 
 
 def _execute(module: ModuleType, code: CodeType) -> None:

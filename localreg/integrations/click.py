@@ -8,7 +8,6 @@ converts, checks and refuses them itself.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from localreg.integrations.command_line import (
     CommandLine,
     Stored,
     is_called_by,
+    is_plain,
     is_whole,
     refused,
 )
@@ -240,7 +240,7 @@ class _Line:
         if stored is None or stored.is_none():
             return None
         current = given if _is_set(given) else _default(parameter)
-        if not (stored.asked or _is_plain(current) or isinstance(current, Enum)):
+        if not (stored.asked or is_plain(current) or isinstance(current, Enum)):
             return None  # an object need not come back from its text
         return None if self._known.is_stored_as(current, stored) else stored
 
@@ -298,18 +298,12 @@ def _as_given(parameter: Any, stored: Stored) -> object:  # noqa: ANN401
 
 def _recordable(parameter: Any, value: object, given: object) -> object:  # noqa: ANN401
     """Return what click made of a value, or what was given for it if it is an object."""
-    if _is_plain(value):
+    if is_plain(value):
         return value
-    if isinstance(given, str) or (isinstance(given, list | tuple) and _is_plain(given)):
+    if isinstance(given, str) or (isinstance(given, list | tuple) and is_plain(given)):
         return given
     if isinstance(value, Enum):
         # typer takes the values of members, click their names.
         choices = getattr(getattr(parameter, "type", None), "choices", (value.value,))
         return value.value if value.value in choices else value.name
     return value
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return isinstance(value, str | int | float | None | os.PathLike) and not isinstance(value, Enum)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from enum import Enum
 
 from localreg.errors import InvalidValueError
 from localreg.values.checks import shown
@@ -13,6 +15,7 @@ from localreg.values.secrets import masked
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from types import FrameType
     from typing import Protocol
 else:
@@ -58,7 +61,7 @@ class CommandLine(Protocol):
             LocalregError: the task cannot be read.
         """
 
-    def stored_configuration(self, name: str) -> str | None:
+    def stored_configuration(self, name: str) -> Stored | None:
         """Return a configuration of the task that this process runs again, or None."""
 
     def is_stored_as(self, value: object, stored: Stored) -> bool:
@@ -88,8 +91,16 @@ class CommandLine(Protocol):
                 that is run again were not used.
         """
 
-    def record_configuration(self, name: str, text: str, *, library: str) -> None:
+    def record_configuration(
+        self, name: str, text: str, *, library: str, used: bool = True
+    ) -> None:
         """Record a configuration, as `record` does it."""
+
+    def job(self) -> AbstractContextManager[Callable[[BaseException | None], None]]:
+        """Run a part of the script; what is entered ends the tasks that began in it.
+
+        It is called with the error that ended this part, or None.
+        """
 
 
 def is_whole(words: Sequence[str] | None) -> bool:
@@ -99,6 +110,19 @@ def is_whole(words: Sequence[str] | None) -> bool:
         words: None means the command line to all parsers.
     """
     return words is None or list(words) == sys.argv[1:]
+
+
+def is_plain(value: object) -> bool:
+    """Return True if the text of a value says what it is: it is no object of a class.
+
+    >>> is_plain([1, "a", None]), is_plain(object())
+    (True, False)
+    """
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    if isinstance(value, dict):
+        return all(map(is_plain, value.values()))
+    return isinstance(value, str | int | float | None | os.PathLike) and not isinstance(value, Enum)
 
 
 def is_called_by(names: Sequence[str], frame: FrameType | None, depth: int) -> bool:

@@ -20,7 +20,9 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "click.core": (".click",),
     "typer._click.core": (".click",),  # its own copy of click, in newer versions
     "typer.core": (".click",),
+    "fire.core": (".fire",),
+    "hydra._internal.hydra": (".hydra",),
 }
 
 # Modules of these that are wanted before a task starts: they parse command lines.
-PARSERS: frozenset[str] = frozenset({".click"})
+PARSERS: frozenset[str] = frozenset({".click", ".fire", ".hydra"})

@@ -27,14 +27,14 @@ class Program:
 
     Attributes:
         path: of the script.
-        errors: what the last run wrote to stderr.
+        shown, errors: what the last run wrote to stdout and stderr.
         code: the exit code of the last run.
     """
 
     def __init__(self, path, text, output):
         self.path = path
         self._output = output
-        self.errors, self.code = "", 0
+        self.shown, self.errors, self.code = "", "", 0
         path.write_text(SHOW + text)
 
     def run(self, *words, runner=("-m", "localreg.run"), stdin=None):
@@ -43,8 +43,8 @@ class Program:
             [sys.executable, *runner, self.path.name, *words],
             cwd=self.path.parent, capture_output=True, text=True, input=stdin, timeout=120,
         )  # fmt: skip
-        self.code, self.errors = done.returncode, done.stderr
-        return _shown(done.stdout)
+        self.code, self.shown, self.errors = done.returncode, done.stdout, done.stderr
+        return _values(self.shown)
 
     def again(self, values=(), *added, configurations=(), of=None):
         """Run a copy of a task with other values; return what the script showed, and the copy.
@@ -61,8 +61,8 @@ class Program:
         assert main(["task", "clone", (of or self.task()).id, *options]) == 0
         copy = Task.get_task(self._output.readouterr().out.strip())
         self.code = main(["task", "run", copy.id, *(("--", *added) if added else ())])
-        out, self.errors = self._output.readouterr()
-        return _shown(out), copy
+        self.shown, self.errors = self._output.readouterr()
+        return _values(self.shown), copy
 
     def task(self):
         """Return the last task, None without any."""
@@ -80,7 +80,7 @@ class Program:
         }
 
 
-def _shown(out):
+def _values(out):
     found = re.search(r"\{.*$", out.strip().rpartition("\n")[2])  # after a prompt
     return json.loads(found[0]) if found else None
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from localreg.registry import OpenRegistry
     from localreg.values.records import MetadataValue
 
+_ON_ARGPARSE = {"hydra", "fire", "jsonargparse"}
 # What each method returns: the arguments, or a pair of them and the words that are left.
 _METHODS = {
     "parse_args": False,
@@ -77,16 +78,21 @@ def _hook(method: str, parsing: set[int], *, pair: bool) -> None:
 
 
 def _is_library(caller: FrameType) -> bool:
-    """Return True if the caller is an installed module that is being imported.
+    """Return True if the caller is an installed module that is being imported, or a parser.
 
-    Some take options of their own from the command line of every program.
+    Some modules take options of their own from the command line of every program.
     """
     place = Path(caller.f_code.co_filename)
-    return (
+    return _is_parser(caller) or (
         caller.f_code.co_name == "<module>"
         and caller.f_globals.get("__name__") != "__main__"
         and not {"site-packages", "dist-packages"}.isdisjoint(place.parts)
     )
+
+
+def _is_parser(caller: FrameType) -> bool:
+    """Return True if the caller is a parser that is built on argparse: it reports by itself."""
+    return str(caller.f_globals.get("__name__")).partition(".")[0] in _ON_ARGPARSE
 
 
 def _parsed(parser: argparse.ArgumentParser, found: Any) -> None:  # noqa: ANN401  (a namespace)
@@ -118,7 +124,7 @@ def parsed_before(frame: FrameType | None) -> argparse.Namespace | None:
         frame: of the innermost caller.
     """
     while frame is not None:
-        variables = tuple(frame.f_locals.values())
+        variables = () if _is_parser(frame) else tuple(frame.f_locals.values())
         found = {id(each): each for each in variables if isinstance(each, argparse.Namespace)}
         if len(found) > 1:
             log.info("arguments parsed before Task.init are not recorded: there are several")

@@ -8,10 +8,12 @@ starts; what they parse is kept in `ambient`, and `follow` records it on a task.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from localreg import log, operations
 from localreg.api import ambient
+from localreg.api.tasks import exit_hooks
 from localreg.api.tasks.connected_dict import recordable
 from localreg.errors import InvalidValueError, LocalregError
 from localreg.integrations.command_line import Stored
@@ -74,10 +76,14 @@ def stored(section: str) -> dict[str, Stored] | None:
     }
 
 
-def stored_configuration(name: str) -> str | None:
+def stored_configuration(name: str) -> Stored | None:
     """Return a configuration of the task that this process runs again, or None."""
     again = run_again()
-    return None if again is None else task_parameters.configurations(*again).get(name)
+    text = None if again is None else task_parameters.configurations(*again).get(name)
+    if again is None or text is None:
+        return None
+    place = operations.tasks.lifecycle.place(*again)
+    return Stored(text, "str", asked.was_asked(place, asked.CONFIGURATION, name))
 
 
 def is_stored_as(value: object, stored: Stored) -> bool:
@@ -108,9 +114,32 @@ def record(
     ambient.set_parsed(key, Parsed(section, read, library))
 
 
-def record_configuration(name: str, text: str, *, library: str) -> None:
+def record_configuration(name: str, text: str, *, library: str, used: bool = True) -> None:
     """Record a configuration, as `record` does it."""
+    again = run_again() if used else None
+    if again is not None:
+        asked.mark_used(*again, asked.CONFIGURATION, [name])
     ambient.set_parsed(("configuration", name), Parsed(name, lambda: text, library))
+
+
+@contextmanager
+def job() -> Iterator[Callable[[BaseException | None], None]]:
+    """Run a part of the script that may end the tasks that begin in it; see `CommandLine`."""
+    before = {task_id for _, task_id in ambient.tasks()}
+
+    def end(error: BaseException | None) -> None:
+        status = "completed" if error is None else "failed"
+        reason = None if error is None else exit_hooks.reason_of(error)
+        for chain, task_id in ambient.tasks():
+            if task_id not in before:
+                exit_hooks.end(chain, task_id, status, reason)
+                ambient.drop_task(chain.first, task_id)
+        if not ambient.has_recorders():
+            from localreg.integrations import hook
+
+            hook.uninstall()
+
+    yield end
 
 
 def follow(task: Task, wanted: Wanted) -> None:

@@ -116,6 +116,10 @@ def _is_notebook() -> bool:
 
 
 def _folder() -> str | None:
+    """Return the working directory; that at the start, in a script of `localreg.run`."""
+    started = getattr(sys.modules.get("__main__"), "localreg_folder", None)
+    if started is not None:
+        return str(started)
     try:
         return str(Path.cwd())
     except FileNotFoundError:  # it was deleted
