@@ -98,6 +98,6 @@ def reason(left: list[str]) -> str:
     names = ", ".join(left[:10]) + (", …" if len(left) > 10 else "")
     return (
         f"set for this run, and the script never took it: {names}. The run used other values. "
-        "Check the names; the script must connect them, or parse arguments by argparse. Other "
-        "scripts get arguments by `localreg task run ID -- --lr 0.05`"
+        "Check the names; the script must connect them, or parse arguments by a parser that "
+        "localreg knows. Other scripts get arguments by `localreg task run ID -- --lr 0.05`"
     )
