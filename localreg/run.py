@@ -80,9 +80,9 @@ def main(words: list[str]) -> None:
         clearml_shim.install()
         sharing.share()
     if os.environ.get(settings.TASK_ID):  # its values count for all that is parsed
-        from localreg.api.tasks import recording
+        from localreg.api.tasks import parsers
 
-        recording.watch_parsers()
+        parsers.watch()
     sys.argv = ["", *arguments]
     module, code = _main_module(*what, shown=rest[0])
     module.localreg_run = not plain  # type: ignore[attr-defined]  # recorded by Task.init

@@ -30,9 +30,9 @@ def install() -> None:
     """
     if any(isinstance(each, Finder) for each in sys.meta_path):
         return
-    from localreg.api.tasks import recording
+    from localreg.api.tasks import parsers
 
-    recording.watch_parsers()
+    parsers.watch()
     sys.meta_path.insert(0, Finder({name: sys.modules.pop(name) for name in loaded()}))
 
 
@@ -43,6 +43,6 @@ def uninstall() -> None:
         for name in loaded():
             del sys.modules[name]
         sys.modules.update(finder.replaced)
-    recording = sys.modules.get("localreg.api.tasks.recording")
-    if recording is not None:
-        recording.forget_parsers()
+    parsers = sys.modules.get("localreg.api.tasks.parsers")
+    if parsers is not None:
+        parsers.forget()

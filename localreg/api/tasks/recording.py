@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from localreg import operations
 from localreg.api import ambient
-from localreg.api.tasks import command_line, monitoring
+from localreg.api.tasks import monitoring
 from localreg.api.tasks.saved_files import SavedFile, SavedFiles
 from localreg.errors import InvalidValueError
 from localreg.integrations.console import Lines
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from localreg.api.tasks.logger import Logger
     from localreg.api.tasks.monitoring import Monitoring
     from localreg.api.tasks.task import Task
+    from localreg.integrations.command_line import CommandLine
     from localreg.integrations.resources import Monitor
 
     Kept = TypeVar("Kept")
@@ -38,6 +39,7 @@ def start(
     streams: frozenset[str],
     log_limit: int,
     watched: Monitoring | None,
+    command_line: CommandLine,
 ) -> None:
     """Have the libraries that the script imports, and what it prints, reported to a task.
 
@@ -46,6 +48,7 @@ def start(
         frameworks, streams: as `check_frameworks` and `check_streams` return them.
         log_limit: characters of what is printed.
         watched: as `check_monitoring` returns it.
+        command_line: what parsers report to.
     """
     from localreg.integrations import console, hook
 
@@ -76,23 +79,6 @@ def stop() -> None:
         from localreg.integrations import hook
 
         hook.uninstall()
-
-
-def watch_parsers() -> None:
-    """Have parsers of command lines report what they parse, before a task starts; see `stop`."""
-    from localreg.api.tasks import argparse_hook
-    from localreg.integrations import hook
-
-    argparse_hook.install()
-    hook.install(ambient.recorder, command_line, parsers_only=True)
-
-
-def forget_parsers() -> None:
-    """Undo `watch_parsers`; if a task runs, when it ends."""
-    from localreg.integrations import hook
-
-    hook.keep_parsers(False)
-    stop()
 
 
 def check_frameworks(given: object) -> Mapping[str, object] | bool:

@@ -17,7 +17,6 @@ from localreg.api.reports.reported_methods import ReportedMethods
 from localreg.api.task_handle import TaskHandle
 from localreg.api.tasks import beginning
 from localreg.api.tasks.artifacts import ArtifactMethods
-from localreg.api.tasks.command_line import check_wanted
 from localreg.api.tasks.copied_arguments import ArgumentsMethods
 from localreg.api.tasks.exported_data import ExportedDataMethods
 from localreg.api.tasks.function_tasks import FunctionMethods
@@ -196,11 +195,13 @@ class Task(
 
         Source: ``Task.init`` of the ClearML SDK.
         """
+        from localreg.api.tasks import command_line, exit_hooks, recording
+
         ambient.drop_lost_tasks()
         chain = open_of(registry, make=True)
         destination = operations.weights.uploading.check_output_uri(output_uri)
         frameworks = check_frameworks(auto_connect_frameworks)
-        wanted = check_wanted(auto_connect_arg_parser)
+        wanted = command_line.check_wanted(auto_connect_arg_parser)
         streams = check_streams(auto_connect_streams)
         log_limit = settings.whole_number(settings.LOG_LIMIT, LOG_LIMIT)
         operations.models.saved_files.limit()  # an error now, not later in the log
@@ -218,10 +219,8 @@ class Task(
         if destination is not None:
             operations.tasks.lifecycle.set_output_uri(chain.first, begun, destination)
         ambient.set_task(chain, task.id)
-        from localreg.api.tasks import exit_hooks, recording
-
         exit_hooks.install()
-        recording.start(task, frameworks, streams, log_limit, watched)
+        recording.start(task, frameworks, streams, log_limit, watched, command_line)
         task._follow_arguments(wanted)
         if (seed := ambient.random_seed()) is not None:
             from localreg.api.tasks.random_seed import make_deterministic
