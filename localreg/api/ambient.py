@@ -165,7 +165,8 @@ def _end(begun: _Begun) -> None:
     _mine.set(tuple(each for each in _mine.get() if each in _state.begun))
     if begun.task_id is not None:
         _state.listeners.pop(begun.task_id, None)
-        _state.recorders.pop(begun.task_id, None)
+        if _state.recorders.pop(begun.task_id, None) is not None:
+            restore_libraries()
         _state.watched.pop(begun.task_id, None)
         _state.registered.pop(begun.task_id, None)
         _unshare(begun.task_id)
@@ -217,7 +218,16 @@ class isolated:  # noqa: N801  (used as a function; contextlib would slow every 
             _close_all()
         finally:
             _state = self._before
+            restore_libraries()
             _set_shared(self._shared)
+
+
+def restore_libraries() -> None:
+    """Undo the patches of libraries if no task that they report to is left."""
+    if not _state.recorders and "localreg.integrations.hook" in sys.modules:
+        from localreg.integrations import hook
+
+        hook.uninstall()
 
 
 def locate() -> tuple[Path, str]:
@@ -590,11 +600,6 @@ class reported:  # noqa: N801  (used as a function; contextlib would slow every 
 def is_reported() -> bool:
     """Return True inside of `reported`."""
     return _reported.get()
-
-
-def has_recorders() -> bool:
-    """Return True if a task of this process has one."""
-    return bool(_state.recorders)
 
 
 def set_logging(name: str, value: int) -> None:

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from localreg import Task
+from localreg.api import ambient
 from localreg.integrations import hook, libraries
 from localreg.integrations.patches import Patches
 
@@ -214,4 +215,11 @@ def test_a_task_installs_the_hook_and_the_last_one_that_ends_removes_it():
     first.close()
     assert hook.installed() is not None
     second.close()
+    assert hook.installed() is None
+
+
+def test_a_task_that_is_not_closed_leaves_no_patches_in_an_isolated_block():
+    with ambient.isolated():
+        Task.init(task_name="not closed")
+        assert hook.installed() is not None
     assert hook.installed() is None

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from localreg import log, operations
 from localreg.api import ambient
-from localreg.api.tasks import exit_hooks, recording
+from localreg.api.tasks import exit_hooks
 from localreg.api.tasks.connected_dict import recordable
 from localreg.errors import InvalidValueError, LocalregError
 from localreg.integrations.command_line import Stored
@@ -134,7 +134,6 @@ def job() -> Iterator[Callable[[BaseException | None], None]]:
             if task_id not in before:
                 exit_hooks.end(chain, task_id, status, reason)
                 ambient.drop_task(chain.first, task_id)
-        recording.stop()
 
     yield end
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from localreg.api import ambient
-from localreg.api.tasks import argparse_hook, command_line, recording
+from localreg.api.tasks import argparse_hook, command_line
 from localreg.integrations import hook
 
 
@@ -16,4 +16,4 @@ def watch() -> None:
 def forget() -> None:
     """Undo `watch`; if a task runs, when the last one ends."""
     hook.keep_parsers(False)
-    recording.stop()
+    ambient.restore_libraries()

@@ -1,7 +1,7 @@
-"""What other libraries report by themselves, recorded on a task: `start` and `stop`.
+"""What other libraries report by themselves, recorded on a task.
 
-`start` has integrations report to a task, from `Task.init` on; `stop` ends that with the last task
-of the process.
+`start` has integrations report to a task, from `Task.init` on. That ends with the last task of the
+process, when it is no longer current.
 """
 
 from __future__ import annotations
@@ -71,14 +71,6 @@ def records_logging(task_id: str) -> bool:
     """Return True if the log of a task gets what `logging` logs."""
     recorder = ambient.recorder_of(task_id)
     return isinstance(recorder, _TaskRecorder) and "logging" in recorder.streams
-
-
-def stop() -> None:
-    """Restore what was patched, if no task of this process records any more."""
-    if not ambient.has_recorders():
-        from localreg.integrations import hook
-
-        hook.uninstall()
 
 
 def check_frameworks(given: object) -> Mapping[str, object] | bool:

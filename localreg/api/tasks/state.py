@@ -339,10 +339,8 @@ class StateMethods(TaskHandle):
                 operations.reports.pages.write_reported(self._own_chain(), also=self._id)
         except RegistryReplacedError:  # closing it again would not help
             ambient.drop_task(self._registry, self._id)
-            recording.stop()
             raise
         ambient.drop_task(self._registry, self._id)
-        recording.stop()
 
     def _runs_elsewhere(self) -> bool:
         """Return True if the parent of this process runs the task, or a lower rank does."""
