@@ -10,6 +10,7 @@ from localreg.lazy import modules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.operations.weights import elsewhere as elsewhere
     from localreg.operations.weights import fetching as fetching
     from localreg.operations.weights import files as files
     from localreg.operations.weights import ingest as ingest
