@@ -34,6 +34,7 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     │   └── CorruptBlobError           (OSError)       stored bytes are damaged
     ├── BundleError                    (ValueError)    a bundle that is damaged or forged
     │   └── NewerBundleError                           written by a newer localreg
+    ├── SessionError                   (ValueError)    an offline session that is damaged
     ├── NotSupportedError              (NotImplementedError)   ClearML has it, localreg does not
     ├── NotPicklableError              (TypeError)     a handle belongs to its process
     ├── TaskEndedError                 (RuntimeError)  a task that was waited for ended otherwise
@@ -255,6 +256,16 @@ class NewerBundleError(BundleError):
 
     found: int
     known: int
+
+
+class SessionError(LocalregError, ValueError):
+    """An offline session of ClearML is damaged or forged.
+
+    `file` names its file, and `line` the line of it, counted from 1; None if it is not in a line.
+    """
+
+    file: str
+    line: int | None
 
 
 class NotSupportedError(LocalregError, NotImplementedError):

@@ -100,6 +100,7 @@ class State:
         shared: what ``LOCALREG_TASK_RUNNING`` is for each task that this process shares, by its id.
         inherited: what the variable was before this process shared a task.
         launched: how many tasks this process began as one of a launcher.
+        offline: what the script called `Task.set_offline` with; None before that.
     """
 
     def __init__(self) -> None:
@@ -124,6 +125,7 @@ class State:
         self.shared: dict[str, str] = {}
         self.inherited: str | None = None
         self.launched = 0
+        self.offline: bool | None = None
 
 
 _state = State()
@@ -720,6 +722,18 @@ def first_time(what: str) -> bool:
         return False
     _state.seen.add(what)
     return True
+
+
+def set_offline(offline: bool) -> None:
+    """Note whether the script asks for ClearML's offline mode."""
+    _state.offline = offline
+
+
+def is_offline() -> bool:
+    """Return True if the script asks for ClearML's offline mode, or its environment does."""
+    if _state.offline is not None:
+        return _state.offline
+    return os.environ.get("CLEARML_OFFLINE_MODE", "").lower() in ("1", "true", "yes", "on")
 
 
 def set_parsed(key: object, parsed: Parsed) -> None:

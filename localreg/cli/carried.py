@@ -10,6 +10,7 @@ from localreg.values.units import size_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.operations.carry.arrival import Arrived
+    from localreg.operations.importers.clearml_session import Imported
 
 NAMED = 20  # models that are new here; --json has all of them
 CONFLICT = 5  # the exit code when a change that was made here has lost, or something is contested
@@ -33,6 +34,17 @@ def print_arrival(done: Arrived, *, as_json: bool) -> int:
             say(f"Bytes that did not come: {size:,} ({size_text(size)})")
         say(_summary(done))
     return CONFLICT if done.conflict else 0
+
+
+def print_session(done: Imported, *, as_json: bool) -> int:
+    """Print what an offline session brought; return the exit code."""
+    if as_json:
+        print_json(record_json(done))
+        return CONFLICT if done.arrived.conflict else 0
+    click.echo(f"task: {one_line(done.name)} ({done.task})")
+    for what, count in done.ignored.items():
+        say(f"Not imported: {count:,} {one_line(what)}")
+    return print_arrival(done.arrived, as_json=False)
 
 
 def _summary(done: Arrived) -> str:

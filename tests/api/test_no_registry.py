@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from support.sessions import SMALL, STORES
 
 from localreg import (
     InputModel,
@@ -50,6 +51,7 @@ WRITING = {
     "import_model": lambda: InputModel.import_model("s3://bucket/a.pt"),
     "Task.init": lambda: Task.init(task_name="a").close(),
     "Task.create": lambda: Task.create(task_name="a"),
+    "Task.import_offline_session": lambda: Task.import_offline_session(STORES / SMALL),
     "Task.import_task": lambda: Task.import_task({"name": "a"}),
     "add": lambda: current_registry().add(io.BytesIO(b"weights"), "a", filename="a.bin"),
     "add to Registry()": lambda: Registry().add(io.BytesIO(b"w"), "a", filename="a.bin"),

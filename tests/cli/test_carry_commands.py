@@ -11,6 +11,7 @@ from contextlib import closing
 
 import pytest
 from support.command_line import run_cli
+from support.sessions import CLOSED, SMALL, folder_of, session_id, zip_of
 
 
 @pytest.fixture
@@ -184,6 +185,56 @@ class TestImport:
         assert code == 1
         assert "the bundle cannot be used" in err
         assert run("ls", "-q")[1] == ""
+
+
+class TestImportSession:
+    """`localreg import` of an offline session of ClearML."""
+
+    @pytest.fixture
+    def session(self, tmp_path):
+        return zip_of(folder_of(CLOSED, tmp_path))
+
+    def test_it_says_what_came(self, run, session, tmp_path):
+        assert run("init", tmp_path / "registry")[0] == 0
+        code, out, err = run("import", session, "--dry-run")
+        assert code == 0
+        assert err.splitlines()[-1].endswith("would come.")
+        assert run("task", "ls", "-q")[1] == ""
+        task = session_id(CLOSED)
+        assert run("import", session) == (0, out, err.replace("would come", "came"))
+        assert out == (
+            f"task: vis ion/cäts/train: a+b ({task})\n"
+            "new: vis ion/cäts/net:1\n"
+            "new: vis ion/cäts/elsewhere:1\n"
+        )
+        assert err.splitlines()[:-1] == [
+            "Bytes that did not come: artifact link: only their address came: "
+            "https://example.org/data.csv",
+            "Bytes that did not come: media/link at iteration 1: only their address came: "
+            "https://example.org/cat.png",
+            "Bytes that did not come: model elsewhere: only their address came: s3://bucket/net.bin",
+        ]
+        assert run("task", "ls", "-q")[1].strip() == task
+        assert run("import", session)[1] == f"task: vis ion/cäts/train: a+b ({task})\n"
+
+    def test_a_folder_makes_the_registry(self, run, tmp_path):
+        folder = folder_of(SMALL, tmp_path)
+        code, out, _ = run("import", folder, "--json")
+        assert (code, json.loads(out)["task"]) == (0, session_id(SMALL))
+        assert json.loads(out)["arrived"]["tasks"] == [session_id(SMALL)]
+
+    def test_options_of_bundles_are_refused(self, run, session):
+        for option in (["--project", "p"], ["--aliases"]):
+            code, _, err = run("import", session, *option)
+            assert code == 2
+            assert "are for bundles" in err
+
+    def test_a_damaged_session(self, run, tmp_path):
+        folder = folder_of(SMALL, tmp_path)
+        (folder / "log.jsonl").write_text("{}\n", encoding="utf-8")
+        code, _, err = run("import", folder)
+        assert code == 1
+        assert "log.jsonl line 1 must be a list of events" in err
 
 
 class TestMerge:

@@ -11,6 +11,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from support.sessions import SMALL, STORES
 
 from localreg import InputModel, Logger, Model, OutputModel, Registry, StorageManager, Task
 from localreg.errors import LocalregError
@@ -29,7 +30,7 @@ GIVEN = {  # for the other arguments that a call needs
     "project": "p", "project_name": "p", "task_name": "t", "comment": "c", "parent": None,
     "msg": "m", "figure": None, "media": "text", "upload_uri": None, "uri": None, "count": 1,
     "expect": None, "labels": {"a": 1}, "xlabels": None, "packages": ["numpy"],
-    "task_data": {"name": "t"},
+    "task_data": {"name": "t"}, "session_folder_zip": STORES / SMALL,
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.sessions import SMALL, STORES
 
 from localreg import (
     InputModel,
@@ -27,6 +28,7 @@ from localreg import (
 )
 from localreg.errors import LocalregError
 
+SESSION = STORES / SMALL
 HUGE = "x" * 16_777_217
 LARGE = 10**5_000  # Python refuses to print it
 CYCLE: list[object] = []
@@ -633,6 +635,19 @@ CALLS = {
     "Task.update_task(task_data)": (
         lambda at, value: at.task.update_task(value), [None, 5, {"name": 5}], "task_data",
     ),
+    "Task.import_offline_session(session_folder_zip)": (
+        lambda at, value: Task.import_offline_session(value),
+        [None, 5, "", "nowhere.zip", "a\0b", b"x", [], LARGE, "/dev/null"],
+        "session_folder_zip|no file|device|does not exist",
+    ),
+    "Task.import_offline_session(previous_task_id=)": (
+        lambda at, value: Task.import_offline_session(SESSION, value), [5, "a", b"x", "f" * 32],
+        "task",
+    ),
+    "Task.import_offline_session(iteration_offset=)": (
+        lambda at, value: Task.import_offline_session(SESSION, iteration_offset=value),
+        ["one", 0.5, [], LARGE, 2**60], "iteration",
+    ),
     "Task.get_tasks(task_name=)": (
         lambda at, value: Task.get_tasks(task_name=value), [5, b"x", "(", "\ud800"], "task_name",
     ),
@@ -856,7 +871,8 @@ def test_every_public_method_with_arguments_is_in_the_table():
         "current_task", "get_project_name", "get_tags", "get_labels_enumeration",
         "get_model_config_text", "get_model_config_dict", "flush", "get_logger",
         "add_requirements", "force_requirements_env_freeze", "set_random_seed", "set_credentials",
-        "set_offline", "is_offline", "running_locally", "is_main_task", "reload",
+        "set_offline", "is_offline", "get_offline_mode_folder",
+        "running_locally", "is_main_task", "reload",
         "get_reported_single_value", "get_status", "get_status_message", "get_last_iteration",
         "get_script", "export_task",
         "ignore_requirements", "set_base_docker", "get_output_log_web_page",

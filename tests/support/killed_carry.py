@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+from support.sessions import CLOSED, folder_of, zip_of
+
 from localreg import OutputModel, Registry, Task
 
 
@@ -30,6 +32,7 @@ def prepare(folder):
     with Registry(folder / "here", durability="fast") as here:
         here.add(io.BytesIO(b"own"), "resnet", "vision", filename="w.pt")
         here.import_bundle(folder / "one.tar")
+    zip_of(folder_of(CLOSED, folder)).rename(folder / "session.zip")
 
 
 def opened(name="here"):
@@ -58,6 +61,11 @@ def copied():
     return lambda: registry.import_bundle("all.tar", project="copies", aliases=True)
 
 
+def session():
+    registry = opened()
+    return lambda: Task.import_offline_session("session.zip", registry=registry)
+
+
 def merged():
     registry = opened()
     return lambda: registry.merge("there", renumber=True)
@@ -79,6 +87,7 @@ ARRIVING = {
     "import a stream": streamed,
     "import copies": copied,
     "merge": merged,
+    "import a session": session,
 }
 LEAVING = {"export a file": exported("new.tar"), "export a folder": exported("new")}
 CALLS = ARRIVING | LEAVING

@@ -81,16 +81,6 @@ class NoOpMethods(TaskHandle):
         _log_once("Task.set_credentials")
 
     @classmethod
-    def set_offline(cls, offline_mode: bool = False) -> None:
-        """Do nothing: localreg is always offline."""
-        _log_once("Task.set_offline")
-
-    @classmethod
-    def is_offline(cls) -> bool:
-        """Return False: there is no server to be disconnected from."""
-        return False
-
-    @classmethod
     def running_locally(cls) -> bool:
         """Return True unless this process was started by `localreg task run`."""
         return ambient.task_to_run_again() is None

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
-from localreg import operations
+from localreg import log, operations
+from localreg.api import ambient
 from localreg.api.models.model import open_of
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError
+from localreg.filesystem.given_paths import check_path
+from localreg.plots.options import check_iteration
 from localreg.values.checks import check_flag, is_empty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any, Self
 
     from localreg.api.registry import Registry
 
 
 class SessionMethods(TaskHandle):
-    """Exported tasks; mixed into `Task`.
+    """Exported tasks and offline sessions; mixed into `Task`.
 
     Source: ``Task`` of the ClearML SDK.
     """
@@ -81,6 +86,82 @@ class SessionMethods(TaskHandle):
             target._registry, _checked(task_data), target=target.id, update=merging
         )
         return target
+
+    @classmethod
+    def import_offline_session(
+        cls,
+        session_folder_zip: str | os.PathLike[str],
+        previous_task_id: str | None = None,
+        iteration_offset: int = 0,
+        *,
+        registry: Registry | None = None,
+    ) -> str:
+        """Bring a session that the ClearML SDK recorded offline; return the id of its task.
+
+        The task comes with its id (without "offline-"), times, settings, reports, console,
+        artifacts and output models. The same session again changes nothing; one that has grown
+        brings what is new. What it only has the address of is logged. See `localreg import`.
+
+        Args:
+            session_folder_zip: the folder of the session, or its zip.
+            previous_task_id: a task that goes on with this session: it gets all that the session
+                has, and no other task is made.
+            iteration_offset: added to the iterations of reports.
+            registry: where to record it; the current registry when None.
+
+        Raises:
+            SessionError: (a ValueError) a file of it is damaged; it says which, and the line.
+                Nothing was imported.
+            InvalidValueError: (a ValueError) it is no offline session.
+            SourceNotFoundError: (an OSError) there is no such file.
+            TaskNotFoundError: there is no task `previous_task_id`.
+
+        Source: ``Task.import_offline_session`` of the ClearML SDK.
+        """
+        path = check_path("session_folder_zip", session_folder_zip)
+        offset = 0 if iteration_offset is None else check_iteration(iteration_offset)
+        previous = None
+        if not (previous_task_id is None or is_empty(previous_task_id)):
+            chain = open_of(registry)
+            found = operations.tasks.search.look_up_task(chain, previous_task_id)
+            chain, previous = chain.starting_at(found.registry), found.id
+        else:
+            chain = open_of(registry, make=True)
+        recorded = operations.importers.clearml_session.recorded_here(chain, path)
+        if recorded is not None:
+            log.info("task %s was recorded here at once: nothing is to be imported", recorded)
+            return recorded
+        done = operations.importers.clearml_session.import_session(
+            chain, path, previous=previous, offset=offset
+        )
+        for each in done.arrived.missing:
+            log.warning("%s of task %s: %s", each.ref, done.task, each.why)
+        for what, count in done.ignored.items():
+            log.warning("%s of task %s were not imported: %d", what, done.task, count)
+        return done.task
+
+    @classmethod
+    def set_offline(cls, offline_mode: bool = False) -> None:
+        """Note what `is_offline` returns; nothing else changes.
+
+        localreg has no server: it records in the registry at once, offline or not.
+        """
+        ambient.set_offline(check_flag("offline_mode", offline_mode))
+
+    @classmethod
+    def is_offline(cls) -> bool:
+        """Return what `set_offline` set, else True if ``CLEARML_OFFLINE_MODE`` is set."""
+        return ambient.is_offline()
+
+    def get_offline_mode_folder(self) -> Path | None:
+        """Return a name for the task that `import_offline_session` takes; None if not offline.
+
+        There is no such folder: the task is in the registry already. A script that imports it
+        afterwards gets the task's id.
+        """
+        if not ambient.is_offline():
+            return None
+        return operations.importers.clearml_session.folder_of(self._registry, self._id)
 
     def update_task(self, task_data: Mapping[str, object]) -> bool:
         """Set the task to what `task_data` has, keep the rest, and return True.

@@ -1,4 +1,4 @@
-"""Take in what a bundle carries."""
+"""Take in what a bundle carries, or a session of ClearML that ran offline."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import BinaryIO
 
 import click
 
-from localreg.cli.carried import print_arrival
+from localreg.cli.carried import print_arrival, print_session
 from localreg.cli.output import AS_JSON, IN_REGISTRY, opened
 from localreg.operations.carry import import_bundle
+from localreg.operations.importers import clearml_session
+from localreg.operations.importers.session_files import is_session
 from localreg.progress import shown_progress
 
 
 @click.command("import")
-@click.argument("source", metavar="BUNDLE")
+@click.argument("source", metavar="BUNDLE|SESSION")
 @click.option(
     "--project",
     metavar="NAME",
@@ -40,12 +42,24 @@ def import_command(
     as_json: bool,
     directory: str | None,
 ) -> int:
-    """Take in a bundle that `localreg export` wrote.
+    """Take in a bundle that `localreg export` wrote, or an offline session of ClearML.
 
     BUNDLE is its file, the first of its files (b.tar.001), its folder, or - for stdin. What is here
     already is not taken twice. The exit code is 5 if a change that was made here has lost against
     another one, or if a model was published twice with different weights.
+
+    SESSION is the zip or the folder that the ClearML SDK wrote in its offline mode
+    (~/.clearml/cache/offline). The task comes with its id and times, reports, console, artifacts
+    and output models. --project and --aliases are for bundles only.
     """
+    if is_session(source):
+        if project is not None or aliases:
+            raise click.UsageError("--project and --aliases are for bundles, not for sessions.")
+        with opened(directory, make=not dry_run) as chain, shown_progress("Importing") as progress:
+            session = clearml_session.import_session(
+                chain, source, renumber=renumber, dry_run=dry_run, progress=progress
+            )
+        return print_session(session, as_json=as_json)
     stream: str | BinaryIO = source
     if source == "-":
         if sys.stdin.isatty():

@@ -28,7 +28,7 @@ from localreg.values.records import reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any, Protocol
 
     from localreg.store.events.change import Change
@@ -80,6 +80,7 @@ class Arrived(Frozen):
             published twice with different weights.
         missing: bytes that models need, and that did not come.
         dry_run: True if nothing was changed.
+        tasks: ids of the tasks that are new here.
     """
 
     models: tuple[str, ...]
@@ -91,6 +92,7 @@ class Arrived(Frozen):
     conflict: bool
     missing: tuple[Missing, ...]
     dry_run: bool
+    tasks: tuple[str, ...] = ()
 
 
 class _UndoneError(Exception):
@@ -110,6 +112,7 @@ def arrive(
     renumber: bool = False,
     aliases: bool = False,
     dry_run: bool = False,
+    then: Callable[[Change], None] | None = None,
 ) -> Arrived:
     """Take in what arrives, whose bytes are here already.
 
@@ -118,6 +121,7 @@ def arrive(
         renumber: where two models have one number, give new ones to the later.
         aliases: set the aliases that the models had, where they are as they were before.
         dry_run: change nothing. The bytes need not be here.
+        then: called in the same transaction, when events and reports are here.
 
     Raises:
         InvalidEventError: an event is malformed; nothing was changed.
@@ -130,6 +134,8 @@ def arrive(
                 blobs.record(change)
                 arriving.record_packages()
             arriving.take(copied)
+            if then is not None:
+                then(change)
             if aliases:
                 arriving.set_aliases()
             if renumber:
@@ -162,6 +168,7 @@ class _Arriving:
         self._folded = False  # also if events that were here only got their places in an order
         self._reports = 0
         self._models: list[str] = []
+        self._tasks: tuple[str, ...] = ()
         self._conflict = False
         self._copies: dict[str, str] = {}  # by the ids of what they are copies of
         self.differences: list[str] = []
@@ -185,6 +192,7 @@ class _Arriving:
             self._events = came.events
             self._folded = bool(came.subjects)
             self._models = list(came.models)
+            self._tasks = came.tasks
             self._conflict = came.conflict
             self.differences += came.lines
         else:
@@ -259,6 +267,7 @@ class _Arriving:
             conflict=self._conflict,
             missing=self._incoming.missing(),
             dry_run=dry_run,
+            tasks=self._tasks,
         )
 
     def _ref(self, model_id: str) -> str:

@@ -170,10 +170,18 @@ def report_plot(
     drawing: Drawing,
 ) -> None:
     """Store a plot; it replaces an earlier one of the same title, series and iteration."""
+    key = _key(chain, owner, title, series, iteration)
+    packed = packed_drawing(drawing)
+    with chain.first.store.write() as change:
+        _set_plot(change, owner, key, packed, None)
+    _remember_page(chain, owner)
+
+
+def packed_drawing(drawing: Drawing) -> tuple[str, str, bytes, bytes | None]:
+    """Return a plot as it is stored: kind, specification as JSON, data, and thinned data."""
     from localreg.plots.arrays import pack
     from localreg.plots.thinning import thinned
 
-    key = _key(chain, owner, title, series, iteration)
     contents, data = pack(drawing.parts)
     if len(data) > _DATA_LIMIT:
         raise InvalidValueError(
@@ -186,10 +194,19 @@ def report_plot(
     if part is not None:
         contents, shown = pack(part.parts)
         spec["shown"] = {"options": part.options, "parts": contents}
-    text = json.dumps(spec, ensure_ascii=False)
-    with chain.first.store.write() as change:
-        _set_plot(change, owner, key, (drawing.kind, text, data, shown), None)
-    _remember_page(chain, owner)
+    return drawing.kind, json.dumps(spec, ensure_ascii=False), data, shown
+
+
+def media_spec(filename: str | None) -> str:
+    """Return the specification of a picture or another file, as JSON."""
+    return json.dumps({"options": {"filename": filename}, "parts": []}, ensure_ascii=False)
+
+
+def link_spec(url: str) -> str:
+    """Return the specification of a picture or another file that is elsewhere, as JSON."""
+    filename = safe_filename(urlsplit(url).path)
+    options = {"filename": filename or without_secrets(url), "url": url}
+    return json.dumps({"options": options, "parts": []}, ensure_ascii=False)
 
 
 def report_file(
@@ -215,7 +232,7 @@ def report_file(
 
     key = _key(chain, owner, title, series, iteration)
     require_owner(chain.first, owner)
-    spec = json.dumps({"options": {"filename": source.filename}, "parts": []}, ensure_ascii=False)
+    spec = media_spec(source.filename)
 
     with taken_in(chain, source) as (change, held):
         pk = _set_plot(change, owner, key, ("media", spec, None, None), held.digest)
@@ -243,9 +260,7 @@ def report_link(
     """
     key = _key(chain, owner, title, series, iteration)
     require_owner(chain.first, owner)
-    filename = safe_filename(urlsplit(url).path)
-    options = {"filename": filename or without_secrets(url), "url": url}
-    spec = json.dumps({"options": options, "parts": []}, ensure_ascii=False)
+    spec = link_spec(url)
     with chain.first.store.write() as change:
         pk = _set_plot(change, owner, key, ("media", spec, None, None), None)
         if keep is not None:

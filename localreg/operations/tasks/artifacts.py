@@ -295,6 +295,11 @@ def load(path: Path, kind: str, details: Json) -> object:
         import numpy as np
 
         return np.load(path, allow_pickle=False)
+    if kind == "npz":  # of ClearML: an archive with one array
+        import numpy as np
+
+        with np.load(path, allow_pickle=False) as arrays:
+            return arrays[arrays.files[0]]
     if kind == "pandas":
         from localreg.operations.tasks.dataframes import read_pandas
 
@@ -308,6 +313,12 @@ def load(path: Path, kind: str, details: Json) -> object:
 
         with Image.open(path) as image:
             return image.copy()
+    if kind == "pickle":
+        raise InvalidValueError(
+            "the artifact was pickled by ClearML, and localreg never unpickles, because that runs "
+            "code; if you trust it, give get() a deserialization_function such as pickle.loads",
+            argument="deserialization_function",
+        )
     if kind == "custom":
         raise InvalidValueError(
             "the artifact was made by your own serialization_function; give get() a "

@@ -60,7 +60,9 @@ def read_pandas(path: Path, layout: Json) -> object:
 
     levels = list(range(layout.get("levels", 1)))
     if "columns" not in layout:
-        return pd.read_csv(path, index_col=levels, header=list(range(layout.get("heads", 1))))
+        return pd.read_csv(
+            path, index_col=levels or None, header=list(range(layout.get("heads", 1)))
+        )
     described = [*layout["index"], *layout["columns"]]
     places = [str(place) for place in range(len(described))]  # names may occur twice
     types = {}

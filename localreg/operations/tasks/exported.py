@@ -118,11 +118,17 @@ def import_task(
     with registry.store.write() as change:
         if target is None:
             task_id = _record(change, given)
+            _set_parts(change, task_id, given, update=update)
         else:
-            task_id = require_task(change.connection, target).id
-            _edit(change, task_id, given)
-        _set_parts(change, task_id, given, update=update)
+            task_id = target
+            put_task(change, task_id, given, update=update)
     return task_id
+
+
+def put_task(change: Change, task_id: str, given: ExportedTask, *, update: bool) -> None:
+    """Set a task to what was exported, within a transaction; see `import_task`."""
+    _edit(change, task_id, given)
+    _set_parts(change, task_id, given, update=update)
 
 
 def run_of(given: ExportedTask) -> Json:

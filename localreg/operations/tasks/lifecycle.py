@@ -218,6 +218,12 @@ def set_publish_on_completion(registry: OpenRegistry, task_id: str, enable: bool
         task_rows.set_place(change.connection, task_id, place | {_PUBLISH: enable})
 
 
+def put_end(change: Change, task_id: str, status: str, reason: str | None) -> None:
+    """Record within a transaction how a task ended, and when, unless it has ended before."""
+    found = require_task(change.connection, task_id)
+    _set_state(change, found, status, reason, found.ended or change.at)
+
+
 def _set_state(
     change: Change,
     task: TaskRecord,

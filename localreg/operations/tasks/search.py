@@ -20,6 +20,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, task_query, task_rows
 from localreg.store.rows.task_query import FoundTask, TaskQuery
 from localreg.values.checks import check_text, is_empty, kept_name
+from localreg.values.clearml_task import OFFLINE
 from localreg.values.frozen import Frozen, replace
 from localreg.values.tags import parse_tag_filter
 
@@ -29,7 +30,7 @@ def find_task(
 ) -> str:
     """Return the id of the task with an id, or else of the last changed task with a name."""
     if not (task_id is None or is_empty(task_id)):
-        text = check_text("task_id", task_id, nul=False).strip()
+        text = check_text("task_id", task_id, nul=False).strip().removeprefix(OFFLINE)
         with registry.store.read() as connection:
             return require_task(connection, text).id
     if name is None:

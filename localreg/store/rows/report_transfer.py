@@ -385,6 +385,76 @@ def _begun_sha256(kind: str, digest: str | None, sizes: Sequence[int | None]) ->
     return hashlib.sha256(_line([kind, digest, *sizes]))
 
 
+# --- writing a stream of what no registry holds ---------------------------------------------------
+
+BEGIN, END = _line({"kind": "reports", "v": 1}), _line({"kind": "end"})
+
+
+def points_frames(
+    title: str, name: str, steps: Sequence[int], values: Sequence[float], times: Sequence[int]
+) -> Iterator[bytes]:
+    """Yield frames with the points of one series, as a stream has them.
+
+    Args:
+        steps: iterations; they must grow.
+        times: milliseconds since 1970.
+    """
+    for start in range(0, len(steps), MOST_POINTS):
+        some = slice(start, start + MOST_POINTS)
+        yield from _points(title, name, steps[some], values[some], times[some], 0)
+
+
+def singles_frames(rows: Iterable[tuple[str, float, int]]) -> Iterator[bytes]:
+    """Yield frames with single values: name, value, time in microseconds."""
+    numbers = ((name, None if value != value else value, at) for name, value, at in rows)
+    return _read_rows("singles", ((name, _written(value), at) for name, value, at in numbers))
+
+
+def log_frames(rows: Iterable[tuple[int, int, int, str]]) -> Iterator[bytes]:
+    """Yield frames with lines of a log: stamp, time in microseconds, level, text."""
+    return _read_rows("log", rows)
+
+
+def plot_frames(
+    place: tuple[str, str, int],
+    drawing: tuple[str, str, bytes | None, bytes | None],
+    blob: tuple[str, int] | None,
+    at: int,
+) -> tuple[bytes, ...]:
+    """Return the frame of a plot.
+
+    Args:
+        place: title, series, iteration.
+        drawing: kind of the plot, its specification as JSON, its data, and its thinned data.
+        blob: of media, digest and size of the bytes.
+        at: microseconds since 1970.
+    """
+    title, series, iteration = place
+    kind, text, data, thinned = drawing
+    spec = text.encode()
+    sizes = [len(spec), *(None if each is None else len(each) for each in (data, thinned))]
+    hashing = _begun_sha256(kind, None if blob is None else blob[0], sizes)
+    pieces = [spec, data or b"", thinned or b""]
+    for piece in pieces:
+        hashing.update(piece)
+    line = {
+        "kind": "plot",
+        "series": [title, series],
+        "iteration": iteration,
+        "plot": kind,
+        "at": at,
+        "blob": None if blob is None else [*blob],
+        "bytes": sizes,
+        "sha256": hashing.hexdigest(),
+    }
+    return _line(line), *pieces
+
+
+def last_frame(at: int) -> bytes:
+    """Return the frame that says when something was reported last, in microseconds."""
+    return _line({"kind": "reported", "stamp": at, "at": at})
+
+
 # --- joining ------------------------------------------------------------------------------------
 
 
