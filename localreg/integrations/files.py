@@ -21,7 +21,7 @@ def path_of(file: object) -> str | None:
     It is None for anything that is no file with a name, or that compresses what is written to it:
     then the file is not whole before it is closed.
     """
-    if isinstance(file, str | bytes | os.PathLike):
+    if isinstance(file, str | os.PathLike):
         return os.fsdecode(file)
     opened = getattr(file, "file", file)  # of a named temporary file
     name = getattr(file, "name", None)
@@ -30,6 +30,20 @@ def path_of(file: object) -> str | None:
     if opened.writable() and not opened.closed:
         opened.flush()
     return name
+
+
+def files_in(folder: object) -> list[str]:
+    """Return the names of the files in a folder, without hidden ones and without folders.
+
+    Libraries that save a model as a folder write them there, and other things may be beside them,
+    such as the checkpoints of its training.
+    """
+    if not isinstance(folder, str | os.PathLike) or not os.path.isdir(folder):  # noqa: PTH112
+        return []
+    with os.scandir(os.fsdecode(folder)) as entries:
+        return sorted(
+            each.name for each in entries if each.is_file() and not each.name.startswith(".")
+        )
 
 
 def saving(
@@ -45,7 +59,7 @@ def saving(
     """
 
     def note(recorder: Recorder, result: object, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        path = path_of(_argument(position, keyword, args, kwargs))
+        path = path_of(argument(position, keyword, args, kwargs))
         weights = args[position - 1] if 0 < position <= len(args) else None
         recorder.saved_model(library, path, framework=framework, weights=weights)
 
@@ -58,11 +72,12 @@ def loading(
     """Return a note for `Patches.after` on a function that loads a model from a file."""
 
     def note(recorder: Recorder, result: object, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        path = path_of(_argument(position, keyword, args, kwargs))
+        path = path_of(argument(position, keyword, args, kwargs))
         recorder.loaded_model(library, path, framework=framework)
 
     return note
 
 
-def _argument(position: int, keyword: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+def argument(position: int, keyword: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    """Return an argument of a call by its position or by its name, None if it is not given."""
     return args[position] if position < len(args) else kwargs.get(keyword)

@@ -100,6 +100,46 @@ class Patches:
         """Call `note` with the recorder and the arguments before each call of a function."""
         self._watch(owner, name, kind, also, before=note)
 
+    def changing(
+        self,
+        owner: object,
+        name: str,
+        change: Callable[..., tuple[tuple[object, ...], dict[str, object]]],
+        *,
+        also: Sequence[tuple[object, str]] = (),
+        copies: bool = False,
+    ) -> None:
+        """Call a function with other arguments, such as one callback more.
+
+        Args:
+            change: called with the recorder, the positional arguments as a tuple and the others as
+                a dict; returns both as they are to be. If it fails, the function gets its own.
+            owner, name, also, copies: as for `after`.
+        """
+        original = getattr(owner, name, None)
+        if original is None:  # another version of the library
+            return
+        function = _function(owner, name)
+        label = f"{getattr(owner, '__name__', type(owner).__name__)}.{name}"
+
+        @functools.wraps(function)
+        def changed(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (those of the function)
+            recorder = self._current(label)
+            if recorder is not None:
+                try:
+                    given, named = change(recorder, args, dict(kwargs))
+                except Exception as error:  # noqa: BLE001  (as in `quietly`)
+                    self._warn(label, error)
+                else:
+                    return function(*given, **named)
+            return function(*args, **kwargs)
+
+        places = [*also, *(_copies(owner, name) if copies else [])]
+        self.replace(owner, name, changed)
+        for place, other in places:
+            if getattr(place, other, None) is original:
+                self.replace(place, other, changed)
+
     def _watch(
         self,
         owner: object,

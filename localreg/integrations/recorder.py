@@ -67,7 +67,8 @@ class Recorder(Protocol):
             config: the configuration of a new model.
             weights: what was saved, for callbacks.
             files: of a folder, the names of those files in it that belong to the model; all that
-                is in it if there are none.
+                is in it if there are none. Of a file, its name and those of files beside it that
+                belong to it.
         """
 
     def loaded_model(

@@ -32,7 +32,8 @@ class SavedFile(Frozen):
 
     Attributes:
         path: absolute.
-        files: the names of the files in a folder that belong to the model; () for all.
+        files: the names of the files in a folder that belong to the model, () for all; or of a
+            file and those beside it that belong to it.
         name: of the model; None for that of the file without its ending.
         framework: of the model.
         config: the configuration of the model.
@@ -130,7 +131,7 @@ class SavedFiles:
             chain,
             self._task.id,
             Path(changed.local_model_path),
-            tuple(Path(path) / each for each in files),
+            tuple(_inside(Path(path), files)),
         )
         if found is not None:
             changed.model = handle(InputModel, chain, found)
@@ -165,9 +166,15 @@ class SavedFiles:
 def _source(file: SavedFile, filename: str) -> Source:
     path = Path(file.path)
     if file.files:
-        listed = tuple(path / each for each in file.files)
+        listed = tuple(_inside(path, file.files))
         return Source(path=None, files=listed, filename=filename)
     return Source(path=path, filename=filename)
+
+
+def _inside(path: Path, files: tuple[str, ...]) -> list[Path]:
+    """Return the paths of files in a folder, or of those beside a file."""
+    folder = path if is_folder(path) else path.parent
+    return [folder / each for each in files]
 
 
 def _identity(path: str) -> tuple[int, int]:
