@@ -59,7 +59,7 @@ class _Metrics:
         self._patches, self._recorder, self._title_of = patches, recorder, title_of
         self._reported: dict[tuple[str, str], int] = {}
 
-    def after_iteration(self, info: Any) -> bool:  # noqa: ANN401  (of CatBoost)
+    def after_iteration(self, info: Any) -> bool:  # noqa: ANN401
         """Report; return True: the training goes on."""
         self._patches.quietly(_LABEL, self._report, info)
         return True

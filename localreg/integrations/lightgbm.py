@@ -29,7 +29,7 @@ def patch(patches: Patches, lightgbm: ModuleType) -> None:
         if not recorder.wants(LIBRARY):
             return args, kwargs
 
-        def metrics(env: Any) -> None:  # noqa: ANN401  (of LightGBM)
+        def metrics(env: Any) -> None:  # noqa: ANN401
             patches.quietly("lightgbm.train", _report, recorder, env)
 
         kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), metrics]
@@ -50,7 +50,7 @@ def _made(recorder: Recorder, result: object, *args: Any, **kwargs: Any) -> None
         recorder.loaded_model(LIBRARY, path, framework=FRAMEWORK)
 
 
-def _report(recorder: Recorder, env: Any) -> None:  # noqa: ANN401  (of LightGBM)
+def _report(recorder: Recorder, env: Any) -> None:  # noqa: ANN401
     for name, metric, value, *_ in env.evaluation_result_list or ():
         recorder.scalar(name, metric, float(value), env.iteration)
 

@@ -58,7 +58,7 @@ class Patches:
         function: Callable[..., Any] = vars(owner)[name]
 
         @functools.wraps(function)
-        def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (those of the function)
+        def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
             return act(function, *args, **kwargs)
 
         self.replace(owner, name, watched)
@@ -85,7 +85,7 @@ class Patches:
             copies: also replace what other modules have imported from the library, as by ``from
                 library import save``; the library's own modules keep theirs.
         """
-        more = _copies(owner, name) if copies else []
+        more = _copies(owner, name, also) if copies else []
         self._watch(owner, name, kind, [*also, *more], after=note)
 
     def before(
@@ -123,7 +123,7 @@ class Patches:
         label = f"{getattr(owner, '__name__', type(owner).__name__)}.{name}"
 
         @functools.wraps(function)
-        def changed(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (those of the function)
+        def changed(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
             recorder = self._current(label)
             if recorder is not None:
                 try:
@@ -134,7 +134,7 @@ class Patches:
                     return function(*given, **named)
             return function(*args, **kwargs)
 
-        places = [*also, *(_copies(owner, name) if copies else [])]
+        places = [*also, *(_copies(owner, name, also) if copies else [])]
         self.replace(owner, name, changed)
         for place, other in places:
             if getattr(place, other, None) is original:
@@ -157,7 +157,7 @@ class Patches:
         label = f"{getattr(owner, '__name__', type(owner).__name__)}.{name}"
 
         @functools.wraps(function)
-        def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (those of the function)
+        def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
             inside = self._inside.__dict__
             recorder = None if kind and inside.get(kind) else self._current(label)
             if recorder is None:
@@ -222,9 +222,16 @@ class Patches:
             return None
 
 
-def _copies(owner: object, name: str) -> list[tuple[object, str]]:
-    """Return where other modules have a function that they imported, the script under any name."""
+def _copies(
+    owner: object, name: str, also: Sequence[tuple[object, str]]
+) -> list[tuple[object, str]]:
+    """Return where other modules have a function that they imported, the script under any name.
+
+    Args:
+        also: other places in the library, where it may have other names.
+    """
     function = getattr(owner, name, None)
+    names = dict.fromkeys([name, *(each for _, each in also)])
     library = getattr(owner, "__name__", "").partition(".")[0]
     found: list[tuple[object, str]] = []
     for module_name, module in [*sys.modules.items()]:
@@ -233,8 +240,8 @@ def _copies(owner: object, name: str) -> list[tuple[object, str]]:
         own = vars(module)
         if module_name == "__main__":
             found += [(module, each) for each, value in [*own.items()] if value is function]
-        elif module_name.partition(".")[0] != library and own.get(name) is function:
-            found.append((module, name))
+        elif module_name.partition(".")[0] != library:
+            found += [(module, each) for each in names if own.get(each) is function]
     return found
 
 

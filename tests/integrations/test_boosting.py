@@ -112,6 +112,7 @@ class TestLightGBM:
         lightgbm.train(
             quiet, dataset, ROUNDS, valid_sets=[dataset], valid_names=["valid"], callbacks=given
         )
+        assert task.get_parameters()["General/num_leaves"] == "3"
         lightgbm.LGBMClassifier(n_estimators=ROUNDS, verbose=-1).fit(*data, eval_set=[data])
         task.close()
         series = {"binary_logloss": [*range(ROUNDS)]}
@@ -119,7 +120,6 @@ class TestLightGBM:
         first = charts(task)["valid"]["binary_logloss"][1]
         assert first == pytest.approx(told["valid"]["binary_logloss"][0])
         assert given == [own]
-        assert task.get_parameters()["General/num_leaves"] == "3"
 
     def test_a_run_again_trains_with_the_parameters_of_the_task(
         self, localreg_registry, data, quiet, monkeypatch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 
 import pytest
 from support.skips import NO_FRAMEWORK
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 def wanted(name: str) -> Any:
     """Return a library; skip the test, or module of tests, that calls this without it."""
     must_be_installed(name.partition(".")[0])
-    return importlib.import_module(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of the library
+        return importlib.import_module(name)
 
 
 def must_be_installed(name: str) -> None:
