@@ -304,6 +304,15 @@ class TestLoaded:
             script.load(path)
         assert self.inputs(task) == {}
 
+    def test_of_models_with_the_same_bytes_the_one_with_the_same_file_name(
+        self, known, task, script, localreg_registry
+    ):
+        path = script.folder / "net.pt"
+        other = localreg_registry.add(path, name="other", filename="other.pt")
+        script.load(path)
+        script.load(shutil.copy(path, script.folder / "other.pt"))
+        assert self.inputs(task) == {"net": known.id, "other": other.id}
+
     def test_two_models_with_one_stem(self, known, task, script):
         path = script.folder / "other" / "net.pt"
         path.parent.mkdir()

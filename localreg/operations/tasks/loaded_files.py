@@ -29,7 +29,7 @@ def find_loaded(chain: Chain, path: Path, files: tuple[Path, ...] = ()) -> list[
 
     def find(each: OpenRegistry) -> list[Found]:
         with each.store.read() as connection:
-            ids = model_rows.having_digest(connection, digest) if digest else []
+            ids = model_rows.having_digest(connection, digest, path.name) if digest else []
             ids = ids or model_rows.with_url(connection, url, archived=False)
         absent = hidden(chain, each, ids)
         return [Found(each, model_id) for model_id in ids if model_id not in absent]
@@ -51,9 +51,8 @@ def connect_loaded(
     if any(each.id in outputs for each in found):
         return None
     inputs = {model: entry for entry, model in models(chain.first, task_id, "input").items()}
-    for each in found:
-        if each.id in inputs:
-            mark_used(chain.first, task_id, [inputs[each.id]])
-            return each
-    connect_model(chain, task_id, found[0].id, numbered=True)
+    if found[0].id in inputs:
+        mark_used(chain.first, task_id, [inputs[found[0].id]])
+    else:
+        connect_model(chain, task_id, found[0].id, numbered=True)
     return found[0]

@@ -366,16 +366,18 @@ def with_digest(connection: Connection, digest: str, *, archived: bool) -> list[
     return [model_id for (model_id,) in rows]
 
 
-def having_digest(connection: Connection, digest: str) -> list[str]:
+def having_digest(connection: Connection, digest: str, filename: str) -> list[str]:
     """Return ids of the models that are not archived and have a revision that is this blob.
 
-    Those whose current weights it is come first, each newest created first.
+    Those whose current weights it is come first, then those with this file name, then those
+    created last.
     """
     rows = _IDS.sound(
         connection,
         "SELECT m.id FROM blob b JOIN weights w ON w.blob = b.pk JOIN model m ON m.pk = w.model "
-        "WHERE b.digest = ? AND m.archived = 0 ORDER BY w.current DESC, m.birth DESC",
-        (digest,),
+        "WHERE b.digest = ? AND m.archived = 0 "
+        "ORDER BY w.current DESC, w.filename IS ? DESC, m.birth DESC",
+        (digest, filename),
     )
     return list(dict.fromkeys(model_id for (model_id,) in rows))
 
