@@ -94,17 +94,6 @@ class NoOpMethods(TaskHandle):
         """Do nothing: `Task.init` records the script, and its changes against git."""
         _log_once("Task.force_store_standalone_script")
 
-    @classmethod
-    def set_resource_monitor_iteration_timeout(
-        cls,
-        seconds_from_start: float = 30.0,
-        wait_for_first_iteration_to_start_sec: float = 180.0,
-        max_wait_for_first_iteration_to_start_sec: float = 1800.0,
-    ) -> bool:
-        """Return True: what the machine does is reported by the time since the task began."""
-        _log_once("Task.set_resource_monitor_iteration_timeout")
-        return True
-
     def register_abort_callback(
         self,
         callback_function: Callable[..., object] | None,
