@@ -838,7 +838,8 @@ def share_task(registry: OpenRegistry, task_id: str) -> None:
 def _unshare(task_id: str) -> None:
     """Name the task that this process began before one that is dropped, or the inherited one."""
     value = _state.shared.pop(task_id, None)
-    if value is None or os.environ.get(settings.TASK_RUNNING) != value:
+    # Not in a fork: there the task is the parent's.
+    if value is None or os.environ.get(settings.TASK_RUNNING) != value or not _is_own(value):
         return
     begun = [each.task_id for each in reversed(tuple(_state.begun)) if each.task_id]
     _set_shared(next(filter(None, map(_state.shared.get, begun)), _state.inherited))

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from localreg import Task
+from localreg.api import ambient
+from localreg.clearml_shim.children import sitecustomize
+from localreg.store.rows import report_rows
+from localreg.values import settings
 
 # Starts child.py in a way that the test gives, within a task.
 PARENT = """
@@ -76,6 +83,12 @@ WAYS = {
 }
 
 
+def log_of(task):
+    _, registry, owner = task._owned()
+    with registry.store.read() as connection:
+        return [each.text for each in report_rows.messages(connection, owner, 100)[0]]
+
+
 @pytest.fixture
 def ran(tmp_path, registry):
     """Return a function that runs PARENT, and returns what it and its children printed."""
@@ -119,3 +132,311 @@ def test_a_child_of_a_script_that_imports_localreg_has_its_task(way, ran):
     parent = lines[-1][1]
     assert lines == [["child", parent, parent, BORN], ["parent", parent]]
     assert len(Task.get_tasks()) == 1
+
+
+# pools -------------------------------------------------------------------------------------
+
+POOLS = """
+import concurrent.futures, multiprocessing, sys
+from clearml import Logger, Task
+
+def work(number):
+    current = Task.current_task()
+    task = Task.init("p", "pool") if number % 2 else Task.init()
+    Logger.current_logger().report_scalar("work", f"{sys.argv[1]} {number}", number, 0)
+    task.close()
+    return current.id, task.id
+
+def pool(method):
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        yield from pool.map(work, range(4), chunksize=1)
+
+def executor(method):
+    context = multiprocessing.get_context(method)
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+        yield from pool.map(work, range(4))
+
+def joblib(backend):
+    from joblib import Parallel, delayed
+    yield from Parallel(n_jobs=2, backend=backend)(delayed(work)(each) for each in range(4))
+
+if __name__ == "__main__":
+    task = Task.init("p", "pool")
+    found = list(globals()[sys.argv[1]](sys.argv[2]))
+    assert found == [(task.id, task.id)] * 4, (task.id, found)
+    assert task.status == "in_progress"
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "way"),
+    [
+        ("pool", "fork"), ("pool", "spawn"), ("pool", "forkserver"),
+        ("executor", "fork"), ("executor", "spawn"), ("executor", "forkserver"),
+        ("joblib", "loky"), ("joblib", "multiprocessing"),
+    ],
+)  # fmt: skip
+def test_workers_of_a_pool_have_the_task(kind, way, registry, tmp_path):
+    (tmp_path / "pools.py").write_text(POOLS)
+    done = subprocess.run(
+        [sys.executable, "-m", "localreg.run", "pools.py", kind, way],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    [task] = Task.get_tasks()
+    assert task.status == "completed"
+    assert {name: each["y"] for name, each in task.get_reported_scalars()["work"].items()} == {
+        f"{kind} {number}": [number] for number in range(4)
+    }
+
+
+# how they end ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "line"),
+    [
+        ("sys.exit(3)", 3, "failed: exit code 3"),
+        ("raise KeyError('no data')", 1, "KeyError: 'no data'"),
+        ("os.kill(os.getpid(), 9)", -9, None),
+        ("os._exit(4)", 4, None),
+        ("pass", 0, None),
+    ],
+)
+def test_the_end_of_a_child_is_not_that_of_the_task(ending, code, line, ran):
+    child = f"import os, sys\nfrom clearml import Task\nTask.current_task()\n{ending}\n"
+    lines, _ = ran(f"assert subprocess.run([python, child]).returncode == {code}", child=child)
+    task = Task.get_task(lines[-1][1])
+    assert (task.status, task.status_reason) == ("completed", None)
+    failures = [text for text in log_of(task) if "failed: " in text]
+    assert len(failures) == (line is not None)
+    assert line is None or line in failures[0]
+
+
+@pytest.mark.parametrize("asks", ["Task.current_task()", "Task.init('p', 'parent')"])
+def test_what_a_child_prints_is_once_in_the_log(asks, ran):
+    """Also a line that it does not end. What other programs print cannot be seen."""
+    child = f"from clearml import Task\n{asks}\nprint('one')\nprint('two', end='', flush=True)\n"
+    way = (
+        "print('before')\n"
+        "sys.stdout.flush()\n"
+        "subprocess.run([python, child], check=True)\n"
+        "os.system('echo three')\n"
+        "print('after')"
+    )
+    lines, _ = ran(way, child=child)
+    text = log_of(Task.get_task(lines[-1][1]))
+    found = [line for line in text if line in ("before", "one", "two", "three", "after")]
+    assert sorted(found) == ["after", "before", "one", "two"]
+    assert found.index("one") < found.index("two")
+
+
+def test_a_script_that_executes_itself_again_continues_its_task(ran):
+    way = (
+        "if 'AGAIN' not in os.environ:\n"
+        "    os.environ['AGAIN'] = task.id\n"
+        "    os.execv(python, [python, *sys.argv])\n"
+        "assert os.environ['AGAIN'] == task.id\n"
+        "subprocess.run([python, child, 'parent'], check=True)"
+    )
+    lines, _ = ran(way)
+    parent = lines[-1][1]
+    assert lines == [["child", parent, parent, BORN], ["parent", parent]]
+    assert [task.status for task in Task.get_tasks()] == ["completed"]
+
+
+LATE = """
+import sys
+from clearml import Task
+
+task = Task.current_task()
+print("ready", flush=True)
+sys.stdin.read()  # until the parent has ended
+task.get_logger().report_scalar("late", "child", 1.0, 0)
+task.flush()
+with open("ended", "w") as pipe:
+    print(task.id, Task.init("p", "late").id, file=pipe)
+"""
+
+
+def test_a_child_that_outlives_its_parent_keeps_the_task_and_can_begin_another(ran, tmp_path):
+    os.mkfifo(tmp_path / "ended")
+    way = (
+        "pipe = subprocess.PIPE\n"
+        "late = subprocess.Popen(\n"
+        "    [python, child], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)\n"
+        "assert late.stdout.readline() == b'ready\\n'\n"
+        "late.returncode = 0  # no one waits for it; its stdin is closed after the task has ended"
+    )
+    lines, _ = ran(way, child=LATE)
+    first, second = (tmp_path / "ended").read_text().split()
+    assert lines == [["parent", first]]
+    assert first != second
+    assert Task.get_task(first).status == "completed"
+    assert "late" in Task.get_task(first).get_reported_scalars()
+    assert Task.get_task(second).name == "late"
+
+
+# who is disturbed, and who is not -----------------------------------------------------------
+
+
+def test_a_child_sees_its_own_python(ran, tmp_path):
+    """Its path and its `sitecustomize` are as before; the variable is not."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/sitecustomize.py").write_text("import builtins\nbuiltins.chained = 1\n")
+    shows = (
+        "import builtins, json, os, sys\n"
+        "site = sys.modules.get('sitecustomize')\n"
+        "print(json.dumps([sys.path, sys.argv, hasattr(builtins, 'chained'), sys.flags.no_site,\n"
+        "    os.environ.get('PYTHONPATH')]))\n"
+    )
+    way = (
+        "import json\n"
+        "def run(): return json.loads(subprocess.check_output([python, child, 'a']))\n"
+        "site = os.path.join(here, 'site')\n"
+        "with_ours = run()\n"
+        "folder = os.environ.pop('PYTHONPATH')\n"
+        "without = run()\n"
+        "assert with_ours == [*without[:4], folder], (with_ours, without)\n"
+        "os.environ['PYTHONPATH'] = os.pathsep.join([folder, site])\n"
+        "with_ours = run()\n"
+        "os.environ['PYTHONPATH'] = site\n"
+        "without = run()\n"
+        "assert with_ours[2] and with_ours[:4] == without[:4], (with_ours, without)"
+    )
+    ran(way, child=shows)
+
+
+def test_a_broken_sitecustomize_of_the_user_is_shown_as_without_localreg(ran, tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/sitecustomize.py").write_text("import no_such_module\n")
+    way = (
+        "site = os.path.join(here, 'site')\n"
+        "def run(*folders):\n"
+        "    environment = os.environ | {'PYTHONPATH': os.pathsep.join(folders)}\n"
+        "    return subprocess.run([python, '-c', ''], env=environment, capture_output=True)\n"
+        "with_ours, without = run(os.environ['PYTHONPATH'], site), run(site)\n"
+        "assert with_ours.stderr == without.stderr != b'', (with_ours, without)\n"
+        "assert with_ours.returncode == without.returncode"
+    )
+    ran(way)
+
+
+def test_a_python_that_cannot_have_localreg_runs_as_before(ran, tmp_path):
+    """One without localreg, and flags that leave out what makes `clearml` importable."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    way = (
+        "def run(*words): return subprocess.run(words, capture_output=True, text=True)\n"
+        "bare = os.path.join(here, 'bare', 'bin', 'python')\n"
+        "for words in ([bare], [python, '-I'], [python, '-E'], [python, '-S'], [python, '-IS']):\n"
+        "    done = run(*words, '-c', 'print(1)')\n"
+        "    assert (done.returncode, done.stdout, done.stderr) == (0, '1\\n', ''), (words, done)\n"
+        "    done = run(*words, '-c', 'import clearml')\n"
+        "    assert done.stderr.endswith(\"No module named 'clearml'\\n\"), (words, done.stderr)\n"
+        "    code = 'from importlib import util; assert not util.find_spec(\"clearml\")'\n"
+        "    assert run(*words, '-c', code).returncode == 0\n"
+        "code = 'from localreg import Task; print(Task.current_task().id)'\n"
+        "assert run(python, '-E', '-c', code).stdout == task.id + '\\n'\n"
+        "done = subprocess.run([python, '-c', 'import clearml'], env={}, capture_output=True)\n"
+        "assert b\"No module named 'clearml'\" in done.stderr"
+    )
+    ran(way)
+
+
+def test_a_command_or_another_run_in_a_child_is_not_of_the_task(ran, tmp_path):
+    """`localreg` looks where it is started; `localreg.run` and `localreg task run` are runs."""
+    way = (
+        "run = [python, '-m', 'localreg.run']\n"
+        "command = [python, '-m', 'localreg']\n"
+        "other = os.path.join(here, 'other')\n"
+        "here = os.environ.pop('LOCALREG_HOME')\n"
+        "os.mkdir(other)\n"
+        "def said(*words):\n"
+        "    return subprocess.check_output([*command, *words], cwd=other, text=True)\n"
+        "said('init', '.localreg')\n"
+        "assert said('task', 'ls') == ''\n"
+        "os.environ['LOCALREG_HOME'] = here\n"
+        "subprocess.run([*run, child, 'parent'], check=True)\n"
+        "first = [each.id for each in Task.get_tasks() if each.id != task.id]\n"
+        "subprocess.run([*command, 'task', 'run', first[0]], check=True)"
+    )
+    lines, _ = ran(way)
+    parent = lines[-1][1]
+    [(_, own, current, _), again, _] = lines
+    assert (current, again[1]) == ("None", own) != ("None", parent)
+    assert {task.id: task.status for task in Task.get_tasks()} == {
+        parent: "completed", own: "completed",
+    }  # fmt: skip
+
+
+def test_tests_that_a_script_runs_have_registries_of_their_own(ran, tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "from localreg import Task\n"
+        "def test_it(localreg_registry):\n"
+        "    assert Task.current_task() is None\n"
+        "    Task.init('p', 'parent').close()\n"
+        "    assert len(Task.get_tasks()) == 1\n"
+    )
+    ran("subprocess.run([python, '-m', 'pytest', '-q', 'test_it.py'], check=True)")
+    assert len(Task.get_tasks()) == 1
+
+
+@pytest.mark.parametrize("change", ["started", "dead"])
+def test_the_task_of_another_process_with_the_same_number_is_not_joined(change, registry):
+    """As when the variable is still there and its process is not, or the number is used again."""
+    task = Task.init("p", "t")
+    task_id, mark, started, program, root = os.environ[settings.TASK_RUNNING].split(":", 4)
+    if change == "started":
+        started = str(int(started) + 1)
+    else:
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        mark = f"{mark.rpartition('-')[0]}-{ended.pid}"
+    variable = ":".join([task_id, mark, started, program, root])
+    code = (
+        "from localreg import Task\nassert Task.current_task() is None\n"
+        "print(Task.init('p', 't').id)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env=os.environ | {settings.TASK_RUNNING: variable},
+    )  # fmt: skip
+    assert done.stdout.strip() != task.id
+    assert len(Task.get_tasks()) == 2
+
+
+def test_a_process_names_its_current_task_to_its_children(registry):
+    """Also after an inner one has ended, and in a block with a state of its own."""
+
+    def named():
+        return os.environ.get(settings.TASK_RUNNING, "").partition(":")[0]
+
+    before = named()
+    outer = Task.init("p", "outer")
+    inner = Task.init("p", "inner")
+    assert named() == inner.id
+    inner.close()
+    assert named() == outer.id
+    with ambient.isolated():
+        assert named() == ""
+        assert Task.current_task() is None
+        assert Task.init("p", "outer", registry=registry) != outer
+    assert named() == outer.id
+    outer.close()
+    assert named() == before
+
+
+def test_what_any_python_may_run_is_written_for_all():
+    """Python 2 and the first versions of Python 3 read it, too."""
+    source = Path(sitecustomize.__file__).read_text()
+    tree = ast.parse(source, feature_version=(3, 4))
+    new = (ast.AnnAssign, ast.JoinedStr, ast.NamedExpr, ast.Nonlocal, ast.Starred, ast.AsyncFor)
+    assert not [each for each in ast.walk(tree) if isinstance(each, new)]
+    functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)]
+    assert functions
+    for each in functions:
+        arguments = each.args
+        assert each.returns is None
+        assert not [one for one in (*arguments.args, *arguments.kwonlyargs) if one.annotation]
+        assert not arguments.kwonlyargs
+    assert source.isascii()

@@ -94,20 +94,26 @@ def end(chain: Chain, task_id: str, status: str, reason: str | None = None) -> N
     """
     try:
         if operations.tasks.lifecycle.runs_here(chain.first, task_id):
-            ambient.record_changes(chain.first, task_id)
-            recording.finish(task_id)
-            ambient.finish_uploads(chain.first)
-            operations.reports.writing.flush(chain.first)
+            _write(chain, task_id)
             operations.tasks.lifecycle.end_task(chain.first, task_id, status, reason)
-            ambient.first_time(f"failure {os.getpid()} {task_id}")  # it is recorded now
             operations.reports.pages.write_reported(chain, also=task_id)
-        elif status == "failed" and ambient.first_time(f"failure {os.getpid()} {task_id}"):
-            _end_here(chain, task_id, str(reason))
+        elif not operations.tasks.lifecycle.ran_here(chain.first, task_id):
+            _write(chain, task_id)
+            if status == "failed" and ambient.first_time(f"failure {os.getpid()} {task_id}"):
+                _record_failure(chain, task_id, str(reason))
     except LocalregError as error:
         log.warning("the end of task %s was not recorded: %s", task_id, error)
 
 
-def _end_here(chain: Chain, task_id: str, reason: str) -> None:
+def _write(chain: Chain, task_id: str) -> None:
+    """Write what this process has reported, and what waits."""
+    ambient.record_changes(chain.first, task_id)
+    recording.finish(task_id)
+    ambient.finish_uploads(chain.first)
+    operations.reports.writing.flush(chain.first)
+
+
+def _record_failure(chain: Chain, task_id: str, reason: str) -> None:
     """Record that this process failed, and not the one that runs the task."""
     owner, level = Owner("task", task_id), 40  # ERROR of logging
     rank = operations.tasks.ranks.rank_here(chain.first, task_id)
@@ -121,6 +127,8 @@ def _end_all() -> None:
     status, reason = _verdict()
     for chain, task_id in ambient.tasks():
         end(chain, task_id, status, reason)
+        # Python may still print, such as warnings, and cannot start the thread that writes it.
+        ambient.drop_task(chain.first, task_id)
 
 
 def _verdict() -> tuple[str, str | None]:

@@ -63,8 +63,8 @@ def start(
 def finish(task_id: str) -> None:
     """Report what waits, such as the line that a script has not ended; the task is about to end."""
     recorder = ambient.recorder_of(task_id)
-    if isinstance(recorder, _TaskRecorder):
-        recorder.finish()
+    if isinstance(recorder, _TaskRecorder) and recorder.process == os.getpid():
+        recorder.finish()  # a fork has a copy of what waits in its parent
 
 
 def records_logging(task_id: str) -> bool:
@@ -127,6 +127,7 @@ class _TaskRecorder:
         streams: frozenset[str],
         log_limit: int,
     ) -> None:
+        self.process = os.getpid()
         self._task = task
         self._frameworks = frameworks
         self._saved = SavedFiles(task)

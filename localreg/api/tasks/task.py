@@ -161,7 +161,9 @@ class Task(
         "failed" with the reason; when it ends, "completed"; when it is killed, "aborted".
 
         A process that runs a task again (``LOCALREG_TASK_ID`` names it) gets that task. If the
-        task that this thread or coroutine began has the same project and name, it is returned.
+        task that this thread or coroutine began has the same project and name, it is returned. A
+        child process gets the task of the process that started it, and all processes of a launcher
+        such as torchrun get one task.
 
         Args:
             project_name: a project, made if it does not exist; None for no project.
@@ -203,7 +205,7 @@ class Task(
         frameworks = check_frameworks(auto_connect_frameworks)
         wanted = command_line.check_wanted(auto_connect_arg_parser)
         streams = check_streams(auto_connect_streams)
-        log_limit = settings.whole_number(settings.LOG_LIMIT, LOG_LIMIT)
+        log_limit = _log_limit()
         operations.models.saved_files.limit()  # an error now, not later in the log
         watched = check_monitoring(auto_resource_monitoring)
         begun = beginning.begin(
@@ -315,12 +317,23 @@ class Task(
 
         It is the last task that `init` started in this thread or coroutine and that has not ended,
         else that of the thread or coroutine that started this one, else that of the main thread.
-        In a worker of multiprocessing it is the task of the process that started the worker.
+        In a child process it is the task of the process that started it, while that task runs.
 
         Raises:
             RegistryReplacedError: (an OSError) its registry was removed or replaced.
         """
-        return cls._current()
+        found = cls._current()
+        if found is not None and ambient.recorder_of(found.id) is None:
+            found._start_in_child()
+        return found
+
+    def _start_in_child(self) -> None:
+        """Do what `init` does, if the process that started this one runs the task."""
+        if ambient.shared_task() == self._id:
+            from localreg.api.tasks import command_line, exit_hooks, recording
+
+            exit_hooks.install()
+            recording.start(self, True, check_streams(True), _log_limit(), None, command_line)
 
     def get_logger(self) -> Logger:
         """Return the logger that reports to this task."""
@@ -419,6 +432,10 @@ class Task(
         if wanted and not ambient.parsed() and not ambient.is_worker():
             argparse_hook.record_before(sys._getframe(1))
         command_line.follow(self, wanted)
+
+
+def _log_limit() -> int:
+    return settings.whole_number(settings.LOG_LIMIT, LOG_LIMIT)
 
 
 def _section(name: object, usual: str) -> str:

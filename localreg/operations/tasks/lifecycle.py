@@ -268,6 +268,11 @@ def runs_here(registry: OpenRegistry, task_id: str) -> bool:
     return found is not None and found.ended is None and place.get("process") == owner_mark()
 
 
+def ran_here(registry: OpenRegistry, task_id: str) -> bool:
+    """Return True if a task runs in this very process, or ran here last."""
+    return place(registry, task_id).get("process") == owner_mark()
+
+
 def output_uri(registry: OpenRegistry, task_id: str) -> str | None:
     """Return where a task uploads the weights it makes; None if they stay in the registry."""
     with registry.store.read() as connection:
