@@ -23,9 +23,13 @@ from localreg.values import settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
     from typing import NoReturn
 
     from _typeshed.importlib import PathEntryFinderProtocol
+
+    Hook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
 
 USAGE = "usage: python -m localreg.run (SCRIPT | -m MODULE | -c CODE) [ARGUMENT ...]"
 _SPAWNED = "__mp_main__"  # the name of the main module in processes of multiprocessing
@@ -91,6 +95,7 @@ def main(words: list[str]) -> None:
     # These override the values recorded in the task; see api/tasks/command_line.py.
     module.localreg_added = arguments[len(arguments) - added :]  # type: ignore[attr-defined]
     sys.modules["__main__"] = module
+    sys.excepthook = _hook_of_script(sys.excepthook)
     _execute(module, code)
 
 
@@ -109,6 +114,22 @@ def _execute(module: ModuleType, code: CodeType) -> None:
         if leaving.code not in (None, 0):
             _fail(leaving.code)
         raise
+
+
+def _hook_of_script(original: Hook) -> Hook:
+    """Return an excepthook that prints the frames of the script, not those that run it here."""
+
+    def excepthook(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        frame = trace
+        while frame is not None and frame.tb_frame.f_code is not _execute.__code__:
+            frame = frame.tb_next
+        if frame is not None and frame.tb_next is not None:
+            error.__traceback__ = trace = frame.tb_next
+        original(kind, error, trace)
+
+    return excepthook
 
 
 def _fail(code: object) -> None:

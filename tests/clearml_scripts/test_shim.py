@@ -458,3 +458,19 @@ def test_the_shim_makes_no_files_at_import(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "r").exists()
+
+
+def test_the_traceback_of_a_script_begins_in_the_script(registry, tmp_path):
+    """Also in the reason why its task failed: what runs the script there is no help."""
+    script = tmp_path / "fails.py"
+    script.write_text(
+        "from clearml import Task\nTask.init(task_name='t')\nraise ValueError('the reason')\n"
+    )
+    done = ran(tmp_path, [script])
+    expected = [
+        "Traceback (most recent call last):", f'  File "{script}", line 3, in <module>',
+        "    raise ValueError('the reason')", "ValueError: the reason",
+    ]  # fmt: skip
+    assert done.stderr.splitlines() == expected
+    reason = Task.get_task(task_name="t").status_reason
+    assert reason.splitlines() == [each.replace(str(script), "fails.py") for each in expected]
