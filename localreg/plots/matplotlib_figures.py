@@ -196,6 +196,7 @@ def _bars(container: Any) -> dict[str, Any]:  # noqa: ANN401
     patches = container.patches
     _need(all(type(each).__name__ == "Rectangle" and not each.angle for each in patches))
     _need(not any(each.get_hatch() or not each.get_fill() for each in patches))
+    _need(all(_is_hidden(each) for each in patches[1:]))  # else each bar has an entry in the legend
     lies = container.orientation == "horizontal"
     middles = [
         each.get_y() + each.get_height() / 2 if lies else each.get_x() + each.get_width() / 2
@@ -209,15 +210,19 @@ def _bars(container: Any) -> dict[str, Any]:  # noqa: ANN401
         "y": _numbers(middles) if lies else lengths,
         "base": [float(each.get_x() if lies else each.get_y()) for each in patches],
         "width": [float(each.get_height() if lies else each.get_width()) for each in patches],
-        **_named(container),
+        **_named(container if not _is_hidden(container) else patches[0]),
         "marker": {"color": _one([_hex(each.get_facecolor()) for each in patches])},
         "opacity": _opacity(patches[0].get_facecolor()),
     }
 
 
+def _is_hidden(artist: Any) -> bool:  # noqa: ANN401
+    """Return True if an artist has no entry in a legend."""
+    return str(artist.get_label()).startswith("_")
+
+
 def _named(artist: Any) -> dict[str, Any]:  # noqa: ANN401
-    label = str(artist.get_label())
-    return {} if label.startswith("_") else {"name": escaped(_text(label))}
+    return {} if _is_hidden(artist) else {"name": escaped(_text(str(artist.get_label())))}
 
 
 def _numbers(values: Any) -> list[float | None]:  # noqa: ANN401
@@ -263,6 +268,8 @@ def _colour(traces: list[dict[str, Any]], layout: dict[str, Any]) -> None:
                 del part["color"]
     elif any(_is_near_black(each) for each in used if isinstance(each, str)):
         layout["plot_bgcolor"] = "#ffffff"
+        for name in ("xaxis", "yaxis"):
+            layout[name] |= {"gridcolor": "#e6e6e6", "zerolinecolor": "#cccccc"}
 
 
 def _is_near_black(colour: str) -> bool:

@@ -77,6 +77,12 @@ def test_bars_and_histograms(axes):
     (bars,), _ = shown(axes)
     assert bars["y"] == counts.tolist()
     assert bars["width"] == pytest.approx(np.diff(edges))
+    axes.clear()
+    axes.hist([1, 2], label="first", alpha=0.5)
+    axes.hist([2, 3], label="second", alpha=0.5)
+    axes.legend()
+    traces, _ = shown(axes)
+    assert [(each["name"], each["opacity"]) for each in traces] == [("first", 0.5), ("second", 0.5)]
 
 
 def test_points(axes):
@@ -137,6 +143,7 @@ def _colourbar(axes):
         lambda axes: axes.errorbar([1, 2], [3, 4], yerr=0.1),
         lambda axes: axes.bar([1, 2], [3, 4], yerr=0.1),
         lambda axes: axes.bar([1, 2], [3, 4], hatch="/"),
+        lambda axes: axes.bar([1, 2], [3, 4], label=["one", "two"]),
         lambda axes: axes.fill_between([1, 2], [3, 4]),
         lambda axes: axes.axhline(1),
         lambda axes: axes.imshow(np.zeros((2, 2))),

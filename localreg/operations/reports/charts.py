@@ -10,6 +10,8 @@ from itertools import groupby
 
 from localreg import log
 from localreg.errors import CorruptBlobError, StorageError
+from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import content_of
 from localreg.operations.reports.reading import reading
 from localreg.pages.page_values import Chart, Line, Picture, Plot, Reported, Step
 from localreg.plots import figures
@@ -20,7 +22,9 @@ from localreg.store.rows import report_rows
 from localreg.store.rows.checked_values import taken_apart
 from localreg.store.rows.report_rows import Connection, PlotRow, SeriesRow
 from localreg.values.frozen import Frozen
+from localreg.values.metrics import MONITORED
 from localreg.values.records import Owner
+from localreg.values.secrets import masked_text
 from localreg.values.urls import is_remote, without_secrets
 
 TYPE_CHECKING = False
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 
     # Takes digest, size and file name of a blob, returns the URL that a page uses for it.
     BlobUrl = Callable[[str, int | None, str], str]
+
+
+TEXT_LIMIT = 4_000  # bytes of a text that a page shows
 
 
 class FigureRows(Frozen):
@@ -48,12 +55,13 @@ def reported_values(registry: OpenRegistry, owner: Owner, blob_url: BlobUrl) -> 
             singles=tuple(
                 (name, _finite(value)) for name, value in report_rows.singles(connection, owner)
             ),
-            plots=tuple(_plots(connection, owner, blob_url)),
+            plots=tuple(_plots(registry, connection, owner, blob_url)),
         )
 
 
 def _charts(connection: Connection, owner: Owner) -> Iterator[Chart]:
     rows = report_rows.series(connection, owner)
+    rows = sorted(rows, key=lambda row: row.title in MONITORED)  # last: few look for them
     for title, members in groupby(rows, key=lambda row: row.title):
         yield Chart(title, tuple(_line(connection, row) for row in members))
 
@@ -89,9 +97,11 @@ def _thinned(
     return list(points) if chosen is None else [points[place] for place in chosen.tolist()]
 
 
-def _plots(connection: Connection, owner: Owner, blob_url: BlobUrl) -> Iterator[Plot]:
+def _plots(
+    registry: OpenRegistry, connection: Connection, owner: Owner, blob_url: BlobUrl
+) -> Iterator[Plot]:
     for (title, series, _), groups in groupby(figure_rows(connection, owner), key=_plot_of):
-        steps = tuple(_step(connection, group, blob_url) for group in groups)
+        steps = tuple(_step(registry, connection, group, blob_url) for group in groups)
         yield Plot(title, series, steps)
 
 
@@ -124,12 +134,30 @@ def figure_rows(connection: Connection, owner: Owner) -> list[FigureRows]:
     ]
 
 
-def _step(connection: Connection, group: FigureRows, blob_url: BlobUrl) -> Step:
+def _step(
+    registry: OpenRegistry, connection: Connection, group: FigureRows, blob_url: BlobUrl
+) -> Step:
     first = group.rows[0]
     with taken_apart("plot", first.title, "spec"):
         if first.kind == "media":
-            return Step(iteration=group.iteration, shown=_picture(first, blob_url))
+            shown = _picture(first, blob_url)
+            return Step(
+                iteration=group.iteration, shown=shown, note=_short_text(registry, first, shown)
+            )
         return _figure_step(connection, group)
+
+
+def _short_text(registry: OpenRegistry, row: PlotRow, shown: Picture) -> str | None:
+    """Return a text that was reported as a file, if the page can show all of it below its name."""
+    is_text = shown.source and shown.filename.endswith((".txt", ".md"))
+    if not is_text or row.size is None or row.size > TEXT_LIMIT or not row.digest:
+        return None
+    try:
+        with disk_errors("reading a reported file", registry.root):
+            data = content_of(registry.blobs.blob(row.digest), row.size)
+        return None if data is None else masked_text(data.decode())
+    except (StorageError, UnicodeDecodeError):  # the link is there
+        return None
 
 
 def _figure_step(connection: Connection, group: FigureRows) -> Step:

@@ -157,3 +157,40 @@ def test_a_url_of_the_web_is_recorded_as_a_link(task, site, call):
     assert "secret" not in page
     assert site.gets == []
     assert page.count('"kind":"file"') + page.count('"kind": "file"') == 3
+
+
+def test_a_page_shows_short_texts_and_links_long_ones(task):
+    logger = task.get_logger()
+    texts = {"short": "epoch 1\nis <done>", "long": "x" * 5_000, "url": "s3://me:secret@bucket/a"}
+    for title, text in texts.items():
+        logger.report_media(title, "s", stream=io.StringIO(text))
+    logger.report_media("bytes", "s", stream=io.BytesIO(b"\xff"), file_extension=".txt")
+    logger.report_media("html", "s", stream=io.StringIO("<p>"), file_extension=".html")
+    _, registry, owner = task._owned()
+    found = charts.reported_values(registry, owner, lambda *_: "a link")
+    notes = {plot.title: plot.steps[0].note for plot in found.plots}
+    assert notes == {
+        "short": texts["short"], "long": None, "bytes": None, "html": None, "url": "s3://***@bucket/a",
+    }  # fmt: skip
+    registry.blobs.blob(digest_of(task, "short")).unlink()
+    found = charts.reported_values(registry, owner, lambda *_: "a link")
+    assert {plot.title: plot.steps[0].note for plot in found.plots}["short"] is None
+
+
+def digest_of(subject, title):
+    _, registry, owner = subject._owned()
+    with registry.store.read() as connection:
+        groups = charts.figure_rows(connection, owner)
+        (row,) = (group.rows[-1] for group in groups if group.title == title)
+    return row.digest
+
+
+def test_what_the_machine_did_is_the_last_chart(task):
+    for title in ("~ the end", ":monitor:machine", ":monitor:gpu", "a"):
+        task.get_logger().report_scalar(title, "s", 1, 1)
+    task.flush()
+    _, registry, owner = task._owned()
+    found = charts.reported_values(registry, owner, lambda *_: "")
+    assert [chart.title for chart in found.charts] == [
+        "a", "~ the end", ":monitor:gpu", ":monitor:machine",
+    ]  # fmt: skip
