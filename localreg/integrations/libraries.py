@@ -35,6 +35,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "xgboost": (".xgboost",),
     "tensorboard.summary.writer.event_file_writer": (".tensorboard",),
     "tensorboardX.event_file_writer": (".tensorboard",),
+    "tensorflow.python.ops.gen_summary_ops": (".tensorflow",),
+    "tensorflow.python.summary.writer.event_file_writer": (".tensorboard",),
     "click.core": (".click",),
     "typer._click.core": (".click",),  # its own copy of click, in newer versions
     "typer.core": (".click",),

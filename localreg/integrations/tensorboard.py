@@ -33,7 +33,8 @@ _BINS = 50
 _LATEST = 1e11  # seconds since 1970
 _HPARAMS = "tensorboard.plugins.hparams.plugin_data_pb2"
 _SESSION = "_hparams_/session_start_info"
-_UNSHOWN = ("custom_scalars", "hparams")  # plugins whose values only arrange others
+# Plugins whose values arrange others, or describe the program.
+_UNSHOWN = ("custom_scalars", "hparams", "graph_keras_model", "graph_run_metadata")
 _NUMBERS = {1: "f4", 2: "f8", 3: "i4", 9: "i8"}  # TensorProto.dtype to numpy's
 _NUMBER_LISTS = {1: "float_val", 2: "double_val", 3: "int_val", 9: "int64_val"}
 _STRING = 7
@@ -50,7 +51,7 @@ def patch(patches: Patches, module: ModuleType) -> None:
 
 def _note(recorder: Recorder, _: object, writer: Any, event: Any) -> None:  # noqa: ANN401
     if recorder.wants("tensorboard"):
-        recorder.kept(_Board).add(recorder, writer, event)
+        recorder.kept(Board).add(recorder, writer, event)
 
 
 class _Line:
@@ -87,7 +88,7 @@ class _Line:
         self._last = min(self._last, step)
 
 
-class _Board:
+class Board:
     """What the writers of one task have written."""
 
     def __init__(self) -> None:
