@@ -4,13 +4,14 @@ The decisions that bind this module:
 
 * Text that the user gives comes back as that text. Only a dict is rewritten: it is stored as
   JSON with an indent of 2, in Python's dialect (`NaN`, `Infinity`).
-* The formats are tried in one order: JSON, TOML, INI, YAML (by ruamel.yaml), HOCON (by pyhocon).
-  The first that reads the text wins. A format whose package is missing ends the search, so the
-  packages that are installed decide whether a text is read, never what it is read as.
+* The formats are tried in one order: JSON, TOML, INI, protobuf's text format (see `prototxt`),
+  YAML (by ruamel.yaml), HOCON (by pyhocon). The first that reads the text wins. A format whose
+  package is missing ends the search, so the packages that are installed decide whether a text is
+  read, never what it is read as.
 * A text that another format, or code, may mean as well is refused: no dict is better than a wrong
-  one. So Python code, what Python prints for a dict, and prototxt are not read.
-* A key that occurs twice is an error, because one value would be lost; only HOCON defines what
-  that means (blocks are merged, the last value wins).
+  one. So Python code and what Python prints for a dict are not read.
+* A key that occurs twice is an error, because one value would be lost; only two formats define
+  what that means: HOCON (blocks are merged, the last value wins) and prototxt (a list).
 * Nothing is evaluated, included, fetched or taken from the environment.
 * YAML is YAML 1.2: `no` is text, `010` is ten. Dates stay text, and keys become text as in JSON.
 """
@@ -72,8 +73,8 @@ def text_to_config(text: str) -> Config:
     r"""Return what a configuration's text says: a dict, or a list when its top level is one.
 
     Args:
-        text: JSON, TOML, INI, YAML or HOCON; blank text is an empty dict. INI gives a dict of
-            text for each section. The dates of TOML are `datetime` objects.
+        text: JSON, TOML, INI, prototxt, YAML or HOCON; blank text is an empty dict. INI gives a
+            dict of text for each section. The dates of TOML are `datetime` objects.
 
     Raises:
         ConfigTextError: no format reads it; the message has the reason of each.
@@ -195,6 +196,12 @@ def _read_ini(text: str) -> object:
     if not any(sections.values()):
         _refuse("no key = value below a [header]")
     return sections
+
+
+def _read_prototxt(text: str) -> object:
+    from localreg.values.prototxt import read_prototxt
+
+    return read_prototxt(text)
 
 
 # Aliases written out, which could make billions of values of ten lines.
@@ -422,6 +429,7 @@ _READERS: tuple[tuple[str, int, Callable[[str], object]], ...] = (
     ("JSON", TEXT_LIMIT, lambda text: json.loads(text, object_pairs_hook=_unique)),
     ("TOML", 1_048_576, _read_toml),
     ("INI", 1_048_576, _read_ini),
+    ("prototxt", 1_048_576, _read_prototxt),
     ("YAML", 262_144, _read_yaml),
     ("HOCON", 65_536, _read_hocon),
 )

@@ -147,7 +147,7 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
     @property
     def config_dict(self) -> dict[str, object]:
-        """The configuration read as JSON, TOML, INI, YAML or HOCON; ``{}`` without one.
+        """The configuration read as JSON, TOML, INI, prototxt, YAML or HOCON; ``{}`` without one.
 
         Raises:
             ConfigTextError: (a ValueError) it cannot be read as any of these.

@@ -107,6 +107,11 @@ class OutputModel(Model):
         model._task_id, model._entry, model._destination = task_id, None, None
         return model
 
+    @property
+    def task(self) -> str | None:
+        """Id of the task that made the model, also when another task has it as input."""
+        return self.original_task
+
     def connect(self, task: object, name: str | None = None, **kwargs: object) -> None:
         """Make the model, and its later weights, an output of a task.
 

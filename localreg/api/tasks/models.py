@@ -77,17 +77,18 @@ class ModelMethods(TaskHandle):
         return self._models("output")
 
     @property
-    def models(self) -> Mapping[str, TaskModels]:
-        """The models of the task: ``"input"`` and ``"output"``.
+    def models(self) -> ModelsByRole:
+        """The models of the task: ``models["input"]`` and ``models["output"]``.
 
-        Each is a list, indexed also by the names of the models on the task. Removed models are
-        left out.
+        They are also ``models.input`` and ``models.output``. Each is a list, indexed also by the
+        names of the models on the task. Removed models are left out.
         """
-        return {
-            role: TaskModels(self._own_chain(), self._models(role)) for role in ("input", "output")
-        }
+        return ModelsByRole(
+            (role, TaskModels(self._own_chain(), self._models(role)))
+            for role in ("input", "output")
+        )
 
-    def get_models(self) -> Mapping[str, TaskModels]:
+    def get_models(self) -> ModelsByRole:
         """Return the models of the task; see `models`."""
         return self.models
 
@@ -188,6 +189,22 @@ class ModelMethods(TaskHandle):
         from localreg.values.config_text import text_to_config
 
         return text_to_config(self.get_model_config_text())  # type: ignore[return-value]  # a list, when the text is one
+
+
+class ModelsByRole(dict[str, "TaskModels"]):
+    """The models of a task, by "input" and "output"."""
+
+    __slots__ = ()
+
+    @property
+    def input(self) -> TaskModels:
+        """Its input models."""
+        return self["input"]
+
+    @property
+    def output(self) -> TaskModels:
+        """Its output models."""
+        return self["output"]
 
 
 class TaskModels(Sequence[Model]):

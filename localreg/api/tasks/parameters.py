@@ -157,7 +157,7 @@ class ParameterMethods(TaskHandle):
         return operations.tasks.parameters.configurations(self._registry, self._id).get(name)
 
     def get_configuration_object_as_dict(self, name: str) -> Any:  # noqa: ANN401  (a dict, or a list)
-        """Return a configuration, parsed as JSON, TOML, INI, YAML or HOCON, or None.
+        """Return a configuration, parsed as `Model.config_dict` is, or None.
 
         Raises:
             ConfigTextError: (a ValueError) it cannot be parsed.

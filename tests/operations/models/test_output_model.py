@@ -581,3 +581,23 @@ def test_history_has_a_text_for_every_kind_of_output_models():
     kinds = {"model.design", "model.weights_added", "model.weights_chosen", "model.weights_dropped",
              "model.weights_uploaded"}  # fmt: skip
     assert kinds <= history._TEXTS.keys()
+
+
+def test_the_task_of_an_output_model_is_its_maker(registry):
+    """Decision 44: also when another task takes it as input."""
+    task, other = Task.init(task_name="a"), Task.create(task_name="b")
+    model = OutputModel(task, name="m")
+    other.connect(InputModel(model.id))
+    assert model.task == model.original_task == task.id
+    assert InputModel(model.id).task == Model(model.id).task == other.id
+    task.close()
+
+
+def test_the_models_of_a_task_are_attributes(registry):
+    task = Task.init(task_name="a")
+    model = OutputModel(task, name="m")
+    model.connect(task, "entry")
+    assert task.models.output[-1].id == task.models["output"]["entry"].id == model.id
+    assert len(task.models.input) == 0
+    assert list(task.models) == ["input", "output"]
+    task.close()

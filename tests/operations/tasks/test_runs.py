@@ -251,6 +251,8 @@ def test_clearml_methods_that_do_nothing_are_accepted_and_logged_once(
         Task.set_offline(True)
     assert caplog.text.count("Task.add_requirements") <= 1
     assert "hunter2" not in caplog.text
+    assert Task.is_offline() is True
+    Task.set_offline(False)
     assert Task.is_offline() is False
     assert Task.running_locally() is True
     task = Task.init(task_name="train")
