@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from localreg.integrations.command_line import ARGUMENTS, Stored, is_plain, is_whole, refused
+from localreg.values.metadata import cast
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -216,11 +217,11 @@ class _Call:
 
     def override(self, name: str, stored: Stored, metadata: Mapping[str, Any]) -> None:
         """Replace one value by that of the task."""
-        names = self._spec.args
+        names, text = self._spec.args, _as_word(stored)
         try:
             if name in names:
                 at = names.index(name)
-                self.positional[at] = self._module._ParseValue(stored.text, at, name, metadata)
+                self.positional[at] = self._module._ParseValue(text, at, name, metadata)
             elif name == self._spec.varargs:
                 words = stored.words()
                 texts = [stored.text] if words is None else map(_text, words)
@@ -228,7 +229,7 @@ class _Call:
                     self._module._ParseValue(each, None, None, metadata) for each in texts
                 ]
             else:
-                self.named[name] = self._module._ParseValue(stored.text, None, name, metadata)
+                self.named[name] = self._module._ParseValue(text, None, name, metadata)
         except (ValueError, TypeError, self._module.FireError) as error:
             # Without that error: its text may hold a secret.
             raise refused(ARGUMENTS, self._line.name_of(name), stored.text, error) from None
@@ -257,6 +258,16 @@ def _names_of(word: str, names: set[str]) -> Iterator[str]:
         yield key[2:]
     elif len(key) == 1:
         yield from (name for name in names if name.startswith(key))
+
+
+def _as_word(stored: Stored) -> str:
+    """Return a value of the task as fire reads it: it knows True and None, not true and null.
+
+    >>> _as_word(Stored("[true, null]", "list", True)), _as_word(Stored("ab", "str", True))
+    ('[True, None]', 'ab')
+    """
+    found = cast(stored.text, stored.type)
+    return repr(found) if isinstance(found, list | tuple | dict) else stored.text
 
 
 def _text(value: object) -> str:

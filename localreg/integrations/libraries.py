@@ -41,8 +41,10 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "typer._click.core": (".click",),  # its own copy of click, in newer versions
     "typer.core": (".click",),
     "fire.core": (".fire",),
+    "jsonargparse._core": (".jsonargparse",),
+    "absl.flags._flagvalues": (".absl",),
     "hydra._internal.hydra": (".hydra",),
 }
 
 # Modules of these that are wanted before a task starts: they parse command lines.
-PARSERS: frozenset[str] = frozenset({".click", ".fire", ".hydra"})
+PARSERS: frozenset[str] = frozenset({".click", ".fire", ".hydra", ".jsonargparse", ".absl"})

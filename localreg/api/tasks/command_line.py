@@ -170,11 +170,16 @@ def _record_on(task: Task, parsed: Parsed, wanted: Wanted) -> None:
     if isinstance(found, str):
         task.set_configuration_object(parsed.section, config_text=found)
         return
-    task._record(
-        parsed.section,
-        {name: recordable(each) for name, each in found.items()
-         if parsed.library or _is_wanted(str(name), wanted)},
-    )  # fmt: skip
+    checked: task_parameters.Values = {}
+    for name, each in found.items():
+        if not parsed.library and not _is_wanted(str(name), wanted):
+            continue
+        value = recordable(each)
+        if isinstance(value, Mapping):  # one value of the parser, not a section
+            checked[Key(parsed.section, str(name))] = task_parameters.value_of(str(name), value)
+        else:
+            checked |= task_parameters.check_parameters("arguments", {name: value}, parsed.section)
+    task_parameters.set_parameters(task._registry, task.id, checked)
 
 
 def _is_wanted(name: str, wanted: Wanted) -> bool:
