@@ -77,7 +77,11 @@ class _Watch:
     ) -> Any:  # noqa: ANN401
         """Return what was parsed with the values of the task."""
         given = dict(_values(found))
-        files = {each.dest for each in parser._actions if type(each).__name__ == "ActionConfigFile"}
+        files = set(_files(parser, ""))
+        for name in files & stored.keys():
+            if stored[name].asked and self._differs(given, name, stored[name]):
+                how = f"give a file after --, as in `localreg task run ID -- --{name} FILE`"
+                raise refused(ARGUMENTS, name, stored[name].text, ValueError(how))
         changed = [
             name
             for name, each in stored.items()
@@ -97,6 +101,15 @@ class _Watch:
         if name not in given or not is_plain(given[name]):
             return stored.asked
         return not self._patches.command_line.is_stored_as(given[name], stored)
+
+
+def _files(parser: Any, before: str) -> Iterator[str]:  # noqa: ANN401
+    """Yield the names of the options that take files of values."""
+    for each in parser._actions:
+        if type(each).__name__ == "ActionConfigFile":
+            yield before + each.dest
+        for name, command in getattr(each, "_name_parser_map", {}).items():
+            yield from _files(command, f"{before}{name}.")
 
 
 def _values(found: Any) -> Iterator[tuple[str, object]]:  # noqa: ANN401

@@ -35,6 +35,7 @@ class Cli:
         commands = self.parser.add_subcommands()
         for name in ("fit", "test"):
             command = ArgumentParser()
+            command.add_argument("--config", action="config")
             command.add_argument("--optimizer", type=Optimizer, default=Optimizer())
             command.add_subclass_arguments(Base, "model")
             command.add_argument("--batch", type=int, default=32)
@@ -71,7 +72,7 @@ def test_values_are_recorded_and_the_script_gets_those_of_the_task(program, tmp_
         "seed": 7, "subcommand": "fit", "fit.optimizer.lr": 1.0, "fit.optimizer.betas": [0.1],
         "fit.model.class_path": "__main__.Net", "fit.model.init_args.hidden": 9,
         "fit.model.init_args.act": "relu", "fit.model.init_args.batch": 32, "fit.batch": 32,
-        "fit.name": None, "fit.table": {"a": 1},
+        "fit.name": None, "fit.table": {"a": 1}, "fit.config": None,
     }  # fmt: skip
     task = train.task()
 
@@ -99,6 +100,13 @@ def test_values_are_recorded_and_the_script_gets_those_of_the_task(program, tmp_
     values = {"Args/fit.optimizer.lr": "0.5", "Args/fit.batch": "16"}
     again, copy = train.again(values, "--optimizer.lr=0.7", of=task)
     assert (again["lr"], again["model"][-1]) == (0.7, 16), train.errors
+    values = {"Args/fit.optimizer.betas": "[4]", "Args/seed": "9"}
+    again, copy = train.again(values, "--config=more.yaml", of=task)
+    assert (again["betas"], again["seed"]) == ([3.0], 9), train.errors
+
+    _, copy = train.again({"Args/config": "more.yaml"}, of=task)
+    assert (train.code, copy.status) == (1, "failed")
+    assert "Args/config of the task is 'more.yaml', which the script's parser" in train.errors
 
 
 @pytest.mark.parametrize(("name", "value"), [
