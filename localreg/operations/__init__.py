@@ -11,7 +11,7 @@ What holds for all of them, and is not repeated in their docstrings:
 - a full disk, or one that refuses: StorageError;
 - a value that is set again to what it is makes no event.
 
-The topics, each above those it may import: importers; carry; data sets, reports and upkeep; tasks;
+The topics, each above those it may import: importers; carry; reports and upkeep; data sets; tasks;
 models; weights; finding.
 A module is imported when it is first named, as in ``operations.models.edits.rename(...)``, so
 programs start faster.

@@ -155,15 +155,16 @@ def _edge(route: Sequence[str], label: str, corners: Mapping[str, tuple[float, f
 
 def _node(node: Node, x: float, y: float) -> str:
     kind = "task" if node.kind == "task" else "model"
+    shown_kind = node.kind if node.kind in ("task", "data set") else "model"
     here = " here" if node.here else ""
     full = clean(node.link.text)
     # The inner svg element clips a text that is too wide in the font of the browser.
     drawn = (
         f'<svg x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}">'
-        f"<title>{kind}: {escape(full)}</title>"
+        f"<title>{shown_kind}: {escape(full)}</title>"
         f'<rect x="1" y="1" width="{WIDTH - 2}" height="{HEIGHT - 2}"'
         f' rx="{22 if kind == "task" else 7}"/>'
-        f'<text class="kind" x="16" y="18">{kind}</text>'
+        f'<text class="kind" x="16" y="18">{shown_kind}</text>'
         f'<text class="name" x="16" y="34">{escape(shortened(full, NAME_CELLS))}</text></svg>'
     )
     href = safe_href(node.link.href)

@@ -109,7 +109,7 @@ class Node(Frozen, kw_only=True):
 
     Attributes:
         key: its name in `Lineage.edges`.
-        kind: "model" or "task".
+        kind: "model", "task" or "data set".
         column: 0 is leftmost; edges go from left to right.
         here: True for the model of the page itself.
     """
@@ -166,6 +166,30 @@ class PageFile(Frozen):
     inside: str
 
 
+class DatasetPart(Frozen, kw_only=True):
+    """What the page of a data set shows besides that of a model.
+
+    Attributes:
+        pending: what was changed and is not uploaded; None if nothing.
+        parents, children: what it comes from, and what comes from it.
+        changes: of "added", "modified" and "removed" since the parents: number, and the first
+            paths.
+        compared: False if there are no parents, or one is not here.
+        uses: what a task calls it, and the task.
+        links: path, size and URL of files that are outside.
+        more_links: links that are not listed.
+    """
+
+    pending: str | None
+    parents: tuple[Link, ...]
+    children: tuple[Link, ...]
+    changes: tuple[tuple[str, int, tuple[str, ...]], ...]
+    compared: bool
+    uses: tuple[tuple[str, Link], ...]
+    links: tuple[tuple[str, str, str], ...]
+    more_links: int
+
+
 class ModelPage(Frozen, kw_only=True):
     """Everything that the page of a model shows; times are texts, in UTC."""
 
@@ -192,6 +216,7 @@ class ModelPage(Frozen, kw_only=True):
     more_history: int  # changes that are not listed
     reported: Reported
     conflicts: tuple[Conflict, ...] = ()
+    dataset: DatasetPart | None = None  # of a data set, which is recorded as a model
 
 
 class TaskPage(Frozen, kw_only=True):
@@ -248,7 +273,9 @@ class IndexPage(Frozen, kw_only=True):
             1970), "href" (or None), "id".
         metrics: values by "title/series" or the name of a single value: {position: value}.
         tasks: "name", "project", "status", "tags", "updated", "href", "id", as for models.
-        projects: name, number of models, number of tasks, updated (seconds).
+        datasets: "ref", "project", "name", "order" (int, of the versions), "tags", "files", "size",
+            "states", "updated", "href", "id", as for models.
+        projects: name, number of models, number of tasks, updated (seconds), number of data sets.
         note: a text above the list, for example that not all models are listed.
     """
 
@@ -256,5 +283,6 @@ class IndexPage(Frozen, kw_only=True):
     models: Mapping[str, Sequence[object]]
     metrics: Mapping[str, Mapping[int, float]]
     tasks: Mapping[str, Sequence[object]]
-    projects: tuple[tuple[str, int, int, float], ...]
+    projects: tuple[tuple[str, int, int, float, int], ...]
+    datasets: Mapping[str, Sequence[object]] | None = None
     note: str | None = None

@@ -113,9 +113,11 @@ def index_page(values: IndexPage, place: PagePlace) -> str:
     """Return the page that lists the models, projects and tasks of a registry."""
     models = dict(values.models) | {"href": _hrefs(values.models)}
     tasks = dict(values.tasks) | {"href": _hrefs(values.tasks)}
+    datasets = dict(values.datasets or _NO_DATASETS)
     data = {
         "models": models,
         "tasks": tasks,
+        "datasets": datasets | {"href": _hrefs(datasets)},
         "projects": values.projects,
         # A list, because a name such as __proto__ cannot be a key of a JavaScript object.
         "metrics": [
@@ -124,6 +126,11 @@ def index_page(values: IndexPage, place: PagePlace) -> str:
         ],
     }
     return _rendered("index_page.html", place, False, *_LISTING, page=values, data=data)
+
+
+_NO_DATASETS: dict[str, list[object]] = {
+    key: [] for key in "id ref project name order tags files size states updated href".split()
+}
 
 
 def _hrefs(columns: Mapping[str, Sequence[object]]) -> list[str | None]:

@@ -54,6 +54,7 @@ class Outline(HTMLParser):
 def all_pages(text, href="other.html"):
     return {
         "model": pages.model_page(samples.model(text, href), PLACE),
+        "data set": pages.model_page(samples.dataset(text, href), PLACE),
         "task": pages.task_page(samples.task(text, href), PLACE),
         "compare": pages.compare_page(samples.compare(text, href), PLACE),
         "index": pages.index_page(samples.index(5, text, href), PLACE),

@@ -45,6 +45,7 @@ def site(tmp_path_factory):
         "index.html": pages.index_page(samples.index(), pages.PagePlace()),
         "empty.html": pages.index_page(samples.index(0), pages.PagePlace()),
         "models/1.html": pages.model_page(samples.model(reported=samples.reported()), PLACE),
+        "models/dataset.html": pages.model_page(samples.dataset(), PLACE),
         "models/task.html": pages.task_page(samples.task(), PLACE),
         "models/compare.html": pages.compare_page(samples.compare(), PLACE),
     }.items():
@@ -65,7 +66,10 @@ def visit(browser, site):
     assert [wrong for each in opened for wrong in each.close()] == []
 
 
-PAGES = ["index.html", "empty.html", "models/1.html", "models/task.html", "models/compare.html"]
+PAGES = [
+    "index.html", "empty.html", "models/1.html", "models/dataset.html", "models/task.html",
+    "models/compare.html",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -267,6 +271,22 @@ def test_the_address_stores_the_choices(visit):
     page.wait_for_function("document.getElementById('count').textContent === '2 of 2 projects'")
 
 
+def test_data_sets_have_a_list_of_their_own(visit):
+    page = visit("index.html").page
+    page.get_by_role("tab", name="Data sets").click()
+    assert page.locator("#count").inner_text() == "1 of 1 data sets"
+    row = page.locator(".vt-row").first.inner_text()
+    for text in ("vision/pets:1.0.0", "completed", "good", "12,000", "5.0 GB"):
+        assert text in row
+    page.locator("#search").fill("cars")
+    page.wait_for_function("document.getElementById('count').textContent === '0 of 1 data sets'")
+
+
+def test_without_data_sets_there_is_no_such_list(visit):
+    page = visit("empty.html").page
+    assert page.get_by_role("tab", name="Data sets").count() == 0
+
+
 def test_an_empty_registry_says_how_to_start(visit):
     """It shows code to copy instead of an empty table."""
     page = visit("empty.html").page
@@ -355,6 +375,7 @@ def test_no_hostile_text_runs_on_any_page(visit, site):
         )
         for html in (
             pages.model_page(replace(samples.model(text, text), reported=quiet(text)), place),
+            pages.model_page(replace(samples.dataset(text, text), reported=quiet(text)), place),
             pages.task_page(replace(samples.task(text, text), reported=quiet(text)), place),
             pages.compare_page(compared, place),
             pages.index_page(samples.index(4, text, text), place),

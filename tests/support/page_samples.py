@@ -8,6 +8,7 @@ from localreg.pages.page_values import (
     Compared,
     ComparePage,
     Conflict,
+    DatasetPart,
     Fact,
     IndexPage,
     Line,
@@ -193,6 +194,22 @@ def model(text="resnet", href="other.html", **others):
     return ModelPage(**whole | others)
 
 
+def dataset(text="pets", href="other.html", **others):
+    """Return the values of a data set's page, as `model` does."""
+    link = Link(text, href)
+    part = DatasetPart(
+        pending=text,
+        parents=(link,),
+        children=(link, link),
+        changes=((text, 1_200, (text, "a/b.jpg")),),
+        compared=True,
+        uses=((text, link),),
+        links=((text, text, text),),
+        more_links=7,
+    )
+    return model(text, href, dataset=part, **others)
+
+
 def task(text="train", href="other.html"):
     """Return the values of a task's page, with `text` in every text and `href` in every link."""
     link = Link(text, href)
@@ -261,12 +278,19 @@ def index(count=50, text=None, href="models/1.html"):
         text or "accuracy": {i: i / count for i in range(0, count, 2)},
         "valueOf": {1: 2.0},
     }
-    projects = ((text or "vision", count // 2, 2, 1.7e9), ("speech", count // 2, 0, 1.6e9))
+    projects = ((text or "vision", count // 2, 2, 1.7e9, 1), ("speech", count // 2, 0, 1.6e9, 0))
+    datasets = {
+        "id": [text or "d" * 32], "ref": [text or "vision/pets:1.0.0"],
+        "project": [text or "vision"], "name": [text or "pets"], "order": [0],
+        "tags": [[text or "good"]], "files": [12_000],
+        "size": [5e9], "states": [[text or "completed"]], "updated": [1.7e9], "href": [href],
+    }  # fmt: skip
     return IndexPage(
         name=text or "experiments",
         models=models,
         metrics=metrics,
         tasks=tasks,
         projects=projects if count else (),
+        datasets=datasets if count else None,
         note=text,
     )

@@ -142,8 +142,7 @@ def best(chain: Chain, wanted: Wanted) -> tuple[Found, DatasetRow] | None:
     rows = _matching(chain, wanted)
     if wanted.name is None:  # of several data sets, the one that was changed last
         rows = [pair for pair in rows if _line(pair[1]) == _line(rows[0][1])]
-    key = _order
-    return max(rows, key=lambda pair: key(pair[1])) if rows else None
+    return max(rows, key=lambda pair: order(pair[1])) if rows else None
 
 
 def missing(chain: Chain, wanted: Wanted) -> ModelNotFoundError:
@@ -165,7 +164,8 @@ def _line(each: DatasetRow) -> tuple[str, str]:
     return each.project, each.name
 
 
-def _order(each: DatasetRow) -> tuple[object, ...]:
+def order(each: DatasetRow) -> tuple[object, ...]:
+    """Return what versions are ordered by: their numbers, if they have any, and the last change."""
     number = datasets.version_key(each.version)
     return (0, (), each.stamp) if number is None else (1, number, each.stamp)
 
@@ -304,7 +304,7 @@ def resolve(chain: Chain, reference: object) -> Found:
             raise _ambiguous(text, [each for _, each in exact])
         active = [pair for pair in exact if not pair[1].archived] or exact
         if version is None:
-            registry, each = max(active, key=lambda pair: _order(pair[1]))
+            registry, each = max(active, key=lambda pair: order(pair[1]))
         elif len(active) > 1:
             raise _ambiguous(text, [each for _, each in active])
         else:

@@ -12,6 +12,7 @@ from localreg.registry import OpenRegistry
 from localreg.store.rows import arrival_rows, event_rows, model_rows, origin_rows, tree_rows
 from localreg.store.rows.event_rows import Logged
 from localreg.values.checks import check_text
+from localreg.values.dataset_names import FINAL, STATE
 from localreg.values.frozen import Frozen
 from localreg.values.records import Event, Json, StateChange
 from localreg.values.secrets import masked, masked_config, masked_json, masked_text
@@ -377,6 +378,8 @@ def _weights_added(change: StateChange) -> str:
 def _metadata(change: StateChange) -> str:
     old, new = change.payload["old"], change.payload["new"]
     name = str(change.field)
+    if name == STATE and new is not None and new[0] == FINAL:
+        return "finalized"
     was = "" if old is None else f" (was {_value(masked(name, old[0]))})"
     if new is None:
         return f"metadata {name} dropped{was}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from localreg.operations.datasets import looking
 from localreg.operations.reports.page_links import Site
 from localreg.pages.page_values import IndexPage
 from localreg.registry import OpenRegistry
-from localreg.store.rows import claim_rows, overview_rows
+from localreg.store.rows import claim_rows, dataset_rows, overview_rows, tree_rows
 from localreg.store.rows.model_rows import Connection
+from localreg.values.dataset_names import is_data_project, shown_project
 from localreg.values.records import Project, reference
 
 # The overview lists at most so many models, tasks and metrics.
@@ -30,10 +32,8 @@ def index_values(registry: OpenRegistry, site: Site) -> IndexPage:
             models=models,
             metrics=_metrics(connection, positions),
             tasks=tasks,
-            projects=tuple(
-                (name, models, tasks, updated / 1_000_000)
-                for name, models, tasks, updated in overview_rows.projects(connection)
-            ),
+            datasets=_datasets(connection, site),
+            projects=tuple(_projects(connection)),
             note=" ".join(
                 [
                     *_conflicts_note(contested, ambiguous),
@@ -42,6 +42,43 @@ def index_values(registry: OpenRegistry, site: Site) -> IndexPage:
             )
             or None,
         )
+
+
+def _projects(connection: Connection) -> Iterable[tuple[str, int, int, float, int]]:
+    """Yield the projects; the data sets of one are in a project of their own."""
+    found: dict[str, tuple[int, int, int, int]] = {}
+    for name, models, tasks, updated in overview_rows.projects(connection):
+        shown, datasets = name, 0
+        if is_data_project(name):
+            shown, models, datasets = shown_project(name), 0, models
+            if not datasets:
+                continue
+        before = found.get(shown, (0, 0, 0, 0))
+        found[shown] = (
+            before[0] + models, before[1] + tasks, max(before[2], updated), before[3] + datasets
+        )  # fmt: skip
+    for name, (models, tasks, updated, datasets) in sorted(found.items()):
+        yield name, models, tasks, updated / 1_000_000, datasets
+
+
+def _datasets(connection: Connection, site: Site) -> dict[str, list[object]]:
+    rows = dataset_rows.find(connection)[:MODELS]
+    files = tree_rows.counts(connection, {each.tree for each in rows if each.tree})
+    ranked = sorted(rows, key=looking.order)
+    order = {each.id: number for number, each in enumerate(ranked)}
+    return {
+        "id": [each.id for each in rows],
+        "ref": [each.ref for each in rows],
+        "project": [each.shown_project for each in rows],
+        "name": [each.name for each in rows],
+        "order": [order[each.id] for each in rows],
+        "tags": [list(each.tags) for each in rows],
+        "files": [files.get(each.tree or "") for each in rows],
+        "size": [each.size for each in rows],
+        "states": [[each.status, *(["archived"] if each.archived else [])] for each in rows],
+        "updated": [each.updated / 1_000_000 for each in rows],
+        "href": [site.page("model", each.id) for each in rows],
+    }
 
 
 def _mark_conflicts(

@@ -19,6 +19,7 @@ from localreg.operations.models.details import where_text
 from localreg.operations.models.history import HistoryEntry, history
 from localreg.operations.models.lineage import Family, lineage
 from localreg.operations.reports.charts import reported_values
+from localreg.operations.reports.dataset_page import as_dataset, dataset_refs, is_dataset
 from localreg.operations.reports.page_links import Site
 from localreg.operations.weights.contested import publication_text
 from localreg.operations.weights.files import Files, file_counts, package_files
@@ -66,7 +67,8 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
         package = weights.digest if weights.tree else None
         count = file_counts(chain, [package]).get(package) if package else None
         files = package_files(chain, package, FILES) if package else None
-        return ModelPage(
+        family = lineage(chain, Found(registry, model_id))
+        page = ModelPage(
             id=record.id,
             ref=record.ref,
             name=record.name,
@@ -87,12 +89,15 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
             labels=tuple(sorted(record.labels.items(), key=lambda item: item[1])),
             config=masked_config(record.config),
             versions=tuple(_versions(connection, record, site)),
-            lineage=lineage_values(lineage(chain, Found(registry, model_id)), model_id, site),
+            lineage=lineage_values(chain, family, model_id, site),
             history=tuple(history_line(each) for each in changes[:CHANGES]),
             more_history=max(0, len(changes) - CHANGES),
             reported=Reported(),
             conflicts=tuple(_conflicts(conflicts(registry, model_id), record, site)),
         )
+    if is_dataset(record.system_tags):
+        return as_dataset(chain, Found(registry, model_id), page, site)
+    return page
 
 
 def history_line(entry: HistoryEntry) -> Change:
@@ -211,16 +216,20 @@ def _versions(connection: Connection, record: ModelRecord, site: Site) -> Iterat
         )
 
 
-def lineage_values(found: Family, here: str, site: Site) -> Lineage:
+def lineage_values(chain: Chain, found: Family, here: str, site: Site) -> Lineage:
     """Return a lineage for a page to draw, empty for a model without relatives."""
     if len(found.members) == 1:
         return Lineage((), ())
+    refs = dataset_refs(chain, [each.id for each in found.members if each.kind == "model"])
     first = min(member.distance for member in found.members)
     nodes = tuple(
         Node(
             key=each.id,
-            kind=each.kind,
-            link=Link(each.text, None if each.id == here else site.page(each.kind, each.id)),
+            kind="data set" if each.id in refs else each.kind,
+            link=Link(
+                refs.get(each.id, each.text),
+                None if each.id == here else site.page(each.kind, each.id),
+            ),
             column=each.distance - first,
             here=each.id == here,
         )

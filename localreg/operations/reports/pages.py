@@ -277,7 +277,8 @@ def write_site(chain: Chain) -> Path:
     registry.store.flush()
     with registry.store.read() as connection:
         owners = [
-            Owner("model", str(row[1])) for row in overview_rows.newest_models(connection, PAGES)
+            Owner("model", str(row[1]))
+            for row in overview_rows.newest_models(connection, PAGES, datasets=True)
         ]
         owners += [
             Owner("task", str(row[1])) for row in overview_rows.newest_tasks(connection, PAGES)

@@ -8,6 +8,7 @@ from logging import getLevelName
 from localreg.operations.finding.references import require_task
 from localreg.operations.finding.upstream import id_text, model_row, why_absent
 from localreg.operations.models.history import history
+from localreg.operations.reports.dataset_page import dataset_refs
 from localreg.operations.reports.model_page import CHANGES, history_line
 from localreg.operations.reports.page_links import Site
 from localreg.operations.tasks.git_state import commit_text
@@ -136,7 +137,9 @@ def _models(
                 if model_id not in named:
                     row = model_rows.model_row(connection, model_id)
                     found.setdefault(row.name if row else model_id, model_id)
+    refs = dataset_refs(chain, list(found.values()))
     for name, model_id in found.items():
         hit = model_row(chain, model_id)
         text = hit[1].ref if hit else f"{model_id} ({why_absent(chain, model_id)})"
+        text = refs.get(model_id, text)
         yield name, Link(text, site.page("model", model_id) if hit else None)

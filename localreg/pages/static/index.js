@@ -1,21 +1,23 @@
-// The overview: models, projects and tasks with search, filters, sorting and metric columns.
+// The overview: models, data sets, projects and tasks with search, filters, sorting and metric columns.
 (function () {
   'use strict';
 
   const { element, data, VirtualTable, FilterMenu } = globalThis.localreg;
   const all = data('index-data');
-  const { models, tasks, projects } = all;
+  const { models, tasks, projects, datasets } = all;
   const metrics = new Map(all.metrics.map(([name, places, values]) => [name, { places, values }]));
   const counts = {
-    models: models.ref.length, projects: projects.length, tasks: tasks.name.length,
+    models: models.ref.length, datasets: datasets.ref.length, projects: projects.length, tasks: tasks.name.length,
   };
   const FILTERS = {
-    models: ['project', 'tags', 'framework', 'states'], projects: [], tasks: ['project', 'status', 'tags'],
+    models: ['project', 'tags', 'framework', 'states'], datasets: ['project', 'tags', 'states'],
+    projects: [], tasks: ['project', 'status', 'tags'],
   };
   const TITLES = {
     project: 'Project', tags: 'Tag', framework: 'Framework', states: 'State', status: 'Status',
   };
-  const DEFAULT_SORT = { models: 'updated', projects: 'updated', tasks: 'updated' };
+  const DEFAULT_SORT = { models: 'updated', datasets: 'updated', projects: 'updated', tasks: 'updated' };
+  const NAMES = { datasets: 'data sets' };
   const picked = new Set();
   const byId = (id) => document.getElementById(id);
 
@@ -141,6 +143,34 @@
     ];
   }
 
+  function datasetColumns() {
+    return [
+      {
+        key: 'ref', title: 'Data set', width: 'minmax(200px, 2.4fr)', sticky: true,
+        value: (i) => `${folded(datasets.project[i])}\n${folded(datasets.name[i])}\n`
+          + String(datasets.order[i]).padStart(9, '0'),
+        show: (i) => [named(datasets.ref[i], datasets.href[i])],
+      },
+      {
+        key: 'states', title: 'State', width: 'minmax(120px, .8fr)',
+        show: (i) => datasets.states[i].map((each) => badge(each)),
+      },
+      {
+        key: 'tags', title: 'Tags', width: 'minmax(120px, 1.4fr)',
+        show: (i) => chips(datasets.tags[i], 'tag'),
+      },
+      {
+        key: 'files', title: 'Files', width: '88px', number: true,
+        value: (i) => datasets.files[i] ?? null, show: (i) => numberText(datasets.files[i]),
+      },
+      {
+        key: 'size', title: 'Size', width: '88px', number: true,
+        value: (i) => datasets.size[i] ?? null, show: (i) => sizeText(datasets.size[i]),
+      },
+      time(datasets),
+    ];
+  }
+
   function metricColumn(name) {
     const metric = metrics.get(name);
     metric.byPlace ??= new Map(metric.places.map((place, at) => [place, metric.values[at]]));
@@ -166,10 +196,12 @@
         value: (i) => folded(projects[i][0]),
         show: (i) => {
           const params = new URLSearchParams({ project: projects[i][0] });
+          if (!projects[i][1] && projects[i][4]) params.set('tab', 'datasets');
           return [element('a', { href: `#${params}` }, projects[i][0] || '(none)')];
         },
       },
       number('models', 'Models', 1),
+      ...(counts.datasets ? [number('datasets', 'Data sets', 4)] : []),
       number('tasks', 'Tasks', 2),
       {
         key: 'updated', title: 'Updated', width: '150px', number: true,
@@ -200,7 +232,7 @@
   }
 
   // ---- search and filters ----
-  const columnsOf = { models, tasks };
+  const columnsOf = { models, datasets, tasks };
   const haystacks = new Map();
 
   function haystack(tab) {
@@ -211,8 +243,10 @@
   function makeHaystack(tab) {
     if (tab === 'projects') return projects.map(([name]) => folded(name));
     const columns = columnsOf[tab];
-    const keys = tab === 'models'
-      ? ['ref', 'tags', 'framework', 'aliases', 'id'] : ['name', 'project', 'status', 'tags', 'id'];
+    const keys = {
+      models: ['ref', 'tags', 'framework', 'aliases', 'id'], datasets: ['ref', 'tags', 'id'],
+      tasks: ['name', 'project', 'status', 'tags', 'id'],
+    }[tab];
     return columns.id.map((_, i) => folded(keys.map((key) => {
       const value = columns[key][i] ?? '';
       return Array.isArray(value) ? value.join(' ') : value;
@@ -305,7 +339,9 @@
   }
 
   function columns() {
-    const of = { models: modelColumns, projects: projectColumns, tasks: taskColumns };
+    const of = {
+      models: modelColumns, datasets: datasetColumns, projects: projectColumns, tasks: taskColumns,
+    };
     const list = of[state.tab]();
     if (!list.some(({ key, value }) => key === state.sort.key && value)) state.sort = defaultSort();
     table.setColumns(list, state.sort);
@@ -315,7 +351,7 @@
     const rows = matching(null);
     table.setRows(rows, counts[state.tab]);
     const total = counts[state.tab].toLocaleString('en');
-    byId('count').textContent = `${rows.length.toLocaleString('en')} of ${total} ${state.tab}`;
+    byId('count').textContent = `${rows.length.toLocaleString('en')} of ${total} ${NAMES[state.tab] ?? state.tab}`;
     writeAddress();
   }
 
@@ -338,7 +374,7 @@
     }
     byId('panel').setAttribute('aria-labelledby', `tab-${state.tab}`);
     byId('search').value = state.words;
-    byId('search').placeholder = `Search ${state.tab}`;
+    byId('search').placeholder = `Search ${NAMES[state.tab] ?? state.tab}`;
     byId('welcome').hidden = counts.models > 0 || state.tab !== 'models';
     byId('panel').hidden = !counts[state.tab] && state.tab === 'models';
     byId('filters').hidden = !counts[state.tab];

@@ -16,6 +16,7 @@ from localreg.store.rows.checked_values import (
     Columns,
     or_null,
 )
+from localreg.values import dataset_names
 from localreg.values.records import Owner
 
 Connection = sqlite3.Connection
@@ -27,24 +28,35 @@ _MODELS = Columns(
 _TASKS = Columns(
     "task", 1, pk=WHOLE, id=ID, project=TEXT, name=TEXT, status=TEXT, published=FLAG, updated=TIME
 )
+_DATASET_TAG = f"(SELECT pk FROM tag WHERE name = '{dataset_names.TAG}' AND system = 1)"
+_NO_DATASET = (
+    f"NOT EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {{}}.pk AND x.tag = {_DATASET_TAG})"
+)
 _NAMES = Columns("tag", 1, owner=WHOLE, name=TEXT)
 _VALUES = Columns("series", name=TEXT, model=WHOLE, value=NUMBER)
 _PROJECTS = Columns("project", name=TEXT, models=COUNT, tasks=COUNT, updated=TIME)
 
 
-def newest_models(connection: Connection, limit: int) -> list[tuple[object, ...]]:
+def newest_models(
+    connection: Connection, limit: int, *, datasets: bool = False
+) -> list[tuple[object, ...]]:
     """Return the models that changed last, newest first.
 
     Each is a tuple of pk, id, project, name, version, framework, published, archived, package,
     updated (microseconds) and size.
+
+    Args:
+        limit: the most models.
+        datasets: data sets, which are recorded as models, too.
     """
+    where = "" if datasets else f"WHERE {_NO_DATASET.format('m')} "
     return _MODELS.sound(
         connection,
         "SELECT m.pk, m.id, p.name, m.name, m.version, m.framework, m.published, m.archived, "
         "m.package, m.updated, (SELECT CASE WHEN w.tree THEN b.total ELSE b.size END "
         "FROM weights w JOIN blob b ON b.pk = w.blob "
         "WHERE w.model = m.pk AND w.current = 1) "
-        "FROM model m JOIN project p ON p.pk = m.project ORDER BY m.stamp DESC LIMIT ?",
+        f"FROM model m JOIN project p ON p.pk = m.project {where}ORDER BY m.stamp DESC LIMIT ?",
         (limit,),
     )
 
@@ -136,8 +148,9 @@ def projects(connection: Connection) -> list[tuple[str, int, int, int]]:
 
 
 def counts(connection: Connection) -> tuple[int, int]:
-    """Return the numbers of models and tasks."""
+    """Return the numbers of models, without data sets, and of tasks."""
     row = connection.execute(
-        "SELECT (SELECT count(*) FROM model), (SELECT count(*) FROM task)"
+        "SELECT (SELECT count(*) FROM model) - (SELECT count(*) FROM model_tag "
+        f"WHERE tag = {_DATASET_TAG}), (SELECT count(*) FROM task)"
     ).fetchone()
     return int(row[0]), int(row[1])
