@@ -1,4 +1,4 @@
-"""Python processes that a script starts have its `clearml` and its task."""
+"""P13: Python processes that a script starts have its `clearml` and its task."""
 
 from __future__ import annotations
 
@@ -188,6 +188,30 @@ def test_workers_of_a_pool_have_the_task(kind, way, registry, tmp_path):
     assert {name: each["y"] for name, each in task.get_reported_scalars()["work"].items()} == {
         f"{kind} {number}": [number] for number in range(4)
     }
+
+
+def test_a_library_can_start_the_script_again_for_other_ranks(registry, tmp_path):
+    """As Lightning does: it reads how Python was started from the main module."""
+    (tmp_path / "relaunch.py").write_text(
+        "import __main__, os, subprocess, sys\n"
+        "from clearml import Task\n"
+        "if 'LOCAL_RANK' in os.environ:\n"
+        "    print(Task.init('p', 'again').id)\n"
+        "    sys.exit()\n"
+        "task = Task.init('p', 'first')\n"
+        "spec = __main__.__spec__\n"
+        "what = [os.path.abspath(sys.argv[0])] if spec is None else ['-m', spec.name]\n"
+        "words = [sys.executable, *what, *sys.argv[1:]]\n"
+        "environment = os.environ | {'LOCAL_RANK': '1'}\n"
+        "assert subprocess.check_output(words, env=environment, text=True) == task.id + '\\n'\n"
+    )
+    for words in (["relaunch.py"], ["-m", "relaunch"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "localreg.run", *words, "--lr", "1"],
+            cwd=tmp_path, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert [task.name for task in Task.get_tasks()] == ["first"] * 2
 
 
 # how they end ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""One task for all processes of a launcher such as torchrun."""
+"""P13: one task for all processes of a launcher such as torchrun."""
 
 from __future__ import annotations
 
