@@ -97,6 +97,7 @@ def test_an_error_of_the_function_is_its_own_and_nothing_is_noted(library, recor
 
 
 def test_an_error_of_ours_is_logged_once_and_does_not_reach_the_caller(library, caplog):
+    """P33."""
     module = importlib.import_module(library)
 
     def fail(recorder, *_, **__):
@@ -208,6 +209,7 @@ def test_every_entry_of_the_table_is_a_module_that_patches():
 
 
 def test_a_task_installs_the_hook_and_the_last_one_that_ends_removes_it():
+    """P33."""
     assert hook.installed() is None
     first = Task.init(task_name="first")
     assert hook.installed() is not None
