@@ -138,7 +138,8 @@ PROGRAM = {
     ),
     "jsonargparse_cli": Left(
         "parsers", "jsonargparse", "--epochs 2",
-        parameters={"Args/epochs": "2", "Args/lr": "0.1"},
+        # The parser itself has the option `config`.
+        parameters={"Args/epochs": "2", "Args/lr": "0.1", "Args/config": ""},
         log=["2 0.1"],
     ),
     "absl_flags": Left(
