@@ -189,7 +189,7 @@ API = {
     "ParameterMethods.connect_configuration(configuration)": Call(
         lambda w, p: w.task.connect_configuration(p, name="c")
     ),
-    "Task.import_offline_session(session_folder_zip)": Call(
+    "SessionMethods.import_offline_session(session_folder_zip)": Call(
         lambda w, p: Task.import_offline_session(p)
     ),
     "Task.create(script)": Call(lambda w, p: Task.create("p", "c", script=p), EVERYWHERE),

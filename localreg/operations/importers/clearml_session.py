@@ -179,6 +179,7 @@ class _Weights(Frozen):
 
     file: SessionFile | None
     path: str | None
+    filename: str | None
     uri: str | None
     iteration: int | None
 
@@ -270,7 +271,8 @@ class _Session:
             # ClearML keeps one file of a name: what was there before has the bytes of the last.
             if (path or uri) and (path, uri) != last:
                 last = (path, uri)
-                yield _Weights(file, path, uri, step)
+                filename = _text(weights, "target_filename") or (file.name if file else None)
+                yield _Weights(file, path, filename, uri, step)
 
 
 class _Bytes:
@@ -458,7 +460,7 @@ class _Incoming:
         known["id"] = model.id if number == 1 else _digest(model.id, f"revision {number}")
         if given.file is not None:
             digest, size = self._held.held[given.file.path]
-            filename = safe_filename(given.file.name)
+            filename = safe_filename(given.filename or "")
             return WeightsRecord(**known, filename=filename, digest=digest, size=size, kept=True)
         if given.uri is None:
             self._lacks(what, given.path or "", None)

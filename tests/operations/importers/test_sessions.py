@@ -117,6 +117,48 @@ def test_plots_and_files_come(registry, tmp_path):
     assert registry.verify().problems == ()
 
 
+def test_of_a_file_that_was_written_over_only_the_last_report_comes(registry, tmp_path):
+    folder = folder_of(SMALL, tmp_path)
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / "data" / "a.png").write_bytes(b"the last")
+    event = {
+        "type": "training_debug_image", "task": task_json(folder)["id"], "metric": "a",
+        "variant": "b", "key": "a.png", "url": "/elsewhere/data/a.png",
+    }  # fmt: skip
+    write_lines(
+        folder, "metrics.jsonl",
+        [[event | {"iter": step, "timestamp": 1_700_000_000_000 + step}] for step in range(3)],
+    )  # fmt: skip
+    Task.import_offline_session(folder)
+    assert [row["iteration"] for row in registry.db.query("SELECT iteration FROM plot")] == [2]
+
+
+def test_a_file_has_the_name_that_was_asked_for(registry, tmp_path):
+    folder = folder_of(OLDER, tmp_path)
+
+    def rename(found):
+        for each in found["offline_output_models"]:
+            each["weights"]["target_filename"] = "net.bin"
+
+    changed(folder, rename)
+    Task.import_offline_session(folder)
+    found = registry.model("vis ion/cäts/net").revisions()
+    assert [each.filename for each in found] == ["net.bin", "net.bin"]
+
+
+def test_a_task_that_the_sdk_continued_in_its_session_goes_on(registry, tmp_path):
+    """`Task.init(continue_last_task=ID)` of the SDK appends to the folder and packs it again."""
+    folder = folder_of(SMALL, tmp_path)
+    task = Task.get_task(Task.import_offline_session(zip_of(folder)))
+    ended = next(iter(registry.db.query("SELECT ended FROM task")))["ended"]
+    lines = lines_of(folder, "metrics.jsonl")
+    later = lines[0][0] | {"iter": 2, "timestamp": lines[0][0]["timestamp"] + 60_000}
+    write_lines(folder, "metrics.jsonl", [*lines, [later]])
+    assert Task.import_offline_session(zip_of(folder)) == task.id
+    assert task.get_reported_scalars()["loss"]["train"]["x"] == [1, 2]
+    assert next(iter(registry.db.query("SELECT ended FROM task")))["ended"] > ended
+
+
 def test_the_console_comes_line_by_line(registry, tmp_path):
     brought(CLOSED, tmp_path)
     rows = list(registry.db.query("SELECT level, text FROM message ORDER BY stamp"))
@@ -126,6 +168,15 @@ def test_the_console_comes_line_by_line(registry, tmp_path):
     assert (40, "warned") in lines
     assert (20, "100%") in lines  # of "10%\r50%\r100%" what was left on the screen
     assert not [text for _, text in lines if "\n" in text or "\r" in text]
+
+
+def test_of_a_progress_bar_the_end_comes(registry, tmp_path):
+    folder = folder_of(SMALL, tmp_path)
+    event = {"task": task_json(folder)["id"], "timestamp": 1_700_000_000_000, "level": "info"}
+    write_lines(folder, "log.jsonl", [[event | {"msg": "1%\r50%\r99%\r\n\ndone\n"}]])
+    Task.import_offline_session(folder)
+    rows = registry.db.query("SELECT text FROM message ORDER BY stamp")
+    assert [row["text"] for row in rows] == ["99%", "", "done"]
 
 
 def test_artifacts_of_all_kinds_come(tmp_path):
