@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from support.bundles import content as bundle_content
@@ -14,7 +15,7 @@ from support.kills import Killer
 from support.proofs import TIMES
 from support.trees import File, digest_of, look, zipped
 
-from localreg import Registry
+from localreg import Dataset, Registry
 from localreg.blobs.archives.unpacking import remove_tree
 
 PLACES = 2 * TIMES  # of each call: 40 in a long run
@@ -68,6 +69,27 @@ def check_packages(registry):
             assert look(model.get_local_copy(raise_on_error=True)) == TREES[model.digest]
 
 
+def files_of(tree):
+    return {path: each.content for path, each in tree.items() if each is not None}
+
+
+def check_datasets(registry):
+    """Check that the files of a data set are those before the killed call, or those after it."""
+    for row in Dataset.list_datasets(only_completed=False, registry=registry):
+        dataset = Dataset.get(dataset_id=row["id"], registry=registry)
+        if not dataset.is_final():
+            dataset.finalize(auto_upload=True)
+        copy = Path(dataset.get_local_copy())
+        found = {
+            each.relative_to(copy).as_posix(): each.read_bytes()
+            for each in copy.rglob("*") if each.is_file()
+        }  # fmt: skip
+        before, new = files_of(PACKAGE), files_of(NEW_PACKAGE)
+        more = {f"more/{path}": each for path, each in new.items()}
+        assert found in ({}, before, before | new, new, before | more)
+        assert dataset.verify_dataset_hash() == []
+
+
 def check_bundle(folder):
     """Check that a bundle is whole if it is there, and that nothing unfinished is."""
     written = {path.name: path for path in folder.iterdir()}
@@ -88,6 +110,7 @@ def check(folder, name):
         if name == "add a folder with damaged blobs":  # they were damaged before
             registry.add(folder / "pkg", "again")
         check_packages(registry)
+        check_datasets(registry)
         if name == "repair":
             assert registry.repair().lost == ()
         done = registry.gc(grace_seconds=0, dry_run=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.trees import DAMAGES, File, plant
 
-from localreg import InputModel, Model, OutputModel, Registry, StorageManager, Task
+from localreg import Dataset, InputModel, Model, OutputModel, Registry, StorageManager, Task
 from localreg.operations.reports import pages
 from localreg.operations.upkeep import cache
 
@@ -216,6 +216,33 @@ def exporting(name, **options):
     )
 
 
+def dataset(change):
+    """Return a call that changes a data set with the files of `PACKAGE`."""
+    registry = opened()
+    made = Dataset.create("d", "p", registry=registry)
+    made.add_files("pkg")
+    return lambda: change(made)
+
+
+def uploading_a_dataset():
+    share = str(Path("share").absolute())
+    made = Dataset.create("d", "p", registry=opened())
+    made.add_files("pkg/a")
+    made.upload(output_url=share)  # it makes the folder
+    made.add_files("pkg")
+    return lambda: made.upload(output_url=share)
+
+
+def child():
+    registry = opened()
+    parent = Dataset.create("d", "p", registry=registry)
+    parent.add_files("pkg")
+    parent.finalize(auto_upload=True)
+    return lambda: Dataset.create("d", "p", parent_datasets=[parent], registry=registry).add_files(
+        "new-pkg", dataset_path="more"
+    )
+
+
 def restored():
     registry = opened()
     package = registry.model("p/packed")
@@ -271,6 +298,12 @@ CALLS = {
     "download again": lambda: (lambda fetched: lambda: fetched.get_local_copy(force_download=True))(
         model("fetched")
     ),
+    "data set: make a child": child,
+    "data set: add": lambda: dataset(lambda made: made.add_files("new-pkg")),
+    "data set: sync": lambda: dataset(lambda made: made.sync_folder("new-pkg")),
+    "data set: upload": lambda: dataset(lambda made: made.upload()),
+    "data set: upload as a zip": uploading_a_dataset,
+    "data set: finalize": lambda: dataset(lambda made: made.finalize(auto_upload=True)),
     "update_weights": lambda: (lambda made: lambda: made.update_weights("new.pt"))(output()),
     "update_weights_package": lambda: (
         lambda made: lambda: made.update_weights_package(weights_path="pkg")
