@@ -21,6 +21,7 @@ from localreg.errors import InvalidValueError
 from localreg.operations.tasks.parameters import ARGUMENTS, cast_as, is_stored_as
 from localreg.values.checks import shown
 from localreg.values.metadata import cast
+from localreg.values.records import MetadataValue
 from localreg.values.secrets import masked
 
 TYPE_CHECKING = False
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from localreg.registry import OpenRegistry
-    from localreg.values.records import MetadataValue
 
 _ON_ARGPARSE = {"hydra", "fire", "jsonargparse"}
 # What each method returns: the arguments, or a pair of them and the words that are left.
@@ -192,11 +192,32 @@ def _actions(parser: argparse.ArgumentParser, found: object) -> Iterator[argpars
 
 def _converted(action: argparse.Action, value: object) -> object:
     """Return a value, or each value of a list, as the parser converts it from text."""
-    if action.nargs not in (None, 0, "?") and isinstance(value, str):
-        value = cast(value, "list")
+    if isinstance(value, str):
+        value = _of_text(action, value)
     if isinstance(value, list | tuple):
         return [_convert_one(action, each) for each in value]
     return _convert_one(action, value)
+
+
+def _of_text(action: argparse.Action, text: str) -> object:
+    """Return a text as what its action stores: a flag, a number, a constant, a list or the text."""
+    flags = argparse._StoreTrueAction, argparse._StoreFalseAction, argparse.BooleanOptionalAction
+    kind = "bool" if isinstance(action, flags) else None
+    kind = "int" if isinstance(action, argparse._CountAction) else kind
+    if kind is not None:
+        found = cast(text, kind)
+        if isinstance(found, str):
+            raise _refused(action, text, f"it takes {kind}")
+        return found
+    if isinstance(action, argparse._StoreConstAction):
+        same = is_stored_as(recordable(action.const), MetadataValue(text, "str"))
+        return action.const if same else text
+    if isinstance(action, argparse._AppendAction) or action.nargs not in (None, 0, "?"):
+        listed = cast(text, "list")
+        # Words as on the command line, where "append" takes one at a time.
+        one_word = isinstance(action, argparse._AppendAction) and action.nargs in (None, "?")
+        return listed if isinstance(listed, list) else [text] if one_word else text.split()
+    return text
 
 
 def _convert_one(action: argparse.Action, value: object) -> object:
@@ -205,13 +226,11 @@ def _convert_one(action: argparse.Action, value: object) -> object:
     new = value
     try:
         if isinstance(value, str) and callable(action.type):
-            new = action.type(value)
+            members = getattr(action.type, "__members__", {})  # of an Enum: its names are recorded
+            new = members[value] if value in members else action.type(value)
     except (TypeError, ValueError, argparse.ArgumentTypeError) as error:
-        raise InvalidValueError(
-            f"parameter Args/{action.dest} of the task is {_shown(action, value)}, which the "
-            f"script's parser refuses: {_reason(action, value, error)}",
-            argument=action.dest,
-        ) from None  # its text may hold a secret
+        # The error's own text may hold a secret.
+        raise _refused(action, value, _reason(action, value, error)) from None
     if action.choices is not None and new not in action.choices:
         raise InvalidValueError(
             f"parameter Args/{action.dest} of the task is {_shown(action, value)}, but the "
@@ -219,6 +238,14 @@ def _convert_one(action: argparse.Action, value: object) -> object:
             argument=action.dest,
         )
     return new
+
+
+def _refused(action: argparse.Action, value: object, why: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"parameter Args/{action.dest} of the task is {_shown(action, value)}, which the script's "
+        f"parser refuses: {why}",
+        argument=action.dest,
+    )
 
 
 def _shown(action: argparse.Action, value: object) -> str:

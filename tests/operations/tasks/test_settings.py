@@ -10,6 +10,7 @@ import pickle
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -613,6 +614,64 @@ def test_arguments_of_a_task_that_is_run_again_are_converted_by_the_parser(
     task.set_parameters({"Args/kind": "huge"})
     with pytest.raises(InvalidValueError, match="allows only small, big"):
         parser.parse_args()
+
+
+class Kind(Enum):
+    SMALL = "small size"
+    BIG = "big size"
+
+
+def every_action():
+    """Return a parser with each kind of action, none with a default."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mode", choices=["a", "b"])
+    parser.add_argument("--modes", choices=["a", "b"], nargs="+")
+    parser.add_argument("--counts", type=int, nargs="*", choices=range(5))
+    parser.add_argument("--kind", type=Kind, choices=list(Kind))
+    parser.add_argument("--on", action="store_true")
+    parser.add_argument("--off", action="store_false")
+    parser.add_argument("--either", action=argparse.BooleanOptionalAction)
+    parser.add_argument("--constant", action="store_const", const=7)
+    parser.add_argument("--one", action="append", type=int)
+    parser.add_argument("--more", action="extend", nargs="+")
+    parser.add_argument("--times", action="count")
+    parser.add_argument("word", nargs="?", choices=["x", "y"])
+    return parser
+
+
+def test_arguments_without_a_default_come_back_as_none(task, again, monkeypatch):
+    """Also those with choices: a run that records None can be run again."""
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    found = vars(every_action().parse_args())
+    assert again(task).get_parameter("Args/mode") == ""
+    assert vars(every_action().parse_args()) == found
+
+
+def test_texts_become_what_the_action_of_the_parser_stores(task, again, monkeypatch):
+    """What is set for a run is text; a flag, a count, a constant or a list is none."""
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    wanted = {"mode": "b", "modes": "a b", "counts": "[1, 2]", "kind": "BIG", "on": "true",
+              "off": "0", "either": "True", "constant": "7", "one": "3", "more": '["p", "q"]',
+              "times": "2", "word": "y"}  # fmt: skip
+    task.set_parameters({f"Args/{name}": None for name in wanted} | {"Args/off": True})
+    task.close()
+    copy = Task.clone(task)
+    copy.update_parameters({f"Args/{name}": text for name, text in wanted.items()})
+    run = again(copy)
+    assert vars(every_action().parse_args()) == {
+        "mode": "b", "modes": ["a", "b"], "counts": [1, 2], "kind": Kind.BIG, "on": True,
+        "off": False, "either": True, "constant": 7, "one": [3], "more": ["p", "q"], "times": 2,
+        "word": "y",
+    }  # fmt: skip
+    run.set_parameter("Args/kind", "small size")
+    assert every_action().parse_args().kind is Kind.SMALL
+    for name, text in (("either", "perhaps"), ("times", "often"), ("on", "2"), ("one", "x"),
+                       ("modes", "a c")):  # fmt: skip
+        before = run.get_parameter(f"Args/{name}")
+        run.set_parameter(f"Args/{name}", text)
+        with pytest.raises(InvalidValueError, match=f"Args/{name}"):
+            every_action().parse_args()
+        run.set_parameter(f"Args/{name}", before)
 
 
 def test_an_unchanged_text_keeps_its_type_and_a_name_given_twice_is_an_error(task):
