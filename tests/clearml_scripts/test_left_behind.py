@@ -198,12 +198,16 @@ PROGRAM = {
     ),
     "lightgbm_training": Left(
         "boosting", "lightgbm", needs="lightgbm",
+        parameters={
+            "General/metric": "binary_logloss", "General/objective": "binary",
+            "General/verbose": "-1",
+        },
         scalars={"train": {"binary_logloss": [0, 1, 2]}},
         outputs={"booster": ("lightgbm - booster", "LightGBM", 1)},
     ),
     "catboost_training": Left(
         "boosting", "catboost", needs="catboost",
-        scalars={"learn": {"Logloss": [0, 1, 2]}, "validation": {"Logloss": [0, 1, 2]}},
+        scalars={"learn": {"Logloss": [1, 2, 3]}, "validation": {"Logloss": [1, 2, 3]}},
         outputs={"model": ("catboost - model", "CatBoost", 1)},
     ),
     "keras_training": Left(

@@ -62,7 +62,7 @@ def test_the_trainer_of_transformers(run):
     assert sorted(task.output_models_id) == ["checkpoint-4", "checkpoint-8"]
     last = task.models["output"]["checkpoint-8"]
     assert last.framework == "PyTorch"
-    files = {path.name for path in Path(last.get_weights()).iterdir()}
+    files = {path.name for path in Path(last.get_weights_package(return_path=True)).iterdir()}
     assert {"config.json", "model.safetensors", "trainer_state.json"} <= files
 
 
