@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 
+import joblib
 import pytest
 
 from localreg import InputModel, Model, OutputModel, Registry, Task
 from localreg.api import ambient
 from localreg.api.tasks.weights_callbacks import ModelInfo, WeightsFileHandler
+from localreg.errors import RegistryReplacedError
 
 
 @pytest.fixture
@@ -378,10 +382,71 @@ class TestOptions:
         task.close()
         assert [*outputs(task)] == recorded
 
+    def test_a_pattern_means_the_final_name(self, localreg_registry, script):
+        task = Task.init(task_name="train", auto_connect_frameworks={"pytorch": ["*.pt"]})
+        script.save("best.pt.tmp", b"a")
+        task.close()
+        assert [*outputs(task)] == ["best"]
+
     def test_a_wrong_variable_is_an_error_at_the_start(self, localreg_registry, monkeypatch):
         monkeypatch.setenv("LOCALREG_KEEP_SAVED", "none")
         with pytest.raises(ValueError, match="LOCALREG_KEEP_SAVED must be a number of revisions"):
             Task.init(task_name="train")
+
+
+class TestFailures:
+    """A library is patched as by an integration: the errors of the recorder are caught there."""
+
+    def test_a_full_disk_is_logged_once(self, small_disk, tmp_path, caplog):
+        disk = small_disk("-t", "tmpfs", "-o", "size=4m", "none")
+        with Registry(disk / "registry"):
+            task = Task.init(task_name="train")
+            for number in range(3):
+                joblib.dump(os.urandom(5_000_000), tmp_path / f"large-{number}.joblib")
+            joblib.dump(1, tmp_path / "small.joblib")
+            task.close()
+            assert [*outputs(task)] == ["small"]
+        assert (tmp_path / "large-2.joblib").stat().st_size > 5_000_000
+        (logged,) = [each.getMessage() for each in caplog.records if "record" in each.msg]
+        assert logged.startswith("localreg could not record joblib.dump: StorageFullError: ")
+
+    def test_a_registry_that_is_gone(self, tmp_path, caplog):
+        with Registry(tmp_path / "registry"):
+            task = Task.init(task_name="train")
+            shutil.rmtree(tmp_path / "registry")
+            assert joblib.dump(1, tmp_path / "a.joblib") == [str(tmp_path / "a.joblib")]
+            assert joblib.load(tmp_path / "a.joblib") == 1
+            with pytest.raises(RegistryReplacedError):
+                task.close()
+        assert "could not record joblib.dump" in caplog.text
+
+
+CHILD = """
+import sys, joblib
+from localreg import Task
+
+if __name__ == "__main__":
+    task = Task.init("vision", "train")
+    joblib.dump(sys.argv[1:], "best.joblib")
+    if len(sys.argv) < 3:
+        import subprocess
+        subprocess.run([sys.executable, __file__, *sys.argv[1:], "child"], check=True)
+        joblib.dump("again", "best.joblib")
+        (model,) = task.models["output"]
+        print(model.name, [each.revision for each in model.revisions()])
+    task.close()
+"""
+
+
+def test_a_child_process_of_the_task_adds_revisions(tmp_path):
+    (tmp_path / "train.py").write_text(CHILD)
+    run = subprocess.run(
+        [sys.executable, "-m", "localreg.run", "train.py", "parent"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+        env=os.environ | {"LOCALREG_HOME": str(tmp_path / "registry")},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == "train - best [1, 2, 3]"
 
 
 class TestCallbacks:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from localreg import operations
 from localreg.api import ambient
 from localreg.api.tasks import monitoring
-from localreg.api.tasks.saved_files import SavedFile, SavedFiles
+from localreg.api.tasks.saved_files import SavedFile, SavedFiles, final_path
 from localreg.errors import InvalidValueError
 from localreg.integrations.console import Lines
 from localreg.values.checks import shown
@@ -181,7 +181,7 @@ class _TaskRecorder:
         files: Sequence[str] = (),
     ) -> None:
         place = _place(path)
-        if place is not None and self.wants(library, place):
+        if place is not None and self.wants(library, final_path(place)):
             self._saved.saved(SavedFile(place, tuple(files), name, framework, config), weights)
 
     def loaded_model(

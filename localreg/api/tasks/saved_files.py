@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 _MOST_LOOKED_AT = 10_000  # loaded files that are remembered
 
 
+def final_path(path: str) -> str:
+    """Return the path that a file will have when it is whole."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, final_name(name))
+
+
 class SavedFile(Frozen):
     """A file or folder that was saved.
 
@@ -62,11 +68,10 @@ class SavedFiles:
     def saved(self, file: SavedFile, weights: object = None) -> None:
         """Keep a file or folder as the next weights of its model."""
         self._settle()
-        folder, name = os.path.split(file.path)
-        if is_random(name) and not is_folder(Path(file.path)):
+        if is_random(os.path.basename(file.path)) and not is_folder(Path(file.path)):  # noqa: PTH119
             self._waiting.append((file, _identity(file.path)))
-            return
-        self._keep(file, os.path.join(folder, final_name(name)), weights)
+        else:
+            self._keep(file, final_path(file.path), weights)
 
     def _keep(self, file: SavedFile, shown: str, weights: object = None) -> None:
         """Keep a file under the path that it will have."""
@@ -151,9 +156,7 @@ class SavedFiles:
             elif path == file.path and not end:
                 self._waiting.append((file, identity))
             else:
-                folder, name = os.path.split(path)
-                shown = os.path.join(folder, final_name(name))
-                self._keep(replace(file, path=path, name=None), shown)
+                self._keep(replace(file, path=path, name=None), final_path(path))
 
     def finish(self) -> None:
         """Keep what still waits for its final name, and delete what was replaced."""
