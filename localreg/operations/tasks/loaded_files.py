@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from localreg.operations.finding.upstream import Found, ask, hidden
+from localreg.operations.finding.upstream import Found, ask, hidden, read_each
 from localreg.operations.tasks.inputs import connect_model, mark_used, models
+from localreg.operations.weights.known_digests import status_of
 from localreg.operations.weights.recognizing import recognized
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import model_rows
+from localreg.store.rows import blob_rows, model_rows
 from localreg.values.urls import local_url
 
 
@@ -25,6 +26,8 @@ def find_loaded(chain: Chain, path: Path, files: tuple[Path, ...] = ()) -> list[
         files: those of a folder that belong to the weights; all if there are none.
     """
     url = local_url(path)
+    if not _may_be_known(chain, path, url):
+        return []
     digest = recognized(chain, path, files)
 
     def find(each: OpenRegistry) -> list[Found]:
@@ -35,6 +38,21 @@ def find_loaded(chain: Chain, path: Path, files: tuple[Path, ...] = ()) -> list[
         return [Found(each, model_id) for model_id in ids if model_id not in absent]
 
     return next((found for _, found in ask(chain, find) if found), [])
+
+
+def _may_be_known(chain: Chain, path: Path, url: str) -> bool:
+    """Return False if a file cannot be that of a model: scripts load data by the thousand, too."""
+    status = status_of(path)
+    if status is None:  # a folder
+        return True
+
+    def look(connection: model_rows.Connection) -> bool:
+        return bool(
+            blob_rows.sizes_of(connection, [status.size])
+            or model_rows.with_url(connection, url, archived=False)
+        )
+
+    return any(answer for _, answer in read_each(chain, look))
 
 
 def connect_loaded(
