@@ -272,7 +272,8 @@ class IndexPage(Frozen, kw_only=True):
             "framework", "size" (bytes, or None), "states" (list of str), "updated" (seconds since
             1970), "href" (or None), "id".
         metrics: values by "title/series" or the name of a single value: {position: value}.
-        tasks: "name", "project", "status", "tags", "updated", "href", "id", as for models.
+        tasks: "name", "project", "status", "tags", "updated", "href", "id", as for models;
+            "archived" (list of bool).
         datasets: "ref", "project", "name", "order" (int, of the versions), "tags", "files", "size",
             "states", "updated", "href", "id", as for models.
         projects: name, number of models, number of tasks, updated (seconds), number of data sets.

@@ -274,6 +274,7 @@ def index(count=50, text=None, href="models/1.html"):
             ("updated", "updated"), ("href", "href"), ("id", "id"),
         )
     }  # fmt: skip
+    tasks["archived"] = [i % 2 == 1 for i in range(count)]
     metrics = {
         text or "accuracy": {i: i / count for i in range(0, count, 2)},
         "valueOf": {1: 2.0},

@@ -85,6 +85,7 @@ def task_command() -> None:
     help=f"Only this status: {', '.join(STATUSES[:-1])} or {STATUSES[-1]}.",
 )
 @click.option("--name", metavar="REGEX", help="Only if this expression matches in the name.")
+@click.option("-a", "--archived", is_flag=True, help="Archived tasks too.")
 @LIMIT
 @AS_JSON
 @QUIET
@@ -94,6 +95,7 @@ def ls_command(
     tags: tuple[str, ...],
     status: str | None,
     name: str | None,
+    archived: bool,
     limit: int,
     as_json: bool,
     quiet: bool,
@@ -102,7 +104,9 @@ def ls_command(
     """List tasks, last updated first."""
     with opened(directory) as chain:
         search.abort_dead_tasks(chain.first)
-        wanted = search.check_search(project=project, pattern=name, tags=list(tags), status=status)
+        wanted = search.check_search(
+            project=project, pattern=name, tags=list(tags), status=status, archived=archived
+        )
         found = search.search_tasks(chain, wanted)
         shown = found[:limit] if limit else found
         if quiet:
@@ -117,7 +121,8 @@ def ls_command(
     if len(found) > len(shown):
         say(f"These are the newest {limit}; -l 0 shows all.")
     elif not found and not as_json:
-        say(f"No tasks match in {chain.first.root}.")
+        archived_too = "" if archived else "; -a lists archived ones, too"
+        say(f"No tasks match in {chain.first.root}{archived_too}.")
 
 
 def _row(task: TaskRecord) -> tuple[str, ...]:

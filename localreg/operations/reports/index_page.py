@@ -172,13 +172,14 @@ def _tasks(connection: Connection, site: Site) -> dict[str, list[object]]:
     rows = overview_rows.newest_tasks(connection, TASKS)
     positions = {int(str(row[0])): position for position, row in enumerate(rows)}
     columns: dict[str, list[object]] = {
-        name: [] for name in "id project name status updated href".split()
+        name: [] for name in "id project name status archived updated href".split()
     }
-    for _, id_, project, name, status, published, updated in rows:
+    for _, id_, project, name, status, published, archived, updated in rows:
         columns["id"].append(id_)
         columns["project"].append(project)
         columns["name"].append(name)
         columns["status"].append("published" if published else status)
+        columns["archived"].append(bool(archived))
         columns["updated"].append(int(str(updated)) / 1_000_000)
         columns["href"].append(site.page("task", str(id_)))
     columns["tags"] = _names_by_position(overview_rows.task_tags(connection), positions)

@@ -221,7 +221,7 @@
       {
         key: 'status', title: 'Status', width: '120px',
         value: (i) => folded(tasks.status[i]),
-        show: (i) => [badge(tasks.status[i])],
+        show: (i) => [badge(tasks.status[i]), ...(tasks.archived[i] ? [badge('archived')] : [])],
       },
       {
         key: 'tags', title: 'Tags', width: 'minmax(120px, 1.4fr)',

@@ -26,8 +26,9 @@ _MODELS = Columns(
     published=FLAG, archived=FLAG, package=FLAG, updated=TIME, size=or_null(COUNT),
 )  # fmt: skip
 _TASKS = Columns(
-    "task", 1, pk=WHOLE, id=ID, project=TEXT, name=TEXT, status=TEXT, published=FLAG, updated=TIME
-)
+    "task", 1, pk=WHOLE, id=ID, project=TEXT, name=TEXT, status=TEXT, published=FLAG, archived=FLAG,
+    updated=TIME,
+)  # fmt: skip
 _DATASET_TAG = f"(SELECT pk FROM tag WHERE name = '{dataset_names.TAG}' AND system = 1)"
 _NO_DATASET = (
     f"NOT EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {{}}.pk AND x.tag = {_DATASET_TAG})"
@@ -102,11 +103,14 @@ def last_values(connection: Connection) -> Iterable[tuple[str, int, float]]:
 def newest_tasks(connection: Connection, limit: int) -> list[tuple[object, ...]]:
     """Return the tasks that changed last, newest first.
 
-    Each is a tuple of pk, id, project, name, status, published and updated (microseconds).
+    Each is a tuple of pk, id, project, name, status, published, archived and updated
+    (microseconds).
     """
     return _TASKS.sound(
         connection,
-        "SELECT t.pk, t.id, p.name, t.name, t.status, t.published, t.updated "
+        "SELECT t.pk, t.id, p.name, t.name, t.status, t.published, EXISTS (SELECT 1 FROM "
+        "task_tag x JOIN tag g ON g.pk = x.tag WHERE x.task = t.pk AND g.system = 1 "
+        "AND g.name = 'archived') AS archived, t.updated "
         "FROM task t JOIN project p ON p.pk = t.project ORDER BY t.stamp DESC LIMIT ?",
         (limit,),
     )

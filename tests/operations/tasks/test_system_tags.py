@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from support.command_line import run_cli
@@ -64,6 +65,18 @@ def test_pages_commands_and_history_show_them(task, registry):
     assert "30 %" in run_cli("task", "show", task.id)[1]
     assert task.export_task()["system_tags"] == ["archived"]
     assert task.export_task()["runtime"] == {"progress": "30"}
+
+
+def test_archived_tasks_are_listed_only_on_request(task, registry):
+    other = Task.create("p", "other")
+    task.set_archived(True)
+    assert run_cli("task", "ls", "-q")[1].split() == [other.id]
+    assert set(run_cli("task", "ls", "-q", "-a")[1].split()) == {task.id, other.id}
+    assert [each.id for each in Task.get_tasks(allow_archived=False)] == [other.id]
+    other.delete()
+    assert "-a lists archived ones" in run_cli("task", "ls")[2]
+    index = Path(run_cli("site")[1].strip()).read_text()
+    assert '"archived":[true]' in index.replace(" ", "")
 
 
 def test_undo_takes_a_system_tag_back_and_not_the_tag(task):
