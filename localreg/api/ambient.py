@@ -802,14 +802,14 @@ def _shared() -> tuple[str, str] | None:
     value = os.environ.get(settings.TASK_RUNNING)
     if not value or _is_own(value):
         return None
-    from localreg.filesystem.temporary_owners import is_alive, start_time
+    from localreg.filesystem.temporary_owners import is_alive
 
     parts = value.split(":", 4)
     if len(parts) < 5:
         return None
     task_id, mark, started, _, root = parts
     # A process of another machine cannot be looked for; its task may have ended, which is recorded.
-    if is_alive(mark) is False or (started and start_time(mark) != started):
+    if is_alive(mark, started) is False:
         return None
     return (task_id, root)
 

@@ -41,16 +41,22 @@ def unfinished(place: Path) -> Path:
     return place.with_name(unfinished_name(place.name[:50], owner_mark()))
 
 
-def is_alive(name: str) -> bool | None:
+def is_alive(name: str, since: str | None = None) -> bool | None:
     """Return True if the process whose mark is in `name` still runs, and False if it has ended.
 
     Return None if this is unknown: it ran on another machine, or there is no mark.
+
+    Args:
+        since: its `start_time`, to notice that another process has its number by now.
     """
     match = _MARK.search(name)
     if match is None or match[1] != _machine():
         return None
     number = int(match[2])
-    return True if number == os.getpid() else _runs(number)
+    runs = True if number == os.getpid() else _runs(number)
+    if runs and since and start_time(name) not in (None, since):
+        return False
+    return runs
 
 
 def _runs(number: int) -> bool | None:

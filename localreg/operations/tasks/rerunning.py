@@ -17,9 +17,8 @@ from localreg.errors import (
     InvalidValueError,
     SourceNotFoundError,
 )
-from localreg.filesystem.temporary_owners import owner_mark
 from localreg.operations.tasks import asked, lifecycle
-from localreg.operations.tasks.run_facts import Run
+from localreg.operations.tasks.run_facts import Run, this_process
 from localreg.registry import OpenRegistry
 from localreg.store.rows import task_rows
 from localreg.values.frozen import Frozen
@@ -70,8 +69,7 @@ def run_task(
     command = prepare(registry, task_id, python=python, extra=extra, environment=environment)
     # Until the script calls Task.init, the process on record is this one, so that the task becomes
     # "aborted" if both processes are killed before that.
-    place: Json = {"process": owner_mark()}
-    lifecycle.start_task(registry, task_id, Run({}, place), again=True)
+    lifecycle.start_task(registry, task_id, Run({}, this_process()), again=True)
     try:
         code = _call(command)
     except OSError as error:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localreg.errors import InvalidValueError
-from localreg.filesystem.temporary_owners import is_alive, owner_mark
+from localreg.filesystem.temporary_owners import is_alive, owner_mark, start_time
 from localreg.operations.finding.references import require_task
 from localreg.operations.tasks.git_state import git_state
 from localreg.registry import OpenRegistry
@@ -42,7 +42,7 @@ def describe_run() -> Run:
     program = _program()
     facts: Json = {"python": platform.python_version(), "packages": packages()}
     place: Json = {
-        "process": owner_mark(),
+        **this_process(),
         "folder": _folder(),
         "executable": sys.executable,
         "arguments": [] if _is_notebook() else sys.argv[1:],  # there they are the kernel's
@@ -142,7 +142,14 @@ def packages() -> dict[str, str]:
 
 def is_gone(place: Json) -> bool:
     """Return True if the process of a task is known to have ended."""
-    return is_alive(str(place.get("process") or "")) is False
+    process, since = (str(place.get(name) or "") for name in ("process", "since"))
+    return is_alive(process, since) is False
+
+
+def this_process() -> Json:
+    """Return what the place of a task says of the process that runs it."""
+    mark = owner_mark()
+    return {"process": mark, "since": start_time(mark)}
 
 
 def planned_run(

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from localreg import Registry, Task
+from localreg.operations.tasks import lifecycle
+from localreg.store.rows import task_rows
 
 BEGIN = """
 import signal, sys
@@ -70,6 +72,17 @@ def test_when_a_script_is_killed_its_task_is_aborted(run):
     _, status, reason, *_ = run("sys.stdin.read()", kill=signal.SIGKILL)
     assert status == "aborted"
     assert "died without reporting an end" in reason
+
+
+def test_a_process_with_the_number_of_a_dead_one_does_not_run_its_task(registry):
+    """Processes of one number differ in when they started."""
+    task = Task.init("p", "t")
+    place = lifecycle.place(task._registry, task.id)
+    assert place["since"]
+    with task._registry.store.write() as change:
+        earlier = place | {"since": str(int(place["since"]) - 1)}
+        task_rows.set_place(change.connection, task.id, earlier)
+    assert task.status == "aborted"
 
 
 @pytest.mark.parametrize("readonly", [False, True])
