@@ -19,7 +19,7 @@ from localreg.api.tasks.connected_dict import (
     recordable,
     with_recordable_lists,
 )
-from localreg.errors import InvalidValueError
+from localreg.errors import InvalidValueError, SourceNotFoundError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import check_path
 from localreg.filesystem.plain_files import read_text
@@ -242,6 +242,12 @@ class ParameterMethods(TaskHandle):
                 )
             return live
         if text is not None:
+            if not _holds(configuration, text):
+                log.warning(
+                    "the task has another configuration %r than the file %s: the script must read "
+                    "the path that connect_configuration returns",
+                    key, configuration,
+                )  # fmt: skip
             return _other_file(configuration, text)
         text = _text_of(configuration)
         operations.tasks.parameters.set_configuration(self._registry, self._id, key, text)
@@ -417,6 +423,17 @@ def _as_kind(kind: type, name: str, text: str) -> Any:  # noqa: ANN401  (a dict 
             argument="configuration",
         )
     return found
+
+
+def _holds(path: object, text: str) -> bool:
+    """Return True if a file has this text."""
+    try:
+        return _text_of(path) == text
+    except (
+        SourceNotFoundError,
+        InvalidValueError,
+    ):  # a script that takes the returned path needs no file of its own
+        return False
 
 
 def _other_file(given: str | os.PathLike[str], text: str) -> object:

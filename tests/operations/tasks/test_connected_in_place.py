@@ -299,6 +299,21 @@ def test_a_configuration_is_changed_in_place(rerun, text):
     assert json.loads(task.get_configuration_object("net"))["a"] == 7
 
 
+def test_a_file_is_never_changed_and_what_the_script_must_read_is_said(rerun, tmp_path, caplog):
+    path = tmp_path / "net.yaml"
+    path.write_text("a: 1\n")
+    task = rerun(lambda task: task.connect_configuration(path, name="net"), {"net": "a: 2\n"})
+    found = task.connect_configuration(path, name="net")
+    assert (found.read_text(), path.read_text()) == ("a: 2\n", "a: 1\n")
+    assert "must read the path that connect_configuration returns" in caplog.text
+    path.unlink()
+    assert task.connect_configuration(str(path), name="net").endswith(".yaml")
+    caplog.clear()
+    path.write_text("a: 2\n")
+    assert Path(task.connect_configuration(path, name="net")).read_text() == "a: 2\n"
+    assert "must read" not in caplog.text
+
+
 def test_a_list_is_changed_in_place(rerun):
     task = rerun(lambda task: task.connect_configuration([1, 2], name="net"), {"net": "[3, {}]"})
     given = [1, 2]
