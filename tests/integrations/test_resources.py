@@ -275,6 +275,7 @@ def test_a_task_reports_what_it_uses(registry):
         found = task.get_reported_scalars().get(MACHINE, {})
     assert wanted <= set(found)
     assert found["memory_used_gb"]["y"][-1] > 0
+    task.get_logger().report_scalar(MACHINE, "cpu_usage", 1, 500)
     assert task.get_last_iteration() == 0  # seconds are no iterations
     task.close()
     assert watching() == []
