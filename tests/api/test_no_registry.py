@@ -11,6 +11,7 @@ import pytest
 from support.sessions import SMALL, STORES
 
 from localreg import (
+    Dataset,
     InputModel,
     Model,
     OutputModel,
@@ -32,6 +33,11 @@ READING = {
     "Task.get_tasks": lambda: Task.get_tasks(),
     "Task.query_tasks": lambda: Task.query_tasks(),
     "Task.clone": lambda: Task.clone("0" * 32),
+    "Dataset.get": lambda: Dataset.get(dataset_name="a"),
+    "Dataset.list_datasets": lambda: Dataset.list_datasets(),
+    "Dataset.delete": lambda: Dataset.delete("0" * 32),
+    "Dataset.rename": lambda: Dataset.rename("b", "p", "a"),
+    "Dataset.move_to_project": lambda: Dataset.move_to_project("q", "p", "a"),
     "models": lambda: current_registry().models(),
     "model": lambda: current_registry().model("a"),
     "set_alias": lambda: current_registry().set_alias("a", "b"),
@@ -53,6 +59,8 @@ WRITING = {
     "Task.create": lambda: Task.create(task_name="a"),
     "Task.import_offline_session": lambda: Task.import_offline_session(STORES / SMALL),
     "Task.import_task": lambda: Task.import_task({"name": "a"}),
+    "Dataset.create": lambda: Dataset.create("a", "p"),
+    "Dataset.get with auto_create": lambda: Dataset.get(None, "p", "a", auto_create=True),
     "add": lambda: current_registry().add(io.BytesIO(b"weights"), "a", filename="a.bin"),
     "add to Registry()": lambda: Registry().add(io.BytesIO(b"w"), "a", filename="a.bin"),
     "with": lambda: Registry().__enter__().close(),

@@ -18,6 +18,7 @@ import pytest
 from support.sessions import SMALL, STORES
 
 from localreg import (
+    Dataset,
     InputModel,
     Model,
     OutputModel,
@@ -190,7 +191,197 @@ UPDATES = {
     "keep_last": NOT_A_LIMIT,
 }
 
+NOT_PATTERNS = [5, object(), [5], [None], ["\ud800"], ["\0"], "\0", "x" * 5_000, LARGE, DEEP, CYCLE]
+NOT_A_PLACE_IN_IT = [
+    each for each in NOT_A_PATH if each not in ("", "x" * 5_000, "/x" * 5_000, "~nobody-here/x")
+] + ["../a", "a/../b", "a\nb", "a\\b", "c:/a"]  # fmt: skip
+NOT_A_DATASET = [5, 0, b"x", {"a"}, object(), LARGE, DEEP, CYCLE, "f" * 32, ["f" * 32], [None]]
+
+
+def into_dataset(argument):
+    def call(at, value):
+        return Dataset.create(
+            **{
+                "dataset_name": "n",
+                "dataset_project": "p",
+                "registry": at.registry,
+                argument: value,
+            }
+        )
+
+    return call
+
+
+def into_get(argument):
+    def call(at, value):
+        return Dataset.get(**{"dataset_name": "d", "registry": at.registry, argument: value})
+
+    return call
+
+
+def into_list(argument):
+    def call(at, value):
+        return Dataset.list_datasets(**{"registry": at.registry, argument: value})
+
+    return call
+
+
+def of_dataset(method, argument, **others):
+    def call(at, value):
+        return getattr(at.dataset, method)(**others | {argument: value})
+
+    return call
+
+
+def of_final(method, argument, **others):
+    def call(at, value):
+        return getattr(at.final, method)(**others | {argument: value})
+
+    return call
+
+
+NOT_A_VERSION = [
+    each for each in NOT_A_NAME if type(each) not in (int, float) or abs(each) > 10**15
+] + ["", True]  # fmt: skip
+NOT_A_COUNT = ["1", -1, 1.5, True, b"1", [], object(), LARGE, DEEP]
+DATASETS = {
+    **{
+        f"Dataset.create({name}=)": (into_dataset(name), values, named)
+        for name, values, named in (
+            ("dataset_name", [*NOT_A_NAME, ""], "dataset_name"),
+            ("dataset_project", NOT_A_NAME, "dataset_project"),
+            ("dataset_tags", NOT_TAGS, "dataset_tags"),
+            ("parent_datasets", NOT_A_DATASET, "parent_datasets|dataset_id|data set with id"),
+            ("dataset_version", NOT_A_VERSION, "dataset_version"),
+            ("output_uri", [each for each in NOT_A_DESTINATION if each not in (None, "")],
+             "output_uri"),
+            ("description", NOT_A_TEXT, "description"),
+            ("registry", NOT_A_REGISTRY, "registry"),
+        )
+    },
+    **{
+        f"Dataset.get({name}=)": (into_get(name), values, named)
+        for name, values, named in (
+            ("dataset_id", [each for each in NOT_AN_ID if each], "dataset_id|data set with id"),
+            ("dataset_name", [*NOT_A_NAME, ""], "dataset_name"),
+            ("dataset_project", NOT_A_NAME, "dataset_project"),
+            ("dataset_tags", NOT_TAGS, "dataset_tags"),
+            ("dataset_version", NOT_A_VERSION, "dataset_version"),
+            ("alias", NOT_A_NAME, "alias"),
+            ("registry", NOT_A_REGISTRY, "registry"),
+        )
+    },
+    **{
+        f"Dataset.list_datasets({name}=)": (into_list(name), values, name)
+        for name, values in (
+            ("dataset_project", NOT_A_NAME),
+            ("partial_name", [*NOT_A_TEXT, "(", "[", "*"]),
+            ("tags", NOT_TAGS),
+            ("ids", ["a", 5, object(), [5], [None], [""], ["\ud800"], LARGE, DEEP, CYCLE]),
+            ("registry", NOT_A_REGISTRY),
+        )
+    },
+    **{
+        f"Dataset.{method}({name}=)": (of_dataset(method, name, **others), values, named)
+        for method, name, values, named, others in (
+            ("add_files", "path", NOT_A_PATH, "path|file or folder", {}),
+            ("add_files", "wildcard", NOT_PATTERNS, "wildcard", {"path": __file__}),
+            ("add_files", "local_base_folder", NOT_A_PATH, "local_base_folder|too long",
+             {"path": __file__}),
+            ("add_files", "dataset_path", NOT_A_PLACE_IN_IT, "dataset_path", {"path": __file__}),
+            ("add_external_files", "source_url", [each for each in NOT_A_URL if each != []],
+             "source_url|no file or folder|cannot be (looked at|listed|used)", {}),
+            ("add_external_files", "wildcard", NOT_PATTERNS, "wildcard",
+             {"source_url": __file__}),
+            ("add_external_files", "dataset_path",
+             [each for each in NOT_A_PLACE_IN_IT if each != ["a"]], "dataset_path",
+             {"source_url": __file__}),
+            ("remove_files", "dataset_path", NOT_A_TEXT, "dataset_path", {}),
+            ("sync_folder", "local_path", [*NOT_A_PATH, __file__],
+             "path|file or folder|is no folder", {}),
+            ("sync_folder", "dataset_path", NOT_A_PLACE_IN_IT, "dataset_path",
+             {"local_path": Path(__file__).parent}),
+            ("list_files", "dataset_path", NOT_PATTERNS, "dataset_path", {}),
+            ("list_files", "dataset_id", NOT_A_NAME, "dataset_id", {}),
+            ("list_added_files", "dataset_id", [each for each in NOT_AN_ID if each],
+             "dataset_id|data set with id", {}),
+            ("list_modified_files", "dataset_id", [each for each in NOT_AN_ID if each],
+             "dataset_id|data set with id", {}),
+            ("list_removed_files", "dataset_id", [each for each in NOT_AN_ID if each],
+             "dataset_id|data set with id", {}),
+            ("upload", "output_url", [each for each in NOT_A_DESTINATION if each],
+             "output_url", {}),
+            ("set_description", "description", NOT_A_TEXT, "description", {}),
+            ("add_tags", "tags", [each for each in NOT_TAGS if each != "a"], "tags", {}),
+            ("set_metadata", "metadata_name", NOT_A_NAME, "metadata_name", {"metadata": {}}),
+            ("set_metadata", "metadata", [object(), {"a": object()}, DEEP, CYCLE, "\ud800"],
+             "artifact_object|metadata", {}),
+            ("get_metadata", "metadata_name", NOT_A_NAME, "metadata_name", {}),
+            ("update_changed_files", "num_files_added", ["1", -1, 1.5, True, [1], object(), LARGE],
+             "num_files_added", {}),
+        )
+    },
+    **{
+        f"Dataset.{method}({name}=)": (of_final(method, name, **others), values, named)
+        for method, name, values, named, others in (
+            ("get_local_copy", "part", NOT_A_COUNT, "part", {"num_parts": 2}),
+            ("get_local_copy", "num_parts", NOT_A_COUNT, "num_parts", {"part": 0}),
+            ("get_local_copy", "files", ["a", 5, object(), [5], [None], ["missing"], LARGE],
+             "files|no file", {}),
+            ("get_mutable_local_copy", "target_folder",
+             [each for each in NOT_A_PATH if each != "~nobody-here/x"],
+             "target_folder|too long", {}),
+            ("verify_dataset_hash", "local_copy_path", NOT_A_PATH, "local_copy_path", {}),
+        )
+    },
+    "Dataset.version": (
+        lambda at, value: setattr(at.dataset, "version", value), NOT_A_VERSION, "dataset_version"
+    ),
+    "Dataset.tags": (lambda at, value: setattr(at.dataset, "tags", value or 5), NOT_TAGS, "tags"),
+    "Dataset.squash(dataset_name=)": (
+        lambda at, value: Dataset.squash(value, [at.final.id], registry=at.registry),
+        [*NOT_A_NAME, "", None], "dataset_name",
+    ),
+    "Dataset.squash(dataset_ids=)": (
+        lambda at, value: Dataset.squash("n", value, registry=at.registry),
+        [*NOT_A_DATASET, []], "dataset_ids|dataset_id|data set with id",
+    ),
+    "Dataset.squash(dataset_project_name_pairs=)": (
+        lambda at, value: Dataset.squash(
+            "n", dataset_project_name_pairs=value, registry=at.registry
+        ),
+        ["ab", 5, [5], ["ab"], [("a",)], [("a", 5)], [("p", "missing")], [], LARGE],
+        "dataset_project_name_pairs|dataset_name|no data set|dataset_ids",
+    ),
+    "Dataset.delete(dataset_id=)": (
+        lambda at, value: Dataset.delete(value, registry=at.registry),
+        [*NOT_AN_ID, "", None], "dataset_id|data set with id",
+    ),
+    "Dataset.delete(dataset_name=)": (
+        lambda at, value: Dataset.delete(dataset_name=value, registry=at.registry),
+        [*NOT_A_NAME, "", "missing"], "dataset_name|name",
+    ),
+    **{
+        f"Dataset.{method}({number})": (
+            lambda at, value, method=method, number=number: getattr(Dataset, method)(
+                *("new", "p", "d")[:number], value, *("new", "p", "d")[number + 1 :],
+                registry=at.registry,
+            ),
+            [*NOT_A_NAME, *more], named,
+        )
+        for method, number, more, named in (
+            ("rename", 0, ["", None], "dataset_name"),
+            ("rename", 1, ["missing"], "dataset_project|no data set"),
+            ("rename", 2, ["", None, "missing"], "dataset_name|no data set"),
+            ("move_to_project", 0, [], "dataset_project"),
+            ("move_to_project", 1, ["missing"], "dataset_project|no data set"),
+            ("move_to_project", 2, ["", None, "missing"], "dataset_name|no data set"),
+        )
+    },
+}  # fmt: skip
+
 CALLS = {
+    **DATASETS,
     "OutputModel(task=)": (lambda at, value: OutputModel(value), NOT_A_TASK, "task"),
     **{
         f"OutputModel({name}=)": (into_output(name), values, name)
@@ -814,9 +1005,22 @@ def at(tmp_path_factory):
         model.connect(task, "a")
         registry.set_alias(model, "prod")
         output = OutputModel(task, name="o")
+        dataset = Dataset.create("d", "p", registry=registry)
+        dataset.add_files(file)
+        final = Dataset.create("final", "p", parent_datasets=[], registry=registry)
+        final.add_files(file)
+        final.finalize(auto_upload=True)
+        final.get_local_copy()
         look = registry.db.conn
         yield SimpleNamespace(
-            registry=registry, model=model, output=output, task=task, look=look, file=file
+            registry=registry,
+            model=model,
+            output=output,
+            task=task,
+            look=look,
+            file=file,
+            dataset=dataset,
+            final=final,
         )
 
 
@@ -866,6 +1070,7 @@ def test_bad_input_is_an_error_that_names_the_argument_and_changes_nothing(
 def test_every_public_method_with_arguments_is_in_the_table():
     """Those of reports are in tests/operations/reports."""
     without_arguments = {
+        "is_final", "is_dirty", "get_dependency_graph", "get_default_storage",
         "adopt", "du", "lineage",
         "archive", "unarchive", "publish", "get_all_metadata", "get_all_metadata_casted", "close",
         "current_task", "get_project_name", "get_tags", "get_labels_enumeration",
@@ -881,6 +1086,8 @@ def test_every_public_method_with_arguments_is_in_the_table():
         "revisions",
     }  # fmt: skip
     flags_only = {
+        "finalize",
+        "get_num_chunks",
         "get_parameters",
         "get_parameters_as_dict",
         "mark_started",
@@ -895,7 +1102,7 @@ def test_every_public_method_with_arguments_is_in_the_table():
         "repair",
     }
     named = " ".join(CALLS)
-    for kind in (InputModel, OutputModel, Task, Registry, StorageManager):
+    for kind in (InputModel, OutputModel, Task, Registry, StorageManager, Dataset):
         for name in dir(kind):
             if name.startswith(("_", "report_")) or isinstance(getattr(kind, name), property):
                 continue

@@ -16,7 +16,7 @@ from support.command_line import run_cli
 from support.odd_files import KINDS, make_odd, seen
 
 import localreg
-from localreg import InputModel, OutputModel, Registry, StorageManager, Task, use_registry
+from localreg import Dataset, InputModel, OutputModel, Registry, StorageManager, Task, use_registry
 from localreg.errors import LocalregError
 
 FOLDER = {"folder", "link to folder"}
@@ -105,6 +105,18 @@ def with_upstream(world: World, place: Path) -> None:
     Registry(world.folder / "other", durability="fast", upstream=[place]).close()
 
 
+def dataset(world: World, **given: object) -> Dataset:
+    made = Dataset.create("d", "p", **given)  # type: ignore[arg-type]
+    made.add_files(world.file, dataset_path="in")
+    return made
+
+
+def final(world: World) -> Dataset:
+    made = dataset(world)
+    made.finalize(auto_upload=True)
+    return made
+
+
 # The keys of a table name a parameter, and after a comma how it is given if that differs.
 class Call(NamedTuple):
     """How a call is made with a path, and the kinds of places where it succeeds."""
@@ -169,6 +181,25 @@ API = {
         ),
         FOLDER,
     ),
+    "Dataset.add_files(path)": Call(lambda w, p: dataset(w).add_files(p), FOLDER),
+    "Dataset.add_files(local_base_folder)": Call(
+        lambda w, p: dataset(w).add_files(w.file, local_base_folder=p)
+    ),
+    "Dataset.add_external_files(source_url)": Call(
+        lambda w, p: dataset(w).add_external_files(str(p)), FOLDER | FOREIGN
+    ),
+    "Dataset.sync_folder(local_path)": Call(lambda w, p: dataset(w).sync_folder(p), FOLDER),
+    "Dataset.create(output_uri)": Call(lambda w, p: dataset(w, output_uri=str(p)).upload(), FOLDER),
+    "Dataset.upload(output_url)": Call(lambda w, p: dataset(w).upload(output_url=str(p)), FOLDER),
+    "Dataset.squash(output_url)": Call(
+        lambda w, p: Dataset.squash("s", [final(w)], output_url=str(p)), FOLDER
+    ),
+    "Dataset.get_mutable_local_copy(target_folder)": Call(
+        lambda w, p: final(w).get_mutable_local_copy(p)
+    ),
+    "Dataset.verify_dataset_hash(local_copy_path)": Call(
+        lambda w, p: final(w).verify_dataset_hash(p), FOLDER
+    ),
     "Registry.__init__(path)": Call(open_registry, FOLDER),
     "Registry.__init__(upstream)": Call(with_upstream, EVERYWHERE),
     "Registry.add(source)": Call(add_in_every_mode, FOLDER),
@@ -214,6 +245,9 @@ COMMANDS = {
     "add files, one of several": Call(lambda w, p: w.cli("add", w.file, p, "-n", "two", *w.here())),
     "add --config": Call(lambda w, p: w.cli("add", w.file, "--config", p, *w.here())),
     "add --labels": Call(lambda w, p: w.cli("add", w.file, "--labels", p, *w.here())),
+    "dataset get --output": Call(
+        lambda w, p: w.cli("dataset", "get", final(w).id, "-o", p, *w.here())
+    ),
     "get --output": Call(lambda w, p: w.cli("get", "net", "-f", "-o", p, *w.here()), FOLDER),
     "report --output": Call(lambda w, p: w.cli("report", "net", "-o", p, *w.here()), FOLDER),
     "compare --output": Call(

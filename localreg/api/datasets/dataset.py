@@ -419,7 +419,10 @@ class Dataset(ModelHandle):
         Source: ``Dataset.rename`` of the ClearML SDK.
         """
         operations.datasets.edits.move_datasets(
-            open_of(registry), dataset_project, dataset_name, to_name=new_dataset_name
+            open_of(registry),
+            dataset_project,
+            dataset_name,
+            to_name=check_name("new_dataset_name", new_dataset_name),
         )
 
     @classmethod
@@ -484,7 +487,8 @@ class Dataset(ModelHandle):
     def set_description(self, description: str) -> None:
         """Set its description."""
         found = self._found()
-        operations.models.edits.set_comment(found.registry, found.id, description)
+        checked = operations.datasets.recording.check_description(description)
+        operations.models.edits.set_comment(found.registry, found.id, checked)
 
     @property
     def description(self) -> str | None:

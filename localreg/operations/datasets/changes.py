@@ -389,7 +389,9 @@ def _look(
     path: object, patterns: object, base_folder: object, folder: object, recursive: bool
 ) -> _Look:
     place = absolute("path", check_path("path", path))
-    if not place.exists():
+    with disk_errors("looking at what is added", place):
+        there = place.exists()
+    if not there:
         raise SourceNotFoundError(
             f"there is no file or folder {printable_path(place)} to add; check the path",
             reference=str(place),
@@ -397,9 +399,10 @@ def _look(
     prefix = check_folder("dataset_path", folder)
     if base_folder is not None:
         below = absolute("local_base_folder", check_path("local_base_folder", base_folder))
-        start = place if is_folder(place) else place.parent
-        if below.is_file():
-            below = below.parent
+        with disk_errors("looking at a folder", below):
+            start = place if is_folder(place) else place.parent
+            if below.is_file():
+                below = below.parent
         if not start.is_relative_to(below):
             raise InvalidValueError(
                 f"{printable_path(place)} is not in local_base_folder {printable_path(below)}",

@@ -12,6 +12,7 @@ from localreg.errors import (
     InvalidValueError,
     NotFoundError,
     PathExistsError,
+    SourceNotFoundError,
 )
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import output_path
@@ -36,6 +37,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from localreg.progress import Progress
 
+MOST_PARTS = 10**9
 CHUNK = 512 * 1024 * 1024  # bytes: ClearML's data sets are zips of this size
 
 
@@ -62,10 +64,11 @@ def check_part(part: object, num_parts: object, chunks: int) -> Part | None:
         return None
     for argument, value, least in (("part", part, 0), ("num_parts", num_parts, 1)):
         if value is not None and (
-            isinstance(value, bool) or not isinstance(value, int) or value < least
+            isinstance(value, bool) or not isinstance(value, int) or not least <= value < MOST_PARTS
         ):
             raise InvalidValueError(
-                f"{argument} must be a whole number, {least} or more, not {shown(value)}",
+                f"{argument} must be a whole number from {least} to {MOST_PARTS - 1:,}, not "
+                f"{shown(value)}",
                 argument=argument,
             )
     count = num_parts or max(chunks, 1)
@@ -241,8 +244,17 @@ def differing(files: Files, folder: object, *, sizes_only: bool) -> list[str]:
     Args:
         folder: its path.
         sizes_only: compare sizes only.
+
+    Raises:
+        SourceNotFoundError: there is no such folder.
     """
     place = output_path("local_copy_path", folder)
+    with disk_errors("comparing local_copy_path", place):
+        if not place.is_dir():
+            raise SourceNotFoundError(
+                f"local_copy_path {printable_path(place)} is no folder; check the path",
+                reference=str(place),
+            )
     return [
         path
         for path, each in files.items()

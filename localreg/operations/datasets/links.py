@@ -8,6 +8,7 @@ from pathlib import Path
 from localreg.blobs.trees.listing import folder_entries
 from localreg.errors import InvalidValueError, SourceNotFoundError
 from localreg.filesystem.disk_errors import disk_errors
+from localreg.filesystem.plain_files import plain_status
 from localreg.operations.datasets import changes, copies, looking
 from localreg.operations.datasets.changes import Changed, check_folder, check_patterns
 from localreg.operations.weights.fetching import check_scheme
@@ -117,7 +118,8 @@ def _local_files(
                 reference=str(path),
             )
         if not is_folder(path):
-            return [DatasetFile(path.name, url.pinned, path.stat().st_size, False, url.text)]
+            size = plain_status(path, _ARGUMENT).st_size
+            return [DatasetFile(path.name, url.pinned, size, False, url.text)]
         entries = folder_entries(path, may_be_empty=True).entries
     return [
         DatasetFile(each.name, None, each.size, False, local_url(path / each.name))

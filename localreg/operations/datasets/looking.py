@@ -77,7 +77,9 @@ def check_wanted(
 
 def check_version(version: object) -> str:
     """Return a version as it is kept; any short text without blanks around it is one."""
-    return check_name("dataset_version", str(version) if isinstance(version, int) else version)
+    if isinstance(version, (int, float)) and not isinstance(version, bool) and version < 1e15:
+        return str(version)
+    return check_name("dataset_version", version)
 
 
 def require(connection: Connection, model_id: str) -> DatasetRow:

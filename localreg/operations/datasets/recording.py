@@ -17,9 +17,10 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import dataset_rows, task_rows
 from localreg.values import dataset_names, datasets
-from localreg.values.checks import check_name
+from localreg.values.checks import check_name, check_text
 from localreg.values.frozen import replace
 from localreg.values.records import MetadataValue, TaskRecord
+from localreg.values.tags import check_tags
 
 
 def create_dataset(
@@ -67,8 +68,8 @@ def create_dataset(
     described = describe(
         name=own,
         project=dataset_names.project_of(place),
-        tags=tags,
-        comment=description,
+        tags=check_tags("dataset_tags", tags),
+        comment=check_description(description),
         is_package=True,
     )
     number = None if version is None else looking.check_version(version)
@@ -100,6 +101,11 @@ def create_dataset(
         if of_task and maker is not None:
             _set_type(change, maker)
     return made
+
+
+def check_description(description: object) -> str | None:
+    """Return a description that can be stored; None and "" are none."""
+    return None if description is None else check_text("description", description) or None
 
 
 def _name(name: object, maker: TaskRecord | None) -> str:
