@@ -20,9 +20,10 @@ def patch(patches: Patches, torch: ModuleType) -> None:
     load = loading(LIBRARY, FRAMEWORK, keyword="f")
     patches.after(torch, "save", save, kind="model", also=[(serialization, "save")], copies=True)
     patches.after(torch, "load", load, kind="model", also=[(serialization, "load")], copies=True)
-    # `torch.jit.save` and `module.save` both call this method of a scripted or traced module.
+    # The method of a scripted module, and of a traced one.
     script = saving(LIBRARY, "TorchScript", keyword="f")
-    patches.after(torch.jit.ScriptModule, "save", script, kind="model")
+    for module in (torch.jit.ScriptModule, torch.jit._script.RecursiveScriptModule):
+        patches.after(module, "save", script, kind="model")
     patches.after(
         torch.jit, "save", script, kind="model", also=[(torch.jit._serialization, "save")],
         copies=True,

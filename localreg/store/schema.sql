@@ -118,6 +118,7 @@ CREATE TABLE blob (
     total INTEGER CHECK (total >= 0)
 );
 CREATE INDEX blob_size ON blob (size);
+CREATE INDEX blob_total ON blob (total) WHERE total IS NOT NULL;
 
 -- The files of packages, as their manifests list them. `tree` is the blob of the manifest. `blob` is
 -- NULL for an empty folder.

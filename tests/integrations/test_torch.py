@@ -18,6 +18,7 @@ torch = frameworks.wanted("torch")
 PLACES = [
     (torch, "save"), (torch, "load"), (torch.serialization, "save"), (torch.serialization, "load"),
     (torch.jit, "save"), (torch.jit, "load"), (torch.jit.ScriptModule, "save"),
+    (torch.jit._script.RecursiveScriptModule, "save"),
 ]  # fmt: skip
 ORIGINALS = [vars(owner).get(name) for owner, name in PLACES]
 
@@ -61,15 +62,18 @@ def test_what_is_saved_with_a_name_is_recorded(localreg_registry, tmp_path, net)
 def test_torchscript(localreg_registry, tmp_path, net):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        script = torch.jit.trace(net, torch.zeros(1, 2))
+        script, other = torch.jit.trace(net, torch.zeros(1, 2)), torch.jit.script(net)
         task = Task.init(task_name="train")
         torch.jit.save(script, tmp_path / "traced.pt")
         script.save(str(tmp_path / "method.pt"))
+        other.save(str(tmp_path / "scripted.pt"))
+        torch.jit.save(other, tmp_path / "scripted.pt")
         torch.jit.save(script, io.BytesIO())
         task.close()
         assert summary(task) == {
             "traced": ("TorchScript", "traced.pt", 1),
             "method": ("TorchScript", "method.pt", 1),
+            "scripted": ("TorchScript", "scripted.pt", 2),
         }
         later = Task.init(task_name="evaluate")
         torch.jit.load(tmp_path / "traced.pt")

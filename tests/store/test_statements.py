@@ -222,6 +222,8 @@ CALLS = {
     "model_rows:records": lambda c: model_rows.records(c, [ID]),
     "model_rows:has_uploaded": lambda c: model_rows.has_uploaded(c, URL),
     "model_rows:with_digest": lambda c: model_rows.with_digest(c, DIGEST, archived=True),
+    "model_rows:having_digest": lambda c: model_rows.having_digest(c, DIGEST, "a.pt"),
+    "blob_rows:has_total": lambda c: blob_rows.has_total(c, 1),
     "model_rows:with_prefix": lambda c: model_rows.with_prefix(c, "model", "0"),
     "model_rows:tombstones": lambda c: model_rows.tombstones(c, None, "net", None),
     "model_rows:some_references": model_rows.some_references,
