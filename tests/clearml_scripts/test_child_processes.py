@@ -26,6 +26,7 @@ if __name__ == "__main__":
     here = os.path.dirname(os.path.abspath(__file__))
     python, child, arguments = sys.executable, os.path.join(here, "child.py"), sys.argv[2:]
     exec(sys.argv[1])
+    assert task.status == "in_progress"
     task.get_logger().report_scalar("loss", "parent", 1.0, iteration=1)
     print("parent", task.id, flush=True)
 """
@@ -253,6 +254,24 @@ def test_what_a_child_prints_is_once_in_the_log(asks, ran):
     found = [line for line in text if line in ("before", "one", "two", "three", "after")]
     assert sorted(found) == ["after", "before", "one", "two"]
     assert found.index("one") < found.index("two")
+
+
+def test_the_page_of_a_task_says_how_it_ended_also_if_only_a_child_reported(registry, tmp_path):
+    child = "from clearml import Logger; Logger.current_logger().report_scalar('a', 'b', 1, 1)"
+    (tmp_path / "parent.py").write_text(
+        "import subprocess, sys\nfrom clearml import Task\n"
+        "print(Task.init('p', 't', auto_connect_streams=False).id)\n"
+        f"subprocess.run([sys.executable, '-c', {child!r}], check=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "localreg.run", "parent.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+        env=os.environ | {settings.AUTO_RENDER: "1"},
+    )  # fmt: skip
+    page = registry.path / "reports/tasks" / f"{done.stdout.strip()}.html"
+    text = page.read_text(encoding="utf-8")
+    assert "completed" in text
+    assert "in_progress" not in text
 
 
 def test_a_script_that_executes_itself_again_continues_its_task(ran):

@@ -354,15 +354,18 @@ def write_reported(chain: Chain, also: str | None = None) -> None:
     """Write the pages of every model and task that this process reported to since the last call.
 
     Args:
-        also: id of a task whose page is written too, if this process has reported anything.
+        also: id of a task whose page is written too, if this process has reported anything, or
+            another one has written a page of the task.
 
     This runs at the end of a task or a process, which must not fail because of a page: errors are
     logged. ``LOCALREG_AUTO_RENDER=0`` turns it off.
     """
     registry = chain.first
     owners = registry.store.take_reported()
-    if also is not None and registry.store.has_reported():
-        owners.add(Owner("task", also))
+    if also is not None:
+        there = reports_folder(registry) / page_name("task", also)
+        if registry.store.has_reported() or there.is_file():
+            owners.add(Owner("task", also))
     if not owners or os.environ.get(settings.AUTO_RENDER) == "0":
         return
     if registry.store.is_replaced():  # its pages went with it
