@@ -108,7 +108,8 @@ def test_the_check_finds_what_it_looks_for(text):
 
 
 MODULES_NAMED_BY_VARIABLES = {
-    "__init__.py", "main.py", "config_text.py", "finder.py", "lazy.py"
+    "__init__.py", "main.py", "config_text.py", "finder.py", "hook.py", "lazy.py", "machine.py",
+    "tensorboard.py", "tensorflow.py",
 }  # fmt: skip
 
 
@@ -119,7 +120,7 @@ def test_modules_named_by_variables_are_few():
         for source in SOURCES
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
-        and "import_module" in ast.unparse(node.func)
+        and ast.unparse(node.func).endswith("import_module")
         and not isinstance(node.args[0], ast.Constant)
     }
     assert found <= MODULES_NAMED_BY_VARIABLES

@@ -125,6 +125,7 @@ def join_reports(connection):
 
 
 CALLS = {
+    "project_rows:every": project_rows.every,
     "log_limit:size": lambda c: log_limit.size(c, "task", 1),
     "log_limit:cut": lambda c: log_limit.cut(c, "task", 1, 10),
     "blob_rows:alone_here": blob_rows.alone_here,

@@ -54,7 +54,8 @@ def _chain(folder):
     sys.path_importer_cache.pop(folder, None)
     mine = sys.modules.pop("sitecustomize")
     try:
-        __import__("sitecustomize")
+        # The next one on the path, if there is one.
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
     except ImportError as error:
         if getattr(error, "name", "sitecustomize") != "sitecustomize":
             raise
