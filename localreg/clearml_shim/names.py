@@ -95,6 +95,7 @@ PRESENT: dict[str, dict[str, str]] = {
     "clearml.storage.filepaths": dict.fromkeys(
         ("get_common_path", "is_within_directory"), f"{_HERE}.file_paths"
     ),
+    "clearml.storage.helper": {"StorageHelper": f"{_HERE}.storage_helper"},
     "clearml.storage.util": {"is_windows": f"{_HERE}.file_paths"},
     "clearml.utilities.dicts": dict.fromkeys(
         (
@@ -154,7 +155,8 @@ INSTEAD = {
     "browser_login": "leave it out: there is no server to log in to",
     "APIClient": "there is no server to ask: use Task.get_tasks, Model.query_models and "
     "Task.get_projects",
-    "StorageHelper": "use StorageManager",
+    "ClearmlTunerCallback": "report the best trials by Logger.report_table",
+    "ClearmlTunerLogger": "report the trials by Logger.report_table",
     "CreateAndPopulate": "use Task.create",
     "ResourceMonitor": "Task.init starts it: see its auto_resource_monitoring",
 }

@@ -474,3 +474,35 @@ def test_the_traceback_of_a_script_begins_in_the_script(registry, tmp_path):
     assert done.stderr.splitlines() == expected
     reason = Task.get_task(task_name="t").status_reason
     assert reason.splitlines() == [each.replace(str(script), "fails.py") for each in expected]
+
+
+FUNCTIONS = """
+from clearml import Task
+
+def train(x, steps=1):
+    print("train", x, steps)
+
+def check(x):
+    print("check", x)
+
+task = Task.init("p", "functions")
+made = task.create_function_task(train, x=3, steps=2)
+other = task.create_function_task(check, x=5)
+print(made and made.id, other and other.id)
+"""
+
+
+def test_a_function_task_calls_its_function_with_its_parameters(registry, tmp_path):
+    done = ran(tmp_path, FUNCTIONS)
+    assert done.returncode == 0, done.stderr
+    train, check = (Task.get_task(task_id) for task_id in done.stdout.split())
+    train.set_parameter("Function/steps", 7)
+    for task, printed in ((train, "train 3 7"), (check, "check 5")):
+        again = subprocess.run(
+            [sys.executable, "-m", "localreg.cli", "task", "run", task.id],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert again.returncode == 0, again.stderr
+        assert again.stdout.strip() == printed
+        assert task.status == "completed"
+    assert len(Task.get_tasks()) == 3

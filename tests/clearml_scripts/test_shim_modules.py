@@ -218,6 +218,28 @@ def test_seeds():
     assert found[0] == found[1] != found[2]
 
 
+def test_a_storage_helper_reads_and_writes_files(registry, tmp_path):
+    from clearml.storage.helper import StorageHelper
+
+    helper = StorageHelper.get(tmp_path / "store")
+    (tmp_path / "a.txt").write_text("one")
+    url = helper.upload(tmp_path / "a.txt", f"{helper.base_url}/sub/a.txt")
+    assert helper.list() == ["sub/a.txt"]
+    assert helper.list(f"{helper.base_url}/sub", with_metadata=True) == [
+        {"name": "a.txt", "size": 3}
+    ]
+    assert helper.exists_file(url)
+    assert helper.get_object_size_bytes(url) == 3
+    place = tmp_path / "copy.txt"
+    assert helper.download_to_file(url, place) == str(place)
+    place.write_text("changed")
+    helper.download_to_file(url, place)
+    assert place.read_text() == "changed"
+    helper.download_to_file(url, place, overwrite_existing=True)
+    assert place.read_text() == "one"
+    assert helper.download_to_file(tmp_path / "missing", tmp_path / "new") is None
+
+
 # parameters as a class ---------------------------------------------------------------------
 
 
