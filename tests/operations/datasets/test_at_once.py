@@ -1,4 +1,4 @@
-"""Data sets: two processes, many files, and one statement for a list."""
+"""P34; data sets: two processes, many files, and one statement for a list."""
 
 from __future__ import annotations
 

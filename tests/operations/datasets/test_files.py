@@ -1,4 +1,4 @@
-"""Data sets: adding, removing and syncing files, upload, finalize, and versions with parents."""
+"""P34, decisions 66 to 68; data sets: files, upload and finalize, versions with parents."""
 
 from __future__ import annotations
 
