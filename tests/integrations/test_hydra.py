@@ -64,12 +64,15 @@ def test_overrides_and_configuration_are_recorded_and_those_of_the_task_are_used
     assert "name: ${db.driver}-run" in text
     assert "hydra" not in text
     assert task.get_script()["working_dir"] == str(tmp_path)
+    train.run("lr=0.3", LOCALREG_HOME="localreg")  # that of the working directory at the start
+    assert train.task().get_parameters()["Hydra/lr"] == "0.3"
 
-    again, copy = train.again()  # nothing was changed
+    again, copy = train.again(of=task)  # nothing was changed
     assert (again, copy.status) == (first, "completed"), train.errors
     assert copy.get_configuration_object("OmegaConf") == text
 
-    again, copy = train.again({"Hydra/db.user": "her", "Hydra/lr": "0.5", "Hydra/db": "mysql"})
+    new = {"Hydra/db.user": "her", "Hydra/lr": "0.5", "Hydra/db": "mysql"}
+    again, copy = train.again(new, of=task)
     assert again == {
         "cwd": "run", "lr": 0.5, "name": "mysql-run", "seed": 3,
         "db": {"driver": "mysql", "user": "her"},
@@ -78,7 +81,7 @@ def test_overrides_and_configuration_are_recorded_and_those_of_the_task_are_used
     assert "lr: 0.5" in copy.get_configuration_object("OmegaConf")
 
     # What is added to the command line of this run wins.
-    again, copy = train.again({"Hydra/seed": "4", "Hydra/lr": "0.5"}, "lr=0.7")
+    again, copy = train.again({"Hydra/seed": "4", "Hydra/lr": "0.5"}, "lr=0.7", of=task)
     assert (again["lr"], again["seed"]) == (0.7, 4)
     assert copy.get_parameters()["Hydra/lr"] == "0.7"
 

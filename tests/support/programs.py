@@ -6,6 +6,7 @@ The script prints what it works with as JSON, on its last line (`SHOW`).
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -37,11 +38,19 @@ class Program:
         self.shown, self.errors, self.code = "", "", 0
         path.write_text(SHOW + text)
 
-    def run(self, *words, runner=("-m", "localreg.run"), stdin=None):
-        """Run the script; return what it showed, None if it showed nothing."""
+    def run(self, *words, runner=("-m", "localreg.run"), stdin=None, **variables):
+        """Run the script; return what it showed, None if it showed nothing.
+
+        Args:
+            words: of the command line.
+            runner: how Python runs it.
+            stdin: what it can read.
+            variables: of the environment.
+        """
         done = subprocess.run(
             [sys.executable, *runner, self.path.name, *words],
             cwd=self.path.parent, capture_output=True, text=True, input=stdin, timeout=120,
+            env=os.environ | variables,
         )  # fmt: skip
         self.code, self.shown, self.errors = done.returncode, done.stdout, done.stderr
         return _values(self.shown)

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 
 from localreg import log, operations
 from localreg.api import ambient
-from localreg.api.tasks import exit_hooks
 from localreg.api.tasks.connected_dict import recordable
 from localreg.errors import InvalidValueError, LocalregError
 from localreg.integrations.command_line import Stored
@@ -125,6 +124,8 @@ def record_configuration(name: str, text: str, *, library: str, used: bool = Tru
 @contextmanager
 def job() -> Iterator[Callable[[BaseException | None], None]]:
     """Run a part of the script that may end the tasks that begin in it; see `CommandLine`."""
+    from localreg.api.tasks import exit_hooks
+
     before = {task_id for _, task_id in ambient.tasks()}
 
     def end(error: BaseException | None) -> None:
