@@ -269,10 +269,13 @@ def test_parsers_are_patched_by_the_shim_and_restored(localreg_registry, monkeyp
     try:
         assert [vars(owner)[name] for owner, name in methods] != originals
         CliRunner().invoke(command, ["--lr", "0.4"])  # equal to the command line, and not it
-        task = Task.init(task_name="first", auto_connect_arg_parser={"lr": False})
+        task = Task.init(task_name="nothing")
         assert task.get_parameters() == {}
         task.close()
         command(standalone_mode=False)
+        task = Task.init(task_name="first", auto_connect_arg_parser={"lr": False})
+        assert task.get_parameters() == {}
+        task.close()
         task = Task.init(task_name="second")
         assert task.get_parameters() == {"Args/lr": "0.4"}
         task.close()

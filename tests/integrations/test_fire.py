@@ -18,6 +18,7 @@ class Point:
 @fire.decorators.SetParseFns(mode=str.upper, epochs=int)
 def train(lr, *files, epochs=3, mode="FAST", debug=False, point=Point(), **others):
     Task.init("vision", "fire")
+    fire.Fire(lambda *again, **more: None)  # the same command line, which is recorded once
     show(lr=lr, files=files, epochs=epochs, mode=mode, debug=debug, x=point.x, others=others)
 
 if __name__ == "__main__":

@@ -27,13 +27,14 @@ def train(
     layers: Annotated[Optional[list[int]], typer.Option()] = None,
     size: tuple[int, str] = (1, "a"),
     mode: Mode = Mode.fast,
+    other: Mode = Mode.slow,
     shout: bool = False,
     api_key: Annotated[str, typer.Option(prompt=True, hide_input=True)] = "none",
 ):
     CliRunner().invoke(app, ["test", "--level", "3"])
     Task.init("vision", "typer")
     show(data=data, is_path=isinstance(data, Path), lr=lr, layers=layers, size=size, mode=mode.name,
-         shout=shout, api_key=api_key)
+         other=other.name, shout=shout, api_key=api_key)
 
 @app.command()
 def test(level: int = 1):
@@ -51,10 +52,11 @@ def test_values_are_recorded_and_the_function_gets_those_of_the_task(program):
                     "--mode", "slow-net", "--api-key", "x")  # fmt: skip
     assert app.code == 0, app.errors
     found = app.parameters()
+    assert list(found.pop("train/layers")) == [3]  # a tuple in older versions
     assert found == {
         "verbose": True, "train": True, "test": False, "train/data": "d", "train/lr": 0.2,
-        "train/layers": [3], "train/size": (1, "a"), "train/mode": "slow-net",
-        "train/shout": True, "train/api_key": "x",
+        "train/size": (1, "a"), "train/mode": "slow-net",
+        "train/other": "slow-net", "train/shout": True, "train/api_key": "x",
     }  # fmt: skip
 
     again, copy = app.again()
@@ -68,7 +70,7 @@ def test_values_are_recorded_and_the_function_gets_those_of_the_task(program):
     assert (app.code, copy.status) == (0, "completed"), app.errors
     assert again == {
         "data": "e", "is_path": True, "lr": 0.5, "layers": [7, 8], "size": [2, "b"],
-        "mode": "fast", "shout": False, "api_key": "x",
+        "mode": "fast", "other": "slow", "shout": False, "api_key": "x",
     }  # fmt: skip
 
     again, _ = app.again({"Args/train/lr": "0.5"}, "--lr=0.7")
