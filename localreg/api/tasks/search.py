@@ -8,7 +8,7 @@ from localreg import operations
 from localreg.api import ambient
 from localreg.api.models.model import open_of
 from localreg.api.task_handle import TaskHandle
-from localreg.errors import InvalidValueError, TaskNotFoundError
+from localreg.errors import InvalidValueError
 from localreg.values.checks import check_flag, is_empty, shown
 
 TYPE_CHECKING = False
@@ -40,9 +40,9 @@ class SearchMethods(TaskHandle):
         Args:
             task_id: its id; the filters are then ignored.
             project_name: exact; None searches in all projects.
-            task_name: exact.
+            task_name: exact; None for any.
             tags: a tag filter, as for `InputModel.query_models`.
-            allow_archived: False leaves archived tasks out.
+            allow_archived: True returns an archived task if no other matches; False never.
             task_filter: see `get_tasks`.
             registry: where to search; the current registry when None.
 
@@ -56,24 +56,22 @@ class SearchMethods(TaskHandle):
         chain = open_of(registry)
         by_id = not (task_id is None or is_empty(task_id))
         no_tags = tags is None or (isinstance(tags, (list, tuple)) and not tags)
-        every = check_flag("allow_archived", allow_archived)
-        if by_id or (no_tags and not task_filter and every):
-            try:
-                hit = operations.tasks.search.look_up_task(chain, task_id, project_name, task_name)
-            except TaskNotFoundError:
-                if by_id:
-                    raise
-                return None
+        if by_id or (no_tags and not task_filter and project_name is None and task_name is None):
+            hit = operations.tasks.search.look_up_task(chain, task_id)
             return cls._of(chain, hit.registry, hit.id)
-        search = operations.tasks.search.check_search(
-            project=project_name,
-            name=task_name,
-            tags=tags,
-            task_filter=task_filter,
-            archived=every,
-        )
-        found = operations.tasks.search.search_tasks(chain, search)
-        return cls._of(chain, found[0].registry, found[0].id) if found else None
+        # An archived one only if there is no other.
+        for archived in (False, True) if check_flag("allow_archived", allow_archived) else (False,):
+            search = operations.tasks.search.check_search(
+                project=project_name,
+                name=task_name,
+                tags=tags,
+                task_filter=task_filter,
+                archived=archived,
+            )
+            found = operations.tasks.search.search_tasks(chain, search)
+            if found:
+                return cls._of(chain, found[0].registry, found[0].id)
+        return None
 
     @classmethod
     def get_tasks(

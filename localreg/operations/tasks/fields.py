@@ -22,9 +22,17 @@ if TYPE_CHECKING:
 TIMES = ("created", "started", "completed", "last_update", "last_change", "status_changed")
 _OF_RECORD = ("id", "name", "type", "status", "comment", "parent", "project", "published",
               "status_reason", "status_message", *TIMES)  # fmt: skip
-_OF_EXPORT = ("project_name", "tags", "system_tags", "script", "hyperparams", "configuration",
+_OF_EXPORT = ("project_name", "script", "hyperparams", "configuration",
               "execution", "models", "runtime", "container")  # fmt: skip
-_OTHERS = ("last_iteration", "last_metrics", "user", "company", "active_duration")
+_OTHERS = (
+    "tags",
+    "system_tags",
+    "last_iteration",
+    "last_metrics",
+    "user",
+    "company",
+    "active_duration",
+)
 FIELDS = frozenset((*_OF_RECORD, *_OF_EXPORT, *_OTHERS))
 
 
@@ -109,6 +117,10 @@ class TaskFields:
         }
 
     def _other(self, name: str) -> object:
+        if name == "tags":
+            return lifecycle.tags(self._registry, self._id)
+        if name == "system_tags":
+            return lifecycle.system_tags(self._registry, self._id)
         if name == "last_iteration":
             return lifecycle.last_iteration(self._registry, self._id)
         if name == "active_duration":

@@ -136,7 +136,7 @@ def check_search(
     Raises:
         TagFilterError: the tags are malformed.
     """
-    more = check_task_filter(task_filter, archived=archived)
+    more = check_task_filter(task_filter)
     if more.tags:
         parse_tag_filter(tags)  # an error names those that are malformed
         tags = [*(tags if isinstance(tags, list | tuple) else ()), *more.tags]
@@ -150,6 +150,7 @@ def check_search(
         name=None if name is None else kept_name(check_text("task_name", name)),
         statuses=more.statuses if status is None else _texts("status", status),
         tags=parse_tag_filter(tags),
+        archived=archived,
     )
     if pattern is None:
         return Search(query, None, more)

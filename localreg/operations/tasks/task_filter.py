@@ -64,15 +64,14 @@ class TaskFilter(Frozen, kw_only=True):
         return [each for _, each in found[self.start : end]]
 
 
-def check_task_filter(given: object, *, archived: bool = True) -> TaskFilter:
+def check_task_filter(given: object) -> TaskFilter:
     """Return the checked form of a `task_filter`; None is no filter.
 
     Args:
-        given: with any of the keys ``id``, ``name`` (a regular expression), ``status``, ``type``,
-            ``tags``, ``system_tags``, ``parent``, ``project`` (ids), ``search_text``, ``_all_`` and
-            ``_any_`` (``{"fields": […], "pattern": …}``), ``started`` and other times
+        given: a dict with any of the keys ``id``, ``name`` (a regular expression), ``status``,
+            ``type``, ``tags``, ``system_tags``, ``parent``, ``project`` (ids), ``search_text``,
+            ``_all_`` and ``_any_`` (``{"fields": […], "pattern": …}``), ``started`` and other times
             (``[">=2026-01-31"]``), ``order_by``, ``page`` and ``page_size``.
-        archived: False leaves archived tasks out.
 
     Raises:
         InvalidValueError: a key is unknown, or its value cannot be used.
@@ -91,8 +90,6 @@ def check_task_filter(given: object, *, archived: bool = True) -> TaskFilter:
         )
     conditions = [_READERS[key](value) for key, value in values.items() if key in _READERS]
     conditions += [_in_time(key, values[key]) for key in TIMES if key in values]
-    if not archived:
-        conditions.append(_system_tags(["-archived"]))
     size = _number("page_size", values["page_size"], 1) if "page_size" in values else None
     page = _number("page", values["page"], 0) if "page" in values else 0
     if page and size is None:

@@ -24,6 +24,7 @@ class TaskQuery(Frozen, kw_only=True):
         ids, projects, statuses: one of these.
         name: exact.
         tags: see `localreg.values.tags`.
+        archived: False leaves archived tasks out.
         limit: at most so many, the ones that changed last.
     """
 
@@ -32,6 +33,7 @@ class TaskQuery(Frozen, kw_only=True):
     name: str | None = None
     statuses: tuple[str, ...] | None = None
     tags: TagCondition = ANY_TAGS
+    archived: bool = True
     limit: int | None = None
 
 
@@ -87,6 +89,11 @@ def statement(connection: Connection, query: TaskQuery) -> tuple[str, list[objec
                 untagged="NOT EXISTS (SELECT 1 FROM task_tag x JOIN tag g ON g.pk = x.tag "
                 "WHERE x.task = t.pk AND g.system = 0)",
             )
+        )
+    if not query.archived:
+        where.append(
+            "t.pk NOT IN (SELECT task FROM task_tag x JOIN tag g ON g.pk = x.tag "
+            "WHERE g.name = 'archived' AND g.system = 1)"
         )
     condition = f"WHERE {' AND '.join(where)} " if where else ""
     limit = "" if query.limit is None else " LIMIT ?"

@@ -37,7 +37,9 @@ def found(tasks, **task_filter):
     listed = [letters[task.id] for task in Task.get_tasks(task_filter=task_filter)]
     assert [letters[each] for each in Task.query_tasks(task_filter=task_filter)] == listed
     one = Task.get_task(task_filter=task_filter) if task_filter else None
-    assert (letters[one.id] if one else None) == (listed[0] if listed and task_filter else None)
+    # "b" is archived, so that it is taken only if there is no other.
+    first = next(iter(sorted(listed, key=lambda letter: letter == "b")), None)
+    assert (letters[one.id] if one else None) == (first if task_filter else None)
     return "".join(listed)
 
 
@@ -112,6 +114,19 @@ def test_archived_tasks_are_left_out_if_they_are_not_allowed(tasks):
     assert tasks["b"] not in Task.get_tasks(allow_archived=False)
     assert Task.get_task(project_name="p", task_name="b") == tasks["b"]
     assert Task.get_task(project_name="p", task_name="b", allow_archived=False) is None
+
+
+def test_get_task_takes_an_archived_task_only_if_there_is_no_other(registry):
+    """As in ClearML; the name is not needed."""
+    old, new = Task.create("p", "a"), Task.create("p", "a")
+    assert Task.get_task(project_name="p", task_name="a") == new
+    new.set_archived(True)
+    assert Task.get_task(project_name="p", task_name="a") == Task.get_task(project_name="p") == old
+    old.set_archived(True)
+    assert Task.get_task(project_name="p", task_name="a") == old, "it was changed last"
+    assert Task.get_task(project_name="gone") is None
+    with pytest.raises(InvalidValueError, match="task_id or a task_name"):
+        Task.get_task()
 
 
 def test_tags_and_the_tags_of_a_filter_are_one_list(tasks):
