@@ -42,11 +42,12 @@ def import_command(
     as_json: bool,
     directory: str | None,
 ) -> int:
-    """Take in a bundle that `localreg export` wrote, or an offline session of ClearML.
+    """Take in a bundle, or an offline session of ClearML.
 
-    BUNDLE is its file, the first of its files (b.tar.001), its folder, or - for stdin. What is here
-    already is not taken twice. The exit code is 5 if a change that was made here has lost against
-    another one, or if a model was published twice with different weights.
+    BUNDLE is what `localreg export` wrote: its file, the first of its files (b.tar.001), its
+    folder, or - for stdin. What is here already is not taken twice. The exit code is 5 if a change
+    that was made here has lost against another one, or if a model was published twice with
+    different weights.
 
     SESSION is the zip or the folder that the ClearML SDK wrote in its offline mode
     (~/.clearml/cache/offline). The task comes with its id and times, reports, console, artifacts

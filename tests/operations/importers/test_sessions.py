@@ -1,4 +1,4 @@
-"""Offline sessions that real versions of the ClearML SDK recorded, brought into a registry."""
+"""Offline sessions that real versions of the ClearML SDK recorded, brought here: decision 69."""
 
 from __future__ import annotations
 
