@@ -533,6 +533,15 @@ class Dataset(ModelHandle):
             for path, each in files.items()
         }
 
+    @property
+    def changed_files(self) -> dict[str, int]:
+        """How many files were changed: "files added", "files removed" and "files modified".
+
+        Of a finalized data set, since its parents.
+        """
+        found = operations.datasets.contents.sums(*self._place())
+        return dict(zip(("files added", "files removed", "files modified"), found, strict=True))
+
     def list_files(
         self,
         dataset_path: str | None = None,

@@ -9,7 +9,7 @@ from localreg.operations.datasets import looking
 from localreg.operations.finding.upstream import Found, read_each
 from localreg.registry import Chain
 from localreg.store.rows import dataset_rows, model_rows, tree_rows
-from localreg.store.rows.dataset_rows import Connection, DatasetRow
+from localreg.store.rows.dataset_rows import DatasetRow
 from localreg.values import dataset_names, datasets
 from localreg.values.datasets import DatasetFile
 from localreg.values.frozen import Frozen
@@ -166,6 +166,12 @@ def compared(chain: Chain, found: Found, other: object = None) -> Difference:
     return difference(contents(chain, found), others)
 
 
-def change_counts(connection: Connection, before: str, after: str) -> tuple[int, int, int] | None:
-    """Return how many files were changed, added and removed between two packages."""
-    return tree_rows.differences(connection, before, after)
+def sums(chain: Chain, found: Found) -> tuple[int, int, int]:
+    """Return how many files were added, removed and modified."""
+    with found.registry.store.read() as connection:
+        looking.require(connection, found.id)
+        changed = dataset_rows.counters(connection, found.id)
+    if changed is not None:
+        return changed.added, changed.removed, changed.modified
+    compared_files = compared(chain, found)
+    return len(compared_files.added), len(compared_files.removed), len(compared_files.modified)

@@ -382,6 +382,53 @@ def test_lists_are_filtered(new):
         ids(partial_name="(")
 
 
+def test_changes_are_counted(new, folder):
+    dataset = new()
+    dataset.add_files(folder)
+    dataset.remove_files("*.csv")
+    counted = {"files added": 3, "files removed": 1, "files modified": 0}
+    assert dataset.changed_files == counted
+    dataset.update_changed_files(num_files_modified=2)
+    assert Dataset.get(dataset_id=dataset.id).changed_files == counted | {"files modified": 2}
+    final(dataset)
+    child = new(parent_datasets=[dataset])
+    child.remove_files("train/a.jpg")
+    final(child)
+    assert child.changed_files == {"files added": 0, "files removed": 1, "files modified": 0}
+
+
+@pytest.mark.parametrize("name", ["a/b", "ünï", "x:1", "a@b", "..", "-o", "a b", "%", "_"])
+def test_odd_names(new, folder, name):
+    dataset = new(name, name)
+    dataset.add_files(folder, dataset_path="ünï/ä b/%")
+    final(dataset)
+    assert (dataset.name, dataset.project) == (name, name)
+    assert Dataset.get(dataset_project=name, dataset_name=name) == dataset
+    assert [each["id"] for each in Dataset.list_datasets(name)] == [dataset.id]
+    assert "ünï/ä b/%/labels.csv" in contents(dataset.get_local_copy())
+
+
+def test_files_that_no_package_can_have_change_nothing(new, folder):
+    dataset = new()
+    (folder / "a\nb").write_bytes(b"")
+    with pytest.raises(InvalidValueError, match="not every system accepts"):
+        dataset.add_files(folder)
+    (folder / "a\nb").unlink()
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(InvalidValueError, match="a pipe or a socket"):
+        dataset.add_files(folder)
+    (folder / "pipe").unlink()
+    (folder / "loop").symlink_to(folder)
+    with pytest.raises(InvalidValueError, match="never ends"):
+        dataset.add_files(folder)
+    assert (dataset.list_files(), dataset.is_dirty()) == ([], False)
+
+
+def test_the_registry_itself_is_not_added(new, localreg_registry):
+    with pytest.raises(InvalidValueError, match="holds the registry itself"):
+        new().add_files(localreg_registry.path.parent)
+
+
 def test_squashing_one_keeps_all_files_and_no_parent(new, folder, tmp_path):
     first = new()
     first.add_files(folder)
