@@ -95,7 +95,7 @@ class SessionFiles:
     def lines(self, name: str, limit: int = LINE_LIMIT) -> Iterator[tuple[int, object]]:
         """Yield the lines of a file with their numbers, as JSON; none if there is no such file.
 
-        The last line may be cut off, if the program was killed while it wrote: it is left out.
+        The last line may be cut off, if the program was killed while it wrote: it is skipped.
 
         Args:
             limit: the most bytes of a line.
@@ -127,7 +127,7 @@ def parsed(text: bytes, name: str, number: int | None) -> object:
     """Return JSON.
 
     Raises:
-        SessionError: it is none, or too deep.
+        SessionError: it is not JSON, or nests too deep.
     """
     try:
         return json.loads(text)

@@ -166,7 +166,7 @@ def test_the_console_comes_line_by_line(registry, tmp_path):
     assert (20, "a text") in lines
     assert (20, "printed") in lines
     assert (40, "warned") in lines
-    assert (20, "100%") in lines  # of "10%\r50%\r100%" what was left on the screen
+    assert (20, "100%") in lines  # of "10%\r50%\r100%" what the screen shows at the end
     assert not [text for _, text in lines if "\n" in text or "\r" in text]
 
 

@@ -118,7 +118,7 @@ def test_a_broken_line_is_an_error_with_its_number(file, line, problem, folder, 
     refused(registry, folder, file, 3, problem)
 
 
-def test_a_last_line_that_was_cut_off_is_left_out(folder):
+def test_a_last_line_that_was_cut_off_is_skipped(folder):
     text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
     (folder / "metrics.jsonl").write_text(f'{text}[{{"timestamp": 17', encoding="utf-8")
     task = Task.get_task(Task.import_offline_session(folder))
@@ -258,7 +258,7 @@ def test_a_zip_that_is_cut_short_is_refused(folder, registry):
     assert unaccounted(registry.path) == []
 
 
-def test_numbers_that_are_none_come_as_gaps(folder):
+def test_nan_infinity_and_null_come_as_gaps(folder):
     found = [
         event(folder, value=value, iter=step)
         for step, value in enumerate([float("nan"), float("inf"), None, 1])
@@ -280,7 +280,7 @@ def test_events_of_other_tasks_and_kinds_are_counted(folder, caplog):
     assert task.get_reported_scalars()["loss"]["train"]["x"] == [1]
 
 
-def test_an_id_that_is_none_gets_one_here(folder):
+def test_a_task_with_a_malformed_id_gets_one_here(folder):
     changed(folder, lambda found: found.update(id="../../x"))
     write_lines(folder, "metrics.jsonl", [])
     made = Task.import_offline_session(folder)
