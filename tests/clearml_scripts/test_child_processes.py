@@ -320,6 +320,41 @@ def test_a_child_that_outlives_its_parent_keeps_the_task_and_can_begin_another(r
     assert Task.get_task(second).name == "late"
 
 
+SWEEP = """
+import subprocess, sys
+from clearml import Task
+
+Task.init("p", "sweep")
+for number in "12":
+    subprocess.run([sys.executable, "child.py", "--number", number], check=True)
+"""
+PARSES = """
+import argparse
+from clearml import Task
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--number")
+number = parser.parse_args().number
+Task.current_task().get_logger().report_scalar("number", number, 1, 1)
+Task.init("p", "sweep")
+"""
+
+
+def test_the_arguments_of_children_are_theirs_when_the_task_is_run_again(registry, tmp_path):
+    """A task keeps one value, each child has its own. What is set for the run counts for all."""
+    (tmp_path / "sweep.py").write_text(SWEEP)
+    (tmp_path / "child.py").write_text(PARSES)
+    run = [sys.executable, "-m", "localreg.run", "sweep.py"]
+    subprocess.run(run, cwd=tmp_path, check=True)
+    [task] = Task.get_tasks()
+    assert task.get_parameters() == {"Args/number": "2"}
+    plain, changed = Task.clone(task, name="plain"), Task.clone(task, name="changed")
+    changed.set_parameter("Args/number", "7")
+    for each, used in ((plain, {"1", "2"}), (changed, {"7"})):
+        subprocess.run([sys.executable, "-m", "localreg", "task", "run", each.id], check=True)
+        assert set(each.get_reported_scalars()["number"]) == used
+
+
 # who is disturbed, and who is not -----------------------------------------------------------
 
 

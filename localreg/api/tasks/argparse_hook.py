@@ -158,7 +158,8 @@ def override(
         InvalidValueError: the parser refuses a value.
     """
     there = operations.tasks.parameters.parameters(registry, task_id)
-    mine = {key.name: key for key in there if key.section == ARGUMENTS}
+    stored = command_line.stored(ARGUMENTS) or {}
+    mine = {key.name: key for key in there if key.section == ARGUMENTS and key.name in stored}
     actions = {action.dest: action for action in _actions(parser, found)}
     known = [name for name in mine if hasattr(found, name) or name in actions]
     added = _added(parser, found)

@@ -62,17 +62,24 @@ def run_again() -> tuple[OpenRegistry, str] | None:
 
 
 def stored(section: str) -> dict[str, Stored] | None:
-    """Return parameters of the task that this process runs again, None if it runs none."""
+    """Return parameters of the task that this process runs again, None if it runs none.
+
+    A child process gets only those that were set for the run: its arguments come from its parent,
+    and other children may have others.
+    """
     again = run_again()
     if again is None:
         return None
     there = task_parameters.parameters(*again)
     place = operations.tasks.lifecycle.place(*again)
-    return {
+    found = {
         key.name: Stored(value.value, value.type, asked.was_asked(place, asked.PARAMETER, key.path))
         for key, value in there.items()
         if key.section == section
     }
+    if ambient.shared_task() == again[1]:
+        return {name: value for name, value in found.items() if value.asked}
+    return found
 
 
 def stored_configuration(name: str) -> Stored | None:
