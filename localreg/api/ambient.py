@@ -101,6 +101,7 @@ class State:
         inherited: what the variable was before this process shared a task.
         launched: how many tasks this process began as one of a launcher.
         offline: what the script called `Task.set_offline` with; None before that.
+        was_offline: True if it called it with True at any time.
     """
 
     def __init__(self) -> None:
@@ -126,6 +127,7 @@ class State:
         self.inherited: str | None = None
         self.launched = 0
         self.offline: bool | None = None
+        self.was_offline = False
 
 
 _state = State()
@@ -727,6 +729,12 @@ def first_time(what: str) -> bool:
 def set_offline(offline: bool) -> None:
     """Note whether the script asks for ClearML's offline mode."""
     _state.offline = offline
+    _state.was_offline = _state.was_offline or offline
+
+
+def was_offline() -> bool:
+    """Return True if the script asks for ClearML's offline mode, or did so before."""
+    return _state.was_offline or is_offline()
 
 
 def is_offline() -> bool:

@@ -154,12 +154,12 @@ class SessionMethods(TaskHandle):
         return ambient.is_offline()
 
     def get_offline_mode_folder(self) -> Path | None:
-        """Return a name for the task that `import_offline_session` takes; None if not offline.
+        """Return a path that `import_offline_session` takes; None if `set_offline` was not called.
 
         There is no such folder: the task is in the registry already. A script that imports it
         afterwards gets the task's id.
         """
-        if not ambient.is_offline():
+        if not ambient.was_offline():
             return None
         return operations.importers.clearml_session.folder_of(self._registry, self._id)
 

@@ -370,20 +370,20 @@ def test_what_is_no_session_is_refused(tmp_path):
         Task.import_offline_session(tmp_path / "nothing.zip")
 
 
-def test_a_script_that_works_offline_and_imports_itself_runs_unchanged(registry):
-    Task.set_offline(True)
-    assert Task.is_offline()
-    task = Task.init("p", "offline")
-    task.upload_artifact("a", {"b": 1})
-    task.close()
-    Task.set_offline(False)
-    assert not Task.is_offline()
-    assert task.get_offline_mode_folder() is None
-    Task.set_offline(True)
-    assert Task.import_offline_session(task.get_offline_mode_folder()) == task.id
-    assert Task.import_offline_session(f"{task.get_offline_mode_folder()}.zip") == task.id
-    assert len(Task.get_tasks()) == 1
-    Task.set_offline(False)
+def test_the_example_of_clearml_for_offline_mode_runs_unchanged(tmp_path):
+    with ambient.isolated(), Registry(tmp_path / "own", durability="fast"):
+        assert Task.create("p", "t").get_offline_mode_folder() is None
+        Task.set_offline(True)
+        assert Task.is_offline()
+        task = Task.init(project_name="DEBUG", task_name="offline")
+        task.upload_artifact("large_artifact", "test_string")
+        task.close()
+        Task.set_offline(False)
+        assert not Task.is_offline()
+        folder = task.get_offline_mode_folder()
+        assert Task.import_offline_session(folder) == task.id
+        assert Task.import_offline_session(f"{folder}.zip") == task.id
+        assert [each.name for each in Task.get_tasks(project_name="DEBUG")] == ["offline"]
 
 
 def test_the_variable_of_clearml_means_offline(monkeypatch):
