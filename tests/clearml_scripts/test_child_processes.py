@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from localreg import Task
+from localreg import Registry, Task
 from localreg.api import ambient
 from localreg.clearml_shim.children import sitecustomize
 from localreg.store.rows import report_rows
@@ -125,6 +125,16 @@ def test_a_child_reports_to_the_task_of_its_parent(way, ran):
     assert len(task.get_reported_scalars()["loss"]) == 2
     assert task.get_parameters() == {"Child/a": "1"}
     assert ("localreg.run" in errors) is (way == WAYS["other names"])  # that is not done silently
+
+
+def test_a_child_in_another_folder_finds_the_registry_of_its_parent(ran, tmp_path):
+    """Nothing names it, and it is not in or above that folder."""
+    environment = {name: os.environ[name] for name in os.environ if name != settings.HOME}
+    with Registry(tmp_path / ".localreg", durability="fast"):
+        lines, _ = ran(WAYS["other folder"], env=environment)
+        parent = lines[-1][1]
+        assert lines == [["child", parent, parent, BORN], ["parent", parent]]
+        assert [task.id for task in Task.get_tasks()] == [parent]
 
 
 @pytest.mark.parametrize("way", ["run", "other folder", "grandchild"])
