@@ -7,7 +7,9 @@ import sys
 import click
 from click.testing import CliRunner
 
-from localreg import Task, clearml_shim
+from localreg import Registry, Task, clearml_shim
+from localreg.api import ambient
+from localreg.cli.main import main
 from localreg.integrations import hook
 
 COMMAND = """
@@ -250,13 +252,15 @@ def test_without_the_shim_the_command_that_runs_is_recorded_and_others_are_not(p
     assert cli.parameters(copy) == {"cli/name": "b", "train": True, "train/lr": 0.5}
 
 
+METHODS = [
+    (click.Command, "parse_args"),
+    (click.Group, "parse_args"),
+    (click.Parameter, "handle_parse_result"),
+]
+
+
 def test_parsers_are_patched_by_the_shim_and_restored(localreg_registry, monkeypatch):
-    methods = [
-        (click.Command, "parse_args"),
-        (click.Group, "parse_args"),
-        (click.Parameter, "handle_parse_result"),
-    ]
-    originals = [vars(owner)[name] for owner, name in methods]
+    originals = [vars(owner)[name] for owner, name in METHODS]
     seen = []
 
     @click.command()
@@ -265,10 +269,22 @@ def test_parsers_are_patched_by_the_shim_and_restored(localreg_registry, monkeyp
         seen.append(lr)
 
     monkeypatch.setattr(sys, "argv", ["train.py", "--lr", "0.4"])
+    with ambient.isolated(), Registry(localreg_registry.path):  # nothing was parsed yet
+        watch_and_restore(command, monkeypatch)
+    assert [vars(owner)[name] for owner, name in METHODS] == originals
+    assert hook.installed() is None
+    assert seen == [0.4, 0.4]
+
+
+def watch_and_restore(command, monkeypatch):
+    originals = [vars(owner)[name] for owner, name in METHODS]
     clearml_shim.install()
     try:
-        assert [vars(owner)[name] for owner, name in methods] != originals
+        assert [vars(owner)[name] for owner, name in METHODS] != originals
         CliRunner().invoke(command, ["--lr", "0.4"])  # equal to the command line, and not it
+        with monkeypatch.context() as other:  # our own commands are no script
+            other.setattr(sys, "argv", ["localreg", "ls", "--limit", "1"])
+            assert main() == 0
         task = Task.init(task_name="nothing")
         assert task.get_parameters() == {}
         task.close()
@@ -279,9 +295,6 @@ def test_parsers_are_patched_by_the_shim_and_restored(localreg_registry, monkeyp
         task = Task.init(task_name="second")
         assert task.get_parameters() == {"Args/lr": "0.4"}
         task.close()
-        assert [vars(owner)[name] for owner, name in methods] != originals
+        assert [vars(owner)[name] for owner, name in METHODS] != originals
     finally:
         clearml_shim.uninstall()
-    assert [vars(owner)[name] for owner, name in methods] == originals
-    assert hook.installed() is None
-    assert seen == [0.4, 0.4]
