@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.abc import Loader
 from importlib.machinery import BuiltinImporter, ModuleSpec, SourceFileLoader
 from importlib.util import find_spec
 from pkgutil import get_importer
@@ -24,6 +23,7 @@ from localreg.values import settings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from importlib.abc import Loader
     from types import TracebackType
     from typing import NoReturn
 

@@ -23,6 +23,9 @@ _STOPPING = "no process waits for it: end the process, or call mark_stopped"
 
 # Why, by class and member.
 NOT_SUPPORTED: dict[str, dict[str, str]] = {
+    "Dataset": {
+        "import_offline_session": "`localreg export` and `localreg import` carry data sets",
+    },
     "Task": {
         "default_session": _SERVER,
         "dequeue": _QUEUE,

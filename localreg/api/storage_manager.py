@@ -11,12 +11,15 @@ from localreg.api.models.local_copies import or_none
 from localreg.api.models.model import open_of
 from localreg.api.not_supported import refusing
 from localreg.errors import LocalregError
+from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import check_path
+from localreg.filesystem.plain_files import open_plain
 from localreg.values.checks import check_flag, check_text
 from localreg.values.urls import public_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from io import FileIO
     from pathlib import Path
     from typing import Any
 
@@ -374,7 +377,9 @@ class StorageManager:
         """
         url = operations.weights.elsewhere.check_url(remote_url)
         path = operations.weights.elsewhere.local_copy(open_of(registry, make=True), url)
-        return _pieces(path, chunk_size or _CHUNK)
+        with disk_errors("reading a file", path):
+            reader = open_plain(path, "remote_url")
+        return _pieces(reader, chunk_size or _CHUNK)
 
     @classmethod
     def set_cache_file_limit(cls, cache_file_limit: int, cache_context: str | None = None) -> int:
@@ -404,7 +409,7 @@ def _digest(url: str, registry: Registry | None) -> str:
     return operations.weights.elsewhere.digest_of(open_of(registry, make=True), parsed)
 
 
-def _pieces(path: Path, size: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(size):
+def _pieces(reader: FileIO, size: int) -> Iterator[bytes]:
+    with reader:
+        while piece := reader.read(size):
             yield piece

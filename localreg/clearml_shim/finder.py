@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
-from importlib.metadata import DistributionFinder
 from types import ModuleType
 
 from localreg.clearml_shim import listing
@@ -16,6 +14,8 @@ from localreg.clearml_shim.names import LIBRARIES, PRESENT, TOP, VERSION
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from importlib.abc import Loader
+    from importlib.metadata import DistributionFinder
 
     from localreg.clearml_shim.metadata import ShimDistribution
 
@@ -25,8 +25,10 @@ def loaded() -> list[str]:
     return [name for name in sys.modules if name == TOP or name.startswith(f"{TOP}.")]
 
 
-class Finder(DistributionFinder):
+class Finder:
     """Finds the modules of ClearML's SDK; other modules of `clearml` are an ImportError.
+
+    It has the methods of `importlib.metadata.DistributionFinder`, whose import would cost time.
 
     Attributes:
         replaced: the modules of the real ClearML that were loaded before, by name.
@@ -44,23 +46,27 @@ class Finder(DistributionFinder):
         if fullname in PRESENT or listing.is_module(fullname):
             # All are packages, so that Python looks here for a missing name as a module, and the
             # ImportError can say what to do.
-            return ModuleSpec(fullname, _ShimLoader(), is_package=True)
+            loader: Loader = _ShimLoader()  # type: ignore[assignment]  # it has the methods of one
+            return ModuleSpec(fullname, loader, is_package=True)
         raise ImportError(lacking(fullname), name=fullname)
 
     def find_distributions(
         self, context: DistributionFinder.Context | None = None
     ) -> Iterable[ShimDistribution]:
         """Return the distribution `clearml`, unless another one or one of a path is wanted."""
-        asked = context or DistributionFinder.Context()
-        if asked.name in (None, TOP) and "path" not in vars(asked):
+        asked = {} if context is None else vars(context)
+        if asked.get("name") in (None, TOP) and "path" not in asked:
             from localreg.clearml_shim.metadata import ShimDistribution
 
             return [ShimDistribution()]
         return []
 
 
-class _ShimLoader(Loader):
+class _ShimLoader:
     """Fills a module with the names of localreg."""
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Return None: an ordinary module is made."""
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__

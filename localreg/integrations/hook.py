@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 
 from localreg.integrations.libraries import LIBRARIES, PARSERS
 from localreg.integrations.patches import Patches
@@ -15,6 +14,7 @@ from localreg.integrations.patches import Patches
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -73,7 +73,7 @@ def installed() -> Hook | None:
     return next((each for each in sys.meta_path if isinstance(each, Hook)), None)
 
 
-class Hook(MetaPathFinder):
+class Hook:
     """Lets the other finders find a module, and patches it when it has been executed.
 
     Attributes:
@@ -121,11 +121,11 @@ class Hook(MetaPathFinder):
         finally:
             self._finding.discard(fullname)
         if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
-            spec.loader = _PatchingLoader(spec.loader, self)
+            spec.loader = _PatchingLoader(spec.loader, self)  # type: ignore[assignment]  # it has the methods of one
         return spec
 
 
-class _PatchingLoader(Loader):
+class _PatchingLoader:
     """The loader of a module, which is patched after it was executed.
 
     The module never sees it: its spec has the original loader again before it is executed.
@@ -139,7 +139,8 @@ class _PatchingLoader(Loader):
         return getattr(self._loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
+        made: ModuleType | None = self._loader.create_module(spec)
+        return made
 
     def exec_module(self, module: ModuleType) -> None:
         module.__loader__ = self._loader

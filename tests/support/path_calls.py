@@ -117,6 +117,13 @@ def final(world: World) -> Dataset:
     return made
 
 
+def with_one_file(world: World) -> Path:
+    folder = world.folder / "of one file"
+    folder.mkdir(exist_ok=True)
+    (folder / "a").write_bytes(b"a")
+    return folder
+
+
 # The keys of a table name a parameter, and after a comma how it is given if that differs.
 class Call(NamedTuple):
     """How a call is made with a path, and the kinds of places where it succeeds."""
@@ -216,6 +223,69 @@ API = {
     "Registry.merge(directory)": Call(lambda w, p: w.registry.merge(p)),
     "StorageManager.get_local_copy(remote_url)": Call(
         lambda w, p: StorageManager.get_local_copy(p, raise_on_error=True), FOLDER | FOREIGN
+    ),
+    "StorageManager.upload_file(local_file)": Call(
+        lambda w, p: StorageManager.upload_file(p, w.folder / "uploaded")
+    ),
+    "StorageManager.upload_file(remote_url)": Call(
+        lambda w, p: StorageManager.upload_file(w.file, p)
+    ),
+    "StorageManager.upload_folder(local_folder)": Call(
+        lambda w, p: StorageManager.upload_folder(p, w.folder / "uploaded folder"), FOLDER
+    ),
+    "StorageManager.upload_folder(remote_url)": Call(
+        lambda w, p: StorageManager.upload_folder(with_one_file(w), p), FOLDER
+    ),
+    "StorageManager.download_file(remote_url)": Call(
+        lambda w, p: StorageManager.download_file(p, w.folder / "into", raise_on_error=True), FOLDER
+    ),
+    "StorageManager.download_file(local_folder)": Call(
+        lambda w, p: StorageManager.download_file(w.file, p, raise_on_error=True), FOLDER
+    ),
+    "StorageManager.download_folder(remote_url)": Call(
+        lambda w, p: StorageManager.download_folder(p, w.folder / "into"), EVERYWHERE
+    ),
+    "StorageManager.download_folder(local_folder)": Call(
+        lambda w, p: StorageManager.download_folder(with_one_file(w), p, raise_on_error=True),
+        FOLDER,
+    ),
+    "StorageManager.list(remote_url)": Call(lambda w, p: StorageManager.list(p), EVERYWHERE),
+    "StorageManager.exists_file(remote_url)": Call(
+        lambda w, p: StorageManager.exists_file(p), EVERYWHERE
+    ),
+    "StorageManager.get_file_size_bytes(remote_url)": Call(
+        lambda w, p: StorageManager.get_file_size_bytes(p), EVERYWHERE
+    ),
+    "StorageManager.get_metadata(remote_url)": Call(
+        lambda w, p: StorageManager.get_metadata(p), EVERYWHERE
+    ),
+    "StorageManager.get_stream(remote_url)": Call(lambda w, p: list(StorageManager.get_stream(p))),
+    "Logger.report_table(csv)": Call(
+        lambda w, p: w.logger.report_table("t", "s", iteration=0, csv=p)
+    ),
+    "Logger.report_table(url)": Call(
+        lambda w, p: w.logger.report_table("t", "s", iteration=0, url=p.as_uri())
+    ),
+    "Task.create(requirements_file)": Call(
+        lambda w, p: Task.create("p", "c", script="a.py", requirements_file=p)
+    ),
+    "Logger.report_image_and_upload(path)": Call(
+        lambda w, p: w.logger.report_image_and_upload("t", "s", iteration=0, path=p)
+    ),
+    "ModelMethods.update_output_model(model_path)": Call(
+        lambda w, p: w.task.update_output_model(p), FOLDER
+    ),
+    "OlderMethods.update_model_desc(new_model_desc_file)": Call(
+        lambda w, p: w.task.update_model_desc(p)
+    ),
+    "OlderMethods.save_exec_model_design_file(filename)": Call(
+        lambda w, p: w.task.save_exec_model_design_file(p)
+    ),
+    "ScriptFactMethods.set_script(working_dir)": Call(
+        lambda w, p: w.task.set_script(working_dir=p), EVERYWHERE
+    ),
+    "ScriptFactMethods.set_script(entry_point)": Call(
+        lambda w, p: w.task.set_script(entry_point=p), EVERYWHERE
     ),
     "ParameterMethods.connect_configuration(configuration)": Call(
         lambda w, p: w.task.connect_configuration(p, name="c")

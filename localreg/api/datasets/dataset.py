@@ -10,6 +10,7 @@ from localreg.api import ambient
 from localreg.api.datasets.entries import FileEntry, LinkEntry
 from localreg.api.models.model import open_of
 from localreg.api.models.model_handle import ModelHandle
+from localreg.api.not_supported import refusing
 from localreg.errors import ConflictError, InvalidValueError, LocalregError, NotSupportedError
 from localreg.operations.finding.upstream import Found
 from localreg.progress import shown_progress
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from localreg.registry import Chain
 
 
+@refusing
 class Dataset(ModelHandle):
     """A version of a data set, from `Dataset.create` or `Dataset.get`.
 
@@ -1050,17 +1052,6 @@ class Dataset(ModelHandle):
     def get_offline_mode_folder(self) -> Path | None:
         """Return None: a data set is in the registry, and has no folder of a session."""
         return None
-
-    @classmethod
-    def import_offline_session(
-        cls, session_folder_zip: str, upload: bool = True, finalize: bool = False
-    ) -> str:
-        """Raise NotSupportedError: ``localreg export`` and ``import`` carry data sets."""
-        raise NotSupportedError(
-            "Dataset.import_offline_session is not supported: a data set is made in a registry, "
-            "online or offline; `localreg export` and `localreg import` carry it to another one",
-            name="Dataset.import_offline_session",
-        )
 
 
 def _current_task(chain: Chain) -> str | None:

@@ -13,7 +13,7 @@ from localreg.api.tasks.no_ops import DEFAULT_SEED
 from localreg.errors import InvalidValueError, LocalregError, SourceNotFoundError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import check_path
-from localreg.filesystem.plain_files import read_text
+from localreg.filesystem.plain_files import read_text, replacing_plain
 from localreg.values import settings
 from localreg.values.checks import check_flag, check_text, shown
 
@@ -191,7 +191,8 @@ class OlderMethods(TaskHandle):
             path = self.cache_dir / path.name
         with disk_errors("writing a configuration", path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(self.get_model_design(), encoding="utf-8")
+            with replacing_plain(path, "filename") as temporary:
+                temporary.write_text(self.get_model_design(), encoding="utf-8")
         return str(path)
 
     def get_num_of_classes(self) -> int:

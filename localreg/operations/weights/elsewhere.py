@@ -126,7 +126,7 @@ def size_of(url: WeightsURL) -> int | None:
 def digest_of(chain: Chain, url: WeightsURL) -> str:
     """Return the sha256 of a file, which is fetched if it is remote."""
     path = local_copy(chain, url)
-    with open_plain(path, _ARGUMENT) as reader:
+    with disk_errors("reading a file", path), open_plain(path, _ARGUMENT) as reader:
         return file_digest(reader, "sha256").hexdigest()
 
 
