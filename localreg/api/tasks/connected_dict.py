@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from localreg import log
@@ -13,7 +13,7 @@ from localreg.values.metadata import python_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any, SupportsIndex
 
 _SIMPLE = (str, int, float, bool, list, tuple, dict, type(None), Enum)
@@ -203,8 +203,13 @@ def recordable(value: object, depth: int = 0) -> object:
 
 
 def attributes(instance: object) -> dict[str, object]:
-    """Return the public attributes of an object or class whose values can be parameters."""
-    names: Iterable[str] = (name for name in dir(instance) if not name.startswith("_"))
+    """Return the public attributes of an object or class whose values can be parameters.
+
+    Of an object that is iterable, such as a model of pydantic, only its own: not those of its
+    class.
+    """
+    own = isinstance(instance, Iterable) and not isinstance(instance, type)
+    names = [name for name in (vars(instance) if own else dir(instance)) if name[:1] != "_"]
     found: dict[str, object] = {}
     for name in names:
         inherited = getattr(type(instance), name, None)

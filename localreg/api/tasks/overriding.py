@@ -75,7 +75,10 @@ def fitting(value: object, new: MetadataValue, path: str, *, asked: bool) -> obj
     if isinstance(value, os.PathLike) or (isinstance(value, Number) and not _is_plain(value)):
         return _made_of(value, stored(new), new, path)
     if _is_plain(value):
-        return cast_as(new, value, path)
+        found = cast_as(new, value, path)
+        if isinstance(value, list | tuple | dict) and isinstance(found, str):
+            raise _misfit(value, new, path)  # a script would go through its letters
+        return found
     if not asked:
         return value
     made = _made_of(value, new.value, new, path)

@@ -59,10 +59,11 @@ class SearchMethods(TaskHandle):
         if by_id or (no_tags and not task_filter and project_name is None and task_name is None):
             hit = operations.tasks.search.look_up_task(chain, task_id)
             return cls._of(chain, hit.registry, hit.id)
+        within = operations.finding.references.check_project_name(project_name, "project_name")
         # An archived one only if there is no other.
         for archived in (False, True) if check_flag("allow_archived", allow_archived) else (False,):
             search = operations.tasks.search.check_search(
-                project=project_name,
+                project=within,
                 name=task_name,
                 tags=tags,
                 task_filter=task_filter,

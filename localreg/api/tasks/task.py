@@ -415,7 +415,8 @@ class Task(
                 f"connect InputModel({mutable.id!r})",
                 argument="mutable",
             )
-        if isinstance(mutable, TaskHandle | str | bytes | int | float | Iterable | None):
+        values = isinstance(mutable, Iterable) and not getattr(mutable, "__dict__", None)
+        if values or isinstance(mutable, TaskHandle | str | bytes | int | float | None):
             raise InvalidValueError(
                 "mutable must be a model, a dict, an argument parser or an object with "
                 f"attributes, not {type(mutable).__name__}",

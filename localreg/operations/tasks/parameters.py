@@ -338,6 +338,8 @@ def cast_as(value: MetadataValue, like: object, name: str = "") -> object:
 
     >>> cast_as(MetadataValue("3", "str"), 1.5), cast_as(MetadataValue("x", "str"), 1)
     (3.0, 'x')
+    >>> cast_as(MetadataValue("0.5", "int"), 1), cast_as(MetadataValue("", "str"), 1)
+    (0.5, None)
     """
     if isinstance(like, Enum):
         members = type(like).__members__
@@ -350,6 +352,9 @@ def cast_as(value: MetadataValue, like: object, name: str = "") -> object:
     found = cast(value.value, type(like).__name__)
     if isinstance(like, bool) and not isinstance(found, bool):
         raise _not_a(value, name, "true, false, 1, 0")
+    if isinstance(like, int | float) and isinstance(found, str):
+        # A rate may be 1 in the script and 0.5 in the task; "" is None, as in ClearML.
+        return cast(found, "float") if found else None
     return found
 
 

@@ -149,6 +149,40 @@ def test_values_are_made_of_the_text_as_the_type_of_the_scripts_value(rerun):
     assert all(type(args[name]) is type(value) for name, value in make().items())
 
 
+def test_a_number_may_get_a_fraction_and_a_list_never_a_text(rerun):
+    def make():
+        return {"rate": 1, "steps": 5, "sizes": [1], "empty": 3}
+
+    task = rerun(lambda task: task.connect(make()), rate=0.5, steps="1e3", sizes="(2, 3)", empty="")
+    args = make()
+    task.connect(args)
+    assert args == {"rate": 0.5, "steps": 1000.0, "sizes": [2, 3], "empty": None}
+    task.set_parameter("General/sizes", "large")
+    with pytest.raises(InvalidValueError, match=r"sizes.*'large'.*a list"):
+        task.connect(make())
+
+
+def test_a_pydantic_model_is_connected_by_its_fields(rerun):
+    pydantic = pytest.importorskip("pydantic")
+
+    class Settings(pydantic.BaseModel):
+        lr: float = 0.1
+        opt: dict = {"b": 1}  # noqa: RUF012  (pydantic copies it)
+
+    class Frozen(pydantic.BaseModel, frozen=True):
+        lr: float = 0.1
+
+    task = rerun(lambda task: task.connect(Settings()), **{"lr": 0.3, "opt/b": 2})
+    settings = Settings()
+    assert task.connect(settings) is settings
+    assert settings == Settings(lr=0.3, opt={"b": 2})
+    with pytest.raises(InvalidValueError, match="Frozen cannot be changed"):
+        task.connect(Frozen())
+    for wrong in ([1], iter([1]), {1}, np.ones(2), range(3)):
+        with pytest.raises(InvalidValueError, match="mutable must be"):
+            task.connect(wrong)
+
+
 class Layer:
     """An object whose text does not make it."""
 
