@@ -95,6 +95,9 @@ def end(chain: Chain, task_id: str, status: str, reason: str | None = None) -> N
     try:
         if operations.tasks.lifecycle.runs_here(chain.first, task_id):
             _write(chain, task_id)
+            rank = operations.tasks.ranks.rank_here(chain.first, task_id)
+            if rank and status == "failed":  # rank 0 has not come yet
+                reason = f"rank {rank}: {reason}"
             operations.tasks.lifecycle.end_task(chain.first, task_id, status, reason)
             operations.reports.pages.write_reported(chain, also=task_id)
         elif not operations.tasks.lifecycle.ran_here(chain.first, task_id):

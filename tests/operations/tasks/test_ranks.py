@@ -138,6 +138,18 @@ def test_the_failure_of_a_rank_is_that_of_the_task(first, launch):
     assert task.status == "failed"
 
 
+def test_a_rank_that_fails_before_the_others_come_is_named_and_they_join_the_failed_task(launch):
+    started = launch(2, 0, 1)
+    task = Task.get_task(started.do(1, "init"))
+    started.do(1, "raise")
+    assert started.end(1)[0] == 1
+    assert started.do(0, "init") == task.id
+    assert started.do(0, "report") == "reported"
+    assert started.end(0) == (0, "")
+    assert (task.status, task.name) == ("failed", "run 0")
+    assert task.status_reason.startswith("rank 1: ")
+
+
 def test_the_task_of_a_killed_rank_0_is_aborted(launch):
     started = launch(2, 0, 1)
     task = Task.get_task(started.do(0, "init"))
