@@ -103,7 +103,7 @@ def graph(chain: Chain, found: Found) -> dict[str, tuple[str, ...]]:
 def makers(chain: Chain, found: Found, files: Files) -> dict[str, str]:
     """Return the id of the version that added each file as it is, by path.
 
-    That is the earliest one from which it came unchanged.
+    That is the earliest one that has it, and of several parents the last, as in ClearML.
     """
     made = dict.fromkeys(files, found.id)
     parents = graph(chain, found)
@@ -119,21 +119,9 @@ def makers(chain: Chain, found: Found, files: Files) -> dict[str, str]:
         except ModelNotFoundError:  # it was removed
             continue
         for path, file in files.items():
-            if file.same_content(theirs.get(path)) and _is_inherited(parents, made[path], ancestor):
+            if file.same_content(theirs.get(path)):
                 made[path] = ancestor
     return made
-
-
-def _is_inherited(parents: dict[str, tuple[str, ...]], maker: str, ancestor: str) -> bool:
-    """Return True if an ancestor is above the version that a file is known to come from."""
-    waiting, seen = list(parents.get(maker, ())), set()
-    for each in waiting:
-        if each == ancestor:
-            return True
-        if each not in seen:
-            seen.add(each)
-            waiting += parents.get(each, ())
-    return False
 
 
 def difference(files: Files, others: Iterable[Files]) -> Difference:

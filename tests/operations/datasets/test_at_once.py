@@ -110,6 +110,54 @@ def test_many_files_take_as_much_work_for_each_as_a_few(tmp_path):
     assert many <= 4.1 * few
 
 
+def test_one_file_more_does_not_cost_more_if_there_are_many(tmp_path):
+    def calls(count):
+        dataset = Dataset.create("d", "p")
+        dataset.add_files(make_files(tmp_path / f"{count}", count))
+        file = tmp_path / f"more {count}"
+        file.write_bytes(b"more")
+        profile = cProfile.Profile()
+        profile.enable()
+        dataset.add_files(file)
+        profile.disable()
+        return sum(each.callcount for each in profile.getstats())
+
+    with use_registry(tmp_path / "registry", durability="fast"):
+        calls(10)  # imports
+        assert calls(1_000) < 1.5 * calls(10)
+
+
+def test_what_was_added_before_it_was_finalized_is_in_it(localreg_registry, tmp_path, children):
+    dataset = Dataset.create("shared", "vision")
+
+    def work(number, barrier, root, folder, dataset_id):
+        from pathlib import Path
+
+        from localreg import Dataset, use_registry
+        from localreg.errors import ConflictError
+
+        registry = use_registry(root, durability="fast")
+        mine = Dataset.get(dataset_id=dataset_id)
+        file = Path(folder) / f"{number}"
+        file.write_bytes(b"%d" % number)
+        added = []
+        barrier.wait()
+        try:
+            for each in range(200):
+                mine.add_files(file, dataset_path=f"{each}")
+                added.append(f"{each}/{number}")
+                if number == 0 and each == 5:
+                    mine.finalize(auto_upload=True)
+        except ConflictError:
+            pass
+        registry.close()
+        return added
+
+    added = children.crowd(4, work, localreg_registry.path, tmp_path, dataset.id)
+    assert dataset.is_final()
+    assert dataset.list_files() == sorted(path for each in added for path in each)
+
+
 def test_adding_a_folder_is_one_transaction(tmp_path):
     def statements(count):
         folder = make_files(tmp_path / f"{count}", count)

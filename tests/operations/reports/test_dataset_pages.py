@@ -65,6 +65,7 @@ def test_the_page_of_one_that_is_open_says_what_is_not_uploaded(localreg_registr
     assert "Since it began: 1 files added, 0 modified, 0 removed." in shown
     assert "Nothing is uploaded yet." in shown
     assert "new/a.jpg" in shown
+    assert "Files 3" in shown
 
 
 def test_the_index_lists_data_sets_apart_from_models(localreg_registry, pets):
