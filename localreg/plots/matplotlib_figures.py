@@ -192,7 +192,6 @@ def _points(axes: Any, points: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def _bars(container: Any) -> dict[str, Any]:  # noqa: ANN401
-    _need(container.errorbar is None)
     patches = container.patches
     _need(all(type(each).__name__ == "Rectangle" and not each.angle for each in patches))
     _need(not any(each.get_hatch() or not each.get_fill() for each in patches))
