@@ -147,3 +147,20 @@ def test_errors_are_those_of_jsonargparse_and_a_plain_run_can_be_run_again(progr
     assert train.parameters(copy) == {"config": None, "lr": 0.2, "api_token": "x"}
     again, copy = train.again({"Args/lr": "0.5"}, of=copy)
     assert again == {"lr": 0.5}, train.errors
+
+
+def test_without_the_shim_what_a_caller_keeps_is_recorded(program):
+    text = FUNCTION.replace("    CLI(main)\n", KEPT)
+    train = program(text)
+    train.run("--optimizer.lr=0.2", runner=())
+    assert train.code == 0, train.errors
+    assert train.parameters() == {"optimizer.lr": 0.2}
+
+
+KEPT = """
+    from jsonargparse import ArgumentParser
+    parser = ArgumentParser()
+    parser.add_argument("--optimizer.lr", type=float, default=0.1)
+    args = parser.parse_args()
+    main(args.optimizer.lr)
+"""

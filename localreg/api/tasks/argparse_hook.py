@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import get_ident
 
@@ -142,9 +142,18 @@ def values_of(found: object) -> dict[str, object]:
     """Return the arguments of a namespace, which may be any object or class, as they are stored."""
     return {
         name: recordable(value)
-        for name, value in getattr(found, "__dict__", {}).items()
+        for name, value in _attributes(found)
         if not callable(value) and not name.startswith("__")
     }
+
+
+def _attributes(found: object) -> Iterable[tuple[str, object]]:
+    """Return names and values; those of jsonargparse are in namespaces inside a namespace."""
+    if isinstance(found, argparse.Namespace) and type(found).__module__.startswith("jsonargparse"):
+        whole: Iterable[tuple[str, object]] = found.items()
+        return whole
+    there: Mapping[str, object] = getattr(found, "__dict__", {})
+    return there.items()
 
 
 def override(
