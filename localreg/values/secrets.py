@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 HIDDEN = "***"
@@ -76,6 +76,34 @@ def masked_text(text: str) -> str:
     'from s3://bucket/a and postgresql+psycopg2://***@db/x'
     """
     return re.sub(_URL, lambda found: public(found[0]), text) if "://" in text else text
+
+
+def secret_values(values: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the values whose names say that they are secrets, the longest first.
+
+    Args:
+        values: names and values; a value of less than four characters may be any word.
+
+    >>> secret_values([("lr", "0.1"), ("db/password", "hunter2"), ("pin_code_secret", "abc")])
+    ['hunter2']
+    """
+    found = {value for name, value in values if len(value) > 3 and masked(name, value) != value}
+    return sorted(found, key=len, reverse=True)
+
+
+def masked_log(text: str, secrets: Sequence[str]) -> str:
+    """Return what a script printed as it may be shown.
+
+    Args:
+        secrets: what its parameters say are secrets, by `secret_values`.
+
+    >>> masked_log("logged in with hunter2 at https://me:pw@host/a", ["hunter2"])
+    'logged in with *** at https://***@host/a'
+    """
+    shown = masked_text(text)
+    for each in secrets:
+        shown = shown.replace(each, HIDDEN)
+    return shown
 
 
 def masked_config(text: str) -> str:

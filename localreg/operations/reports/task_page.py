@@ -16,7 +16,7 @@ from localreg.pages.page_values import Change, Fact, Link, Reported, TaskPage
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import event_rows, model_rows, report_rows, task_rows, tree_rows
 from localreg.values.records import Owner, TaskRecord
-from localreg.values.secrets import masked, masked_config, masked_text
+from localreg.values.secrets import masked, masked_config, masked_log, masked_text, secret_values
 from localreg.values.units import amount_text, moment
 
 LOG_LINES = 2_000
@@ -33,6 +33,8 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
         packages = [each.digest for each in artifacts if each.total is not None]
         files = tree_rows.counts(connection, packages) if packages else {}
         log, more = report_rows.messages(connection, Owner("task", task_id), LOG_LINES)
+        parameters = task_rows.parameters(connection, task_id)
+        secrets = secret_values((name, value) for _, name, value, _ in parameters)
         return TaskPage(
             id=record.id,
             name=record.name,
@@ -48,8 +50,7 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
             config=masked_config(config),
             labels=tuple(sorted(labels.items(), key=lambda item: item[1])),
             parameters=tuple(
-                (section, name, masked(name, value))
-                for section, name, value, _ in task_rows.parameters(connection, task_id)
+                (section, name, masked(name, value)) for section, name, value, _ in parameters
             ),
             configurations=tuple(
                 (name, masked_config(text))
@@ -65,7 +66,8 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
                 for each in artifacts
             ),
             log=tuple(
-                (moment(each.at), getLevelName(each.level), masked_text(each.text)) for each in log
+                (moment(each.at), getLevelName(each.level), masked_log(each.text, secrets))
+                for each in log
             ),
             more_log=more,
             reported=Reported(),
