@@ -97,9 +97,6 @@ class Recorder(Protocol):
             at: when it was measured, in seconds since 1970; now if None.
         """
 
-    def single_value(self, name: str, value: float) -> None:
-        """Report one value without iterations."""
-
     def histogram(
         self,
         title: str,
@@ -119,9 +116,6 @@ class Recorder(Protocol):
     def plotly(self, title: str, series: str, iteration: int, figure: object) -> None:
         """Report a Plotly figure, as an object or dict."""
 
-    def table(self, title: str, series: str, iteration: int, rows: object) -> None:
-        """Report a table: a DataFrame, or a list of rows whose first is the header."""
-
     def console(self, stream: str, text: str, level: int) -> None:
         """Add what was printed to the log of the task; a line may come in pieces.
 
@@ -130,9 +124,7 @@ class Recorder(Protocol):
             level: as in `logging`.
         """
 
-    def parameters(
-        self, section: str, values: Mapping[str, object], *, keep: Sequence[str] = ()
-    ) -> dict[str, object]:
+    def parameters(self, section: str, values: Mapping[str, object]) -> dict[str, object]:
         """Record parameters, and return the values to use.
 
         They are the given ones, but when the task is run again, those of the task, cast to the
@@ -141,15 +133,10 @@ class Recorder(Protocol):
         Args:
             section: such as "Args".
             values: nested dicts are split at their keys.
-            keep: names whose given values count, as those of options that were added to the
-                command line of this run.
         """
 
     def is_run_again(self) -> bool:
         """Return True if this process runs the task again: its own values count."""
-
-    def configuration(self, name: str, text: str) -> str:
-        """Record a configuration, and return the text to use: the task's, if it is run again."""
 
     def last_iteration(self) -> int:
         """Return the largest iteration reported so far, 0 without one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from localreg import log, operations
@@ -331,17 +331,10 @@ class ParameterMethods(TaskHandle):
         checked = check_parameters("mutable", with_recordable_lists(values), section)
         operations.tasks.parameters.set_parameters(self._registry, self._id, checked)
 
-    def _take_parameters(
-        self, section: str, values: Mapping[str, object], keep: Sequence[str] = ()
-    ) -> dict[str, Any]:
-        """Record values that a library parsed, and return those to use.
-
-        Args:
-            keep: names whose given values count, also when the task is run again.
-        """
+    def _take_parameters(self, section: str, values: Mapping[str, object]) -> dict[str, Any]:
+        """Record values that a library has, and return those to use."""
         given = {name: recordable(value) for name, value in values.items()}
-        other = {name: value for name, value in given.items() if name not in keep}
-        found = given | dict(self._overridden(other, section, ignore=False))
+        found = given | dict(self._overridden(given, section, ignore=False))
         self._record(section, found)
         return found
 

@@ -208,9 +208,6 @@ class _TaskRecorder:
             chain, owner, title, series, value, iteration, at=at
         )
 
-    def single_value(self, name: str, value: float) -> None:
-        self._logger().report_single_value(name, value)
-
     def histogram(
         self,
         title: str,
@@ -245,9 +242,6 @@ class _TaskRecorder:
     def plotly(self, title: str, series: str, iteration: int, figure: object) -> None:
         self._logger().report_plotly(title, series, figure, iteration)
 
-    def table(self, title: str, series: str, iteration: int, rows: object) -> None:
-        self._logger().report_table(title, series, iteration, table_plot=rows)
-
     def console(self, stream: str, text: str, level: int) -> None:
         if stream not in self.streams or ambient.is_reported():
             return
@@ -270,21 +264,11 @@ class _TaskRecorder:
         for level, lines in self._lines.items():
             self._print(lines.rest(), level)
 
-    def parameters(
-        self, section: str, values: Mapping[str, object], *, keep: Sequence[str] = ()
-    ) -> dict[str, object]:
-        return self._task._take_parameters(section, values, keep)
+    def parameters(self, section: str, values: Mapping[str, object]) -> dict[str, object]:
+        return self._task._take_parameters(section, values)
 
     def is_run_again(self) -> bool:
         return self._task._is_run_again()
-
-    def configuration(self, name: str, text: str) -> str:
-        if self.is_run_again():
-            there = self._task.get_configuration_object(name)
-            if there is not None:
-                return there
-        self._task.set_configuration_object(name, config_text=text)
-        return text
 
     def last_iteration(self) -> int:
         return self._task.get_last_iteration()
