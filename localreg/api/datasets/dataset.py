@@ -942,6 +942,7 @@ class Dataset(ModelHandle):
 
         Raises:
             PathExistsError: (a ValueError) the folder has files; nothing was changed.
+            InvalidValueError: (a ValueError) the folder is inside a registry, or around it.
             Others as in `get_local_copy`.
 
         Source: ``Dataset.get_mutable_local_copy`` of the ClearML SDK.

@@ -202,10 +202,12 @@ def copy_out(chain: Chain, folder: Path, target: object, *, overwrite: bool) -> 
 
     Raises:
         PathExistsError: something is there, and `overwrite` is False.
+        InvalidValueError: the place is inside a registry, or around it.
     """
     import shutil
 
     place = output_path("target_folder", target)
+    _check_outside(chain, place)
     with disk_errors("copying files", place):
         if place.is_dir() and not place.is_symlink():
             if overwrite:
@@ -219,6 +221,20 @@ def copy_out(chain: Chain, folder: Path, target: object, *, overwrite: bool) -> 
             else:
                 place.rmdir()
     return copy_to(chain, folder, place, replace=False)
+
+
+def _check_outside(chain: Chain, place: Path) -> None:
+    """Raise InvalidValueError for a folder that is inside a registry, or has one in it."""
+    real = place.resolve()
+    for each in chain.registries:
+        root = each.root.resolve()
+        if real.is_relative_to(root) or root.is_relative_to(real):
+            where = "inside" if real.is_relative_to(root) else "around"
+            raise InvalidValueError(
+                f"target_folder {printable_path(place)} is {where} the registry {each.root}; "
+                "choose another folder",
+                argument="target_folder",
+            )
 
 
 def chunks(chain: Chain, found: Found, *, parents: bool) -> int:

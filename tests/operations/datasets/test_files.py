@@ -524,6 +524,19 @@ def test_a_mutable_copy_may_be_changed(new, folder, tmp_path):
     assert contents(target) == ALL
 
 
+def test_a_mutable_copy_never_replaces_a_registry(new, folder, tmp_path, localreg_registry):
+    dataset = new()
+    dataset.add_files(folder)
+    final(dataset)
+    root = localreg_registry.path
+    (tmp_path / "link").symlink_to(root.parent)
+    for target in (root, root.parent, root / "new", tmp_path / "link"):
+        with pytest.raises(InvalidValueError, match=r"(inside|around) the registry"):
+            dataset.get_mutable_local_copy(target, overwrite=True)
+    assert contents(dataset.get_local_copy()) == ALL
+    assert sorted(each.name for each in root.iterdir() if each.name == "new") == []
+
+
 def test_a_copy_is_compared_with_what_was_added(new, folder, tmp_path):
     dataset = new()
     dataset.add_files(folder)
