@@ -75,18 +75,15 @@ def create_dataset(
     number = None if version is None else looking.check_version(version)
     if number is not None and datasets.version_key(number) is None:
         log.warning("the version %s of the data set %s is no version number", number, own)
-    last = None if number else looking.last_version(chain, place, own)
-    own_version = number or (
-        dataset_names.FIRST_VERSION if last is None else datasets.next_version(last)
-    )
-    metadata = {
-        dataset_names.VERSION: MetadataValue(own_version, "str"),
-        dataset_names.STATE: MetadataValue(dataset_names.OPEN, "str"),
-    }
+    metadata = {dataset_names.STATE: MetadataValue(dataset_names.OPEN, "str")}
     ids = list(dict.fromkeys(each.id for each in rows))
     if ids:
         metadata[dataset_names.PARENTS] = MetadataValue(json.dumps(ids), "list")
     with registry.store.write() as change:
+        # In the transaction: another process may make the next version at the same time.
+        metadata[dataset_names.VERSION] = MetadataValue(
+            _next_version(chain, place, own) if number is None else number, "str"
+        )
         made = create(
             change,
             replace(described, metadata=metadata),
@@ -101,6 +98,11 @@ def create_dataset(
         if of_task and maker is not None:
             _set_type(change, maker)
     return made
+
+
+def _next_version(chain: Chain, project: str | None, name: str) -> str:
+    last = looking.last_version(chain, project, name)
+    return dataset_names.FIRST_VERSION if last is None else datasets.next_version(last)
 
 
 def check_description(description: object) -> str | None:

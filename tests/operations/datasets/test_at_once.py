@@ -40,6 +40,22 @@ def test_processes_that_add_to_one_data_set_lose_nothing(localreg_registry, tmp_
     assert dataset.verify_dataset_hash() == []
 
 
+def test_processes_that_make_versions_at_once_get_different_ones(localreg_registry, children):
+    Dataset.create("shared", "vision")
+
+    def create(number, barrier, root):
+        from localreg import Dataset, use_registry
+
+        registry = use_registry(root)
+        barrier.wait()
+        made = [Dataset.create("shared", "vision").version for _ in range(10)]
+        registry.close()
+        return made
+
+    made = [each for some in children.crowd(3, create, localreg_registry.path) for each in some]
+    assert sorted(made) == sorted(f"1.0.{number}" for number in range(1, 31))
+
+
 def test_one_of_several_processes_finalizes(localreg_registry, tmp_path, children):
     (tmp_path / "a").write_bytes(b"a")
     dataset = Dataset.create("shared", "vision")
