@@ -254,7 +254,7 @@ def _static(owner: object, name: str) -> object:
 
 
 def _function(owner: object, name: str) -> Callable[..., Any]:
-    """Return the function behind an attribute, which takes self or cls itself."""
+    """Return the function that an attribute calls; it takes self or cls itself."""
     kept = _static(owner, name)
     if isinstance(kept, staticmethod | classmethod):
         return kept.__func__

@@ -107,7 +107,7 @@ def _written_raw(
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Return the value of a tensor, or what is none."""
+    """Return the value of a tensor; anything else as it is."""
     return value.numpy() if hasattr(value, "numpy") else value
 
 

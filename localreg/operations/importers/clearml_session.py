@@ -317,16 +317,6 @@ class _Bytes:
             self._blobs.flush()
 
 
-class _Wanted(Frozen):
-    """An event that the session should have here."""
-
-    kind: str
-    subject: str
-    field: str | None
-    payload: Json
-    at: int
-
-
 class _Incoming:
     """What a session brings, for `arrive`."""
 

@@ -1,9 +1,9 @@
 """One task for all processes of a launcher such as torchrun, on one machine or on several.
 
 The processes start at the same time, in no order, and have no parent with a task. So each computes
-the same id from what the launcher tells all of them. The first records the task, the others join
-it. It runs in the process of the lowest rank that has joined: its arguments are recorded, and its
-end is the end of the task. A rank that fails makes the task "failed" at once.
+the same id from the variables that the launcher sets for all of them. The first records the task,
+the others join it. It runs in the process of the lowest rank that has joined: its arguments are
+recorded, and its end is the end of the task. A rank that fails makes the task "failed" at once.
 """
 
 from __future__ import annotations
