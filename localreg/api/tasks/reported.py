@@ -85,8 +85,8 @@ class ReportedByTaskMethods(TaskHandle):
 
 
 def _count(argument: str, value: object) -> int:
-    if type(value) is not int or value < 1:
+    if type(value) is not int or not 1 <= value < 2**31:
         raise InvalidValueError(
-            f"{argument} must be a whole number above 0, not {shown(value)}", argument=argument
+            f"{argument} must be a whole number from 1, not {shown(value)}", argument=argument
         )
     return value

@@ -81,10 +81,18 @@ class UserPropertyMethods(TaskHandle):
         Raises:
             InvalidValueError: (a ValueError) a section or name is missing.
         """
-        keys = [_key(each) for given in iterables for each in given]
+        keys = [_key(each) for given in iterables for each in _listed(given)]
         for key in keys:
             operations.tasks.parameters.drop_parameter(self._registry, self._id, key)
         return True
+
+
+def _listed(given: object) -> Iterable[object]:
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping):
+        return given
+    raise InvalidValueError(
+        f"give lists of sections and names, not {shown(given)}", argument="iterables"
+    )
 
 
 def _dicts(given: object) -> list[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from localreg import operations
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, TaskEndedError
-from localreg.values.checks import check_text
+from localreg.values.checks import check_text, shown
 
 
 class TaskStatusEnum:
@@ -58,25 +58,33 @@ class WaitingMethods(TaskHandle):
                 and "aborted" is not in `status`.
             InvalidValueError: (a ValueError) an argument cannot be used.
         """
-        wanted = [check_text("status", each) for each in status]
-        bad = [check_text("raise_on_status", each) for each in raise_on_status or ()]
-        if not check_interval_sec > 0:
+        wanted = _statuses("status", status)
+        bad = _statuses("raise_on_status", raise_on_status or ())
+        if not isinstance(check_interval_sec, int | float) or not check_interval_sec > 0:
             raise InvalidValueError(
-                f"check_interval_sec must be above 0, not {check_interval_sec!r}",
+                f"check_interval_sec must be above 0, not {shown(check_interval_sec)}",
                 argument="check_interval_sec",
             )
         ends = {*wanted, *bad, TaskStatusEnum.aborted}
         while not (now := self._statuses()) & ends:
             time.sleep(min(check_interval_sec, 1.0))
         if now & {*bad} or not now & {*wanted}:
-            shown = ", ".join(sorted(now))
+            found = ", ".join(sorted(now))
             raise TaskEndedError(
-                f"task {self._id} is {shown}; one of {', '.join(wanted)} was waited for",
+                f"task {self._id} is {found}; one of {', '.join(wanted)} was waited for",
                 task_id=self._id,
-                status=shown,
+                status=found,
             )
 
     def _statuses(self) -> set[str]:
         """Return the status, and that of a published task before it was published, too."""
         row = operations.tasks.lifecycle.settled(self._registry, self._id)
         return {row.status, TaskStatusEnum.published} if row.published else {row.status}
+
+
+def _statuses(argument: str, given: object) -> list[str]:
+    if not isinstance(given, Iterable) or isinstance(given, bytes):
+        raise InvalidValueError(
+            f"{argument} must be a list of statuses, not {shown(given)}", argument=argument
+        )
+    return [check_text(argument, each) for each in ([given] if isinstance(given, str) else given)]
