@@ -57,6 +57,7 @@ def offences(tree):
 
 
 RUNNER = "run.py"  # `python -m localreg.run SCRIPT`: runs the script that its caller names
+FIXED_TEXTS = {"exit_hooks.py": "exec('raise KeyboardInterrupt')"}  # executed; nothing is read
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
@@ -65,7 +66,12 @@ def test_no_module_can_execute_what_it_reads(source):
 
     Only the runner does: it executes the main module, or the code, that its command line names.
     """
-    found = list(offences(ast.parse(source.read_text(encoding="utf-8"))))
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    found = list(offences(tree))
+    if source.name in FIXED_TEXTS:
+        calls = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        assert FIXED_TEXTS[source.name] in calls
+        found.remove(next(each for each in found if each.endswith(": exec")))
     if source.name == RUNNER:
         calls = sorted(each.rpartition(": ")[2] for each in found)
         assert calls == ["compile", "exec", "exec"]

@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 import traceback
+from contextlib import suppress
 
 from localreg import log, operations
 from localreg.api import ambient
@@ -127,18 +128,35 @@ def _record_failure(chain: Chain, task_id: str, reason: str) -> None:
 
 
 def _end_all() -> None:
-    status, reason = _verdict()
+    error = _last_error()
+    status, reason = _verdict(error)
     for chain, task_id in ambient.tasks():
         end(chain, task_id, status, reason)
         # Python may still print, such as warnings, and cannot start the thread that writes it.
         ambient.drop_task(chain.first, task_id)
+    if isinstance(error, KeyboardInterrupt):
+        _die_of_sigint()
 
 
-def _verdict() -> tuple[str, str | None]:
-    """Return status and reason of the tasks that are open when the process ends."""
+def _die_of_sigint() -> None:
+    """Let Python end by SIGINT, as it does after Ctrl-C, so that a loop of the shell ends too.
+
+    Python does so if the last text that it executed was interrupted. The modules that the end of a
+    task imports execute texts, such as named tuples, and so hide the interruption.
+    """
+    with suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")
+
+
+def _last_error() -> BaseException | None:
+    """Return the error that ended the script; an interactive session goes on after an error."""
     error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    # An interactive session goes on after an error.
-    if isinstance(error, BaseException) and not hasattr(sys, "ps1"):
+    return error if isinstance(error, BaseException) and not hasattr(sys, "ps1") else None
+
+
+def _verdict(error: BaseException | None) -> tuple[str, str | None]:
+    """Return status and reason of the tasks that are open when the process ends."""
+    if error is not None:
         return "failed", reason_of(error)
     code = ambient.exit_status()
     if code is None or code == 0:

@@ -68,6 +68,13 @@ def test_when_a_script_is_interrupted_its_task_is_failed(run):
     assert (status, reason) == ("failed", "interrupted by the user")
 
 
+def test_a_script_that_is_interrupted_ends_by_the_signal(tmp_path):
+    """As without a task: a shell ends a loop only if the program in it died of the signal."""
+    code = f"{BEGIN.format(root=str(tmp_path / 'r'))}raise KeyboardInterrupt"
+    run = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, timeout=60)
+    assert run.returncode == -signal.SIGINT
+
+
 def test_when_a_script_is_killed_its_task_is_aborted(run):
     _, status, reason, *_ = run("sys.stdin.read()", kill=signal.SIGKILL)
     assert status == "aborted"
