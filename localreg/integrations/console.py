@@ -20,6 +20,8 @@ LONGEST = 10_000  # characters of a line
 # Colors and movements of the cursor (ECMA-48), and titles of the terminal's window.
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
+_UP_AND_DOWN = re.compile(r"\x1b\[A\r*\n")  # a line up, a line down
+
 
 def connect(patches: Patches, streams: frozenset[str]) -> None:
     """Have what is printed reported to the task that is current then.
@@ -62,7 +64,7 @@ class Lines:
     r"""The lines of one stream, as a terminal shows them.
 
     A progress bar, which goes back to the beginning of its line, is one line: its last state. As
-    long as it goes on, its state is a line every ten seconds.
+    long as it goes on, its state is a line every ten seconds. A line that it blanked is not one.
 
     >>> lines = Lines()
     >>> lines.add("epoch 1: ", 0.0), lines.add("done\n 10%\r 20%", 1.0)
@@ -84,8 +86,8 @@ class Lines:
         if "\n" not in text and "\r" not in text and len(self._part) < LONGEST:
             self._part += text
             return []
-        *ended, part = (self._part + text).split("\n")
-        lines = [_shown(each) for each in ended]
+        *ended, part = _in_one_line(self._part + text).split("\n")
+        lines = [_shown(each) for each in ended if not _is_blanked(each)]
         if "\r" in part:
             part = _from_last_state(part)
             if self._due == float("-inf"):
@@ -102,7 +104,8 @@ class Lines:
     def rest(self) -> list[str]:
         """Return the line that has not ended, if there is one; it is not returned again."""
         part, self._part = self._part, ""
-        return [_shown(part)] if part.strip() else []
+        shown = _shown(part)
+        return [shown] if shown.strip() else []
 
 
 def _from_last_state(line: str) -> str:
@@ -114,6 +117,28 @@ def _from_last_state(line: str) -> str:
     states = line.split("\r")
     last = max((n for n, each in enumerate(states) if each.strip()), default=len(states) - 1)
     return "\r".join(states[last:])
+
+
+def _in_one_line(text: str) -> str:
+    r"""Return a text without the moves between the lines of two progress bars.
+
+    The bar of an inner loop goes down a line, and up again, for each of its states.
+
+    >>> _in_one_line("epochs\n\r 10%\x1b[A\n\r 20%\x1b[A")
+    'epochs\n\r 10%\r\r 20%\x1b[A'
+    """
+    while "\x1b[A" in text and text != (text := _UP_AND_DOWN.sub("\r", text)):
+        pass
+    return text
+
+
+def _is_blanked(line: str) -> bool:
+    r"""Return True if only control sequences, and the blanks between them, are in a line.
+
+    >>> _is_blanked("\r    \r\x1b[A"), _is_blanked(""), _is_blanked("\r"), _is_blanked("  ")
+    (True, False, False, False)
+    """
+    return len(line) > 1 and ("\r" in line or "\x1b" in line) and not _CONTROL.sub("", line).strip()
 
 
 def _shown(line: str) -> str:

@@ -65,6 +65,24 @@ def test_a_progress_bar_is_one_line_and_colors_are_removed():
     assert log_of(task) == ["100%"]
 
 
+def test_the_bar_of_an_inner_loop_is_not_a_line_for_each_of_its_states():
+    """It is drawn below the other bar: a line down, and up again."""
+    task = Task.init(task_name="t")
+    sys.stderr.write("\repochs: 0%")
+    for step in range(5):
+        sys.stderr.write("\n")
+        sys.stderr.write(f"\rsteps: {step * 25}%")
+        sys.stderr.write("\x1b[A")
+    sys.stderr.write("\n")
+    sys.stderr.write("\r           \r")
+    sys.stderr.write("\x1b[A")
+    sys.stderr.write("\repochs: 100%\n\r      \r\x1b[A\n")
+    print("\n\r\nend")
+    sys.stderr.write("\r     \r\x1b[A")
+    task.close()
+    assert log_of(task) == ["epochs: 0%", "epochs: 100%", "", "", "end"]
+
+
 def test_streams_are_restored_and_recorded_again_for_the_next_task():
     before = dict(vars(sys.stdout))
     first = Task.init(task_name="first")
