@@ -94,7 +94,7 @@ def log_of(task):
 def ran(tmp_path, registry):
     """Return a function that runs PARENT, and returns what it and its children printed."""
 
-    def run(way, *, shim=True, child=CHILD, **options):
+    def run(way, *arguments, shim=True, child=CHILD, **options):
         parent = PARENT
         if not shim:
             parent, child = (
@@ -104,7 +104,7 @@ def ran(tmp_path, registry):
         (tmp_path / "child.py").write_text(child)
         runner = ["-W", "error", "-m", "localreg.run"] if shim else ["-W", "error"]
         done = subprocess.run(
-            [sys.executable, *runner, "parent.py", way],
+            [sys.executable, *runner, "parent.py", way, *arguments],
             cwd=tmp_path, capture_output=True, text=True, timeout=120, **options,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -307,22 +307,27 @@ print("ready", flush=True)
 sys.stdin.read()  # until the parent has ended
 task.get_logger().report_scalar("late", "child", 1.0, 0)
 task.flush()
-with open("ended", "w") as pipe:
+with open(int(sys.argv[1]), "w") as pipe:
     print(task.id, Task.init("p", "late").id, file=pipe)
 """
 
 
-def test_a_child_that_outlives_its_parent_keeps_the_task_and_can_begin_another(ran, tmp_path):
-    os.mkfifo(tmp_path / "ended")
+def test_a_child_that_outlives_its_parent_keeps_the_task_and_can_begin_another(ran):
+    ended, written = os.pipe()  # it has an end also if the child fails
     way = (
-        "pipe = subprocess.PIPE\n"
+        "pipe, written = subprocess.PIPE, int(arguments[0])\n"
         "late = subprocess.Popen(\n"
-        "    [python, child], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)\n"
+        "    [python, child, str(written)], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL,\n"
+        "    pass_fds=[written])\n"
         "assert late.stdout.readline() == b'ready\\n'\n"
         "late.returncode = 0  # no one waits for it; its stdin is closed after the task has ended"
     )
-    lines, _ = ran(way, child=LATE)
-    first, second = (tmp_path / "ended").read_text().split()
+    with open(ended) as reader:
+        try:
+            lines, _ = ran(way, str(written), child=LATE, pass_fds=[written])
+        finally:
+            os.close(written)
+        first, second = reader.read().split()
     assert lines == [["parent", first]]
     assert first != second
     assert Task.get_task(first).status == "completed"
