@@ -18,6 +18,7 @@ from localreg import log, operations
 from localreg.api.tasks import command_line
 from localreg.api.tasks.connected_dict import recordable
 from localreg.errors import InvalidValueError
+from localreg.integrations.command_line import is_whole, refused
 from localreg.operations.tasks.parameters import ARGUMENTS, cast_as, is_stored_as
 from localreg.values.checks import shown
 from localreg.values.metadata import cast
@@ -63,7 +64,7 @@ def _hook(method: str, parsing: set[int], *, pair: bool) -> None:
         thread = get_ident()
         if thread in parsing:
             return original(self, words, namespace)
-        mine = (words is None or words == sys.argv[1:]) and not _is_library(sys._getframe(1))
+        mine = is_whole(words) and not _is_library(sys._getframe(1))
         parsing.add(thread)
         try:
             found = original(self, words, namespace)
@@ -217,7 +218,7 @@ def _of_text(action: argparse.Action, text: str) -> object:
     if kind is not None:
         found = cast(text, kind)
         if isinstance(found, str):
-            raise _refused(action, text, f"it takes {kind}")
+            raise refused(ARGUMENTS, action.dest, text, TypeError(f"it takes {kind}"))
         return found
     if isinstance(action, argparse._StoreConstAction):
         same = is_stored_as(recordable(action.const), MetadataValue(text, "str"))
@@ -239,39 +240,26 @@ def _convert_one(action: argparse.Action, value: object) -> object:
             members = getattr(action.type, "__members__", {})  # of an Enum: its names are recorded
             new = members[value] if value in members else action.type(value)
     except (TypeError, ValueError, argparse.ArgumentTypeError) as error:
-        # The error's own text may hold a secret.
-        raise _refused(action, value, _reason(action, value, error)) from None
+        # Without that error: its text may hold a secret.
+        raise refused(ARGUMENTS, action.dest, value, error) from None
     if action.choices is not None and new not in action.choices:
+        hidden = masked(action.dest, value) if isinstance(value, str) else value
         raise InvalidValueError(
-            f"parameter Args/{action.dest} of the task is {_shown(action, value)}, but the "
+            f"parameter {ARGUMENTS}/{action.dest} of the task is {shown(hidden)}, but the "
             f"script's parser allows only {', '.join(map(str, action.choices))[:200]}",
             argument=action.dest,
         )
     return new
 
 
-def _refused(action: argparse.Action, value: object, why: str) -> InvalidValueError:
-    return InvalidValueError(
-        f"parameter Args/{action.dest} of the task is {_shown(action, value)}, which the script's "
-        f"parser refuses: {why}",
-        argument=action.dest,
-    )
-
-
-def _shown(action: argparse.Action, value: object) -> str:
-    return shown(masked(action.dest, value) if isinstance(value, str) else value)
-
-
-def _reason(action: argparse.Action, value: object, error: Exception) -> str:
-    secret = isinstance(value, str) and masked(action.dest, value) != value
-    return type(error).__name__ if secret else str(error)
-
-
 def _added(parser: argparse.ArgumentParser, found: object) -> set[str]:
     """Return the options that `localreg task run` added to the recorded ones."""
-    words = getattr(sys.modules.get("__main__"), "localreg_added", ())
     options = {name: each for each in _actions(parser, found) for name in each.option_strings}
-    return {options[name].dest for word in words for name in _options_of(str(word), options)}
+    return {
+        options[name].dest
+        for word in command_line.added()
+        for name in _options_of(str(word), options)
+    }
 
 
 def _options_of(word: str, options: Mapping[str, object]) -> list[str]:
