@@ -8,7 +8,8 @@ Decisions:
 - Titles and series are those of ClearML: the title of the figure or of its axes, or "untitled 00";
   the second figure of this title in one iteration is ``title/1``.
 - The same figure is not reported twice in one iteration while it looks the same, nor after
-  `Logger.report_matplotlib_figure`.
+  `Logger.report_matplotlib_figure`. Nor does `plt.show` in the next task of the process report the
+  open figures of the last one, unless they were drawn on since.
 - The iteration is the largest that the script has reported, 0 before that.
 """
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from localreg.integrations.recorder import Recorder
 
 UNTITLED = 100  # figures without a title that are kept, the last ones
+_REPORTED: weakref.WeakSet[Any] = weakref.WeakSet()  # figures, to any task of this process
 
 
 def patch(patches: Patches, module: ModuleType) -> None:
@@ -89,7 +91,7 @@ class _Figures:
         known = self._looks.get(figure)
         if matplotlib_figures.is_reported(figure) or not figure.axes:
             return
-        if only_changed and known is not None and not figure.stale:
+        if only_changed and figure in _REPORTED and not figure.stale:
             return
         forced = recorder.setting("matplotlib_force_report_non_interactive")
         plotly = None if forced else matplotlib_figures.interactive(figure)
@@ -102,6 +104,7 @@ class _Figures:
         if known == look:
             return
         self._looks[figure] = look
+        _REPORTED.add(figure)
         title = self._title(figure, iteration)
         if data is None:
             recorder.plotly(title, "plot", iteration, plotly)

@@ -71,6 +71,23 @@ def test_what_is_shown_is_reported_once(task):
     assert (figure.axes[0].get_title(), len(figure.axes[0].lines)) == ("loss", 2)  # as it was
 
 
+def test_open_figures_of_an_ended_task_are_not_those_of_the_next(registry):
+    """plt.show shows all open figures, and without a window none is closed."""
+    first = Task.init(project_name="p", task_name="first")
+    ended, changed = curve("ended"), curve("changed")
+    plt.show()
+    first.close()
+    second = Task.init(project_name="p", task_name="second")
+    curve("next")
+    changed.axes[0].plot([3, 2, 1])
+    plt.show()
+    assert sorted(title for title, *_ in reported(second)) == ["changed", "next"]
+    ended.savefig("asked_for.png")
+    assert sorted(title for title, *_ in reported(second)) == ["changed", "ended", "next"]
+    second.close()
+    assert sorted(title for title, *_ in reported(first)) == ["changed", "ended"]
+
+
 def test_what_is_saved_to_a_path_is_reported(task, tmp_path):
     curve("one").savefig(tmp_path / "one.png")
     curve("two").savefig(fname="two.svg")
