@@ -56,7 +56,8 @@ class FunctionMethods(TaskHandle):
             raise InvalidValueError(
                 f"func must be a function, not {type(func).__name__}", argument="func"
             )
-        name = check_name("func_name", func_name or getattr(func, "__name__", None))
+        own = getattr(func, "__name__", None)
+        name = check_name("func_name", own if func_name is None else func_name)
         if not ambient.first_time(f"function task {self._id} {name}"):
             raise InvalidValueError(
                 f"the script has made a task of a function {name!r} before; give another func_name",
@@ -82,7 +83,10 @@ class FunctionMethods(TaskHandle):
     def _made(self, name: str, task_name: str | None, kwargs: dict[str, Any]) -> Self:
         own = self._row().name
         made = operations.tasks.cloning.clone_task(
-            self._registry, self._id, name=task_name or f"{own} <{name}>", parent=self._id
+            self._registry,
+            self._id,
+            name=f"{own} <{name}>" if task_name is None else task_name,
+            parent=self._id,
         )
         values = {Key(SECTION, MARK): value_of(MARK, name)}
         for argument, value in kwargs.items():

@@ -122,7 +122,9 @@ class ModelMethods(TaskHandle):
         own = operations.tasks.lifecycle.task(self._registry, self._id).name
         model = OutputModel(
             task=self,
-            name=model_name or (f"{own} - {name}" if name else own),
+            name=(f"{own} - {name}" if name is not None else own)
+            if model_name is None
+            else model_name,
             tags=tags,
             comment=comment,
         )

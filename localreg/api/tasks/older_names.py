@@ -150,9 +150,8 @@ class OlderMethods(TaskHandle):
             kwargs: ignored.
         """
         uri = operations.tasks.lifecycle.output_uri(self._registry, self._id)
-        if uri is None or not extra_path:
-            return uri
-        return f"{uri.rstrip('/')}/{check_text('extra_path', extra_path).lstrip('/')}"
+        below = "" if extra_path is None else check_text("extra_path", extra_path)
+        return f"{uri.rstrip('/')}/{below.lstrip('/')}" if uri and below else uri
 
     def get_configuration_objects(self) -> dict[str, str]:
         """Return the configurations as texts, by name."""

@@ -77,7 +77,7 @@ class ReportedByTaskMethods(TaskHandle):
         Returns:
             ``{title: {series: {"name": series, "x": […], "y": […]}}}``
         """
-        if x_axis not in _AXES:
+        if not isinstance(x_axis, str) or x_axis not in _AXES:
             raise InvalidValueError(
                 f"x_axis must be one of {', '.join(_AXES)}, not {shown(x_axis)}", argument="x_axis"
             )

@@ -59,7 +59,7 @@ class WaitingMethods(TaskHandle):
             InvalidValueError: (a ValueError) an argument cannot be used.
         """
         wanted = _statuses("status", status)
-        bad = _statuses("raise_on_status", raise_on_status or ())
+        bad = _statuses("raise_on_status", () if raise_on_status is None else raise_on_status)
         if not isinstance(check_interval_sec, int | float) or not check_interval_sec > 0:
             raise InvalidValueError(
                 f"check_interval_sec must be above 0, not {shown(check_interval_sec)}",
