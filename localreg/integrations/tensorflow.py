@@ -45,9 +45,8 @@ class _Writers:
 
     def may_report(self, *values: Any) -> bool:  # noqa: ANN401
         """Return True if all have values; else warn once."""
-        if (
-            find_spec("tensorboard") is None
-        ):  # it has the messages; nearly all of tf.summary needs it
+        # It has the messages; nearly all of tf.summary needs it.
+        if find_spec("tensorboard") is None:
             return False
         if all(not hasattr(each, "shape") or hasattr(each, "numpy") for each in values):
             return True

@@ -667,7 +667,7 @@ class Dataset(ModelHandle):
                 recursive=check_flag("recursive", recursive),
                 progress=progress,
             )
-        _tell(changed, verbose)
+        _print(changed, verbose)
         return len(changed.added)
 
     def add_external_files(
@@ -715,7 +715,7 @@ class Dataset(ModelHandle):
             hashed=check_flag("read_hash", read_hash),
         )
         operations.models.edits.edit_tags(found.registry, found.id, add=["external files"])
-        _tell(changed, verbose)
+        _print(changed, verbose)
         return len(changed.added)
 
     def remove_files(
@@ -768,7 +768,7 @@ class Dataset(ModelHandle):
             changed = operations.datasets.changes.sync_folder(
                 self._own_chain(), found.id, local_path, folder=dataset_path, progress=progress
             )
-        _tell(changed, verbose)
+        _print(changed, verbose)
         return len(changed.removed), len(changed.added), len(changed.modified)
 
     def update_changed_files(
@@ -1104,7 +1104,7 @@ def _found_all(chain: Chain, argument: str, given: object) -> list[Found]:
     ]
 
 
-def _tell(changed: Changed, verbose: object) -> None:
+def _print(changed: Changed, verbose: object) -> None:
     if check_flag("verbose", verbose):
         for word, paths in (
             ("Remove", changed.removed), ("Add", changed.added), ("Modified", changed.modified),
