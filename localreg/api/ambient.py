@@ -29,6 +29,7 @@ USER_DATA = "the user's data directory"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import Any
 
@@ -91,6 +92,7 @@ class State:
         upload_uri: where weights are uploaded when neither their model nor its task says so.
         uploads: uploads in the background, by process id: a fork does not copy threads.
         recorders: what integrations report to, by task id.
+        patching: what is held while libraries are patched or restored, by process id.
         watched: what records the changes of what a task has connected, by task id.
         registered: the registered artifacts of a task, by task id.
         callbacks: functions of the script that are called "before" and "after" weights are
@@ -118,6 +120,7 @@ class State:
         self.upload_uri: str | None = None
         self.uploads: dict[int, Uploads] = {}
         self.recorders: dict[str, Recorder] = {}
+        self.patching: dict[int, threading.RLock] = {}
         self.watched: dict[str, list[Callable[[], None]]] = {}
         self.registered: dict[str, dict[str, object]] = {}
         self.callbacks: dict[str, dict[int, Callable[..., Any]]] = {"before": {}, "after": {}}
@@ -169,8 +172,7 @@ def _end(begun: _Begun) -> None:
     _mine.set(tuple(each for each in _mine.get() if each in _state.begun))
     if begun.task_id is not None:
         _state.listeners.pop(begun.task_id, None)
-        if _state.recorders.pop(begun.task_id, None) is not None:
-            restore_libraries()
+        drop_recorder(begun.task_id)
         _state.watched.pop(begun.task_id, None)
         _state.registered.pop(begun.task_id, None)
         _unshare(begun.task_id)
@@ -226,12 +228,24 @@ class isolated:  # noqa: N801  (used as a function; contextlib would slow every 
             _set_shared(self._shared)
 
 
-def restore_libraries() -> None:
-    """Undo the patches of libraries if no task that they report to is left."""
-    if not _state.recorders and "localreg.integrations.hook" in sys.modules:
-        from localreg.integrations import hook
+def patching() -> AbstractContextManager[object]:
+    """Return the lock to hold while libraries are patched or restored.
 
-        hook.uninstall()
+    Tasks begin and end in several threads at once. A fork has a lock of its own: the thread that
+    holds that of its parent is not there.
+    """
+    return _state.patching.setdefault(os.getpid(), threading.RLock())
+
+
+def restore_libraries() -> None:
+    """Undo the patches of libraries if no task is there that they report to."""
+    if "localreg.integrations.hook" not in sys.modules:
+        return
+    from localreg.integrations import hook
+
+    with patching():
+        if not _state.recorders:
+            hook.uninstall()
 
 
 def locate() -> tuple[Path, str]:
@@ -524,6 +538,12 @@ def set_recorder(task_id: str, recorder: Recorder) -> None:
     """
     _state.recorders[task_id] = recorder
     _state.silenced.clear()
+
+
+def drop_recorder(task_id: str) -> None:
+    """Undo `set_recorder`, and the patches of libraries with the last one."""
+    if _state.recorders.pop(task_id, None) is not None:
+        restore_libraries()
 
 
 def recorder() -> Recorder | None:

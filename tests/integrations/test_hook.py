@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import pickle
 import sys
+import threading
 
 import pytest
 
@@ -225,3 +226,37 @@ def test_a_task_that_is_not_closed_leaves_no_patches_in_an_isolated_block():
         Task.init(task_name="not closed")
         assert hook.installed() is not None
     assert hook.installed() is None
+
+
+def test_tasks_that_begin_and_end_at_once_in_threads_have_one_hook():
+    """Two would record twice what a script saves; none would record nothing."""
+    ready = threading.Barrier(3)
+    wrong = []
+
+    def work(number):
+        try:
+            for _ in range(300):
+                ready.wait(60)
+                with ambient.patching():
+                    ambient.set_recorder(f"task {number}", Recorded())
+                    hook.install(ambient.recorder)
+                found = sum(isinstance(each, hook.Hook) for each in sys.meta_path)
+                wrong.extend([found] if found != 1 else [])
+                ambient.drop_recorder(f"task {number}")
+        except BaseException:
+            ready.abort()  # the others do not wait
+            raise
+
+    with ambient.isolated():
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            for each in threads:
+                each.start()
+            for each in threads:
+                each.join()
+        finally:
+            sys.setswitchinterval(interval)
+        assert wrong == []
+        assert hook.installed() is None

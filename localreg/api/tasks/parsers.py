@@ -22,7 +22,8 @@ def watch() -> None:
         with suppress(InvalidValueError):  # raised by the first call that needs it
             ambient.locate()
     argparse_hook.install()
-    hook.install(ambient.recorder, command_line, parsers_only=True)
+    with ambient.patching():
+        hook.install(ambient.recorder, command_line, parsers_only=True)
 
 
 def forget() -> None:

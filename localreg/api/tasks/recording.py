@@ -54,10 +54,11 @@ def start(
 
     recorder = _TaskRecorder(task, frameworks, streams, log_limit)
     finish(task.id)  # it may have begun in this process already
-    ambient.set_recorder(task.id, recorder)
+    with ambient.patching():
+        ambient.set_recorder(task.id, recorder)
+        console.connect(hook.install(ambient.recorder, command_line).patches, streams)
     if watched is not None and operations.tasks.lifecycle.runs_here(task._registry, task.id):
         recorder.monitor = monitoring.start(recorder, watched)
-    console.connect(hook.install(ambient.recorder, command_line).patches, streams)
 
 
 def finish(task_id: str) -> None:
