@@ -147,6 +147,8 @@ def _shown(line: str) -> str:
     >>> _shown("\x1b[31mred\x1b[0m\r"), len(_shown("x" * 20_000))
     ('red', 10026)
     """
+    if len(line) <= LONGEST and line.isascii() and line.isprintable():
+        return line  # as most are; the rest takes ten times as long
     text = _CONTROL.sub("", _from_last_state(line).partition("\r")[0]).replace("\0", "\\0")
     text = text.encode("utf-8", "backslashreplace").decode()
     if len(text) > LONGEST:
