@@ -121,6 +121,14 @@ def test_show_has_files_parents_and_tasks(run, pets):
     assert [each["path"] for each in found["entries"]] == ["outside/labels.csv", "train/a.jpg"]
 
 
+def test_a_task_shows_the_version_that_it_used(run, pets):
+    """By the name that people know, not by that of its package."""
+    _, second = pets
+    task = Task.get_task(project_name="vision", task_name="train")
+    out = run("task", "show", task.id)[1]
+    assert f"Datasets/data: vision/pets:1.0.1 ({second.id[:8]})" in out
+
+
 def test_show_lists_the_files(run, pets):
     shown = lines(run("dataset", "show", "pets", "--files")[1])
     assert [line[0] for line in shown] == ["outside/labels.csv", "train/a.jpg"]

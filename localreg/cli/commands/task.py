@@ -26,6 +26,7 @@ from localreg.cli.suggestions import TASK_SYNONYMS, CommandGroup
 from localreg.errors import InvalidValueError
 from localreg.filesystem.given_paths import check_path
 from localreg.filesystem.plain_files import read_text
+from localreg.operations.datasets import looking
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import Found, id_text, model_row, why_absent
 from localreg.operations.reports.page_links import delete_page
@@ -43,6 +44,7 @@ from localreg.operations.tasks.details import task_details
 from localreg.registry import Chain, OpenRegistry
 from localreg.values import settings
 from localreg.values.checks import check_name
+from localreg.values.dataset_names import is_data_project
 from localreg.values.records import Json, Owner, TaskRecord
 from localreg.values.secrets import masked, masked_arguments, masked_code, masked_text
 from localreg.values.units import moment
@@ -248,11 +250,18 @@ def _when(at: str | None) -> str:
 
 
 def _models(chain: Chain, ids: dict[str, str]) -> str:
-    found = {name: model_row(chain, each) for name, each in ids.items()}
-    return "\n".join(
-        f"{name}: {hit[1].ref if hit else why_absent(chain, ids[name])} ({ids[name][:8]})"
-        for name, hit in found.items()
-    )
+    return "\n".join(f"{name}: {_ref(chain, each)} ({each[:8]})" for name, each in ids.items())
+
+
+def _ref(chain: Chain, model_id: str) -> str:
+    """Return what names a model, or a version of a data set."""
+    hit = model_row(chain, model_id)
+    if hit is None:
+        return why_absent(chain, model_id)
+    registry, model = hit
+    if model.project is not None and is_data_project(model.project.name):
+        return looking.row(Found(registry, model_id)).ref
+    return model.ref
 
 
 @task_command.command("clone")
