@@ -124,26 +124,34 @@ class Linux:
 
     def totals(self) -> dict[str, float]:
         """See `Machine`."""
-        received, sent = 0, 0
-        for line in (self._root / "net" / "dev").read_text().splitlines()[2:]:
-            name, _, numbers = line.partition(":")
-            if name.strip() != "lo":
-                received += int(numbers.split()[0])
-                sent += int(numbers.split()[8])
+        return dict((*self._network(), *self._transfers()))
+
+    def _network(self) -> Iterator[tuple[str, float]]:
+        lines = [each.partition(":") for each in self._lines("net/dev")[2:]]
+        numbers = [rest.split() for name, _, rest in lines if name.strip() != "lo"]
+        if lines:
+            yield "network_tx_mbs", sum(int(each[8]) for each in numbers) / _MEGA
+            yield "network_rx_mbs", sum(int(each[0]) for each in numbers) / _MEGA
+
+    def _transfers(self) -> Iterator[tuple[str, float]]:
         disks = dict(self._disks())
-        read = sum(int(numbers[5]) for numbers in disks.values())
-        written = sum(int(numbers[9]) for numbers in disks.values())
-        return {
-            "network_tx_mbs": sent / _MEGA,
-            "network_rx_mbs": received / _MEGA,
-            "io_read_mbs": read * _SECTOR / _MEGA,
-            "io_write_mbs": written * _SECTOR / _MEGA,
-        }
+        if disks:
+            read = sum(int(numbers[5]) for numbers in disks.values())
+            written = sum(int(numbers[9]) for numbers in disks.values())
+            yield "io_read_mbs", read * _SECTOR / _MEGA
+            yield "io_write_mbs", written * _SECTOR / _MEGA
+
+    def _lines(self, name: str) -> list[str]:
+        """Return the lines of a file; none where there is no such file, as in some sandboxes."""
+        try:
+            return (self._root / name).read_text().splitlines()
+        except FileNotFoundError:
+            return []
 
     def _disks(self) -> Iterator[tuple[str, list[str]]]:
         """Yield name and numbers of each disk, which come before those of its partitions."""
         disk = None
-        for line in (self._root / "diskstats").read_text().splitlines():
+        for line in self._lines("diskstats"):
             numbers = line.split()
             name = numbers[2]
             if name.startswith(_NO_DISKS) or (disk and _is_partition(name, disk)):

@@ -169,6 +169,15 @@ def test_linux_is_read_without_a_library(proc):
     assert Linux(of_processes=False, root=proc, pid=7).slow()["memory_used_gb"] == 6
 
 
+def test_what_a_sandbox_does_not_show_is_not_reported(proc):
+    (proc / "diskstats").unlink()
+    machine = Linux(of_processes=False, root=proc, pid=7)
+    assert machine.totals() == {"network_tx_mbs": 1, "network_rx_mbs": 4}
+    (proc / "net" / "dev").unlink()
+    assert machine.totals() == {}
+    assert machine.slow()["memory_used_gb"] == 6
+
+
 def test_a_child_counts_with_what_it_has_more_than_its_parent():
     sizes = {1: (0, 100), 2: (1, 130), 3: (1, 90), 4: (2, 150), 5: (9, 1000)}
     assert tree_memory(1, sizes) == 100 + 30 + 0 + 20
