@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 
+from localreg.values.printed import CONTROL, from_last_state, visible
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
 INFO, WARNING = 20, 30  # logging's; importing it would cost time
 PROGRESS_SECONDS = 10.0
 LONGEST = 10_000  # characters of a line
-# Colors and movements of the cursor (ECMA-48), and titles of the terminal's window.
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
-
 _UP_AND_DOWN = re.compile(r"\x1b\[A\r*\n")  # a line up, a line down
 
 
@@ -89,7 +88,7 @@ class Lines:
         *ended, part = _in_one_line(self._part + text).split("\n")
         lines = [_shown(each) for each in ended if not _is_blanked(each)]
         if "\r" in part:
-            part = _from_last_state(part)
+            part = from_last_state(part)
             if self._due == float("-inf"):
                 self._due = now + PROGRESS_SECONDS
             elif now >= self._due:
@@ -106,17 +105,6 @@ class Lines:
         part, self._part = self._part, ""
         shown = _shown(part)
         return [shown] if shown.strip() else []
-
-
-def _from_last_state(line: str) -> str:
-    r"""Return a line without what a terminal has overwritten: what counts if it goes on.
-
-    >>> _from_last_state(" 10%\r 20%\r"), _from_last_state("text\r  "), _from_last_state("\r ")
-    (' 20%\r', 'text\r  ', ' ')
-    """
-    states = line.split("\r")
-    last = max((n for n, each in enumerate(states) if each.strip()), default=len(states) - 1)
-    return "\r".join(states[last:])
 
 
 def _in_one_line(text: str) -> str:
@@ -138,7 +126,7 @@ def _is_blanked(line: str) -> bool:
     >>> _is_blanked("\r    \r\x1b[A"), _is_blanked(""), _is_blanked("\r"), _is_blanked("  ")
     (True, False, False, False)
     """
-    return len(line) > 1 and ("\r" in line or "\x1b" in line) and not _CONTROL.sub("", line).strip()
+    return len(line) > 1 and ("\r" in line or "\x1b" in line) and not CONTROL.sub("", line).strip()
 
 
 def _shown(line: str) -> str:
@@ -149,7 +137,7 @@ def _shown(line: str) -> str:
     """
     if len(line) <= LONGEST and line.isascii() and line.isprintable():
         return line  # as most are; the rest takes ten times as long
-    text = _CONTROL.sub("", _from_last_state(line).partition("\r")[0]).replace("\0", "\\0")
+    text = visible(line).replace("\0", "\\0")
     text = text.encode("utf-8", "backslashreplace").decode()
     if len(text) > LONGEST:
         return f"{text[:LONGEST]}… ({len(text) - LONGEST:,} more characters)"

@@ -30,6 +30,7 @@ from localreg.store.rows import report_transfer
 from localreg.values.checks import check_text, shown
 from localreg.values.clearml_task import plain_id
 from localreg.values.frozen import Frozen
+from localreg.values.printed import visible
 from localreg.values.urls import is_remote, is_stored_url, safe_filename, without_secrets
 
 TYPE_CHECKING = False
@@ -265,7 +266,7 @@ class _Reading:
             if not isinstance(text, str):
                 raise self._wrong("msg", "text", text)
             for line in text.removesuffix("\n").split("\n"):
-                shown_line = line.rstrip("\r").rpartition("\r")[2]  # of a progress bar its end
+                shown_line = visible(line)  # of a progress bar its end
                 try:
                     check_text("msg", shown_line[:_LONGEST])
                 except InvalidValueError as error:

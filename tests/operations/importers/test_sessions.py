@@ -173,7 +173,7 @@ def test_the_console_comes_line_by_line(registry, tmp_path):
 def test_of_a_progress_bar_the_end_comes(registry, tmp_path):
     folder = folder_of(SMALL, tmp_path)
     event = {"task": task_json(folder)["id"], "timestamp": 1_700_000_000_000, "level": "info"}
-    write_lines(folder, "log.jsonl", [[event | {"msg": "1%\r50%\r99%\r\n\ndone\n"}]])
+    write_lines(folder, "log.jsonl", [[event | {"msg": "1%\r50%\r\x1b[32m99%\x1b[0m\r\n\ndone\n"}]])
     Task.import_offline_session(folder)
     rows = registry.db.query("SELECT text FROM message ORDER BY stamp")
     assert [row["text"] for row in rows] == ["99%", "", "done"]
