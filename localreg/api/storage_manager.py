@@ -115,6 +115,7 @@ class StorageManager:
         Raises:
             SourceNotFoundError: (an OSError) there is no such file.
             NotSupportedError: `remote_url` is one of a web server.
+            InvalidValueError: (a ValueError) `remote_url` is inside a registry.
             UploadError: (an OSError) the server did not accept it.
 
         Source: ``StorageManager.upload_file`` of the ClearML SDK.
@@ -234,12 +235,12 @@ class StorageManager:
         """
         quiet = check_flag("silence_errors", silence_errors)
         url = operations.weights.elsewhere.check_url(remote_url)
-        folder = _folder(local_folder)
         found = [
             each
             for each in operations.weights.elsewhere.files_at(url)
             if match_wildcard is None or fnmatch(each.url, match_wildcard)
         ]
+        folder = _folder(local_folder)
         if not found and not quiet:
             log.warning("no files are at %s", public_url(url.text))
         for each in found:

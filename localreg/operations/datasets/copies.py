@@ -21,7 +21,12 @@ from localreg.operations.datasets.contents import Files
 from localreg.operations.finding.upstream import Found
 from localreg.operations.weights.fetching import Wish, held_bytes
 from localreg.operations.weights.ingest import digest_of, taken_in
-from localreg.operations.weights.local_copies import copy_to, local_copy, verifies_always
+from localreg.operations.weights.local_copies import (
+    check_outside,
+    copy_to,
+    local_copy,
+    verifies_always,
+)
 from localreg.operations.weights.package_copies import folder_of_manifest
 from localreg.operations.weights.sources import Held, Source
 from localreg.registry import Chain
@@ -207,7 +212,7 @@ def copy_out(chain: Chain, folder: Path, target: object, *, overwrite: bool) -> 
     import shutil
 
     place = output_path("target_folder", target)
-    _check_outside(chain, place)
+    check_outside(chain, "target_folder", place)
     with disk_errors("copying files", place):
         if place.is_dir() and not place.is_symlink():
             if overwrite:
@@ -221,20 +226,6 @@ def copy_out(chain: Chain, folder: Path, target: object, *, overwrite: bool) -> 
             else:
                 place.rmdir()
     return copy_to(chain, folder, place, replace=False)
-
-
-def _check_outside(chain: Chain, place: Path) -> None:
-    """Raise InvalidValueError for a folder that is inside a registry, or has one in it."""
-    real = place.resolve()
-    for each in chain.registries:
-        root = each.root.resolve()
-        if real.is_relative_to(root) or root.is_relative_to(real):
-            where = "inside" if real.is_relative_to(root) else "around"
-            raise InvalidValueError(
-                f"target_folder {printable_path(place)} is {where} the registry {each.root}; "
-                "choose another folder",
-                argument="target_folder",
-            )
 
 
 def chunks(chain: Chain, found: Found, *, parents: bool) -> int:

@@ -16,7 +16,7 @@ from localreg.errors import (
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.plain_files import open_plain
 from localreg.operations.weights.fetching import check_scheme
-from localreg.operations.weights.local_copies import check_wish, copy_of_url, copy_to
+from localreg.operations.weights.local_copies import check_outside, check_wish, copy_of_url, copy_to
 from localreg.registry import Chain
 from localreg.values.frozen import Frozen
 from localreg.values.paths import is_package_path, printable_path
@@ -147,6 +147,7 @@ def download(chain: Chain, url: WeightsURL, folder: Path, *, overwrite: bool) ->
     place = folder.joinpath(*_path_in(url).split("/"))
     if place.is_file() and not overwrite:
         return place
+    check_outside(chain, "local_folder", place)
     return copy_to(chain, local_copy(chain, url), place, replace=True)
 
 
@@ -181,6 +182,7 @@ def upload(chain: Chain, path: Path, url: WeightsURL) -> str:
             f"there is no file {printable_path(path)}; check the path", reference=str(path)
         )
     if url.path is not None:
+        check_outside(chain, _ARGUMENT, url.path)
         copy_to(chain, path, url.path, replace=True)
     elif is_cloud(url.text):
         from localreg.blobs.transfer.cloud import upload as cloud

@@ -535,6 +535,24 @@ def copy_to(
         return copy_out(path, place, replace=replace, executable=executable)
 
 
+def check_outside(chain: Chain, argument: str, place: Path) -> None:
+    """Check that a path that is written to is not inside a registry, and has none in it.
+
+    Raises:
+        InvalidValueError: it is, or has.
+    """
+    real = place.resolve()
+    for each in chain.registries:
+        root = each.root.resolve()
+        if real.is_relative_to(root) or root.is_relative_to(real):
+            where = "inside" if real.is_relative_to(root) else "around"
+            raise InvalidValueError(
+                f"{argument} {printable_path(place)} is {where} the registry {each.root}; choose "
+                "another place",
+                argument=argument,
+            )
+
+
 def is_executable(chain: Chain, found: Found, file: str | None) -> bool:
     """Return True if one file of a model's package is executable; its local file never is."""
     weights = None if file is None else current(found)

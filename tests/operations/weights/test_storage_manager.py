@@ -11,6 +11,7 @@ from localreg import StorageManager
 from localreg.errors import (
     DownloadError,
     InvalidURLError,
+    InvalidValueError,
     NotSupportedError,
     SourceNotFoundError,
     UploadError,
@@ -53,6 +54,20 @@ def test_a_file_is_copied_to_a_path_and_replaces_what_is_there(folder, tmp_path)
         StorageManager.upload_file(folder / "missing", target)
     with pytest.raises(SourceNotFoundError):
         StorageManager.upload_folder(folder / "missing", target)
+
+
+def test_no_file_of_a_registry_is_replaced(folder, tmp_path, registry):
+    database = registry.path / "registry.db"
+    for refused in (
+        lambda: StorageManager.upload_file(folder / "one.txt", database),
+        lambda: StorageManager.upload_folder(folder, registry.path / "blobs"),
+        lambda: StorageManager.download_file(
+            str(folder / "one.txt"), registry.path, raise_on_error=True
+        ),
+    ):
+        with pytest.raises(InvalidValueError, match="is inside the registry"):
+            refused()
+    assert database.read_bytes().startswith(b"SQLite format 3")
 
 
 def test_a_folder_is_copied_with_all_or_with_some_files(folder, tmp_path):
