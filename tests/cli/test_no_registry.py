@@ -20,6 +20,7 @@ READING = (
     "mv m n", "export m -o x.tar",
     "task ls", "task show abcdef", "task clone abcdef", "task run abcdef", "task rm abcdef",
     "config", "mv m n", "undo", "export m", "backup other",
+    "dataset ls", "dataset show p/n", "dataset get p/n",
 )  # fmt: skip
 MAKING = {"init", "demo", "add", "import", "merge"}
 WITHOUT = {"guide"}  # needs no registry

@@ -18,8 +18,8 @@ from localreg.errors import LocalregError
 
 VALUES = (np.array([1, 2]), [1, 2], pd.DataFrame({"a": [1, 2]}))
 KINDS = (InputModel, Model, OutputModel, Task, Logger, Registry, StorageManager)
-# They start a browser or another process, or read this one's arguments.
-LEFT_OUT = {"export_images", "execute_remotely"}
+# They start a browser or another process, or read this one's arguments; or are of `enum`.
+LEFT_OUT = {"export_images", "execute_remotely", "TaskTypes"}
 GIVEN = {  # for the other arguments that a call needs
     "weights_url": "s3://bucket/a.pt", "url": "s3://bucket/a.pt", "remote_url": "s3://bucket/a.pt",
     "title": "t", "series": "s", "value": 1.0, "values": [1, 2], "matrix": [[1, 2]],

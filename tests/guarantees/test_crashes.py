@@ -355,7 +355,8 @@ def log_until_killed(root, journal):
 
     open_registry(root, journal=journal).close()
     with Registry(root):
-        logger = Task.init(project_name="p", task_name="train").get_logger()
+        task = Task.init(project_name="p", task_name="train", auto_connect_streams=False)
+        logger = task.get_logger()
 
         def report(thread):
             number = 0

@@ -186,7 +186,7 @@ class OlderMethods(TaskHandle):
             use_cache: write it into `cache_dir`.
         """
         path = check_path("filename", filename)
-        if use_cache:
+        if check_flag("use_cache", use_cache):
             path = self.cache_dir / path.name
         with disk_errors("writing a configuration", path):
             path.parent.mkdir(parents=True, exist_ok=True)

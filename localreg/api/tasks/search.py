@@ -56,7 +56,8 @@ class SearchMethods(TaskHandle):
         chain = open_of(registry)
         by_id = not (task_id is None or is_empty(task_id))
         no_tags = tags is None or (isinstance(tags, (list, tuple)) and not tags)
-        if by_id or (no_tags and not task_filter and project_name is None and task_name is None):
+        no_filter = task_filter is None or (isinstance(task_filter, Mapping) and not task_filter)
+        if by_id or (no_tags and no_filter and project_name is None and task_name is None):
             hit = operations.tasks.search.look_up_task(chain, task_id)
             return cls._of(chain, hit.registry, hit.id)
         within = operations.finding.references.check_project_name(project_name, "project_name")

@@ -51,7 +51,7 @@ def scalars(
         most: of each series at most so many points, the means of groups; 0 for all.
         axis: what "x" is: "iter", "timestamp" or "iso_time".
     """
-    if axis not in ("iter", "timestamp", "iso_time"):
+    if not isinstance(axis, str) or axis not in ("iter", "timestamp", "iso_time"):
         raise InvalidValueError(
             f"x_axis must be iter, timestamp or iso_time, not {shown(axis)}", argument="x_axis"
         )

@@ -14,7 +14,7 @@ from localreg.operations.finding.references import require_task
 from localreg.operations.tasks.git_state import git_state
 from localreg.registry import OpenRegistry
 from localreg.store.rows import task_rows
-from localreg.values.checks import check_text
+from localreg.values.checks import check_text, is_empty
 from localreg.values.frozen import Frozen
 from localreg.values.records import Json
 from localreg.values.secrets import masked_text
@@ -212,7 +212,7 @@ def _read_packages(given: object) -> dict[str, str]:
         path = check_path("packages", given)
         with disk_errors("reading requirements", path):
             given = read_text(path, "packages").splitlines()
-    return requirements_of([] if given == "" else given)
+    return requirements_of([] if is_empty(given) else given)
 
 
 def set_script(
