@@ -239,7 +239,8 @@ def test_a_model_that_was_removed_raises_at_the_next_read(registry):
     reads = [
         name
         for name in dir(InputModel)
-        if isinstance(getattr(InputModel, name), property) and name != "id"
+        if isinstance(getattr(InputModel, name), property)
+        and name not in ("id", "archived_tag")  # the same for every model
     ]
     assert len(reads) >= 20
     for name in reads:
