@@ -186,7 +186,8 @@ PROGRAM = {
             "epoch_0": ("torch - epoch_0", "PyTorch", 1),
             "epoch_1": ("torch - epoch_1", "PyTorch", 1),
             "last": ("torch - last", "PyTorch", 2),
-            "script": ("torch - script", "PyTorch", 1),
+            # One of ClearML's frameworks, too; its patch says PyTorch.
+            "script": ("torch - script", "TorchScript", 1),
         },
     ),
     "xgboost_training": Left(
