@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from localreg.integrations.patches import Patches
     from localreg.integrations.recorder import Recorder
 
-INFO, WARNING = 20, 30  # logging's; importing it would cost time
+INFO = 20  # logging's; importing it would cost time. A stream says nothing of how bad a line is.
 PROGRESS_SECONDS = 10.0
 LONGEST = 10_000  # characters of a line
 _UP_AND_DOWN = re.compile(r"\x1b\[A\r*\n")  # a line up, a line down
@@ -32,18 +32,18 @@ def connect(patches: Patches, streams: frozenset[str]) -> None:
         streams: some of "stdout", "stderr" and "logging". The last only counts without "stderr",
             which has what is logged anyway.
     """
-    for name, level in (("stdout", INFO), ("stderr", WARNING)):
+    for name in ("stdout", "stderr"):
         stream: TextIO | None = getattr(sys, name, None)
         is_new = hasattr(stream, "__dict__") and "write" not in vars(stream)
         if name in streams and is_new:
-            patches.after(stream, "write", _noting(name, level), kind="console")
+            patches.after(stream, "write", _noting(name), kind="console")
     if "logging" in streams and "stderr" not in streams:
         _connect_logging(patches)
 
 
-def _noting(stream: str, level: int) -> Callable[..., None]:
+def _noting(stream: str) -> Callable[..., None]:
     def note(recorder: Recorder, _: object, text: str) -> None:
-        recorder.console(stream, text, level)
+        recorder.console(stream, text, INFO)
 
     return note
 

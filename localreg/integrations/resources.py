@@ -88,7 +88,7 @@ class Monitor:
         """End the thread."""
         self._over.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(5)  # a driver may hang; the thread ends with the process
             self._thread = None
 
     def _run(self) -> None:

@@ -174,9 +174,13 @@ def is_remote(value: object) -> bool:
     >>> is_remote("https://host/a.png"), is_remote("see https://host"), is_remote("file:///a.png")
     (True, False, False)
     """
-    return (
-        isinstance(value, str) and len(value) < URL_LIMIT and _REMOTE.fullmatch(value) is not None
-    )
+    if not isinstance(value, str) or len(value) >= URL_LIMIT or not _REMOTE.fullmatch(value):
+        return False
+    try:
+        urlsplit(value)
+    except ValueError:  # such as "http://[x"
+        return False
+    return True
 
 
 def below(folder: str, *names: str) -> str:

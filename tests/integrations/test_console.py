@@ -44,7 +44,7 @@ def test_both_streams_are_recorded_line_by_line_with_levels():
     task.close()
     print("after the task")
     assert log_of(task, level=True) == [
-        (20, "one"), (20, "two"), (30, "an error"), (20, "without an end"),
+        (20, "one"), (20, "two"), (20, "an error"), (20, "without an end"),
     ]  # fmt: skip
 
 

@@ -137,7 +137,7 @@ class _TaskRecorder:
         self.monitor: Monitor | None = None
         self.streams = streams
         self._log_limit = log_limit
-        self._lines: dict[int, Lines] = {}  # what is printed, by its level
+        self._lines: dict[tuple[str, int], Lines] = {}  # what is printed, by stream and level
 
     def _logger(self) -> Logger:
         return self._task.get_logger()
@@ -246,9 +246,9 @@ class _TaskRecorder:
     def console(self, stream: str, text: str, level: int) -> None:
         if stream not in self.streams or ambient.is_reported():
             return
-        lines = self._lines.get(level)
+        lines = self._lines.get((stream, level))
         if lines is None:
-            lines = self._lines[level] = Lines()
+            lines = self._lines[stream, level] = Lines()
         self._print(lines.add(text, time.monotonic()), level)
 
     def _print(self, lines: Sequence[str], level: int) -> None:
@@ -262,7 +262,7 @@ class _TaskRecorder:
             self.monitor.stop()
             self.monitor = None
         self._saved.finish()
-        for level, lines in self._lines.items():
+        for (_, level), lines in self._lines.items():
             self._print(lines.rest(), level)
 
     def parameters(self, section: str, values: Mapping[str, object]) -> dict[str, object]:

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from localreg import Task
 from localreg.errors import InvalidValueError
 from localreg.operations.reports import charts
 
@@ -194,3 +195,10 @@ def test_what_the_machine_did_is_the_last_chart(task):
     assert [chart.title for chart in found.charts] == [
         "a", "~ the end", ":monitor:gpu", ":monitor:machine",
     ]  # fmt: skip
+
+
+def test_a_link_that_is_no_url_is_refused(registry):
+    logger = Task.create("p", "t").get_logger()
+    for report in (logger.report_image, logger.report_media):
+        with pytest.raises(InvalidValueError, match="url is not a URL that can be used"):
+            report("a", "b", 0, url="http://[x")
