@@ -104,9 +104,12 @@ def test_get_task_returns_none_when_no_task_matches(search, registry):
     assert Task.get_task(**search) is None
 
 
-def test_get_task_needs_an_id_or_a_name(registry):
+def test_get_task_needs_an_id_or_a_filter(registry):
     with pytest.raises(InvalidValueError, match="task_name"):
-        Task.get_task(project_name="vision")
+        Task.get_task()
+    Task.create("vision", "first")
+    last = Task.create("vision", "last")
+    assert Task.get_task(project_name="vision") == last
 
 
 def test_task_cannot_be_called(registry):
