@@ -18,8 +18,8 @@ from localreg.errors import LocalregError
 
 VALUES = (np.array([1, 2]), [1, 2], pd.DataFrame({"a": [1, 2]}))
 KINDS = (InputModel, Model, OutputModel, Task, Logger, Registry, StorageManager)
-# They start a browser or another process, or read this one's arguments; or are of `enum`.
-LEFT_OUT = {"export_images", "execute_remotely", "TaskTypes"}
+# They start a browser or another process, read this one's arguments, wait, or are of `enum`.
+LEFT_OUT = {"export_images", "execute_remotely", "wait_for_status", "TaskTypes"}
 GIVEN = {  # for the other arguments that a call needs
     "weights_url": "s3://bucket/a.pt", "url": "s3://bucket/a.pt", "remote_url": "s3://bucket/a.pt",
     "title": "t", "series": "s", "value": 1.0, "values": [1, 2], "matrix": [[1, 2]],
@@ -85,7 +85,12 @@ def arguments_of(kind, name):
     parameters = list(inspect.signature(function).parameters.values())
     if name != "__init__" and parameters and parameters[0].name == "self":
         parameters = parameters[1:]
-    return parameters
+    # What comes after named ones is ignored, as by `Logger.report_text`.
+    return [
+        each
+        for place, each in enumerate(parameters)
+        if not (place and each.kind == each.VAR_POSITIONAL)
+    ]
 
 
 def problem_with(fresh, kind, name, wanted, value):
