@@ -89,6 +89,8 @@ class Lines:
         lines = [_shown(each) for each in ended if not _is_blanked(each)]
         if "\r" in part:
             part = from_last_state(part)
+            if not part.strip():  # it goes on as one that was blanked
+                part = f"\r{part}"
             if self._due == float("-inf"):
                 self._due = now + PROGRESS_SECONDS
             elif now >= self._due:

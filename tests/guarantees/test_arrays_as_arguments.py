@@ -57,6 +57,7 @@ CALLS = calls()
 def fresh(registry, tmp_path, monkeypatch):
     """Return a function that returns an object of a class, with a model and a task for it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOCALREG_TASK_ID", "")  # `debug_simulate_remote_task` sets it
 
     def make(kind):
         model = registry.add(io.BytesIO(b"weights"), "m", filename="m.bin")

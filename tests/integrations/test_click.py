@@ -298,3 +298,11 @@ def watch_and_restore(command, monkeypatch):
         assert [vars(owner)[name] for owner, name in METHODS] != originals
     finally:
         clearml_shim.uninstall()
+
+
+def test_a_command_of_localreg_itself_is_not_recorded(registry, tmp_path):
+    """`localreg demo` makes tasks while it runs."""
+    assert main(["demo", "--home", str(tmp_path / "demo")]) == 0
+    with Registry(tmp_path / "demo"):
+        for task in Task.get_tasks():
+            assert [each for each in task.get_parameters() if each.startswith("Args/")] == []

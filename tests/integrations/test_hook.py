@@ -235,7 +235,7 @@ def test_tasks_that_begin_and_end_at_once_in_threads_have_one_hook():
 
     def work(number):
         try:
-            for _ in range(300):
+            for _ in range(60):
                 ready.wait(60)
                 with ambient.patching():
                     ambient.set_recorder(f"task {number}", Recorded())

@@ -21,6 +21,7 @@ USERS_OF_TEMPFILE = {
     "blobs/local_files/readonly_registry.py",  # the user's folder, which gc looks into too
     "blobs/local_files/private_copy.py",  # a new folder for the user
     "api/tasks/parameters.py",  # a configuration for the user's script
+    "api/storage_manager.py",  # a folder for what the user downloads
     "cli/commands/demo.py",
     "operations/carry/export.py",  # without a name, where the registry is read-only
     "cli/output.py",  # what goes to stdout
