@@ -21,6 +21,9 @@ PROGRESS_SECONDS = 10.0
 LONGEST = 10_000  # characters of a line
 _UP_AND_DOWN = re.compile(r"\x1b\[A\r*\n")  # a line up, a line down
 
+# A control sequence at the end that goes on in the next piece.
+_UNFINISHED = re.compile(r"\x1b(\[[0-?]{0,50}[ -/]{0,9})?\Z")
+
 
 def connect(patches: Patches, streams: frozenset[str]) -> None:
     """Have what is printed reported to the task that is current then.
@@ -85,12 +88,15 @@ class Lines:
         if "\n" not in text and "\r" not in text and len(self._part) < LONGEST:
             self._part += text
             return []
-        *ended, part = _in_one_line(self._part + text).split("\n")
+        whole = self._part + text
+        unfinished = _UNFINISHED.search(whole)
+        cut = len(whole) if unfinished is None else unfinished.start()
+        *ended, part = _in_one_line(whole[:cut]).split("\n")
         lines = [_shown(each) for each in ended if not _is_blanked(each)]
         if "\r" in part:
-            part = from_last_state(part)
-            if not part.strip():  # it goes on as one that was blanked
-                part = f"\r{part}"
+            before, part = part, from_last_state(part)
+            if not CONTROL.sub("", part).strip():  # one that was blanked, or the end of a line
+                part = before if len(before) < 3 else f"\r\r{part}"
             if self._due == float("-inf"):
                 self._due = now + PROGRESS_SECONDS
             elif now >= self._due:
@@ -99,7 +105,7 @@ class Lines:
         while len(part) > LONGEST:
             lines.append(_shown(part[:LONGEST]))
             part = part[LONGEST:]
-        self._part = part
+        self._part = part + whole[cut:]
         return lines
 
     def rest(self) -> list[str]:

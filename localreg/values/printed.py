@@ -15,7 +15,8 @@ def from_last_state(line: str) -> str:
     (' 20%\r', 'text\r  ', ' ')
     """
     states = line.split("\r")
-    last = max((n for n, each in enumerate(states) if each.strip()), default=len(states) - 1)
+    seen = [n for n, each in enumerate(states) if CONTROL.sub("", each).strip()]
+    last = seen[-1] if seen else len(states) - 1
     return "\r".join(states[last:])
 
 
