@@ -430,7 +430,7 @@ def _topic(event: LoggedEvent) -> str:
 
 def _topic_of(events: Sequence[LoggedEvent]) -> str | None:
     """Return what a unit is about; None if the event that creates it is not there."""
-    # Nobody can make an alias whose id is that of a model; but a model may be forged with the id
+    # No call makes an alias whose id is that of a model; but a model may be forged with the id
     # of an alias.
     if any(event.kind == "alias.set" and event.v == 1 for event in events):
         return "alias"
