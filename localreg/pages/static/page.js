@@ -1,4 +1,4 @@
-// Shared by all pages: new elements, data of the page, copy buttons, the mark of the visible section.
+// Shared by all pages: new elements, data of the page, its address, copy buttons, the visible section.
 (function () {
   'use strict';
 
@@ -82,5 +82,49 @@
   const here = line && line.querySelector('.here');
   if (here) line.scrollLeft = here.offsetLeft - line.clientWidth / 2;
 
-  globalThis.localreg = { element, data };
+  /**
+   * The choices of the reader, which the address of the page stores: #scalars&smoothing=0.9, where
+   * the first name may be that of a section. So a copied address and a reload show the same.
+   */
+  const address = {
+    params() {
+      const found = new URLSearchParams(location.hash.slice(1));
+      const first = location.hash.slice(1).split('&', 1)[0];
+      if (!first.includes('=')) found.delete(first);
+      return found;
+    },
+    section() {
+      const first = location.hash.slice(1).split('&', 1)[0];
+      return first.includes('=') ? '' : first;
+    },
+    get(name) {
+      return address.params().get(name);
+    },
+    /** Store a text; null and '' store nothing. */
+    set(name, value) {
+      const params = address.params();
+      if (value === null || value === undefined || value === '') params.delete(name);
+      else params.set(name, value);
+      const hash = [address.section(), params.toString()].filter(Boolean).join('&');
+      if (hash === location.hash.slice(1)) return;
+      history.replaceState(null, '', hash ? `#${hash}` : location.href.split('#', 1)[0]);
+    },
+  };
+
+  // A link to a section keeps the choices.
+  for (const [section, link] of links) {
+    link.addEventListener('click', (event) => {
+      const params = address.params().toString();
+      if (!params || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      history.pushState(null, '', `#${section.id}&${params}`);
+      section.scrollIntoView();
+    });
+  }
+  addEventListener('load', () => {
+    if (!location.hash.includes('&')) return; // the browser scrolls itself
+    document.getElementById(address.section())?.scrollIntoView({ behavior: 'instant' });
+  });
+
+  globalThis.localreg = { element, data, address };
 })();
