@@ -104,7 +104,7 @@ class StorageManager:
     ) -> str:
         """Copy a local file to a path or an object in an object store, and return its URL.
 
-        What is there is replaced: a file at once, an object after it was deleted.
+        What is there is replaced when all bytes have arrived; after an error it is as it was.
 
         Args:
             local_file: the file.

@@ -935,7 +935,7 @@ class Dataset(ModelHandle):
 
         Args:
             target_folder: a new folder, or an empty one.
-            overwrite: delete what is in it first.
+            overwrite: replace what is in it, when the copy is complete.
             part, num_parts: as in `get_local_copy`.
             raise_on_error: raise an error if the folder has files; if False, return None.
             max_workers: ignored.

@@ -50,6 +50,31 @@ def copy_out(source: Path, place: Path, *, replace: bool = False, executable: bo
     return place
 
 
+def replace_folder(source: Path, place: Path) -> Path:
+    """Copy a folder to the place of another one, which is deleted when the copy is complete.
+
+    After an error the other one is there, unchanged.
+
+    Raises:
+        InvalidValueError: the source changed while it was copied.
+    """
+    with disk_errors("copying weights", place):
+        new, old = unfinished(place), unfinished(place)
+        try:
+            _copy_folder(source, new)
+            place.rename(old)
+            try:
+                new.rename(place)
+            except OSError:
+                old.rename(place)
+                raise
+        finally:
+            if os.path.lexists(new):
+                _remove(new)
+        _remove(old)
+    return place
+
+
 def _check_free(source: Path, place: Path, replace: bool) -> None:
     if not os.path.lexists(place):
         return

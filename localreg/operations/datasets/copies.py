@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from localreg.blobs.local_files.private_copy import replace_folder
 from localreg.errors import (
     ConflictError,
     DigestMismatchError,
@@ -203,29 +204,28 @@ def copy_out(chain: Chain, folder: Path, target: object, *, overwrite: bool) -> 
 
     Args:
         target: the path of the copy.
-        overwrite: delete a folder that is there.
+        overwrite: replace a folder that is there, when the copy is complete.
 
     Raises:
         PathExistsError: something is there, and `overwrite` is False.
         InvalidValueError: the place is inside a registry, or around it.
     """
-    import shutil
-
     place = output_path("target_folder", target)
     check_outside(chain, "target_folder", place)
     with disk_errors("copying files", place):
-        if place.is_dir() and not place.is_symlink():
-            if overwrite:
-                shutil.rmtree(place)
-            elif any(place.iterdir()):
+        replaced = place.is_dir() and not place.is_symlink()
+        if replaced and not overwrite:
+            if any(place.iterdir()):
                 raise PathExistsError(
                     f"{printable_path(place)} exists already and is not empty; "
-                    "overwrite=True deletes it first",
+                    "overwrite=True replaces it",
                     path=str(place),
                 )
-            else:
-                place.rmdir()
-    return copy_to(chain, folder, place, replace=False)
+            place.rmdir()
+    if not (replaced and overwrite):
+        return copy_to(chain, folder, place, replace=False)
+    with chain.first.blobs.writing_outside(place.parent):
+        return replace_folder(folder, place)
 
 
 def chunks(chain: Chain, found: Found, *, parents: bool) -> int:

@@ -187,9 +187,7 @@ def upload(chain: Chain, path: Path, url: WeightsURL) -> str:
     elif is_cloud(url.text):
         from localreg.blobs.transfer.cloud import upload as cloud
 
-        if cloud.seen(url.text) is not None:
-            cloud.delete(url.text)  # an upload never replaces an object
-        cloud.upload(path, url.text)
+        cloud.upload(path, url.text, replace=True)
     else:
         raise NotSupportedError(
             f"{public_url(url.text)}: localreg uploads to folders and object stores, not by http",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from localreg import Dataset
+from localreg.blobs.local_files.private_copy import replace_folder
 from localreg.errors import (
     ConflictError,
     InvalidValueError,
@@ -522,6 +523,20 @@ def test_a_mutable_copy_may_be_changed(new, folder, tmp_path):
     assert dataset.get_mutable_local_copy(target, raise_on_error=False) is None
     dataset.get_mutable_local_copy(target, overwrite=True)
     assert contents(target) == ALL
+
+
+def test_a_copy_that_fails_keeps_the_folder_that_it_would_replace(folder, tmp_path):
+    target = tmp_path / "mine"
+    target.mkdir()
+    (target / "own.txt").write_bytes(b"mine")
+    (folder / "train" / "circle").symlink_to(folder)
+    with pytest.raises(InvalidValueError, match="circle"):
+        replace_folder(folder, target)
+    assert contents(target) == {"own.txt": b"mine"}
+    (folder / "train" / "circle").unlink()
+    assert replace_folder(folder, target) == target
+    assert contents(target) == ALL
+    assert {each.name for each in tmp_path.iterdir()} == {"data", "mine"}
 
 
 def test_a_mutable_copy_never_replaces_a_registry(new, folder, tmp_path, localreg_registry):

@@ -172,6 +172,25 @@ class TestUploading:
             upload.upload(path, url, progress=change)
         assert object_store.keys() == object_store.uploads() == []
 
+    @pytest.mark.parametrize("size", [0, MANY_PARTS])
+    def test_an_object_is_replaced_by_a_whole_one_or_not_at_all(
+        self, size, object_store, write_file
+    ):
+        url = f"{object_store.url}/a/w.pt"
+        upload.upload(write_file("first.pt", b"first"), url)
+        path = write_file("w.pt", noise(size)[:size] + b"second")
+
+        def change(done, total):
+            with path.open("r+b") as changed:
+                changed.write(b"changed")
+
+        with pytest.raises(InvalidValueError, match="changed while it was read"):
+            upload.upload(path, url, replace=True, progress=change)
+        assert object_store.get("a/w.pt") == b"first"
+        assert object_store.uploads() == []
+        upload.upload(path, url, replace=True)
+        assert object_store.get("a/w.pt") == path.read_bytes()
+
     def test_a_file_that_cannot_be_read_leaves_no_object(self, object_store, tmp_path):
         with pytest.raises(SourceNotFoundError):
             upload.upload(tmp_path / "none", f"{object_store.url}/a/w.pt")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext
@@ -21,7 +22,7 @@ from localreg.blobs.transfer.pace import Pace, pace_from_environment
 from localreg.blobs.transfer.transferred import Uploaded, UploadMark
 from localreg.errors import UploadError
 from localreg.filesystem.disk_errors import disk_errors
-from localreg.filesystem.plain_files import changed, unchanged
+from localreg.filesystem.plain_files import changed, status_of, unchanged
 from localreg.filesystem.temporary_owners import is_alive
 from localreg.values.ids import new_id
 from localreg.values.urls import public_url
@@ -54,6 +55,7 @@ def upload(
     url: str,
     *,
     upload_id: str | None = None,
+    replace: bool = False,
     progress: Progress | None = None,
     pace: Pace | None = None,
     run: Run[Uploaded] = run_in_loop,
@@ -61,11 +63,13 @@ def upload(
     """Upload a file to a new object.
 
     After an error there is no object, unless the server does not answer the request to delete it.
+    With `replace` there is the object that was there before, or the whole new one.
 
     Args:
         source: a regular file.
         url: URL of the object, which nothing else uses.
         upload_id: kept in the object's metadata; None for a new one.
+        replace: an object of this URL is replaced when all bytes have arrived.
         progress: called with the number of bytes read, and the total.
         pace: how slow the server may be; by default as the environment says.
         run: runs the coroutine of the upload to its end.
@@ -79,7 +83,13 @@ def upload(
     with disk_errors("uploading weights", source):
         size = source_size(source)
         work = _Upload(
-            source, size, url, upload_id or new_id(), progress, pace or pace_from_environment()
+            source,
+            size,
+            url,
+            upload_id or new_id(),
+            replace,
+            progress,
+            pace or pace_from_environment(),
         )
         with _one_large if size > SMALL else nullcontext():
             try:
@@ -200,10 +210,13 @@ class _Upload:
         size: int,
         url: str,
         upload_id: str,
+        replace: bool,
         progress: Progress | None,
         pace: Pace,
     ) -> None:
         self._source = source
+        self._replace = replace
+        self._id = upload_id
         self._attributes = {UPLOAD_ATTRIBUTE: upload_id}
         self._size = size
         self._url = url
@@ -225,8 +238,6 @@ class _Upload:
         try:
             with unchanged(self._source, "weights_filename") as reader:
                 await self._put(store, reader)
-                if self._read != self._size:
-                    raise changed(self._source, "weights_filename")
             etag = await self._check_arrived(store)
         except BaseException:
             await self.withdraw()
@@ -265,6 +276,9 @@ class _Upload:
 
         attributes = {**self._attributes, DIGEST_ATTRIBUTE: self._hash.hexdigest()}
         put = partial(store.put_async, self._key, data, use_multipart=False, attributes=attributes)
+        if self._replace:
+            await put()
+            return
         try:
             await put(mode="create")
         except errors_of_obstore() as error:
@@ -296,11 +310,15 @@ class _Upload:
 
     async def _pieces(self, reader: Any, step: int) -> AsyncIterator[bytes]:  # noqa: ANN401
         """Yield the file in pieces, and hash it; obstore reads ahead while parts are sent."""
+        before = status_of(os.fstat(reader.fileno()))
         try:
             while data := await in_thread(self._next, reader, step):
                 yield data
                 if self._progress is not None:
                     self._progress(self._read, self._size)
+            # The object is complete after this, and then replaces another one.
+            if self._read != self._size or status_of(os.fstat(reader.fileno())) != before:
+                raise changed(self._source, "weights_filename")
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -323,6 +341,8 @@ class _Upload:
             found = await look(self.target.store(), self.target.place, self.target.translated)
         except (_MissingError, UploadError):
             return False
+        if self._replace and found.attributes.get(UPLOAD_ATTRIBUTE) != self._id:
+            return False  # perhaps the object that was there before
         return found.size == self._size
 
     async def _check_arrived(self, store: ObjectStore) -> str | None:
@@ -337,6 +357,8 @@ class _Upload:
         return found.etag
 
     async def withdraw(self) -> None:
+        if self._replace:
+            return  # what is there may be the object from before
         target = _Object(self._url, self.target.pace)
         try:
             with target.translated("deleted"):
