@@ -34,7 +34,7 @@ SECTIONS = {
     "Change models": "tag untag meta alias publish archive unarchive mv rm restore undo",
     "Tasks": "task",
     "Data sets": "dataset",
-    "Pages": "report site compare",
+    "Pages": "report site compare scalars",
     "Carry": "export import merge backup",
     "Upkeep": "verify repair adopt gc du cache doctor",
 }

@@ -42,6 +42,7 @@ SYNONYMS = {
     "load": "import",
     "log": "history",
     "man": "guide",
+    "metrics": "scalars",
     "new": "init",
     "open": "site --open",
     "pack": "export",
@@ -97,7 +98,7 @@ CACHE_SYNONYMS = {"clean": "cache prune", "clear": "cache prune", "delete": "cac
                   "list": "cache ls", "remove": "cache rm", "show": "cache ls"}  # fmt: skip
 READING = frozenset(
     "cache compare dataset diff doctor du env export files get guide history lineage ls path "
-    "report show site task verify".split()
+    "report scalars show site task verify".split()
 )  # fmt: skip
 
 

@@ -14,12 +14,10 @@ from localreg.cli.output import (
     print_page,
     say,
 )
+from localreg.cli.owners import model_or_task
 from localreg.cli.streams import already
-from localreg.errors import AmbiguousReferenceError, ModelNotFoundError, TaskNotFoundError
 from localreg.operations import reports
-from localreg.operations.finding.references import resolve_model
-from localreg.operations.tasks.search import resolve_task
-from localreg.registry import Chain, OpenRegistry
+from localreg.registry import OpenRegistry
 from localreg.values.records import Owner
 
 
@@ -57,7 +55,7 @@ def report_command(
     if images is not None and output == "-":
         raise click.UsageError("--images writes several files; give -o the name of a folder")
     with opened(directory) as chain:
-        registry, owner = _owner(chain, model)
+        registry, owner = model_or_task(chain, model)
         if images is not None:
             _export(registry, owner, images, output)
             return
@@ -66,20 +64,6 @@ def report_command(
             return
         page = reports.pages.write_page(chain, registry, owner, standalone=standalone, path=output)
     print_page(page, show=show)
-
-
-def _owner(chain: Chain, reference: str) -> tuple[OpenRegistry, Owner]:
-    """Return the model, or else the task, that a reference names, and its registry."""
-    try:
-        found = resolve_model(chain, reference)
-        return found.registry, Owner("model", found.id)
-    except ModelNotFoundError as no_model:
-        try:
-            return chain.first, Owner("task", resolve_task(chain.first, reference))
-        except (TaskNotFoundError, AmbiguousReferenceError):
-            raise ModelNotFoundError(
-                f"no task has this id, and {no_model}", reference=no_model.reference
-            ) from None
 
 
 def _export(registry: OpenRegistry, owner: Owner, formats: str, folder: str | None) -> None:

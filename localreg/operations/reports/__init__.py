@@ -1,8 +1,8 @@
 """Reports: scalars, values, plots and media are stored, and read back as figures, images and pages.
 
 - `writing` stores reports, `media` finds the contents of tables, pictures and files.
-- `reading` returns them as values, `reported` as ClearML's calls do, `charts` as figures and what
-  pages show of them, `images` as image files.
+- `reading` returns them as values, `reported` as ClearML's calls do, `series` with those of the
+  task that made a model, `charts` as figures and what pages show of them, `images` as image files.
 - `pages` writes HTML pages. `model_page`, `task_page` and `index_page` collect what one shows;
   `page_links` knows where pages lie. How a page looks is the matter of the package
   `localreg.pages`.
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from localreg.operations.reports import pages as pages
     from localreg.operations.reports import reading as reading
     from localreg.operations.reports import reported as reported
+    from localreg.operations.reports import series as series
     from localreg.operations.reports import task_page as task_page
     from localreg.operations.reports import writing as writing
 
