@@ -8,7 +8,7 @@ import time
 
 import pytest
 from support import page_samples as samples
-from support.browser import Visit, chromium
+from support.browser import Visit, chromium, violations
 
 from localreg.pages import pages
 from localreg.pages.assets import write_assets
@@ -45,6 +45,7 @@ def site(tmp_path_factory):
         "index.html": pages.index_page(samples.index(), pages.PagePlace()),
         "empty.html": pages.index_page(samples.index(0), pages.PagePlace()),
         "models/1.html": pages.model_page(samples.model(reported=samples.reported()), PLACE),
+        "models/long.html": pages.model_page(samples.model("long words " * 60), PLACE),
         "models/dataset.html": pages.model_page(samples.dataset(), PLACE),
         "models/task.html": pages.task_page(samples.task(), PLACE),
         "models/compare.html": pages.compare_page(samples.compare(), PLACE),
@@ -67,20 +68,22 @@ def visit(browser, site):
 
 
 PAGES = [
-    "index.html", "empty.html", "models/1.html", "models/dataset.html", "models/task.html",
-    "models/compare.html",
+    "index.html", "empty.html", "models/1.html", "models/long.html", "models/dataset.html",
+    "models/task.html", "models/compare.html",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_requests_only_its_own_files_and_fits_a_phone(visit, site, name):
-    """Every request is for the page or its assets; at 400 pixels nothing overflows."""
+def test_a_page_requests_only_its_own_files_fits_a_phone_and_has_no_barrier(visit, site, name):
+    """Requests are for the page or its assets; at 400 px nothing overflows; axe finds no fault."""
     shown = visit(name, viewport={"width": 400, "height": 800})
     shown.draw_all()
     own = {(site / name).as_uri()} | {each.as_uri() for each in (site / "assets").iterdir()}
     assert set(shown.requests) <= own
     assert shown.page.locator("h1").count() == 1
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 400
+    shown.page.set_viewport_size({"width": 1280, "height": 900})
+    assert violations(shown.page) == []
 
 
 def test_figures_are_drawn_when_scrolled_into_view(visit):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
 
 import pytest
 
@@ -18,6 +20,40 @@ def chromium_path() -> str:
     found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if found is None:
         pytest.skip(f"none of {', '.join(CHROMIUMS)} is installed")
+    return found
+
+
+@cache
+def _axe() -> str:
+    return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+
+
+# Without preload: it would fetch style sheets, which the policy of our pages forbids.
+_FIND = """async () => {
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+    const { violations } = await axe.run({ resultTypes: ['violations'], preload: false });
+    return violations.flatMap(({ id, impact, nodes }) => nodes.map(
+        node => `${id} (${impact}): ${node.target.join(' ')} ${node.html.slice(0, 160)}`));
+}"""
+
+
+def violations(page):
+    """Return what axe-core finds wrong on a page: in light as wide as it is, in dark at 400 px.
+
+    What is closed or hidden is not looked at: open it, then call this (again).
+
+    Args:
+        page: Playwright's. Its colours and its size are as before when this returns.
+    """
+    size = page.viewport_size
+    page.evaluate(_axe())  # the policy of our pages forbids another script element
+    found = []
+    for scheme, width in (("light", size["width"]), ("dark", 400)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": size["height"]})
+        found += [f"{scheme}, {width} px: {each}" for each in page.evaluate(_FIND)]
+    page.emulate_media(color_scheme="null")
+    page.set_viewport_size(size)
     return found
 
 

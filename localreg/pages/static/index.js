@@ -118,7 +118,7 @@
     const byProject = (i) => `${folded(models.project[i])}\n${folded(models.name[i])}\n`
       + String(models.version[i]).padStart(9, '0');
     return [
-      { key: 'pick', title: '', width: '34px', show: box },
+      { key: 'pick', title: '', label: 'Select', width: '34px', show: box },
       {
         key: 'ref', title: 'Model', width: 'minmax(200px, 2.4fr)', value: byProject,
         sticky: true,

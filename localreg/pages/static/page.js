@@ -77,6 +77,25 @@
     mark();
   }
 
+  // A box whose content does not fit takes the focus, so that the keyboard can scroll it.
+  const boxes = new ResizeObserver((entries) => {
+    for (const { target } of entries) reachable(target);
+  });
+
+  function reachable(box) {
+    const fits = box.scrollHeight <= box.clientHeight && box.scrollWidth <= box.clientWidth;
+    if (fits) box.removeAttribute('tabindex');
+    else box.tabIndex = 0;
+  }
+
+  /** Make a box reachable by the keyboard whenever it can be scrolled. */
+  function watchBox(box) {
+    reachable(box);
+    boxes.observe(box);
+  }
+  const scrolling = '.box, .comment, .facts dd, .plot-note, .ref h1, .versions';
+  for (const box of document.querySelectorAll(scrolling)) watchBox(box);
+
   // Scroll the list of versions to the version of this page.
   const line = document.querySelector('.versions');
   const here = line && line.querySelector('.here');
@@ -126,5 +145,5 @@
     document.getElementById(address.section())?.scrollIntoView({ behavior: 'instant' });
   });
 
-  globalThis.localreg = { element, data, address };
+  globalThis.localreg = { element, data, address, watchBox };
 })();

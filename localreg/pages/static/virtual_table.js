@@ -57,7 +57,8 @@
         role: 'columnheader', class: kind(column),
         'aria-sort': column.value ? (sorted ? order : 'none') : null,
       });
-      if (!column.value) cell.append(column.title);
+      if (column.label) cell.append(element('span', { class: 'hidden' }, column.label));
+      else if (!column.value) cell.append(column.title);
       else {
         const arrow = element('span', { class: 'arrow', 'aria-hidden': 'true' });
         arrow.textContent = sorted ? (this.sort.down ? '↓' : '↑') : '';
