@@ -45,6 +45,7 @@ from localreg.store.rows import (
     task_rows,
     tree_rows,
     upload_rows,
+    value_rows,
 )
 from localreg.store.rows.model_query import ModelQuery
 from localreg.store.rows.upload_rows import UploadRow
@@ -235,6 +236,11 @@ CALLS = {
     "dataset_rows:children": lambda c: dataset_rows.children(c, ID),
     "task_rows:present": lambda c: task_rows.present(c, [ID]),
     "upload_rows:announce": lambda c: upload_rows.announce(c, UploadRow(ID, URL, "", 0, None)),
+    "value_rows:makers": lambda c: list(value_rows.makers(c, [ID])),
+    "value_rows:tasks": lambda c: list(value_rows.tasks(c, [ID])),
+    "value_rows:metrics": lambda c: list(value_rows.metrics(c, "model", [1])),
+    "value_rows:parameters": lambda c: list(value_rows.parameters(c, [1])),
+    "value_rows:metadata": lambda c: list(value_rows.metadata(c, [1])),
     "upload_rows:is_open": lambda c: upload_rows.is_open(c, ID),
     "upload_rows:forget": lambda c: upload_rows.forget(c, ID),
 }  # fmt: skip

@@ -10,5 +10,6 @@ if TYPE_CHECKING:
     from localreg.operations.finding import queries as queries
     from localreg.operations.finding import references as references
     from localreg.operations.finding import upstream as upstream
+    from localreg.operations.finding import values as values
 
 __getattr__ = modules_of(__name__)

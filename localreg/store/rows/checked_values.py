@@ -232,6 +232,25 @@ class Columns:
                     self.check(row)
             yield from rows
 
+    def sound_stream(
+        self, connection: sqlite3.Connection, sql: str, parameters: Sequence[object] = ()
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield the sound rows of a statement, of which there may be millions; others are logged.
+
+        The statement must give its rows in the same order when it is run again.
+        """
+        for rows in _fetched_in_parts(connection, sql, parameters):
+            if self._are_sound(rows):
+                yield from rows
+                continue
+            for row in rows:
+                try:
+                    self.check(row)
+                except DamagedRowError as error:
+                    log.warning("%s", error)
+                else:
+                    yield row
+
     def damage(self, rows: list[tuple[Any, ...]]) -> Iterator[DamagedRowError]:
         """Yield an error for each damaged row."""
         if not rows or self._are_sound(rows):
@@ -260,6 +279,44 @@ def fetched(
         return connection.execute(sql, parameters).fetchall()
     finally:
         connection.text_factory = str
+
+
+def _fetched_in_parts(
+    connection: sqlite3.Connection, sql: str, parameters: Sequence[object]
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows of a statement, some at a time; text that is not UTF-8 comes as bytes."""
+    given = 0
+    try:
+        cursor = connection.execute(sql, parameters)
+        while rows := cursor.fetchmany(_AT_ONCE):
+            yield rows
+            given += len(rows)
+    except sqlite3.OperationalError as error:
+        if not is_undecodable(error):
+            raise
+    else:
+        return
+    yield from _parts_with_bytes(connection, sql, parameters, given)
+
+
+def _parts_with_bytes(
+    connection: sqlite3.Connection, sql: str, parameters: Sequence[object], skipped: int
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows of a statement after the first ones, with bytes for text that is not UTF-8."""
+    cursor = None
+    while True:
+        connection.text_factory = text_or_bytes  # not while the caller uses the connection
+        try:
+            if cursor is None:
+                cursor = connection.execute(sql, parameters)
+                while skipped:
+                    skipped -= len(cursor.fetchmany(min(skipped, _AT_ONCE)))
+            rows = cursor.fetchmany(_AT_ONCE)
+        finally:
+            connection.text_factory = str
+        if not rows:
+            return
+        yield rows
 
 
 def is_undecodable(error: sqlite3.Error) -> bool:

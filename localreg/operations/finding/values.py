@@ -1,0 +1,141 @@
+"""The values of many models or tasks: metrics, parameters and metadata, in a few statements.
+
+One rule for lists, orders, comparisons and pages: a model has its own metrics, and for every name
+that it lacks the metric of the task that made it (`Model.original_task`). Its parameters are those
+of that task. Secrets are hidden, as on pages.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from localreg.store.rows import value_rows
+from localreg.values.frozen import Frozen
+from localreg.values.metadata import cast
+from localreg.values.secrets import is_secret_name, masked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from localreg.registry import OpenRegistry
+
+    Rows = Iterator[tuple[int, str, float | None, float | None, float | None, int, int]]
+
+
+class Metric(Frozen):
+    """A scalar series in short, or a single value.
+
+    Attributes:
+        last: the value at the greatest iteration; None for NaN.
+        low, high: the least and greatest finite value; None if there is none.
+        points: how many points the series has.
+        single: True for a single value: `last`, `low` and `high` are the same.
+    """
+
+    last: float | None
+    low: float | None
+    high: float | None
+    points: int
+    single: bool
+
+
+class Values(Frozen):
+    """What one model or task has; the mappings are for reading, and may be shared.
+
+    Attributes:
+        metrics: by ``title/series``, or by the name of a single value. What the machine did is
+            there too, with the titles `values.metrics.MONITORED`.
+        parameters: texts by ``Section/name``; of a model, those of the task that made it.
+        metadata: of a model, in the types of JSON; a task has none.
+    """
+
+    metrics: Mapping[str, Metric]
+    parameters: Mapping[str, str]
+    metadata: Mapping[str, object]
+
+
+def model_values(registry: OpenRegistry, ids: Iterable[str] | None) -> dict[str, Values]:
+    """Return what models have, by their ids; ids that no model has are missing.
+
+    Args:
+        registry: the registry that has the models. The task that made one counts if it is there.
+        ids: of these models; None for all.
+    """
+    registry.store.flush()  # count what this process has just reported
+    with registry.store.read() as connection:
+        makers = list(value_rows.makers(connection, ids))
+        models = None if ids is None else [pk for pk, _, _ in makers]
+        tasks = None if ids is None else {task for _, _, task in makers if task is not None}
+        own = _metrics(value_rows.metrics(connection, "model", models))
+        inherited = _metrics(value_rows.metrics(connection, "task", tasks))
+        parameters = _parameters(value_rows.parameters(connection, tasks))
+        metadata: dict[int, dict[str, object]] = {}
+        for pk, key, text, type_name in value_rows.metadata(connection, models):
+            metadata.setdefault(pk, {})[key] = shown_metadata(key, text, type_name)
+    found = {}
+    for pk, id_, task in makers:
+        fallback, metrics = inherited.get(task or 0, {}), own.get(pk)
+        found[id_] = Values(
+            fallback if metrics is None else {**fallback, **metrics},
+            parameters.get(task or 0, {}),
+            metadata.get(pk, {}),
+        )
+    return found
+
+
+def task_values(registry: OpenRegistry, ids: Iterable[str] | None) -> dict[str, Values]:
+    """Return what tasks have, by their ids; ids that no task has are missing.
+
+    Args:
+        registry: the registry that has the tasks.
+        ids: of these tasks; None for all.
+    """
+    registry.store.flush()
+    with registry.store.read() as connection:
+        keys = list(value_rows.tasks(connection, ids))
+        tasks = None if ids is None else [pk for pk, _ in keys]
+        metrics = _metrics(value_rows.metrics(connection, "task", tasks))
+        parameters = _parameters(value_rows.parameters(connection, tasks))
+    return {id_: Values(metrics.get(pk, {}), parameters.get(pk, {}), {}) for pk, id_ in keys}
+
+
+def _metrics(rows: Rows) -> dict[int, dict[str, Metric]]:
+    found: dict[int, dict[str, Metric]] = {}
+    for owner, name, last, low, high, points, single in rows:
+        metrics = found.setdefault(owner, {})
+        if name not in metrics:  # the first one counts
+            metrics[name] = Metric(last, low, high, points, bool(single))
+    return found
+
+
+def _parameters(rows: Iterator[tuple[int, str, str, str]]) -> dict[int, dict[str, str]]:
+    found: dict[int, dict[str, str]] = {}
+    for task, name, text, _ in rows:
+        found.setdefault(task, {})[name] = shown_value(name, text)
+    return found
+
+
+def shown_value(name: str, text: str) -> str:
+    """Return a value as it may be shown, as `secrets.masked`; faster for many of one name.
+
+    >>> shown_value("Args/lr", "0.1"), shown_value("Args/api_token", "abc")
+    ('0.1', '***')
+    """
+    return masked(name, text) if _is_secret_name(name) or "://" in text else text
+
+
+def shown_metadata(key: str, text: str, type_name: str) -> object:
+    """Return a value of metadata in its type of JSON; as text, if it may not be shown as it is.
+
+    >>> shown_metadata("accuracy", "0.9", "float"), shown_metadata("size", "(1, 2)", "tuple")
+    (0.9, [1, 2])
+    """
+    shown = shown_value(key, text)
+    if shown != text:
+        return shown
+    value = text if type_name == "str" else cast(text, type_name)
+    return list(value) if isinstance(value, tuple) else value
+
+
+_is_secret_name = lru_cache(maxsize=4_096)(is_secret_name)
