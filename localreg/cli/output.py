@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +11,20 @@ from datetime import UTC, datetime
 import click
 
 from localreg.api import ambient
+from localreg.cli.cells import cell_width as cell_width
+from localreg.cli.cells import cut_end as cut_end
+from localreg.cli.cells import cut_middle as cut_middle
+from localreg.cli.cells import filled as filled
+from localreg.cli.cells import one_line as one_line
+from localreg.cli.cells import printable as printable
+from localreg.cli.cells import steady as steady
+from localreg.cli.cells import terminal_width as terminal_width
+from localreg.cli.cells import wrapped
 from localreg.cli.streams import already, print_bytes, stdout_is_utf8
 from localreg.cli.streams import say as say
+from localreg.cli.tables import HEADER as HEADER
+from localreg.cli.tables import Column as Column
+from localreg.cli.tables import print_table as print_table
 from localreg.errors import StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.registry import Chain, OpenRegistry, open_registry
@@ -120,68 +131,6 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=not stdout_is_utf8()))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows: a table without empty columns on a terminal, tab-separated lines elsewhere."""
-    cells = [[one_line(cell) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
-        for row in cells:
-            click.echo("\t".join(row))
-        return
-    if not cells:
-        return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    # Without colours there is no bold, either.
-    console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
-    filled = [each for each in range(len(columns)) if any(row[each] for row in cells)]
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        show_edge=False,
-        header_style="bold",
-    )
-    texts = [[columns[each], *(row[each] for row in cells)] for each in filled]
-    for column, width in zip(texts, _widths(texts, console.width), strict=True):
-        table.add_column(column[0], overflow="fold", width=width)
-    for row in cells:
-        table.add_row(*(Text(row[each]) for each in filled))
-    console.print(table)
-
-
-def _widths(columns: Sequence[Sequence[str]], available: int) -> list[int]:
-    """Return the widths of columns that fit a terminal: lines are broken first, then words."""
-    gap = 2
-    widths = [max(map(len, column)) for column in columns]
-    words = [max(len(word) for text in column for word in _words(text)) for column in columns]
-    passes = (
-        (words, widths),
-        ([min(word, 8) for word in words], words),  # the longest words are broken first
-        ([1] * len(columns), widths),
-    )
-    for least, order in passes:
-        while sum(widths) + gap * (len(widths) - 1) > available:
-            wider = [each for each, width in enumerate(widths) if width > least[each]]
-            if not wider:
-                break
-            widths[max(wider, key=lambda each: order[each])] -= 1
-    return widths
-
-
-def _words(text: str) -> list[str]:
-    """Return the parts of a text between which its lines are broken.
-
-    >>> _words("3 files, 262.3 kB")
-    ['3 files,', '262.3 kB']
-    """
-    parts = text.replace(", ", ",\n").split("\n")
-    # A short part is one word.
-    return [word for part in parts for word in ([part] if len(part) < 10 else part.split(" "))]
-
-
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
     """Print names and values in two columns, without empty values."""
     shown = [(name, value) for name, value in facts if value]
@@ -195,60 +144,10 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 
 def _wrapped(line: str, indent: int) -> list[str]:
-    """Return a line in parts that fit a terminal with an indent; a long word stays whole."""
-    import shutil
-    import textwrap
-
-    width = shutil.get_terminal_size().columns - indent
-    if not sys.stdout.isatty() or len(line) <= width:
+    """Return a line in parts that fit a terminal with an indent; a digest stays whole."""
+    if not sys.stdout.isatty():
         return [line]
-    return textwrap.wrap(
-        line,
-        max(width, 20),
-        break_long_words=False,
-        break_on_hyphens=False,
-        replace_whitespace=False,
-    ) or [line]
-
-
-def terminal_width() -> int:
-    """Return the number of columns of the terminal; at least 40, which a table needs."""
-    import shutil
-
-    return max(shutil.get_terminal_size().columns, 40)
-
-
-def cut_middle(text: str, width: int) -> str:
-    """Return text that is not longer than a width; its ends stay, most of its last one.
-
-    >>> cut_middle("layers/encoder/attention.safetensors", 24)
-    'layers/…tion.safetensors'
-    """
-    if len(text) <= width:
-        return text
-    start = (width - 1) // 3
-    return f"{text[:start]}…{text[len(text) - (width - 1 - start) :]}"
-
-
-def cut_end(text: str, width: int) -> str:
-    """Return text that is not longer than a width; its begin stays.
-
-    >>> cut_end("safetensors: 1,200 parameters", 12)
-    'safetensors…'
-    """
-    return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def one_line(text: str) -> str:
-    """Return text that fits a line of a table: no line breaks, tabs or control characters."""
-    return printable(text.replace("\n", "⏎").replace("\t", " "))
-
-
-def printable(text: str) -> str:
-    """Return text without control characters, which could change what a terminal does."""
-    return "".join(
-        char if char == "\n" or (char.isprintable() or char == " ") else "\ufffd" for char in text
-    )
+    return wrapped(steady(line), terminal_width() - indent, whole=True)
 
 
 def model_json(record: ModelRecord, registry: OpenRegistry) -> Json:
@@ -339,9 +238,14 @@ def counted(number: int, thing: str) -> str:
 def print_problems(problems: Iterable[Problem]) -> None:
     """Print what a verification found."""
     print_table(
-        ("DAMAGED", "PROBLEM", "MODELS", "FILE"),
         (
-            (problem_place(each), each.text, " ".join(each.models), printable_path(each.file or ""))
+            Column("DAMAGED", "path"),
+            Column("MODELS", "words", 1),
+            Column("FILE", "path", 2),
+            Column("PROBLEM", "prose"),
+        ),
+        (
+            (problem_place(each), each.models, printable_path(each.file or ""), each.text)
             for each in problems
         ),
     )

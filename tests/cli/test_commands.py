@@ -659,8 +659,8 @@ def test_du_prints_what_takes_space(run, tmp_path):
     (tmp_path / "m.pt").write_bytes(b"weights")
     run("add", "m.pt", "-n", "p/a")
     run("add", "m.pt", "-n", "q/b")
-    assert run("du")[1] == "p\t7 B\t0 B\t1\t1\nq\t7 B\t0 B\t1\t1\n"
-    assert run("du", "--by", "blob")[1].split("\t")[1:] == ["7 B", "7 B", "1", "2\n"]
+    assert run("du")[1] == "p\t7\t0\t1\t1\nq\t7\t0\t1\t1\n"
+    assert run("du", "--by", "blob")[1].split("\t")[1:] == ["7", "7", "1", "2\n"]
     assert "kept 7 B" in run("du", "--by", "model")[2]
     assert json.loads(run("du", "--json")[1])["kept"] == 7
 

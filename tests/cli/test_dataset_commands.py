@@ -48,7 +48,7 @@ def test_ls_lists_versions_the_last_changed_first(run, pets):
     assert [line[0] for line in lines(run("dataset", "ls")[1])] == [
         "vision/pets:1.0.1", "vision/pets:1.0.0"
     ]  # fmt: skip
-    assert lines(run("dataset", "ls")[1])[1][1:4] == ["2", "8 B", "completed"]
+    assert lines(run("dataset", "ls")[1])[1][1:4] == ["2", "8", "completed"]
     assert run("dataset", "ls", "-q")[1].split() == [second.id, first.id]
     (found,) = json.loads(run("dataset", "ls", "vision/pets", "-t", "good", "--json")[1])
     assert (found["id"], found["parents"], found["files"]) == (second.id, [first.id], 1)
@@ -133,7 +133,7 @@ def test_show_lists_the_files(run, pets):
     shown = lines(run("dataset", "show", "pets", "--files")[1])
     assert [line[0] for line in shown] == ["outside/labels.csv", "train/a.jpg"]
     assert shown[0][3].startswith("file:///")
-    assert shown[1][1:3] == ["1 B", "ca978112ca1b"]
+    assert shown[1][1:3] == ["1", "ca978112ca1b"]
 
 
 def test_show_says_what_is_not_uploaded(run, pets, tmp_path):

@@ -7,7 +7,9 @@ import click
 from localreg.cli.output import (
     AS_JSON,
     CORRUPT,
+    HEADER,
     IN_REGISTRY,
+    Column,
     counted,
     opened,
     print_json,
@@ -23,6 +25,7 @@ from localreg.values.units import size_text
 
 @click.command("adopt")
 @AS_JSON
+@HEADER
 @IN_REGISTRY
 def adopt_command(as_json: bool, directory: str | None) -> int:
     """Copy weights here that only upstream registries have.
@@ -37,9 +40,14 @@ def adopt_command(as_json: bool, directory: str | None) -> int:
     else:
         with already(f"{counted(len(done.adopted), 'blob')} were copied"):
             print_table(
-                ("WEIGHTS", "SIZE", "FROM", "MODELS"),
                 (
-                    (each.digest[:12], size_text(each.size), each.upstream, " ".join(each.models))
+                    Column("WEIGHTS", "id"),
+                    Column("SIZE", "size"),
+                    Column("FROM", "path", 2),
+                    Column("MODELS", "words", 1),
+                ),
+                (
+                    (each.digest[:12], each.size, each.upstream, each.models)
                     for each in done.adopted
                 ),
             )

@@ -9,7 +9,9 @@ import click
 from localreg.cli.output import (
     AS_JSON,
     DELETE,
+    HEADER,
     IN_REGISTRY,
+    Column,
     opened,
     print_json,
     print_table,
@@ -20,7 +22,6 @@ from localreg.cli.output import (
 from localreg.cli.suggestions import CACHE_SYNONYMS, CommandGroup
 from localreg.errors import InvalidValueError
 from localreg.operations.upkeep import cache
-from localreg.values.units import size_text
 
 
 @click.group("cache", cls=CommandGroup, synonyms=CACHE_SYNONYMS)
@@ -34,6 +35,7 @@ def cache_command() -> None:
 
 @cache_command.command("ls")
 @AS_JSON
+@HEADER
 @IN_REGISTRY
 def ls_command(as_json: bool, directory: str | None) -> None:
     """List the cache, last used first."""
@@ -65,6 +67,7 @@ def rm_command(names: tuple[str, ...], directory: str | None) -> None:
 @click.option("--partials", is_flag=True, help="Delete unfinished downloads.")
 @DELETE
 @AS_JSON
+@HEADER
 @IN_REGISTRY
 def prune_command(
     max_size: str | None,
@@ -101,10 +104,16 @@ def prune_command(
 
 def _print_cached(found: Iterable[cache.Cached]) -> None:
     print_table(
-        ("NAME", "KIND", "SIZE", "FROM", "MODELS"),
         (
-            (each.name[:12] if each.kind != "partial" else each.name, each.kind,
-             size_text(each.size), each.source, " ".join(each.models))
-            for each in found
+            Column("NAME", "id"),
+            Column("KIND", "id", 1),
+            Column("SIZE", "size"),
+            Column("FROM", "path", 3),
+            Column("MODELS", "words", 2),
         ),
-    )  # fmt: skip
+        ((_name(each), each.kind, each.size, each.source, each.models) for each in found),
+    )
+
+
+def _name(each: cache.Cached) -> str:
+    return each.name if each.kind == "partial" else each.name[:12]

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from localreg.cli.output import AS_JSON, IN_REGISTRY, opened, print_json, print_table
+from localreg.cli.output import (
+    AS_JSON,
+    HEADER,
+    IN_REGISTRY,
+    Column,
+    opened,
+    print_json,
+    print_table,
+)
 from localreg.operations.upkeep import config
 
 
@@ -13,6 +21,7 @@ from localreg.operations.upkeep import config
 @click.argument("value", required=False)
 @click.option("--unset", is_flag=True, help="Go back to the default.")
 @AS_JSON
+@HEADER
 @IN_REGISTRY
 def config_command(
     key: str | None, value: str | None, unset: bool, as_json: bool, directory: str | None
@@ -42,7 +51,12 @@ def config_command(
         click.echo(every[0].value or "")
     else:
         print_table(
-            ("SETTING", "VALUE", "", "WHAT IT DOES"),
+            (
+                Column("SETTING", "id"),
+                Column("VALUE", "path"),
+                Column("", "id", 2),
+                Column("WHAT IT DOES", "prose", 1),
+            ),
             (
                 (each.key, each.value or "", "" if each.chosen else "default", each.summary)
                 for each in every

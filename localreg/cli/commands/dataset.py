@@ -9,9 +9,11 @@ import click
 
 from localreg.cli.output import (
     AS_JSON,
+    HEADER,
     IN_REGISTRY,
     LIMIT,
     QUIET,
+    Column,
     counted,
     iso,
     opened,
@@ -34,10 +36,24 @@ from localreg.values.checks import check_name
 from localreg.values.datasets import DatasetFile
 from localreg.values.records import Json
 from localreg.values.secrets import masked_text
-from localreg.values.units import amount_text, moment, size_text
+from localreg.values.units import amount_text, moment
 from localreg.values.urls import public_url, safe_filename
 
-COLUMNS = ("DATA SET", "FILES", "SIZE", "STATUS", "TAGS", "UPDATED", "ID")
+COLUMNS = (
+    Column("DATA SET", "name"),
+    Column("FILES", "number", 4),
+    Column("SIZE", "size", 3),
+    Column("STATUS", "text", 2),
+    Column("TAGS", "words", 5),
+    Column("UPDATED", "time", 1),
+    Column("ID", "id"),
+)
+FILE_COLUMNS = (
+    Column("PATH", "path"),
+    Column("SIZE", "size"),
+    Column("SHA256", "id", 2),
+    Column("LINK", "path", 1),
+)
 _SHOWN = 5  # paths of a change
 REFERENCE = click.argument("dataset", metavar="DATASET")
 
@@ -62,6 +78,7 @@ def dataset_command() -> None:
 @LIMIT
 @AS_JSON
 @QUIET
+@HEADER
 @IN_REGISTRY
 def ls_command(
     name: str | None,
@@ -114,11 +131,9 @@ def ls_command(
             say("Dataset.create of Python makes one: see `localreg guide datasets`.")
 
 
-def _row(each: DatasetRow, files: int | None) -> tuple[str, ...]:
+def _row(each: DatasetRow, files: int | None) -> tuple[object, ...]:
     status = f"{each.status}{' archived' if each.archived else ''}"
-    size = "" if each.size is None else size_text(each.size)
-    count = "" if files is None else f"{files:,}"
-    return (each.ref, count, size, status, " ".join(each.tags), moment(each.updated), each.id[:8])
+    return (each.ref, files, each.size, status, each.tags, each.updated, each.id[:8])
 
 
 def _row_json(each: DatasetRow, files: int | None) -> Json:
@@ -144,6 +159,7 @@ def _row_json(each: DatasetRow, files: int | None) -> Json:
 @REFERENCE
 @click.option("--files", "with_files", is_flag=True, help="Only list the files.")
 @AS_JSON
+@HEADER
 @IN_REGISTRY
 def show_command(dataset: str, with_files: bool, as_json: bool, directory: str | None) -> None:
     """Show everything about a DATASET.
@@ -157,16 +173,16 @@ def show_command(dataset: str, with_files: bool, as_json: bool, directory: str |
     if as_json:
         print_json(_details_json(shown))
     elif with_files:
-        print_table(("PATH", "SIZE", "SHA256", "LINK"), map(_file_row, shown.files.values()))
+        print_table(FILE_COLUMNS, map(_file_row, shown.files.values()))
         if not shown.files:
             say("The data set has no files.")
     else:
         print_facts(_facts(shown, made_by))
 
 
-def _file_row(each: DatasetFile) -> tuple[str, ...]:
-    size = "" if each.size is None else size_text(each.size)
-    return (each.path, size, (each.digest or "")[:12], public_url(each.link) if each.link else "")
+def _file_row(each: DatasetFile) -> tuple[object, ...]:
+    link = public_url(each.link) if each.link else None
+    return (each.path, each.size, (each.digest or "")[:12], link)
 
 
 def _facts(shown: Details, made_by: str) -> list[tuple[str, str]]:

@@ -10,13 +10,16 @@ import click
 from localreg.cli.output import (
     AS_JSON,
     IN_REGISTRY,
+    cell_width,
     counted,
     cut_end,
     cut_middle,
+    filled,
     one_line,
     opened,
     print_json,
     say,
+    steady,
     terminal_width,
 )
 from localreg.operations.finding.references import resolve_model
@@ -98,17 +101,17 @@ def _print(found: ModelDiff, part: str | None) -> None:
 
 def _print_part(title: str, lines: list[_Line]) -> None:
     click.echo(click.style(one_line(title), bold=True))
-    width = max((len(name) for _, name, _ in lines), default=0)
+    lines = [(sign, steady(one_line(name)), steady(one_line(text))) for sign, name, text in lines]
+    width = max((cell_width(name) for _, name, _ in lines), default=0)
     room = terminal_width() - 4 if sys.stdout.isatty() else None
     if room is not None:
         # Names take what they need, but leave half of the room to the texts, if these need it.
-        longest = max((len(text) for *_, text in lines), default=0)
+        longest = max((cell_width(text) for *_, text in lines), default=0)
         width = min(width, max(room - 2 - longest, room // 2))
     for sign, name, text in lines:
-        name, text = one_line(name), one_line(text)
         if room is not None:
             name, text = cut_middle(name, width), cut_end(text, room - width - 2)
-        click.echo(f"  {sign} {name.ljust(width)}  {text}".rstrip())
+        click.echo(f"  {sign} {filled(name, width)}  {text}".rstrip())
 
 
 def _print_tensors(file: ComparedFile) -> None:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import click
 
-from localreg.cli.output import AS_JSON, IN_REGISTRY, opened, print_json, print_table, record_json
+from localreg.cli.output import (
+    AS_JSON,
+    HEADER,
+    IN_REGISTRY,
+    Column,
+    opened,
+    print_json,
+    print_table,
+    record_json,
+)
 from localreg.operations.upkeep import doctor
 
 
 @click.command("doctor")
 @AS_JSON
+@HEADER
 @IN_REGISTRY
 def doctor_command(as_json: bool, directory: str | None) -> int:
     """Examine the database, file system, disk space and leftovers.
@@ -23,6 +33,7 @@ def doctor_command(as_json: bool, directory: str | None) -> int:
     else:
         marks = {"ok": "ok", "note": "note", "bad": "BAD"}
         print_table(
-            ("WHAT", "", "FOUND"), ((each.what, marks[each.state], each.text) for each in findings)
+            (Column("WHAT", "id"), Column("", "id"), Column("FOUND", "prose")),
+            ((each.what, marks[each.state], each.text) for each in findings),
         )
     return 1 if any(each.state == "bad" for each in findings) else 0

@@ -6,7 +6,9 @@ import click
 
 from localreg.cli.output import (
     AS_JSON,
+    HEADER,
     IN_REGISTRY,
+    Column,
     opened,
     print_json,
     print_table,
@@ -26,6 +28,7 @@ from localreg.values.units import size_text
     help="What the lines are.",
 )
 @AS_JSON
+@HEADER
 @IN_REGISTRY
 def du_command(by: str, as_json: bool, directory: str | None) -> None:
     """Show what takes space.
@@ -40,13 +43,15 @@ def du_command(by: str, as_json: bool, directory: str | None) -> None:
         return
     shares = {"project": found.projects, "model": found.lines, "blob": found.blobs}[by]
     print_table(
-        (by.upper(), "SIZE", "ALONE", "BLOBS", "VERSIONS"),
         (
-            (each.name, size_text(each.size), size_text(each.alone), str(each.blobs),
-             str(each.models))
-            for each in shares
+            Column(by.upper(), "name"),
+            Column("SIZE", "size"),
+            Column("ALONE", "size", 1),
+            Column("BLOBS", "number", 3),
+            Column("VERSIONS", "number", 2),
         ),
-    )  # fmt: skip
+        ((each.name, each.size, each.alone, each.blobs, each.models) for each in shares),
+    )
     parts = {
         "kept": found.kept,
         "cache": found.cached,

@@ -10,7 +10,9 @@ import click
 from localreg.cli.output import (
     AS_JSON,
     CORRUPT,
+    HEADER,
     IN_REGISTRY,
+    Column,
     counted,
     one_line,
     opened,
@@ -63,6 +65,7 @@ from localreg.values.units import parse_size, size_text
 @click.option("--dry-run", is_flag=True, help="Only show what would be written.")
 @AS_JSON
 @click.option("-q", "--quiet", is_flag=True, help="Print the path only.")
+@HEADER
 @IN_REGISTRY
 def export_command(
     models: tuple[str, ...],
@@ -134,8 +137,8 @@ def _print(done: Exported, since: str | None) -> None:
     """Print what was written: the path on stdout, the rest on stderr."""
     if done.dry_run:
         print_table(
-            ("MODEL", "SIZE", "ID"),
-            ((each.ref, size_text(each.size), each.id[:8]) for each in done.models),
+            (Column("MODEL", "name"), Column("SIZE", "size", 1), Column("ID", "id")),
+            ((each.ref, each.size, each.id[:8]) for each in done.models),
         )
     for each in done.missing:
         say(f"Not in the bundle: {one_line(each.ref)}: {one_line(each.why)}")

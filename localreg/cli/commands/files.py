@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
 
 import click
 
 from localreg.cli.output import (
     AS_JSON,
+    HEADER,
     IN_REGISTRY,
     MODEL,
+    Column,
     counted,
-    cut_end,
-    cut_middle,
-    one_line,
     opened,
     print_json,
+    print_table,
     say,
-    terminal_width,
 )
 from localreg.errors import NoWeightsError
 from localreg.operations.finding.references import resolve_model
@@ -26,14 +24,21 @@ from localreg.operations.finding.upstream import Found
 from localreg.operations.models import reading
 from localreg.operations.weights.files import Files, ModelFile, model_files
 from localreg.registry import Chain
-from localreg.values.units import amount_text, size_text
+from localreg.values.units import amount_text
 
 _DIGITS = 12  # of a digest
+COLUMNS = (
+    Column("PATH", "path"),
+    Column("SIZE", "size"),
+    Column("SHA256", "id", 2),
+    Column("INSIDE", "text", 1),
+)
 
 
 @click.command("files")
 @MODEL
 @AS_JSON
+@HEADER
 @IN_REGISTRY
 def files_command(model: str, as_json: bool, directory: str | None) -> None:
     """List the files of a MODEL, and what is inside.
@@ -55,16 +60,14 @@ def files_command(model: str, as_json: bool, directory: str | None) -> None:
                 "folders": list(files.folders),
             }
         )
-    elif sys.stdout.isatty():
-        _print_table(files)
+        return
+    rows: list[tuple[object, ...]] = [
+        (each.path, each.size, each.digest[:_DIGITS], each.summary) for each in files.files
+    ]
+    print_table(COLUMNS, rows + [(f"{each}/", 0, "", "empty folder") for each in files.folders])
+    if sys.stdout.isatty():
         folders = f", {counted(len(files.folders), 'empty folder')}" if files.folders else ""
         say(f"{amount_text(files.total, len(files.files))}{folders}")
-    else:
-        for each in files.files:
-            cells = (each.path, str(each.size), each.digest[:_DIGITS], each.summary)
-            click.echo("\t".join(map(one_line, cells)))
-        for folder in files.folders:
-            click.echo(f"{one_line(folder)}/\t0\t\tempty folder")
 
 
 def known_files(chain: Chain, found: Found) -> Files:
@@ -93,34 +96,3 @@ def file_json(file: ModelFile) -> dict[str, object]:
         "executable": file.executable,
         "inside": file.facts,
     }
-
-
-def _print_table(files: Files) -> None:
-    """Print one line for each file, cut to the width of the terminal."""
-    longest = max((len(path) for path in _paths(files)), default=4)
-    most = max((len(each.summary) for each in files.files), default=0)
-    room = terminal_width() - _DIGITS - 3 * 2 - 8
-    # Paths take what they need, but leave some room to what is inside, if that needs it.
-    path_width = max(min(longest, max(room - most, room * 3 // 5)), 4)
-    inside_width = room - path_width
-    heads = ("PATH".ljust(path_width), "    SIZE", "SHA256".ljust(_DIGITS), "INSIDE")
-    click.echo(click.style("  ".join(heads).rstrip(), bold=True))
-    for path, size, digest, inside in _rows(files):
-        cells = (
-            cut_middle(one_line(path), path_width).ljust(path_width),
-            size.rjust(8),
-            digest.ljust(_DIGITS),
-            cut_end(one_line(inside), inside_width),
-        )
-        click.echo("  ".join(cells).rstrip())
-
-
-def _rows(files: Files) -> Iterator[tuple[str, str, str, str]]:
-    for each in files.files:
-        yield each.path, size_text(each.size), each.digest[:_DIGITS], each.summary
-    for folder in files.folders:
-        yield f"{folder}/", "", "", "empty folder"
-
-
-def _paths(files: Files) -> Iterable[str]:
-    return (path for path, *_ in _rows(files))

@@ -7,7 +7,9 @@ import click
 from localreg.cli.output import (
     AS_JSON,
     DELETE,
+    HEADER,
     IN_REGISTRY,
+    Column,
     opened,
     print_json,
     print_table,
@@ -32,6 +34,7 @@ from localreg.values.units import moment, size_text, span_text
 )
 @DELETE
 @AS_JSON
+@HEADER
 @IN_REGISTRY
 def gc_command(grace: str, delete: bool, as_json: bool, directory: str | None) -> int:
     """Delete unused weights and leftovers of dead processes.
@@ -48,8 +51,13 @@ def gc_command(grace: str, delete: bool, as_json: bool, directory: str | None) -
         print_json(record_json(done))
     else:
         print_table(
-            ("KIND", "SIZE", "WHY", "FILE"),
-            ((each.kind, size_text(each.size), each.why, each.path) for each in done.garbage),
+            (
+                Column("KIND", "id"),
+                Column("SIZE", "size"),
+                Column("FILE", "path"),
+                Column("WHY", "prose", 1),
+            ),
+            ((each.kind, each.size, each.path, each.why) for each in done.garbage),
         )
         say_deleted(len(done.garbage), done.freed, done.failed, dry_run=done.dry_run)
         if done.next_due is not None:

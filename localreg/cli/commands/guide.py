@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 import localreg
-from localreg.cli.output import print_table
+from localreg.cli.output import HEADER, Column, print_table
 from localreg.errors import NotFoundError
 
 _FOLDER = Path(localreg.__file__).parent / "guide"
@@ -28,10 +28,12 @@ TOPICS = (
 
 @click.command("guide")
 @click.argument("topic", required=False)
+@HEADER
 def guide_command(topic: str | None) -> None:
     """Print a TOPIC of the guide; without one, list the topics."""
     if topic is None:
-        print_table(("TOPIC", "ABOUT"), ((each, summary(text_of(each))) for each in TOPICS))
+        columns = (Column("TOPIC", "id"), Column("ABOUT", "prose"))
+        print_table(columns, ((each, summary(text_of(each))) for each in TOPICS))
         return
     name = topic.lower().removesuffix(".md")
     if name not in TOPICS:

@@ -10,8 +10,10 @@ import click
 from localreg.cli.output import (
     AS_JSON,
     AS_OF,
+    HEADER,
     IN_REGISTRY,
     LIMIT,
+    Column,
     opened,
     print_json,
     print_table,
@@ -28,6 +30,14 @@ if TYPE_CHECKING:
     from localreg.operations.models.history import Conflicts, HistoryEntry, Serving
 
 _DIGITS = 8
+COLUMNS = (
+    Column("WHEN (UTC)", "time"),
+    Column("WHO", "path", 2),
+    Column("FROM", "path", 3),
+    Column("EVENT", "id", 1),
+    Column("ID", "id"),
+    Column("WHAT", "prose"),
+)
 
 
 @click.command("history")
@@ -41,6 +51,7 @@ _DIGITS = 8
 @LIMIT
 @AS_JSON
 @AS_OF
+@HEADER
 @IN_REGISTRY
 def history_command(
     model: str | None,
@@ -77,18 +88,20 @@ def history_command(
     if as_json:
         print_json([_as_json(each) for each in entries])
     elif model is not None:
-        rows = ((_when(e.at), e.actor, _from(e), e.event_id[:_DIGITS], e.line) for e in entries)
-        print_table(("WHEN (UTC)", "WHO", "FROM", "EVENT", "WHAT"), rows)
+        print_table([each for each in COLUMNS if each.title != "ID"], map(_row, entries))
     else:
-        every = (
-            (_when(e.at), e.actor, _from(e), e.event_id[:_DIGITS], e.subject[:_DIGITS], e.line)
-            for e in entries
-        )
-        print_table(("WHEN (UTC)", "WHO", "FROM", "EVENT", "ID", "WHAT"), every)
+        rows = ((*_row(each)[:-1], each.subject[:_DIGITS], each.line) for each in entries)
+        print_table(COLUMNS, rows)
 
 
-def _when(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+def _row(entry: HistoryEntry) -> tuple[object, ...]:
+    event = entry.event_id[:_DIGITS]
+    return (_when(entry.at), entry.actor, _from(entry), event, entry.line)
+
+
+def _when(moment: datetime) -> int:
+    """Return a time in microseconds."""
+    return round(moment.timestamp() * 1_000_000)
 
 
 def _from(entry: HistoryEntry) -> str:
@@ -130,7 +143,14 @@ def _print_servings(found: list[Serving], *, as_json: bool) -> None:
         )
         return
     print_table(
-        ("ALIAS", "FROM (UTC)", "UNTIL (UTC)", "MODEL", "WHO", "EVENT"),
+        (
+            Column("ALIAS", "name", 2),
+            Column("FROM (UTC)", "time"),
+            Column("UNTIL (UTC)", "time"),
+            Column("MODEL", "name"),
+            Column("WHO", "path", 3),
+            Column("EVENT", "id", 1),
+        ),
         (
             (
                 each.name,
@@ -163,12 +183,13 @@ def _print_conflicts(found: Conflicts, *, as_json: bool) -> None:
             }
         )
         return
-    print_table(("WHEN (UTC)", "WHO", "EVENT", "WHAT"), _conflict_rows(found))
+    shown = ("WHEN (UTC)", "WHO", "EVENT", "WHAT")
+    print_table([each for each in COLUMNS if each.title in shown], _conflict_rows(found))
     if not (found.contested or found.losing or any(e.differences for e in found.arrivals)):
         say("No conflicts: all that came from other registries agrees with what was here.")
 
 
-def _conflict_rows(found: Conflicts) -> Iterator[tuple[str, str, str, str]]:
+def _conflict_rows(found: Conflicts) -> Iterator[tuple[object, ...]]:
     for ref in found.contested:
         yield "now", "", "", f"contested: {ref} was published with different content"
     for each in found.losing:

@@ -9,9 +9,11 @@ import click
 from localreg.cli.output import (
     AS_JSON,
     AS_OF,
+    HEADER,
     IN_REGISTRY,
     LIMIT,
     QUIET,
+    Column,
     model_json,
     model_state,
     opened,
@@ -25,9 +27,18 @@ from localreg.operations.finding.upstream import records, search
 from localreg.operations.weights.files import file_counts
 from localreg.registry import Chain, OpenRegistry
 from localreg.values.records import ModelRecord
-from localreg.values.units import amount_text, moment
 
-COLUMNS = ("MODEL", "ALIASES", "TAGS", "FRAMEWORK", "SIZE", "STATE", "UPDATED", "ID")
+COLUMNS = (
+    Column("MODEL", "name"),
+    Column("ALIASES", "words", 2),
+    Column("TAGS", "words", 3),
+    Column("FRAMEWORK", "text", 6),
+    Column("FILES", "number", 7),
+    Column("SIZE", "size", 4),
+    Column("STATE", "words", 5),
+    Column("UPDATED", "time", 1),
+    Column("ID", "id"),
+)
 
 
 @click.command("ls")
@@ -57,6 +68,7 @@ COLUMNS = ("MODEL", "ALIASES", "TAGS", "FRAMEWORK", "SIZE", "STATE", "UPDATED", 
 @AS_JSON
 @QUIET
 @AS_OF
+@HEADER
 @IN_REGISTRY
 def ls_command(
     name: str | None,
@@ -137,18 +149,19 @@ def _print_models(chain: Chain, found: list[tuple[OpenRegistry, ModelRecord]]) -
             (*_row(record, files), "" if registry == chain.first else str(registry.root))
             for registry, record in found
         )
-        print_table((*COLUMNS, "UPSTREAM"), rows)
+        print_table((*COLUMNS, Column("UPSTREAM", "path", 8)), rows)
 
 
-def _row(record: ModelRecord, files: Mapping[str, int]) -> tuple[str, ...]:
+def _row(record: ModelRecord, files: Mapping[str, int]) -> tuple[object, ...]:
     weights = record.current_weights
     return (
         record.ref,
-        " ".join(record.aliases),
-        " ".join(record.tags),
-        record.framework or "",
-        amount_text(weights.bytes, files.get(weights.digest or "") if weights.tree else None),
-        model_state(record),
-        moment(record.updated),
+        record.aliases,
+        record.tags,
+        record.framework,
+        files.get(weights.digest or "") if weights.tree else None,
+        weights.bytes,
+        tuple(model_state(record).split()),
+        record.updated,
         record.id[:8],
     )

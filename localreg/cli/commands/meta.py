@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from localreg.cli.output import IN_REGISTRY, MODEL, opened, pairs, print_table, say
+from localreg.cli.output import HEADER, IN_REGISTRY, MODEL, Column, opened, pairs, print_table, say
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.models import edits, reading
 from localreg.values.metadata import cast
@@ -23,6 +23,7 @@ TYPES = ("str", "int", "float", "bool", "list", "tuple", "dict", "NoneType")
     metavar="TYPE",
     help="The type of the values: str, int, float, bool, list, tuple, dict or NoneType.",
 )
+@HEADER
 @IN_REGISTRY
 def meta_command(
     model: str,
@@ -49,7 +50,8 @@ def meta_command(
         if not given and not drop:
             metadata = reading.metadata(found)
             rows = ((key, masked(key, each.value), each.type) for key, each in metadata.items())
-            print_table(("KEY", "VALUE", "TYPE"), rows)
+            columns = (Column("KEY", "name"), Column("VALUE", "prose"), Column("TYPE", "id", 1))
+            print_table(columns, rows)
 
 
 def _check_type(v_type: str, given: dict[str, str]) -> None:

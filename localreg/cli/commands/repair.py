@@ -7,7 +7,9 @@ import click
 from localreg.cli.output import (
     AS_JSON,
     CORRUPT,
+    HEADER,
     IN_REGISTRY,
+    Column,
     opened,
     print_json,
     print_problems,
@@ -23,6 +25,7 @@ from localreg.progress import shown_progress
 @click.command("repair")
 @click.option("--full", is_flag=True, help="Hash every byte first.")
 @AS_JSON
+@HEADER
 @IN_REGISTRY
 def repair_command(full: bool, as_json: bool, directory: str | None) -> int:
     """Verify, and replace damaged weights by good copies.
@@ -37,7 +40,7 @@ def repair_command(full: bool, as_json: bool, directory: str | None) -> int:
         print_json(record_json(done))
     else:
         mended = ((problem_place(each.problem), each.how) for each in done.mended)
-        print_table(("REPAIRED", "HOW"), mended)
+        print_table((Column("REPAIRED", "path"), Column("HOW", "prose")), mended)
         print_problems(done.lost)
         if done.lost:
             _say_what_is_lost(done)

@@ -10,9 +10,11 @@ import click
 
 from localreg.cli.output import (
     AS_JSON,
+    HEADER,
     IN_REGISTRY,
     LIMIT,
     QUIET,
+    Column,
     iso,
     opened,
     pairs,
@@ -47,7 +49,6 @@ from localreg.values.checks import check_name
 from localreg.values.dataset_names import is_data_project
 from localreg.values.records import Json, Owner, TaskRecord
 from localreg.values.secrets import masked, masked_arguments, masked_code, masked_text
-from localreg.values.units import moment
 
 STATUSES = (
     "created",
@@ -57,6 +58,14 @@ STATUSES = (
     "stopped",
     "aborted",
     "published",
+)
+COLUMNS = (
+    Column("TASK", "name"),
+    Column("PROJECT", "name", 3),
+    Column("TYPE", "text", 4),
+    Column("STATUS", "text", 2),
+    Column("UPDATED", "time", 1),
+    Column("ID", "id"),
 )
 
 
@@ -91,6 +100,7 @@ def task_command() -> None:
 @LIMIT
 @AS_JSON
 @QUIET
+@HEADER
 @IN_REGISTRY
 def ls_command(
     project: str | None,
@@ -117,9 +127,8 @@ def ls_command(
         elif as_json:
             print_json([_task_json(each.registry, each.id) for each in shown])
         elif shown:
-            columns = ("TASK", "PROJECT", "TYPE", "STATUS", "UPDATED", "ID")
             tasks = (lifecycle.settled(each.registry, each.id) for each in shown)
-            print_table(columns, map(_row, tasks))
+            print_table(COLUMNS, map(_row, tasks))
     if len(found) > len(shown):
         say(f"These are the newest {limit}; -l 0 shows all.")
     elif not found and not as_json:
@@ -127,9 +136,9 @@ def ls_command(
         say(f"No tasks match in {chain.first.root}{archived_too}.")
 
 
-def _row(task: TaskRecord) -> tuple[str, ...]:
-    project = task.project.name if task.project else ""
-    return (task.name, project, task.type, _status(task), moment(task.updated), task.id[:8])
+def _row(task: TaskRecord) -> tuple[object, ...]:
+    project = task.project.name if task.project else None
+    return (task.name, project, task.type, _status(task), task.updated, task.id[:8])
 
 
 def _status(task: TaskRecord) -> str:

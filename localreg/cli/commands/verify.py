@@ -7,6 +7,7 @@ import click
 from localreg.cli.output import (
     AS_JSON,
     CORRUPT,
+    HEADER,
     IN_REGISTRY,
     counted,
     opened,
@@ -26,6 +27,7 @@ from localreg.values.units import size_text
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("--full", is_flag=True, help="Hash every byte, also in the folders of packages.")
 @AS_JSON
+@HEADER
 @IN_REGISTRY
 def verify_command(
     models: tuple[str, ...], full: bool, as_json: bool, directory: str | None
