@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _PAGE_SCRIPTS = ("theme.js", "page.js")
 _LISTING = ("virtual_table.js", "filter_menu.js", "index.js")
 _DRAWING = ("drawing.js", "charts.js")
+_RUNS = ("run_axes.js", "parallel.js", "scatter.js")
 _PLOT_HEIGHT = 400
 
 
@@ -94,6 +95,7 @@ def compare_page(values: ComparePage, place: PagePlace) -> str:
         place,
         any(_has_figures(model.reported) for model in models),
         *_DRAWING,
+        *_RUNS,
         "compare.js",
         page=values,
         facts=comparing.text_rows([model.facts for model in models], {}),
