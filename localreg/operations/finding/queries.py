@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 LARGEST_LIMIT = 2**63 - 1
 METRIC = "metrics."
+PATTERN_LIMIT = 4_096
 
 
 def check_query(
     *,
     project: object = None,
     name: object = None,
+    patterns: object = (),
     tags: object = None,
     metadata: object = None,
     published: object = False,
@@ -40,6 +42,7 @@ def check_query(
     Args:
         project, name: must be equal; None means any, and so does "" for the project. Data sets
             are left out, unless the project is one of data sets.
+        patterns: which the name must match, see `store.rows.name_patterns`.
         tags: see `localreg.values.tags`.
         metadata: dict of keys to the values that they must have, compared as text.
         published: only published models.
@@ -57,6 +60,7 @@ def check_query(
     return ModelQuery(
         project=None if project is None or is_empty(project) else _exact("project_name", project),
         name=None if name is None else _exact("model_name", name),
+        patterns=check_patterns(patterns),
         tags=parse_tag_filter(tags),
         metadata=_wanted_metadata(metadata) if metadata else (),
         published=check_flag("published", published),
@@ -64,6 +68,15 @@ def check_query(
         limit=check_limit("max_results", limit),
         order=NEWEST if order is None else check_order(order),
         datasets=isinstance(project, str) and is_data_project(project.strip()),
+    )
+
+
+def check_patterns(patterns: object) -> tuple[str, ...]:
+    """Return patterns that names must match, in the form in which names are kept."""
+    if not isinstance(patterns, tuple):
+        raise InvalidValueError("patterns must be a tuple", argument="patterns")
+    return tuple(
+        kept_name(check_text("PATTERN", each, limit=PATTERN_LIMIT, nul=False)) for each in patterns
     )
 
 

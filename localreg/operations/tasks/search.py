@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from localreg.errors import AmbiguousReferenceError, InvalidValueError, TaskNotFoundError
+from localreg.operations.finding.queries import check_patterns
 from localreg.operations.finding.references import (
     PREFIX_MINIMUM,
     check_project_name,
@@ -116,6 +117,7 @@ def check_search(
     project: object = None,
     name: object = None,
     pattern: object = None,
+    patterns: object = (),
     tags: object = None,
     status: object = None,
     task_filter: object = None,
@@ -128,6 +130,7 @@ def check_search(
         project: the exact name of a project, or a list of names.
         name: the exact name of the task.
         pattern: a regular expression, searched for anywhere in the name.
+        patterns: which the name must match, see `store.rows.name_patterns`.
         tags: see `localreg.values.tags`.
         status: a status or a list of statuses.
         task_filter: see `task_filter.check_task_filter`.
@@ -148,6 +151,7 @@ def check_search(
         ids=wanted_ids,
         projects=None if project is None else _texts("project_name", project),
         name=None if name is None else kept_name(check_text("task_name", name)),
+        patterns=check_patterns(patterns),
         statuses=more.statuses if status is None else _texts("status", status),
         tags=parse_tag_filter(tags),
         archived=archived,

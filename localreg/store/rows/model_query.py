@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from localreg.store.rows.checked_values import COUNT, ID, NUMBER, TEXT, Columns
 from localreg.store.rows.keys import tag_named
+from localreg.store.rows.name_patterns import pattern_sql
 from localreg.store.rows.tag_sql import NO_ROW, tag_keys, tag_sql
 from localreg.values import dataset_names
 from localreg.values.frozen import Frozen
@@ -57,6 +58,7 @@ class ModelQuery(Frozen, kw_only=True):
 
     Attributes:
         project, name: exact.
+        patterns: which the name must match, see `name_patterns`.
         tags: see `localreg.values.tags`.
         metadata: keys and the texts that they must have.
         published: only published models.
@@ -68,6 +70,7 @@ class ModelQuery(Frozen, kw_only=True):
 
     project: str | None = None
     name: str | None = None
+    patterns: tuple[str, ...] = ()
     tags: TagCondition = ANY_TAGS
     metadata: tuple[tuple[str, str], ...] = ()
     published: bool = False
@@ -134,6 +137,9 @@ def _statement(
         if wanted is not None:
             where.append(f"m.{column} = ?")
             parameters.append(wanted)
+    where.extend(
+        pattern_sql(each, parameters, project="m.project", name="m.name") for each in query.patterns
+    )
     if query.published:
         where.append("m.published = 1")
     hidden = None if query.datasets else tag_named(connection, dataset_names.TAG, system=True)

@@ -10,6 +10,7 @@ import json
 import sqlite3
 
 from localreg.store.rows.checked_values import COUNT, ID, TEXT, Columns
+from localreg.store.rows.name_patterns import pattern_sql
 from localreg.store.rows.tag_sql import tag_keys, tag_sql
 from localreg.values.frozen import Frozen
 from localreg.values.tags import ANY_TAGS, TagCondition
@@ -23,6 +24,7 @@ class TaskQuery(Frozen, kw_only=True):
     Attributes:
         ids, projects, statuses: one of these.
         name: exact.
+        patterns: which the name must match, see `name_patterns`.
         tags: see `localreg.values.tags`.
         archived: False leaves archived tasks out.
         limit: at most so many, the ones that changed last.
@@ -31,6 +33,7 @@ class TaskQuery(Frozen, kw_only=True):
     ids: tuple[str, ...] | None = None
     projects: tuple[str, ...] | None = None
     name: str | None = None
+    patterns: tuple[str, ...] = ()
     statuses: tuple[str, ...] | None = None
     tags: TagCondition = ANY_TAGS
     archived: bool = True
@@ -70,6 +73,9 @@ def statement(connection: Connection, query: TaskQuery) -> tuple[str, list[objec
     if query.name is not None:
         where.append("t.name = ?")
         parameters.append(query.name)
+    where.extend(
+        pattern_sql(each, parameters, project="t.project", name="t.name") for each in query.patterns
+    )
     if query.statuses is not None:
         # A published task keeps the status that it ended with; "published" is shown instead.
         where.append(
