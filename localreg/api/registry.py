@@ -139,6 +139,8 @@ class Registry:
             self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_found_chain"):  # the constructor raised an error
+            return "Registry(not open)"
         return f"Registry({str(self.path)!r})"
 
     @property

@@ -53,7 +53,8 @@ class TaskHandle:
         return hash(self._id)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._id!r})"
+        task_id = getattr(self, "_id", None)  # unset if the constructor raised an error
+        return f"{type(self).__name__}({'not found' if task_id is None else repr(task_id)})"
 
     @property
     def id(self) -> str:

@@ -134,6 +134,55 @@ def test_it_is_current_only_during_its_test(run, tmp_path):
     assert counts == {"PASSED": 3, "FAILED": 0, "ERROR": 0}, output
 
 
+FOR_A_MODULE = """
+import os
+import subprocess
+import sys
+import pytest
+from localreg import InputModel, current_registry
+
+outside = os.environ.get("LOCALREG_HOME")
+made = []
+
+@pytest.fixture(scope="module")
+def models(localreg_registry_factory):
+    with localreg_registry_factory() as registry:
+        InputModel.import_model("s3://bucket/a.pt", name="a")
+        made.append(registry)
+        yield registry
+    assert os.environ.get("LOCALREG_HOME") == outside
+
+def test_one(models):
+    assert current_registry().path == models.path
+    assert InputModel(name="a").version == 1
+    script = "from localreg import InputModel; InputModel.import_model('s3://b/b.pt', name='b')"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+def test_another_within_it(models, localreg_registry):
+    assert localreg_registry.path != models.path
+    assert current_registry().path == localreg_registry.path
+    assert InputModel.query_models() == []
+
+def test_the_same_again(models):
+    assert current_registry().path == models.path
+    assert InputModel(name="b").url == "s3://b/b.pt"
+    assert made == [models]
+
+def test_two_at_once(localreg_registry_factory):
+    with localreg_registry_factory() as one, localreg_registry_factory() as two:
+        assert one.path != two.path
+        assert current_registry().path == two.path
+"""
+
+
+def test_a_factory_makes_registries_for_fixtures_of_any_scope(run, tmp_path):
+    for scope in ("module", "session"):
+        text = FOR_A_MODULE.replace('scope="module"', f'scope="{scope}"')
+        counts, output = run(text, LOCALREG_HOME=str(tmp_path / "users"))
+        assert counts == {"PASSED": 4, "FAILED": 0, "ERROR": 0}, output
+    assert not (tmp_path / "users").exists()
+
+
 def test_a_test_that_fails_leaves_nothing_to_the_next(run, tmp_path):
     counts, output = run(
         "from localreg import InputModel, current_registry\n"

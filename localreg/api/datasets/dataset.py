@@ -68,7 +68,8 @@ class Dataset(ModelHandle):
         return made
 
     def __repr__(self) -> str:
-        return f"Dataset({self.id!r})"
+        subject = getattr(self, "_subject", None)  # unset if the constructor raised an error
+        return f"Dataset({'not found' if subject is None else repr(subject.id)})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Dataset) and self._subject == other._subject

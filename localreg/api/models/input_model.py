@@ -71,7 +71,8 @@ class InputModel(Model):
             given += ["only_published=True"] if only_published else []
             what = f"model with {', '.join(given)}" if given else "model"
             raise ModelNotFoundError(
-                f"there is no {what}; `localreg ls` lists the models",
+                f"there is no {what} in {operations.finding.references.places_of(self._chain)}; "
+                "`localreg ls` lists the models",
                 reference=str(shown),
             )
         first = found[0]

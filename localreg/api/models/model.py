@@ -49,7 +49,8 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
         self._subject = operations.finding.references.find_model(self._chain, model_id)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.id!r})"
+        subject = getattr(self, "_subject", None)  # unset if the constructor raised an error
+        return f"{type(self).__name__}({'not found' if subject is None else repr(subject.id)})"
 
     def _repr_html_(self) -> str:
         from localreg.api.models.notebook import facts_html

@@ -57,7 +57,7 @@ class Logger(ReportMethods, ReportedMethods):
         self._task = task
 
     def __repr__(self) -> str:
-        return f"Logger({self._task!r})"
+        return f"Logger({getattr(self, '_task', 'no task')!r})"  # unset if the constructor raised
 
     def _reports_to(self) -> tuple[Chain, Owner]:
         return self._task._reports_to()

@@ -33,8 +33,16 @@ PREFIX_MINIMUM = 6
 _PREFIX = re.compile(r"[0-9a-f]{6,31}")
 
 
-def require_model(connection: Connection, model_id: str) -> ModelRow:
+def places_of(chain: Chain) -> str:
+    """Return which registries were looked in, for an error."""
+    return f"{chain.first.root}{' and its upstream registries' if chain.others else ''}"
+
+
+def require_model(connection: Connection, model_id: str, place: object = None) -> ModelRow:
     """Return the row of a model.
+
+    Args:
+        place: the registry's directory, for the error.
 
     Raises:
         ModelNotFoundError: no model has this id.
@@ -44,7 +52,10 @@ def require_model(connection: Connection, model_id: str) -> ModelRow:
         removed = model_rows.with_prefix(connection, "tombstone", model_id, 1) == [model_id]
         shown = _shown(model_id)
         hint = f"; it was removed, `localreg restore {shown}` brings it back" if removed else ""
-        raise ModelNotFoundError(f"there is no model with id {shown!r}{hint}", reference=shown)
+        where = "" if place is None else f" in {place}"
+        raise ModelNotFoundError(
+            f"there is no model with id {shown!r}{where}{hint}", reference=shown
+        )
     return row
 
 
@@ -68,20 +79,24 @@ def check_model_id(registry: OpenRegistry, model_id: object) -> str:
     """Return the id of a model that exists, stripped of blanks."""
     text = check_text("model_id", model_id, limit=REFERENCE_LIMIT, nul=False, empty=False).strip()
     with registry.store.one_statement() as connection:
-        return require_model(connection, text).id
+        return require_model(connection, text, registry.root).id
 
 
 def find_model(chain: Chain, model_id: object) -> Found:
     """Return a model by its id, of a registry or of the first one upstream that has it."""
     text = check_text("model_id", model_id, limit=REFERENCE_LIMIT, nul=False, empty=False).strip()
     found = model_row(chain, text) if chain.others else None
-    if found is None:
-        return Found(chain.first, check_model_id(chain.first, text))
-    return Found(found[0], text)
+    if found is not None:
+        return Found(found[0], text)
+    with chain.first.store.one_statement() as connection:
+        return Found(chain.first, require_model(connection, text, places_of(chain)).id)
 
 
-def require_task(connection: Connection, task_id: str) -> TaskRecord:
+def require_task(connection: Connection, task_id: str, place: object = None) -> TaskRecord:
     """Return a task.
+
+    Args:
+        place: the registry's directory, for the error.
 
     Raises:
         TaskNotFoundError: no task has this id.
@@ -90,7 +105,8 @@ def require_task(connection: Connection, task_id: str) -> TaskRecord:
 
     task = task_rows.task(connection, task_id)
     if task is None:
-        raise TaskNotFoundError(f"there is no task with id {task_id!r}", reference=task_id)
+        where = "" if place is None else f" in {place}"
+        raise TaskNotFoundError(f"there is no task with id {task_id!r}{where}", reference=task_id)
     return task
 
 
@@ -120,11 +136,11 @@ def resolve_model(chain: Chain, reference: object, argument: str = "reference") 
             hint = "" if hits.ids else _hint_upstream(chain, each, text)
             if len(hits.ids) > 1:
                 _raise_if_numbered_twice(each, text)
-            return Found(each, _one("model", text, hits.ids, hint))
+            return Found(each, _one("model", text, hits.ids, each.root, hint))
         for model_id in hits.ids:
             prefixed.setdefault(model_id, each)
     ids = list(prefixed)
-    model_id = _one("model", text, ids, "" if ids else _chain_hint(chain, text))
+    model_id = _one("model", text, ids, places_of(chain), "" if ids else _chain_hint(chain, text))
     return Found(prefixed[model_id], model_id)
 
 
@@ -254,7 +270,7 @@ def resolve_removed(registry: OpenRegistry, reference: object) -> str:
         check_text("reference", reference, limit=REFERENCE_LIMIT, nul=False, empty=False)
     )
     with registry.store.read() as connection:
-        return _one("removed model", text, _removed(connection, text), "")
+        return _one("removed model", text, _removed(connection, text), registry.root, "")
 
 
 def _hits(connection: Connection, text: str, line: Line, table: str) -> list[str]:
@@ -303,14 +319,14 @@ def _aliased(connection: Connection, project: str | None, name: str, alias: str)
     return [] if target is None else [target]
 
 
-def _one(what: str, text: str, hits: list[str], similar: str) -> str:
+def _one(what: str, text: str, hits: list[str], place: object, similar: str) -> str:
     if len(hits) == 1:
         return hits[0]
     shown = _shown(text)
     if not hits:
         raise ModelNotFoundError(
-            f"there is no {what} {shown!r}; a reference is [project/]name, with or without "
-            f":version or @alias, or an id{similar}",
+            f"there is no {what} {shown!r} in {place}; a reference is [project/]name, with or "
+            f"without :version or @alias, or an id{similar}",
             reference=shown,
         )
     raise AmbiguousReferenceError(

@@ -33,7 +33,7 @@ def find_task(
     if not (task_id is None or is_empty(task_id)):
         text = check_text("task_id", task_id, nul=False).strip().removeprefix(OFFLINE)
         with registry.store.read() as connection:
-            return require_task(connection, text).id
+            return require_task(connection, text, registry.root).id
     if name is None:
         raise InvalidValueError("give a task_id or a task_name", argument="task_name")
     wanted, within = (
@@ -45,7 +45,9 @@ def find_task(
         found = task_query.find(connection, TaskQuery(projects=projects, name=wanted, limit=1))
     if not found:
         place = f" in project {within!r}" if within else ""
-        raise TaskNotFoundError(f"there is no task {wanted!r}{place}", reference=wanted)
+        raise TaskNotFoundError(
+            f"there is no task {wanted!r}{place} in {registry.root}", reference=wanted
+        )
     return found[0].id
 
 
@@ -90,8 +92,8 @@ def resolve_task(registry: OpenRegistry, reference: object) -> str:
         hits = model_rows.with_prefix(connection, "task", text) if prefix else []
     if not hits:
         raise TaskNotFoundError(
-            f"there is no task {text!r:.60}; give an id, or its first {PREFIX_MINIMUM} or more "
-            "digits (`localreg task ls` lists them)",
+            f"there is no task {text!r:.60} in {registry.root}; give an id, or its first "
+            f"{PREFIX_MINIMUM} or more digits (`localreg task ls` lists them)",
             reference=text,
         )
     if len(hits) > 1:
