@@ -7,6 +7,7 @@
   } = globalThis.localreg;
   const charts = [];
   const choice = { smoothing: 0, log: false, axis: 'iteration' };
+  const runs = { hidden: new Set(), lit: null }; // of a comparison: positions of its runs
 
   /** Return the exponential moving average of values, without a bias to zero at the start. */
   function smoothed(values, weight) {
@@ -36,12 +37,13 @@
   const dashOf = (line) => (line.dash + Math.floor(line.colour / COLOURS)) % DASHES.length;
 
   function traces(lines, unit) {
-    const { series } = theme();
+    const colours = theme();
     const made = [];
     for (const line of lines) {
-      if (line.hidden) continue;
+      if (line.hidden || runs.hidden.has(line.run)) continue;
       const x = xValues(line, unit);
-      const colour = series[line.colour % COLOURS];
+      const colour = line.run === undefined
+        ? colours.series[line.colour % COLOURS] : colours.runs[line.run % colours.runs.length];
       const dash = DASHES[dashOf(line)];
       const alone = line.y.some((y, i) => y !== null
         && (line.y[i - 1] ?? null) === null && (line.y[i + 1] ?? null) === null);
@@ -49,11 +51,12 @@
         type: 'scatter', mode: alone || line.y.length <= 24 ? 'lines+markers' : 'lines', x,
         marker: { size: 5, color: colour }, line: { color: colour, width: 1.8, dash },
         name: literal(shortened(line.name, 48)),
+        opacity: runs.lit === null || runs.lit === line.run ? 1 : 0.12,
       };
       if (choice.smoothing) {
         const faint = { color: colour, width: 1, dash };
         made.push({
-          ...common, y: line.y, opacity: 0.25, line: faint, showlegend: false, hoverinfo: 'skip',
+          ...common, y: line.y, opacity: 0.25 * common.opacity, line: faint, showlegend: false, hoverinfo: 'skip',
         });
         made.push({ ...common, mode: 'lines', y: smoothed(line.y, choice.smoothing) });
       } else made.push({ ...common, y: line.y });
@@ -76,7 +79,7 @@
   function drawChart(chart) {
     if (!chart.data) {
       chart.data = data(chart.source);
-      addLegend(chart);
+      if (chart.data.legend !== false) addLegend(chart);
     }
     const { lines, title } = chart.data;
     const longest = Math.max(0, ...lines.map((line) => line.t.at(-1) ?? 0));
@@ -108,7 +111,7 @@
     const made = element('div', { class: 'legend', role: 'group', 'aria-label': 'Lines' });
     for (const line of lines) {
       const mark = element('i', { 'aria-hidden': 'true' });
-      mark.style.setProperty('--swatch', `var(--series-${line.colour % COLOURS})`);
+      mark.style.setProperty('--swatch', `var(--series-${line.run ?? line.colour % COLOURS})`);
       const dash = dashOf(line);
       if (dash) mark.style.borderTopStyle = dash % 2 ? 'dashed' : 'dotted';
       const button = element(
@@ -127,6 +130,16 @@
 
   function redraw() {
     for (const chart of charts) if (!isWaiting(chart.into)) drawChart(chart);
+  }
+
+  /** Draw the charts in view again, and the others when they come into view. */
+  function redrawRuns() {
+    for (const chart of charts) {
+      if (isWaiting(chart.into)) continue;
+      const { top, bottom } = chart.into.getBoundingClientRect();
+      if (bottom > 0 && top < innerHeight) drawChart(chart);
+      else whenNear(chart.into, () => drawChart(chart));
+    }
   }
 
   for (const into of document.querySelectorAll('[data-chart]')) {
@@ -254,5 +267,5 @@
   const plots = new Map();
   for (const card of document.querySelectorAll('[data-plot]')) plots.set(card, new Plot(card));
 
-  Object.assign(globalThis.localreg, { bind, plots });
+  Object.assign(globalThis.localreg, { bind, plots, runs, redrawRuns });
 })();

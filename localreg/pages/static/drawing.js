@@ -5,6 +5,7 @@
   const { element } = globalThis.localreg;
   const DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot'];
   const COLOURS = 8;
+  const RUNS = 50; // runs of a comparison, each with a colour of its own
   const drawn = new Set(); // elements that show a figure
   const waiting = new Map(); // elements to fill later, and the functions that do it
 
@@ -24,8 +25,11 @@
     const colour = (name) => style.getPropertyValue(name).trim();
     const series = [];
     for (let i = 0; i < COLOURS; i += 1) series.push(colour(`--series-${i}`));
+    const runs = [];
+    for (let i = 0; i < RUNS; i += 1) runs.push(colour(`--series-${i}`));
     return {
       series,
+      runs,
       ink: colour('--ink'),
       dim: colour('--dim'),
       grid: colour('--grid'),
