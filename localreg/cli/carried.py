@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from localreg.cli.output import counted, one_line, print_json, record_json, say
+from localreg.cli.output import counted, one_line, print_json, record_json, remark, say
 from localreg.values.units import size_text
 
 TYPE_CHECKING = False
@@ -16,35 +16,42 @@ NAMED = 20  # models that are new here; --json has all of them
 CONFLICT = 5  # the exit code when a change that was made here has lost, or something is contested
 
 
-def print_arrival(done: Arrived, *, as_json: bool) -> int:
+def print_arrival(done: Arrived, *, as_json: bool, quiet: bool) -> int:
     """Print what came and what is different now; return the exit code."""
     if as_json:
         print_json(record_json(done))
     else:
-        for ref in done.models[:NAMED]:
-            click.echo(f"new: {one_line(ref)}")
-        if len(done.models) > NAMED:
-            click.echo(f"new: {len(done.models) - NAMED:,} more models")
-        for line in done.differences:
-            click.echo(one_line(line))
+        if not quiet:
+            _print_models(done)
         for each in done.missing:
             say(f"Bytes that did not come: {one_line(each.ref)}: {one_line(each.why)}")
         size = sum(each.size or 0 for each in done.missing)
         if size:
             say(f"Bytes that did not come: {size:,} ({size_text(size)})")
-        say(_summary(done))
+        remark(_summary(done))
     return CONFLICT if done.conflict else 0
 
 
-def print_session(done: Imported, *, as_json: bool) -> int:
+def print_session(done: Imported, *, as_json: bool, quiet: bool) -> int:
     """Print what an offline session brought; return the exit code."""
     if as_json:
         print_json(record_json(done))
         return CONFLICT if done.arrived.conflict else 0
-    click.echo(f"task: {one_line(done.name)} ({done.task})")
+    if not quiet:
+        click.echo(f"task: {one_line(done.name)} ({done.task})")
     for what, count in done.ignored.items():
         say(f"Not imported: {count:,} {one_line(what)}")
-    return print_arrival(done.arrived, as_json=False)
+    return print_arrival(done.arrived, as_json=False, quiet=quiet)
+
+
+def _print_models(done: Arrived) -> None:
+    """Print which models came, and what is different now."""
+    for ref in done.models[:NAMED]:
+        click.echo(f"new: {one_line(ref)}")
+    if len(done.models) > NAMED:
+        click.echo(f"new: {len(done.models) - NAMED:,} more models")
+    for line in done.differences:
+        click.echo(one_line(line))
 
 
 def _summary(done: Arrived) -> str:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
+from io import StringIO
+from itertools import takewhile
+from types import MappingProxyType
 
 import click
 
@@ -56,6 +61,7 @@ OPTIONS = {
 }
 # Not as a part of a file name.
 _ARGUMENTS = rf"(?<![\w./-])(?:{'|'.join(OPTIONS)})(?![\w./-])"
+STOPPED = 130  # the exit code after Ctrl-C, as in shells
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (DamagedRegistryError, 4),
     (CorruptBlobError, 4),
@@ -98,9 +104,12 @@ class _Commands(CommandGroup):
 @click.command(
     cls=_Commands,
     synonyms=SYNONYMS,
+    invoke_without_command=True,  # for --version
+    no_args_is_help=True,
+    subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, message="localreg %(version)s")
+@click.option("--version", is_flag=True, help="Show the version; with --json also of what it uses.")
 @click.option(
     "-R",
     "--registry",
@@ -109,14 +118,33 @@ class _Commands(CommandGroup):
     help="Use the registry in DIR. By default it is LOCALREG_HOME, else the nearest .localreg "
     "folder in or above the working directory, else the one in your data directory.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as after the command.")
+@click.option("-q", "--quiet", is_flag=True, help="Print less, as after the command.")
 @click.pass_context
-def cli(ctx: click.Context, directory: str | None) -> None:
+def cli(
+    ctx: click.Context, version: bool, directory: str | None, as_json: bool, quiet: bool
+) -> None:
     """A registry for machine learning models, in a directory.
 
     MODEL is an id, the first 6 or more digits of one, or [project/]name. The name may end with
     :version or @alias; without them it means the newest version.
     """
     ctx.obj = directory
+    if version:
+        _print_version(as_json=as_json)
+        ctx.exit()
+    if ctx.invoked_subcommand is None:
+        ctx.fail("Missing command.")
+
+
+def _print_version(*, as_json: bool) -> None:
+    if not as_json:
+        click.echo(f"localreg {__version__}")
+        return
+    from localreg.cli.output import print_json
+    from localreg.operations.upkeep.versions import versions
+
+    print_json(versions())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -127,34 +155,78 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:  # a command is no part of the script that calls it
         os.environ.pop(settings.TASK_RUNNING, None)
+    given = list(sys.argv[1:] if argv is None else argv)
     try:
         with standard_streams():
             plain = False if os.environ.get("NO_COLOR") else None
-            return cli.main(argv, prog_name="localreg", standalone_mode=False, color=plain) or 0
+            return cli.main(given, prog_name="localreg", standalone_mode=False, color=plain) or 0
     except OutputError as error:
         if error.done or not error.reader_gone:  # `localreg ls | head -1` is no error to speak of
             done = f"{error.done}, but " if error.done else ""
-            say(f"localreg: {done}stdout could not be written: {error.reason}")
+            text = f"{done}stdout could not be written: {error.reason}"
+            _say_error(given, "OutputError", 1, text)
         return 1
     except click.exceptions.Abort:
-        say("Stopped.")
-        return 130
+        _say_error(given, "Stopped", STOPPED, "Stopped.", plain="Stopped.")
+        return STOPPED
     except click.ClickException as error:
-        _show(error)
+        kind = "UsageError" if isinstance(error, click.UsageError) else "Error"
+        _say_error(given, kind, error.exit_code, error.format_message(), plain=_as_click(error))
         return error.exit_code
     except LocalregError as error:
-        say(f"localreg: {in_words_of_options(str(error))}")
-        return exit_code(error)
+        code = exit_code(error)
+        text = in_words_of_options(str(error))
+        _say_error(given, type(error).__name__, code, text, facts=error.__dict__)
+        return code
 
 
-def _show(error: click.ClickException) -> None:
-    """Print an error of click as click does, and on a terminal broken at words."""
-    from io import StringIO
+def _say_error(
+    given: Sequence[str],
+    kind: str,
+    code: int,
+    message: str,
+    *,
+    plain: str | None = None,
+    facts: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """Say on stderr what went wrong: as JSON on one line if --json is among the given words.
 
+    They are looked at and not what was parsed: wrong usage is an error, too.
+
+    Args:
+        given: the words of the command.
+        kind: the class of the error.
+        code: the exit code.
+        message: what went wrong.
+        plain: the text without --json, if it is not the message.
+        facts: the attributes of the error.
+    """
+    words = takewhile(lambda word: word != "--", given)
+    if "--json" not in words:
+        for line in (plain or f"localreg: {message}").splitlines():
+            say(line)
+        return
+    from localreg.cli.output import json_text
+
+    shown = {name: fact for name, fact in facts.items() if _is_plain(fact)}
+    error = {"kind": kind, "message": message, "exit_code": code, "facts": shown}
+    # Whatever stderr can encode; `say` would break the line on a terminal.
+    with suppress(OSError):
+        click.echo(json_text({"error": error}, ascii_only=True), err=True)
+
+
+def _is_plain(fact: object) -> bool:
+    """Return True if JSON has a form for a fact of an error."""
+    if isinstance(fact, (list, tuple)):
+        return all(map(_is_plain, fact))
+    return fact is None or isinstance(fact, (str, int, float))
+
+
+def _as_click(error: click.ClickException) -> str:
+    """Return an error as click shows it, with the usage."""
     text = StringIO()
     error.show(text)
-    for line in text.getvalue().splitlines():
-        say(line)
+    return text.getvalue()
 
 
 def in_words_of_options(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,8 @@ from localreg.cli.cells import printable as printable
 from localreg.cli.cells import steady as steady
 from localreg.cli.cells import terminal_width as terminal_width
 from localreg.cli.cells import wrapped
-from localreg.cli.streams import already, print_bytes, stdout_is_utf8
+from localreg.cli.streams import QUIETLY, already, print_bytes, stdout_is_utf8
+from localreg.cli.streams import remark as remark
 from localreg.cli.streams import say as say
 from localreg.cli.tables import HEADER as HEADER
 from localreg.cli.tables import Column as Column
@@ -38,8 +40,27 @@ from localreg.values.urls import public_url
 
 MODEL = click.argument("model")
 MODELS = click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-QUIET = click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
+
+
+def _noted(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    """Return True if --json or -q is given, after the command or before it; `remark` asks too."""
+    given = value or bool(context.find_root().params.get(str(parameter.name)))
+    if given:
+        context.meta[QUIETLY] = True
+    return given
+
+
+AS_JSON = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_noted,
+    help="Print JSON: `localreg schema` has its shape.",
+)
+QUIET = click.option("-q", "--quiet", is_flag=True, callback=_noted, help="Print ids only.")
+SILENT = click.option(
+    "-q", "--quiet", is_flag=True, callback=_noted, help="Print nothing but problems."
+)
 IN_REGISTRY = click.option(
     "-R", "--registry", "directory", metavar="DIR", help="Use the registry in DIR."
 )
@@ -127,8 +148,44 @@ def _what_frees(chain: Chain, error: StorageFullError) -> str:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=not stdout_is_utf8()))
+    """Print a value as JSON that every parser reads, whatever stdout can encode."""
+    click.echo(json_text(value, indent=2, ascii_only=not stdout_is_utf8()))
+
+
+def json_text(value: object, *, indent: int | None = None, ascii_only: bool = False) -> str:
+    """Return a value as JSON; NaN and infinities become null.
+
+    Args:
+        value: of dicts, lists, tuples and plain values.
+        indent: None for one line.
+        ascii_only: escape all other characters. Surrogates, which are bytes of file names that are
+            not UTF-8, are always escaped.
+    """
+
+    def text(value: object, *, ascii_only: bool) -> str:
+        return json.dumps(value, indent=indent, ensure_ascii=ascii_only, allow_nan=False)
+
+    try:
+        written = text(value, ascii_only=ascii_only)
+    except ValueError:
+        value = _finite(value)
+        written = text(value, ascii_only=ascii_only)
+    try:
+        written.encode()
+    except UnicodeEncodeError:
+        return text(value, ascii_only=True)
+    return written
+
+
+def _finite(value: object) -> object:
+    """Return a value with None for the numbers that JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return value
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
@@ -264,11 +321,11 @@ def say_deleted(count: int, size: int, failed: Sequence[str], *, dry_run: bool) 
     if not count and failed:
         return
     if not count:
-        say("Nothing to delete.")
+        remark("Nothing to delete.")
     elif dry_run:
-        say(f"--delete would free {size_text(size)} ({counted(count, 'item')}).")
+        remark(f"--delete would free {size_text(size)} ({counted(count, 'item')}).")
     else:
-        say(f"Freed {size_text(size)} ({counted(count, 'item')}).")
+        remark(f"Freed {size_text(size)} ({counted(count, 'item')}).")
 
 
 def print_file(path: Path) -> None:
@@ -296,10 +353,19 @@ def print_new_page(write: Callable[[Path], Path]) -> None:
         print_file(write(Path(folder) / "page.html"))
 
 
-def print_page(page: Path, *, show: bool) -> None:
-    """Print where a page is, and open it in the browser if asked to."""
+def print_page(page: Path, *, show: bool, about: Json | None = None) -> None:
+    """Print where a page is, and open it in the browser if asked to.
+
+    Args:
+        page: its path.
+        show: open it.
+        about: what it is about, to print it as JSON; None for the path.
+    """
     with already(f"{page} was written"):
-        click.echo(page)
+        if about is None:
+            click.echo(page)
+        else:
+            print_json({**about, "path": str(page)})
     if not show:
         return
     import webbrowser

@@ -18,6 +18,7 @@ from typing import cast
 import click
 
 _HANDLER = "localreg.output"
+QUIETLY = "localreg.quietly"  # in the `meta` of click's context: -q or --json was given
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,6 +112,16 @@ def say(text: str) -> None:
                 break_on_hyphens=False,
             )
         click.echo(text, err=True)
+
+
+def remark(text: str) -> None:
+    """Say what was done or found; not with -q, nor with --json, which says it in its own way.
+
+    Use `say` for what went wrong, which everybody must read.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None or not context.meta.get(QUIETLY):
+        say(text)
 
 
 def print_bytes(data: bytes) -> None:

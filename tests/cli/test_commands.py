@@ -342,10 +342,11 @@ def test_tag_untag_meta(run, weights):
     assert run("tag", "a", "x", "y")[0] == 0
     assert run("untag", "a", "x", "never")[0] == 0
     assert json.loads(run("show", "a", "--json")[1])["tags"] == ["y"]
-    assert run("meta", "a", "lr=0.1", "n=3", "--type", "float") == (0, "", "")
+    done = "Set metadata of a:1: lr, n.\n"
+    assert run("meta", "a", "lr=0.1", "n=3", "--type", "float") == (0, "", done)
     assert run("meta", "a")[1] == "lr\t0.1\tfloat\nn\t3\tfloat\n"
-    assert (
-        run("meta", "a", "--drop", "n", "--drop", "never")[2] == "There is no metadata 'never'.\n"
+    assert run("meta", "a", "--drop", "n", "--drop", "never")[2] == (
+        "Removed metadata of a:1: n.\nNothing changed: a:1 has no metadata 'never'.\n"
     )
     assert run("meta", "a")[1] == "lr\t0.1\tfloat\n"
     assert run("meta", "a", "no-equals")[0] == 2
@@ -369,7 +370,10 @@ def test_publish_archive_unarchive_take_several_models(run, weights):
     add(run, weights, "-n", "b")
     for command, key, value in (("publish", "published", True), ("archive", "archived", True),
                                 ("unarchive", "archived", False)):  # fmt: skip
-        assert run(command, "a", "b") == (0, "", "")
+        done = {"publish": "Published", "archive": "Archived", "unarchive": "Unarchived"}[command]
+        assert run(command, "a", "b") == (0, "", f"{done} a:1.\n{done} b:1.\n")
+        err = run(command, "a")[2]
+        assert err.startswith("Nothing changed: a:1 is ")
         values = json.loads(run("ls", "-a", "--json")[1])
         assert [each[key] for each in values] == [value, value]
 

@@ -25,12 +25,16 @@ def config(root, *arguments):
 
 def test_a_setting_is_shown_set_and_unset(root):
     assert config(root, "origin.name") == (0, f"{short_host_name()}\n", "")
-    assert config(root, "origin.name", "laptop") == (0, "", "")
+    assert config(root, "origin.name", "laptop") == (0, "", "Set origin.name to laptop.\n")
+    code, out, err = config(root, "origin.name", "laptop")
+    assert (code, out, err) == (0, "", "Nothing changed: origin.name is laptop.\n")
     assert config(root, "origin.name") == (0, "laptop\n", "")
     code, out, err = config(root)
     assert (code, err) == (0, "")
     assert out.startswith("origin.name\tlaptop\t\t")
-    assert config(root, "origin.name", "--unset") == (0, "", "")
+    default = f"origin.name has its default, {short_host_name()}"
+    assert config(root, "origin.name", "--unset") == (0, "", f"{default} again.\n")
+    assert config(root, "origin.name", "--unset")[2] == f"Nothing changed: {default}.\n"
     assert config(root)[1].startswith(f"origin.name\t{short_host_name()}\tdefault\t")
     assert json.loads(config(root, "--json")[1]) == {"origin.name": short_host_name()}
 

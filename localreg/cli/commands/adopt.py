@@ -9,12 +9,14 @@ from localreg.cli.output import (
     CORRUPT,
     HEADER,
     IN_REGISTRY,
+    SILENT,
     Column,
     counted,
     opened,
     print_json,
     print_table,
     record_json,
+    remark,
     say,
 )
 from localreg.cli.streams import already
@@ -25,9 +27,10 @@ from localreg.values.units import size_text
 
 @click.command("adopt")
 @AS_JSON
+@SILENT
 @HEADER
 @IN_REGISTRY
-def adopt_command(as_json: bool, directory: str | None) -> int:
+def adopt_command(as_json: bool, quiet: bool, directory: str | None) -> int:
     """Copy weights here that only upstream registries have.
 
     Afterwards the models of this registry need no upstream registry. The exit code is 4 if some
@@ -55,7 +58,7 @@ def adopt_command(as_json: bool, directory: str | None) -> int:
             say(f"Not adopted: {each}")
         if done.adopted:
             blobs = counted(len(done.adopted), "blob")
-            say(f"Copied {size_text(done.size)} ({blobs}) to {chain.first.root}.")
+            remark(f"Copied {size_text(done.size)} ({blobs}) to {chain.first.root}.")
         elif not done.failed:
-            say("Nothing to adopt: no weights are only upstream.")
+            remark("Nothing to adopt: no weights are only upstream.")
     return CORRUPT if done.failed else 0

@@ -8,10 +8,12 @@ from localreg.cli.output import (
     AS_JSON,
     CORRUPT,
     IN_REGISTRY,
+    SILENT,
     counted,
     opened,
     print_json,
     record_json,
+    remark,
     say,
 )
 from localreg.cli.streams import already
@@ -23,8 +25,9 @@ from localreg.values.units import size_text
 @click.command("backup")
 @click.argument("target", metavar="DIR|FILE.tar")
 @AS_JSON
+@SILENT
 @IN_REGISTRY
-def backup_command(target: str, as_json: bool, directory: str | None) -> int:
+def backup_command(target: str, as_json: bool, quiet: bool, directory: str | None) -> int:
     """Copy the whole registry while others write to it.
 
     The copy is a directory, or one file if the name ends in .tar. An earlier backup in DIR is
@@ -40,14 +43,16 @@ def backup_command(target: str, as_json: bool, directory: str | None) -> int:
         else:
             click.echo(done.path)
     if not as_json:
-        say(
+        remark(
             f"It has {counted(done.blobs, 'blob')} ({size_text(done.size)}), {done.new:,} of them "
             f"new ({size_text(done.new_size)})."
         )
         if done.elsewhere:
-            say(f"Not in it: {counted(done.elsewhere, 'blob')} that only URLs or upstreams have.")
+            remark(
+                f"Not in it: {counted(done.elsewhere, 'blob')} that only URLs or upstreams have."
+            )
     if done.linked:
-        say(
+        remark(
             f"{counted(done.linked, 'blob')} share their bytes with the registry (hard links): "
             "copy the backup to another disk, to survive the loss of this one."
         )

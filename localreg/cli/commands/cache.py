@@ -11,12 +11,13 @@ from localreg.cli.output import (
     DELETE,
     HEADER,
     IN_REGISTRY,
+    SILENT,
     Column,
     opened,
     print_json,
     print_table,
     record_json,
-    say,
+    remark,
     say_deleted,
 )
 from localreg.cli.suggestions import CACHE_SYNONYMS, CommandGroup
@@ -46,17 +47,23 @@ def ls_command(as_json: bool, directory: str | None) -> None:
         return
     _print_cached(found)
     if not found:
-        say("The cache is empty.")
+        remark("The cache is empty.")
 
 
 @cache_command.command("rm")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@AS_JSON
+@SILENT
 @IN_REGISTRY
-def rm_command(names: tuple[str, ...], directory: str | None) -> None:
+def rm_command(names: tuple[str, ...], as_json: bool, quiet: bool, directory: str | None) -> None:
     """Delete what NAME, or its first digits, names."""
     with opened(directory) as chain:
         found = [each for name in names for each in cache.remove(chain, name)]
-    say_deleted(len(found), sum(each.size for each in found), (), dry_run=False)
+    freed = sum(each.size for each in found)
+    if as_json:
+        print_json(record_json(cache.Pruned(tuple(found), freed, (), dry_run=False)))
+    else:
+        say_deleted(len(found), freed, (), dry_run=False)
 
 
 @cache_command.command("prune")
@@ -67,6 +74,7 @@ def rm_command(names: tuple[str, ...], directory: str | None) -> None:
 @click.option("--partials", is_flag=True, help="Delete unfinished downloads.")
 @DELETE
 @AS_JSON
+@SILENT
 @HEADER
 @IN_REGISTRY
 def prune_command(
@@ -75,6 +83,7 @@ def prune_command(
     partials: bool,
     delete: bool,
     as_json: bool,
+    quiet: bool,
     directory: str | None,
 ) -> int:
     """Delete what was not used for the longest time.

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import click
 
+from localreg.cli.changes import say_change
 from localreg.cli.output import (
     AS_JSON,
     HEADER,
     IN_REGISTRY,
+    SILENT,
     Column,
     opened,
     print_json,
     print_table,
 )
 from localreg.operations.upkeep import config
+from localreg.registry import OpenRegistry
 
 
 @click.command("config")
@@ -21,10 +24,16 @@ from localreg.operations.upkeep import config
 @click.argument("value", required=False)
 @click.option("--unset", is_flag=True, help="Go back to the default.")
 @AS_JSON
+@SILENT
 @HEADER
 @IN_REGISTRY
 def config_command(
-    key: str | None, value: str | None, unset: bool, as_json: bool, directory: str | None
+    key: str | None,
+    value: str | None,
+    unset: bool,
+    as_json: bool,
+    quiet: bool,
+    directory: str | None,
 ) -> None:
     """Show the settings of the registry, or set one.
 
@@ -37,16 +46,14 @@ def config_command(
         registry = chain.first
         if key is None:
             every = config.every_setting(registry)
-        elif unset:
-            config.unset(registry, key)
-            return
-        elif value is not None:
-            config.set_setting(registry, key, value)
-            return
         else:
+            if unset or value is not None:
+                _change(registry, key, value)
             every = [config.setting(registry, key)]
     if as_json:
         print_json({each.key: each.value for each in every})
+    elif unset or value is not None:
+        return
     elif key is not None:
         click.echo(every[0].value or "")
     else:
@@ -62,3 +69,17 @@ def config_command(
                 for each in every
             ),
         )
+
+
+def _change(registry: OpenRegistry, key: str, value: str | None) -> None:
+    """Set a setting, or with None go back to its default, and say so."""
+    before = config.setting(registry, key)
+    if value is None:
+        config.unset(registry, key)
+        now = config.setting(registry, key)
+        default = f"has its default{f', {now.value}' if now.value else ''}"
+        say_change(before.chosen, f"{now.key} {default} again", f"{now.key} {default}")
+    else:
+        config.set_setting(registry, key, value)
+        now = config.setting(registry, key)
+        say_change(now != before, f"Set {now.key} to {now.value}", f"{now.key} is {now.value}")

@@ -281,8 +281,11 @@ def _details_json(shown: Details) -> Json:
 @click.option(
     "--part", metavar="K/N", help="Only part K of N, from 0: --part 0/4. Each file is in one part."
 )
+@AS_JSON
 @IN_REGISTRY
-def get_command(dataset: str, output: str, part: str | None, directory: str | None) -> None:
+def get_command(
+    dataset: str, output: str, part: str | None, as_json: bool, directory: str | None
+) -> None:
     """Copy the files of a DATASET to a folder of yours.
 
     By default it is a new folder in the working directory, with the name of the data set. You may
@@ -305,8 +308,12 @@ def get_command(dataset: str, output: str, part: str | None, directory: str | No
                 chain, found, part=copies.check_part(number, of, 1), progress=progress
             )
         copies.copy_out(chain, folder, absolute("--output", place), overwrite=False)
+        row = looking.row(found)
     with already(f"{place} was written"):
-        click.echo(place)
+        if as_json:
+            print_json({"id": row.id, "ref": row.ref, "path": str(place)})
+        else:
+            click.echo(place)
 
 
 def _part(text: str | None) -> tuple[int | None, int | None]:

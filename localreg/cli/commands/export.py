@@ -12,6 +12,7 @@ from localreg.cli.output import (
     CORRUPT,
     HEADER,
     IN_REGISTRY,
+    QUIET,
     Column,
     counted,
     one_line,
@@ -20,6 +21,7 @@ from localreg.cli.output import (
     print_json,
     print_table,
     record_json,
+    remark,
     say,
 )
 from localreg.cli.streams import already
@@ -64,7 +66,7 @@ from localreg.values.units import parse_size, size_text
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be written.")
 @AS_JSON
-@click.option("-q", "--quiet", is_flag=True, help="Print the path only.")
+@QUIET
 @HEADER
 @IN_REGISTRY
 def export_command(
@@ -150,12 +152,12 @@ def _print(done: Exported, since: str | None) -> None:
         f"{counted(done.events, 'event')}, {counted(done.blobs, 'blob')}, {size_text(done.size)}"
     )
     if done.dry_run:
-        say(f"A bundle would hold {what}.")
+        remark(f"A bundle would hold {what}.")
         return
     if since is not None and not done.events and not done.blobs:
-        say(f"Nothing is new since {since}: the bundle has no events and no blobs.")
+        remark(f"Nothing is new since {since}: the bundle has no events and no blobs.")
     else:
-        say(f"Exported {what}.")
+        remark(f"Exported {what}.")
     for path in done.paths:
         with already(f"{path} was written"):
             click.echo(path)

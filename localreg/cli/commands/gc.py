@@ -9,12 +9,13 @@ from localreg.cli.output import (
     DELETE,
     HEADER,
     IN_REGISTRY,
+    SILENT,
     Column,
     opened,
     print_json,
     print_table,
     record_json,
-    say,
+    remark,
     say_deleted,
 )
 from localreg.errors import InvalidValueError
@@ -34,9 +35,10 @@ from localreg.values.units import moment, size_text, span_text
 )
 @DELETE
 @AS_JSON
+@SILENT
 @HEADER
 @IN_REGISTRY
-def gc_command(grace: str, delete: bool, as_json: bool, directory: str | None) -> int:
+def gc_command(grace: str, delete: bool, as_json: bool, quiet: bool, directory: str | None) -> int:
     """Delete unused weights and leftovers of dead processes.
 
     Weights are unused if no model has them. The exit code is 1 if something could not be deleted.
@@ -62,7 +64,7 @@ def gc_command(grace: str, delete: bool, as_json: bool, directory: str | None) -
         say_deleted(len(done.garbage), done.freed, done.failed, dry_run=done.dry_run)
         if done.next_due is not None:
             due = int(done.next_due.timestamp() * 1_000_000)
-            say(
+            remark(
                 f"{size_text(done.waiting)} wait for the end of the grace period: the first can be "
                 f"deleted from {moment(due)} UTC on, in {span_text((due - now()) / 1e6)}."
             )

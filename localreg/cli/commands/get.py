@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from localreg.cli.commands.path import ARCHIVE, FILE, local_path
-from localreg.cli.output import AS_OF, IN_REGISTRY, MODEL, opened, print_file
+from localreg.cli.commands.path import ARCHIVE, FILE, local_path, path_json
+from localreg.cli.output import AS_JSON, AS_OF, IN_REGISTRY, MODEL, opened, print_file, print_json
 from localreg.cli.streams import already
 from localreg.errors import PathExistsError
 from localreg.filesystem.given_paths import absolute
@@ -28,6 +28,7 @@ from localreg.operations.weights import local_copies
 @click.option("-f", "--force", is_flag=True, help="Replace a file that exists.")
 @FILE
 @ARCHIVE
+@AS_JSON
 @AS_OF
 @IN_REGISTRY
 def get_command(
@@ -36,6 +37,7 @@ def get_command(
     force: bool,
     file: str | None,
     archive: bool,
+    as_json: bool,
     as_of: str | None,
     directory: str | None,
 ) -> None:
@@ -44,6 +46,8 @@ def get_command(
     By default the copy is in the working directory and has the original name. You may change it.
     A package becomes a folder.
     """
+    if output == "-" and as_json:
+        raise click.UsageError("With -o - the weights go to stdout, so --json cannot be used.")
     with opened(directory, as_of=as_of) as chain:
         found = resolve_model(chain, model)
         source = local_path(chain, found, file=file, archive=archive)
@@ -69,8 +73,12 @@ def get_command(
             replace=force,
             executable=local_copies.is_executable(chain, found, file),
         )
+        done = path_json(found, place)
     with already(f"{place} was written"):
-        click.echo(place)
+        if as_json:
+            print_json(done)
+        else:
+            click.echo(place)
 
 
 def _print_file(source: Path) -> None:

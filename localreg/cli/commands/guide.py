@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 import localreg
-from localreg.cli.output import HEADER, Column, print_table
+from localreg.cli.output import AS_JSON, HEADER, Column, print_json, print_table
 from localreg.errors import NotFoundError
 
 _FOLDER = Path(localreg.__file__).parent / "guide"
@@ -29,11 +29,15 @@ TOPICS = (
 @click.command("guide")
 @click.argument("topic", required=False)
 @HEADER
-def guide_command(topic: str | None) -> None:
+@AS_JSON
+def guide_command(topic: str | None, as_json: bool) -> None:
     """Print a TOPIC of the guide; without one, list the topics."""
     if topic is None:
-        columns = (Column("TOPIC", "id"), Column("ABOUT", "prose"))
-        print_table(columns, ((each, summary(text_of(each))) for each in TOPICS))
+        topics = {each: summary(text_of(each)) for each in TOPICS}
+        if as_json:
+            print_json([{"topic": each, "about": about} for each, about in topics.items()])
+        else:
+            print_table((Column("TOPIC", "id"), Column("ABOUT", "prose")), topics.items())
         return
     name = topic.lower().removesuffix(".md")
     if name not in TOPICS:
@@ -43,7 +47,11 @@ def guide_command(topic: str | None) -> None:
             f"the guide has no topic {topic!r:.80}: {hint}`localreg guide` lists all topics",
             reference=topic,
         )
-    _print_markdown(text_of(name))
+    if as_json:
+        text = text_of(name)
+        print_json({"topic": name, "about": summary(text), "text": text})
+    else:
+        _print_markdown(text_of(name))
 
 
 def text_of(topic: str) -> str:

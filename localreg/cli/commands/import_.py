@@ -8,7 +8,7 @@ from typing import BinaryIO
 import click
 
 from localreg.cli.carried import print_arrival, print_session
-from localreg.cli.output import AS_JSON, IN_REGISTRY, opened
+from localreg.cli.output import AS_JSON, IN_REGISTRY, SILENT, opened
 from localreg.operations.carry import import_bundle
 from localreg.operations.importers import clearml_session
 from localreg.operations.importers.session_files import is_session
@@ -32,6 +32,7 @@ from localreg.progress import shown_progress
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be different afterwards.")
 @AS_JSON
+@SILENT
 @IN_REGISTRY
 def import_command(
     source: str,
@@ -40,6 +41,7 @@ def import_command(
     aliases: bool,
     dry_run: bool,
     as_json: bool,
+    quiet: bool,
     directory: str | None,
 ) -> int:
     """Take in a bundle, or an offline session of ClearML.
@@ -60,7 +62,7 @@ def import_command(
             session = clearml_session.import_session(
                 chain, source, renumber=renumber, dry_run=dry_run, progress=progress
             )
-        return print_session(session, as_json=as_json)
+        return print_session(session, as_json=as_json, quiet=quiet)
     stream: str | BinaryIO = source
     if source == "-":
         if sys.stdin.isatty():
@@ -76,4 +78,4 @@ def import_command(
             dry_run=dry_run,
             progress=progress,
         )
-    return print_arrival(done, as_json=as_json)
+    return print_arrival(done, as_json=as_json, quiet=quiet)

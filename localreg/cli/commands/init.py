@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from localreg.api import ambient
-from localreg.cli.output import say
+from localreg.cli.output import AS_JSON, SILENT, print_json, record_json, remark, say
 from localreg.operations.upkeep import doctor, sharing
 from localreg.registry import open_registry
 from localreg.values.layout import DATABASE, HIDDEN
@@ -27,7 +27,11 @@ from localreg.values.layout import DATABASE, HIDDEN
     help="Let all members of this group of users read and write the registry, whatever their "
     "umask. If the registry exists, this gives the group the files in it that are yours.",
 )
-def init_command(directory: str | None, journal: str | None, shared: str | None) -> int:
+@AS_JSON
+@SILENT
+def init_command(
+    directory: str | None, journal: str | None, shared: str | None, as_json: bool, quiet: bool
+) -> int:
     """Make a registry in DIRECTORY, by default in .localreg.
 
     A registry named .localreg is found by the commands that run in the folder that holds it, or
@@ -41,11 +45,15 @@ def init_command(directory: str | None, journal: str | None, shared: str | None)
     else:
         group = sharing.group_named(shared)
         registry = sharing.make_shared(Path(path), group, durability=durability, journal=journal)
-    say(f"{'There is a registry already' if existed else 'Made a registry'} in {registry.root}")
+    there = "Nothing changed: there is a registry already"
+    remark(f"{there if existed else 'Made a registry'} in {registry.root}")
     if existed and journal:
-        say("Its journal mode stays the same: it is chosen when a registry is made.")
+        remark("Its journal mode stays the same: it is chosen when a registry is made.")
     findings = doctor.examine_sharing(registry) if shared else []
     registry.close()
-    for each in findings:
+    if as_json:
+        found = [record_json(each) for each in findings]
+        print_json({"registry": str(registry.root), "changed": not existed, "findings": found})
+    for each in findings if not as_json else ():
         say(f"{each.what}: {each.text}")
     return 1 if any(each.state == "bad" for each in findings) else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from localreg.cli.carried import print_arrival
-from localreg.cli.output import AS_JSON, IN_REGISTRY, opened
+from localreg.cli.output import AS_JSON, IN_REGISTRY, SILENT, opened
 from localreg.operations.carry import merge
 from localreg.progress import shown_progress
 
@@ -17,9 +17,15 @@ from localreg.progress import shown_progress
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be different afterwards.")
 @AS_JSON
+@SILENT
 @IN_REGISTRY
 def merge_command(
-    source: str, renumber: bool, dry_run: bool, as_json: bool, directory: str | None
+    source: str,
+    renumber: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    directory: str | None,
 ) -> int:
     """Take in what the registry in DIR has and this one lacks. DIR is only read.
 
@@ -29,4 +35,4 @@ def merge_command(
     """
     with opened(directory, make=not dry_run) as chain, shown_progress("Merging") as progress:
         done = merge.merge(chain, source, renumber=renumber, dry_run=dry_run, progress=progress)
-    return print_arrival(done, as_json=as_json)
+    return print_arrival(done, as_json=as_json, quiet=quiet)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import click
 
-from localreg.cli.output import HEADER, IN_REGISTRY, MODEL, Column, opened, pairs, print_table, say
+from localreg.cli.changes import change_json, say_change
+from localreg.cli.output import (
+    AS_JSON,
+    HEADER,
+    IN_REGISTRY,
+    MODEL,
+    SILENT,
+    Column,
+    opened,
+    pairs,
+    print_json,
+    print_table,
+)
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.models import edits, reading
 from localreg.values.metadata import cast
@@ -24,12 +36,16 @@ TYPES = ("str", "int", "float", "bool", "list", "tuple", "dict", "NoneType")
     help="The type of the values: str, int, float, bool, list, tuple, dict or NoneType.",
 )
 @HEADER
+@AS_JSON
+@SILENT
 @IN_REGISTRY
 def meta_command(
     model: str,
     values: tuple[str, ...],
     drop: tuple[str, ...],
     v_type: str | None,
+    as_json: bool,
+    quiet: bool,
     directory: str | None,
 ) -> None:
     """Set metadata of a MODEL, or show it.
@@ -41,17 +57,35 @@ def meta_command(
         _check_type(v_type, given)
     with opened(directory) as chain:
         found = resolve_model(chain, model)
+        was = []
         if given:
             entries = {key: {"value": value, "type": v_type} for key, value in given.items()}
-            edits.set_all_metadata(found.registry, found.id, entries, replace=False)
-        for key in drop:
-            if not edits.drop_metadata(found.registry, found.id, key):
-                say(f"There is no metadata {key!r}.")
-        if not given and not drop:
-            metadata = reading.metadata(found)
-            rows = ((key, masked(key, each.value), each.type) for key, each in metadata.items())
-            columns = (Column("KEY", "name"), Column("VALUE", "prose"), Column("TYPE", "id", 1))
-            print_table(columns, rows)
+            was = edits.set_all_metadata(found.registry, found.id, entries, replace=False)
+        gone = [key for key in drop if edits.drop_metadata(found.registry, found.id, key)]
+        metadata = {
+            key: {"value": masked(key, each.value), "type": each.type}
+            for key, each in reading.metadata(found).items()
+        }
+        done = change_json(found, bool(was or gone), set=was, dropped=gone, metadata=metadata)
+    if as_json:
+        print_json(done)
+        return
+    if given:
+        say_change(
+            bool(was),
+            f"Set metadata of {done['ref']}: {', '.join(was)}",
+            f"{done['ref']} has {'this value' if len(given) == 1 else 'these values'} already",
+        )
+    for key in dict.fromkeys(drop):
+        say_change(
+            key in gone,
+            f"Removed metadata of {done['ref']}: {key}",
+            f"{done['ref']} has no metadata {key!r}",
+        )
+    if not given and not drop:
+        rows = ((key, each["value"], each["type"]) for key, each in metadata.items())
+        columns = (Column("KEY", "name"), Column("VALUE", "prose"), Column("TYPE", "id", 1))
+        print_table(columns, rows)
 
 
 def _check_type(v_type: str, given: dict[str, str]) -> None:

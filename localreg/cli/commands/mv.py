@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import click
 
-from localreg.cli.output import IN_REGISTRY, opened, say
+from localreg.cli.changes import say_change
+from localreg.cli.output import AS_JSON, IN_REGISTRY, SILENT, opened, print_json
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.models import moving, reading
+from localreg.registry import Chain
+from localreg.values.records import Json
 
 
 @click.command("mv")
@@ -16,8 +19,12 @@ from localreg.operations.models import moving, reading
     is_flag=True,
     help="Free the numbers of these models, which were removed or moved away.",
 )
+@AS_JSON
+@SILENT
 @IN_REGISTRY
-def mv_command(models: tuple[str, ...], release: bool, directory: str | None) -> None:
+def mv_command(
+    models: tuple[str, ...], release: bool, as_json: bool, quiet: bool, directory: str | None
+) -> None:
     """Move models to TARGET, which is [PROJECT/]NAME[:VERSION].
 
     Each gets the next version there. Under another project or name a model loses its aliases. A
@@ -28,18 +35,31 @@ def mv_command(models: tuple[str, ...], release: bool, directory: str | None) ->
     """
     with opened(directory) as chain:
         if release:
-            for text in models:
-                model_id = moving.release_number(chain.first, text)
-                say(f"Released {text}, which model {model_id[:8]} had.")
-            return
-        *sources, last = models
-        if not sources:
-            raise click.UsageError("Name one or more models, and where to move them.")
-        target = moving.parse_target(last)
-        found = list(dict.fromkeys(resolve_model(chain, each) for each in sources))
-        before = [reading.row(each).ref for each in found]
-        for each in found:
-            each.registry.store.check_writable()
-        after = moving.move_models(chain.first, [each.id for each in found], target)
-        for old, new in zip(before, after, strict=True):
-            say(f"Moved {old} to {new}." if old != new else f"{old} is there already.")
+            done = [_json(moving.release_number(chain.first, text), text, None) for text in models]
+        else:
+            done = _move(chain, models)
+    if as_json:
+        print_json(done)
+    for each in done:
+        released = f"Released {each['was']}, which model {each['id'][:8]} had"
+        moved = f"Moved {each['was']} to {each['ref']}"
+        say_change(
+            each["changed"], released if release else moved, f"{each['was']} is there already"
+        )
+
+
+def _move(chain: Chain, models: tuple[str, ...]) -> list[Json]:
+    *sources, last = models
+    if not sources:
+        raise click.UsageError("Name one or more models, and where to move them.")
+    target = moving.parse_target(last)
+    found = list(dict.fromkeys(resolve_model(chain, each) for each in sources))
+    before = [reading.row(each).ref for each in found]
+    for each in found:
+        each.registry.store.check_writable()
+    after = moving.move_models(chain.first, [each.id for each in found], target)
+    return [_json(each.id, old, new) for each, old, new in zip(found, before, after, strict=True)]
+
+
+def _json(model_id: str, was: str, ref: str | None) -> Json:
+    return {"id": model_id, "was": was, "ref": ref, "changed": was != ref}

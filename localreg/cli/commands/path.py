@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from localreg.cli.output import AS_OF, IN_REGISTRY, MODEL, opened
+from localreg.cli.output import AS_JSON, AS_OF, IN_REGISTRY, MODEL, opened, print_json
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.models import reading
 from localreg.operations.weights import local_copies
 from localreg.progress import shown_progress
 from localreg.registry import Chain
+from localreg.values.records import Json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,10 +30,16 @@ FILE = click.option(
 @MODEL
 @FILE
 @ARCHIVE
+@AS_JSON
 @AS_OF
 @IN_REGISTRY
 def path_command(
-    model: str, file: str | None, archive: bool, as_of: str | None, directory: str | None
+    model: str,
+    file: str | None,
+    archive: bool,
+    as_json: bool,
+    as_of: str | None,
+    directory: str | None,
 ) -> None:
     """Print the local path of a MODEL's weights.
 
@@ -40,7 +47,18 @@ def path_command(
     package. It is read-only if the registry keeps the weights.
     """
     with opened(directory, as_of=as_of) as chain:
-        click.echo(local_path(chain, resolve_model(chain, model), file=file, archive=archive))
+        found = resolve_model(chain, model)
+        path = local_path(chain, found, file=file, archive=archive)
+        if as_json:
+            print_json(path_json(found, path))
+        else:
+            click.echo(path)
+
+
+def path_json(found: Found, path: Path) -> Json:
+    """Return the path of a model's weights, or of one of its files, as JSON values."""
+    row = reading.row(found)
+    return {"id": row.id, "ref": row.ref, "path": str(path), "folder": path.is_dir()}
 
 
 def local_path(chain: Chain, found: Found, *, file: str | None, archive: bool) -> Path:

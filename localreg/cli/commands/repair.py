@@ -9,6 +9,7 @@ from localreg.cli.output import (
     CORRUPT,
     HEADER,
     IN_REGISTRY,
+    SILENT,
     Column,
     opened,
     print_json,
@@ -16,6 +17,7 @@ from localreg.cli.output import (
     print_table,
     problem_place,
     record_json,
+    remark,
     say,
 )
 from localreg.operations.upkeep import repair
@@ -25,9 +27,10 @@ from localreg.progress import shown_progress
 @click.command("repair")
 @click.option("--full", is_flag=True, help="Hash every byte first.")
 @AS_JSON
+@SILENT
 @HEADER
 @IN_REGISTRY
-def repair_command(full: bool, as_json: bool, directory: str | None) -> int:
+def repair_command(full: bool, as_json: bool, quiet: bool, directory: str | None) -> int:
     """Verify, and replace damaged weights by good copies.
 
     Good copies are looked for among local copies, upstream, at the original path and at the URL.
@@ -45,9 +48,9 @@ def repair_command(full: bool, as_json: bool, directory: str | None) -> int:
         if done.lost:
             _say_what_is_lost(done)
         elif done.mended:
-            say(f"{len(done.mended)} repaired, nothing lost.")
+            remark(f"{len(done.mended)} repaired, nothing lost.")
         else:
-            say("Nothing to repair.")
+            remark("Nothing to repair.")
     return CORRUPT if done.lost else 0
 
 

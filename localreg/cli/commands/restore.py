@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import click
 
-from localreg.cli.output import IN_REGISTRY, MODELS, opened, say
+from localreg.cli.changes import change_json, say_change
+from localreg.cli.output import AS_JSON, IN_REGISTRY, MODELS, SILENT, opened, print_json, say
 from localreg.operations.finding.upstream import Found
-from localreg.operations.models import reading, removal
+from localreg.operations.models import removal
 
 
 @click.command("restore")
 @MODELS
+@AS_JSON
+@SILENT
 @IN_REGISTRY
-def restore_command(models: tuple[str, ...], directory: str | None) -> None:
+def restore_command(
+    models: tuple[str, ...], as_json: bool, quiet: bool, directory: str | None
+) -> None:
     """Bring removed models back, by id or by project/name:version."""
     with opened(directory) as chain:
+        done = []
         for model in models:
             restored = removal.restore_model(chain, model)
-            say(f"Restored {reading.row(Found(chain.first, restored.model)).ref}.")
-            if restored.missing:
-                missing = ", ".join(dict.fromkeys(restored.missing))
-                say(f"Its weights were deleted, and are still missing: {missing}")
+            missing = list(dict.fromkeys(restored.missing))
+            done.append(change_json(Found(chain.first, restored.model), True, missing=missing))
+            say_change(True, f"Restored {done[-1]['ref']}", "")
+            if missing and not as_json:
+                say(f"Its weights were deleted, and are still missing: {', '.join(missing)}")
+    if as_json:
+        print_json(done)

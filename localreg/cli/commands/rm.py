@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
-from localreg.cli.output import IN_REGISTRY, MODELS, opened, say
+from localreg.cli.changes import change_json, say_change
+from localreg.cli.output import AS_JSON, IN_REGISTRY, MODELS, SILENT, opened, print_json
 from localreg.operations.finding.references import resolve_model
-from localreg.operations.models import reading, removal
+from localreg.operations.finding.upstream import Found
+from localreg.operations.models import removal
+from localreg.operations.models.removal import Removed
 from localreg.operations.reports.page_links import delete_page
-from localreg.values.records import Owner
+from localreg.values.records import Json, Owner
 from localreg.values.units import size_text
 
 
@@ -25,9 +28,17 @@ from localreg.values.units import size_text
     is_flag=True,
     help="Remove them from this registry only: others that merge with it keep them.",
 )
+@AS_JSON
+@SILENT
 @IN_REGISTRY
 def rm_command(
-    models: tuple[str, ...], force: bool, delete_weights: bool, local: bool, directory: str | None
+    models: tuple[str, ...],
+    force: bool,
+    delete_weights: bool,
+    local: bool,
+    as_json: bool,
+    quiet: bool,
+    directory: str | None,
 ) -> int:
     """Remove models; `localreg restore` brings them back.
 
@@ -35,28 +46,33 @@ def rm_command(
     """
     if local and delete_weights:
         raise click.UsageError("--local leaves the weights to `localreg gc`: give one of both")
-    done = True
     with opened(directory) as chain:
+        done = []
         for found in dict.fromkeys(resolve_model(chain, model) for model in models):
-            ref = reading.row(found).ref
-            if local:
-                removal.forget_model(found.registry, found.id, force=force)
-                delete_page(found.registry, Owner("model", found.id))
-                say(
-                    f"Removed {ref} from this registry only; `localreg restore {found.id[:8]}` "
-                    "brings it back."
-                )
-                continue
-            removed = removal.remove_model(
-                found.registry, found.id, delete_weights=delete_weights, force=force
-            )
-            delete_page(found.registry, Owner("model", found.id))
-            done &= removed.complete
-            how = "brings it back"
-            if removed.lost:
-                how = (
-                    "brings it back without its weights: "
-                    f"{size_text(removed.lost)} were deleted for good"
-                )
-            say(f"Removed {ref}; `localreg restore {found.id[:8]}` {how}.")
-    return 0 if done else 1
+            done.append(_remove(found, force=force, delete_weights=delete_weights, local=local))
+            say_change(True, _sentence(done[-1]), "")
+    if as_json:
+        print_json(done)
+    return 0 if all(each["complete"] for each in done) else 1
+
+
+def _remove(found: Found, *, force: bool, delete_weights: bool, local: bool) -> Json:
+    about = change_json(found, True)
+    removed = Removed(complete=True, lost=0)
+    if local:
+        removal.forget_model(found.registry, found.id, force=force)
+    else:
+        removed = removal.remove_model(
+            found.registry, found.id, delete_weights=delete_weights, force=force
+        )
+    delete_page(found.registry, Owner("model", found.id))
+    return about | {"local": local, "lost": removed.lost, "complete": removed.complete}
+
+
+def _sentence(removed: Json) -> str:
+    where = " from this registry only" if removed["local"] else ""
+    how = "brings it back"
+    if removed["lost"]:
+        lost = size_text(removed["lost"])
+        how = f"brings it back without its weights: {lost} were deleted for good"
+    return f"Removed {removed['ref']}{where}; `localreg restore {removed['id'][:8]}` {how}"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import click
 
-from localreg.cli.output import IN_REGISTRY, OPEN, opened, print_page
+from localreg.cli.output import AS_JSON, IN_REGISTRY, OPEN, opened, print_page
 from localreg.operations import reports
 
 
 @click.command("site")
 @OPEN
+@AS_JSON
 @IN_REGISTRY
-def site_command(show: bool, directory: str | None) -> None:
+def site_command(show: bool, as_json: bool, directory: str | None) -> None:
     """Write an overview and all pages, and print its path."""
     with opened(directory) as chain:
         page = reports.pages.write_site(chain)
-    print_page(page, show=show)
+    print_page(page, show=show, about={} if as_json else None)

@@ -8,12 +8,14 @@ from itertools import islice
 
 import click
 
+from localreg.cli.changes import say_change
 from localreg.cli.output import (
     AS_JSON,
     HEADER,
     IN_REGISTRY,
     LIMIT,
     QUIET,
+    SILENT,
     Column,
     iso,
     opened,
@@ -297,6 +299,8 @@ def _ref(chain: Chain, model_id: str) -> str:
     metavar="NAME=FILE",
     help="Use this file as the configuration NAME. May be repeated.",
 )
+@AS_JSON
+@QUIET
 @IN_REGISTRY
 def clone_command(
     task: str,
@@ -304,6 +308,8 @@ def clone_command(
     inputs: tuple[str, ...],
     values: tuple[str, ...],
     configs: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
     directory: str | None,
 ) -> None:
     """Copy a task, with other models or values, and print its id.
@@ -322,18 +328,25 @@ def clone_command(
         known = {key.path for key in parameters.parameters(chain.first, source)}
         changed = parameters.texts_as_values(chain.first, source, given)
         copy = cloning.clone_task(chain.first, source, name=name)
+        new = []
         for entry, model_id in models.items():
             task_inputs.connect_model(chain, copy, model_id, entry)
             if entry not in there:
-                say(_new("input model", entry, there))
+                new.append(_new("input model", entry, there))
         parameters.set_parameters(chain.first, copy, changed)
-        for key in changed:
-            if key.path not in known:
-                say(_new("parameter", key.path, sorted(known)))
+        new += [
+            _new("parameter", key.path, sorted(known)) for key in changed if key.path not in known
+        ]
         for title, text in texts.items():
             parameters.set_configuration(chain.first, copy, title, text)
+        copied = lifecycle.task(chain.first, copy)
     with already(f"task {copy} was made"):
-        click.echo(copy)
+        if as_json:
+            print_json({"id": copy, "name": copied.name, "source": source, "warnings": new})
+        else:
+            click.echo(copy)
+    for each in new if not as_json else ():
+        say(each)
 
 
 def _new(what: str, name: str, there: Collection[str]) -> str:
@@ -355,9 +368,14 @@ def _read(file: str) -> str:
 @click.argument("task", metavar="ID")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option("--python", metavar="FILE", help="The interpreter; by default the recorded one.")
+@AS_JSON
 @IN_REGISTRY
 def run_command(
-    task: str, arguments: tuple[str, ...], python: str | None, directory: str | None
+    task: str,
+    arguments: tuple[str, ...],
+    python: str | None,
+    as_json: bool,
+    directory: str | None,
 ) -> int:
     """Run a task's script again, and exit with its exit code.
 
@@ -368,7 +386,8 @@ def run_command(
     the copy.
 
     The script runs in the recorded folder, with the recorded arguments and those after `--`. It
-    gets the task's models, parameters and configurations wherever it connects its own.
+    gets the task's models, parameters and configurations wherever it connects its own. With --json
+    what it prints goes to stderr.
 
     The registry names the script, its arguments and the interpreter. Run only tasks of registries
     that you trust, as you would run their scripts.
@@ -381,20 +400,41 @@ def run_command(
             # With -R there are none. Absent ones are passed on, too: they may come back.
             settings.UPSTREAM: os.pathsep.join(map(str, chain.roots)),
         }
-        return rerunning.run_task(
-            chain.first, task_id, python=python, extra=arguments, environment=environment
+        code = rerunning.run_task(
+            chain.first,
+            task_id,
+            python=python,
+            extra=arguments,
+            environment=environment,
+            stdout=2 if as_json else None,
         )
+        done = lifecycle.task(chain.first, task_id)
+        if as_json:
+            reason = done.reason and masked_text(done.reason)
+            facts = {"name": done.name, "status": _status(done), "reason": reason}
+            print_json({"id": task_id, "exit_code": code, **facts})
+    return code
 
 
 @task_command.command("rm")
 @click.argument("tasks", nargs=-1, required=True, metavar="ID...")
 @click.option("--models", is_flag=True, help="Also remove their models, unless tasks use them.")
+@AS_JSON
+@SILENT
 @IN_REGISTRY
-def rm_command(tasks: tuple[str, ...], models: bool, directory: str | None) -> None:
+def rm_command(
+    tasks: tuple[str, ...], models: bool, as_json: bool, quiet: bool, directory: str | None
+) -> None:
     """Remove tasks with their reports and artifacts."""
     with opened(directory) as chain:
+        done = []
         for task_id in [search.resolve_task(chain.first, each) for each in tasks]:
+            name = lifecycle.task(chain.first, task_id).name
             gone = removal.delete_task(chain.first, task_id, models=models)
             delete_page(chain.first, Owner("task", task_id))
-            if not gone:
+            done.append({"id": task_id, "name": name, "changed": True, "complete": gone})
+            say_change(True, f"Removed task {name} ({task_id[:8]})", "")
+            if not gone and not as_json:
                 say(f"Some models or files of task {task_id} could not be removed; see the log.")
+    if as_json:
+        print_json(done)

@@ -9,11 +9,13 @@ from localreg.cli.output import (
     CORRUPT,
     HEADER,
     IN_REGISTRY,
+    SILENT,
     counted,
     opened,
     print_json,
     print_problems,
     record_json,
+    remark,
     say,
 )
 from localreg.operations.finding.references import resolve_model
@@ -27,10 +29,11 @@ from localreg.values.units import size_text
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("--full", is_flag=True, help="Hash every byte, also in the folders of packages.")
 @AS_JSON
+@SILENT
 @HEADER
 @IN_REGISTRY
 def verify_command(
-    models: tuple[str, ...], full: bool, as_json: bool, directory: str | None
+    models: tuple[str, ...], full: bool, as_json: bool, quiet: bool, directory: str | None
 ) -> int:
     """Check that the database and all weights are unchanged.
 
@@ -45,7 +48,7 @@ def verify_command(
         print_json(record_json(found) | {"ok": found.ok})
     else:
         print_problems(found.problems)
-        say(
+        remark(
             f"Checked {counted(found.checked, 'blob')} ({size_text(found.size)}), hashed "
             f"{found.hashed:,}: "
             + ("no problems." if found.ok else f"{counted(len(found.problems), 'problem')}.")

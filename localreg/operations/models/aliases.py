@@ -32,8 +32,11 @@ def check_alias(alias: object) -> str:
 
 def set_alias(
     registry: OpenRegistry, model_id: str, alias: object, expect: object = ANYTHING
-) -> None:
+) -> str | None:
     """Point an alias of a model's project and name at the model.
+
+    Returns:
+        The id of the model that it pointed to before; None if it is new.
 
     Args:
         expect: id of the model that it must point to before, or None if there must be no alias.
@@ -53,6 +56,7 @@ def set_alias(
                 found=found,
             )
         point_alias(change, model_id, name)
+    return found
 
 
 def point_alias(change: Change, model_id: str, alias: str) -> None:
@@ -64,8 +68,11 @@ def point_alias(change: Change, model_id: str, alias: str) -> None:
     _record(change, row, alias, found, model_id)
 
 
-def remove_alias(registry: OpenRegistry, model_id: str, alias: object) -> None:
+def remove_alias(registry: OpenRegistry, model_id: str, alias: object) -> str:
     """Drop an alias of a model's project and name, whichever version it points to.
+
+    Returns:
+        The id of the model that it pointed to.
 
     Raises:
         AliasNotFoundError: there is no such alias.
@@ -79,6 +86,7 @@ def remove_alias(registry: OpenRegistry, model_id: str, alias: object) -> None:
                 f"{_line(row)} has no alias {name!r}; `localreg show` lists them", reference=name
             )
         _record(change, row, name, found, None)
+    return found
 
 
 def drop_aliases(change: Change, row: ModelRow) -> None:

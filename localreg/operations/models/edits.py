@@ -70,12 +70,12 @@ def set_comment(registry: OpenRegistry, model_id: str, comment: object) -> None:
         set_columns(change, require_model(change.connection, model_id), comment=new)
 
 
-def publish(registry: OpenRegistry, model_id: str) -> None:
-    """Publish a model."""
+def publish(registry: OpenRegistry, model_id: str) -> bool:
+    """Publish a model; return False if it was published already."""
     with registry.store.write() as change:
         row = require_model(change.connection, model_id)
         if row.published and not row.contested:
-            return
+            return False
         connection = change.connection
         current = model_rows.current_weights(connection, model_id)
         config, labels = model_rows.design(connection, model_id)
@@ -87,12 +87,15 @@ def publish(registry: OpenRegistry, model_id: str) -> None:
             "over": publications(connection, model_id) if row.contested else [],
         }
         change.record("model.published", model_id, payload)
+    return True
 
 
-def set_archived(registry: OpenRegistry, model_id: str, archived: bool) -> None:
-    """Archive a model, or unarchive it."""
+def set_archived(registry: OpenRegistry, model_id: str, archived: bool) -> bool:
+    """Archive a model, or unarchive it; return False if it was so already."""
     with registry.store.write() as change:
-        set_columns(change, require_model(change.connection, model_id), archived=archived)
+        row = require_model(change.connection, model_id)
+        set_columns(change, row, archived=archived)
+    return row.archived != archived
 
 
 def set_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
@@ -105,13 +108,19 @@ def set_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
 
 def edit_tags(
     registry: OpenRegistry, model_id: str, *, add: object = (), drop: object = ()
-) -> None:
-    """Add tags to a model, and drop others; a tag in both lists is dropped."""
+) -> list[str]:
+    """Add tags to a model, and drop others; a tag in both lists is dropped.
+
+    Returns:
+        The tags that were added or dropped.
+    """
     added, dropped = set(check_tags("tags", add)), set(check_tags("tags", drop))
     with registry.store.write() as change:
         require_model(change.connection, model_id)
         old = set(model_rows.tags(change.connection, model_id, system=False))
-        _change_tags(change, model_id, added=added - old - dropped, dropped=dropped & old)
+        new, gone = added - old - dropped, dropped & old
+        _change_tags(change, model_id, added=new, dropped=gone)
+    return sorted(new | gone)
 
 
 def set_system_tags(registry: OpenRegistry, model_id: str, tags: object) -> None:
@@ -142,8 +151,8 @@ def describe(change: Change, model_id: str, key: str, value: str) -> None:
 
 def set_all_metadata(
     registry: OpenRegistry, model_id: str, metadata: object, *, replace: bool
-) -> None:
-    """Set many metadata entries of a model.
+) -> list[str]:
+    """Set many metadata entries of a model; return the keys of those that changed.
 
     Args:
         metadata: dict of key to value, or to ``{"value": …, "type": …}``.
@@ -153,10 +162,15 @@ def set_all_metadata(
     with registry.store.write() as change:
         require_model(change.connection, model_id)
         old = model_rows.metadata(change.connection, model_id)
-        for key in old.keys() - new.keys() if replace else ():
-            _describe(change, model_id, key, old[key], None)
+        changed = [
+            key
+            for key in old.keys() - new.keys()
+            if replace and _describe(change, model_id, key, old[key], None)
+        ]
         for key, each in new.items():
-            _describe(change, model_id, key, old.get(key), (each.value, each.type))
+            if _describe(change, model_id, key, old.get(key), (each.value, each.type)):
+                changed.append(key)
+    return changed
 
 
 def drop_metadata(registry: OpenRegistry, model_id: str, key: object) -> bool:
@@ -202,11 +216,14 @@ def _describe(
     key: str,
     old: MetadataValue | None,
     new: tuple[str, str] | None,
-) -> None:
+) -> bool:
+    """Record a metadata entry; return False if it is so already."""
     before = None if old is None else (old.value, old.type)
-    if before != new:
-        payload = {
-            "old": None if before is None else list(before),
-            "new": None if new is None else list(new),
-        }
-        change.record("model.metadata", model_id, payload, field=key)
+    if before == new:
+        return False
+    payload = {
+        "old": None if before is None else list(before),
+        "new": None if new is None else list(new),
+    }
+    change.record("model.metadata", model_id, payload, field=key)
+    return True

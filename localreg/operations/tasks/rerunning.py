@@ -50,6 +50,7 @@ def run_task(
     python: str | None = None,
     extra: Sequence[str] = (),
     environment: Mapping[str, str],
+    stdout: int | None = None,
 ) -> int:
     """Run the script of a task in a child process, and return its exit code.
 
@@ -57,6 +58,8 @@ def run_task(
         python: the interpreter; the recorded one when None.
         extra: arguments after the recorded ones.
         environment: variables added to the environment of this process.
+        stdout: the number of the file that the script's stdout goes to; that of this process when
+            None.
 
     Returns:
         The exit code; 128 plus its number when a signal ended the script, as in shells; 1 if it
@@ -71,7 +74,7 @@ def run_task(
     # "aborted" if both processes are killed before that.
     lifecycle.start_task(registry, task_id, Run({}, this_process()), again=True)
     try:
-        code = _call(command)
+        code = _call(command, stdout)
     except OSError as error:
         reason = f"{command.words[0]} could not be started: {error.strerror}"
         lifecycle.end_task(registry, task_id, "failed", reason)
@@ -134,10 +137,12 @@ def _program(place: Json, task_id: str) -> list[str]:
     return [str(script)]
 
 
-def _call(command: Command) -> int:
+def _call(command: Command, stdout: int | None) -> int:
     """Run a command to its end and return its exit code; pass signals to end on to it."""
     environment = os.environ | command.environment
-    with subprocess.Popen(command.words, cwd=command.folder, env=environment) as child:
+    with subprocess.Popen(
+        command.words, cwd=command.folder, env=environment, stdout=stdout
+    ) as child:
         # A terminal sends SIGINT to the child as well; the others reach only this process.
         kept = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
         for number in _PASSED_ON:
