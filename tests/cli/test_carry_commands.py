@@ -56,7 +56,7 @@ class TestExport:
         code, out, err = run("export", "--all", "-o", "b.tar", "--dry-run")
         assert code == 0
         assert [line.split("\t")[:2] for line in out.splitlines()] == [
-            ["vision/resnet:1", "1 B"], ["vision/resnet:2", "2 B"], ["nlp/bert:1", "3 B"],
+            ["vision/resnet:1", "1"], ["vision/resnet:2", "2"], ["nlp/bert:1", "3"],
         ]  # fmt: skip
         assert "A bundle would hold 3 models" in err
         assert not (tmp_path / "b.tar").exists()
