@@ -39,10 +39,18 @@ def make_points(count: int, seed: int) -> tuple[Floats, Integers]:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1), rings
 
 
-def train(points: Floats, rings: Integers, settings: Settings) -> tuple[Floats, list[float]]:
-    """Return the weights (features, classes), and the mean cross-entropy at each step in nats."""
+def train(
+    points: Floats, rings: Integers, settings: Settings, start: Floats | None = None
+) -> tuple[Floats, list[float]]:
+    """Return the weights (features, classes), and the mean cross-entropy at each step in nats.
+
+    Args:
+        points, rings: as `make_points` returns them.
+        settings: how to train.
+        start: the weights to go on from, which stay as they are; zeros if None.
+    """
     inputs = _features(points)
-    weights = np.zeros((inputs.shape[1], len(CLASSES)))
+    weights = np.zeros((inputs.shape[1], len(CLASSES))) if start is None else start.copy()
     rows, losses = np.arange(len(rings)), []
     for _ in range(settings.steps):
         scores = inputs @ weights
@@ -59,6 +67,17 @@ def predict(weights: Floats, points: Floats) -> Integers:
     """Return the likeliest ring of each of the points (count, 2)."""
     likeliest: Integers = (_features(points) @ weights).argmax(axis=1)
     return likeliest
+
+
+def score(weights: Floats, points: Floats, rings: Integers) -> tuple[float, Integers]:
+    """Return the share of points whose ring is predicted, and the confusion matrix.
+
+    The matrix counts points: a row for each ring, a column for each predicted ring.
+    """
+    predicted = predict(weights, points)
+    confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=np.int64)
+    np.add.at(confusion, (rings, predicted), 1)
+    return float((predicted == rings).mean()), confusion
 
 
 def save(weights: Floats, path: Path) -> None:

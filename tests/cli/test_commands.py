@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from support.command_line import run_cli
 
+from localreg import Registry, Task
 from localreg.cli.main import COMMANDS, cli
 
 
@@ -540,14 +541,41 @@ def test_demo_trains_keeps_and_loads(run, tmp_path):
     assert "test accuracy 9" in out
     assert "demo/rings:2, loaded from the registry, has the same test accuracy: 9" in out
     assert run("-R", tmp_path / "demo", "show", "demo/rings@prod")[0] == 0
-    (comparison,) = (tmp_path / "demo" / "reports" / "compare").glob("*.html")
+    reports = tmp_path / "demo" / "reports"
+    (comparison,) = (reports / "compare").glob("*.html")
     page = comparison.read_text(encoding="utf-8")
-    for shown in ("demo/rings:1", "demo/rings:2", "loss", "test points", "heatmap"):
+    for shown in ("demo/rings:1", "demo/rings:2"):
         assert shown in page
-    assert (tmp_path / "demo" / "reports" / "index.html").exists()
+    for task in (reports / "tasks").glob("*.html"):
+        page = task.read_text(encoding="utf-8")
+        for shown in ("loss", "test points", "heatmap", "learning_rate"):
+            assert shown in page
+    assert (reports / "index.html").exists()
     assert not (tmp_path / "localreg-demo").exists()
     assert run("demo", "--home", tmp_path / "demo")[0] == 0  # again: two more versions
     assert run("-R", tmp_path / "demo", "show", "demo/rings:4")[0] == 0
+
+
+def test_the_last_lines_of_the_demo_show_the_runs_and_where_the_better_model_comes_from(
+    run, tmp_path
+):
+    out = run("demo", "--home", tmp_path / "demo")[1]
+    runs, _, lineage = out.partition("The runs (")[2].partition("Where the model comes from (")
+    rows = [line.split("\t") for line in runs.splitlines() if "\t" in line]
+    assert [(row[0], row[1], row[2], row[-1]) for row in rows] == [
+        ("fine-tune", "completed", "200", "demo/rings:2"),
+        ("first try", "completed", "10", "demo/rings:1"),
+    ]
+    assert [line[: line.find("  ")] for line in lineage.splitlines()[1:4]] == [
+        "demo/rings:2", "├─ made by task fine-tune", "│"
+    ]  # fmt: skip
+    assert "which took demo/rings:1" in lineage
+    with Registry(tmp_path / "demo") as registry:
+        model = registry.model("demo/rings@prod")
+        task = Task.get_task(task_id=model.original_task)
+        assert task.output_models_id == {"rings": model.id}
+        assert len(task.get_reported_scalars()["loss"]["train"]["x"]) == 200
+        assert model.published
 
 
 @pytest.mark.parametrize("command", ["ls", "history"])

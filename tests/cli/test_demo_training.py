@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from localreg.cli.demo_training import CLASSES, Settings, load, make_points, predict, save, train
+from localreg.cli.demo_training import (
+    CLASSES,
+    Settings,
+    load,
+    make_points,
+    predict,
+    save,
+    score,
+    train,
+)
 
 SETTINGS = Settings(steps=100)
 
@@ -75,6 +84,26 @@ def test_more_steps_give_a_clearly_better_model(points, others):
     many, _ = train(*points, Settings(steps=200))
     assert 0.5 < accuracy(few, others) < 0.8
     assert accuracy(many, others) > 0.95
+
+
+def test_training_goes_on_from_given_weights_and_leaves_them_as_they_are(points):
+    half, _ = train(*points, Settings(steps=50))
+    before = half.tobytes()
+    whole, losses = train(*points, Settings(steps=50), start=half)
+    assert half.tobytes() == before
+    in_one, all_losses = train(*points, SETTINGS)
+    assert whole.tobytes() == in_one.tobytes()
+    assert losses == all_losses[50:]
+
+
+def test_the_score_is_the_accuracy_and_where_points_of_each_ring_went(points, others):
+    weights, _ = train(*points, SETTINGS)
+    share, confusion = score(weights, *others)
+    assert share == accuracy(weights, others)
+    assert share == np.trace(confusion) / len(others[1])
+    assert confusion.sum(axis=1).tolist() == np.bincount(others[1]).tolist()
+    predicted = np.bincount(predict(weights, others[0]), minlength=len(CLASSES))
+    assert confusion.sum(axis=0).tolist() == predicted.tolist()
 
 
 def test_shuffled_labels_cannot_be_learned(points, others):

@@ -1,4 +1,4 @@
-"""Train a small model twice, and keep both versions: a tour of what localreg does."""
+"""Train a model twice, in two tasks, and keep both versions: a tour of what localreg does."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import click
 
 from localreg.api.models.input_model import InputModel
 from localreg.api.models.model import Model
+from localreg.api.models.output_model import OutputModel
 from localreg.api.registry import Registry
 from localreg.api.tasks.task import Task
-from localreg.cli.output import print_table
+from localreg.cli.output import one_line, print_table
 from localreg.values.units import size_text
 
 TYPE_CHECKING = False
@@ -38,21 +39,21 @@ TRAINING_POINTS, TEST_POINTS = 6_000, 2_000
 def demo_command(home: str) -> None:
     """Take a tour: train a small model and keep it.
 
-    The demo trains a classifier of points twice, keeps both versions, points the alias "prod" at
-    the better one, finds it again, checks that it predicts the same when it is loaded, and writes
-    pages that show the training and compare the versions.
+    The demo trains a classifier of points in two runs, as a script does: each is a task with its
+    settings, its curves and the model that it made; the second goes on from the model of the first.
+    It points the alias "prod" at the better model, loads it again and checks that it predicts the
+    same, and writes pages that show and compare both.
     """
     from localreg.cli.demo_training import Settings
 
     root = Path(home).expanduser()
     with Registry(root) as registry:
-        task = Task.init(project_name=PROJECT, task_name="train rings")
         _heading("Train")
         click.echo(
             f"{TRAINING_POINTS:,} random points on three rings, {TEST_POINTS:,} others for the test"
         )
-        first = _train_and_keep("first try", Settings(steps=10))
-        second = _train_and_keep("second try", Settings(steps=200))
+        first_run, first = _run("first try", Settings(steps=10))
+        second_run, second = _run("fine-tune", Settings(steps=200, learning_rate=1.0), start=first)
         _heading("Keep")
         registry.set_alias(first, "prod")
         registry.set_alias(second, "prod", expect=first)  # fails if another process moved it
@@ -60,43 +61,31 @@ def demo_command(home: str) -> None:
             prod = "  ← prod" if "prod" in model.aliases else ""
             digest = str(model.digest)[:12]
             click.echo(f"{model.ref}  {size_text(model.size)}  sha256 {digest}…{prod}")
-        _find()
         _load(registry, second)
-        task.close()
-        _show(registry, first, second, root)
+        command = f"{_program()} -R {shlex.quote(str(root))}"
+        _look(registry, first, second, command)
+        _show([(second_run, second), (first_run, first)], command)
 
 
-def _train_and_keep(title: str, settings: Settings) -> Model:
-    """Train a model, write its weights to a file, and keep that file in the registry."""
+def _run(title: str, settings: Settings, start: Model | None = None) -> tuple[Task, Model]:
+    """Train a model in a task of its own, as a training script does."""
     from localreg.cli import demo_training as training
 
-    weights, losses = training.train(*training.make_points(TRAINING_POINTS, seed=1), settings)
-    points, rings = training.make_points(TEST_POINTS, seed=2)
-    predicted = training.predict(weights, points)
-    accuracy = float((predicted == rings).mean())
-    # The file is gone afterwards: the registry has its own copy.
-    with TemporaryDirectory(prefix="localreg-demo-") as folder:
-        path = Path(folder) / f"{MODEL}.npz"
-        training.save(weights, path)
-        model = InputModel.import_model(
-            path,
-            name=MODEL,
-            project=PROJECT,
-            tags=["numpy", title.replace(" ", "-")],
-            comment=f"Softmax regression, {settings.steps} steps of gradient descent.",
-            config_dict=asdict(settings),
-            label_enumeration={name: number for number, name in enumerate(training.CLASSES)},
-            metadata={"accuracy": round(accuracy, 4)},
-            copy=True,
-        )
-    model.publish()
+    task = Task.init(project_name=PROJECT, task_name=title, tags=["numpy"])
+    task.connect(asdict(settings))
+    weights = None
+    if start is not None:
+        base = task.connect(InputModel(start.id), name="start")
+        weights = training.load(Path(str(base.get_local_copy(raise_on_error=True))))
+    weights, losses = training.train(
+        *training.make_points(TRAINING_POINTS, seed=1), settings, weights
+    )
+    accuracy, confusion = training.score(weights, *training.make_points(TEST_POINTS, seed=2))
+    logger = task.get_logger()
     for step, loss in enumerate(losses):
-        model.report_scalar("loss", "train", loss, step)
-    model.report_single_value("accuracy", accuracy)
-    confusion = [[0] * len(training.CLASSES) for _ in training.CLASSES]
-    for ring, prediction in zip(rings.tolist(), predicted.tolist(), strict=True):
-        confusion[ring][prediction] += 1
-    model.report_confusion_matrix(
+        logger.report_scalar("loss", "train", loss, step)
+    logger.report_single_value("accuracy", accuracy)
+    logger.report_confusion_matrix(
         "test points",
         "confusion",
         confusion,
@@ -106,21 +95,26 @@ def _train_and_keep(title: str, settings: Settings) -> Model:
         ylabels=list(training.CLASSES),
         yaxis_reversed=True,
     )
+    model = OutputModel(
+        task,
+        name=MODEL,
+        tags=["numpy"],
+        label_enumeration={name: number for number, name in enumerate(training.CLASSES)},
+        comment=f"Softmax regression, {settings.steps} steps of gradient descent.",
+    )
+    # The file is gone afterwards: the registry has its own copy.
+    with TemporaryDirectory(prefix="localreg-demo-") as folder:
+        path = Path(folder) / f"{MODEL}.npz"
+        training.save(weights, path)
+        model.update_weights(path, async_enable=False)
+    model.set_metadata("accuracy", round(accuracy, 4))
+    model.publish()
     click.echo(
-        f"{title:<10}  {settings.steps:>3} steps: "
-        f"loss {losses[0]:.2f} → {losses[-1]:.2f}, test accuracy {accuracy:.1%}"
+        f"{title:<9}  {settings.steps:>3} steps: loss {losses[0]:.2f} → {losses[-1]:.2f}, "
+        f"test accuracy {accuracy:.1%}  → {model.ref}"
     )
-    return model
-
-
-def _find() -> None:
-    _heading("Find")
-    click.echo(f'Model.query_models("{PROJECT}", tags=["numpy"], only_published=True):')
-    found = Model.query_models(PROJECT, tags=["numpy"], only_published=True, max_results=5)
-    print_table(
-        ("MODEL", "TAGS", "ACCURACY"),
-        ((m.ref, " ".join(m.tags), str(m.get_metadata("accuracy"))) for m in found),
-    )
+    task.close()
+    return task, model
 
 
 def _load(registry: Registry, trained: Model) -> None:
@@ -129,10 +123,8 @@ def _load(registry: Registry, trained: Model) -> None:
     _heading("Load")
     model = registry.model(f"{PROJECT}/{MODEL}@prod")
     weights = training.load(Path(str(model.get_local_copy(raise_on_error=True))))
-    points, rings = training.make_points(TEST_POINTS, seed=2)
-    predicted = training.predict(weights, points)
-    accuracy = round(float((predicted == rings).mean()), 4)
-    if str(accuracy) != trained.get_metadata("accuracy"):
+    accuracy, _ = training.score(weights, *training.make_points(TEST_POINTS, seed=2))
+    if str(round(accuracy, 4)) != trained.get_metadata("accuracy"):
         raise click.ClickException(
             f"{model.ref} has the accuracy {accuracy}, not {trained.get_metadata('accuracy')}"
         )
@@ -142,21 +134,40 @@ def _load(registry: Registry, trained: Model) -> None:
     )
 
 
-def _show(registry: Registry, first: Model, second: Model, root: Path) -> None:
+def _look(registry: Registry, first: Model, second: Model, command: str) -> None:
     overview, comparison = registry.render(), registry.compare(first, second)
     _heading("Look")
     click.echo("Pages that open in any browser, from disk, without a network or a server:")
-    click.echo(f"  {_relative(overview)}   all models")
+    click.echo(f"  {_relative(overview)}   all models and runs")
     click.echo(f"  {_relative(comparison)}   both versions, side by side")
-    _heading("Try next")
-    command = f"{_program()} -R {shlex.quote(str(root))}"
-    for words in ("ls", f"show {PROJECT}/{MODEL}@prod", "site --open"):
-        click.echo(f"  {command} {words}")
+    click.echo(f"Open the first one: {command} site --open")
+
+
+def _show(runs: list[tuple[Task, Model]], command: str) -> None:
+    """Print the runs and the lineage, and the commands that show them."""
+    _heading(f"The runs ({command} task ls)")
+    rows = []
+    for task, model in runs:
+        settings, loss = task.get_parameters(), task.get_last_scalar_metrics()["loss"]["train"]
+        rows.append(
+            (
+                task.name,
+                task.status,
+                settings["General/steps"],
+                settings["General/learning_rate"],
+                f"{loss['last']:.3f}",
+                f"{task.get_reported_single_values()['accuracy']:.1%}",
+                model.ref,
+            )
+        )
+    print_table(("RUN", "STATUS", "STEPS", "RATE", "LOSS", "ACCURACY", "MODEL"), rows)
+    _heading(f"Where the model comes from ({command} lineage {PROJECT}/{MODEL}@prod)")
+    click.echo(str(runs[0][1].lineage()))
 
 
 def _heading(text: str) -> None:
     click.echo()
-    click.secho(text, bold=True)
+    click.secho(one_line(text), bold=True)
 
 
 def _relative(path: Path) -> str:
