@@ -21,13 +21,14 @@ from localreg.cli.cells import printable as printable
 from localreg.cli.cells import steady as steady
 from localreg.cli.cells import terminal_width as terminal_width
 from localreg.cli.cells import wrapped
+from localreg.cli.nearby import nearby_text
 from localreg.cli.streams import QUIETLY, already, print_bytes, stdout_is_utf8
 from localreg.cli.streams import remark as remark
 from localreg.cli.streams import say as say
 from localreg.cli.tables import HEADER as HEADER
 from localreg.cli.tables import Column as Column
 from localreg.cli.tables import print_table as print_table
-from localreg.errors import StorageFullError
+from localreg.errors import NoRegistryError, StorageFullError
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.registry import Chain, OpenRegistry, open_registry
 from localreg.values.checks import shown
@@ -106,13 +107,11 @@ def opened(
         make: True for a command that makes the registry if there is none.
         as_of: yield it as it was at this time or event, to be read, without upstream ones.
     """
-    chosen = directory or click.get_current_context().find_root().obj
-    if chosen:
-        durability = ambient.default_durability()
-        first = open_registry(chosen, durability=durability, make=make, why="named by -R")
-        chain = Chain(first)
-    else:
-        chain = ambient.open_located(make=make)
+    try:
+        chain = _open(directory or click.get_current_context().find_root().obj, make=make)
+    except NoRegistryError as error:
+        near = nearby_text()
+        raise NoRegistryError(f"{error}{near and '. '}{near}", path=error.path) from error
     try:
         if as_of is None:
             yield chain
@@ -125,6 +124,13 @@ def opened(
         raise StorageFullError(f"{error}{_what_frees(chain, error)}", path=error.path) from error
     finally:
         chain.close()
+
+
+def _open(chosen: str | None, *, make: bool) -> Chain:
+    if not chosen:
+        return ambient.open_located(make=make)
+    durability = ambient.default_durability()
+    return Chain(open_registry(chosen, durability=durability, make=make, why="named by -R"))
 
 
 def _what_frees(chain: Chain, error: StorageFullError) -> str:

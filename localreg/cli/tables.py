@@ -31,7 +31,7 @@ from localreg.cli.cells import (
 )
 from localreg.cli.streams import say
 from localreg.values.frozen import Frozen
-from localreg.values.units import moment, size_text
+from localreg.values.units import duration_text, moment, size_text
 
 GAP = 2
 _RECENT = 300  # days in which a short date needs no year
@@ -54,7 +54,8 @@ class Column(Frozen):
         kind: what its cells are. "name" and "path": text that is cut in its middle. "text": cut at
             its end. "words": a tuple of words. "prose": text that is wrapped, for the last column.
             "id": text that is never cut. "size": a number of bytes; "number": an int or a text;
-            "metric": a float; "time": microseconds since 1970. A cell may be None.
+            "metric": a float, or a text of one; "value": a text under a title that may be cut;
+            "time": microseconds since 1970; "duration": seconds. A cell may be None.
         rank: the column with the greatest rank is left out first; 0 is never left out.
     """
 
@@ -64,8 +65,15 @@ class Column(Frozen):
 
 
 # The widths that cells of a kind are cut to: before columns are left out, and after that.
-_CUT = {"name": (24, 12), "path": (24, 12), "text": (14, 6), "words": (12, 6), "prose": (32, 16)}
-_RIGHT = ("size", "number", "metric")
+_CUT = {
+    "name": (24, 12),
+    "path": (24, 12),
+    "text": (14, 6),
+    "words": (12, 6),
+    "value": (14, 6),
+    "prose": (32, 16),
+}
+_RIGHT = ("size", "number", "metric", "duration")
 
 
 def print_table(columns: Sequence[Column | str], rows: Iterable[Sequence[object]]) -> None:
@@ -232,6 +240,8 @@ def _shown(head: Column, value: object) -> str | tuple[str, ...]:
             return size_text(value)
         if head.kind == "time":
             return moment(value)[:16]
+        if head.kind == "duration":
+            return duration_text(value)
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.6g}"
@@ -243,8 +253,9 @@ def _cell_width(cell: str | tuple[str, ...]) -> int:
 
 
 def _title_width(head: Column) -> int:
-    """Return the width of a head; that of a metric may be cut."""
-    return min(cell_width(head.title), 14) if head.kind == "metric" else cell_width(head.title)
+    """Return the width of a head; that of a value may be cut."""
+    width = cell_width(steady(one_line(head.title)))
+    return min(width, 14) if head.kind in ("metric", "value") else width
 
 
 def _title(head: Column, width: int) -> str:

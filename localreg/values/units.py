@@ -9,6 +9,7 @@ from localreg.errors import InvalidValueError
 from localreg.values.checks import shown
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_SPANS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 
 
@@ -61,6 +62,19 @@ def span_text(seconds: float) -> str:
     while not parts[0][0]:
         del parts[0]
     return " ".join(f"{number} {unit}" for number, unit in parts[:2] if number)
+
+
+def duration_text(seconds: int) -> str:
+    """Return how long something took, in its largest two units.
+
+    >>> duration_text(7), duration_text(200), duration_text(7_500), duration_text(90_000)
+    ('7 s', '3 min 20 s', '2 h 5 min', '1 d 1 h')
+    """
+    for size, unit, below, small in _SPANS:
+        if seconds >= size:
+            rest = seconds % size // below
+            return f"{seconds // size} {unit}" + (f" {rest} {small}" if rest else "")
+    return f"{seconds} s"
 
 
 def parse_size(value: object) -> int:

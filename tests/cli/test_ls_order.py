@@ -29,11 +29,12 @@ def test_ls_sorts_by_name_creation_and_metric(registry):
     assert "These are the first 1" in run_cli("ls", "--sort", "name", "-l", "1")[2]
 
 
-def test_ls_hints_that_a_metric_was_reported_on_a_task(registry):
+def test_ls_names_the_metric_that_no_model_has(registry):
     task = Task.create(task_name="train")
     OutputModel(task)
     task.report_scalar("val", "acc", 0.5, 1)
-    code, out, err = run_cli("ls", "--sort", "-metric:val/acc")
-    assert (code, out) == (0, "")
-    assert "have the metric 'val/acc'" in err
-    assert "report it on the model, too" in err
+    registry._chain.first.store.flush()
+    code, out, err = run_cli("ls", "--sort", "-metric:val/accuracy")
+    assert (code, out) == (0, ""), err
+    assert "have the metric 'val/accuracy'" in err
+    assert "Similar ones are 'val/acc'" in err

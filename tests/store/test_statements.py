@@ -95,6 +95,7 @@ WHOLE = {
     "rows/overview_rows:contested": "an index has only the contested models",
     "rows/model_rows:contested": "an index has only the contested models",
     "rows/overview_rows:aliases": "the index page shows all",
+    "rows/model_rows:all_removed": "all removed models are listed",
     "rows/model_rows:some_references": "in the order of an index, up to a limit",
     "rows/report_rows:touch_reported": "computing all state again from the events",
 }
@@ -227,6 +228,8 @@ CALLS = {
     "model_rows:having_digest": lambda c: model_rows.having_digest(c, DIGEST, "a.pt"),
     "blob_rows:has_total": lambda c: blob_rows.has_total(c, 1),
     "model_rows:with_prefix": lambda c: model_rows.with_prefix(c, "model", "0"),
+    "event_rows:last_of_kind": lambda c: event_rows.last_of_kind(c, ID, "model.removed"),
+    "model_rows:all_removed": lambda c: model_rows.all_removed(c, None, None, ["net*"]),
     "model_rows:tombstones": lambda c: model_rows.tombstones(c, None, "net", None),
     "model_rows:some_references": model_rows.some_references,
     "project_rows:by_id": lambda c: project_rows.by_id(c, ID),

@@ -1,11 +1,23 @@
-"""List models."""
+"""List models, also the removed ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 
+from localreg.cli.columns import (
+    COLUMNS_HELP,
+    SORT_HELP,
+    check_columns,
+    check_sort,
+    only_with,
+    table,
+    values_json,
+    values_of,
+)
+from localreg.cli.filters import META, TAG, Named, named
+from localreg.cli.nearby import say_nearby
 from localreg.cli.output import (
     AS_JSON,
     AS_OF,
@@ -14,6 +26,7 @@ from localreg.cli.output import (
     LIMIT,
     QUIET,
     Column,
+    iso,
     model_json,
     model_state,
     opened,
@@ -23,47 +36,53 @@ from localreg.cli.output import (
     say,
 )
 from localreg.operations.finding import queries
-from localreg.operations.finding.upstream import records, search
+from localreg.operations.finding.upstream import Found, records, search
+from localreg.operations.finding.values import Values, model_values
+from localreg.operations.models.removed import RemovedModel, removed_models
 from localreg.operations.weights.files import file_counts
 from localreg.registry import Chain, OpenRegistry
-from localreg.values.records import ModelRecord
+from localreg.values.records import Json, ModelRecord
+from localreg.values.secrets import masked_text
+from localreg.values.urls import public_url
 
-COLUMNS = (
+KINDS = ("metric", "param", "meta")
+USUAL = ("model", "aliases", "tags", "framework", "files", "size", "state", "updated", "id")
+REMOVED_COLUMNS = (
     Column("MODEL", "name"),
-    Column("ALIASES", "words", 2),
-    Column("TAGS", "words", 3),
-    Column("FRAMEWORK", "text", 6),
-    Column("FILES", "number", 7),
+    Column("WEIGHTS", "text", 1),
     Column("SIZE", "size", 4),
-    Column("STATE", "words", 5),
-    Column("UPDATED", "time", 1),
+    Column("ALIASES BACK", "words", 3),
+    Column("REMOVED", "time", 2),
+    Column("BY", "path", 5),
     Column("ID", "id"),
 )
+OTHER_COLUMNS = "created, comment, task, digest, url"
+
+_LOOKED_AT = 500  # models, for names that are similar to one that no model has
+Row = tuple[OpenRegistry, ModelRecord]
 
 
 @click.command("ls")
-@click.argument("name", required=False)
+@click.argument("pattern", required=False)
 @click.option("-p", "--project", metavar="NAME", help="Only models of this project.")
-@click.option(
-    "-t",
-    "--tag",
-    "tags",
-    multiple=True,
-    metavar="TAG",
-    help="Only models with one of these tags; with -TAG, models without it. Operators are those "
-    "of query_models: -t '__$all' -t a -t b.",
-)
-@click.option("-m", "--meta", multiple=True, metavar="KEY=VALUE", help="Only with this metadata.")
+@click.option("-n", "--name", metavar="NAME", help="Only models of this name; it may be a pattern.")
+@TAG
+@META
 @click.option("--published", is_flag=True, help="Only published models.")
 @click.option("-a", "--archived", is_flag=True, help="Archived models too.")
 @click.option(
-    "--sort",
-    default="updated",
-    show_default=True,
-    metavar="KEY",
-    help="updated, created, name, or metric:TITLE/SERIES with the best first, which leaves out "
-    "models without that metric. -KEY puts the greatest first, +KEY the least.",
+    "--removed",
+    is_flag=True,
+    help="Removed models, with what `localreg restore` brings back, and if their weights are here.",
 )
+@click.option(
+    "--sort", default="updated", show_default=True, metavar="KEY",
+    help=SORT_HELP.format(" or meta:KEY"),
+)  # fmt: skip
+@click.option(
+    "--columns", multiple=True, metavar="NAMES",
+    help=COLUMNS_HELP.format(f"{', '.join(USUAL)}, {OTHER_COLUMNS}", ", meta:KEY"),
+)  # fmt: skip
 @LIMIT
 @AS_JSON
 @QUIET
@@ -71,13 +90,16 @@ COLUMNS = (
 @HEADER
 @IN_REGISTRY
 def ls_command(
-    name: str | None,
+    pattern: str | None,
     project: str | None,
+    name: str | None,
     tags: tuple[str, ...],
     meta: tuple[str, ...],
     published: bool,
     archived: bool,
+    removed: bool,
     sort: str,
+    columns: tuple[str, ...],
     limit: int,
     as_json: bool,
     quiet: bool,
@@ -86,82 +108,167 @@ def ls_command(
 ) -> None:
     """List models, last updated first.
 
-    NAME is a model's name, or project/name.
+    PATTERN is a model's name or project/name; in it * is any text: 'vision/*', '*resnet*'.
     """
-    if name and "/" in name and project is None:
-        project, _, name = name.rpartition("/")
-    query = queries.check_query(
-        project=project,
-        name=name or None,
-        tags=list(tags),
-        metadata=pairs("--meta", meta),
-        published=published,
-        archived=archived,
-        limit=limit + 1 if limit else None,
-        order=_order(sort),
-    )
+    names = named(pattern, project, name)
+    order, sorted_by = check_sort(sort, KINDS)
+    wanted = check_columns(columns, FIXED, (*KINDS, "min", "max"))
+    if removed:
+        if any((tags, meta, published, archived, columns, sort != "updated")):
+            raise click.UsageError("--removed takes PATTERN, -p, -n, -l, --as-of and -R only.")
+        with opened(directory, as_of=as_of) as chain:
+            _list_removed(chain, names, limit, as_json=as_json, quiet=quiet)
+        return
+    filters = {
+        "tags": list(tags),
+        "metadata": pairs("--meta", meta),
+        "published": published,
+        "archived": archived,
+        "limit": limit + 1 if limit else None,
+        "order": order,
+    }
     with opened(directory, as_of=as_of) as chain:
-        found = search(chain, query)
+        found = _find(chain, filters, names) or _find(chain, filters, names.otherwise)
         shown = found[:limit] if limit else found
         if quiet:
             for each in shown:
                 click.echo(each.id)
         elif as_json:
-            print_json([model_json(record, registry) for registry, record in records(chain, shown)])
-        else:
-            _print_models(chain, records(chain, shown))
-    if len(found) > len(shown):
-        say(f"These are the {'newest' if sort == 'updated' else 'first'} {limit}; -l 0 shows all.")
-    elif not found and not as_json:
-        if any((name, project, tags, meta, published)) or "metric" in sort:
-            say(f"No models match in {chain.first.root}.")
-        elif as_of is not None:
-            say(f"There were no models in {chain.first.root} as of {as_of}.")
-        else:
-            say(f"There are no models in {chain.first.root}.")
-            archived_too = "" if archived else "; -a lists archived ones, too"
-            say(f"`localreg add FILE -n PROJECT/NAME` adds one{archived_too}.")
-        _, is_metric, metric = sort.partition("metric:")
-        if is_metric:
-            say(f"Only models that have the metric {metric!r} are listed.")
-            say("What a task reported is not a metric of its model: report it on the model, too.")
+            print_json(_json(chain, shown))
+        elif shown:
+            rows = records(chain, shown)
+            listed = _fixed(chain, rows)
+            usual = (*USUAL, "upstream") if chain.others else USUAL
+            print_table(*table(listed, usual, wanted, sorted_by, rows, lambda: _values(rows)))
+        if len(found) > len(shown):
+            which = "newest" if sort == "updated" else "first"
+            say(f"These are the {which} {limit}; -l 0 shows all.")
+        elif not found and not as_json:
+            filtered = any((pattern, project, name, tags, meta, published, sorted_by))
+            _say_none(chain, filtered=filtered, archived=archived, as_of=as_of)
+            if sorted_by is not None:
+                say(only_with(sorted_by, "models", _values_of_newest(chain, archived=archived)))
 
 
-def _order(sort: str) -> str:
-    """Return ``--sort`` as `order_by` of `query_models` spells it."""
-    sign = sort[:1] if sort[:1] in ("-", "+") else ""
-    key = sort[len(sign) :]
-    if key not in ("updated", "created", "name") and not key.startswith(("metric:", "metrics.")):
-        raise click.UsageError(
-            "--sort must be updated, created, name or metric:TITLE/SERIES, with or without + or - "
-            f"in front, not {sort!r}"
-        )
-    return f"{sign}metrics.{key[7:]}" if key.startswith("metric:") else sort
-
-
-def _print_models(chain: Chain, found: list[tuple[OpenRegistry, ModelRecord]]) -> None:
-    weights = (record.current_weights for _, record in found)
-    files = file_counts(chain, [each.digest for each in weights if each.tree and each.digest])
-    if not chain.others:
-        print_table(COLUMNS, (_row(record, files) for _, record in found))
-    elif found:
-        rows = (
-            (*_row(record, files), "" if registry == chain.first else str(registry.root))
-            for registry, record in found
-        )
-        print_table((*COLUMNS, Column("UPSTREAM", "path", 8)), rows)
-
-
-def _row(record: ModelRecord, files: Mapping[str, int]) -> tuple[object, ...]:
-    weights = record.current_weights
-    return (
-        record.ref,
-        record.aliases,
-        record.tags,
-        record.framework,
-        files.get(weights.digest or "") if weights.tree else None,
-        weights.bytes,
-        tuple(model_state(record).split()),
-        record.updated,
-        record.id[:8],
+def _find(chain: Chain, filters: Mapping[str, object], names: Named | None) -> list[Found]:
+    if names is None:
+        return []
+    query = queries.check_query(
+        project=names.project, name=names.name, patterns=names.patterns, **filters
     )
+    return search(chain, query)
+
+
+def _say_none(chain: Chain, *, filtered: bool, archived: bool, as_of: str | None) -> None:
+    root = chain.first.root
+    archived_too = "" if archived else "; -a lists archived ones, too"
+    if filtered:
+        say(f"No models match in {root}{archived_too}.")
+    elif as_of is not None:
+        say(f"There were no models in {root} as of {as_of}.")
+    else:
+        say(f"There are no models in {root}{archived_too}.")
+        say("`localreg add FILE -n PROJECT/NAME` adds one; `localreg demo` shows how it all works.")
+    say_nearby(root)
+
+
+def _values_of_newest(chain: Chain, *, archived: bool) -> list[Values]:
+    query = queries.check_query(archived=archived, limit=_LOOKED_AT)
+    return values_of(search(chain, query), model_values)
+
+
+def _values(rows: Sequence[Row]) -> list[Values]:
+    return values_of([Found(registry, record.id) for registry, record in rows], model_values)
+
+
+def _json(chain: Chain, shown: Sequence[Found]) -> list[Json]:
+    rows = records(chain, shown)
+    return [
+        model_json(record, registry) | values_json(values)
+        for (registry, record), values in zip(rows, _values(rows), strict=True)
+    ]
+
+
+def _cells(cell: Callable[[ModelRecord], object]) -> Callable[[Row], object]:
+    return lambda row: cell(row[1])
+
+
+FIXED: dict[str, tuple[Column, Callable[[Row], object]]] = {
+    "model": (Column("MODEL", "name"), _cells(lambda record: record.ref)),
+    "aliases": (Column("ALIASES", "words", 2), _cells(lambda record: record.aliases)),
+    "tags": (Column("TAGS", "words", 3), _cells(lambda record: record.tags)),
+    "framework": (Column("FRAMEWORK", "text", 6), _cells(lambda record: record.framework)),
+    "files": (Column("FILES", "number", 7), lambda _: None),  # see `_fixed`
+    "size": (Column("SIZE", "size", 4), _cells(lambda record: record.current_weights.bytes)),
+    "state": (Column("STATE", "words", 5), _cells(lambda each: tuple(model_state(each).split()))),
+    "updated": (Column("UPDATED", "time", 1), _cells(lambda record: record.updated)),
+    "id": (Column("ID", "id"), _cells(lambda record: record.id[:8])),
+    "created": (Column("CREATED", "time", 1), _cells(lambda record: record.created)),
+    "comment": (Column("COMMENT", "text"), _cells(lambda each: masked_text(each.comment or ""))),
+    "task": (Column("TASK", "id"), _cells(lambda record: (record.task or "")[:8])),
+    "digest": (
+        Column("DIGEST", "id"),
+        _cells(lambda each: (each.current_weights.digest or "")[:12]),
+    ),
+    "url": (Column("URL", "path"), _cells(lambda each: public_url(each.current_weights.url or ""))),
+    "upstream": (Column("UPSTREAM", "path", 8), lambda _: None),  # see `_fixed`
+}
+
+
+def _fixed(chain: Chain, rows: Sequence[Row]) -> dict[str, tuple[Column, Callable[[Row], object]]]:
+    """Return the fixed columns, with those that one record does not say."""
+    weights = (record.current_weights for _, record in rows)
+    files = file_counts(chain, [each.digest for each in weights if each.tree and each.digest])
+
+    def count(row: Row) -> object:
+        current = row[1].current_weights
+        return files.get(current.digest or "") if current.tree else None
+
+    def upstream(row: Row) -> object:
+        return None if row[0] == chain.first else str(row[0].root)
+
+    more = {"files": count, "upstream": upstream}
+    return FIXED | {name: (FIXED[name][0], cell) for name, cell in more.items()}
+
+
+def _list_removed(chain: Chain, names: Named, limit: int, *, as_json: bool, quiet: bool) -> None:
+    found = removed_models(
+        chain,
+        project=names.project,
+        name=names.name,
+        patterns=names.patterns,
+        limit=limit + 1 if limit else None,
+    )
+    shown = found[:limit] if limit else found
+    if quiet:
+        for each in shown:
+            click.echo(each.id)
+    elif as_json:
+        print_json([_removed_json(each) for each in shown])
+    else:
+        print_table(REMOVED_COLUMNS, map(_removed_row, shown))
+    if len(found) > len(shown):
+        say(f"These are the last {limit} that were removed; -l 0 shows all.")
+    elif not found and not as_json:
+        match = " match" if any((names.project, names.name, names.patterns)) else ""
+        say(f"No removed models{match} in {chain.first.root}.")
+
+
+def _removed_row(each: RemovedModel) -> tuple[object, ...]:
+    by = "this registry only" if each.at is None else each.actor
+    aliases = (*each.aliases, *(f"({alias})" for alias in each.aliases_elsewhere))
+    return (each.ref, each.weights, each.size, aliases, each.at, by, each.id[:8])
+
+
+def _removed_json(each: RemovedModel) -> Json:
+    return {
+        "id": each.id,
+        "ref": each.ref,
+        "removed": None if each.at is None else iso(each.at),
+        "actor": each.actor,
+        "here_only": each.at is None,
+        "aliases": list(each.aliases),
+        "aliases_elsewhere": list(each.aliases_elsewhere),
+        "size": each.size,
+        "weights": each.weights,
+    }

@@ -226,7 +226,7 @@ def restore_model(chain: Chain, reference: object) -> Restored:
 
 def _is_gone(chain: Chain, weights: WeightsRecord, manifest: Manifest | None) -> bool:
     """Return True if no registry has the bytes, or those of a file of the package."""
-    if _is_there(chain, weights, manifest):
+    if weights_are_there(chain, weights, manifest):
         return False
     if not weights.uploaded or weights.url is None:
         return True
@@ -237,7 +237,12 @@ def _is_gone(chain: Chain, weights: WeightsRecord, manifest: Manifest | None) ->
         return False
 
 
-def _is_there(chain: Chain, weights: WeightsRecord, manifest: Manifest | None) -> bool:
+def weights_are_there(chain: Chain, weights: WeightsRecord, manifest: Manifest | None) -> bool:
+    """Return True if a registry has the bytes, of a package those of all its files.
+
+    Args:
+        manifest: the files of the package; None if they are not known.
+    """
     if holder(chain, weights.digest, weights.size) is None:
         return False
     if not weights.tree:

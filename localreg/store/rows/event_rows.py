@@ -269,6 +269,16 @@ def have_lost(connection: sqlite3.Connection, subject: str) -> bool:
     return found is not None
 
 
+def last_of_kind(connection: Connection, subject: str, kind: str) -> Event | None:
+    """Return the last event of a kind on a subject, with who made it, or None."""
+    rows = _EVENTS.sound(
+        connection,
+        f"{_SELECT} WHERE e.subject = ? AND e.kind = ? AND e.v = 1 ORDER BY e.pk DESC LIMIT 1",
+        [subject, kind],
+    )
+    return next(iter(_events(rows)), None)
+
+
 def last_on(connection: sqlite3.Connection, subject: str, kind: str) -> StateChange | None:
     """Return the last event of a kind on a subject, or None; only of a known version."""
     row = _CHANGES.one(

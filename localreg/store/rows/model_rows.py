@@ -21,6 +21,7 @@ from localreg.store.rows.checked_values import (
     or_null,
     texts,
 )
+from localreg.store.rows.name_patterns import pattern_sql
 from localreg.values.frozen import Frozen
 from localreg.values.records import MetadataValue, ModelRecord, Project, WeightsRecord, reference
 
@@ -54,6 +55,7 @@ _REVISIONS = Columns("weights", **_REVISION)
 _SERVED = Columns("weights", **_REVISION, of_package=FLAG, contested=FLAG)
 _LINES = Columns("model", id=ID, version=COUNT, created=TIME)
 _IDS = Columns("model", id=ID)
+_REMOVED = Columns("tombstone", id=ID, project=TEXT, name=TEXT, version=COUNT)
 _NEWEST = Columns("model", id=ID, archived=FLAG, version=COUNT)
 _PLACES = Columns("model", id=ID, project_id=ID_OR_EMPTY, project=TEXT, name=TEXT, version=COUNT)
 _AT_ONCE = 500  # parameters of a statement; SQLite takes 999 at least
@@ -501,6 +503,28 @@ def tombstones(
         (project or "", name, version, version),
     )
     return [model_id for (model_id,) in rows]
+
+
+def all_removed(
+    connection: Connection, project: str | None, name: str | None, patterns: Sequence[str]
+) -> list[tuple[str, str, str, int]]:
+    """Return id, project, name and version of the removed models, last removed first.
+
+    Args:
+        project, name: exact; None for any.
+        patterns: which the name must match.
+    """
+    parameters: list[object] = [project, project, name, name]
+    where = ["(? IS NULL OR p.name = ?)", "(? IS NULL OR t.name = ?)"]
+    where.extend(
+        pattern_sql(each, parameters, project="t.project", name="t.name") for each in patterns
+    )
+    return _REMOVED.sound(
+        connection,
+        "SELECT t.id, p.name, t.name, t.version FROM tombstone t JOIN project p "
+        f"ON p.pk = t.project WHERE {' AND '.join(where)} ORDER BY t.stamp DESC",
+        parameters,
+    )
 
 
 def some_references(connection: Connection, limit: int = 1_000) -> list[str]:

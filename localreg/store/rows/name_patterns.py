@@ -8,7 +8,8 @@ SPECIAL = frozenset("*?[")
 def pattern_sql(pattern: str, parameters: list[object], *, project: str, name: str) -> str:
     """Return the condition that a name matches a pattern, or is equal to it.
 
-    A pattern with a slash is compared with ``project/name``, another one with the name. ``*`` is
+    A pattern with a slash is compared with ``project/name``, another one with the name; without a
+    project both are the name. ``*`` is
     any text, also with slashes, ``?`` a character, ``[ab]`` one of some, ``[!ab]`` none of them.
 
     Args:
@@ -18,6 +19,7 @@ def pattern_sql(pattern: str, parameters: list[object], *, project: str, name: s
     """
     text = name
     if "/" in pattern:
-        text = f"((SELECT x.name FROM project x WHERE x.pk = {project}) || '/' || {name})"
+        line = "CASE x.name WHEN '' THEN '' ELSE x.name || '/' END"
+        text = f"((SELECT {line} FROM project x WHERE x.pk = {project}) || {name})"
     parameters += [pattern, pattern.replace("[!", "[^")]
     return f"({text} = ? OR {text} GLOB ?)"

@@ -1,0 +1,276 @@
+"""The columns that lists of models and tasks are asked for: ``--columns`` and ``--sort``.
+
+A list has fixed columns, such as ``tags``. Others show values: ``metric:val/accuracy`` the last
+value of a series or a single value, ``min:`` and ``max:`` its least and greatest, ``param:Args/lr``
+a parameter and ``meta:stage`` an entry of the metadata. In their names ``*`` is any text.
+``metrics`` stands for all metrics, ``params`` for the parameters that differ in the list.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+import click
+
+from localreg.cli.tables import Column
+from localreg.operations.finding.upstream import Found
+from localreg.operations.finding.values import Metric, Values
+from localreg.registry import OpenRegistry
+from localreg.values.frozen import Frozen
+from localreg.values.metrics import MONITORED
+from localreg.values.records import Json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Row = TypeVar("Row")
+
+KINDS = ("metric", "min", "max", "param", "meta")
+_ORDERS = {"metric": "metrics", "param": "parameters", "meta": "metadata"}
+_PLAIN_ORDERS = ("updated", "created", "name")
+_SPECIAL = frozenset("*?[")
+
+COLUMNS_HELP = (
+    "Only these columns, separated by commas: {}, metric:TITLE/SERIES, min:TITLE/SERIES, "
+    "max:TITLE/SERIES, param:NAME{}; * in a NAME is any text. `metrics` is all metrics, `params` "
+    "all parameters that differ. +NAME adds a column to the usual ones."
+)
+SORT_HELP = (
+    "updated, created, name, metric:TITLE/SERIES with the best first, param:NAME{}. Rows without "
+    "that value are left out. -KEY puts the greatest first, +KEY the least."
+)
+
+
+_NO_VALUES = Values({}, {}, {})
+
+
+class Wanted(Frozen):
+    """A column that is wanted: the name of a fixed one, or a kind of value and a name."""
+
+    kind: str
+    name: str
+    extra: bool = False
+
+
+def check_sort(sort: str, kinds: Sequence[str]) -> tuple[str, Wanted | None]:
+    """Return ``--sort`` as `order_by` of queries spells it, and the column of its value.
+
+    Args:
+        sort: what was given.
+        kinds: those that it may name: metric, param, meta.
+    """
+    sign = sort[:1] if sort[:1] in ("-", "+") else ""
+    key = sort[len(sign) :]
+    kind, colon, name = key.partition(":")
+    if colon and kind in kinds and name:
+        return f"{sign}{_ORDERS[kind]}.{name}", Wanted(kind, name)
+    kind, dot, name = key.partition(".")
+    spelled = next((short for short in kinds if _ORDERS[short] == kind), None)
+    if dot and spelled and name:
+        return sort, Wanted(spelled, name)
+    if key not in _PLAIN_ORDERS:
+        more = {"metric": "metric:TITLE/SERIES", "param": "param:NAME", "meta": "meta:KEY"}
+        every = [*_PLAIN_ORDERS, *(more[each] for each in kinds)]
+        raise click.UsageError(
+            f"--sort must be {', '.join(every[:-1])} or {every[-1]}, with or without + or - in "
+            f"front, not {sort!r}"
+        )
+    return sort, None
+
+
+def check_columns(given: Iterable[str], fixed: Iterable[str], kinds: Sequence[str]) -> list[Wanted]:
+    """Return the columns that ``--columns`` names.
+
+    Args:
+        given: texts of names, separated by commas.
+        fixed: the names of the fixed columns.
+        kinds: the kinds of values that there are.
+    """
+    known = [*fixed, "metrics", "params"]
+    wanted = []
+    for text in (part.strip() for each in given for part in each.split(",")):
+        name = text.removeprefix("+")
+        if not name:
+            continue
+        kind, colon, rest = name.partition(":")
+        if colon and kind in kinds and rest:
+            wanted.append(Wanted(kind, rest, extra=name != text))
+        elif name.lower() in known:
+            wanted.append(Wanted("fixed", name.lower(), extra=name != text))
+        else:
+            close = get_close_matches(name.lower(), known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise click.UsageError(
+                f"--columns: there is no column {name!r}; there are {', '.join(known)} and "
+                f"{', '.join(f'{each}:NAME' for each in kinds)}.{hint}"
+            )
+    return wanted
+
+
+def table(
+    fixed: Mapping[str, tuple[Column, Callable[[Row], object]]],
+    usual: Sequence[str],
+    wanted: Sequence[Wanted],
+    sorted_by: Wanted | None,
+    rows: Sequence[Row],
+    values: Callable[[], Sequence[Values]],
+) -> tuple[list[Column], list[list[object]]]:
+    """Return the columns to show, and the cells of each row.
+
+    Args:
+        fixed: the columns of the list by the names that ``--columns`` takes, and their cells.
+        usual: the names of those that are shown unless others are wanted.
+        wanted: what `check_columns` returned.
+        sorted_by: the value that orders the rows; it is shown after the first column.
+        rows: what is listed.
+        values: reads the values of the rows, if a column needs them.
+    """
+    added = [each for each in wanted if each.extra]
+    chosen = [each for each in wanted if not each.extra]
+    shown = chosen + added if chosen else [Wanted("fixed", usual[0]), *added]
+    shown += [] if chosen else [Wanted("fixed", name) for name in usual[1:]]
+    if sorted_by is not None and all(
+        (each.kind, each.name) != (sorted_by.kind, sorted_by.name) for each in shown
+    ):
+        shown.insert(1, sorted_by)
+    every = values() if any(map(_needs_values, shown)) else ()
+    shown = [name for each in shown for name in _expanded(each, every)]
+    columns: list[Column] = []
+    cells: list[list[object]] = []
+    for place, each in enumerate(shown):
+        if each.kind == "fixed":
+            column, cell = fixed[each.name]
+            cells.append(list(map(cell, rows)))
+            rank = place if chosen else column.rank * 100
+            columns.append(Column(column.title, column.kind, rank))
+            continue
+        cells.append([_value(one, each) for one in every])
+        is_order = sorted_by is not None and each.name == sorted_by.name
+        columns.append(
+            Column(_title(each, shown), _kind(cells[-1]), 0 if is_order or not place else place)
+        )
+    return columns, [list(row) for row in zip(*cells, strict=True)]
+
+
+def only_with(sorted_by: Wanted, things: str, values: Iterable[Values]) -> str:
+    """Return the remark that only what has a value is listed, with names that are similar.
+
+    Args:
+        sorted_by: the value that nothing has.
+        things: what is listed, such as "models".
+        values: those of some of them.
+    """
+    kind, name = sorted_by.kind, sorted_by.name
+    what = {"metric": "metric", "param": "parameter", "meta": "metadata"}[kind]
+    known = dict.fromkeys(each for one in values for each in _all_of(one, kind))
+    close = get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f" Similar ones are {', '.join(map(repr, close))}." if close else ""
+    return f"Only {things} that have the {what} {name!r} are listed.{hint}"
+
+
+def values_of(
+    found: Sequence[Found],
+    read: Callable[[OpenRegistry, Iterable[str]], dict[str, Values]],
+) -> list[Values]:
+    """Return the values of models or tasks of several registries, in their order."""
+    known: dict[OpenRegistry, dict[str, Values]] = {}
+    for registry in dict.fromkeys(each.registry for each in found):
+        known[registry] = read(registry, [each.id for each in found if each.registry == registry])
+    return [known[each.registry].get(each.id, _NO_VALUES) for each in found]
+
+
+def values_json(values: Values) -> Json:
+    """Return metrics and parameters as JSON values."""
+    return {
+        "metrics": {
+            name: {"last": each.last, "min": each.low, "max": each.high, "points": each.points}
+            for name, each in sorted(values.metrics.items())
+        },
+        "parameters": dict(sorted(values.parameters.items())),
+    }
+
+
+def _needs_values(each: Wanted) -> bool:
+    return each.kind != "fixed" or each.name in ("metrics", "params")
+
+
+def _expanded(each: Wanted, values: Sequence[Values]) -> list[Wanted]:
+    """Return the columns that a column with a pattern stands for."""
+    kind, pattern = each.kind, each.name
+    if kind == "fixed":
+        if pattern not in ("metrics", "params"):
+            return [each]
+        kind, pattern = ("metric" if pattern == "metrics" else "param"), "*"
+    if not _SPECIAL.intersection(pattern):
+        return [each]
+    names = dict.fromkeys(
+        name for one in values for name in _all_of(one, kind) if fnmatchcase(name, pattern)
+    )
+    if kind in ("metric", "min", "max"):
+        found = [name for name in names if not _is_monitored(name) or pattern[0] == ":"]
+    elif each.name == "params" and len(values) > 1:
+        found = [name for name in names if len({one.parameters.get(name) for one in values}) > 1]
+    else:
+        found = list(names)
+    return [Wanted(kind, name) for name in sorted(found)]
+
+
+def _is_monitored(name: str) -> bool:
+    return name.startswith(tuple(f"{title}/" for title in MONITORED))
+
+
+def _all_of(values: Values, kind: str) -> Mapping[str, object]:
+    if kind == "param":
+        return values.parameters
+    return values.metadata if kind == "meta" else values.metrics
+
+
+def _value(values: Values, wanted: Wanted) -> object:
+    if wanted.kind == "meta":
+        value = values.metadata.get(wanted.name)
+        return value if value is None or isinstance(value, (str, int, float)) else json.dumps(value)
+    if wanted.kind == "param":
+        return parameter(values.parameters, wanted.name)
+    metric = values.metrics.get(wanted.name)
+    return None if metric is None else _number(metric, wanted.kind)
+
+
+def parameter(parameters: Mapping[str, str], name: str) -> str | None:
+    """Return a parameter by ``Section/name``, or by its name alone if one section has it."""
+    if name in parameters:
+        return parameters[name]
+    found = [value for key, value in parameters.items() if key.partition("/")[2] == name]
+    return found[0] if len(found) == 1 else None
+
+
+def _number(metric: Metric, kind: str) -> object:
+    value = {"min": metric.low, "max": metric.high}.get(kind, metric.last)
+    return "nan" if value is None and kind == "metric" else value
+
+
+def _kind(cells: Sequence[object]) -> str:
+    """Return the kind of a column of values: numbers are at the right."""
+    return "metric" if all(map(_is_number, cells)) else "value"
+
+
+def _is_number(cell: object) -> bool:
+    if isinstance(cell, str):
+        try:
+            float(cell)
+        except ValueError:
+            return False
+    return not isinstance(cell, bool)
+
+
+def _title(each: Wanted, shown: Sequence[Wanted]) -> str:
+    if each.kind in ("min", "max"):
+        return f"{each.kind} {each.name}"
+    if each.kind == "param":
+        short = each.name.partition("/")[2] or each.name
+        same = [other for other in shown if (other.name.partition("/")[2] or other.name) == short]
+        return short if len(same) == 1 else each.name
+    return each.name
