@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from localreg.operations.carry.backup import Backup
     from localreg.operations.carry.export import Exported
     from localreg.operations.carry.undo import Undone
+    from localreg.operations.finding.search import Hit
     from localreg.operations.finding.upstream import Found
     from localreg.operations.models.history import HistoryEntry
     from localreg.operations.upkeep.adopt import Adoption
@@ -222,6 +223,51 @@ class Registry:
         """
         found = operations.finding.references.resolve_model(self._chain, reference)
         return handle(Model, self._chain, found)
+
+    def search(
+        self,
+        words: str | Sequence[str],
+        *,
+        project: str | None = None,
+        name: str | None = None,
+        tags: Sequence[str | None] | None = None,
+        archived: bool = False,
+        limit: int | None = 20,
+    ) -> list[Hit]:
+        """Return the models, data sets and tasks that have all of some words, the best first.
+
+        Names, projects, tags, aliases, comments, metadata, configurations and parameters are
+        searched; see ``localreg guide search``. Secrets are not.
+
+        Args:
+            words: a text, whose words are split at blanks; or a list, in which a text with blanks
+                is a phrase. "resn" finds "resnet50", too.
+            project, name: the exact name; None for any.
+            tags: see `localreg guide tag-filters`.
+            archived: include archived ones.
+            limit: the most hits, 1 or more; None for all.
+
+        Returns:
+            hits with ``.kind`` ("model", "dataset" or "task"), ``.id``, ``.ref``, ``.fields``
+            (where the words are) and ``.text`` (the line around the first of them).
+
+        Raises:
+            InvalidValueError: (a ValueError) there is no word, or a filter cannot be used.
+
+        >>> with Registry(path / "searched", durability="fast") as registry:
+        ...     model = InputModel.import_model("s3://b/a.pt", name="resnet50", comment="cosine lr")
+        ...     [(hit.ref, hit.fields) for hit in registry.search("resn cosine")]
+        [('resnet50:1', ('name', 'comment'))]
+        """
+        return operations.finding.search.search(
+            self._chain,
+            words,
+            project=project,
+            name=name,
+            tags=tags,
+            archived=archived,
+            limit=limit,
+        )
 
     def set_alias(self, ref: str | Model, alias: str, expect: object = _ANYTHING) -> None:
         """Point an alias at a model; an alias that points to another version moves.

@@ -35,7 +35,7 @@ from localreg.values.version import __version__
 SECTIONS = {
     "Begin": "init demo env config guide",
     "Add and get weights": "add get path files",
-    "Find and show models": "ls show history lineage diff",
+    "Find and show models": "ls search show history lineage diff",
     "Change models": "tag untag meta alias publish archive unarchive mv rm restore undo",
     "Tasks": "task",
     "Data sets": "dataset",

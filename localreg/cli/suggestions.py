@@ -31,7 +31,8 @@ SYNONYMS = {
     "exec": "task run",
     "experiments": "task ls",
     "fetch": "get",
-    "find": "ls",
+    "find": "search",
+    "grep": "search",
     "fsck": "verify",
     "graph": "lineage",
     "help": "--help",
@@ -52,7 +53,6 @@ SYNONYMS = {
     "run": "task run",
     "runs": "task ls",
     "save": "export",
-    "search": "ls",
     "serve": "site --open",
     "status": "env",
     "tasks": "task ls",
@@ -98,7 +98,7 @@ CACHE_SYNONYMS = {"clean": "cache prune", "clear": "cache prune", "delete": "cac
                   "list": "cache ls", "remove": "cache rm", "show": "cache ls"}  # fmt: skip
 READING = frozenset(
     "cache compare dataset diff doctor du env export files get guide history lineage ls path "
-    "report scalars show site task verify".split()
+    "report scalars search show site task verify".split()
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ A registry is a directory::
 
     registry.db        the database (SQLite); its logs are beside it while it is open
     registry.db-reserve  takes up space, so that `gc` and `rm` can work on a full disk
+    search.db          the index of `search` (SQLite); made again when it is missing
     blobs/sha256/      weights, artifacts and reported files, each named by its digest
     files/DIGEST/      local copies under the names that users gave, linked to the blobs
     trees/DIGEST/      the folders of packages: links to blobs where that is possible
@@ -24,6 +25,7 @@ What is unfinished has one of these names. A kill leaves it, and `gc` deletes it
     tmp/                   .ID-registry.db.OWNER         a database as it was at some time
     tmp/                   outside-ID.OWNER              names a folder of the user, see below
     .                      .ID-registry.db.OWNER         a database that is made, or backed up
+    .                      .ID-search.db.OWNER           an empty index of `search`
     .                      .ID-NAME.OWNER                a folder of a shared registry
     files/DIGEST/          .ID-NAME.OWNER                a local copy
     trees/                 .ID-DIGEST.OWNER              the folder of a package
@@ -44,6 +46,7 @@ from localreg.values.ids import new_id
 
 HIDDEN = ".localreg"  # a registry in a project's directory; found from the folders below it
 DATABASE = "registry.db"
+SEARCH = "search.db"  # and its journal beside it
 BLOBS = ("blobs", "sha256")
 FILES = "files"
 TREES = "trees"

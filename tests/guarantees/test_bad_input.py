@@ -604,6 +604,24 @@ CALLS = {
         [None, "large", 0, -1, 1e9, float("nan"), []],
         "scale",
     ),
+    "Registry.search(words=)": (
+        lambda at, value: at.registry.search(value),
+        [None, 5, b"a", {}, "", "--", [], [None], [b"a"], [["a"]], ["a"] * 51, "a" * 1_001,
+         "a\0b", "\ud800", object()],
+        "words|word",
+    ),
+    "Registry.search(project=)": (
+        lambda at, value: at.registry.search("a", project=value), [5, [], b"a"], "project",
+    ),
+    "Registry.search(name=)": (
+        lambda at, value: at.registry.search("a", name=value), [5, [], b"a"], "name",
+    ),
+    "Registry.search(tags=)": (
+        lambda at, value: at.registry.search("a", tags=value), NOT_A_TAG_FILTER, "tag",
+    ),
+    "Registry.search(limit=)": (
+        lambda at, value: at.registry.search("a", limit=value), [0, -1, 1.5, "1", True], "limit",
+    ),
     "Registry.gc(grace_seconds=)": (
         lambda at, value: at.registry.gc(grace_seconds=value),
         [None, "", "1d", -1, -0.5, float("nan"), float("inf"), True, [], LARGE * -1, object()],

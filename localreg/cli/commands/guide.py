@@ -19,7 +19,8 @@ WIDEST = 100  # columns; longer lines are hard to read
 
 # In the order in which a new user reads them.
 TOPICS = (
-    "weights", "packages", "datasets", "clouds", "tasks", "reports", "tag-filters", "registries",
+    "weights", "packages", "datasets", "clouds", "tasks", "reports", "tag-filters", "search",
+    "registries",
     "upstream", "carrying", "time-machine", "sharing", "strangers", "recovery", "offline", "usb",
     "systems", "clearml", "frameworks", "scripts", "promises", "speed", "decisions",
     "architecture",

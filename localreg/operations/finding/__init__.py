@@ -1,4 +1,4 @@
-"""Find models and tasks: queries, references, and the registries upstream."""
+"""Find models and tasks: queries, references, full-text search, and the registries upstream."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from localreg.operations.finding import projects as projects
     from localreg.operations.finding import queries as queries
     from localreg.operations.finding import references as references
+    from localreg.operations.finding import search as search
     from localreg.operations.finding import upstream as upstream
     from localreg.operations.finding import values as values
 

@@ -22,7 +22,16 @@ from localreg.filesystem.temporary_owners import unfinished
 from localreg.registry import OpenRegistry, open_registry
 from localreg.store.rows import setting_rows
 from localreg.values.frozen import Frozen
-from localreg.values.layout import BLOBS, FILES, LOCKS, QUARANTINE, REPORTS, TEMPORARY, TREES
+from localreg.values.layout import (
+    BLOBS,
+    FILES,
+    LOCKS,
+    QUARANTINE,
+    REPORTS,
+    SEARCH,
+    TEMPORARY,
+    TREES,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -203,7 +212,7 @@ def _entries(registry: OpenRegistry) -> Iterator[tuple[Path, bool, int]]:
     """Yield each path of the registry, True for a folder, and the mode bits a file needs."""
     root, read, write = registry.root, 0o040, 0o060
     yield root, True, 0
-    for file in sorted(root.glob(f"{registry.store.path.name}*")):
+    for file in sorted((*root.glob(f"{registry.store.path.name}*"), *root.glob(f"{SEARCH}*"))):
         yield file, False, read if file.name.endswith(".backup") else write
     for top in (*(names[0] for names in FOLDERS), QUARANTINE):
         yield root / top, True, 0
