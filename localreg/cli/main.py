@@ -33,7 +33,7 @@ from localreg.values.version import __version__
 # The command NAME is `NAME_command` in the module cli/commands/NAME.py. The sections of
 # `localreg --help`:
 SECTIONS = {
-    "Begin": "init demo env config guide",
+    "Begin": "init demo env config guide schema",
     "Add and get weights": "add get path files",
     "Find and show models": "ls search show history lineage diff",
     "Change models": "tag untag meta alias publish archive unarchive mv rm restore undo",

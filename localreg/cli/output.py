@@ -266,6 +266,8 @@ def record_json(record: Frozen) -> dict[str, object]:
     def plain(value: object) -> object:
         if isinstance(value, Frozen):
             return record_json(value)
+        if isinstance(value, datetime):
+            return value.isoformat()
         if isinstance(value, tuple):
             return [plain(each) for each in value]
         return value

@@ -33,7 +33,7 @@ def paths(page):
 def test_every_path_exists(page):
     assert paths(page)
     for named in paths(page):
-        path = named.partition(":")[0].replace("NAME.py", "add.py")
+        path = named.partition(":")[0].replace("NAME", "add")
         assert (ROOT / path).exists() or (PACKAGE / path).exists(), named
 
 

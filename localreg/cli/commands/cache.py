@@ -13,6 +13,7 @@ from localreg.cli.output import (
     IN_REGISTRY,
     SILENT,
     Column,
+    iso,
     opened,
     print_json,
     print_table,
@@ -23,6 +24,7 @@ from localreg.cli.output import (
 from localreg.cli.suggestions import CACHE_SYNONYMS, CommandGroup
 from localreg.errors import InvalidValueError
 from localreg.operations.upkeep import cache
+from localreg.values.records import Json
 
 
 @click.group("cache", cls=CommandGroup, synonyms=CACHE_SYNONYMS)
@@ -43,7 +45,7 @@ def ls_command(as_json: bool, directory: str | None) -> None:
     with opened(directory) as chain:
         found = cache.cached(chain)
     if as_json:
-        print_json([record_json(each) for each in found])
+        print_json([_json(each) for each in found])
         return
     _print_cached(found)
     if not found:
@@ -61,7 +63,7 @@ def rm_command(names: tuple[str, ...], as_json: bool, quiet: bool, directory: st
         found = [each for name in names for each in cache.remove(chain, name)]
     freed = sum(each.size for each in found)
     if as_json:
-        print_json(record_json(cache.Pruned(tuple(found), freed, (), dry_run=False)))
+        print_json(_pruned_json(cache.Pruned(tuple(found), freed, (), dry_run=False)))
     else:
         say_deleted(len(found), freed, (), dry_run=False)
 
@@ -104,7 +106,7 @@ def prune_command(
         except InvalidValueError as error:
             raise click.UsageError(str(error)) from error
     if as_json:
-        print_json(record_json(done))
+        print_json(_pruned_json(done))
     else:
         _print_cached(done.deleted)
         say_deleted(len(done.deleted), done.freed, done.failed, dry_run=done.dry_run)
@@ -126,3 +128,11 @@ def _print_cached(found: Iterable[cache.Cached]) -> None:
 
 def _name(each: cache.Cached) -> str:
     return each.name if each.kind == "partial" else each.name[:12]
+
+
+def _json(cached: cache.Cached) -> Json:
+    return record_json(cached) | {"used": iso(int(cached.used * 1_000_000))}
+
+
+def _pruned_json(done: cache.Pruned) -> Json:
+    return record_json(done) | {"deleted": [_json(each) for each in done.deleted]}

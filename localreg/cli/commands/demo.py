@@ -6,7 +6,9 @@ import os
 import shlex
 import shutil
 import sys
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +19,8 @@ from localreg.api.models.model import Model
 from localreg.api.models.output_model import OutputModel
 from localreg.api.registry import Registry
 from localreg.api.tasks.task import Task
-from localreg.cli.output import one_line, print_table
+from localreg.cli.output import AS_JSON, SILENT, one_line, print_json, print_table
+from localreg.values.records import Json
 from localreg.values.units import size_text
 
 TYPE_CHECKING = False
@@ -36,7 +39,9 @@ TRAINING_POINTS, TEST_POINTS = 6_000, 2_000
     metavar="DIR",
     help="Where to make the registry. If it exists, the demo adds two more versions.",
 )
-def demo_command(home: str) -> None:
+@AS_JSON
+@SILENT
+def demo_command(home: str, as_json: bool, quiet: bool) -> None:
     """Take a tour: train a small model and keep it.
 
     The demo trains a classifier of points in two runs, as a script does: each is a task with its
@@ -44,9 +49,16 @@ def demo_command(home: str) -> None:
     It points the alias "prod" at the better model, loads it again and checks that it predicts the
     same, and writes pages that show and compare both.
     """
+    root = Path(home).expanduser()
+    with redirect_stdout(StringIO()) if as_json or quiet else nullcontext():
+        done = _tour(root)
+    if as_json:
+        print_json(done)
+
+
+def _tour(root: Path) -> Json:
     from localreg.cli.demo_training import Settings
 
-    root = Path(home).expanduser()
     with Registry(root) as registry:
         _heading("Train")
         click.echo(
@@ -63,8 +75,15 @@ def demo_command(home: str) -> None:
             click.echo(f"{model.ref}  {size_text(model.size)}  sha256 {digest}…{prod}")
         _load(registry, second)
         command = f"{_program()} -R {shlex.quote(str(root))}"
-        _look(registry, first, second, command)
+        overview, comparison = registry.render(), registry.compare(first, second)
+        _look(overview, comparison, command)
         _show([(second_run, second), (first_run, first)], command)
+        return {
+            "registry": str(registry.path),
+            "models": [first.id, second.id],
+            "tasks": [first_run.id, second_run.id],
+            "pages": [str(overview), str(comparison)],
+        }
 
 
 def _run(title: str, settings: Settings, start: Model | None = None) -> tuple[Task, Model]:
@@ -134,8 +153,7 @@ def _load(registry: Registry, trained: Model) -> None:
     )
 
 
-def _look(registry: Registry, first: Model, second: Model, command: str) -> None:
-    overview, comparison = registry.render(), registry.compare(first, second)
+def _look(overview: Path, comparison: Path, command: str) -> None:
     _heading("Look")
     click.echo("Pages that open in any browser, from disk, without a network or a server:")
     click.echo(f"  {_relative(overview)}   all models and runs")

@@ -34,9 +34,9 @@ def env_command(as_json: bool, directory: str | None) -> None:
         if name.startswith("LOCALREG_")
     }
     if as_json:
-        values: dict[str, object] = {"upstream": upstream, "upstream_left_out": absent}
-        values |= {name.replace(" ", "_"): fact for name, fact in (facts | variables).items()}
-        print_json(values)
+        named = {name.replace(" ", "_"): fact for name, fact in facts.items()}
+        more = {"upstream": upstream, "upstream_left_out": absent, "variables": variables}
+        print_json(named | {"models": int(facts["models"])} | more)
         return
     if chosen and settings.UPSTREAM in variables:
         variables[settings.UPSTREAM] += "  (not used with -R)"

@@ -22,8 +22,8 @@ TOPICS = (
     "weights", "packages", "datasets", "clouds", "tasks", "reports", "tag-filters", "search",
     "registries",
     "upstream", "carrying", "time-machine", "sharing", "strangers", "recovery", "offline", "usb",
-    "systems", "clearml", "frameworks", "scripts", "promises", "speed", "decisions",
-    "architecture",
+    "systems", "clearml", "frameworks", "scripts", "json", "promises", "speed",
+    "decisions", "architecture",
 )  # fmt: skip
 
 

@@ -130,7 +130,7 @@ def _print_servings(found: list[Serving], *, as_json: bool) -> None:
             [
                 {
                     "alias": each.name,
-                    "ref": each.ref,
+                    "ref": each.ref if each.model else None,
                     "model": each.model,
                     "from": each.begin.isoformat(),
                     "until": None if each.end is None else each.end.isoformat(),

@@ -127,7 +127,7 @@ def ls_command(
             for each in shown:
                 click.echo(each.id)
         elif as_json:
-            print_json([_task_json(each.registry, each.id) for each in shown])
+            print_json([_whole(_task_json(each.registry, each.id)) for each in shown])
         elif shown:
             tasks = (lifecycle.settled(each.registry, each.id) for each in shown)
             print_table(COLUMNS, map(_row, tasks))
@@ -170,7 +170,7 @@ def show_command(
             return
         values = _task_json(found.registry, found.id, show_secrets=show_secrets)
         if as_json:
-            print_json(values)
+            print_json(_whole(values))
         else:
             print_facts(_facts(chain, values))
 
@@ -226,6 +226,11 @@ def _task_json(registry: OpenRegistry, task_id: str, *, show_secrets: bool = Fal
         "ended": iso(task.ended) if task.ended else None,
         "updated": iso(task.updated),
     }
+
+
+def _whole(task: Json) -> Json:
+    """Return a task with null for what git did not say."""
+    return task | {name: task.get(name) for name in git_state.FACTS}
 
 
 def _facts(chain: Chain, task: Json) -> list[tuple[str, str]]:
