@@ -33,7 +33,11 @@ def _printable(char: str) -> str:
 
 def is_utf8(path: str | os.PathLike[str]) -> bool:
     """Return True if the bytes of a path are UTF-8, so that it can be stored as text."""
-    return not any(0xD800 <= ord(char) <= 0xDFFF for char in os.fspath(path))
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_utf8(argument: str, path: str | os.PathLike[str]) -> None:
