@@ -25,6 +25,7 @@ OWN = (
     "parallel.js",
     "scatter.js",
     "compare.js",
+    "renewal.js",
     "virtual_table.js",
     "filter_menu.js",
     "index.js",

@@ -240,6 +240,7 @@ class TaskPage(Frozen, kw_only=True):
     more_log: int  # earlier lines that are not listed
     reported: Reported
     lost: tuple[Change, ...] = ()  # changes that are not in effect
+    renewed: float | None = None  # how often it is written while the task runs, in seconds
 
 
 class Compared(Frozen, kw_only=True):

@@ -28,6 +28,7 @@ from localreg.pages.page_values import (
     TaskPage,
 )
 from localreg.values.frozen import Frozen
+from localreg.values.units import duration_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def model_page(values: ModelPage, place: PagePlace) -> str:
 
 def task_page(values: TaskPage, place: PagePlace) -> str:
     """Return the page of one task."""
-    return _rendered("task_page.html", place, _has_figures(values.reported), *_DRAWING, page=values)
+    scripts = (*_DRAWING, *(("renewal.js",) if values.renewed and not place.standalone else ()))
+    return _rendered("task_page.html", place, _has_figures(values.reported), *scripts, page=values)
 
 
 def compare_page(values: ComparePage, place: PagePlace) -> str:
@@ -205,6 +207,7 @@ def _templates() -> Environment:
         "number": number_text,
         "highlighted": highlighted,
         "svg": lineage_svg,
+        "duration": lambda seconds: duration_text(round(seconds)),
         "trusted": Markup,  # only for our own scripts and styles
     }
     environment.globals |= {

@@ -11,8 +11,12 @@ from collections.abc import Callable
 from localreg.errors import InvalidValueError
 from localreg.values.checks import check_name, check_text, shown
 from localreg.values.frozen import Frozen
+from localreg.values.units import parse_span
 
 ORIGIN_NAME = "origin.name"
+PAGES_RENEW = "pages.renew"
+USUAL_RENEWAL = "1m"
+_SOONEST = 2.0  # seconds: to write a page takes a part of one
 
 
 class Setting(Frozen):
@@ -40,6 +44,29 @@ def _origin_name(value: str) -> str:
     return name
 
 
+def _renewal(value: str) -> str:
+    text = value.strip()
+    try:
+        seconds = renewal_seconds(text)
+    except InvalidValueError:
+        seconds = 0.0
+    if seconds is not None and not _SOONEST <= seconds < 1e9:
+        raise InvalidValueError(
+            f"{PAGES_RENEW} must be off, or a time such as 30s, 5m or 1h, not {shown(value)}",
+            argument=PAGES_RENEW,
+        )
+    return text
+
+
+def renewal_seconds(text: str) -> float | None:
+    """Return how often pages are written, of a value of `pages.renew`; None for never.
+
+    >>> renewal_seconds("5m"), renewal_seconds("off")
+    (300.0, None)
+    """
+    return None if text == "off" else parse_span(text)
+
+
 SETTINGS: dict[str, Setting] = {
     each.key: each
     for each in (
@@ -47,6 +74,11 @@ SETTINGS: dict[str, Setting] = {
             ORIGIN_NAME,
             "the name shown for changes that are made here; by default that of the machine",
             _origin_name,
+        ),
+        Setting(
+            PAGES_RENEW,
+            "how often a task that runs writes its page, such as 30s or 5m; off for never",
+            _renewal,
         ),
     )
 }

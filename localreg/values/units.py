@@ -11,6 +11,8 @@ from localreg.values.checks import shown
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SPANS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw])", re.IGNORECASE)
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def moment(microseconds: int) -> str:
@@ -92,3 +94,21 @@ def parse_size(value: object) -> int:
             argument="max_size",
         )
     return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def parse_span(value: object) -> float:
+    """Return a time in seconds, given as a number or as text.
+
+    >>> parse_span("2h"), parse_span(5)
+    (7200.0, 5.0)
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise InvalidValueError(
+            "a time must be a number of seconds, or text such as 30m, 12h or 7d, "
+            f"not {shown(value)}",
+            argument="older_than",
+        )
+    return float(match[1]) * _SECONDS[match[2].lower()]

@@ -36,7 +36,7 @@ def test_a_setting_is_shown_set_and_unset(root):
     assert config(root, "origin.name", "--unset") == (0, "", f"{default} again.\n")
     assert config(root, "origin.name", "--unset")[2] == f"Nothing changed: {default}.\n"
     assert config(root)[1].startswith(f"origin.name\t{short_host_name()}\tdefault\t")
-    assert json.loads(config(root, "--json")[1]) == {"origin.name": short_host_name()}
+    assert json.loads(config(root, "--json")[1])["origin.name"] == short_host_name()
 
 
 def test_the_history_shows_the_name(root):

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from localreg import operations
 from localreg.api import ambient
-from localreg.api.tasks import monitoring
+from localreg.api.tasks import monitoring, renewing
 from localreg.api.tasks.saved_files import SavedFile, SavedFiles, final_path
 from localreg.errors import InvalidValueError
 from localreg.integrations.console import Lines
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from localreg.api.tasks.logger import Logger
     from localreg.api.tasks.monitoring import Monitoring
+    from localreg.api.tasks.renewing import Renewal
     from localreg.api.tasks.task import Task
     from localreg.integrations.command_line import CommandLine
     from localreg.integrations.resources import Monitor
@@ -57,8 +58,10 @@ def start(
     with ambient.patching():
         ambient.set_recorder(task.id, recorder)
         console.connect(hook.install(ambient.recorder, command_line).patches, streams)
-    if watched is not None and operations.tasks.lifecycle.runs_here(task._registry, task.id):
-        recorder.monitor = monitoring.start(recorder, watched)
+    if operations.tasks.lifecycle.runs_here(task._registry, task.id):
+        if watched is not None:
+            recorder.monitor = monitoring.start(recorder, watched)
+        recorder.renewal = renewing.start(task._own_chain(), task.id)
 
 
 def finish(task_id: str) -> None:
@@ -135,6 +138,7 @@ class _TaskRecorder:
         self._reports_to = task._reports_to()  # scalars come by the hundred thousand
         self._kept: dict[type, object] = {}
         self.monitor: Monitor | None = None
+        self.renewal: Renewal | None = None
         self.streams = streams
         self._log_limit = log_limit
         self._lines: dict[tuple[str, int], Lines] = {}  # what is printed, by stream and level
@@ -261,6 +265,9 @@ class _TaskRecorder:
         if self.monitor is not None:
             self.monitor.stop()
             self.monitor = None
+        if self.renewal is not None:
+            self.renewal.stop()
+            self.renewal = None
         self._saved.finish()
         for (_, level), lines in self._lines.items():
             self._print(lines.rest(), level)

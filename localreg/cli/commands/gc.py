@@ -20,9 +20,8 @@ from localreg.cli.output import (
 )
 from localreg.errors import InvalidValueError
 from localreg.operations.upkeep import gc
-from localreg.operations.upkeep.cache import parse_span
 from localreg.values.ids import now
-from localreg.values.units import moment, size_text, span_text
+from localreg.values.units import moment, parse_span, size_text, span_text
 
 
 @click.command("gc")

@@ -24,7 +24,6 @@ from localreg.errors import (
 )
 from localreg.filesystem.temporary_owners import unfinished
 from localreg.operations.models.history import describe
-from localreg.operations.upkeep.cache import parse_span
 from localreg.registry import OpenRegistry
 from localreg.store.database.past import Cut, make_past
 from localreg.store.database.store import Store
@@ -32,6 +31,7 @@ from localreg.store.rows import event_rows, model_rows, tree_rows
 from localreg.values.checks import check_text, shown
 from localreg.values.frozen import Frozen
 from localreg.values.layout import DATABASE, TEMPORARY
+from localreg.values.units import parse_span
 
 _DIGITS = re.compile(r"[0-9a-fA-F]{6,32}")
 _SPAN = re.compile(r"\d+(\.\d+)?\s*[a-zA-Z]+")

@@ -29,7 +29,7 @@ from localreg.operations.reports.charts import reported_values
 from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.model_page import compared_values, model_values
 from localreg.operations.reports.page_links import INDEX, Site, page_name, reports_folder
-from localreg.operations.reports.task_page import task_values
+from localreg.operations.reports.task_page import renewal_of, task_values
 from localreg.operations.weights.locations import holder, local_file
 from localreg.pages import pages
 from localreg.pages.assets import asset_names, templates_digest, write_assets
@@ -348,6 +348,14 @@ def write_comparison(chain: Chain, models: Sequence[Found], path: object = None)
     if path is not None:
         return _write_outside(chain.first, place, text)
     return _write(place, text, registry.store.group)
+
+
+def renewal(registry: OpenRegistry) -> float | None:
+    """Return how often tasks write their pages while they run, in seconds; None for never."""
+    if os.environ.get(settings.AUTO_RENDER) == "0":
+        return None
+    with registry.store.read() as connection:
+        return renewal_of(connection)
 
 
 def write_reported(chain: Chain, also: str | None = None) -> None:

@@ -14,8 +14,16 @@ from localreg.operations.reports.page_links import Site
 from localreg.operations.tasks.git_state import commit_text
 from localreg.pages.page_values import Change, Fact, Link, Reported, TaskPage
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import event_rows, model_rows, report_rows, task_rows, tree_rows
+from localreg.store.rows import (
+    event_rows,
+    model_rows,
+    report_rows,
+    setting_rows,
+    task_rows,
+    tree_rows,
+)
 from localreg.values.records import Owner, TaskRecord
+from localreg.values.registry_settings import PAGES_RENEW, USUAL_RENEWAL, renewal_seconds
 from localreg.values.secrets import masked, masked_config, masked_log, masked_text, secret_values
 from localreg.values.units import amount_text, moment
 
@@ -28,6 +36,7 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
     lost = _not_in_effect(registry, task_id)
     with registry.store.read() as connection:
         record = require_task(connection, task_id)
+        is_running = record.status == "in_progress" and not record.published
         config, labels = task_rows.design(connection, task_id)
         artifacts = list(task_rows.artifacts(connection, task_id).values())
         packages = [each.digest for each in artifacts if each.total is not None]
@@ -70,9 +79,16 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
                 for each in log
             ),
             more_log=more,
+            renewed=renewal_of(connection) if is_running else None,
             reported=Reported(),
             lost=tuple(lost[:CHANGES]),
         )
+
+
+def renewal_of(connection: task_rows.Connection) -> float | None:
+    """Return how often tasks write their pages while they run, in seconds; None for never."""
+    chosen = setting_rows.some(connection, [PAGES_RENEW])
+    return renewal_seconds(chosen.get(PAGES_RENEW, USUAL_RENEWAL))
 
 
 def _not_in_effect(registry: OpenRegistry, task_id: str) -> list[Change]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
@@ -18,14 +17,10 @@ from localreg.operations.weights.deleting import AT_ONCE, delete_unneeded, delet
 from localreg.operations.weights.locations import is_upstream_only
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, tree_rows
-from localreg.values.checks import shown
 from localreg.values.frozen import Frozen
 from localreg.values.layout import FILES, TEMPORARY, TREES, UNFINISHED_DOWNLOAD
-from localreg.values.units import parse_size
+from localreg.values.units import parse_size, parse_span
 from localreg.values.urls import is_sha256, public_url
-
-_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw])", re.IGNORECASE)
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 class Cached(Frozen, kw_only=True):
@@ -334,21 +329,3 @@ def _delete_package(registry: OpenRegistry, package: str) -> int | None:
                 some = chosen[start : start + AT_ONCE]
                 sizes |= delete(blob_rows.only_in(connection, package, some))
     return sum(sizes.values())
-
-
-def parse_span(value: object) -> float:
-    """Return a time in seconds, given as a number or as text.
-
-    >>> parse_span("2h"), parse_span(5)
-    (7200.0, 5.0)
-    """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
-        return float(value)
-    match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise InvalidValueError(
-            "a time must be a number of seconds, or text such as 30m, 12h or 7d, "
-            f"not {shown(value)}",
-            argument="older_than",
-        )
-    return float(match[1]) * _SECONDS[match[2].lower()]

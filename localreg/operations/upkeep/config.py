@@ -7,7 +7,13 @@ from localreg.registry import OpenRegistry
 from localreg.store.events.change import Change
 from localreg.store.rows import origin_rows, setting_rows
 from localreg.values.frozen import Frozen
-from localreg.values.registry_settings import ORIGIN_NAME, SETTINGS, known_setting
+from localreg.values.registry_settings import (
+    ORIGIN_NAME,
+    PAGES_RENEW,
+    SETTINGS,
+    USUAL_RENEWAL,
+    known_setting,
+)
 
 
 class SettingValue(Frozen):
@@ -31,7 +37,7 @@ def every_setting(registry: OpenRegistry) -> list[SettingValue]:
     with registry.store.read() as connection:
         chosen = setting_rows.some(connection, SETTINGS)
         own = origin_rows.name_of(connection, origin_rows.own(connection))
-    defaults = {ORIGIN_NAME: own}
+    defaults = {ORIGIN_NAME: own, PAGES_RENEW: USUAL_RENEWAL}
     return [
         SettingValue(key, chosen.get(key, defaults.get(key)), key in chosen, each.summary)
         for key, each in SETTINGS.items()
