@@ -16,7 +16,11 @@ TAG = click.option(
     "query_models: -t '__$all' -t a -t b.",
 )
 META = click.option(
-    "-m", "--meta", multiple=True, metavar="KEY=VALUE", help="Only with this metadata."
+    "-m",
+    "--meta",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only with this metadata: KEY=VALUE, or compared, 'KEY>0.9', also with >= < <= != ==.",
 )
 _SPECIAL = frozenset("*?[")
 

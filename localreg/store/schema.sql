@@ -364,6 +364,7 @@ CREATE TABLE parameter (
     type TEXT NOT NULL,
     PRIMARY KEY (task, section, name)
 ) WITHOUT ROWID;
+CREATE INDEX parameter_name ON parameter (name, section);
 
 CREATE TABLE artifact (
     task INTEGER NOT NULL REFERENCES task (pk) ON DELETE CASCADE,
@@ -404,7 +405,8 @@ CREATE TABLE series (
 );
 CREATE UNIQUE INDEX series_model ON series (model, title, name) WHERE model IS NOT NULL;
 CREATE UNIQUE INDEX series_task ON series (task, title, name) WHERE task IS NOT NULL;
-CREATE INDEX series_last ON series (title, name, last);
+CREATE INDEX series_model_last ON series (title, name, last) WHERE model IS NOT NULL;
+CREATE INDEX series_task_last ON series (title, name, last) WHERE task IS NOT NULL;
 
 -- The points of a series. A NULL value is NaN. `ms` counts from `series.epoch`, which is
 -- milliseconds since 1970.
@@ -426,7 +428,8 @@ CREATE TABLE single (
 );
 CREATE UNIQUE INDEX single_model ON single (model, name) WHERE model IS NOT NULL;
 CREATE UNIQUE INDEX single_task ON single (task, name) WHERE task IS NOT NULL;
-CREATE INDEX single_value ON single (name, value);
+CREATE INDEX single_model_value ON single (name, value) WHERE model IS NOT NULL;
+CREATE INDEX single_task_value ON single (name, value) WHERE task IS NOT NULL;
 
 -- `data` is what was reported; `shown` is what is drawn, if that is less. Both are the last columns:
 -- to read a column, SQLite reads through all columns before it.

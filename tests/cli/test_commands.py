@@ -175,7 +175,7 @@ def test_add_records_all_options_with_a_url(mode, run, site, tmp_path):
     values = json.loads(out)
     assert (values["project"], values["name"], values["ref"]) == ("a/b", "c/d", "a/b/c/d:1")
     assert (values["tags"], values["comment"], values["aliases"]) == (["x"], "note", ["best"])
-    assert values["metadata"] == {"k": {"value": "1", "type": "str"}}
+    assert values["metadata"] == {"k": {"value": "1", "type": "int"}}
     assert (values["framework"], values["config"], values["labels"]) == (
         "JAX",
         "lr = 0.1\n",

@@ -115,6 +115,8 @@ WRITES_SQL = frozenset({"rows/task_query:statement"})  # and runs none
 QUERIES = (
     {"name": "net"}, {"tags": ["a", "-b"]}, {"tags": ["a"], "project": "vision"}, {"limit": 3},
     {"order_by": "created"}, {"order_by": "metrics.accuracy"}, {"published": True},
+    {"order_by": "parameters.Args/lr"}, {"order_by": "parameters.lr", "name": "net"},
+    {"order_by": "metadata.rank", "metadata": {"rank": (">", 2)}},
     {"metadata": {"rank": 3}}, {"archived": True}, {"project": "vision", "name": "net"},
 )  # fmt: skip
 # What the registry below does not reach.

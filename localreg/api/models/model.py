@@ -289,13 +289,16 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
             only_published: only published models.
             include_archived: also archived models.
             max_results: the most models to return, 1 or more.
-            metadata: ``{key: value}``, compared as text.
+            metadata: ``{key: value}``, compared as text; or ``{key: (">", 0.9)}`` with one of
+                ``== != > >= < <=``, or a list of such pairs, which must all hold.
             order_by: "updated" or "created", newest first; "name", A to Z;
                 ``"metrics.TITLE/SERIES"``, by the last value of a scalar series, or
                 ``"metrics.NAME"``, by a single value: the best first. The best is the greatest,
-                unless the name suggests that less is better ("loss", "error"). Models without
-                such a value, or with NaN, are not returned; values that a task reported do not
-                count for its models. "-" in front puts the greatest first, "+" the least.
+                unless the name suggests that less is better ("loss", "error").
+                ``"parameters.Section/name"`` and ``"metadata.KEY"``: the greatest number first,
+                and texts last. "-" in front puts the greatest first, "+" the least. Models
+                without such a value, or with NaN, are not returned. For a metric that a model
+                lacks, that of the task that made it counts.
             registry: where to look; the current registry if None.
 
         Raises:

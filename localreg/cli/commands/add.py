@@ -17,11 +17,11 @@ from localreg.cli.output import (
     QUIET,
     model_json,
     opened,
-    pairs,
     print_json,
     say,
 )
 from localreg.cli.streams import already
+from localreg.cli.typed_values import typed_pairs
 from localreg.errors import InvalidValueError
 from localreg.filesystem.plain_files import read_text
 from localreg.operations.finding.upstream import Found
@@ -141,7 +141,7 @@ def add_command(
         name=name,
         project=project,
         tags=list(tags),
-        metadata=pairs("--meta", meta),
+        metadata=typed_pairs("--meta", meta),
         comment=comment,
         framework=framework,
         config_text=_read("--config", config) if config else None,

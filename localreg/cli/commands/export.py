@@ -17,7 +17,6 @@ from localreg.cli.output import (
     counted,
     one_line,
     opened,
-    pairs,
     print_json,
     print_table,
     record_json,
@@ -25,6 +24,7 @@ from localreg.cli.output import (
     say,
 )
 from localreg.cli.streams import already
+from localreg.cli.typed_values import comparison_pairs
 from localreg.errors import InvalidValueError
 from localreg.operations.carry import export, selection
 from localreg.operations.carry.export import Exported
@@ -38,7 +38,7 @@ from localreg.values.units import parse_size, size_text
 @click.option("-p", "--project", metavar="NAME", help="All models of this project.")
 @click.option("-n", "--name", metavar="NAME", help="All models of this name.")
 @click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="With tags, as for ls.")
-@click.option("-m", "--meta", multiple=True, metavar="KEY=VALUE", help="With this metadata.")
+@click.option("-m", "--meta", multiple=True, metavar="KEY=VALUE", help="With metadata, as for ls.")
 @click.option(
     "--all",
     "everything",
@@ -103,7 +103,7 @@ def export_command(
     query = None
     if filtered:
         query = queries.check_query(
-            project=project, name=name, tags=list(tags), metadata=pairs("--meta", meta)
+            project=project, name=name, tags=list(tags), metadata=comparison_pairs("--meta", meta)
         )
     with opened(directory) as chain:
         chosen = selection.select(

@@ -30,11 +30,11 @@ from localreg.cli.output import (
     model_json,
     model_state,
     opened,
-    pairs,
     print_json,
     print_table,
     say,
 )
+from localreg.cli.typed_values import comparison_pairs
 from localreg.operations.finding import queries
 from localreg.operations.finding.upstream import Found, records, search
 from localreg.operations.finding.values import Values, model_values
@@ -121,7 +121,7 @@ def ls_command(
         return
     filters = {
         "tags": list(tags),
-        "metadata": pairs("--meta", meta),
+        "metadata": comparison_pairs("--meta", meta),
         "published": published,
         "archived": archived,
         "limit": limit + 1 if limit else None,

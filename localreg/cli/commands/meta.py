@@ -17,6 +17,7 @@ from localreg.cli.output import (
     print_json,
     print_table,
 )
+from localreg.cli.typed_values import typed_pairs
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.models import edits, reading
 from localreg.values.metadata import cast
@@ -33,7 +34,8 @@ TYPES = ("str", "int", "float", "bool", "list", "tuple", "dict", "NoneType")
     "--type",
     "v_type",
     metavar="TYPE",
-    help="The type of the values: str, int, float, bool, list, tuple, dict or NoneType.",
+    help="The type of the values: str, int, float, bool, list, tuple, dict or NoneType; without it "
+    "0.9 is a float, 1 an int, true a bool, and anything else a str, as is '\"1\"'.",
 )
 @HEADER
 @AS_JSON
@@ -52,15 +54,16 @@ def meta_command(
 
     Without KEY=VALUE and --drop all entries are shown.
     """
-    given = pairs("meta", values)
+    given: dict[str, object] = typed_pairs("meta", values)
     if v_type is not None:
-        _check_type(v_type, given)
+        texts = pairs("meta", values)
+        _check_type(v_type, texts)
+        given = {key: {"value": value, "type": v_type} for key, value in texts.items()}
     with opened(directory) as chain:
         found = resolve_model(chain, model)
         was = []
         if given:
-            entries = {key: {"value": value, "type": v_type} for key, value in given.items()}
-            was = edits.set_all_metadata(found.registry, found.id, entries, replace=False)
+            was = edits.set_all_metadata(found.registry, found.id, given, replace=False)
         gone = [key for key in drop if edits.drop_metadata(found.registry, found.id, key)]
         metadata = {
             key: {"value": masked(key, each.value), "type": each.type}

@@ -8,20 +8,22 @@ from localreg.store.rows import model_query
 from localreg.store.rows.model_query import NEWEST, ModelQuery, Order
 from localreg.values.checks import check_flag, check_text, is_empty, kept_name, one_value, shown
 from localreg.values.dataset_names import is_data_project
-from localreg.values.frozen import replace
 from localreg.values.tags import FILTER_LIMIT, parse_tag_filter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
+    from collections.abc import Iterable, Mapping
 
-    from localreg.store.rows.model_query import Ranked
-
-    Match = TypeVar("Match")
+    from localreg.store.rows.value_sources import Ranked
+    from localreg.values.comparisons import Comparison
 
 LARGEST_LIMIT = 2**63 - 1
-METRIC = "metrics."
+KINDS = {"metrics": "metric", "parameters": "parameter", "metadata": "metadata"}
+_SPELLED = {
+    "metrics": "metrics.TITLE/SERIES, metrics.NAME",
+    "parameters": "parameters.Section/name",
+    "metadata": "metadata.KEY",
+}
 PATTERN_LIMIT = 4_096
 
 
@@ -32,6 +34,8 @@ def check_query(
     patterns: object = (),
     tags: object = None,
     metadata: object = None,
+    metrics: object = None,
+    parameters: object = None,
     published: object = False,
     archived: object = False,
     limit: object = None,
@@ -44,7 +48,10 @@ def check_query(
             are left out, unless the project is one of data sets.
         patterns: which the name must match, see `store.rows.name_patterns`.
         tags: see `localreg.values.tags`.
-        metadata: dict of keys to the values that they must have, compared as text.
+        metadata: dict of keys to the values that they must have, compared as text; or
+            ``(">", 0.9)``, see `values.comparisons.comparisons`.
+        metrics, parameters: the same of the last values of metrics, which are numbers, and of the
+            parameters of the task that made the model.
         published: only published models.
         archived: include archived models.
         limit: the most models, 1 or more; None for all.
@@ -53,16 +60,14 @@ def check_query(
     Raises:
         TagFilterError: the tags are malformed.
     """
-    if metadata is not None and not isinstance(metadata, dict):
-        raise InvalidValueError(
-            f"metadata must be a dict, not {type(metadata).__name__}", argument="metadata"
-        )
     return ModelQuery(
         project=None if project is None or is_empty(project) else _exact("project_name", project),
         name=None if name is None else _exact("model_name", name),
         patterns=check_patterns(patterns),
         tags=parse_tag_filter(tags),
-        metadata=_wanted_metadata(metadata) if metadata else (),
+        metadata=check_comparisons("metadata", metadata),
+        metrics=check_comparisons("metrics", metrics),
+        parameters=check_comparisons("parameters", parameters),
         published=check_flag("published", published),
         archived=check_flag("archived", archived),
         limit=check_limit("max_results", limit),
@@ -86,33 +91,41 @@ def _exact(argument: str, name: object) -> str:
     return kept_name(text) or text
 
 
-def check_order(given: object) -> Order:
-    """Return the order that models are wanted in.
+def check_order(given: object, kinds: Mapping[str, str] = KINDS) -> Order:
+    """Return the order that models or tasks are wanted in.
 
     Args:
         given: "updated" or "created", newest first; "name", A to Z; ``metrics.TITLE/SERIES``, by
             the last value of a scalar series, or ``metrics.NAME``, by a single value: the best
             first. The best is the greatest, unless the name suggests that less is better ("loss").
+            ``parameters.Section/name`` and ``metadata.KEY``: the greatest number first, then texts.
             "-" in front means the greatest first, "+" the least first.
+        kinds: which values there are, by the names of their prefixes.
     """
     text = check_text("order_by", given, limit=2_100, nul=False)
-    key = text[1:] if text[:1] in ("-", "+") else text
-    metric = key[len(METRIC) :] if key.startswith(METRIC) else ""
-    if not metric and key not in ("updated", "created", "name"):
+    name = text[1:] if text[:1] in ("-", "+") else text
+    prefix, dot, key = name.partition(".")
+    kind = kinds.get(prefix) if dot and key else None
+    if kind is None and name not in ("updated", "created", "name"):
         raise InvalidValueError(
-            "order_by must be updated, created, name, metrics.TITLE/SERIES or metrics.NAME, with "
-            f"- or + in front or neither, not {shown(given)}",
+            f"order_by must be updated, created, name, {_listed(kinds)}, with - or + in front or "
+            f"neither, not {shown(given)}",
             argument="order_by",
         )
-    if key != text:
+    if name != text:
         descending = text[0] == "-"
-    elif metric:
+    elif kind == "metric":
         from localreg.values.metrics import better
 
-        descending = better(metric) >= 0
+        descending = better(key) >= 0
     else:
-        descending = key != "name"
-    return Order("metric", descending, "", metric) if metric else Order(key, descending)
+        descending = name != "name"
+    return Order(kind, descending, key) if kind else Order(name, descending)
+
+
+def _listed(kinds: Iterable[str]) -> str:
+    *others, last = [_SPELLED[each] for each in kinds]
+    return f"{', '.join(others)} or {last}"
 
 
 def check_limit(argument: str, limit: object) -> int | None:
@@ -127,42 +140,57 @@ def check_limit(argument: str, limit: object) -> int | None:
     return number
 
 
-def _wanted_metadata(metadata: dict[object, object]) -> tuple[tuple[str, str], ...]:
-    from localreg.values.metadata import check_metadata_key, to_text
+def check_comparisons(argument: str, given: object) -> tuple[Comparison, ...]:
+    """Return what a filter of metadata, metrics or parameters states; None states nothing.
 
-    if len(metadata) > FILTER_LIMIT:
+    Args:
+        argument: "metadata", "metrics" or "parameters".
+        given: a dict of names to what their values must be, see `values.comparisons.comparisons`.
+    """
+    if given is None:
+        return ()
+    if not isinstance(given, dict):
         raise InvalidValueError(
-            f"metadata has {len(metadata):,} keys; a query takes at most {FILTER_LIMIT}",
-            argument="metadata",
+            f"{argument} must be a dict, not {type(given).__name__}", argument=argument
         )
-    return tuple(
-        (check_metadata_key(key), check_text("metadata value", to_text(value)))
-        for key, value in metadata.items()
-    )
+    if not given:
+        return ()
+    from localreg.values.comparisons import comparisons
+    from localreg.values.metadata import check_metadata_key
+
+    if len(given) > FILTER_LIMIT:
+        raise InvalidValueError(
+            f"{argument} has {len(given):,} keys; a query takes at most {FILTER_LIMIT}",
+            argument=argument,
+        )
+    found = []
+    for name, wanted in given.items():
+        key = (
+            check_metadata_key(name)
+            if argument == "metadata"
+            else check_text(f"{argument} name", name, limit=2_100, nul=False, empty=False)
+        )
+        numbers = argument == "metrics"
+        found += comparisons(argument, key, wanted, numbers_only=numbers)
+    if len(found) > FILTER_LIMIT:
+        raise InvalidValueError(
+            f"{argument} states {len(found):,} comparisons; a query takes at most {FILTER_LIMIT}",
+            argument=argument,
+        )
+    return tuple(found)
 
 
 def find_models(registry: OpenRegistry, query: ModelQuery) -> list[str]:
     """Return the ids of the matching models of one registry, in the order of the query."""
-    return _find(registry, query, model_query.find)
+    if query.order.is_of_values or query.metrics:
+        registry.store.flush()  # count what this process has just reported
+    with registry.store.read() as connection:
+        return model_query.find(connection, query)
 
 
 def rank_models(registry: OpenRegistry, query: ModelQuery) -> list[Ranked]:
     """Return the matching models of one registry, each with the value it is ordered by."""
-    return _find(registry, query, model_query.rank)
-
-
-def _find(
-    registry: OpenRegistry,
-    query: ModelQuery,
-    find: Callable[[model_query.Connection, ModelQuery], list[Match]],
-) -> list[Match]:
-    if query.order.by != "metric":
-        with registry.store.read() as connection:
-            return find(connection, query)
-    registry.store.flush()  # count what this process has just reported
-    metric = query.order.name
+    if query.order.is_of_values or query.metrics:
+        registry.store.flush()
     with registry.store.read() as connection:
-        series = model_query.series_named(connection, metric)
-        by, (title, name) = ("series", series) if series else ("single", ("", metric))
-        order = Order(by, query.order.descending, title, name)
-        return find(connection, replace(query, order=order))
+        return model_query.rank(connection, query)

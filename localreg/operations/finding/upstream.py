@@ -14,6 +14,7 @@ from localreg.errors import DamagedRowError, RegistryError
 from localreg.operations.finding import queries
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows
+from localreg.store.rows.value_sources import in_order
 from localreg.values.frozen import Frozen, replace
 
 TYPE_CHECKING = False
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TypeVar
 
-    from localreg.store.rows.model_query import ModelQuery, Ranked
+    from localreg.store.rows.model_query import ModelQuery
     from localreg.store.rows.model_rows import Connection, ModelRow
+    from localreg.store.rows.value_sources import Ranked
     from localreg.values.records import ModelRecord
 
     Answer = TypeVar("Answer")
@@ -143,9 +145,7 @@ def search(chain: Chain, query: ModelQuery) -> list[Found]:
         for each, rows in ask(chain, lambda registry: _visible(chain, registry, query))
         for row in rows
     ]
-    # Sorting is stable: sort by the second key first.
-    ranked.sort(key=lambda pair: pair[0].stamp, reverse=True)
-    ranked.sort(key=lambda pair: pair[0].value, reverse=query.order.descending)  # type: ignore[arg-type, return-value]  # of one order: numbers, or texts
+    ranked = in_order(ranked, lambda pair: pair[0], descending=query.order.descending)
     return [Found(each, row.id) for row, each in ranked[: query.limit]]
 
 

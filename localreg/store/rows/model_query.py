@@ -7,8 +7,10 @@ models. A short probe finds it: the index ends after a few entries, or the age o
 shows how rare its models are. Metadata has no such order, so it is the driver only if few models
 match. SQLite's planner would read all models instead.
 
-For an order by the last value of a scalar series, the index of these values is the driver. It is
-read from its best end, and its models are checked in the same way.
+For an order by a value (a metric, a parameter, an entry of metadata), the index of these values is
+the driver: of metrics it is read from its best end, and its models are checked in the same way. If
+few models match the filters, they are read instead, and then their values. A value may be the
+model's or its task's; each is a statement of its own (`value_sources`).
 """
 
 from __future__ import annotations
@@ -20,8 +22,18 @@ from localreg.store.rows.checked_values import COUNT, ID, NUMBER, TEXT, Columns
 from localreg.store.rows.keys import tag_named
 from localreg.store.rows.name_patterns import pattern_sql
 from localreg.store.rows.tag_sql import NO_ROW, tag_keys, tag_sql
+from localreg.store.rows.value_sources import (
+    RANKED,
+    Ranked,
+    Source,
+    compared_sql,
+    holds_sql,
+    in_order,
+    sources,
+)
 from localreg.values import dataset_names
-from localreg.values.frozen import Frozen
+from localreg.values.comparisons import Comparison
+from localreg.values.frozen import Frozen, replace
 from localreg.values.tags import ANY_TAGS, AllOf, AnyOf, HasTag, TagCondition
 
 Connection = sqlite3.Connection
@@ -36,18 +48,20 @@ class Order(Frozen):
     """The order of an answer. Equal models are ordered by `stamp`, newest first.
 
     Attributes:
-        by: "updated", "created" or "name" of the model, "series" for the last value of a scalar
-            series, "single" for a single value. Models without such a value are left out.
-            "metric" stands for one of the last two until `operations.finding.queries` knows
-            which.
+        by: "updated", "created" or "name"; or "metric" for the last value of a scalar series or a
+            single value, "parameter" or "metadata". What has no such value is left out.
         descending: from the greatest to the least.
-        title, name: of the series; of a single value, the name.
+        key: the name of the metric or parameter, or the key of metadata.
     """
 
     by: str
     descending: bool
-    title: str = ""
-    name: str = ""
+    key: str = ""
+
+    @property
+    def is_of_values(self) -> bool:
+        """True for the order of a metric, parameter or metadata."""
+        return bool(self.key)
 
 
 NEWEST = Order("updated", True)
@@ -60,7 +74,7 @@ class ModelQuery(Frozen, kw_only=True):
         project, name: exact.
         patterns: which the name must match, see `name_patterns`.
         tags: see `localreg.values.tags`.
-        metadata: keys and the texts that they must have.
+        metadata, metrics, parameters: what values must be.
         published: only published models.
         archived: archived models too.
         limit: return only the first so many.
@@ -72,7 +86,9 @@ class ModelQuery(Frozen, kw_only=True):
     name: str | None = None
     patterns: tuple[str, ...] = ()
     tags: TagCondition = ANY_TAGS
-    metadata: tuple[tuple[str, str], ...] = ()
+    metadata: tuple[Comparison, ...] = ()
+    metrics: tuple[Comparison, ...] = ()
+    parameters: tuple[Comparison, ...] = ()
     published: bool = False
     archived: bool = False
     limit: int | None = None
@@ -80,12 +96,18 @@ class ModelQuery(Frozen, kw_only=True):
     datasets: bool = False
 
 
-class Ranked(Frozen):
-    """A match, with the values by which matches of several registries are merged."""
+class _Keys(Frozen):
+    """The keys of what a query names.
 
-    id: str
-    value: object
-    stamp: int
+    Attributes:
+        project: None for any; `NO_ROW` if there is none of that name.
+        tags: as `tag_keys` returns them.
+        hidden: of the tag whose models are left out, or None.
+    """
+
+    project: int | None
+    tags: dict[str, int]
+    hidden: int | None
 
 
 class _Driver(Frozen):
@@ -101,12 +123,16 @@ class _Driver(Frozen):
 
 def find(connection: Connection, query: ModelQuery) -> list[str]:
     """Return the ids of the models that match, in the order of the query."""
+    if query.order.is_of_values:
+        return [each.id for each in rank(connection, query)]
     sql, parameters = _statement(connection, query, lambda _: "m.id")
     return [model_id for (model_id,) in _IDS.sound(connection, sql, parameters)]
 
 
 def rank(connection: Connection, query: ModelQuery) -> list[Ranked]:
     """Return the models that match, in the order of the query."""
+    if query.order.is_of_values:
+        return _rank_by_values(connection, query)
 
     def columns(driver: _Driver) -> str:
         return f"m.id, {_value_sql(query.order, driver)}, m.stamp"
@@ -117,23 +143,108 @@ def rank(connection: Connection, query: ModelQuery) -> list[Ranked]:
     return [Ranked(*row) for row in rows]
 
 
+def _rank_by_values(connection: Connection, query: ModelQuery) -> list[Ranked]:
+    """Return the models that match and have the value, in its order."""
+    order = query.order
+    found = sources(connection, "model", order.by, order.key)
+    keys = _keys(connection, query)
+    few = _few(connection, query, keys) if found else None
+    ranked = []
+    for place, source in enumerate(found):
+        sql, parameters = _of_source(connection, query, keys, source, found[:place], few)
+        ranked += [Ranked(*row) for row in RANKED.sound(connection, sql, parameters)]
+    return in_order(ranked, lambda each: each, descending=order.descending)[: query.limit]
+
+
+def _of_source(
+    connection: Connection,
+    query: ModelQuery,
+    keys: _Keys,
+    source: Source,
+    earlier: Sequence[Source],
+    few: _Driver | None,
+) -> tuple[str, Parameters]:
+    """Return the statement for the models that have their value from one source.
+
+    Args:
+        earlier: the sources that count more.
+        few: the driver that begins with the models, if these are few.
+    """
+    if few is None:
+        driver = _Driver(
+            source.first, source.condition, source.parameters, "m.pk", "m.stamp", ordered=False
+        )
+    else:
+        driver = replace(
+            few,
+            source=f"{few.source} {source.then}",
+            condition=f"{few.condition} AND {source.condition}",
+            parameters=(*few.parameters, *source.parameters),
+        )
+    where, parameters = _where(connection, query, keys, driver)
+    where.append(f"{source.column} IS NOT NULL")
+    for each in earlier:
+        where.append(each.lacks)
+        parameters += each.parameters
+    direction = "DESC" if query.order.descending else "ASC"
+    texts_last = "typeof(ranked) = 'text', " if source.is_text else ""
+    sql = (
+        f"SELECT m.id, {source.value} AS ranked, m.stamp FROM {driver.source} "
+        f"WHERE {' AND '.join(where)} ORDER BY {texts_last}ranked {direction}, m.stamp DESC"
+    )
+    return _limited(sql, parameters, query.limit)
+
+
+def _few(connection: Connection, query: ModelQuery, keys: _Keys) -> _Driver | None:
+    """Return a driver that reads few models, or None if filters select none."""
+    counted: list[tuple[int, _Driver]] = []
+    for each in _ordered(query, keys):
+        source = each.source.partition(" CROSS")[0]
+        count = _count(connection, f"{source} WHERE {each.condition}", each.parameters)
+        counted.append((count, each))
+    if not any(count <= FEW for count, _ in counted):
+        drivers = [*_small_unions(connection, query, keys), *_matching_metadata(connection, query)]
+        counted += [(count, driver) for (_, count), driver in drivers]
+    count, best = min(counted, key=lambda pair: pair[0], default=(FEW + 1, None))
+    return best if count <= FEW else None
+
+
 def _statement(
     connection: Connection, query: ModelQuery, columns: Callable[[_Driver], str]
 ) -> tuple[str, Parameters]:
-    project = _project(connection, query)
-    keys = tag_keys(connection, query.tags)
-    driver = _of_metric(query.order) or _driver(connection, query, project, keys)
+    keys = _keys(connection, query)
+    driver = _driver(connection, query, keys)
+    where, parameters = _where(connection, query, keys, driver)
+    sql = (
+        f"SELECT {columns(driver)} FROM {driver.source} WHERE {' AND '.join(where)} "
+        f"ORDER BY {_order_sql(query.order, driver)}"
+    )
+    return _limited(sql, parameters, query.limit)
+
+
+def _limited(sql: str, parameters: Parameters, limit: int | None) -> tuple[str, Parameters]:
+    return (sql, parameters) if limit is None else (f"{sql} LIMIT ?", [*parameters, limit])
+
+
+def _where(
+    connection: Connection, query: ModelQuery, keys: _Keys, driver: _Driver
+) -> tuple[list[str], Parameters]:
+    """Return the conditions of a query after its driver's, with the parameters of all."""
     where = [driver.condition, *(["m.archived = 0"] if not query.archived else [])]
     parameters: Parameters = [*driver.parameters]
     if query.tags != ANY_TAGS:
-        where.append(_tag_sql(query, keys, driver, parameters))
-    for key, value in query.metadata:
+        where.append(_tag_sql(query, keys.tags, driver, parameters))
+    for each in query.metadata:
+        parameters.append(each.key)
         where.append(
             f"EXISTS (SELECT 1 FROM metadata x WHERE x.model = {driver.model} "
-            "AND x.key = ? AND x.value = ?)"
+            f"AND x.key = ? AND {compared_sql('x.value', each, parameters)})"
         )
-        parameters += [key, value]
-    for column, wanted in (("project", project), ("name", query.name)):
+    for kind, comparisons in (("metric", query.metrics), ("parameter", query.parameters)):
+        for each in comparisons:
+            found = sources(connection, "model", kind, each.key)
+            where.append(holds_sql(found, each, parameters))
+    for column, wanted in (("project", keys.project), ("name", query.name)):
         if wanted is not None:
             where.append(f"m.{column} = ?")
             parameters.append(wanted)
@@ -142,20 +253,12 @@ def _statement(
     )
     if query.published:
         where.append("m.published = 1")
-    hidden = None if query.datasets else tag_named(connection, dataset_names.TAG, system=True)
-    if hidden is not None:
+    if keys.hidden is not None:
         where.append(
             f"NOT EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {driver.model} AND x.tag = ?)"
         )
-        parameters.append(hidden)
-    sql = (
-        f"SELECT {columns(driver)} FROM {driver.source} WHERE {' AND '.join(where)} "
-        f"ORDER BY {_order_sql(query.order, driver)}"
-    )
-    if query.limit is not None:
-        sql += " LIMIT ?"
-        parameters.append(query.limit)
-    return sql, parameters
+        parameters.append(keys.hidden)
+    return where, parameters
 
 
 def _order_sql(order: Order, driver: _Driver) -> str:
@@ -165,50 +268,19 @@ def _order_sql(order: Order, driver: _Driver) -> str:
 
 
 def _value_sql(order: Order, driver: _Driver) -> str:
-    value = {"created": "m.birth", "name": "m.name", "series": "d.last", "single": "d.value"}
-    return driver.stamp if order.by == "updated" else value[order.by]
+    value = {"updated": driver.stamp, "created": "m.birth", "name": "m.name"}
+    return value[order.by]
 
 
-def _of_metric(order: Order) -> _Driver | None:
-    """Return the driver of an order by a metric, or None for other orders."""
-    if order.by == "series":
-        return _Driver(
-            "series d INDEXED BY series_last CROSS JOIN model m ON m.pk = d.model",
-            "d.title = ? AND d.name = ? AND d.last IS NOT NULL",
-            (order.title, order.name), "d.model", "m.stamp", ordered=False,
-        )  # fmt: skip
-    if order.by == "single":
-        return _Driver(
-            "single d INDEXED BY single_value CROSS JOIN model m ON m.pk = d.model",
-            "d.name = ? AND d.value IS NOT NULL",
-            (order.name,), "d.model", "m.stamp", ordered=False,
-        )  # fmt: skip
-    return None
-
-
-def series_named(connection: Connection, path: str) -> tuple[str, str] | None:
-    """Return title and name of the scalar series with this path ``title/name``, or None.
-
-    Both may have slashes; the series with the shortest title is returned.
-    """
-    parts = path.split("/")
-    for count in range(1, len(parts)):
-        title, name = "/".join(parts[:count]), "/".join(parts[count:])
+def _keys(connection: Connection, query: ModelQuery) -> _Keys:
+    project = None
+    if query.project is not None:
         row = connection.execute(
-            "SELECT 1 FROM series INDEXED BY series_last WHERE title = ? AND name = ? "
-            "AND model IS NOT NULL LIMIT 1",
-            (title, name),
+            "SELECT pk FROM project WHERE name = ?", (query.project,)
         ).fetchone()
-        if row is not None:
-            return title, name
-    return None
-
-
-def _project(connection: Connection, query: ModelQuery) -> int | None:
-    if query.project is None:
-        return None
-    row = connection.execute("SELECT pk FROM project WHERE name = ?", (query.project,)).fetchone()
-    return NO_ROW if row is None else int(row[0])
+        project = NO_ROW if row is None else int(row[0])
+    hidden = None if query.datasets else tag_named(connection, dataset_names.TAG, system=True)
+    return _Keys(project, tag_keys(connection, query.tags), hidden)
 
 
 def _tag_sql(
@@ -233,10 +305,8 @@ def _required(condition: TagCondition) -> tuple[TagCondition, ...]:
     return condition.parts if isinstance(condition, AllOf) else (condition,)
 
 
-def _driver(
-    connection: Connection, query: ModelQuery, project: int | None, keys: dict[str, int]
-) -> _Driver:
-    candidates = list(_ordered(query, project, keys))
+def _driver(connection: Connection, query: ModelQuery, keys: _Keys) -> _Driver:
+    candidates = list(_ordered(query, keys))
     few_tags = _small_unions(connection, query, keys)
     if not query.metadata and not few_tags and len(candidates) <= 1:
         return candidates[0] if candidates else _walk(query)
@@ -254,21 +324,21 @@ def _driver(
 _Spread = tuple[int, int]
 
 
-def _ordered(query: ModelQuery, project: int | None, keys: dict[str, int]) -> Iterator[_Driver]:
+def _ordered(query: ModelQuery, keys: _Keys) -> Iterator[_Driver]:
     """Yield every index that a required condition selects and that is ordered by `stamp`."""
     if query.name is not None:
         yield _Driver(
             "model m INDEXED BY model_name", "m.name = ?", (query.name,), "m.pk", "m.stamp"
         )
-    if project is not None:
+    if keys.project is not None:
         yield _Driver(
-            "model m INDEXED BY model_project", "m.project = ?", (project,), "m.pk", "m.stamp"
+            "model m INDEXED BY model_project", "m.project = ?", (keys.project,), "m.pk", "m.stamp"
         )
     for part in _required(query.tags):
         if isinstance(part, HasTag) and part.tag is not None:
             yield _Driver(
                 "model_tag d INDEXED BY model_tag_newest CROSS JOIN model m ON m.pk = d.model",
-                "d.tag = ?", (keys[part.tag],), "d.model", "d.stamp",
+                "d.tag = ?", (keys.tags[part.tag],), "d.model", "d.stamp",
             )  # fmt: skip
 
 
@@ -288,13 +358,13 @@ def _spread(connection: Connection, driver: _Driver) -> _Spread:
 
 
 def _small_unions(
-    connection: Connection, query: ModelQuery, keys: dict[str, int]
+    connection: Connection, query: ModelQuery, keys: _Keys
 ) -> list[tuple[_Spread, _Driver]]:
     """Return a driver for each required "any of these tags" that few models match."""
     found = []
     for part in _required(query.tags):
         either = part.parts if isinstance(part, AnyOf) else ()
-        tags = [keys[each.tag] for each in either if isinstance(each, HasTag) and each.tag]
+        tags = [keys.tags[each.tag] for each in either if isinstance(each, HasTag) and each.tag]
         if not tags or len(tags) < len(either):
             continue
         marks = ", ".join("?" * len(tags))
@@ -312,13 +382,15 @@ def _small_unions(
 def _matching_metadata(
     connection: Connection, query: ModelQuery
 ) -> Iterator[tuple[_Spread, _Driver]]:
-    for key, value in query.metadata:
-        condition = "metadata INDEXED BY metadata_value WHERE key = ? AND value = ?"
-        count = _count(connection, condition, [key, value])
+    source = "metadata d INDEXED BY metadata_value"
+    for each in query.metadata:
+        parameters: Parameters = [each.key]
+        condition = f"d.key = ? AND {compared_sql('d.value', each, parameters)}"
+        count = _count(connection, f"{source} WHERE {condition}", parameters)
         if count <= FEW:
             driver = _Driver(
-                "metadata d INDEXED BY metadata_value CROSS JOIN model m ON m.pk = d.model",
-                "d.key = ? AND d.value = ?", (key, value), "d.model", "m.stamp", ordered=False,
+                f"{source} CROSS JOIN model m ON m.pk = d.model",
+                condition, tuple(parameters), "d.model", "m.stamp", ordered=False,
             )  # fmt: skip
             yield (0, count), driver
 
