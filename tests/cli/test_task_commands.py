@@ -298,7 +298,7 @@ def test_ls_takes_filters(run, registry):
     assert run("task", "ls", "-q", "-p", "p")[1].split() == [b.id, a.id]
     assert run("task", "ls", "-q", "-t", "x", "-t", "-y")[1].split() == [a.id]
     assert run("task", "ls", "-q", "--status", "failed")[1].split() == [c.id]
-    assert run("task", "ls", "-q", "--name", "^train")[1].split() == [c.id, a.id]
+    assert run("task", "ls", "-q", "--name", "train*")[1].split() == [c.id, a.id]
     code, out, err = run("task", "ls", "-q", "-l", "1")
     assert (code, out.split()) == (0, [c.id])
     assert "-l 0 shows all" in err
@@ -306,8 +306,40 @@ def test_ls_takes_filters(run, registry):
         "train-2", "q", "training", "failed",
     ]  # fmt: skip
     assert [each["id"] for each in json.loads(run("task", "ls", "--json")[1])] == everything
-    assert run("task", "ls", "--name", "(")[0] == 1
+    assert run("task", "ls", "-q", "p/*")[1].split() == [b.id, a.id]
+    assert run("task", "ls", "-q", "q/train-2")[1].split() == [c.id]
+    assert run("task", "ls", "-q", "--sort", "name")[1].split() == [b.id, a.id, c.id]
+    assert run("task", "ls", "-q", "--sort", "+created")[1].split() == [a.id, b.id, c.id]
+    assert run("task", "ls", "--sort", "size")[0] == 2
     assert "No tasks match" in run("task", "ls", "-p", "none")[2]
+
+
+def test_a_sweep_is_a_table_of_runs(run, registry):
+    """Sorted by a metric, with the parameters that differ and how long each run took."""
+    tasks = []
+    for lr, accuracy in ((0.1, 0.5), (0.01, 0.9), (1.0, None)):
+        task = Task.create("sweep", "train")
+        task.set_parameters({"Args/lr": lr, "Args/epochs": 10})
+        if accuracy is not None:
+            task.get_logger().report_scalar("val", "accuracy", accuracy, 1)
+            task.mark_completed()
+        tasks.append(task)
+    registry._chain.first.store.flush()
+    code, out, err = run("task", "ls", "--header", "--sort", "metric:val/accuracy", "--columns",
+                         "task,status,duration,params,id")  # fmt: skip
+    assert (code, err) == (0, "")
+    assert [line.split("\t") for line in out.splitlines()] == [
+        ["TASK", "val/accuracy", "STATUS", "DURATION", "lr", "ID"],
+        ["train", "0.9", "completed", "0", "0.01", tasks[1].id[:8]],
+        ["train", "0.5", "completed", "0", "0.1", tasks[0].id[:8]],
+    ]
+    by_lr = run("task", "ls", "-q", "--sort", "+param:lr")[1].split()
+    assert by_lr == [tasks[1].id, tasks[0].id, tasks[2].id]
+    assert run("task", "ls", "-q", "--sort", "param:Args/lr")[1].split() == by_lr[::-1]
+    values = json.loads(run("task", "ls", "--json", "--sort", "metric:val/accuracy")[1])
+    assert [each["metrics"]["val/accuracy"]["last"] for each in values] == [0.9, 0.5]
+    err = run("task", "ls", "--sort", "metric:val/acc")[2]
+    assert "Only tasks that have the metric 'val/acc' are listed. Similar ones are" in err
 
 
 def test_ls_finds_a_killed_task_aborted(run, registry):

@@ -8,25 +8,22 @@ from itertools import islice
 
 import click
 
+from localreg.cli import task_list
 from localreg.cli.changes import say_change
 from localreg.cli.output import (
     AS_JSON,
-    HEADER,
     IN_REGISTRY,
-    LIMIT,
     QUIET,
     SILENT,
-    Column,
-    iso,
     opened,
     pairs,
     print_facts,
     print_json,
-    print_table,
     say,
 )
 from localreg.cli.streams import already, print_bytes
 from localreg.cli.suggestions import TASK_SYNONYMS, CommandGroup
+from localreg.cli.task_records import task_json, task_status, whole
 from localreg.errors import InvalidValueError
 from localreg.filesystem.given_paths import check_path
 from localreg.filesystem.plain_files import read_text
@@ -44,31 +41,12 @@ from localreg.operations.tasks import (
     search,
 )
 from localreg.operations.tasks import inputs as task_inputs
-from localreg.operations.tasks.details import task_details
-from localreg.registry import Chain, OpenRegistry
+from localreg.registry import Chain
 from localreg.values import settings
 from localreg.values.checks import check_name
 from localreg.values.dataset_names import is_data_project
-from localreg.values.records import Json, Owner, TaskRecord
-from localreg.values.secrets import masked, masked_arguments, masked_code, masked_text
-
-STATUSES = (
-    "created",
-    "in_progress",
-    "completed",
-    "failed",
-    "stopped",
-    "aborted",
-    "published",
-)
-COLUMNS = (
-    Column("TASK", "name"),
-    Column("PROJECT", "name", 3),
-    Column("TYPE", "text", 4),
-    Column("STATUS", "text", 2),
-    Column("UPDATED", "time", 1),
-    Column("ID", "id"),
-)
+from localreg.values.records import Json, Owner
+from localreg.values.secrets import masked_code, masked_text
 
 
 @click.group("task", cls=CommandGroup, synonyms=TASK_SYNONYMS)
@@ -80,71 +58,7 @@ def task_command() -> None:
     """
 
 
-@task_command.command("ls")
-@click.option("-p", "--project", metavar="NAME", help="Only tasks of this project.")
-@click.option(
-    "-t",
-    "--tag",
-    "tags",
-    multiple=True,
-    metavar="TAG",
-    help="Only tasks with one of these tags; with -TAG, tasks without it. Operators are those of "
-    "Task.get_tasks: -t '__$all' -t a -t b.",
-)
-@click.option(
-    "--status",
-    metavar="STATUS",
-    type=click.Choice(STATUSES),
-    help=f"Only this status: {', '.join(STATUSES[:-1])} or {STATUSES[-1]}.",
-)
-@click.option("--name", metavar="REGEX", help="Only if this expression matches in the name.")
-@click.option("-a", "--archived", is_flag=True, help="Archived tasks too.")
-@LIMIT
-@AS_JSON
-@QUIET
-@HEADER
-@IN_REGISTRY
-def ls_command(
-    project: str | None,
-    tags: tuple[str, ...],
-    status: str | None,
-    name: str | None,
-    archived: bool,
-    limit: int,
-    as_json: bool,
-    quiet: bool,
-    directory: str | None,
-) -> None:
-    """List tasks, last updated first."""
-    with opened(directory) as chain:
-        search.abort_dead_tasks(chain.first)
-        wanted = search.check_search(
-            project=project, pattern=name, tags=list(tags), status=status, archived=archived
-        )
-        found = search.search_tasks(chain, wanted)
-        shown = found[:limit] if limit else found
-        if quiet:
-            for each in shown:
-                click.echo(each.id)
-        elif as_json:
-            print_json([_whole(_task_json(each.registry, each.id)) for each in shown])
-        elif shown:
-            tasks = (lifecycle.settled(each.registry, each.id) for each in shown)
-            print_table(COLUMNS, map(_row, tasks))
-    if len(found) > len(shown):
-        say(f"These are the newest {limit}; -l 0 shows all.")
-    elif not found and not as_json:
-        archived_too = "" if archived else "; -a lists archived ones, too"
-        say(f"No tasks match in {chain.first.root}{archived_too}.")
-
-
-def _row(task: TaskRecord) -> tuple[object, ...]:
-    project = task.project.name if task.project else None
-    return (task.name, project, task.type, _status(task), task.updated, task.id[:8])
-
-
-def _status(task: TaskRecord) -> str:
-    return "published" if task.published else task.status
+task_command.add_command(task_list.ls_command)
 
 
 @task_command.command("show")
@@ -168,9 +82,9 @@ def show_command(
         if diff:
             _print_diff(found, show_secrets=show_secrets)
             return
-        values = _task_json(found.registry, found.id, show_secrets=show_secrets)
+        values = task_json(found.registry, found.id, show_secrets=show_secrets)
         if as_json:
-            print_json(_whole(values))
+            print_json(whole(values))
         else:
             print_facts(_facts(chain, values))
 
@@ -185,52 +99,6 @@ def _print_diff(found: Found, *, show_secrets: bool) -> None:
     print_bytes(git_state.patch_bytes(shown))
     if shown != diff:
         say("Secrets are hidden in this patch, so it does not apply; --show-secrets shows them.")
-
-
-def _task_json(registry: OpenRegistry, task_id: str, *, show_secrets: bool = False) -> Json:
-    found = task_details(registry, task_id)
-    task, place = found.record, found.place
-    arguments = [str(each) for each in place.get("arguments", [])]
-
-    def text(value: str | None) -> str | None:
-        return value if show_secrets or value is None else masked_text(value)
-
-    return {
-        "id": task.id,
-        "name": task.name,
-        "project": task.project.name if task.project else None,
-        "type": task.type,
-        "status": _status(task),
-        "reason": text(task.reason),
-        "comment": text(task.comment),
-        "parent": task.parent,
-        "tags": found.tags,
-        "system_tags": found.system_tags,
-        "progress": task.progress,
-        "configurations": found.configurations,
-        "artifacts": found.artifacts,
-        "parameters": {
-            path: value if show_secrets else masked(path, value)
-            for path, value in found.parameters.items()
-        },
-        "inputs": found.inputs,
-        "outputs": found.outputs,
-        "script": place.get("script") or task.run.get("script"),
-        "module": place.get("module"),
-        "arguments": arguments if show_secrets else masked_arguments(arguments),
-        "folder": place.get("folder"),
-        "commit": None,
-        **{name: task.run[name] for name in git_state.FACTS if name in task.run},
-        "python": task.run.get("python"),
-        "created": iso(task.created),
-        "ended": iso(task.ended) if task.ended else None,
-        "updated": iso(task.updated),
-    }
-
-
-def _whole(task: Json) -> Json:
-    """Return a task with null for what git did not say."""
-    return task | {name: task.get(name) for name in git_state.FACTS}
 
 
 def _facts(chain: Chain, task: Json) -> list[tuple[str, str]]:
@@ -416,7 +284,7 @@ def run_command(
         done = lifecycle.task(chain.first, task_id)
         if as_json:
             reason = done.reason and masked_text(done.reason)
-            facts = {"name": done.name, "status": _status(done), "reason": reason}
+            facts = {"name": done.name, "status": task_status(done), "reason": reason}
             print_json({"id": task_id, "exit_code": code, **facts})
     return code
 
