@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 
 import click
 
+from localreg.cli.cells import cell_width, filled, one_line, steady
 from localreg.cli.tables import Column
 from localreg.operations.finding.upstream import Found
 from localreg.operations.finding.values import Metric, Values
@@ -45,6 +46,7 @@ SORT_HELP = (
 )
 
 
+_SHOWN = 20  # metrics, and parameters, of one model
 _NO_VALUES = Values({}, {}, {})
 
 
@@ -224,6 +226,50 @@ def values_json(values: Values, *, metrics_only: bool = False) -> Json:
         },
         **parameters,
     }
+
+
+def metrics_text(values: Values, more: str) -> str:
+    """Return a line for each metric: the last value, and of a series the least and greatest.
+
+    Args:
+        values: those of a model or task. What the machine did is left out.
+        more: the command that shows all metrics.
+    """
+    shown = {name: each for name, each in values.metrics.items() if not _is_monitored(name)}
+    rows = [(name, _short(each.last), *_extremes(each)) for name, each in sorted(shown.items())]
+    lines = _aligned(rows[:_SHOWN])
+    if len(rows) > _SHOWN:
+        lines.append(f"and {len(rows) - _SHOWN:,} more: {more}")
+    return "\n".join(lines)
+
+
+def parameters_text(values: Values, more: str) -> str:
+    """Return a line for each parameter of a task; see `metrics_text`."""
+    rows = sorted(values.parameters.items())
+    lines = [f"{name} = {value}" for name, value in rows[:_SHOWN]]
+    if len(rows) > _SHOWN:
+        lines.append(f"and {len(rows) - _SHOWN:,} more: {more}")
+    return "\n".join(lines)
+
+
+def _extremes(metric: Metric) -> tuple[str, str]:
+    if metric.single or metric.points < 2:
+        return "", ""
+    return f"min {_short(metric.low)}", f"max {_short(metric.high)}"
+
+
+def _short(value: float | None) -> str:
+    return "nan" if value is None else f"{value:.6g}"
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return rows as lines whose cells are below each other."""
+    cells = [[steady(one_line(cell)) for cell in row] for row in rows]
+    widths = [max(map(cell_width, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(filled(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
 
 
 def _needs_values(each: Wanted) -> bool:

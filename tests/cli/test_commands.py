@@ -338,6 +338,27 @@ def test_show_prints_everything(run, weights):
     assert "MISSING" in run("show", "p/a")[1]
 
 
+def test_show_has_values_and_every_version(run, weights):
+    add(run, weights, "-n", "a")
+    add(run, weights, "-n", "a")
+    run("alias", "a:1", "prod")
+    with Registry(os.environ["LOCALREG_HOME"]) as registry:
+        model = registry.model("a:2")
+        for iteration, loss in enumerate((0.5, 0.125, 0.25)):
+            model.report_scalar("val", "loss", loss, iteration)
+        model.report_single_value("size", 3)
+    shown = run("show", "a")[1].splitlines()
+    metrics = next(index for index, line in enumerate(shown) if line.startswith("metrics"))
+    assert shown[metrics].split() == ["metrics", "size", "3"]
+    assert shown[metrics + 1].split() == ["val/loss", "0.25", "min", "0.125", "max", "0.5"]
+    assert shown[-1].split()[0] == ":1"
+    assert shown[-1].endswith(" @prod")
+    assert shown[-2].endswith(" (this one)")
+    values = json.loads(run("show", "a", "--json")[1])
+    assert values["metrics"]["val/loss"] == {"last": 0.25, "min": 0.125, "max": 0.5, "points": 3}
+    assert [(each["alias"], each["version"]) for each in values["line"]] == [("prod", 1)]
+
+
 def test_tag_untag_meta(run, weights):
     add(run, weights, "-n", "a")
     assert run("tag", "a", "x", "y")[0] == 0
@@ -359,9 +380,11 @@ def test_alias_moves_and_conflicts_leave_with_5(run, weights):
     assert run("alias", "a:1", "prod", "--expect", "none")[0] == 0
     assert run("alias", "a:2", "prod", "--expect", "none")[0] == 5
     assert run("alias", "a:2", "prod", "--expect", "a:2")[0] == 5
-    assert run("alias", "a:1")[1] == "prod\n"
+    assert run("alias", "a:1")[1].split("\t")[:2] == ["prod", "a:1"]
+    assert run("alias", "a")[1].split("\t")[:2] == ["prod", "a:1"], "of every version of the name"
+    assert run("alias", "a:2")[1:] == ("", "a:2 has no aliases.\n")
     assert run("alias", "a:2", "prod", "--expect", "a:1")[0] == 0
-    assert run("alias", "a@prod")[1] == "prod\n"
+    assert run("alias", "a@prod")[1].split("\t")[:2] == ["prod", "a:2"]
     assert run("alias", "a", "prod", "--drop")[0] == 0
     assert run("alias", "a", "prod", "--drop")[0] == 3
 
@@ -715,7 +738,7 @@ def test_a_table_fits_a_terminal_of_80_columns_and_has_no_empty_columns(run, tmp
 def test_wrong_usage_on_a_terminal_is_broken_at_words(tmp_path):
     lines = on_a_terminal(tmp_path, "task", "ls", "--status", "complete").splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[0] == "Usage: localreg task ls [OPTIONS]"
+    assert lines[0] == "Usage: localreg task ls [OPTIONS] [PATTERN]"
     assert lines[3].startswith("Error: ")
     assert "is not one of 'created', 'in_progress', 'completed'," in " ".join(lines)
 

@@ -47,7 +47,7 @@ class TestRemoved:
         assert shown[1]["aliases"] == ["best"]
         assert shown[1]["aliases_elsewhere"] == ["prod"]
         run("restore", "vision/net:1")
-        assert run("alias", "vision/net:1") == [["best"]]
+        assert [row[0] for row in run("alias", "vision/net:1")] == ["best"]
         assert [row[0] for row in run("ls", "--removed")] == ["vision/net:2"]
 
     def test_names_and_limits(self, run, registry):

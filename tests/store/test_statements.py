@@ -236,6 +236,7 @@ CALLS = {
     "model_rows:with_prefix": lambda c: model_rows.with_prefix(c, "model", "0"),
     "event_rows:last_of_kind": lambda c: event_rows.last_of_kind(c, ID, "model.removed"),
     "model_rows:all_removed": lambda c: model_rows.all_removed(c, None, None, ["net*"]),
+    "model_rows:aliases_of_line": lambda c: model_rows.aliases_of_line(c, ID),
     "model_rows:tombstones": lambda c: model_rows.tombstones(c, None, "net", None),
     "model_rows:some_references": model_rows.some_references,
     "project_rows:by_id": lambda c: project_rows.by_id(c, ID),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from localreg.cli.columns import metrics_text, parameters_text, values_json, values_of
 from localreg.cli.output import (
     AS_JSON,
     AS_OF,
@@ -15,9 +16,12 @@ from localreg.cli.output import (
     opened,
     print_facts,
     print_json,
+    record_json,
 )
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import Found, id_text, uses
+from localreg.operations.finding.values import Values, model_values
+from localreg.operations.models import reading
 from localreg.operations.models.conflicts import (
     Conflicts,
     ambiguous_text,
@@ -33,6 +37,8 @@ from localreg.values.records import Json, ModelRecord
 from localreg.values.secrets import masked, masked_config, masked_text
 from localreg.values.units import amount_text, moment
 from localreg.values.urls import public_url
+
+MOST = 10  # versions
 
 
 @click.command("show")
@@ -53,10 +59,52 @@ def show_command(model: str, as_json: bool, as_of: str | None, directory: str | 
             ]
             values = model_json(details.record, found.registry)
             more = {"files": details.files, "inside": details.facts, "tasks": on_tasks}
-            print_json(values | more | _conflicts_json(found))
+            line = reading.versions(found, MOST)
+            print_json(
+                values
+                | values_json(_values(found))
+                | more
+                | {"line": [record_json(each) for each in line.aliases]}
+                | _conflicts_json(found)
+            )
             return
         lines = (f"{role} {entry!r} of {name} ({task[:8]})" for task, name, role, entry in tasks)
-        print_facts([*_facts(chain, found.registry, details), ("tasks", "\n".join(lines))])
+        facts = _facts(chain, found.registry, details)
+        place = [name for name, _ in facts].index("metadata")
+        facts[place:place] = _reported(found, details.record.task)
+        print_facts([*facts, ("tasks", "\n".join(lines)), ("versions", _versions(found))])
+
+
+def _values(found: Found) -> Values:
+    return values_of([found], model_values)[0]
+
+
+def _reported(found: Found, task: str | None) -> list[tuple[str, str]]:
+    """Return metrics and parameters, which the model or the task that made it has."""
+    values = _values(found)
+    return [
+        ("metrics", metrics_text(values, f"localreg scalars {found.id[:8]}")),
+        ("parameters", parameters_text(values, f"localreg task show {(task or '')[:8]}")),
+    ]
+
+
+def _versions(found: Found) -> str:
+    """Return the newest versions with their aliases; "" if there is only one."""
+    line = reading.versions(found, MOST + 1)
+    if len(line.newest) < 2 and len(line.aliases) < 2:
+        return ""
+    aliased = {each.id: (each.id, each.version) for each in line.aliases}
+    shown = {id_: (id_, version) for id_, version in line.newest[:MOST]} | aliased
+    names: dict[str, list[str]] = {}
+    for each in line.aliases:
+        names.setdefault(each.id, []).append(f"@{each.alias}")
+    names.setdefault(found.id, []).append("(this one)")
+    lines = [
+        " ".join([f":{version}", id_[:8], *names.get(id_, [])])
+        for id_, version in sorted(shown.values(), key=lambda each: each[1], reverse=True)
+    ]
+    more = ["older ones too"] if len(line.newest) > MOST else []
+    return "\n".join([*lines, *more])
 
 
 def _facts(chain: Chain, registry: OpenRegistry, details: Details) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import click
 
 from localreg.cli import task_list
 from localreg.cli.changes import say_change
+from localreg.cli.columns import metrics_text, values_json, values_of
 from localreg.cli.output import (
     AS_JSON,
     IN_REGISTRY,
@@ -30,6 +31,7 @@ from localreg.filesystem.plain_files import read_text
 from localreg.operations.datasets import looking
 from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import Found, id_text, model_row, why_absent
+from localreg.operations.finding.values import Values, task_values
 from localreg.operations.reports.page_links import delete_page
 from localreg.operations.tasks import (
     cloning,
@@ -84,9 +86,13 @@ def show_command(
             return
         values = task_json(found.registry, found.id, show_secrets=show_secrets)
         if as_json:
-            print_json(whole(values))
+            print_json(whole(values) | values_json(_values(found), metrics_only=True))
         else:
-            print_facts(_facts(chain, values))
+            print_facts(_facts(chain, values, found))
+
+
+def _values(found: Found) -> Values:
+    return values_of([found], task_values)[0]
 
 
 def _print_diff(found: Found, *, show_secrets: bool) -> None:
@@ -101,7 +107,7 @@ def _print_diff(found: Found, *, show_secrets: bool) -> None:
         say("Secrets are hidden in this patch, so it does not apply; --show-secrets shows them.")
 
 
-def _facts(chain: Chain, task: Json) -> list[tuple[str, str]]:
+def _facts(chain: Chain, task: Json, found: Found) -> list[tuple[str, str]]:
     command = " ".join([str(task["script"] or ""), *map(str, task["arguments"])])
     return [
         ("task", f"{task['project']}/{task['name']}" if task["project"] else task["name"]),
@@ -116,6 +122,7 @@ def _facts(chain: Chain, task: Json) -> list[tuple[str, str]]:
         ("parent", id_text(chain, task["parent"]) if task["parent"] else ""),
         ("input models", _models(chain, task["inputs"])),
         ("output models", _models(chain, task["outputs"])),
+        ("metrics", metrics_text(_values(found), f"localreg scalars {task['id'][:8]}")),
         ("parameters", "\n".join(f"{key} = {each}" for key, each in task["parameters"].items())),
         ("configurations", " ".join(task["configurations"])),
         ("artifacts", " ".join(task["artifacts"])),

@@ -6,6 +6,8 @@ from localreg.operations.finding.references import require_model
 from localreg.operations.finding.upstream import last_user
 from localreg.store.rows import model_rows
 from localreg.store.rows.model_rows import ModelRow as ModelRow
+from localreg.values.frozen import Frozen
+from localreg.values.records import reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +66,42 @@ def aliases(found: Found) -> list[str]:
     with found.registry.store.read() as connection:
         require_model(connection, found.id)
         return model_rows.aliases(connection, found.id)
+
+
+class LineAlias(Frozen):
+    """An alias of one of the versions of a model: the id, reference and version of that one."""
+
+    alias: str
+    id: str
+    ref: str
+    version: int
+
+
+class Versions(Frozen):
+    """The versions of a model, itself too, and their aliases.
+
+    Attributes:
+        newest: (id, version) of the newest ones.
+        aliases: all, sorted.
+    """
+
+    newest: tuple[tuple[str, int], ...]
+    aliases: tuple[LineAlias, ...]
+
+
+def versions(found: Found, limit: int) -> Versions:
+    """Return the versions of a model, at most so many, and all their aliases."""
+    with found.registry.store.read() as connection:
+        model = require_model(connection, found.id)
+        newest = model_rows.line(connection, found.id, limit)
+        names = model_rows.aliases_of_line(connection, found.id)
+    return Versions(
+        tuple((id_, version) for id_, version, _ in newest),
+        tuple(
+            LineAlias(alias, id_, reference(model.project, model.name, version), version)
+            for alias, id_, version in names
+        ),
+    )
 
 
 def task(chain: Chain, found: Found) -> str | None:

@@ -55,6 +55,7 @@ _REVISIONS = Columns("weights", **_REVISION)
 _SERVED = Columns("weights", **_REVISION, of_package=FLAG, contested=FLAG)
 _LINES = Columns("model", id=ID, version=COUNT, created=TIME)
 _IDS = Columns("model", id=ID)
+_ALIASES = Columns("alias", alias=TEXT, id=ID, version=COUNT)
 _REMOVED = Columns("tombstone", id=ID, project=TEXT, name=TEXT, version=COUNT)
 _NEWEST = Columns("model", id=ID, archived=FLAG, version=COUNT)
 _PLACES = Columns("model", id=ID, project_id=ID_OR_EMPTY, project=TEXT, name=TEXT, version=COUNT)
@@ -270,6 +271,17 @@ def aliases(connection: Connection, model_id: str) -> list[str]:
         "AND a.project = m.project AND a.name = m.name WHERE m.id = ?"
     )
     return sorted(texts(connection, "alias", "alias", sql, (model_id,)))
+
+
+def aliases_of_line(connection: Connection, model_id: str) -> list[tuple[str, str, int]]:
+    """Return (alias, id, version) of all aliases of the versions of a model, sorted."""
+    return _ALIASES.sound(
+        connection,
+        "SELECT a.alias, o.id, o.version FROM model m JOIN alias a ON a.project = m.project "
+        "AND a.name = m.name JOIN model o ON o.id = a.model AND o.project = m.project "
+        "AND o.name = m.name WHERE m.id = ? ORDER BY a.alias",
+        (model_id,),
+    )
 
 
 def alias_target(connection: Connection, line: tuple[str, str], alias: str) -> str | None:
