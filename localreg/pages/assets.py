@@ -26,8 +26,12 @@ OWN = (
     "scatter.js",
     "compare.js",
     "renewal.js",
+    "index_data.js",
+    "index_search.js",
     "virtual_table.js",
     "filter_menu.js",
+    "column_menu.js",
+    "index_columns.js",
     "index.js",
     "page.css",
 )

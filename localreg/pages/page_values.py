@@ -264,27 +264,65 @@ class ComparePage(Frozen):
     directions: Mapping[str, int]
 
 
+class IndexColumn(Frozen, kw_only=True):
+    """A column of values that only some rows have: a metric, a parameter or an entry of metadata.
+
+    Attributes:
+        kind: "metrics", "parameters" or "metadata".
+        key: "title/series" or the name of a single value, "Section/name", or the key.
+        at: the positions of the rows that have a value.
+        values: their values: numbers and texts; of a metric the last ones.
+        low, high: of a metric, the least and the greatest values; None of anything else.
+        differs: False if all values are the same.
+        better: 1 if more is better, -1 if less is, 0 if that is unknown.
+    """
+
+    kind: str
+    key: str
+    at: Sequence[int]
+    values: Sequence[object]
+    low: Sequence[object] | None = None
+    high: Sequence[object] | None = None
+    differs: bool = True
+    better: int = 0
+
+
+class IndexTable(Frozen, kw_only=True):
+    """Models, tasks or data sets in columns: entry i of each column belongs to row i.
+
+    Attributes:
+        rows: columns that all rows have; "id" is one of them.
+        columns: the most common first.
+    """
+
+    rows: Mapping[str, Sequence[object]]
+    columns: tuple[IndexColumn, ...] = ()
+
+
 class IndexPage(Frozen, kw_only=True):
-    """The overview of a registry, in columns: entry i of each column belongs to model (or task) i.
+    """The overview of a registry.
+
+    Times are seconds since 1970. "paged" is 1 for a row that has a page.
 
     Attributes:
         name: the last part of the registry's path.
-        models: "ref", "project", "name", "version" (int), "aliases" and "tags" (lists of str),
-            "framework", "size" (bytes, or None), "states" (list of str), "updated" (seconds since
-            1970), "href" (or None), "id".
-        metrics: values by "title/series" or the name of a single value: {position: value}.
-        tasks: "name", "project", "status", "tags", "updated", "href", "id", as for models;
-            "archived" (list of bool).
-        datasets: "ref", "project", "name", "order" (int, of the versions), "tags", "files", "size",
-            "states", "updated", "href", "id", as for models.
-        projects: name, number of models, number of tasks, updated (seconds), number of data sets.
-        note: a text above the list, for example that not all models are listed.
+        models: "id", "project" (or None), "name", "version", "aliases" and "tags" (tuples of str),
+            "framework", "size" (bytes, or None), "states" (tuple of str), "created", "updated",
+            "comment" (or None), "paged", "task" (the row of the task that made it, or None).
+            Metrics and parameters of that task are not repeated.
+        tasks: "id", "project", "name", "type", "status", "tags", "created", "ended" (or None),
+            "updated", "comment", "paged", "archived" (0 or 1).
+        datasets: "id", "ref", "project", "name", "order" (of the versions), "tags", "files",
+            "size", "states", "updated", "paged".
+        projects: name, number of models, number of tasks, updated, number of data sets.
+        comparisons: names of the pages that compare, with the ids of what they compare.
+        notes: texts above the list, for example that not all models are listed.
     """
 
     name: str
-    models: Mapping[str, Sequence[object]]
-    metrics: Mapping[str, Mapping[int, float]]
-    tasks: Mapping[str, Sequence[object]]
-    projects: tuple[tuple[str, int, int, float, int], ...]
-    datasets: Mapping[str, Sequence[object]] | None = None
-    note: str | None = None
+    models: IndexTable
+    tasks: IndexTable
+    datasets: IndexTable
+    projects: tuple[tuple[str, int, int, float, int], ...] = ()
+    comparisons: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    notes: tuple[str, ...] = ()

@@ -13,8 +13,16 @@ from functools import cache
 
 from localreg.pages import comparing
 from localreg.pages.assets import asset_names, asset_path
+from localreg.pages.index_data import IndexData
 from localreg.pages.lineage_drawing import lineage_svg
-from localreg.pages.markup import clean, highlighted, number_text, safe_href, script_json
+from localreg.pages.markup import (
+    clean,
+    highlighted,
+    in_script,
+    number_text,
+    safe_href,
+    script_json,
+)
 from localreg.pages.page_values import (
     Chart,
     ComparePage,
@@ -37,7 +45,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _PAGE_SCRIPTS = ("theme.js", "page.js")
-_LISTING = ("virtual_table.js", "filter_menu.js", "index.js")
+_LISTING = (
+    "index_data.js", "index_search.js", "virtual_table.js", "filter_menu.js", "column_menu.js",
+    "index_columns.js", "index.js",
+)  # fmt: skip
 _DRAWING = ("drawing.js", "charts.js")
 _RUNS = ("run_axes.js", "parallel.js", "scatter.js")
 _PLOT_HEIGHT = 400
@@ -113,32 +124,21 @@ def compare_page(values: ComparePage, place: PagePlace) -> str:
     )
 
 
-def index_page(values: IndexPage, place: PagePlace) -> str:
-    """Return the page that lists the models, projects and tasks of a registry."""
-    models = dict(values.models) | {"href": _hrefs(values.models)}
-    tasks = dict(values.tasks) | {"href": _hrefs(values.tasks)}
-    datasets = dict(values.datasets or _NO_DATASETS)
-    data = {
-        "models": models,
-        "tasks": tasks,
-        "datasets": datasets | {"href": _hrefs(datasets)},
-        "projects": values.projects,
-        # A list, because a name such as __proto__ cannot be a key of a JavaScript object.
-        "metrics": [
-            (name, list(column), [_finite(value) for value in column.values()])
-            for name, column in values.metrics.items()
-        ],
-    }
-    return _rendered("index_page.html", place, False, *_LISTING, page=values, data=data)
+def index_page(values: IndexPage, data: IndexData, place: PagePlace) -> str:
+    """Return the page that lists the models, projects and tasks of a registry.
 
-
-_NO_DATASETS: dict[str, list[object]] = {
-    key: [] for key in "id ref project name order tags files size states updated href".split()
-}
-
-
-def _hrefs(columns: Mapping[str, Sequence[object]]) -> list[str | None]:
-    return [safe_href(each) if isinstance(each, str) else None for each in columns.get("href", ())]
+    Args:
+        data: of `values`; its files must lie in the folder ``columns`` beside the page.
+    """
+    return _rendered(
+        "index_page.html",
+        place,
+        False,
+        *_LISTING,
+        page=values,
+        data=data.page,
+        has_datasets=bool(values.datasets.rows["id"]),
+    )
 
 
 def _rendered(
@@ -203,6 +203,7 @@ def _templates() -> Environment:
     )
     environment.filters |= {
         "json": script_json,
+        "in_script": in_script,
         "href": safe_href,
         "number": number_text,
         "highlighted": highlighted,

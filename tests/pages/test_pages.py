@@ -7,12 +7,16 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from math import isfinite
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support import page_samples as samples
 
 from localreg.pages import comparing, pages
 from localreg.pages.assets import asset_names, asset_path, write_assets
+from localreg.pages.index_data import index_data, packed
 from localreg.pages.lineage_drawing import lineage_svg, shortened
 from localreg.pages.markup import (
     HIGHLIGHT_LIMIT,
@@ -22,7 +26,7 @@ from localreg.pages.markup import (
     safe_href,
     script_json,
 )
-from localreg.pages.page_values import Lineage, Link, Node, Reported
+from localreg.pages.page_values import IndexColumn, Lineage, Link, Node, Reported
 from localreg.values.frozen import replace
 
 PLACE = pages.PagePlace(root="../", home="../index.html", generated="2026-01-01 00:00")
@@ -57,7 +61,7 @@ def all_pages(text, href="other.html"):
         "data set": pages.model_page(samples.dataset(text, href), PLACE),
         "task": pages.task_page(samples.task(text, href), PLACE),
         "compare": pages.compare_page(samples.compare(text, href), PLACE),
-        "index": pages.index_page(samples.index(5, text, href), PLACE),
+        "index": samples.index_html(samples.index(5, text), PLACE),
     }
 
 
@@ -272,9 +276,10 @@ def test_pages_are_written_without_plotly():
     code = (
         "import sys; from localreg.pages import pages, page_values as v;"
         "assert 'jinja2' not in sys.modules and 'pygments' not in sys.modules;"
-        "pages.index_page(v.IndexPage(name='x', metrics={}, projects=(),"
-        " models={k: [] for k in ('ref', 'name', 'href')}, tasks={'name': [], 'href': []}),"
-        " pages.PagePlace());"
+        "from localreg.pages.index_data import index_data;"
+        "none = v.IndexTable(rows={'id': []});"
+        "empty = v.IndexPage(name='x', models=none, tasks=none, datasets=none);"
+        "pages.index_page(empty, index_data(empty), pages.PagePlace());"
         "assert 'plotly' not in sys.modules and 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -282,6 +287,53 @@ def test_pages_are_written_without_plotly():
 
 def test_nan_and_infinite_metrics_become_null():
     """JSON has no NaN and no infinities."""
-    values = replace(samples.index(3), metrics={"m": {0: float("nan"), 1: float("inf"), 2: 1.0}})
-    data = json.loads(Outline(pages.index_page(values, PLACE)).data[0])
-    assert data["metrics"] == [["m", [0, 1, 2], [None, None, 1.0]]]
+    column = IndexColumn(
+        kind="metrics", key="m", at=[0, 1, 2], values=[float("nan"), float("inf"), 1.0]
+    )
+    values = samples.index(3)
+    models = replace(values.models, columns=(column,))
+    html = samples.index_html(replace(values, models=models), PLACE)
+    assert '{"d":[null,null,1.0]}' in Outline(html).data[0]
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.sampled_from(["a", "b"]), st.text(), st.floats())),
+    st.randoms(use_true_random=False),
+    st.booleans(),
+)
+def test_packed_columns_hold_what_was_packed(values, random, numbers):
+    """Dense or sparse, with repeated values or not; numbers that JSON lacks are missing."""
+    wanted = [None if isinstance(v, float) and not isfinite(v) else v for v in values]
+    assert (
+        samples.unpacked(json.loads(packed(values, None, len(values), numbers=numbers))) == wanted
+    )
+    count = 3 * len(values)
+    at = random.sample(range(count), len(values))
+    sparse = [None] * count
+    for place, value in zip(at, wanted, strict=True):
+        sparse[place] = value
+    text = packed(values, at, count, numbers=numbers)
+    assert samples.unpacked(json.loads(text), count) == sparse
+    assert text.isascii()
+
+
+def test_columns_that_the_page_has_no_room_for_go_into_scripts():
+    """Each script hands over JSON that is quoted for JavaScript; each column is in one place."""
+    text = "it's \\ \u2028 </script>"
+    values = samples.index(9, text)
+    data = index_data(values, in_page=0)
+    page = json.loads(data.page)
+    there = {number for number, _ in page["packs"]}
+    for name, numbers in page["files"]:
+        assert re.fullmatch(r"columns-[0-9a-f]{20}\.js", name)
+        script = re.fullmatch(
+            rf"localreg\.arrived\('{name}','(.*)'\);", data.files[name], re.DOTALL
+        )
+        body = script[1]
+        assert not re.search(r"(?<!\\)(?:\\\\)*'", body)
+        packs = json.loads(re.sub(r"\\(.)", r"\1", body))
+        assert [number for number, _ in packs] == numbers
+        assert there.isdisjoint(numbers)
+        there.update(numbers)
+    assert there == set(range(len(there)))
+    assert index_data(values).files == {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import shutil
-import time
 
 import pytest
 from support import page_samples as samples
@@ -42,8 +41,8 @@ def site(tmp_path_factory):
     write_assets(folder / "assets")
     (folder / "models").mkdir()
     for name, html in {
-        "index.html": pages.index_page(samples.index(), pages.PagePlace()),
-        "empty.html": pages.index_page(samples.index(0), pages.PagePlace()),
+        "index.html": samples.index_html(samples.index(), pages.PagePlace()),
+        "empty.html": samples.index_html(samples.index(0), pages.PagePlace()),
         "models/1.html": pages.model_page(samples.model(reported=samples.reported()), PLACE),
         "models/long.html": pages.model_page(samples.model("long words " * 60), PLACE),
         "models/dataset.html": pages.model_page(samples.dataset(), PLACE),
@@ -200,122 +199,6 @@ def test_compared_models_share_rows_charts_and_a_slider(visit):
     assert shown.traces(".plot")[:2] == [2, 2]
 
 
-def rows_of(page):
-    """Return the text of the second column of the rows in view, from the top."""
-    return page.eval_on_selector_all(
-        ".vt-row", "rows => rows.map(row => row.querySelector('a, span').textContent)"
-    )
-
-
-def test_the_overview_is_searched_sorted_and_filtered(visit):
-    """All words must match; filters show the number of rows of each choice."""
-    page = visit("index.html").page
-    count = page.locator("#count")
-    assert count.inner_text() == "50 of 50 models"
-    page.locator("#search").fill("NET3 tag1")
-    page.wait_for_function("document.getElementById('count').textContent === '2 of 50 models'")
-    assert rows_of(page) == ["vision/net3#10", "vision/net3#31"]
-    page.locator("#search").fill("")
-    page.wait_for_function("document.getElementById('count').textContent === '50 of 50 models'")
-    page.locator(".menu-button", has_text="Framework").click()
-    page.locator(".menu-row", has_text="ONNX").locator("input").check()
-    assert count.inner_text() == "13 of 50 models"
-    page.keyboard.press("Escape")
-    page.locator(".menu-button", has_text="Metrics").click()
-    page.locator(".menu-row", has_text="accuracy").locator("input").check()
-    page.keyboard.press("Escape")
-    header = page.get_by_role("columnheader", name="accuracy")
-    header.get_by_role("button").click()
-    assert header.get_attribute("aria-sort") == "descending"
-    assert rows_of(page)[0] == "vision/net6#48"
-    page.get_by_role("columnheader", name="accuracy").get_by_role("button").click()
-    assert rows_of(page)[0] == "vision/net0#0"
-    assert "framework=ONNX" in page.url
-
-
-def test_missing_values_come_last_in_either_order(visit):
-    """A model without a size is neither the smallest nor the largest."""
-    page = visit("index.html").page
-    for _ in range(2):
-        page.get_by_role("columnheader", name="Size").get_by_role("button").click()
-        page.locator(".vt").evaluate("box => { box.scrollTop = 1e9; }")
-        page.wait_for_function("document.querySelector('.vt-row:last-child').ariaRowIndex === '51'")
-        last = page.locator(".vt-row").last.locator("div").nth(-2)
-        assert last.inner_text() == ""
-
-
-def test_selected_models_make_a_command(visit):
-    """The command compares the selected models, and the button copies it."""
-    page = visit("index.html").page
-    page.locator(".vt-row input").nth(0).check()
-    assert "select another" in page.locator("#picked").inner_text()
-    page.locator(".vt-row input").nth(1).check()
-    command = "localreg compare vision/net0#0 vision/net1#1"
-    assert page.locator("#picked-command").inner_text() == command
-    assert page.locator("#picked-copy").get_attribute("data-copy") == command
-    page.locator("#picked-clear").click()
-    assert page.locator("#picked").is_hidden()
-
-
-def test_the_address_stores_the_choices(visit):
-    """Back returns to the previous tab, and from a model to the search that found it."""
-    page = visit("index.html").page
-    page.locator("#search").fill("net0")
-    page.wait_for_url("**/index.html#q=net0")
-    page.locator(".vt-row a").first.click()
-    page.wait_for_url("**/models/1.html")
-    page.go_back()
-    page.wait_for_function("document.getElementById('count').textContent === '8 of 50 models'")
-    page.get_by_role("tab", name="Projects").click()
-    assert page.locator("#count").inner_text() == "2 of 2 projects"
-    page.get_by_role("link", name="speech").click()
-    page.wait_for_function("document.getElementById('count').textContent === '25 of 50 models'")
-    page.go_back()
-    page.wait_for_function("document.getElementById('count').textContent === '2 of 2 projects'")
-
-
-def test_data_sets_have_a_list_of_their_own(visit):
-    page = visit("index.html").page
-    page.get_by_role("tab", name="Data sets").click()
-    assert page.locator("#count").inner_text() == "1 of 1 data sets"
-    row = page.locator(".vt-row").first.inner_text()
-    for text in ("vision/pets:1.0.0", "completed", "good", "12,000", "5.0 GB"):
-        assert text in row
-    page.locator("#search").fill("cars")
-    page.wait_for_function("document.getElementById('count').textContent === '0 of 1 data sets'")
-
-
-def test_without_data_sets_there_is_no_such_list(visit):
-    page = visit("empty.html").page
-    assert page.get_by_role("tab", name="Data sets").count() == 0
-
-
-def test_an_empty_registry_says_how_to_start(visit):
-    """It shows code to copy instead of an empty table."""
-    page = visit("empty.html").page
-    assert "No models yet" in page.locator("#welcome").inner_text()
-    assert page.locator("#search").is_hidden()
-
-
-def test_a_hundred_thousand_models_do_not_stutter(visit, tmp_path):
-    """Only few rows are elements at a time; search and sort take a fraction of a second."""
-    write_assets(tmp_path / "assets")
-    html = pages.index_page(samples.index(100_000), pages.PagePlace())
-    (tmp_path / "index.html").write_text(html, encoding="utf-8")
-    page = visit("index.html", folder=tmp_path).page
-    assert page.locator("#count").inner_text() == "100,000 of 100,000 models"
-    started = time.perf_counter()
-    page.locator("#search").fill("net3 group4 tag2")
-    page.wait_for_function("!document.getElementById('count').textContent.startsWith('100')")
-    page.locator("#search").fill("")
-    page.wait_for_function("document.getElementById('count').textContent.startsWith('100')")
-    page.locator("[data-sort=ref]").click()
-    page.locator(".vt").evaluate("box => { box.scrollTop = 1e9; }")
-    page.wait_for_function("document.querySelector('.vt-row:last-child').ariaRowIndex === '100001'")
-    assert time.perf_counter() - started < 8  # about 1.5 s when nothing else runs
-    assert page.locator(".vt-row").count() <= 100
-
-
 def test_a_standalone_page_works_alone(visit, tmp_path):
     """Copied anywhere, it requests no other file and draws the same."""
     html = pages.model_page(samples.model(), pages.PagePlace(standalone=True))
@@ -381,7 +264,7 @@ def test_no_hostile_text_runs_on_any_page(visit, site):
             pages.model_page(replace(samples.dataset(text, text), reported=quiet(text)), place),
             pages.task_page(replace(samples.task(text, text), reported=quiet(text)), place),
             pages.compare_page(compared, place),
-            pages.index_page(samples.index(4, text, text), place),
+            samples.index_html(samples.index(4, text), place),
         ):
             (site / "hostile.html").write_text(html, encoding="utf-8")
             shown.page.goto((site / "hostile.html").as_uri())

@@ -77,12 +77,14 @@ class Visit:
 
     Attributes:
         page: Playwright's.
+        folder: the folder of the page.
         requests: the URLs, without ``data:`` and ``blob:``, which are not sent to anyone.
         complaints: errors, warnings in the console, and dialogs.
     """
 
     def __init__(self, browser, path, **options):
         self.requests, self.complaints = [], []
+        self.folder = path.parent
         self.page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
         self.page.set_default_timeout(10_000)
         self.page.on("request", self._asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from localreg.pages import index_data, pages
 from localreg.pages.page_values import (
     Change,
     Chart,
@@ -10,7 +11,9 @@ from localreg.pages.page_values import (
     Conflict,
     DatasetPart,
     Fact,
+    IndexColumn,
     IndexPage,
+    IndexTable,
     Line,
     Lineage,
     Link,
@@ -250,48 +253,96 @@ def compare(text="resnet", href="other.html", count=2):
     return ComparePage(models, {text: 1, "latency": -1})
 
 
-def index(count=50, text=None, href="models/1.html"):
+def index(count=50, text=None):
     """Return the values of an overview, with `text` in every text if it is given."""
     names = [text or f"net{i % 7}" for i in range(count)]
+    some = range(0, count, 2)
+    ids = [text or f"{i:08x}".ljust(32, "0") for i in range(count)]
+    projects = [text or ("vision" if i % 2 else "speech/asr") for i in range(count)]
+    tags = [(text,) if text else (f"tag{i % 3}", f"group{i % 5}") for i in range(count)]
+    times = [1.7e9 - 60 * i for i in range(count)]
+    values = [i / count for i in some]
     models = {
-        "ref": [text or f"vision/{name}#{i}" for i, name in enumerate(names)],
-        "project": [text or ("vision" if i % 2 else "speech") for i in range(count)],
+        "id": ids,
+        "project": projects,
         "name": names,
         "version": list(range(count)),
-        "aliases": [[text] if text else ["prod"] if i == 3 else [] for i in range(count)],
-        "tags": [[text] if text else [f"tag{i % 3}", f"group{i % 5}"] for i in range(count)],
+        "aliases": [(text,) if text else ("prod",) if i == 3 else () for i in range(count)],
+        "tags": tags,
         "framework": [text or ("PyTorch" if i % 4 else "ONNX") for i in range(count)],
         "size": [None if i % 3 else 1_000 * i for i in range(count)],
-        "states": [[text] if text else ["published"] if i % 2 else [] for i in range(count)],
-        "updated": [1.7e9 - 60 * i for i in range(count)],
-        "href": [href if i % 2 == 0 else None for i in range(count)],
-        "id": [text or f"{i:032x}" for i in range(count)],
+        "states": [(text,) if text else ("published",) if i % 2 else () for i in range(count)],
+        "created": times,
+        "updated": times,
+        "comment": [text or ("a careful comment" if i == 5 else None) for i in range(count)],
+        "paged": [int(i % 2 == 0) for i in range(count)],
+        "task": [i // 2 if i % 2 else None for i in range(count)],
     }
     tasks = {
-        key: models[source]
-        for key, source in (
-            ("name", "name"), ("project", "project"), ("status", "framework"), ("tags", "tags"),
-            ("updated", "updated"), ("href", "href"), ("id", "id"),
-        )
-    }  # fmt: skip
-    tasks["archived"] = [i % 2 == 1 for i in range(count)]
-    metrics = {
-        text or "accuracy": {i: i / count for i in range(0, count, 2)},
-        "valueOf": {1: 2.0},
+        "id": [text or f"{i:08x}".ljust(32, "f") for i in range(count)],
+        "project": projects,
+        "name": [text or f"run {i}" for i in range(count)],
+        "type": [text or "training"] * count,
+        "status": [text or ("completed" if i % 4 else "failed") for i in range(count)],
+        "tags": tags,
+        "created": times,
+        "ended": [each + 90.5 for each in times],
+        "updated": times,
+        "comment": [text] * count,
+        "paged": [int(i % 2 == 0) for i in range(count)],
+        "archived": [i % 2 for i in range(count)],
     }
-    projects = ((text or "vision", count // 2, 2, 1.7e9, 1), ("speech", count // 2, 0, 1.6e9, 0))
     datasets = {
         "id": [text or "d" * 32], "ref": [text or "vision/pets:1.0.0"],
         "project": [text or "vision"], "name": [text or "pets"], "order": [0],
-        "tags": [[text or "good"]], "files": [12_000],
-        "size": [5e9], "states": [[text or "completed"]], "updated": [1.7e9], "href": [href],
+        "tags": [(text or "good",)], "files": [12_000], "size": [5e9],
+        "states": [(text or "completed",)], "updated": [1.7e9], "paged": [1],
     }  # fmt: skip
+    projects_of = (
+        (text or "vision", count // 2, 2, 1.7e9, 1), ("speech/asr", count // 2, 0, 1.6e9, 0)
+    )  # fmt: skip
     return IndexPage(
         name=text or "experiments",
-        models=models,
-        metrics=metrics,
-        tasks=tasks,
-        projects=projects if count else (),
-        datasets=datasets if count else None,
-        note=text,
-    )
+        models=IndexTable(
+            rows=models,
+            columns=(
+                IndexColumn(
+                    kind="metrics", key=text or "accuracy", at=some, values=values,
+                    low=[each / 2 for each in values], high=values, better=1,
+                ),
+                IndexColumn(kind="metrics", key="valueOf", at=[0], values=[2.0]),
+                IndexColumn(kind="metadata", key=text or "note", at=[0], values=[text or "odd"]),
+            ),
+        ) if count else IndexTable(rows=models),
+        tasks=IndexTable(
+            rows=tasks,
+            columns=(
+                IndexColumn(
+                    kind="metrics", key="loss/train", at=range(count), low=[0.1] * count,
+                    values=[1 - i / count for i in range(count)], high=[2.0] * count, better=-1,
+                ),
+                IndexColumn(
+                    kind="parameters", key=f"General/{text or 'lr'}", at=range(count),
+                    values=[text or f"1e-{i % 3}" for i in range(count)],
+                ),
+            ),
+        ) if count else IndexTable(rows=tasks),
+        datasets=IndexTable(rows=datasets if count else {key: [] for key in datasets}),
+        projects=projects_of if count else (),
+        notes=(text,) if text else (),
+    )  # fmt: skip
+
+
+def index_html(values, place, in_page=None):
+    """Return the overview as HTML, with all of its data in the page unless `in_page` says less."""
+    return pages.index_page(values, index_data.index_data(values, in_page), place)
+
+
+def unpacked(pack, count=0):
+    """Return what index_data.js makes of a packed column."""
+    made = pack.get("d")
+    if made is None:
+        made = [None] * count
+        for place, value in zip(pack["p"], pack["v"], strict=True):
+            made[place] = value
+    return made if "u" not in pack else [None if at is None else pack["u"][at] for at in made]

@@ -2,45 +2,69 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from localreg.operations.datasets import looking
+from localreg.operations.finding.values import shown_metadata, shown_value
 from localreg.operations.reports.page_links import Site
-from localreg.pages.page_values import IndexPage
+from localreg.pages.page_values import IndexColumn, IndexPage, IndexTable
 from localreg.registry import OpenRegistry
-from localreg.store.rows import claim_rows, dataset_rows, overview_rows, tree_rows
-from localreg.store.rows.model_rows import Connection
+from localreg.store.rows import claim_rows, dataset_rows, overview_rows, tree_rows, value_rows
 from localreg.values.dataset_names import is_data_project, shown_project
-from localreg.values.records import Project, reference
+from localreg.values.metrics import better
+from localreg.values.secrets import masked_text
 
-# The overview lists at most so many models, tasks and metrics.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.store.rows.model_rows import Connection
+
+    # By name: the positions of the rows that have a value, and the values.
+    Found = dict[str, tuple[list[int], list[object]]]
+    Measured = dict[str, tuple[list[int], list[object], list[object], list[object]]]
+
+# The overview lists at most so many models, tasks, and columns of each kind.
 MODELS = 200_000
-TASKS = 50_000
-METRICS = 200
+TASKS = 200_000
+COLUMNS = 2_000
+CELL = 300  # characters of a parameter or an entry of metadata
+COMMENT = 1_000  # characters of a comment: the search finds no others
+_COMPARED = re.compile(r'<meta name="localreg-compared" content="([0-9a-f ]*)">')
 
 
 def index_values(registry: OpenRegistry, site: Site) -> IndexPage:
     """Return what the overview shows: the models and tasks that were updated last."""
     registry.store.flush()
     with registry.store.read() as connection:
-        models, positions = _models(connection, site)
-        contested, ambiguous = _mark_conflicts(connection, models, positions)
-        tasks = _tasks(connection, site)
+        tasks, task_places = _tasks(connection, site)
+        models, places = _models(connection, site, tasks["id"])
+        contested, ambiguous = _mark_conflicts(connection, models, places)
         return IndexPage(
             name=registry.root.name,
-            models=models,
-            metrics=_metrics(connection, positions),
-            tasks=tasks,
-            datasets=_datasets(connection, site),
+            models=IndexTable(
+                rows=models,
+                columns=(
+                    *_metrics(connection, "model", places),
+                    *_columns("metadata", _metadata(connection, places)),
+                ),
+            ),
+            tasks=IndexTable(
+                rows=tasks,
+                columns=(
+                    *_metrics(connection, "task", task_places),
+                    *_columns("parameters", _parameters(connection, task_places)),
+                ),
+            ),
+            datasets=IndexTable(rows=_datasets(connection, site)),
             projects=tuple(_projects(connection)),
-            note=" ".join(
-                [
-                    *_conflicts_note(contested, ambiguous),
-                    *_note(*overview_rows.counts(connection)),
-                ]
-            )
-            or None,
+            comparisons=tuple(_comparisons(site.folder / "compare")),
+            notes=(
+                *_conflicts_note(contested, ambiguous),
+                *_note(*overview_rows.counts(connection)),
+            ),
         )
 
 
@@ -61,40 +85,42 @@ def _projects(connection: Connection) -> Iterable[tuple[str, int, int, float, in
         yield name, models, tasks, updated / 1_000_000, datasets
 
 
-def _datasets(connection: Connection, site: Site) -> dict[str, list[object]]:
+def _datasets(connection: Connection, site: Site) -> dict[str, Sequence[object]]:
     rows = dataset_rows.find(connection)[:MODELS]
     files = tree_rows.counts(connection, {each.tree for each in rows if each.tree})
     ranked = sorted(rows, key=looking.order)
     order = {each.id: number for number, each in enumerate(ranked)}
+    paged = _pages(site, "model")
     return {
         "id": [each.id for each in rows],
         "ref": [each.ref for each in rows],
         "project": [each.shown_project for each in rows],
         "name": [each.name for each in rows],
         "order": [order[each.id] for each in rows],
-        "tags": [list(each.tags) for each in rows],
+        "tags": [tuple(each.tags) for each in rows],
         "files": [files.get(each.tree or "") for each in rows],
         "size": [each.size for each in rows],
-        "states": [[each.status, *(["archived"] if each.archived else [])] for each in rows],
-        "updated": [each.updated / 1_000_000 for each in rows],
-        "href": [site.page("model", each.id) for each in rows],
+        "states": [(each.status, *(["archived"] if each.archived else [])) for each in rows],
+        "updated": [each.updated // 1_000_000 for each in rows],
+        "paged": [int(each.id in paged) for each in rows],
     }
 
 
 def _mark_conflicts(
-    connection: Connection, models: dict[str, list[object]], positions: dict[int, int]
+    connection: Connection, models: dict[str, Sequence[object]], places: Mapping[int, int]
 ) -> tuple[int, int]:
     """Add what registries do not agree about to the states; return how many models have which."""
     counts = []
+    states = models["states"] = list(models["states"])
     for state, keys in (
         ("contested", overview_rows.contested(connection)),
         ("ambiguous", claim_rows.ambiguous(connection)),
     ):
         counts.append(len(keys))
-        for key in keys & positions.keys():
-            states = models["states"][positions[key]]
-            assert isinstance(states, list)
-            states.append(state)
+        for key in keys & places.keys():
+            before = states[places[key]]
+            assert isinstance(before, tuple)
+            states[places[key]] = (*before, state)
     return counts[0], counts[1]
 
 
@@ -122,65 +148,206 @@ def _note(models: int, tasks: int) -> Iterable[str]:
     )
 
 
-def _models(connection: Connection, site: Site) -> tuple[dict[str, list[object]], dict[int, int]]:
+def _pages(site: Site, kind: str) -> set[str]:
+    """Return the ids of the models or tasks that have a page, or get one now."""
+    start = f"{kind}s/"
+    found = {name[len(start) : -5] for name in site.planned if name.startswith(start)}
+    try:
+        with os.scandir(site.folder / start) as entries:
+            found.update(each.name[:-5] for each in entries if each.name.endswith(".html"))
+    except FileNotFoundError:
+        pass  # no page of this kind was written yet
+    return found
+
+
+def _models(
+    connection: Connection, site: Site, tasks: Sequence[object]
+) -> tuple[dict[str, Sequence[object]], dict[int, int]]:
     """Return the columns of the models, and the position of each model by its database key."""
     rows = overview_rows.newest_models(connection, MODELS)
-    positions = {int(str(row[0])): position for position, row in enumerate(rows)}
-    columns: dict[str, list[object]] = {
-        name: []
-        for name in "id ref project name version framework states updated size href".split()
+    places = _places(rows)
+    if not rows:
+        rows = [(None,) * 14]
+    keys, ids, projects, names, versions, frameworks, *states, updated, sizes, created, made_by, \
+        comments = zip(*rows, strict=True)  # fmt: skip
+    count = 0 if keys == (None,) else len(keys)
+    paged = _pages(site, "model")
+    task_places = {id_: place for place, id_ in enumerate(tasks)}
+    flags = {
+        each: tuple(name for name, is_set in zip(_STATES, each, strict=True) if is_set)
+        for each in set(zip(*states, strict=True))
     }
-    for _, id_, project, name, version, framework, *states, updated, size in rows:
-        in_project = Project("", str(project)) if project else None
-        columns["id"].append(id_)
-        columns["ref"].append(reference(in_project, str(name), int(str(version))))
-        columns["project"].append(project)
-        columns["name"].append(name)
-        columns["version"].append(version)
-        columns["framework"].append(framework or "")
-        flags = zip(("published", "archived", "package"), states, strict=True)
-        columns["states"].append([state for state, is_set in flags if is_set])
-        columns["updated"].append(int(str(updated)) / 1_000_000)
-        columns["size"].append(size)
-        columns["href"].append(site.page("model", str(id_)))
-    columns["tags"] = _names_by_position(overview_rows.tags(connection), positions)
-    columns["aliases"] = _names_by_position(overview_rows.aliases(connection), positions)
-    return columns, positions
+    columns: dict[str, Sequence[object]] = {
+        "id": ids,
+        "project": [each or None for each in projects],
+        "name": names,
+        "version": versions,
+        "framework": frameworks,
+        "states": [flags[each] for each in zip(*states, strict=True)],
+        "created": _seconds(created),
+        "updated": _seconds(updated),
+        "size": sizes,
+        "comment": _comments(comments),
+        "task": [task_places.get(each) for each in made_by],
+        "paged": [int(each in paged) for each in ids],
+        "tags": _names_by_place(overview_rows.tags(connection), places, len(keys)),
+        "aliases": _names_by_place(overview_rows.aliases(connection), places, len(keys)),
+    }
+    return {name: column[:count] for name, column in columns.items()}, places
 
 
-def _names_by_position(found: Iterable[tuple[int, str]], positions: dict[int, int]) -> list[object]:
-    """Return the list of names at each position."""
-    # In a damaged database two rows can have one key, so the last position counts.
-    names: list[list[str]] = [[] for _ in range(max(positions.values(), default=-1) + 1)]
+_STATES = ("published", "archived", "package")
+
+
+def _tasks(
+    connection: Connection, site: Site
+) -> tuple[dict[str, Sequence[object]], dict[int, int]]:
+    """Return the columns of the tasks, and the position of each task by its database key."""
+    rows = overview_rows.newest_tasks(connection, TASKS)
+    places = _places(rows)
+    if not rows:
+        rows = [(None,) * 12]
+    keys, ids, projects, names, statuses, published, archived, updated, types, created, ended, \
+        comments = zip(*rows, strict=True)  # fmt: skip
+    count = 0 if keys == (None,) else len(keys)
+    paged = _pages(site, "task")
+    columns: dict[str, Sequence[object]] = {
+        "id": ids,
+        "project": [each or None for each in projects],
+        "name": names,
+        "type": types,
+        "status": [
+            "published" if is_published else status
+            for status, is_published in zip(statuses, published, strict=True)
+        ],
+        "archived": archived,
+        "created": _seconds(created),
+        "ended": _seconds(ended),
+        "updated": _seconds(updated),
+        "comment": _comments(comments),
+        "paged": [int(each in paged) for each in ids],
+        "tags": _names_by_place(overview_rows.task_tags(connection), places, len(keys)),
+    }
+    return {name: column[:count] for name, column in columns.items()}, places
+
+
+def _places(rows: Sequence[tuple[object, ...]]) -> dict[int, int]:
+    # In a damaged database two rows can have one key; then the last position counts.
+    return {row[0]: place for place, row in enumerate(rows)}  # type: ignore[misc]  # checked
+
+
+def _seconds(times: Iterable[object]) -> list[float | None]:
+    """Return times in microseconds as seconds, to the millisecond."""
+    return [None if each is None else int(each) // 1000 / 1000 for each in times]  # type: ignore[call-overload]  # checked
+
+
+def _comments(texts: Iterable[object]) -> list[str | None]:
+    return [masked_text(str(each))[:COMMENT] if each else None for each in texts]
+
+
+def _names_by_place(
+    found: Iterable[tuple[int, str]], places: Mapping[int, int], count: int
+) -> list[object]:
+    """Return the tuple of names of each row."""
+    names: list[tuple[str, ...]] = [()] * count
     for key, name in found:
-        if key in positions:
-            names[positions[key]].append(name)
+        place = places.get(key)
+        if place is not None:
+            names[place] += (name,)
     return list(names)
 
 
-def _metrics(connection: Connection, positions: dict[int, int]) -> dict[str, dict[int, float]]:
-    """Return the last values by metric and position, for the metrics that most models have."""
-    found: dict[str, dict[int, float]] = {}
-    for name, key, value in overview_rows.last_values(connection):
-        if key in positions and math.isfinite(value):
-            found.setdefault(name, {})[positions[key]] = value
-    common = sorted(found, key=lambda name: (-len(found[name]), name))[:METRICS]
-    return {name: found[name] for name in sorted(common)}
+def _metrics(connection: Connection, kind: str, places: Mapping[int, int]) -> Iterable[IndexColumn]:
+    """Yield the metrics of models or tasks themselves, the most common first."""
+    found: dict[str, dict[int, tuple[object, object, object]]] = {}
+    for key, name, last, low, high, _, _ in value_rows.metrics(connection, kind, None):
+        place = places.get(key)
+        if place is not None:
+            rows = found.get(name)
+            if rows is None:
+                rows = found[name] = {}
+            if place not in rows:  # the first row of a name counts
+                rows[place] = (last, low, high)
+    for name in _commonest(found):
+        rows = found[name]
+        last_values, low_values, high_values = zip(*rows.values(), strict=True)
+        yield IndexColumn(
+            kind="metrics",
+            key=name,
+            at=list(rows),
+            values=last_values,
+            low=low_values,
+            high=high_values,
+            differs=_differ(last_values),
+            better=better(name),
+        )
 
 
-def _tasks(connection: Connection, site: Site) -> dict[str, list[object]]:
-    rows = overview_rows.newest_tasks(connection, TASKS)
-    positions = {int(str(row[0])): position for position, row in enumerate(rows)}
-    columns: dict[str, list[object]] = {
-        name: [] for name in "id project name status archived updated href".split()
-    }
-    for _, id_, project, name, status, published, archived, updated in rows:
-        columns["id"].append(id_)
-        columns["project"].append(project)
-        columns["name"].append(name)
-        columns["status"].append("published" if published else status)
-        columns["archived"].append(bool(archived))
-        columns["updated"].append(int(str(updated)) / 1_000_000)
-        columns["href"].append(site.page("task", str(id_)))
-    columns["tags"] = _names_by_position(overview_rows.task_tags(connection), positions)
-    return columns
+def _commonest(found: Mapping[str, Sequence[object] | Mapping[int, object]]) -> list[str]:
+    return sorted(found, key=lambda name: (-len(found[name]), name))[:COLUMNS]
+
+
+def _differ(values: Sequence[object]) -> bool:
+    first = values[0]
+    return any(each != first for each in values)
+
+
+def _parameters(connection: Connection, places: Mapping[int, int]) -> dict[str, dict[int, object]]:
+    found: dict[str, dict[int, object]] = {}
+    for key, name, text, _ in value_rows.parameters(connection, None):
+        place = places.get(key)
+        if place is not None:
+            rows = found.get(name)
+            if rows is None:
+                rows = found[name] = {}
+            rows[place] = shown_value(name, text)[:CELL]
+    return found
+
+
+def _metadata(connection: Connection, places: Mapping[int, int]) -> dict[str, dict[int, object]]:
+    found: dict[str, dict[int, object]] = {}
+    for key, name, text, type_name in value_rows.metadata(connection, None):
+        place = places.get(key)
+        if place is not None:
+            rows = found.get(name)
+            if rows is None:
+                rows = found[name] = {}
+            rows[place] = _cell(shown_metadata(name, text, type_name), text)
+    return found
+
+
+def _cell(value: object, text: str) -> object:
+    """Return a number as it is, and anything else as text."""
+    if type(value) is float or (type(value) is int and abs(value) < 2**53):
+        return value
+    if isinstance(value, str):
+        return value[:CELL]
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)[:CELL]
+    return text[:CELL]
+
+
+def _columns(kind: str, found: Mapping[str, Mapping[int, object]]) -> Iterable[IndexColumn]:
+    """Yield columns of one kind, the most common first."""
+    for name in _commonest(found):
+        values = list(found[name].values())
+        yield IndexColumn(
+            kind=kind,
+            key=name,
+            at=list(found[name]),
+            values=values,
+            differs=_differ(values),
+            better=better(name) if kind == "metadata" else 0,
+        )
+
+
+def _comparisons(folder: Path) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Yield the names of the pages that compare, with the ids of what they compare."""
+    if not folder.is_dir():
+        return
+    for page in sorted(folder.glob("*.html")):
+        if page.is_file():
+            with open(page, encoding="utf-8", errors="replace") as file:
+                found = _COMPARED.search(file.read(4_000))
+            if found:
+                yield page.name, tuple(found[1].split())

@@ -31,7 +31,7 @@ from localreg.operations.reports.model_page import compared_values, model_values
 from localreg.operations.reports.page_links import INDEX, Site, page_name, reports_folder
 from localreg.operations.reports.task_page import renewal_of, task_values
 from localreg.operations.weights.locations import holder, local_file
-from localreg.pages import pages
+from localreg.pages import index_data, pages
 from localreg.pages.assets import asset_names, templates_digest, write_assets
 from localreg.pages.page_values import ComparePage, ModelPage, TaskPage
 from localreg.registry import Chain, OpenRegistry
@@ -258,15 +258,27 @@ def write_index(registry: OpenRegistry) -> Path:
 
 def _write_overview(registry: OpenRegistry, planned: frozenset[str]) -> Path:
     site = Site(reports_folder(registry), planned | {INDEX}, root="")
-    text = pages.index_page(index_values(registry, site), _page_place(site))
-    return _write(site.folder / INDEX, text, registry.store.group)
+    values = index_values(registry, site)
+    data = index_data.index_data(values, index_data.IN_PAGE)
+    folder = registry.blobs.make_folder(REPORTS, index_data.FOLDER)
+    for name, text in data.files.items():
+        _write(folder / name, text, registry.store.group)
+    page = pages.index_page(values, data, _page_place(site))
+    place = _write(site.folder / INDEX, page, registry.store.group)
+    with disk_errors("deleting a file of the overview", folder):
+        for name in index_data.column_files(os.listdir(folder)) - data.files.keys():
+            discard(folder / name)
+    return place
 
 
-def write_site(chain: Chain) -> Path:
+def write_site(chain: Chain, *, every: bool = False) -> Path:
     """Write the overview and the pages of models and tasks; return the path of the overview.
 
     Pages are written for the 2,000 models and 2,000 tasks that were updated last, unless the page
     that exists would not change. `write_page` writes the page of any other.
+
+    Args:
+        every: write the pages of all models and tasks.
 
     Raises:
         ReadOnlyRegistryError: the registry is open for reading only.
@@ -277,11 +289,9 @@ def write_site(chain: Chain) -> Path:
     registry.store.flush()
     with registry.store.read() as connection:
         owners = [
-            Owner("model", str(row[1]))
-            for row in overview_rows.newest_models(connection, PAGES, datasets=True)
-        ]
-        owners += [
-            Owner("task", str(row[1])) for row in overview_rows.newest_tasks(connection, PAGES)
+            Owner(kind, id_)
+            for kind in ("model", "task")
+            for id_ in overview_rows.newest(connection, kind, None if every else PAGES)
         ]
     planned = frozenset(page_name(owner.kind, owner.id) for owner in owners) | {INDEX}
     site = Site(reports_folder(registry), planned)

@@ -9,7 +9,6 @@ from localreg.store.rows.checked_values import (
     COUNT,
     FLAG,
     ID,
-    NUMBER,
     TEXT,
     TIME,
     WHOLE,
@@ -23,41 +22,46 @@ Connection = sqlite3.Connection
 
 _MODELS = Columns(
     "model", 1, pk=WHOLE, id=ID, project=TEXT, name=TEXT, version=COUNT, framework=or_null(TEXT),
-    published=FLAG, archived=FLAG, package=FLAG, updated=TIME, size=or_null(COUNT),
+    published=FLAG, archived=FLAG, package=FLAG, updated=TIME, size=or_null(COUNT), created=TIME,
+    task=or_null(TEXT), comment=or_null(TEXT),
 )  # fmt: skip
 _TASKS = Columns(
     "task", 1, pk=WHOLE, id=ID, project=TEXT, name=TEXT, status=TEXT, published=FLAG, archived=FLAG,
-    updated=TIME,
+    updated=TIME, type=TEXT, created=TIME, ended=or_null(TIME), comment=or_null(TEXT),
 )  # fmt: skip
+_IDS = Columns("model", id=ID)
 _DATASET_TAG = f"(SELECT pk FROM tag WHERE name = '{dataset_names.TAG}' AND system = 1)"
 _NO_DATASET = (
     f"NOT EXISTS (SELECT 1 FROM model_tag x WHERE x.model = {{}}.pk AND x.tag = {_DATASET_TAG})"
 )
 _NAMES = Columns("tag", 1, owner=WHOLE, name=TEXT)
-_VALUES = Columns("series", name=TEXT, model=WHOLE, value=NUMBER)
 _PROJECTS = Columns("project", name=TEXT, models=COUNT, tasks=COUNT, updated=TIME)
 
 
-def newest_models(
-    connection: Connection, limit: int, *, datasets: bool = False
-) -> list[tuple[object, ...]]:
-    """Return the models that changed last, newest first.
-
-    Each is a tuple of pk, id, project, name, version, framework, published, archived, package,
-    updated (microseconds) and size.
+def newest(connection: Connection, kind: str, limit: int | None) -> list[str]:
+    """Return the ids of the models, with data sets, or tasks that changed last, newest first.
 
     Args:
-        limit: the most models.
-        datasets: data sets, which are recorded as models, too.
+        kind: "model" or "task".
+        limit: the most ids; None for all.
     """
-    where = "" if datasets else f"WHERE {_NO_DATASET.format('m')} "
+    sql = f"SELECT id FROM {kind} ORDER BY stamp DESC LIMIT ?"
+    return [id_ for (id_,) in _IDS.sound(connection, sql, (-1 if limit is None else limit,))]
+
+
+def newest_models(connection: Connection, limit: int) -> list[tuple[object, ...]]:
+    """Return the models that changed last, newest first, without data sets.
+
+    Each is a tuple of pk, id, project, name, version, framework, published, archived, package,
+    updated (microseconds), size, created (microseconds), id of the task that made it, and comment.
+    """
     return _MODELS.sound(
         connection,
         "SELECT m.pk, m.id, p.name, m.name, m.version, m.framework, m.published, m.archived, "
         "m.package, m.updated, (SELECT CASE WHEN w.tree THEN b.total ELSE b.size END "
-        "FROM weights w JOIN blob b ON b.pk = w.blob "
-        "WHERE w.model = m.pk AND w.current = 1) "
-        f"FROM model m JOIN project p ON p.pk = m.project {where}ORDER BY m.stamp DESC LIMIT ?",
+        "FROM weights w JOIN blob b ON b.pk = w.blob WHERE w.model = m.pk AND w.current = 1), "
+        "m.created, m.task, m.comment FROM model m JOIN project p ON p.pk = m.project "
+        f"WHERE {_NO_DATASET.format('m')} ORDER BY m.stamp DESC LIMIT ?",
         (limit,),
     )
 
@@ -85,32 +89,17 @@ def aliases(connection: Connection) -> Iterable[tuple[int, str]]:
     )
 
 
-def last_values(connection: Connection) -> Iterable[tuple[str, int, float]]:
-    """Return (name, key of the model, value) of each metric.
-
-    The metrics of a model are the last values of its scalar series, named ``title/series``, and its
-    single values.
-    """
-    return _VALUES.sound(
-        connection,
-        "SELECT title || '/' || name, model, last FROM series "
-        "WHERE model IS NOT NULL AND last IS NOT NULL "
-        "UNION ALL SELECT name, model, value FROM single "
-        "WHERE model IS NOT NULL AND value IS NOT NULL",
-    )
-
-
 def newest_tasks(connection: Connection, limit: int) -> list[tuple[object, ...]]:
     """Return the tasks that changed last, newest first.
 
-    Each is a tuple of pk, id, project, name, status, published, archived and updated
-    (microseconds).
+    Each is a tuple of pk, id, project, name, status, published, archived, updated, type, created,
+    ended (times in microseconds) and comment.
     """
     return _TASKS.sound(
         connection,
         "SELECT t.pk, t.id, p.name, t.name, t.status, t.published, EXISTS (SELECT 1 FROM "
         "task_tag x JOIN tag g ON g.pk = x.tag WHERE x.task = t.pk AND g.system = 1 "
-        "AND g.name = 'archived') AS archived, t.updated "
+        "AND g.name = 'archived') AS archived, t.updated, t.type, t.created, t.ended, t.comment "
         "FROM task t JOIN project p ON p.pk = t.project ORDER BY t.stamp DESC LIMIT ?",
         (limit,),
     )

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from support.page_samples import unpacked
 
 from localreg import Dataset, OutputModel, Task
 
@@ -41,8 +42,13 @@ def page(registry, dataset):
 
 
 def index(registry):
+    """Return the rows of each table of the overview, and its projects."""
     text = (registry.path / "reports" / "index.html").read_text()
-    return json.loads(re.search(r'id="index-data">(.*?)</script>', text, re.DOTALL)[1])
+    data = json.loads(re.search(r'id="index-data">(.*?)</script>', text, re.DOTALL)[1])
+    return {
+        name: {key: unpacked(dict(data["packs"])[at]) for key, at in table["rows"].items()}
+        for name, table in data["tables"].items()
+    } | {"projects": data["projects"]}
 
 
 def test_a_page_has_files_parents_changes_and_tasks(localreg_registry, pets):
@@ -70,11 +76,11 @@ def test_the_page_of_one_that_is_open_says_what_is_not_uploaded(localreg_registr
 
 def test_the_index_lists_data_sets_apart_from_models(localreg_registry, pets):
     found = index(localreg_registry)
-    assert found["models"]["ref"] == ["vision/net:1"]
+    assert found["models"]["name"] == ["net"]
     columns = found["datasets"]
     by_ref = dict(zip(columns["ref"], columns["order"], strict=True))
     assert sorted(by_ref, key=by_ref.get) == [f"vision/pets:1.0.{each}" for each in range(3)]
-    assert columns["href"] == [f"models/{each}.html" for each in columns["id"]]
+    assert columns["paged"] == [1, 1, 1]
     states = dict(zip(columns["ref"], columns["states"], strict=True))
     assert states["vision/pets:1.0.2"] == ["in_progress"]
     assert [each[:3] + each[4:] for each in found["projects"]] == [["vision", 1, 1, 3]]
