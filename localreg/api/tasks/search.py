@@ -100,7 +100,8 @@ class SearchMethods(TaskHandle):
                 "name", a regular expression; "search_text", a part of id, name or comment;
                 "_all_" and "_any_", ``{"fields": ["comment"], "pattern": "a regular expression"}``;
                 times such as ``"started": [">=2026-01-31"]``; "order_by", such as
-                ``["-last_update"]``; "page" and "page_size".
+                ``["-last_update"]``, ``["-metrics.loss/train"]`` for the last value of a metric or
+                ``["parameters.Args/lr"]``; "page" and "page_size".
             registry: where to search; the current registry when None.
 
         Raises:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from localreg.errors import InvalidValueError
 from localreg.registry import OpenRegistry
 from localreg.store.rows import model_query
-from localreg.store.rows.model_query import NEWEST, ModelQuery, Order
+from localreg.store.rows.model_query import ModelQuery
+from localreg.store.rows.value_sources import NEWEST, Order
 from localreg.values.checks import check_flag, check_text, is_empty, kept_name, one_value, shown
 from localreg.values.dataset_names import is_data_project
 from localreg.values.tags import FILTER_LIMIT, parse_tag_filter

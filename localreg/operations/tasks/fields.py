@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from localreg.operations.finding.values import Values
     from localreg.values.records import Json
 
 TIMES = ("created", "started", "completed", "last_update", "last_change", "status_changed")
@@ -33,6 +34,7 @@ _OTHERS = (
     "company",
     "active_duration",
 )
+VALUES = ("metrics", "parameters")  # ``metrics.loss/train``, of localreg only: for an order
 FIELDS = frozenset((*_OF_RECORD, *_OF_EXPORT, *_OTHERS))
 
 
@@ -57,10 +59,11 @@ class TaskFields:
     Args:
         registry: the task's own.
         task_id: its id.
+        values: its metrics and parameters, if they were read already.
     """
 
-    def __init__(self, registry: OpenRegistry, task_id: str) -> None:
-        self._registry, self._id = registry, task_id
+    def __init__(self, registry: OpenRegistry, task_id: str, values: Values | None = None) -> None:
+        self._registry, self._id, self._values = registry, task_id, values
         self._parts: dict[str, Any] = {}
 
     def get(self, path: str) -> Any:  # noqa: ANN401  (a JSON value, or a time)
@@ -71,6 +74,8 @@ class TaskFields:
                 dots.
         """
         first, _, rest = path.partition(".")
+        if first in VALUES and self._values is not None:
+            return _value(self._values, first, rest)
         found = self._part(first)
         while rest:
             if not isinstance(found, dict):
@@ -136,6 +141,18 @@ class TaskFields:
                     "min_value": row.low, "max_value": row.high,
                 }  # fmt: skip
         return found
+
+
+def _value(values: Values, kind: str, name: str) -> float | str | None:
+    """Return the last value of a metric; or of a parameter its number, else its text."""
+    if kind == "metrics":
+        metric = values.metrics.get(name)
+        return None if metric is None else metric.last
+    text = values.parameters.get(name)
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
 
 
 def _hash(text: str) -> str:

@@ -7,23 +7,33 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from localreg.errors import AmbiguousReferenceError, InvalidValueError, TaskNotFoundError
-from localreg.operations.finding.queries import check_patterns
+from localreg.operations.finding.queries import (
+    KINDS,
+    check_comparisons,
+    check_limit,
+    check_order,
+    check_patterns,
+)
 from localreg.operations.finding.references import (
     PREFIX_MINIMUM,
     check_project_name,
     require_task,
 )
 from localreg.operations.finding.upstream import Found, ask, hidden
+from localreg.operations.finding.values import Values, task_values
 from localreg.operations.tasks import lifecycle
 from localreg.operations.tasks.fields import TaskFields
 from localreg.operations.tasks.task_filter import TaskFilter, check_task_filter
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import model_rows, task_query, task_rows
 from localreg.store.rows.task_query import FoundTask, TaskQuery
+from localreg.store.rows.value_sources import NEWEST, in_order
 from localreg.values.checks import check_text, is_empty, kept_name
 from localreg.values.clearml_task import OFFLINE
 from localreg.values.frozen import Frozen, replace
 from localreg.values.tags import parse_tag_filter
+
+ORDERS = {name: kind for name, kind in KINDS.items() if kind != "metadata"}
 
 
 def find_task(
@@ -106,11 +116,25 @@ def resolve_task(registry: OpenRegistry, reference: object) -> str:
 
 
 class Search(Frozen):
-    """A checked search: a query, the pattern that names must match, and a `task_filter`."""
+    """A checked search.
+
+    Attributes:
+        query: what the database looks for.
+        pattern: which names must match.
+        filter: a `task_filter`. An order that it has is the order.
+        limit: at most so many, the first ones.
+    """
 
     query: TaskQuery
     pattern: re.Pattern[str] | None = None
     filter: TaskFilter = TaskFilter()
+    limit: int | None = None
+
+    @property
+    def limited_query(self) -> TaskQuery:
+        """The query, with the limit if nothing else has to be looked at before."""
+        all_in_query = self.pattern is None and self.filter == TaskFilter()
+        return replace(self.query, limit=self.limit) if all_in_query else self.query
 
 
 def check_search(
@@ -122,8 +146,12 @@ def check_search(
     patterns: object = (),
     tags: object = None,
     status: object = None,
+    metrics: object = None,
+    parameters: object = None,
     task_filter: object = None,
     archived: bool = True,
+    limit: object = None,
+    order: object = None,
 ) -> Search:
     """Return the search that some filters state; None is no filter.
 
@@ -135,8 +163,11 @@ def check_search(
         patterns: which the name must match, see `store.rows.name_patterns`.
         tags: see `localreg.values.tags`.
         status: a status or a list of statuses.
+        metrics, parameters: dicts of names to what the values must be, as in `queries.check_query`.
         task_filter: see `task_filter.check_task_filter`.
         archived: False leaves archived tasks out.
+        limit: the most tasks, 1 or more; None for all.
+        order: as for models, see `queries.check_order`, without metadata.
 
     Raises:
         TagFilterError: the tags are malformed.
@@ -157,12 +188,16 @@ def check_search(
         statuses=more.statuses if status is None else _texts("status", status),
         tags=parse_tag_filter(tags),
         archived=archived,
+        metrics=check_comparisons("metrics", metrics),
+        parameters=check_comparisons("parameters", parameters),
+        order=NEWEST if order is None else check_order(order, ORDERS),
     )
+    most = check_limit("limit", limit)
     if pattern is None:
-        return Search(query, None, more)
+        return Search(query, None, more, most)
     text = check_text("task_name", pattern, limit=1_024)
     try:
-        return Search(query, re.compile(text), more)
+        return Search(query, re.compile(text), more, most)
     except re.error as error:
         raise InvalidValueError(
             f"task_name {text[:60]!r} is not a regular expression: {error}", argument="task_name"
@@ -180,10 +215,13 @@ def _texts(argument: str, value: object) -> tuple[str, ...]:
 
 
 def find_tasks(registry: OpenRegistry, search: Search) -> list[FoundTask]:
-    """Return the matching tasks of one registry, the last changed first."""
+    """Return the matching tasks of one registry, in order."""
     query = search.query
+    if query.order.is_of_values or query.metrics:
+        registry.store.flush()  # count what this process has just reported
     unsettled = {"in_progress", "aborted"}.intersection(query.statuses or ())
     died = abort_dead_tasks(registry) if unsettled else frozenset()
+    query = query if died else search.limited_query
     with registry.store.read() as connection:
         found = task_query.find(connection, query)
         if died:
@@ -192,8 +230,8 @@ def find_tasks(registry: OpenRegistry, search: Search) -> list[FoundTask]:
             unrecorded = [each for each in running if each.id in died]
             found = [each for each in found if each not in unrecorded]
             if "aborted" in unsettled:
-                found += unrecorded
-                found.sort(key=lambda each: each.stamp, reverse=True)
+                descending = query.order.descending
+                found = in_order([*found, *unrecorded], lambda each: each, descending=descending)
     return [each for each in found if not search.pattern or search.pattern.search(each.name)]
 
 
@@ -213,14 +251,37 @@ def abort_dead_tasks(registry: OpenRegistry) -> frozenset[str]:
 
 
 def search_tasks(chain: Chain, search: Search) -> list[Found]:
-    """Return the matching tasks of a registry and its upstream registries, last changed first."""
+    """Return the matching tasks of a registry and its upstream registries, in order."""
+    # Some that a registry finds are hidden by others.
+    asked = replace(search, limit=None) if chain.others else search
 
     def look(registry: OpenRegistry) -> list[FoundTask]:
-        tasks = find_tasks(registry, search)
+        tasks = find_tasks(registry, asked)
         gone = hidden(chain, registry, [each.id for each in tasks], task_rows.present)
         return [each for each in tasks if each.id not in gone]
 
     found = [(task, registry) for registry, tasks in ask(chain, look) for task in tasks]
-    found.sort(key=lambda pair: pair[0].stamp, reverse=True)
-    wanted = [(TaskFields(registry, task.id), Found(registry, task.id)) for task, registry in found]
-    return search.filter.sorted([pair for pair in wanted if search.filter.holds(pair[0])])
+    descending = search.query.order.descending
+    found = in_order(found, lambda pair: pair[0], descending=descending)
+    if search.filter == TaskFilter():
+        return [Found(registry, task.id) for task, registry in found[: search.limit]]
+    values = _values_by_registry(found) if search.filter.reads_values else {}
+    wanted = [
+        (TaskFields(registry, task.id, values.get((registry, task.id))), Found(registry, task.id))
+        for task, registry in found
+    ]
+    kept = search.filter.sorted([pair for pair in wanted if search.filter.holds(pair[0])])
+    return kept[: search.limit]
+
+
+def _values_by_registry(
+    found: list[tuple[FoundTask, OpenRegistry]],
+) -> dict[tuple[OpenRegistry, str], Values]:
+    ids: dict[OpenRegistry, list[str]] = {}
+    for task, registry in found:
+        ids.setdefault(registry, []).append(task.id)
+    return {
+        (registry, task_id): each
+        for registry, some in ids.items()
+        for task_id, each in task_values(registry, some).items()
+    }

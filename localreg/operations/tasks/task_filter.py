@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from localreg.errors import InvalidValueError
-from localreg.operations.tasks.fields import TIMES, TaskFields, check_field
+from localreg.operations.tasks.fields import TIMES, VALUES, TaskFields, check_field
 from localreg.values.checks import check_text, kept_name, shown
 from localreg.values.frozen import Frozen
 from localreg.values.tags import ANY_TAGS, TagCondition, has_tags, parse_tag_filter
@@ -50,6 +50,11 @@ class TaskFilter(Frozen, kw_only=True):
     order: tuple[tuple[str, bool], ...] = ()
     start: int = 0
     count: int | None = None
+
+    @property
+    def reads_values(self) -> bool:
+        """True if the order is that of metrics or parameters."""
+        return any(path.partition(".")[0] in VALUES for path, _ in self.order)
 
     def holds(self, fields: TaskFields) -> bool:
         """Return True if a task meets the conditions."""
@@ -136,7 +141,11 @@ def _number(key: str, value: object, least: int) -> int:
 
 def _order(given: object) -> tuple[str, bool]:
     text = check_text("task_filter['order_by']", given)
-    return check_field("task_filter['order_by']", text.removeprefix("-")), text.startswith("-")
+    path = text.removeprefix("-")
+    prefix, dot, name = path.partition(".")
+    if not (dot and name and prefix in VALUES):
+        check_field("task_filter['order_by']", path)
+    return path, text.startswith("-")
 
 
 def _sort_key(value: object) -> tuple[int, Any]:

@@ -23,7 +23,9 @@ from localreg.store.rows.keys import tag_named
 from localreg.store.rows.name_patterns import pattern_sql
 from localreg.store.rows.tag_sql import NO_ROW, tag_keys, tag_sql
 from localreg.store.rows.value_sources import (
+    NEWEST,
     RANKED,
+    Order,
     Ranked,
     Source,
     compared_sql,
@@ -42,29 +44,6 @@ Parameters = list[object]
 _IDS = Columns("model", id=ID)
 PROBE = 64
 FEW = 2_000
-
-
-class Order(Frozen):
-    """The order of an answer. Equal models are ordered by `stamp`, newest first.
-
-    Attributes:
-        by: "updated", "created" or "name"; or "metric" for the last value of a scalar series or a
-            single value, "parameter" or "metadata". What has no such value is left out.
-        descending: from the greatest to the least.
-        key: the name of the metric or parameter, or the key of metadata.
-    """
-
-    by: str
-    descending: bool
-    key: str = ""
-
-    @property
-    def is_of_values(self) -> bool:
-        """True for the order of a metric, parameter or metadata."""
-        return bool(self.key)
-
-
-NEWEST = Order("updated", True)
 
 
 class ModelQuery(Frozen, kw_only=True):

@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 
 from localreg.errors import InvalidValueError
-from localreg.store.rows.checked_values import COUNT, ID, Columns, Rule
+from localreg.store.rows.checked_values import COUNT, ID, TEXT, Columns, Rule
 from localreg.values.comparisons import Comparison
 from localreg.values.frozen import Frozen
 
@@ -49,6 +49,29 @@ _JOINS = {
         "{table} v WHERE v.task = t.pk",
     ),
 }
+
+
+class Order(Frozen):
+    """The order of an answer. Equal models or tasks are ordered by `stamp`, newest first.
+
+    Attributes:
+        by: "updated", "created" or "name"; or "metric" for the last value of a scalar series or a
+            single value, "parameter" or "metadata". What has no such value is left out.
+        descending: from the greatest to the least.
+        key: the name of the metric or parameter, or the key of metadata.
+    """
+
+    by: str
+    descending: bool
+    key: str = ""
+
+    @property
+    def is_of_values(self) -> bool:
+        """True for the order of a metric, parameter or metadata."""
+        return bool(self.key)
+
+
+NEWEST = Order("updated", True)
 
 
 class Source(Frozen):
@@ -94,7 +117,7 @@ class Ranked(Frozen):
 
 
 RANKED = Columns("model", id=ID, value=_NUMBER_OR_TEXT, stamp=COUNT)
-RANKED_TASKS = Columns("task", id=ID, value=_NUMBER_OR_TEXT, stamp=COUNT)
+RANKED_TASKS = Columns("task", id=ID, value=_NUMBER_OR_TEXT, stamp=COUNT, name=TEXT)
 
 
 def in_order(
