@@ -38,6 +38,8 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     ├── NotSupportedError              (NotImplementedError)   ClearML has it, localreg does not
     ├── NotPicklableError              (TypeError)     a handle belongs to its process
     ├── TaskEndedError                 (RuntimeError)  a task that was waited for ended otherwise
+    ├── QueryError                     (ValueError)    SQL of a user that cannot be run
+    │   └── QueryTimeoutError          (TimeoutError)  it took too long
     ├── ExportError                    (RuntimeError)  no image of a figure can be made
     │   └── BrowserNotFoundError                       images need Chrome or Chromium
     └── RegistryError                  (OSError)       the directory or its database
@@ -285,6 +287,14 @@ class NotPicklableError(LocalregError, TypeError):
     """A handle cannot be pickled or deep-copied; `path` is the registry that it reads."""
 
     path: str
+
+
+class QueryError(LocalregError, ValueError):
+    """SQL that a user wrote cannot be run, or does not only read."""
+
+
+class QueryTimeoutError(QueryError, TimeoutError):
+    """SQL that a user wrote took longer than its time limit."""
 
 
 class ExportError(LocalregError, RuntimeError):

@@ -41,7 +41,7 @@ SECTIONS = {
     "Data sets": "dataset",
     "Pages": "report site compare scalars",
     "Carry": "export import merge backup",
-    "Upkeep": "verify repair adopt gc du cache doctor",
+    "Upkeep": "verify repair adopt gc du cache doctor sql",
 }
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names.split())
 OTHER_NAMES = {"list": "ls", "remove": "rm", "rename": "mv"}

@@ -48,7 +48,7 @@ SYNONYMS = {
     "open": "site --open",
     "pack": "export",
     "prune": "cache prune",
-    "query": "ls",
+    "query": "sql",
     "register": "add",
     "run": "task run",
     "runs": "task ls",
@@ -98,7 +98,7 @@ CACHE_SYNONYMS = {"clean": "cache prune", "clear": "cache prune", "delete": "cac
                   "list": "cache ls", "remove": "cache rm", "show": "cache ls"}  # fmt: skip
 READING = frozenset(
     "cache compare dataset diff doctor du env export files get guide history lineage ls path "
-    "report scalars search show site task verify".split()
+    "report scalars search show site sql task verify".split()
 )  # fmt: skip
 
 

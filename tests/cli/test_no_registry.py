@@ -19,7 +19,7 @@ READING = (
     "undo", "undo abcdef --dry-run", "backup b", "config", "config origin.name a", "ls --as-of 7d",
     "show m --as-of abcdef", "history --conflicts", "history --alias a",
     "mv m n", "export m -o x.tar",
-    "search word",
+    "search word", "sql select",
     "task ls", "task show abcdef", "task clone abcdef", "task run abcdef", "task rm abcdef",
     "config", "mv m n", "undo", "export m", "backup other",
     "dataset ls", "dataset show p/n", "dataset get p/n",

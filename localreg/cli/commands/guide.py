@@ -22,7 +22,7 @@ TOPICS = (
     "weights", "packages", "datasets", "clouds", "tasks", "reports", "tag-filters", "search",
     "registries",
     "upstream", "carrying", "time-machine", "sharing", "strangers", "recovery", "offline", "usb",
-    "systems", "clearml", "frameworks", "scripts", "json", "promises", "speed",
+    "systems", "clearml", "frameworks", "scripts", "sql", "json", "promises", "speed",
     "decisions", "architecture",
 )  # fmt: skip
 
