@@ -101,6 +101,8 @@ task show {task}
 task clone {task} --set-param General/lr=0.2
 task run {task}
 task rm {spare}
+search vision
+sql VALUES(1,x'00','a')
 dataset ls
 dataset show vision/cats
 dataset show vision/cats:1.0.0

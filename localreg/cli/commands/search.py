@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import click
 
+from localreg.cli.filters import TAG
 from localreg.cli.output import (
     AS_JSON,
+    HEADER,
     IN_REGISTRY,
     QUIET,
+    Column,
     iso,
     opened,
     print_json,
@@ -18,21 +21,20 @@ from localreg.operations.finding import search
 from localreg.operations.finding.search import KINDS, Hit
 from localreg.values.records import Json
 
-COLUMNS = ("FOUND", "KIND", "WHERE", "TEXT", "ID")
+COLUMNS = (
+    Column("FOUND", "name"),
+    Column("KIND", "id", 4),
+    Column("WHERE", "words", 3),
+    Column("ID", "id"),
+    Column("TEXT", "text", 1),
+)
 
 
 @click.command("search")
 @click.argument("words", nargs=-1, required=True)
 @click.option("-p", "--project", metavar="NAME", help="Only in this project.")
 @click.option("-n", "--name", metavar="NAME", help="Only models and tasks of exactly this name.")
-@click.option(
-    "-t",
-    "--tag",
-    "tags",
-    multiple=True,
-    metavar="TAG",
-    help="Only with one of these tags; with -TAG, without it. Operators are those of query_models.",
-)
+@TAG
 @click.option("--models", is_flag=True, help="Only models.")
 @click.option("--datasets", is_flag=True, help="Only data sets.")
 @click.option("--tasks", is_flag=True, help="Only tasks.")
@@ -48,6 +50,7 @@ COLUMNS = ("FOUND", "KIND", "WHERE", "TEXT", "ID")
 )
 @AS_JSON
 @QUIET
+@HEADER
 @IN_REGISTRY
 def search_command(
     words: tuple[str, ...],
@@ -89,7 +92,7 @@ def search_command(
             print_json([_json(each) for each in shown])
         else:
             upstream = any(each.registry != str(chain.first.root) for each in shown)
-            columns = (*COLUMNS, "UPSTREAM") if upstream else COLUMNS
+            columns = (*COLUMNS, Column("UPSTREAM", "path", 2)) if upstream else COLUMNS
             print_table(columns, (_row(each, chain.first.root, upstream) for each in shown))
     if len(found) > len(shown):
         say(f"These are the best {limit}; -l 0 shows all.")
@@ -99,16 +102,10 @@ def search_command(
         say(f"Nothing in {chain.first.root} has {said!r}{archived_too}.")
 
 
-def _row(hit: Hit, root: object, upstream: bool) -> tuple[str, ...]:
+def _row(hit: Hit, root: object, upstream: bool) -> tuple[object, ...]:
     named = f"{hit.project}/{hit.name}" if hit.project else hit.name
-    row = (
-        named if hit.kind == "task" else hit.ref,
-        hit.kind,
-        " ".join(hit.fields),
-        hit.text,
-        hit.id[:8],
-    )
-    return (*row, "" if hit.registry == str(root) else hit.registry) if upstream else row
+    row = (named if hit.kind == "task" else hit.ref, hit.kind, hit.fields, hit.id[:8], hit.text)
+    return (*row, None if hit.registry == str(root) else hit.registry) if upstream else row
 
 
 def _json(hit: Hit) -> Json:

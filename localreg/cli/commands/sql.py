@@ -11,11 +11,12 @@ from itertools import islice
 
 import click
 
-from localreg.cli.output import AS_JSON, IN_REGISTRY, opened, print_table, say
+from localreg.cli.output import AS_JSON, HEADER, IN_REGISTRY, Column, opened, print_table, say
 from localreg.cli.streams import stdout_is_utf8
 from localreg.errors import QueryError, QueryTimeoutError
 from localreg.operations.finding import sql
 from localreg.operations.finding.sql import Answer
+from localreg.values.ids import ID_LENGTH
 
 ROWS_OF_A_TABLE = 1_000
 
@@ -40,6 +41,7 @@ ROWS_OF_A_TABLE = 1_000
     help="Stop the query after this time.",
 )
 @AS_JSON
+@HEADER
 @IN_REGISTRY
 def sql_command(
     query: str,
@@ -68,10 +70,7 @@ def sql_command(
                 elif as_csv:
                     _print_csv(Answer(answer.columns, rows))
                 else:
-                    print_table(
-                        tuple(each.upper() for each in answer.columns),
-                        [tuple(map(_text, row)) for row in rows],
-                    )
+                    _print_table(Answer(answer.columns, rows))
                 if most and next(answer.rows, None) is not None:
                     say(f"These are the first {most:,} rows; -l 0 prints all.")
         except QueryTimeoutError:
@@ -126,7 +125,23 @@ def _plain(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return value.hex() if isinstance(value, bytes) else str(value)
+def _print_table(answer: Answer) -> None:
+    rows = [tuple(each.hex() if isinstance(each, bytes) else each for each in row)
+            for row in answer.rows]  # fmt: skip
+    kinds = [_kind([row[place] for row in rows]) for place in range(len(answer.columns))]
+    columns = [Column(name, kind) for name, kind in zip(answer.columns, kinds, strict=True)]
+    print_table(columns, [tuple(map(_cell, row)) for row in rows])
+
+
+def _kind(values: list[object]) -> str:
+    """Return how a column of a table is shown: ids and other short words are never cut."""
+    texts = [each for each in values if isinstance(each, str)]
+    if not texts:
+        return "number"
+    return (
+        "id" if all(len(each) <= ID_LENGTH and len(each.split()) < 2 for each in texts) else "text"
+    )
+
+
+def _cell(value: object) -> str | None:
+    return None if value is None else str(value)
