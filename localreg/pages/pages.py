@@ -13,6 +13,7 @@ from functools import cache
 
 from localreg.pages import comparing
 from localreg.pages.assets import asset_names, asset_path
+from localreg.pages.chart_groups import chart_groups
 from localreg.pages.index_data import IndexData
 from localreg.pages.lineage_drawing import lineage_svg
 from localreg.pages.markup import (
@@ -36,6 +37,7 @@ from localreg.pages.page_values import (
     TaskPage,
 )
 from localreg.values.frozen import Frozen
+from localreg.values.metrics import MONITORED
 from localreg.values.units import duration_text
 
 TYPE_CHECKING = False
@@ -49,7 +51,7 @@ _LISTING = (
     "index_data.js", "index_search.js", "virtual_table.js", "filter_menu.js", "column_menu.js",
     "index_columns.js", "index.js",
 )  # fmt: skip
-_DRAWING = ("drawing.js", "charts.js")
+_DRAWING = ("drawing.js", "series.js", "cards.js", "charts.js", "plots.js")
 _RUNS = ("run_axes.js", "parallel.js", "scatter.js")
 _PLOT_HEIGHT = 400
 
@@ -102,7 +104,7 @@ def compare_page(values: ComparePage, place: PagePlace) -> str:
                 _line(line, origin, name=f"{position + 1} · {line.name}", colour=position, dash=i)
                 for i, line in enumerate(chart.lines)
             ]
-        charts.append({"title": title, "data": data, "notes": _notes(c for _, c in parts)})
+        charts.append(_card(data, _notes(c for _, c in parts)))
     return _rendered(
         "compare_page.html",
         place,
@@ -212,21 +214,70 @@ def _templates() -> Environment:
         "trusted": Markup,  # only for our own scripts and styles
     }
     environment.globals |= {
-        "chart_data": chart_data,
-        "chart_notes": lambda chart: _notes([chart]),
+        "chart_cards": chart_cards,
+        "chart_groups": chart_groups,
+        "is_timed": _is_timed,
         "plot_data": plot_data,
         "step_data": step_data,
         "plot_groups": plot_groups,
-        "origin_of": _origin,
         "plot_height": plot_height,
+        "pictures_of": pictures_of,
+        "MONITORED": MONITORED,
     }
     return environment
 
 
-def chart_data(chart: Chart, origin: float) -> dict[str, object]:
-    """Return a chart as charts.js expects it; relative times count from `origin`."""
-    lines = [_line(line, origin, colour=i) for i, line in enumerate(chart.lines)]
-    return {"title": chart.title, "lines": lines}
+class ChartCard(Frozen, kw_only=True):
+    """A chart as templates show it.
+
+    Attributes:
+        title: the title of its scalars.
+        about: its names, for charts.js before it reads `data`, which is long.
+        data: what charts.js draws.
+        notes: a text for each line that was thinned.
+        monitored: True if it shows what the machine did.
+    """
+
+    title: str
+    about: Mapping[str, object]
+    data: Mapping[str, Any]
+    notes: Sequence[str]
+    monitored: bool
+
+
+def chart_cards(reported: Reported) -> list[ChartCard]:
+    """Return the charts of a model or task; relative times count from its first scalar."""
+    origin = _origin(reported)
+    return [
+        _card(
+            {
+                "title": chart.title,
+                "lines": [_line(line, origin, colour=i) for i, line in enumerate(chart.lines)],
+            },
+            _notes([chart]),
+        )
+        for chart in reported.charts
+    ]
+
+
+def _card(data: Mapping[str, Any], notes: Sequence[str]) -> ChartCard:
+    title, names = data["title"], [line["name"] for line in data["lines"]]
+    return ChartCard(
+        title=title,
+        about={"title": title, "names": names, "thinned": bool(notes)},
+        data=data,
+        notes=notes,
+        monitored=title in MONITORED,
+    )
+
+
+def _is_timed(cards: Iterable[ChartCard]) -> bool:
+    """Return True if the points of a chart differ in time, so that a time axis shows them."""
+    return any(
+        len(line["t"]) > 1 and line["t"][0] != line["t"][-1]
+        for card in cards
+        for line in card.data["lines"]
+    )
 
 
 def _line(
@@ -238,6 +289,7 @@ def _line(
         "y": [_finite(value) for value in line.values],
         "t": [round(second - origin, 3) for second in line.seconds],
         "origin": origin,
+        "points": line.points,
         "colour": colour,
         "dash": dash,
     }
@@ -264,10 +316,10 @@ def _notes(charts: Iterable[Chart]) -> list[str]:
     ]
 
 
-def plot_groups(plots: Sequence[Plot]) -> list[tuple[str, list[tuple[int, Plot]]]]:
-    """Return the plots by title, each with its position among all plots."""
+def plot_groups(plots: Sequence[tuple[int, Plot]]) -> list[tuple[str, list[tuple[int, Plot]]]]:
+    """Return plots by title, each with its position among all plots."""
     groups: dict[str, list[tuple[int, Plot]]] = {}
-    for position, plot in enumerate(plots):
+    for position, plot in plots:
         groups.setdefault(plot.title, []).append((position, plot))
     return list(groups.items())
 
@@ -279,7 +331,21 @@ def plot_data(plot: Plot) -> dict[str, object]:
         "series": plot.series,
         "iterations": [step.iteration for step in plot.steps],
         "notes": [step.note for step in plot.steps],
+        "drawn": any(not isinstance(step.shown, Picture) for step in plot.steps),
     }
+
+
+def pictures_of(plots: Sequence[Plot], wanted: bool) -> list[tuple[int, Plot]]:
+    """Return the plots that are images at all iterations, or the others, with their positions."""
+    return [
+        (place, plot)
+        for place, plot in enumerate(plots)
+        if wanted == all(_is_image(step.shown) for step in plot.steps)
+    ]
+
+
+def _is_image(shown: object) -> bool:
+    return isinstance(shown, Picture) and shown.kind == "image"
 
 
 def step_data(step: Step) -> dict[str, object]:

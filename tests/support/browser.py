@@ -111,10 +111,11 @@ class Visit:
         dialog.dismiss()
 
     def draw_all(self):
-        """Scroll through the page until every figure is drawn."""
+        """Scroll through the page until every figure is drawn that is not folded or hidden."""
         self.page.evaluate(
             """async () => {
                 for (const each of document.querySelectorAll('.figure')) {
+                    if (!each.checkVisibility()) continue;
                     each.scrollIntoView({ behavior: 'instant' });
                     const end = Date.now() + 5000;
                     while (each.classList.contains('waiting') && Date.now() < end)

@@ -1,25 +1,16 @@
-// Draws scalar charts with their toolbar, and plots with a slider over iterations.
+// Draws scalar charts, and finds, orders and draws them as the reader chooses in their toolbar.
 (function () {
   'use strict';
 
   const {
-    element, data, draw, clear, whenNear, isWaiting, literal, shortened, theme, DASHES, COLOURS,
+    element, data, address, draw, whenNear, isWaiting, literal, shortened, theme, fileName, DASHES,
+    COLOURS, smoothed, tickText, logTicks, pattern, csv, rowsOf, addButton, addEnlarge, save,
+    watchBox,
   } = globalThis.localreg;
   const charts = [];
   const choice = { smoothing: 0, log: false, axis: 'iteration' };
   const runs = { hidden: new Set(), lit: null }; // of a comparison: positions of its runs
-
-  /** Return the exponential moving average of values, without a bias to zero at the start. */
-  function smoothed(values, weight) {
-    let sum = 0;
-    let mass = 0;
-    return values.map((value) => {
-      if (value === null) return null;
-      sum = sum * weight + (1 - weight) * value;
-      mass = mass * weight + (1 - weight);
-      return sum / mass;
-    });
-  }
+  const PINS = 'localreg-pins';
 
   /** Return the seconds in a unit of time that suits a duration, and the name of the unit. */
   function unitOf(seconds) {
@@ -36,9 +27,22 @@
 
   const dashOf = (line) => (line.dash + Math.floor(line.colour / COLOURS)) % DASHES.length;
 
+  /** Return the length of the x axis: of all lines, so that all are smoothed alike. */
+  function rangeOf(lines, unit) {
+    let [least, most] = [Infinity, -Infinity];
+    for (const line of lines) {
+      for (const x of xValues(line, unit)) {
+        if (x < least) least = x;
+        if (x > most) most = x;
+      }
+    }
+    return most > least ? most - least : 0;
+  }
+
   function traces(lines, unit) {
     const colours = theme();
     const made = [];
+    const range = choice.smoothing ? rangeOf(lines, unit) : 0;
     for (const line of lines) {
       if (line.hidden || runs.hidden.has(line.run)) continue;
       const x = xValues(line, unit);
@@ -56,24 +60,46 @@
       if (choice.smoothing) {
         const faint = { color: colour, width: 1, dash };
         made.push({
-          ...common, y: line.y, opacity: 0.25 * common.opacity, line: faint, showlegend: false, hoverinfo: 'skip',
+          ...common, y: line.y, opacity: 0.25 * common.opacity, line: faint, showlegend: false,
+          hoverinfo: 'skip',
         });
-        made.push({ ...common, mode: 'lines', y: smoothed(line.y, choice.smoothing) });
+        made.push({ ...common, mode: 'lines', y: smoothed(x, line.y, choice.smoothing, range) });
       } else made.push({ ...common, y: line.y });
     }
     return made;
   }
 
-  /** Return true if values span few decades: Plotly would then label every digit. */
-  function narrow(lines) {
+  /** Return the ends of a log axis of lines, as Plotly chooses them. */
+  function logEnds(lines) {
     let [least, most] = [Infinity, 0];
     for (const line of lines) {
+      if (line.hidden || runs.hidden.has(line.run)) continue;
       for (const y of line.y) {
         if (y > 0 && y < least) least = y;
         if (y > most) most = y;
       }
     }
-    return most / least < 200;
+    if (least === most) return [least / 10, most * 10];
+    const beyond = (most / least) ** 0.06;
+    return [least / beyond, most * beyond];
+  }
+
+  /** Return what to write at a log axis: Plotly writes "5" for 0.5, over other numbers. */
+  function logAxis(chart, low, high) {
+    const values = logTicks(low, high, Math.max(3, Math.round(chart.into.clientHeight / 38)));
+    return { tickvals: values, ticktext: values.map(tickText) };
+  }
+
+  /** Write other numbers at a log axis that the reader has zoomed or enlarged. */
+  function updateTicks(chart) {
+    if (!choice.log || !chart.data) return;
+    const [low, high] = chart.into._fullLayout.yaxis.range.map((each) => 10 ** each);
+    const wanted = logAxis(chart, low, high);
+    const there = chart.into.layout.yaxis.tickvals ?? [];
+    if (!wanted.tickvals.length || String(there) === String(wanted.tickvals)) return;
+    Plotly.relayout(chart.into, {
+      'yaxis.tickvals': wanted.tickvals, 'yaxis.ticktext': wanted.ticktext,
+    });
   }
 
   function drawChart(chart) {
@@ -84,7 +110,7 @@
     const { lines, title } = chart.data;
     const longest = Math.max(0, ...lines.map((line) => line.t.at(-1) ?? 0));
     const unit = unitOf(longest);
-    const names = {
+    const labels = {
       iteration: '', relative: `time since the first point (${unit[1]})`, wall: 'time (UTC)',
     };
     const layout = {
@@ -93,16 +119,19 @@
       showlegend: false, // addLegend makes one that wraps
       xaxis: {
         type: choice.axis === 'wall' ? 'date' : 'linear',
-        title: names[choice.axis] ? { text: names[choice.axis] } : undefined,
+        title: labels[choice.axis] ? { text: labels[choice.axis] } : undefined,
         uirevision: choice.axis, showgrid: false, showline: true, nticks: 7, spikethickness: 1,
         spikecolor: theme().dim, hoverformat: { iteration: ',d', relative: '.4~g' }[choice.axis],
       },
       yaxis: {
         type: choice.log ? 'log' : 'linear', exponentformat: 'power', uirevision: choice.log,
-        nticks: 7, hoverformat: '.6~g', dtick: choice.log && narrow(lines) ? 'D2' : undefined,
+        nticks: 7, hoverformat: '.6~g', ...(choice.log ? logAxis(chart, ...logEnds(lines)) : {}),
       },
     };
     draw(chart.into, { data: traces(lines, unit), layout }, title);
+    if (chart.listens || !chart.into.on) return;
+    chart.listens = true;
+    chart.into.on('plotly_relayout', () => updateTicks(chart));
   }
 
   /** Add a legend below a chart; a click on a name hides or shows its line. */
@@ -126,6 +155,7 @@
       made.append(button);
     }
     chart.into.after(made);
+    watchBox(made);
   }
 
   function redraw() {
@@ -142,15 +172,140 @@
     }
   }
 
-  for (const into of document.querySelectorAll('[data-chart]')) {
-    const chart = { into, source: into.dataset.chart };
-    charts.push(chart);
-    whenNear(into, () => drawChart(chart));
+  function download(chart) {
+    chart.data ??= data(chart.source);
+    const { title, lines } = chart.data;
+    const thinned = lines.some((line) => line.points > line.y.length);
+    save(`${fileName(title)}${thinned ? '-thinned' : ''}.csv`, csv(rowsOf(title, lines)), 'text/csv');
   }
 
-  if (charts.length) {
-    const smoothing = document.getElementById('smoothing');
-    const shown = document.getElementById('smoothing-value');
+  function picture(chart) {
+    if (isWaiting(chart.into)) return;
+    Plotly.downloadImage(chart.into, {
+      format: 'png', scale: 2, filename: fileName(chart.title),
+      width: chart.into.clientWidth, height: chart.into.clientHeight,
+    });
+  }
+
+  for (const into of document.querySelectorAll('[data-chart]')) {
+    const card = into.closest('.chart-card');
+    const { title, names, thinned } = JSON.parse(card.dataset.about);
+    const home = card.parentElement;
+    const chart = {
+      into, source: into.dataset.chart, card, title, names, home, place: charts.length,
+    };
+    charts.push(chart);
+    whenNear(into, () => drawChart(chart));
+    chart.pin = addButton(card, 'pin', `Pin ${title}`, () => togglePin(chart));
+    chart.pin.setAttribute('aria-pressed', 'false');
+    addButton(
+      card, 'CSV', thinned ? 'Download the points drawn as CSV' : 'Download as CSV',
+      () => download(chart),
+    );
+    addButton(card, 'PNG', 'Download as PNG', () => picture(chart));
+    addEnlarge(card);
+    card.addEventListener('fitted', () => updateTicks(chart));
+  }
+
+  // Groups: the reader folds them; a filter opens those with a chart that matches.
+  const groups = [...document.querySelectorAll('.chart-group')].map((box) => ({
+    box, name: box.dataset.group ?? '', open: box.open, count: box.querySelector('summary small'),
+    into: box.querySelector('.charts'),
+  }));
+  const pinned = document.getElementById('pinned');
+  let matches = () => true;
+  let filtering = false;
+
+  /** Return a list of texts that the address stores; [] if it is none. */
+  function stored(name) {
+    return listOf(address.get(name)) ?? [];
+  }
+
+  function listOf(text) {
+    try {
+      const list = JSON.parse(text);
+      return Array.isArray(list) ? list.filter((each) => typeof each === 'string') : null;
+    } catch {
+      return null;
+    }
+  }
+
+  function pins() {
+    const here = listOf(address.get('pin'));
+    if (here) return here;
+    try {
+      return listOf(localStorage.getItem(PINS)) ?? [];
+    } catch {
+      return []; // browsers may forbid storage to pages on disk
+    }
+  }
+
+  /** Pin a chart, or take the pin away; other pages pin charts of this title too. */
+  function togglePin(chart) {
+    const there = pins();
+    const kept = there.filter((title) => title !== chart.title);
+    if (kept.length === there.length) kept.push(chart.title);
+    const text = JSON.stringify(kept);
+    address.set('pin', kept.length ? text : '[]');
+    try {
+      localStorage.setItem(PINS, text);
+    } catch {
+      // Then only the address has it.
+    }
+    arrange();
+    chart.pin.focus({ preventScroll: true });
+  }
+
+  /** Move pinned charts to the top, others to their groups, and hide what the filter hides. */
+  function arrange() {
+    const order = pins();
+    for (const chart of charts) {
+      const at = pinned && chart.home !== pinned ? order.indexOf(chart.title) : -1;
+      const into = at < 0 ? chart.home : pinned.querySelector('.charts');
+      const key = at < 0 ? chart.place : at;
+      if (chart.card.parentElement !== into || chart.key !== key) {
+        chart.key = key;
+        const later = [...into.children].find((card) => card !== chart.card
+          && charts.find((each) => each.card === card)?.key > key);
+        into.insertBefore(chart.card, later ?? null);
+      }
+      chart.pin.setAttribute('aria-pressed', String(at >= 0));
+      chart.card.hidden = !(matches(chart.title)
+        || chart.names.some((name) => matches(`${chart.title}/${name}`)));
+    }
+    const changed = stored('groups');
+    for (const { box, name, open, count, into } of groups) {
+      const cards = [...into.children];
+      const visible = cards.filter((card) => !card.hidden).length;
+      box.hidden = !visible;
+      if (count) {
+        count.textContent = visible < cards.length ? `${visible} of ${cards.length}` : cards.length;
+        box.open = filtering || open !== changed.includes(name);
+      }
+    }
+    const visible = charts.filter(({ card }) => !card.hidden).length;
+    const output = document.getElementById('chart-count');
+    if (!output) return;
+    output.textContent = filtering ? `${visible} of ${charts.length}` : '';
+    document.getElementById('no-charts').hidden = visible > 0;
+  }
+
+  for (const { box, name, open, count } of groups) {
+    if (!count) continue;
+    box.querySelector('summary').addEventListener('click', () => {
+      if (filtering) return;
+      const changed = stored('groups').filter((each) => each !== name);
+      if (box.open === open) changed.push(name); // it is about to change
+      address.set('groups', changed.length ? JSON.stringify(changed) : '');
+    });
+  }
+
+  const tools = document.querySelector('.chart-tools');
+  if (tools) {
+    const [filter, smoothing, logY, xAxis] = ['chart-filter', 'smoothing', 'log-y', 'x-axis'].map(
+      (id) => document.getElementById(id),
+    );
+    const wrong = document.getElementById('chart-filter-wrong');
     let planned = false;
     const plan = () => {
       if (planned) return;
@@ -160,112 +315,58 @@
         redraw();
       });
     };
+    const find = () => {
+      const test = pattern(filter.value);
+      const valid = typeof test === 'function';
+      filter.toggleAttribute('aria-invalid', !valid);
+      if (!valid) filter.setAttribute('aria-invalid', 'true');
+      wrong.textContent = valid ? '' : test;
+      if (valid) {
+        matches = test;
+        filtering = Boolean(filter.value);
+      }
+      arrange();
+    };
     const read = () => {
       choice.smoothing = Number(smoothing.value);
-      shown.textContent = choice.smoothing ? choice.smoothing.toFixed(2) : 'off';
-      choice.log = document.getElementById('log-y').checked;
-      choice.axis = document.getElementById('x-axis').value;
+      const text = choice.smoothing ? choice.smoothing.toFixed(2) : 'off';
+      document.getElementById('smoothing-value').textContent = text;
+      choice.log = logY.checked;
+      choice.axis = xAxis.value;
     };
-    // The browser may have restored earlier choices.
-    read();
-    for (const id of ['smoothing', 'log-y', 'x-axis']) {
-      document.getElementById(id).addEventListener('input', () => {
+    /** Take the choices from the address: a copied one shows the same charts. */
+    const restore = () => {
+      filter.value = address.get('charts') ?? '';
+      smoothing.value = Number(address.get('smoothing')) || 0;
+      logY.checked = address.get('log') === '1';
+      xAxis.value = ['relative', 'wall'].includes(address.get('x')) ? address.get('x') : 'iteration';
+      read();
+      find();
+    };
+    if (tools.dataset.timed === undefined) {
+      for (const option of xAxis.options) option.disabled = option.value !== 'iteration';
+    }
+    restore();
+    addEventListener('hashchange', () => {
+      restore();
+      plan();
+    });
+    filter.addEventListener('input', () => {
+      address.set('charts', filter.value);
+      find();
+    });
+    for (const each of [smoothing, logY, xAxis]) {
+      each.addEventListener('input', () => {
         read();
+        address.set('smoothing', choice.smoothing || '');
+        address.set('log', choice.log ? '1' : '');
+        address.set('x', choice.axis === 'iteration' ? '' : choice.axis);
         plan();
       });
     }
-    // The colours of lines are set here, so a new theme needs new traces.
-    document.addEventListener('themechange', redraw);
-  }
+  } else arrange();
+  Object.assign(globalThis.localreg, { runs, redrawRuns });
 
-  /** Return an element with a picture, a sound or a video, or a link to another file. */
-  function media(step, name) {
-    if (!step.source) return element('p', { class: 'empty' }, `${step.filename} cannot be shown.`);
-    if (step.kind === 'image') {
-      return element('img', { src: step.source, alt: step.filename || name, loading: 'lazy' });
-    }
-    if (step.kind === 'audio' || step.kind === 'video') {
-      return element(step.kind, { src: step.source, controls: '', preload: 'metadata' });
-    }
-    return element('a', { href: step.source, download: step.filename }, step.filename || 'file');
-  }
-
-  /** A plot of the page; it shows one of its iterations. */
-  class Plot {
-    constructor(card) {
-      this.card = card;
-      this.id = card.dataset.plot;
-      this.about = data(this.id);
-      this.iterations = this.about.iterations;
-      this.into = card.querySelector('.figure');
-      this.note = card.querySelector('.plot-note');
-      this.at = this.iterations.length - 1;
-      this.stepper = card.querySelector('.stepper');
-      if (this.stepper) bind(this.stepper, this.iterations, (at) => this.show(at));
-      if (this.iterations.length) whenNear(this.into, () => this.show(this.at));
-    }
-
-    show(at) {
-      this.at = at;
-      if (isWaiting(this.into)) return;
-      const step = data(`${this.id}-${at}`);
-      const { title, series } = this.about;
-      const note = this.about.notes[at];
-      this.note.textContent = note ?? '';
-      this.note.hidden = !note;
-      if (step.kind === 'figure') {
-        const figure = untitled(step.figure, [title, series, `${title} - ${series}`]);
-        draw(this.into, figure, `${title} ${series} ${this.iterations[at]}`);
-      } else {
-        clear(this.into);
-        this.into.classList.add('media');
-        this.into.append(media(step, `${title} ${series}`));
-      }
-    }
-
-    /** Show the last iteration up to the given one, or else the first. */
-    showIteration(iteration) {
-      let at = this.iterations.findLastIndex((each) => each <= iteration);
-      if (at < 0) at = 0;
-      if (this.stepper) this.stepper.querySelector('input').value = at;
-      const label = this.stepper && this.stepper.querySelector('output');
-      if (label) label.textContent = `iteration ${this.iterations[at]}`;
-      this.show(at);
-    }
-  }
-
-  /** Return a figure without its title if the card already shows it. */
-  function untitled(figure, known) {
-    const layout = figure.layout || {};
-    const title = layout.title && typeof layout.title === 'object' ? layout.title.text : layout.title;
-    if (!known.some((each) => literal(each) === title)) return figure;
-    return { ...figure, layout: { ...layout, title: undefined } };
-  }
-
-  /** Call `choose` with an index when the user moves a slider over iterations or its buttons. */
-  function bind(stepper, iterations, choose) {
-    const slider = stepper.querySelector('input');
-    const label = stepper.querySelector('output');
-    slider.max = iterations.length - 1;
-    slider.value = iterations.length - 1; // the browser may have restored an earlier value
-    const updateLabel = () => {
-      const at = Number(slider.value);
-      label.textContent = `iteration ${iterations[at]}`;
-      slider.setAttribute('aria-valuetext', label.textContent);
-      return at;
-    };
-    slider.addEventListener('input', () => choose(updateLabel()));
-    for (const button of stepper.querySelectorAll('[data-step]')) {
-      button.addEventListener('click', () => {
-        slider.value = Number(slider.value) + Number(button.dataset.step);
-        choose(updateLabel());
-      });
-    }
-    updateLabel();
-  }
-
-  const plots = new Map();
-  for (const card of document.querySelectorAll('[data-plot]')) plots.set(card, new Plot(card));
-
-  Object.assign(globalThis.localreg, { bind, plots, runs, redrawRuns });
+  // The colours of lines are set here, so a new theme needs new traces.
+  if (charts.length) document.addEventListener('themechange', redraw);
 })();

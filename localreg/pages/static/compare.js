@@ -2,7 +2,7 @@
 (function () {
   'use strict';
 
-  const { bind, plots } = globalThis.localreg;
+  const { bindAll } = globalThis.localreg;
   const only = document.getElementById('only-differences');
   const table = document.querySelector('table.compared');
 
@@ -19,15 +19,6 @@
   filter();
 
   for (const joint of document.querySelectorAll('.joint')) {
-    const cards = [...joint.querySelectorAll('[data-plot]')];
-    const shown = cards.map((card) => plots.get(card));
-    const iterations = [...new Set(shown.flatMap((plot) => plot.iterations))];
-    iterations.sort((one, other) => one - other);
-    if (iterations.length < 2) continue;
-    const stepper = joint.querySelector('.joint-stepper');
-    stepper.hidden = false;
-    bind(stepper, iterations, (at) => {
-      for (const plot of shown) plot.showIteration(iterations[at]);
-    });
+    bindAll(joint.querySelector('.joint-stepper'), joint);
   }
 })();

@@ -199,6 +199,6 @@
   });
 
   Object.assign(globalThis.localreg, {
-    draw, clear, whenNear, isWaiting, literal, shortened, theme, DASHES, COLOURS,
+    draw, clear, whenNear, isWaiting, literal, shortened, theme, fileName, DASHES, COLOURS,
   });
 })();
