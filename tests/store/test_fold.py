@@ -685,7 +685,7 @@ class Registry(RuleBasedStateMachine):
 
 
 TestRegistry = Registry.TestCase
-TestRegistry.settings = settings(max_examples=80 * TIMES, stateful_step_count=40)
+TestRegistry.settings = settings(max_examples=40 * TIMES, stateful_step_count=40)
 
 
 @pytest.fixture
