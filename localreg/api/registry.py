@@ -11,10 +11,12 @@ from types import TracebackType
 from localreg import log, operations
 from localreg.api import ambient
 from localreg.api.models.model import FoundModels, Model, handle
+from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, NoRegistryError
 from localreg.progress import shown_progress
 from localreg.registry import Chain, check_directory, open_registry
 from localreg.values.checks import check_flag
+from localreg.values.records import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from localreg.operations.finding.search import Hit
     from localreg.operations.finding.upstream import Found
     from localreg.operations.models.history import HistoryEntry
+    from localreg.operations.reports.comparison import Run
     from localreg.operations.upkeep.adopt import Adoption
     from localreg.operations.upkeep.du import Usage
     from localreg.operations.upkeep.gc import Collection
@@ -578,21 +581,42 @@ class Registry:
         """
         return operations.reports.pages.write_site(self._chain)
 
-    def compare(self, *models: str | Model, path: str | os.PathLike[str] | None = None) -> Path:
-        """Write a page that shows models side by side, and return its path.
+    def compare(
+        self, *runs: str | Model | TaskHandle, path: str | os.PathLike[str] | None = None
+    ) -> Path:
+        """Write a page that shows models and tasks side by side, and return its path.
+
+        For every value that a model lacks, the page shows that of the task that made it.
 
         Args:
-            models: 2 to 6 models, or references to them.
+            runs: 2 to 50 models and tasks, references to models, and ids or names of tasks.
             path: write the page here, as one file that needs no other; by default below
                 ``reports/``.
 
         Raises:
-            InvalidValueError: (a ValueError) there are fewer than 2 models, or more than 6.
+            InvalidValueError: (a ValueError) there are fewer than 2 of them, or more than 50.
             ModelNotFoundError: (a LookupError) one of them does not exist.
+            AmbiguousReferenceError: (a LookupError) a name means several of them.
             StorageError: (an OSError) the page cannot be written.
         """
-        found = [self._found("models", each) for each in models]
+        found = [self._run(each) for each in runs]
         return operations.reports.pages.write_comparison(self._chain, found, path)
+
+    def _run(self, given: object) -> Run:
+        """Return a model or a task of this or an upstream registry."""
+        from localreg.operations.reports.comparison import Run, find_run
+
+        if isinstance(given, Model):
+            model = self._found("runs", given)
+            return Run(model.registry, Owner("model", model.id))
+        if isinstance(given, TaskHandle):
+            if given._registry not in self._chain.registries:
+                raise InvalidValueError(
+                    f"runs has a task of {given._registry.root}, not of {self.path}",
+                    argument="runs",
+                )
+            return Run(given._registry, Owner("task", given._id))
+        return find_run(self._chain, given, "runs")
 
     def export(
         self,

@@ -243,24 +243,48 @@ class TaskPage(Frozen, kw_only=True):
     renewed: float | None = None  # how often it is written while the task runs, in seconds
 
 
+class Measured(Frozen):
+    """A metric of one run: the last, least and greatest value; only one if `single`."""
+
+    last: float | None
+    low: float | None
+    high: float | None
+    single: bool
+
+
 class Compared(Frozen, kw_only=True):
-    """One of the compared models."""
+    """One of the compared runs: a model with what the task that made it has, or a task.
+
+    Attributes:
+        facts: texts by name; "" where the run lacks the fact.
+        metrics: by ``title/series``, or by the name of a single value.
+        parameters: texts by ``Section/name``.
+        metadata: texts by key.
+        config: texts by key; the keys of nested values are joined by points.
+        texts: configurations that cannot be read as keys and values, by name.
+    """
 
     link: Link
-    facts: Mapping[str, str]  # by name; "" where a model lacks the fact
+    facts: Mapping[str, str]
+    metrics: Mapping[str, Measured]
+    parameters: Mapping[str, str]
     metadata: Mapping[str, str]
-    config: str
+    config: Mapping[str, str]
+    texts: Mapping[str, str]
     reported: Reported
 
 
 class ComparePage(Frozen):
-    """Two or more models side by side.
+    """Two or more runs side by side.
 
-    `directions` maps a single value or metadata key to 1 if more is better, -1 if less is better,
-    and 0 if that is unknown.
+    Attributes:
+        what: what they are: "models", "tasks" or "models and tasks".
+        directions: 1 if more of a metric or metadata key is better, -1 if less is better, and 0 if
+            that is unknown, by its name.
     """
 
-    models: tuple[Compared, ...]
+    what: str
+    runs: tuple[Compared, ...]
     directions: Mapping[str, int]
 
 

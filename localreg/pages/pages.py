@@ -36,7 +36,7 @@ from localreg.pages.page_values import (
     Step,
     TaskPage,
 )
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 from localreg.values.metrics import MONITORED
 from localreg.values.units import duration_text
 
@@ -54,6 +54,7 @@ _LISTING = (
 _DRAWING = ("drawing.js", "series.js", "cards.js", "charts.js", "plots.js")
 _RUNS = ("run_axes.js", "parallel.js", "scatter.js")
 _PLOT_HEIGHT = 400
+_DASHES = ("none", "5 3", "2 2", "5 2 2 2", "9 3", "9 3 2 3")
 
 
 class PagePlace(Frozen, kw_only=True):
@@ -93,36 +94,72 @@ def task_page(values: TaskPage, place: PagePlace) -> str:
 
 
 def compare_page(values: ComparePage, place: PagePlace) -> str:
-    """Return the page that shows two or more models side by side."""
-    models = values.models
+    """Return the page that shows two or more runs side by side."""
+    runs, directions = values.runs, values.directions
+    many = len(runs) > comparing.OVERLAID
     charts = []
-    for title, parts in comparing.joint_charts(models).items():
-        data: dict[str, object] = {"title": title, "lines": []}
+    for heading, parts in comparing.joint_charts(runs).items():
+        data: dict[str, object] = {"title": heading, "lines": [], "legend": not many}
         for position, chart in parts:
-            origin = _origin(models[position].reported)
+            origin = _origin(runs[position].reported)
+            name = runs[position].link.text
             data["lines"] += [  # type: ignore[operator]  # the list above
-                _line(line, origin, name=f"{position + 1} · {line.name}", colour=position, dash=i)
+                _line(
+                    line,
+                    origin,
+                    name=f"{position + 1} · {name if many else line.name}",
+                    colour=position,
+                    dash=0 if many else i,
+                )
+                | {"run": position}
                 for i, line in enumerate(chart.lines)
             ]
-        charts.append(_card(data, _notes(c for _, c in parts)))
+        card = _card(data, _notes(c for _, c in parts))
+        # The name of a chart of many runs has the series; the lines are named after the runs.
+        charts.append(replace(card, about=card.about | {"names": []}) if many else card)
+    metrics = comparing.metric_rows(runs, directions)
+    columns = comparing.columns_of(runs, directions)
+    names = comparing.shortest_names([run.link.text for run in runs])
+    data = {
+        "columns": [{"key": c.key, "name": c.name, "group": c.group} for c in columns],
+        "runs": [
+            {
+                "name": f"{i + 1} · {name}",
+                "href": safe_href(run.link.href),
+                "dash": dash_of(i),
+                "values": comparing.values_of(run),
+            }
+            for i, (run, name) in enumerate(zip(runs, names, strict=True))
+        ],
+        "axes": comparing.first_axes(runs, directions),
+    }
+    machine = [row for row in metrics if comparing.is_monitored(row.name)]
     return _rendered(
         "compare_page.html",
         place,
-        any(_has_figures(model.reported) for model in models),
+        any(_has_figures(run.reported) for run in runs),
         *_DRAWING,
         *_RUNS,
         "compare.js",
         page=values,
-        facts=comparing.text_rows([model.facts for model in models], {}),
-        metadata=comparing.text_rows([model.metadata for model in models], values.directions),
-        singles=comparing.single_rows(models, values.directions),
-        diffs=[
-            (position + 1, model, comparing.config_diff(models[0].config, model.config))
-            for position, model in enumerate(models)
-            if position
-        ],
+        names=names,
+        data=data,
+        groups={
+            "values": [
+                ("Metrics", metrics[: len(metrics) - len(machine)]),
+                (
+                    "Metadata",
+                    comparing.text_rows([r.metadata for r in runs], directions, "metadata "),
+                ),
+                ("Machine", machine),
+            ],
+            "parameters": [("", comparing.parameter_rows(runs))],
+            "config": [("", comparing.text_rows([run.config for run in runs], {}))],
+            "facts": [("", comparing.text_rows([run.facts for run in runs], {}))],
+        },
+        diffs=comparing.text_diffs(runs),
         charts=charts,
-        joints=comparing.joint_plots(models),
+        joints=comparing.joint_plots(runs),
     )
 
 
@@ -223,8 +260,14 @@ def _templates() -> Environment:
         "plot_height": plot_height,
         "pictures_of": pictures_of,
         "MONITORED": MONITORED,
+        "dash_of": dash_of,
     }
     return environment
+
+
+def dash_of(run: int) -> str:
+    """Return the dashes of the line of a compared run, as SVG has them; as charts.js draws it."""
+    return _DASHES[run // 8 % len(_DASHES)]
 
 
 class ChartCard(Frozen, kw_only=True):
@@ -239,7 +282,7 @@ class ChartCard(Frozen, kw_only=True):
     """
 
     title: str
-    about: Mapping[str, object]
+    about: dict[str, object]
     data: Mapping[str, Any]
     notes: Sequence[str]
     monitored: bool
@@ -286,13 +329,18 @@ def _line(
     return {
         "name": line.name if name is None else name,
         "x": list(line.iterations),
-        "y": [_finite(value) for value in line.values],
+        "y": [_short(value) for value in line.values],
         "t": [round(second - origin, 3) for second in line.seconds],
         "origin": origin,
         "points": line.points,
         "colour": colour,
         "dash": dash,
     }
+
+
+def _short(value: float | None) -> float | None:
+    """Return a number with as many digits as a chart can show, or None where there is a gap."""
+    return None if value is None or value - value != 0 else float(f"{value:.7g}")
 
 
 def _finite(value: float | None) -> float | None:

@@ -81,7 +81,7 @@ def _chosen(points: Array, mode: str) -> Array | None:
     return thinned_cloud(points)
 
 
-def thinned_line(x: Array, y: Array) -> NDArray[np.int64] | None:
+def thinned_line(x: Array, y: Array, most: int = POINTS) -> NDArray[np.int64] | None:
     """Return the indexes of the points of a line to draw, in order; None for all.
 
     Peaks are kept. Where a gap (NaN or infinity) lies between two chosen points, one point of the
@@ -89,17 +89,18 @@ def thinned_line(x: Array, y: Array) -> NDArray[np.int64] | None:
 
     Args:
         x, y: shape (N,) each.
+        most: points to choose, besides those of gaps.
     """
     import numpy as np
 
-    if len(y) <= POINTS:
+    if len(y) <= most:
         return None
     finite = np.isfinite(x) & np.isfinite(y)
     if finite.all():
-        return _min_max(x, y, POINTS)
+        return _min_max(x, y, most)
     kept = np.flatnonzero(finite)
-    if len(kept) > POINTS:
-        kept = kept[_min_max(x[kept], y[kept], POINTS)]
+    if len(kept) > most:
+        kept = kept[_min_max(x[kept], y[kept], most)]
     holes = np.flatnonzero(~finite)
     before_gap = np.flatnonzero(np.diff(np.cumsum(~finite)[kept]))
     gaps = holes[np.searchsorted(holes, kept[before_gap])]

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import page_samples as samples
 
-from localreg.pages import comparing, pages
+from localreg.pages import pages
 from localreg.pages.assets import asset_names, asset_path, write_assets
 from localreg.pages.index_data import index_data, packed
 from localreg.pages.lineage_drawing import lineage_svg, shortened
@@ -192,27 +192,6 @@ def test_thinned_lines_say_so():
     assert "loss: 1,000,000 points, 40 drawn" in pages.model_page(
         samples.model(reported=samples.reported()), PLACE
     )
-
-
-def test_the_best_value_is_marked_where_the_direction_is_known():
-    """1 marks the greatest, -1 the least, 0 none; equal values are not marked."""
-    models = samples.compare(count=3).models
-    rows = {row.name: row for row in comparing.single_rows(models, {"loss": 1, "latency": -1})}
-    assert [cell.best for cell in rows["latency"].cells] == [True, False, False]
-    assert [cell.best for cell in rows["resnet"].cells] == [False] * 3
-    assert [cell.text for cell in rows["isPrototypeOf"].cells] == ["–"] * 3
-    rows = comparing.text_rows([{"a": "1", "b": "x"}, {"a": "1"}], {"a": 1, "b": 1})
-    assert [row.differs for row in rows] == [False, True]
-    assert not any(cell.best for row in rows for cell in row.cells)
-
-
-def test_configurations_are_compared_with_the_first():
-    """Added and removed lines are marked, and very long texts are not compared."""
-    kinds = comparing.config_diff("a\nb\n", "a\nc\n")
-    assert ("removed", "-b") in kinds
-    assert ("added", "+c") in kinds
-    assert comparing.config_diff("a", "a") == []
-    assert comparing.config_diff("a\n" * 6_000, "b") is None
 
 
 @pytest.mark.parametrize(

@@ -184,19 +184,102 @@ def test_dark_and_light_are_chosen_by_the_system_and_by_a_button(visit, site):
     assert shown.page.evaluate("document.documentElement.dataset.theme") == "light"
 
 
-def test_compared_models_share_rows_charts_and_a_slider(visit):
-    """Only differences can be shown, the best is marked, one slider moves all plots of a row."""
+def test_two_compared_runs_share_rows_charts_and_a_slider(visit):
+    """Rows that differ come first, the best is marked, one slider moves all plots of a row."""
     shown = visit("models/compare.html")
     shown.draw_all()
     assert shown.traces(".chart") == [4, 2]
     assert shown.page.locator("td.best").count() == 3
-    rows = shown.page.locator(".compared tbody tr:not(.group):visible")
+    rows = shown.page.locator("#facts-table tbody tr:visible")
     before = rows.count()
-    shown.page.locator("#only-differences").check()
-    assert (before, rows.count()) == (8, 4)
+    shown.page.locator("#only-differences").uncheck()
+    assert (before, rows.count()) == (1, 3)
+    assert shown.page.locator("#parallel").count() == 0
     assert "-lr = 0" in shown.page.locator(".diff .removed").inner_text()
     shown.page.locator(".joint-stepper input").first.fill("1")
     assert shown.traces(".plot")[:2] == [2, 2]
+
+
+def test_a_sweep_is_explored_by_clicking(visit, site):
+    """What is chosen hides runs everywhere, is in the address, and is there after a reload."""
+    html = pages.compare_page(samples.compare(count=9), PLACE)
+    (site / "models" / "sweep.html").write_text(html, encoding="utf-8")
+    shown = visit("models/sweep.html")
+    page = shown.page
+    page.locator(".chart").first.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('.chart').data?.length === 9")
+    colours = page.eval_on_selector(".chart", "chart => chart.data.map(line => line.line.color)")
+    assert len(set(colours)) == 9
+
+    def heads(table="facts"):
+        return page.locator(f"#{table}-table thead th[data-run]:visible").count()
+
+    def charts_have(lines):
+        page.locator(".chart").first.scroll_into_view_if_needed()
+        page.wait_for_function(f"document.querySelector('.chart').data.length === {lines}")
+
+    page.locator("#facts-table .hide-run").nth(2).click()  # a run is hidden by its head
+    charts_have(8)
+    assert (heads("values"), heads("config"), heads()) == (8, 8, 8)
+    assert page.locator("#parallel .line").count() == 8
+    assert page.locator("#scatter circle").count() == 8
+    assert page.locator(".joint-plots").first.locator("> :visible").count() == 8
+    page.locator("#baseline").select_option("2")
+    assert page.locator("#values-table .delta:visible").first.inner_text().endswith("%")
+
+    page.locator("#parallel").scroll_into_view_if_needed()  # a filter is drawn on an axis
+    strip = page.locator("#parallel .strip").first.bounding_box()
+    x, y = strip["x"] + strip["width"] / 2, strip["y"]
+    page.mouse.move(x, y + 20)
+    page.mouse.down()
+    page.mouse.move(x, y + 90)
+    page.mouse.move(x, y + 150)
+    page.mouse.up()
+    count = page.locator("#parallel output")
+    passing = int(count.inner_text().split()[0])
+    assert 1 < passing < 8
+    assert page.locator("#parallel .faded").count() == 8 - passing
+    least = page.get_by_role("slider").first  # and moved by keys
+    before = float(least.get_attribute("aria-valuenow"))
+    least.press("PageDown")
+    assert float(least.get_attribute("aria-valuenow")) == before - 10
+    page.locator("#parallel .axis-name").nth(1).press("ArrowLeft")
+    page.locator("#parallel .menu-button").click()
+    page.locator("#parallel .menu-row", has_text="latency").locator("input").uncheck()
+    page.keyboard.press("Escape")
+    page.locator("#parallel select").select_option(label="mresnet")
+    page.locator("#scatter select").nth(1).select_option(label="latency")
+    page.locator("#scatter").get_by_label("Log y").check()
+    assert violations(page) == []
+    passing = int(count.inner_text().split()[0])
+    page.locator("#only-selected").click()
+    charts_have(passing)
+    assert heads() == passing
+
+    def state():
+        return [
+            heads(),
+            page.locator("#parallel .axis-name").all_inner_texts(),
+            page.locator("#parallel .line").first.evaluate("line => getComputedStyle(line).stroke"),
+            count.inner_text(),
+            page.locator("#scatter .names text").all_inner_texts(),
+            page.locator("#scatter").get_by_label("Log y").is_checked(),
+            page.locator("#baseline").input_value(),
+        ]
+
+    kept = state()
+    page.get_by_role("link", name="Scalars").click()
+    page.reload()
+    page.wait_for_selector("#parallel .line")
+    page.wait_for_selector("#scatter circle")
+    assert state() == kept
+    assert "#scalars&" in page.url
+    page.locator("#show-all").click()
+    assert heads() == 9
+    with page.expect_event("load"):  # another address is read, whatever it says
+        page.evaluate("location.hash = 'parallel=[1]&scatter={&hide=99,x&baseline=-1'")
+    page.wait_for_selector("#parallel .line")
+    assert heads() == 9
 
 
 def test_a_standalone_page_works_alone(visit, tmp_path):
@@ -255,9 +338,9 @@ def test_no_hostile_text_runs_on_any_page(visit, site):
     shown = visit("empty.html")
     for first in range(0, len(samples.HOSTILE), 20):
         text = " ".join(samples.HOSTILE[first : first + 20])
-        compared = samples.compare(text, text)
+        compared = samples.compare(text, text, 3)
         compared = replace(
-            compared, models=tuple(replace(m, reported=quiet(text)) for m in compared.models)
+            compared, runs=tuple(replace(run, reported=quiet(text)) for run in compared.runs)
         )
         for html in (
             pages.model_page(replace(samples.model(text, text), reported=quiet(text)), place),

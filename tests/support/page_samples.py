@@ -17,6 +17,7 @@ from localreg.pages.page_values import (
     Line,
     Lineage,
     Link,
+    Measured,
     ModelPage,
     Node,
     PageFile,
@@ -239,18 +240,26 @@ def task(text="train", href="other.html"):
 
 
 def compare(text="resnet", href="other.html", count=2):
-    """Return the values of a comparison of `count` models, as `model` does."""
-    models = tuple(
+    """Return the values of a comparison of `count` runs, as `model` does."""
+    runs = tuple(
         Compared(
             link=Link(f"{text}{i or ''}", href),
             facts={text: text, "same": "x", "number": str(i)},
+            metrics={
+                f"m{text}": Measured(0.9 + i, 0.1, 1.0 + i, False),  # after latency, for any text
+                "latency": Measured(12.0 + i, 12.0 + i, 12.0 + i, True),
+                "isPrototypeOf": Measured(None, None, None, True),
+                "same": Measured(1.0, 1.0, 1.0, True),
+            },
+            parameters={f"General/{text}": str(i), "General/lr": f"1e-{i + 1}", "Args/same": "3"},
             metadata={text: str(i), "valueOf": text},
-            config=f"lr = {i}\n{text}\n",
+            config={f"{text}.depth": str(18 * i), "same": text},
+            texts={text: f"lr = {i}\n{text}\n"},
             reported=reported(text, shift=float(i), href=href if href != "other.html" else PIXEL),
         )
         for i in range(count)
     )
-    return ComparePage(models, {text: 1, "latency": -1})
+    return ComparePage("models", runs, {f"m{text}": 1, text: 1, "latency": -1})
 
 
 def index(count=50, text=None):

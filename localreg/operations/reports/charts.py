@@ -29,7 +29,11 @@ from localreg.values.urls import is_remote, without_secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from localreg.plots.figures import Figure
+
+    Item = TypeVar("Item")
 
     # Takes digest, size and file name of a blob, returns the URL that a page uses for it.
     BlobUrl = Callable[[str, int | None, str], str]
@@ -47,28 +51,40 @@ class FigureRows(Frozen):
     rows: tuple[PlotRow, ...]
 
 
-def reported_values(registry: OpenRegistry, owner: Owner, blob_url: BlobUrl) -> Reported:
-    """Return all reports to an owner, thinned for drawing."""
+def reported_values(
+    registry: OpenRegistry,
+    owner: Owner,
+    blob_url: BlobUrl,
+    *,
+    points: int = POINTS,
+    steps: int | None = None,
+) -> Reported:
+    """Return all reports to an owner, thinned for drawing.
+
+    Args:
+        points: of a line, at most.
+        steps: iterations of a plot, at most; None for all.
+    """
     with reading(registry, owner) as connection:
         return Reported(
-            charts=tuple(_charts(connection, owner)),
+            charts=tuple(_charts(connection, owner, points)),
             singles=tuple(
                 (name, _finite(value)) for name, value in report_rows.singles(connection, owner)
             ),
-            plots=tuple(_plots(registry, connection, owner, blob_url)),
+            plots=tuple(_plots(registry, connection, owner, blob_url, steps)),
         )
 
 
-def _charts(connection: Connection, owner: Owner) -> Iterator[Chart]:
+def _charts(connection: Connection, owner: Owner, most: int) -> Iterator[Chart]:
     rows = report_rows.series(connection, owner)
     rows = sorted(rows, key=lambda row: row.title in MONITORED)  # last: few look for them
     for title, members in groupby(rows, key=lambda row: row.title):
-        yield Chart(title, tuple(_line(connection, row) for row in members))
+        yield Chart(title, tuple(_line(connection, row, most) for row in members))
 
 
-def _line(connection: Connection, row: SeriesRow) -> Line:
+def _line(connection: Connection, row: SeriesRow, most: int) -> Line:
     points = report_rows.points(connection, row.pk)
-    drawn = points if len(points) <= POINTS else _thinned(points)
+    drawn = points if len(points) <= most else _thinned(points, most)
     return Line(
         name=row.name,
         iterations=[iteration for iteration, _, _ in drawn],
@@ -83,7 +99,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _thinned(
-    points: Sequence[tuple[int, float | None, int]],
+    points: Sequence[tuple[int, float | None, int]], most: int = POINTS
 ) -> list[tuple[int, float | None, int]]:
     import numpy as np
 
@@ -93,16 +109,34 @@ def _thinned(
     y = np.fromiter(
         (math.nan if point[1] is None else point[1] for point in points), np.float64, len(points)
     )
-    chosen = thinned_line(x, y)
+    chosen = thinned_line(x, y, most)
     return list(points) if chosen is None else [points[place] for place in chosen.tolist()]
 
 
 def _plots(
-    registry: OpenRegistry, connection: Connection, owner: Owner, blob_url: BlobUrl
+    registry: OpenRegistry,
+    connection: Connection,
+    owner: Owner,
+    blob_url: BlobUrl,
+    most: int | None,
 ) -> Iterator[Plot]:
     for (title, series, _), groups in groupby(figure_rows(connection, owner), key=_plot_of):
-        steps = tuple(_step(registry, connection, group, blob_url) for group in groups)
+        chosen = evenly(list(groups), most)
+        steps = tuple(_step(registry, connection, group, blob_url) for group in chosen)
         yield Plot(title, series, steps)
+
+
+def evenly(items: Sequence[Item], most: int | None) -> list[Item]:
+    """Return at most so many items, evenly chosen; the last is always among them.
+
+    >>> evenly([10, 20, 30, 40, 50], 3), evenly([10, 20], 1), evenly([10, 20], None)
+    ([10, 30, 50], [20], [10, 20])
+    """
+    count = len(items)
+    if most is None or count <= most:
+        return list(items)
+    places = {count - 1 - round(i * (count - 1) / max(most - 1, 1)) for i in range(most)}
+    return [items[place] for place in sorted(places)]
 
 
 def _plot_of(group: FigureRows) -> tuple[str, str, bool]:

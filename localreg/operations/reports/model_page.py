@@ -1,4 +1,4 @@
-"""Collects what the page of a model and a comparison of models show."""
+"""Collects what the page of a model shows, and what a comparison shows of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from localreg.operations.models.conflicts import (
 from localreg.operations.models.details import where_text
 from localreg.operations.models.history import HistoryEntry, history
 from localreg.operations.models.lineage import Family, lineage
-from localreg.operations.reports.charts import reported_values
 from localreg.operations.reports.dataset_page import as_dataset, dataset_refs, is_dataset
 from localreg.operations.reports.page_links import Site
 from localreg.operations.weights.contested import publication_text
@@ -26,7 +25,6 @@ from localreg.operations.weights.files import Files, file_counts, package_files
 from localreg.operations.weights.locations import holder
 from localreg.pages.page_values import (
     Change,
-    Compared,
     Conflict,
     Fact,
     Lineage,
@@ -41,14 +39,11 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, model_rows, task_rows
 from localreg.store.rows.checked_values import taken_apart
 from localreg.store.rows.model_rows import Connection
-from localreg.values.records import ModelRecord, Owner, WeightsRecord
+from localreg.values.frozen import Frozen
+from localreg.values.records import ModelRecord, WeightsRecord
 from localreg.values.secrets import masked, masked_config, masked_text
 from localreg.values.units import amount_text, moment, size_text
 from localreg.values.urls import public_url
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from localreg.operations.reports.charts import BlobUrl
 
 FILES = 100  # that a page lists at most
 VERSIONS = 200
@@ -238,23 +233,50 @@ def lineage_values(chain: Chain, found: Family, here: str, site: Site) -> Lineag
     return Lineage(nodes, found.relations)
 
 
-def compared_values(
-    chain: Chain, registry: OpenRegistry, model_id: str, site: Site, blob_url: BlobUrl
-) -> Compared:
-    """Return what a comparison shows about one model."""
-    page = model_values(chain, registry, model_id, site)
-    facts = {each.name: each.value for each in (*page.facts, *page.weights) if each.name != "id"}
-    facts |= {
-        "state": ", ".join(page.states),
-        "aliases": ", ".join(page.aliases),
-        "tags": ", ".join(page.tags),
-        "comment": page.comment or "",
-        "labels": ", ".join(f"{number} {label}" for label, number in page.labels),
-    }
-    return Compared(
-        link=Link(page.ref, site.page("model", model_id)),
-        facts=facts,
-        metadata={key: value for key, value, _ in page.metadata},
-        config=page.config,
-        reported=reported_values(registry, Owner("model", model_id), blob_url),
+class Described(Frozen):
+    """A model or task in short, for a comparison.
+
+    Attributes:
+        link: to its page.
+        facts: texts by name; "" where it lacks a fact.
+        metadata: texts by key.
+        configs: texts of its configurations by name; that of a model has the name "".
+        task: id of the task that made it, or None.
+    """
+
+    link: Link
+    facts: dict[str, str]
+    metadata: dict[str, str]
+    configs: dict[str, str]
+    task: str | None
+
+
+def described_model(chain: Chain, registry: OpenRegistry, model_id: str, site: Site) -> Described:
+    """Return what a comparison shows of a model itself, without its reports."""
+    with registry.store.read() as connection:
+        require_model(connection, model_id)
+        record = model_rows.record(connection, model_id)
+        assert record is not None
+        weights = record.current_weights
+        blob = blob_rows.blob(connection, weights.digest or "")
+    package = weights.digest if weights.tree else None
+    count = file_counts(chain, [package]).get(package) if package else None
+    facts = (
+        *_facts(chain, registry, record, site),
+        *_weights(chain, registry, weights, blob, count),
+    )
+    labels = sorted(record.labels.items(), key=lambda item: item[1])
+    return Described(
+        link=Link(record.ref, site.page("model", model_id)),
+        facts={
+            "state": ", ".join(_states(record)),
+            "aliases": ", ".join(record.aliases),
+            "tags": ", ".join(record.tags),
+            "comment": masked_text(record.comment or ""),
+            "labels": ", ".join(f"{number} {label}" for label, number in labels),
+        }
+        | {each.name: each.value for each in facts if each.name != "id"},
+        metadata={key: masked(key, each.value) for key, each in record.metadata.items()},
+        configs={"": record.config} if record.config else {},
+        task=record.task,
     )

@@ -14,7 +14,6 @@ from localreg import log
 from localreg.blobs.blob_files import damaged
 from localreg.errors import (
     DamagedRowError,
-    InvalidValueError,
     LocalregError,
     NotFoundError,
     ReadOnlyRegistryError,
@@ -26,32 +25,30 @@ from localreg.filesystem.plain_files import content_of, discard, replacing_plain
 from localreg.filesystem.portable_files import replace_file
 from localreg.filesystem.temporary_owners import machine_key, unfinished
 from localreg.operations.reports.charts import reported_values
+from localreg.operations.reports.comparison import Run, compared_runs, comparison_values
 from localreg.operations.reports.index_page import index_values
-from localreg.operations.reports.model_page import compared_values, model_values
+from localreg.operations.reports.model_page import model_values
 from localreg.operations.reports.page_links import INDEX, Site, page_name, reports_folder
 from localreg.operations.reports.task_page import renewal_of, task_values
 from localreg.operations.weights.locations import holder, local_file
 from localreg.pages import index_data, pages
 from localreg.pages.assets import asset_names, templates_digest, write_assets
-from localreg.pages.page_values import ComparePage, ModelPage, TaskPage
+from localreg.pages.page_values import ModelPage, TaskPage
 from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import overview_rows, report_rows
 from localreg.values import settings
 from localreg.values.frozen import replace
 from localreg.values.ids import now
 from localreg.values.layout import REPORTS
-from localreg.values.metrics import better
 from localreg.values.records import Owner
 from localreg.values.units import moment
 from localreg.values.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from localreg.operations.finding.upstream import Found
     from localreg.operations.reports.charts import BlobUrl
 
 PAGES = 2_000  # models, and tasks, whose pages `write_site` writes
-COMPARED = 6  # models on one page
 _INLINED = 50_000_000  # bytes of the largest file that a standalone page contains
 _LARGEST_PAGE = 256_000_000  # bytes; a larger one is written new
 _STAMP = 64 + len("<!--  -->\n")  # the end of a page: a digest of it, and what it was made from
@@ -323,21 +320,16 @@ def _write_or_delete(chain: Chain, owner: Owner, site: Site) -> None:
         log.warning("the page of %s %s is not written: %s", owner.kind, owner.id, error)
 
 
-def write_comparison(chain: Chain, models: Sequence[Found], path: object = None) -> Path:
-    """Write a page that shows models side by side, and return its path.
+def write_comparison(chain: Chain, runs: Sequence[Run], path: object = None) -> Path:
+    """Write a page that shows models and tasks side by side, and return its path.
 
     Args:
-        models: 2 to 6 models of the registry or of its upstream registries.
+        runs: 2 to 50 models and tasks of the registry or of its upstream registries.
         path: where to write the page, which is then standalone; None for the folder of the pages.
     """
     registry = chain.first
-    chosen = list({each.id: each for each in models}.values())
-    if not 2 <= len(chosen) <= COMPARED:
-        raise InvalidValueError(
-            f"a comparison needs 2 to {COMPARED} different models, not {len(chosen)}",
-            argument="models",
-        )
-    ids = " ".join(each.id for each in chosen)
+    chosen = compared_runs(runs)
+    ids = " ".join(each.owner.id for each in chosen)
     name = f"{hashlib.sha256(ids.encode()).hexdigest()[:16]}.html"
     if path is None:
         _check_writable(registry, "path=… or `localreg compare -o FILE`")
@@ -347,13 +339,7 @@ def write_comparison(chain: Chain, models: Sequence[Found], path: object = None)
     else:
         site = Site(reports_folder(registry), root=None)
         place = _standalone_path(registry, path, f"compare-{name}")
-    blob_url = _blob_url(chain, registry, site)
-    compared = tuple(
-        compared_values(chain, each.registry, each.id, site, blob_url) for each in chosen
-    )
-    names = {name for each in compared for name in each.metadata}
-    names |= {name for each in compared for name, _ in each.reported.singles}
-    values = ComparePage(compared, {name: better(name) for name in names})
+    values = comparison_values(chain, chosen, site, _blob_url(chain, registry, site))
     text = pages.compare_page(values, _page_place(site))
     if path is not None:
         return _write_outside(chain.first, place, text)

@@ -9,7 +9,7 @@ from localreg.operations.finding.references import require_task
 from localreg.operations.finding.upstream import id_text, model_row, why_absent
 from localreg.operations.models.history import history
 from localreg.operations.reports.dataset_page import dataset_refs
-from localreg.operations.reports.model_page import CHANGES, history_line
+from localreg.operations.reports.model_page import CHANGES, Described, history_line
 from localreg.operations.reports.page_links import Site
 from localreg.operations.tasks.git_state import commit_text
 from localreg.pages.page_values import Change, Fact, Link, Reported, TaskPage
@@ -89,6 +89,32 @@ def renewal_of(connection: task_rows.Connection) -> float | None:
     """Return how often tasks write their pages while they run, in seconds; None for never."""
     chosen = setting_rows.some(connection, [PAGES_RENEW])
     return renewal_seconds(chosen.get(PAGES_RENEW, USUAL_RENEWAL))
+
+
+def described_task(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) -> Described:
+    """Return what a comparison shows of a task itself, without its reports."""
+    with registry.store.read() as connection:
+        record = require_task(connection, task_id)
+        config, labels = task_rows.design(connection, task_id)
+        configurations = task_rows.configurations(connection, task_id)
+        tags = task_rows.tags(connection, task_id)
+        system_tags = task_rows.tags(connection, task_id, system=True)
+    status = "published" if record.published else record.status
+    ordered = sorted(labels.items(), key=lambda item: item[1])
+    name = f"{record.project.name}/{record.name}" if record.project else record.name
+    return Described(
+        link=Link(name, site.page("task", task_id)),
+        facts={
+            "state": status,
+            "tags": ", ".join(tags),
+            "comment": masked_text(record.comment or ""),
+            "labels": ", ".join(f"{number} {label}" for label, number in ordered),
+        }
+        | {f.name: f.value for f in _facts(chain, record, system_tags, site) if f.name != "id"},
+        metadata={},
+        configs=({"": config} if config else {}) | configurations,
+        task=None,
+    )
 
 
 def _not_in_effect(registry: OpenRegistry, task_id: str) -> list[Change]:

@@ -88,6 +88,23 @@ def _in_first(chain: Chain, find: Callable[[OpenRegistry], str]) -> Found:
     raise missing[0]
 
 
+def named_tasks(chain: Chain, reference: str) -> list[Found]:
+    """Return the tasks with a name, or with ``project/name``, the last changed first."""
+    text = kept_name(check_text("task", reference, limit=4_096, nul=False, empty=False))
+    places = [place for place, char in enumerate(text) if char == "/"]
+    splits = [(text[:at].strip(), text[at + 1 :].strip()) for at in places]
+    queries = [TaskQuery(projects=(project,), name=name) for project, name in splits]
+    queries.append(TaskQuery(name=text))
+
+    def look(registry: OpenRegistry) -> list[FoundTask]:
+        with registry.store.read() as connection:
+            return [each for query in queries for each in task_query.find(connection, query)]
+
+    found = {task.id: (task.stamp, each) for each, tasks in ask(chain, look) for task in tasks}
+    newest = sorted(found.items(), key=lambda item: item[1][0], reverse=True)
+    return [Found(registry, task_id) for task_id, (_, registry) in newest]
+
+
 def resolve_task(registry: OpenRegistry, reference: object) -> str:
     """Return the id of a task, given in full or by its first 6 or more digits.
 

@@ -162,13 +162,13 @@
     for (const chart of charts) if (!isWaiting(chart.into)) drawChart(chart);
   }
 
-  /** Draw the charts in view again, and the others when they come into view. */
-  function redrawRuns() {
+  /** Draw the charts in view again, and the others when they come into view, if they should. */
+  function redrawRuns(others = true) {
     for (const chart of charts) {
       if (isWaiting(chart.into)) continue;
       const { top, bottom } = chart.into.getBoundingClientRect();
       if (bottom > 0 && top < innerHeight) drawChart(chart);
-      else whenNear(chart.into, () => drawChart(chart));
+      else if (others) whenNear(chart.into, () => drawChart(chart));
     }
   }
 

@@ -120,6 +120,10 @@
   function layoutOf(figure, into) {
     const layout = { ...(figure.layout || {}) };
     layout.template = template(layout.template);
+    if (into.dataset.run) { // a plot of a compared run has its colour
+      const { runs, series } = theme();
+      layout.template.layout.colorway = [runs[into.dataset.run % runs.length], ...series];
+    }
     layout.margin ??= marginOf(figure.data || [], layout.title);
     layout.autosize = true; // to the size of the element
     layout.uirevision = 'kept'; // keep zoom and camera when the colours change

@@ -106,6 +106,7 @@
    * the first name may be that of a section. So a copied address and a reload show the same.
    */
   const address = {
+    kept: '', // the choices as they were read or stored last
     params() {
       const found = new URLSearchParams(location.hash.slice(1));
       const first = location.hash.slice(1).split('&', 1)[0];
@@ -124,11 +125,14 @@
       const params = address.params();
       if (value === null || value === undefined || value === '') params.delete(name);
       else params.set(name, value);
-      const hash = [address.section(), params.toString()].filter(Boolean).join('&');
+      address.kept = params.toString();
+      const hash = [address.section(), address.kept].filter(Boolean).join('&');
       if (hash === location.hash.slice(1)) return;
       history.replaceState(null, '', hash ? `#${hash}` : location.href.split('#', 1)[0]);
     },
   };
+
+  address.kept = address.params().toString();
 
   // A link to a section keeps the choices.
   for (const [section, link] of links) {

@@ -33,10 +33,12 @@
     const known = (key) => all.some((each) => each.key === key);
     const given = options.state ?? {};
     const state = {
-      axes: (given.axes ?? all.slice(0, AXES).map(({ key }) => key)).filter(known),
+      axes: [...new Set(given.axes ?? all.slice(0, AXES).map(({ key }) => key))].filter(known),
       colour: known(given.colour) ? given.colour : null,
       scales: new Map(Object.entries(given.scales ?? {})),
-      filters: new Map(Object.entries(given.filters ?? {})),
+      filters: new Map(Object.entries(given.filters ?? {}).filter(
+        ([key, filter]) => known(key) && filter.length === 2 && filter.every(Number.isFinite),
+      )),
     };
     const tools = element('div', { class: 'tools', role: 'group', 'aria-label': 'Axes and colours' });
     const frame = element('div', { class: 'run-chart parallel', tabindex: '0', role: 'group', 'aria-label': 'Parallel axes' });

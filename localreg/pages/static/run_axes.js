@@ -253,7 +253,7 @@
     }
 
     show(run, columns, event) {
-      const mark = element('span', { class: 'swatch', 'aria-hidden': 'true' });
+      const mark = element('i', { class: 'run-mark', 'aria-hidden': 'true' });
       mark.style.setProperty('--swatch', run.color ?? 'var(--accent)');
       const list = element('dl', {});
       for (const { key, name } of columns) {
