@@ -95,7 +95,8 @@ scalars {task}
 report vision/resnet
 report {task}
 site
-compare vision/resnet:1 vision/resnet:2
+compare vision/resnet:1 {task}
+compare -p vision --sort name -l 2 -o compared.html
 task ls
 task show {task}
 task clone {task} --set-param General/lr=0.2

@@ -539,11 +539,11 @@ CALLS = {
         [each for each in NOT_AN_ALIAS if each is not None],
         "alias",
     ),
-    "Registry.compare(models=)": (
-        lambda at, value: at.registry.compare(at.model, value), NOT_A_REFERENCE, "models|reference",
+    "Registry.compare(runs=)": (
+        lambda at, value: at.registry.compare(at.model, value), NOT_A_REFERENCE, "runs|reference",
     ),
     "Registry.compare(one model)": (
-        lambda at, value: at.registry.compare(*value), [[], ["p/m"], ["p/m", "p/m"]], "models",
+        lambda at, value: at.registry.compare(*value), [[], ["p/m"], ["p/m", "p/m"]], "runs",
     ),
     "Registry.backup(target=)": (
         lambda at, value: at.registry.backup(value), [None, 5, "", "a\0b", b"x", [], 1.5], "target",

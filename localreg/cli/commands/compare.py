@@ -98,7 +98,7 @@ def compare_command(
         if as_json:
             about = {"runs": _json(chain, runs)}
             if output is None and not show:
-                print_json(about)
+                print_json({**about, "path": None})
                 return
         page = pages.write_comparison(chain, runs, output)
     print_page(page, show=show, about=about)
