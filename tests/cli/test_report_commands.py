@@ -128,7 +128,7 @@ def test_compare_shows_models_side_by_side(model, registry, tmp_path):
     assert run("compare", "p/a:1", model.id, "-o", str(place)).strip() == str(place)
     assert registry.compare("p/a:1", model) == Path(printed)
     code, _, err = run_cli("compare", "p/a:1", "p/a:1")
-    assert (code, "2 to 50 different models" in err) == (1, True)
+    assert (code, "2 to 50 different runs" in err) == (1, True)
 
 
 def test_a_read_only_registry_writes_pages_only_to_a_given_path(model, registry, tmp_path):

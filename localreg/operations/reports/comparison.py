@@ -94,13 +94,13 @@ def compared_runs(runs: Sequence[Run]) -> list[Run]:
     chosen = list({run.owner: run for run in runs}.values())
     if len(chosen) < 2:
         raise InvalidValueError(
-            f"a comparison needs 2 to {LARGEST} different models or tasks, not {len(chosen)}",
+            f"a comparison needs 2 to {LARGEST} different runs, models or tasks, not {len(chosen)}",
             argument="runs",
         )
     if len(chosen) > LARGEST:
         raise InvalidValueError(
-            f"a comparison takes at most {LARGEST} models and tasks, not {len(chosen):,}. Choose "
-            "fewer by project, name, tags or metadata, or take the best: `localreg compare -p "
+            f"a comparison takes at most {LARGEST} runs, models and tasks, not {len(chosen):,}. "
+            "Choose fewer by project, name, tags or metadata, or take the best: `localreg compare -p "
             f"PROJECT --sort metric:TITLE/SERIES -l {LARGEST}`",
             argument="runs",
         )
