@@ -100,8 +100,8 @@ def compared_runs(runs: Sequence[Run]) -> list[Run]:
     if len(chosen) > LARGEST:
         raise InvalidValueError(
             f"a comparison takes at most {LARGEST} runs, models and tasks, not {len(chosen):,}. "
-            "Choose fewer by project, name, tags or metadata, or take the best: `localreg compare -p "
-            f"PROJECT --sort metric:TITLE/SERIES -l {LARGEST}`",
+            "Choose fewer by project, name, tags or metadata, or take the best: "
+            f"`localreg compare -p PROJECT --sort metric:TITLE/SERIES -l {LARGEST}`",
             argument="runs",
         )
     return chosen
