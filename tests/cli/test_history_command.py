@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from datetime import UTC, datetime
 
 import pytest
 from support.command_line import run_cli
 from support.meetings import bring_events, name_origin
 from support.new_models import imported
 
-from localreg import Model, Registry
+from localreg import Model, OutputModel, Registry, Task
+from localreg.operations.models.history import HistoryEntry, shown_once
 from localreg.store.rows import arrival_rows
 
 
@@ -189,3 +191,39 @@ def test_an_alias_that_never_was(served):
 def test_options_that_exclude_each_other(served):
     for more in (["p/net"], ["--alias", "prod"]):
         assert run_cli("-R", served.path, "history", "--conflicts", *more)[0] == 2
+
+
+def test_a_comment_that_a_run_replaced_at_once_is_shown_once(registry, tmp_path):
+    """On one line, and with the first digits of ids; JSON has every change."""
+    (tmp_path / "w.pt").write_bytes(b"weights")
+    task = Task.create("p", "train")
+    model = OutputModel(task, name="net")
+    model.update_weights(tmp_path / "w.pt")
+    task.comment = "first"
+    task.comment = "a\nb"
+    code, out, err = run_cli("history")
+    assert code == 0, err
+    lines = [line.split("\t") for line in out.splitlines()]
+    comments = [line[-1] for line in lines if line[-1].startswith("comment: ")]
+    snapshot = f"'snapshot w.pt stored ⏎ Created by task id: {task.id[:8]}'"
+    assert comments == ["comment: 'a ⏎ b'", f"comment: {snapshot}"]
+    assert "\\n" not in out
+    assert task.id not in out
+    changes = json.loads(run_cli("history", "--json")[1])
+    assert [each["field"] for each in changes].count("comment") == 3
+
+
+def test_a_comment_that_somebody_replaces_later_stays(registry):
+    """The times are those of the changes, not of the list."""
+    entries = [
+        HistoryEntry(
+            seq=number, at=datetime.fromtimestamp(seconds, UTC), actor="a@b", subject="0" * 32,
+            kind="model.changed", field="comment", payload={"old": old, "new": new},
+            text=f"{old} to {new}", event_id=f"{number:032x}", origin="here", outcome=outcome,
+        )
+        for number, seconds, old, new, outcome in (
+            (4, 70, "three", "four", None), (3, 69, "two", "three", "lost"),
+            (2, 60, "one", "two", None), (1, 0, None, "one", None),
+        )
+    ]  # fmt: skip
+    assert shown_once(entries) == entries

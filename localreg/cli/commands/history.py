@@ -88,9 +88,14 @@ def history_command(
     if as_json:
         print_json([_as_json(each) for each in entries])
     elif model is not None:
-        print_table([each for each in COLUMNS if each.title != "ID"], map(_row, entries))
+        print_table(
+            [each for each in COLUMNS if each.title != "ID"], map(_row, history.shown_once(entries))
+        )
     else:
-        rows = ((*_row(each)[:-1], each.subject[:_DIGITS], each.line) for each in entries)
+        rows = (
+            (*_row(each)[:-1], each.subject[:_DIGITS], each.line)
+            for each in history.shown_once(entries)
+        )
         print_table(COLUMNS, rows)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from localreg.errors import AliasNotFoundError, DamagedRowError
 from localreg.operations.finding.queries import check_limit
@@ -13,11 +14,13 @@ from localreg.store.rows import arrival_rows, event_rows, model_rows, origin_row
 from localreg.store.rows.event_rows import Logged
 from localreg.values.checks import check_text
 from localreg.values.dataset_names import FINAL, STATE
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 from localreg.values.records import Event, Json, StateChange
 from localreg.values.secrets import masked, masked_config, masked_json, masked_text
 
 SHOWN = 60
+_AT_ONCE = timedelta(seconds=5)
+_IDS = re.compile(r"\b[0-9a-f]{32}\b")
 COMPARED = 20  # updates of packages whose files are compared
 
 
@@ -138,6 +141,54 @@ def history(
     if not found and subject is not None:
         check_model_id(registry, subject)  # raises
     return [_entry(event, changed.get(event.seq, ""), subject) for event in found]
+
+
+def shown_once(entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
+    """Return changes without the comments that the same program replaced at once.
+
+    A run sets the comment of a model that it makes, and again when it has the weights: that is one
+    comment for people. The last of such changes stays, with what there was before the first.
+
+    Args:
+        entries: the changes, newest first.
+    """
+    shown: list[HistoryEntry | None] = []
+    later: dict[str, int] = {}  # the place of the last change of each subject's comment
+    for entry in entries:
+        place = later.get(entry.subject)
+        after = None if place is None else shown[place]
+        shown.append(entry)
+        if after is not None and place is not None and _replaced_at_once(entry, after):
+            if entry.field == "comment":
+                payload = after.payload | {"old": entry.payload["old"]}
+                shown[place] = None
+                shown[-1] = replace(after, payload=payload, text=_comment(payload))
+            else:
+                text = f"comment: {_value(after.payload['new'])}"
+                shown[place] = replace(after, text=text)
+        if _is_comment(entry):
+            later[entry.subject] = len(shown) - 1
+    return [each for each in shown if each is not None]
+
+
+def _is_comment(entry: HistoryEntry) -> bool:
+    return entry.kind in ("model.changed", "task.changed") and entry.field == "comment"
+
+
+def _replaced_at_once(entry: HistoryEntry, after: HistoryEntry) -> bool:
+    """Return True if a change set a comment that the change after it replaced at once."""
+    if (entry.actor, entry.origin, None) != (after.actor, after.origin, after.outcome):
+        return False
+    if after.at - entry.at > _AT_ONCE or entry.outcome is not None:
+        return False
+    if _is_comment(entry):
+        return bool(entry.payload["new"] == after.payload["old"])
+    created = entry.kind in ("model.created", "task.created")
+    return created and bool(entry.payload.get("comment") == after.payload["old"])
+
+
+def _comment(payload: Json) -> str:
+    return f"comment: {_value(payload['old'])} → {_value(payload['new'])}"
 
 
 def _entry(event: Event, more: str = "", subject: str | None = None) -> HistoryEntry:
@@ -420,8 +471,11 @@ def _task_parameter(change: StateChange) -> str:
 
 
 def _value(value: object) -> str:
-    text = "none" if value is None else repr(value) if isinstance(value, str) else str(value)
-    text = masked_text(text)
+    """Return a value on one line, with the first digits of ids."""
+    text = "none" if value is None else str(value)
+    if isinstance(value, str):
+        text = f"'{value.replace(chr(13), '').replace(chr(10), ' ⏎ ')}'"
+    text = _IDS.sub(lambda match: match[0][:8], masked_text(text))
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
