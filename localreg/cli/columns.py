@@ -158,37 +158,6 @@ def table(
     return columns, [list(row) for row in zip(*cells, strict=True)]
 
 
-def ordered(
-    found: Sequence[Found], values: Sequence[Values], order: str, by: Wanted
-) -> list[Found]:
-    """Return what has a value, in the order of it: numbers before texts, equal ones as they were.
-
-    Args:
-        found: what is listed.
-        values: those of each.
-        order: as `check_sort` returned it.
-        by: the value.
-    """
-    from localreg.values.metrics import better
-
-    descending = order[0] == "-" or (
-        order[0] != "+" and (by.kind != "metric" or better(by.name) >= 0)
-    )
-    numbers: list[tuple[float, Found]] = []
-    texts: list[tuple[str, Found]] = []
-    for each, one in zip(found, values, strict=True):
-        value = _value(one, by)
-        if value is None or value == "nan":
-            continue
-        if _is_number(value):
-            numbers.append((float(str(value)), each))
-        else:
-            texts.append((str(value), each))
-    numbers.sort(key=lambda pair: pair[0], reverse=descending)
-    texts.sort(key=lambda pair: pair[0], reverse=descending)
-    return [each for _, each in (*numbers, *texts)]
-
-
 def only_with(sorted_by: Wanted, things: str, values: Iterable[Values]) -> str:
     """Return the remark that only what has a value is listed, with names that are similar.
 

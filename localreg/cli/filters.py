@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
 import click
 
+from localreg.cli.typed_values import comparison_pairs
+from localreg.values.checks import kept_name
 from localreg.values.frozen import Frozen
 
 TAG = click.option(
@@ -20,9 +26,41 @@ META = click.option(
     "--meta",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Only with this metadata: KEY=VALUE, or compared, 'KEY>0.9', also with >= < <= != ==.",
+    help="Only with this metadata: KEY=VALUE, or compared, 'KEY>0.9', also with >= < <= != ==. "
+    "metric:TITLE/SERIES and param:NAME compare metrics and parameters: 'metric:val/acc>0.9'.",
 )
+_EQUAL = re.compile(r"^([^<>=!]+)=(?!=)")
+_METRIC, _PARAMETER = "metric:", "param:"
 _SPECIAL = frozenset("*?[")
+
+
+def model_conditions(meta: Iterable[str]) -> dict[str, object]:
+    """Return ``-m`` as filters of a query: metadata, and what ``metric:`` and ``param:`` begin."""
+    found = _conditions(meta)
+    return {kind: comparison_pairs("--meta", texts) for kind, texts in found.items()}
+
+
+def task_conditions(meta: Iterable[str]) -> dict[str, object]:
+    """Return ``-m`` as filters of a search for tasks, which have parameters and no metadata."""
+    found = _conditions(meta)
+    parameters = [*found["metadata"], *found["parameters"]]
+    return {
+        "metrics": comparison_pairs("--meta", found["metrics"]),
+        "parameters": comparison_pairs("--meta", parameters),
+    }
+
+
+def _conditions(meta: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {"metadata": [], "metrics": [], "parameters": []}
+    for each in meta:
+        if each.startswith(_METRIC):  # numbers are equal, whatever their digits
+            text = _EQUAL.sub(r"\1==", each.removeprefix(_METRIC), count=1)
+            found["metrics"].append(text)
+        elif each.startswith(_PARAMETER):
+            found["parameters"].append(each.removeprefix(_PARAMETER))
+        else:
+            found["metadata"].append(each)
+    return found
 
 
 class Named(Frozen):
@@ -36,6 +74,19 @@ class Named(Frozen):
     name: str | None
     patterns: tuple[str, ...]
     slashed: bool = False
+
+    def match(self, project: str | None, name: str) -> bool:
+        """Return True if a name matches, for what no query of the database can look for.
+
+        Args:
+            project: the name of its project, or None. It is the wanted one.
+            name: its name.
+        """
+        line = f"{project}/{name}" if project else name
+        texts = [(line if "/" in each else name, each) for each in self.patterns]
+        return self.name in (None, name) and all(
+            text == each or fnmatchcase(text, each) for text, each in texts
+        )
 
     @property
     def otherwise(self) -> Named | None:
@@ -51,6 +102,7 @@ def named(pattern: str | None, project: str | None, name: str | None) -> Named:
     ('resnet', ('vision/res*',))
     """
     patterns = []
+    pattern, name = pattern and kept_name(pattern), name and kept_name(name)
     if name and _SPECIAL.intersection(name):
         patterns.append(name)
         name = None

@@ -10,16 +10,14 @@ import click
 from localreg.cli.columns import (
     COLUMNS_HELP,
     SORT_HELP,
-    Wanted,
     check_columns,
     check_sort,
     only_with,
-    ordered,
     table,
     values_json,
     values_of,
 )
-from localreg.cli.filters import TAG, Named, named
+from localreg.cli.filters import TAG, Named, named, task_conditions
 from localreg.cli.nearby import say_nearby
 from localreg.cli.output import (
     AS_JSON,
@@ -64,6 +62,14 @@ Row = tuple[Found, TaskRecord]
 @click.option("-n", "--name", metavar="NAME", help="Only tasks of this name; it may be a pattern.")
 @TAG
 @click.option(
+    "-m",
+    "--meta",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only with this parameter: 'Args/lr=0.1', or compared, 'lr<0.01', also with <= > >= != "
+    "==. metric:TITLE/SERIES compares the last value of a metric: 'metric:val/accuracy>0.9'.",
+)
+@click.option(
     "--status",
     metavar="STATUS",
     type=click.Choice(STATUSES),
@@ -87,6 +93,7 @@ def ls_command(
     project: str | None,
     name: str | None,
     tags: tuple[str, ...],
+    meta: tuple[str, ...],
     status: str | None,
     archived: bool,
     sort: str,
@@ -105,11 +112,17 @@ def ls_command(
     names = named(pattern, project, name)
     order, sorted_by = check_sort(sort, KINDS)
     wanted = check_columns(columns, FIXED, (*KINDS, "min", "max"))
-    filters = {"tags": list(tags), "status": status, "archived": archived}
+    filters = {
+        "tags": list(tags),
+        "status": status,
+        "archived": archived,
+        "limit": limit + 1 if limit else None,
+        "order": order,
+        **task_conditions(meta),
+    }
     with opened(directory) as chain:
         search.abort_dead_tasks(chain.first)
         found = _find(chain, filters, names) or _find(chain, filters, names.otherwise)
-        found = _sorted(found, order, sorted_by)
         shown = found[:limit] if limit else found
         if quiet:
             for each in shown:
@@ -132,11 +145,11 @@ def ls_command(
             which = "newest" if sort == "updated" else "first"
             say(f"These are the {which} {limit}; -l 0 shows all.")
         elif not found and not as_json:
-            filtered = any((pattern, project, name, tags, status, sorted_by))
+            filtered = any((pattern, project, name, tags, meta, status, sorted_by))
             _say_none(chain, filtered=filtered, archived=archived)
             if sorted_by is not None:
-                some = search.search_tasks(chain, search.check_search(archived=archived))
-                values = values_of(some[:_LOOKED_AT], task_values)
+                newest = search.check_search(archived=archived, limit=_LOOKED_AT)
+                values = values_of(search.search_tasks(chain, newest), task_values)
                 say(only_with(sorted_by, "tasks", values))
 
 
@@ -161,22 +174,6 @@ def _say_none(chain: Chain, *, filtered: bool, archived: bool) -> None:
         say(f"There are no tasks in {root}{archived_too}.")
         say("`Task.init` in a script makes one; `localreg demo` shows how it all works.")
     say_nearby(root)
-
-
-def _sorted(found: list[Found], order: str, sorted_by: Wanted | None) -> list[Found]:
-    if sorted_by is not None:
-        return ordered(found, values_of(found, task_values), order, sorted_by)
-    key = order.lstrip("+-")
-    if order == "updated":
-        return found
-    records = {each: lifecycle.settled(each.registry, each.id) for each in found}
-    keys: dict[str, Callable[[Found], object]] = {
-        "updated": lambda each: records[each].stamp,
-        "created": lambda each: records[each].created,
-        "name": lambda each: records[each].name,
-    }
-    descending = order[0] == "-" or (order[0] != "+" and key != "name")
-    return sorted(found, key=keys[key], reverse=descending)  # type: ignore[arg-type]  # of one kind
 
 
 def duration(task: TaskRecord) -> int | None:

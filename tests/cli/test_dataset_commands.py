@@ -61,6 +61,19 @@ def test_ls_says_what_there_is_not(run, pets):
     assert run("dataset", "ls", "-p", "nothing", "--json")[1] == "[]\n"
 
 
+def test_ls_takes_patterns(run, pets):
+    ids = [each.id for each in pets][::-1]
+    for arguments in (
+        ("vision/*",),
+        ("p?ts",),
+        ("-n", "pet*"),
+        ("vision/pets",),
+        ("*", "-p", "vision"),
+    ):
+        assert run("dataset", "ls", "-q", *arguments)[1].split() == ids, arguments
+    assert run("dataset", "ls", "-q", "x/*")[1] == ""
+
+
 def test_ls_says_how_to_make_the_first(run):
     assert "Dataset.create of Python makes one" in run("dataset", "ls")[2].replace("\n", " ")
 

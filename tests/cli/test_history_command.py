@@ -160,7 +160,7 @@ def test_an_alias_of_every_name(served):
     shown = json.loads(
         run_cli("-R", served.path, "history", "p/net:3", "--alias", "prod", "--json")[1]
     )
-    assert [each["ref"] for each in shown][:3] == ["p/net:1", "none", "p/net:3"]
+    assert [each["ref"] for each in shown][:3] == ["p/net:1", None, "p/net:3"]
     assert shown[0]["until"] is None
     assert shown[1]["until"] == shown[0]["from"]
 

@@ -107,6 +107,10 @@ class TestColumns:
             "MODEL\tval/acc\tmax val/acc\tlr\tArgs/lr\tstage\tnone",
             "vision/net:1\t0.25\t0.5\t0.1\t0.1\tfinal\t",
         ])  # fmt: skip
+        assert run("ls", "-m", "metric:val/acc<0.3", "-m", "param:lr=0.1", "-m", "stage=final")
+        assert not run("ls", "-m", "metric:val/acc>0.3")
+        for key, cell in (("metric:val/acc", "0.25"), ("param:lr", "0.1"), ("meta:stage", "final")):
+            assert run("ls", "--sort", key)[0][1] == cell
         added = run("ls", "--columns", "+metrics,+params")[0]
         assert (added[0], added[1:4], len(added)) == ("vision/net:1", ["0.25", "0.1", "x"], 12)
         values = json.loads(run_cli("ls", "--json")[1])[0]

@@ -336,6 +336,11 @@ def test_a_sweep_is_a_table_of_runs(run, registry):
     by_lr = run("task", "ls", "-q", "--sort", "+param:lr")[1].split()
     assert by_lr == [tasks[1].id, tasks[0].id, tasks[2].id]
     assert run("task", "ls", "-q", "--sort", "param:Args/lr")[1].split() == by_lr[::-1]
+    assert run("task", "ls", "-q", "-m", "lr<0.5", "-m", "metric:val/accuracy>=0.9")[1].split() == [
+        tasks[1].id
+    ]
+    assert run("task", "ls", "-q", "-m", "param:Args/lr=1.0")[1].split() == [tasks[2].id]
+    assert run("task", "ls", "-q", "-m", "metric:val/accuracy=0.50")[1].split() == [tasks[0].id]
     values = json.loads(run("task", "ls", "--json", "--sort", "metric:val/accuracy")[1])
     assert [each["metrics"]["val/accuracy"]["last"] for each in values] == [0.9, 0.5]
     err = run("task", "ls", "--sort", "metric:val/acc")[2]

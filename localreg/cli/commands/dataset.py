@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from localreg.cli.filters import named
+from localreg.cli.nearby import say_nearby
 from localreg.cli.output import (
     AS_JSON,
     HEADER,
@@ -32,7 +34,6 @@ from localreg.operations.datasets.details import Details, Version, counts, detai
 from localreg.operations.datasets.looking import DatasetRow
 from localreg.operations.finding.upstream import id_text
 from localreg.progress import shown_progress
-from localreg.values.checks import check_name
 from localreg.values.datasets import DatasetFile
 from localreg.values.records import Json
 from localreg.values.secrets import masked_text
@@ -68,8 +69,9 @@ def dataset_command() -> None:
 
 
 @dataset_command.command("ls")
-@click.argument("name", required=False)
+@click.argument("pattern", required=False)
 @click.option("-p", "--project", metavar="NAME", help="Only data sets of this project.")
+@click.option("-n", "--name", metavar="NAME", help="Only of this name; it may be a pattern.")
 @click.option(
     "-t", "--tag", "tags", multiple=True, metavar="TAG", help="Only with one of these tags."
 )
@@ -81,8 +83,9 @@ def dataset_command() -> None:
 @HEADER
 @IN_REGISTRY
 def ls_command(
-    name: str | None,
+    pattern: str | None,
     project: str | None,
+    name: str | None,
     tags: tuple[str, ...],
     final: bool,
     archived: bool,
@@ -93,23 +96,21 @@ def ls_command(
 ) -> None:
     """List the versions of data sets, last changed first.
 
-    NAME is a data set's name, or project/name.
+    PATTERN is a data set's name or project/name; in it * is any text: 'vision/*'.
     """
-    if name and "/" in name and project is None:
-        project, _, name = name.rpartition("/")
-    wanted = check_name("NAME", name) if name else None
+    names = named(pattern, project, name)
     with opened(directory) as chain:
         found = [
             each
             for each in looking.listed(
                 chain,
-                project=project,
+                project=names.project,
                 tags=list(tags),
                 completed=final,
                 recursive=False,
                 archived=archived,
             )
-            if wanted in (None, each.name)
+            if names.match(each.shown_project, each.name)
         ]
         shown = found[:limit] if limit else found
         if quiet:
@@ -124,11 +125,12 @@ def ls_command(
     if len(found) > len(shown):
         say(f"These are the newest {limit}; -l 0 shows all.")
     elif not found and not as_json:
-        if any((name, project, tags, final)):
+        if any((pattern, name, project, tags, final)):
             say(f"No data sets match in {chain.first.root}.")
         else:
             say(f"There are no data sets in {chain.first.root}.")
             say("Dataset.create of Python makes one: see `localreg guide datasets`.")
+        say_nearby(chain.first.root)
 
 
 def _row(each: DatasetRow, files: int | None) -> tuple[object, ...]:

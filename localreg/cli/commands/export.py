@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import click
 
+from localreg.cli.filters import model_conditions, named
 from localreg.cli.output import (
     AS_JSON,
     CORRUPT,
@@ -24,7 +25,6 @@ from localreg.cli.output import (
     say,
 )
 from localreg.cli.streams import already
-from localreg.cli.typed_values import comparison_pairs
 from localreg.errors import InvalidValueError
 from localreg.operations.carry import export, selection
 from localreg.operations.carry.export import Exported
@@ -36,7 +36,7 @@ from localreg.values.units import parse_size, size_text
 @click.command("export")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("-p", "--project", metavar="NAME", help="All models of this project.")
-@click.option("-n", "--name", metavar="NAME", help="All models of this name.")
+@click.option("-n", "--name", metavar="NAME", help="All models of this name; patterns, too.")
 @click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="With tags, as for ls.")
 @click.option("-m", "--meta", multiple=True, metavar="KEY=VALUE", help="With metadata, as for ls.")
 @click.option(
@@ -102,8 +102,13 @@ def export_command(
         raise click.UsageError("With -o - the bundle goes to stdout, so --json cannot be used.")
     query = None
     if filtered:
+        names = named(None, project, name)
         query = queries.check_query(
-            project=project, name=name, tags=list(tags), metadata=comparison_pairs("--meta", meta)
+            project=names.project,
+            name=names.name,
+            patterns=names.patterns,
+            tags=list(tags),
+            **model_conditions(meta),
         )
     with opened(directory) as chain:
         chosen = selection.select(

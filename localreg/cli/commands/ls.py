@@ -16,7 +16,7 @@ from localreg.cli.columns import (
     values_json,
     values_of,
 )
-from localreg.cli.filters import META, TAG, Named, named
+from localreg.cli.filters import META, TAG, Named, model_conditions, named
 from localreg.cli.nearby import say_nearby
 from localreg.cli.output import (
     AS_JSON,
@@ -34,7 +34,6 @@ from localreg.cli.output import (
     print_table,
     say,
 )
-from localreg.cli.typed_values import comparison_pairs
 from localreg.operations.finding import queries
 from localreg.operations.finding.upstream import Found, records, search
 from localreg.operations.finding.values import Values, model_values
@@ -121,7 +120,7 @@ def ls_command(
         return
     filters = {
         "tags": list(tags),
-        "metadata": comparison_pairs("--meta", meta),
+        **model_conditions(meta),
         "published": published,
         "archived": archived,
         "limit": limit + 1 if limit else None,
