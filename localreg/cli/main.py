@@ -13,7 +13,9 @@ from itertools import takewhile
 from types import MappingProxyType
 
 import click
+from click.shell_completion import CompletionItem
 
+from localreg.cli import shells
 from localreg.cli.streams import OutputError, say, standard_streams
 from localreg.cli.suggestions import SYNONYMS, CommandGroup
 from localreg.errors import (
@@ -30,20 +32,75 @@ from localreg.errors import (
 from localreg.values import settings
 from localreg.values.version import __version__
 
-# The command NAME is `NAME_command` in the module cli/commands/NAME.py. The sections of
-# `localreg --help`:
+# The command NAME is `NAME_command` in the module cli/commands/NAME.py. These are the sections of
+# `localreg --help`, with a line of 80 columns for each: it need not import the commands.
 SECTIONS = {
-    "Begin": "init demo env config guide schema",
-    "Add and get weights": "add get path files",
-    "Find and show models": "ls search show history lineage diff",
-    "Change models": "tag untag meta alias publish archive unarchive mv rm restore undo",
-    "Tasks": "task",
-    "Data sets": "dataset",
-    "Pages": "report site compare scalars",
-    "Carry": "export import merge backup",
-    "Upkeep": "verify repair adopt gc du cache doctor sql",
+    "Start": {
+        "init": "Make a registry.",
+        "demo": "Take a tour: train a small model in two runs, and keep it.",
+        "guide": "Print the documentation.",
+        "env": "Show which registry is used, and why.",
+        "config": "Show the settings of the registry, or set one.",
+        "doctor": "Examine a registry and the place where it lies.",
+    },
+    "Find models": {
+        "ls": "List models.",
+        "search": "Find models and tasks by words.",
+        "show": "Show everything about a model.",
+        "history": "Show what was changed, by whom and when.",
+        "lineage": "Show where a model comes from, and what was made from it.",
+        "diff": "Show what differs between two models.",
+    },
+    "Change models": {
+        "add": "Add a file, a folder or a URL as the next version of a model.",
+        "tag": "Add tags to a model.",
+        "untag": "Remove tags from a model.",
+        "meta": "Set or show the metadata of a model.",
+        "alias": "Point an alias at a model, or show its aliases.",
+        "publish": "Fix the weights, configuration and labels of models.",
+        "archive": "Leave models out of lists.",
+        "unarchive": "Bring archived models back into lists.",
+        "mv": "Move models to another project, name or number.",
+        "rm": "Remove models; `restore` brings them back.",
+        "restore": "Bring removed models back.",
+        "undo": "Undo one change.",
+    },
+    "Weights": {
+        "path": "Print the local path of a model's weights.",
+        "get": "Copy a model's weights out of the registry.",
+        "files": "List the files of a model, and what is inside.",
+    },
+    "Reports": {
+        "report": "Write the page of a model or a task.",
+        "compare": "Write a page that compares models and tasks.",
+        "site": "Write the overview and all pages.",
+        "scalars": "Print what a model or a task reported.",
+    },
+    "Tasks and data sets": {
+        "task": "List, show, copy, run and remove tasks.",
+        "dataset": "List and show data sets, and copy their files out.",
+    },
+    "Carry": {
+        "export": "Write models into a bundle, for another machine.",
+        "import": "Take in a bundle, or an offline session of ClearML.",
+        "merge": "Take in what another registry has and this one lacks.",
+        "backup": "Copy the whole registry while others write to it.",
+    },
+    "Upkeep": {
+        "verify": "Check that the database and all weights are unchanged.",
+        "repair": "Replace damaged weights by good copies.",
+        "adopt": "Copy weights here that only upstream registries have.",
+        "gc": "Delete unused weights and leftovers of dead processes.",
+        "du": "Show what takes space.",
+        "cache": "List and delete downloads and unpacked packages.",
+        "sql": "Run a query on the database, read-only.",
+    },
+    "For programs and shells": {
+        "schema": "Print the shape of what a command prints with --json.",
+        "completion": "Print the script that lets a shell complete what is typed.",
+    },
 }
-COMMANDS = tuple(name for names in SECTIONS.values() for name in names.split())
+COMMANDS = {name: about for section in SECTIONS.values() for name, about in section.items()}
 OTHER_NAMES = {"list": "ls", "remove": "rm", "rename": "mv"}
 MODULES = {"import": "import_"}  # the names of commands that no module can have
 # The arguments of Python that errors name, and what a command calls them.
@@ -87,18 +144,27 @@ class _Commands(CommandGroup):
         module = import_module(f"localreg.cli.commands.{MODULES.get(name, name)}")
         command = getattr(module, f"{name}_command")
         assert isinstance(command, click.Command)
+        if shells.VARIABLE in os.environ:
+            from localreg.cli.completion import attach
+
+            attach(command, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, COMMANDS))
-        for title, names in SECTIONS.items():
+        for title, section in SECTIONS.items():
             with formatter.section(title):
-                rows = []
-                for name in names.split():
-                    command = self.get_command(ctx, name)
-                    assert command is not None
-                    rows.append((name.ljust(width), command.get_short_help_str(formatter.width)))
-                formatter.write_dl(rows)
+                formatter.write_dl([(name.ljust(width), about) for name, about in section.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the options or commands that begin with a text, without importing a command."""
+        if incomplete[:1] == "-":
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=about)
+            for name, about in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
 
 
 @click.command(
@@ -156,6 +222,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:  # a command is no part of the script that calls it
         os.environ.pop(settings.TASK_RUNNING, None)
     given = list(sys.argv[1:] if argv is None else argv)
+    if shells.VARIABLE in os.environ:
+        shells.register()
     try:
         with standard_streams():
             plain = False if os.environ.get("NO_COLOR") else None

@@ -35,6 +35,7 @@ init other
 init
 schema
 schema ls
+completion bash
 guide
 guide tasks
 env

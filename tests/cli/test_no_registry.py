@@ -25,7 +25,7 @@ READING = (
     "dataset ls", "dataset show p/n", "dataset get p/n",
 )  # fmt: skip
 MAKING = {"init", "demo", "add", "import", "merge"}
-WITHOUT = {"guide"}  # needs no registry
+WITHOUT = {"completion", "guide", "schema"}  # need no registry
 
 
 @pytest.fixture
