@@ -14,6 +14,7 @@ Each script beside this one measures one group of the budgets of the design and 
     python benchmarks/local_copy.py       # local copies of what is here
     python benchmarks/package_copies.py   # folders of packages: looking at them, making them
     python benchmarks/reports.py          # scalars, and pages beside Plotly's own
+    python benchmarks/overview.py         # the overview of 100,000 models, beside a dump
     python benchmarks/frameworks.py       # automatic logging: import torch, steps, a save
     python benchmarks/bundles.py          # export and import beside tar: 5 GB, file and pipe
 
