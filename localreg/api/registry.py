@@ -568,18 +568,22 @@ class Registry:
         """Return how many bytes projects, models and blobs use; shared bytes are counted apart."""
         return operations.upkeep.du.usage(self._chain.first)
 
-    def render(self) -> Path:
+    def render(self, everything: bool = False) -> Path:
         """Write the pages of models and tasks, and return the overview, ``reports/index.html``.
 
         Any browser opens them from disk, without a network. Only pages that changed are written.
         The 2,000 models and the 2,000 tasks that changed last get a page; `Model.report` writes
         the page of any other model.
 
+        Args:
+            everything: write the pages of all models and tasks.
+
         Raises:
             ReadOnlyRegistryError: the registry is read-only.
             StorageError: (an OSError) a page cannot be written.
         """
-        return operations.reports.pages.write_site(self._chain)
+        pages = operations.reports.pages
+        return pages.write_site(self._chain, None if everything else pages.PAGES)
 
     def compare(
         self, *runs: str | Model | TaskHandle, path: str | os.PathLike[str] | None = None

@@ -19,9 +19,9 @@ WIDEST = 100  # columns; longer lines are hard to read
 
 # In the order in which a new user reads them.
 TOPICS = (
-    "weights", "packages", "datasets", "clouds", "tasks", "reports", "tag-filters", "search",
-    "registries",
-    "upstream", "carrying", "time-machine", "sharing", "strangers", "recovery", "offline", "usb",
+    "weights", "packages", "datasets", "clouds", "tasks", "reports", "pages", "tag-filters",
+    "search", "registries", "upstream", "carrying", "time-machine", "sharing", "strangers",
+    "recovery", "offline", "usb",
     "systems", "clearml", "frameworks", "scripts", "sql", "json", "promises", "speed",
     "decisions", "architecture",
 )  # fmt: skip

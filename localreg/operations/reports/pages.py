@@ -268,14 +268,14 @@ def _write_overview(registry: OpenRegistry, planned: frozenset[str]) -> Path:
     return place
 
 
-def write_site(chain: Chain, *, every: bool = False) -> Path:
+def write_site(chain: Chain, limit: int | None = PAGES) -> Path:
     """Write the overview and the pages of models and tasks; return the path of the overview.
 
-    Pages are written for the 2,000 models and 2,000 tasks that were updated last, unless the page
-    that exists would not change. `write_page` writes the page of any other.
+    A page that would not change is kept. `write_page` writes the page of any other.
 
     Args:
-        every: write the pages of all models and tasks.
+        limit: the models, and the tasks, that get a page: those that were updated last. None for
+            all.
 
     Raises:
         ReadOnlyRegistryError: the registry is open for reading only.
@@ -288,7 +288,7 @@ def write_site(chain: Chain, *, every: bool = False) -> Path:
         owners = [
             Owner(kind, id_)
             for kind in ("model", "task")
-            for id_ in overview_rows.newest(connection, kind, None if every else PAGES)
+            for id_ in overview_rows.newest(connection, kind, limit)
         ]
     planned = frozenset(page_name(owner.kind, owner.id) for owner in owners) | {INDEX}
     site = Site(reports_folder(registry), planned)
