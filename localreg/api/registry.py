@@ -545,23 +545,45 @@ class Registry:
         self,
         *,
         grace_seconds: float = 86_400.0,
+        keep_last: int | None = None,
+        keep_best: Mapping[str, int] | str | None = None,
+        max_size: int | str | None = None,
+        retention: bool = True,
         dry_run: bool = True,
     ) -> Collection:
         """Delete weights that nothing refers to, and files that ended processes left.
 
+        With `keep_last`, `keep_best` or `max_size`, here or in the settings of the registry, it
+        first removes models; see ``localreg guide recovery``. They can be restored until their
+        weights are deleted, which is after the grace period.
+
         Args:
             grace_seconds: spare what was used or changed in the last so many seconds.
-            dry_run: only return what would be deleted.
+            keep_last: of each project and name, keep the newest so many versions.
+            keep_best: ``{metric: count}``, or ``"metric:count"``: keep the best so many versions,
+                too. The name says if the least value is the best ("loss"), or "+" before it.
+            max_size: bytes, or text such as "20GB": remove only from projects with more, and only
+                as many models as needed, the oldest first.
+            retention: False to remove no models, whatever the settings are.
+            dry_run: only return what would be removed and deleted.
 
         Returns:
-            ``.garbage``, the number of bytes that were or would be ``.freed``, and ``.failed``.
+            ``.garbage``, the number of bytes that were or would be ``.freed``, ``.failed``, and
+            ``.models``, each with ``.ref``, ``.goes`` and ``.why``.
 
         Raises:
-            InvalidValueError: (a ValueError) `grace_seconds` is not a number, or is below 0.
+            InvalidValueError: (a ValueError) `grace_seconds` is not a number, or is below 0; or a
+                rule cannot be used, or no model has a metric of `keep_best`.
             DamagedRegistryError: (an OSError) the database is damaged; nothing was deleted.
         """
         return operations.upkeep.gc.collect(
-            self._chain, grace_seconds=grace_seconds, dry_run=check_flag("dry_run", dry_run)
+            self._chain,
+            grace_seconds=grace_seconds,
+            keep_last=keep_last,
+            keep_best=keep_best,
+            max_size=max_size,
+            retention=check_flag("retention", retention),
+            dry_run=check_flag("dry_run", dry_run),
         )
 
     def du(self) -> Usage:

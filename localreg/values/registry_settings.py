@@ -11,10 +11,14 @@ from collections.abc import Callable
 from localreg.errors import InvalidValueError
 from localreg.values.checks import check_name, check_text, shown
 from localreg.values.frozen import Frozen
+from localreg.values.retention import check_keep_best, check_keep_last, check_max_size
 from localreg.values.units import parse_span
 
 ORIGIN_NAME = "origin.name"
 PAGES_RENEW = "pages.renew"
+KEEP_LAST = "retention.keep_last"
+KEEP_BEST = "retention.keep_best"
+MAX_SIZE = "retention.max_size"
 USUAL_RENEWAL = "1m"
 _SOONEST = 2.0  # seconds: to write a page takes a part of one
 
@@ -67,6 +71,16 @@ def renewal_seconds(text: str) -> float | None:
     return None if text == "off" else parse_span(text)
 
 
+def _retention(check: Callable[[object], object]) -> Callable[[str], str]:
+    """Return what checks a text for `gc`, which reads it later, and keeps it as it is."""
+
+    def parse(value: str) -> str:
+        check(value)
+        return value.strip()
+
+    return parse
+
+
 SETTINGS: dict[str, Setting] = {
     each.key: each
     for each in (
@@ -79,6 +93,21 @@ SETTINGS: dict[str, Setting] = {
             PAGES_RENEW,
             "how often a task that runs writes its page, such as 30s or 5m; off for never",
             _renewal,
+        ),
+        Setting(
+            KEEP_LAST,
+            "gc keeps this many of the newest versions of a model, and removes others",
+            _retention(check_keep_last),
+        ),
+        Setting(
+            KEEP_BEST,
+            "gc keeps the best versions of a model by a metric, such as accuracy/val:3",
+            _retention(check_keep_best),
+        ),
+        Setting(
+            MAX_SIZE,
+            "gc removes the oldest versions of a project that has more bytes, such as 20GB",
+            _retention(check_max_size),
         ),
     )
 }

@@ -123,6 +123,7 @@ verify
 verify --full
 du
 gc
+gc --keep-last 1
 gc --grace 0
 gc --grace 0 --delete
 adopt

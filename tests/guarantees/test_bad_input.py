@@ -627,6 +627,20 @@ CALLS = {
         [None, "", "1d", -1, -0.5, float("nan"), float("inf"), True, [], LARGE * -1, object()],
         "grace_seconds",
     ),
+    "Registry.gc(keep_last=)": (
+        lambda at, value: at.registry.gc(keep_last=value),
+        [0, -1, 1.5, "", "x", True, [], LARGE, object()], "keep_last",
+    ),
+    "Registry.gc(keep_best=)": (
+        lambda at, value: at.registry.gc(keep_best=value),
+        [0, "", "loss", ":1", "loss:", "loss:0", "loss:x", [1], {"loss": 0}, {1: 1}, {"": 1},
+         "unknown:1", "a\0:1", object()],
+        "keep_best",
+    ),
+    "Registry.gc(max_size=)": (
+        lambda at, value: at.registry.gc(max_size=value),
+        [-1, 1.5, "", "much", True, [], object()], "max_size|size",
+    ),
     "InputModel(model_id=)": (lambda at, value: InputModel(value), NOT_AN_ID, "id"),
     "InputModel(name=)": (lambda at, value: InputModel(name=value), NOT_A_NAME, "name"),
     "InputModel(project=)": (lambda at, value: InputModel(project=value), NOT_A_NAME, "project"),

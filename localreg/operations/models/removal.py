@@ -29,6 +29,10 @@ from localreg.values.manifest import Manifest
 from localreg.values.records import ModelRecord, WeightsRecord
 from localreg.values.urls import local_path, public_url
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Removed(Frozen):
     """The result of a removal.
@@ -79,10 +83,8 @@ def _remove(registry: OpenRegistry, model_id: str, *, delete_weights: bool, forc
             raise AssertionError(model_id)
         if not force:
             _check_unused(change, record)
-        _pull_from_outputs(change, model_id)
         again = _fetchable(change, record) if delete_weights else set()
-        change.record("model.removed", model_id, _without_private_urls(record).payload())
-        digests = sorted({each.digest for each in record.weights if each.digest})
+        digests = _record_removal(change, record)
         if delete_weights:
             doomed = announce_deletions(change, record.weights)
             given_up = blob_rows.give_up(change.connection, digests)  # gc goes on after a kill
@@ -100,6 +102,40 @@ def _remove(registry: OpenRegistry, model_id: str, *, delete_weights: bool, forc
         complete=uploads and not deleted.failed,
         lost=sum(size for digest, size in deleted.sizes.items() if digest not in again),
     )
+
+
+def remove_if(
+    registry: OpenRegistry,
+    model_id: str,
+    why_needed: Callable[[Change, ModelRecord], str | None],
+) -> str | None:
+    """Remove a model unless something needs it; return why it stays, None if it is gone.
+
+    Its bytes stay until `gc` deletes them.
+
+    Args:
+        why_needed: returns why it must stay, beside the uses of tasks; None if it may go.
+    """
+    with registry.store.write() as change:
+        record = model_rows.record(change.connection, model_id)
+        if record is None:  # removed meanwhile
+            return None
+        why = why_needed(change, record)
+        if why is not None:
+            return why
+        try:
+            _check_unused(change, record)
+        except ModelInUseError as error:
+            return str(error)
+        blob_rows.mark_unreferred(change.connection, _record_removal(change, record))
+    return None
+
+
+def _record_removal(change: Change, record: ModelRecord) -> list[str]:
+    """Record that a model is removed; return the digests of its weights."""
+    _pull_from_outputs(change, record.id)
+    change.record("model.removed", record.id, _without_private_urls(record).payload())
+    return sorted({each.digest for each in record.weights if each.digest})
 
 
 def _fetchable(change: Change, record: ModelRecord) -> set[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from localreg.operations.upkeep import du as du
     from localreg.operations.upkeep import gc as gc
     from localreg.operations.upkeep import repair as repair
+    from localreg.operations.upkeep import retention as retention
     from localreg.operations.upkeep import sharing as sharing
     from localreg.operations.upkeep import verify as verify
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from localreg.blobs.local_files.local_file import size_of_copies
 from localreg.errors import (
     DamagedRegistryError,
+    DamagedRowError,
     InvalidValueError,
     LocalregError,
     NotARegistryError,
@@ -20,6 +21,7 @@ from localreg.errors import (
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.operations.upkeep import leftovers
 from localreg.operations.upkeep.leftovers import Candidate, last_change
+from localreg.operations.upkeep.retention import Verdict, check_rules, decide, remove
 from localreg.operations.upkeep.verify import database_problems, row_problems
 from localreg.operations.weights.deleting import delete_unneeded
 from localreg.operations.weights.locations import digests_with_local_files, is_upstream_only
@@ -27,7 +29,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.rows import blob_rows, tree_rows
 from localreg.store.rows.blob_rows import BlobRow
 from localreg.values.checks import shown
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 from localreg.values.layout import (
     BLOBS,
     FILES,
@@ -67,6 +69,7 @@ class Collection(Frozen):
         dry_run: True if nothing was deleted.
         waiting: bytes of what nothing needs, but was needed within the grace period.
         next_due: when the first of that can be deleted; None if nothing waits.
+        models: what retention removed or kept, and why; empty without rules.
     """
 
     garbage: tuple[Garbage, ...]
@@ -75,18 +78,30 @@ class Collection(Frozen):
     dry_run: bool
     waiting: int = 0
     next_due: datetime | None = None
+    models: tuple[Verdict, ...] = ()
 
 
 def collect(
-    chain: Chain, *, grace_seconds: object = GRACE_SECONDS, dry_run: bool = True
+    chain: Chain,
+    *,
+    grace_seconds: object = GRACE_SECONDS,
+    keep_last: object = None,
+    keep_best: object = None,
+    max_size: object = None,
+    retention: bool = True,
+    dry_run: bool = True,
 ) -> Collection:
     """Delete what nothing needs, or only say what that is.
 
     Weights are deleted when no model, artifact, plot or URL has referred to them for the grace
     period. What a URL serves is in the cache, which `cache.prune` empties.
 
+    Before that, models are removed by the rules of retention, if there are any.
+
     Args:
         grace_seconds: 0 or more.
+        keep_last, keep_best, max_size: see `retention.check_rules`.
+        retention: False to remove no models, whatever the registry's settings are.
         dry_run: delete nothing.
 
     Raises:
@@ -102,19 +117,39 @@ def collect(
             argument="grace_seconds",
         )
     registry = chain.first
+    rules = check_rules(
+        registry,
+        keep_last=keep_last,
+        keep_best=keep_best,
+        max_size=max_size,
+        settings=retention,
+    )
     for problem in database_problems(registry, full=False):
         raise DamagedRegistryError(
             f"nothing is deleted: {registry.store.path}: {problem.text}. "
             "Restore the registry from a backup",
             path=str(registry.store.path),
         )
+    failed: list[str] = []
+    models: list[Verdict] = []
+    try:
+        models = decide(registry, rules)
+    except DamagedRowError as error:
+        failed.append(
+            f"no models are removed, because a row that may need them is damaged: {error}"
+        )
     if dry_run:
-        return _collect(chain, float(grace_seconds), dry_run=True)
+        return _with_models(_collect(chain, float(grace_seconds), dry_run=True), models, failed)
     with registry.store.freeing_space():
         # Raises now if a write would fail later. On a full disk leftovers can be deleted first.
         with suppress(StorageFullError), registry.store.write() as change:
             blob_rows.correct_marks(change.connection)
-        return _collect(chain, float(grace_seconds), dry_run=False)
+        models = remove(registry, models, failed)
+        return _with_models(_collect(chain, float(grace_seconds), dry_run=False), models, failed)
+
+
+def _with_models(collection: Collection, models: list[Verdict], failed: list[str]) -> Collection:
+    return replace(collection, models=tuple(models), failed=(*failed, *collection.failed))
 
 
 def all_garbage(chain: Chain) -> tuple[Garbage, ...]:
