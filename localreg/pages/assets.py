@@ -24,6 +24,7 @@ OWN = (
     "cards.js",
     "charts.js",
     "plots.js",
+    "console.js",
     "run_axes.js",
     "parallel.js",
     "scatter.js",

@@ -7,7 +7,7 @@ from html import escape
 from itertools import pairwise
 from unicodedata import combining, east_asian_width
 
-from localreg.pages.markup import clean, safe_href
+from localreg.pages.markup import directed, safe_href, visible
 from localreg.pages.page_values import Lineage, Node
 from localreg.values.frozen import Frozen
 
@@ -56,7 +56,7 @@ def shortened(text: str, cells: int) -> str:
     >>> shortened("resnet", 6), shortened("resnet50-pretrained", 8)
     ('resnet', 'resnet5…')
     """
-    text = " ".join(clean(text).split())
+    text = " ".join(visible(text).split())
     space = cells
     for i, letter in enumerate(text):
         space -= 0 if combining(letter) else 1 + (east_asian_width(letter) in "WF")
@@ -148,7 +148,8 @@ def _edge(route: Sequence[str], label: str, corners: Mapping[str, tuple[float, f
         height = (first[1] + second[1] + HEIGHT) / 2
         drawn += (
             f'<text class="edge-label" x="{middle:g}" y="{height - 5:g}">'
-            f"<title>{escape(clean(label))}</title>{escape(shortened(label, LABEL_CELLS))}</text>"
+            f"<title>{escape(directed(label))}</title>"
+            f"{escape(directed(shortened(label, LABEL_CELLS)))}</text>"
         )
     return drawn
 
@@ -157,15 +158,16 @@ def _node(node: Node, x: float, y: float) -> str:
     kind = "task" if node.kind == "task" else "model"
     shown_kind = node.kind if node.kind in ("task", "data set") else "model"
     here = " here" if node.here else ""
-    full = clean(node.link.text)
+    full = node.link.text
     # The inner svg element clips a text that is too wide in the font of the browser.
     drawn = (
         f'<svg x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}">'
-        f"<title>{shown_kind}: {escape(full)}</title>"
+        f"<title>{shown_kind}: {escape(directed(full))}</title>"
         f'<rect x="1" y="1" width="{WIDTH - 2}" height="{HEIGHT - 2}"'
         f' rx="{22 if kind == "task" else 7}"/>'
         f'<text class="kind" x="16" y="18">{shown_kind}</text>'
-        f'<text class="name" x="16" y="34">{escape(shortened(full, NAME_CELLS))}</text></svg>'
+        f'<text class="name" x="16" y="34">'
+        f"{escape(directed(shortened(full, NAME_CELLS)))}</text></svg>"
     )
     href = safe_href(node.link.href)
     if href is None or node.here:

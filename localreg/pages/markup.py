@@ -6,11 +6,18 @@ import json
 import math
 import re
 from html import escape
+from unicodedata import bidirectional
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+# Characters that a reader does not see, or that change the order of those around them.
+_INVISIBLE = re.compile(
+    "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_SIGNS = re.compile(r"([/:@])")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _IN_SCRIPT = {each: f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
@@ -32,6 +39,62 @@ def clean(text: str) -> str:
     if text.isascii() and "\0" not in text:  # fast for the data of a page, which is long
         return text
     return type(text)(_UNSTORABLE.sub("", text))
+
+
+def visible(text: str) -> str:
+    r"""Return text with escapes for control characters, and for those that turn around its order.
+
+    Line breaks and tabs stay.
+
+    >>> visible("a\x1b[1m"), visible("exe.\u202egpj"), visible("two\nlines")
+    ('a\\x1b[1m', 'exe.\\u202egpj', 'two\nlines')
+    """
+    if text.isascii() and text.isprintable():  # fast for most texts
+        return text
+    return _INVISIBLE.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return (
+        f"\\x{code:02x}"
+        if code < 0x100
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
+    )
+
+
+def is_mixed(text: str) -> bool:
+    """Return True if a text has letters that are read from right to left."""
+    return not text.isascii() and any(bidirectional(each) in ("R", "AL", "AN") for each in text)
+
+
+def isolated(text: str) -> Markup | str:
+    """Return a name such as ``project/name:3``, each part of which keeps its own direction.
+
+    Without it the version of a name in Hebrew or Arabic would stand in the middle of the name.
+    """
+    if not is_mixed(text):
+        return text
+    from markupsafe import Markup
+
+    return Markup(
+        "".join(f"<bdi>{escape(each)}</bdi>" if name else each for each, name in _parts(text))
+    )
+
+
+def directed(text: str) -> str:
+    """Return what `isolated` does, for places that take no elements: by characters of Unicode."""
+    if not is_mixed(text):
+        return visible(text)
+    parts = (f"\u2068{each}\u2069" if name else each for each, name in _parts(text))
+    return f"\u2066{''.join(parts)}\u2069"
+
+
+def _parts(text: str) -> list[tuple[str, bool]]:
+    """Return the parts of a name, and the signs between them, which are False."""
+    return [(each, i % 2 == 0) for i, each in enumerate(_SIGNS.split(visible(text)))]
 
 
 def script_json(value: object) -> Markup:

@@ -239,6 +239,7 @@ class TaskPage(Frozen, kw_only=True):
     log: tuple[tuple[str, str, str], ...]  # time, level, text
     more_log: int  # earlier lines that are not listed
     reported: Reported
+    diff: str = ""  # what was not committed, as a patch
     lost: tuple[Change, ...] = ()  # changes that are not in effect
     renewed: float | None = None  # how often it is written while the task runs, in seconds
 

@@ -18,11 +18,14 @@ from localreg.pages.index_data import IndexData
 from localreg.pages.lineage_drawing import lineage_svg
 from localreg.pages.markup import (
     clean,
+    directed,
     highlighted,
     in_script,
+    isolated,
     number_text,
     safe_href,
     script_json,
+    visible,
 )
 from localreg.pages.page_values import (
     Chart,
@@ -36,6 +39,7 @@ from localreg.pages.page_values import (
     Step,
     TaskPage,
 )
+from localreg.pages.patches import patch_files
 from localreg.values.frozen import Frozen, replace
 from localreg.values.metrics import MONITORED
 from localreg.values.units import duration_text
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jinja2 import Environment
+    from markupsafe import Markup
 
 _PAGE_SCRIPTS = ("theme.js", "page.js")
 _LISTING = (
@@ -83,13 +88,22 @@ class _Script(Frozen):
 def model_page(values: ModelPage, place: PagePlace) -> str:
     """Return the page of one model."""
     return _rendered(
-        "model_page.html", place, _has_figures(values.reported), *_DRAWING, page=values
+        "model_page.html",
+        place,
+        _has_figures(values.reported),
+        *_DRAWING,
+        "console.js",
+        page=values,
     )
 
 
 def task_page(values: TaskPage, place: PagePlace) -> str:
     """Return the page of one task."""
-    scripts = (*_DRAWING, *(("renewal.js",) if values.renewed and not place.standalone else ()))
+    scripts = (
+        *_DRAWING,
+        "console.js",
+        *(("renewal.js",) if values.renewed and not place.standalone else ()),
+    )
     return _rendered("task_page.html", place, _has_figures(values.reported), *scripts, page=values)
 
 
@@ -229,7 +243,7 @@ def _policy(scripts: Iterable[str]) -> str:
 def _templates() -> Environment:
     """Return the Jinja2 environment of the templates; they are compiled once."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
     environment = Environment(
         loader=PackageLoader("localreg.pages"),
@@ -238,12 +252,16 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
-        finalize=lambda value: clean(value) if isinstance(value, str) else value,
+        finalize=_shown,
     )
     environment.filters |= {
         "json": script_json,
         "in_script": in_script,
-        "href": safe_href,
+        "href": lambda href: _as_it_is(safe_href(href)),
+        "as_it_is": _as_it_is,
+        "isolated": isolated,
+        "directed": lambda text: Markup(escape(directed(text))),
+        "visible": visible,
         "number": number_text,
         "highlighted": highlighted,
         "svg": lineage_svg,
@@ -254,6 +272,7 @@ def _templates() -> Environment:
         "chart_cards": chart_cards,
         "chart_groups": chart_groups,
         "is_timed": _is_timed,
+        "patch_files": patch_files,
         "plot_data": plot_data,
         "step_data": step_data,
         "plot_groups": plot_groups,
@@ -268,6 +287,23 @@ def _templates() -> Environment:
 def dash_of(run: int) -> str:
     """Return the dashes of the line of a compared run, as SVG has them; as charts.js draws it."""
     return _DASHES[run // 8 % len(_DASHES)]
+
+
+def _shown(value: object) -> object:
+    """Return what a template writes: texts with control characters made visible, markup as it is.
+
+    Sources and texts to copy go through `_as_it_is`.
+    """
+    if isinstance(value, str):
+        return clean(value) if hasattr(value, "__html__") else visible(value)
+    return value
+
+
+def _as_it_is(text: str | None) -> Markup | None:
+    """Return a text for an attribute that people do not read, such as a link."""
+    from markupsafe import escape
+
+    return None if text is None else escape(clean(text))
 
 
 class ChartCard(Frozen, kw_only=True):

@@ -24,10 +24,17 @@ from localreg.store.rows import (
 )
 from localreg.values.records import Owner, TaskRecord
 from localreg.values.registry_settings import PAGES_RENEW, USUAL_RENEWAL, renewal_seconds
-from localreg.values.secrets import masked, masked_config, masked_log, masked_text, secret_values
+from localreg.values.secrets import (
+    masked,
+    masked_code,
+    masked_config,
+    masked_log,
+    masked_text,
+    secret_values,
+)
 from localreg.values.units import amount_text, moment
 
-LOG_LINES = 2_000
+LOG_LINES = 5_000
 
 
 def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) -> TaskPage:
@@ -79,10 +86,16 @@ def task_values(chain: Chain, registry: OpenRegistry, task_id: str, site: Site) 
                 for each in log
             ),
             more_log=more,
+            diff=masked_code(_diff(task_rows.place(connection, task_id))),
             renewed=renewal_of(connection) if is_running else None,
             reported=Reported(),
             lost=tuple(lost[:CHANGES]),
         )
+
+
+def _diff(place: Mapping[str, object]) -> str:
+    diff = place.get("diff")
+    return diff if isinstance(diff, str) else ""
 
 
 def renewal_of(connection: task_rows.Connection) -> float | None:

@@ -2,7 +2,7 @@
 (function () {
   'use strict';
 
-  const { element } = globalThis.localreg;
+  const { element, visible } = globalThis.localreg;
   const DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot'];
   const COLOURS = 8;
   const RUNS = 50; // runs of a comparison, each with a colour of its own
@@ -11,7 +11,7 @@
 
   /** Return text escaped for Plotly, which reads <b> and <a> as markup. */
   function literal(text) {
-    return String(text).replace(/[\0-\x08]/g, '')
+    return visible(text)
       .replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
   }
 

@@ -2,15 +2,46 @@
 (function () {
   'use strict';
 
+  const INVISIBLE = new RegExp(
+    '[\\0-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e'
+    + '\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\u{e0000}-\\u{e007f}\\p{Cs}]', 'gu',
+  );
+  const READ = new Set(['title', 'aria-label', 'alt']); // attributes that people read
+  const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
+
+  /** Return text with escapes for control characters, and for those that turn around its order. */
+  function visible(text) {
+    return String(text).replace(INVISIBLE, (each) => {
+      const code = each.codePointAt(0).toString(16);
+      if (code.length <= 2) return `\\x${code.padStart(2, '0')}`;
+      return code.length <= 4 ? `\\u${code.padStart(4, '0')}` : `\\U${code.padStart(8, '0')}`;
+    });
+  }
+
+  /** Return the parts of a name such as project/name:3, each of which keeps its own direction. */
+  function isolated(text) {
+    if (!RIGHT_TO_LEFT.test(text)) return [text];
+    return text.split(/([/:@])/).map((part, at) => {
+      if (at % 2) return part;
+      const kept = document.createElement('bdi');
+      kept.textContent = part;
+      return kept;
+    });
+  }
+
   /** Return a new element; texts become text nodes, never markup. */
   function element(tag, properties = {}, ...children) {
     const made = document.createElement(tag);
     for (const [name, value] of Object.entries(properties)) {
       if (value === null || value === undefined) continue;
       if (name === 'class') made.className = value;
-      else made.setAttribute(name, value);
+      else made.setAttribute(name, READ.has(name) ? visible(value) : value);
     }
-    made.append(...children.filter((child) => child !== null && child !== undefined));
+    for (const child of children) {
+      if (child === null || child === undefined) continue;
+      if (child instanceof Node) made.append(child);
+      else made.append(...(tag === 'a' ? isolated(visible(child)) : [visible(child)]));
+    }
     return made;
   }
 
@@ -149,5 +180,5 @@
     document.getElementById(address.section())?.scrollIntoView({ behavior: 'instant' });
   });
 
-  globalThis.localreg = { element, data, address, watchBox };
+  globalThis.localreg = { element, data, address, watchBox, visible };
 })();
