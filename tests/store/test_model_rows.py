@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from localreg.registry import open_registry
 from localreg.store.events import refolding
-from localreg.store.rows import model_rows
+from localreg.store.rows import bulk_rows, model_rows
 from localreg.values.frozen import replace
 from localreg.values.ids import alias_id, new_id
 from localreg.values.records import (
@@ -181,9 +181,9 @@ def test_refolding_gives_the_same_records(store):
         )
         record_as(change, "model.created", with_place(change, origin))
         ids = [row[0] for row in change.connection.execute("SELECT id FROM model ORDER BY pk")]
-        before = model_rows.records(change.connection, ids)
+        before = bulk_rows.records(change.connection, ids)
         refolding.refold(change.connection)
-        assert model_rows.records(change.connection, ids) == before
+        assert bulk_rows.records(change.connection, ids) == before
 
 
 def test_a_private_url_stays_out_of_the_event_and_in_the_row(store):

@@ -19,7 +19,7 @@ from localreg.values.frozen import Frozen, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import TypeVar
 
     from localreg.store.rows.model_query import ModelQuery
@@ -175,12 +175,17 @@ def records(chain: Chain, found: Iterable[Found]) -> list[tuple[OpenRegistry, Mo
     Models that were removed since are missing, and so are those that are damaged, and those of an
     upstream registry that cannot be read any more.
     """
+    from localreg.store.rows import bulk_rows  # many programs list no models
+
     wanted = list(found)
 
-    def read(registry: OpenRegistry) -> dict[str, ModelRecord | None]:
+    def read(registry: OpenRegistry) -> Mapping[str, ModelRecord | None]:
         with registry.store.read() as connection:
             ids = [each.id for each in wanted if each.registry == registry]
-            return {each: _sound_record(connection, each) for each in ids}
+            try:
+                return {each.id: each for each in bulk_rows.records(connection, ids)}
+            except DamagedRowError:  # of which one?
+                return {each: _sound_record(connection, each) for each in ids}
 
     asked = {each.registry for each in wanted}
     others = tuple(each for each in chain.others if each in asked)

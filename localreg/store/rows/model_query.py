@@ -34,9 +34,12 @@ from localreg.store.rows.value_sources import (
     sources,
 )
 from localreg.values import dataset_names
-from localreg.values.comparisons import Comparison
 from localreg.values.frozen import Frozen, replace
 from localreg.values.tags import ANY_TAGS, AllOf, AnyOf, HasTag, TagCondition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.values.comparisons import Comparison
 
 Connection = sqlite3.Connection
 Parameters = list[object]

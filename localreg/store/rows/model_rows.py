@@ -31,28 +31,28 @@ if TYPE_CHECKING:
 
 Connection = sqlite3.Connection
 
-_COLUMNS = (
+COLUMNS = (
     "m.id, m.name, p.id, p.name, m.version, m.comment, m.framework, m.package, m.published, "
     "m.contested, m.archived, m.task, m.parent, m.created, m.updated, m.birth, m.stamp"
 )
 _JOIN = "FROM model m JOIN project p ON p.pk = m.project"
-_MODEL = {
+MODEL = {
     "id": ID, "name": TEXT, "project_id": ID_OR_EMPTY, "project": TEXT, "version": COUNT,
     "comment": or_null(TEXT), "framework": or_null(TEXT), "package": FLAG, "published": FLAG,
     "contested": FLAG, "archived": FLAG, "task": or_null(ID), "parent": or_null(ID),
     "created": TIME, "updated": TIME, "birth": COUNT, "stamp": COUNT,
 }  # fmt: skip
-_MODELS = Columns("model", **_MODEL)
+_MODELS = Columns("model", **MODEL)
 _METADATA = Columns("metadata", key=TEXT, value=TEXT, type=TEXT)
 _DESIGN = Columns("design", config=TEXT, labels=TEXT)
-_REVISION = {
+REVISION = {
     "id": ID, "revision": COUNT, "url": or_null(URL), "filename": or_null(NAME),
     "digest": or_null(DIGEST), "size": or_null(COUNT), "package": FLAG, "tree": FLAG,
     "total": or_null(COUNT), "archive": or_null(DIGEST), "archive_size": or_null(COUNT),
     "pinned": or_null(DIGEST), "kept": FLAG, "uploaded": FLAG, "current": FLAG, "at": TIME,
 }  # fmt: skip
-_REVISIONS = Columns("weights", **_REVISION)
-_SERVED = Columns("weights", **_REVISION, of_package=FLAG, contested=FLAG)
+_REVISIONS = Columns("weights", **REVISION)
+_SERVED = Columns("weights", **REVISION, of_package=FLAG, contested=FLAG)
 _LINES = Columns("model", id=ID, version=COUNT, created=TIME)
 _IDS = Columns("model", id=ID)
 _ALIASES = Columns("alias", alias=TEXT, id=ID, version=COUNT)
@@ -90,17 +90,18 @@ class ModelRow(Frozen):
 
 def model_row(connection: Connection, model_id: str) -> ModelRow | None:
     """Return a model's row, or None if there is no such model."""
-    row = _MODELS.one(connection, f"SELECT {_COLUMNS} {_JOIN} WHERE m.id = ?", (model_id,))
-    return None if row is None else _model_row(row)
+    row = _MODELS.one(connection, f"SELECT {COLUMNS} {_JOIN} WHERE m.id = ?", (model_id,))
+    return None if row is None else model_row_of(row)
 
 
 def contested(connection: Connection) -> list[ModelRow]:
     """Return the models that were published twice with different content."""
-    rows = _MODELS.sound(connection, f"SELECT {_COLUMNS} {_JOIN} WHERE m.contested = 1")
-    return [_model_row(row) for row in rows]
+    rows = _MODELS.sound(connection, f"SELECT {COLUMNS} {_JOIN} WHERE m.contested = 1")
+    return [model_row_of(row) for row in rows]
 
 
-def _model_row(row: tuple[Any, ...]) -> ModelRow:
+def model_row_of(row: Sequence[Any]) -> ModelRow:
+    """Return the row of a model that was read with `COLUMNS`."""
     (id_, name, project_id, project_name, version, comment, framework, package, published,
      contested, archived, task, parent, created, updated, birth, stamp) = row  # fmt: skip
     project = Project(project_id, project_name) if project_id else None
@@ -207,14 +208,14 @@ def weights(connection: Connection, model_id: str) -> tuple[WeightsRecord, ...]:
     """Return every revision of a model's weights, oldest first, with their real URLs."""
     sql = f"SELECT {_WEIGHTS} WHERE m.id = ? ORDER BY w.revision, w.id"
     rows = _REVISIONS.all(connection, sql, (model_id,), key=model_id)
-    return tuple(_weights_record(row) for row in rows)
+    return tuple(weights_record(row) for row in rows)
 
 
 def current_weights(connection: Connection, model_id: str) -> WeightsRecord | None:
     """Return the current revision of the weights, or None if the model has no weights."""
     sql = f"SELECT {_WEIGHTS} WHERE m.id = ? AND w.current = 1"
     row = _REVISIONS.one(connection, sql, (model_id,), key=model_id)
-    return None if row is None else _weights_record(row)
+    return None if row is None else weights_record(row)
 
 
 class Served(Frozen):
@@ -234,26 +235,27 @@ class Served(Frozen):
 def served(connection: Connection, model_id: str) -> Served:
     """Return what a local copy of a model is made of; nothing if there is no such model."""
     sql = (
-        f"SELECT {_WEIGHTS_COLUMNS}, m.package, m.contested {_WEIGHTS_JOIN} "
+        f"SELECT {WEIGHTS_COLUMNS}, m.package, m.contested {_WEIGHTS_JOIN} "
         "WHERE m.id = ? AND w.current = 1"
     )
     rows = _SERVED.all(connection, sql, (model_id,), key=model_id)
     if not rows:
         return Served(None, False, False)
     *weights, package, contested = rows[0]
-    return Served(_weights_record(weights), bool(package), bool(contested))
+    return Served(weights_record(weights), bool(package), bool(contested))
 
 
-_WEIGHTS_COLUMNS = (
+WEIGHTS_COLUMNS = (
     "w.id, w.revision, w.url, w.filename, b.digest, b.size, w.package, w.tree, "
     "CASE w.tree WHEN 1 THEN b.total END, w.archive, w.archive_size, w.pinned, w.kept, w.uploaded, "
     "w.current, w.at"
 )
 _WEIGHTS_JOIN = "FROM model m JOIN weights w ON w.model = m.pk LEFT JOIN blob b ON b.pk = w.blob"
-_WEIGHTS = f"{_WEIGHTS_COLUMNS} {_WEIGHTS_JOIN}"
+_WEIGHTS = f"{WEIGHTS_COLUMNS} {_WEIGHTS_JOIN}"
 
 
-def _weights_record(row: Sequence[Any]) -> WeightsRecord:
+def weights_record(row: Sequence[Any]) -> WeightsRecord:
+    """Return the revision that was read with `WEIGHTS_COLUMNS`."""
     (id_, revision, url, filename, digest, size, package, tree, total, archive, archive_size,
      pinned, kept, uploaded, current, at) = row  # fmt: skip
     return WeightsRecord(
@@ -307,14 +309,32 @@ def record(connection: Connection, model_id: str) -> ModelRecord | None:
     return None if row is None else _complete(connection, row)
 
 
-def records(connection: Connection, model_ids: Iterable[str]) -> list[ModelRecord]:
-    """Return the complete records of several models, in their order, without missing ones."""
-    found = (record(connection, model_id) for model_id in model_ids)
-    return [each for each in found if each is not None]
-
-
 def _complete(connection: Connection, row: ModelRow) -> ModelRecord:
     text, enumeration = design(connection, row.id)
+    return complete(
+        row,
+        config=text,
+        labels=enumeration,
+        tags=tuple(tags(connection, row.id, system=False)),
+        system_tags=tuple(tags(connection, row.id, system=True)),
+        metadata=metadata(connection, row.id),
+        aliases=tuple(aliases(connection, row.id)),
+        weights=weights(connection, row.id),
+    )
+
+
+def complete(
+    row: ModelRow,
+    *,
+    config: str,
+    labels: dict[str, int],
+    tags: tuple[str, ...],
+    system_tags: tuple[str, ...],
+    metadata: dict[str, MetadataValue],
+    aliases: tuple[str, ...],
+    weights: tuple[WeightsRecord, ...],
+) -> ModelRecord:
+    """Return the record of a model, of its row and of what other tables have."""
     return ModelRecord(
         id=row.id,
         name=row.name,
@@ -332,13 +352,13 @@ def _complete(connection: Connection, row: ModelRow) -> ModelRecord:
         updated=row.updated,
         birth=row.birth,
         stamp=row.stamp,
-        config=text,
-        labels=enumeration,
-        tags=tuple(tags(connection, row.id, system=False)),
-        system_tags=tuple(tags(connection, row.id, system=True)),
-        metadata=metadata(connection, row.id),
-        aliases=tuple(aliases(connection, row.id)),
-        weights=weights(connection, row.id),
+        config=config,
+        labels=labels,
+        tags=tags,
+        system_tags=system_tags,
+        metadata=metadata,
+        aliases=aliases,
+        weights=weights,
     )
 
 

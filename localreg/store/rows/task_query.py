@@ -23,9 +23,12 @@ from localreg.store.rows.value_sources import (
     in_order,
     sources,
 )
-from localreg.values.comparisons import Comparison
 from localreg.values.frozen import Frozen
 from localreg.values.tags import ANY_TAGS, TagCondition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from localreg.values.comparisons import Comparison
 
 Connection = sqlite3.Connection
 

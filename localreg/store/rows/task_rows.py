@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 Connection = sqlite3.Connection
 
-_SELECT = (
-    "SELECT t.id, t.name, p.id, p.name, t.type, t.status, t.reason, t.published, t.progress, "
-    "t.comment, t.parent, t.run, t.created, t.ended, t.updated, t.stamp "
-    "FROM task t JOIN project p ON p.pk = t.project"
+COLUMNS = (
+    "t.id, t.name, p.id, p.name, t.type, t.status, t.reason, t.published, t.progress, "
+    "t.comment, t.parent, t.run, t.created, t.ended, t.updated, t.stamp"
 )
-
-
-_TASKS = Columns(
-    "task", id=ID, name=TEXT, project_id=ID_OR_EMPTY, project=TEXT, type=TEXT, status=TEXT,
-    reason=or_null(TEXT), published=FLAG, progress=or_null(COUNT), comment=or_null(TEXT),
-    parent=or_null(TEXT), run=TEXT, created=TIME, ended=or_null(TIME), updated=TIME, stamp=COUNT,
-)  # fmt: skip
+TASK = {
+    "id": ID, "name": TEXT, "project_id": ID_OR_EMPTY, "project": TEXT, "type": TEXT,
+    "status": TEXT, "reason": or_null(TEXT), "published": FLAG, "progress": or_null(COUNT),
+    "comment": or_null(TEXT), "parent": or_null(TEXT), "run": TEXT, "created": TIME,
+    "ended": or_null(TIME), "updated": TIME, "stamp": COUNT,
+}  # fmt: skip
+_SELECT = f"SELECT {COLUMNS} FROM task t JOIN project p ON p.pk = t.project"
+_TASKS = Columns("task", **TASK)
 _DESIGN = Columns("task_design", config=TEXT, labels=TEXT)
 _MODELS = Columns("task_model", name=TEXT, model=ID)
 _LAST_USE = Columns("task_model", task=ID, stamp=COUNT)
@@ -59,7 +59,7 @@ _ARTIFACTS = Columns(
 def task(connection: Connection, task_id: str) -> TaskRecord | None:
     """Return a task by its id, or None."""
     row = _TASKS.one(connection, f"{_SELECT} WHERE t.id = ?", (task_id,))
-    return None if row is None else _task_record(row)
+    return None if row is None else task_record(row)
 
 
 def present(connection: Connection, task_ids: Sequence[str]) -> set[str]:
@@ -70,7 +70,8 @@ def present(connection: Connection, task_ids: Sequence[str]) -> set[str]:
     return {task_id for (task_id,) in rows}
 
 
-def _task_record(row: Sequence[Any]) -> TaskRecord:
+def task_record(row: Sequence[Any]) -> TaskRecord:
+    """Return the task that was read with `COLUMNS`."""
     (id_, name, project_id, project_name, type_, status, reason, published, progress, comment,
      parent, run, created, ended, updated, stamp) = row  # fmt: skip
     return TaskRecord(

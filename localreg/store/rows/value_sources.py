@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterable
 
 from localreg.errors import InvalidValueError
 from localreg.store.rows.checked_values import COUNT, ID, TEXT, Columns, Rule
-from localreg.values.comparisons import Comparison
 from localreg.values.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
+
+    from localreg.values.comparisons import Comparison
 
     Match = TypeVar("Match")
 

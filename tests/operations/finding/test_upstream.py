@@ -727,7 +727,7 @@ def test_add_get_and_adopt(run, located):
     assert "Kept only upstream: 7 B." in run("du")[2]
     assert "has 1 blob of 0.0 MB of this registry" in run("doctor")[1]
     code, out, err = run("adopt")
-    assert (code, out.split("\t")[1:]) == (0, ["7 B", str(located / "shared"), "mine:1\n"])
+    assert (code, out.split("\t")[1:]) == (0, ["7", str(located / "shared"), "mine:1\n"])
     assert "Copied 7 B (1 blob)" in err
     assert "Nothing to adopt" in run("adopt")[2]
     assert run("path", "mine")[1].startswith(str(located / "home"))
