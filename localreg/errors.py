@@ -37,6 +37,7 @@ Each is a `LocalregError`, and also the built-in class that callers already catc
     ├── SessionError                   (ValueError)    an offline session that is damaged
     ├── NotSupportedError              (NotImplementedError)   ClearML has it, localreg does not
     ├── NotPicklableError              (TypeError)     a handle belongs to its process
+    ├── MissingPackageError            (ImportError)   a package that a call needs is not installed
     ├── TaskEndedError                 (RuntimeError)  a task that was waited for ended otherwise
     ├── QueryError                     (ValueError)    SQL of a user that cannot be run
     │   └── QueryTimeoutError          (TimeoutError)  it took too long
@@ -287,6 +288,12 @@ class NotPicklableError(LocalregError, TypeError):
     """A handle cannot be pickled or deep-copied; `path` is the registry that it reads."""
 
     path: str
+
+
+class MissingPackageError(LocalregError, ImportError):
+    """A call needs a package that is not installed; `package` is its name."""
+
+    package: str
 
 
 class QueryError(LocalregError, ValueError):

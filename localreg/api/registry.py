@@ -10,12 +10,12 @@ from types import TracebackType
 
 from localreg import log, operations
 from localreg.api import ambient
-from localreg.api.models.model import FoundModels, Model, handle
+from localreg.api.models.model import FoundModels, Model, found_models, handle
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, NoRegistryError
 from localreg.progress import shown_progress
 from localreg.registry import Chain, check_directory, open_registry
-from localreg.values.checks import check_flag
+from localreg.values.checks import check_flag, one_of
 from localreg.values.records import Owner
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
+    from localreg.api.tasks.found_tasks import FoundTasks
     from localreg.operations.carry.arrival import Arrived
     from localreg.operations.carry.backup import Backup
     from localreg.operations.carry.export import Exported
@@ -184,8 +185,13 @@ class Registry:
         archived: bool = False,
         limit: int | None = None,
         metadata: dict[str, object] | None = None,
+        metrics: dict[str, object] | None = None,
+        parameters: dict[str, object] | None = None,
         order_by: str = "updated",
-    ) -> list[Model]:
+        project_name: str | None = None,
+        model_name: str | None = None,
+        max_results: int | None = None,
+    ) -> FoundModels:
         """Return the models that match every filter, the one updated last first.
 
         Args:
@@ -194,24 +200,135 @@ class Registry:
             published: only published models.
             archived: include archived models.
             limit: the most models, 1 or more; None for all.
-            metadata: ``{key: value}``; all must be equal, compared as text.
+            metadata: ``{key: value}``; all must be equal, compared as text; or
+                ``{key: (">", 0.9)}``, as for `Model.query_models`.
+            metrics, parameters: as for `Model.query_models`.
             order_by: as for `Model.query_models`.
+            project_name, model_name, max_results: ClearML's names of project, name and limit.
+
+        Returns:
+            A list, with ``.records()``, ``.to_records()`` and ``.to_pandas()``.
 
         Raises:
             InvalidValueError: (a ValueError) a filter cannot be used.
         """
-        query = operations.finding.queries.check_query(
-            project=project,
-            name=name,
+        most = one_of(limit=limit, max_results=max_results)
+        return found_models(
+            self._chain,
+            project=one_of(project=project, project_name=project_name),
+            name=one_of(name=name, model_name=model_name),
             tags=tags,
             metadata=metadata,
+            metrics=metrics,
+            parameters=parameters,
             published=published,
             archived=archived,
-            limit=operations.finding.queries.check_limit("limit", limit),
+            limit=operations.finding.queries.check_limit("limit", most),
             order=order_by,
         )
-        found = operations.finding.upstream.search(self._chain, query)
-        return FoundModels(handle(Model, self._chain, each) for each in found)
+
+    def query_models(
+        self,
+        project_name: str | None = None,
+        model_name: str | None = None,
+        tags: Sequence[str | None] | None = None,
+        only_published: bool = False,
+        include_archived: bool = False,
+        max_results: int | None = None,
+        metadata: dict[str, object] | None = None,
+        *,
+        order_by: str = "updated",
+        metrics: dict[str, object] | None = None,
+        parameters: dict[str, object] | None = None,
+        project: str | None = None,
+        name: str | None = None,
+        limit: int | None = None,
+    ) -> FoundModels:
+        """Return the models of this registry that match all filters; see `Model.query_models`.
+
+        Args:
+            project_name, model_name, tags, only_published, include_archived, max_results,
+                metadata, order_by, metrics, parameters: as for `Model.query_models`.
+            project, name, limit: other names of project_name, model_name and max_results.
+
+        Raises:
+            InvalidValueError: (a ValueError) a filter cannot be used.
+        """
+        return found_models(
+            self._chain,
+            project=one_of(project_name=project_name, project=project),
+            name=one_of(model_name=model_name, name=name),
+            tags=tags,
+            metadata=metadata,
+            metrics=metrics,
+            parameters=parameters,
+            published=only_published,
+            archived=include_archived,
+            limit=one_of(max_results=max_results, limit=limit),
+            order=order_by,
+        )
+
+    def tasks(
+        self,
+        project: str | Sequence[str] | None = None,
+        name: str | None = None,
+        tags: Sequence[str | None] | None = None,
+        *,
+        status: str | Sequence[str] | None = None,
+        archived: bool = False,
+        limit: int | None = None,
+        metrics: dict[str, object] | None = None,
+        parameters: dict[str, object] | None = None,
+        order_by: str = "updated",
+        project_name: str | Sequence[str] | None = None,
+        task_name: str | None = None,
+        max_results: int | None = None,
+    ) -> FoundTasks:
+        """Return the tasks that match every filter, the one that changed last first.
+
+        Args:
+            project: the exact name, or a list of names; None for any.
+            name: the exact name; None for any. `Task.get_tasks` takes regular expressions.
+            tags: see `localreg guide tag-filters`.
+            status: "created", "in_progress", "completed", "failed", "stopped", "aborted" or
+                "published", or a list of these.
+            archived: include archived tasks.
+            limit: the most tasks, 1 or more; None for all.
+            metrics, parameters: what values must be, ``{"loss/train": ("<", 0.1)}``, as for
+                `Model.query_models`.
+            order_by: "updated", "created", "name", ``"metrics.TITLE/SERIES"`` or
+                ``"parameters.Section/name"``, as for `Model.query_models`.
+            project_name, task_name, max_results: ClearML's names of project, name and limit.
+
+        Returns:
+            A list, with ``.records()``, ``.to_records()`` and ``.to_pandas()``.
+
+        Raises:
+            InvalidValueError: (a ValueError) a filter cannot be used.
+
+        >>> with Registry(path / "runs", durability="fast") as registry:
+        ...     for lr in (0.1, 0.2):
+        ...         task = Task.create("vision", f"lr {lr}")
+        ...         _ = task.set_parameters({"Args/lr": lr})
+        ...         task.report_scalar("loss", "train", lr * 2, 1)
+        ...     best = registry.tasks("vision", order_by="metrics.loss/train", limit=1)
+        ...     [(each.name, each.parameters) for each in best.records()]
+        [('lr 0.1', {'Args/lr': 0.1})]
+        """
+        from localreg.api.tasks.found_tasks import found_tasks
+
+        return found_tasks(
+            self._chain,
+            project=one_of(project=project, project_name=project_name),
+            name=one_of(name=name, task_name=task_name),
+            tags=tags,
+            status=status,
+            archived=check_flag("archived", archived),
+            limit=one_of(limit=limit, max_results=max_results),
+            metrics=metrics,
+            parameters=parameters,
+            order=order_by,
+        )
 
     def model(self, reference: str) -> Model:
         """Return the model that a reference names.
@@ -660,6 +777,8 @@ class Registry:
         image: bool = False,
         split: int | None = None,
         dry_run: bool = False,
+        project_name: str | None = None,
+        model_name: str | None = None,
     ) -> Exported:
         """Write models into a bundle, which `import_bundle` of another registry takes in.
 
@@ -681,6 +800,7 @@ class Registry:
             image: add a plain OCI image with the files below ``/models``.
             split: write ``PATH.001``, ``PATH.002`` and so on, of at most so many bytes.
             dry_run: write nothing.
+            project_name, model_name: ClearML's names of project and name.
 
         Returns:
             ``.models``, ``.size`` in bytes, and ``.missing``: what is not in the bundle.
@@ -691,7 +811,12 @@ class Registry:
             PathExistsError: (an OSError) something is at `path` already.
             CorruptBlobError: (an OSError) stored bytes are damaged; nothing was written.
         """
-        filters = {"project": project, "name": name, "tags": tags, "metadata": metadata}
+        filters = {
+            "project": one_of(project=project, project_name=project_name),
+            "name": one_of(name=name, model_name=model_name),
+            "tags": tags,
+            "metadata": metadata,
+        }
         query = None
         if any(each is not None for each in filters.values()):
             query = operations.finding.queries.check_query(**filters)

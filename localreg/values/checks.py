@@ -48,6 +48,23 @@ def one_value(value: object) -> object:
     return found
 
 
+def one_of(**given: object) -> object:
+    """Return the value of an argument that has several names; None if none of them is given.
+
+    Raises:
+        InvalidValueError: two of them are given.
+
+    >>> one_of(limit=None, max_results=3)
+    3
+    """
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise InvalidValueError(
+            f"{' and '.join(named)} mean the same: give one of them", argument=named[0]
+        )
+    return given[named[0]] if named else None
+
+
 def check_text(
     argument: str, value: object, *, limit: int = TEXT_LIMIT, nul: bool = True, empty: bool = True
 ) -> str:

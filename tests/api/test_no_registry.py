@@ -39,6 +39,8 @@ READING = {
     "Dataset.rename": lambda: Dataset.rename("b", "p", "a"),
     "Dataset.move_to_project": lambda: Dataset.move_to_project("q", "p", "a"),
     "models": lambda: current_registry().models(),
+    "query_models": lambda: Registry().query_models(),
+    "tasks": lambda: current_registry().tasks(),
     "model": lambda: current_registry().model("a"),
     "set_alias": lambda: current_registry().set_alias("a", "b"),
     "restore": lambda: current_registry().restore("a"),

@@ -106,6 +106,10 @@ NOT_METADATA = [
     {"good": 1, 1: "a", "1": "b"},
     {"good": 1, "a": {"value": 1, "type": "\ud800"}},
 ]
+NOT_COMPARISONS = [
+    5, "a", b"a", [], [("a", 1)], {1: 2}, {"": 1}, {"a": "high"}, {"a": None}, {"a": True},
+    {"a": (">", "1")}, {"a": float("nan")}, {"a\0b": 1}, {"\ud800": 1}, {"a": []}, object(),
+]  # fmt: skip
 NOT_A_METADATA_FILTER = [
     *NOT_MAPPINGS,
     *({key: 1} for key in NOT_METADATA_KEYS),
@@ -996,6 +1000,38 @@ CALLS = {
     ),
     "Registry.models(metadata=)": (
         lambda at, value: at.registry.models(metadata=value), NOT_A_METADATA_FILTER, "metadata",
+    ),
+    "Registry.models(metrics=)": (
+        lambda at, value: at.registry.models(metrics=value), NOT_COMPARISONS, "metrics",
+    ),
+    "Registry.models(parameters=)": (
+        lambda at, value: at.registry.models(parameters={"lr": value}),
+        [(">", None), (">", float("nan")), ("=>", 1), ("<", b"a"), [(">", 1), ("<", [])], "\ud800"],
+        "parameters",
+    ),
+    "Registry.query_models(project_name=)": (
+        lambda at, value: at.registry.query_models(value), NOT_A_TEXT, "project",
+    ),
+    "Registry.query_models(max_results=)": (
+        lambda at, value: at.registry.query_models(max_results=value), NOT_A_LIMIT, "max_results",
+    ),
+    "Registry.query_models(metrics=)": (
+        lambda at, value: at.registry.query_models(metrics=value), NOT_COMPARISONS, "metrics",
+    ),
+    "Registry.tasks(name=)": (
+        lambda at, value: at.registry.tasks(name=value), NOT_A_TEXT, "name",
+    ),
+    "Registry.tasks(tags=)": (
+        lambda at, value: at.registry.tasks(tags=value), NOT_A_TAG_FILTER, "tag",
+    ),
+    "Registry.tasks(limit=)": (
+        lambda at, value: at.registry.tasks(limit=value), NOT_A_LIMIT, "limit",
+    ),
+    "Registry.tasks(order_by=)": (
+        lambda at, value: at.registry.tasks(order_by=value), NOT_A_TEXT, "order_by",
+    ),
+    "Registry.tasks(metrics=)": (
+        lambda at, value: at.registry.tasks(metrics=value), NOT_COMPARISONS, "metrics",
     ),
     "Registry.model(reference=)": (
         lambda at, value: at.registry.model(value), NOT_A_REFERENCE, "reference",

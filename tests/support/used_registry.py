@@ -105,6 +105,8 @@ def api_uses(registry):
     yield "models", lambda: registry.models(tags=["b"])
     yield "by name", lambda: registry.models(project="zoo", order_by="name")
     yield "by metric", lambda: registry.models(order_by="metrics.loss/train")
+    yield "records", lambda: registry.query_models(order_by="name").records()
+    yield "records of tasks", lambda: registry.tasks(order_by="parameters.Args/lr").records()
     yield "by metadata", lambda: registry.models(metadata={"rank": 3})
     yield "history", registry.history
     yield "verify", lambda: registry.verify(full=True)

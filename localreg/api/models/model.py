@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from localreg import log, operations
 from localreg.api import ambient
+from localreg.api.models.found import RecordMethods
 from localreg.api.models.local_copies import WeightsMethods
 from localreg.api.models.metadata import MetadataMethods
 from localreg.api.models.model_handle import ModelHandle
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from localreg.operations.models.lineage import Family
     from localreg.operations.weights.files import ModelFile
     from localreg.registry import Chain
+    from localreg.values.summaries import ModelSummary
 
     AnyModel = TypeVar("AnyModel", bound="Model")
 
@@ -277,8 +279,10 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
         metadata: dict[str, object] | None = None,
         *,
         order_by: str = "updated",
+        metrics: dict[str, object] | None = None,
+        parameters: dict[str, object] | None = None,
         registry: Registry | None = None,
-    ) -> list[Model]:
+    ) -> FoundModels:
         """Return the models that match all filters, the one updated last first.
 
         Args:
@@ -299,7 +303,12 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
                 and texts last. "-" in front puts the greatest first, "+" the least. Models
                 without such a value, or with NaN, are not returned. For a metric that a model
                 lacks, that of the task that made it counts.
+            metrics, parameters: as `metadata`, of the last values of metrics, which are numbers,
+                and of the parameters of the task that made the model.
             registry: where to look; the current registry if None.
+
+        Returns:
+            A list, with ``.records()``, ``.to_records()`` and ``.to_pandas()``.
 
         Raises:
             TagFilterError: (a ValueError) the tags are malformed.
@@ -313,19 +322,19 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
 
         Source: ``query_models`` of the InputModel page; `order_by` is localreg's own.
         """
-        query = operations.finding.queries.check_query(
+        return found_models(
+            open_of(registry),
             project=project_name,
             name=model_name,
             tags=tags,
             metadata=metadata,
+            metrics=metrics,
+            parameters=parameters,
             published=only_published,
             archived=include_archived,
             limit=max_results,
             order=order_by,
         )
-        chain = open_of(registry)
-        found = operations.finding.upstream.search(chain, query)
-        return FoundModels(handle(Model, chain, each) for each in found)
 
     @classmethod
     def remove(
@@ -434,10 +443,31 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
         return operations.models.lineage.lineage(*self._place())
 
 
-class FoundModels(list[Model]):
+class FoundModels(list[Model], RecordMethods):
     """The models that a query found: a list, shown as a table in a notebook."""
 
     __slots__ = ()
+
+    def records(self) -> list[ModelSummary]:
+        """Return what lists show of the models, in a few statements for all of them.
+
+        Each record has the attributes id, ref, project, name, version, tags, aliases, framework,
+        published, archived, package, comment, task, parent, url, digest, size, created, updated,
+        ``metrics`` (by name, each with last, low, high, points and single), ``parameters`` and
+        ``metadata`` (dicts). A model has the parameters of the task that made it, and for each
+        metric that it lacks that of this task. Secrets are hidden. Models that were removed since
+        the query are missing.
+
+        >>> model = InputModel.import_model("s3://bucket/r.pt", name="r")
+        >>> model.report_single_value("f1", 0.5)
+        >>> (record,) = Model.query_models(model_name="r").records()
+        >>> record.ref, record.metrics["f1"].last
+        ('r:1', 0.5)
+        """
+        if not self:
+            return []
+        chain = self[0]._place()[0]
+        return operations.finding.summaries.model_summaries(chain, [each._found() for each in self])
 
     def _repr_html_(self) -> str:
         from localreg.api.models.notebook import SHOWN, table_html
@@ -457,6 +487,13 @@ class FoundModels(list[Model]):
         )
         head = ("model", "aliases", "tags", "framework", "size", "updated", "id")
         return table_html(head, rows, more=len(self) - SHOWN)
+
+
+def found_models(chain: Chain, **filters: object) -> FoundModels:
+    """Return the models that match some filters, see `operations.finding.queries.check_query`."""
+    query = operations.finding.queries.check_query(**filters)
+    found = operations.finding.upstream.search(chain, query)
+    return FoundModels(handle(Model, chain, each) for each in found)
 
 
 def open_of(registry: Registry | None, *, make: bool = False) -> Chain:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from localreg.operations.finding import references as references
     from localreg.operations.finding import search as search
     from localreg.operations.finding import sql as sql
+    from localreg.operations.finding import summaries as summaries
     from localreg.operations.finding import upstream as upstream
     from localreg.operations.finding import values as values
 

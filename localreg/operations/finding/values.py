@@ -13,31 +13,19 @@ from localreg.store.rows import value_rows
 from localreg.values.frozen import Frozen
 from localreg.values.metadata import cast
 from localreg.values.secrets import is_secret_name, masked
+from localreg.values.summaries import Metric as Metric
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any, TypeVar
 
     from localreg.registry import OpenRegistry
+    from localreg.store.rows.value_rows import Connection
 
+    Text = TypeVar("Text")
+    Shown = Callable[[str, str, str], Any]
     Rows = Iterator[tuple[int, str, float | None, float | None, float | None, int, int]]
-
-
-class Metric(Frozen):
-    """A scalar series in short, or a single value.
-
-    Attributes:
-        last: the value at the greatest iteration; None for NaN.
-        low, high: the least and greatest finite value; None if there is none.
-        points: how many points the series has.
-        single: True for a single value: `last`, `low` and `high` are the same.
-    """
-
-    last: float | None
-    low: float | None
-    high: float | None
-    points: int
-    single: bool
 
 
 class Values(Frozen):
@@ -64,22 +52,31 @@ def model_values(registry: OpenRegistry, ids: Iterable[str] | None) -> dict[str,
     """
     registry.store.flush()  # count what this process has just reported
     with registry.store.read() as connection:
-        makers = list(value_rows.makers(connection, ids))
-        models = None if ids is None else [pk for pk, _, _ in makers]
-        tasks = None if ids is None else {task for _, _, task in makers if task is not None}
-        own = _metrics(value_rows.metrics(connection, "model", models))
-        inherited = _metrics(value_rows.metrics(connection, "task", tasks))
-        parameters = _parameters(value_rows.parameters(connection, tasks))
-        metadata: dict[int, dict[str, object]] = {}
-        for pk, key, text, type_name in value_rows.metadata(connection, models):
-            metadata.setdefault(pk, {})[key] = shown_metadata(key, text, type_name)
+        return read_models(connection, ids, shown_value_as_text)
+
+
+def read_models(
+    connection: Connection, ids: Iterable[str] | None, parameter: Shown
+) -> dict[str, Values]:
+    """Return what models have; see `model_values`.
+
+    Args:
+        parameter: returns a parameter as it is wanted, of its name, its text and its type.
+    """
+    makers = list(value_rows.makers(connection, ids))
+    models = None if ids is None else [pk for pk, _, _ in makers]
+    tasks = None if ids is None else {task for _, _, task in makers if task is not None}
+    own = _metrics(value_rows.metrics(connection, "model", models))
+    inherited = _metrics(value_rows.metrics(connection, "task", tasks))
+    parameters = _texts(value_rows.parameters(connection, tasks), parameter)
+    metadata = _texts(value_rows.metadata(connection, models), shown_metadata)
     found = {}
     for pk, id_, task in makers:
         fallback, metrics = inherited.get(task or 0, {}), own.get(pk)
         found[id_] = Values(
-            fallback if metrics is None else {**fallback, **metrics},
-            parameters.get(task or 0, {}),
-            metadata.get(pk, {}),
+            metrics=fallback if metrics is None else {**fallback, **metrics},
+            parameters=parameters.get(task or 0, {}),
+            metadata=metadata.get(pk, {}),
         )
     return found
 
@@ -93,11 +90,21 @@ def task_values(registry: OpenRegistry, ids: Iterable[str] | None) -> dict[str, 
     """
     registry.store.flush()
     with registry.store.read() as connection:
-        keys = list(value_rows.tasks(connection, ids))
-        tasks = None if ids is None else [pk for pk, _ in keys]
-        metrics = _metrics(value_rows.metrics(connection, "task", tasks))
-        parameters = _parameters(value_rows.parameters(connection, tasks))
-    return {id_: Values(metrics.get(pk, {}), parameters.get(pk, {}), {}) for pk, id_ in keys}
+        return read_tasks(connection, ids, shown_value_as_text)
+
+
+def read_tasks(
+    connection: Connection, ids: Iterable[str] | None, parameter: Shown
+) -> dict[str, Values]:
+    """Return what tasks have; see `task_values` and `read_models`."""
+    keys = list(value_rows.tasks(connection, ids))
+    tasks = None if ids is None else [pk for pk, _ in keys]
+    metrics = _metrics(value_rows.metrics(connection, "task", tasks))
+    parameters = _texts(value_rows.parameters(connection, tasks), parameter)
+    return {
+        id_: Values(metrics=metrics.get(pk, {}), parameters=parameters.get(pk, {}), metadata={})
+        for pk, id_ in keys
+    }
 
 
 def _metrics(rows: Rows) -> dict[int, dict[str, Metric]]:
@@ -109,11 +116,18 @@ def _metrics(rows: Rows) -> dict[int, dict[str, Metric]]:
     return found
 
 
-def _parameters(rows: Iterator[tuple[int, str, str, str]]) -> dict[int, dict[str, str]]:
-    found: dict[int, dict[str, str]] = {}
-    for task, name, text, _ in rows:
-        found.setdefault(task, {})[name] = shown_value(name, text)
+def _texts(
+    rows: Iterator[tuple[int, str, str, str]], shown: Callable[[str, str, str], Text]
+) -> dict[int, dict[str, Text]]:
+    found: dict[int, dict[str, Text]] = {}
+    for owner, name, text, type_name in rows:
+        found.setdefault(owner, {})[name] = shown(name, text, type_name)
     return found
+
+
+def shown_value_as_text(name: str, text: str, _: str) -> str:
+    """Return a value as it may be shown, as text, whatever its type is."""
+    return shown_value(name, text)
 
 
 def shown_value(name: str, text: str) -> str:

@@ -19,6 +19,7 @@ from localreg.operations.finding.references import (
     check_project_name,
     require_task,
 )
+from localreg.operations.finding.summaries import task_summaries
 from localreg.operations.finding.upstream import Found, ask, hidden
 from localreg.operations.finding.values import Values, task_values
 from localreg.operations.tasks import lifecycle
@@ -31,6 +32,7 @@ from localreg.store.rows.value_sources import NEWEST, in_order
 from localreg.values.checks import check_text, is_empty, kept_name
 from localreg.values.clearml_task import OFFLINE
 from localreg.values.frozen import Frozen, replace
+from localreg.values.summaries import TaskSummary
 from localreg.values.tags import parse_tag_filter
 
 ORDERS = {name: kind for name, kind in KINDS.items() if kind != "metadata"}
@@ -265,6 +267,14 @@ def abort_dead_tasks(registry: OpenRegistry) -> frozenset[str]:
             if lifecycle.settled(registry, each.id).status == "aborted":
                 died.add(each.id)
     return frozenset(died)
+
+
+def summaries(chain: Chain, found: list[Found]) -> list[TaskSummary]:
+    """Return what lists show of tasks; those whose processes died are aborted."""
+    died = {
+        each for registry in {one.registry for one in found} for each in abort_dead_tasks(registry)
+    }
+    return task_summaries(chain, found, died)
 
 
 def search_tasks(chain: Chain, search: Search) -> list[Found]:
