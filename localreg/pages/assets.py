@@ -36,6 +36,7 @@ OWN = (
     "filter_menu.js",
     "column_menu.js",
     "index_columns.js",
+    "index_charts.js",
     "index.js",
     "page.css",
 )

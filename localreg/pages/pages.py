@@ -52,12 +52,12 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _PAGE_SCRIPTS = ("theme.js", "page.js")
+_RUNS = ("run_axes.js", "parallel.js", "scatter.js")
 _LISTING = (
     "index_data.js", "index_search.js", "virtual_table.js", "filter_menu.js", "column_menu.js",
-    "index_columns.js", "index.js",
+    "index_columns.js", *_RUNS, "index_charts.js", "index.js",
 )  # fmt: skip
 _DRAWING = ("drawing.js", "series.js", "cards.js", "charts.js", "plots.js")
-_RUNS = ("run_axes.js", "parallel.js", "scatter.js")
 _PLOT_HEIGHT = 400
 _DASHES = ("none", "5 3", "2 2", "5 2 2 2", "9 3", "9 3 2 3")
 

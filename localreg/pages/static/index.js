@@ -3,7 +3,7 @@
   'use strict';
 
   const {
-    element, index, search, indexColumns, Menu, VirtualTable, FilterMenu, ColumnMenu,
+    element, index, search, indexColumns, Menu, VirtualTable, FilterMenu, ColumnMenu, IndexCharts,
   } = globalThis.localreg;
   const { tables, projects } = index;
   const { plain } = indexColumns;
@@ -22,6 +22,7 @@
     project: 'Project', tags: 'Tag', framework: 'Framework', states: 'State', status: 'Status', type: 'Type',
   };
   const SELECTABLE = ['models', 'tasks'];
+  const NOTES = { metrics: 'metric', parameters: 'parameter', metadata: 'metadata' };
   const NAMES = { datasets: 'data sets' };
   const nameOf = (tab) => NAMES[tab] ?? tab;
   const byId = (id) => document.getElementById(id);
@@ -30,6 +31,7 @@
   // ---- the user's choices, which the address of the page stores ----
   const state = {
     tab: 'models', words: '', sort: null, filters: new Map(), columns: new Set(), only: false,
+    view: 'table',
   };
   const visited = new Map(); // by tab, the address that it had last
 
@@ -42,6 +44,8 @@
     state.sort = key ? { key, down: params.get('order') !== 'up' } : defaultSort();
     state.filters = new Map(FILTERS[state.tab].map((name) => [name, new Set(params.getAll(name))]));
     state.only = params.has('only');
+    state.view = params.get('view') === 'charts' && SELECTABLE.includes(state.tab) ? 'charts' : 'table';
+    charts.read(params);
     const chosen = params.getAll('col').filter((each) => indexColumns.columnOf(state.tab, each));
     state.columns = new Set(params.has('col') ? chosen : indexColumns.defaults(state.tab));
     readPicked(params.get('pick') ?? '');
@@ -81,7 +85,10 @@
     if (state.only) params.set('only', '1');
     const picks = SELECTABLE.flatMap((tab) => [...picked[tab]].map((i) => tables[tab].row('id')[i].slice(0, PICK)));
     if (picks.length && picks.length <= 4 * COMPARED) params.set('pick', picks.join('.'));
-    globalThis.localreg.runView?.write(params);
+    if (state.view === 'charts') {
+      params.set('view', 'charts');
+      charts.write(params);
+    }
     const text = params.toString();
     visited.set(state.tab, text);
     if (text !== location.hash.slice(1)) history.replaceState(null, '', text ? `#${text}` : location.href.split('#', 1)[0]);
@@ -359,6 +366,13 @@
     if (tab === 'projects') return indexColumns.projectColumns(counts.datasets > 0);
     const first = indexColumns.about(tab).filter(({ sticky }) => sticky);
     const rest = [...state.columns].map((each) => indexColumns.columnOf(tab, each)).filter(Boolean);
+    // Of columns with one title, those of values say what they are.
+    const titles = rest.map(({ title }) => title);
+    rest.forEach((each, at) => {
+      if (!each.data) return;
+      const twice = titles.indexOf(each.title) !== titles.lastIndexOf(each.title);
+      rest[at] = Object.create(each, { note: { value: twice ? NOTES[each.kind] : null } });
+    });
     return [...(SELECTABLE.includes(tab) ? [pickColumn(tab)] : []), ...first, ...rest];
   }
 
@@ -399,6 +413,8 @@
   /** Show the rows that pass; `keep` the place in the list. */
   function update(keep = false) {
     const { notes, needed } = understood();
+    const isDrawn = state.view === 'charts';
+    if (isDrawn) needed.push(...charts.needed(state.tab, [...state.columns]));
     const waiting = index.load(needed);
     writeAddress();
     if (waiting) {
@@ -412,7 +428,27 @@
     const total = counts[state.tab].toLocaleString('en');
     byId('count').textContent = `${rows.length.toLocaleString('en')} of ${total} ${nameOf(state.tab)}`;
     showPicked();
-    globalThis.localreg.runView?.show(state.tab, table.rows, [...state.columns]);
+    if (isDrawn) {
+      charts.show(state.tab, table.rows, [...state.columns], (i) => picked[state.tab].has(i));
+    }
+  }
+
+  const charts = new IndexCharts(byId('charts'), {
+    changed: writeAddress,
+    onSelect: (rows) => {
+      picked[state.tab].clear();
+      for (const i of rows) picked[state.tab].add(i);
+      update(true);
+    },
+  });
+
+  /** Show the table or the charts. */
+  function showView() {
+    const isDrawn = state.view === 'charts';
+    byId('panel').hidden = isDrawn || (!counts[state.tab] && state.tab === 'models' && !counts.tasks);
+    byId('charts').hidden = !isDrawn;
+    byId('view').hidden = !SELECTABLE.includes(state.tab) || !counts[state.tab];
+    byId('view').setAttribute('aria-pressed', String(isDrawn));
   }
 
   function sortBy(sort) {
@@ -436,7 +472,7 @@
     byId('search').value = state.words;
     byId('search').placeholder = state.tab === 'projects' ? 'Search projects' : `Search ${nameOf(state.tab)}, or ${example()}`;
     byId('welcome').hidden = counts.models > 0 || counts.tasks > 0 || state.tab !== 'models';
-    byId('panel').hidden = !counts[state.tab] && state.tab === 'models' && !counts.tasks;
+    showView();
     byId('filters').hidden = !counts[state.tab];
     showUnpaged();
     menus();
@@ -543,6 +579,11 @@
   byId('picked-only').addEventListener('click', () => {
     state.only = !state.only;
     update();
+  });
+  byId('view').addEventListener('click', () => {
+    state.view = state.view === 'charts' ? 'table' : 'charts';
+    showView();
+    update(true);
   });
   document.addEventListener('keydown', (event) => {
     const typing = event.target.closest('input:not([type=checkbox]), select, textarea');

@@ -29,6 +29,7 @@
 
   function durationText(seconds) {
     if (seconds === null || seconds < 0) return '';
+    if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
     if (seconds < 60) return `${seconds.toFixed(1)} s`;
     const minutes = Math.floor(seconds / 60);
     if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
@@ -80,7 +81,7 @@
     if (tab === 'tasks') return [element('bdi', {}, plain(table.row('name')[i]))];
     if (tab === 'datasets') return [element('bdi', {}, plain(table.row('ref')[i]))];
     return [
-      ...(project ? [element('bdi', { class: 'in-project' }, plain(project)), element('span', {}, '/')] : []),
+      ...(project ? [element('bdi', { class: project.length > 8 ? 'in-project' : 'whole' }, plain(project)), element('span', {}, '/')] : []),
       element('bdi', {}, plain(table.row('name')[i])), element('span', {}, `:${table.row('version')[i]}`),
     ];
   }
@@ -137,7 +138,7 @@
     show: (i) => text(tables[tab].row(key)[i]),
   });
   const listed = (tab, key, title, show) => ({
-    key, name: key, title, width: 'minmax(110px, 1.3fr)', about: [key],
+    key, name: key, title, width: 'minmax(104px, 1.3fr)', about: [key],
     get values() { return tables[tab].row(key); },
     value: (i) => fold(tables[tab].row(key)[i].join(' ')) || null,
     show,
@@ -153,7 +154,7 @@
     show: (i) => show(tables[tab].row(key)[i]),
     ...more,
   });
-  const times = (tab, key, title) => measured(tab, key, title, '158px', timeText, { time: true });
+  const times = (tab, key, title) => measured(tab, key, title, '148px', timeText, { time: true });
   const updated = (tab) => ({
     ...times(tab, 'updated', 'Updated'),
     // Not by the times: the rows come newest first, and a clock may have been wrong.
@@ -176,14 +177,14 @@
   const ABOUT = {
     models: () => [
       {
-        key: 'ref', name: 'name', title: 'Model', width: 'minmax(210px, 2.4fr)', sticky: 'second',
+        key: 'ref', name: 'name', title: 'Model', narrow: '150px', narrow: '150px', width: 'minmax(200px, 2.4fr)', sticky: 'second',
         get values() { return tables.models.row('name'); },
         value: (i) => `${fold(tables.models.row('project')[i] ?? '')}\n${fold(tables.models.row('name')[i])}\n`
           + String(tables.models.row('version')[i]).padStart(9, '0'),
         show: (i) => nameCell('models', i),
       },
       {
-        ...listed('models', 'aliases', 'Aliases and state', (i) => [
+        ...listed('models', 'aliases', 'Aliases, state', (i) => [
           ...chips(tables.models.row('aliases')[i], 'alias'),
           ...tables.models.row('states')[i].map(badge),
         ]),
@@ -212,7 +213,7 @@
     ],
     datasets: () => [
       {
-        key: 'ref', name: 'name', title: 'Data set', width: 'minmax(200px, 2.4fr)', sticky: 'first',
+        key: 'ref', name: 'name', title: 'Data set', narrow: '150px', width: 'minmax(200px, 2.4fr)', sticky: 'first',
         get values() { return tables.datasets.row('name'); },
         value: (i) => `${fold(tables.datasets.row('project')[i] ?? '')}\n${fold(tables.datasets.row('name')[i])}\n`
           + String(tables.datasets.row('order')[i]).padStart(9, '0'),
@@ -227,12 +228,12 @@
     ],
     tasks: () => [
       {
-        key: 'name', name: 'name', title: 'Task', width: 'minmax(210px, 2.2fr)', sticky: 'second',
+        key: 'name', name: 'name', title: 'Task', narrow: '150px', width: 'minmax(200px, 2.2fr)', sticky: 'second',
         get values() { return tables.tasks.row('name'); },
         value: (i) => fold(tables.tasks.row('name')[i]),
         show: (i) => nameCell('tasks', i),
       },
-      words('tasks', 'project', 'Project', 'minmax(110px, 1fr)'),
+      words('tasks', 'project', 'Project', 'minmax(100px, 1fr)'),
       {
         ...words('tasks', 'status', 'Status', '104px'),
         show: (i) => [
@@ -243,7 +244,7 @@
       words('tasks', 'type', 'Type', '100px'),
       listed('tasks', 'tags', 'Tags', (i) => chips(tables.tasks.row('tags')[i], 'tag')),
       {
-        key: 'duration', name: 'duration', title: 'Duration', width: '108px', number: true,
+        key: 'duration', name: 'duration', title: 'Duration', width: '98px', number: true,
         about: ['ended'],
         get numbers() {
           return once('duration', () => {
@@ -339,8 +340,9 @@
       if (!SHOWN[tab]) return [];
       const some = (kind, count) => ranked(tab, kind)
         .filter((each) => each.differs && isUsual(tab, each)).slice(0, count).map(({ id }) => id);
+      const room = innerWidth >= 1400 ? 3 : innerWidth >= 640 ? 2 : 1;
       const values = tab === 'tasks'
-        ? [...some('metrics', 3), ...some('parameters', 3)]
+        ? [...some('metrics', Math.max(2, room)), ...some('parameters', room)]
         : [...some('metrics', 2), ...some('metadata', 1), ...some('parameters', 1)];
       return SHOWN[tab].flatMap((key) => {
         if (key === '*') return values;
@@ -421,6 +423,16 @@
       number('models', 'Models', 1),
       ...(hasDatasets ? [number('datasets', 'Data sets', 4)] : []),
       number('tasks', 'Tasks', 2),
+      {
+        key: 'charts', title: 'Charts', width: '84px',
+        show: (i) => {
+          const [name, models, tasks] = projects[i];
+          if (!models && !tasks) return [];
+          const params = new URLSearchParams({ project: name, view: 'charts' });
+          if (tasks) params.set('tab', 'tasks');
+          return [element('a', { href: `#${params}`, 'aria-label': `Charts of ${plain(name) || 'no project'}` }, 'Charts')];
+        },
+      },
       {
         key: 'updated', title: 'Updated', width: '150px', number: true,
         value: (i) => projects[i][3], show: (i) => timeText(projects[i][3]),

@@ -8,10 +8,11 @@
   const PRINTED = 2000; // rows on paper
 
   const kind = ({ number, sticky }) => `${number ? 'number' : ''}${sticky ? ` sticky ${sticky}` : ''}`;
-  const pixels = ({ width }) => Number(/(\d+)px/.exec(width)[1]);
+  const pixels = (width) => Number(/(\d+)px/.exec(width)[1]);
+  const NARROW = 640; // pixels: below it columns have their narrow width
 
   /**
-   * Columns are {key, title, hint, width, number, sticky, better, value(i), numbers, show(i), head}:
+   * Columns are {key, title, note, hint, width, narrow, number, sticky, better, value(i), numbers, show(i), head}:
    * `value` returns the sort key of row i (null for a missing one, which comes last); `numbers`, if
    * there, holds the numbers of all rows; `show` returns the text or nodes of a cell. `byPlace` is
    * that of columns whose greatest value comes first as the rows are. `better` is 1
@@ -46,17 +47,26 @@
         });
       }, { passive: true });
       this.body.addEventListener('keydown', (event) => this.moveFocus(event));
-      new ResizeObserver(() => this.draw()).observe(this.box);
+      new ResizeObserver(() => {
+        this.layOut();
+        this.draw();
+      }).observe(this.box);
     }
 
     setColumns(columns, sort) {
       this.columns = columns;
       this.sort = sort;
-      this.box.style.setProperty('--columns', columns.map((column) => column.width).join(' '));
-      // Every row is a separate grid; a common minimum width keeps their columns aligned.
-      this.box.style.setProperty('--least', `${columns.reduce((sum, each) => sum + pixels(each), 0)}px`);
+      this.layOut();
       this.head.replaceChildren(...columns.map((column) => this.heading(column)));
       this.clear();
+    }
+
+    layOut() {
+      const isNarrow = this.box.clientWidth < NARROW;
+      const widths = this.columns.map(({ width, narrow }) => (isNarrow && narrow) || width);
+      this.box.style.setProperty('--columns', widths.join(' '));
+      // Every row is a separate grid; a common minimum width keeps their columns aligned.
+      this.box.style.setProperty('--least', `${widths.reduce((sum, each) => sum + pixels(each), 0)}px`);
     }
 
     heading(column) {
@@ -71,7 +81,8 @@
       else {
         const arrow = element('span', { class: 'arrow', 'aria-hidden': 'true' });
         arrow.textContent = sorted ? (this.sort.down ? '↓' : '↑') : '';
-        const name = element('span', { class: 'vt-title' }, column.title);
+        const note = column.note ? element('small', {}, ` ${column.note}`) : null;
+        const name = element('span', { class: 'vt-title' }, column.title, note);
         const button = element('button', { type: 'button', title: column.hint ?? column.title }, name, arrow);
         button.dataset.sort = column.key;
         button.addEventListener('click', () => {
