@@ -34,15 +34,11 @@ from localreg.operations.finding.upstream import Found, id_text, model_row, why_
 from localreg.operations.finding.values import Values, task_values
 from localreg.operations.reports.page_links import delete_page
 from localreg.operations.tasks import (
-    cloning,
     git_state,
     lifecycle,
     parameters,
-    removal,
-    rerunning,
     search,
 )
-from localreg.operations.tasks import inputs as task_inputs
 from localreg.registry import Chain
 from localreg.values import settings
 from localreg.values.checks import check_name
@@ -196,6 +192,9 @@ def clone_command(
 
     `localreg task run` runs the copy.
     """
+    from localreg.operations.tasks import cloning  # with what it needs, slow to import
+    from localreg.operations.tasks import inputs as task_inputs
+
     texts = {key: _read(file) for key, file in pairs("--set-config", configs).items()}
     given = pairs("--set-param", values)
     with opened(directory) as chain:
@@ -272,6 +271,8 @@ def run_command(
     The registry names the script, its arguments and the interpreter. Run only tasks of registries
     that you trust, as you would run their scripts.
     """
+    from localreg.operations.tasks import rerunning
+
     with opened(directory) as chain:
         task_id = search.resolve_task(chain.first, task)
         environment = {
@@ -306,6 +307,8 @@ def rm_command(
     tasks: tuple[str, ...], models: bool, as_json: bool, quiet: bool, directory: str | None
 ) -> None:
     """Remove tasks with their reports and artifacts."""
+    from localreg.operations.tasks import removal
+
     with opened(directory) as chain:
         done = []
         for task_id in [search.resolve_task(chain.first, each) for each in tasks]:
