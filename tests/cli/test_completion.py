@@ -1,4 +1,4 @@
-"""What the shell offers while a command is typed, and that asking for it changes nothing."""
+"""What the shell offers while a command is typed, and that asking for it changes nothing (P36)."""
 
 from __future__ import annotations
 

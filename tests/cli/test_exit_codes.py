@@ -1,4 +1,4 @@
-"""Exit codes, and errors as JSON: what a program learns of a command that failed."""
+"""Exit codes, and errors as JSON: what a program learns of a command that failed (P35)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print with ``--json``: the documented shapes, for every command there is."""
+"""P35: what commands print with ``--json``: the documented shapes, for every command there is."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -84,6 +85,22 @@ def test_the_json_of_a_model_has_the_keys_that_the_guide_shows(stage):
     code, out, _ = run_cli("show", "vision/resnet:2", "--json")
     assert code == 0
     assert set(shown) <= set(json.loads(out))
+
+
+def test_the_json_for_agents_has_keys_that_the_command_before_it_prints(stage):
+    """The values are made up; of a list the first element counts."""
+    shown = 0
+    for before, block in pairwise(blocks(GUIDE / "agents.md")):
+        if before.language == "sh":
+            printed = [run_cli(*shlex.split(each)[1:])[1] for each in commands(before)]
+        if block.language == "json":
+            expected, found = json.loads(block.code), json.loads(printed[-1])
+            assert type(expected) is type(found), block.code
+            if isinstance(expected, list):
+                expected, found = expected[0], found[0]
+            assert set(expected) <= set(found), block.code
+            shown += 1
+    assert shown == 10
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -21,9 +21,8 @@ WIDEST = 100  # columns; longer lines are hard to read
 TOPICS = (
     "weights", "packages", "datasets", "clouds", "tasks", "reports", "pages", "tag-filters",
     "search", "registries", "upstream", "carrying", "time-machine", "sharing", "strangers",
-    "recovery", "offline", "usb",
-    "systems", "clearml", "frameworks", "scripts", "sql", "json", "promises", "speed",
-    "decisions", "architecture",
+    "recovery", "offline", "usb", "systems", "clearml", "frameworks", "scripts", "agents", "sql",
+    "json", "promises", "speed", "decisions", "architecture",
 )  # fmt: skip
 
 
