@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.server
+import json
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from support.command_line import run_cli
 
-from localreg import InputModel, Registry, Task
+from localreg import InputModel, OutputModel, Registry, Task
 from localreg.errors import (
     BrowserNotFoundError,
     ReadOnlyRegistryError,
@@ -129,6 +131,89 @@ def test_compare_shows_models_side_by_side(model, registry, tmp_path):
     assert registry.compare("p/a:1", model) == Path(printed)
     code, _, err = run_cli("compare", "p/a:1", "p/a:1")
     assert (code, "2 to 50 different runs" in err) == (1, True)
+
+
+@pytest.fixture
+def sweep(registry):
+    """Three tasks that make a model each; all they report, they report as tasks."""
+    for number, lr in enumerate((0.1, 0.01, 0.001)):
+        task = Task.init("vision", f"try {number}", tags=["sweep"], reuse_last_task_id=False)
+        task.connect({"lr": lr, "api_token": "hunter2"})
+        task.connect_configuration({"net": {"depth": number}}, name="net")
+        log = task.get_logger()
+        for iteration in range(3):
+            log.report_scalar("loss", "val", 1 / (1 + iteration + number), iteration)
+        log.report_confusion_matrix("confusion", "val", iteration=1, matrix=np.eye(2) * number)
+        model = OutputModel(task=task, name="net", tags=["sweep"])
+        model.set_metadata("accuracy", 0.9 + number / 100, "float")
+        model.flush()
+        task.close()
+    return registry
+
+
+def test_a_model_is_compared_with_what_the_task_that_made_it_has(sweep):
+    """Values, curves, plots and configuration; a task stands beside models; secrets are hidden."""
+    task = Task.get_task(project_name="vision", task_name="try 0").id
+    found = json.loads(run("compare", "vision/net:2", "vision/net:3", task, "--json"))
+    assert found["path"] is None
+    assert [each["name"] for each in found["runs"]] == [
+        "vision/net:2",
+        "vision/net:3",
+        "vision/try 0",
+    ]
+    assert [each["kind"] for each in found["runs"]] == ["model", "model", "task"]
+    assert [each["parameters"]["General/lr"] for each in found["runs"]] == ["0.01", "0.001", "0.1"]
+    losses = [each["metrics"]["loss/val"] for each in found["runs"]]
+    assert [each["min"] for each in losses] == pytest.approx([1 / 4, 1 / 5, 1 / 3])
+    assert [each["metadata"] for each in found["runs"]] == [
+        {"accuracy": 0.91},
+        {"accuracy": 0.92},
+        {},
+    ]
+    place = sweep.compare("vision/net:2", "vision/net:3", Task.get_task(task))
+    text = place.read_text(encoding="utf-8")
+    assert "Compare 3 models and tasks" in text
+    assert "hunter2" not in text
+    for shown in ("General/lr", "net.net.depth", "confusion · val"):
+        assert shown in text
+    (chart,) = re.findall(r'id="chart-data-0">(.*?)</script>', text)
+    assert [(line["run"], line["x"]) for line in json.loads(chart)["lines"]] == [
+        (number, [0, 1, 2]) for number in range(3)
+    ]
+    assert run("compare", "vision/try 0", "vision/net:2", "vision/net:3").strip() != str(place)
+
+
+def test_what_is_compared_is_chosen_as_lists_choose(sweep):
+    """Models by the filters of ls, or tasks if no model matches; -l takes the best."""
+
+    def names(*arguments):
+        return [each["name"] for each in json.loads(run("compare", *arguments, "--json"))["runs"]]
+
+    best = names("-p", "vision", "-t", "sweep", "--sort", "metric:loss/val", "-l", "2")
+    assert best == ["vision/net:3", "vision/net:2"]
+    assert names("-n", "n*", "-m", "accuracy>0.9")[::-1] == ["vision/net:2", "vision/net:3"]
+    assert names("-n", "try*", "--sort", "param:General/lr") == [
+        f"vision/try {number}" for number in range(3)
+    ]
+    assert len(names("--tasks", "-p", "vision", "-m", "metric:loss/val<0.3")) == 2
+    assert len(names("vision/net:1", "-n", "try 2")) == 2
+    for wrong, code, said in (
+        (("-p", "nowhere"), 3, "no models or tasks match"),
+        ((), 2, "Give models or tasks"),
+        (("vision/net:1", "-l", "2"), 2, "--sort and -l"),
+        (("-n", "net", "-l", "1"), 1, "2 to 50 different runs"),
+        (("vision/net:1", "vision/none"), 3, "no task has this id or name"),
+    ):
+        found, _, err = run_cli("compare", *wrong)
+        assert (found, said in err) == (code, True), err
+    for _ in range(2):
+        Task.create("vision", "same")
+    code, _, err = run_cli("compare", "vision/net", "vision/same")
+    assert (code, "the name of 2 tasks" in err) == (1, True), err
+    for number in range(48):
+        Task.create("vision", f"more {number}")
+    code, _, err = run_cli("compare", "-p", "vision", "--tasks")
+    assert (code, "at most 50" in err, "-l 50" in err) == (1, True, True)
 
 
 def test_a_read_only_registry_writes_pages_only_to_a_given_path(model, registry, tmp_path):

@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import click
 
+from localreg.cli.columns import SORT_HELP, check_sort
+from localreg.cli.filters import META, TAG, model_conditions, named, task_conditions
 from localreg.cli.output import (
     AS_JSON,
     IN_REGISTRY,
     OPEN,
     opened,
-    pairs,
     print_json,
     print_new_page,
     print_page,
 )
 from localreg.errors import NotFoundError
-from localreg.operations.finding import queries
+from localreg.operations.finding.queries import check_query
 from localreg.operations.finding.upstream import search
-from localreg.operations.finding.values import Metric, Values
+from localreg.operations.finding.values import Metric
 from localreg.operations.reports import pages
-from localreg.operations.reports.comparison import Run, compared_runs, find_run, names_of, values_of
+from localreg.operations.reports.comparison import (
+    Run,
+    compared_runs,
+    find_run,
+    names_of,
+    values_of,
+)
 from localreg.operations.tasks.search import check_search, search_tasks
 from localreg.registry import Chain
-from localreg.values.metrics import better
 from localreg.values.records import Json, Owner
+
+KINDS = ("metric", "param", "meta")
 
 
 @click.command("compare")
 @click.argument("references", nargs=-1, metavar="[REF]...")
-@click.option("-p", "--project", metavar="NAME", help="What is in this project.")
-@click.option("-n", "--name", metavar="PATTERN", help="With this name, or matching 'net*'.")
-@click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="With one of these tags.")
-@click.option("-m", "--meta", multiple=True, metavar="KEY=VALUE", help="Models with this metadata.")
-@click.option("--tasks", is_flag=True, help="Choose tasks by -p, -n and -t, not models.")
+@click.option("-p", "--project", metavar="NAME", help="Of this project.")
+@click.option("-n", "--name", metavar="NAME", help="Of this name; it may be a pattern.")
+@TAG
+@META
+@click.option("--tasks", is_flag=True, help="-p, -n, -t and -m choose tasks, not models.")
 @click.option(
-    "--sort",
-    metavar="KEY",
-    help="With -l: which come first; as for ls, for example metric:loss/val for the best.",
-)
+    "--sort", metavar="KEY", help=SORT_HELP.format(" or meta:KEY"),
+)  # fmt: skip
 @click.option(
     "-l", "--limit", type=click.IntRange(1), metavar="N", help="The first N of the query."
 )
@@ -81,9 +88,10 @@ def compare_command(
     with opened(directory) as chain:
         runs = [find_run(chain, each) for each in references]
         if filtered:
-            found = [] if tasks else _models(chain, project, name, tags, meta, sort, limit)
-            if not found and not meta:
-                found = _tasks(chain, project, name, tags, sort, limit)
+            filters: dict[str, object] = {"tags": list(tags), "limit": limit}
+            names = (project, name)
+            found = [] if tasks else _models(chain, names, filters, meta, sort)
+            found = found or _tasks(chain, names, filters, meta, sort)
             if not found:
                 raise NotFoundError(
                     f"no {'tasks' if tasks else 'models or tasks'} match in {chain.first.root}",
@@ -106,67 +114,44 @@ def compare_command(
 
 def _models(
     chain: Chain,
-    project: str | None,
-    name: str | None,
-    tags: tuple[str, ...],
-    meta: tuple[str, ...],
+    names: tuple[str | None, str | None],
+    filters: Mapping[str, object],
+    meta: Sequence[str],
     sort: str | None,
-    limit: int | None,
 ) -> list[Run]:
-    query = queries.check_query(
-        project=project,
-        patterns=(name,) if name else (),
-        tags=list(tags),
-        metadata=pairs("--meta", meta),
-        limit=limit,
-        order=sort and _order(sort),
+    wanted = named(None, *names)
+    order = check_sort(sort, KINDS)[0] if sort else None
+    query = check_query(
+        project=wanted.project,
+        name=wanted.name,
+        patterns=wanted.patterns,
+        order=order,
+        **filters,
+        **model_conditions(meta),
     )
     return [Run(each.registry, Owner("model", each.id)) for each in search(chain, query)]
 
 
-def _order(sort: str) -> str:
-    """Return ``--sort`` as `order_by` of `query_models` spells it."""
-    sign = sort[:1] if sort[:1] in ("-", "+") else ""
-    kind, colon, key = sort[len(sign) :].partition(":")
-    names = {"metric": "metrics", "param": "parameters", "meta": "metadata"}
-    return f"{sign}{names[kind]}.{key}" if colon and kind in names else sort
-
-
 def _tasks(
     chain: Chain,
-    project: str | None,
-    name: str | None,
-    tags: tuple[str, ...],
+    names: tuple[str | None, str | None],
+    filters: Mapping[str, object],
+    meta: Sequence[str],
     sort: str | None,
-    limit: int | None,
 ) -> list[Run]:
-    wanted = check_search(
-        project=project, patterns=(name,) if name else (), tags=list(tags) or None, archived=False
+    if sort and sort.lstrip("+-").startswith("meta"):
+        return []  # tasks have no metadata
+    wanted = named(None, *names)
+    found = check_search(
+        project=wanted.project,
+        name=wanted.name,
+        patterns=wanted.patterns,
+        archived=False,
+        order=check_sort(sort, KINDS[:2])[0] if sort else None,
+        **filters,
+        **task_conditions(meta),
     )
-    runs = [Run(each.registry, Owner("task", each.id)) for each in search_tasks(chain, wanted)]
-    return _sorted(runs, sort)[:limit] if sort else runs[:limit]
-
-
-def _sorted(runs: list[Run], sort: str) -> list[Run]:
-    """Return tasks by a metric or parameter, the best first; those that lack it are left out."""
-    sign = sort[:1] if sort[:1] in ("-", "+") else ""
-    kind, _, key = sort[len(sign) :].partition(":")
-    if kind not in ("metric", "param") or not key:
-        raise click.UsageError(
-            f"Tasks are sorted by metric:TITLE/SERIES or param:SECTION/NAME, not {sort!r}."
-        )
-    direction = {"-": 1, "+": -1}.get(sign) or (better(key) if kind == "metric" else 1) or 1
-
-    def value(found: Values) -> float:
-        try:
-            number = found.metrics[key].last if kind == "metric" else float(found.parameters[key])
-        except (KeyError, ValueError):
-            return math.nan
-        return math.nan if number is None else number
-
-    numbers = {run.owner: value(each) for run, each in zip(runs, values_of(runs), strict=True)}
-    known = [run for run in runs if math.isfinite(numbers[run.owner])]
-    return sorted(known, key=lambda run: -direction * numbers[run.owner])
+    return [Run(each.registry, Owner("task", each.id)) for each in search_tasks(chain, found)]
 
 
 def _json(chain: Chain, runs: list[Run]) -> list[Json]:

@@ -174,9 +174,26 @@
     from.replaceChildren();
   }
 
+  const near = new Set(); // elements in view that wait; those that leave it are not drawn
   const watcher = new IntersectionObserver((entries) => {
-    for (const entry of entries) if (entry.isIntersecting) start(entry.target);
+    const idle = !near.size;
+    for (const entry of entries) {
+      if (entry.isIntersecting) near.add(entry.target);
+      else near.delete(entry.target);
+    }
+    if (idle && near.size) requestAnimationFrame(startSome);
   }, { rootMargin: '300px' });
+
+  /** Fill elements for a moment, so that the page shows them one after another and scrolls. */
+  function startSome() {
+    const end = performance.now() + 30;
+    for (const target of near) {
+      near.delete(target);
+      start(target);
+      if (performance.now() > end) break;
+    }
+    if (near.size) requestAnimationFrame(startSome);
+  }
 
   function start(target) {
     const action = waiting.get(target);
