@@ -18,7 +18,7 @@ from localreg.cli.output import (
     print_json,
     print_table,
     printable,
-    say,
+    remark,
 )
 from localreg.cli.owners import model_or_task
 from localreg.operations.reports.series import Series, all_series, points_of
@@ -62,7 +62,7 @@ def scalars_command(
                 ),
             )
     if not found:
-        say("Nothing was reported.")
+        remark("Nothing was reported.")
 
 
 def _json(registry: OpenRegistry, found: tuple[Series, ...]) -> Json:
