@@ -282,11 +282,13 @@ class ComparePage(Frozen):
         what: what they are: "models", "tasks" or "models and tasks".
         directions: 1 if more of a metric or metadata key is better, -1 if less is better, and 0 if
             that is unknown, by its name.
+        ids: of the runs, for the link from the overview.
     """
 
     what: str
     runs: tuple[Compared, ...]
     directions: Mapping[str, int]
+    ids: tuple[str, ...] = ()
 
 
 class IndexColumn(Frozen, kw_only=True):

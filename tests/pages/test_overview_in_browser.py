@@ -228,6 +228,59 @@ def test_a_comparison_that_was_written_is_linked(visit):
     assert page.locator("#picked-page").is_hidden()
 
 
+def test_rows_are_drawn_as_lines_and_dots(visit):
+    """The charts follow the search; a filter on an axis selects rows; a reload shows them again."""
+    page = visit(samples.index(), in_page=0).page
+    page.get_by_role("tab", name="Projects").click()
+    page.get_by_role("link", name="Charts of vision").click()
+    page.wait_for_function("document.querySelectorAll('#charts circle').length === 25")
+    assert page.locator("#panel").is_hidden()
+    assert page.locator("#charts .lines .line").count() == 25
+    assert page.locator("#charts .axis-name").all_inner_texts() == ["General/lr", "loss/train"]
+    search(page, "params.lr=0.01")
+    page.wait_for_function("document.querySelectorAll('#charts circle').length === 8")
+    for _ in range(3):
+        page.get_by_role("slider", name="Most loss/train").press("PageDown")
+    select = page.locator("#charts button", has_text="Select these")
+    chosen = int(select.inner_text().split()[-1])
+    assert 0 < chosen < 8
+    select.click()
+    assert page.locator("#picked-count").inner_text() == f"{chosen} tasks selected"
+    page.locator("#picked-clear").click()
+    page.reload()
+    page.wait_for_function("document.querySelectorAll('#charts circle').length === 8")
+    assert page.locator("#charts .faded").count() == 8 - chosen
+    assert violations(page) == []
+    page.locator("#view").click()
+    shows(page, "8 of 50 tasks")
+    assert page.locator(".vt").is_visible()
+
+
+@pytest.mark.parametrize("first", range(0, len(samples.HOSTILE), 20))
+def test_hostile_texts_stay_texts(visit, first):
+    """In names, values, menus, commands and charts, from the page and from files."""
+    text = " ".join(samples.HOSTILE[first : first + 20])
+    page = visit(samples.index(4, text), in_page=0).page
+    for tab in ("Tasks", "Models"):
+        page.get_by_role("tab", name=tab).click()
+        shows(page, f"4 of 4 {tab.lower()}")
+        for menu in ("Project", "Columns"):
+            page.locator(".menu-button", has_text=menu).click()
+            page.keyboard.press("Escape")
+        for row in (0, 1):
+            page.locator(".vt-row input").nth(row).click()
+        search(page, "pwned=1 x=1")
+        page.locator("#search-note").wait_for()
+        search(page, "")
+        page.locator("#view").click()
+        page.locator("#charts").wait_for()
+        page.locator("#view").click()
+    assert page.evaluate("window.pwned") is None
+    assert page.evaluate(
+        "[...document.querySelectorAll('a')].every(({ href }) => !href || href.startsWith('file:'))"
+    )
+
+
 def test_the_address_stores_the_choices(visit):
     """Back returns to the previous list; the other lists are where they were."""
     page = visit(samples.index()).page

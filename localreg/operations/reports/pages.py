@@ -329,8 +329,8 @@ def write_comparison(chain: Chain, runs: Sequence[Run], path: object = None) -> 
     """
     registry = chain.first
     chosen = compared_runs(runs)
-    ids = " ".join(each.owner.id for each in chosen)
-    name = f"{hashlib.sha256(ids.encode()).hexdigest()[:16]}.html"
+    ids = tuple(each.owner.id for each in chosen)
+    name = f"{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:16]}.html"
     if path is None:
         _check_writable(registry, "path=… or `localreg compare -o FILE`")
         _prepare(registry)
@@ -340,7 +340,7 @@ def write_comparison(chain: Chain, runs: Sequence[Run], path: object = None) -> 
         site = Site(reports_folder(registry), root=None)
         place = _standalone_path(registry, path, f"compare-{name}")
     values = comparison_values(chain, chosen, site, _blob_url(chain, registry, site))
-    text = pages.compare_page(values, _page_place(site))
+    text = pages.compare_page(replace(values, ids=ids), _page_place(site))
     if path is not None:
         return _write_outside(chain.first, place, text)
     return _write(place, text, registry.store.group)

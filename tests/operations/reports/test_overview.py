@@ -108,15 +108,14 @@ def test_files_of_columns_are_those_of_the_page(used, tmp_path):
     assert [each.name for each in folder.iterdir()] == ["notes.txt"]
 
 
-def test_written_comparisons_are_known_by_what_they_compare(localreg_registry):
+def test_written_comparisons_are_known_by_what_they_compare(used):
     """A page says what it compares; anything else in the folder does not count."""
-    folder = localreg_registry.path / "reports" / "compare"
-    folder.mkdir(parents=True)
-    ids = ("a" * 32, "b" * 32)
-    (folder / "1.html").write_text(f'<meta name="localreg-compared" content="{" ".join(ids)}">')
+    registry, task, model, other = used
+    written = registry.compare(model, task, other)
+    folder = registry.path / "reports" / "compare"
     (folder / "2.html").write_bytes(b"\xff\xfe<html>")
     (folder / "3.html").mkdir()
-    assert values(localreg_registry).comparisons == (("1.html", ids),)
+    assert values(registry).comparisons == ((written.name, (model.id, task.id, other.id)),)
 
 
 def test_an_empty_registry_has_an_overview(tmp_path):
