@@ -75,6 +75,7 @@ SECTIONS = {
         "compare": "Write a page that compares models and tasks.",
         "site": "Write the overview and all pages.",
         "scalars": "Print what a model or a task reported.",
+        "card": "Print the card of a model as README.md, or set it.",
     },
     "Tasks and data sets": {
         "task": "List, show, copy, run and remove tasks.",

@@ -49,6 +49,7 @@ SYNONYMS = {
     "pack": "export",
     "prune": "cache prune",
     "query": "sql",
+    "readme": "card",
     "register": "add",
     "run": "task run",
     "runs": "task ls",

@@ -190,6 +190,14 @@ class DatasetPart(Frozen, kw_only=True):
     more_links: int
 
 
+class Card(Frozen):
+    """A model card in Markdown: its YAML head, the rest, and where it was written."""
+
+    head: str
+    text: str
+    source: str
+
+
 class ModelPage(Frozen, kw_only=True):
     """Everything that the page of a model shows; times are texts, in UTC."""
 
@@ -217,6 +225,7 @@ class ModelPage(Frozen, kw_only=True):
     reported: Reported
     conflicts: tuple[Conflict, ...] = ()
     dataset: DatasetPart | None = None  # of a data set, which is recorded as a model
+    card: Card | None = None
 
 
 class TaskPage(Frozen, kw_only=True):

@@ -264,6 +264,7 @@ def _templates() -> Environment:
         "visible": visible,
         "number": number_text,
         "highlighted": highlighted,
+        "prose": _prose,
         "svg": lineage_svg,
         "duration": lambda seconds: duration_text(round(seconds)),
         "trusted": Markup,  # only for our own scripts and styles
@@ -282,6 +283,13 @@ def _templates() -> Environment:
         "dash_of": dash_of,
     }
     return environment
+
+
+def _prose(text: str, kind: str, top: int) -> Markup:
+    """Return Markdown as HTML; a comment keeps its line breaks."""
+    from localreg.pages.markdown import prose
+
+    return prose(visible(text), line_breaks=kind == "comment", prefix=f"in-{kind}-", top=top)
 
 
 def dash_of(run: int) -> str:

@@ -93,6 +93,10 @@ diff vision/resnet:2 {made}
 diff vision/resnet:1 vision/served
 scalars {made}
 scalars {task}
+card {made}
+card {made} -o card.md
+card {made} --set card.md
+card {made} --drop
 report vision/resnet
 report {task}
 site

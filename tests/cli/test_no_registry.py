@@ -13,7 +13,7 @@ READING = (
     "get m", "path m", "ls", "ls --json", "show m", "history", "history m", "lineage m", "tag m a",
     "files m", "path m --file a", "diff m n", "untag m a", "meta m a=1", "alias m a", "publish m",
     "archive m", "unarchive m", "rm m",
-    "restore m", "report m", "scalars m", "site", "compare m n",
+    "restore m", "report m", "scalars m", "card m", "site", "compare m n",
     "verify", "verify --full", "repair", "adopt",
     "gc", "gc --delete", "du", "cache ls", "cache rm a", "cache prune --partials", "doctor", "env",
     "undo", "undo abcdef --dry-run", "backup b", "config", "config origin.name a", "ls --as-of 7d",

@@ -32,22 +32,47 @@ from localreg.values.frozen import replace
 PLACE = pages.PagePlace(root="../", home="../index.html", generated="2026-01-01 00:00")
 
 
+# The elements and attributes that Markdown may add to a page, in boxes of the class "prose".
+PROSE = {
+    **{tag: set() for tag in "br ul ol li blockquote code em strong s hr".split()},
+    **{tag: {"id"} for tag in ("h2", "h3", "h4", "h5", "h6")},
+    **{tag: {"style"} for tag in ("th", "td")},
+    **{tag: set() for tag in ("table", "thead", "tbody", "tr")},
+    "a": {"href", "title", "rel"},
+    "div": {"class"},
+    "ol": {"start"},
+    "p": {"class"},
+    "pre": {"class", "tabindex"},
+    "span": {"class"},
+}
+
+
 class Outline(HTMLParser):
-    """Collects the elements of a page, and the texts of its scripts."""
+    """Collects the elements of a page, and the texts of its scripts.
+
+    Those that Markdown made are in `prose`: they are in a box of the class "prose".
+    """
 
     def __init__(self, html):
         super().__init__(convert_charrefs=True)
         self.elements, self.scripts, self.text, self.data = [], [], [], []
+        self.prose, self._depth = [], 0
         self._script = None
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag, attributes):
+        if self._depth:
+            self.prose.append((tag, dict(attributes)))
+            self._depth += tag == "div"
+            return
+        self._depth = int(dict(attributes).get("class") == "prose")
         self.elements.append((tag, dict(attributes)))
         if tag == "script":
             self._script = self.data if dict(attributes).get("type") else self.scripts
 
     def handle_endtag(self, tag):
+        self._depth -= bool(self._depth) and tag == "div"
         if tag == "script":
             self._script = None
 
@@ -76,12 +101,36 @@ def shape(outline):
 PLAIN = {name: shape(Outline(html)) for name, html in all_pages("plain").items()}
 
 
+def check_prose(elements, text):
+    """Check what Markdown has made: its links lead to other sites, or to headings of its own.
+
+    Browsers ignore blanks and control characters in a URL, so this does too.
+    """
+    ids = {attributes["id"] for _, attributes in elements if "id" in attributes}
+    assert all(each.startswith("in-") for each in ids)
+    for tag, attributes in elements:
+        assert set(attributes) <= PROSE[tag], ascii(text)
+        assert attributes.get("class", "box") in ("box", "code", "picture", "note")
+        assert re.fullmatch(
+            "text-align:(left|right|center)", attributes.get("style", "text-align:left")
+        )
+        if "href" in attributes:
+            bare = re.sub(r"[\x00-\x20]", "", attributes["href"]).lower()
+            own = bare == "#" or attributes["href"][1:] in ids
+            assert own or bare.startswith(("http://", "https://", "mailto:")), ascii(text)
+            assert own or attributes["rel"] == "noopener noreferrer"
+
+
 def test_no_text_adds_an_element_or_an_attribute():
-    """A page of hostile texts has the elements and attributes of one of plain texts."""
+    """A page of hostile texts has the elements and attributes of one of plain texts.
+
+    Where Markdown is shown, it has those that Markdown makes, and no other ones.
+    """
     for text in samples.HOSTILE:
         for name, html in all_pages(text).items():
             outline = Outline(html)
             assert shape(outline) == PLAIN[name], ascii(text)
+            check_prose(outline.prose, text)
             assert "\0" not in html
             html.encode()
             for data in outline.data:

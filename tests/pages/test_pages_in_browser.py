@@ -12,6 +12,7 @@ from support.browser import Visit, chromium, violations
 from localreg.pages import pages
 from localreg.pages.assets import write_assets
 from localreg.pages.page_values import (
+    Card,
     Change,
     Chart,
     Fact,
@@ -114,6 +115,38 @@ def opened(browser, site):
     shown.draw_all()
     yield shown
     assert shown.close() == []
+
+
+def test_a_long_card_is_folded_until_it_is_wanted(visit, site):
+    """A button, a link to a part of it and the focus inside unfold it; print shows all of it."""
+    text = "\n\n".join(["[end](#the-end)", *["words " * 40] * 30, "## The end", "<b>last</b>"])
+    values = samples.model(card=Card("license: mit\n", text, "x"), comment="short")
+    (site / "models" / "card.html").write_text(pages.model_page(values, PLACE), encoding="utf-8")
+    shown = visit("models/card.html")
+    card, button = shown.page.locator("#card-text"), shown.page.locator("[data-unfold=card-text]")
+
+    def height():
+        return card.bounding_box()["height"]
+
+    folded = height()
+    assert (button.inner_text(), folded < 400) == ("Show more", True)
+    assert shown.page.locator("[data-unfold=comment-text]").is_hidden()
+    button.click()
+    whole = height()
+    assert (button.inner_text(), whole > 1_000) == ("Show less", True)
+    assert button.get_attribute("aria-expanded") == "true"
+    assert violations(shown.page) == []
+    button.click()
+    assert height() == folded
+    card.get_by_text("end", exact=True).click()
+    assert height() == whole
+    assert shown.page.evaluate("location.hash") == "#in-card-the-end"
+    assert shown.page.get_by_text("<b>last</b>").is_visible()
+    shown.page.reload()
+    assert height() == whole, "the address names a part of the card"
+    button.click()
+    shown.page.emulate_media(media="print")
+    assert height() > 1_000
 
 
 def test_a_figure_that_cannot_be_drawn_says_so(visit, site):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from localreg.pages import index_data, pages
 from localreg.pages.page_values import (
+    Card,
     Change,
     Chart,
     Compared,
@@ -120,6 +121,33 @@ HOSTILE = [
 assert len(HOSTILE) >= 60
 
 
+# Markdown with a text in every part that takes one.
+CARD = """# TEXT
+
+TEXT [TEXT](TEXT) ![TEXT](TEXT "TEXT") `TEXT` **TEXT** <TEXT> [a](<TEXT> 'TEXT') [b][ref]
+
+## Use
+
+- TEXT
+
+> TEXT
+
+a | TEXT
+--|--
+TEXT | b
+
+```TEXT
+TEXT
+```
+
+    TEXT
+
+1. [use](#use) and [elsewhere](https://example.org/TEXT)
+
+[ref]: TEXT "TEXT"
+"""
+
+
 def figure(name="dots", count=1):
     """Return a figure as `localreg.plots` makes it: its texts are already escaped for Plotly."""
     traces = [
@@ -194,6 +222,7 @@ def model(text="resnet", href="other.html", **others):
             Conflict(text, text, (Link(text), Link(text)), text),
             Conflict("ambiguous", text, (Link(text), link)),
         ),
+        "card": Card(f"license: {text}\n", CARD.replace("TEXT", text), text),
     }
     return ModelPage(**whole | others)
 

@@ -319,6 +319,7 @@ COMMANDS = {
         lambda w, p: w.cli("dataset", "get", final(w).id, "-o", p, *w.here())
     ),
     "get --output": Call(lambda w, p: w.cli("get", "net", "-f", "-o", p, *w.here()), FOLDER),
+    "card --output": Call(lambda w, p: w.cli("card", "net", "-f", "-o", p, *w.here()), FOLDER),
     "report --output": Call(lambda w, p: w.cli("report", "net", "-o", p, *w.here()), FOLDER),
     "compare --output": Call(
         lambda w, p: w.cli("compare", "net:1", "net:2", "-o", p, *w.here()), FOLDER

@@ -3,6 +3,7 @@
 - `writing` stores reports, `media` finds the contents of tables, pictures and files.
 - `reading` returns them as values, `reported` as ClearML's calls do, `series` with those of the
   task that made a model, `charts` as figures and what pages show of them, `images` as image files.
+- `cards` writes a model as README.md.
 - `pages` writes HTML pages. `model_page`, `task_page` and `index_page` collect what one shows;
   `page_links` knows where pages lie. How a page looks is the matter of the package
   `localreg.pages`.
@@ -18,6 +19,7 @@ from localreg.lazy import modules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from localreg.operations.reports import cards as cards
     from localreg.operations.reports import charts as charts
     from localreg.operations.reports import images as images
     from localreg.operations.reports import index_page as index_page

@@ -18,12 +18,14 @@ from localreg.operations.models.conflicts import (
 from localreg.operations.models.details import where_text
 from localreg.operations.models.history import HistoryEntry, history
 from localreg.operations.models.lineage import Family, lineage
+from localreg.operations.models.written_card import CARD, README, written_card
 from localreg.operations.reports.dataset_page import as_dataset, dataset_refs, is_dataset
 from localreg.operations.reports.page_links import Site
 from localreg.operations.weights.contested import publication_text
 from localreg.operations.weights.files import Files, file_counts, package_files
 from localreg.operations.weights.locations import holder
 from localreg.pages.page_values import (
+    Card,
     Change,
     Conflict,
     Fact,
@@ -57,6 +59,7 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
         row = require_model(connection, model_id)
         record = model_rows.record(connection, model_id)
         assert record is not None
+        card = _card(chain, record)
         weights = record.current_weights
         blob = blob_rows.blob(connection, weights.digest or "")
         package = weights.digest if weights.tree else None
@@ -79,7 +82,9 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
             files=tuple(_files(files)) if files else (),
             more_files=max(0, (count or 0) - len(files.files)) if files else 0,
             metadata=tuple(
-                (key, masked(key, each.value), each.type) for key, each in record.metadata.items()
+                (key, masked(key, each.value), each.type)
+                for key, each in record.metadata.items()
+                if key != CARD  # it is shown as the card
             ),
             labels=tuple(sorted(record.labels.items(), key=lambda item: item[1])),
             config=masked_config(record.config),
@@ -89,10 +94,19 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
             more_history=max(0, len(changes) - CHANGES),
             reported=Reported(),
             conflicts=tuple(_conflicts(conflicts(registry, model_id), record, site)),
+            card=card,
         )
     if is_dataset(record.system_tags):
         return as_dataset(chain, Found(registry, model_id), page, site)
     return page
+
+
+def _card(chain: Chain, record: ModelRecord) -> Card | None:
+    written = written_card(chain, record)
+    if written is None:
+        return None
+    sources = {CARD: "from its metadata", README: f"from {README} in its files"}
+    return Card(written.head, written.text, sources[written.source])
 
 
 def history_line(entry: HistoryEntry) -> Change:

@@ -124,8 +124,38 @@
     reachable(box);
     boxes.observe(box);
   }
-  const scrolling = '.box, .comment, .facts dd, .plot-note, .ref h1, .versions';
+  const scrolling = '.box, .facts dd, .plot-note, .ref h1, .versions';
   for (const box of document.querySelectorAll(scrolling)) watchBox(box);
+
+  // Fold long texts; a button, a link to a part or the focus inside unfolds them.
+  function fold(text, button, folded) {
+    text.classList.toggle('folded', folded);
+    button.textContent = folded ? 'Show more' : 'Show less';
+    button.setAttribute('aria-expanded', String(!folded));
+  }
+  for (const button of document.querySelectorAll('button[data-unfold]')) {
+    const text = document.getElementById(button.dataset.unfold);
+    fold(text, button, true);
+    if (text.scrollHeight <= text.clientHeight + 60) {
+      fold(text, button, false); // all of it is no longer than the button is worth
+      continue;
+    }
+    button.hidden = false;
+    button.addEventListener('click', () => {
+      const folds = !text.classList.contains('folded');
+      fold(text, button, folds);
+      if (folds) text.scrollIntoView({ block: 'nearest' });
+    });
+    text.addEventListener('focusin', () => fold(text, button, false));
+    const follow = () => {
+      const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      if (!target || !text.contains(target)) return;
+      fold(text, button, false);
+      target.scrollIntoView();
+    };
+    addEventListener('hashchange', follow);
+    follow();
+  }
 
   // Scroll the list of versions to the version of this page.
   const line = document.querySelector('.versions');
