@@ -13,6 +13,7 @@ import unicodedata
 
 ISOLATE, END_ISOLATE, LEFT_TO_RIGHT = "\u2068", "\u2069", "\u200e"
 _STYLES = "\ufe0e\ufe0f"  # "as text" and "as emoji", whose width depends on the terminal
+_IDS = re.compile(r"\b[0-9a-f]{32}\b")
 _MARKS_AT_MOST = 4  # on one character; more of them cover the lines above and below
 
 
@@ -35,6 +36,15 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Return text that fits a line of a table: no line breaks, tabs or control characters."""
     return printable(text.replace("\n", "⏎").replace("\t", " "))
+
+
+def short_ids(text: str) -> str:
+    """Return text with the first 8 digits of ids, which are enough to name them, and never cut.
+
+    >>> short_ids("by task 0123456789abcdef0123456789abcdef")
+    'by task 01234567'
+    """
+    return _IDS.sub(lambda match: match[0][:8], text)
 
 
 def steady(text: str) -> str:
@@ -133,8 +143,8 @@ def cut_middle(text: str, width: int) -> str:
 def cut_words(words: tuple[str, ...], width: int) -> str:
     """Return as many of some words as fit, and how many more there are.
 
-    >>> cut_words(("prod", "best", "candidate"), 12), cut_words(("candidate",), 8)
-    ('prod best +1', 'candida…')
+    >>> cut_words(("prod", "best", "candidate"), 12), cut_words(("candidate:12",), 9)
+    ('prod best +1', 'ca…ate:12')
     """
     whole = " ".join(words)
     if cell_width(whole) <= width:
@@ -144,7 +154,7 @@ def cut_words(words: tuple[str, ...], width: int) -> str:
         if cell_width(text) <= width:
             return text
     more = f" +{len(words) - 1}" if len(words) > 1 and width > 6 else ""
-    return f"{cut_end(words[0], width - len(more))}{more}"
+    return f"{cut_middle(words[0], width - len(more))}{more}"
 
 
 def filled(text: str, width: int, *, right: bool = False) -> str:

@@ -9,13 +9,14 @@ a parameter and ``meta:stage`` an entry of the metadata. In their names ``*`` is
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 import click
 
-from localreg.cli.cells import cell_width, filled, one_line, steady
+from localreg.cli.cells import cell_width, cut_middle, filled, one_line, steady, terminal_width
 from localreg.cli.tables import Column
 from localreg.operations.finding.upstream import Found
 from localreg.operations.finding.values import Metric, Values
@@ -46,6 +47,7 @@ SORT_HELP = (
 )
 
 
+_BESIDE = 60  # cells of a line beside the name of a metric
 _SHOWN = 20  # metrics, and parameters, of one model
 _NO_VALUES = Values({}, {}, {})
 
@@ -135,12 +137,10 @@ def table(
     chosen = [each for each in wanted if not each.extra]
     shown = chosen + added if chosen else [Wanted("fixed", usual[0]), *added]
     shown += [] if chosen else [Wanted("fixed", name) for name in usual[1:]]
-    if sorted_by is not None and all(
-        (each.kind, each.name) != (sorted_by.kind, sorted_by.name) for each in shown
-    ):
+    if sorted_by is not None and _key(sorted_by) not in map(_key, shown):
         shown.insert(1, sorted_by)
     every = values() if any(map(_needs_values, shown)) else ()
-    shown = [name for each in shown for name in _expanded(each, every)]
+    shown = list({_key(name): name for each in shown for name in _expanded(each, every)}.values())
     columns: list[Column] = []
     cells: list[list[object]] = []
     for place, each in enumerate(shown):
@@ -151,7 +151,7 @@ def table(
             columns.append(Column(column.title, column.kind, rank))
             continue
         cells.append([_value(one, each) for one in every])
-        is_order = sorted_by is not None and each.name == sorted_by.name
+        is_order = sorted_by is not None and _key(each) == _key(sorted_by)
         columns.append(
             Column(_title(each, shown), _kind(cells[-1]), 0 if is_order or not place else place)
         )
@@ -205,7 +205,11 @@ def metrics_text(values: Values, more: str) -> str:
         more: the command that shows all metrics.
     """
     shown = {name: each for name, each in values.metrics.items() if not _is_monitored(name)}
-    rows = [(name, _short(each.last), *_extremes(each)) for name, each in sorted(shown.items())]
+    room = max(terminal_width() - _BESIDE, 12) if sys.stdout.isatty() else sys.maxsize
+    rows = [
+        (cut_middle(steady(one_line(name)), room), _short(each.last), *_extremes(each))
+        for name, each in sorted(shown.items())
+    ]
     lines = _aligned(rows[:_SHOWN])
     if len(rows) > _SHOWN:
         lines.append(f"and {len(rows) - _SHOWN:,} more: {more}")
@@ -233,11 +237,10 @@ def _short(value: float | None) -> str:
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Return rows as lines whose cells are below each other."""
-    cells = [[steady(one_line(cell)) for cell in row] for row in rows]
-    widths = [max(map(cell_width, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(filled(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
+        for row in rows
     ]
 
 
@@ -264,6 +267,10 @@ def _expanded(each: Wanted, values: Sequence[Values]) -> list[Wanted]:
     else:
         found = list(names)
     return [Wanted(kind, name) for name in sorted(found)]
+
+
+def _key(each: Wanted) -> tuple[str, str]:
+    return each.kind, each.name
 
 
 def _is_monitored(name: str) -> bool:

@@ -25,6 +25,7 @@ from localreg.cli.cells import (
     filled,
     isolated,
     one_line,
+    short_ids,
     steady,
     terminal_width,
     wrapped,
@@ -56,7 +57,8 @@ class Column(Frozen):
             "id": text that is never cut. "size": a number of bytes; "number": an int or a text;
             "metric": a float, or a text of one; "value": a text under a title that may be cut;
             "time": microseconds since 1970; "duration": seconds. A cell may be None.
-        rank: the column with the greatest rank is left out first; 0 is never left out.
+        rank: the column with the greatest rank is left out first; one with 0 only if not even the
+            narrowest ones fit.
     """
 
     title: str
@@ -166,8 +168,9 @@ def fitted(
             hard = {
                 index: min(soft[index], _hard_width(kept[index], soft[index])) for index in kept
             }
-            _narrow(widths, times, hard, available)
-            return widths
+            if _narrow(widths, times, hard, available) or len(kept) == 1:
+                return widths
+            last = list(kept)[-1]
         del kept[last]
 
 
@@ -202,7 +205,7 @@ def _use_what_is_free(
         widths[index] = max(used, min(width, _title_width(head)))
     free = available - sum(widths.values()) - GAP * (len(widths) - 1)
     for index in sorted(widths, key=lambda index: columns[index].kind not in ("name", "path")):
-        more = min(free, natural[index] - widths[index])
+        more = max(min(free, natural[index] - widths[index]), 0)
         if columns[index].kind in _CUT or more == natural[index] - widths[index]:
             widths[index] += more
             free -= more
@@ -245,7 +248,8 @@ def _shown(head: Column, value: object) -> str | tuple[str, ...]:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return steady(one_line(" ".join(value) if isinstance(value, tuple) else str(value)))
+    text = steady(one_line(" ".join(value) if isinstance(value, tuple) else str(value)))
+    return short_ids(text) if head.kind in ("text", "prose") else text
 
 
 def _cell_width(cell: str | tuple[str, ...]) -> int:
@@ -277,7 +281,7 @@ def _parts(head: Column, cell: str | tuple[str, ...], width: int) -> list[str]:
 
 def _short_time(text: str) -> str:
     """Return a time without its year; one that is long ago, without the time of the day."""
-    if not text:
+    if len(text) != len("2026-11-29 14:03"):  # such as "now"
         return text
     at = datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
     recent = abs((datetime.now(UTC) - at).days) < _RECENT

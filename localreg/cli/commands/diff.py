@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import click
 
+from localreg.cli.cells import short_ids
 from localreg.cli.output import (
     AS_JSON,
     IN_REGISTRY,
@@ -110,7 +111,7 @@ def _print_part(title: str, lines: list[_Line]) -> None:
         width = min(width, max(room - 2 - longest, room // 2))
     for sign, name, text in lines:
         if room is not None:
-            name, text = cut_middle(name, width), cut_end(text, room - width - 2)
+            name, text = cut_middle(name, width), cut_end(short_ids(text), room - width - 2)
         click.echo(f"  {sign} {filled(name, width)}  {text}".rstrip())
 
 

@@ -149,12 +149,12 @@ def _print_servings(found: list[Serving], *, as_json: bool) -> None:
         return
     print_table(
         (
-            Column("ALIAS", "name", 2),
+            Column("ALIAS", "name", 3),
             Column("FROM (UTC)", "time"),
-            Column("UNTIL (UTC)", "time"),
+            Column("UNTIL (UTC)", "time", 1),
             Column("MODEL", "name"),
-            Column("WHO", "path", 3),
-            Column("EVENT", "id", 1),
+            Column("WHO", "path", 4),
+            Column("EVENT", "id", 2),
         ),
         (
             (

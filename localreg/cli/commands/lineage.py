@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import click
 
-from localreg.cli.output import AS_JSON, AS_OF, IN_REGISTRY, MODEL, opened, print_json, printable
+from localreg.cli.cells import cut_middle, one_line, printable, steady, terminal_width, wrapped
+from localreg.cli.output import AS_JSON, AS_OF, IN_REGISTRY, MODEL, opened, print_json
 from localreg.operations.finding.references import resolve_model
+from localreg.operations.models.lineage import Family, dot, lineage, tree
 from localreg.operations.models.lineage import as_json as lineage_json
-from localreg.operations.models.lineage import dot, lineage, tree
+
+_BRANCH = re.compile("(│  |   )?[├└]─ ")
+_BESIDE, _SHORTEST = 32, 12  # cells of a line beside a name, and of a name
 
 
 @click.command("lineage")
@@ -27,5 +34,21 @@ def lineage_command(
         family = lineage(chain, found)
     if as_json:
         print_json(lineage_json(family))
-    else:
+    elif as_dot or not sys.stdout.isatty():
         click.echo(printable(dot(family) if as_dot else tree(family)))
+    else:
+        _print_tree(family)
+
+
+def _print_tree(family: Family) -> None:
+    """Print the tree on a terminal: names are cut, and long lines are wrapped; ids are whole."""
+    width = terminal_width()
+    room = max(width - _BESIDE, _SHORTEST)
+    for line in tree(family, lambda text: cut_middle(steady(one_line(text)), room)).split("\n"):
+        branch = _BRANCH.match(line)
+        before = branch[0] if branch else ""
+        first, *rest = wrapped(printable(line[len(before) :]), width - len(before))
+        below = before.replace("├─", "│ ").replace("└─", "  ")
+        click.echo(f"{before}{first}")
+        for part in rest:
+            click.echo(f"{below}{part}")

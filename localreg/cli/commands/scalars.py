@@ -13,7 +13,9 @@ import click
 
 from localreg.cli.output import (
     AS_JSON,
+    HEADER,
     IN_REGISTRY,
+    Column,
     opened,
     print_json,
     print_table,
@@ -33,6 +35,7 @@ COLUMNS = ("title", "series", "iteration", "time", "value")
 @click.argument("names", nargs=-1, metavar="[TITLE[/SERIES]]...")
 @AS_JSON
 @click.option("--csv", "as_csv", is_flag=True, help="Print every point as a line of CSV.")
+@HEADER
 @IN_REGISTRY
 def scalars_command(
     reference: str, names: tuple[str, ...], as_json: bool, as_csv: bool, directory: str | None
@@ -55,7 +58,13 @@ def scalars_command(
             _print_csv(registry, found)
         else:
             print_table(
-                ("METRIC", "LAST", "MIN", "MAX", "POINTS"),
+                (
+                    Column("METRIC", "name"),
+                    Column("LAST", "metric"),
+                    Column("MIN", "metric", 2),
+                    Column("MAX", "metric", 1),
+                    Column("POINTS", "number", 3),
+                ),
                 (
                     (each.key, *map(_number, (each.last, each.low, each.high)), str(each.points))
                     for each in found

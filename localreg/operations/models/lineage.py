@@ -12,7 +12,7 @@ from localreg.registry import Chain
 from localreg.store.rows import model_rows, task_rows
 from localreg.store.rows.model_rows import Connection, ModelRow
 from localreg.values.checks import shown
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,8 +153,18 @@ def _outputs(builder: _Builder, task_id: str) -> Iterator[tuple[str, str]]:
     return (pair for models in builder.ask(read) for pair in models.items())
 
 
-def tree(family: Family) -> str:
-    """Return a lineage as a tree of text, with the model at the root."""
+def tree(family: Family, shorten: Callable[[str], str] = str) -> str:
+    """Return a lineage as a tree of text, with the model at the root.
+
+    Args:
+        family: the lineage.
+        shorten: makes the name of a member shorter.
+    """
+    family = replace(
+        family,
+        members=tuple(replace(each, text=shorten(each.text)) for each in family.members),
+        versions=tuple(replace(each, text=shorten(each.text)) for each in family.versions),
+    )
     lines = [_named(family.members[0])]
     branches = list(_branches(family))
     if family.versions:
