@@ -7,6 +7,7 @@ Each script beside this one measures one group of the budgets of the design and 
     python benchmarks/fixture.py          # the pytest fixture
     python benchmarks/register.py         # registering models, one transaction each
     python benchmarks/query.py            # queries, from 10,000 to 1,000,000 models
+    python benchmarks/records.py          # the values of 10,000 models, beside a dump
     python benchmarks/contention.py       # eight processes registering at once
     python benchmarks/ingest.py           # keeping 1 GiB, and packages of many files
     python benchmarks/download.py         # fetching 1 GiB over loopback

@@ -7,6 +7,7 @@ of that task. Secrets are hidden, as on pages.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from localreg.store.rows import value_rows
@@ -17,7 +18,7 @@ from localreg.values.summaries import Metric as Metric
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any, TypeVar
 
     from localreg.registry import OpenRegistry
@@ -109,10 +110,12 @@ def read_tasks(
 
 def _metrics(rows: Rows) -> dict[int, dict[str, Metric]]:
     found: dict[int, dict[str, Metric]] = {}
+    last_owner, metrics = None, {}
     for owner, name, last, low, high, points, single in rows:
-        metrics = found.setdefault(owner, {})
+        if owner != last_owner:
+            last_owner, metrics = owner, found.setdefault(owner, {})
         if name not in metrics:  # the first one counts
-            metrics[name] = Metric(last, low, high, points, bool(single))
+            metrics[name] = Metric(last, low, high, points, single == 1)
     return found
 
 
@@ -120,8 +123,11 @@ def _texts(
     rows: Iterator[tuple[int, str, str, str]], shown: Callable[[str, str, str], Text]
 ) -> dict[int, dict[str, Text]]:
     found: dict[int, dict[str, Text]] = {}
+    last, some = None, {}
     for owner, name, text, type_name in rows:
-        found.setdefault(owner, {})[name] = shown(name, text, type_name)
+        if owner != last:  # the rows of one owner are together
+            last, some = owner, found.setdefault(owner, {})
+        some[name] = shown(name, text, type_name)
     return found
 
 
@@ -145,11 +151,21 @@ def shown_metadata(key: str, text: str, type_name: str) -> object:
     >>> shown_metadata("accuracy", "0.9", "float"), shown_metadata("size", "(1, 2)", "tuple")
     (0.9, [1, 2])
     """
-    shown = shown_value(key, text)
-    if shown != text:
-        return shown
-    value = text if type_name == "str" else cast(text, type_name)
-    return list(value) if isinstance(value, tuple) else value
+    if "://" in text or _is_secret_name(key):
+        shown = masked(key, text)
+        if shown != text:
+            return shown
+    if type_name == "str":
+        return text
+    read = _NUMBERS.get(type_name)
+    if read is None:
+        value = cast(text, type_name)
+        return list(value) if isinstance(value, tuple) else value
+    try:  # as `cast` does, without a look at the type's name
+        return read(text)
+    except ValueError:
+        return text
 
 
+_NUMBERS: dict[str, Callable[[str], float]] = {"float": float, "int": int}
 _is_secret_name = lru_cache(maxsize=4_096)(is_secret_name)
