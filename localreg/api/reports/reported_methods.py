@@ -74,6 +74,8 @@ class ReportedMethods:
     def figures(self, *, full: bool = False) -> list[Figure]:
         """Return the reports as Plotly figures: the charts of scalars, then the plots.
 
+        A model has its own, and those series and plots that it lacks and the task that made it has.
+
         Args:
             full: draw every point; otherwise long series and large matrices are thinned.
 
@@ -83,7 +85,7 @@ class ReportedMethods:
         from plotly.graph_objects import Figure
 
         found = operations.reports.charts.named_figures(
-            *self._owned()[1:], full=check_flag("full", full)
+            *self._owned()[1:], full=check_flag("full", full), inherited=True
         )
         return [Figure(each.figure, skip_invalid=True) for each in found]
 
@@ -111,7 +113,7 @@ class ReportedMethods:
     ) -> list[Path]:
         """Write the reports as image files, one for each chart and each iteration of a plot.
 
-        This needs Chrome or Chromium, but no network.
+        They are those of `figures`. This needs Chrome or Chromium, but no network.
 
         Args:
             folder: where to write them; it is created.

@@ -18,7 +18,7 @@ from localreg.plots import figures
 from localreg.plots.drawings import Drawing
 from localreg.plots.thinning import POINTS
 from localreg.registry import OpenRegistry
-from localreg.store.rows import report_rows
+from localreg.store.rows import model_rows, report_rows, task_rows
 from localreg.store.rows.checked_values import taken_apart
 from localreg.store.rows.report_rows import Connection, PlotRow, SeriesRow
 from localreg.values.frozen import Frozen
@@ -248,28 +248,50 @@ class NamedFigure(Frozen):
 
 
 def named_figures(
-    registry: OpenRegistry, owner: Owner, *, full: bool = False, every: bool = False
+    registry: OpenRegistry,
+    owner: Owner,
+    *,
+    full: bool = False,
+    every: bool = False,
+    inherited: bool = False,
 ) -> list[NamedFigure]:
     """Return reports as Plotly figures: the charts of scalars, then the plots. Media are left out.
 
     Args:
         full: draw every point, however many there are.
         every: return all iterations of each plot, not only the last.
+        inherited: of a model, also return the series and plots that it lacks and the task that
+            made it has.
     """
     with reading(registry, owner) as connection:
-        series = report_rows.series(connection, owner)
+        owners = [owner, *(_maker(connection, owner) if inherited else ())]
+        lines: dict[tuple[str, str], SeriesRow] = {}
+        plots: dict[tuple[str, str, bool], list[FigureRows]] = {}
+        for each in owners:
+            for row in report_rows.series(connection, each):
+                lines.setdefault((row.title, row.name), row)
+            groups = [g for g in figure_rows(connection, each) if g.rows[0].kind != "media"]
+            for plot, iterations in groupby(groups, key=_plot_of):
+                plots.setdefault(plot, list(iterations))
+        series = [row for _, row in sorted(lines.items())]
         found = [
             _scalar_chart(connection, title, list(members), full=full)
             for title, members in groupby(series, key=lambda row: row.title)
         ]
-        groups = [g for g in figure_rows(connection, owner) if g.rows[0].kind != "media"]
-        for _, iterations in groupby(groups, key=_plot_of):
-            steps = list(iterations)
+        for _, steps in sorted(plots.items()):
             for group in steps if every else steps[-1:]:
                 with taken_apart("plot", group.title, "spec"):
                     figure = figures.overlaid(_drawings(connection, group, full=full), group.title)
                 found.append(NamedFigure(group.title, group.series, group.iteration, figure))
     return found
+
+
+def _maker(connection: Connection, owner: Owner) -> list[Owner]:
+    """Return the task that made a model, if it is in the registry."""
+    row = model_rows.model_row(connection, owner.id) if owner.kind == "model" else None
+    if row is None or row.task is None or not task_rows.present(connection, [row.task]):
+        return []
+    return [Owner("task", row.task)]
 
 
 def _scalar_chart(

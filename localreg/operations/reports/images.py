@@ -49,7 +49,7 @@ def export_images(
     kinds = _check_formats(formats)
     size = Size(_check_pixels("width", width), _check_pixels("height", height), _check_scale(scale))
     place = output_path("folder", folder)
-    figures = named_figures(registry, owner, every=True)
+    figures = named_figures(registry, owner, every=True, inherited=True)
     with disk_errors("writing images", place):
         place.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import pytest
 from support.reports import drawings, figures, numbers
 
+from localreg import Model, OutputModel, Task
 from localreg.errors import InvalidValueError
 from localreg.operations.reports import charts
 from localreg.utilities.plotly_reporter import SeriesInfo
@@ -324,3 +325,28 @@ def test_figures_are_plotly_objects_of_the_last_iterations(model):
     first, second = model.figures()
     assert isinstance(first, go.Figure)
     assert numbers(second.data[0].z) in ([[2]], [2])
+
+
+def test_figures_of_a_model_have_what_its_task_reported_where_it_lacks_it(registry):
+    task = Task.create("vision", "train")
+    for owner, offset in ((task, 0.0), (OutputModel(task=task, name="net"), 10.0)):
+        owner.report_scalar("loss", "val", offset + 1, 1)
+        if owner is task:
+            owner.report_scalar("loss", "train", 0.5, 1)
+            owner.report_scalar("acc", "train", 0.9, 1)
+            owner.report_table("numbers", "one", iteration=1, table_plot=[["a"], [1]])
+            owner.report_table("numbers", "two", iteration=1, table_plot=[["a"], [1]])
+        else:
+            owner.report_table("numbers", "two", iteration=3, table_plot=[["a"], [2]])
+    model = Model.query_models()[0]
+    titles = [each.layout.title.text for each in model.figures()]
+    assert titles == ["acc", "loss", "numbers", "numbers"]
+    values = {line.name: list(line.y) for line in model.figures()[1].data}
+    assert values == {"train": [0.5], "val": [11.0]}
+    cells = [list(each.data[0].cells["values"][0]) for each in model.figures()[2:]]
+    assert cells == [[1], [2]]
+    assert len(task.figures()) == 4
+    # What ClearML names so is of the model itself.
+    assert model.get_reported_scalars() == {"loss": {"val": {"x": [1], "y": [11.0]}}}
+    task.delete(delete_artifacts_and_models=False)
+    assert [each.layout.title.text for each in model.figures()] == ["loss", "numbers"]
