@@ -68,6 +68,13 @@ def test_no_guess_is_a_command_that_changes_something(run, typed):
     assert "rm" not in err.partition("Error:")[2].split()
 
 
+def test_rename_is_a_second_name_of_mv(run, registry):
+    """It is what one types; the help lists `mv` only."""
+    before = registry.models()[0].ref
+    assert run("rename", before, "moved/to")[::2] == (0, f"Moved {before} to moved/to:1.\n")
+    assert "rename" not in run("--help")[1]
+
+
 def test_python_names_of_arguments_are_those_of_options(run):
     err = run("add", "a.pt", "--sha256", "zz")[2]
     assert err.startswith("localreg: --sha256 must be 64 hex digits")

@@ -214,15 +214,19 @@ def _bring_up_to_date(store: Store, index: sqlite3.Connection) -> None:
 
 
 def _make_all(store: Store, index: sqlite3.Connection) -> None:
-    for after in (search_texts.models_after, search_texts.tasks_after):
-        last = 0
-        while True:
-            with store.read() as connection:
-                reached, texts = after(connection, last, _AT_ONCE)
-            if reached == last:
-                break
-            search_index.put(index, texts, new=True)
-            last = reached
+    """Put all models and tasks into an index, the one that changed last at the end.
+
+    What changes meanwhile, or has the stamp of a last one, comes twice, and counts once.
+    """
+    last, at_once = 0, _AT_ONCE
+    while True:
+        with store.read() as connection:
+            reached, texts = search_texts.texts_from(connection, last, at_once)
+        search_index.put(index, texts)
+        if len(texts) < at_once:
+            return
+        at_once = at_once * 2 if reached == last else _AT_ONCE
+        last = reached
 
 
 def _take_in(store: Store, index: sqlite3.Connection, known: State, now: State) -> None:
@@ -236,4 +240,4 @@ def _take_in(store: Store, index: sqlite3.Connection, known: State, now: State) 
         with store.read() as connection:
             texts = search_texts.texts_of(connection, some)
         search_index.drop(index, some)
-        search_index.put(index, texts, new=True)
+        search_index.put(index, texts)

@@ -31,6 +31,8 @@ LONGEST_WORD = 1_000
 MOST_WORDS = 50
 # What a match in each of `FIELDS` counts.
 WEIGHTS = (10.0, 4.0, 6.0, 6.0, 3.0, 2.0, 1.0, 1.0)
+MANY = 2_000  # matches
+_BEST = ("name", "name tags aliases", "name tags aliases project comment", " ".join(FIELDS))
 _WORDS = (
     f"CREATE VIRTUAL TABLE words USING fts5({', '.join(FIELDS)}, "
     "tokenize = 'unicode61 remove_diacritics 2')"
@@ -188,30 +190,27 @@ def set_state(index: Connection, now: State) -> None:
     )
 
 
-def put(index: Connection, found: Iterable[Texts], *, new: bool = False) -> None:
-    """Record the texts of models and tasks; in a write transaction.
+def put(index: Connection, texts: Sequence[Texts]) -> None:
+    """Record texts of models and tasks, instead of those that are there; in a write transaction.
 
-    Args:
-        new: True if none of them is there.
+    Their keys grow, so the order of the keys is about that of the last changes.
     """
-    texts = list(found)
-    if not new:
-        drop(index, [each.id for each in texts])
+    drop(index, [each.id for each in texts])
     first = index.execute("SELECT coalesce(max(pk), 0) + 1 FROM entry").fetchone()[0]
     index.executemany(
         "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
+        [
             (pk, each.id, each.kind, each.archived, each.project, each.name, each.stamp)
             for pk, each in enumerate(texts, first)
-        ),
+        ],
     )
     index.executemany(
         f"INSERT INTO words (rowid, {', '.join(FIELDS)}) VALUES (?{', ?' * len(FIELDS)})",
-        ((pk, *each.fields) for pk, each in enumerate(texts, first)),
+        [(pk, *each.fields) for pk, each in enumerate(texts, first)],
     )
     index.executemany(
         "INSERT OR IGNORE INTO pointing VALUES (?, ?)",
-        ((alias, pk) for pk, each in enumerate(texts, first) for alias in each.aliases),
+        [(alias, pk) for pk, each in enumerate(texts, first) for alias in each.aliases],
     )
 
 
@@ -239,9 +238,37 @@ def pointed_to(index: Connection, aliases: Iterable[str]) -> list[str]:
 
 
 def matches(index: Connection, question: Question) -> list[Match]:
-    """Return what matches, the best first, and of equal matches the one that changed last."""
-    where = ["words MATCH ?", "e.kind IN (SELECT value FROM json_each(?))"]
-    parameters: list[object] = [question.match, json.dumps(question.kinds)]
+    """Return what matches, the best first, and of equal matches the one that changed last.
+
+    Of more than `MANY` matches, those that changed last in the best fields are ranked.
+    """
+    where, parameters = _filters(question)
+    among = _candidates(index, question, where, parameters)
+    rank = f"-bm25(words, {', '.join(map(str, WEIGHTS))})"
+    sql = (
+        f"SELECT e.pk, e.id, e.kind, e.stamp, {rank} AS score "
+        f"FROM words JOIN entry e ON e.pk = words.rowid WHERE words MATCH ? AND {where} "
+    )
+    given = [question.match, *parameters]
+    if among is not None:  # with "+": else FTS5 would begin anew for each of them
+        sql += "AND +words.rowid IN (SELECT value FROM json_each(?)) "
+        given.append(json.dumps(among))
+    sql += "ORDER BY score DESC, e.stamp DESC, e.id"
+    if question.limit is not None:
+        sql += " LIMIT ?"
+        given.append(question.limit)
+    rows = index.execute(sql, given).fetchall()
+    places = _where(index, question.match, [row[0] for row in rows])
+    return [
+        Match(str(id_), str(kind), float(score), int(stamp), *places[pk])
+        for pk, id_, kind, stamp, score in rows
+        if pk in places
+    ]
+
+
+def _filters(question: Question) -> tuple[str, list[object]]:
+    where = ["e.kind IN (SELECT value FROM json_each(?))"]
+    parameters: list[object] = [json.dumps(question.kinds)]
     for column, wanted in (("project", question.project), ("name", question.name)):
         if wanted is not None:
             where.append(f"e.{column} = ?")
@@ -251,34 +278,50 @@ def matches(index: Connection, question: Question) -> list[Match]:
     if question.ids is not None:
         where.append("e.id IN (SELECT value FROM json_each(?))")
         parameters.append(json.dumps(question.ids))
-    sql = (
-        "SELECT e.pk, e.id, e.kind, e.stamp, "
-        f"-bm25(words, {', '.join(map(str, WEIGHTS))}) AS score "
-        f"FROM words JOIN entry e ON e.pk = words.rowid WHERE {' AND '.join(where)} "
-        "ORDER BY score DESC, e.stamp DESC, e.id"
-    )
-    if question.limit is not None:
-        sql += " LIMIT ?"
-        parameters.append(question.limit)
-    return [
-        Match(str(id_), str(kind), float(score), int(stamp), *_where(index, question.match, pk))
-        for pk, id_, kind, stamp, score in index.execute(sql, parameters).fetchall()
-    ]
+    return " AND ".join(where), parameters
 
 
-def _where(index: Connection, match: str, pk: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the fields with a match, and the text around the first match in the best one."""
+def _candidates(
+    index: Connection, question: Question, where: str, parameters: Sequence[object]
+) -> list[int] | None:
+    """Return the keys of the matches to rank; None for all of them."""
+    if question.limit is None or question.limit > MANY:
+        return None
+    count = index.execute("SELECT count(*) FROM words WHERE words MATCH ?", (question.match,))
+    if count.fetchone()[0] <= MANY:
+        return None
+    found: dict[int, None] = {}
+    for fields in _BEST:
+        rows = index.execute(
+            "SELECT words.rowid FROM words JOIN entry e ON e.pk = words.rowid "
+            f"WHERE words MATCH ? AND {where} ORDER BY words.rowid DESC LIMIT ?",
+            (f"{{{fields}}} : ({question.match})", *parameters, MANY),
+        )
+        found.update(dict.fromkeys(int(pk) for (pk,) in rows))
+        if len(found) >= question.limit:
+            break
+    return list(found)
+
+
+def _where(
+    index: Connection, match: str, keys: Sequence[int]
+) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return for matches the fields with words, and the text around the first in the best one."""
     marked = (
         f"highlight(words, {place}, '{MATCH_BEGIN}', '{MATCH_END}')" for place in range(len(FIELDS))
     )
-    texts = index.execute(
-        f"SELECT {', '.join(marked)} FROM words WHERE words MATCH ? AND rowid = ?", (match, pk)
-    ).fetchone()
-    found = [place for place, text in enumerate(texts) if MATCH_BEGIN in text]
-    found.sort(key=lambda place: -WEIGHTS[place])
-    if not found:
-        return (), ()
-    return tuple(FIELDS[place] for place in found), _around(texts[found[0]])
+    rows = index.execute(
+        f"SELECT rowid, {', '.join(marked)} FROM words WHERE words MATCH ? "
+        "AND +rowid IN (SELECT value FROM json_each(?))",
+        (match, json.dumps(keys)),
+    )
+    found = {}
+    for pk, *texts in rows:
+        places = [place for place, text in enumerate(texts) if MATCH_BEGIN in text]
+        places.sort(key=lambda place: -WEIGHTS[place])
+        around = _around(texts[places[0]]) if places else ()
+        found[int(pk)] = (tuple(FIELDS[place] for place in places), around)
+    return found
 
 
 _BEFORE, _AFTER = 30, 90  # characters around the beginning of a match

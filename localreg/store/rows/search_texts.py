@@ -10,11 +10,13 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
+from localreg.store.rows.checked_values import fetched
 from localreg.values import dataset_names
 from localreg.values.frozen import Frozen
 from localreg.values.ids import alias_id
-from localreg.values.secrets import masked, masked_config, masked_text
+from localreg.values.secrets import is_secret_name, masked, masked_config, masked_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ _UNSPACED = (
 _ARCHIVED = "archived"
 MATCH_BEGIN, MATCH_END = "\x02", "\x03"  # the index puts them around matches, so no text has them
 _NO_MARKS = str.maketrans({MATCH_BEGIN: " ", MATCH_END: " ", _BREAK: ""})
+
+is_secret = lru_cache(10_000)(is_secret_name)
 
 
 class Texts(Frozen):
@@ -74,23 +78,24 @@ def as_written(text: str) -> str:
     return text.replace(_BREAK, "")
 
 
-def models_after(connection: Connection, pk: int, limit: int) -> tuple[int, list[Texts]]:
-    """Return the next models in the order of their keys, and the key of the last one."""
-    return _after(connection, "model", pk, limit)
+def texts_from(connection: Connection, stamp: int, limit: int) -> tuple[int, list[Texts]]:
+    """Return the models and tasks that changed last at a stamp or later, in the order of stamps.
 
-
-def tasks_after(connection: Connection, pk: int, limit: int) -> tuple[int, list[Texts]]:
-    """Return the next tasks in the order of their keys, and the key of the last one."""
-    return _after(connection, "task", pk, limit)
-
-
-def _after(connection: Connection, table: str, pk: int, limit: int) -> tuple[int, list[Texts]]:
-    rows = connection.execute(
-        f"SELECT pk FROM {table} WHERE pk > ? ORDER BY pk LIMIT ?", (pk, limit)
+    Returns:
+        the stamp of the last one, and the texts; fewer than `limit` are all that there are.
+    """
+    part = (
+        "SELECT * FROM (SELECT stamp, {owner} AS task, pk FROM {table} WHERE stamp >= ?1 "
+        "ORDER BY stamp LIMIT ?2)"
     )
-    keys = [int(key) for (key,) in rows]
-    texts = _models(connection, keys) if table == "model" else _tasks(connection, keys)
-    return (keys[-1] if keys else pk), list(texts)
+    models, tasks = part.format(owner=0, table="model"), part.format(owner=1, table="task")
+    rows = connection.execute(
+        f"{models} UNION ALL {tasks} ORDER BY 1 LIMIT ?2", (stamp, limit)
+    ).fetchall()
+    found = [*_models(connection, [pk for _, task, pk in rows if not task])]
+    found += _tasks(connection, [pk for _, task, pk in rows if task])
+    found.sort(key=lambda each: each.stamp)
+    return max((int(each) for each, _, _ in rows), default=stamp), found
 
 
 def texts_of(connection: Connection, ids: Iterable[str]) -> list[Texts]:
@@ -105,102 +110,118 @@ def texts_of(connection: Connection, ids: Iterable[str]) -> list[Texts]:
     return found
 
 
+def _rows(connection: Connection, sql: str, keys: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement with ``{}`` for the keys of the owners.
+
+    Text that is not UTF-8 comes as bytes.
+    """
+    chosen = sql.format("(SELECT value FROM json_each(?))")
+    return fetched(connection, chosen, (json.dumps(keys),))
+
+
 def _text(value: object) -> str:
-    """Return a value of a row as text; those of SQL below are cast to BLOB, which never fails."""
-    if value is None:
-        return ""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    """Return a value as text; NULL, and what is not text in a damaged row, as well."""
+    if type(value) is str:
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else str(value)
 
 
 def _by_owner(
     connection: Connection, sql: str, keys: Sequence[int]
 ) -> dict[int, list[tuple[Any, ...]]]:
-    """Return the rows of a statement by their first column.
-
-    Args:
-        sql: with ``{}`` for the keys of the owners.
-    """
+    """Return the rows of a statement by their first column; see `_rows`."""
     found: dict[int, list[tuple[Any, ...]]] = {}
-    chosen = sql.format("(SELECT value FROM json_each(?))")
-    for owner, *values in connection.execute(chosen, (json.dumps(keys),)):
-        found.setdefault(owner, []).append(tuple(map(_text, values)))
+    for row in _rows(connection, sql, keys):
+        found.setdefault(row[0], []).append(row)
+    return found
+
+
+def _entries(connection: Connection, sql: str, keys: Sequence[int]) -> dict[int, list[str]]:
+    """Return lines ``key = value`` by owner, without secrets; see `_rows`."""
+    found: dict[int, list[str]] = {}
+    for owner, key, value in _rows(connection, sql, keys):
+        name, text = _text(key), _text(value)
+        # As `masked` decides, for keys that it met before.
+        line = masked(name, text) if is_secret(name) or "://" in text else text
+        found.setdefault(owner, []).append(f"{name} = {line}")
     return found
 
 
 def _models(connection: Connection, keys: Sequence[int]) -> Iterator[Texts]:
-    rows = connection.execute(
-        "SELECT m.pk, m.id, m.archived, m.stamp, CAST(m.name AS BLOB), CAST(p.name AS BLOB), "
-        "CAST(m.comment AS BLOB) FROM model m JOIN project p ON p.pk = m.project "
-        "WHERE m.pk IN (SELECT value FROM json_each(?)) ORDER BY m.pk",
-        (json.dumps(keys),),
-    ).fetchall()
+    rows = _rows(
+        connection,
+        "SELECT m.pk, m.id, m.archived, m.stamp, m.name, p.name, "
+        "m.comment FROM model m JOIN project p ON p.pk = m.project "
+        "WHERE m.pk IN {} ORDER BY m.pk",
+        keys,
+    )
     tags = _by_owner(
         connection,
-        "SELECT x.model, CAST(t.name AS BLOB), t.system FROM model_tag x "
+        "SELECT x.model, t.name, t.system FROM model_tag x "
         "JOIN tag t ON t.pk = x.tag WHERE x.model IN {}",
         keys,
     )
     aliases = _by_owner(
         connection,
-        "SELECT m.pk, CAST(a.alias AS BLOB) FROM model m JOIN alias a ON a.model = m.id "
+        "SELECT m.pk, a.alias FROM model m JOIN alias a ON a.model = m.id "
         "AND a.project = m.project AND a.name = m.name WHERE m.pk IN {}",
         keys,
     )
-    metadata = _by_owner(
+    metadata = _entries(
         connection,
-        "SELECT model, CAST(key AS BLOB), CAST(value AS BLOB) FROM metadata WHERE model IN {}",
+        "SELECT model, key, value FROM metadata WHERE model IN {}",
         keys,
     )
-    configs = _by_owner(
-        connection, "SELECT model, CAST(config AS BLOB) FROM design WHERE model IN {}", keys
-    )
+    configs = _by_owner(connection, "SELECT model, config FROM design WHERE model IN {}", keys)
     for pk, id_, archived, stamp, *texts in rows:
         name, project, comment = map(_text, texts)
-        dataset = (dataset_names.TAG, "1") in tags.get(pk, ())
-        pointing = [alias for (alias,) in aliases.get(pk, ())]
+        dataset = (pk, dataset_names.TAG, 1) in tags.get(pk, ())
+        pointing = [_text(alias) for _, alias in aliases.get(pk, ())]
         shown = dataset_names.shown_project(project) if dataset else project
         yield Texts(
             str(id_), "dataset" if dataset else "model", bool(archived), shown, name, int(stamp),
             _fields(
                 name, shown, _user_tags(tags.get(pk, ())), pointing, comment, metadata.get(pk, ()),
-                [masked_config(text) for (text,) in configs.get(pk, ())], (),
+                [masked_config(_text(text)) for _, text in configs.get(pk, ())], (),
             ),
             tuple(alias_id(project, name, alias) for alias in pointing),
         )  # fmt: skip
 
 
 def _tasks(connection: Connection, keys: Sequence[int]) -> Iterator[Texts]:
-    rows = connection.execute(
-        "SELECT t.pk, t.id, t.stamp, CAST(t.name AS BLOB), CAST(p.name AS BLOB), "
-        "CAST(t.comment AS BLOB) FROM task t JOIN project p ON p.pk = t.project "
-        "WHERE t.pk IN (SELECT value FROM json_each(?)) ORDER BY t.pk",
-        (json.dumps(keys),),
-    ).fetchall()
+    rows = _rows(
+        connection,
+        "SELECT t.pk, t.id, t.stamp, t.name, p.name, "
+        "t.comment FROM task t JOIN project p ON p.pk = t.project "
+        "WHERE t.pk IN {} ORDER BY t.pk",
+        keys,
+    )
     tags = _by_owner(
         connection,
-        "SELECT x.task, CAST(t.name AS BLOB), t.system FROM task_tag x "
+        "SELECT x.task, t.name, t.system FROM task_tag x "
         "JOIN tag t ON t.pk = x.tag WHERE x.task IN {}",
         keys,
     )
-    configs = _by_owner(
-        connection, "SELECT task, CAST(config AS BLOB) FROM task_design WHERE task IN {}", keys
-    )
+    configs = _by_owner(connection, "SELECT task, config FROM task_design WHERE task IN {}", keys)
     named = _by_owner(
         connection,
-        "SELECT task, CAST(name AS BLOB), CAST(text AS BLOB) FROM configuration WHERE task IN {}",
+        "SELECT task, name, text FROM configuration WHERE task IN {}",
         keys,
     )
-    parameters = _by_owner(
+    parameters = _entries(
         connection,
-        "SELECT task, CAST(section AS BLOB) || '/' || CAST(name AS BLOB), CAST(value AS BLOB) "
-        "FROM parameter WHERE task IN {}",
+        "SELECT task, section || '/' || name, value FROM parameter WHERE task IN {}",
         keys,
     )
     for pk, id_, stamp, *texts in rows:
         name, project, comment = map(_text, texts)
-        archived = (_ARCHIVED, "1") in tags.get(pk, ())
-        configurations = [masked_config(text) for (text,) in configs.get(pk, ())]
-        configurations += [f"{key}\n{masked_config(text)}" for key, text in named.get(pk, ())]
+        archived = (pk, _ARCHIVED, 1) in tags.get(pk, ())
+        configurations = [masked_config(_text(text)) for _, text in configs.get(pk, ())]
+        configurations += [
+            f"{key}\n{masked_config(_text(text))}" for _, key, text in named.get(pk, ())
+        ]
         yield Texts(
             str(id_), "task", archived, project, name, int(stamp),
             _fields(
@@ -211,8 +232,8 @@ def _tasks(connection: Connection, keys: Sequence[int]) -> Iterator[Texts]:
         )  # fmt: skip
 
 
-def _user_tags(tags: Iterable[tuple[str, str]]) -> list[str]:
-    return [name for name, system in tags if system == "0"]
+def _user_tags(tags: Iterable[tuple[Any, ...]]) -> list[str]:
+    return [_text(name) for _, name, system in tags if system == 0]
 
 
 def _fields(
@@ -221,18 +242,25 @@ def _fields(
     tags: Iterable[str],
     aliases: Iterable[str],
     comment: str,
-    metadata: Iterable[tuple[str, ...]],
+    metadata: Iterable[str],
     configurations: Iterable[str],
-    parameters: Iterable[tuple[str, ...]],
+    parameters: Iterable[str],
 ) -> tuple[str, ...]:
     texts = (
         name,
         project,
-        "\n".join(sorted(tags)),
-        "\n".join(sorted(aliases)),
+        "\n".join(tags),
+        "\n".join(aliases),
         masked_text(comment),
-        "\n".join(sorted(f"{key} = {masked(key, value)}" for key, value in metadata)),
+        "\n".join(metadata),
         "\n\n".join(filter(None, configurations)),
-        "\n".join(sorted(f"{key} = {masked(key, value)}" for key, value in parameters)),
+        "\n".join(parameters),
     )
+    whole = "".join(texts)
+    if (
+        len(whole) <= MOST_CHARACTERS
+        and whole.isascii()
+        and not (MATCH_BEGIN in whole or MATCH_END in whole)
+    ):
+        return texts
     return tuple(separated(text[:MOST_CHARACTERS].translate(_NO_MARKS)) for text in texts)

@@ -281,7 +281,7 @@ def _a_pipe(path):
     ids=lambda harm: harm.__name__,
 )  # fmt: skip
 def test_a_damaged_or_missing_index_is_made_again(registry, harm):
-    """P34: the index is never needed. What is no file stays, and another place is used."""
+    """P37: the index is never needed. What is no file stays, and another place is used."""
     for number in range(30):
         model(registry, f"net{number}", comment="word " * number)
     wanted = refs(registry, "word", limit=None)
@@ -373,7 +373,7 @@ def test_several_processes_write_and_search_at_once(children, tmp_path):
 
 
 def test_a_search_needs_no_lock_of_the_registry(registry):
-    """A process writes for long: the search answers with what was committed."""
+    """P37: a process writes for long, and the search answers with what was committed."""
     model(registry, "net")
     with closing(sqlite3.connect(registry.path / "registry.db")) as writer:
         writer.execute("BEGIN IMMEDIATE")
@@ -383,7 +383,7 @@ def test_a_search_needs_no_lock_of_the_registry(registry):
 
 @pytest.mark.long
 def test_a_killed_search_leaves_an_index_that_is_right_or_made_again(children, tmp_path):
-    """P34: before each of its calls of the system and of SQLite, chosen at random."""
+    """P37: before each of its calls of the system and of SQLite, chosen at random."""
     chance = random.Random()
     with Killer(children, "support.killed_search") as killer:
         for round_ in range(TIMES):

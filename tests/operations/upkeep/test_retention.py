@@ -1,4 +1,4 @@
-"""Retention in gc: what goes, what stays, and that a removal can be taken back."""
+"""Retention in gc: what goes, what stays, and that a removal can be taken back (decision 76)."""
 
 from __future__ import annotations
 
