@@ -45,7 +45,9 @@ def chart_groups(titles: Sequence[str]) -> list[ChartGroup]:
             members.setdefault(("/", prefix), []).append(place)
         else:
             families.setdefault(_DIGITS.sub("0", title), []).append(place)
-    alone = [place for key, places in members.items() if len(places) == 1 for place in places]
+    alone: list[int] = []
+    for place in [places[0] for places in members.values() if len(places) == 1]:
+        families.setdefault(_DIGITS.sub("0", titles[place]), []).append(place)
     for stem, places in families.items():
         if len(places) >= FAMILY:
             members["0", stem] = places

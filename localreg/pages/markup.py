@@ -155,6 +155,18 @@ def number_text(value: float | None) -> str:
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
+def bits(text: str) -> Markup:
+    """Return a name as markup whose lines break after its slashes, points and underscores.
+
+    >>> bits("loss/val")
+    Markup('<span class="bit">loss/</span><span class="bit">val</span>')
+    """
+    from markupsafe import Markup
+
+    parts = re.split(r"(?<=[/._])(?=[^/._])", visible(clean(text)))
+    return Markup("".join(f'<span class="bit">{escape(part)}</span>' for part in parts))
+
+
 def language_of(text: str) -> str | None:
     r"""Return the likely language of a configuration: json, toml, ini, yaml or None.
 

@@ -17,6 +17,7 @@ from localreg.pages.chart_groups import chart_groups
 from localreg.pages.index_data import IndexData
 from localreg.pages.lineage_drawing import lineage_svg
 from localreg.pages.markup import (
+    bits,
     clean,
     directed,
     highlighted,
@@ -263,6 +264,7 @@ def _templates() -> Environment:
         "directed": lambda text: Markup(escape(directed(text))),
         "visible": visible,
         "number": number_text,
+        "bits": bits,
         "highlighted": highlighted,
         "prose": _prose,
         "svg": lineage_svg,

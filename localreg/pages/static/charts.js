@@ -53,7 +53,7 @@
         && (line.y[i - 1] ?? null) === null && (line.y[i + 1] ?? null) === null);
       const common = {
         type: 'scatter', mode: alone || line.y.length <= 24 ? 'lines+markers' : 'lines', x,
-        marker: { size: 5, color: colour }, line: { color: colour, width: 1.8, dash },
+        marker: { size: 5, color: colour }, line: { color: colour, width: lines.length > 16 ? 1.2 : 1.8, dash },
         name: literal(shortened(line.name, 48)),
         opacity: runs.lit === null || runs.lit === line.run ? 1 : 0.12,
       };
