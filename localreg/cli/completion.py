@@ -297,6 +297,7 @@ BY_NAME: dict[str, Complete] = {
     "files": files,
     "first": models,
     "home": folders,
+    "keep_best": metrics,
     "key": settings,
     "labels": files,
     "meta": metadata,
@@ -332,8 +333,8 @@ BY_NAME: dict[str, Complete] = {
 }
 # Texts, numbers and times that are known to nobody but the user; and what is rarely typed.
 FREE = frozenset(
-    "arguments comment exclude expected file filename framework grace images inputs limit max_size "
-    "names older_than part query shared split timeout v_type value words".split()
+    "arguments comment exclude expected file filename framework grace images inputs keep_last "
+    "limit max_size names older_than part query shared split timeout v_type value words".split()
 ) | {"task clone name", "task ls name"}
 
 

@@ -118,6 +118,7 @@ TYPED = {
     "config o": {"origin.name"},
     "completion ": set(SHELLS),
     "du --by m": {"model"},
+    "gc --keep-best l": {"loss/train"},
     "-R nowhere show ": set(),
     "show -R localreg vision": {"vision/resnet"},
 }
