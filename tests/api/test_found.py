@@ -198,3 +198,36 @@ def test_a_limit_that_is_none_is_an_error(limit, registry):
             look(limit=limit)
         with pytest.raises(LocalregError):
             look(max_results=limit)
+
+
+@pytest.mark.parametrize(
+    ("look", "order", "said"),
+    [
+        (
+            "models",
+            "metrics.loss/trian",
+            "no model has the metric 'loss/trian'",
+        ),
+        ("models", "metrics.loss/trian", "similar ones are 'loss/train'"),
+        ("query_models", "metadata.acuracy", "similar ones are 'accuracy'"),
+        ("tasks", "parameters.Args/lr2", "no task has the parameter 'Args/lr2'"),
+        ("tasks", "metrics.loss/train", ""),
+        ("models", "parameters.lr", ""),
+        ("models", "metadata.accuracy", ""),
+        ("models", "name", ""),
+    ],
+)
+def test_an_order_by_what_nothing_has_is_a_warning(look, order, said, registry, made, caplog):
+    found = getattr(registry, look)(order_by=order, project="elsewhere")
+    assert found == []
+    assert said in caplog.text if said else not caplog.records
+
+
+def test_lists_are_tables_in_notebooks(registry, made):
+    task, model, _ = made
+    Task.create("vision", "<b>")
+    html = registry.tasks()._repr_html_()
+    assert "<td style='text-align:left'>train</td>" in html
+    assert "&lt;b&gt;" in html
+    assert task.id[:8] in html
+    assert model.id[:8] in registry.models()._repr_html_()

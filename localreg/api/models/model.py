@@ -471,19 +471,19 @@ class FoundModels(list[Model], RecordMethods):
 
     def _repr_html_(self) -> str:
         from localreg.api.models.notebook import SHOWN, table_html
-        from localreg.values.units import moment, size_text
+        from localreg.values.units import size_text
 
         rows = (
             (
-                model.ref,
-                " ".join(model.aliases),
-                " ".join(model.tags),
-                model.framework or "",
-                size_text(model.size),
-                moment(model._row().updated),
-                model.id[:8],
+                each.ref,
+                " ".join(each.aliases),
+                " ".join(each.tags),
+                each.framework or "",
+                size_text(each.size),
+                f"{each.updated:%Y-%m-%d %H:%M}",
+                each.id[:8],
             )
-            for model in self[:SHOWN]
+            for each in FoundModels(self[:SHOWN]).records()
         )
         head = ("model", "aliases", "tags", "framework", "size", "updated", "id")
         return table_html(head, rows, more=len(self) - SHOWN)
@@ -493,6 +493,8 @@ def found_models(chain: Chain, **filters: object) -> FoundModels:
     """Return the models that match some filters, see `operations.finding.queries.check_query`."""
     query = operations.finding.queries.check_query(**filters)
     found = operations.finding.upstream.search(chain, query)
+    if not found:
+        operations.finding.unknown_values.warn_of_unknown(chain, "model", query.order)
     return FoundModels(handle(Model, chain, each) for each in found)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class FoundTasks(list[Task], RecordMethods):
-    """The tasks that a search found: a list."""
+    """The tasks that a search found: a list, shown as a table in a notebook."""
 
     __slots__ = ()
 
@@ -32,9 +32,28 @@ class FoundTasks(list[Task], RecordMethods):
         found = [operations.finding.upstream.Found(each._registry, each._id) for each in self]
         return operations.tasks.search.summaries(self[0]._chain, found)
 
+    def _repr_html_(self) -> str:
+        from localreg.api.models.notebook import SHOWN, table_html
+
+        rows = (
+            (
+                each.name,
+                each.project or "",
+                each.status,
+                " ".join(each.tags),
+                f"{each.updated:%Y-%m-%d %H:%M}",
+                each.id[:8],
+            )
+            for each in FoundTasks(self[:SHOWN]).records()
+        )
+        head = ("task", "project", "status", "tags", "updated", "id")
+        return table_html(head, rows, more=len(self) - SHOWN)
+
 
 def found_tasks(chain: Chain, **filters: Any) -> FoundTasks:  # noqa: ANN401
     """Return the tasks that match some filters, see `operations.tasks.search.check_search`."""
     search = operations.tasks.search.check_search(**filters)
     found = operations.tasks.search.search_tasks(chain, search)
+    if not found:
+        operations.finding.unknown_values.warn_of_unknown(chain, "task", search.query.order)
     return FoundTasks(Task._of(chain, each.registry, each.id) for each in found)

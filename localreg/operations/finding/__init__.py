@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from localreg.operations.finding import search as search
     from localreg.operations.finding import sql as sql
     from localreg.operations.finding import summaries as summaries
+    from localreg.operations.finding import unknown_values as unknown_values
     from localreg.operations.finding import upstream as upstream
     from localreg.operations.finding import values as values
 
