@@ -159,6 +159,15 @@ def test_asking_writes_nothing_and_makes_no_registry(stage, tmp_path, monkeypatc
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_a_call_without_the_words_of_a_shell_offers_commands():
+    done = subprocess.run(
+        [sys.executable, "-m", "localreg"],
+        capture_output=True, text=True, env=os.environ | {VARIABLE: "bash_complete"}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "plain,show" in done.stdout
+
+
 def test_a_registry_that_cannot_be_read_offers_nothing(stage, tmp_path, monkeypatch):
     database = tmp_path / "broken" / "registry.db"
     database.parent.mkdir()
@@ -233,15 +242,16 @@ def test_a_real_bash_completes_versions_aliases_and_hostile_names(stage, tmp_pat
         f'PATH={folder}:$PATH\neval "$(localreg completion bash)"\necho ready\n'
     )
     typed = {
-        "path nlp\t": "<path><nlp/resnext>",
-        "path vision/resnet@\t": "<path><vision/resnet@prod>",
-        "path vision/resnet@p\t": "<path><vision/resnet@prod>",
-        "rm vision/resnet:2 nlp/resnext:\t": "<rm><vision/resnet:2><nlp/resnext:1>",
-        "path $\t": f"<path><{HOSTILE}>",
-        "path nothing\t": "<path><nothing>",
-        "ls -m acc\t0.9": "<ls><-m><accuracy=0.9>",
-        "add a.p\t": "<add><a.pt>",
-        "hist\t": "<history>",
+        "localreg path nlp\t": "<path><nlp/resnext>",
+        "localreg path vision/resnet@\t": "<path><vision/resnet@prod>",
+        "localreg path vision/resnet@p\t": "<path><vision/resnet@prod>",
+        "localreg rm vision/resnet:2 nlp/resnext:\t": "<rm><vision/resnet:2><nlp/resnext:1>",
+        "localreg path $\t": f"<path><{HOSTILE}>",
+        "localreg path nothing\t": "<path><nothing>",
+        "localreg ls -m acc\t0.9": "<ls><-m><accuracy=0.9>",
+        "localreg add a.p\t": "<add><a.pt>",
+        "localreg hist\t": "<history>",
+        "true; A=1 localreg show nlp\t": "<show><nlp/resnext>",
     }
     process, terminal = pty.fork()
     if process == 0:  # it becomes bash
@@ -251,7 +261,7 @@ def test_a_real_bash_completes_versions_aliases_and_hostile_names(stage, tmp_pat
         read_until(terminal, "ready")
         said = ""
         for keys in typed:
-            os.write(terminal, f"localreg {keys}\n".encode())
+            os.write(terminal, f"{keys}\n".encode())
             said += read_until(terminal, ">\r\n")
         os.write(terminal, b"exit\n")
     finally:
