@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from localreg.pages.page_values import IndexColumn, IndexPage, IndexTable
@@ -199,6 +199,6 @@ def _finite(value: object) -> object:
     return value
 
 
-def column_files(names: Iterable[str]) -> set[str]:
-    """Return those of some names of files that are files of columns."""
-    return {each for each in names if each.startswith(PREFIX) and each.endswith(".js")}
+def is_column_file(name: str) -> bool:
+    """Return True if a name is that of a file of columns."""
+    return name.startswith(PREFIX) and name.endswith(".js")

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import mimetypes
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 PAGES = 2_000  # models, and tasks, whose pages `write_site` writes
 _INLINED = 50_000_000  # bytes of the largest file that a standalone page contains
+_KEPT = 3_600  # seconds that files of an earlier overview stay
 _LARGEST_PAGE = 256_000_000  # bytes; a larger one is written new
 _STAMP = 64 + len("<!--  -->\n")  # the end of a page: a digest of it, and what it was made from
 
@@ -262,10 +263,21 @@ def _write_overview(registry: OpenRegistry, planned: frozenset[str]) -> Path:
         _write(folder / name, text, registry.store.group)
     page = pages.index_page(values, data, _page_place(site))
     place = _write(site.folder / INDEX, page, registry.store.group)
-    with disk_errors("deleting a file of the overview", folder):
-        for name in index_data.column_files(os.listdir(folder)) - data.files.keys():
-            discard(folder / name)
+    _delete_old_columns(folder, data.files.keys())
     return place
+
+
+def _delete_old_columns(folder: Path, needed: Collection[str]) -> None:
+    """Delete the files of columns that no overview needs.
+
+    Young ones stay: they may be of a page that is open, or that another process is writing.
+    """
+    with disk_errors("deleting a file of the overview", folder), os.scandir(folder) as entries:
+        for entry in entries:
+            if index_data.is_column_file(entry.name) and entry.name not in needed:
+                age = now() / 1_000_000 - entry.stat(follow_symlinks=False).st_mtime
+                if age > _KEPT:
+                    discard(Path(entry.path))
 
 
 def write_site(chain: Chain, limit: int | None = PAGES) -> Path:

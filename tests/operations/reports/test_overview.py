@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import pytest
@@ -98,14 +99,17 @@ def test_pages_are_written_for_the_newest_or_for_all(used):
 
 
 def test_files_of_columns_are_those_of_the_page(used, tmp_path):
-    """Files that an earlier overview needed are deleted; other files stay."""
+    """Files that an earlier overview needed are deleted after an hour; other files stay."""
     registry, *_ = used
     folder = registry.path / "reports" / "columns"
     registry.render()
-    (folder / f"columns-{'0' * 20}.js").write_text("old")
-    (folder / "notes.txt").write_text("mine")
+    old, young, other = (f"columns-{'0' * 20}.js", f"columns-{'1' * 20}.js", "notes.txt")
+    for name in (old, young, other):
+        (folder / name).write_text("of somebody")
+    for name in (old, other):
+        os.utime(folder / name, (0, 0))
     registry.render()
-    assert [each.name for each in folder.iterdir()] == ["notes.txt"]
+    assert sorted(each.name for each in folder.iterdir()) == [young, other]
 
 
 def test_written_comparisons_are_known_by_what_they_compare(used):
