@@ -2,7 +2,7 @@
 (function () {
   'use strict';
 
-  const { element, index, search } = globalThis.localreg;
+  const { element, index, search, visible } = globalThis.localreg;
   const { tables, projects } = index;
   const { fold } = search;
 
@@ -46,11 +46,7 @@
     return value.toExponential(3).replace(/\.?0+e/, 'e').replace('e+', 'e');
   }
 
-  // Characters that turn or hide what follows them are shown as they are written in programs.
-  const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/g;
-  const plain = (text) => String(text).replace(
-    UNSEEN, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  const plain = (text) => visible(String(text));
 
   // ---- pieces of cells ----
   const chips = (texts, kind) => texts.slice(0, 6).map(
