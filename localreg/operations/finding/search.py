@@ -14,6 +14,7 @@ from localreg.registry import Chain, OpenRegistry
 from localreg.store.database import search_file
 from localreg.store.rows import model_query, model_rows, search_index, task_query, task_rows
 from localreg.store.rows.model_query import ModelQuery
+from localreg.store.rows.search_index import KINDS as KINDS
 from localreg.store.rows.search_index import Question
 from localreg.store.rows.task_query import TaskQuery
 from localreg.values import dataset_names
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
     from localreg.store.rows.search_index import Match
     from localreg.values.tags import TagCondition
-
-KINDS = ("model", "dataset", "task")
 
 
 class Hit(Frozen):

@@ -12,7 +12,8 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from localreg.errors import InvalidValueError
+from localreg.errors import DamagedRowError, InvalidValueError
+from localreg.store.rows.checked_values import COUNT, ID, NUMBER, Columns, Rule
 from localreg.store.rows.search_texts import (
     FIELDS,
     MATCH_BEGIN,
@@ -26,11 +27,14 @@ from localreg.values.frozen import Frozen
 
 Connection = sqlite3.Connection
 
+KINDS = ("model", "dataset", "task")
+KIND: Rule = ("a kind", frozenset({str}), KINDS.__contains__)
 VERSION = 1  # of these tables, and of what is in them; another one is made again
 LONGEST_WORD = 1_000
 MOST_WORDS = 50
 # What a match in each of `FIELDS` counts.
 WEIGHTS = (10.0, 4.0, 6.0, 6.0, 3.0, 2.0, 1.0, 1.0)
+_MATCHES = Columns("entry", 1, pk=COUNT, id=ID, kind=KIND, stamp=COUNT, score=NUMBER)
 MANY = 2_000  # matches
 _BEST = ("name", "name tags aliases", "name tags aliases project comment", " ".join(FIELDS))
 _WORDS = (
@@ -259,11 +263,13 @@ def matches(index: Connection, question: Question) -> list[Match]:
         given.append(question.limit)
     rows = index.execute(sql, given).fetchall()
     places = _where(index, question.match, [row[0] for row in rows])
-    return [
-        Match(str(id_), str(kind), float(score), int(stamp), *places[pk])
-        for pk, id_, kind, stamp, score in rows
-        if pk in places
-    ]
+    for row in rows:
+        try:
+            _MATCHES.check(row)
+        except DamagedRowError as error:
+            raise sqlite3.DatabaseError(f"a row is damaged: {error}") from error
+    return [Match(id_, kind, score, stamp, *places[pk])
+            for pk, id_, kind, stamp, score in rows if pk in places]  # fmt: skip
 
 
 def _filters(question: Question) -> tuple[str, list[object]]:

@@ -247,6 +247,18 @@ def _with_a_trigger(path):
         connection.execute("CREATE TRIGGER t AFTER INSERT ON state BEGIN DELETE FROM entry; END")
 
 
+def _with_strange_values(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE entry SET stamp = 'x', id = x'00' || pk")
+        connection.commit()
+
+
+def _with_text_of_another_kind(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE words SET comment = CAST(x'776f7264ff' AS TEXT)")
+        connection.commit()
+
+
 def _without_words(path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE words")
@@ -277,6 +289,7 @@ def _a_pipe(path):
 @pytest.mark.parametrize(
     "harm",
     [_empty, _text, _cut, _scrambled, _of_another_version, _with_a_trigger, _without_words,
+     _with_strange_values, _with_text_of_another_kind,
      _of_another_registry, os.remove, _a_folder, _a_link, _a_pipe],
     ids=lambda harm: harm.__name__,
 )  # fmt: skip
@@ -456,6 +469,17 @@ def test_the_command(registry, described):
     assert "has 'nothing'" in err
     assert run_cli("-R", registry.path, "search", "--", "--")[0] == 1
     assert run_cli("-R", registry.path, "search")[0] == 2
+
+
+def test_the_past_is_searched_as_it_was(registry):
+    one = model(registry, "net", comment="before")
+    event = registry.history(1)[0].event_id
+    one.comment = "after"
+    assert refs(registry, "after") == ["net:1"]
+    with registry.as_of(event) as past:
+        assert refs(past, "before") == ["net:1"]
+        assert refs(past, "after") == []
+    assert refs(registry, "after") == ["net:1"]
 
 
 def test_hostile_texts_are_found_and_printed_harmlessly(registry):

@@ -93,6 +93,7 @@ def work(user, umask, root, name):
         task.close()
         registry.model(f"{name}-own").report()
         registry.render()
+        assert registry.search(name, name=f"{name}-own")
         found = registry.gc(grace_seconds=0, dry_run=False)
         assert not found.failed, found.failed
         assert registry.verify(full=True).ok
