@@ -9,6 +9,7 @@ import base64
 import difflib
 import json
 import math
+import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ KEYS = 1_000  # of a configuration; a longer one is a text
 DEPTH = 30  # of a configuration
 OVERLAID = 4  # runs whose series of one title share a chart; of more runs each has its own
 AXES = (5, 3)  # parameters and metrics that the parallel axes show first
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _COLOURED = {"heatmap": "z", "contour": "z", "surface": "c"}  # what a trace calls its limits
 _TYPES = {"f4": "f", "f8": "d", "i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I"}
 
@@ -94,7 +96,10 @@ def text_rows(
         if not any(texts):
             continue
         best = _best([_number(text) for text in texts], directions.get(name, 0))
-        cells = tuple(Cell(text, text, i in best) for i, text in enumerate(texts))
+        cells = tuple(
+            Cell(f"{text[:16]}…" if _DIGEST.fullmatch(text) else text, text, i in best)
+            for i, text in enumerate(texts)
+        )
         key = f"{prefix}{name}" if prefix else ""
         rows.append(Row(name, cells, _differ(texts), key))
     return rows
