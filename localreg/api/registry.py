@@ -896,7 +896,7 @@ class Registry:
             NoRegistryError: (a LookupError, an OSError) there is no registry.
             RegistryError: (an OSError) it cannot be read, or has another format.
         """
-        chain = self._opened(make=not check_flag("dry_run", dry_run))
+        chain = self._opened(make=False)
         with shown_progress("Merging") as progress:
             return operations.carry.merge.merge(
                 chain,

@@ -50,6 +50,17 @@ class TestRemoved:
         assert [row[0] for row in run("alias", "vision/net:1")] == ["best"]
         assert [row[0] for row in run("ls", "--removed")] == ["vision/net:2"]
 
+    def test_rm_promises_no_more_than_restore_does(self, run, registry):
+        """Of weights that were deleted before, it says so."""
+        registry.add("a.pt", "a")
+        assert "are deleted" not in run_cli("rm", "a")[2]
+        run("restore", "a")
+        said = run_cli("rm", "a", "--delete-weights")[2]
+        assert "brings it back without its weights: 5 B were deleted for good" in said
+        run("restore", "a")
+        said = run_cli("rm", "a")[2]
+        assert "brings it back without its weights, which were deleted before" in said
+
     def test_names_and_limits(self, run, registry):
         for name in ("a", "b"):
             registry.add(f"{name}.pt", name, project="p")

@@ -21,10 +21,10 @@ READING = (
     "mv m n", "export m -o x.tar",
     "search word", "sql select",
     "task ls", "task show abcdef", "task clone abcdef", "task run abcdef", "task rm abcdef",
-    "config", "mv m n", "undo", "export m", "backup other",
+    "config", "mv m n", "merge other", "undo", "export m", "backup other",
     "dataset ls", "dataset show p/n", "dataset get p/n",
 )  # fmt: skip
-MAKING = {"init", "demo", "add", "import", "merge"}
+MAKING = {"init", "demo", "add", "import"}
 WITHOUT = {"completion", "guide", "schema"}  # need no registry
 
 

@@ -87,6 +87,21 @@ def test_a_page_to_mail_is_one_file(model, registry, tmp_path):
     assert inside.parent == registry.path / "reports" / "standalone"
 
 
+def test_only_a_page_is_replaced_by_a_page(model, registry, tmp_path):
+    weights = tmp_path / "net.pt"
+    weights.write_bytes(b"weights")
+    other = registry.add(weights, "other")
+    for command in (("report", model.id), ("compare", model.id, other.id)):
+        code, out, err = run_cli(*command, "-o", weights)
+        assert (code, out) == (5, ""), err
+        assert "is no page" in err
+    assert weights.read_bytes() == b"weights"
+    page = tmp_path / "page.html"
+    page.touch()
+    for _ in range(2):
+        assert run_cli("report", model.id, "-o", page)[0] == 0
+
+
 def test_site_writes_everything_and_only_what_changed_again(model, registry):
     overview = registry.render()
     assert overview == registry.path / "reports" / "index.html"

@@ -33,6 +33,6 @@ def merge_command(
     change that was made here has lost against another one, or if a model was published twice with
     different weights.
     """
-    with opened(directory, make=not dry_run) as chain, shown_progress("Merging") as progress:
+    with opened(directory) as chain, shown_progress("Merging") as progress:
         done = merge.merge(chain, source, renumber=renumber, dry_run=dry_run, progress=progress)
     return print_arrival(done, as_json=as_json, quiet=quiet)

@@ -10,7 +10,9 @@ from localreg.operations.finding.references import resolve_model
 from localreg.operations.finding.upstream import Found
 from localreg.operations.models import removal
 from localreg.operations.models.removal import Removed
+from localreg.operations.models.removed import restorable
 from localreg.operations.reports.page_links import delete_page
+from localreg.registry import Chain
 from localreg.values.records import Json, Owner
 from localreg.values.units import size_text
 
@@ -50,7 +52,7 @@ def rm_command(
         done = []
         for found in dict.fromkeys(resolve_model(chain, model) for model in models):
             done.append(_remove(found, force=force, delete_weights=delete_weights, local=local))
-            say_change(True, _sentence(done[-1]), "")
+            say_change(True, _sentence(chain, done[-1]), "")
     if as_json:
         print_json(done)
     return 0 if all(each["complete"] for each in done) else 1
@@ -69,10 +71,17 @@ def _remove(found: Found, *, force: bool, delete_weights: bool, local: bool) -> 
     return about | {"local": local, "lost": removed.lost, "complete": removed.complete}
 
 
-def _sentence(removed: Json) -> str:
-    where = " from this registry only" if removed["local"] else ""
-    how = "brings it back"
+def _how(chain: Chain, removed: Json) -> str:
+    """Return what `localreg restore` does then, which is nothing more than it says."""
     if removed["lost"]:
         lost = size_text(removed["lost"])
-        how = f"brings it back without its weights: {lost} were deleted for good"
+        return f"brings it back without its weights: {lost} were deleted for good"
+    if restorable(chain, removed["id"]).weights == "deleted":
+        return "brings it back without its weights, which were deleted before"
+    return "brings it back"
+
+
+def _sentence(chain: Chain, removed: Json) -> str:
+    where = " from this registry only" if removed["local"] else ""
+    how = _how(chain, removed)
     return f"Removed {removed['ref']}{where}; `localreg restore {removed['id'][:8]}` {how}"

@@ -58,6 +58,15 @@ def removed_models(
         return [_removed(chain, connection, *row) for row in shown]
 
 
+def restorable(chain: Chain, model_id: str) -> RemovedModel:
+    """Return what `restore_model` would bring back of a removed model of the first registry."""
+    with chain.first.store.read() as connection:
+        line = model_rows.line_of(connection, model_id)
+        assert line is not None, model_id
+        project, name, version = line
+        return _removed(chain, connection, model_id, project.name if project else "", name, version)
+
+
 def _removed(
     chain: Chain,
     connection: model_rows.Connection,

@@ -16,12 +16,19 @@ from localreg.errors import (
     DamagedRowError,
     LocalregError,
     NotFoundError,
+    PathExistsError,
     ReadOnlyRegistryError,
 )
 from localreg.filesystem.disk_errors import disk_errors
 from localreg.filesystem.given_paths import output_path
 from localreg.filesystem.group_modes import share_at
-from localreg.filesystem.plain_files import content_of, discard, replacing_plain
+from localreg.filesystem.plain_files import (
+    check_replaceable,
+    content_of,
+    discard,
+    open_plain,
+    replacing_plain,
+)
 from localreg.filesystem.portable_files import replace_file
 from localreg.filesystem.temporary_owners import machine_key, unfinished
 from localreg.operations.reports.charts import reported_values
@@ -49,6 +56,7 @@ if TYPE_CHECKING:
     from localreg.operations.reports.charts import BlobUrl
 
 PAGES = 2_000  # models, and tasks, whose pages `write_site` writes
+_PAGE = b"<!doctype html>"
 _INLINED = 50_000_000  # bytes of the largest file that a standalone page contains
 _KEPT = 3_600  # seconds that files of an earlier overview stay
 _LARGEST_PAGE = 256_000_000  # bytes; a larger one is written new
@@ -188,7 +196,12 @@ def _write(place: Path, text: str, group: int | None) -> Path:
 
 
 def _write_outside(registry: OpenRegistry, place: Path, text: str) -> Path:
-    """Write a page to a path of the user, where only a plain file is replaced."""
+    """Write a page to a path of the user, where only another page is replaced.
+
+    Raises:
+        PathExistsError: a file is there that is no page, such as weights.
+    """
+    _check_is_page(place)
     with (
         registry.blobs.writing_outside(place.parent),
         disk_errors("writing a page", place),
@@ -196,6 +209,20 @@ def _write_outside(registry: OpenRegistry, place: Path, text: str) -> Path:
     ):
         temporary.write_text(text, encoding="utf-8")
     return place
+
+
+def _check_is_page(place: Path) -> None:
+    target = check_replaceable(place, "path")
+    with disk_errors("reading what it would replace", place):
+        if not target.exists():
+            return
+        with open_plain(target, "path") as file:
+            begin = file.read(len(_PAGE))
+    if begin and begin.lower() != _PAGE:
+        raise PathExistsError(
+            f"{place} exists already, and is no page; choose another name, or delete it first",
+            path=str(place),
+        )
 
 
 def _write_in_place(
