@@ -72,7 +72,7 @@ def gc_command(
     quiet: bool,
     directory: str | None,
 ) -> int:
-    """Delete unused weights and leftovers of dead processes, and by rules old models.
+    """Delete unused weights, leftovers of dead processes, and by rules old models.
 
     Weights are unused if no model has them. --keep-last, --keep-best and --max-size, or the
     settings retention.*, remove models first, but none that is published, has an alias, is an
