@@ -10,6 +10,7 @@ from types import TracebackType
 
 from localreg import log, operations
 from localreg.api import ambient
+from localreg.api.models.changes import Changes
 from localreg.api.models.model import FoundModels, Model, found_models, handle
 from localreg.api.task_handle import TaskHandle
 from localreg.errors import InvalidValueError, NoRegistryError
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from localreg.operations.carry.undo import Undone
     from localreg.operations.finding.search import Hit
     from localreg.operations.finding.upstream import Found
-    from localreg.operations.models.history import HistoryEntry
     from localreg.operations.reports.comparison import Run
     from localreg.operations.upkeep.adopt import Adoption
     from localreg.operations.upkeep.du import Usage
@@ -147,6 +147,26 @@ class Registry:
         if not hasattr(self, "_found_chain"):  # the constructor raised an error
             return "Registry(not open)"
         return f"Registry({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        from localreg.api.models.notebook import NEWEST, facts_html, models_html, shown_or_why
+
+        def html() -> str:
+            if self._found_chain is None:
+                return facts_html([("registry", str(self.path)), ("state", "not made yet")])
+            models, tasks, projects = operations.finding.summaries.counts(self._chain.first)
+            facts = [
+                ("registry", str(self.path)),
+                ("state", "read-only" if self.readonly else ""),
+                ("upstream", ", ".join(map(str, self.upstream))),
+                ("models", f"{models:,}"),
+                ("tasks", f"{tasks:,}"),
+                ("projects", f"{projects:,}"),
+            ]
+            newest = self.models(limit=NEWEST)
+            return facts_html(facts) + models_html(FoundModels(newest).records())
+
+        return shown_or_why(html)
 
     @property
     def readonly(self) -> bool:
@@ -523,13 +543,13 @@ class Registry:
             Model, self._chain, operations.finding.upstream.Found(self._chain.first, restored.model)
         )
 
-    def history(self, limit: int | None = None) -> list[HistoryEntry]:
-        """Return every change of the registry, newest first.
+    def history(self, limit: int | None = None) -> Changes:
+        """Return every change of the registry, newest first: a list of `HistoryEntry`.
 
         Args:
             limit: the most changes, 1 or more; None for all.
         """
-        return operations.models.history.history(self._chain.first, None, limit)
+        return Changes(operations.models.history.history(self._chain.first, None, limit))
 
     def undo(self, event: str | None = None, *, dry_run: bool = False) -> Undone:
         """Undo one change: tags, aliases, metadata, names, weights, and what tasks recorded.

@@ -6,9 +6,11 @@ import base64
 import shutil
 
 import pytest
+from plotly.graph_objects import Figure
 from support import page_samples as samples
 from support.browser import Visit, chromium, violations
 
+from localreg.api.reports.figures import Figures
 from localreg.pages import pages
 from localreg.pages.assets import write_assets
 from localreg.pages.page_values import (
@@ -24,6 +26,7 @@ from localreg.pages.page_values import (
     Step,
     Version,
 )
+from localreg.plots.figures import scalar_figure
 from localreg.values.frozen import replace
 
 PLACE = pages.PagePlace(root="../", home="../index.html")
@@ -428,3 +431,20 @@ def test_charts_with_hostile_titles_are_drawn_and_run_nothing(visit, site):
     shown.page.wait_for_selector(".hoverlayer .legend, .hoverlayer .hovertext")
     assert shown.page.evaluate(WHAT_RAN) == []
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_figures_in_a_notebook_are_drawn_in_a_frame_of_their_own(browser, tmp_path):
+    """Without a request; hostile titles run nothing, and the frame cannot reach the notebook."""
+    texts = [each for each in samples.HOSTILE if "\ud800" not in each][::12]
+    made = [Figure(scalar_figure(text, [(text, [1, 2], [0.5, 0.25])])) for text in texts]
+    place = tmp_path / "notebook.html"
+    place.write_text(f"<!doctype html><meta charset=utf-8>{Figures(made)._repr_html_()}", "utf-8")
+    shown = Visit(browser, place)
+    frame = shown.page.frame_locator("iframe")
+    frame.locator(".js-plotly-plot .scatterlayer .trace").nth(len(texts) - 1).wait_for()
+    assert frame.locator(".js-plotly-plot").count() == len(texts)
+    inside = shown.page.frames[1]
+    assert inside.evaluate("[window.pwned, origin]") == [None, "null"]
+    assert shown.page.evaluate("window.pwned") is None
+    assert shown.requests == [place.as_uri()]
+    assert shown.close() == []

@@ -71,6 +71,25 @@ class Dataset(ModelHandle):
         subject = getattr(self, "_subject", None)  # unset if the constructor raised an error
         return f"Dataset({'not found' if subject is None else repr(subject.id)})"
 
+    def _repr_html_(self) -> str:
+        from localreg.api.models.notebook import facts_html, shown_or_why
+        from localreg.values.units import amount_text
+
+        def html() -> str:
+            row, files = self._dataset_row(), self.file_entries
+            return facts_html(
+                [
+                    ("data set", row.ref),
+                    ("id", self.id),
+                    ("status", row.status),
+                    ("tags", " ".join(self.tags)),
+                    ("files", amount_text(sum(each.size or 0 for each in files), len(files))),
+                    ("description", self.description or ""),
+                ]
+            )
+
+        return shown_or_why(html)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Dataset) and self._subject == other._subject
 

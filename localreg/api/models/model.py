@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from localreg import log, operations
 from localreg.api import ambient
+from localreg.api.models.changes import Changes
 from localreg.api.models.found import RecordMethods
 from localreg.api.models.local_copies import WeightsMethods
 from localreg.api.models.metadata import MetadataMethods
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from localreg.api.registry import Registry
     from localreg.operations.finding.upstream import Found
-    from localreg.operations.models.history import HistoryEntry
     from localreg.operations.models.lineage import Family
     from localreg.operations.weights.files import ModelFile
     from localreg.registry import Chain
@@ -55,30 +55,18 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
         return f"{type(self).__name__}({'not found' if subject is None else repr(subject.id)})"
 
     def _repr_html_(self) -> str:
-        from localreg.api.models.notebook import facts_html
-        from localreg.values.units import amount_text, moment
+        from localreg.api.models.notebook import model_html, shown_or_why
+        from localreg.values.units import amount_text
 
-        row = self._row()
-        if row.name is None:
-            return "<em>an empty model, in no registry</em>"
-        details = operations.models.details.model_details(*self._place())
-        values = self.get_reported_single_values()
-        return facts_html(
-            [
-                ("model", row.ref),
-                ("id", row.id),
-                ("aliases", " ".join(self.aliases)),
-                ("tags", " ".join(self.tags)),
-                ("state", " ".join(self.system_tags + ["published"] * row.published)),
-                ("framework", row.framework or ""),
-                ("size", amount_text(details.weights.bytes, details.files)),
-                ("inside", details.inside[0] if details.inside else ""),
-                ("comment", row.comment or ""),
-                *((key, each["value"]) for key, each in self.get_all_metadata().items()),
-                *((name, f"{value:.6g}") for name, value in values.items()),
-                ("updated", f"{moment(row.updated)} UTC"),
-            ]
-        )
+        def html() -> str:
+            if self._chain is None:
+                return "<em>an empty model, in no registry</em>"
+            details = operations.models.details.model_details(*self._place())
+            (summary,) = FoundModels([self]).records()
+            size = amount_text(details.weights.bytes, details.files)
+            return model_html(summary, size, details.inside[0] if details.inside else "")
+
+        return shown_or_why(html)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Model) and self._subject == other._subject
@@ -415,14 +403,14 @@ class Model(MetadataMethods, WeightsMethods, ModelHandle, ReportMethods, Reporte
         found = self._found()
         operations.models.edits.set_archived(found.registry, found.id, False)
 
-    def history(self, limit: int | None = None) -> list[HistoryEntry]:
-        """Return every change of the model, newest first.
+    def history(self, limit: int | None = None) -> Changes:
+        """Return every change of the model, newest first: a list of `HistoryEntry`.
 
         Args:
             limit: at most so many.
         """
         found = self._found()
-        return operations.models.history.history(found.registry, found.id, limit)
+        return Changes(operations.models.history.history(found.registry, found.id, limit))
 
     def lineage(self) -> Family:
         """Return the model's relatives; printed, they are a tree.
@@ -470,23 +458,10 @@ class FoundModels(list[Model], RecordMethods):
         return operations.finding.summaries.model_summaries(chain, [each._found() for each in self])
 
     def _repr_html_(self) -> str:
-        from localreg.api.models.notebook import SHOWN, table_html
-        from localreg.values.units import size_text
+        from localreg.api.models.notebook import SHOWN, models_html, shown_or_why
 
-        rows = (
-            (
-                each.ref,
-                " ".join(each.aliases),
-                " ".join(each.tags),
-                each.framework or "",
-                size_text(each.size),
-                f"{each.updated:%Y-%m-%d %H:%M}",
-                each.id[:8],
-            )
-            for each in FoundModels(self[:SHOWN]).records()
-        )
-        head = ("model", "aliases", "tags", "framework", "size", "updated", "id")
-        return table_html(head, rows, more=len(self) - SHOWN)
+        shown = FoundModels(self[:SHOWN])
+        return shown_or_why(lambda: models_html(shown.records(), len(self) - len(shown)))
 
 
 def found_models(chain: Chain, **filters: object) -> FoundModels:

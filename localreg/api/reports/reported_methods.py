@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from plotly.graph_objects import Figure
-
+    from localreg.api.reports.figures import Figures
     from localreg.registry import Chain, OpenRegistry
     from localreg.values.records import Owner
 
@@ -71,23 +70,26 @@ class ReportedMethods:
         """
         return operations.reports.reading.singles(*self._owned()[1:])
 
-    def figures(self, *, full: bool = False) -> list[Figure]:
+    def figures(self, *, full: bool = False) -> Figures:
         """Return the reports as Plotly figures: the charts of scalars, then the plots.
 
         A model has its own, and those series and plots that it lacks and the task that made it has.
+        A notebook draws the list, without a network.
 
         Args:
             full: draw every point; otherwise long series and large matrices are thinned.
 
         Returns:
-            `plotly.graph_objects.Figure` objects; of each plot only the last iteration.
+            A list of `plotly.graph_objects.Figure`; of each plot only the last iteration.
         """
         from plotly.graph_objects import Figure
+
+        from localreg.api.reports.figures import Figures
 
         found = operations.reports.charts.named_figures(
             *self._owned()[1:], full=check_flag("full", full), inherited=True
         )
-        return [Figure(each.figure, skip_invalid=True) for each in found]
+        return Figures(Figure(each.figure, skip_invalid=True) for each in found)
 
     def report(
         self, *, standalone: bool = False, path: str | os.PathLike[str] | None = None

@@ -33,21 +33,10 @@ class FoundTasks(list[Task], RecordMethods):
         return operations.tasks.search.summaries(self[0]._chain, found)
 
     def _repr_html_(self) -> str:
-        from localreg.api.models.notebook import SHOWN, table_html
+        from localreg.api.models.notebook import SHOWN, shown_or_why, tasks_html
 
-        rows = (
-            (
-                each.name,
-                each.project or "",
-                each.status,
-                " ".join(each.tags),
-                f"{each.updated:%Y-%m-%d %H:%M}",
-                each.id[:8],
-            )
-            for each in FoundTasks(self[:SHOWN]).records()
-        )
-        head = ("task", "project", "status", "tags", "updated", "id")
-        return table_html(head, rows, more=len(self) - SHOWN)
+        shown = FoundTasks(self[:SHOWN])
+        return shown_or_why(lambda: tasks_html(shown.records(), len(self) - len(shown)))
 
 
 def found_tasks(chain: Chain, **filters: Any) -> FoundTasks:  # noqa: ANN401

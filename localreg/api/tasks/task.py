@@ -122,19 +122,15 @@ class Task(
         )
 
     def _repr_html_(self) -> str:
-        from localreg.api.models.notebook import facts_html
-        from localreg.values.units import moment
+        from localreg.api.models.notebook import shown_or_why, task_html
 
-        row = self._row()
-        return facts_html(
-            [
-                ("task", row.name),
-                ("id", row.id),
-                ("project", row.project.name if row.project else ""),
-                ("status", row.status),
-                ("created", f"{moment(row.created)} UTC"),
-            ]
-        )
+        def html() -> str:
+            self._row()  # raises if it was removed
+            found = operations.finding.upstream.Found(self._registry, self._id)
+            (summary,) = operations.tasks.search.summaries(self._chain, [found])
+            return task_html(summary)
+
+        return shown_or_why(html)
 
     @classmethod
     def init(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from localreg.operations.finding.upstream import Found, ask
 from localreg.operations.finding.values import read_models, read_tasks, shown_metadata
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import bulk_rows
+from localreg.store.rows import bulk_rows, overview_rows
 from localreg.values.secrets import masked_text
 from localreg.values.summaries import ModelSummary, TaskSummary
 from localreg.values.urls import public_url
@@ -41,6 +41,13 @@ def task_summaries(
     """
     aborted = frozenset(died)
     return _each(chain, found, lambda connection, ids: _tasks(connection, ids, aborted))
+
+
+def counts(registry: OpenRegistry) -> tuple[int, int, int]:
+    """Return the numbers of models, without data sets, of tasks, and of projects."""
+    with registry.store.read() as connection:
+        models, tasks = overview_rows.counts(connection)
+        return models, tasks, len(overview_rows.projects(connection))
 
 
 def _each(
