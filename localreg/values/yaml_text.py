@@ -19,14 +19,14 @@ def yaml_text(values: Mapping[str, object]) -> str:
     Raises:
         ValueError: it has NaN or an infinity.
 
-    >>> print(yaml_text({"license": "mit", "tags": ["a", "no"], "of": [{"name": "x: y", "n": 1}]}))
+    >>> print(yaml_text({"license": "mit", "tags": ["a", "no"], "of": [{"name": "x: y", "of": 1}]}))
     license: mit
     tags:
     - a
     - "no"
     of:
     - name: "x: y"
-      n: 1
+      of: 1
     <BLANKLINE>
     """
     return "".join(f"{line}\n" for line in _lines(values))
