@@ -189,7 +189,7 @@ def highlighted(text: str) -> Markup:
     """Return a configuration as highlighted markup, for the inside of a ``pre`` element."""
     from markupsafe import Markup
 
-    text = clean(text)
+    text = visible(text)
     language = language_of(text) if len(text) <= HIGHLIGHT_LIMIT else None
     if language is None:
         return Markup(escape(text))

@@ -93,6 +93,7 @@ class Reported(Frozen, kw_only=True):
     charts: tuple[Chart, ...] = ()
     singles: tuple[tuple[str, float | None], ...] = ()
     plots: tuple[Plot, ...] = ()
+    inherited: bool = False  # True if some are of the task that made the model
 
 
 class Version(Frozen, kw_only=True):
@@ -224,6 +225,8 @@ class ModelPage(Frozen, kw_only=True):
     more_history: int  # changes that are not listed
     reported: Reported
     conflicts: tuple[Conflict, ...] = ()
+    maker: Link | None = None  # the task that made it, if this registry has it
+    parameters: tuple[tuple[str, str, str], ...] = ()  # of that task: section, name, value
     dataset: DatasetPart | None = None  # of a data set, which is recorded as a model
     card: Card | None = None
 

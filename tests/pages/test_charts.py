@@ -16,6 +16,7 @@ from localreg.pages import pages
 from localreg.pages.assets import asset_path, write_assets
 from localreg.pages.chart_groups import chart_groups
 from localreg.pages.page_values import Chart, Line, Picture, Plot, Reported, Step
+from localreg.pages.patches import patch_files
 from localreg.values.frozen import replace
 
 LAYERS = [f"layer{i}" for i in range(60)]
@@ -132,6 +133,36 @@ def test_a_csv_file_keeps_texts_and_starts_no_formula(pure):
     ]
 
 
+PATCH = """diff --git a/net.py b/net.py
+index 1..2 100644
+--- a/net.py
++++ b/net.py
+@@ -1,2 +1,2 @@
+ import os
+-lr = "</pre><script>window.pwned = 1</script>"
++lr = 0.1
+--- this was "-- this"
+diff --git "a/b c.bin" "b/b c.bin"
+GIT binary patch
+literal 5
+MlotofBytes
+"""
+
+
+def test_a_patch_is_shown_by_file_without_the_bytes_of_binary_ones():
+    """Lines that begin like the head of a file are lines of the patch inside of it."""
+    one, other = patch_files(PATCH)
+    assert (one.name, one.added, one.removed, one.more) == ("net.py", 1, 2, 0)
+    assert one.lines[-1] == ("removed", '--- this was "-- this"')
+    assert other.name == "b c.bin"
+    assert other.lines == [("head", "The content is binary.")]
+    cut, gone = patch_files(PATCH, 3)
+    assert (len(cut.lines), cut.more, cut.removed) == (3, 5, 2)
+    assert (gone.lines, gone.more) == ([], 1)
+    assert patch_files("") == []
+    assert patch_files("\udcff no patch")[0].name == ""
+
+
 def line(name, count, points=None):
     return Line(
         name=name,
@@ -157,8 +188,22 @@ def site(tmp_path_factory):
     figure = Step(iteration=0, shown=samples.figure())
     plots = [Plot("seen", f"sample {i}", tuple(step[: i + 1])) for i in range(3)]
     plots += [Plot("seen", "masks", (step[0],)), Plot("curve", "roc", (figure,))]
+    surface = {"data": [{"type": "surface", "z": [[0, 1], [2, 3]]}], "layout": {}}
+    plots += [Plot("landscape", "", (Step(iteration=0, shown=surface),))]
     reported = Reported(charts=tuple(charts), plots=tuple(plots))
-    task = replace(samples.task(), reported=reported, id="5e" * 16)
+    levels = {0: "DEBUG", 7: "WARNING", 999: "ERROR"}
+    task = replace(
+        samples.task(),
+        reported=reported,
+        id="5e" * 16,
+        parameters=tuple(
+            (section, f"{section.lower()}_learning_rate_{i}", str(i))
+            for section in ("General", "Net")
+            for i in range(9)
+        ),
+        log=tuple(("12:00", levels.get(i % 1_000, "INFO"), f"step {i}") for i in range(5_000)),
+        diff=PATCH,
+    )
     place = pages.PagePlace(root="../")
     (folder / "tasks" / "task.html").write_text(pages.task_page(task, place), encoding="utf-8")
     return folder
@@ -257,6 +302,91 @@ def test_a_reader_finds_pins_smooths_enlarges_and_saves_charts(browser, site):
     own = {(site / "tasks" / "task.html").as_uri()}
     own |= {each.as_uri() for each in (site / "assets").iterdir()}
     assert {url.partition("#")[0] for url in shown.requests} <= own
+    assert shown.close() == []
+
+
+def test_a_reader_finds_lines_of_the_console_parameters_and_changes(browser, site):
+    """Levels and patterns choose lines, and a reload keeps them; the patch is coloured text."""
+    shown = Visit(browser, site / "tasks" / "task.html")
+    page = shown.page
+    lines = page.locator(".log .line:visible")
+    assert page.evaluate("document.querySelector('.log').scrollTop") > 90_000  # the end is shown
+    page.locator("#log-level").select_option("warning")
+    page.locator("#log-filter").fill("step .*7$|999")
+    for _ in range(2):
+        assert page.locator("#log-count").inner_text() == "10 of 5,000 lines"
+        assert lines.first.text_content() == "12:00WARNINGstep 7"
+        page.reload()
+    page.locator("#log-filter").fill("(")
+    assert "Invalid regular expression" in page.locator("#log-filter-wrong").inner_text()
+
+    page.get_by_label("Filter parameters").fill("NET rate_4")
+    rows = page.locator("#parameters-table tbody tr:visible")
+    assert rows.all_inner_texts() == ["Net", "net_learning_rate_4\t4"]
+
+    page.locator("#diff summary").first.click()
+    assert page.locator("#diff .removed").first.inner_text().startswith('-lr = "</pre><script>')
+    assert page.locator("#diff small").nth(1).inner_text() == "+1 −2"
+    assert page.evaluate("window.pwned") is None
+    assert violations(page) == []
+    assert shown.close() == []
+
+
+def test_paper_has_whole_tables_and_figures_that_fit(browser, site, tmp_path):
+    """Nothing is cut off, buttons are left out, and folded groups stay folded."""
+    shown = Visit(browser, site / "tasks" / "task.html", viewport={"width": 688, "height": 900})
+    page = shown.page
+    shown.draw_all()
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('.box, .card, .figure, .chart-card h3, td, th')]
+            .filter(each => each.checkVisibility() && !each.closest('.graph') && !each.style.zoom
+                && (each.scrollWidth > each.clientWidth + 1 && each.clientWidth
+                    || each.scrollHeight > each.clientHeight + 2 && each.clientHeight))
+            .map(each => each.className + each.textContent.slice(0, 40))"""
+    )
+    assert cut == []
+    assert page.locator(".card-button:visible, .tools:visible, .copy:visible").count() == 0
+    assert page.locator("#scalars .chart-card:visible").count() == 4
+    assert page.locator("#scalars .chart:visible .main-svg").count() > 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert shown.close() == []
+
+
+HEBREW = "\u05de\u05d5\u05d3\u05dc"  # a word that is read from right to left
+
+
+def test_names_keep_their_direction_and_hidden_characters_are_seen(browser, site):
+    """A version stays behind a name in Hebrew; what turns text around is written as an escape."""
+    text = f"vision/{HEBREW}:12"
+    evil = "safe\u202egpj.exe\x1b[31m"
+    chart = Chart(evil, (line(evil, 3),))
+    plots = (Plot(evil, evil, (Step(iteration=0, shown=samples.figure()),)),)
+    values = samples.model(
+        evil, ref=text, name=HEBREW, reported=Reported(charts=(chart,), plots=plots)
+    )
+    page = pages.model_page(values, pages.PagePlace(root="../"))
+    (site / "tasks" / "turned.html").write_text(page, encoding="utf-8")
+    shown = Visit(browser, site / "tasks" / "turned.html")
+    page = shown.page
+    shown.draw_all()
+    box = "each => { const box = each.getBoundingClientRect(); return [box.left, box.right]; }"
+    places = page.locator("h1 bdi").evaluate_all(f"all => all.map({box})")
+    assert [left for left, _ in places] == sorted(left for left, _ in places)
+    assert page.locator("h1").inner_text() == text
+    assert (
+        page.title()
+        == f"\u2066\u2068vision\u2069/\u2068{HEBREW}\u2069:\u206812\u2069\u2069 · localreg"
+    )
+    read = """() => [...document.querySelectorAll('body *')].flatMap(each => [
+        ...[...each.childNodes].filter(({ nodeType }) => nodeType === 3).map(({ data }) => data),
+        each.title, each.ariaLabel, each.alt]).filter(Boolean)"""
+    texts = [each for each in page.evaluate(read) if "gpj" in each and not each.startswith("{")]
+    assert len(texts) > 20
+    assert [each for each in texts if "\u202e" in each or "\x1b" in each] == []
+    assert page.locator(".legend span").inner_text() == "safe\\u202egpj.exe\\x1b[31m"
+    assert page.locator("[data-copy*='\u202e']").count() > 0  # what is copied is the name itself
     assert shown.close() == []
 
 

@@ -397,7 +397,8 @@ class ReportMethods:
             matrix: heights, of shape (rows, columns).
             xlabels: one for each column.
             ylabels: one for each row.
-            camera: position (x, y, z) of the viewer; None means (1, 1, 1).
+            camera: position (x, y, z) of the viewer; None means (1, 1, 1). A near one is drawn from
+                farther away in its direction, so that all of the surface is seen.
 
         Source: ``report_surface`` of the InputModel page.
         """

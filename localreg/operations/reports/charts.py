@@ -21,7 +21,7 @@ from localreg.registry import OpenRegistry
 from localreg.store.rows import model_rows, report_rows, task_rows
 from localreg.store.rows.checked_values import taken_apart
 from localreg.store.rows.report_rows import Connection, PlotRow, SeriesRow
-from localreg.values.frozen import Frozen
+from localreg.values.frozen import Frozen, replace
 from localreg.values.metrics import MONITORED
 from localreg.values.records import Owner
 from localreg.values.secrets import masked_text
@@ -58,10 +58,12 @@ def reported_values(
     *,
     points: int = POINTS,
     steps: int | None = None,
+    plots: bool = True,
 ) -> Reported:
     """Return all reports to an owner, thinned for drawing.
 
     Args:
+        plots: False to leave plots out.
         points: of a line, at most.
         steps: iterations of a plot, at most; None for all.
     """
@@ -71,8 +73,49 @@ def reported_values(
             singles=tuple(
                 (name, _finite(value)) for name, value in report_rows.singles(connection, owner)
             ),
-            plots=tuple(_plots(registry, connection, owner, blob_url, steps)),
+            plots=tuple(_plots(registry, connection, owner, blob_url, steps)) if plots else (),
         )
+
+
+def model_reports(
+    registry: OpenRegistry, model_id: str, maker: str | None, blob_url: BlobUrl
+) -> Reported:
+    """Return all reports to a model, and the scalars and values that it lacks of its task.
+
+    What the machine did meanwhile, and the plots of the task, stay on the task's page.
+
+    Args:
+        maker: id of the task that made the model, if the registry has it.
+    """
+    own = reported_values(registry, Owner("model", model_id), blob_url)
+    if maker is None:
+        return own
+    inherited = reported_values(registry, Owner("task", maker), blob_url, plots=False)
+    charts = tuple(chart for chart in inherited.charts if chart.title not in MONITORED)
+    return with_inherited(own, replace(inherited, charts=charts))
+
+
+def with_inherited(own: Reported, inherited: Reported) -> Reported:
+    """Return reports of a model with those series and plots of its task that it lacks."""
+    charts: dict[str, Chart] = {}
+    for chart in (*own.charts, *inherited.charts):
+        known = charts.get(chart.title)
+        if known is not None:
+            names = {line.name for line in known.lines}
+            new = tuple(line for line in chart.lines if line.name not in names)
+            chart = replace(known, lines=(*known.lines, *new))
+        charts[chart.title] = chart
+    plots: dict[tuple[str, str], Plot] = {}
+    for plot in (*own.plots, *inherited.plots):
+        plots.setdefault((plot.title, plot.series), plot)
+    singles = dict(inherited.singles) | dict(own.singles)
+    found = replace(
+        own,
+        charts=tuple(charts.values()),
+        plots=tuple(plots.values()),
+        singles=tuple(sorted(singles.items())),
+    )
+    return replace(found, inherited=found != own)
 
 
 def _charts(connection: Connection, owner: Owner, most: int) -> Iterator[Chart]:

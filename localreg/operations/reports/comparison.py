@@ -17,17 +17,17 @@ from localreg.errors import (
 )
 from localreg.operations.finding import values
 from localreg.operations.finding.references import require_model, require_task, resolve_model
-from localreg.operations.reports.charts import reported_values
+from localreg.operations.reports.charts import reported_values, with_inherited
 from localreg.operations.reports.model_page import Described, described_model
 from localreg.operations.reports.page_links import Site
 from localreg.operations.reports.task_page import described_task
 from localreg.operations.tasks.search import look_up_reference, named_tasks
 from localreg.pages.comparing import flat_config
-from localreg.pages.page_values import Chart, Compared, ComparePage, Measured, Plot, Reported
+from localreg.pages.page_values import Compared, ComparePage, Measured, Reported
 from localreg.plots.thinning import POINTS
 from localreg.registry import Chain, OpenRegistry
 from localreg.values.config_text import text_to_config
-from localreg.values.frozen import Frozen, replace
+from localreg.values.frozen import Frozen
 from localreg.values.metrics import better
 from localreg.values.records import Owner
 from localreg.values.secrets import masked_config, masked_json
@@ -219,22 +219,6 @@ def _joined(own: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, s
         if name != "state" and not found.get(name):
             found[name] = text
     return found
-
-
-def with_inherited(own: Reported, inherited: Reported) -> Reported:
-    """Return reports of a model with those series and plots of its task that it lacks."""
-    charts: dict[str, Chart] = {}
-    for chart in (*own.charts, *inherited.charts):
-        known = charts.get(chart.title)
-        if known is not None:
-            names = {line.name for line in known.lines}
-            new = tuple(line for line in chart.lines if line.name not in names)
-            chart = replace(known, lines=(*known.lines, *new))
-        charts[chart.title] = chart
-    plots: dict[tuple[str, str], Plot] = {}
-    for plot in (*own.plots, *inherited.plots):
-        plots.setdefault((plot.title, plot.series), plot)
-    return replace(own, charts=tuple(charts.values()), plots=tuple(plots.values()))
 
 
 def _configurations(

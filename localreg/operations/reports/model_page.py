@@ -47,6 +47,10 @@ from localreg.values.secrets import masked, masked_config, masked_text
 from localreg.values.units import amount_text, moment, size_text
 from localreg.values.urls import public_url
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 FILES = 100  # that a page lists at most
 VERSIONS = 200
 CHANGES = 200  # of the history
@@ -95,6 +99,7 @@ def model_values(chain: Chain, registry: OpenRegistry, model_id: str, site: Site
             reported=Reported(),
             conflicts=tuple(_conflicts(conflicts(registry, model_id), record, site)),
             card=card,
+            **_made_by(connection, record, site),
         )
     if is_dataset(record.system_tags):
         return as_dataset(chain, Found(registry, model_id), page, site)
@@ -107,6 +112,20 @@ def _card(chain: Chain, record: ModelRecord) -> Card | None:
         return None
     sources = {CARD: "from its metadata", README: f"from {README} in its files"}
     return Card(written.head, written.text, sources[written.source])
+
+
+def _made_by(connection: Connection, record: ModelRecord, site: Site) -> dict[str, Any]:
+    """Return the task that made a model, and its parameters; {} if it is not in this registry."""
+    task = task_rows.task(connection, record.task) if record.task else None
+    if task is None:
+        return {}
+    return {
+        "maker": Link(task.name, site.page("task", task.id)),
+        "parameters": tuple(
+            (section, name, masked(name, value))
+            for section, name, value, _ in task_rows.parameters(connection, task.id)
+        ),
+    }
 
 
 def history_line(entry: HistoryEntry) -> Change:

@@ -31,7 +31,7 @@ from localreg.filesystem.plain_files import (
 )
 from localreg.filesystem.portable_files import replace_file
 from localreg.filesystem.temporary_owners import machine_key, unfinished
-from localreg.operations.reports.charts import reported_values
+from localreg.operations.reports.charts import model_reports, reported_values
 from localreg.operations.reports.comparison import Run, compared_runs, comparison_values
 from localreg.operations.reports.index_page import index_values
 from localreg.operations.reports.model_page import model_values
@@ -42,7 +42,7 @@ from localreg.pages import index_data, pages
 from localreg.pages.assets import asset_names, templates_digest, write_assets
 from localreg.pages.page_values import ModelPage, TaskPage
 from localreg.registry import Chain, OpenRegistry
-from localreg.store.rows import overview_rows, report_rows
+from localreg.store.rows import model_rows, overview_rows, report_rows, task_rows
 from localreg.values import settings
 from localreg.values.frozen import replace
 from localreg.values.ids import now
@@ -141,11 +141,24 @@ def _values(chain: Chain, registry: OpenRegistry, owner: Owner, site: Site) -> M
 def _html(
     chain: Chain, registry: OpenRegistry, owner: Owner, values: ModelPage | TaskPage, site: Site
 ) -> str:
-    reported = reported_values(registry, owner, _blob_url(chain, registry, site))
+    blob_url = _blob_url(chain, registry, site)
     place = _page_place(site)
     if isinstance(values, ModelPage):
+        maker = _maker(registry, owner)
+        reported = model_reports(registry, owner.id, maker and maker.id, blob_url)
         return pages.model_page(replace(values, reported=reported), place)
+    reported = reported_values(registry, owner, blob_url)
     return pages.task_page(replace(values, reported=reported), place)
+
+
+def _maker(registry: OpenRegistry, owner: Owner) -> Owner | None:
+    """Return the task whose values the page of a model shows too, if it is in the registry."""
+    if owner.kind != "model":
+        return None
+    with registry.store.read() as connection:
+        row = model_rows.model_row(connection, owner.id)
+        there = bool(row and row.task and task_rows.task(connection, row.task))
+        return Owner("task", row.task) if row and row.task and there else None
 
 
 def _page_place(site: Site) -> pages.PagePlace:
@@ -247,7 +260,14 @@ def _fingerprint(registry: OpenRegistry, owner: Owner, values: ModelPage | TaskP
     with registry.store.read() as connection:
         updated = overview_rows.last_change(connection, owner)
         joined = report_rows.joined(connection, owner)
-    made_from = f"{__version__} {asset_names()} {templates_digest()} {updated} {joined} {values!r}"
+        maker = _maker(registry, owner)
+        made = maker and (
+            overview_rows.last_change(connection, maker),
+            report_rows.joined(connection, maker),
+        )
+    made_from = (
+        f"{__version__} {asset_names()} {templates_digest()} {updated} {joined} {made} {values!r}"
+    )
     return hashlib.sha256(made_from.encode("utf-8", "replace")).hexdigest()
 
 

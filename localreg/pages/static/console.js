@@ -46,6 +46,7 @@
     const end = () => { box.scrollTop = box.scrollHeight; };
     document.getElementById('log-end').addEventListener('click', end);
     end(); // the last lines say how it went
+    addEventListener('load', end);
   }
 
   for (const input of document.querySelectorAll('input[data-filters]')) {

@@ -6,6 +6,9 @@
   const DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot'];
   const COLOURS = 8;
   const RUNS = 50; // runs of a comparison, each with a colour of its own
+  const DEEP = ['scatter3d', 'surface', 'mesh3d'];
+  const PRINTED = 316; // pixels that a figure is wide on paper
+  let printing = false;
   const drawn = new Set(); // elements that show a figure
   const waiting = new Map(); // elements to fill later, and the functions that do it
 
@@ -57,7 +60,11 @@
       colorway: t.series,
       xaxis: axis,
       yaxis: axis,
-      scene: { xaxis: space, yaxis: space, zaxis: space },
+      // Farther away than Plotly's own camera, which cuts off the corners and titles of axes.
+      scene: {
+        xaxis: space, yaxis: space, zaxis: space,
+        camera: { eye: { x: 1.6, y: 1.6, z: 1.2 }, center: { x: 0, y: 0, z: -0.14 } },
+      },
       polar: { bgcolor: 'rgba(0,0,0,0)', radialaxis: axis, angularaxis: axis },
       legend: { font: { size: 11, color: t.ink }, bgcolor: 'rgba(0,0,0,0)' },
       hoverlabel: {
@@ -105,15 +112,33 @@
     ],
   };
 
+  /** Return true if all of a figure is drawn in three dimensions. */
+  function isDeep(figure) {
+    const traces = figure.data || [];
+    return traces.length && traces.every(({ type }) => DEEP.includes(type));
+  }
+
   /** Return the margin for some traces; undefined for the default. */
   function marginOf(traces, title) {
     if (traces.length && traces.every(({ type }) => type === 'table')) {
       return { l: 4, r: 4, t: title ? 40 : 10, b: 4 };
     }
-    const deep = ['scatter3d', 'surface', 'mesh3d'];
-    const all = traces.length && traces.every(({ type }) => deep.includes(type));
-    if (all) return { l: 8, r: 8, t: title ? 40 : 8, b: 8 };
+    if (isDeep({ data: traces })) return { l: 8, r: 8, t: title ? 40 : 8, b: 8 };
     return title ? { t: 40 } : undefined;
+  }
+
+  const SHORT = 26; // pixels of a row of a table, and of its head
+
+  /** Return the height of a figure; a short table needs less than other figures. */
+  function heightOf(figure, into) {
+    const given = Number((figure.layout || {}).height) || Number(into.dataset.height) || 0;
+    const [table, ...others] = figure.data || [];
+    if (!given || (figure.layout || {}).height || others.length || table?.type !== 'table') return given;
+    const columns = table.cells?.values;
+    const cells = Array.isArray(columns) ? columns.flat() : [];
+    if (!cells.length || cells.some((cell) => String(cell).length > 40)) return given;
+    const rows = Math.max(...columns.map((column) => column.length ?? 0));
+    return Math.min(given, (rows + 1) * SHORT + 24);
   }
 
   /** Return the layout of a figure in the colours of the page and the size of an element. */
@@ -127,10 +152,20 @@
     layout.margin ??= marginOf(figure.data || [], layout.title);
     layout.autosize = true; // to the size of the element
     layout.uirevision = 'kept'; // keep zoom and camera when the colours change
-    const height = Number(layout.height) || Number(into.dataset.height) || 0;
+    let height = heightOf(figure, into);
+    // A scene that is higher than wide would be cut off at its sides.
+    if (isDeep(figure)) height = Math.min(height, Math.max(200, into.clientWidth * 0.85));
     if (height) into.style.height = `${Math.max(120, Math.min(1200, height))}px`;
     delete layout.height;
     delete layout.width;
+    if (printing) {
+      Object.assign(layout, { width: PRINTED, height: into.clientHeight, autosize: false });
+    }
+    // Whole numbers at log axes: Plotly would write "5" for 0.5, in small digits.
+    for (const [name, axis] of Object.entries(layout)) {
+      if (!/^[xy]axis\d*$/.test(name) || axis?.type !== 'log' || axis.tickvals) continue;
+      layout[name] = { tickformat: '~g', exponentformat: 'power', ...axis };
+    }
     return layout;
   }
 
@@ -215,8 +250,22 @@
   document.addEventListener('themechange', () => {
     for (const each of drawn) draw(each, each.figure, each.figureName);
   });
+  // Paper has two columns of figures; what is folded or hidden is not printed.
   addEventListener('beforeprint', () => {
-    for (const target of [...waiting.keys()]) start(target);
+    printing = true;
+    for (const target of [...waiting.keys()]) if (target.checkVisibility()) start(target);
+    for (const each of drawn) {
+      // What WebGL has drawn would be gone if it were drawn again now.
+      if (isDeep(each.figure)) each.style.zoom = String(PRINTED / each.clientWidth);
+      else draw(each, each.figure, each.figureName);
+    }
+  });
+  addEventListener('afterprint', () => {
+    printing = false;
+    for (const each of drawn) {
+      each.style.zoom = '';
+      draw(each, each.figure, each.figureName);
+    }
   });
 
   Object.assign(globalThis.localreg, {
