@@ -567,7 +567,7 @@ def test_demo_trains_keeps_and_loads(run, tmp_path):
     reports = tmp_path / "demo" / "reports"
     (comparison,) = (reports / "compare").glob("*.html")
     page = comparison.read_text(encoding="utf-8")
-    for shown in ("demo/rings:1", "demo/rings:2"):
+    for shown in ("demo/rings:1", "demo/rings:2", "loss", "test points", "heatmap"):
         assert shown in page
     for task in (reports / "tasks").glob("*.html"):
         page = task.read_text(encoding="utf-8")

@@ -75,6 +75,14 @@ def test_rename_is_a_second_name_of_mv(run, registry):
     assert "rename" not in run("--help")[1]
 
 
+@pytest.mark.parametrize("name", ["p/v@prod", "v:1:2"])
+def test_no_model_is_moved_to_a_name_that_ends_like_a_version_or_an_alias(run, registry, name):
+    before = registry.models()[0].ref
+    code, _, err = run("mv", before, name)
+    assert (code, "ends like a version or an alias" in err) == (2, True)
+    assert [each.ref for each in registry.models()] == [before]
+
+
 def test_python_names_of_arguments_are_those_of_options(run):
     err = run("add", "a.pt", "--sha256", "zz")[2]
     assert err.startswith("localreg: --sha256 must be 64 hex digits")

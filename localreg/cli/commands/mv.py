@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from localreg.cli.changes import say_change
@@ -53,6 +55,11 @@ def _move(chain: Chain, models: tuple[str, ...]) -> list[Json]:
     if not sources:
         raise click.UsageError("Name one or more models, and where to move them.")
     target = moving.parse_target(last)
+    if re.fullmatch(r".+(?::[0-9]+|@[^/:@\s]+)", target.name):
+        raise click.UsageError(
+            f"the name {target.name!r} ends like a version or an alias; "
+            "`localreg alias` sets an alias"
+        )
     found = list(dict.fromkeys(resolve_model(chain, each) for each in sources))
     before = [reading.row(each).ref for each in found]
     for each in found:
