@@ -259,6 +259,31 @@ def test_values_are_found_by_indexes(asked, registry, sweep):
         ] == []
 
 
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ({"project": "vision"}, "model_project"),
+        ({"name": "a"}, "model_name"),
+        ({"tags": ["few"]}, "model_tag_newest"),
+        ({"metadata": {"rank": (">", 1)}}, "metadata_value"),
+        ({}, "series_"),
+    ],
+    ids=str,
+)
+def test_if_few_models_match_they_are_read_and_not_all_values(filters, index, registry, sweep):
+    sweep["a"].tags = ["few"]
+    sweep["a"].set_metadata("rank", 3)
+    statements = []
+    with registry._chain.first.store.read() as connection:
+        connection.set_trace_callback(statements.append)
+    assert find_models(registry._chain.first, check_query(order="metrics.loss/train", **filters))
+    with registry._chain.first.store.read() as connection:
+        connection.set_trace_callback(None)
+    ranked = [sql.partition("INDEXED BY ")[2] for sql in statements if "AS ranked" in sql]
+    assert len(ranked) == 2  # of models, and of tasks
+    assert all(sql.startswith(index) for sql in ranked), ranked
+
+
 def test_registries_upstream_are_merged_by_value(tmp_path):
     for number, place in enumerate(("one", "two")):
         with Registry(tmp_path / place, durability="fast"):

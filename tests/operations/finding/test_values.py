@@ -148,6 +148,10 @@ def test_rows_after_one_that_is_not_utf8_come_once(registry):
         connection.execute("UPDATE metadata SET value = CAST(x'ff' AS TEXT) WHERE key = 'k0700'")
     expected = {f"k{number:04}": number for number in range(1_200) if number != 700}
     assert values_of(registry, model).metadata == expected
+    with opened(registry).store.read() as connection:
+        rows = list(value_rows.metadata(connection, None))
+        assert len(rows) == len(set(rows)) == 1_199
+        assert connection.text_factory is str
 
 
 @pytest.mark.parametrize("kind", ["model", "task"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -91,6 +92,20 @@ def test_registries_upstream_are_merged_in_order(tmp_path):
         assert names(two, order="metrics.loss/train", limit=3) == "one0two0one1"
         assert names(two, order="+parameters.lr", limit=3) == "two1one1two2"
         assert names(two, order="name", limit=4) == "one0one1one2two0"
+
+
+def test_what_the_first_registry_hides_does_not_count_for_the_limit(tmp_path):
+    with Registry(tmp_path / "one", durability="fast"):
+        for name in "abc":
+            run(name, ord(name))
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    with Registry(tmp_path / "one", durability="fast"):
+        run("d", 1_000)
+    with Registry(tmp_path / "two", durability="fast", upstream=[tmp_path / "one"]) as two:
+        for name in "abc":
+            Task.get_task(task_name=name).set_archived(True)
+        assert names(two, order="metrics.loss/train", archived=False, limit=1) == "d"
+        assert names(two, order="metrics.loss/train", limit=2) == "ab"
 
 
 @pytest.mark.parametrize("order", ["metrics.loss/train", "parameters.Args/lr", "metrics.f1"])
