@@ -195,7 +195,10 @@ def test_a_model_is_compared_with_what_the_task_that_made_it_has(sweep):
     assert [(line["run"], line["x"]) for line in json.loads(chart)["lines"]] == [
         (number, [0, 1, 2]) for number in range(3)
     ]
-    assert run("compare", "vision/try 0", "vision/net:2", "vision/net:3").strip() != str(place)
+    models = Path(run("compare", "vision/net:2", "vision/net:3").strip()).read_text("utf-8")
+    assert "net.<" in models  # a key of the configuration, in parts
+    assert "General/" in models
+    assert "confusion · val" in models
 
 
 def test_what_is_compared_is_chosen_as_lists_choose(sweep):
