@@ -135,6 +135,9 @@ def table(
     """
     added = [each for each in wanted if each.extra]
     chosen = [each for each in wanted if not each.extra]
+    if chosen and not {usual[0], "id"}.intersection(each.name for each in chosen):
+        # Values alone do not say of what they are.
+        chosen = [Wanted("fixed", usual[0]), *chosen, Wanted("fixed", "id")]
     shown = chosen + added if chosen else [Wanted("fixed", usual[0]), *added]
     shown += [] if chosen else [Wanted("fixed", name) for name in usual[1:]]
     if sorted_by is not None and _key(sorted_by) not in map(_key, shown):
@@ -148,6 +151,7 @@ def table(
             column, cell = fixed[each.name]
             cells.append(list(map(cell, rows)))
             rank = place if chosen else column.rank * 100
+            rank = 0 if each.name == "id" else rank
             columns.append(Column(column.title, column.kind, rank))
             continue
         cells.append([_value(one, each) for one in every])

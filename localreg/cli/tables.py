@@ -35,6 +35,7 @@ from localreg.values.frozen import Frozen
 from localreg.values.units import duration_text, moment, size_text
 
 GAP = 2
+_LONG = 10  # digits of a number that are all shown
 _RECENT = 300  # days in which a short date needs no year
 _META = "localreg.header"
 
@@ -248,8 +249,24 @@ def _shown(head: Column, value: object) -> str | tuple[str, ...]:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.6g}"
+    if head.kind == "metric":
+        return _rounded(str(value))
     text = steady(one_line(" ".join(value) if isinstance(value, tuple) else str(value)))
     return short_ids(text) if head.kind in ("text", "prose") else text
+
+
+def _rounded(text: str) -> str:
+    """Return the text of a number with at most 6 digits, if it is a long one.
+
+    >>> _rounded("0.0018196429686726777"), _rounded("1e-3"), _rounded("123456789")
+    ('0.00181964', '1e-3', '123456789')
+    """
+    if len(text) <= _LONG or text.lstrip("-").isdigit():
+        return text
+    try:
+        return f"{float(text):.6g}"
+    except ValueError:
+        return text
 
 
 def _cell_width(cell: str | tuple[str, ...]) -> int:

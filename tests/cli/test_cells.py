@@ -1,4 +1,4 @@
-"""Text on a terminal: its width, cut and wrapped, whatever characters it has."""
+"""P38: text on a terminal: its width, cut and wrapped, whatever characters it has."""
 
 from __future__ import annotations
 

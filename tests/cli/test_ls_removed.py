@@ -6,6 +6,7 @@ import json
 
 import pytest
 from support.command_line import run_cli
+from support.terminal import run_on_terminal
 
 from localreg import OutputModel, Task
 from localreg.cli.columns import Wanted, check_sort
@@ -127,6 +128,19 @@ class TestColumns:
         values = json.loads(run_cli("ls", "--json")[1])[0]
         assert values["metrics"]["val/acc"] == {"last": 0.25, "min": 0.25, "max": 0.5, "points": 2}
         assert values["parameters"]["Args/lr"] == "0.1"
+
+    def test_values_say_of_what_they_are(self, run, registry):
+        """Unless the name or the id is chosen, both are added."""
+        model = registry.add("a.pt", "a", metadata={"x": 0.0018196429686726777})
+        shown = run("ls", "--columns", "meta:x")
+        assert shown == [["a:1", "0.0018196429686726777", model.id[:8]]]
+        assert run("ls", "--columns", "id,meta:x") == [[model.id[:8], "0.0018196429686726777"]]
+
+    def test_a_long_number_has_six_digits_on_a_terminal(self, run, registry, monkeypatch):
+        task = Task.create("p", "t")
+        task.set_parameters({"Args/lr": "0.0018196429686726777"})
+        out = run_on_terminal(monkeypatch, 80, "task", "ls", "--columns", "param:lr")[1]
+        assert out.split() == ["TASK", "lr", "ID", "t", "0.00181964", task.id[:8]]
 
     def test_a_column_that_does_not_exist(self, run):
         code, _, err = run_cli("ls", "--columns", "modle")

@@ -75,3 +75,18 @@ def test_blobs_without_their_database_are_no_missing_registry(run, tmp_path):
     code, _, err = run("ls", "-R", "old")
     assert code == 1
     assert "its database registry.db is missing" in err
+
+
+def test_registries_in_the_working_directory_are_named(run, tmp_path):
+    """README's first example makes one in ./experiments, and `localreg ls` looks elsewhere."""
+    run("init", "experiments")
+    assert "There is a registry in ./experiments: `localreg ls -R experiments`" in run("ls")[2]
+    run("init", "empty")
+    said = run("ls", "-R", "empty")[2]
+    assert f"There are no models in {tmp_path}/empty" in said
+    assert "`localreg add FILE -n PROJECT/NAME` adds one" in said
+    assert "There is a registry in ./experiments: `localreg ls -R experiments`." in said
+    assert "./experiments" not in run("ls", "-R", "experiments")[2]
+    said = run("task", "ls", "x*", "-R", "empty")[2]
+    assert f"No tasks match in {tmp_path}/empty" in said
+    assert "./experiments" in said

@@ -1,4 +1,4 @@
-"""Every table that commands print, on terminals of four widths, with long and hostile names.
+"""P38: every table that commands print, on terminals of four widths, with long and hostile names.
 
 The expected tables are in `golden/`, one file for each command. To write them again after a change
 that is wanted, and to look at the difference:
