@@ -256,10 +256,10 @@ def test_rows_are_drawn_as_lines_and_dots(visit):
     assert page.locator(".vt").is_visible()
 
 
-@pytest.mark.parametrize("first", range(0, len(samples.HOSTILE), 20))
+@pytest.mark.parametrize("first", range(0, len(samples.HOSTILE), 40))
 def test_hostile_texts_stay_texts(visit, first):
     """In names, values, menus, commands and charts, from the page and from files."""
-    text = " ".join(samples.HOSTILE[first : first + 20])
+    text = " ".join(samples.HOSTILE[first : first + 40])
     page = visit(samples.index(4, text), in_page=0).page
     for tab in ("Tasks", "Models"):
         page.get_by_role("tab", name=tab).click()

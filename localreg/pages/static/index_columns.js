@@ -70,15 +70,21 @@
     return table.row('paged')[i] && ID.test(id) ? `${FOLDERS[tab]}/${id}.html` : null;
   }
 
+  /** Return a name in one or two parts; only the first is cut, because the end tells more. */
+  function parts(name) {
+    if (name.length <= 16 || !/^[\x20-\x7e]*$/.test(name)) return [element('bdi', {}, plain(name))];
+    return [element('bdi', {}, name.slice(0, -8)), element('span', {}, name.slice(-8))];
+  }
+
   /** Return project, name and version of a row; each is isolated from the direction of the others. */
   function nameNodes(tab, i) {
     const table = tables[tab];
     const project = table.row('project')[i];
-    if (tab === 'tasks') return [element('bdi', {}, plain(table.row('name')[i]))];
+    if (tab === 'tasks') return parts(table.row('name')[i]);
     if (tab === 'datasets') return [element('bdi', {}, plain(table.row('ref')[i]))];
     return [
       ...(project ? [element('bdi', { class: project.length > 8 ? 'in-project' : 'whole' }, plain(project)), element('span', {}, '/')] : []),
-      element('bdi', {}, plain(table.row('name')[i])), element('span', {}, `:${table.row('version')[i]}`),
+      ...parts(table.row('name')[i]), element('span', {}, `:${table.row('version')[i]}`),
     ];
   }
 
