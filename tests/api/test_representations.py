@@ -175,5 +175,7 @@ def test_figures_are_printed_as_one_line_and_shown_as_figures(registry):
     json.dumps(bundle)
     assert re.findall(r"<\s*/?\s*([^\s>]+)", html) == ["iframe", "iframe"]
     assert "allow-same-origin" not in html
+    several[0].update_layout(title_text=f"</script>{HOSTILE}")  # a user may set any text
+    html = several._repr_html_()
     document = unescape(re.search('srcdoc="([^"]*)"', html)[1])
     assert "<img" not in document.partition("application/json")[2]
