@@ -320,6 +320,7 @@ COMMANDS = {
     ),
     "get --output": Call(lambda w, p: w.cli("get", "net", "-f", "-o", p, *w.here()), FOLDER),
     "card --output": Call(lambda w, p: w.cli("card", "net", "-f", "-o", p, *w.here()), FOLDER),
+    "card --set": Call(lambda w, p: w.cli("card", "net", "--set", p, *w.here())),
     "report --output": Call(lambda w, p: w.cli("report", "net", "-o", p, *w.here()), FOLDER),
     "compare --output": Call(
         lambda w, p: w.cli("compare", "net:1", "net:2", "-o", p, *w.here()), FOLDER

@@ -90,7 +90,10 @@ def card_command(
 
 def _read(source: str) -> str:
     if source != "-":
-        return read_text(Path(source), "--set", LONGEST)
+        try:
+            return read_text(Path(source), "--set", LONGEST)
+        except OSError as error:
+            raise click.UsageError(f"--set: cannot read {source}: {error.strerror}") from error
     if sys.stdin is None:
         raise InvalidValueError("stdin is closed: nothing can be read from it", argument="--set")
     data = sys.stdin.buffer.read(LONGEST + 1)
