@@ -131,7 +131,7 @@ def _table(table: IndexTable, packs: _Packs, made: Mapping[int, int]) -> dict[st
         text = packed(each.values, each.at, count, numbers=measured)
         line = [
             each.kind, each.key, len(each.at), sum(made.get(row, 0) for row in each.at),
-            int(each.differs), each.better, packs.add(text, group),
+            each.different, each.better, packs.add(text, group),
         ]  # fmt: skip
         columns.append(line)
         if measured and (each.low != each.values or each.high != each.values):

@@ -312,7 +312,7 @@ class IndexColumn(Frozen, kw_only=True):
         at: the positions of the rows that have a value.
         values: their values: numbers and texts; of a metric the last ones.
         low, high: of a metric, the least and the greatest values; None of anything else.
-        differs: False if all values are the same.
+        different: the number of different values.
         better: 1 if more is better, -1 if less is, 0 if that is unknown.
     """
 
@@ -322,7 +322,7 @@ class IndexColumn(Frozen, kw_only=True):
     values: Sequence[object]
     low: Sequence[object] | None = None
     high: Sequence[object] | None = None
-    differs: bool = True
+    different: int = 2
     better: int = 0
 
 

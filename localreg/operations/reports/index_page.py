@@ -278,18 +278,13 @@ def _metrics(connection: Connection, kind: str, places: Mapping[int, int]) -> It
             values=last_values,
             low=low_values,
             high=high_values,
-            differs=_differ(last_values),
+            different=len(set(last_values)),
             better=better(name),
         )
 
 
 def _commonest(found: Mapping[str, Sequence[object] | Mapping[int, object]]) -> list[str]:
     return sorted(found, key=lambda name: (-len(found[name]), name))[:COLUMNS]
-
-
-def _differ(values: Sequence[object]) -> bool:
-    first = values[0]
-    return any(each != first for each in values)
 
 
 def _parameters(connection: Connection, places: Mapping[int, int]) -> dict[str, dict[int, object]]:
@@ -336,7 +331,7 @@ def _columns(kind: str, found: Mapping[str, Mapping[int, object]]) -> Iterable[I
             key=name,
             at=list(found[name]),
             values=values,
-            differs=_differ(values),
+            different=len(set(values)),
             better=better(name) if kind == "metadata" else 0,
         )
 

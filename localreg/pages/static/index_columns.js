@@ -318,9 +318,12 @@
     });
   }
 
+  const EVALUATED = /(^|[/_ .-])(val|valid|validation|test|eval|dev)([/_ .-]|$)/i;
+  const INCIDENTAL = /(seed|path|dir|file|name|id|output|device|host|port)s?$/i; // differ, and say little
   const isUsual = (tab, { present, key }) => present * 2 >= tables[tab].count && !MONITORED.test(key);
-  // What differs and most rows have comes first, then what is known to be better or worse.
-  const useful = (tab) => (a, b) => b.rank - a.rank || b.present - a.present || (a.key < b.key ? -1 : 1);
+  // What differs and most rows have comes first, then what is known to be better or worse, or varies.
+  const useful = (a, b) => b.rank - a.rank || b.present - a.present || b.different - a.different
+    || (a.key < b.key ? -1 : 1);
 
   /** Return the data columns of a kind, the most useful first. */
   function ranked(tab, kind) {
@@ -329,27 +332,45 @@
         (each) => each.kind === kind && (each.part === null || each.part === 'last'),
       );
       for (const each of found) {
-        each.rank = (each.differs ? 4 : 0) + (isUsual(tab, each) ? 2 : 0) + (each.better ? 1 : 0);
+        each.rank = (each.differs ? 8 : 0) + (isUsual(tab, each) ? 4 : 0) + (each.better ? 2 : 0);
+        if (kind === 'metrics' && EVALUATED.test(each.key)) each.rank += 1;
+        if (kind === 'parameters' && !INCIDENTAL.test(each.key)) each.rank += 1;
         if (MONITORED.test(each.key)) each.rank = -1;
       }
-      return found.sort(useful(tab));
+      return found.sort(useful);
     });
+  }
+
+  const pixels = ({ width }) => Number(/(\d+)px/.exec(width)[1]);
+
+  /** Return the values that a table has room for beside other columns: some of each kind. */
+  function fitting(tab, others) {
+    const about = others.map((key) => columnOf(tab, key));
+    let room = Math.min(innerWidth, 1600) - 50 - 38 - (tab === 'models' ? 250 : 200) - about.reduce((sum, each) => sum + pixels(each), 0);
+    const kinds = tab === 'tasks' ? ['metrics', 'parameters'] : ['metrics', 'metadata', 'parameters'];
+    const found = new Map(kinds.map((kind) => [kind, []]));
+    const lists = kinds.map((kind) => ranked(tab, kind).filter((each) => each.differs && isUsual(tab, each)));
+    for (let at = 0; at < 5; at += 1) {
+      for (const list of lists) {
+        if (!list[at]) continue;
+        const width = pixels(valueColumn(tab, list[at]));
+        if (at && width > room) continue;
+        room -= width;
+        found.get(list[at].kind).push(list[at].id);
+      }
+    }
+    return [...found.values()].flat();
   }
 
   /** Return the keys of the columns that a table shows until the reader chooses. */
   function defaults(tab) {
     return once(`defaults ${tab}`, () => {
       if (!SHOWN[tab]) return [];
-      const some = (kind, count) => ranked(tab, kind)
-        .filter((each) => each.differs && isUsual(tab, each)).slice(0, count).map(({ id }) => id);
-      const room = innerWidth >= 1400 ? 3 : innerWidth >= 640 ? 2 : 1;
-      const values = tab === 'tasks'
-        ? [...some('metrics', Math.max(2, room)), ...some('parameters', room)]
-        : [...some('metrics', 2), ...some('metadata', 1), ...some('parameters', 1)];
+      const base = SHOWN[tab].filter((key) => key !== '*' && used(tab, about(tab).find((each) => each.key === key).about));
+      const values = fitting(tab, base);
       return SHOWN[tab].flatMap((key) => {
         if (key === '*') return values;
-        const column = about(tab).find((each) => each.key === key);
-        return used(tab, column.about) ? [key] : [];
+        return base.includes(key) ? [key] : [];
       });
     });
   }

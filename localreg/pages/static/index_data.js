@@ -84,6 +84,7 @@
     constructor(table, fields) {
       this.table = table;
       Object.assign(this, fields);
+      this.differs = this.different > 1;
       this.packs = [this.own, this.inherited].filter((each) => each !== null);
     }
 
@@ -134,24 +135,26 @@
   const tables = {};
   for (const [name, table] of Object.entries(raw.tables)) tables[name] = new Table(table);
 
-  for (const [kind, key, present, , differs, better, ...own] of tables.tasks.described) {
+  for (const [kind, key, present, , different, better, ...own] of tables.tasks.described) {
     for (const [at, part] of (kind === 'metrics' ? KINDS : [null]).entries()) {
       tables.tasks.add(kind, key, part, {
-        present, differs, better, own: own[at] ?? own[0], inherited: null,
+        present, different, better, own: own[at] ?? own[0], inherited: null,
       });
     }
   }
   const inherited = new Map();
-  for (const [kind, key, , present, differs, better, ...packed] of tables.tasks.described) {
-    if (present) inherited.set(`${kind}.${key}`, { kind, key, present, differs, better, packed });
+  for (const [kind, key, , present, different, better, ...packed] of tables.tasks.described) {
+    if (present) inherited.set(`${kind}.${key}`, {
+      kind, key, present, different, better, packed,
+    });
   }
-  for (const [kind, key, present, , differs, better, ...own] of tables.models.described) {
+  for (const [kind, key, present, , different, better, ...own] of tables.models.described) {
     const those = inherited.get(`${kind}.${key}`);
     inherited.delete(`${kind}.${key}`);
     for (const [at, part] of (kind === 'metrics' ? KINDS : [null]).entries()) {
       tables.models.add(kind, key, part, {
         present: Math.min(tables.models.count, present + (those?.present ?? 0)),
-        differs: differs || those?.differs || 0,
+        different: Math.max(different, those?.different ?? 0),
         better,
         own: own[at] ?? own[0],
         inherited: those ? those.packed[at] ?? those.packed[0] : null,
