@@ -126,8 +126,8 @@ def _ranks(registry: OpenRegistry, best: Best) -> dict[str, int]:
     found = queries.rank_models(registry, ModelQuery(archived=True, order=order))
     if not found:
         raise InvalidValueError(
-            f"no model has the metric {best.metric!r}, so nothing is removed; `localreg show` "
-            "lists the metrics of a model",
+            f"keep_best: no model has the metric {best.metric!r}, so nothing is removed; "
+            "`localreg show` lists the metrics of a model",
             argument="keep_best",
         )
     return {each.id: place for place, each in enumerate(found)}
