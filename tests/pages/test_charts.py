@@ -201,11 +201,14 @@ def site(tmp_path_factory):
             for section in ("General", "Net")
             for i in range(9)
         ),
-        log=tuple(("12:00", levels.get(i % 1_000, "INFO"), f"step {i}") for i in range(5_000)),
         diff=PATCH,
     )
+    log = tuple(("12:00", levels.get(i % 1_000, "INFO"), f"step {i}") for i in range(5_000))
+    console = replace(task, reported=Reported(), log=log)
     place = pages.PagePlace(root="../")
-    (folder / "tasks" / "task.html").write_text(pages.task_page(task, place), encoding="utf-8")
+    for name, values in {"task": task, "console": console}.items():
+        html = pages.task_page(values, place)
+        (folder / "tasks" / f"{name}.html").write_text(html, encoding="utf-8")
     return folder
 
 
@@ -307,7 +310,7 @@ def test_a_reader_finds_pins_smooths_enlarges_and_saves_charts(browser, site):
 
 def test_a_reader_finds_lines_of_the_console_parameters_and_changes(browser, site):
     """Levels and patterns choose lines, and a reload keeps them; the patch is coloured text."""
-    shown = Visit(browser, site / "tasks" / "task.html")
+    shown = Visit(browser, site / "tasks" / "console.html")
     page = shown.page
     lines = page.locator(".log .line:visible")
     assert page.evaluate("document.querySelector('.log').scrollTop") > 90_000  # the end is shown
