@@ -103,6 +103,9 @@ def test_secrets_are_hidden_in_views_and_tables(asked):
         assert SECRET not in asked(f"SELECT * FROM {name}", "--json"), name
     assert rows(asked, "SELECT value FROM metadata WHERE key = 'k'") == [{"value": "v"}]
     assert rows(asked, "SELECT count(value) AS n FROM main.metadata") == [{"n": 0}]
+    for name in ("parameters", "view_parameters"):  # a part of a query that is named like a view
+        query = f"WITH {name} AS (SELECT value FROM main.metadata) SELECT * FROM {name}"
+        assert SECRET not in asked(query), name
     columns = {
         (name, each["name"]) for name in names for each in rows(asked, f"PRAGMA table_info({name})")
     }
